@@ -1,0 +1,1 @@
+"""THINK: evidence in, diagnosis out. No cluster, no Slack, no database."""

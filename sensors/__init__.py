@@ -1,0 +1,1 @@
+"""LOOK: reads the cluster and makes evidence. Never judges, never writes."""
