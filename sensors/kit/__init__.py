@@ -1,0 +1,22 @@
+"""What a sensor author needs, and nothing else."""
+
+from sensors.kit.cluster import Cluster, Connect, Environment, Lookup, Object, PathMtu
+from sensors.kit.model import Absent, Blind, Evidence, Facts, Sensor, Sight, Target
+from sensors.kit.observe import observe
+
+__all__ = [
+    "Absent",
+    "Blind",
+    "Cluster",
+    "Connect",
+    "Environment",
+    "Evidence",
+    "Facts",
+    "Lookup",
+    "Object",
+    "PathMtu",
+    "Sensor",
+    "Sight",
+    "Target",
+    "observe",
+]

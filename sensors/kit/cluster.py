@@ -1,0 +1,126 @@
+"""The only way a sensor reaches anything: a read-only port with one adapter per world (case folder, live cluster).
+
+Every read is async, bounded and cancellable; a view lives for one investigation and may remember what it read, so
+two sensors asking for the pods cost one list. Each method raises `Absent` when it looked and there is nothing, and
+`Blind` when it could not look; neither is ever an empty answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sensors.kit.hubble import FlowQuestion, HubbleMessage
+from sensors.kit.kinds import Kind
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as the API server wrote it: plain dicts, camelCase keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What kind of cluster this is: it decides which semantics apply. `None` means nobody said.
+
+    `cni` is lower case (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows
+    come from (`hubble-relay`, `file`, …).
+    """
+
+    cni: str | None = None
+    cni_version: str | None = None
+    kubernetes: str | None = None
+    kube_proxy_replacement: bool | None = None
+    service_cidrs: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+    flow_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """One DNS question asked from inside the pod. `rcode` when a server answered, `error` when none did; `ms` wall time."""
+
+    name: str
+    qtype: str
+    server: str
+    rcode: str | None = None
+    error: str | None = None
+    addresses: tuple[str, ...] = ()
+    ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """One connection tried from inside the pod. `result`: open, refused, timeout, unreachable or reset.
+
+    `address` is what a name resolved to; `errno` the kernel's word (ETIMEDOUT, EPERM, …); `ms` wall time.
+    """
+
+    host: str
+    port: int
+    protocol: str
+    result: str
+    errno: str | None = None
+    address: str | None = None
+    ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathMtu:
+    """How large a packet reaches a destination: `mtu` bytes, or `error` where nothing of any size came back.
+
+    `route_mtu` is what the pod's own route promises; `unanswered` the sizes that were sent and not answered.
+    """
+
+    destination: str
+    mtu: int | None = None
+    error: str | None = None
+    method: str | None = None
+    route_mtu: int | None = None
+    unanswered: tuple[int, ...] = ()
+
+
+class Cluster(Protocol):
+    """The port. `namespace` and `pod` are exact names; times are UTC."""
+
+    async def now(self) -> datetime:
+        """The moment of the investigation: the wall clock, or when the incident was recorded."""
+        ...
+
+    async def environment(self) -> Environment: ...
+
+    async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
+        """Every object of a kind, in one namespace or in all. An empty tuple means: looked, there are none."""
+        ...
+
+    async def log(
+        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500
+    ) -> str:
+        """The end of a container's log; `previous` asks for the run before the last restart."""
+        ...
+
+    def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
+        """Hubble flows, node states and loss reports in batches; ends by itself."""
+        ...
+
+    async def pod_file(self, namespace: str, pod: str, name: str) -> str:
+        """Text of the pod's network namespace: `net/snmp`, `net/netstat`, `net/sockstat`, `net/tcp`, `net/tcp6`,
+        `links.json` (`ip -j -s link`), `routes.json` (`ip -j route`), `resolv.conf`."""
+        ...
+
+    async def node_file(self, node: str, name: str) -> str:
+        """Text of the node's own namespace: `nf_conntrack_count`, `nf_conntrack_max`, `conntrack_stats`
+        (`conntrack -S`), `links.json`, `dmesg`, `cilium/status.json`, `cilium/metrics.txt`."""
+        ...
+
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
+        """Ask the pod's resolver for `names` from inside the pod. A recording answers with all it has."""
+        ...
+
+    async def connects(self, namespace: str, pod: str, doors: Sequence[tuple[str, int]]) -> tuple[Connect, ...]:
+        """Open TCP connections to `doors` (host, port) from inside the pod. A recording answers with all it has."""
+        ...
+
+    async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
+        """Find the path MTU to `destinations` (addresses) from inside the pod. A recording answers with all it has."""
+        ...
