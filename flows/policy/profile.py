@@ -1,0 +1,96 @@
+"""What the datapath in front of us does where the Kubernetes API leaves it open.
+
+The API says of ipBlock that it is meant for addresses outside the cluster, and leaves undefined whether it sees an
+address before or after the rewriting of a Service; host-network pods are undefined too. A ``Profile`` states each of
+these; ``None`` means "not known", and makes every verdict that depends on it undecidable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Datapath(StrEnum):
+    CILIUM = "cilium"
+    CALICO_IPTABLES = "calico-iptables"
+    AWS_VPC_CNI = "aws-vpc-cni"
+    UNKNOWN = "unknown"
+
+
+class Enforcement(StrEnum):
+    """Cilium's ``policy-enforcement`` option; other datapaths know the default only."""
+
+    DEFAULT = "default"
+    ALWAYS = "always"  # every endpoint is isolated, policy or not
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One datapath's answers. Sources: Cilium ``Documentation/security/policy/layer3.rst`` and
+    ``pkg/ipcache/metadata.go``; projectcalico/calico#5129 and #8049; ``amazon-network-policy-controller-k8s``."""
+
+    datapath: Datapath = Datapath.UNKNOWN
+    version: str = ""
+    cidr_matches_pods: bool | None = None
+    cidr_matches_nodes: bool | None = None
+    sees_service_address: bool | None = None  # policy is evaluated before a Service address is rewritten
+    host_network_is_node: bool | None = None  # True: a host-network pod is a node to policies; False: an ordinary pod
+    hairpin_allowed: bool | None = None  # a pod that reaches itself through its Service
+    local_node_allowed: bool = True  # a node always reaches its own pods (kubelet probes)
+    cilium_policies: bool | None = None  # implements CiliumNetworkPolicy and its cluster-wide sister
+    cluster_network_policy: bool | None = None  # policy.networking.k8s.io/v1alpha2
+    admin_network_policy: bool | None = None  # policy.networking.k8s.io/v1alpha1
+    filters_labels: bool = False  # drops labels such as pod-template-hash from identities
+    end_port: bool = True  # False: Cilium up to 1.15 takes a range as its first port
+    enforcement: Enforcement = Enforcement.DEFAULT
+    cluster_name: str = "default"
+
+    def with_options(self, **options: object) -> Profile:
+        """The same datapath with other settings, e.g. ``cidr_matches_nodes=True`` for policy-cidr-match-mode=nodes."""
+        return replace(self, **options)  # type: ignore[arg-type]  # names and types are those of the fields
+
+
+CILIUM = Profile(
+    datapath=Datapath.CILIUM,
+    cidr_matches_pods=False,
+    cidr_matches_nodes=False,
+    sees_service_address=False,
+    host_network_is_node=True,
+    hairpin_allowed=True,
+    cilium_policies=True,
+    cluster_network_policy=False,  # from 1.20 behind k8sClusterNetworkPolicy.enabled, off by default
+    admin_network_policy=False,
+    filters_labels=True,
+)
+CALICO_IPTABLES = Profile(
+    datapath=Datapath.CALICO_IPTABLES,
+    cidr_matches_pods=True,
+    cidr_matches_nodes=True,
+    sees_service_address=False,
+    host_network_is_node=True,
+    hairpin_allowed=True,
+    cilium_policies=False,
+)
+AWS_VPC_CNI = Profile(
+    datapath=Datapath.AWS_VPC_CNI,
+    cidr_matches_pods=True,
+    cidr_matches_nodes=True,
+    sees_service_address=True,
+    host_network_is_node=True,
+    cilium_policies=False,
+)
+UNKNOWN = Profile()
+
+
+def cilium(version: str = "", **options: object) -> Profile:
+    """Cilium of one version ("1.15.4"); endPort is enforced from 1.16 (commit 036ecab321)."""
+    return CILIUM.with_options(version=version, end_port=_minor(version) >= 16, **options)
+
+
+def _minor(version: str) -> int:
+    parts = version.lstrip("v").split(".")
+    if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
+        return 99  # an unknown version is taken for a current one
+    return int(parts[1]) if int(parts[0]) == 1 else 99
