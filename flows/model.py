@@ -42,7 +42,15 @@ class Case:
         for each in self.evidence.values():
             if isinstance(each.facts, wanted):
                 return each.facts
-        raise Missing(wanted, "no sensor of this flow brought it")
+        raise Missing(wanted, self._why_not(wanted))
+
+    def _why_not(self, wanted: type) -> str:
+        """The blind sensor's own reason, where the sensor's module is the home of the facts asked for."""
+        home = wanted.__module__.rpartition(".")[2]
+        for each in self.evidence.values():
+            if each.sensor.replace(".", "_") == home and each.facts is None:
+                return f"{each.sensor} is {each.sight}: {each.why}"
+        return "no sensor of this flow brings it"
 
     def get(self, wanted: type[F]) -> F | None:
         """The facts, or None where nobody saw them: for what merely refines a finding."""

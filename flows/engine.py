@@ -1,0 +1,144 @@
+"""Walks a flow: asks every sensor at once, lets the rules judge, and returns one diagnosis.
+
+The result does not depend on which sensor answered first: evidence is numbered by the flow's own order. The walk owns
+no cluster, no Slack and no database: they are passed in, and progress leaves through one watcher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from flows.load import Flow, Step
+from flows.model import Case, Diagnosis, Doubt, Finding, Missing, Rule
+from flows.verdict import conclude
+from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
+
+log = logging.getLogger(__name__)
+
+FOR_THINKING = 0.1
+"""The part of a flow's time that is kept for judging; sensors share the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saw:
+    """A step answered: its evidence, under the id the report will use."""
+
+    step: Step
+    id: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """The walk is over."""
+
+    diagnosis: Diagnosis
+
+
+Watcher = Callable[[Saw | Concluded], Awaitable[None]]
+
+
+async def ignore(moment: Saw | Concluded) -> None:
+    """The watcher of those who only want the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a walk needs besides flow, target and cluster; the composition root fills it once."""
+
+    sensors: Mapping[str, Sensor]
+    rules: Mapping[str, Rule]
+    clock: Callable[[], float] = time.perf_counter
+    new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex[:12])
+
+
+async def run(flow: Flow, target: Target, cluster: Cluster, tools: Tools, watcher: Watcher = ignore) -> Diagnosis:
+    """Look, think, and come back with a diagnosis within `flow.within` seconds, whatever the sensors do."""
+    began = tools.clock()
+    evidence = await _look(flow, target, cluster, tools, watcher)
+    case = Case(target, await _environment(cluster), await cluster.now(), evidence)
+    findings, doubts = await _judge(case, tools.rules.values())
+    diagnosis = await asyncio.to_thread(
+        conclude, case, flow, tools.sensors, findings, doubts, tools.new_id(), lambda: (tools.clock() - began) * 1000
+    )
+    await _tell(watcher, Concluded(diagnosis))
+    return diagnosis
+
+
+async def _environment(cluster: Cluster) -> Environment:
+    try:
+        async with asyncio.timeout(5):
+            return await cluster.environment()
+    except (Blind, TimeoutError) as why:
+        log.info("the environment is not known: %s", why)
+        return Environment()
+
+
+async def _look(
+    flow: Flow, target: Target, cluster: Cluster, tools: Tools, watcher: Watcher
+) -> dict[str, Evidence]:
+    deadline = tools.clock() + flow.within * (1 - FOR_THINKING)
+    answered = {step.id: asyncio.Event() for step in flow.looks}
+    seen: dict[str, Evidence] = {}
+
+    async def ask(number: int, step: Step) -> None:
+        for need in step.needs:
+            if need in answered:
+                await answered[need].wait()
+        left = deadline - tools.clock()
+        evidence = await observe(
+            tools.sensors[step.ref],
+            target,
+            cluster,
+            step.settings,
+            within=left if step.within is None else min(left, step.within),
+        )
+        seen[f"E{number}"] = evidence
+        answered[step.id].set()
+        await _tell(watcher, Saw(step, f"E{number}", evidence))
+
+    async with asyncio.TaskGroup() as group:
+        for number, step in enumerate(flow.looks, start=1):
+            group.create_task(ask(number, step))
+    return {f"E{number}": seen[f"E{number}"] for number in range(1, len(flow.looks) + 1)}
+
+
+async def _tell(watcher: Watcher, moment: Saw | Concluded) -> None:
+    """Tell the watcher; one that fails is logged, never raised into the walk."""
+    (failure,) = await asyncio.gather(watcher(moment), return_exceptions=True)
+    if failure is not None:
+        log.warning("a watcher failed: %s", failure, exc_info=failure)
+
+
+async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt]]:
+    """Every rule's word, in the order of the rules. One after the other: they share what `case.once` derives."""
+    findings: list[Finding] = []
+    doubts: list[Doubt] = []
+    for rule in rules:
+        (said,) = await asyncio.gather(asyncio.to_thread(findings_of, rule, case), return_exceptions=True)
+        if isinstance(said, list):
+            findings += said
+        elif isinstance(said, Missing):
+            doubts.append(Doubt(rule.id, str(said)))
+        elif isinstance(said, Exception):
+            log.warning("rule %s failed", rule.id, exc_info=said)
+            doubts.append(Doubt(rule.id, f"the rule failed ({type(said).__name__}: {said})"))
+        else:
+            raise said
+    return findings, doubts
+
+
+def findings_of(rule: Rule, case: Case) -> list[Finding]:
+    """What a rule says of a case as a list. Raises `Missing` when it cannot tell."""
+    said = rule.judge(case)
+    if said is None:
+        return []
+    return [said] if isinstance(said, Finding) else list(said)
+
+
+__all__ = ["Concluded", "Saw", "Tools", "Watcher", "findings_of", "ignore", "run"]

@@ -1,0 +1,129 @@
+"""From findings to one diagnosis: which cause comes first, how sure we are, and what was not measured."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from flows.coverage import coverage_of
+from flows.fixes.build import build
+from flows.ledger import ledger
+from flows.load import Flow
+from flows.model import LIKELY, NO_FIX, Case, Diagnosis, Doubt, Finding
+from sensors.kit import Sensor, Sight, Target
+
+RIVAL = 0.3
+"""A finding this much less believed than the strongest is no rival for the root cause, however early its stage."""
+
+
+def conclude(
+    case: Case,
+    flow: Flow,
+    sensors: Mapping[str, Sensor],
+    findings: Sequence[Finding],
+    doubts: Sequence[Doubt],
+    investigation_id: str,
+    elapsed_ms: Callable[[], float],
+) -> Diagnosis:
+    """Name exactly one root cause, or say honestly that none is shown, and what to measure next."""
+    ordered = rank(findings)
+    coverage = coverage_of(case, flow, sensors)
+    root = ordered[0] if ordered and is_root(ordered[0], ordered) else inconclusive(case, ordered, doubts)
+    fixes = build(root, case)
+    return Diagnosis(
+        investigation_id=investigation_id,
+        flow=flow.id,
+        target=case.target,
+        root_cause=root.cause,
+        cause_class=root.cause_class,
+        component=root.component,
+        confidence=round(min(root.belief, coverage), 2),
+        coverage=round(coverage, 2),
+        decided_by="rules",
+        reasoning=_reasoning(root, ordered),
+        evidence=case.evidence,
+        layers=ledger(case, sensors, root, ordered, doubts),
+        findings=tuple((each, evidence_ids(case, each)) for each in _with_root(root, ordered)),
+        recommended_action=root.recommendation,
+        fix=fixes[0] if fixes else NO_FIX,
+        alternatives=tuple(fixes[1:]),
+        doubts=tuple(doubts),
+        total_ms=round(elapsed_ms(), 1),
+        hubble_command=hubble_command(case.target),
+    )
+
+
+def rank(findings: Iterable[Finding]) -> list[Finding]:
+    """The root cause first, then what else is believed along the path, then what is merely suspected.
+
+    Earliest stage first among rivals, unless another rival says that it explains the finding.
+    """
+    known = sorted(findings, key=lambda each: (each.stage, -each.belief, each.cause_class, str(each.component)))
+    best = max((each.belief for each in known), default=0.0)
+    rivals = [each for each in known if each.belief >= max(LIKELY, best - RIVAL)]
+    hidden = {name for each in rivals for name in each.hides}
+    first = [each for each in rivals if each.cause_class not in hidden]
+    behind = [each for each in rivals if each.cause_class in hidden]
+    rest = sorted((each for each in known if each not in rivals), key=lambda each: -each.belief)
+    return [*first, *behind, *rest]
+
+
+def is_root(finding: Finding, among: Sequence[Finding]) -> bool:
+    return finding in among and finding.belief >= LIKELY
+
+
+def is_hidden(finding: Finding, root: Finding) -> bool:
+    """Would mending the root cause be needed before this finding can be seen to matter?"""
+    return finding is not root and (finding.cause_class in root.hides or finding.stage > root.stage)
+
+
+def evidence_ids(case: Case, finding: Finding) -> tuple[str, ...]:
+    """The ids of what shows a finding, in the order the finding names it."""
+    ids = (case.id_of(facts) for facts in finding.shown_by)
+    return tuple(dict.fromkeys(each for each in ids if each))
+
+
+def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt]) -> Finding:
+    """No cause is shown. Say what stands in the way of a verdict, and what to measure next."""
+    blind = [f"{each.sensor} ({each.why})" for each in case.evidence.values() if each.sight is Sight.BLIND]
+    suspicion = f" Most suspected: {findings[0].cause}." if findings else ""
+    because = f"not measured: {'; '.join(blind)}" if blind else "everything that was measured passes or is undecided"
+    advice = _next_look(case, blind)
+    return Finding(
+        cause_class="inconclusive",
+        cause=f"No cause is shown by what could be measured.{suspicion}",
+        component=None,
+        belief=0.3,
+        because=because,
+        shown_by=(),
+        recommendation=advice,
+    )
+
+
+def _next_look(case: Case, blind: Sequence[str]) -> str:
+    if blind:
+        return f"Measure next what is missing: {blind[0]}; then run again."
+    if case.target.to is None:
+        return "Name the peer that cannot be reached (--to HOST:PORT) and run again while the fault is visible."
+    return "Run again while the fault is visible, so that its hubble flows are still in the ring."
+
+
+def _with_root(root: Finding, ordered: Sequence[Finding]) -> list[Finding]:
+    return list(ordered) if root in ordered else [root, *ordered]
+
+
+def _reasoning(root: Finding, ordered: Sequence[Finding]) -> str:
+    others = [each for each in ordered if each is not root and each.belief >= LIKELY]
+    behind = [f"{each.cause_class} is hidden behind it" for each in others if is_hidden(each, root)]
+    return "; ".join([root.because, *behind])
+
+
+def hubble_command(target: Target) -> str:
+    """The `hubble observe` line with which a person sees the same for themselves."""
+    words = ["hubble", "observe", "--pod", f"{target.namespace}/{target.pod}", "--last", "1000"]
+    if target.to_port is not None:
+        words += ["--port", str(target.to_port)]
+    return shlex.join(words)
+
+
+__all__ = ["conclude", "evidence_ids", "hubble_command", "is_hidden", "rank"]
