@@ -387,12 +387,8 @@ _TABLE = (
     DropReason(
         186, "MISSING_SRV6_STATE", "SRv6 state was removed during tail call", _C.ROUTE, "an error inside the datapath"
     ),
-    DropReason(
-        187, "NAT46", "L3 translation from IPv4 to IPv6 failed (NAT46)", _C.NAT, "translation to IPv6 failed"
-    ),
-    DropReason(
-        188, "NAT64", "L3 translation from IPv6 to IPv4 failed (NAT64)", _C.NAT, "translation to IPv4 failed"
-    ),
+    DropReason(187, "NAT46", "L3 translation from IPv4 to IPv6 failed (NAT46)", _C.NAT, "translation to IPv6 failed"),
+    DropReason(188, "NAT64", "L3 translation from IPv6 to IPv4 failed (NAT64)", _C.NAT, "translation to IPv4 failed"),
     DropReason(
         189,
         "AUTH_REQUIRED",
