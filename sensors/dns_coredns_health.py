@@ -28,6 +28,9 @@ class DnsWorkload:
     memory_limit: str | None = None
     container: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -40,7 +43,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class DnsPod:
-    """One DNS server pod. `node_ready` is None where the node could not be read; `last_ending` is the previous run's."""
+    """One DNS server pod. `node_ready` is None where the node could not be read; `last_ending` is of the run before."""
 
     namespace: str
     name: str
@@ -154,7 +157,7 @@ class DnsEvent:
 
 @dataclass(frozen=True, slots=True)
 class CoreDns:
-    """The cluster's DNS servers as seen. `missing` names what could not be read; `at` is the moment of looking."""
+    """The cluster's DNS servers as seen. `unread` names what could not be read; `at` is the moment of looking."""
 
     workload: DnsWorkload | None = None
     pods: tuple[DnsPod, ...] = ()
@@ -163,7 +166,7 @@ class CoreDns:
     log: tuple[LogFinding, ...] = ()
     events: tuple[DnsEvent, ...] = ()
     node_local: DnsWorkload | None = None
-    missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     at: datetime | None = None
 
     @property
@@ -182,7 +185,7 @@ class CoreDns:
         return "; ".join(filter(None, (self._pods_told(), self._service_told(), self._log_told())))
 
     def _pods_told(self) -> str:
-        name = f"{self.workload.kind} {self.workload.namespace}/{self.workload.name}" if self.workload else "DNS servers"
+        name = str(self.workload) if self.workload else "DNS servers"
         ends = sorted({each.last_ending.reason for each in self.pods if each.last_ending})
         ended = f", last ended by {', '.join(ends)}" if ends else ""
         restarts = sum(each.restarts for each in self.pods)

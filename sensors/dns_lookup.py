@@ -56,7 +56,7 @@ class Resolver:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """One question on the wire: the full name, what came back (or did not), and in how many milliseconds."""
 
     name: str
@@ -85,17 +85,17 @@ class Burst:
     dead_ends: int
     ms: float
     server: str
-    questions: tuple[Asked, ...]
+    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """The resolver and every name asked. `resolver` is None where resolv.conf could not be read (`gaps` says why):
+    """The resolver and every name asked. `resolver` is None where resolv.conf could not be read (`unread` says why):
     search bursts are then not put together, and each full name stands alone."""
 
     bursts: tuple[Burst, ...]
     resolver: Resolver | None = None
-    gaps: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def asked(self) -> Burst | None:

@@ -66,11 +66,11 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Connects:
-    """All doors tried, in the order tried. `gaps` says what could not be read to tell asked from context."""
+    """All doors tried, in the order tried. `unread` says what could not be read to tell asked from context."""
 
     doors: tuple[Door, ...]
     to: str | None = None
-    gaps: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def asked(self) -> tuple[Door, ...]:

@@ -71,7 +71,7 @@ class NodeTables:
 
     `counters` are sums over all CPUs since boot, by the tool's own names (`insert_failed`, `drop`, `early_drop`, …; the
     counter `early_drop` is an eviction that made room, not a refusal). `full` is None where dmesg could not be read and
-    has 0 lines where it was and said nothing. `missing` names what could not be read.
+    has 0 lines where it was and said nothing. `unread` names what could not be read.
     """
 
     node: str
@@ -81,7 +81,7 @@ class NodeTables:
     counters: Mapping[str, int] = field(default_factory=dict)
     full: FullTable | None = None
     cilium: CiliumTables | None = None
-    missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def fill(self) -> float | None:
@@ -122,7 +122,7 @@ def _told(node: NodeTables) -> str:
     if node.cilium is not None and node.cilium.connection_pressure is not None:
         parts.append(f"Cilium connection table {node.cilium.connection_pressure:.1%}")
     if node.full is not None and node.full.lines:
-        parts.append(f"{node.full.lines} kernel lines \"table full\"")
+        parts.append(f'{node.full.lines} kernel lines "table full"')
     return f"{node.node}: {', '.join(filter(None, parts)) or 'no table could be read'}"
 
 

@@ -99,7 +99,7 @@ class TcpHints:
 
 @dataclass(frozen=True, slots=True)
 class Mtu:
-    """Links, routes, measured paths, and TCP's own hints from both ends. `missing` names what could not be read."""
+    """Links, routes, measured paths, and TCP's own hints from both ends. `unread` names what could not be read."""
 
     pod_links: tuple[Link, ...] = ()
     node_links: tuple[Link, ...] = ()
@@ -107,7 +107,7 @@ class Mtu:
     paths: tuple[Path, ...] = ()
     stalls: tuple[Stall, ...] = ()
     hints: tuple[TcpHints, ...] = ()
-    missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def short(self) -> tuple[Path, ...]:

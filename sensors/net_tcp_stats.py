@@ -33,8 +33,11 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One TCP socket that is not listening. `retransmits` counts the tries without an answer of what is sent now (SYNs in
-    SYN_SENT, data or FIN elsewhere), `send_queue` bytes not yet acknowledged. v4-mapped addresses are written as v4."""
+    """One TCP socket that is not listening; v4-mapped addresses are written as v4.
+
+    `retransmits` counts the unanswered repeats of what is being sent (SYN in SYN_SENT, data or FIN elsewhere),
+    `send_queue` bytes not yet acknowledged. `orphaned`: the program closed it, the kernel still works on it.
+    """
 
     state: str
     address: str
@@ -64,9 +67,8 @@ class PeerTraffic:
 class Counters:
     """Kernel counters by what they mean; None where this kernel or recording does not have one.
 
-    Names of the source (snmp, netstat): attempt_fails Tcp.AttemptFails (refused or given up), resets_out Tcp.OutRsts,
-    retransmitted Tcp.RetransSegs, in_errors Tcp.InErrs, established Tcp.CurrEstab, syn_retransmits TcpExt.TCPSynRetrans,
-    timeouts TcpExt.TCPTimeouts, rp_filter TcpExt.IPReversePathFilter. `rto_max_ms` is the kernel's bound, not a measure.
+    `SOURCES` says which kernel counter each field is. `attempt_fails` counts refused and given up attempts alike;
+    `rto_min_ms` and `rto_max_ms` are the kernel's bounds, not a measure.
     """
 
     active_opens: int | None = None
@@ -109,7 +111,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class PodSockets:
-    """The TCP of one pod. `blind` says why nothing could be read (then all else is empty); `missing` names single files.
+    """The TCP of one pod. `blind` says why nothing could be read (then all else is empty); `unread` names single files.
 
     `host_network` True means the pod shares its node's namespace: these are the whole node's sockets and counters.
     None means the pod's spec could not be read. `asked_ports` are the ports at which the question arrives here.
@@ -124,13 +126,13 @@ class PodSockets:
     states: Mapping[str, int] = field(default_factory=dict)
     traffic: tuple[PeerTraffic, ...] = ()
     connections: tuple[Connection, ...] = field(default=(), metadata={"report": False})
-    missing: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     blind: str = ""
 
     @property
     def knows_listeners(self) -> bool:
         """Both socket tables were read: only then does "not in the list" mean "does not listen"."""
-        return not self.blind and not {"net/tcp", "net/tcp6"} & set(self.missing)
+        return not self.blind and not {"net/tcp", "net/tcp6"} & set(self.unread)
 
     def listens_on(self, port: int) -> tuple[str, ...]:
         """The addresses on which something listens for `port`."""
@@ -172,12 +174,12 @@ CARRYING = frozenset({"ESTABLISHED", "FIN_WAIT1", "CLOSE_WAIT", "CLOSING", "LAST
 
 @dataclass(frozen=True, slots=True)
 class TcpStats:
-    """The pod's TCP and, where the question names a peer, that of the pods behind it. `left_out` counts further pods."""
+    """The pod's TCP and, where the question names a peer, that of the pods behind it; `left_out` counts further ones."""
 
     target: PodSockets
     peers: tuple[PodSockets, ...] = ()
     left_out: int = 0
-    gaps: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def summary(self) -> str:
         return "; ".join([_told(self.target), *(_listening(each) for each in self.peers)])
