@@ -25,7 +25,7 @@ class AgentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FailingController:
-    """A task of the agent that fails again and again; many are harmless (a namespace is going away), read the message."""
+    """A task of the agent that fails repeatedly; many are harmless (a namespace is going away): read the message."""
 
     name: str
     failures: int
@@ -68,7 +68,7 @@ class NodeAgent:
 
 @dataclass(frozen=True, slots=True)
 class StuckPod:
-    """A pod that waits for its network: scheduled, no address, no container started. `message` from its newest event."""
+    """A pod that waits for its network: scheduled, no address, nothing started. `message` from its newest event."""
 
     pod: Ref
     node: str

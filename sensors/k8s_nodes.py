@@ -52,7 +52,5 @@ class Nodes:
 
     def summary(self) -> str:
         ready = f"{len(self.nodes) - len(self.not_ready)} of {len(self.nodes)} nodes ready"
-        down = [
-            f"{each.name} Ready={each.ready or 'unset'} ({each.reason or 'no reason given'})" for each in self.not_ready
-        ]
+        down = [f"{each.name} Ready={each.ready or 'unset'} ({each.reason or 'no reason'})" for each in self.not_ready]
         return "; ".join([ready, *down[:5]])

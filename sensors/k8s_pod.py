@@ -125,6 +125,5 @@ class PodFacts:
         waiting = next((each.waiting_reason for each in self.containers if each.waiting_reason), "")
         if self.deleting_since:
             return "is being deleted"
-        return (
-            f"is {self.phase or 'in an unknown phase'}{', ready' if self.ready else f', not ready {waiting}'.rstrip()}"
-        )
+        ready = "ready" if self.ready else f"not ready {waiting}".rstrip()
+        return f"is {self.phase or 'in an unknown phase'}, {ready}"

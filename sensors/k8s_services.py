@@ -65,7 +65,11 @@ class BackendPod:
 
 @dataclass(frozen=True, slots=True)
 class LabelMiss:
-    """A workload whose pods a selector just misses: the `key`, what the selector wants, what the pods have (None = no such label)."""
+    """A workload whose pods a selector just misses.
+
+    `key` is the label that differs, `wanted` what the selector asks, `found` what the pods have (None = no such
+    label); `differing` how many keys of the selector differ in all.
+    """
 
     workload: Ref | None
     pods: int

@@ -6,10 +6,34 @@ Pure. Name forms: the Kubernetes DNS specification 1.1 (`svc`, `svc.ns`, `svc.ns
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
 
-from sensors.kit.objects import Ref
+from sensors.kit.cluster import Environment, Object
+from sensors.kit.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD
+from sensors.kit.nearest import nearest
+from sensors.kit.objects import (
+    Ref,
+    flag,
+    items,
+    labels_of,
+    name_of,
+    named,
+    namespace_of,
+    number,
+    pod_is_over,
+    text,
+    texts,
+)
+from sensors.kit.reading import Kinds
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+SLICE_OWNER = "kubernetes.io/service-name"
+API_SERVICE = Ref("Service", "default", "kubernetes")
 
 
 class AskedKind(StrEnum):
@@ -37,7 +61,7 @@ class Asked:
     """
 
     kind: AskedKind
-    host: str
+    host: str = ""
     port: int | None = None
     service: Ref | None = None
     pod: Ref | None = None
@@ -46,3 +70,223 @@ class Asked:
     elsewhere: tuple[Ref, ...] = ()
     nearest_namespaces: tuple[str, ...] = ()
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What has an address in the cluster. None = could not be read, which is not the same as none."""
+
+    services: tuple[Object, ...]
+    slices: tuple[Object, ...] | None = None
+    pods: tuple[Object, ...] | None = None
+    nodes: tuple[Object, ...] | None = None
+    namespaces: tuple[str, ...] | None = None
+    service_cidrs: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+
+
+NEEDED = (ENDPOINT_SLICE, POD, NODE, NAMESPACE)
+"""The kinds which `places` reads besides Services."""
+
+
+def places(services: tuple[Object, ...], kinds: Kinds, environment: Environment) -> Places:
+    """Gather what has an address from objects that were read."""
+    nodes, namespaces = kinds.known(NODE), kinds.known(NAMESPACE)
+    node_cidrs = (each for node in nodes or () for each in texts(node, "spec", "podCIDRs"))
+    return Places(
+        services=services,
+        slices=kinds.known(ENDPOINT_SLICE),
+        pods=kinds.known(POD),
+        nodes=nodes,
+        namespaces=None if namespaces is None else tuple(sorted(map(name_of, namespaces))),
+        service_cidrs=environment.service_cidrs,
+        pod_cidrs=tuple(dict.fromkeys([*environment.pod_cidrs, *node_cidrs])),
+    )
+
+
+def addressed(host: str, port: int | None, namespace: str, where: Places) -> Asked:
+    """What `host`, seen from a pod in `namespace`, means in this cluster."""
+    address = as_ip(host)
+    asked = _by_ip(address, port, where) if address else _by_name(host.rstrip(".").lower(), namespace, where)
+    return replace(asked, host=host, port=port)
+
+
+def nodes_of(asked: Asked, where: Places) -> tuple[str, ...]:
+    """The nodes on which the asked peer lives, as far as it lives in the cluster."""
+    if asked.node:
+        return (asked.node,)
+    slices = slices_of(asked.service, where.slices or ()) if asked.service else ()
+    names = {text(each, "nodeName") for part in slices for each in items(part, "endpoints")}
+    return tuple(sorted(names - {""}))
+
+
+def slices_of(service: Ref, slices: Iterable[Object]) -> tuple[Object, ...]:
+    """The EndpointSlices of one Service."""
+    wanted = service.namespace, service.name
+    return tuple(each for each in slices if (namespace_of(each), labels_of(each).get(SLICE_OWNER)) == wanted)
+
+
+def service_addresses(service: Object) -> tuple[str, ...]:
+    """Every address a client can use for a Service: cluster, external and load balancer addresses."""
+    cluster = (*texts(service, "spec", "clusterIPs"), text(service, "spec", "clusterIP"))
+    balancer = (text(each, "ip") for each in items(service, "status", "loadBalancer", "ingress"))
+    written = (*cluster, *texts(service, "spec", "externalIPs"), *balancer)
+    return tuple(dict.fromkeys(str(address) for address in map(as_ip, written) if address))
+
+
+def pod_addresses(pod: Object) -> tuple[str, ...]:
+    """The addresses of a pod, its first one first."""
+    written = (text(pod, "status", "podIP"), *(text(each, "ip") for each in items(pod, "status", "podIPs")))
+    return tuple(dict.fromkeys(str(address) for address in map(as_ip, written) if address))
+
+
+def as_ip(word: str) -> Address | None:
+    """An IP address (brackets and zone tolerated), or None for a name."""
+    try:
+        return ip_address(word.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _by_name(host: str, namespace: str, where: Places) -> Asked:
+    match host.split("."):
+        case ["localhost"]:
+            return Asked(AskedKind.POD, why="the pod itself")
+        case [name]:
+            return _service(name, namespace, where)
+        case [name, space, "svc", *_]:
+            return _service(name, space, where)
+        case [pod, name, space, "svc", *_]:
+            return _pod_of_service(pod, name, space, where)
+        case [dashed, _, "pod", *_]:
+            return _pod_by_dashes(dashed, where)
+        case [name, space]:
+            return _two_words(name, space, namespace, where)
+    return Asked(AskedKind.EXTERNAL, why="a name outside the cluster")
+
+
+def _two_words(name: str, space: str, namespace: str, where: Places) -> Asked:
+    """`a.b`: Service a in namespace b, or pod a of our Service b, or `example.com`; the search list tries them all."""
+    if space in (where.namespaces or ()) or _find(name, space, where):
+        return _service(name, space, where)
+    if _find(space, namespace, where):
+        return _pod_of_service(name, space, namespace, where)
+    meant = where.namespaces is not None and (_elsewhere(name, where) or nearest(space, where.namespaces))
+    return _service(name, space, where) if meant else Asked(AskedKind.EXTERNAL, why="a name outside the cluster")
+
+
+def _service(name: str, space: str, where: Places) -> Asked:
+    ref = Ref("Service", space, name)
+    if _find(name, space, where):
+        return Asked(_service_kind(ref), service=ref)
+    elsewhere = _elsewhere(name, where)
+    if where.namespaces is not None and space not in where.namespaces:
+        near = tuple(nearest(space, where.namespaces))
+        why = f"there is no namespace {space}"
+        return Asked(AskedKind.UNKNOWN_NAMESPACE, service=ref, elsewhere=elsewhere, nearest_namespaces=near, why=why)
+    near = tuple(nearest(name, (name_of(each) for each in where.services if namespace_of(each) == space)))
+    why = f"namespace {space} has no Service {name}"
+    return Asked(AskedKind.UNKNOWN_SERVICE, service=ref, nearest=near, elsewhere=elsewhere, why=why)
+
+
+def _pod_of_service(pod: str, name: str, space: str, where: Places) -> Asked:
+    """The stable name of one pod of a headless Service."""
+    service = _service(name, space, where)
+    if service.kind is not AskedKind.SERVICE:
+        return service
+    if where.pods is None:
+        return replace(service, kind=AskedKind.UNDECIDABLE, why="pods could not be read")
+    found = named(where.pods, pod, space)
+    near = tuple(nearest(pod, (name_of(each) for each in where.pods if namespace_of(each) == space)))
+    if found is None:
+        why = f"namespace {space} has no pod {pod}"
+        return replace(service, kind=AskedKind.UNKNOWN_POD, nearest=near, why=why)
+    return replace(service, kind=AskedKind.POD, pod=ref_of_pod(found), node=text(found, "spec", "nodeName"))
+
+
+def _pod_by_dashes(dashed: str, where: Places) -> Asked:
+    address = as_ip(dashed.replace("-", ".")) or as_ip(dashed.replace("-", ":"))
+    return _by_ip(address, None, where) if address else Asked(AskedKind.UNKNOWN_POD, why="not an address with dashes")
+
+
+def _by_ip(address: Address, port: int | None, where: Places) -> Asked:
+    if address.is_loopback:
+        return Asked(AskedKind.POD, why="the pod itself")
+    return (
+        _service_at(address, where)
+        or _api_server_at(address, port, where)
+        or _node_at(address, where)
+        or _pod_at(address, where)
+        or _nobody_at(address, where)
+    )
+
+
+def _service_at(address: Address, where: Places) -> Asked | None:
+    for each in where.services:
+        if str(address) in service_addresses(each):
+            ref = Ref("Service", namespace_of(each), name_of(each))
+            return Asked(_service_kind(ref), service=ref)
+    return None
+
+
+def _api_server_at(address: Address, port: int | None, where: Places) -> Asked | None:
+    for part in slices_of(API_SERVICE, where.slices or ()):
+        ports = {number(each, "port") for each in items(part, "ports")}
+        held = {as_ip(each) for endpoint in items(part, "endpoints") for each in texts(endpoint, "addresses")}
+        if address in held and (port is None or port in ports):
+            return Asked(AskedKind.API_SERVER, service=API_SERVICE)
+    return None
+
+
+def _node_at(address: Address, where: Places) -> Asked | None:
+    for node in where.nodes or ():
+        if address in {as_ip(text(each, "address")) for each in items(node, "status", "addresses")}:
+            return Asked(AskedKind.NODE, node=name_of(node))
+    return None
+
+
+def _pod_at(address: Address, where: Places) -> Asked | None:
+    for pod in where.pods or ():
+        own = flag(pod, "spec", "hostNetwork") is not True and not pod_is_over(pod)
+        if own and str(address) in pod_addresses(pod):
+            return Asked(AskedKind.POD, pod=ref_of_pod(pod), node=text(pod, "spec", "nodeName"))
+    return None
+
+
+def _nobody_at(address: Address, where: Places) -> Asked:
+    if address.is_link_local:
+        return Asked(AskedKind.NODE, why="a link-local address: whatever answers is on the pod's own node")
+    if _within(address, where.service_cidrs):
+        return Asked(AskedKind.UNKNOWN_SERVICE, why="a Service address that no Service has")
+    if where.pods is None:
+        return Asked(AskedKind.UNDECIDABLE, why="pods could not be read")
+    if _within(address, where.pod_cidrs):
+        return Asked(AskedKind.UNKNOWN_POD, why="a pod address that no pod has")
+    return Asked(AskedKind.EXTERNAL, why="an address outside the cluster")
+
+
+def _within(address: Address, cidrs: Iterable[str]) -> bool:
+    return any(network is not None and address in network for network in map(_network, cidrs))
+
+
+def _network(cidr: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(cidr, strict=False)
+    except ValueError:
+        return None
+
+
+def _service_kind(ref: Ref) -> AskedKind:
+    return AskedKind.API_SERVER if ref == API_SERVICE else AskedKind.SERVICE
+
+
+def _find(name: str, space: str, where: Places) -> Object | None:
+    return named(where.services, name, space)
+
+
+def _elsewhere(name: str, where: Places) -> tuple[Ref, ...]:
+    return tuple(sorted(Ref("Service", namespace_of(each), name) for each in where.services if name_of(each) == name))
+
+
+def ref_of_pod(pod: Object) -> Ref:
+    return Ref("Pod", namespace_of(pod), name_of(pod))

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
+from sensors.kit.cluster import Cluster, Object
+from sensors.kit.kinds import Kind
 from sensors.kit.model import Absent, Blind
 
 Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Objects of several kinds, as far as they could be read. `unread` keeps the reasons of the others."""
+
+    found: Mapping[Kind, tuple[Object, ...]]
+    unread: Mapping[Kind, str]
+
+    def of(self, kind: Kind) -> tuple[Object, ...]:
+        """The objects, none where the kind could not be read: only where that difference does not matter."""
+        return self.found.get(kind, ())
+
+    def known(self, kind: Kind) -> tuple[Object, ...] | None:
+        """The objects, or None where the kind could not be read."""
+        return self.found.get(kind)
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        return tuple(f"{kind.plural}: {why}" for kind, why in self.unread.items())
 
 
 async def if_readable(reading: Awaitable[Value]) -> tuple[Value | None, str]:
@@ -15,4 +39,12 @@ async def if_readable(reading: Awaitable[Value]) -> tuple[Value | None, str]:
     try:
         return await reading, ""
     except (Absent, Blind) as why:
-        return None, str(why)
+        return None, str(why) or type(why).__name__.lower()
+
+
+async def read_kinds(cluster: Cluster, *kinds: Kind) -> Kinds:
+    """Read whole kinds at once, each for itself."""
+    readings = await asyncio.gather(*(if_readable(cluster.objects(kind)) for kind in kinds))
+    pairs = tuple(zip(kinds, readings, strict=True))
+    found = {kind: objects for kind, (objects, _) in pairs if objects is not None}
+    return Kinds(found, {kind: why for kind, (objects, why) in pairs if objects is None})
