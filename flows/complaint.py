@@ -1,0 +1,140 @@
+"""What the pod tries to reach, and what became of it: the asked peer first, then whatever else its traffic shows.
+
+A failed probe of something the pod never needed is not a fault. So a peer is either named by the question or really
+tried by the pod (its hubble flows); probes only add what they saw of those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.model import Case
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.connections import Connection, Outcome
+from sensors.kit.peer import Asked
+from sensors.net_connect import Connects, Door
+
+DNS_PORT = 53
+FAILED = frozenset({Outcome.DROPPED, Outcome.DENIED, Outcome.REFUSED, Outcome.UNANSWERED})
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One thing the pod tries to reach.
+
+    `host` and `port` as the question or the wire says; `service` and `service_port` where a Service stands there;
+    `connections` are the pod's hubble flows to it (to any backend), `doors` the probes of it. `asked` says that the
+    question names it, `resolved` how.
+    """
+
+    host: str
+    port: int | None
+    asked: bool
+    resolved: Asked | None = None
+    service: ServiceFacts | None = None
+    service_port: ServicePort | None = None
+    connections: tuple[Connection, ...] = ()
+    doors: tuple[Door, ...] = ()
+
+    @property
+    def fails(self) -> bool | None:
+        """True when nothing shows that it works now, False when something does, None when nobody saw it tried.
+
+        The newest word counts: an attempt that opened after the last drop means that it works.
+        """
+        opened = any(door.is_open for door in self.doors if door.role.value in ("peer", "service"))
+        failed = any(not door.is_open for door in self.doors)
+        worked = any(each.outcome is Outcome.OPENED for each in self.connections)
+        broken = any(each.outcome in FAILED for each in self.connections)
+        if broken or failed:
+            return not (opened and not broken)
+        return False if opened or worked else None
+
+    def __str__(self) -> str:
+        door = self.host if self.port is None else f"{self.host}:{self.port}"
+        return f"{self.service.ref} ({door})" if self.service else door
+
+
+def asked_peer(case: Case) -> Peer | None:
+    """The peer the question names, with all that is known of it. None when the question names none."""
+    return next((each for each in case.once(peers) if each.asked), None)
+
+
+def peers(case: Case) -> tuple[Peer, ...]:
+    """Every peer, the asked one first, the others most tried first. DNS is its own matter and not among them."""
+    asked = _asked(case)
+    others = _tried(case, asked)
+    return (asked, *others) if asked else others
+
+
+def _asked(case: Case) -> Peer | None:
+    target = case.target
+    if target.to_host is None:
+        return None
+    services, connects = case.get(Services), case.get(Connects)
+    resolved = services.asked if services else None
+    service = services.asked_service if services else None
+    port = target.to_port if target.to_port is not None else (resolved.port if resolved else None)
+    return Peer(
+        host=target.to_host,
+        port=port,
+        asked=True,
+        resolved=resolved,
+        service=service,
+        service_port=service.port(port) if service and port is not None else None,
+        connections=_towards(case, target.to_host, port, service),
+        doors=connects.asked if connects else (),
+    )
+
+
+def _own(case: Case) -> tuple[Connection, ...]:
+    """The pod's own attempts, apart from its look-ups."""
+    flows = case.get(HubbleFlows)
+    mine = (each for each in flows.connections if _is_mine(case, each)) if flows else ()
+    return tuple(each for each in mine if each.port != DNS_PORT and each.icmp is None)
+
+
+def _is_mine(case: Case, connection: Connection) -> bool:
+    source = connection.source
+    return (source.namespace, source.pod) == (case.target.namespace, case.target.pod)
+
+
+def _towards(case: Case, host: str, port: int | None, service: ServiceFacts | None) -> tuple[Connection, ...]:
+    """The attempts that reach for this peer: its own address or name, its Service's addresses, its backends."""
+    backends = {(each.ip, number) for each in (service.endpoints or ()) for _, number, _ in each.ports} if service else set()
+    addresses = {host, *(service.cluster_ips if service else ()), *(service.external_ips if service else ())}
+    return tuple(each for each in _own(case) if _fits(each, addresses, port, backends))
+
+
+def _fits(connection: Connection, addresses: set[str], port: int | None, backends: set[tuple[str, int]]) -> bool:
+    there = connection.destination
+    named = there.ip in addresses or bool(addresses & set(there.names))
+    return (named and port in (None, connection.port)) or (there.ip, connection.port) in backends
+
+
+def _tried(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
+    taken = set(asked.connections) if asked else set()
+    found: dict[tuple[str, int], list[Connection]] = {}
+    for each in _own(case):
+        if each not in taken:
+            found.setdefault((str(each.destination), each.port), []).append(each)
+    many = sorted(found.items(), key=lambda item: (-sum(each.attempts for each in item[1]), item[0]))
+    return tuple(_peer(case, connections) for _, connections in many)
+
+
+def _peer(case: Case, connections: list[Connection]) -> Peer:
+    there, port = connections[0].destination, connections[0].port
+    service, service_port = _service_behind(case, there.ip, port)
+    return Peer(there.ip, port, False, None, service, service_port, tuple(connections), ())
+
+
+def _service_behind(case: Case, ip: str, port: int) -> tuple[ServiceFacts | None, ServicePort | None]:
+    services = case.get(Services)
+    for each in services.services if services else ():
+        if ip in each.cluster_ips:
+            return each, each.port(port)
+        for end in each.endpoints or ():
+            if end.ip == ip and (names := [name for name, number, _ in end.ports if number == port]):
+                return each, next((known for known in each.ports if known.name == names[0]), None)
+    return None, None
