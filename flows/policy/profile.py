@@ -7,8 +7,17 @@ these; ``None`` means "not known", and makes every verdict that depends on it un
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+
+_SHOWN = ("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels", "app.kubernetes.io")
+_HIDDEN = re.compile(
+    r"io\.kubernetes|kubernetes\.io|k8s\.io|.*beta\.kubernetes\.io|annotation|etcd_node"
+    r"|statefulset\.kubernetes\.io/pod-name|apps\.kubernetes\.io/pod-index|batch\.kubernetes\.io/job-completion-index"
+    r"|pod-template-generation|pod-template-hash|controller-revision-hash"
+)
 
 
 class Datapath(StrEnum):
@@ -46,6 +55,11 @@ class Profile:
     end_port: bool = True  # False: Cilium up to 1.15 takes a range as its first port
     enforcement: Enforcement = Enforcement.DEFAULT
     cluster_name: str = "default"
+
+    def hides(self, key: str) -> bool:
+        """Whether a pod label stays out of identities, so that no selector can match it (Cilium's default filter,
+        ``pkg/labelsfilter/filter.go``: e.g. pod-template-hash, statefulset.kubernetes.io/pod-name)."""
+        return self.filters_labels and not key.startswith(_SHOWN) and bool(_HIDDEN.match(key))
 
     def with_options(self, **options: object) -> Profile:
         """The same datapath with other settings, e.g. ``cidr_matches_nodes=True`` for policy-cidr-match-mode=nodes."""

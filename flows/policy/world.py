@@ -1,36 +1,241 @@
-"""A cluster as policies see it: an indexed, immutable view of its pods, Services, nodes and policies."""
+"""A cluster as policies see it: an indexed, immutable view of its pods, Services, nodes and policies.
+
+Ask it who has an address, whether a connection is allowed, and what a changed set of objects would open.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from flows.policy.model import Diff, Endpoint, Judgement, Traffic
+from flows.policy import inventory
+from flows.policy.catalog import Catalog, Service, ServicePort, parse_service, slice_addresses
+from flows.policy.cilium import group_cidrs, group_labels
+from flows.policy.inventory import Inventory
+from flows.policy.judging import judge
+from flows.policy.model import Diff, Direction, Endpoint, Judgement, PolicyRef, Traffic
+from flows.policy.parse import dialect_of, parse_policy
+from flows.policy.policy_index import PolicyIndex
 from flows.policy.profile import Profile
+from flows.policy.reach import Selected, selecting
+from flows.policy.reading import Json, loose_mapping, loose_text
+from flows.policy.rules import Policy
+
+Identity = tuple[str, str, str, str]  # API group, kind, namespace, name
+_KINDS = frozenset("Pod Namespace Node CiliumNode Service EndpointSlice Endpoints CiliumCIDRGroup".split())
+_CLUSTER_WIDE = frozenset({"Namespace", "Node", "CiliumNode", "CiliumCIDRGroup"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A policy object with what it was translated from, to be reused while neither changes."""
+
+    item: Json
+    policies: tuple[Policy, ...]
 
 
 class World:
-    """Built once from objects of any kinds, then asked."""
+    """Built once from objects of any kinds, then asked; every change makes a new one."""
+
+    def __init__(
+        self, objects: Mapping[Identity, Json], profile: Profile, known: Mapping[Identity, _Compiled], like: Catalog
+    ) -> None:
+        self._objects = objects
+        self.profile = profile
+        self.catalog = _catalog(objects)
+        reusable = known if self.catalog == like else {}
+        self._compiled = {key: _compile(key, item, self, reusable) for key, item in objects.items() if dialect_of(item)}
+        self._index = PolicyIndex(self.policies)
 
     @classmethod
-    def of(cls, objects: Iterable[Mapping[str, Any]], profile: Profile) -> World:
+    def of(cls, objects: Iterable[Json], profile: Profile) -> World:
         """Index objects as the API server returns them: Lists are flattened, unknown kinds ignored, malformed
         policies kept as undecidable."""
-        raise NotImplementedError
+        return cls({identity(item): item for item in flatten(objects) if _matters(item)}, profile, {}, Catalog())
+
+    def with_objects(self, changed: Iterable[Json], removed: Iterable[Json] = ()) -> World:
+        """The same world with objects added, replaced or removed (identified by kind, namespace and name)."""
+        gone = {identity(item) for item in flatten(removed)}
+        kept = {key: item for key, item in self._objects.items() if key not in gone}
+        kept |= {identity(item): item for item in flatten(changed) if _matters(item)}
+        return World(kept, self.profile, self._compiled, self.catalog)
+
+    @cached_property
+    def policies(self) -> tuple[Policy, ...]:
+        return tuple(policy for compiled in self._compiled.values() for policy in compiled.policies)
+
+    @cached_property
+    def dns_shown_somewhere(self) -> bool:
+        return any(policy.shows_dns and not policy.inert for policy in self.policies)
+
+    @cached_property
+    def api_servers(self) -> frozenset[str]:
+        """Addresses behind the Service default/kubernetes."""
+        return frozenset(self.catalog.endpoint_addresses.get(("default", "kubernetes"), ()))
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        items = self._of_kind("Namespace")
+        named = {loose_text(loose_mapping(item.get("metadata")).get("name")): item for item in items}
+        spaces = {name: inventory.namespace_labels(name, item) for name, item in named.items()}
+        by_ip: dict[str, Endpoint] = {}
+        for node in (*self._of_kind("CiliumNode"), *self._of_kind("Node")):
+            by_ip |= inventory.endpoints_of_node(node, self.api_servers)
+        nodes = {endpoint.node: endpoint for endpoint in by_ip.values()}
+        pods = {}
+        for item in self._of_kind("Pod"):
+            space = loose_text(loose_mapping(item.get("metadata")).get("namespace")) or "default"
+            endpoint = inventory.endpoint_of_pod(
+                item, spaces.setdefault(space, inventory.namespace_labels(space, None))
+            )
+            pods[(endpoint.namespace, endpoint.pod)] = endpoint
+            if not endpoint.host_network:
+                by_ip |= {ip: replace(endpoint, ip=ip) for ip in inventory.addresses_of_pod(item)}
+        return Inventory(pods, nodes, spaces, by_ip)
 
     def endpoint_of_pod(self, namespace: str, name: str) -> Endpoint | None:
-        raise NotImplementedError
+        return self.inventory.pods.get((namespace, name))
 
     def endpoint_at(self, ip: str) -> Endpoint:
-        """Who has this address: a pod, a node, the API server, else the world outside."""
-        raise NotImplementedError
+        """Who has this address: a pod, a node, the API server, else the world outside.
 
-    def with_objects(self, changed: Iterable[Mapping[str, Any]], removed: Iterable[Mapping[str, Any]] = ()) -> World:
-        """The same world with objects added, replaced or removed (identified by kind, namespace and name)."""
-        raise NotImplementedError
+        A Service's own address is nobody's: ``backends`` turns it into the endpoints that answer.
+        """
+        return self.inventory.by_ip.get(ip) or inventory.outside(ip, self.api_servers)
+
+    def service_at(self, ip: str) -> Service | None:
+        return next((s for s in self.catalog.services.values() if ip in s.addresses), None)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        return self.catalog.services.get((namespace, name))
+
+    def backends(self, service: Service, port: int, protocol: str = "TCP") -> Iterator[tuple[Endpoint, int]]:
+        """The pods a Service's port leads to, each with the number of its targetPort; also pods not ready."""
+        wanted = next((p for p in service.ports if (p.port, p.protocol) == (port, protocol)), None)
+        if wanted is None or service.selector is None:
+            return
+        for endpoint in self.inventory.pods.values():
+            if endpoint.namespace == service.namespace and service.selector.items() <= endpoint.labels.items():
+                number = _target(wanted, endpoint)
+                if number is not None:
+                    yield endpoint, number
+
+    def towards(self, source: Endpoint, service: Service, port: int, protocol: str = "TCP") -> list[Traffic]:
+        """The connections a client makes by addressing a Service, one for each backend."""
+        address = service.addresses[0] if service.addresses else ""
+        name = (service.namespace, service.name)
+        return [
+            Traffic(source, endpoint, protocol, number, service=name, service_ip=address, service_port=port)
+            for endpoint, number in self.backends(service, port, protocol)
+        ]
 
     def judge(self, traffic: Traffic) -> Judgement:
-        raise NotImplementedError
+        """Both directions of one connection, with the walk through every policy that selects either side."""
+        traffic = self._with_service_port(traffic)
+        egress = self.selecting(traffic.source, Direction.EGRESS)
+        ingress = self.selecting(traffic.destination, Direction.INGRESS)
+        return judge(traffic, egress, ingress, self.profile, self.dns_shown_somewhere)
+
+    def selecting(self, endpoint: Endpoint, direction: Direction) -> list[Selected]:
+        return selecting(self._index.candidates(endpoint), endpoint, direction, self.profile)
 
     def newly_allowed(self, after: World) -> Diff:
-        raise NotImplementedError
+        """What ``after`` allows that this world does not, and the reverse: exact, over all workloads."""
+        from flows.policy.difference import difference
+
+        return difference(self, after)
+
+    def policy_object(self, ref: PolicyRef) -> Json | None:
+        """The object behind a reference, as it came."""
+        found = (c.item for c in self._compiled.values() if any(policy.ref == ref for policy in c.policies))
+        return next(found, None)
+
+    def _with_service_port(self, traffic: Traffic) -> Traffic:
+        """Fill in the Service's port where there is only one that leads to this targetPort: it makes the walk say more."""
+        if traffic.service_port is not None or traffic.port is None:
+            return traffic
+        named = self.catalog.services.get(traffic.service) if traffic.service else None
+        services = [named] if named else self._services_of(traffic.destination)
+        ports = {p.port for s in services for p in s.ports if _target(p, traffic.destination) == traffic.port}
+        return replace(traffic, service_port=ports.pop()) if len(ports) == 1 else traffic
+
+    def _services_of(self, endpoint: Endpoint) -> list[Service]:
+        if not endpoint.is_pod:
+            return []
+        here = self._services_by_namespace.get(endpoint.namespace, ())
+        return [s for s in here if s.selector and s.selector.items() <= endpoint.labels.items()]
+
+    @cached_property
+    def _services_by_namespace(self) -> Mapping[str, list[Service]]:
+        found: dict[str, list[Service]] = {}
+        for service in self.catalog.services.values():
+            found.setdefault(service.namespace, []).append(service)
+        return found
+
+    def _of_kind(self, kind: str) -> list[Json]:
+        return [item for key, item in self._objects.items() if key[1] == kind]
+
+
+def _compile(key: Identity, item: Json, world: World, known: Mapping[Identity, _Compiled]) -> _Compiled:
+    old = known.get(key)
+    if old is not None and (old.item is item or old.item == item):
+        return old
+    return _Compiled(item, parse_policy(item, world.profile, world.catalog))
+
+
+def _target(port: ServicePort, endpoint: Endpoint) -> int | None:
+    if isinstance(port.target, int):
+        return port.target
+    return endpoint.named_ports.get((port.target, port.protocol))
+
+
+def flatten(objects: Iterable[object]) -> Iterator[Json]:
+    """Single objects from single objects and Lists of them; ``kubectl`` omits nothing, the API omits items' kinds."""
+    for item in objects:
+        if not isinstance(item, Mapping):
+            continue
+        kind = loose_text(item.get("kind"))
+        if not kind.endswith("List") or not isinstance(item.get("items"), list | tuple):
+            yield item
+            continue
+        default = {"kind": kind.removesuffix("List"), "apiVersion": item.get("apiVersion")} if kind != "List" else {}
+        yield from flatten({**default, **each} for each in item["items"] if isinstance(each, Mapping))
+
+
+def identity(item: Json) -> Identity:
+    metadata = loose_mapping(item.get("metadata"))
+    kind = loose_text(item.get("kind"))
+    group = loose_text(item.get("apiVersion")).rpartition("/")[0]
+    namespace = "" if kind in _CLUSTER_WIDE else loose_text(metadata.get("namespace")) or _namespace_of(kind)
+    return group, kind, namespace, loose_text(metadata.get("name"))
+
+
+def _namespace_of(kind: str) -> str:
+    wide = ("Clusterwide", "Global", "ClusterNetworkPolicy", "AdminNetworkPolicy")
+    return "" if any(word in kind for word in wide) else "default"
+
+
+def _matters(item: Json) -> bool:
+    return loose_text(item.get("kind")) in _KINDS or dialect_of(item) is not None
+
+
+def _catalog(objects: Mapping[Identity, Json]) -> Catalog:
+    services = {(s.namespace, s.name): s for s in map(parse_service, _kind(objects, "Service"))}
+    groups = {
+        loose_text(loose_mapping(item.get("metadata")).get("name")): item for item in _kind(objects, "CiliumCIDRGroup")
+    }
+    addresses: dict[tuple[str, str], tuple[str, ...]] = {}
+    for item in (*_kind(objects, "EndpointSlice"), *_kind(objects, "Endpoints")):
+        key, found = slice_addresses(item)
+        addresses[key] = tuple(dict.fromkeys(addresses.get(key, ()) + found))
+    return Catalog(
+        services,
+        addresses,
+        {name: group_cidrs(item) for name, item in groups.items()},
+        {name: group_labels(item) for name, item in groups.items()},
+    )
+
+
+def _kind(objects: Mapping[Identity, Json], kind: str) -> Iterator[Json]:
+    return (item for key, item in objects.items() if key[1] == kind)

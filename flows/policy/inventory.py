@@ -1,0 +1,112 @@
+"""The endpoints of a cluster, from its Pods, Namespaces and Nodes; and who has which address.
+
+Everything here is read loosely: a pod with a broken field is still a pod.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flows.policy.model import Endpoint
+from flows.policy.reading import Json, loose_items, loose_labels, loose_mapping, loose_text
+
+Key = tuple[str, str]  # namespace, name
+_HASH = re.compile(r"-[a-z0-9]{5,10}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    pods: Mapping[Key, Endpoint] = field(default_factory=dict)
+    nodes: Mapping[str, Endpoint] = field(default_factory=dict)
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    by_ip: Mapping[str, Endpoint] = field(default_factory=dict)
+
+
+def namespace_labels(name: str, item: Json | None) -> dict[str, str]:
+    """A namespace's labels; the API server always adds its name."""
+    labels = loose_labels(loose_mapping((item or {}).get("metadata")).get("labels"))
+    return {"kubernetes.io/metadata.name": name, **labels}
+
+
+def endpoint_of_pod(pod: Json, labels_of_namespace: Mapping[str, str]) -> Endpoint:
+    metadata, spec, status = (loose_mapping(pod.get(key)) for key in ("metadata", "spec", "status"))
+    return Endpoint(
+        namespace=loose_text(metadata.get("namespace")) or "default",
+        pod=loose_text(metadata.get("name")),
+        labels=loose_labels(metadata.get("labels")),
+        namespace_labels=labels_of_namespace,
+        ip=next(iter(addresses_of_pod(pod)), ""),
+        named_ports=_named_ports(spec),
+        node=loose_text(spec.get("nodeName")),
+        host_network=spec.get("hostNetwork") is True,
+        workload=workload_of(metadata),
+        service_account=loose_text(spec.get("serviceAccountName")) or ("default" if status else ""),
+    )
+
+
+def addresses_of_pod(pod: Json) -> tuple[str, ...]:
+    """Primary address first; none once the pod is over, since another may carry them by then."""
+    status = loose_mapping(pod.get("status"))
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return ()
+    listed = [loose_text(each.get("ip")) for each in loose_items(status.get("podIPs"))]
+    return tuple(dict.fromkeys(ip for ip in (loose_text(status.get("podIP")), *listed) if ip))
+
+
+def _named_ports(spec: Json) -> dict[tuple[str, str], int]:
+    """Sidecars declared as init containers count too (KEP-753)."""
+    found: dict[tuple[str, str], int] = {}
+    sidecars = [c for c in loose_items(spec.get("initContainers")) if c.get("restartPolicy") == "Always"]
+    for container in (*loose_items(spec.get("containers")), *sidecars):
+        for port in loose_items(container.get("ports")):
+            name, number = loose_text(port.get("name")), port.get("containerPort")
+            if name and isinstance(number, int) and not isinstance(number, bool):
+                found.setdefault((name, loose_text(port.get("protocol")) or "TCP"), number)
+    return found
+
+
+def workload_of(metadata: Json) -> str:
+    """``Deployment web`` rather than ``ReplicaSet web-6f5d4``; a bare pod is its own workload."""
+    owners = loose_items(metadata.get("ownerReferences"))
+    owner = next((each for each in owners if each.get("controller") is True), owners[0] if owners else None)
+    if owner is None or loose_text(owner.get("kind")) in ("", "Node"):
+        return f"Pod {loose_text(metadata.get('name'))}"
+    kind, name = loose_text(owner.get("kind")), loose_text(owner.get("name"))
+    if kind == "ReplicaSet" and (bare := without_hash(name, loose_labels(metadata.get("labels")))) != name:
+        return f"Deployment {bare}"
+    return f"{kind} {name}"
+
+
+def without_hash(name: str, labels: Mapping[str, str]) -> str:
+    """A ReplicaSet's name without the Deployment's template hash."""
+    known = labels.get("pod-template-hash", "")
+    return name.removesuffix(f"-{known}") if known else _HASH.sub("", name)
+
+
+def endpoints_of_node(node: Json, api_servers: frozenset[str]) -> dict[str, Endpoint]:
+    """One endpoint per address of a node, also the one its own network gives it (Cilium's router address)."""
+    name = loose_text(loose_mapping(node.get("metadata")).get("name"))
+    return {ip: node_endpoint(name, ip, api_servers) for ip in addresses_of_node(node)}
+
+
+def node_endpoint(name: str, ip: str, api_servers: frozenset[str]) -> Endpoint:
+    entities = frozenset({"kube-apiserver"}) if ip in api_servers else frozenset[str]()
+    return Endpoint(ip=ip, node=name, host_network=True, entities=entities)
+
+
+def addresses_of_node(node: Json) -> tuple[str, ...]:
+    """From a Node's status, or a CiliumNode's spec."""
+    listed = loose_items(loose_mapping(node.get("status")).get("addresses"))
+    listed += loose_items(loose_mapping(node.get("spec")).get("addresses"))
+    found = [
+        loose_text(e.get("address") or e.get("ip")) for e in listed if e.get("type") not in ("Hostname", "InternalDNS")
+    ]
+    return tuple(dict.fromkeys(ip for ip in found if ip))
+
+
+def outside(ip: str, api_servers: frozenset[str]) -> Endpoint:
+    """An address of nobody in the cluster; an API server that is no node is outside too, and has both words."""
+    extra = {"kube-apiserver"} if ip in api_servers else set()
+    return Endpoint(ip=ip, entities=frozenset({"world"} | extra))

@@ -1,0 +1,233 @@
+"""Who a rule means: each idea of the specifications is one small type that answers one question.
+
+``fits`` answers yes, no, or ``None`` for "cannot be told"; ``misses`` says why not; ``doubt`` says why it cannot.
+The words of the Kubernetes API are here; Cilium's own are in ``cilium_peers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from flows.policy.addresses import Block, comparable, is_address, kind_in_words
+from flows.policy.closest import weight
+from flows.policy.model import Endpoint, Miss, MissKind
+from flows.policy.scene import Scene, is_workload
+from flows.policy.selectors import EVERYTHING, Selector
+
+
+class Peer(Protocol):
+    @property
+    def path(self) -> str: ...
+
+    def fits(self, scene: Scene) -> bool | None: ...
+
+    def misses(self, scene: Scene) -> tuple[Miss, ...]: ...
+
+    def doubt(self, scene: Scene) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anyone:
+    """No restriction: pods, nodes and the world (an absent or empty ``from``/``to``)."""
+
+    path: str = ""
+
+    def fits(self, scene: Scene) -> bool | None:
+        return True
+
+    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+        return ()
+
+    def doubt(self, scene: Scene) -> str:
+        return ""
+
+    def __str__(self) -> str:
+        return "anyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """A rule that matches no peer, whatever it looks like."""
+
+    why: str
+    path: str = ""
+
+    def fits(self, scene: Scene) -> bool | None:
+        return False
+
+    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+        return (Miss(MissKind.NOBODY, self.why, self.path),)
+
+    def doubt(self, scene: Scene) -> str:
+        return ""
+
+    def __str__(self) -> str:
+        return "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A peer whose meaning is outside what is modelled: cloud groups, node labels, objects not at hand."""
+
+    why: str
+    path: str = ""
+    possible: Callable[[Endpoint], bool] | None = None  # False = certainly not this one
+
+    def fits(self, scene: Scene) -> bool | None:
+        return None if self.possible is None or self.possible(scene.peer) else False
+
+    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+        return (Miss(MissKind.NOBODY, self.why, self.path),)
+
+    def doubt(self, scene: Scene) -> str:
+        return self.why
+
+    def __str__(self) -> str:
+        return "peers that cannot be told"
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """Pods by namespace AND pod labels; without a namespaceSelector the policy's own namespace.
+
+    Source: NetworkPolicyPeer in the API reference: both selectors in one item are ANDed, two items are ORed.
+    """
+
+    pods: Selector = EVERYTHING
+    namespace: str = ""  # exactly this one, when there is no selector
+    namespaces: Selector | None = None
+    path: str = ""
+
+    def fits(self, scene: Scene) -> bool | None:
+        peer = scene.peer
+        if not self.selects(peer):
+            return False
+        return is_workload(peer, scene.profile)
+
+    def selects(self, peer: Endpoint) -> bool:
+        if not peer.namespace:
+            return False
+        if self.namespaces is None:
+            return peer.namespace == self.namespace and self.pods.matches(peer.labels)
+        return self.namespaces.matches(peer.namespace_labels) and self.pods.matches(peer.labels)
+
+    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+        peer = scene.peer
+        if not is_workload(peer, scene.profile):
+            return (not_a_pod(peer, self.path),)
+        return self._namespace_misses(peer) + self.pods.misses(peer.labels, MissKind.LABEL, f"pod {peer}")
+
+    def _namespace_misses(self, peer: Endpoint) -> tuple[Miss, ...]:
+        if self.namespaces is not None:
+            who = f"namespace {peer.namespace}"
+            return self.namespaces.misses(peer.namespace_labels, MissKind.NAMESPACE_LABEL, who)
+        if peer.namespace == self.namespace:
+            return ()
+        why = f"without a namespaceSelector it looks into namespace {self.namespace} only, {peer} is elsewhere"
+        return (Miss(MissKind.NAMESPACE, why, self.path, "namespace", (self.namespace,), peer.namespace),)
+
+    def doubt(self, scene: Scene) -> str:
+        return f"{scene.peer} is on the host network: whether policies see a pod or a node is not known here"
+
+    def __str__(self) -> str:
+        pods = f"pods {self.pods}" if self.pods.requirements else "all pods"
+        if self.namespaces is None:
+            return f"{pods} in {self.namespace}"
+        where = f"namespaces {self.namespaces}" if self.namespaces.requirements else "all namespaces"
+        return f"{pods} in {where}"
+
+
+def not_a_pod(peer: Endpoint, path: str) -> Miss:
+    return Miss(MissKind.NOT_A_POD, f"it selects pods, {peer} is none", path, got=str(peer))
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """A CIDR with exceptions, as far as the datapath compares addresses at all."""
+
+    block: Block
+    path: str = ""
+
+    def fits(self, scene: Scene) -> bool | None:
+        compared = comparable(scene.peer, scene.profile)
+        if compared is False:
+            return False
+        if not is_address(scene.peer.ip):
+            return None
+        if not self.block.covers(scene.peer.ip) or self.block.excepted_by(scene.peer.ip):
+            return False
+        return compared
+
+    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+        ip = scene.peer.ip
+        if not self.block.covers(ip):
+            return (
+                Miss(
+                    MissKind.CIDR,
+                    f"{ip or scene.peer} is outside {self.block}",
+                    self.path,
+                    "cidr",
+                    (self.block.cidr,),
+                    ip,
+                ),
+            )
+        excepted = self.block.excepted_by(ip)
+        if excepted:
+            return (
+                Miss(
+                    MissKind.CIDR_EXCEPT,
+                    f"{ip} is in the exception {excepted}",
+                    self.path,
+                    "except",
+                    (str(excepted),),
+                    ip,
+                ),
+            )
+        why = f"{self.block} covers {ip}, but this datapath never compares a CIDR with {kind_in_words(scene.peer)}"
+        return (Miss(MissKind.CIDR_NEVER_MATCHES, why, self.path, "cidr", (self.block.cidr,), ip),)
+
+    def doubt(self, scene: Scene) -> str:
+        if not is_address(scene.peer.ip):
+            return f"the address of {scene.peer} is not known, so {self.block} cannot be compared"
+        return f"{self.block} covers {scene.peer.ip}; whether this datapath compares it with {kind_in_words(scene.peer)} is not known"
+
+    def __str__(self) -> str:
+        return str(self.block)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One entry of a policy that stands for several peers, e.g. the endpoints of a Service."""
+
+    peers: tuple[Peer, ...]
+    name: str
+    path: str = ""
+
+    def fits(self, scene: Scene) -> bool | None:
+        return any_of(peer.fits(scene) for peer in self.peers)
+
+    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+        return (Miss(MissKind.SERVICE, f"{scene.peer} is not behind {self.name}", self.path, got=str(scene.peer)),)
+
+    def doubt(self, scene: Scene) -> str:
+        return next(peer.doubt(scene) for peer in self.peers if peer.fits(scene) is None)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def any_of(answers: Iterable[bool | None]) -> bool | None:
+    """Yes if one says yes; else "cannot be told" if one cannot; else no."""
+    unclear = False
+    for answer in answers:
+        if answer:
+            return True
+        unclear = unclear or answer is None
+    return None if unclear else False
+
+
+def nearest_misses(peers: Iterable[Peer], scene: Scene) -> tuple[Miss, ...]:
+    """The misses of the peer that came closest: fewest, then the likeliest spelling mistake."""
+    return min((peer.misses(scene) for peer in peers), key=weight, default=())

@@ -1,0 +1,168 @@
+"""What may happen to every port at once: the one evaluator behind verdicts and behind the comparison of two worlds.
+
+For one direction and one pair of endpoints each tier of policies turns into sets of ports: those it may allow, may
+deny, and may hand on. "May" because a policy that is not understood could do either; a port is *certainly* allowed if
+nothing may deny it. A single connection is the same question asked of a single port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from flows.policy.model import Direction, Endpoint, Traffic
+from flows.policy.ports import all_on
+from flows.policy.portset import ALL, NONE, PortSet
+from flows.policy.profile import Enforcement, Profile
+from flows.policy.rules import Clause, Effect, Policy, Tier
+from flows.policy.scene import Scene, from_own_node, is_workload
+
+Selected = tuple[Policy, bool | None]  # a policy and whether it certainly selects the subject
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """For each port, what may happen. A port in both sets is undecidable."""
+
+    may_allow: PortSet
+    may_deny: PortSet
+
+    @property
+    def allowed(self) -> PortSet:
+        return self.may_allow - self.may_deny
+
+    @property
+    def denied(self) -> PortSet:
+        return self.may_deny - self.may_allow
+
+
+@dataclass(frozen=True, slots=True)
+class _Tier:
+    allow: PortSet
+    deny: PortSet
+    next: PortSet
+
+
+def open_way(universe: PortSet = ALL) -> Outcome:
+    return Outcome(universe, NONE)
+
+
+def exempt(scene: Scene, traffic: Traffic | None = None) -> str | None:
+    """Why no policy has a say, or ``None``: the subject is no pod, or speaks to itself, or to its own node's kubelet."""
+    if is_workload(scene.subject, scene.profile) is False:
+        return f"{scene.subject} is no pod: policies of pods do not judge it"
+    if scene.profile.enforcement is Enforcement.NEVER:
+        return "the datapath enforces no policies"
+    if from_own_node(scene):
+        return "a node always reaches its own pods"
+    if traffic is not None and same_pod(scene) and (traffic.service is None or scene.profile.hairpin_allowed):
+        return "a pod always reaches itself"
+    return None
+
+
+def same_pod(scene: Scene) -> bool:
+    one, other = scene.subject, scene.peer
+    return bool(one.pod) and (one.namespace, one.pod) == (other.namespace, other.pod)
+
+
+def outcome(
+    policies: Sequence[Selected], scene: Scene, universe: PortSet = ALL, traffic: Traffic | None = None
+) -> Outcome:
+    """What may happen to each port of ``universe``. ``traffic`` matters only for datapaths that see Service addresses."""
+    tiers = {tier: [each for each in policies if each[0].tier is tier and not each[0].inert] for tier in Tier}
+    admin = _ordered(tiers[Tier.ADMIN], scene, universe)
+    namespace = _namespace(tiers[Tier.NAMESPACE], scene, admin.next, traffic)
+    baseline = _ordered(tiers[Tier.BASELINE], scene, namespace.next)
+    return Outcome(
+        admin.allow | namespace.allow | baseline.allow | baseline.next, admin.deny | namespace.deny | baseline.deny
+    )
+
+
+def _namespace(policies: Sequence[Selected], scene: Scene, universe: PortSet, traffic: Traffic | None) -> _Tier:
+    """NetworkPolicy, CiliumNetworkPolicy and its sister: denies first, then the union of what is admitted."""
+    deny = may_deny = admit = may_admit = NONE
+    isolated = may_isolate = scene.profile.enforcement is Enforcement.ALWAYS
+    for policy, certain in policies:
+        if policy.fault:
+            may_isolate, may_deny, may_admit = True, universe, universe
+            continue
+        side = policy.side(scene.direction)
+        isolated, may_isolate = isolated or (side.isolates and certain is True), may_isolate or side.isolates
+        for clause in side.clauses:
+            sure, maybe = clause_ports(clause, scene, universe, traffic)
+            if clause.effect is Effect.DENY:
+                deny, may_deny = deny | (sure if certain else NONE), may_deny | maybe
+            else:
+                admit, may_admit = admit | (sure if certain else NONE), may_admit | maybe
+    refused = universe - admit if may_isolate else NONE
+    passed_on = NONE if isolated else universe - admit - deny
+    return _Tier(may_admit - deny, may_deny | refused, passed_on)
+
+
+def _ordered(policies: Sequence[Selected], scene: Scene, universe: PortSet) -> _Tier:
+    """Admin tiers: by priority, the first rule that matches; equal priorities may take either turn."""
+    ranked = sorted(policies, key=lambda each: each[0].priority)
+    if any(policy.fault for policy, _ in ranked):
+        return _Tier(universe, universe, universe)
+    total = _Tier(NONE, NONE, NONE)
+    left = universe
+    for _, level in groupby(ranked, key=lambda each: each[0].priority):
+        turns = [_first_match(policy, certain, scene, left) for policy, certain in level]
+        effects = {effect: _union(turn[effect] for turn, _ in turns) for effect in Effect}
+        total = _Tier(
+            total.allow | effects[Effect.ALLOW], total.deny | effects[Effect.DENY], total.next | effects[Effect.PASS]
+        )
+        for _, none in turns:
+            left = left & none
+    return _Tier(total.allow, total.deny, total.next | left)
+
+
+def _first_match(
+    policy: Policy, certain: bool | None, scene: Scene, universe: PortSet
+) -> tuple[dict[Effect, PortSet], PortSet]:
+    """Per effect the ports on which this policy may have it, and the ports on which it may have none."""
+    found = dict.fromkeys(Effect, NONE)
+    left = universe
+    for clause in policy.side(scene.direction).clauses:
+        sure, maybe = clause_ports(clause, scene, left, None)
+        effects = tuple(Effect) if clause.fault else (clause.effect,)
+        found |= {effect: found[effect] | maybe for effect in effects}
+        left = left - sure if certain else left
+    return found, left
+
+
+def clause_ports(clause: Clause, scene: Scene, universe: PortSet, traffic: Traffic | None) -> tuple[PortSet, PortSet]:
+    """The ports a rule certainly holds, and those it may hold."""
+    if clause.fault:
+        return NONE, universe
+    if traffic is not None and (service := clause.service_fits(scene, traffic)) is not False:
+        return (universe if service else NONE), universe
+    fits = clause.peer_fits(scene)
+    if fits is False:
+        return NONE, NONE
+    held = universe & all_on(clause.ports, scene.destination) if clause.ports is not None else universe
+    return (held if fits else NONE), held
+
+
+def _union(sets: Iterable[PortSet]) -> PortSet:
+    total = NONE
+    for each in sets:
+        total = total | each
+    return total
+
+
+def selecting(policies: Iterable[Policy], subject: Endpoint, direction: Direction, profile: Profile) -> list[Selected]:
+    """The policies that say something about this direction and select the subject, or may."""
+    found = []
+    for policy in policies:
+        if policy.speaks(direction) and (certain := policy.selects(subject, profile)) is not False:
+            found.append((policy, certain))
+    return found
+
+
+def dns_shown(policies: Iterable[Selected], anywhere: bool) -> bool | None:
+    """Whether a DNS rule shows the subject's answers to the datapath; ``None``: only other pods' rules do."""
+    if any(policy.shows_dns and certain and not policy.inert for policy, certain in policies):
+        return True
+    return None if anywhere else False
