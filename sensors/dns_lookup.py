@@ -8,10 +8,17 @@ Blind    when no question could be asked from inside the pod.
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sensors.kit import Blind, Cluster, Sensor, Target
+from sensors.kit import Blind, Cluster, Lookup, Sensor, Target
+from sensors.kit.objects import one_line
+from sensors.kit.reading import if_readable
+
+USUAL_DOMAIN = "cluster.local"
 
 
 class Outcome(StrEnum):
@@ -99,8 +106,9 @@ class Lookups:
 
     @property
     def asked(self) -> Burst | None:
-        """The name in the question; None where the question has none (an address, or no peer)."""
-        return next((each for each in self.bursts if each.is_asked), None)
+        """The name in the question, answered if any record type was; None where it has no name or none was asked."""
+        found = [each for each in self.bursts if each.is_asked]
+        return next((each for each in found if each.outcome is Outcome.ANSWERED), found[0] if found else None)
 
     @property
     def asked_outcome(self) -> Outcome | None:
@@ -144,7 +152,166 @@ def _told(burst: Burst) -> str:
 
 async def look(target: Target, cluster: Cluster) -> Lookups:
     """Ask the pod's resolver for a name that must exist and for the name in the question."""
-    raise Blind("asking names is not wired")
+    text, why = await if_readable(cluster.pod_file(target.namespace, target.pod, "resolv.conf"))
+    resolver = parse_resolv_conf(text) if text is not None else None
+    names = names_to_ask(target, resolver)
+    rows = await cluster.lookups(target.namespace, target.pod, names)
+    if not rows:
+        raise Blind("the pod's resolver was asked nothing")
+    unread = (f"resolv.conf: {why}",) if resolver is None else ()
+    return Lookups(bursts(rows, names, resolver, target.to_host), resolver, unread)
+
+
+def names_to_ask(target: Target, resolver: Resolver | None) -> tuple[str, ...]:
+    """The name that every cluster has, then the name in the question (where it is a name, not an address)."""
+    always = f"kubernetes.default.svc.{(resolver and resolver.domain) or USUAL_DOMAIN}"
+    return (always, target.to_host) if target.to_host and not is_address(target.to_host) else (always,)
+
+
+def is_address(host: str) -> bool:
+    """An IPv4 or IPv6 address rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+# -- resolv.conf -----------------------------------------------------------------------------------------------------
+
+
+def parse_resolv_conf(text: str) -> Resolver:
+    """resolv.conf(5): the last `search` (or `domain`) counts, `options` add up. Raises `Blind` without a nameserver."""
+    lines = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
+    servers = tuple(words[1] for words in lines if words[0] == "nameserver" and len(words) > 1)
+    if not servers:
+        raise Blind("resolv.conf names no nameserver")
+    searches = [words[1:] for words in lines if words[0] in ("search", "domain")]
+    search = tuple(_plain(each) for each in searches[-1]) if searches else ()
+    options = tuple(word for words in lines if words[0] == "options" for word in words[1:])
+    return Resolver(servers, search, options, _ndots(options), _domain(search))
+
+
+def _ndots(options: Iterable[str]) -> int:
+    said = [each.removeprefix("ndots:") for each in options if each.startswith("ndots:")]
+    return min(int(said[-1]), 15) if said and said[-1].isdecimal() else 1
+
+
+def _domain(search: Iterable[str]) -> str | None:
+    return next((each.removeprefix("svc.") for each in search if each.startswith("svc.")), None)
+
+
+def _plain(name: str) -> str:
+    return name.lower().rstrip(".")
+
+
+def expand(name: str, resolver: Resolver | None) -> tuple[str, ...]:
+    """The full names a resolver library tries for `name`, in its order (resolv.conf(5), ndots and search)."""
+    search = resolver.search if resolver and not name.endswith(".") else ()
+    plain = _plain(name)
+    listed = tuple(f"{plain}.{each}" for each in search)
+    as_is_first = resolver is not None and plain.count(".") >= resolver.ndots
+    return (plain, *listed) if as_is_first else (*listed, plain)
+
+
+# -- from questions on the wire to names -----------------------------------------------------------------------------
+
+
+def bursts(
+    rows: Sequence[Lookup], names: Sequence[str], resolver: Resolver | None, asked: str | None
+) -> tuple[Burst, ...]:
+    """Puts what was asked on the wire together, one burst for each name a program would have said."""
+    grouped: dict[tuple[str, str], list[Question]] = {}
+    for row in rows:
+        question = read_question(row)
+        name = _name_behind(question, [_plain(each) for each in names], [key for key, _ in grouped], resolver)
+        grouped.setdefault((name, question.qtype), []).append(question)
+    return tuple(_burst(name, tuple(found), resolver, asked) for (name, _), found in grouped.items())
+
+
+def _name_behind(question: Question, wanted: list[str], met: list[str], resolver: Resolver | None) -> str:
+    """Which name this full name was tried for: one we wanted or met, newest first, else without its search suffix."""
+    full = _plain(question.name)
+    for name in (*wanted, *reversed(met)):
+        if full in expand(name, resolver):
+            return name
+    suffixes = [f".{each}" for each in (resolver.search if resolver else ()) if full.endswith(f".{each}")]
+    return full.removesuffix(max(suffixes, key=len)) if suffixes else full
+
+
+def _burst(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver | None, asked: str | None) -> Burst:
+    answer = next((each for each in asked_on_wire if each.outcome is Outcome.ANSWERED), None)
+    return Burst(
+        name=name,
+        origin=_origin(name, resolver),
+        is_asked=asked is not None and name == _plain(asked),
+        outcome=_ending(name, asked_on_wire, resolver),
+        answered_by=answer.name if answer else None,
+        addresses=answer.addresses if answer else (),
+        dead_ends=sum(each.outcome in (Outcome.NXDOMAIN, Outcome.NO_DATA) for each in asked_on_wire if each != answer),
+        ms=round(sum(each.ms or 0.0 for each in asked_on_wire), 1),
+        server=asked_on_wire[0].server,
+        questions=asked_on_wire,
+    )
+
+
+def _ending(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver | None) -> Outcome:
+    """Answered beats all; a failure that is not NXDOMAIN ends the search; NXDOMAIN is final at the end of the list."""
+    outcomes = [each.outcome for each in asked_on_wire]
+    if Outcome.ANSWERED in outcomes:
+        return Outcome.ANSWERED
+    failures = [each for each in outcomes if each not in (Outcome.NXDOMAIN, Outcome.NO_DATA)]
+    if failures:
+        return failures[-1]
+    left = set(expand(name, resolver)) - {_plain(each.name) for each in asked_on_wire}
+    if left and not _asked_as_spoken(name, asked_on_wire):
+        return Outcome.UNFINISHED
+    return Outcome.NO_DATA if Outcome.NO_DATA in outcomes else Outcome.NXDOMAIN
+
+
+def _asked_as_spoken(name: str, asked_on_wire: tuple[Question, ...]) -> bool:
+    """One row under the very name: a library's whole answer, its search list already behind it."""
+    return len(asked_on_wire) == 1 and _plain(asked_on_wire[0].name) == name
+
+
+def _origin(name: str, resolver: Resolver | None) -> Origin:
+    domain = (resolver and resolver.domain) or USUAL_DOMAIN
+    if name == f"kubernetes.default.svc.{domain}":
+        return Origin.ALWAYS_THERE
+    ours = name.endswith(f".{domain}") or "svc" in name.split(".")[1:3] or "." not in name
+    return Origin.CLUSTER if ours else Origin.EXTERNAL
+
+
+# -- one question ----------------------------------------------------------------------------------------------------
+
+RCODES = {"NXDOMAIN": Outcome.NXDOMAIN, "SERVFAIL": Outcome.SERVFAIL, "REFUSED": Outcome.REFUSED}
+ERRORS = (
+    (r"operation not permitted|eperm", Outcome.NOT_PERMITTED),
+    (r"timed?[ -]?out|no servers could be reached|etimedout", Outcome.TIMEOUT),
+    (r"connection refused|econnrefused", Outcome.PORT_CLOSED),
+    (r"unreachable|no route to host", Outcome.UNREACHABLE),
+)
+
+
+def read_question(row: Lookup) -> Question:
+    """One recorded question. Raises `Blind` where neither an answer nor an error was written down."""
+    rcode, error = str(row.rcode or "").upper(), one_line(str(row.error or ""))
+    if not rcode and not error:
+        raise Blind(f"asking for {one_line(str(row.name))} has neither an answer nor an error")
+    addresses = tuple(map(str, row.addresses)) if isinstance(row.addresses, tuple | list) else ()
+    ms = float(row.ms) if isinstance(row.ms, int | float) else None
+    outcome = _answered(rcode, addresses) if rcode else _failed(error)
+    return Question(one_line(str(row.name)), str(row.qtype), str(row.server), outcome, rcode or error, addresses, ms)
+
+
+def _answered(rcode: str, addresses: tuple[str, ...]) -> Outcome:
+    if rcode == "NOERROR":
+        return Outcome.ANSWERED if addresses else Outcome.NO_DATA
+    return RCODES.get(rcode, Outcome.FAILED)
+
+
+def _failed(error: str) -> Outcome:
+    return next((outcome for pattern, outcome in ERRORS if re.search(pattern, error, re.IGNORECASE)), Outcome.FAILED)
 
 
 SENSOR = Sensor(id="dns.lookup", look=look, gives=Lookups, within=15.0, layers=("dns",))

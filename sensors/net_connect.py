@@ -8,11 +8,31 @@ Blind    when the pod cannot be entered (no right to exec, no shell, not running
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sensors.kit import Blind, Cluster, Sensor, Target
+from sensors.dns_lookup import Resolver, is_address, parse_resolv_conf
+from sensors.kit import Blind, Cluster, Connect, Object, Sensor, Target
+from sensors.kit.kinds import ENDPOINT_SLICE, POD, SERVICE
+from sensors.kit.objects import (
+    Ref,
+    flag,
+    get,
+    items,
+    labels_of,
+    name_of,
+    named,
+    namespace_of,
+    number,
+    one_line,
+    ref_of,
+    text,
+    texts,
+)
+from sensors.kit.reading import if_readable
 
 MOST_DOORS = 12
 """A probe is traffic too: more doors than this are never tried."""
@@ -107,9 +127,259 @@ def _tally(doors: Iterable[Door]) -> str:
     return f"{sum(each.is_open for each in listed)} of {len(listed)} open"
 
 
+# -- what stands behind the asked peer -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One address behind the asked peer; `ports` are those at which the question arrives. `pod` is empty where the
+    address belongs to no pod; an endpoint with an unset condition counts as ready."""
+
+    address: str
+    ports: tuple[int, ...]
+    namespace: str
+    pod: str
+    node: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What the peer in the question is made of. Empty but for host and port where it is nothing of this cluster."""
+
+    host: str
+    port: int | None
+    service: Ref | None = None
+    cluster_ips: tuple[str, ...] = ()
+    service_ports: tuple[int, ...] = ()
+    backends: tuple[Backend, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+async def destination_of(target: Target, cluster: Cluster) -> Destination | None:
+    """The Service, addresses and backends behind `target.to`; None where the question names no peer."""
+    if target.to_host is None:
+        return None
+    (services, no_services), (slices, no_slices), (pods, no_pods) = await asyncio.gather(
+        if_readable(cluster.objects(SERVICE)),
+        if_readable(cluster.objects(ENDPOINT_SLICE)),
+        if_readable(cluster.objects(POD)),
+    )
+    unread = tuple(filter(None, (no_services, no_slices, no_pods)))
+    return resolve(target, services or (), slices or (), pods or (), unread)
+
+
+def resolve(
+    target: Target,
+    services: Iterable[Object],
+    slices: Iterable[Object],
+    pods: Iterable[Object],
+    unread: tuple[str, ...] = (),
+) -> Destination:
+    """Pure: finds the asked peer among the objects by name, by Service address, or by pod address."""
+    host, port = (target.to_host or "").rstrip("."), target.to_port
+    service = _service_meant(host, target.namespace, tuple(services))
+    if service is None:
+        return Destination(host, port, backends=tuple(_pod_backends(host, port, pods)), unread=unread)
+    return Destination(
+        host=host,
+        port=port,
+        service=ref_of(service),
+        cluster_ips=_addresses(service),
+        service_ports=tuple(filter(None, (number(each, "port") for each in items(service, "spec", "ports")))),
+        backends=tuple(_backends(service, port, slices)),
+        unread=unread,
+    )
+
+
+def _service_meant(host: str, namespace: str, services: tuple[Object, ...]) -> Object | None:
+    for each in services:
+        if host in _addresses(each):
+            return each
+    if is_address(host):
+        return None
+    name, _, rest = host.partition(".")
+    if not rest:
+        return named(services, name, namespace)
+    found = re.fullmatch(r"([^.]+)(?:\.svc(?:\..+)?)?", rest)
+    return named(services, name, found[1]) if found else None
+
+
+def _addresses(service: Object) -> tuple[str, ...]:
+    single = text(service, "spec", "clusterIP")
+    listed = (*texts(service, "spec", "clusterIPs"), single, *texts(service, "spec", "externalIPs"))
+    balanced = (text(each, "ip") for each in items(service, "status", "loadBalancer", "ingress"))
+    return tuple(dict.fromkeys(each for each in (*listed, *balanced) if each not in ("", "None")))
+
+
+def _backends(service: Object, port: int | None, slices: Iterable[Object]) -> Iterable[Backend]:
+    names = {text(each, "name") for each in items(service, "spec", "ports") if port in (None, number(each, "port"))}
+    for each in slices:
+        if not _belongs(each, service):
+            continue
+        ports = tuple(
+            found
+            for row in items(each, "ports")
+            if text(row, "name") in names and text(row, "protocol") in ("", "TCP") and (found := number(row, "port"))
+        )
+        for endpoint in items(each, "endpoints"):
+            yield from _endpoint(endpoint, ports)
+
+
+def _belongs(slice_: Object, service: Object) -> bool:
+    owner = labels_of(slice_).get("kubernetes.io/service-name")
+    return owner == name_of(service) and namespace_of(slice_) == namespace_of(service)
+
+
+def _endpoint(endpoint: Object, ports: tuple[int, ...]) -> Iterable[Backend]:
+    is_pod = text(endpoint, "targetRef", "kind") == "Pod"
+    for address in texts(endpoint, "addresses"):
+        yield Backend(
+            address=address,
+            ports=ports,
+            namespace=text(endpoint, "targetRef", "namespace") if is_pod else "",
+            pod=text(endpoint, "targetRef", "name") if is_pod else "",
+            node=text(endpoint, "nodeName"),
+            ready=flag(endpoint, "conditions", "ready") is not False,
+        )
+
+
+def _pod_backends(host: str, port: int | None, pods: Iterable[Object]) -> Iterable[Backend]:
+    """The pod that owns the address. A node's address belongs to its host-network pods only by port: left out."""
+    for each in pods:
+        known = {text(each, "status", "podIP"), *(text(row, "ip") for row in items(each, "status", "podIPs"))}
+        if host in known and get(each, "spec", "hostNetwork") is not True:
+            ready = any(
+                text(row, "type") == "Ready" and text(row, "status") == "True"
+                for row in items(each, "status", "conditions")
+            )
+            ports = (port,) if port else ()
+            yield Backend(host, ports, namespace_of(each), name_of(each), text(each, "spec", "nodeName"), ready)
+
+
+# -- the doors -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """The doors every pod knows: the nameservers of its resolv.conf and the API server's addresses and ports."""
+
+    nameservers: frozenset[str] = frozenset()
+    api_server: frozenset[tuple[str, int]] = frozenset()
+
+
 async def look(target: Target, cluster: Cluster) -> Connects:
     """Try the doors of the question and a few that every pod knows."""
-    raise Blind("connecting is not wired")
+    destination, landmarks, own = await asyncio.gather(
+        destination_of(target, cluster), _landmarks(target, cluster), _own_services(target, cluster)
+    )
+    doors = doors_to_try(destination, landmarks, own)
+    rows = await cluster.connects(target.namespace, target.pod, doors)
+    if not rows:
+        raise Blind("no door was tried from inside the pod")
+    tried = tuple(map(read_door, rows))
+    return Connects(classify(tried, destination, landmarks), target.to, destination.unread if destination else ())
+
+
+async def _landmarks(target: Target, cluster: Cluster) -> Landmarks:
+    (conf, _), (services, _), (slices, _) = await asyncio.gather(
+        if_readable(_resolver(target, cluster)),
+        if_readable(cluster.objects(SERVICE)),
+        if_readable(cluster.objects(ENDPOINT_SLICE)),
+    )
+    api = named(services or (), "kubernetes", "default")
+    return Landmarks(frozenset(conf.nameservers if conf else ()), frozenset(_api_doors(api, slices or ())))
+
+
+async def _resolver(target: Target, cluster: Cluster) -> Resolver:
+    return parse_resolv_conf(await cluster.pod_file(target.namespace, target.pod, "resolv.conf"))
+
+
+def _api_doors(api: Object | None, slices: Iterable[Object]) -> Iterable[tuple[str, int]]:
+    if api is None:
+        return
+    for each in items(api, "spec", "ports"):
+        yield from ((address, number(each, "port") or 443) for address in _addresses(api))
+    for backend in _backends(api, None, slices):
+        yield from ((backend.address, port) for port in backend.ports)
+
+
+async def _own_services(target: Target, cluster: Cluster) -> tuple[tuple[str, int], ...]:
+    """Doors of the Services next to the pod; of use only where the question names no peer."""
+    services, _ = await if_readable(cluster.objects(SERVICE, target.namespace))
+    return tuple(
+        (address, port)
+        for each in services or ()
+        for address in _addresses(each)[:1]
+        for row in items(each, "spec", "ports")
+        if text(row, "protocol") in ("", "TCP") and (port := number(row, "port"))
+    )
+
+
+def doors_to_try(
+    destination: Destination | None, landmarks: Landmarks, own: Iterable[tuple[str, int]] = ()
+) -> tuple[tuple[str, int], ...]:
+    """The asked peer, its Service address and backends, the resolver and the API server; without a question the
+    namespace's own Services. At most `MOST_DOORS`, the asked ones first."""
+    known = [(each, 53) for each in sorted(landmarks.nameservers)[:2]] + sorted(landmarks.api_server)[:1]
+    asked = list(_asked_doors(destination)) if destination else []
+    room = MOST_DOORS - len(known)
+    return tuple(dict.fromkeys([*(asked if destination else own)][:room] + known))
+
+
+def _asked_doors(destination: Destination) -> Iterable[tuple[str, int]]:
+    ports = (destination.port,) if destination.port else destination.service_ports
+    for host in (destination.host, *destination.cluster_ips[:2]):
+        yield from ((host, port) for port in ports)
+    for backend in destination.backends[:5]:
+        yield from ((backend.address, port) for port in backend.ports)
+
+
+RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset"})
+
+
+def read_door(row: Connect) -> Door:
+    """One connection as recorded, not yet told apart. Raises `Blind` on a result or a port it does not know."""
+    result, port = str(row.result).lower(), number({"port": row.port}, "port")
+    if result not in RESULTS or port is None:
+        raise Blind(f"a connection to {one_line(str(row.host))} ended as {one_line(str(row.result))!r}: not understood")
+    ms = float(row.ms) if isinstance(row.ms, int | float) else None
+    errno, address = (one_line(str(each)) if each else None for each in (row.errno, row.address))
+    host, protocol = one_line(str(row.host)), one_line(str(row.protocol))
+    return Door(host, port, protocol, result, errno, address, ms, About.CONTEXT, Role.OTHER)
+
+
+def classify(doors: tuple[Door, ...], destination: Destination | None, landmarks: Landmarks) -> tuple[Door, ...]:
+    """Tells the doors of the question from those around it."""
+    resolved = {each.address for each in doors if destination and each.address and each.host == destination.host}
+    told = (_place(each, destination, landmarks, resolved) for each in doors)
+    return tuple({(each.host, each.port, each.protocol, each.result, each.errno): each for each in told}.values())
+
+
+def _place(door: Door, destination: Destination | None, landmarks: Landmarks, resolved: set[str]) -> Door:
+    role = _asked_role(door, destination, resolved) if destination else None
+    if role is not None:
+        about = About.CONTEXT if role is Role.BACKEND_OTHER_PORT else About.ASKED
+        return replace(door, role=role, about=about)
+    return replace(door, role=_landmark(door, landmarks))
+
+
+def _asked_role(door: Door, destination: Destination, resolved: set[str]) -> Role | None:
+    ports = (destination.port,) if destination.port else destination.service_ports
+    if door.host == destination.host and (door.port in ports or not ports):
+        return Role.PEER
+    if door.host in (*destination.cluster_ips, *resolved) and door.port in ports:
+        return Role.SERVICE
+    found = [each for each in destination.backends if each.address == door.host]
+    if any(door.port in each.ports for each in found):
+        return Role.BACKEND
+    return Role.BACKEND_OTHER_PORT if any(each.pod for each in found) else None
+
+
+def _landmark(door: Door, landmarks: Landmarks) -> Role:
+    if door.host in landmarks.nameservers and door.port == 53:
+        return Role.RESOLVER
+    return Role.API_SERVER if (door.host, door.port) in landmarks.api_server else Role.OTHER
 
 
 SENSOR = Sensor(id="net.connect", look=look, gives=Connects, within=12.0, layers=("service", "application"))
