@@ -1,0 +1,172 @@
+"""The command line `kai`: what may be asked, which exit code answers, and every error in one line.
+
+Exit codes: 0 no fault found, 1 fault found, 2 usage or input error, 3 could not look. Nothing heavy is imported
+here: each command imports its work when it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bot import __version__
+
+NETDEBUG = "flow.k8s_network_debug"
+INTERRUPTED = 130
+F = TypeVar("F", bound=Callable[..., Any])
+
+EPILOG = "Exit codes: 0 no fault found, 1 fault found, 2 usage or input error, 3 could not look."
+
+
+_DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+
+
+def _answering(*formats: str) -> Callable[[F], F]:
+    """-o, and --debug wherever a person may type it."""
+    output = click.option("-o", "--output", type=click.Choice(formats), default=formats[0], help="How to say it.")
+    return lambda command: output(_DEBUG(command))
+
+
+def _asking(command: F) -> F:
+    """The options of every question about a pod, in the order `--help` shows them."""
+    for option in reversed(
+        (
+            click.option("-n", "--namespace", metavar="NS", help="The pod's namespace."),
+            click.option("--to", metavar="HOST:PORT", help="The peer that cannot be reached."),
+            click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+_FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLOW", help="A flow's id, or a YAML file.")
+_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
+@click.version_option(__version__, prog_name="kai")
+@_DEBUG
+def kai() -> None:
+    """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
+
+
+@kai.command(epilog=EPILOG)
+@click.argument("pod", required=False, default="")
+@_asking
+@_FLOW
+@_VERBOSE
+@_answering("text", "json", "markdown")
+def netdebug(**asked: Any) -> int:
+    """Find out why POD cannot talk.
+
+    POD is a name, a part of one that fits a single pod, or NAMESPACE/POD. With --case it may be left out: then it is
+    the pod of the recording.
+    """
+    return _investigate(**asked)
+
+
+@kai.command("run-flow", epilog=EPILOG)
+@click.argument("flow")
+@click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
+@_asking
+@_VERBOSE
+@_answering("text", "json", "markdown")
+def run_flow(**asked: Any) -> int:
+    """Walk one flow for a pod. FLOW is an id (kai list-flows) or a YAML file."""
+    return _investigate(**asked)
+
+
+def _investigate(**asked: Any) -> int:
+    from bot.commands.investigate import Question, investigate
+
+    return investigate(Question(**asked))
+
+
+@kai.command("list-flows")
+@_answering("text", "json")
+def list_flows(output: str) -> int:
+    """The flows there are."""
+    from bot.commands import lists
+
+    return lists.list_flows(output)
+
+
+@kai.command("list-sensors")
+@_answering("text", "json")
+def list_sensors(output: str) -> int:
+    """The sensors there are, and the layers each one looks at."""
+    from bot.commands import lists
+
+    return lists.list_sensors(output)
+
+
+@kai.command()
+@click.argument("name", required=False, default="")
+@click.option("--list", "listing", is_flag=True, help="Name the incidents that come with KAI.")
+@_FLOW
+@_VERBOSE
+@_answering("text", "json", "markdown")
+def demo(name: str, listing: bool, flow: str, output: str, verbose: bool) -> int:
+    """Diagnose a real incident that was recorded, without any cluster.
+
+    Exits with 0 when it could be shown, whatever the incident was.
+    """
+    from bot.commands import demo
+
+    return demo.list_cases() if listing else demo.show(name or demo.USUAL, output, flow, verbose=verbose)
+
+
+def main() -> None:
+    """The `kai` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One call of `kai` in this process: its exit code. Never raises for what a person or a cluster can cause."""
+    debug = "--debug" in arguments or bool(os.environ.get("KAI_DEBUG"))
+    _set_up_logging(debug)
+    try:
+        code = kai.main(list(arguments), prog_name="kai", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as why:
+        click.echo(why.format_message())
+        return 2
+    except Exception as why:  # noqa: BLE001 - the last net: whatever happens, a person gets one line
+        return _complain(why, debug)
+    return code if isinstance(code, int) else 0
+
+
+def _set_up_logging(debug: bool) -> None:
+    """Without --debug the log says nothing: what matters is in the report."""
+    root = logging.getLogger()
+    root.handlers[:] = [each for each in root.handlers if getattr(each, "name", None) != "kai"]
+    handler = logging.StreamHandler(sys.stderr) if debug else logging.NullHandler()
+    handler.set_name("kai")
+    root.addHandler(handler)
+    if debug:
+        root.setLevel(logging.DEBUG)
+
+
+def _complain(why: Exception, debug: bool) -> int:
+    from bot.commands.errors import code_of, line_of
+
+    if debug:
+        import traceback
+
+        traceback.print_exception(why, file=sys.stderr)
+    click.echo(f"kai: {line_of(why)}", err=True)
+    return code_of(why)
+
+
+__all__ = ["kai", "main", "run"]

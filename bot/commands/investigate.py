@@ -1,0 +1,107 @@
+"""One investigation from the command line: open the world, find the pod, walk the flow, say what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sensors.kit.resolve import resolve
+
+from bot.commands.output import progress, say
+from bot.commands.plugins import flow_named, rules
+from bot.report import Circumstances
+from flows.engine import Tools, run
+from flows.load import Flow
+from flows.model import Diagnosis
+from sensors.kit import Target
+from sensors.kit.casefolder import CaseFolder, open_case, split_door
+from sensors.kit.catalog import sensors
+
+NO_FAULT, FAULT, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
+HOW_TO_RECORD = (
+    "this version reads recorded cases, not a live cluster: kai netdebug POD -n NAMESPACE --case DIR "
+    "(docs/case-folder.md says how to record one)"
+)
+
+
+class UsageMistake(ValueError):
+    """What was asked cannot be asked like this. The message is one line that says what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was typed. `pod` may be empty (the recorded one), `ns/pod`, or a name that still needs resolving."""
+
+    flow: str
+    pod: str = ""
+    namespace: str | None = None
+    to: str | None = None
+    case: Path | None = None
+    output: str = "text"
+    verbose: bool = False
+
+
+def investigate(question: Question) -> int:
+    """Ask, answer on stdout, and return the exit code. Errors fly: `bot.cli` says them in one line."""
+    if question.case is None:
+        raise UsageMistake(HOW_TO_RECORD)
+    case = open_case(question.case)
+    diagnosis = asyncio.run(_walk(question, flow_named(question.flow), case))
+    circumstances = Circumstances(case.header.recorded_at, question.case.resolve().name, case.header.synthetic)
+    say(diagnosis, circumstances, question.output, verbose=question.verbose)
+    return exit_code(diagnosis)
+
+
+def exit_code(diagnosis: Diagnosis) -> int:
+    """0 no fault, 1 fault found, 3 could not tell."""
+    if diagnosis.cause_class == "inconclusive":
+        return COULD_NOT_LOOK
+    return FAULT if diagnosis.fault_found else NO_FAULT
+
+
+async def _walk(question: Question, flow: Flow, case: CaseFolder) -> Diagnosis:
+    target = await find_target(question, case)
+    with progress(len(flow.looks)) as watcher:
+        return await run(flow, target, case, Tools(sensors(), rules()), watcher)
+
+
+async def find_target(question: Question, case: CaseFolder) -> Target:
+    """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
+    recorded = case.header.target
+    namespace, pod = split_pod(question.pod, question.namespace)
+    host, port = door(question.to) if question.to else (None, None)
+    if not pod and recorded is None:
+        raise UsageMistake("this case names no target: say the pod, as in kai netdebug POD -n NAMESPACE --case DIR")
+    if not pod and recorded is not None:
+        pod, namespace = recorded.pod, namespace or recorded.namespace
+    namespace = namespace or (recorded.namespace if recorded else "default")
+    found = await resolve(case, pod, namespace, host, port)
+    return _with_recorded_peer(found.target, recorded)
+
+
+def _with_recorded_peer(target: Target, recorded: Target | None) -> Target:
+    same = recorded is not None and (target.pod, target.namespace) == (recorded.pod, recorded.namespace)
+    if recorded is None or not same or target.to_host is not None:
+        return target
+    return replace(target, to_host=recorded.to_host, to_port=recorded.to_port)
+
+
+def split_pod(word: str, namespace: str | None) -> tuple[str | None, str]:
+    """`ns/pod` into its halves. Raises `UsageMistake` when `-n` says another namespace, or a half is empty."""
+    before, slash, pod = word.rpartition("/")
+    if not slash:
+        return namespace, word
+    if not before or not pod or "/" in before:
+        raise UsageMistake(f"{word!r} is not a pod: write POD -n NAMESPACE, or NAMESPACE/POD")
+    if namespace not in (None, before):
+        raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {namespace!r} after -n; leave one out")
+    return before, pod
+
+
+def door(text: str) -> tuple[str, int | None]:
+    """`--to HOST:PORT`. Raises `UsageMistake`."""
+    try:
+        return split_door(text)
+    except ValueError as why:
+        raise UsageMistake(f"--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ({why})") from None

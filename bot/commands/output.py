@@ -1,0 +1,86 @@
+"""Where words go: the report to stdout, progress to a person's stderr, and a closed pipe to nowhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from bot.report import Circumstances
+from bot.report.outline import outline
+from flows.engine import Concluded, Saw, Watcher, ignore
+from flows.model import Diagnosis
+
+WIDEST = 120
+"""Columns of prose on a very wide terminal: longer lines are not read."""
+
+
+def say(diagnosis: Diagnosis, circumstances: Circumstances, output: str, *, verbose: bool = False) -> None:
+    """Print the diagnosis as text, json or markdown."""
+    if output == "json":
+        from bot.report import json_result
+
+        return write(json_result.render(diagnosis, circumstances))
+    sections = outline(diagnosis, circumstances, verbose=verbose)
+    if output == "markdown":
+        from bot.report import markdown
+
+        return write(markdown.render(sections))
+    from bot.report.text import lay_out, render
+
+    if not is_painted(sys.stdout):
+        return write(render(sections, width_of(sys.stdout)))
+    from bot.report.terminal import paint
+
+    return _despite_closed_pipes(lambda: paint(lay_out(sections, width_of(sys.stdout)), sys.stdout))
+
+
+def write(text: str) -> None:
+    """Write to stdout. Whoever closed the pipe (`| head`) has read enough: that is no error."""
+    _despite_closed_pipes(lambda: print(text, end="", flush=True))  # noqa: T201 - this is the door to stdout
+
+
+def is_painted(stream: TextIO) -> bool:
+    """Does the stream want colour? A terminal does; FORCE_COLOR insists, NO_COLOR and TERM=dumb refuse."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Columns to write in: those of the terminal, or COLUMNS where somebody set it; None in a pipe."""
+    if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
+        return None
+    return min(max(shutil.get_terminal_size((100, 24)).columns, 40), WIDEST)
+
+
+@contextmanager
+def progress(looks: int) -> Iterator[Watcher]:
+    """A watcher that shows a person which sensors have answered; it leaves no trace, and pipes see nothing."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield ignore
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("looking…") as status:
+        answered: list[str] = []
+
+        async def show(moment: Saw | Concluded) -> None:
+            if isinstance(moment, Saw):
+                answered.append(moment.evidence.sensor)
+                status.update(Text(f"{len(answered)} of {looks} sensors answered, last {answered[-1]}"))
+
+        yield show
+
+
+def _despite_closed_pipes(act: Callable[[], None]) -> None:
+    try:
+        act()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with suppress(OSError, ValueError):  # the interpreter flushes stdout once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,311 @@
+"""What a report says and in which order, before anybody decides how it looks: verdict first, proof beside the fix.
+
+All words pass through `clean` here, so that no renderer has to remember that a cluster is not to be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from enum import StrEnum
+from typing import TypeAlias
+
+from bot.report import Circumstances
+from bot.report.clean import clean, clean_command
+from flows.causes import Layer
+from flows.model import LIKELY, Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
+from sensors.kit import Evidence, Sight
+
+FEW = 5
+"""Doubts and newly allowed ways that a short report lists; `-v` lists all."""
+
+
+class Tone(StrEnum):
+    """What a line means, for whoever gives it a colour."""
+
+    PLAIN = "plain"
+    BAD = "bad"
+    GOOD = "good"
+    UNSURE = "unsure"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One bullet. `lead` is set apart from the words: an evidence id and its sensor."""
+
+    text: str
+    lead: str = ""
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the ledger: layer, state, why."""
+
+    layer: str
+    state: str
+    why: str
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence of its own under a heading."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a person copies into a shell."""
+
+    text: str
+
+
+Item: TypeAlias = Point | Row | Line | Command
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, the words right behind it, and what stands under it. No heading: the footer."""
+
+    title: str
+    text: str = ""
+    items: tuple[Item, ...] = ()
+    tone: Tone = Tone.PLAIN
+
+
+def outline(diagnosis: Diagnosis, circumstances: Circumstances, *, verbose: bool = False) -> tuple[Section, ...]:
+    """The whole report as sections; empty ones are left out."""
+    sections = (
+        *_verdict(diagnosis),
+        _evidence(diagnosis),
+        Section("Recommendation", clean(diagnosis.recommended_action)),
+        *_remedy(diagnosis, verbose),
+        _also_found(diagnosis),
+        _layers(diagnosis),
+        _could_not_tell(diagnosis, verbose),
+        _look_for_yourself(diagnosis),
+        _footer(diagnosis, circumstances),
+    )
+    return tuple(each for each in sections if each.text or each.items)
+
+
+def root_of(diagnosis: Diagnosis) -> Finding | None:
+    """The finding that became the root cause."""
+    same = [each for each, _ in diagnosis.findings if each.cause_class == diagnosis.cause_class]
+    return next((each for each in same if each.cause == diagnosis.root_cause), same[0] if same else None)
+
+
+def hidden_behind(finding: Finding, root: Finding | None) -> bool:
+    """Must the root cause be mended before this finding can be seen to matter?"""
+    if root is None or finding is root:
+        return False
+    return finding.cause_class in root.hides or finding.stage > root.stage
+
+
+def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:
+    """One row for each of the eight layers; a layer nobody spoke of was not measured."""
+    said = {row.layer: row for row in diagnosis.layers}
+    silent = "no sensor of this flow looks at it"
+    return tuple(said.get(each) or LayerRow(each, LayerState.NOT_MEASURED, (), silent) for each in Layer)
+
+
+def _verdict(it: Diagnosis) -> Iterator[Section]:
+    tone = Tone.BAD if it.fault_found else Tone.UNSURE if it.cause_class == "inconclusive" else Tone.GOOD
+    yield Section("Root Cause", clean(it.root_cause), tone=tone)
+    yield Section("Affected Component", _component(it.component) if it.component else "")
+    yield Section("Confidence", f"{_percent(it.confidence)}{_cap(it)}")
+    yield Section("Because", clean(it.reasoning))
+
+
+def _cap(it: Diagnosis) -> str:
+    """Why the confidence is not higher, where coverage and not the evidence holds it down."""
+    root = root_of(it)
+    if root is None or root.belief - it.confidence < 0.005:
+        return ""
+    blind = [each for each in it.evidence.values() if each.sight is Sight.BLIND]
+    why = "; ".join(clean(f"{each.sensor}: {each.why}", 120) for each in blind[:2])
+    more = f"; {len(blind) - 2} more" if len(blind) > 2 else ""
+    return f" (capped by coverage: {why}{more})" if blind else " (capped by coverage)"
+
+
+def _evidence(it: Diagnosis) -> Section:
+    resting = _resting(it)
+    first = [key for key in resting if key in it.evidence]
+    rest = [key for key, each in it.evidence.items() if key not in resting and each.sight is not Sight.BLIND]
+    blind = [key for key, each in it.evidence.items() if key not in resting and each.sight is Sight.BLIND]
+    points = [_point(key, it.evidence[key], key in resting) for key in (*first, *rest, *blind)]
+    return Section("Evidence", items=tuple(points))
+
+
+def _resting(it: Diagnosis) -> tuple[str, ...]:
+    root = root_of(it)
+    return next((ids for each, ids in it.findings if each is root), ())
+
+
+def _point(key: str, evidence: Evidence, carries: bool) -> Point:
+    lead = f"{key} {clean(evidence.sensor, 60)}"
+    if evidence.sight is Sight.BLIND:
+        return Point(f"not measured: {clean(evidence.summary)}", lead, Tone.UNSURE)
+    return Point(clean(evidence.summary), lead, Tone.PLAIN if carries else Tone.QUIET)
+
+
+def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
+    fix = it.fix
+    if fix.refused:
+        yield Section("Fix", f"none proposed: {clean(fix.refused)}", tone=Tone.UNSURE)
+    elif fix.kubectl or fix.also:
+        yield Section("Fix", _fix_title(fix), tuple(_fix_items(fix, verbose)))
+        yield Section("Undo", items=tuple(_commands(fix, "undo")))
+    elif it.fault_found:
+        yield Section("Fix", "no change that could be proved safe; the recommendation is for a person")
+    if verbose:
+        yield from (_other_way(each) for each in it.alternatives)
+
+
+def _other_way(fix: Fix) -> Section:
+    why_not = f"refused: {clean(fix.refused)}" if fix.refused else ""
+    commands = () if fix.refused else tuple(_commands(fix, "kubectl"))
+    return Section("Another way", "; ".join(filter(None, (clean(fix.title), why_not))), commands)
+
+
+def _fix_title(fix: Fix) -> str:
+    return clean(fix.title) if fix.automatic or not fix.title else f"{clean(fix.title)} (for a person to review first)"
+
+
+def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
+    yield from _commands(fix, "kubectl")
+    for each in (fix, *fix.also):
+        yield from _proof(each)
+    yield from _newly_allowed(fix, verbose)
+    yield from _warnings(fix)
+
+
+def _newly_allowed(fix: Fix, verbose: bool) -> Iterator[Item]:
+    ways = list(dict.fromkeys(clean(way) for each in (fix, *fix.also) for way in each.newly_allowed))
+    if len(ways) == 1:
+        yield Line(f"Newly allowed: {ways[0]}", Tone.UNSURE)
+    elif ways:
+        shown = ways if verbose else ways[:FEW]
+        yield Line(f"Newly allowed, {len(ways)} ways:", Tone.UNSURE)
+        yield from (Point(way, tone=Tone.UNSURE) for way in shown)
+        if len(ways) > len(shown):
+            yield Line(f"{len(ways) - len(shown)} more (-v lists them)", Tone.UNSURE)
+
+
+def _warnings(fix: Fix) -> Iterator[Item]:
+    parts = (fix, *fix.also)
+    for owner in dict.fromkeys(each.owner for each in parts if each.owner):
+        yield Line(f"Owned by {clean(owner)}, which would undo a change made here: mend it at its source.", Tone.UNSURE)
+    if any(each.disruptive for each in parts):
+        yield Line("Disruptive: it interrupts other traffic or restarts something.", Tone.UNSURE)
+    yield from (Line(clean(note), Tone.QUIET) for note in dict.fromkeys(note for each in parts for note in each.notes))
+
+
+def _commands(fix: Fix, which: str) -> Iterator[Command]:
+    for each in (fix, *fix.also):
+        if text := clean_command(each.undo if which == "undo" else each.kubectl):
+            yield Command(text)
+
+
+def _proof(fix: Fix) -> Iterator[Item]:
+    proof = fix.proof
+    if proof is None:
+        return
+    if not proof.replayed:
+        yield Line("Not proved: no dropped connection was there to replay.", Tone.UNSURE)
+    else:
+        yield Line(_proof_line(proof), Tone.GOOD if proof.holds else Tone.UNSURE)
+    yield from (Line(clean(word), Tone.QUIET) for word in proof.words)
+
+
+def _proof_line(proof: Proof) -> str:
+    head = "Proof" if proof.holds else "Only part of it is proved"
+    dropped = "dropped connection" if proof.replayed == 1 else "dropped connections"
+    undecided = f"; {proof.undecidable} cannot be decided" if proof.undecidable else ""
+    return f"{head}: {proof.allowed_after} of {proof.replayed} {dropped} would be allowed{undecided}"
+
+
+def _also_found(it: Diagnosis) -> Section:
+    root = root_of(it)
+    others = [each for each, _ in it.findings if each is not root]
+    return Section("Also found", items=tuple(_other(each, root) for each in others))
+
+
+def _other(finding: Finding, root: Finding | None) -> Point:
+    likely = finding.belief >= LIKELY
+    behind = "; hidden behind the root cause" if likely and hidden_behind(finding, root) else ""
+    return Point(
+        f"{clean(finding.cause)} ({finding.cause_class}, {_percent(finding.belief)}{behind})",
+        tone=Tone.PLAIN if likely else Tone.QUIET,
+    )
+
+
+_STATES = {
+    LayerState.FAIL: ("fail", Tone.BAD),
+    LayerState.PASS: ("pass", Tone.GOOD),
+    LayerState.INCONCLUSIVE: ("inconclusive", Tone.UNSURE),
+    LayerState.NOT_MEASURED: ("not measured", Tone.QUIET),
+}
+
+
+def _layers(it: Diagnosis) -> Section:
+    rows = []
+    for row in ledger(it):
+        state, tone = _STATES[row.state]
+        rows.append(Row(row.layer.value.replace("_", " "), state, clean(row.why, 200), tone))
+    return Section("Layers", items=tuple(rows))
+
+
+def _could_not_tell(it: Diagnosis, verbose: bool) -> Section:
+    """Doubts that have one reason are one line: ten rules that miss the same file say it once."""
+    by_reason: dict[str, list[str]] = {}
+    for doubt in it.doubts:
+        by_reason.setdefault(clean(doubt.why, 200), []).append(clean(doubt.rule, 60))
+    points = [Point(f"{why} ({', '.join(rules)})", tone=Tone.QUIET) for why, rules in by_reason.items()]
+    shown = points if verbose else points[:FEW]
+    left = len(points) - len(shown)
+    more = (Line(f"{left} more (-v lists them)", Tone.QUIET),) if left else ()
+    return Section("Could not tell", items=(*shown, *more))
+
+
+def _look_for_yourself(it: Diagnosis) -> Section:
+    command = clean(it.hubble_command)
+    return Section("Look for yourself", items=(Command(command),) if command else ())
+
+
+def _footer(it: Diagnosis, circumstances: Circumstances) -> Section:
+    parts = (
+        f"coverage {_percent(it.coverage)}",
+        _duration(it.total_ms),
+        clean(it.flow, 80),
+        f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}",
+        _recorded(circumstances),
+        f"id {clean(it.investigation_id, 40)}",
+    )
+    return Section("", " · ".join(each for each in parts if each), tone=Tone.QUIET)
+
+
+def _recorded(circumstances: Circumstances) -> str:
+    if not circumstances.case:
+        return ""
+    at = circumstances.recorded_at
+    when = f" at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else ""
+    made_up = ", synthetic" if circumstances.synthetic else ""
+    return f"recorded{when} ({clean(circumstances.case, 80)}{made_up})"
+
+
+def _component(component: Component) -> str:
+    return clean(component, 300)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}"
+
+
+def _duration(ms: float) -> str:
+    return f"{ms / 1000:.1f} s"

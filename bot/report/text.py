@@ -1,0 +1,111 @@
+"""The report in a terminal: the same lines with and without colour, commands that survive copy and paste."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bot.report.outline import Command, Item, Line, Point, Row, Section, Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a line in one style: a tone, `heading`, `lead` or `command`."""
+
+    text: str
+    style: str = Tone.PLAIN
+
+
+Spans: TypeAlias = tuple[Span, ...]
+
+_WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""", re.DOTALL)
+_LAYER, _STATE = 13, 14
+
+
+def render(sections: Iterable[Section], width: int | None = None) -> str:
+    """The report without colour. `width` in columns; None leaves every sentence on one line."""
+    return "".join("".join(span.text for span in line) + "\n" for line in lay_out(sections, width))
+
+
+def lay_out(sections: Iterable[Section], width: int | None = None) -> Iterator[Spans]:
+    """The lines of the report. A blank line stands before what has lines of its own, none within the verdict."""
+    before = False
+    for number, section in enumerate(sections):
+        if number and (before or section.items or not section.title):
+            yield ()
+        yield from _section(section, width)
+        before = bool(section.items) or not section.text
+
+
+def _section(section: Section, width: int | None) -> Iterator[Spans]:
+    if section.title:
+        heading = f"{section.title}:"
+        lines = wrap(section.text, width, len(heading) + 1, 2) if section.text else []
+        first = (Span(f" {lines[0]}", section.tone),) if lines else ()
+        yield (Span(heading, "heading"), *first)
+        yield from ((Span(f"  {line}", section.tone),) for line in lines[1:])
+    else:
+        yield from ((Span(line, section.tone),) for line in wrap(section.text, width))
+    for item in section.items:
+        yield from _item(item, width)
+
+
+def _item(item: Item, width: int | None) -> Iterator[Spans]:
+    if isinstance(item, Command):
+        yield from ((Span(line, "command"),) for line in wrap_command(item.text, width))
+    elif isinstance(item, Row):
+        yield from _row(item, width)
+    elif isinstance(item, Point):
+        yield from _point(item, width)
+    else:
+        yield from _line(item, width)
+
+
+def _line(item: Line, width: int | None) -> Iterator[Spans]:
+    yield from ((Span(f"  {line}", item.tone),) for line in wrap(item.text, width, 2, 2))
+
+
+def _point(item: Point, width: int | None) -> Iterator[Spans]:
+    lead = f"{item.lead}: " if item.lead else ""
+    lines = wrap(item.text, width, 2 + len(lead), 2)
+    yield (Span("- "), Span(lead, "lead"), Span(lines[0], item.tone))
+    yield from ((Span(f"  {line}", item.tone),) for line in lines[1:])
+
+
+def _row(item: Row, width: int | None) -> Iterator[Spans]:
+    indent = 2 + _LAYER + _STATE
+    lines = wrap(item.why, width, indent, indent)
+    yield (Span(f"  {item.layer:<{_LAYER}}"), Span(f"{item.state:<{_STATE}}", item.tone), Span(lines[0], Tone.QUIET))
+    yield from ((Span(" " * indent + line, Tone.QUIET),) for line in lines[1:])
+
+
+def wrap(text: str, width: int | None, first: int = 0, rest: int = 0) -> list[str]:
+    """`text` in lines: the first has `first` columns taken already, the others `rest`. Words are never broken."""
+    lines, room = [""], (width or 0) - first
+    for word in text.split(" "):
+        fits = width is None or not lines[-1] or len(lines[-1]) + 1 + len(word) <= room
+        if fits:
+            lines[-1] = f"{lines[-1]} {word}".lstrip(" ") if lines[-1] else word
+        else:
+            lines.append(word)
+            room = (width or 0) - rest
+    return lines
+
+
+def wrap_command(command: str, width: int | None) -> list[str]:
+    """A shell command in lines that still are the same command: broken between words only, with a backslash.
+
+    Commands of several lines (here-documents) stay as they are, and so do those whose words cannot be told apart.
+    """
+    words = _WORD.findall(command)
+    if width is None or "\n" in command or len(command) <= width or " ".join(words) != command:
+        return command.split("\n")
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) + 3 > width:
+            lines.append(f"  {word}")
+        else:
+            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
