@@ -1,0 +1,50 @@
+"""Which finding becomes the root cause, and how sure anyone may be."""
+
+from __future__ import annotations
+
+from flows.model import Component, Finding
+from flows.verdict import hubble_command, is_hidden, rank
+from sensors.kit import Target
+
+
+def finding(cause: str, belief: float = 0.9, hides: tuple[str, ...] = ()) -> Finding:
+    return Finding(cause, cause, Component("Pod", "a", "b"), belief, "", (), hides=frozenset(hides))
+
+
+def order(*findings: Finding) -> list[str]:
+    return [each.cause_class for each in rank(findings)]
+
+
+def test_the_earliest_blocking_stage_comes_first():
+    assert order(finding("app.error"), finding("policy.egress_denied"), finding("policy.dns_blocked")) == [
+        "policy.dns_blocked",
+        "policy.egress_denied",
+        "app.error",
+    ]
+
+
+def test_a_faint_suspicion_of_an_early_stage_does_not_beat_a_proof():
+    assert order(finding("node.not_ready", 0.55), finding("policy.egress_denied", 0.95))[0] == "policy.egress_denied"
+
+
+def test_what_explains_another_finding_goes_before_it_even_from_a_later_stage():
+    dns, full = finding("dns.coredns_down"), finding("external.unreachable", hides=("dns.coredns_down",))
+
+    assert order(dns, full) == ["external.unreachable", "dns.coredns_down"]
+    assert is_hidden(dns, full)
+
+
+def test_the_root_cause_is_not_hidden_behind_itself():
+    one = finding("node.not_ready", hides=("node.not_ready",))
+
+    assert not is_hidden(one, one)
+
+
+def test_the_hubble_line_shows_the_same_pod_and_port():
+    assert hubble_command(Target("web-1", "shop", "10.0.0.1", 443)) == (
+        "hubble observe --pod shop/web-1 --last 1000 --port 443"
+    )
+
+
+def test_a_hostile_pod_name_stays_one_word_of_the_command():
+    assert hubble_command(Target("x; rm -rf /", "shop")) == "hubble observe --pod 'shop/x; rm -rf /' --last 1000"
