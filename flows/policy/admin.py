@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from flows.policy.addresses import parse_block
 from flows.policy.catalog import Catalog
 from flows.policy.cilium_peers import Names
-from flows.policy.addresses import parse_block
 from flows.policy.kubernetes import PROTOCOLS, port_range, ref_of
 from flows.policy.model import Direction, Endpoint, PolicyRef
 from flows.policy.peers import Addresses, Peer, Pods, Unclear

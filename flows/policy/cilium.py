@@ -24,7 +24,7 @@ from flows.policy.cilium_peers import (
 )
 from flows.policy.kubernetes import port_range, ref_of
 from flows.policy.model import Direction, Endpoint, PolicyRef
-from flows.policy.peers import Addresses, Anyone, AnyOf, Nobody, Peer, Pods, Unclear
+from flows.policy.peers import Addresses, AnyOf, Anyone, Nobody, Peer, Pods, Unclear
 from flows.policy.ports import Icmp, Named, Port, Range
 from flows.policy.profile import Profile
 from flows.policy.reading import (

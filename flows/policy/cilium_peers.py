@@ -23,7 +23,22 @@ SERVICE_ACCOUNT = "io.cilium.k8s.policy.serviceaccount"
 CLUSTER = "io.cilium.k8s.policy.cluster"
 
 ENTITIES = frozenset(
-    "all world world-ipv4 world-ipv6 cluster cluster-mesh host remote-node kube-apiserver ingress health init unmanaged none".split()
+    [
+        "all",
+        "world",
+        "world-ipv4",
+        "world-ipv6",
+        "cluster",
+        "cluster-mesh",
+        "host",
+        "remote-node",
+        "kube-apiserver",
+        "ingress",
+        "health",
+        "init",
+        "unmanaged",
+        "none",
+    ]
 )
 
 
@@ -56,7 +71,8 @@ class Term:
     def miss(self, peer: Endpoint) -> Miss:
         """The miss in the words of the label it is about."""
         if self.key == POD_NAMESPACE:
-            why = f"{peer} is in namespace {peer.namespace}, the rule wants {', '.join(self.wanted.values) or self.wanted}"
+            wanted = ", ".join(self.wanted.values) or self.wanted
+            why = f"{peer} is in namespace {peer.namespace}, the rule wants {wanted}"
             return Miss(MissKind.NAMESPACE, why, self.wanted.path, self.key, self.wanted.values, peer.namespace)
         if self.key.startswith(NAMESPACE_LABELS):
             bare = Requirement(self.key.removeprefix(NAMESPACE_LABELS), *_rest(self.wanted))
@@ -189,7 +205,8 @@ class Names:
 
     def doubt(self, scene: Scene) -> str:
         if self._names(scene.peer.fqdns):
-            return f"no DNS rule selects the pod; whether {scene.peer.fqdns[0]} is known through another pod cannot be told"
+            name = scene.peer.fqdns[0]
+            return f"no DNS rule selects the pod; whether {name} is known through another pod cannot be told"
         return f"the names that led to {scene.peer} are not known, so {self.pattern} cannot be compared"
 
     def __str__(self) -> str:

@@ -191,7 +191,8 @@ class Addresses:
     def doubt(self, scene: Scene) -> str:
         if not is_address(scene.peer.ip):
             return f"the address of {scene.peer} is not known, so {self.block} cannot be compared"
-        return f"{self.block} covers {scene.peer.ip}; whether this datapath compares it with {kind_in_words(scene.peer)} is not known"
+        kind = kind_in_words(scene.peer)
+        return f"{self.block} covers {scene.peer.ip}; whether this datapath compares it with {kind} is not known"
 
     def __str__(self) -> str:
         return str(self.block)

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-
 _SHOWN = ("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels", "app.kubernetes.io")
 _HIDDEN = re.compile(
     r"io\.kubernetes|kubernetes\.io|k8s\.io|.*beta\.kubernetes\.io|annotation|etcd_node"

@@ -49,7 +49,7 @@ def open_way(universe: PortSet = ALL) -> Outcome:
 
 
 def exempt(scene: Scene, traffic: Traffic | None = None) -> str | None:
-    """Why no policy has a say, or ``None``: the subject is no pod, or speaks to itself, or to its own node's kubelet."""
+    """Why no policy has a say, or ``None``: the subject is no pod, speaks to itself, or is spoken to by its own node."""
     if is_workload(scene.subject, scene.profile) is False:
         return f"{scene.subject} is no pod: policies of pods do not judge it"
     if scene.profile.enforcement is Enforcement.NEVER:
@@ -69,7 +69,7 @@ def same_pod(scene: Scene) -> bool:
 def outcome(
     policies: Sequence[Selected], scene: Scene, universe: PortSet = ALL, traffic: Traffic | None = None
 ) -> Outcome:
-    """What may happen to each port of ``universe``. ``traffic`` matters only for datapaths that see Service addresses."""
+    """What may happen to each port of ``universe``. ``traffic`` matters only where policies see Service addresses."""
     tiers = {tier: [each for each in policies if each[0].tier is tier and not each[0].inert] for tier in Tier}
     admin = _ordered(tiers[Tier.ADMIN], scene, universe)
     namespace = _namespace(tiers[Tier.NAMESPACE], scene, admin.next, traffic)
@@ -154,11 +154,8 @@ def _union(sets: Iterable[PortSet]) -> PortSet:
 
 def selecting(policies: Iterable[Policy], subject: Endpoint, direction: Direction, profile: Profile) -> list[Selected]:
     """The policies that say something about this direction and select the subject, or may."""
-    found = []
-    for policy in policies:
-        if policy.speaks(direction) and (certain := policy.selects(subject, profile)) is not False:
-            found.append((policy, certain))
-    return found
+    asked = ((policy, policy.selects(subject, profile)) for policy in policies if policy.speaks(direction))
+    return [(policy, certain) for policy, certain in asked if certain is not False]
 
 
 def dns_shown(policies: Iterable[Selected], anywhere: bool) -> bool | None:

@@ -23,7 +23,9 @@ from flows.policy.reading import Json, loose_mapping, loose_text
 from flows.policy.rules import Policy
 
 Identity = tuple[str, str, str, str]  # API group, kind, namespace, name
-_KINDS = frozenset("Pod Namespace Node CiliumNode Service EndpointSlice Endpoints CiliumCIDRGroup".split())
+_KINDS = frozenset(
+    ["Pod", "Namespace", "Node", "CiliumNode", "Service", "EndpointSlice", "Endpoints", "CiliumCIDRGroup"]
+)
 _CLUSTER_WIDE = frozenset({"Namespace", "Node", "CiliumNode", "CiliumCIDRGroup"})
 
 
@@ -152,7 +154,7 @@ class World:
         return next(found, None)
 
     def _with_service_port(self, traffic: Traffic) -> Traffic:
-        """Fill in the Service's port where there is only one that leads to this targetPort: it makes the walk say more."""
+        """Fill in the Service's port where only one leads to this targetPort: it makes the walk say more."""
         if traffic.service_port is not None or traffic.port is None:
             return traffic
         named = self.catalog.services.get(traffic.service) if traffic.service else None
