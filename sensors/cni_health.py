@@ -8,11 +8,42 @@ Blind    when not one agent could be judged on any node. A node whose agent gave
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sensors.kit.objects import Ref
+from sensors.kit.cilium_metrics import read_metrics
+from sensors.kit.cluster import Cluster, Environment, Object
+from sensors.kit.events import EventFact, fold_events
+from sensors.kit.kinds import CILIUM_ENDPOINT, CONFIG_MAP, DAEMON_SET, EVENT, NODE, POD
+from sensors.kit.model import Blind, Sensor, Target
+from sensors.kit.objects import (
+    NOTHING,
+    Ref,
+    condition_of,
+    flag,
+    items,
+    labels_of,
+    mapping,
+    name_of,
+    named,
+    number,
+    one_line,
+    pod_is_over,
+    pod_is_ready,
+    ref_of,
+    string_map,
+    text,
+    texts,
+)
+from sensors.kit.peer import pod_addresses, ref_of_pod
+from sensors.kit.question import nodes_in_question
+from sensors.kit.reading import Kinds, if_readable, read_kinds
 
 
 class AgentState(StrEnum):
@@ -125,3 +156,321 @@ class CniHealth:
         parts += [f"{len(self.stuck_pods)} pods wait for their network"] if self.stuck_pods else []
         parts += [f"addresses used up on {node}" for node, _ in self.exhausted[:2]]
         return "; ".join(parts)
+
+
+AGENTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "cilium": (("k8s-app", "cilium"),),
+    "calico": (("k8s-app", "calico-node"), ("k8s-app", "canal")),
+    "aws-vpc-cni": (("k8s-app", "aws-node"),),
+    "flannel": (("app", "flannel"), ("k8s-app", "flannel")),
+    "antrea": (("component", "antrea-agent"),),
+    "kindnet": (("k8s-app", "kindnet"), ("app", "kindnet")),
+    "kube-router": (("k8s-app", "kube-router"),),
+    "weave": (("name", "weave-net"),),
+    "ovn-kubernetes": (("app", "ovnkube-node"),),
+    "azure-cni": (("k8s-app", "azure-cns"),),
+}
+"""Labels of the agents' pods, by CNI, from the projects' own manifests."""
+
+DECISIVE = (
+    "bpf-lb-sock",
+    "bpf-lb-sock-hostns-only",
+    "cluster-name",
+    "cluster-pool-ipv4-cidr",
+    "devices",
+    "enable-bpf-masquerade",
+    "enable-host-firewall",
+    "enable-ipsec",
+    "enable-ipv4",
+    "enable-ipv4-masquerade",
+    "enable-ipv6",
+    "enable-k8s-networkpolicy",
+    "enable-l7-proxy",
+    "enable-policy",
+    "enable-wireguard",
+    "hubble-event-buffer-capacity",
+    "ipam",
+    "kube-proxy-replacement",
+    "labels",
+    "mesh-auth-enabled",
+    "mtu",
+    "policy-audit-mode",
+    "policy-cidr-match-mode",
+    "routing-mode",
+    "service-no-backend-response",
+    "tunnel",
+    "tunnel-protocol",
+)
+"""Keys of cilium-config that change what a policy, a Service or a packet's size means."""
+
+EXHAUSTED = re.compile(
+    r"range is full|no more ips available|no ip addresses available|no available ip|failed to assign an ip"
+    r"|no more free affine blocks|insufficient free ip|out of ip addresses|ip pool exhausted|all ips? .* in use",
+    re.IGNORECASE,
+)
+"""How Cilium, host-local, Calico, AWS and Azure say that addresses are used up (their own sources)."""
+
+SANDBOX_REASONS = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedSync")
+OTHER_REASONS = ("FailedMount", "FailedAttachVolume", "Failed", "BackOff", "ErrImagePull")
+
+
+async def look(target: Target, cluster: Cluster, *, nodes: int = 8) -> CniHealth:
+    """The agents of all nodes; at most `nodes` of them are asked for their own status, those in question first."""
+    kinds = await read_kinds(cluster, POD, DAEMON_SET, NODE, EVENT, CILIUM_ENDPOINT, CONFIG_MAP)
+    environment = await cluster.environment()
+    target_node, peers = await nodes_in_question(target, cluster)
+    names = tuple(dict.fromkeys(filter(None, (target_node, *peers, *_node_names(kinds)))))
+    asked = names[:nodes] if environment.cni in (None, "cilium") else ()
+    voices = dict(zip(asked, await asyncio.gather(*(_listen(cluster, each) for each in asked)), strict=True))
+    seen = health(target, kinds, environment, Question(target_node, names), voices, await cluster.now())
+    if not seen.stuck_pods and all(each.state is AgentState.UNREADABLE for each in seen.agents):
+        raise Blind("; ".join(dict.fromkeys(f"{each.node}: {each.why}" for each in seen.agents)) or _nothing(kinds))
+    return seen
+
+
+def _nothing(kinds: Kinds) -> str:
+    return "no node is known; " + "; ".join(kinds.complaints)
+
+
+def _node_names(kinds: Kinds) -> tuple[str, ...]:
+    """The nodes there are; where they cannot be read, those on which pods are."""
+    nodes = kinds.known(NODE)
+    names = map(name_of, nodes) if nodes is not None else (text(each, "spec", "nodeName") for each in kinds.of(POD))
+    return tuple(sorted(set(names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The node of the target, and all nodes in the order of their interest."""
+
+    target_node: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What an agent said of itself: the text of its status and metrics, or why there is none."""
+
+    status: str | None = None
+    metrics: str | None = None
+    why: str = "the agent was not asked"
+
+
+async def _listen(cluster: Cluster, node: str) -> Voice:
+    (status, why), (metrics, _) = await asyncio.gather(
+        if_readable(cluster.node_file(node, "cilium/status.json")),
+        if_readable(cluster.node_file(node, "cilium/metrics.txt")),
+    )
+    return Voice(status, metrics, why)
+
+
+def health(
+    target: Target,
+    kinds: Kinds,
+    environment: Environment,
+    question: Question,
+    voices: Mapping[str, Voice],
+    now: datetime,
+) -> CniHealth:
+    """The facts from what was read; see `look`."""
+    events = fold_events(kinds.of(EVENT))
+    pods = agent_pods(kinds.of(POD), environment.cni)
+    sets = [each for each in kinds.of(DAEMON_SET) if _is_agent(_template_labels(each), environment.cni)]
+    agents = tuple(_agent(each, pods.get(each), sets, voices.get(each, Voice()), kinds) for each in question.nodes)
+    stuck = tuple(_stuck(each, events, now) for each in kinds.of(POD) if _waits_for_network(each, events))
+    return CniHealth(
+        cni=environment.cni or "",
+        version=environment.cni_version or "",
+        target_node=question.target_node,
+        agents=agents,
+        daemon_set=ref_of(sets[0]) if sets else None,
+        endpoint=endpoint_state(named(kinds.of(CILIUM_ENDPOINT), target.pod, target.namespace)),
+        stuck_pods=stuck,
+        exhausted=exhaustion(agents, stuck),
+        config=config_of(kinds.of(CONFIG_MAP)),
+        unread=kinds.complaints,
+    )
+
+
+# -- one agent ---------------------------------------------------------------------------------------------------------
+
+
+def _is_agent(labels: Mapping[str, str], cni: str | None) -> bool:
+    wanted = AGENTS.get(cni or "") or tuple(pair for pairs in AGENTS.values() for pair in pairs)
+    return any(labels.get(key) == value for key, value in wanted)
+
+
+def _template_labels(daemon_set: Object) -> dict[str, str]:
+    return string_map(daemon_set, "spec", "template", "metadata", "labels") or labels_of(daemon_set)
+
+
+def agent_pods(pods: Iterable[Object], cni: str | None) -> dict[str, AgentPod]:
+    """The agent's pod on each node; of two (a rollout) the one that is ready."""
+    found = [each for each in pods if _is_agent(labels_of(each), cni) and not pod_is_over(each)]
+    by_readiness = sorted(found, key=lambda each: pod_is_ready(each) is True)
+    return {text(each, "spec", "nodeName"): _agent_pod(each) for each in by_readiness if text(each, "spec", "nodeName")}
+
+
+def _agent_pod(pod: Object) -> AgentPod:
+    statuses = (*items(pod, "status", "containerStatuses"), *items(pod, "status", "initContainerStatuses"))
+    return AgentPod(
+        pod=ref_of_pod(pod),
+        ready=pod_is_ready(pod),
+        restarts=sum(number(each, "restartCount") or 0 for each in statuses),
+        waiting_reason=next(filter(None, (text(each, "state", "waiting", "reason") for each in statuses)), ""),
+        last_terminated_reason=next(
+            filter(None, (text(each, "lastState", "terminated", "reason") for each in statuses)), ""
+        ),
+    )
+
+
+def _agent(node: str, pod: AgentPod | None, sets: list[Object], voice: Voice, kinds: Kinds) -> NodeAgent:
+    status = read_status(voice.status)
+    state, why = judge_agent(pod, status, _silence(voice), _missing(node, sets, kinds) if pod is None else "")
+    used, total = _ipam_figures(text(status, "ipam", "status"))
+    return NodeAgent(
+        node=node,
+        state=state,
+        why=why,
+        pod=pod,
+        version=one_line(text(status, "cilium", "msg")),
+        kubernetes=text(status, "kubernetes", "state"),
+        kvstore=text(status, "kvstore", "state"),
+        hubble=text(status, "hubble", "state"),
+        ipam=one_line(text(status, "ipam", "status")).rstrip(", "),
+        addresses_used=used,
+        addresses_total=total,
+        controllers_failing=failing_controllers(status),
+        metrics=None if voice.metrics is None else read_metrics(voice.metrics),
+    )
+
+
+def judge_agent(
+    pod: AgentPod | None, status: Mapping[str, Any] | None, silence: str, missing: str
+) -> tuple[AgentState, str]:
+    """An agent's state and what it rests on: its pod first, then its own word; without either it is unreadable."""
+    said = text(status, "cilium", "state")
+    if pod is not None and pod.ready is False:
+        return AgentState.FAILING, f"{pod.pod} is not ready {pod.waiting_reason}".rstrip()
+    if said and said != "Ok":
+        return AgentState.FAILING, one_line(f"it says {said}: {text(status, 'cilium', 'msg')}")
+    if said:
+        return AgentState.OK, "it says Ok"
+    if pod is not None and pod.ready:
+        return AgentState.OK, f"{pod.pod} is ready"
+    return (AgentState.FAILING, missing) if missing else (AgentState.UNREADABLE, silence)
+
+
+def read_status(written: str | None) -> Mapping[str, Any] | None:
+    """`cilium-dbg status -o json`; None for what is not JSON of that shape."""
+    try:
+        status = json.loads(written) if written else None
+    except (ValueError, RecursionError):
+        return None
+    return status if isinstance(status, Mapping) and mapping(status, "cilium") else None
+
+
+def _silence(voice: Voice) -> str:
+    return "its status is not what an agent writes" if voice.status is not None else voice.why
+
+
+def _missing(node: str, sets: list[Object], kinds: Kinds) -> str:
+    """Says that a DaemonSet should have put an agent here and has not; empty where that is not certain."""
+    everywhere = [each for each in sets if _runs_everywhere(each)]
+    if not everywhere or kinds.known(POD) is None:
+        return ""
+    return f"{ref_of(everywhere[0])} has no pod on {node}"
+
+
+def _runs_everywhere(daemon_set: Object) -> bool:
+    spec = mapping(daemon_set, "spec", "template", "spec")
+    narrow = string_map(spec, "nodeSelector")
+    return not mapping(spec, "affinity", "nodeAffinity") and narrow in ({}, {"kubernetes.io/os": "linux"})
+
+
+def failing_controllers(status: Any, limit: int = 5) -> tuple[FailingController, ...]:
+    """The agent's tasks that failed at their last runs, the most stubborn first."""
+    found = (
+        FailingController(text(each, "name"), failures, one_line(text(each, "status", "last-failure-msg")))
+        for each in items(status, "controllers")
+        if (failures := number(each, "status", "consecutive-failure-count"))
+    )
+    return tuple(sorted(found, key=lambda each: -each.failures)[:limit])
+
+
+def _ipam_figures(said: str) -> tuple[int | None, int | None]:
+    figures = re.search(r"\b(\d{1,9})/(\d{1,9}) allocated", said)
+    return (int(figures[1]), int(figures[2])) if figures else (None, None)
+
+
+# -- pods that wait, addresses that run out ----------------------------------------------------------------------------
+
+
+def _waits_for_network(pod: Object, events: Iterable[EventFact]) -> bool:
+    """Scheduled, without address and sandbox, and nothing else (an image, a volume) is what it waits for."""
+    if text(pod, "status", "phase") != "Pending" or not text(pod, "spec", "nodeName") or pod_addresses(pod):
+        return False
+    sandbox = condition_of(pod, "PodReadyToStartContainers")
+    told = _complaint(pod, events)
+    no_sandbox = sandbox is None or sandbox.status != "True"
+    return (
+        no_sandbox
+        and flag(pod, "spec", "hostNetwork") is not True
+        and (told is None or told.reason not in OTHER_REASONS)
+    )
+
+
+def _complaint(pod: Object, events: Iterable[EventFact]) -> EventFact | None:
+    """The newest warning about a pod, those about its sandbox first."""
+    ref = ref_of_pod(pod)
+    warnings = [each for each in events if each.about == ref and each.type == "Warning"]
+    return min(warnings, key=lambda each: each.reason not in SANDBOX_REASONS, default=None)
+
+
+def _stuck(pod: Object, events: Iterable[EventFact], now: datetime) -> StuckPod:
+    scheduled, told = condition_of(pod, "PodScheduled"), _complaint(pod, events)
+    statuses = (*items(pod, "status", "initContainerStatuses"), *items(pod, "status", "containerStatuses"))
+    waiting = next(filter(None, (text(each, "state", "waiting", "reason") for each in statuses)), "")
+    since = scheduled.since if scheduled else None
+    return StuckPod(
+        pod=ref_of_pod(pod),
+        node=text(pod, "spec", "nodeName"),
+        waiting_s=(now - since).total_seconds() if since else None,
+        reason=told.reason if told else waiting,
+        message=told.message if told else "",
+    )
+
+
+def exhaustion(agents: Iterable[NodeAgent], stuck: Iterable[StuckPod]) -> tuple[tuple[str, str], ...]:
+    """(node, message) where addresses have run out: the agent's own figures, or a sandbox that was refused one."""
+    full = (
+        (each.node, f"{each.addresses_used} of {each.addresses_total} addresses are allocated")
+        for each in agents
+        if each.addresses_used is not None and each.addresses_total and each.addresses_used >= each.addresses_total
+    )
+    refused = ((each.node, each.message) for each in stuck if EXHAUSTED.search(each.message))
+    return tuple(dict.fromkeys([*full, *refused]))
+
+
+# -- Cilium's own view -------------------------------------------------------------------------------------------------
+
+
+def endpoint_state(endpoint: Object | None) -> EndpointState | None:
+    """A CiliumEndpoint in short."""
+    if endpoint is None:
+        return None
+    return EndpointState(
+        state=text(endpoint, "status", "state"),
+        identity=number(endpoint, "status", "identity", "id"),
+        identity_labels=texts(endpoint, "status", "identity", "labels"),
+        id=number(endpoint, "status", "id"),
+    )
+
+
+def config_of(config_maps: Iterable[Object]) -> dict[str, str]:
+    """The decisive settings of cilium-config (in kube-system, or wherever Cilium was installed)."""
+    data = string_map(next((each for each in config_maps if name_of(each) == "cilium-config"), NOTHING), "data")
+    return {key: data[key] for key in DECISIVE if key in data}
+
+
+SENSOR = Sensor(id="cni.health", look=look, gives=CniHealth, within=10.0, layers=("pod_network",))

@@ -8,12 +8,53 @@ Blind    when NetworkPolicies cannot be read. Kinds that should be there and are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sensors.kit.objects import Owner, Ref
+from sensors.kit.casefolder import NOT_RECORDED
+from sensors.kit.cluster import Cluster, Environment, Object
+from sensors.kit.kinds import (
+    ADMIN_NETWORK_POLICY,
+    BASELINE_ADMIN_NETWORK_POLICY,
+    CALICO_GLOBAL_NETWORK_POLICY,
+    CALICO_NETWORK_POLICY,
+    CILIUM_CIDR_GROUP,
+    CILIUM_CLUSTERWIDE_NETWORK_POLICY,
+    CILIUM_ENDPOINT,
+    CILIUM_NETWORK_POLICY,
+    CILIUM_NODE,
+    CLUSTER_NETWORK_POLICY,
+    CONFIG_MAP,
+    ENDPOINT_SLICE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    SERVICE,
+    Kind,
+)
+from sensors.kit.model import Absent, Blind, Sensor, Target
+from sensors.kit.objects import (
+    Owner,
+    Ref,
+    condition_of,
+    created_at,
+    get,
+    items,
+    label_selector_matches,
+    labels_of,
+    managed_by,
+    mapping,
+    name_of,
+    named,
+    namespace_of,
+    one_line,
+    text,
+    texts,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +103,210 @@ class Policies:
         parts += [f"{each.ref} is invalid: {each.invalid}" for each in self.policies if each.invalid]
         parts += [f"not readable: {', '.join(self.unreadable)}"] if self.unreadable else []
         return "; ".join(parts)
+
+
+POLICY_KINDS = (
+    NETWORK_POLICY,
+    CILIUM_NETWORK_POLICY,
+    CILIUM_CLUSTERWIDE_NETWORK_POLICY,
+    CLUSTER_NETWORK_POLICY,
+    ADMIN_NETWORK_POLICY,
+    BASELINE_ADMIN_NETWORK_POLICY,
+    CALICO_NETWORK_POLICY,
+    CALICO_GLOBAL_NETWORK_POLICY,
+)
+OWN_KINDS = {
+    "cilium": frozenset({CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY}),
+    "calico": frozenset({CALICO_NETWORK_POLICY, CALICO_GLOBAL_NETWORK_POLICY}),
+}
+"""Kinds that a CNI always installs: not to see them is blindness, not absence."""
+
+WORLD_KINDS = (POD, NAMESPACE, SERVICE, ENDPOINT_SLICE, NODE)
+CILIUM_WORLD_KINDS = (CILIUM_ENDPOINT, CILIUM_NODE, CILIUM_CIDR_GROUP)
+
+
+async def look(target: Target, cluster: Cluster) -> Policies:
+    """All policies and what a simulator needs to work out their meaning."""
+    await cluster.objects(NETWORK_POLICY)  # without them there is nothing to say: let its Blind fly
+    environment = await cluster.environment()
+    kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, CONFIG_MAP)
+    readings = await asyncio.gather(*(_read(cluster, each, environment) for each in kinds))
+    return policies_seen(target, dict(zip(kinds, readings, strict=True)))
+
+
+Reading = tuple[tuple[Object, ...] | None, str]
+"""Objects of one kind; or None and why they are unreadable; or None and no reason: the kind is not installed."""
+
+
+async def _read(cluster: Cluster, kind: Kind, environment: Environment) -> Reading:
+    try:
+        return await cluster.objects(kind), ""
+    except Absent:
+        return None, ""
+    except Blind as why:
+        return None, str(why) if _should_exist(kind, environment) or NOT_RECORDED not in str(why) else ""
+
+
+def _should_exist(kind: Kind, environment: Environment) -> bool:
+    return kind in WORLD_KINDS or kind in OWN_KINDS.get(environment.cni or "", frozenset())
+
+
+def policies_seen(target: Target, readings: Mapping[Kind, Reading]) -> Policies:
+    """References to every policy, and everything raw."""
+    found = {kind: objects for kind, (objects, _) in readings.items() if objects is not None}
+    subject = _subject(target, found)
+    refs = (_reference(each, kind, subject) for kind in POLICY_KINDS for each in found.get(kind, ()))
+    return Policies(
+        policies=tuple(sorted(refs, key=lambda each: (each.kind, each.namespace, each.name))),
+        counts={_label(kind): len(found[kind]) for kind in POLICY_KINDS if kind in found},
+        unreadable={_label(kind): why for kind, (_, why) in readings.items() if why},
+        objects=tuple(each for kind, objects in found.items() for each in objects if _concerns(kind, each)),
+    )
+
+
+def _label(kind: Kind) -> str:
+    """The kind's name; Calico's NetworkPolicy shares its name with the standard one."""
+    return f"Calico {kind.name}" if kind is CALICO_NETWORK_POLICY else kind.name
+
+
+def _concerns(kind: Kind, thing: Object) -> bool:
+    """Of ConfigMaps only Cilium's settings concern a simulator; others may hold what is nobody's business."""
+    return kind is not CONFIG_MAP or name_of(thing) == "cilium-config"
+
+
+def _reference(policy: Object, kind: Kind, subject: Subject | None) -> PolicyRef:
+    invalid = condition_of(policy, "Valid")
+    return PolicyRef(
+        kind=_label(kind),
+        namespace=namespace_of(policy) if kind.namespaced else "",
+        name=name_of(policy),
+        selects=None if subject is None else policy_selects(policy, kind, subject),
+        directions=directions_of(policy, kind),
+        created=created_at(policy),
+        owner=managed_by(policy),
+        invalid=one_line(invalid.message or "Valid=False") if invalid and invalid.status == "False" else "",
+    )
+
+
+# -- whom a policy selects ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The pod as selectors see it; `namespace_labels` is None where namespaces could not be read."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    namespace_labels: Mapping[str, str] | None
+    service_account: str
+    host_network: bool
+
+
+def _subject(target: Target, found: Mapping[Kind, tuple[Object, ...]]) -> Subject | None:
+    pod = named(found.get(POD, ()), target.pod, target.namespace)
+    if pod is None:
+        return None
+    namespace = named(found.get(NAMESPACE, ()), target.namespace)
+    return Subject(
+        namespace=target.namespace,
+        labels=labels_of(pod),
+        namespace_labels=None if namespace is None else labels_of(namespace),
+        service_account=text(pod, "spec", "serviceAccountName"),
+        host_network=get(pod, "spec", "hostNetwork") is True,
+    )
+
+
+def policy_selects(policy: Object, kind: Kind, subject: Subject) -> bool | None:
+    """Whether a policy selects the pod; None where it cannot be told. No policy selects a pod on the host network."""
+    if subject.host_network or (kind.namespaced and namespace_of(policy) != subject.namespace):
+        return False
+    if kind is NETWORK_POLICY:
+        return label_selector_matches(get(policy, "spec", "podSelector") or {}, subject.labels)
+    if kind in (CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY):
+        return _any_of(_cilium_selects(rule, kind, subject) for rule in _cilium_rules(policy))
+    if kind in (CLUSTER_NETWORK_POLICY, ADMIN_NETWORK_POLICY, BASELINE_ADMIN_NETWORK_POLICY):
+        return _admin_selects(mapping(policy, "spec", "subject"), subject)
+    return True if text(policy, "spec", "selector").strip() in ("", "all()") else None
+
+
+def _any_of(verdicts: Iterable[bool | None]) -> bool | None:
+    seen = set(verdicts)
+    return True if True in seen else None if None in seen else False
+
+
+def _cilium_rules(policy: Object) -> tuple[Mapping[str, Any], ...]:
+    """The rule of `spec` and those of `specs`."""
+    return (*([mapping(policy, "spec")] if mapping(policy, "spec") else []), *items(policy, "specs"))
+
+
+def _cilium_selects(rule: Mapping[str, Any], kind: Kind, subject: Subject) -> bool | None:
+    """An endpointSelector over Cilium's own labels; a rule with a nodeSelector is about nodes."""
+    if "endpointSelector" not in rule:
+        return False if "nodeSelector" in rule else None
+    labels = _cilium_labels(subject)
+    selector = _without_sources(rule["endpointSelector"])
+    if subject.namespace_labels is None and _asks_namespace_labels(selector):
+        return None
+    return label_selector_matches(selector, labels)
+
+
+CILIUM_NAMESPACE = "io.kubernetes.pod.namespace"
+CILIUM_NAMESPACE_LABELS = "io.cilium.k8s.namespace.labels."
+
+
+def _cilium_labels(subject: Subject) -> dict[str, str]:
+    """What Cilium's selectors match: the pod's labels, its namespace and the namespace's labels, the ServiceAccount."""
+    named_space = {f"{CILIUM_NAMESPACE_LABELS}{key}": value for key, value in (subject.namespace_labels or {}).items()}
+    own = {CILIUM_NAMESPACE: subject.namespace, "io.cilium.k8s.policy.serviceaccount": subject.service_account}
+    return {**subject.labels, **named_space, **own}
+
+
+def _without_sources(selector: Any) -> Any:
+    """`k8s:app` and `any:app` ask for the label `app`; other sources (`reserved:`) stay and match no pod label."""
+    if not isinstance(selector, Mapping):
+        return {} if selector is None else selector
+    expressions = [{**each, "key": _key(text(each, "key"))} for each in items(selector, "matchExpressions")]
+    wanted = {_key(key): value for key, value in mapping(selector, "matchLabels").items() if isinstance(key, str)}
+    return {"matchLabels": wanted, "matchExpressions": expressions}
+
+
+def _key(key: str) -> str:
+    source, colon, rest = key.partition(":")
+    return rest if colon and source in ("k8s", "any") else key
+
+
+def _asks_namespace_labels(selector: Any) -> bool:
+    keys = [*mapping(selector, "matchLabels"), *(text(each, "key") for each in items(selector, "matchExpressions"))]
+    return any(key.startswith(CILIUM_NAMESPACE_LABELS) for key in keys)
+
+
+def _admin_selects(chosen: Mapping[str, Any], subject: Subject) -> bool | None:
+    """`subject.namespaces` (a selector) or `subject.pods` (namespaceSelector and podSelector)."""
+    if subject.namespace_labels is None:
+        return None
+    if "namespaces" in chosen:
+        return label_selector_matches(chosen["namespaces"], subject.namespace_labels)
+    if "pods" not in chosen:
+        return None
+    space = label_selector_matches(get(chosen, "pods", "namespaceSelector"), subject.namespace_labels)
+    pods = label_selector_matches(get(chosen, "pods", "podSelector"), subject.labels)
+    return False if False in (space, pods) else None if None in (space, pods) else True
+
+
+# -- which way a policy speaks -----------------------------------------------------------------------------------------
+
+
+def directions_of(policy: Object, kind: Kind) -> tuple[str, ...]:
+    """The directions a policy speaks of. Without policyTypes: ingress, and egress where it has rules."""
+    if kind in (CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY):
+        keys = {key for rule in _cilium_rules(policy) for key in rule}
+        return tuple(way for way in ("ingress", "egress") if {way, f"{way}Deny"} & keys)
+    said = {each.lower() for each in (*texts(policy, "spec", "policyTypes"), *texts(policy, "spec", "types"))}
+    if said:
+        return tuple(way for way in ("ingress", "egress") if way in said)
+    written = {way for way in ("ingress", "egress") if items(policy, "spec", way)}
+    default = {"ingress"} if kind is NETWORK_POLICY else set()
+    return tuple(way for way in ("ingress", "egress") if way in written | default)
+
+
+SENSOR = Sensor(id="k8s.network_policies", look=look, gives=Policies, within=8.0, layers=("policy",), weight=2.0)

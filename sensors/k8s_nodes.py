@@ -10,6 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sensors.kit.cluster import Cluster, Object
+from sensors.kit.kinds import NODE
+from sensors.kit.model import Sensor, Target
+from sensors.kit.objects import (
+    condition_of,
+    conditions_of,
+    flag,
+    get,
+    items,
+    name_of,
+    one_line,
+    parse_time,
+    text,
+    texts,
+)
+from sensors.kit.question import nodes_in_question
+
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
@@ -54,3 +71,54 @@ class Nodes:
         ready = f"{len(self.nodes) - len(self.not_ready)} of {len(self.nodes)} nodes ready"
         down = [f"{each.name} Ready={each.ready or 'unset'} ({each.reason or 'no reason'})" for each in self.not_ready]
         return "; ".join([ready, *down[:5]])
+
+
+async def look(target: Target, cluster: Cluster) -> Nodes:
+    """Every node, and which of them the question is about."""
+    nodes = await cluster.objects(NODE)
+    target_node, peers = await nodes_in_question(target, cluster)
+    return Nodes(tuple(sorted(map(node_facts, nodes), key=lambda each: each.name)), target_node, peers)
+
+
+def node_facts(node: Object) -> NodeFacts:
+    """One node from its object."""
+    ready, network = condition_of(node, "Ready"), condition_of(node, "NetworkUnavailable")
+    return NodeFacts(
+        name=name_of(node),
+        ready=ready.status if ready else "",
+        reason=ready.reason if ready else "",
+        message=one_line(ready.message) if ready else "",
+        since=ready.since if ready else None,
+        heartbeat=_heartbeat(node),
+        network_unavailable=None if network is None else network.status == "True",
+        pressures=tuple(each.type for each in conditions_of(node) if _presses(each.type) and each.status == "True"),
+        unschedulable=flag(node, "spec", "unschedulable") is True,
+        taints=tuple(_taint(each) for each in items(node, "spec", "taints")),
+        internal_ips=_internal_ips(node),
+        pod_cidrs=texts(node, "spec", "podCIDRs") or tuple(filter(None, [text(node, "spec", "podCIDR")])),
+        kubelet=text(node, "status", "nodeInfo", "kubeletVersion"),
+        kernel=text(node, "status", "nodeInfo", "kernelVersion"),
+    )
+
+
+def _presses(condition: str) -> bool:
+    return condition.endswith("Pressure")
+
+
+def _heartbeat(node: Object) -> datetime | None:
+    """When the kubelet last wrote the Ready condition; leases are newer, and not read."""
+    ready = (each for each in items(node, "status", "conditions") if text(each, "type") == "Ready")
+    return next((parse_time(get(each, "lastHeartbeatTime")) for each in ready), None)
+
+
+def _taint(taint: object) -> str:
+    key, value, effect = text(taint, "key"), text(taint, "value"), text(taint, "effect")
+    return f"{key}={value}:{effect}" if value else f"{key}:{effect}"
+
+
+def _internal_ips(node: Object) -> tuple[str, ...]:
+    addresses = items(node, "status", "addresses")
+    return tuple(text(each, "address") for each in addresses if text(each, "type") == "InternalIP")
+
+
+SENSOR = Sensor(id="k8s.nodes", look=look, gives=Nodes, within=8.0, layers=("pod_network", "physical"))

@@ -7,13 +7,43 @@ Blind    when pods cannot be read; everything else it lacks is named in `unread`
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from sensors.kit.events import EventFact
-from sensors.kit.objects import Condition, Ref
+from sensors.kit.app_log import LogError as LogError
+from sensors.kit.app_log import LogTrouble as LogTrouble
+from sensors.kit.app_log import hosts_in, last_line, log_errors
+from sensors.kit.cluster import Cluster, Object
+from sensors.kit.events import EventFact, events_about
+from sensors.kit.kinds import EVENT, NAMESPACE, POD, REPLICA_SET
+from sensors.kit.model import Absent, Sensor, Target
+from sensors.kit.nearest import did_you_mean
+from sensors.kit.objects import (
+    Condition,
+    Ref,
+    condition_of,
+    conditions_of,
+    created_at,
+    flag,
+    get,
+    items,
+    labels_of,
+    mapping,
+    name_of,
+    named,
+    namespace_of,
+    number,
+    one_line,
+    parse_time,
+    pod_is_ready,
+    text,
+    texts,
+    workload_of,
+)
+from sensors.kit.peer import pod_addresses
+from sensors.kit.reading import Kinds, if_readable, read_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +71,6 @@ class ContainerFacts:
     last_terminated_at: datetime | None
     exit_code: int | None
     ports: tuple[DeclaredPort, ...]
-
-
-class LogTrouble(StrEnum):
-    """What kind of failure a log line tells of."""
-
-    RESOLVE = "resolve"
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    UNREACHABLE = "unreachable"
-    RESET = "reset"
-    TLS = "tls"
-    HTTP = "http"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class LogError:
-    """A kind of error line in the target's log: its newest text (redacted), how often, and what the line names.
-
-    `code` is the HTTP status of an `http` line or curl's exit code; `host` and `port` are where the line says it
-    wanted to go; `time` is the line's own timestamp.
-    """
-
-    container: str
-    trouble: LogTrouble
-    text: str
-    count: int
-    code: int | None = None
-    host: str = ""
-    port: int | None = None
-    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +126,137 @@ class PodFacts:
             return "is being deleted"
         ready = "ready" if self.ready else f"not ready {waiting}".rstrip()
         return f"is {self.phase or 'in an unknown phase'}, {ready}"
+
+
+async def look(target: Target, cluster: Cluster, *, log_lines: int = 200) -> PodFacts:
+    """Everything about one pod. `log_lines` from the end of each container's log are read for errors."""
+    pod = find_pod(target, await cluster.objects(POD))
+    kinds, logs = await asyncio.gather(
+        read_kinds(cluster, NAMESPACE, REPLICA_SET, EVENT), _logs(cluster, target, pod, log_lines)
+    )
+    return pod_facts(pod, kinds, await cluster.now(), logs)
+
+
+async def _logs(cluster: Cluster, target: Target, pod: Object, lines: int) -> dict[str, Log]:
+    names = _main_containers(pod)
+    reading = (if_readable(cluster.log(target.namespace, target.pod, each, lines=lines)) for each in names)
+    return dict(zip(names, await asyncio.gather(*reading), strict=True))
+
+
+def find_pod(target: Target, pods: tuple[Object, ...]) -> Object:
+    """The target among all pods. Raises `Absent` with the nearest names, or the namespaces that have such a pod."""
+    pod = named(pods, target.pod, target.namespace)
+    if pod is not None:
+        return pod
+    elsewhere = sorted(namespace_of(each) for each in pods if name_of(each) == target.pod)
+    near = did_you_mean(target.pod, (name_of(each) for each in pods if namespace_of(each) == target.namespace))
+    hint = f"; there is one in {', '.join(elsewhere)}" if elsewhere else near
+    raise Absent(f"no pod {target.pod} in namespace {target.namespace}{hint}")
+
+
+Log = tuple[str | None, str]
+"""A container's log, or None and why there is none."""
+
+
+def pod_facts(pod: Object, kinds: Kinds, now: datetime, logs: Mapping[str, Log]) -> PodFacts:
+    """What the objects and logs say about one pod, at `now`."""
+    name, namespace, created = name_of(pod), namespace_of(pod), created_at(pod)
+    written = {container: log for container, (log, _) in logs.items() if log is not None}
+    return PodFacts(
+        pod=name,
+        namespace=namespace,
+        phase=text(pod, "status", "phase"),
+        node=text(pod, "spec", "nodeName"),
+        ips=pod_addresses(pod),
+        host_network=flag(pod, "spec", "hostNetwork") is True,
+        dns_policy=text(pod, "spec", "dnsPolicy"),
+        dns_nameservers=texts(pod, "spec", "dnsConfig", "nameservers"),
+        dns_searches=texts(pod, "spec", "dnsConfig", "searches"),
+        dns_options=_dns_options(pod),
+        labels=labels_of(pod),
+        namespace_labels=_namespace_labels(namespace, kinds),
+        service_account=text(pod, "spec", "serviceAccountName"),
+        workload=workload_of(pod, kinds.of(REPLICA_SET)),
+        created=created,
+        age_s=(now - created).total_seconds() if created else None,
+        ready=pod_is_ready(pod),
+        containers=containers_of(pod),
+        conditions=conditions_of(pod),
+        scheduling=_scheduling(pod),
+        deleting_since=parse_time(get(pod, "metadata", "deletionTimestamp")),
+        events=events_about(kinds.of(EVENT), Ref("Pod", namespace, name)),
+        log_errors=_errors(written),
+        log_hosts=tuple(dict.fromkeys(host for log in written.values() for host in hosts_in(log)))[:8],
+        log_last=tuple((container, last) for container, log in written.items() if (last := last_line(log))),
+        unread=(*kinds.complaints, *(f"log of {each}: {one_line(why)}" for each, (_, why) in logs.items() if why)),
+    )
+
+
+def _errors(logs: Mapping[str, str]) -> tuple[LogError, ...]:
+    found = (each for container, log in logs.items() for each in log_errors(container, log))
+    return tuple(sorted(found, key=lambda each: -each.count)[:8])
+
+
+def _namespace_labels(namespace: str, kinds: Kinds) -> Mapping[str, str] | None:
+    found = named(kinds.of(NAMESPACE), namespace)
+    return None if found is None else labels_of(found)
+
+
+def _dns_options(pod: Object) -> tuple[tuple[str, str], ...]:
+    options = items(pod, "spec", "dnsConfig", "options")
+    return tuple((text(each, "name"), text(each, "value")) for each in options if text(each, "name"))
+
+
+def _scheduling(pod: Object) -> str:
+    scheduled = condition_of(pod, "PodScheduled")
+    if scheduled is None or scheduled.status == "True":
+        return ""
+    return one_line(f"{scheduled.reason}: {scheduled.message}" if scheduled.reason else scheduled.message)
+
+
+def _main_containers(pod: Object) -> tuple[str, ...]:
+    return tuple(name for each in items(pod, "spec", "containers") if (name := text(each, "name")))
+
+
+def containers_of(pod: Object) -> tuple[ContainerFacts, ...]:
+    """All containers, init containers last, each with its status where the kubelet has written one."""
+    kinds = (("containers", "containerStatuses", False), ("initContainers", "initContainerStatuses", True))
+    return tuple(
+        _container(each, _status_of(pod, where, text(each, "name")), init)
+        for spec, where, init in kinds
+        for each in items(pod, "spec", spec)
+    )
+
+
+def _status_of(pod: Object, where: str, name: str) -> Mapping[str, object]:
+    return next((each for each in items(pod, "status", where) if text(each, "name") == name), {})
+
+
+def _container(spec: Mapping[str, object], status: Mapping[str, object], init: bool) -> ContainerFacts:
+    end = mapping(status, "state", "terminated") or mapping(status, "lastState", "terminated")
+    return ContainerFacts(
+        name=text(spec, "name"),
+        init=init,
+        image=text(spec, "image"),
+        ready=flag(status, "ready") is True,
+        restarts=number(status, "restartCount") or 0,
+        state=next((each for each in ("running", "waiting", "terminated") if get(status, "state", each)), "unknown"),
+        waiting_reason=text(status, "state", "waiting", "reason"),
+        waiting_message=one_line(text(status, "state", "waiting", "message")),
+        last_terminated_reason=text(end, "reason"),
+        last_terminated_at=parse_time(get(end, "finishedAt")),
+        exit_code=number(end, "exitCode"),
+        ports=declared_ports(spec),
+    )
+
+
+def declared_ports(container: Mapping[str, object]) -> tuple[DeclaredPort, ...]:
+    """The ports that a container's spec declares."""
+    return tuple(
+        DeclaredPort(text(each, "name"), port, text(each, "protocol") or "TCP")
+        for each in items(container, "ports")
+        if (port := number(each, "containerPort")) is not None
+    )
+
+
+SENSOR = Sensor(id="k8s.pod", look=look, gives=PodFacts, within=8.0, layers=("pod_network", "application"))

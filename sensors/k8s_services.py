@@ -7,12 +7,52 @@ Blind    when Services cannot be read. What else is missing reads as None in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import SequenceMatcher
 
-from sensors.kit.objects import Owner, Ref
-from sensors.kit.peer import Asked
+from sensors.kit.cluster import Cluster, Object
+from sensors.kit.events import EventFact, fold_events
+from sensors.kit.kinds import ENDPOINT_SLICE, EVENT, NODE, POD, REPLICA_SET, SERVICE
+from sensors.kit.model import Sensor, Target
+from sensors.kit.objects import (
+    Owner,
+    Ref,
+    condition_of,
+    conditions_of,
+    created_at,
+    flag,
+    get,
+    items,
+    labels_of,
+    managed_by,
+    name_of,
+    namespace_of,
+    number,
+    one_line,
+    pod_is_over,
+    pod_is_ready,
+    selects,
+    string_map,
+    text,
+    texts,
+    workload_of,
+)
+from sensors.kit.peer import (
+    API_SERVICE,
+    NEEDED,
+    Asked,
+    Places,
+    addressed,
+    places,
+    pod_addresses,
+    ref_of_pod,
+    service_addresses,
+    slices_of,
+)
+from sensors.kit.reading import Kinds, read_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +192,279 @@ def _line(service: ServiceFacts) -> str:
     if service.endpoints is None:
         return f"{service.ref} ({ports}): its endpoints could not be read"
     ready = len(service.ready_endpoints or ())
-    return f"{service.ref} ({ports}): {ready} of {len(service.endpoints)} endpoints ready"
+    return f"{service.ref} ({ports}): {ready} of {len(service.endpoints)} endpoints ready{_reason(service)}"
+
+
+def _reason(service: ServiceFacts) -> str:
+    """Why there is no backend, where a fact says so."""
+    if service.near_misses:
+        miss = service.near_misses[0]
+        return (
+            f"; the selector wants {miss.key}={miss.wanted}, the pods of {miss.workload} have {miss.key}={miss.found}"
+        )
+    waiting = next((each for each in service.matching_pods or () if not each.ready), None)
+    return f"; {waiting.pod}: {waiting.why}" if waiting else ""
 
 
 def _asked_line(asked: Asked) -> str:
     near = asked.nearest or tuple(map(str, asked.elsewhere)) or asked.nearest_namespaces
     hint = f"; nearest: {', '.join(near)}" if near else ""
     return f"{asked.host} is {asked.kind.value.replace('_', ' ')}{': ' + asked.why if asked.why else ''}{hint}"
+
+
+async def look(target: Target, cluster: Cluster) -> Services:
+    """The asked peer, the Services of the pod's namespace, the cluster's DNS and its API server."""
+    services = await cluster.objects(SERVICE)
+    kinds = await read_kinds(cluster, *NEEDED, REPLICA_SET, EVENT)
+    return services_seen(target, services, kinds, places(services, kinds, await cluster.environment()))
+
+
+def services_seen(target: Target, services: tuple[Object, ...], kinds: Kinds, where: Places) -> Services:
+    """The facts from objects that were read; see `look`."""
+    asked = None
+    if target.to_host is not None:
+        asked = addressed(target.to_host, target.to_port, target.namespace, where)
+    scene = _Scene(kinds, fold_events(kinds.of(EVENT)))
+    wanted = sorted(_on_the_path(services, target.namespace, asked), key=lambda each: _order(each, asked))
+    return Services(
+        asked=asked,
+        services=tuple(describe(each, scene) for each in wanted),
+        unread=kinds.complaints,
+        by_ip={ip: _ref(each) for each in services for ip in service_addresses(each)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What stands around the Services: the other objects, and events folded once."""
+
+    kinds: Kinds
+    events: tuple[EventFact, ...]
+
+
+def _ref(service: Object) -> Ref:
+    return Ref("Service", namespace_of(service), name_of(service))
+
+
+def _on_the_path(services: Iterable[Object], namespace: str, asked: Asked | None) -> Iterable[Object]:
+    meant = asked.service if asked else None
+    return (each for each in services if namespace_of(each) == namespace or _ref(each) == meant or _is_vital(each))
+
+
+def _is_vital(service: Object) -> bool:
+    """The cluster's DNS (whatever a distribution calls it) and the API server."""
+    return _ref(service) == API_SERVICE or labels_of(service).get("k8s-app") == "kube-dns"
+
+
+def _order(service: Object, asked: Asked | None) -> tuple[bool, bool, Ref]:
+    ref = _ref(service)
+    return asked is None or ref != asked.service, _is_vital(service), ref
+
+
+# -- one Service -------------------------------------------------------------------------------------------------------
+
+
+def describe(service: Object, scene: _Scene) -> ServiceFacts:
+    """One Service with its endpoints and the pods behind it."""
+    ref, selector, kinds = _ref(service), string_map(service, "spec", "selector"), scene.kinds
+    ports, slices, pods = _ports(service), kinds.known(ENDPOINT_SLICE), kinds.known(POD)
+    sets = [each for each in kinds.of(REPLICA_SET) if namespace_of(each) == ref.namespace]
+    alive = [each for each in pods or () if namespace_of(each) == ref.namespace and not pod_is_over(each)]
+    matching = [each for each in alive if selects(selector, labels_of(each))]
+    return ServiceFacts(
+        namespace=ref.namespace,
+        name=ref.name,
+        type=text(service, "spec", "type") or "ClusterIP",
+        cluster_ips=_cluster_ips(service),
+        external_ips=tuple(each for each in service_addresses(service) if each not in _cluster_ips(service)),
+        selector=selector,
+        ports=ports,
+        headless=text(service, "spec", "clusterIP") == "None",
+        external_name=text(service, "spec", "externalName"),
+        internal_traffic_policy=text(service, "spec", "internalTrafficPolicy") or "Cluster",
+        external_traffic_policy=text(service, "spec", "externalTrafficPolicy"),
+        session_affinity=text(service, "spec", "sessionAffinity") or "None",
+        publish_not_ready=flag(service, "spec", "publishNotReadyAddresses") is True,
+        source_ranges=texts(service, "spec", "loadBalancerSourceRanges"),
+        created=created_at(service),
+        owner=managed_by(service),
+        endpoints=None if slices is None else endpoints_of(ref, slices),
+        matching_pods=None if pods is None else tuple(_backend(each, ports, sets, scene) for each in matching),
+        near_misses=near_misses(selector, alive, sets) if selector and not matching else (),
+    )
+
+
+def _cluster_ips(service: Object) -> tuple[str, ...]:
+    written = (text(service, "spec", "clusterIP"), *texts(service, "spec", "clusterIPs"))
+    return tuple(dict.fromkeys(each for each in written if each and each != "None"))
+
+
+def _ports(service: Object) -> tuple[ServicePort, ...]:
+    return tuple(
+        ServicePort(
+            name=text(each, "name"),
+            protocol=text(each, "protocol") or "TCP",
+            port=port,
+            target_port=_target_port(get(each, "targetPort")),
+            node_port=number(each, "nodePort"),
+            app_protocol=text(each, "appProtocol"),
+        )
+        for each in items(service, "spec", "ports")
+        if (port := number(each, "port")) is not None
+    )
+
+
+def _target_port(value: object) -> int | str | None:
+    """Raw: a number or a name; 0 and nothing mean "the same as port"."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value or None
+    return None
+
+
+def endpoints_of(service: Ref, slices: Iterable[Object]) -> tuple[EndpointFacts, ...]:
+    """The addresses in a Service's EndpointSlices, in the order of address."""
+    found = (
+        _endpoint(endpoint, address, _slice_ports(part))
+        for part in slices_of(service, slices)
+        for endpoint in items(part, "endpoints")
+        for address in texts(endpoint, "addresses")
+    )
+    return tuple(sorted(set(found), key=lambda each: (each.ip, each.ports)))
+
+
+def _endpoint(endpoint: Mapping[str, object], address: str, ports: tuple[tuple[str, int, str], ...]) -> EndpointFacts:
+    ready = flag(endpoint, "conditions", "ready") is not False
+    serving = flag(endpoint, "conditions", "serving")
+    return EndpointFacts(
+        ip=address,
+        ready=ready,
+        serving=ready if serving is None else serving,
+        terminating=flag(endpoint, "conditions", "terminating") is True,
+        node=text(endpoint, "nodeName"),
+        pod=text(endpoint, "targetRef", "name") if text(endpoint, "targetRef", "kind") == "Pod" else "",
+        ports=ports,
+    )
+
+
+def _slice_ports(part: Object) -> tuple[tuple[str, int, str], ...]:
+    return tuple(
+        (text(each, "name"), port, text(each, "protocol") or "TCP")
+        for each in items(part, "ports")
+        if (port := number(each, "port")) is not None
+    )
+
+
+# -- the pods behind it ------------------------------------------------------------------------------------------------
+
+
+def _backend(pod: Object, ports: tuple[ServicePort, ...], replica_sets: Iterable[Object], scene: _Scene) -> BackendPod:
+    ready, declared = pod_is_ready(pod) is True, _declared(pod)
+    return BackendPod(
+        pod=name_of(pod),
+        ready=ready,
+        node=text(pod, "spec", "nodeName"),
+        ips=pod_addresses(pod),
+        phase=text(pod, "status", "phase"),
+        why="" if ready else why_not_ready(pod, scene.kinds.of(NODE), scene.events),
+        workload=workload_of(pod, replica_sets),
+        declared=declared,
+        targets=tuple((each.name, _target(each, declared)) for each in ports),
+    )
+
+
+def _declared(pod: Object) -> tuple[tuple[str, int, str], ...]:
+    containers = (*items(pod, "spec", "containers"), *items(pod, "spec", "initContainers"))
+    return tuple(
+        (text(each, "name"), port, text(each, "protocol") or "TCP")
+        for container in containers
+        for each in items(container, "ports")
+        if (port := number(each, "containerPort")) is not None
+    )
+
+
+def _target(port: ServicePort, declared: tuple[tuple[str, int, str], ...]) -> int | None:
+    """What a Service port becomes on a pod: a name is looked up among the pod's ports of the same protocol."""
+    if not isinstance(port.target_port, str):
+        return port.target_port or port.port
+    fits = (n for name, n, protocol in declared if (name, protocol) == (port.target_port, port.protocol))
+    return next(fits, None)
+
+
+def why_not_ready(pod: Object, nodes: Iterable[Object], events: Iterable[EventFact]) -> str:
+    """The most telling reason the cluster gives for a pod that is not ready, in its own words."""
+    reasons = (_leaving(pod), _unscheduled(pod), _lost_node(pod, nodes), _waiting(pod), _said(pod, events), _gates(pod))
+    return next((one_line(each) for each in reasons if each), "no reason given")
+
+
+def _leaving(pod: Object) -> str:
+    return "it is being deleted" if get(pod, "metadata", "deletionTimestamp") else ""
+
+
+def _unscheduled(pod: Object) -> str:
+    scheduled = condition_of(pod, "PodScheduled")
+    unscheduled = scheduled is not None and scheduled.status == "False"
+    return f"not scheduled: {scheduled.message or scheduled.reason}" if scheduled and unscheduled else ""
+
+
+def _lost_node(pod: Object, nodes: Iterable[Object]) -> str:
+    node = next((each for each in nodes if name_of(each) == text(pod, "spec", "nodeName")), None)
+    ready = condition_of(node, "Ready") if node else None
+    if ready is None or ready.status == "True":
+        return ""
+    return f"its node {name_of(node or {})} is not ready ({ready.reason or ready.status})"
+
+
+def _waiting(pod: Object) -> str:
+    for each in (*items(pod, "status", "initContainerStatuses"), *items(pod, "status", "containerStatuses")):
+        if reason := text(each, "state", "waiting", "reason"):
+            last = text(each, "lastState", "terminated", "reason")
+            message = text(each, "state", "waiting", "message")
+            return ", ".join(part for part in (reason, message, f"last ended {last}" if last else "") if part)
+    return ""
+
+
+def _said(pod: Object, events: Iterable[EventFact]) -> str:
+    """The newest warning about the pod; events come warnings first, newest first."""
+    ref = ref_of_pod(pod)
+    warnings = (each for each in events if each.about == ref and each.type == "Warning")
+    return next((each.message for each in warnings if each.reason != "DNSConfigForming"), "")
+
+
+def _gates(pod: Object) -> str:
+    failing = [each for each in conditions_of(pod) if each.status != "True" and each.type not in ("PodScheduled",)]
+    by_type = sorted(failing, key=lambda each: each.type in ("Ready", "ContainersReady"))
+    return f"{by_type[0].type}: {by_type[0].message or by_type[0].reason or by_type[0].status}" if by_type else ""
+
+
+# -- a selector that matches nothing -----------------------------------------------------------------------------------
+
+
+def near_misses(
+    selector: Mapping[str, str], pods: Iterable[Object], replica_sets: Iterable[Object], limit: int = 3
+) -> tuple[LabelMiss, ...]:
+    """The workloads whose pods come closest to a selector that matches none, nearest first."""
+    counted = Counter(_miss(selector, each, workload_of(each, replica_sets)) for each in pods)
+    misses = (
+        LabelMiss(workload, count, key, selector[key], found, differing)
+        for (workload, key, found, differing), count in counted.items()
+    )
+    return tuple(sorted(misses, key=_distance)[:limit])
+
+
+def _miss(selector: Mapping[str, str], pod: Object, workload: Ref | None) -> tuple[Ref | None, str, str | None, int]:
+    labels = labels_of(pod)
+    differing = sorted(key for key, value in selector.items() if labels.get(key) != value)
+    key = min(differing, key=lambda each: _unlike(selector[each], labels.get(each)))
+    return workload, key, labels.get(key), len(differing)
+
+
+def _distance(miss: LabelMiss) -> tuple[int, float, str]:
+    return miss.differing, _unlike(miss.wanted, miss.found), str(miss.workload)
+
+
+def _unlike(wanted: str, found: str | None) -> float:
+    """0 for equal words, 1 for words without a letter in common, 2 for a label that is not there."""
+    return 2.0 if found is None else 1.0 - SequenceMatcher(None, wanted, found).ratio()
+
+
+SENSOR = Sensor(id="k8s.services", look=look, gives=Services, within=8.0, layers=("service",), weight=1.5)

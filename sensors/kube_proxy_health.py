@@ -7,7 +7,24 @@ Blind    when pods cannot be read. Absent when kube-proxy is replaced and not ru
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from sensors.kit.cluster import Cluster, Environment, Object
+from sensors.kit.kinds import CONFIG_MAP, DAEMON_SET, NODE, POD
+from sensors.kit.model import Absent, Sensor, Target
+from sensors.kit.objects import (
+    items,
+    labels_of,
+    name_of,
+    named,
+    number,
+    pod_is_over,
+    pod_is_ready,
+    string_map,
+    text,
+)
+from sensors.kit.reading import Kinds, read_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +69,77 @@ class KubeProxy:
         parts += [f"none on {', '.join(self.nodes_without[:4])}"] if self.nodes_without else []
         parts += ["and Cilium replaces it as well"] if self.both_on else []
         return "; ".join(parts)
+
+
+async def look(target: Target, cluster: Cluster) -> KubeProxy:
+    """kube-proxy on every node, or `Absent` where something replaces it."""
+    pods = await cluster.objects(POD)
+    kinds = await read_kinds(cluster, NODE, DAEMON_SET, CONFIG_MAP)
+    return kube_proxy(target, pods, kinds, await cluster.environment())
+
+
+def kube_proxy(target: Target, pods: tuple[Object, ...], kinds: Kinds, environment: Environment) -> KubeProxy:
+    """The facts from objects that were read. Raises `Absent` where no kube-proxy is to be seen."""
+    replaced = is_replaced(kinds.of(CONFIG_MAP), environment)
+    own = tuple(proxy_pod(each) for each in pods if _is_proxy(each) and not pod_is_over(each))
+    sets = [each for each in kinds.of(DAEMON_SET) if name_of(each).startswith("kube-proxy")]
+    if not own and not sets:
+        raise Absent(_why_absent(replaced))
+    served = {each.node for each in own}
+    return KubeProxy(
+        replaced=replaced,
+        mode=proxy_mode(kinds.of(CONFIG_MAP)),
+        target_node=text(named(pods, target.pod, target.namespace), "spec", "nodeName"),
+        pods=tuple(sorted(own, key=lambda each: (each.node, each.pod))),
+        nodes_without=tuple(sorted(set(map(name_of, _linux(kinds.of(NODE)))) - served)),
+        unread=kinds.complaints,
+    )
+
+
+def _why_absent(replaced: bool | None) -> str:
+    if replaced:
+        return "Cilium replaces kube-proxy"
+    return "no kube-proxy pod or DaemonSet is to be seen (k3s and RKE2 run it inside their own process)"
+
+
+def is_replaced(config_maps: Iterable[Object], environment: Environment) -> bool | None:
+    """Whether Cilium does kube-proxy's work: as the cluster was described, else as cilium-config says."""
+    if environment.kube_proxy_replacement is not None:
+        return environment.kube_proxy_replacement
+    config = next((each for each in config_maps if name_of(each) == "cilium-config"), None)
+    words = {"true": True, "strict": True, "false": False, "disabled": False}
+    return words.get(string_map(config, "data").get("kube-proxy-replacement", "").lower())
+
+
+def _is_proxy(pod: Object) -> bool:
+    """A DaemonSet's pod (kubeadm, EKS) or a static pod (GKE)."""
+    labels = labels_of(pod)
+    return "kube-proxy" in (labels.get("k8s-app"), labels.get("component"))
+
+
+def proxy_pod(pod: Object) -> ProxyPod:
+    """One kube-proxy pod in short; `version` is its image's tag."""
+    statuses = items(pod, "status", "containerStatuses")
+    image = text(pod, "spec", "containers", 0, "image").rpartition("/")[2].partition("@")[0]
+    return ProxyPod(
+        pod=name_of(pod),
+        node=text(pod, "spec", "nodeName"),
+        ready=pod_is_ready(pod),
+        restarts=sum(number(each, "restartCount") or 0 for each in statuses),
+        waiting_reason=next(filter(None, (text(each, "state", "waiting", "reason") for each in statuses)), ""),
+        version=image.partition(":")[2],
+    )
+
+
+def proxy_mode(config_maps: Iterable[Object]) -> str:
+    """`mode:` of kube-proxy's own configuration (`config.conf`); empty = its default for the platform."""
+    config = next((each for each in config_maps if name_of(each).startswith("kube-proxy")), None)
+    lines = (line.partition(":") for text_ in string_map(config, "data").values() for line in text_.splitlines())
+    return next((value.strip().strip("\"'") for key, _, value in lines if key == "mode"), "")
+
+
+def _linux(nodes: Iterable[Object]) -> Iterable[Object]:
+    return (each for each in nodes if labels_of(each).get("kubernetes.io/os", "linux") == "linux")
+
+
+SENSOR = Sensor(id="kube_proxy.health", look=look, gives=KubeProxy, within=8.0, layers=("nat", "service"))
