@@ -9,11 +9,19 @@ Blind    when nothing of the pod's node can be read, or a file is not in a forma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sensors.kit import Blind, Cluster, Sensor, Target
+from sensors.kit import Blind, Cluster, Environment, Sensor, Target
+from sensors.kit.kinds import NODE, POD
+from sensors.kit.objects import flag, name_of, named, one_line, parse_time, text
+from sensors.kit.reading import if_readable
+from sensors.net_connect import destination_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +105,14 @@ class NodeTables:
 class Conntrack:
     """The connection tables, the pod's node first. `datapath_table` says which one the datapath uses for pod traffic.
 
-    `cilium` (BPF maps), `netfilter` or `unknown`. The kernel's table still counts under Cilium for host-network pods
-    and whatever goes through the node's own stack. `shared_log` means several nodes show the same kernel log, so
-    "table full" lines prove it of one of them, not of each.
+    `cilium` (BPF maps), `netfilter` or `unknown`. Under Cilium the kernel's table still counts for host-network pods
+    (`host_network`) and for whatever else goes through the node's own stack. `shared_log` means several nodes show the
+    same kernel log, so "table full" lines prove it of one of them, not of each. `left_out` nodes were not looked at.
     """
 
     nodes: tuple[NodeTables, ...]
     datapath_table: str = "unknown"
+    host_network: bool | None = None
     shared_log: bool = False
     left_out: int = 0
     at: datetime | None = None
@@ -114,7 +123,8 @@ class Conntrack:
         return next((each for each in self.nodes if each.hosts_target), None)
 
     def summary(self) -> str:
-        return "; ".join(_told(each) for each in self.nodes)
+        told = "; ".join(_told(each) for each in self.nodes)
+        return f"{told} (the nodes show one and the same kernel log)" if self.shared_log else told
 
 
 def _told(node: NodeTables) -> str:
@@ -128,7 +138,225 @@ def _told(node: NodeTables) -> str:
 
 async def look(target: Target, cluster: Cluster, *, nodes: int = 4) -> Conntrack:
     """Read the connection tables of the pod's node and of at most `nodes` nodes in all."""
-    raise Blind("the connection tables are not wired")
+    home, host_network = await _home(target, cluster)
+    wanted = await _nodes_to_read(target, cluster, home)
+    if not wanted:
+        raise Blind(f"nobody says which node {target} runs on")
+    read = await asyncio.gather(*(read_node(cluster, each, each == home) for each in wanted[: max(nodes, 1)]))
+    seen = [(tables, log) for tables, log in read if tables.hosts_target or not _is_empty(tables)]
+    if not seen or (home and _is_empty(seen[0][0])):
+        raise Blind(f"nothing of node {wanted[0]} can be read: {read[0][0].unread[0]}")
+    return Conntrack(
+        nodes=tuple(tables for tables, _ in seen),
+        datapath_table=datapath_table(await cluster.environment()),
+        host_network=host_network,
+        shared_log=_shares_log([log for _, log in seen]),
+        left_out=max(len(wanted) - nodes, 0),
+        at=await cluster.now(),
+    )
+
+
+async def _home(target: Target, cluster: Cluster) -> tuple[str, bool | None]:
+    """The pod's node and whether the pod lives in its namespace. `Blind` for a pod that is on no node yet."""
+    pods, _ = await if_readable(cluster.objects(POD))
+    pod = named(pods or (), target.pod, target.namespace)
+    if pod is None:
+        return "", None
+    if not text(pod, "spec", "nodeName"):
+        raise Blind(f"{target} is on no node yet")
+    return text(pod, "spec", "nodeName"), flag(pod, "spec", "hostNetwork") is True
+
+
+async def _nodes_to_read(target: Target, cluster: Cluster, home: str) -> list[str]:
+    """The pod's own node, those of the asked backends, then the rest by name."""
+    (listed, _), destination = await asyncio.gather(if_readable(cluster.objects(NODE)), destination_of(target, cluster))
+    theirs = [each.node for each in destination.backends] if destination else []
+    rest = sorted(map(name_of, listed or ()))
+    return [each for each in dict.fromkeys((home, *theirs, *rest)) if each]
+
+
+def datapath_table(environment: Environment) -> str:
+    """Which table the datapath uses for pod traffic: Cilium's own maps, the kernel's, or nobody said."""
+    if environment.cni is None:
+        return "unknown"
+    return "cilium" if environment.cni == "cilium" else "netfilter"
+
+
+def _is_empty(node: NodeTables) -> bool:
+    return node.count is None and not node.counters and node.full is None and node.cilium is None
+
+
+def _shares_log(logs: list[str]) -> bool:
+    full = [each for each in logs if FULL.search(each)]
+    return len(full) > len(set(full))
+
+
+# -- one node --------------------------------------------------------------------------------------------------------
+
+FILES = ("nf_conntrack_count", "nf_conntrack_max", "conntrack_stats", "dmesg", "cilium/metrics.txt")
+
+
+async def read_node(cluster: Cluster, node: str, hosts_target: bool) -> tuple[NodeTables, str]:
+    """One node's tables, and its kernel log for comparing nodes. Files that cannot be read are named in `unread`.
+
+    An unknown format blinds the look only where it concerns the kernel's table of the pod's own node.
+    """
+    read = await asyncio.gather(*(if_readable(cluster.node_file(node, each)) for each in FILES))
+    texts = {name: value for name, (value, _) in zip(FILES, read, strict=True) if value is not None}
+    unread = tuple(f"{name}: {why}" for name, (_, why) in zip(FILES, read, strict=True) if why)
+    try:
+        return parse_node(node, hosts_target, texts, unread), texts.get("dmesg", "")
+    except Blind as why:
+        if hosts_target:
+            raise
+        return NodeTables(node, hosts_target, unread=(*unread, str(why))), ""
+
+
+def parse_node(node: str, hosts_target: bool, texts: Mapping[str, str], unread: tuple[str, ...] = ()) -> NodeTables:
+    """Pure: one node's files, by name, into facts. Raises `Blind` on a kernel file it does not know."""
+    count, maximum, stats, log, metrics = (texts.get(name) for name in FILES)
+    cilium, why = (None, "") if metrics is None else _cilium_or_why(metrics)
+    return NodeTables(
+        node=node,
+        hosts_target=hosts_target,
+        count=None if count is None else parse_number(count, "nf_conntrack_count"),
+        maximum=None if maximum is None else parse_number(maximum, "nf_conntrack_max"),
+        counters={} if stats is None else parse_stats(stats),
+        full=None if log is None else parse_log(log),
+        cilium=cilium,
+        unread=(*unread, why) if why else unread,
+    )
+
+
+def _cilium_or_why(metrics: str) -> tuple[CiliumTables | None, str]:
+    """An agent that is down answers with a complaint instead of metrics: the kernel's table can still be told."""
+    try:
+        return parse_cilium(metrics), ""
+    except Blind as why:
+        return None, str(why)
+
+
+def parse_number(said: str, name: str) -> int:
+    """A file that holds one number."""
+    if not said.strip().isdecimal():
+        raise Blind(f"{name} holds {one_line(said, 40)!r}, not a number")
+    return int(said)
+
+
+# -- counters of the kernel's table ----------------------------------------------------------------------------------
+
+
+def parse_stats(said: str) -> dict[str, int]:
+    """`conntrack -S` (`cpu=0 found=0 …`) or /proc/net/stat/nf_conntrack (hexadecimal, one line per CPU), summed."""
+    if said.split()[:1] == ["entries"]:
+        return _hex_stats(said)
+    rows = [re.findall(r"(\w+)=(\d+)", line) for line in said.splitlines() if line.strip()]
+    if not rows or any(not row or row[0][0] != "cpu" for row in rows):
+        raise Blind("the connection tracker's counters are in a format this sensor does not know")
+    return _summed((name, int(value)) for row in rows for name, value in row[1:])
+
+
+def _hex_stats(said: str) -> dict[str, int]:
+    """Columns were renamed between kernels (`searched` → `clash_resolve`): only the header says what they are.
+
+    `entries` is the whole table's count, repeated on every line, and is left out of the sums.
+    """
+    names, *rows = [line.split() for line in said.splitlines() if line.strip()]
+    try:
+        cells = [(name, int(value, 16)) for row in rows for name, value in zip(names, row, strict=True)]
+    except ValueError:
+        raise Blind("/proc/net/stat/nf_conntrack is in a format this sensor does not know") from None
+    if not rows:
+        raise Blind("/proc/net/stat/nf_conntrack has no CPU in it")
+    return _summed((name, value) for name, value in cells if name != "entries")
+
+
+def _summed(cells: Iterable[tuple[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for name, value in cells:
+        total[name] += value
+    return dict(total)
+
+
+# -- the kernel's log ------------------------------------------------------------------------------------------------
+
+FULL = re.compile(r"conntrack: table full(?: in netns (?P<netns>\d+))?", re.IGNORECASE)
+SUPPRESSED = re.compile(r"(\d+) callbacks suppressed")
+
+
+def parse_log(said: str) -> FullTable:
+    """dmesg's lines "table full", with times where the log has a wall clock. Raises `Blind` on a tool's complaint."""
+    if re.match(r"\s*(dmesg|kubectl|sh|bash|sudo): ", said):
+        raise Blind(f"the kernel log could not be read: {one_line(said, 120)}")
+    lines = said.splitlines()
+    full = [(line, found) for line in lines if (found := FULL.search(line))]
+    times = sorted(time for line, _ in full if (time := log_time(line)))
+    return FullTable(
+        lines=len(full),
+        first=times[0] if times else None,
+        newest=times[-1] if times else None,
+        netns=tuple(sorted({found["netns"] for _, found in full if found["netns"]})),
+        suppressed=_left_unsaid(lines),
+    )
+
+
+def _left_unsaid(lines: list[str]) -> int:
+    """What rate limiting swallowed right before a line "table full"; the limit is shared with other messages."""
+    pairs = itertools.pairwise(lines)
+    return sum(int(found[1]) for line, after in pairs if FULL.search(after) and (found := SUPPRESSED.search(line)))
+
+
+def log_time(line: str) -> datetime | None:
+    """The wall clock of a line of `dmesg --time-format iso`; None for seconds since boot and for times without zone."""
+    stamp = re.match(r"(?:<\d+>)?(\d{4}-\d\d-\d\dT[\d:]{8})[,.](\d{1,6})([+-]\d\d:?\d\d|Z)", line)
+    return parse_time(f"{stamp[1]}.{stamp[2]}{stamp[3]}") if stamp else None
+
+
+# -- Cilium's tables -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One sample of a metric, whichever of the two forms it was written in."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+def parse_cilium(said: str) -> CiliumTables:
+    """Map pressure and drop counts from Cilium's metrics. Raises `Blind` where there is no Cilium metric at all."""
+    metrics = list(parse_metrics(said))
+    if not any(each.name.startswith("cilium_") for each in metrics):
+        raise Blind("cilium/metrics.txt holds no Cilium metric")
+    pressure = [each for each in metrics if each.name == "cilium_bpf_map_pressure" and each.labels.get("map_name")]
+    drops = [each for each in metrics if each.name == "cilium_drop_count_total" and each.labels.get("reason")]
+    return CiliumTables(
+        pressure={each.labels["map_name"]: each.value for each in pressure},
+        drops=_summed((each.labels["reason"], int(each.value)) for each in drops),
+    )
+
+
+def parse_metrics(said: str) -> Iterable[Metric]:
+    """Samples in Prometheus' text form (`name{label="value"} 1`) or in the columns of `cilium-dbg metrics list`.
+
+    Histograms in the column form have no single value and are skipped.
+    """
+    for line in said.splitlines():
+        found = PROMETHEUS.fullmatch(line.strip()) or COLUMNS.fullmatch(line.rstrip())
+        if found:
+            yield Metric(found["name"], _labels(found["labels"] or ""), float(found["value"]))
+
+
+NUMBER = r"(?P<value>[-+]?\d[\d.]*(?:e[-+]?\d+)?)"
+PROMETHEUS = re.compile(rf"(?P<name>\w+)(?:\{{(?P<labels>.*)\}})? {NUMBER}(?: \d+)?", re.IGNORECASE)
+COLUMNS = re.compile(rf"(?P<name>\w+)\s{{2,}}(?:(?P<labels>\S+=.*?)\s{{2,}})?{NUMBER}", re.IGNORECASE)
+QUOTED = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+BARE = re.compile(r"(\w+)=(.*?)(?= \w+=|$)")
+
+
+def _labels(said: str) -> dict[str, str]:
+    return dict(QUOTED.findall(said) or BARE.findall(said))
 
 
 SENSOR = Sensor(id="net.conntrack_usage", look=look, gives=Conntrack, within=8.0, layers=("conntrack", "nat"))

@@ -9,10 +9,20 @@ Blind    when neither links, routes nor probes can be read. A destination that a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, TypeVar
 
-from sensors.kit import Blind, Cluster, Sensor, Target
+from sensors.dns_lookup import is_address
+from sensors.kit import Blind, Cluster, PathMtu, Sensor, Target
+from sensors.kit.kinds import POD
+from sensors.kit.objects import items, named, number, one_line, text, texts
+from sensors.kit.reading import if_readable
+from sensors.net_connect import Destination, destination_of
+from sensors.net_tcp_stats import PodSockets, ports_by_pod, read_sockets
 
 
 class Reach(StrEnum):
@@ -141,9 +151,199 @@ def _told(path: Path) -> str:
     return f"{path.destination} answers {path.mtu} bytes ({path.reach.value})"
 
 
+MOST_DESTINATIONS = 3
+"""Every probe waits for answers that may not come: more destinations than this are not measured."""
+
+HEADERS = 40
+"""Bytes of an IPv4 and a TCP header without options: what a packet holds besides data, at least."""
+
+
 async def look(target: Target, cluster: Cluster) -> Mtu:
     """Measure the paths to the asked peer and read the links on the way."""
-    raise Blind("links and paths are not wired")
+    destination = await destination_of(target, cluster)
+    (links, routes, paths), nodes, sockets = await asyncio.gather(
+        _pod_side(target, cluster, destination),
+        _node_links(target, cluster, destination),
+        _both_ends(target, cluster, destination),
+    )
+    unread = tuple(why for _, why in (links, routes, paths, *nodes) if why)
+    seen = Mtu(
+        pod_links=links[0],
+        node_links=tuple(link for found, _ in nodes for link in found),
+        routes=routes[0],
+        hints=tuple(_hints(each) for each in sockets),
+        unread=unread,
+    )
+    if not (seen.pod_links or seen.routes or paths[0]):
+        raise Blind("; ".join(unread[:3]) or f"nothing of {target}'s links can be read")
+    measured = tuple(judge_path(each, seen.route_mtu) for each in paths[0])
+    return replace(seen, paths=measured, stalls=tuple(stalls(sockets, seen.route_mtu)))
+
+
+Part = TypeVar("Part")
+Row = Mapping[str, Any]
+
+
+async def _pod_side(
+    target: Target, cluster: Cluster, destination: Destination | None
+) -> tuple[tuple[tuple[Link, ...], str], tuple[tuple[Route, ...], str], tuple[tuple[PathMtu, ...], str]]:
+    """The pod's links, its routes and the probes, each with the reason where there is none."""
+    who = target.namespace, target.pod
+    links, routes, paths = await asyncio.gather(
+        if_readable(cluster.pod_file(*who, "links.json")),
+        if_readable(cluster.pod_file(*who, "routes.json")),
+        if_readable(cluster.path_mtus(*who, destinations_to_probe(destination))),
+    )
+    return (
+        _parsed(links, lambda text_: parse_links(text_, "pod")),
+        _parsed(routes, parse_routes),
+        (paths[0] or (), paths[1]),
+    )
+
+
+def _parsed(read: tuple[str | None, str], parse: Callable[[str], tuple[Part, ...]]) -> tuple[tuple[Part, ...], str]:
+    said, why = read
+    if said is None:
+        return (), why
+    try:
+        return parse(said), ""
+    except Blind as unknown:
+        return (), str(unknown)
+
+
+def destinations_to_probe(destination: Destination | None) -> tuple[str, ...]:
+    """The addresses behind the asked peer; a Service's own address never answers and is not probed."""
+    if destination is None:
+        return ()
+    behind = tuple(dict.fromkeys(each.address for each in destination.backends))
+    itself = (destination.host,) if is_address(destination.host) and destination.service is None else ()
+    return (behind or itself)[:MOST_DESTINATIONS]
+
+
+async def _node_links(
+    target: Target, cluster: Cluster, destination: Destination | None
+) -> list[tuple[tuple[Link, ...], str]]:
+    """The links of the pod's node and of the nodes behind the peer, without the other pods' ends."""
+    pods, _ = await if_readable(cluster.objects(POD))
+    home = text(named(pods or (), target.pod, target.namespace), "spec", "nodeName")
+    theirs = [each.node for each in destination.backends] if destination else []
+    wanted = [each for each in dict.fromkeys((home, *theirs)) if each][:MOST_DESTINATIONS]
+    read = await asyncio.gather(*(if_readable(cluster.node_file(each, "links.json")) for each in wanted))
+    return [_node_part(node, each) for node, each in zip(wanted, read, strict=True)]
+
+
+def _node_part(node: str, read: tuple[str | None, str]) -> tuple[tuple[Link, ...], str]:
+    found, why = _parsed(read, lambda said: parse_links(said, node))
+    return tuple(each for each in found if not each.name.startswith(POD_ENDS)), why
+
+
+POD_ENDS = ("lxc", "veth", "cali", "azv", "lo")
+"""How CNI plugins name the node's ends of pod links (Cilium, bridge and kind, Calico, Azure), and the loopback."""
+
+
+async def _both_ends(target: Target, cluster: Cluster, destination: Destination | None) -> list[PodSockets]:
+    """TCP as the pod and the pods behind the peer count it, where it can be read: large data mostly flows back."""
+    behind = list(ports_by_pod(destination.backends)) if destination else []
+    ends = list(dict.fromkeys([(target.namespace, target.pod), *behind]))[: MOST_DESTINATIONS + 1]
+    read = await asyncio.gather(*(read_sockets(cluster, *each) for each in ends))
+    return [each for each in read if not each.blind]
+
+
+# -- parsing ---------------------------------------------------------------------------------------------------------
+
+
+def _rows(said: str, what: str) -> tuple[Row, ...]:
+    try:
+        found = json.loads(said)
+    except ValueError:
+        raise Blind(f"{what} is not JSON: {one_line(said, 60)!r}") from None
+    rows = items({"rows": found}, "rows")
+    if not isinstance(found, list) or len(rows) != len(found):
+        raise Blind(f"{what} is not a list of rows")
+    return tuple(each for each in rows if each)  # old iproute2 writes {} for what it left out
+
+
+def parse_links(said: str, holder: str) -> tuple[Link, ...]:
+    """`ip -j -s link`. Raises `Blind` where no row has a name and an MTU."""
+    rows = [each for each in _rows(said, "links.json") if text(each, "ifname") and number(each, "mtu")]
+    if not rows:
+        raise Blind("links.json holds no interface with an MTU")
+    return tuple(_link(each, holder) for each in rows)
+
+
+def _link(row: Row, holder: str) -> Link:
+    flags = texts(row, "flags")
+    counts = {f"{way}_{name}": number(row, "stats64", way, name) or 0 for way in ("rx", "tx") for name in COUNTED}
+    return Link(holder, text(row, "ifname"), number(row, "mtu") or 0, "UP" in flags if flags else None, **counts)
+
+
+COUNTED = ("errors", "dropped")
+
+
+def parse_routes(said: str) -> tuple[Route, ...]:
+    """`ip -j route`. An empty list is an answer: the pod has no route at all."""
+    rows = _rows(said, "routes.json")
+    if any(not text(each, "dst") for each in rows):
+        raise Blind("routes.json holds a row without a destination")
+    return tuple(
+        Route(
+            destination=text(each, "dst"),
+            device=text(each, "dev") or None,
+            gateway=text(each, "gateway") or None,
+            mtu=next((found for row in items(each, "metrics") if (found := number(row, "mtu"))), None),
+        )
+        for each in rows
+    )
+
+
+# -- what the probes say ---------------------------------------------------------------------------------------------
+
+
+def judge_path(row: PathMtu, route_mtu: int | None) -> Path:
+    """One destination's probes: a gap needs an answered size, a larger unanswered one, and a promise of more."""
+    mtu, promised = number({"at": row.mtu}, "at"), number({"at": row.route_mtu}, "at") or route_mtu
+    unanswered = tuple(found for each in row.unanswered or () if (found := number({"at": each}, "at")))
+    return Path(
+        destination=one_line(str(row.destination)),
+        reach=_reach(mtu, promised, unanswered),
+        mtu=mtu,
+        promised=promised,
+        unanswered=unanswered,
+        method=one_line(str(row.method)) if row.method else None,
+        error=one_line(str(row.error)) if row.error else None,
+    )
+
+
+def _reach(mtu: int | None, promised: int | None, unanswered: tuple[int, ...]) -> Reach:
+    if mtu is None:
+        return Reach.SILENT
+    if promised is not None and mtu >= promised:
+        return Reach.OK
+    larger = [each for each in unanswered if each > mtu]
+    return Reach.SMALLER if promised is not None and larger else Reach.UNPROVEN
+
+
+# -- what TCP says ---------------------------------------------------------------------------------------------------
+
+
+def stalls(pods: Iterable[PodSockets], route_mtu: int | None) -> Iterable[Stall]:
+    """Connections of either end whose data is repeated and not acknowledged."""
+    for pod in pods:
+        for each in pod.stalled:
+            full = route_mtu is not None and each.send_queue > route_mtu - HEADERS
+            yield Stall(str(pod), each.peer, each.peer_port, each.send_queue, each.retransmits, full)
+
+
+def _hints(pod: PodSockets) -> TcpHints:
+    said = pod.counters
+    return TcpHints(
+        pod=str(pod),
+        segments_out=said.segments_out,
+        retransmitted=said.retransmitted,
+        mtu_probe_fails=said.mtu_probe_fails,
+        mtu_probe_successes=said.mtu_probe_successes,
+        fragments_failed=said.fragments_failed,
+    )
 
 
 SENSOR = Sensor(id="net.mtu", look=look, gives=Mtu, within=10.0, layers=("physical", "pod_network"))

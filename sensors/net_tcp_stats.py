@@ -37,6 +37,9 @@ class Listener:
     def on_loopback(self) -> bool:
         return self.address == "::1" or self.address.startswith("127.")
 
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -181,7 +184,7 @@ CARRYING = frozenset({"ESTABLISHED", "FIN_WAIT1", "CLOSE_WAIT", "CLOSING", "LAST
 
 @dataclass(frozen=True, slots=True)
 class TcpStats:
-    """The pod's TCP and, where the question names a peer, that of the pods behind it; `left_out` of them were not read."""
+    """The pod's TCP and, where the question names a peer, that of the pods behind it; `left_out` more were not read."""
 
     target: PodSockets
     peers: tuple[PodSockets, ...] = ()
@@ -207,7 +210,7 @@ def _told(pod: PodSockets) -> str:
 def _listening(pod: PodSockets) -> str:
     if pod.blind:
         return f"{pod} not read ({pod.blind})"
-    doors = ", ".join(f"{each.address}:{each.port}" for each in pod.listeners[:4]) or "nothing"
+    doors = ", ".join(map(str, pod.listeners[:4])) or "nothing"
     return f"{pod} listens on {doors}"
 
 
@@ -282,7 +285,8 @@ def parse_pod(
     asked_ports: tuple[int, ...] = (),
 ) -> PodSockets:
     """Pure: one pod's files, by name, into facts. Raises `Blind` on a format it does not know."""
-    listeners, connections = [], []
+    listeners: list[Listener] = []
+    connections: list[Connection] = []
     for name in ("net/tcp", "net/tcp6"):
         heard, held = parse_sockets(files[name]) if name in files else ((), ())
         listeners += heard
