@@ -28,7 +28,7 @@ from sensors.kit.hubble_records import (
     Policy,
     Workload,
 )
-from sensors.kit.hubble_wire import read_line
+from sensors.kit.hubble_wire import Flow, Line, messages, read_line
 
 __all__ = [
     "BAD_VERDICTS",
@@ -54,6 +54,7 @@ LONGEST_LINE = 4 << 20  # a hubble flow is about 1.5 kB; what is longer is not o
 GIVE_UP = 2000  # lines of garbage, and not one understood: not a file of flows
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
+BAD_ON_THE_WIRE = BAD_VERDICTS | {2, 3, 4}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -85,23 +86,22 @@ class FlowQuestion:
 
     def is_about(self, flow: HubbleFlow) -> bool:
         """Whether the asked pod is one of the two sides; any flow where no pod was asked for."""
-        if not self.pod:
-            return True
-        return self.is_side(flow, flow.source) or self.is_side(flow, flow.destination)
+        return not self.pod or self.is_side(flow, flow.source) or self.is_side(flow, flow.destination)
 
     def is_side(self, flow: HubbleFlow, side: Endpoint) -> bool:
         """Whether `side` of the flow is the asked pod, by its exact name or, where Hubble names none, by address."""
-        if side.pod:
-            return side.pod == self.pod and side.namespace == self.namespace
-        if side.ip not in self.addresses:
-            return False
-        return not self.ports or flow.source.port in self.ports or flow.destination.port in self.ports
+        return self.names(side.namespace, side.pod, side.ip, flow.source.port, flow.destination.port)
 
-    def in_time(self, flow: HubbleFlow) -> bool:
-        """Whether the flow lies in the asked window; a flow without a time cannot be shown to lie outside."""
-        if flow.time is None:
+    def names(self, namespace: str, pod: str, ip: str, *ports: int) -> bool:
+        if pod:
+            return pod == self.pod and namespace == self.namespace
+        return ip in self.addresses and (not self.ports or any(port in self.ports for port in ports))
+
+    def in_time(self, when: datetime | None) -> bool:
+        """Whether a moment lies in the asked window; a flow without a time cannot be shown to lie outside."""
+        if when is None:
             return True
-        return (self.since is None or flow.time >= self.since) and (self.until is None or flow.time <= self.until)
+        return (self.since is None or when >= self.since) and (self.until is None or when <= self.until)
 
 
 def read_flow_lines(source: Path | str | BinaryIO, question: FlowQuestion) -> Iterator[list[HubbleMessage]]:
@@ -190,19 +190,24 @@ class _Reader:
         self.lines = self.flows = self.understood = self.garbage = self.first_garbage = self.other = 0
         self.truncated = False
         self.spans: dict[str, list[datetime]] = {}
-        self.newest: dict[str, list[tuple[datetime, int, HubbleFlow]]] = {}
+        self.newest: dict[str, list[tuple[datetime, int, Line]]] = {}
 
     def read(self, line: bytes, is_whole: bool) -> list[HubbleMessage]:
+        """What one line brings at once; context is kept back until `context`."""
         self.lines += 1
         if is_whole and (not line or line.isspace()):
             return []
-        messages = read_line(line if self.lines > 1 else line.removeprefix(BOM))
-        if messages is None:
+        read = read_line(line if self.lines > 1 else line.removeprefix(BOM))
+        if read is None:
             self._cannot_read(is_whole)
             return []
-        self.understood += bool(messages)
-        self.other += not messages
-        return [each for each in messages if self._is_wanted(each)]
+        if read.flow is not None:
+            self.understood += 1
+            return self._take(read, read.flow)
+        told = messages(read)
+        self.understood += bool(told)
+        self.other += not told
+        return told
 
     def _cannot_read(self, is_whole: bool) -> None:
         if not is_whole:
@@ -213,43 +218,55 @@ class _Reader:
         if not self.understood and self.garbage >= GIVE_UP:
             raise self._unreadable()
 
-    def _is_wanted(self, message: HubbleMessage) -> bool:
-        if not isinstance(message, HubbleFlow):
-            return True
+    def _take(self, line: Line, flow: Flow) -> list[HubbleMessage]:
         self.flows += 1
-        self._widen(message)
-        ask = self.question
-        if not ask.in_time(message):
-            return False
-        if not ask.is_about(message):
-            return ask.others and message.is_bad
-        if message.is_bad or ask.last == 0:
+        ask, when, node = self.question, flow.time or line.time, flow.node_name or line.node_name
+        if when is not None:
+            self._widen(node, when)
+        if not ask.in_time(when):
+            return []
+        is_bad = flow.verdict in BAD_ON_THE_WIRE
+        if not self._is_about(flow):
+            return messages(line) if is_bad and ask.others else []
+        if is_bad or ask.last == 0:
+            return messages(line)
+        self._remember(node, when or LONG_AGO, line)
+        return []
+
+    def _is_about(self, flow: Flow) -> bool:
+        """As `FlowQuestion.is_about`, before the trouble of making a record."""
+        ask, one, other, ip = self.question, flow.source, flow.destination, flow.IP
+        if not ask.pod:
             return True
-        self._remember(message)
-        return False
+        has_names = one.pod_name and other.pod_name
+        if (has_names or not ask.addresses) and ask.pod not in (one.pod_name, other.pod_name):
+            return False
+        ports = [each for l4 in flow.l4.values() for each in (l4.source_port, l4.destination_port)]
+        return ask.names(one.namespace, one.pod_name, ip.source, *ports) or ask.names(
+            other.namespace, other.pod_name, ip.destination, *ports
+        )
 
-    def _widen(self, flow: HubbleFlow) -> None:
-        if flow.time is None:
-            return
-        span = self.spans.get(flow.node)
+    def _widen(self, node: str, when: datetime) -> None:
+        span = self.spans.get(node)
         if span is None:
-            self.spans[flow.node] = [flow.time, flow.time]
-        elif flow.time > span[1]:
-            span[1] = flow.time
-        elif flow.time < span[0]:
-            span[0] = flow.time
+            self.spans[node] = [when, when]
+        elif when > span[1]:
+            span[1] = when
+        elif when < span[0]:
+            span[0] = when
 
-    def _remember(self, flow: HubbleFlow) -> None:
+    def _remember(self, node: str, when: datetime, line: Line) -> None:
         """The newest so many per node, whatever order the lines come in."""
-        newest = self.newest.setdefault(flow.node, [])
-        entry = (flow.time or LONG_AGO, self.lines, flow)
+        newest = self.newest.setdefault(node, [])
+        entry = (when, self.lines, line)
         if len(newest) < self.question.last:
             heapq.heappush(newest, entry)
         else:
             heapq.heappushpop(newest, entry)
 
     def context(self) -> list[HubbleMessage]:
-        return [entry[2] for newest in self.newest.values() for entry in sorted(newest, key=_when)]
+        kept = [entry for newest in self.newest.values() for entry in newest]
+        return [message for entry in sorted(kept, key=_when) for message in messages(entry[2])]
 
     def close(self) -> FlowReading:
         if not self.understood and (self.garbage or self.other or self.truncated):
@@ -264,5 +281,5 @@ class _Reader:
         )
 
 
-def _when(entry: tuple[datetime, int, HubbleFlow]) -> tuple[datetime, int]:
+def _when(entry: tuple[datetime, int, Line]) -> tuple[datetime, int]:
     return entry[0], entry[1]

@@ -2,6 +2,8 @@
 
 Enum values newer than us stay what they were: an unknown name verbatim, an unknown number as its digits. Secrets stay
 outside: there is no field for HTTP headers or query strings. Times are UTC. Fields follow `flow.proto` of Cilium.
+
+Records cannot refer to one another in a circle, so the garbage collector need not look at them (`gc=False`).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class Policy(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class Endpoint(msgspec.Struct, frozen=True, gc=False):
     """One side of a hubble flow.
 
     `identity` is the number the datapath decided with (0 = unknown; it can be older than the labels, and numbers from
@@ -55,7 +57,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         return tuple(each[9:] for each in self.labels if each.startswith("reserved:"))
 
 
-class Dns(msgspec.Struct, frozen=True):
+class Dns(msgspec.Struct, frozen=True, gc=False):
     """A DNS message the proxy saw. `rcode` is None on questions; 0 ok, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED."""
 
     query: str
@@ -74,7 +76,7 @@ class Http(msgspec.Struct, frozen=True, gc=False):
     code: int = 0
 
 
-class HubbleFlow(msgspec.Struct, frozen=True, kw_only=True):
+class HubbleFlow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event Hubble reported: a packet seen, decided about or dropped, or a message a proxy read.
 
     Not a connection and not a failure: one refused packet gives two of these (event types 5 and 1). Times are UTC.
@@ -125,7 +127,7 @@ class HubbleFlow(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict in BAD_VERDICTS
 
 
-class NodeStatus(msgspec.Struct, frozen=True):
+class NodeStatus(msgspec.Struct, frozen=True, gc=False):
     """The relay speaks about its nodes: NODE_CONNECTED, NODE_UNAVAILABLE, NODE_GONE, NODE_ERROR."""
 
     state: str
@@ -134,7 +136,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     time: datetime | None = None
 
 
-class LostEvents(msgspec.Struct, frozen=True):
+class LostEvents(msgspec.Struct, frozen=True, gc=False):
     """Events that never became flows, by source: HUBBLE_RING_BUFFER means that the reader was overtaken.
 
     Filters do not touch these reports: compare `first` and `last` (Cilium 1.19 and up) with the window asked for.
@@ -148,7 +150,7 @@ class LostEvents(msgspec.Struct, frozen=True):
     time: datetime | None = None
 
 
-class Horizon(msgspec.Struct, frozen=True):
+class Horizon(msgspec.Struct, frozen=True, gc=False):
     """How far back a node's answer reaches: the oldest and the newest flow seen from it, of any pod."""
 
     node: str
@@ -156,7 +158,7 @@ class Horizon(msgspec.Struct, frozen=True):
     last: datetime
 
 
-class FlowReading(msgspec.Struct, frozen=True):
+class FlowReading(msgspec.Struct, frozen=True, gc=False):
     """How the reading itself went; always the last message. `flows` counts all read, asked for or not.
 
     `garbage` counts lines that could not be understood (`first_garbage` is the number of the first), `other` lines

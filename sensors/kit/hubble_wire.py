@@ -8,7 +8,9 @@ The measurements behind the choice of decoder are in bench/flows.py.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
@@ -93,7 +95,7 @@ class _L7(msgspec.Struct, frozen=True, gc=False):
     http: _Http | None = None
 
 
-class _Flow(msgspec.Struct, frozen=True, gc=False):
+class Flow(msgspec.Struct, frozen=True, gc=False):
     time: Moment | None = None
     uuid: str = ""
     verdict: str | int = ""
@@ -146,8 +148,8 @@ class _Node(msgspec.Struct, frozen=True, gc=False):
     state: str | int = ""
 
 
-class _Line(msgspec.Struct, frozen=True, gc=False):
-    flow: _Flow | None = None
+class Line(msgspec.Struct, frozen=True, gc=False):
+    flow: Flow | None = None
     node_status: _Status | None = None
     lost_events: _Lost | None = None
     nodes: tuple[_Node, ...] = ()
@@ -192,13 +194,23 @@ NOTHING_SAID = frozenset({"VERDICT_UNKNOWN", "TRAFFIC_DIRECTION_UNKNOWN", "UNKNO
 
 def _said(value: str | int, names: tuple[str, ...]) -> str:
     """An enum by name, whether the emitter wrote its name or its number."""
-    if type(value) is str:
+    if isinstance(value, str):
         return "" if value in NOTHING_SAID else value
-    return names[value] if 0 <= value < len(names) else str(value)  # type: ignore[operator, index]
+    return names[value] if 0 <= value < len(names) else str(value)
+
+
+def _by_name(names: tuple[str, ...]) -> Callable[[str | int], str]:
+    """`_said` for one enum, remembering its few answers."""
+    return lru_cache(maxsize=256)(lambda value: _said(value, names))
+
+
+_verdict, _kind, _direction = _by_name(VERDICTS), _by_name(KINDS), _by_name(DIRECTIONS)
+_trace_reason, _sock_point, _l7_type = _by_name(TRACE_REASONS), _by_name(SOCK_POINTS), _by_name(L7_TYPES)
+_observed = _by_name(POINTS)
 
 
 def _point(value: str | int) -> str:
-    return "TO_ENDPOINT" if value == 101 else _said(value, POINTS)
+    return "TO_ENDPOINT" if value == 101 else _observed(value)
 
 
 def _count(value: str | int) -> int:
@@ -247,7 +259,7 @@ def _dns(wire: _L7) -> Dns | None:
     if wire.dns is None:
         return None
     said = wire.dns
-    answered = _said(wire.type, L7_TYPES) != "REQUEST"  # rcode 0 is left out of the JSON: only the type tells
+    answered = _l7_type(wire.type) != "REQUEST"  # rcode 0 is left out of the JSON: only the type tells
     return Dns(said.query, said.qtypes, said.rcode if answered else None, said.ips, said.observation_source)
 
 
@@ -269,14 +281,20 @@ def _split_url(url: str) -> tuple[str, str]:
 
 
 def _flag_set(flags: dict[str, bool]) -> frozenset[str]:
-    return _NO_FLAGS if not flags else frozenset(name for name, is_set in flags.items() if is_set)
+    return _flags(tuple(flags.items())) if flags else _NO_FLAGS
+
+
+@lru_cache(maxsize=512)
+def _flags(flags: tuple[tuple[str, bool], ...]) -> frozenset[str]:
+    return frozenset(name for name, is_set in flags if is_set)
 
 
 _NO_FLAGS: frozenset[str] = frozenset()
 _NO_L4 = _L4()
 
 
-def _neutral(wire: _Flow, node: str = "", time: datetime | None = None) -> HubbleFlow:
+def record(wire: Flow, node: str = "", time: datetime | None = None) -> HubbleFlow:
+    """A wire flow as our record; `node` and `time` stand in where only the wrapping said them."""
     protocol, l4 = next(iter(wire.l4.items())) if wire.l4 else ("", _NO_L4)
     is_icmp = protocol.startswith("ICMP")
     ip, event = wire.IP, wire.event_type
@@ -289,13 +307,13 @@ def _neutral(wire: _Flow, node: str = "", time: datetime | None = None) -> Hubbl
     return HubbleFlow(
         time=wire.time or time,
         uuid=wire.uuid,
-        verdict=_said(wire.verdict, VERDICTS),
+        verdict=_verdict(wire.verdict),
         drop_reason=reason,
         drop_reason_name=name_of(reason, wire.drop_reason_desc) if reason or wire.drop_reason_desc else "",
-        kind=_said(wire.Type, KINDS),
+        kind=_kind(wire.Type),
         event=event.type,
         event_sub=event.sub_type,
-        direction=_said(wire.traffic_direction, DIRECTIONS),
+        direction=_direction(wire.traffic_direction),
         policy_match=wire.policy_match_type,
         source=_endpoint(wire.source, ip.source, l4.source_port, wire.source_names, wire.source_service),
         destination=_endpoint(
@@ -309,18 +327,18 @@ def _neutral(wire: _Flow, node: str = "", time: datetime | None = None) -> Hubbl
         is_reply=wire.is_reply,
         node=wire.node_name or node,
         observed_at=_point(wire.trace_observation_point),
-        trace_reason=_said(wire.trace_reason, TRACE_REASONS),
+        trace_reason=_trace_reason(wire.trace_reason),
         dns=None if l7 is None else _dns(l7),
         http=None if l7 is None else _http(l7),
-        l7_type="" if l7 is None else _said(l7.type, L7_TYPES),
-        egress_allowed_by=_policies(wire.egress_allowed_by),
-        ingress_allowed_by=_policies(wire.ingress_allowed_by),
-        egress_denied_by=_policies(wire.egress_denied_by),
-        ingress_denied_by=_policies(wire.ingress_denied_by),
+        l7_type="" if l7 is None else _l7_type(l7.type),
+        egress_allowed_by=_policies(wire.egress_allowed_by) if wire.egress_allowed_by else (),
+        ingress_allowed_by=_policies(wire.ingress_allowed_by) if wire.ingress_allowed_by else (),
+        egress_denied_by=_policies(wire.egress_denied_by) if wire.egress_denied_by else (),
+        ingress_denied_by=_policies(wire.ingress_denied_by) if wire.ingress_denied_by else (),
         policy_log=wire.policy_log,
         file="" if file is None else f"{file.name}:{file.line}",
         source_xlated=ip.source_xlated,
-        sock_point=_said(wire.sock_xlate_point, SOCK_POINTS),
+        sock_point=_sock_point(wire.sock_xlate_point),
         socket_cookie=_count(wire.socket_cookie),
         proxy_port=wire.proxy_port,
         interface="" if wire.interface is None else wire.interface.name,
@@ -328,9 +346,10 @@ def _neutral(wire: _Flow, node: str = "", time: datetime | None = None) -> Hubbl
     )
 
 
-def _messages(line: _Line) -> list[HubbleMessage]:
+def messages(line: Line) -> list[HubbleMessage]:
+    """What a line tells, as records; [] when it is well-formed and tells nothing."""
     if line.flow is not None:
-        return [_neutral(line.flow, line.node_name, line.time)]
+        return [record(line.flow, line.node_name, line.time)]
     if line.lost_events is not None:
         lost = line.lost_events
         count = _count(lost.num_events_lost)
@@ -341,25 +360,25 @@ def _messages(line: _Line) -> list[HubbleMessage]:
     return [NodeStatus(_said(each.state, NODE_STATES), (each.name,)) for each in line.nodes]
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = msgspec.json.Decoder(Line).decode
 _decode_anything = msgspec.json.Decoder().decode
 _CANNOT_READ = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
-def read_line(line: bytes) -> list[HubbleMessage] | None:
-    """The messages of one line; [] when it is well-formed but holds none, None when it cannot be understood."""
+def read_line(line: bytes) -> Line | None:
+    """One line, in whatever form; None when it cannot be understood."""
     try:
         read = _decode(line)
     except _CANNOT_READ:
         return _read_patiently(line)
-    if read.flow is not None and read.flow.node_name:
-        return [_neutral(read.flow, read.node_name, read.time)]
+    if read.flow is not None and read.flow.node_name:  # every jsonpb flow names its node, in this spelling
+        return read
     return _read_patiently(line)
 
 
-def _read_patiently(line: bytes) -> list[HubbleMessage] | None:
+def _read_patiently(line: bytes) -> Line | None:
     """Other spellings, other wrappings, and lines in which a field is not what it should be: keep all the others."""
     try:
         raw = _decode_anything(line)
@@ -367,10 +386,10 @@ def _read_patiently(line: bytes) -> list[HubbleMessage] | None:
             return None
         raw = _snake(raw)
         if _looks_like_flow(raw):
-            raw = {"flow": raw}
+            raw = {**raw, "flow": raw}
         if "flow" in raw and not _looks_like_flow(raw["flow"]):
             return None
-        return _messages(_tolerant(_Line, raw))
+        return _tolerant(Line, raw)
     except _CANNOT_READ:
         return None
 

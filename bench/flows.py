@@ -1,0 +1,180 @@
+"""How fast are hubble flows read? 100,000 lines read, filtered and gathered into connections; and the decoders compared.
+
+    python bench/flows.py [--lines N]
+
+The input is synthetic repetition of real lines: the captures in tests/captures/hubble again and again, each copy with
+its own uuid, time and client port, so that nothing is a duplicate and every copy is an attempt of its own.
+Each measurement runs in a process of its own; the figures are the best of three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CAPTURES = ROOT / "tests" / "captures" / "hubble"
+BEGIN = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+
+UUID = re.compile(rb'"uuid":"[^"]*"')
+TIME = re.compile(rb'"time":"[^"]*"')
+CLIENT_PORT = re.compile(rb'_port":(3[3-9]|4\d|5\d)\d{3}\b')
+
+
+def synthetic(count: int) -> Iterator[bytes]:
+    """`count` lines, no two the same flow."""
+    real = [line for path in sorted(CAPTURES.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    real = [line for line in real if line.startswith(b'{"flow":') and b"_port" in line]
+    for number, line in enumerate(islice(cycle(real), count)):
+        when = (BEGIN + timedelta(milliseconds=number)).isoformat(timespec="microseconds").removesuffix("+00:00")
+        line = UUID.sub(b'"uuid":"%08x-0000-4000-8000-000000000000"' % number, line)
+        line = TIME.sub(f'"time":"{when}123Z"'.encode(), line)
+        yield CLIENT_PORT.sub(b'_port":%d' % (33000 + number % 27000), line) + b"\n"
+
+
+def write(path: Path, count: int) -> None:
+    with path.open("wb") as file:
+        file.writelines(synthetic(count))
+
+
+# -- what is measured, each in its own process ------------------------------------------------------------------------
+
+
+def everything(path: Path) -> str:
+    """The product's own path: file to connections, nothing left out of the question."""
+    from sensors.kit.connections import Connections
+    from sensors.kit.hubble import FlowQuestion, HubbleFlow, read_flow_lines
+
+    gathered = Connections()
+    for batch in read_flow_lines(path, FlowQuestion(last=0)):
+        for message in batch:
+            if isinstance(message, HubbleFlow):
+                gathered.add(message)
+    found = gathered.all()
+    return f"{gathered.flows} flows, {sum(each.attempts for each in found)} attempts, {len(found)} connections"
+
+
+def one_pod(path: Path) -> str:
+    """The usual question: one pod among many, its last 1000 flows per node and all its drops."""
+    from sensors.kit.connections import Connections
+    from sensors.kit.hubble import FlowQuestion, HubbleFlow, read_flow_lines
+
+    gathered = Connections()
+    question = FlowQuestion("payments", "checkout-5cbb5c598f-jvc48")
+    for batch in read_flow_lines(path, question):
+        for message in batch:
+            if isinstance(message, HubbleFlow) and question.is_about(message):
+                gathered.add(message)
+    return f"{gathered.flows} flows, {len(gathered.all())} connections"
+
+
+def reading(path: Path) -> str:
+    from sensors.kit.hubble import FlowQuestion, read_flow_lines
+
+    return f"{sum(len(batch) for batch in read_flow_lines(path, FlowQuestion(last=0)))} messages"
+
+
+def typed(path: Path) -> str:
+    from sensors.kit.hubble_wire import _decode
+
+    return each_line(path, _decode)
+
+
+def untyped(path: Path) -> str:
+    import msgspec
+
+    return each_line(path, msgspec.json.Decoder().decode)
+
+
+def standard(path: Path) -> str:
+    return each_line(path, json.loads)
+
+
+def orjson(path: Path) -> str:
+    try:
+        import orjson as module  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return "not installed"
+    return each_line(path, module.loads)
+
+
+def protobuf(path: Path) -> str:
+    """A twentieth of the lines, for it takes long: what the official stubs would cost."""
+    from google.protobuf.json_format import Parse
+
+    from sensors.kit.pb.cilium.observer import observer_pb2
+
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines):
+            if number % 20 == 0:
+                Parse(line, observer_pb2.GetFlowsResponse(), ignore_unknown_fields=True)
+    return "a twentieth of the lines"
+
+
+def each_line(path: Path, decode: Callable[[bytes], object]) -> str:
+    count = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            decode(line)
+            count += 1
+    return f"{count} lines decoded"
+
+
+MEASURED: dict[str, tuple[str, Callable[[Path], str]]] = {
+    "all": ("read, filter, gather: every flow asked for", everything),
+    "pod": ("read, filter, gather: one pod", one_pod),
+    "read": ("read into records", reading),
+    "typed": ("decode only: msgspec, typed (ours)", typed),
+    "untyped": ("decode only: msgspec, into dicts", untyped),
+    "orjson": ("decode only: orjson", orjson),
+    "json": ("decode only: json of the standard library", standard),
+    "protobuf": ("decode only: protobuf's json_format", protobuf),
+}
+
+
+def measure(name: str, path: Path) -> None:
+    """In the child: run one, print seconds, peak memory in MB and what it did."""
+    import resource
+    import time
+
+    began = time.perf_counter()
+    did = MEASURED[name][1](path)
+    took = time.perf_counter() - began
+    print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, did]))
+
+
+def best_of(name: str, path: Path, runs: int = 3) -> list[object]:
+    command = [sys.executable, __file__, "--measure", name, "--file", str(path)]
+    results = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(runs)]
+    return min(results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--lines", type=int, default=100_000)
+    parser.add_argument("--measure", choices=MEASURED, help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.measure:
+        measure(asked.measure, asked.file)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "flows.jsonl"
+        write(path, asked.lines)
+        print(f"{asked.lines} lines (synthetic repetition of real ones), {path.stat().st_size / 1e6:.0f} MB")
+        for name, (title, _) in MEASURED.items():
+            seconds, memory, did = best_of(name, path)
+            print(f"{title:45} {seconds:6.2f} s {memory:5.0f} MB   {did}")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()
