@@ -1,0 +1,164 @@
+"""Finds the pod a person means: an exact name, a prefix, `deploy/api`, or the bare name of a workload.
+
+Of several pods of one workload a failing one is picked first, since that is the one people ask about; the note says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sensors.kit.cluster import Cluster, Object
+from sensors.kit.kinds import NAMESPACE, POD, REPLICA_SET
+from sensors.kit.model import Target
+from sensors.kit.nearest import nearest
+from sensors.kit.objects import Ref, created_at, name_of, namespace_of, pod_is_over, pod_is_ready, workload_of
+from sensors.kit.reading import if_readable
+
+KINDS = {
+    **dict.fromkeys(("deploy", "deployment", "deployments"), "Deployment"),
+    **dict.fromkeys(("sts", "statefulset", "statefulsets"), "StatefulSet"),
+    **dict.fromkeys(("ds", "daemonset", "daemonsets"), "DaemonSet"),
+    **dict.fromkeys(("rs", "replicaset", "replicasets"), "ReplicaSet"),
+    **dict.fromkeys(("job", "jobs"), "Job"),
+    **dict.fromkeys(("po", "pod", "pods"), "Pod"),
+}
+"""kubectl's short names; they win over a namespace of the same name in `word/word`."""
+
+
+class NoSuchPod(ValueError):
+    """The word names no pod, or more than one thing. The message is one line and says what is nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The pod to look at; `note` says how it was chosen where the person left a choice."""
+
+    target: Target
+    note: str = ""
+
+
+async def resolve(
+    cluster: Cluster, word: str, namespace: str, to_host: str | None = None, to_port: int | None = None
+) -> Resolved:
+    """The pod that `word` means, seen from `namespace`. Raises `NoSuchPod`; `Blind` when pods cannot be read."""
+    pods = await cluster.objects(POD)
+    (sets, _), (spaces, _) = await asyncio.gather(
+        if_readable(cluster.objects(REPLICA_SET)), if_readable(cluster.objects(NAMESPACE))
+    )
+    kind, name, space = _split(word.strip(), namespace)
+    scene = _Scene(pods, sets or (), None if spaces is None else frozenset(map(name_of, spaces)), space)
+    pod, note = _find(kind, name, scene)
+    return Resolved(Target(name_of(pod), space, to_host, to_port), note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    pods: tuple[Object, ...]
+    replica_sets: tuple[Object, ...]
+    namespaces: frozenset[str] | None
+    namespace: str
+
+    @property
+    def here(self) -> tuple[Object, ...]:
+        return tuple(each for each in self.pods if namespace_of(each) == self.namespace)
+
+    def workload(self, pod: Object) -> Ref | None:
+        return workload_of(pod, self.replica_sets)
+
+
+def _split(word: str, namespace: str) -> tuple[str, str, str]:
+    """(kind or empty, name, namespace): `deploy/api` has a kind, `shop/api-1` a namespace."""
+    before, slash, after = word.partition("/")
+    if not slash:
+        return "", word, namespace
+    kind = KINDS.get(before.lower(), "")
+    return (kind, after, namespace) if kind else ("", after, before)
+
+
+def _find(kind: str, name: str, scene: _Scene) -> tuple[Object, str]:
+    if not name:
+        raise NoSuchPod("name a pod: POD, NAMESPACE/POD or deploy/NAME")
+    exact = next((each for each in scene.here if name_of(each) == name), None)
+    if exact is not None and kind in ("", "Pod"):
+        return exact, ""
+    if owned := _owned(kind, name, scene):
+        return _one_of(owned, scene)
+    if kind in ("", "Pod") and (prefixed := [each for each in scene.here if name_of(each).startswith(name)]):
+        return _one_by_prefix(name, prefixed, scene)
+    raise NoSuchPod(_nothing(kind, name, scene))
+
+
+def _owned(kind: str, name: str, scene: _Scene) -> list[Object]:
+    """The pods of a workload; also those of one ReplicaSet, if that is what was named."""
+    if kind == "Pod":
+        return []
+    owners = ((each, scene.workload(each), workload_of(each)) for each in scene.here)
+    return [pod for pod, top, near in owners if any(_is(owner, kind, name) for owner in (top, near))]
+
+
+def _is(owner: Ref | None, kind: str, name: str) -> bool:
+    return owner is not None and owner.name == name and kind in ("", owner.kind)
+
+
+def _one_of(pods: list[Object], scene: _Scene) -> tuple[Object, str]:
+    """One pod of a workload: one that is not ready, else the newest."""
+    workloads = {str(each) for each in map(scene.workload, pods) if each}
+    if len(workloads) > 1:
+        raise NoSuchPod(f"more than one workload of that name: {', '.join(sorted(workloads))}; say which (deploy/NAME)")
+    alive = [each for each in pods if not pod_is_over(each)] or pods
+    chosen = min(alive, key=lambda each: (pod_is_ready(each) is True, -_birth(each), name_of(each)))
+    return chosen, _note(chosen, alive, scene)
+
+
+def _note(chosen: Object, pods: list[Object], scene: _Scene) -> str:
+    if len(pods) == 1:
+        return ""
+    why = "the newest, all are ready" if pod_is_ready(chosen) else "it is not ready"
+    return f"{name_of(chosen)} is one of {len(pods)} pods of {scene.workload(chosen)}: {why}"
+
+
+def _one_by_prefix(name: str, pods: list[Object], scene: _Scene) -> tuple[Object, str]:
+    """The pod, or the one workload's pods, that begin with the word."""
+    if len(pods) == 1:
+        return pods[0], f'"{name}" is read as {name_of(pods[0])}'
+    if len({scene.workload(each) for each in pods}) == 1 and scene.workload(pods[0]) is not None:
+        return _one_of(pods, scene)
+    raise NoSuchPod(f'"{name}" fits several pods in namespace "{scene.namespace}": {_some(map(name_of, pods))}')
+
+
+def _nothing(kind: str, name: str, scene: _Scene) -> str:
+    what = kind.lower() if kind else "pod"
+    said = f'no {what} "{name}" in namespace "{scene.namespace}"'
+    if scene.namespaces is not None and scene.namespace not in scene.namespaces:
+        return f'no namespace "{scene.namespace}"{_near(scene.namespace, scene.namespaces)}'
+    if spaces := sorted({namespace_of(each) for each in scene.pods if _fits(each, kind, name, scene)}):
+        return f"{said}; there is one in {_some(spaces)}"
+    return said + _near(name, _known(scene))
+
+
+def _fits(pod: Object, kind: str, name: str, scene: _Scene) -> bool:
+    own = kind in ("", "Pod") and name_of(pod) == name
+    return own or (kind != "Pod" and _is(scene.workload(pod), kind, name))
+
+
+def _known(scene: _Scene) -> Iterable[str]:
+    workloads = (each.name for each in map(scene.workload, scene.here) if each)
+    return (*map(name_of, scene.here), *workloads)
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    near = nearest(word, known)
+    return f"; nearest: {', '.join(near)}" if near else ""
+
+
+def _some(names: Iterable[str], limit: int = 6) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
+
+
+def _birth(pod: Object) -> float:
+    return (created_at(pod) or datetime.fromtimestamp(0, UTC)).timestamp()
