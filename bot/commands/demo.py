@@ -6,7 +6,8 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from bot.commands.investigate import Question, UsageMistake, investigate
+from bot.commands.errors import UsageMistake
+from bot.commands.investigate import Question, investigate
 from bot.commands.lists import columns
 from bot.commands.output import write
 from bot.report.clean import clean

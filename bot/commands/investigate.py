@@ -6,27 +6,24 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sensors.kit.resolve import resolve
-
-from bot.commands.output import progress, say
-from bot.commands.plugins import flow_named, rules
+from bot.commands.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
+from bot.commands.output import say
+from bot.commands.progress import progress
+from bot.commands.recipe import flow_named
 from bot.report import Circumstances
 from flows.engine import Tools, run
-from flows.load import Flow
+from flows.load import BadFlow, Flow
 from flows.model import Diagnosis
-from sensors.kit import Target
-from sensors.kit.casefolder import CaseFolder, open_case, split_door
+from flows.rules.catalog import rules
+from sensors.kit import Blind, Target
+from sensors.kit.casefolder import BadCase, CaseFolder, open_case, split_door
 from sensors.kit.catalog import sensors
+from sensors.kit.resolve import NoSuchPod, resolve
 
-NO_FAULT, FAULT, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
 HOW_TO_RECORD = (
     "this version reads recorded cases, not a live cluster: kai netdebug POD -n NAMESPACE --case DIR "
     "(docs/case-folder.md says how to record one)"
 )
-
-
-class UsageMistake(ValueError):
-    """What was asked cannot be asked like this. The message is one line that says what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +40,16 @@ class Question:
 
 
 def investigate(question: Question) -> int:
-    """Ask, answer on stdout, and return the exit code. Errors fly: `bot.cli` says them in one line."""
+    """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     if question.case is None:
         raise UsageMistake(HOW_TO_RECORD)
-    case = open_case(question.case)
-    diagnosis = asyncio.run(_walk(question, flow_named(question.flow), case))
+    try:
+        case = open_case(question.case)
+        diagnosis = asyncio.run(_walk(question, flow_named(question.flow), case))
+    except (BadCase, BadFlow, NoSuchPod) as why:
+        raise UsageMistake(str(why)) from why
+    except Blind as why:
+        raise CouldNotLook(f"could not look: {why}") from why
     circumstances = Circumstances(case.header.recorded_at, question.case.resolve().name, case.header.synthetic)
     say(diagnosis, circumstances, question.output, verbose=question.verbose)
     return exit_code(diagnosis)

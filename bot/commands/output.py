@@ -1,17 +1,16 @@
-"""Where words go: the report to stdout, progress to a person's stderr, and a closed pipe to nowhere."""
+"""Where the report goes: to stdout, in colour for a terminal, and quietly to nowhere when the pipe was closed."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 
 from bot.report import Circumstances
 from bot.report.outline import outline
-from flows.engine import Concluded, Saw, Watcher, ignore
 from flows.model import Diagnosis
 
 WIDEST = 120
@@ -55,26 +54,6 @@ def width_of(stream: TextIO) -> int | None:
     if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
         return None
     return min(max(shutil.get_terminal_size((100, 24)).columns, 40), WIDEST)
-
-
-@contextmanager
-def progress(looks: int) -> Iterator[Watcher]:
-    """A watcher that shows a person which sensors have answered; it leaves no trace, and pipes see nothing."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield ignore
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status("looking…") as status:
-        answered: list[str] = []
-
-        async def show(moment: Saw | Concluded) -> None:
-            if isinstance(moment, Saw):
-                answered.append(moment.evidence.sensor)
-                status.update(Text(f"{len(answered)} of {looks} sensors answered, last {answered[-1]}"))
-
-        yield show
 
 
 def _despite_closed_pipes(act: Callable[[], None]) -> None:

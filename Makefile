@@ -1,0 +1,31 @@
+# Each recipe is a line or two that you could type yourself.
+PYTHON = .venv/bin/python
+
+.PHONY: help setup check test test-slow demo bench protos golden
+
+help:            ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /  /' | column -t -s '  '
+
+setup:           ## .venv with everything in it; needs Python 3.11 or newer, uses uv where there is one
+	./.ci/setup
+
+check:           ## all that a change must pass, as CI runs it
+	./.ci/run
+
+test: setup      ## the tests alone
+	$(PYTHON) -m pytest -n auto
+
+test-slow: setup ## the tests that take more than a few seconds
+	$(PYTHON) -m pytest -n auto -m slow
+
+demo: setup      ## a recorded incident, diagnosed
+	.venv/bin/kai demo
+
+bench: setup     ## how fast hubble flows are read
+	$(PYTHON) bench/flows.py
+
+protos: setup    ## the Hubble API stubs again, from the protos beside them
+	$(PYTHON) sensors/kit/pb/regenerate.py
+
+golden: setup    ## the output block of README.md again, from a real run
+	$(PYTHON) -m tests.test_readme

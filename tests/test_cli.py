@@ -1,0 +1,321 @@
+"""`kai` as people and scripts meet it: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from bot import __version__
+from bot.cli import run
+
+ROOT = Path(__file__).parents[1]
+CASES = ROOT / "lab" / "cases"
+USUAL = CASES / "api-server-cannot-watch"
+SCHEMA = json.loads((ROOT / "docs" / "schema" / "diagnosis.v1.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "KAI_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that went to stderr; nothing may have gone to stdout."""
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    return said.err.rstrip("\n")
+
+
+# What is asked
+
+
+@pytest.mark.parametrize("case", sorted(each.name for each in CASES.iterdir() if each.is_dir()))
+def test_every_recorded_case_gives_a_result_of_the_published_shape(
+    case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["netdebug", "--case", str(CASES / case), "-o", "json"])
+
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert said.err == ""
+    assert [each.message for each in Draft202012Validator(SCHEMA).iter_errors(result)] == []
+    assert result["confidence"] <= result["coverage"]
+    assert result["recorded"]["case"] == case
+    assert code == {"none.healthy": 0, "inconclusive": 3}.get(result["cause_class"], 1)
+
+
+def test_a_recording_knows_its_own_question(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["netdebug", "--case", str(USUAL), "-o", "json"])
+
+    target = json.loads(capsys.readouterr().out)["target"]
+    assert target == {"pod": "api-server-79fd8d4cc-jzc5m", "namespace": "production", "to": "10.96.0.1:443"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["api-server-79fd8d4cc-jzc5m"],
+        ["api-server-79fd8d4cc-jzc5m", "-n", "production"],
+        ["production/api-server-79fd8d4cc-jzc5m"],
+        ["production/api-server-79fd8d4cc-jzc5m", "--namespace", "production"],
+        ["production/api-server"],
+    ],
+)
+def test_a_pod_can_be_named_as_kubectl_and_hubble_name_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    run(["netdebug", *words, "--case", str(USUAL), "-o", "json"])
+
+    target = json.loads(capsys.readouterr().out)["target"]
+    assert target == {"pod": "api-server-79fd8d4cc-jzc5m", "namespace": "production", "to": "10.96.0.1:443"}
+
+
+def test_the_peer_that_was_typed_wins_over_the_recorded_one(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["netdebug", "--case", str(USUAL), "--to", "postgres.production:5432", "-o", "json"])
+
+    assert json.loads(capsys.readouterr().out)["target"]["to"] == "postgres.production:5432"
+
+
+def test_another_pod_does_not_inherit_the_recorded_peer(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["netdebug", "production/postgres", "--case", str(USUAL), "-o", "json"])
+
+    assert json.loads(capsys.readouterr().out)["target"]["to"] is None
+
+
+def test_run_flow_takes_the_words_of_the_original_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "run-flow flow.k8s_policy_drops --pod api-server-79fd8d4cc-jzc5m --namespace production -o json"
+
+    code = run([*words.split(), "--case", str(USUAL)])
+
+    said = json.loads(capsys.readouterr().out)
+    assert (code, said["flow"], said["cause_class"]) == (1, "flow.k8s_policy_drops", "policy.egress_denied")
+
+
+def test_a_flow_may_be_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flow = tmp_path / "pods.yaml"
+    flow.write_text("id: flow.pods\nsteps:\n  - {ref: k8s.pod}\n", encoding="utf-8")
+
+    run(["netdebug", "--case", str(USUAL), "--flow", str(flow), "-o", "json"])
+
+    said = json.loads(capsys.readouterr().out)
+    assert said["flow"] == "flow.pods"
+    assert [each["sensor"] for each in said["evidence"]] == ["k8s.pod"]
+
+
+def test_the_demo_says_that_it_is_a_recording_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["demo"])
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert said.err == "A recorded incident (api-server-cannot-watch), not your cluster.\n"
+    assert said.out.startswith("Root Cause: ")
+    assert "recorded at 2026-11-23 21:11:11 UTC (api-server-cannot-watch)" in said.out
+
+
+def test_the_demo_lists_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["demo", "--list"])
+
+    rows = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    assert code == 0
+    assert {row[0].strip() for row in rows} == {each.name for each in CASES.iterdir() if each.is_dir()}
+
+
+def test_markdown_comes_out_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["demo", "-o", "markdown"])
+
+    assert capsys.readouterr().out.startswith("**Root Cause:** ")
+
+
+def test_flows_and_sensors_are_listed_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["list-flows"])
+    flows = capsys.readouterr().out
+    run(["list-flows", "-o", "json"])
+    flows_json = json.loads(capsys.readouterr().out)
+    run(["list-sensors"])
+    sensors = capsys.readouterr().out
+    run(["list-sensors", "-o", "json"])
+    sensors_json = json.loads(capsys.readouterr().out)
+
+    assert [line.split()[0] for line in flows.splitlines()] == [each["id"] for each in flows_json]
+    assert [line.split()[0] for line in sensors.splitlines()] == [each["id"] for each in sensors_json]
+    assert next(each for each in sensors_json if each["id"] == "hubble.capture_flows")["settings"]["last"] == 1000
+    assert all(each["purpose"] for each in sensors_json)
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["--version"])
+
+    assert (code, capsys.readouterr().out) == (0, f"kai, version {__version__}\n")
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "netdebug web -n shop",
+            "this version reads recorded cases, not a live cluster: kai netdebug POD -n NAMESPACE --case DIR "
+            "(docs/case-folder.md says how to record one)",
+        ),
+        ("netdbug", "No such command 'netdbug'. Did you mean 'netdebug'? (kai --help shows how)"),
+        (
+            "netdebug --namespce x",
+            "No such option '--namespce'. Did you mean '--namespace'? (kai netdebug --help shows how)",
+        ),
+        ("netdebug --case", "Option '--case' requires an argument (kai --help shows how)"),
+        ("netdebug --case /no/such", "/no/such: no such folder"),
+        (
+            "netdebug --case {usual} --to 10.96.0.1:https",
+            "--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ('https' is not a port)",
+        ),
+        ("netdebug a/b/c --case {usual}", "'a/b/c' is not a pod: write POD -n NAMESPACE, or NAMESPACE/POD"),
+        ("netdebug production/ --case {usual}", "'production/' is not a pod: write POD -n NAMESPACE, or NAMESPACE/POD"),
+        (
+            "netdebug production/api-server -n shop --case {usual}",
+            "two namespaces: 'production' in 'production/api-server' and 'shop' after -n; leave one out",
+        ),
+        (
+            "run-flow flow.k8s_network_debgu --case {usual}",
+            "no flow 'flow.k8s_network_debgu'; did you mean 'flow.k8s_network_debug' or 'flow.k8s_dns_debug'? "
+            "(kai list-flows shows all)",
+        ),
+        ("netdebug --case {usual} --flow gone.yaml", "gone.yaml: No such file or directory"),
+        (
+            "demo api-server",
+            "no bundled incident 'api-server'; did you mean 'api-server-cannot-watch'? (kai demo --list shows all)",
+        ),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line_that_says_what_to_do(
+    words: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run([each.format(usual=USUAL) for each in words.split()])
+
+    assert (code, complaint(capsys)) == (2, f"kai: {line}")
+
+
+def test_an_unknown_pod_is_answered_with_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["netdebug", "production/postgras", "--case", str(USUAL)])
+
+    line = complaint(capsys)
+    assert code == 2
+    assert "postgras" in line
+    assert "postgres-588b6549d8-v4xtg" in line
+
+
+def test_a_broken_file_of_a_case_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "case.yaml").write_text("target: [", encoding="utf-8")
+
+    code = run(["netdebug", "--case", str(tmp_path)])
+
+    assert (code, complaint(capsys).split(":")[:2]) == (2, ["kai", f" {tmp_path / 'case.yaml'}, line 1"])
+
+
+def test_without_pods_in_the_recording_nothing_can_be_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "case.yaml").write_text("target: {pod: web, namespace: shop}", encoding="utf-8")
+
+    code = run(["netdebug", "--case", str(tmp_path)])
+
+    assert (code, complaint(capsys)) == (
+        3,
+        "kai: could not look: pods are not in the recording (objects/pods.yaml)",
+    )
+
+
+def test_a_word_full_of_escapes_is_washed_before_it_is_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["netdebug", "\x1b[31mweb/\x1b]0;title\x07x/y", "--case", str(USUAL)])
+
+    assert "\x1b" not in complaint(capsys)
+
+
+def test_an_unexpected_error_is_one_line_and_a_trace_only_on_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(folder: object = None) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("bot.commands.lists.load_flows", broken)
+
+    quiet, line = run(["list-flows"]), complaint(capsys)
+    loud, trace = run(["list-flows", "--debug"]), capsys.readouterr().err
+
+    assert (quiet, line) == (3, "kai: internal error: KeyError: 'a bug'; run again with --debug")
+    assert loud == 3
+    assert trace.startswith("Traceback")
+
+
+def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run([])
+
+    said = capsys.readouterr()
+    assert code == 2
+    assert re.findall(r"^  ([a-z-]+)  ", said.out, re.MULTILINE) == [
+        "demo",
+        "list-flows",
+        "list-sensors",
+        "netdebug",
+        "run-flow",
+    ]
+
+
+# As a process
+
+
+def kai(*words: str, **surroundings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *words],
+        cwd=ROOT,
+        env={**os.environ, **surroundings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = dedent(
+        """
+        import sys
+        from bot.cli import run
+        run(["netdebug", "--help"])
+        print(sorted({"yaml", "rich", "msgspec", "asyncio", "flows", "sensors", "lab"} & set(sys.modules)))
+        """
+    )
+
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_who_closed_the_pipe_hears_no_complaint() -> None:
+    line = f"{sys.executable} -m bot demo -o json | head -c 1"
+
+    said = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert said.stdout == "{"
+    assert said.stderr == "A recorded incident (api-server-cannot-watch), not your cluster.\n"
+
+
+def test_a_terminal_without_unicode_gets_the_report_all_the_same() -> None:
+    said = kai("demo", PYTHONIOENCODING="ascii")
+
+    assert (said.returncode, said.stdout.split(":")[0]) == (0, "Root Cause")
+
+
+def test_colour_is_for_terminals_and_for_those_who_insist() -> None:
+    assert "\x1b[" not in kai("demo").stdout
+    assert "\x1b[" in kai("demo", FORCE_COLOR="1").stdout
+    assert "\x1b[" not in kai("demo", FORCE_COLOR="1", NO_COLOR="1").stdout
