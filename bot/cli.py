@@ -66,8 +66,8 @@ def kai() -> None:
 def netdebug(**asked: Any) -> int:
     """Find out why POD cannot talk.
 
-    POD is a name, a part of one that fits a single pod, or NAMESPACE/POD. With --case it may be left out: then it is
-    the pod of the recording.
+    POD is a pod's name or its beginning, a workload (api, deploy/api), or NAMESPACE/POD. With --case it may be left
+    out: then it is the pod of the recording.
     """
     return _investigate(**asked)
 

@@ -69,6 +69,7 @@ def test_a_recording_knows_its_own_question(capsys: pytest.CaptureFixture[str]) 
         ["production/api-server-79fd8d4cc-jzc5m"],
         ["production/api-server-79fd8d4cc-jzc5m", "--namespace", "production"],
         ["production/api-server"],
+        ["deploy/api-server", "-n", "production"],
     ],
 )
 def test_a_pod_can_be_named_as_kubectl_and_hubble_name_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,8 +179,7 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
             "netdebug --case {usual} --to 10.96.0.1:https",
             "--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ('https' is not a port)",
         ),
-        ("netdebug a/b/c --case {usual}", "'a/b/c' is not a pod: write POD -n NAMESPACE, or NAMESPACE/POD"),
-        ("netdebug production/ --case {usual}", "'production/' is not a pod: write POD -n NAMESPACE, or NAMESPACE/POD"),
+        ("netdebug production/ --case {usual}", "name a pod: POD, NAMESPACE/POD or deploy/NAME"),
         (
             "netdebug production/api-server -n shop --case {usual}",
             "two namespaces: 'production' in 'production/api-server' and 'shop' after -n; leave one out",

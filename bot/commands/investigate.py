@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from bot.commands.output import say
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
 from bot.report import Circumstances
+from bot.report.clean import clean
 from flows.engine import Tools, run
 from flows.load import BadFlow, Flow
 from flows.model import Diagnosis
@@ -18,7 +20,7 @@ from flows.rules.catalog import rules
 from sensors.kit import Blind, Target
 from sensors.kit.casefolder import BadCase, CaseFolder, open_case, split_door
 from sensors.kit.catalog import sensors
-from sensors.kit.resolve import NoSuchPod, resolve
+from sensors.kit.resolve import KINDS, NoSuchPod, Resolved, resolve
 
 HOW_TO_RECORD = (
     "this version reads recorded cases, not a live cluster: kai netdebug POD -n NAMESPACE --case DIR "
@@ -28,7 +30,7 @@ HOW_TO_RECORD = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was typed. `pod` may be empty (the recorded one), `ns/pod`, or a name that still needs resolving."""
+    """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands."""
 
     flow: str
     pod: str = ""
@@ -63,23 +65,25 @@ def exit_code(diagnosis: Diagnosis) -> int:
 
 
 async def _walk(question: Question, flow: Flow, case: CaseFolder) -> Diagnosis:
-    target = await find_target(question, case)
+    found = await find_target(question, case)
+    if found.note:
+        print(clean(found.note), file=sys.stderr)  # noqa: T201
     with progress(len(flow.looks)) as watcher:
-        return await run(flow, target, case, Tools(sensors(), rules()), watcher)
+        return await run(flow, found.target, case, Tools(sensors(), rules()), watcher)
 
 
-async def find_target(question: Question, case: CaseFolder) -> Target:
+async def find_target(question: Question, case: CaseFolder) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
     recorded = case.header.target
-    namespace, pod = split_pod(question.pod, question.namespace)
     host, port = door(question.to) if question.to else (None, None)
-    if not pod and recorded is None:
+    word, namespace = question.pod, question.namespace or (recorded.namespace if recorded else "default")
+    if not word and recorded is None:
         raise UsageMistake("this case names no target: say the pod, as in kai netdebug POD -n NAMESPACE --case DIR")
-    if not pod and recorded is not None:
-        pod, namespace = recorded.pod, namespace or recorded.namespace
-    namespace = namespace or (recorded.namespace if recorded else "default")
-    found = await resolve(case, pod, namespace, host, port)
-    return _with_recorded_peer(found.target, recorded)
+    if not word and recorded is not None:
+        word = recorded.pod
+    one_namespace(word, question.namespace)
+    found = await resolve(case, word, namespace, host, port)
+    return replace(found, target=_with_recorded_peer(found.target, recorded))
 
 
 def _with_recorded_peer(target: Target, recorded: Target | None) -> Target:
@@ -89,16 +93,11 @@ def _with_recorded_peer(target: Target, recorded: Target | None) -> Target:
     return replace(target, to_host=recorded.to_host, to_port=recorded.to_port)
 
 
-def split_pod(word: str, namespace: str | None) -> tuple[str | None, str]:
-    """`ns/pod` into its halves. Raises `UsageMistake` when `-n` says another namespace, or a half is empty."""
-    before, slash, pod = word.rpartition("/")
-    if not slash:
-        return namespace, word
-    if not before or not pod or "/" in before:
-        raise UsageMistake(f"{word!r} is not a pod: write POD -n NAMESPACE, or NAMESPACE/POD")
-    if namespace not in (None, before):
-        raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {namespace!r} after -n; leave one out")
-    return before, pod
+def one_namespace(word: str, said: str | None) -> None:
+    """Raises `UsageMistake` when `NAMESPACE/POD` and `-n` name two namespaces."""
+    before, slash, _ = word.partition("/")
+    if slash and said not in (None, before) and before.lower() not in KINDS:
+        raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {said!r} after -n; leave one out")
 
 
 def door(text: str) -> tuple[str, int | None]:
