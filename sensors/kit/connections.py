@@ -23,7 +23,8 @@ from sensors.kit.drop_reasons import Noise, name_of, reason
 from sensors.kit.hubble_records import Endpoint, HubbleFlow, Policy
 
 EPHEMERAL = 32768  # Linux gives clients source ports from here on
-START = timedelta(seconds=10)  # a new pod's identity reaches all nodes within this; later drops are no start race
+YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
+RACE = timedelta(seconds=10)  # a new pod's identity reaches all nodes within this
 FOLD = 50_000  # attempts kept apart in memory before they are summed into connections
 
 MOST_PATHS = 50  # HTTP paths told per connection
@@ -33,11 +34,11 @@ NEIGHBOURS = frozenset({130, 131, 132, 133, 134, 135, 136, 143})  # ICMPv6: MLD,
 
 
 class Outcome(StrEnum):
-    """What became of the attempts of a connection, taken together."""
+    """What becomes of the attempts of a connection. The newest word counts; `mixed` when it goes to and fro."""
 
     OPENED = "opened"
     DROPPED = "dropped"
-    MIXED = "mixed"  # some dropped, denied or refused, and some opened
+    MIXED = "mixed"  # opened and failed in turns, or one request denied and the next not
     DENIED = "denied"  # let through to a proxy, which refused the request
     REFUSED = "refused"  # delivered, and answered with RST: nobody listens
     UNANSWERED = "unanswered"  # sent, not dropped where we could see, no answer
@@ -118,10 +119,11 @@ class HttpOutcome:
 class Connection:
     """All attempts of one client to reach one server port. `source` is who began, whoever sent a given packet.
 
-    An attempt (distinct 5-tuple) can be dropped first and opened later, so counts may overlap. `icmp` is (type, code)
+    `outcome` is the newest word (what opened once and is dropped now is dropped), the counts are of the whole time;
+    an attempt (distinct 5-tuple) can be dropped first and opened later, so they may overlap. `icmp` is (type, code)
     and `port` 0 for ICMP. `delivered`: a packet from the client was seen entering the server's own interface. `points`
-    are the places its forwarded packets were seen at. `only_at_start`: dropped in the first seconds of the client's
-    life and forwarded since. `stale_peer`: dropped as world, although the address was a pod's in other flows.
+    are the places its forwarded packets were seen at. `only_at_start`: dropped for some seconds when the asked pod was
+    new, and forwarded since. `stale_peer`: dropped as world, although the address was a pod's in other flows.
     `audited` attempts passed only because policy audit mode is on.
     """
 
@@ -152,6 +154,8 @@ class Connection:
     first_drop: datetime | None = None
     last_drop: datetime | None = None
     last_forwarded: datetime | None = None
+    first_opened: datetime | None = None
+    last_opened: datetime | None = None
     only_at_start: bool = False
     stale_peer: bool = False
 
@@ -222,9 +226,8 @@ class _Host:
     best: Endpoint
     identities: dict[int, tuple[str, ...]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
-    pods: dict[str, datetime | None] = field(default_factory=dict)
+    is_pod: bool = False
     service: str = ""
-    first: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -247,6 +250,11 @@ class _Group:
     first_drop: datetime | None = None
     last_drop: datetime | None = None
     last_forwarded: datetime | None = None
+    first_opened: datetime | None = None  # when the attempts began that opened, were refused, got no answer
+    last_opened: datetime | None = None
+    first_refused: datetime | None = None
+    last_refused: datetime | None = None
+    unanswered_at: list[datetime] = field(default_factory=list)  # the last two
     drops: dict[tuple[bool, int, str, int, int], list[int]] = field(default_factory=dict)
     policies: set[PolicyUse] = field(default_factory=set)
 
@@ -304,8 +312,8 @@ class Connections:
                 return False
             self._seen.add(flow.uuid)
         self.flows += 1
-        self._meet(flow.source, flow.time)
-        self._meet(flow.destination, flow.time)
+        self._meet(flow.source)
+        self._meet(flow.destination)
         if flow.kind == "SOCK":  # a socket's address being translated, not a packet
             return True
         kind = noise(flow) if flow.verdict == "DROPPED" else ""
@@ -315,22 +323,19 @@ class Connections:
         self._take(flow)
         return True
 
-    def _meet(self, end: Endpoint, when: datetime | None) -> None:
+    def _meet(self, end: Endpoint) -> None:
         host = self._hosts.get(end.ip)
         if host is None:
-            host = self._hosts[end.ip] = _Host(end, first=when)
+            host = self._hosts[end.ip] = _Host(end)
         elif end.pod and (not host.best.pod or (end.id and not host.best.id)):
             host.best = end
+        host.is_pod = host.is_pod or bool(end.pod)
         if end.identity not in host.identities:
             host.identities[end.identity] = end.entities
         if end.names:
             host.names.update(end.names)
         if end.service:
             host.service = end.service
-        if end.pod:
-            host.pods[end.pod] = when
-        if when is not None and (host.first is None or when < host.first):
-            host.first = when
 
     def _take(self, flow: HubbleFlow) -> None:
         source, destination = (flow.source.ip, flow.source.port), (flow.destination.ip, flow.destination.port)
@@ -382,14 +387,13 @@ class Connections:
             _sum(self._groups.setdefault(key, _Group()), attempt, lower_began)
         self._attempts.clear()
 
-    def all(self, *, heard_since: datetime | None = None, started: datetime | None = None) -> tuple[Connection, ...]:
-        """Every connection, the worst first: most dropped packets, then most attempts without an answer.
+    def all(self, *, started: datetime | None = None) -> tuple[Connection, ...]:
+        """Every connection, the worst first: most dropped packets, then most attempts without success.
 
-        `heard_since` is when the oldest flow of the client's node was (its horizon); without it or `started`, nothing
-        is called a start race. `started` belongs to the pod the flows were asked for.
+        `started` is when the pod came to life that the flows were asked for; without it nothing is a start race.
         """
         self._fold()
-        found = [self._connection(key, group, heard_since, started) for key, group in self._groups.items()]
+        found = [self._connection(key, group, started) for key, group in self._groups.items()]
         return tuple(sorted(found, key=_severity))
 
     def dns(self) -> tuple[DnsOutcome, ...]:
@@ -397,11 +401,8 @@ class Connections:
         outcomes = [tally.outcome(*key) for key, tally in self._dns.items()]
         return tuple(sorted(outcomes, key=lambda each: (each.last is None, each.last, each.query)))
 
-    def _connection(
-        self, key: GroupKey, group: _Group, heard_since: datetime | None, started: datetime | None
-    ) -> Connection:
+    def _connection(self, key: GroupKey, group: _Group, started: datetime | None) -> Connection:
         protocol, client, server, port = key
-        born = started or self._first_breath(client, heard_since)
         return Connection(
             source=self._party(client),
             destination=self._party(server),
@@ -430,20 +431,15 @@ class Connections:
             first_drop=group.first_drop,
             last_drop=group.last_drop,
             last_forwarded=group.last_forwarded,
-            only_at_start=_only_at_start(group, born),
+            first_opened=group.first_opened,
+            last_opened=group.last_opened,
+            only_at_start=_only_at_start(group, started),
             stale_peer=self._is_stale(server, group),
         )
 
-    def _first_breath(self, ip: str, heard_since: datetime | None) -> datetime | None:
-        """The first flow of an address, if its node was heard long enough before to know that there was none."""
-        first = self._hosts[ip].first
-        if first is None or heard_since is None or first - heard_since < START:
-            return None
-        return first
-
     def _is_stale(self, server: str, group: _Group) -> bool:
         host = self._hosts[server]
-        if not host.pods:
+        if not host.is_pod:
             return False
         taken_for = {key[4] for key in group.drops if not key[0]}
         return any("world" in host.identities.get(identity, ()) for identity in taken_for)
@@ -594,7 +590,7 @@ def _reunite(attempts: dict[AttemptKey, _Attempt]) -> None:
     Such an answer makes a 5-tuple of its own; give what it shows to the attempt it belongs to: the one between
     the same client door and the same address.
     """
-    strays = {_home(key, attempt): key for key, attempt in attempts.items() if attempt.translated}
+    strays = {_home(key, attempt): key for key, attempt in attempts.items() if attempt.translated and not attempt.drops}
     if not strays:
         return
     for key in list(attempts):
@@ -645,13 +641,20 @@ def _sum_result(group: _Group, attempt: _Attempt, client: int, server: int) -> N
     opened = bool(server & (SYN_ACK | TALKED | ANSWERED) or client & TALKED)
     opened = opened or bool(server & FORWARDED and not server & RST)  # UDP, ICMP: any answer
     refused = bool(server & RST and client & SYN and not opened)
-    group.opened += opened and not attempt.denied  # a proxy opens in order to refuse
-    group.refused += refused
     group.reset += bool((server | client) & RST and not refused)
     group.dropped += attempt.drops is not None
-    group.unanswered += not (opened or refused or server or attempt.drops or attempt.denied) and bool(
-        client & FORWARDED
-    )
+    if opened and not attempt.denied:  # a proxy opens in order to refuse
+        group.opened += 1
+        group.first_opened = _earlier(group.first_opened, attempt.first)
+        group.last_opened = _later(group.last_opened, attempt.first)
+    elif refused:
+        group.refused += 1
+        group.first_refused = _earlier(group.first_refused, attempt.first)
+        group.last_refused = _later(group.last_refused, attempt.first)
+    elif client & FORWARDED and not (server or attempt.drops or attempt.denied):
+        group.unanswered += 1
+        if attempt.first is not None:
+            group.unanswered_at = sorted([*group.unanswered_at, attempt.first])[-2:]
 
 
 def _sum_drops(group: _Group, attempt: _Attempt, lower_began: bool) -> None:
@@ -679,16 +682,36 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _outcome(group: _Group) -> Outcome:
-    bad = group.dropped + group.refused + group.denied
-    if group.opened and bad:
+    """The newest word. Requests denied by a proxy are judged one by one, so they never speak for the others."""
+    failure = _failure(group)
+    if failure is None:
+        return _without_failure(group)
+    if not group.opened:
+        return failure
+    first = group.first_drop if failure is Outcome.DROPPED else group.first_refused
+    last = group.last_drop if failure is Outcome.DROPPED else group.last_refused
+    if failure is Outcome.DENIED or not (first and last and group.first_opened and group.last_opened):
         return Outcome.MIXED
+    if group.last_opened < first:
+        return failure
+    return Outcome.OPENED if group.first_opened > last else Outcome.MIXED
+
+
+def _failure(group: _Group) -> Outcome | None:
+    """The kind of failure that came last."""
+    if group.dropped and group.refused and group.last_drop and group.last_refused:
+        return Outcome.DROPPED if group.last_drop > group.last_refused else Outcome.REFUSED
     if group.dropped:
         return Outcome.DROPPED
     if group.denied:
         return Outcome.DENIED
-    if group.refused:
-        return Outcome.REFUSED
-    if group.opened:
+    return Outcome.REFUSED if group.refused else None
+
+
+def _without_failure(group: _Group) -> Outcome:
+    """Two attempts without an answer after the last that opened are a word; one may still be on its way."""
+    lonely = [each for each in group.unanswered_at if group.last_opened is None or each > group.last_opened]
+    if group.opened and len(lonely) < 2:
         return Outcome.OPENED
     return Outcome.UNANSWERED if group.unanswered else Outcome.UNKNOWN
 
@@ -705,10 +728,12 @@ def _http_outcomes(seen: Counter[tuple[str, str, int, str]] | None) -> tuple[Htt
     return tuple(HttpOutcome(*said, count) for said, count in (seen or Counter()).most_common(MOST_PATHS))
 
 
-def _only_at_start(group: _Group, born: datetime | None) -> bool:
-    if born is None or group.last_drop is None or group.last_forwarded is None:
+def _only_at_start(group: _Group, started: datetime | None) -> bool:
+    """Dropped for a moment when the pod was new, and let through since: its identity had not got round yet."""
+    first, last, passed = group.first_drop, group.last_drop, group.last_forwarded
+    if started is None or first is None or last is None or passed is None or not group.opened:
         return False
-    return group.last_drop < group.last_forwarded and group.last_drop - born <= START
+    return last - first <= RACE and last - started <= YOUTH and last < passed
 
 
 def _severity(each: Connection) -> tuple[int, int, int, str]:

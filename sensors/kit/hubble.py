@@ -97,8 +97,12 @@ class FlowQuestion:
             return pod == self.pod and namespace == self.namespace
         return ip in self.addresses and (not self.ports or any(port in self.ports for port in ports))
 
-    def in_time(self, when: datetime | None) -> bool:
-        """Whether a moment lies in the asked window; a flow without a time cannot be shown to lie outside."""
+    def in_time(self, flow: HubbleFlow) -> bool:
+        """Whether a flow lies in the asked window."""
+        return self.in_window(flow.time)
+
+    def in_window(self, when: datetime | None) -> bool:
+        """Whether a moment lies in the asked window; what has no time cannot be shown to lie outside."""
         if when is None:
             return True
         return (self.since is None or when >= self.since) and (self.until is None or when <= self.until)
@@ -223,7 +227,7 @@ class _Reader:
         ask, when, node = self.question, flow.time or line.time, flow.node_name or line.node_name
         if when is not None:
             self._widen(node, when)
-        if not ask.in_time(when):
+        if not ask.in_window(when):
             return []
         is_bad = flow.verdict in BAD_ON_THE_WIRE
         if not self._is_about(flow):

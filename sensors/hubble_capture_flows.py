@@ -1,0 +1,403 @@
+"""What the datapath did with the pod's packets: which connections were dropped, refused or opened, as Hubble saw it.
+
+Reads    hubble flows (relay, agent or recording): all drops of the pod as far back as the nodes remember, the newest
+         of its other flows per node, drops of other pods as a count; the Pod, for its address, node and age; on the
+         host network also its CiliumNode and what stands behind the asked peer.
+Touches  nothing.
+Blind    when no hubble flows can be had at all. Flows that hold none of this pod are no blindness and no comfort: the
+         ring of a node holds minutes, so silence proves nothing and lowers the coverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sensors.kit import Blind, Cluster, Object, Sensor, Target
+from sensors.kit.connections import Connection, Connections, DnsOutcome, Outcome
+from sensors.kit.hubble import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, LostEvents, NodeStatus
+from sensors.kit.kinds import CILIUM_NODE, POD
+from sensors.kit.objects import flag, get, items, named, number, parse_time, text
+from sensors.kit.peer import pod_addresses
+from sensors.kit.reading import if_readable
+from sensors.net_connect import destination_of
+
+MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
+CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt
+SILENCE = 0.4  # what flows without any of the pod are worth
+LEAST = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
+CONNECTED = "NODE_CONNECTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The pod as hubble flows may name it. `ports` only on the host network, where the address is the node's."""
+
+    addresses: frozenset[str] = frozenset()
+    ports: frozenset[int] = frozenset()
+    host_network: bool = False
+    node: str = ""
+    started: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """How far back a node's flows reach, of any pod."""
+
+    node: str
+    first: datetime
+    last: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.last - self.first).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class SilentNode:
+    """A node whose flows are missing, with the relay's word for it (NODE_UNAVAILABLE, NODE_ERROR, …)."""
+
+    node: str
+    state: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Events that never became flows. `in_window`: while the flows at hand were made, or nobody knows when."""
+
+    source: str
+    node: str
+    count: int
+    first: datetime | None
+    last: datetime | None
+    in_window: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DropTotal:
+    """All packets of the pod dropped for one reason, both directions together."""
+
+    number: int
+    reason: str
+    packets: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class HubbleFlows:
+    """The pod's connections, and how well they could be seen.
+
+    connections          dropped ones first, then the rest by severity; `left_out` more dropped nothing.
+    flows, flows_read    hubble flows of the pod (without duplicates), and of anything at all.
+    packets_dropped      at least so many, without `noise` (counted by kind); `attempts_dropped` distinct 5-tuples.
+    others_dropped       packets of other pods dropped in the same flows.
+    memory               per node, oldest and newest flow; `silent` nodes gave none; `lost_events` in that time.
+    garbage, truncated   unreadable lines, and whether the source broke off.
+    attribution          `pod`, or `node` for a pod on the host network: its flows are any process's of the node.
+    coverage             0 to 1: nodes answering (the pod's own counts half), events not lost, lines readable, memory
+                         long enough, and flows of the pod at all.
+    """
+
+    pod: str
+    namespace: str
+    connections: tuple[Connection, ...]
+    left_out: int
+    flows: int
+    flows_read: int
+    packets_dropped: int
+    attempts_dropped: int
+    drop_reasons: tuple[DropTotal, ...]
+    first_drop: datetime | None
+    last_drop: datetime | None
+    noise: tuple[tuple[str, int], ...]
+    others_dropped: int
+    dns: tuple[DnsOutcome, ...]
+    memory: tuple[NodeMemory, ...]
+    nodes_answering: tuple[str, ...]
+    silent: tuple[SilentNode, ...]
+    lost: tuple[Lost, ...]
+    lost_events: int
+    garbage: int
+    first_garbage: int
+    truncated: bool
+    attribution: str
+    coverage: float
+
+    @property
+    def dropped(self) -> tuple[Connection, ...]:
+        """The connections of which packets were dropped."""
+        return tuple(each for each in self.connections if each.packets_dropped)
+
+    def summary(self) -> str:
+        return "; ".join([self._said(), *self._doubts()])
+
+    def _said(self) -> str:
+        name = f"{self.namespace}/{self.pod}"
+        if not self.flows:
+            span = f" over {self._memory_s():.0f} s" if self.memory else ""
+            return f"no hubble flow of {name} among {self.flows_read} read{span}: that proves nothing"
+        if not self.packets_dropped:
+            return f"no packet of {name} dropped in {self.flows} hubble flows: {self._outcomes()}"
+        return f"{_packets(self.packets_dropped)} dropped ({self._reasons()}), {self._where()}{self._when()}"
+
+    def _outcomes(self) -> str:
+        totals = {outcome: sum(each.outcome is outcome for each in self.connections) for outcome in Outcome}
+        return ", ".join(f"{count} {outcome.value}" for outcome, count in totals.items() if count) or "noise only"
+
+    def _reasons(self) -> str:
+        return "; ".join(f"{each.reason}, {each.number}" for each in self.drop_reasons)
+
+    def _where(self) -> str:
+        worst, *others = self.dropped
+        more = f" and {len(others)} more" if others else ""
+        return f"{_attempts(self.attempts_dropped)}, {worst}{more}"
+
+    def _when(self) -> str:
+        return f", last at {self.last_drop:%H:%M:%S}" if self.last_drop else ""
+
+    def _doubts(self) -> list[str]:
+        doubts = []
+        if self.attribution == "node":
+            doubts.append("on the host network: seen by node address, not by pod")
+        if self.silent:
+            doubts.append(f"no flows from {', '.join(each.node for each in self.silent)}")
+        if self.lost_events:
+            doubts.append(f"{self.lost_events} events lost")
+        if self.garbage:
+            doubts.append(f"{self.garbage} lines unreadable (first: {self.first_garbage})")
+        if self.truncated:
+            doubts.append("the source breaks off")
+        return doubts
+
+    def _memory_s(self) -> float:
+        return max((each.seconds for each in self.memory), default=0.0)
+
+
+def _packets(count: int) -> str:
+    return "1 packet" if count == 1 else f"{count} packets"
+
+
+def _attempts(count: int) -> str:
+    return "1 attempt" if count == 1 else f"{count} attempts"
+
+
+# -- looking ---------------------------------------------------------------------------------------------------------
+
+
+async def look(target: Target, cluster: Cluster, *, last: int = 1000, others: bool = True) -> HubbleFlows:
+    """The pod's connections. `last` limits its undropped flows per node; `others` counts other pods' drops too."""
+    who = await who_is(target, cluster)
+    question = FlowQuestion(target.namespace, target.pod, who.addresses, who.ports, last=last, others=others)
+    gathered = Gathered(question)
+    async for batch in cluster.hubble_flows(question):
+        gathered.take(batch)
+    return facts_of(target, who, gathered)
+
+
+async def who_is(target: Target, cluster: Cluster) -> Who:
+    """How to know the pod's flows; only by its name where the Pod cannot be read."""
+    pods, _ = await if_readable(cluster.objects(POD, target.namespace))
+    pod = named(pods or (), target.pod, target.namespace)
+    if pod is None:
+        return Who()
+    who = Who(frozenset(pod_addresses(pod)), node=text(pod, "spec", "nodeName"), started=_started(pod))
+    return await _on_host(who, pod, target, cluster) if flag(pod, "spec", "hostNetwork") else who
+
+
+def _started(pod: Object) -> datetime | None:
+    return parse_time(get(pod, "status", "startTime"))
+
+
+async def _on_host(who: Who, pod: Object, target: Target, cluster: Cluster) -> Who:
+    """A pod on the host network has its node's addresses, in flows to pods the one Cilium keeps for itself there.
+
+    What tells it from the rest of the node are the ports it declares and those of the peer it cannot reach.
+    """
+    nodes, _ = await if_readable(cluster.objects(CILIUM_NODE))
+    addresses = {text(each, "ip") for each in items(named(nodes or (), who.node), "spec", "addresses")} - {""}
+    declared = {
+        number(port, "containerPort") for each in items(pod, "spec", "containers") for port in items(each, "ports")
+    }
+    there = await destination_of(target, cluster)
+    asked = {port for each in there.backends for port in each.ports} if there else set()
+    ports = frozenset(port for port in {*declared, *asked, target.to_port} if port)
+    return replace(who, addresses=who.addresses | addresses, ports=ports, host_network=True)
+
+
+# -- gathering -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What has come in so far."""
+
+    question: FlowQuestion
+    own: Connections = field(default_factory=Connections)
+    others: Connections = field(default_factory=Connections)
+    statuses: list[NodeStatus] = field(default_factory=list)
+    lost: list[LostEvents] = field(default_factory=list)
+    reading: FlowReading | None = None
+    spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
+
+    def take(self, batch: Iterable[HubbleMessage]) -> None:
+        for message in batch:
+            if isinstance(message, HubbleFlow):
+                self._take_flow(message)
+            elif isinstance(message, NodeStatus):
+                self.statuses.append(message)
+            elif isinstance(message, LostEvents):
+                self.lost.append(message)
+            else:
+                self.reading = message
+
+    def _take_flow(self, flow: HubbleFlow) -> None:
+        if self.question.is_about(flow):
+            self.own.add(flow)
+        elif flow.is_bad:
+            self.others.add(flow)
+        if flow.time is not None:
+            first, last = self.spans.get(flow.node, (flow.time, flow.time))
+            self.spans[flow.node] = (min(first, flow.time), max(last, flow.time))
+
+    @property
+    def flows_read(self) -> int:
+        return max(self.reading.flows if self.reading else 0, self.own.flows + self.others.flows)
+
+    def memory(self) -> tuple[NodeMemory, ...]:
+        """Per node, from the reader where it told (it saw every flow), else from what was brought."""
+        if self.reading and self.reading.horizons:
+            return tuple(NodeMemory(each.node, each.first, each.last) for each in self.reading.horizons)
+        return tuple(NodeMemory(node, *span) for node, span in sorted(self.spans.items()))
+
+
+# -- concluding ------------------------------------------------------------------------------------------------------
+
+
+def facts_of(target: Target, who: Who, gathered: Gathered) -> HubbleFlows:
+    """The facts of one look. Raises `Blind` when there was nothing to look at."""
+    memory = gathered.memory()
+    silent = _silent(gathered.statuses)
+    if not gathered.flows_read:
+        raise Blind(_why_nothing(silent))
+    found = gathered.own.all(started=who.started)
+    dropped = [each for each in found if each.packets_dropped]
+    reading = gathered.reading or FlowReading()
+    lost = tuple(_lost(each, memory) for each in gathered.lost)
+    listed = found[: max(MOST_CONNECTIONS, len(dropped))]
+    return HubbleFlows(
+        pod=target.pod,
+        namespace=target.namespace,
+        connections=listed,
+        left_out=len(found) - len(listed),
+        flows=gathered.own.flows,
+        flows_read=gathered.flows_read,
+        packets_dropped=sum(each.packets_dropped for each in dropped),
+        attempts_dropped=sum(each.dropped for each in dropped),
+        drop_reasons=_reasons(dropped),
+        first_drop=min((each.first_drop for each in dropped if each.first_drop), default=None),
+        last_drop=max((each.last_drop for each in dropped if each.last_drop), default=None),
+        noise=tuple(gathered.own.noise.most_common()),
+        others_dropped=sum(each.packets_dropped for each in gathered.others.all()),
+        dns=gathered.own.dns()[-MOST_CONNECTIONS:],
+        memory=memory,
+        nodes_answering=_answering(gathered.statuses, memory, silent),
+        silent=silent,
+        lost=lost,
+        lost_events=sum(each.count for each in lost if each.in_window),
+        garbage=reading.garbage,
+        first_garbage=reading.first_garbage,
+        truncated=reading.truncated,
+        attribution="node" if who.host_network else "pod",
+        coverage=coverage(who, gathered, memory, silent, lost),
+    )
+
+
+def _why_nothing(silent: tuple[SilentNode, ...]) -> str:
+    nodes = f": no answer from {', '.join(each.node for each in silent)}" if silent else ""
+    return f"the source holds no hubble flows{nodes}"
+
+
+def _silent(statuses: Iterable[NodeStatus]) -> tuple[SilentNode, ...]:
+    """Nodes whose last word was not that they are connected. Relays speak in order."""
+    latest: dict[str, SilentNode] = {}
+    for each in statuses:
+        for node in each.nodes:
+            latest[_short(node)] = SilentNode(_short(node), each.state, each.message)
+    return tuple(each for _, each in sorted(latest.items()) if each.state != CONNECTED)
+
+
+def _answering(
+    statuses: Iterable[NodeStatus], memory: tuple[NodeMemory, ...], silent: tuple[SilentNode, ...]
+) -> tuple[str, ...]:
+    connected = {_short(node) for each in statuses if each.state == CONNECTED for node in each.nodes}
+    heard = {_short(each.node) for each in memory if each.node}
+    return tuple(sorted((connected | heard) - {each.node for each in silent}))
+
+
+def _short(node: str) -> str:
+    """A node's own name: relays of named clusters write `cluster/node`."""
+    return node.rpartition("/")[2]
+
+
+def _lost(event: LostEvents, memory: tuple[NodeMemory, ...]) -> Lost:
+    first, last = event.first or event.time, event.last or event.time
+    ours = [each for each in memory if _short(each.node) == _short(event.node)] or list(memory)
+    in_window = not (first and last and ours) or any(first <= each.last and last >= each.first for each in ours)
+    return Lost(event.source, _short(event.node), event.count, first, last, in_window)
+
+
+def _reasons(dropped: Iterable[Connection]) -> tuple[DropTotal, ...]:
+    totals: dict[tuple[int, str], list[int]] = {}
+    for drop in (drop for each in dropped for drop in each.drops):
+        total = totals.setdefault((drop.number, drop.reason), [0, 0])
+        total[0] += drop.packets
+        total[1] += drop.attempts
+    ranked = sorted(totals.items(), key=lambda item: (-item[1][0], item[0]))
+    return tuple(DropTotal(number, reason, *total) for (number, reason), total in ranked)
+
+
+def coverage(
+    who: Who,
+    gathered: Gathered,
+    memory: tuple[NodeMemory, ...],
+    silent: tuple[SilentNode, ...],
+    lost: tuple[Lost, ...],
+) -> float:
+    """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
+    share = _nodes_share(who, _answering(gathered.statuses, memory, silent), silent)
+    missing = sum(each.count for each in lost if each.in_window)
+    share *= max(LEAST, gathered.flows_read / (gathered.flows_read + missing))
+    if gathered.reading:
+        share *= gathered.reading.flows / max(gathered.reading.flows + gathered.reading.garbage, 1)
+    if not gathered.own.flows:
+        return round(share * SILENCE, 3)
+    if not any(each.packets_dropped for each in gathered.own.all()):  # a drop that was seen needs no long memory
+        share *= max(LEAST, min(1.0, _longest(memory) / CONNECT_SECONDS))
+    return round(share, 3)
+
+
+def _longest(memory: tuple[NodeMemory, ...]) -> float:
+    return max((each.seconds for each in memory), default=0.0)
+
+
+def _nodes_share(who: Who, answering: tuple[str, ...], silent: tuple[SilentNode, ...]) -> float:
+    """The share of nodes that answered; the pod's own node is half of it."""
+    quiet = {each.node for each in silent}
+    nodes = {*answering, *quiet}
+    if who.node not in nodes:
+        return len(answering) / len(nodes) if nodes else 1.0
+    rest = nodes - {who.node}
+    others = len(rest - quiet) / len(rest) if rest else float(who.node not in quiet)
+    return 0.5 * (who.node not in quiet) + 0.5 * others
+
+
+SENSOR = Sensor(
+    id="hubble.capture_flows",
+    look=look,
+    gives=HubbleFlows,
+    within=12.0,
+    layers=("policy", "dns", "service", "nat", "physical", "application"),
+    weight=3.0,
+)
