@@ -101,7 +101,7 @@ def list_flows(output: str) -> int:
 @kai.command("list-sensors")
 @_answering("text", "json")
 def list_sensors(output: str) -> int:
-    """The sensors there are, and the layers each one looks at."""
+    """The sensors there are, and what each one looks at."""
     from bot.commands import lists
 
     return lists.list_sensors(output)

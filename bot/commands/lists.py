@@ -32,7 +32,7 @@ def list_sensors(output: str) -> int:
     if output == "json":
         write(_json([_sensor(each) for each in known.values()]))
     else:
-        write(columns([(each.id, ", ".join(each.layers), purpose(each)) for each in known.values()]))
+        write(columns([(each.id, purpose(each)) for each in known.values()]))
     return 0
 
 

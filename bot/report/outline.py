@@ -17,6 +17,9 @@ from flows.causes import Layer
 from flows.model import LIKELY, Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
 from sensors.kit import Evidence, Sight
 
+BRIEF = 80
+"""Characters of a look that carries no part of the verdict; `-v` shows all of them."""
+
 FEW = 5
 """Doubts and newly allowed ways that a short report lists; `-v` lists all."""
 
@@ -82,7 +85,7 @@ def outline(diagnosis: Diagnosis, circumstances: Circumstances, *, verbose: bool
     """The whole report as sections; empty ones are left out."""
     sections = (
         *_verdict(diagnosis),
-        _evidence(diagnosis),
+        _evidence(diagnosis, verbose),
         Section("Recommendation", clean(diagnosis.recommended_action)),
         *_remedy(diagnosis, verbose),
         _also_found(diagnosis),
@@ -133,12 +136,13 @@ def _cap(it: Diagnosis) -> str:
     return f" (capped by coverage: {why}{more})" if blind else " (capped by coverage)"
 
 
-def _evidence(it: Diagnosis) -> Section:
+def _evidence(it: Diagnosis, verbose: bool) -> Section:
+    """What carries the verdict in full and first; the other looks in brief, the blind ones last."""
     resting = _resting(it)
     first = [key for key in resting if key in it.evidence]
     rest = [key for key, each in it.evidence.items() if key not in resting and each.sight is not Sight.BLIND]
     blind = [key for key, each in it.evidence.items() if key not in resting and each.sight is Sight.BLIND]
-    points = [_point(key, it.evidence[key], key in resting) for key in (*first, *rest, *blind)]
+    points = [_point(key, it.evidence[key], key in resting, verbose) for key in (*first, *rest, *blind)]
     return Section("Evidence", items=tuple(points))
 
 
@@ -147,11 +151,22 @@ def _resting(it: Diagnosis) -> tuple[str, ...]:
     return next((ids for each, ids in it.findings if each is root), ())
 
 
-def _point(key: str, evidence: Evidence, carries: bool) -> Point:
+def _point(key: str, evidence: Evidence, carries: bool, verbose: bool) -> Point:
     lead = f"{key} {clean(evidence.sensor, 60)}"
     if evidence.sight is Sight.BLIND:
         return Point(f"not measured: {clean(evidence.summary)}", lead, Tone.UNSURE)
-    return Point(clean(evidence.summary), lead, Tone.PLAIN if carries else Tone.QUIET)
+    if carries or verbose:
+        return Point(clean(evidence.summary), lead)
+    return Point(brief(clean(evidence.summary)), lead, Tone.QUIET)
+
+
+def brief(text: str, longest: int = BRIEF) -> str:
+    """The beginning of a sentence: up to a comma or semicolon in its second half, else up to a word."""
+    if len(text) <= longest:
+        return text
+    start = text[:longest]
+    pause = max(start.rfind("; "), start.rfind(", "))
+    return (start[:pause] if pause > longest // 2 else start.rpartition(" ")[0].rstrip(" →(,;:")) + "…"
 
 
 def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
