@@ -116,7 +116,7 @@ async def look(target: Target, cluster: Cluster, *, window: int = 3600) -> Recen
 
 
 def near_namespaces(target: Target, kinds: Kinds, environment: Environment) -> frozenset[str]:
-    """The namespaces whose changes can matter: the pod's, its peer's, kube-system, and cluster-wide objects' (empty)."""
+    """The namespaces whose changes can matter: the pod's, its peer's, kube-system; empty stands for cluster-wide."""
     near = {target.namespace, SYSTEM, ""}
     if target.to_host is not None:
         where = places(kinds.of(SERVICE), kinds, environment)
@@ -145,13 +145,15 @@ def recent_changes(target: Target, kinds: Kinds, near: frozenset[str], now: date
 def _watched(kind: Kind, kinds: Kinds, near: frozenset[str], target: Target) -> Iterator[Object]:
     """The objects of a kind that can matter: of pods only the target, of ConfigMaps only DNS and network settings."""
     for each in kinds.of(kind):
-        space = name_of(each) if kind is NAMESPACE else namespace_of(each)
-        foreign = space not in near
-        if kind is POD and (namespace_of(each), name_of(each)) != (target.namespace, target.pod):
-            continue
-        if foreign or (kind is CONFIG_MAP and name_of(each) not in VITAL_CONFIG):
-            continue
-        yield each
+        name, space = name_of(each), namespace_of(each)
+        if kind is POD:
+            wanted = (space, name) == (target.namespace, target.pod)
+        elif kind is CONFIG_MAP:
+            wanted = name in VITAL_CONFIG
+        else:
+            wanted = (name if kind is NAMESPACE else space) in near
+        if wanted:
+            yield each
 
 
 def _is_recent(event: EventFact, near: frozenset[str], now: datetime, window: int) -> bool:
