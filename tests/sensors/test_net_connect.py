@@ -1,0 +1,247 @@
+"""Connections are recorded incidents of a two-node cluster (Kubernetes 1.36.2, Cilium 1.20.0-dev, kernel 6.18)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sensors.kit import Absent, Blind, Connect, Sight, Target, observe
+from sensors.kit.casefolder import open_case
+from sensors.kit.kinds import ENDPOINT_SLICE, POD, SERVICE
+from sensors.kit.objects import Ref
+from sensors.net_connect import (
+    MOST_DOORS,
+    SENSOR,
+    About,
+    Backend,
+    Connects,
+    Destination,
+    Landmarks,
+    Role,
+    classify,
+    doors_to_try,
+    look,
+    read_door,
+    resolve,
+)
+from tests.kit.fakes import FakeCluster
+from tests.kit.spoil import real_objects, spoiled
+
+FOLDER = Path(__file__).parents[2] / "lab" / "cases"
+WEB = Target("web", "shop", "db", 5432)
+
+
+async def seen(case: str) -> Connects:
+    opened = open_case(FOLDER / case)
+    return await look(opened.header.target, opened)
+
+
+def told(doors):
+    return [(each.where, each.result, each.role.value) for each in doors]
+
+
+async def test_a_wrong_target_port_is_refused_while_the_pod_s_other_port_opens():
+    found = await seen("mobile-to-gateway")
+
+    assert told(found.asked) == [
+        ("gateway:80", "refused", "peer"),
+        ("10.96.31.180:80", "refused", "service"),
+        ("10.244.1.137:8081", "refused", "backend"),
+    ]
+    assert told(found.context) == [
+        ("10.244.1.137:8080", "open", "backend_other_port"),
+        ("10.96.0.1:443", "open", "api_server"),
+        ("10.96.0.10:53", "open", "resolver"),
+    ]
+
+
+async def test_a_failed_door_that_nobody_asked_for_stays_context():
+    found = await seen("search-to-index")
+
+    assert found.asked_opens is True
+    assert [(each.where, each.result) for each in found.of(Role.API_SERVER)] == [("10.96.0.1:443", "timeout")]
+
+
+async def test_a_service_without_backends_is_eperm_at_once():
+    found = await seen("web-to-catalog")
+
+    assert [(each.role, each.errno) for each in found.asked] == [(Role.PEER, "EPERM"), (Role.SERVICE, "EPERM")]
+    assert told(found.of(Role.OTHER)) == [("10.244.1.162:8080", "open", "other")]
+
+
+async def test_the_api_server_is_asked_when_the_question_says_so():
+    found = await seen("api-server-cannot-watch")
+
+    assert told(found.asked) == [
+        ("10.96.0.1:443", "timeout", "peer"),
+        ("172.30.0.11:6443", "timeout", "backend"),
+    ]
+
+
+async def test_a_name_that_did_not_resolve_leaves_no_asked_door():
+    found = await seen("notify-to-mailer")
+
+    assert found.asked == ()
+    assert found.asked_opens is None
+    assert found.summary().startswith("no asked door was tried; context: 10.244.1.183:2525 open")
+
+
+async def test_every_recorded_door_is_told_apart_and_none_is_lost():
+    for case in sorted(each.parent.name for each in FOLDER.glob("*/case.yaml")):
+        opened = open_case(FOLDER / case)
+        target = opened.header.target
+        if not (opened.path / "pods" / target.namespace / target.pod / "connect.json").exists():
+            continue
+        rows = await opened.connects(target.namespace, target.pod, ())
+
+        found = await seen(case)
+
+        assert {(each.host, each.port) for each in found.doors} == {(each.host, each.port) for each in rows}, case
+        assert len(found.asked) + len(found.context) == len(found.doors)
+
+
+async def test_blind_when_the_pod_cannot_be_entered():
+    evidence = await observe(SENSOR, WEB, FakeCluster(blind={"connects": "exec into shop/web is forbidden"}))
+
+    assert (evidence.sight, evidence.why) == (Sight.BLIND, "exec into shop/web is forbidden")
+
+
+async def test_blind_when_nothing_was_tried():
+    evidence = await observe(SENSOR, WEB, FakeCluster(connects=[]))
+
+    assert (evidence.sight, evidence.why) == (Sight.BLIND, "no door was tried from inside the pod")
+
+
+@pytest.mark.parametrize(
+    "row", [Connect("db", 5432, "tcp", "fine"), Connect("db", "http", "tcp", "open"), Connect("db", 1, "tcp", None)]
+)
+def test_blind_on_a_result_it_does_not_know(row):
+    with pytest.raises(Blind, match="not understood"):
+        read_door(row)
+
+
+async def test_without_objects_the_peer_is_still_asked_and_the_gaps_are_named():
+    rows = [Connect("db", 5432, "tcp", "open", address="10.96.7.7"), Connect("10.96.7.7", 5432, "tcp", "refused")]
+
+    found = await look(WEB, FakeCluster(connects=rows))
+
+    assert told(found.asked) == [("db:5432", "open", "peer"), ("10.96.7.7:5432", "refused", "service")]
+    assert found.unread == ("services were not given", "endpointslices were not given", "pods were not given")
+
+
+async def test_without_a_question_every_door_is_context():
+    found = await look(Target("web", "shop"), FakeCluster(connects=[Connect("10.96.0.1", 443, "tcp", "timeout")]))
+
+    assert found.asked == ()
+    assert found.summary() == "no peer was asked for; context: 10.96.0.1:443 timeout"
+
+
+# -- what stands behind a peer ---------------------------------------------------------------------------------------
+
+
+def service(name="db", namespace="shop", port=5432, **spec):
+    ports = [{"port": port, "name": "main"}]
+    meta = {"name": name, "namespace": namespace}
+    return {"kind": "Service", "metadata": meta, "spec": {"clusterIP": "10.96.7.7", "ports": ports, **spec}}
+
+
+SLICE = {
+    "metadata": {"namespace": "shop", "labels": {"kubernetes.io/service-name": "db"}},
+    "ports": [{"name": "main", "port": 6000, "protocol": "TCP"}, {"name": "metrics", "port": 9100}],
+    "endpoints": [
+        {"addresses": ["10.0.0.5"], "nodeName": "n1", "conditions": {"ready": False}},
+        {
+            "addresses": ["10.0.0.6"],
+            "conditions": {},
+            "targetRef": {"kind": "Pod", "name": "db-0", "namespace": "shop"},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "host", ["db", "db.shop", "db.shop.svc", "db.shop.svc.cluster.local", "db.shop.svc.cluster.local.", "10.96.7.7"]
+)
+def test_every_way_to_write_a_service_finds_it(host):
+    found = resolve(Target("web", "shop", host, 5432), [service()], [SLICE], [])
+
+    assert found == Destination(
+        host=host.rstrip("."),
+        port=5432,
+        service=Ref("Service", "shop", "db"),
+        cluster_ips=("10.96.7.7",),
+        service_ports=(5432,),
+        backends=(
+            Backend("10.0.0.5", (6000,), "", "", "n1", ready=False),
+            Backend("10.0.0.6", (6000,), "shop", "db-0", "", ready=True),
+        ),
+    )
+
+
+@pytest.mark.parametrize("host", ["db.example.com", "other", "db.elsewhere", "203.0.113.9"])
+def test_what_is_no_service_of_this_cluster_has_nothing_behind_it(host):
+    assert resolve(Target("web", "shop", host, 5432), [service()], [SLICE], []) == Destination(host, 5432)
+
+
+def test_a_port_that_the_service_does_not_have_arrives_nowhere():
+    found = resolve(Target("web", "shop", "db", 80), [service()], [SLICE], [])
+
+    assert [each.ports for each in found.backends] == [(), ()]
+
+
+def test_a_pod_address_is_its_own_backend_unless_the_node_owns_it():
+    status = {"podIP": "10.0.0.6", "conditions": [{"type": "Ready", "status": "True"}]}
+    pod = {"metadata": {"name": "db-0", "namespace": "shop"}, "spec": {"nodeName": "n1"}, "status": status}
+    on_node = {**pod, "spec": {"hostNetwork": True}}
+
+    found = [resolve(Target("web", "shop", "10.0.0.6", 9), [], [], [each]).backends for each in (pod, on_node)]
+
+    assert found == [(Backend("10.0.0.6", (9,), "shop", "db-0", "n1", ready=True),), ()]
+
+
+def test_the_asked_doors_come_first_and_there_are_never_more_than_twelve():
+    backends = tuple(Backend(f"10.0.0.{each}", (6000, 6001, 6002), "shop", "p", "n", True) for each in range(9))
+    asked = Destination("db", 5432, cluster_ips=("10.96.7.7",), service_ports=(5432,), backends=backends)
+    known = Landmarks(frozenset({"10.96.0.10"}), frozenset({("10.96.0.1", 443)}))
+
+    doors = doors_to_try(asked, known)
+
+    assert len(doors) == MOST_DOORS
+    assert doors[:3] == (("db", 5432), ("10.96.7.7", 5432), ("10.0.0.0", 6000))
+    assert doors[-2:] == (("10.96.0.10", 53), ("10.96.0.1", 443))
+
+
+def test_without_a_question_the_services_next_to_the_pod_are_tried():
+    assert doors_to_try(None, Landmarks(), [("10.96.7.7", 5432)]) == (("10.96.7.7", 5432),)
+
+
+def test_the_same_door_tried_twice_with_one_result_counts_once_and_an_intermittent_one_twice():
+    rows = [
+        Connect("db", 1, "tcp", "open", ms=1),
+        Connect("db", 1, "tcp", "open", ms=2),
+        Connect("db", 1, "tcp", "timeout"),
+    ]
+
+    found = classify(tuple(map(read_door, rows)), Destination("db", 1), Landmarks())
+
+    assert [(each.result, each.about) for each in found] == [("open", About.ASKED), ("timeout", About.ASKED)]
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_spoiled_objects_never_crash_it(seed):
+    objects = spoiled(real_objects(FOLDER / "mobile-to-gateway"), seed, share=0.2)
+    rows = [Connect("gateway", 80, "tcp", "refused")]
+
+    evidence = await observe(
+        SENSOR,
+        Target("mobile-bff-6b68f78b59-wjgbd", "mobile", "gateway", 80),
+        FakeCluster(objects, kinds=[SERVICE, ENDPOINT_SLICE, POD], connects=rows),
+    )
+
+    assert evidence.sight is Sight.SEEN, evidence.why
+
+
+async def test_absent_is_passed_on():
+    with pytest.raises(Absent):
+        await look(WEB, FakeCluster(absent={"connects": "pod shop/web does not exist"}))
