@@ -10,12 +10,16 @@ from dataclasses import dataclass
 
 from flows.model import Case
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.app_log import LogError
 from sensors.kit.connections import Connection, Outcome
 from sensors.kit.peer import Asked
 from sensors.net_connect import Connects, Door
 
 DNS_PORT = 53
+OWN_TROUBLE = 0.95
+CONTEXT = 0.45
 FAILED = frozenset({Outcome.DROPPED, Outcome.DENIED, Outcome.REFUSED, Outcome.UNANSWERED})
 
 
@@ -24,8 +28,8 @@ class Peer:
     """One thing the pod tries to reach.
 
     `host` and `port` as the question or the wire says; `service` and `service_port` where a Service stands there;
-    `connections` are the pod's hubble flows to it (to any backend), `doors` the probes of it. `asked` says that the
-    question names it, `resolved` how.
+    `connections` are the pod's hubble flows to it (to any backend), `doors` the probes of it, `logged` what the pod's
+    own log says of it. `asked` says that the question names it, `resolved` how.
     """
 
     host: str
@@ -36,6 +40,7 @@ class Peer:
     service_port: ServicePort | None = None
     connections: tuple[Connection, ...] = ()
     doors: tuple[Door, ...] = ()
+    logged: tuple[LogError, ...] = ()
 
     @property
     def fails(self) -> bool | None:
@@ -62,10 +67,27 @@ def asked_peer(case: Case) -> Peer | None:
 
 
 def peers(case: Case) -> tuple[Peer, ...]:
-    """Every peer, the asked one first, the others most tried first. DNS is its own matter and not among them."""
+    """Every peer: the asked one first, then those the pod's log complains of, then its traffic, most tried first.
+
+    DNS is its own matter and not among them.
+    """
     asked = _asked(case)
-    others = _tried(case, asked)
-    return (asked, *others) if asked else others
+    tried = _tried(case, asked)
+    logged = _logged(case, asked)
+    met = {each.service.ref for each in logged if each.service}
+    return (*([asked] if asked else []), *logged, *(each for each in tried if not each.service or each.service.ref not in met))
+
+
+def suspects(case: Case) -> tuple[tuple[Peer, float], ...]:
+    """The peers worth a rule's judgement, each with its weight on belief.
+
+    The asked one counts in full. Where nobody asked for one, a peer that fails or that the log complains of counts
+    nearly as much. Beside an asked peer every other is context: too little to become the root cause.
+    """
+    asked = asked_peer(case)
+    weight = OWN_TROUBLE if asked is None else CONTEXT
+    others = ((each, weight) for each in case.once(peers) if not each.asked and (each.logged or each.fails))
+    return (*([(asked, 1.0)] if asked else []), *others)
 
 
 def _asked(case: Case) -> Peer | None:
@@ -85,7 +107,13 @@ def _asked(case: Case) -> Peer | None:
         service_port=service.port(port) if service and port is not None else None,
         connections=_towards(case, target.to_host, port, service),
         doors=connects.asked if connects else (),
+        logged=_log_of(case, target.to_host),
     )
+
+
+def _log_of(case: Case, host: str) -> tuple[LogError, ...]:
+    pod = case.get(PodFacts)
+    return tuple(each for each in pod.log_errors if each.host and each.host in (host, host.partition(".")[0])) if pod else ()
 
 
 def _own(case: Case) -> tuple[Connection, ...]:
@@ -96,7 +124,10 @@ def _own(case: Case) -> tuple[Connection, ...]:
 
 
 def _is_mine(case: Case, connection: Connection) -> bool:
-    source = connection.source
+    """Begun by the pod. On the host network hubble names no pod: the flows at hand are already its node's."""
+    source, pod = connection.source, case.get(PodFacts)
+    if not source.pod and pod and pod.host_network:
+        return source.ip in pod.ips
     return (source.namespace, source.pod) == (case.target.namespace, case.target.pod)
 
 
@@ -111,6 +142,27 @@ def _fits(connection: Connection, addresses: set[str], port: int | None, backend
     there = connection.destination
     named = there.ip in addresses or bool(addresses & set(there.names))
     return (named and port in (None, connection.port)) or (there.ip, connection.port) in backends
+
+
+def _logged(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
+    """The Services that the pod's own error lines name: a refused `connect()` leaves no hubble flow."""
+    pod, services = case.get(PodFacts), case.get(Services)
+    found: dict[tuple[str, str], list[LogError]] = {}
+    for line in pod.log_errors if pod and services else ():
+        name, _, rest = line.host.partition(".")
+        found.setdefault((rest.partition(".")[0] or case.target.namespace, name), []).append(line)
+    known = ((services.find(*key), lines) for key, lines in found.items()) if services else ()
+    theirs = asked.service.ref if asked and asked.service else None
+    return tuple(_logged_peer(case, each, lines) for each, lines in known if each and each.ref != theirs)
+
+
+def _logged_peer(case: Case, service: ServiceFacts, lines: list[LogError]) -> Peer:
+    port = next((line.port for line in lines if line.port), None) or (service.ports[0].port if service.ports else None)
+    known = service.port(port) if port is not None else None
+    connects = case.get(Connects)
+    doors = tuple(each for each in connects.doors if each.host in service.cluster_ips) if connects else ()
+    found = _towards(case, service.name, port, service)
+    return Peer(lines[0].host, port, False, None, service, known, found, doors, tuple(lines))
 
 
 def _tried(case: Case, asked: Peer | None) -> tuple[Peer, ...]:

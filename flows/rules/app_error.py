@@ -1,0 +1,65 @@
+"""The network delivers, and the application answers with an error.
+
+Proof: connections to the peer open, none is dropped, and the caller's own log (or a proxy) tells of an answer that
+refuses: HTTP 5xx or 4xx, a TLS handshake that fails, a connection reset after data. Not to be mistaken for an L7 policy,
+which answers 403 in the application's name: then a proxy denied the request and the policy's rule speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from flows.complaint import Peer, suspects
+from flows.model import Case, Component, Finding, Rule
+from flows.rules.pod_owner import owner_of_peer
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_pod import PodFacts
+from sensors.kit.app_log import LogError, LogTrouble
+from sensors.net_connect import Connects
+
+SAID = {
+    LogTrouble.HTTP: "answers with HTTP {code}",
+    LogTrouble.TLS: "fails the TLS handshake",
+    LogTrouble.RESET: "resets connections after they opened",
+}
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    last = _newest(case[PodFacts])
+    for peer, weight in suspects(case):
+        line = _answer(peer, last)
+        if line and _delivers(peer):
+            yield _finding(case, peer, line, weight)
+
+
+def _newest(pod: PodFacts) -> datetime | None:
+    return max((each.time for each in pod.log_errors if each.time), default=None)
+
+
+def _answer(peer: Peer, newest: datetime | None) -> LogError | None:
+    """The newest complaint, if it is of the application's making: an older one may be over."""
+    known = [each for each in peer.logged if each.trouble in SAID]
+    latest = max(known, key=lambda each: (each.time is not None, each.time, each.count), default=None)
+    return latest if latest and (latest.time is None or latest.time == newest) else None
+
+
+def _delivers(peer: Peer) -> bool:
+    clean = not any(each.packets_dropped or each.denied for each in peer.connections)
+    return clean and (any(each.opened for each in peer.connections) or any(door.is_open for door in peer.doors))
+
+
+def _finding(case: Case, peer: Peer, line: LogError, weight: float) -> Finding:
+    said = SAID[line.trouble].format(code=line.code or "errors")
+    return Finding(
+        cause_class="app.error",
+        cause=f"the network is fine: {peer} is reached and {said} ({line.count} times in the caller's log)",
+        component=owner_of_peer(peer) or Component("External", "", peer.host),
+        belief=(0.95 if line.trouble is not LogTrouble.HTTP or (line.code or 0) >= 500 else 0.85) * weight,
+        because=f'connections open and nothing is dropped; the caller logs: "{line.text}"',
+        shown_by=(PodFacts, Connects, HubbleFlows),
+        recommendation=f"Look into the log of {owner_of_peer(peer) or peer.host}: the fault is in the application, not in the network.",
+    )
+
+
+RULE = Rule("app-error", judge, ("app.error",))

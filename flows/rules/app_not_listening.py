@@ -1,0 +1,100 @@
+"""The packets arrive and the pod itself refuses them: no process listens on the port, or only on loopback.
+
+Proof: connections are delivered and answered with a reset on the port the container declares; the destination's own
+socket table shows a listener on 127.0.0.1 only, or none. Not to be mistaken for a Service that points at the wrong port
+(then the container listens elsewhere on every address), nor for a Service without backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.complaint import Peer, suspects
+from flows.model import Case, Component, Finding, Rule
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_services import Services
+from sensors.kit.connections import Outcome
+from sensors.kit.objects import Ref
+from sensors.net_connect import Connects
+from sensors.net_tcp_stats import PodSockets, TcpStats
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    case[Services]
+    for peer, weight in suspects(case):
+        ports = _backend_ports(peer)
+        if ports and _refused(peer):
+            yield from _judge_peer(case, peer, ports, weight)
+
+
+def _backend_ports(peer: Peer) -> tuple[int, ...]:
+    """The pods' own ports at which the question arrives."""
+    if peer.service and peer.service_port:
+        ends = peer.service.ready_endpoints or ()
+        name = peer.service_port.name
+        return tuple(sorted({number for end in ends for said, number, _ in end.ports if said == name}))
+    return (peer.port,) if peer.port is not None and peer.connections else ()
+
+
+def _refused(peer: Peer) -> bool:
+    delivered = any(each.outcome is Outcome.REFUSED for each in peer.connections)
+    return delivered or (bool(peer.doors) and any(door.result == "refused" for door in peer.doors))
+
+
+def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -> Iterator[Finding]:
+    sockets = _sockets(case, peer)
+    port = ports[0]
+    if any(each.listeners and _elsewhere(each, port) for each in sockets):
+        return  # it listens on another port for everyone: the Service points astray
+    loopback = any(each.listens_only_on_loopback(port) for each in sockets)
+    nobody = any(each.does_not_listen_on(port) for each in sockets)
+    if loopback or nobody or _declared(peer, port):
+        yield _finding(peer, port, loopback, nobody, weight)
+
+
+def _sockets(case: Case, peer: Peer) -> tuple[PodSockets, ...]:
+    stats = case.get(TcpStats)
+    pods = {each.pod for each in (peer.service.matching_pods or ())} if peer.service else set()
+    pods |= {each.destination.pod for each in peer.connections}
+    return tuple(each for each in stats.peers if each.pod in pods and not each.blind) if stats else ()
+
+
+def _elsewhere(pod: PodSockets, port: int) -> bool:
+    open_ports = {each.port for each in pod.listeners if not each.on_loopback}
+    return bool(open_ports) and port not in open_ports and not pod.listens_only_on_loopback(port)
+
+
+def _declared(peer: Peer, port: int) -> bool:
+    pods = peer.service.matching_pods or () if peer.service else ()
+    return any(number == port for each in pods for _, number, _ in each.declared)
+
+
+def _finding(peer: Peer, port: int, loopback: bool, nobody: bool, weight: float) -> Finding:
+    owner = _owner(peer)
+    where = "on 127.0.0.1 only" if loopback else "on no address"
+    seen = "its socket table shows so" if loopback or nobody else "its socket table was not read"
+    name = owner.name if owner else peer.host
+    return Finding(
+        cause_class="app.not_listening",
+        cause=f"the process of {name} listens {where} for port {port}: every connection to the pod is refused",
+        component=Component(owner.kind, owner.namespace, owner.name) if owner else Component("External", "", peer.host),
+        belief=(0.96 if loopback or nobody else 0.75) * weight,
+        because=f"connections are delivered and reset on {port}, the port the container declares; {seen}",
+        shown_by=(TcpStats, HubbleFlows, Connects, Services),
+        recommendation=(
+            f"Let the process bind 0.0.0.0:{port} (or ::) instead of loopback."
+            if loopback
+            else f"Start what should listen on {port} in {name}, or correct its configuration."
+        ),
+    )
+
+
+def _owner(peer: Peer) -> Ref | None:
+    if peer.service:
+        return next((each.workload for each in peer.service.matching_pods or () if each.workload), None)
+    there = peer.connections[0].destination if peer.connections else None
+    kind, _, name = there.workload.rpartition("/") if there else ("", "", "")
+    return Ref(kind or "Deployment", there.namespace, name) if there and name else None
+
+
+RULE = Rule("app-not-listening", judge, ("app.not_listening",))

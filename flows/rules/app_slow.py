@@ -1,0 +1,54 @@
+"""The connection opens at once, and the answer takes longer than the caller waits.
+
+Proof: connections open, nothing is dropped or repeated, the path carries full-size packets, and the caller's log tells
+of time-outs after the connection was made. Not to be mistaken for large packets that vanish (the path's rule) or for loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.complaint import Peer, suspects
+from flows.model import Case, Component, Finding, Rule
+from flows.rules.pod_owner import owner_of_peer
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_pod import PodFacts
+from sensors.kit.app_log import LogError, LogTrouble
+from sensors.net_mtu import Mtu
+from sensors.net_tcp_stats import TcpStats
+
+AFTER_CONNECTING = ("bytes received", "read timed out", "awaiting headers", "response timeout", "deadline exceeded")
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    pod, mtu, stats = case[PodFacts], case[Mtu], case[TcpStats]
+    if mtu.short or mtu.stalls or stats.target.stalled or any(each.stalled for each in stats.peers):
+        return
+    latest = max((each.time for each in pod.log_errors if each.time), default=None)
+    for peer, weight in suspects(case):
+        line = next((each for each in peer.logged if _waited(each) and each.time == latest), None)
+        if line and any(each.opened for each in peer.connections) and not _dropped(peer):
+            yield _finding(peer, line, weight)
+
+
+def _waited(line: LogError) -> bool:
+    return line.trouble is LogTrouble.TIMEOUT and any(words in line.text.lower() for words in AFTER_CONNECTING)
+
+
+def _dropped(peer: Peer) -> bool:
+    return any(each.packets_dropped or each.unanswered for each in peer.connections)
+
+
+def _finding(peer: Peer, line: LogError, weight: float) -> Finding:
+    return Finding(
+        cause_class="app.slow",
+        cause=f"{peer} accepts connections at once and answers too late for the caller ({line.count} time-outs)",
+        component=owner_of_peer(peer) or Component("External", "", peer.host),
+        belief=0.85 * weight,
+        because=f'connections open, no packet is dropped or repeated, full-size packets pass; the caller logs: "{line.text}"',
+        shown_by=(PodFacts, HubbleFlows, TcpStats, Mtu),
+        recommendation=f"Look at what {owner_of_peer(peer) or peer.host} does while it is asked: load, locks, its own callees.",
+    )
+
+
+RULE = Rule("app-slow", judge, ("app.slow",))

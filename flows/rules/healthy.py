@@ -1,0 +1,77 @@
+"""Everything that was measured passes: the symptom is not visible now.
+
+Said only where the pod was really seen talking (or its asked peer opening), names resolve, nothing of its traffic was
+dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without flows, doors
+or look-ups this rule cannot tell.
+"""
+
+from __future__ import annotations
+
+from flows.complaint import asked_peer, peers
+from flows.model import Case, Finding, Rule
+from sensors.dns_lookup import Lookups, Outcome
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_network_policies import Policies
+from sensors.k8s_nodes import Nodes
+from sensors.k8s_pod import PodFacts
+from sensors.k8s_services import Services
+from sensors.kit.app_log import read_line
+from sensors.net_connect import Connects
+
+ENOUGH = 0.5
+
+
+def judge(case: Case) -> Finding | None:
+    pod, flows, lookups, connects = case[PodFacts], case[HubbleFlows], case[Lookups], case[Connects]
+    case[Services], case[Policies]
+    troubles = [*_pod(pod), *_dns(lookups), *_traffic(case, flows), *_doors(case, connects), *_nodes(case)]
+    if troubles or not _talks(case):
+        return None
+    peer = asked_peer(case)
+    what = f"{pod.namespace}/{pod.pod} reaches {peer}" if peer else f"{pod.namespace}/{pod.pod} reaches its peers"
+    return Finding(
+        cause_class="none.healthy",
+        cause=f"nothing is wrong now: {what}, and all that was measured passes",
+        component=None,
+        belief=0.9,
+        because="connections open, nothing of the pod's traffic was dropped, names resolve, and its log ends without an error",
+        shown_by=(HubbleFlows, Connects, Lookups, Services, Policies, PodFacts),
+        recommendation="Nothing to change. If the fault comes and goes, run again while it is visible.",
+    )
+
+
+def _pod(pod: PodFacts) -> list[str]:
+    last = [text for container, text in pod.log_last if read_line(container, text)]
+    return [*last, *([] if pod.ready else ["the pod is not ready"])]
+
+
+def _dns(lookups: Lookups) -> list[str]:
+    fine = lookups.cluster_dns_works is not False and lookups.asked_outcome in (None, Outcome.ANSWERED)
+    return [] if fine else ["a name does not resolve"]
+
+
+def _traffic(case: Case, flows: HubbleFlows) -> list[str]:
+    """Drops before the newest opening are over: a new pod's first packets often die before its identity is known."""
+    if flows.coverage < ENOUGH:
+        return ["too few hubble flows to go by"]
+    return [f"{each} fails" for each in case.once(peers) if each.fails]
+
+
+def _doors(case: Case, connects: Connects) -> list[str]:
+    return [f"{each.where} does not open" for each in connects.asked if not each.is_open]
+
+
+def _nodes(case: Case) -> list[str]:
+    nodes = case.get(Nodes)
+    mine = {nodes.target_node, *nodes.peer_nodes} if nodes else set()
+    return [f"{each.name} is not ready" for each in (nodes.not_ready if nodes else ()) if each.name in mine]
+
+
+def _talks(case: Case) -> bool:
+    peer = asked_peer(case)
+    if peer is not None:
+        return peer.fails is False
+    return any(each.fails is False for each in case.once(peers))
+
+
+RULE = Rule("healthy", judge, ("none.healthy",))

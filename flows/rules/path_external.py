@@ -1,0 +1,69 @@
+"""The packets leave the node and nobody outside answers; nothing here stands in the way.
+
+Proof: the peer is outside the cluster, hubble saw its SYNs forwarded towards the network, none was answered and none
+dropped, and the probe times out. Not to be mistaken for a denial by policy, nor for an address that only looks outside: a
+wrong port of a Service, a gone pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from flows.complaint import Peer, suspects
+from flows.model import Case, Component, Finding, Rule
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_services import Services
+from sensors.kit.connections import Outcome
+from sensors.kit.peer import AskedKind
+from sensors.net_connect import Connects
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    case[HubbleFlows]
+    for peer, weight in suspects(case):
+        silent = [each for each in peer.connections if each.outcome is Outcome.UNANSWERED]
+        denied = any(each.packets_dropped for each in peer.connections)
+        if silent and not denied and _is_outside(case, peer) and not any(door.is_open for door in peer.doors):
+            yield _finding(case, peer, sum(each.attempts for each in silent), weight)
+
+
+def _is_outside(case: Case, peer: Peer) -> bool:
+    services = case.get(Services)
+    if peer.service or (peer.asked and services and services.asked and services.asked.kind is not AskedKind.EXTERNAL):
+        return False
+    if not all("world" in _entities(each.destination.entities) for each in peer.connections):
+        return False
+    return not any(_inside(case, each.destination.ip) for each in peer.connections)
+
+
+def _entities(said: tuple[str, ...]) -> set[str]:
+    return {"world" if each.startswith("world") else each for each in said}
+
+
+def _inside(case: Case, text: str) -> bool:
+    """An address of the cluster's own ranges is not outside, whatever the datapath took it for."""
+    try:
+        address = ip_address(text)
+        ranges = [ip_network(each, strict=False) for each in (*case.environment.service_cidrs, *case.environment.pod_cidrs)]
+    except ValueError:
+        return True
+    return any(address in each for each in ranges if each.version == address.version)
+
+
+def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
+    there = peer.connections[0].destination
+    timeout = next((door for door in peer.doors if door.result == "timeout"), None)
+    probed = f"; a connection tried from inside the pod times out ({timeout.where})" if timeout else ""
+    return Finding(
+        cause_class="external.unreachable",
+        cause=f"{peer.host} outside the cluster does not answer: the packets leave the node, and nothing here denies them",
+        component=Component("External", "", there.names[0] if there.names else there.ip),
+        belief=(0.93 if timeout else 0.85) * weight,
+        because=f"{attempts} attempts to {there} were forwarded to the network and not one was answered{probed}",
+        shown_by=(HubbleFlows, Connects),
+        recommendation=f"Ask whoever runs {peer.host}, or the network between: firewall, route, or the host is down.",
+    )
+
+
+RULE = Rule("path-external", judge, ("external.unreachable",))

@@ -1,0 +1,89 @@
+"""Small packets pass and large ones vanish: the path carries less than the pod's route promises.
+
+Proof: a probe of a smaller size is answered while sizes within the promise are not, or the datapath says "fragmentation
+needed" (136, 157, 169), or full-size segments are repeated after a good handshake. A probe that nothing of any size
+answers is not MTU evidence (a policy denies ICMP), and retransmits alone are loss or a slow peer.
+"""
+
+from __future__ import annotations
+
+from flows.complaint import Peer, asked_peer, suspects
+from flows.model import Case, Component, Finding, Rule
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_nodes import Nodes
+from sensors.k8s_pod import PodFacts
+from sensors.k8s_services import Services
+from sensors.net_mtu import Mtu, Path
+
+TOO_LARGE = {136: "Fragmentation needed", 157: "IP_FRAGMENTATION_NOT_SUPPORTED"}
+
+
+def judge(case: Case) -> Finding | None:
+    mtu = case[Mtu]
+    short = [(each, _weight(case, each)) for each in mtu.short]
+    path, weight = max(short, key=lambda pair: pair[1], default=(None, 0.0))
+    dropped = _too_large(case)
+    if path is None and not dropped:
+        return None
+    return _finding(case, mtu, path, weight, dropped)
+
+
+def _weight(case: Case, path: Path) -> float:
+    """A short path counts in full where the complaint goes that way."""
+    hosts = {ip: weight for peer, weight in suspects(case) for ip in _addresses(peer)}
+    return hosts.get(path.destination, 0.45 if asked_peer(case) else 0.9)
+
+
+def _addresses(peer: Peer) -> set[str]:
+    ends = peer.service.endpoints or () if peer.service else ()
+    return {peer.host, *(each.ip for each in ends), *(each.destination.ip for each in peer.connections)}
+
+
+def _too_large(case: Case) -> int:
+    flows = case.get(HubbleFlows)
+    mine = flows.connections if flows else ()
+    return sum(drop.packets for each in mine for drop in each.drops if drop.number in TOO_LARGE)
+
+
+def _finding(case: Case, mtu: Mtu, path: Path | None, weight: float, dropped: int) -> Finding:
+    node = _other_node(case, path) or "unknown"
+    stalls = [each for each in mtu.stalls if path is None or each.peer == path.destination]
+    told = _told(path) if path else f"{dropped} packets dropped as too large"
+    extra = f"; {len(stalls)} connections repeat data that nobody acknowledges" if stalls else ""
+    return Finding(
+        cause_class="mtu.mismatch",
+        cause=f"{told}: small answers pass, large ones stall",
+        component=Component("Node", "", node),
+        belief=min(0.97, 0.9 + 0.05 * bool(stalls) + 0.02 * bool(dropped)) * (weight or 0.9),
+        because=f"{told}{extra}; nothing on the way sends back 'fragmentation needed'",
+        shown_by=(Mtu, HubbleFlows) if dropped else (Mtu,),
+        recommendation=_advice(path, node),
+    )
+
+
+def _told(path: Path) -> str:
+    sizes = ", ".join(map(str, path.unanswered))
+    return f"the way to {path.destination} carries {path.mtu} bytes, the pod's route promises {path.promised} (lost: {sizes})"
+
+
+def _other_node(case: Case, path: Path | None) -> str:
+    """The node at the far end: with the pod's own, the two ends of the link that is too small."""
+    services, pod, nodes = case.get(Services), case.get(PodFacts), case.get(Nodes)
+    ends = [end for each in (services.services if services else ()) for end in each.endpoints or ()]
+    found = next((end.node for end in ends if path and end.ip == path.destination and end.node), "")
+    if found:
+        return found
+    if nodes and nodes.peer_nodes:
+        return nodes.peer_nodes[0]
+    return pod.node if pod else ""
+
+
+def _advice(path: Path | None, node: str) -> str:
+    size = f"{path.mtu}" if path and path.mtu else "what the link carries"
+    return (
+        f"Mend the link to {node} (its MTU, or whatever eats large packets there); as a stopgap lower the CNI's MTU so that "
+        f"pods promise {size} bytes. That restarts the network plug-in: disruptive, so nothing is offered as one click."
+    )
+
+
+RULE = Rule("path-mtu", judge, ("mtu.mismatch",))

@@ -1,0 +1,94 @@
+"""The Service selects no pod at all, so nothing stands behind its address.
+
+Proof: the selector matches no pod of the namespace and the EndpointSlices are empty. With socket load balancing the
+client's connect() fails at once (EPERM or EHOSTUNREACH) and no hubble flow exists, so it is the objects that tell.
+Not to be mistaken for pods that match and are not ready, nor for a Service without a selector (its endpoints are
+somebody's own business).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.complaint import Peer, suspects
+from flows.fixes.remedy import SetSelector
+from flows.model import Case, Component, Finding, Rule
+from sensors.k8s_recent_changes import RecentChanges
+from sensors.k8s_services import LabelMiss, ServiceFacts, Services
+from sensors.kit.objects import Ref
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    case[Services]
+    for peer, weight in suspects(case):
+        service = peer.service
+        if service and service.selector and service.matching_pods == () and not service.endpoints:
+            yield _finding(case, peer, service, weight)
+
+
+def _finding(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Finding:
+    miss = service.near_misses[0] if service.near_misses else None
+    selector = ", ".join(f"{key}={value}" for key, value in sorted(service.selector.items()))
+    near = f"; the pods of {miss.workload or 'the namespace'} have {_label(miss)}" if miss else ""
+    guilty = _guilty(case, service, miss)
+    return Finding(
+        cause_class="service.no_endpoints",
+        cause=f"{service.ref} selects {selector}, and no pod has that{near}",
+        component=guilty,
+        belief=0.97 * weight,
+        because=f"the selector of {service.ref} matches no pod and it has no endpoints{_tried(peer)}",
+        shown_by=(Services,),
+        recommendation=_advice(service, miss, guilty),
+        remedy=_remedy(service, miss) if guilty.kind == "Service" else None,
+    )
+
+
+def _label(miss: LabelMiss) -> str:
+    return f"{miss.key}={miss.found}" if miss.found is not None else f"no label {miss.key}"
+
+
+def _guilty(case: Case, service: ServiceFacts, miss: LabelMiss | None) -> Component:
+    """The Service, unless the workload's labels are what was changed last."""
+    changes = case.get(RecentChanges)
+    if changes and miss and miss.workload and _newest(changes, miss.workload) > _newest(changes, service.ref):
+        return Component(miss.workload.kind, miss.workload.namespace, miss.workload.name)
+    return Component("Service", service.namespace, service.name)
+
+
+def _newest(changes: RecentChanges, ref: Ref) -> float:
+    """When an object was last changed by a person or a tool, in seconds since the epoch; 0 where nobody did lately.
+
+    A first creation is no change of mind: the Service and its workload are usually made together.
+    """
+    changed = (each.at.timestamp() for each in changes.of(ref) if each.kind.value == "changed" and _by_hand(each.fields))
+    return max(changed, default=0.0)
+
+
+def _by_hand(fields: tuple[str, ...]) -> bool:
+    return any("selector" in each or "label" in each or "template" in each for each in fields)
+
+
+def _tried(peer: Peer) -> str:
+    failed = [door for door in peer.doors if not door.is_open]
+    return f"; {failed[0].where} is {failed[0].result} ({failed[0].errno})" if failed else ""
+
+
+def _advice(service: ServiceFacts, miss: LabelMiss | None, guilty: Component) -> str:
+    if miss is None:
+        return f"Give {service.ref} a selector that its pods have, or start the pods that it selects."
+    if guilty.kind == "Service":
+        return f"Set the selector of {service.ref} to {miss.key}={miss.found}."
+    return f"Give the pods of {guilty} the label {miss.key}={miss.wanted} again."
+
+
+def _remedy(service: ServiceFacts, miss: LabelMiss | None) -> SetSelector | None:
+    """Only where exactly one workload is one label away: a guess between two would be a guess."""
+    if miss is None or miss.found is None or miss.differing != 1:
+        return None
+    if sum(each.differing == 1 for each in service.near_misses) != 1:
+        return None
+    component = Component("Service", service.namespace, service.name)
+    return SetSelector(component, dict(service.selector), {**service.selector, miss.key: miss.found})
+
+
+RULE = Rule("service-no-endpoints", judge, ("service.no_endpoints",))

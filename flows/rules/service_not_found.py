@@ -1,0 +1,73 @@
+"""The name or address that is called belongs to no Service.
+
+Proof: no Service of that name in that namespace (or the namespace itself is missing), or an address out of the service
+range that no Service has. A name that fails to resolve for this reason is the DNS rule's to explain; this one speaks
+for itself where an address was used, and stands behind it otherwise.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from flows.model import Case, Component, Finding, Rule
+from sensors.dns_lookup import Lookups
+from sensors.k8s_pod import PodFacts
+from sensors.k8s_services import Services
+from sensors.kit.peer import Asked, AskedKind
+
+NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE})
+
+
+def judge(case: Case) -> Finding | None:
+    services = case[Services]
+    asked = services.asked
+    if asked is None:
+        return None
+    if asked.kind in NOT_THERE or _unused_service_address(case, services, asked):
+        return _finding(case, asked)
+    return None
+
+
+def _unused_service_address(case: Case, services: Services, asked: Asked) -> bool:
+    if asked.kind is not AskedKind.EXTERNAL or asked.host in services.by_ip:
+        return False
+    try:
+        address = ip_address(asked.host)
+        ranges = [ip_network(each, strict=False) for each in case.environment.service_cidrs]
+    except ValueError:
+        return False
+    return any(address in each for each in ranges if each.version == address.version)
+
+
+def _finding(case: Case, asked: Asked) -> Finding:
+    near = [*map(str, asked.elsewhere), *asked.nearest, *asked.nearest_namespaces]
+    hint = f"; nearest: {', '.join(near[:3])}" if near else ""
+    what = f"there is no {asked.service}" if asked.service else f"{asked.host} belongs to no Service"
+    if asked.kind is AskedKind.UNKNOWN_NAMESPACE and asked.service:
+        what = f"there is no namespace {asked.service.namespace}, so no {asked.service}"
+    return Finding(
+        cause_class="service.not_found",
+        cause=f"{case.target} calls {asked.host}: {what}{hint}",
+        component=_caller(case),
+        belief=0.9,
+        because=f"{what}{hint}",
+        shown_by=(Services, Lookups),
+        recommendation=_advice(asked),
+        hides=frozenset({"external.unreachable"}),
+    )
+
+
+def _advice(asked: Asked) -> str:
+    if asked.elsewhere:
+        return f"Let the caller use {asked.elsewhere[0].name}.{asked.elsewhere[0].namespace}, or make the Service it expects."
+    return f"Correct the address {asked.host} in the caller's configuration, or make the Service it expects."
+
+
+def _caller(case: Case) -> Component:
+    pod = case.get(PodFacts)
+    if pod and pod.workload:
+        return Component(pod.workload.kind, pod.workload.namespace, pod.workload.name)
+    return Component("Pod", case.target.namespace, case.target.pod)
+
+
+RULE = Rule("service-not-found", judge, ("service.not_found",))

@@ -1,0 +1,47 @@
+"""Pods stand behind the Service, and none of them is ready, so it gets no traffic.
+
+Proof: the selector matches pods, the EndpointSlices hold no ready address, and the pods say why (readiness probe,
+crash, image, scheduling, their node). Not to be mistaken for a selector that matches nothing, nor for a node that is
+gone: then the pods are only its victims, and the node's rule hides this one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from flows.complaint import suspects
+from flows.model import Case, Component, Finding, Rule
+from sensors.k8s_services import BackendPod, ServiceFacts, Services
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    case[Services]
+    for peer, weight in suspects(case):
+        service = peer.service
+        if service and service.matching_pods and service.ready_endpoints == () and _unready(service):
+            yield _finding(service, _unready(service), weight)
+
+
+def _unready(service: ServiceFacts) -> list[BackendPod]:
+    return [each for each in service.matching_pods or () if not each.ready]
+
+
+def _finding(service: ServiceFacts, pods: list[BackendPod], weight: float) -> Finding:
+    workloads = Counter(each.workload for each in pods if each.workload)
+    workload = workloads.most_common(1)[0][0] if workloads else None
+    owner = Component(workload.kind, workload.namespace, workload.name) if workload else None
+    why = next((each.why for each in pods if each.why), "no reason given")
+    count = "its only pod is" if len(pods) == 1 else f"none of its {len(pods)} pods is"
+    return Finding(
+        cause_class="service.no_ready_endpoints",
+        cause=f"{service.ref} has no ready endpoint: {count} ready ({why})",
+        component=owner or Component("Service", service.namespace, service.name),
+        belief=0.95 * weight,
+        because=f"{pods[0].pod} on {pods[0].node or 'no node'} is {pods[0].phase} and not ready: {why}",
+        shown_by=(Services,),
+        recommendation=f"Make the pods of {owner or service.ref} ready: {why}. Traffic returns by itself when one is.",
+    )
+
+
+RULE = Rule("service-not-ready", judge, ("service.no_ready_endpoints",))

@@ -1,0 +1,98 @@
+"""The Service sends to a port on which its pods do not listen.
+
+Proof: ready endpoints, a connection that is refused on the target port, and a container that declares or listens on
+another port. Not to be mistaken for a process that is down or listens on loopback (then the declared port itself is
+refused), nor for a port the Service does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flows.complaint import Peer, suspects
+from flows.fixes.remedy import SetTargetPort
+from flows.model import Case, Component, Finding, Rule
+from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.connections import Outcome
+from sensors.net_connect import Connects, Role
+from sensors.net_tcp_stats import PodSockets, TcpStats
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """Where the Service port points, where the pods could be reached instead, and how we know."""
+
+    actual: int | None
+    better: tuple[int, ...]
+    listens: tuple[int, ...]
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    case[Services]
+    for peer, weight in suspects(case):
+        if peer.service and peer.service_port and peer.service.ready_endpoints:
+            aim = _aim(case, peer.service, peer.service_port)
+            if aim and _refused(peer, aim.actual):
+                yield _finding(case, peer.service, peer.service_port, aim, weight)
+
+
+def _aim(case: Case, service: ServiceFacts, port: ServicePort) -> _Aim | None:
+    """None where the port the Service sends to is one that the container declares, or is seen to listen on."""
+    targets = {number for pod in service.matching_pods or () for name, number in pod.targets if name == port.name}
+    declared = {number for pod in service.matching_pods or () for _, number, kind in pod.declared if kind == port.protocol}
+    sockets = [each for each in _peer_sockets(case, service) if each.knows_listeners]
+    listens = {each.port for pod in sockets for each in pod.listeners if not each.on_loopback}
+    actual = next(iter(targets)) if len(targets) == 1 else None
+    if len(targets) > 1 or actual in declared and actual not in listens and not (listens & declared):
+        return None  # several backends, or the declared port itself is silent: the application's matter
+    if actual is not None and (actual in listens or (actual in declared and not sockets)):
+        return None
+    better = (listens & declared) or listens or declared
+    return _Aim(actual, tuple(sorted(better - {actual})), tuple(sorted(listens)))
+
+
+def _peer_sockets(case: Case, service: ServiceFacts) -> tuple[PodSockets, ...]:
+    stats = case.get(TcpStats)
+    names = {each.pod for each in service.matching_pods or ()}
+    return tuple(each for each in stats.peers if each.pod in names) if stats else ()
+
+
+def _refused(peer: Peer, actual: int | None) -> bool:
+    """The wire says that nobody listens there; a named port that no pod has never even gets an endpoint port."""
+    doors = any(each.result == "refused" for each in peer.doors if each.role is not Role.BACKEND_OTHER_PORT)
+    flows = any(each.outcome in (Outcome.REFUSED, Outcome.MIXED) and each.refused for each in peer.connections)
+    return doors or flows or actual is None
+
+
+def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: _Aim, weight: float) -> Finding:
+    said = port.target_port if port.target_port is not None else port.port
+    right = aim.better[0] if len(aim.better) == 1 else None
+    proof = "listens on" if aim.listens else "declares"
+    other = " or ".join(map(str, aim.better)) or "no other port"
+    return Finding(
+        cause_class="service.wrong_target_port",
+        cause=f"{service.ref} sends port {port.port} to {said}, where nobody listens; its pods' container {proof} {other}",
+        component=Component("Service", service.namespace, service.name),
+        belief=(0.97 if right else 0.8) * weight,
+        because=f"endpoints are ready, connections to {said} are refused, and the container {proof} {other}",
+        shown_by=(Services, Connects, TcpStats),
+        recommendation=_advice(service, port, right),
+        remedy=_remedy(service, port, right),
+    )
+
+
+def _advice(service: ServiceFacts, port: ServicePort, right: int | None) -> str:
+    if right is None:
+        return f"Set targetPort of port {port.port} of {service.ref} to the port its container listens on."
+    return f"Set targetPort of port {port.port} of {service.ref} to {right}."
+
+
+def _remedy(service: ServiceFacts, port: ServicePort, right: int | None) -> SetTargetPort | None:
+    if right is None:
+        return None
+    component = Component("Service", service.namespace, service.name)
+    return SetTargetPort(component, service.ports.index(port), port.target_port, right)
+
+
+RULE = Rule("service-wrong-target-port", judge, ("service.wrong_target_port",))
