@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from bot import __version__
 from bot.cli import run
+from bot.report.clean import clean_command
 
 ROOT = Path(__file__).parents[1]
 CASES = ROOT / "lab" / "cases"
@@ -333,6 +336,36 @@ def test_a_terminal_without_unicode_gets_the_report_all_the_same() -> None:
     said = kai("demo", PYTHONIOENCODING="ascii")
 
     assert (said.returncode, said.stdout.split(":")[0]) == (0, "Root Cause")
+
+
+def on_a_terminal(*words: str, columns: int = 90) -> str:
+    """What a person would see: stdout and stderr are one pseudo-terminal."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (50, columns))
+    surroundings = {"TERM": "xterm-256color", "PATH": os.environ["PATH"]}
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", *words], cwd=ROOT, env=surroundings, stdout=theirs, stderr=theirs
+    ):
+        os.close(theirs)
+        seen = b"".join(iter(lambda: read_or_nothing(ours), b""))
+    os.close(ours)
+    return seen.decode()
+
+
+def read_or_nothing(terminal: int) -> bytes:
+    with suppress(OSError):  # Linux says EIO when the other side has closed
+        return os.read(terminal, 65536)
+    return b""
+
+
+def test_on_a_terminal_the_report_is_painted_and_fits() -> None:
+    seen = on_a_terminal("demo", columns=90)
+
+    prose = [
+        line for line in clean_command(seen).splitlines() if "kubectl" not in line and not line.startswith("  -p=")
+    ]
+    assert "\x1b[1;31m" in seen
+    assert max(map(len, prose)) <= 90
 
 
 def test_colour_is_for_terminals_and_for_those_who_insist() -> None:
