@@ -108,7 +108,6 @@ class Counters:
     out_no_routes: int | None = None
     udp_no_ports: int | None = None
     udp_receive_buffer_errors: int | None = None
-    orphans: int | None = None
     time_wait: int | None = None
 
     @property
@@ -361,8 +360,7 @@ SOURCES = {
     "mtu_probe_fails": "TcpExt.TCPMTUPFail",
     "mtu_probe_successes": "TcpExt.TCPMTUPSuccess",
     "rp_filter": "TcpExt.IPReversePathFilter",
-    "orphans": "sockstat.TCP.orphan",
-    "time_wait": "sockstat.TCP.tw",
+    "time_wait": "sockstat.TCP.tw",  # unlike its neighbours orphan, alloc and mem, which count the whole machine
 }
 
 
