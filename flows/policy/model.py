@@ -247,6 +247,7 @@ class Diff:
     opens_all_namespaces: bool = False
     opens_all_ports: bool = False
     because: tuple[str, ...] = ()  # why something is undecidable
+    complete: bool = True  # False: the change is so broad that only the first part of it is listed
 
     @property
     def destinations(self) -> int:

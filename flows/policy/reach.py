@@ -49,7 +49,7 @@ def open_way(universe: PortSet = ALL) -> Outcome:
 
 
 def exempt(scene: Scene, traffic: Traffic | None = None) -> str | None:
-    """Why no policy has a say, or ``None``: the subject is no pod, speaks to itself, or is spoken to by its own node."""
+    """Why no policy has a say, or ``None``: the subject is no pod, speaks to itself, or is called by its own node."""
     if is_workload(scene.subject, scene.profile) is False:
         return f"{scene.subject} is no pod: policies of pods do not judge it"
     if scene.profile.enforcement is Enforcement.NEVER:

@@ -68,4 +68,5 @@ def _warnings(diff: Diff) -> list[str]:
         (diff.opens_all_namespaces, "opens every namespace, also those yet to come"),
         (diff.opens_all_ports, "opens every port"),
     )
-    return [words for flag, words in flags if flag]
+    more = [] if diff.complete else ["opens or closes more than can be listed"]
+    return [words for flag, words in flags if flag] + more

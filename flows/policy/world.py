@@ -40,28 +40,31 @@ class _Compiled:
 class World:
     """Built once from objects of any kinds, then asked; every change makes a new one."""
 
-    def __init__(
-        self, objects: Mapping[Identity, Json], profile: Profile, known: Mapping[Identity, _Compiled], like: Catalog
-    ) -> None:
+    def __init__(self, objects: Mapping[Identity, Json], profile: Profile, before: World | None = None) -> None:
         self._objects = objects
         self.profile = profile
         self.catalog = _catalog(objects)
-        reusable = known if self.catalog == like else {}
-        self._compiled = {key: _compile(key, item, self, reusable) for key, item in objects.items() if dialect_of(item)}
+        reusable = before._compiled if before is not None and before.catalog == self.catalog else {}
+        self._compiled: dict[Identity, _Compiled] = {
+            key: _compile(key, item, self, reusable) for key, item in objects.items() if dialect_of(item)
+        }
         self._index = PolicyIndex(self.policies)
 
     @classmethod
     def of(cls, objects: Iterable[Json], profile: Profile) -> World:
         """Index objects as the API server returns them: Lists are flattened, unknown kinds ignored, malformed
         policies kept as undecidable."""
-        return cls({identity(item): item for item in flatten(objects) if _matters(item)}, profile, {}, Catalog())
+        return cls({identity(item): item for item in flatten(objects) if _matters(item)}, profile)
 
     def with_objects(self, changed: Iterable[Json], removed: Iterable[Json] = ()) -> World:
         """The same world with objects added, replaced or removed (identified by kind, namespace and name)."""
         gone = {identity(item) for item in flatten(removed)}
         kept = {key: item for key, item in self._objects.items() if key not in gone}
         kept |= {identity(item): item for item in flatten(changed) if _matters(item)}
-        return World(kept, self.profile, self._compiled, self.catalog)
+        after = World(kept, self.profile, self)
+        if _inhabitants(kept) == _inhabitants(self._objects) and after.api_servers == self.api_servers:
+            after.__dict__["inventory"] = self.inventory  # nobody moved in or out: keep the endpoints as they are
+        return after
 
     @cached_property
     def policies(self) -> tuple[Policy, ...]:
@@ -216,6 +219,11 @@ def identity(item: Json) -> Identity:
 def _namespace_of(kind: str) -> str:
     wide = ("Clusterwide", "Global", "ClusterNetworkPolicy", "AdminNetworkPolicy")
     return "" if any(word in kind for word in wide) else "default"
+
+
+def _inhabitants(objects: Mapping[Identity, Json]) -> dict[Identity, int]:
+    """Pods, namespaces and nodes, by the identity of the very object."""
+    return {key: id(item) for key, item in objects.items() if key[1] in ("Pod", "Namespace", "Node", "CiliumNode")}
 
 
 def _matters(item: Json) -> bool:

@@ -1,0 +1,109 @@
+"""How long the policy simulator takes on a large cluster: 5,000 pods, 1,000 policies.
+
+    uv run python bench/policy.py
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from flows.policy import CALICO_IPTABLES, CILIUM, Profile, Traffic, World
+
+NAMESPACES, APPS, REPLICAS, POLICIES = 50, 20, 5, 1000
+Json = dict[str, Any]
+
+
+def cluster(seed: int = 1) -> list[Json]:
+    """50 namespaces of 20 workloads of 5 pods; 20 policies a namespace, 3 rules each, some with blocks and names."""
+    chance = random.Random(seed)
+    objects: list[Json] = [namespace(n) for n in range(NAMESPACES)]
+    for n in range(NAMESPACES):
+        for app in range(APPS):
+            objects += [pod(n, app, replica) for replica in range(REPLICAS)]
+    for number in range(POLICIES):
+        objects.append(policy(number, chance))
+    return objects
+
+
+def namespace(n: int) -> Json:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"ns{n}", "labels": {"team": f"t{n % 7}"}}}
+
+
+def pod(n: int, app: int, replica: int) -> Json:
+    labels = {"app": f"app{app}", "tier": f"tier{app % 4}", "pod-template-hash": f"h{app}"}
+    owner = {"kind": "ReplicaSet", "name": f"app{app}-h{app}", "controller": True}
+    metadata = {"name": f"app{app}-h{app}-{replica}", "namespace": f"ns{n}", "labels": labels, "ownerReferences": [owner]}
+    containers = [{"ports": [{"name": "http", "containerPort": 8080}]}]
+    status = {"podIP": f"10.{n}.{app}.{replica + 1}", "phase": "Running"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}, "status": status}
+
+
+def policy(number: int, chance: random.Random, namespace: int | None = None) -> Json:
+    n = number % NAMESPACES if namespace is None else namespace
+    app = {"matchLabels": {"app": f"app{chance.randrange(APPS)}"}} if chance.random() < 0.8 else {}
+    spec = {
+        "podSelector": app,
+        "policyTypes": ["Ingress", "Egress"],
+        "egress": [rule("to", chance) for _ in range(3)],
+        "ingress": [rule("from", chance) for _ in range(3)],
+    }
+    metadata = {"name": f"policy{number}", "namespace": f"ns{n}"}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+
+def rule(side: str, chance: random.Random) -> Json:
+    if chance.random() < 0.1:
+        return {side: [{"ipBlock": {"cidr": f"{chance.randrange(1, 200)}.0.0.0/8"}}], "ports": [{"port": 443}]}
+    peer: Json = {"podSelector": {"matchLabels": {"app": f"app{chance.randrange(APPS)}"}}}
+    if chance.random() < 0.7:
+        peer["namespaceSelector"] = {"matchLabels": {"team": f"t{chance.randrange(7)}"}}
+    return {side: [peer], "ports": [{"port": chance.choice([80, 443, 8080, "http"])}]}
+
+
+def clusterwide() -> Json:
+    spec = {"endpointSelector": {}, "ingress": [{"fromEntities": ["cluster"]}], "egress": [{"toEntities": ["all"]}]}
+    return {"apiVersion": "cilium.io/v2", "kind": "CiliumClusterwideNetworkPolicy", "metadata": {"name": "c"}, "spec": spec}
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = work()
+    return (time.perf_counter() - start) * 1000, result
+
+
+def judging(world: World, count: int = 300) -> list[float]:
+    chance = random.Random(2)
+    pods = list(world.inventory.pods.values())
+    questions = [Traffic(chance.choice(pods), chance.choice(pods), "TCP", 8080) for _ in range(count)]
+    return sorted(timed(lambda q=question: world.judge(q))[0] for question in questions)  # type: ignore[misc]
+
+
+def measure(profile: Profile) -> None:
+    objects = cluster()
+    indexing, world = timed(lambda: World.of(objects, profile))
+    places, _ = timed(lambda: world.inventory)
+    times = judging(world)
+    print(f"{profile.datapath.value}: {len(world.inventory.pods)} pods, {len(world.policies)} policies")
+    print(f"  index {indexing + places:.0f} ms; judge one connection: median {statistics.median(times):.2f} ms, ", end="")
+    print(f"99 % {times[int(len(times) * 0.99)]:.2f} ms, worst {times[-1]:.2f} ms")
+    chance = random.Random(3)
+    changes = {"one app": policy(7, chance), "whole namespace": {**policy(8, chance)}, "clusterwide": clusterwide()}
+    changes["whole namespace"]["spec"]["podSelector"] = {}
+    for name, change in changes.items():
+        patching, after = timed(lambda c=change: world.with_objects([c]))  # type: ignore[misc]
+        comparing, diff = timed(lambda a=after: world.newly_allowed(a))  # type: ignore[misc]
+        counts = f"{len(diff.opened)} opened, {len(diff.closed)} closed, {len(diff.undecidable)} undecidable"
+        print(f"  change of {name}: patch {patching:.0f} ms, newly allowed {comparing:.0f} ms ({counts})")
+
+
+if __name__ == "__main__":
+    for each in (CILIUM, CALICO_IPTABLES):
+        measure(each)

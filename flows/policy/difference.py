@@ -1,0 +1,289 @@
+"""What a change of objects opens and closes, compared over everyone who could talk.
+
+Only endpoints selected by a policy that changed can differ, and only towards whom that policy tells apart; so few pairs
+are looked at, and each pair for all of its ports at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
+from flows.policy.populace import Group, Vocabulary, outsiders, phantom, vocabulary
+from flows.policy.portset import SPACE, PortSet
+from flows.policy.profile import Profile
+from flows.policy.reach import Outcome, Selected, dns_shown, exempt, open_way, outcome
+from flows.policy.rules import Policy
+from flows.policy.scene import Scene, is_workload
+
+if TYPE_CHECKING:
+    from flows.policy.world import World
+
+_OPEN = open_way()
+LIMIT = 10_000  # pairs of groups; a change that touches more is too broad to be read by anyone
+
+
+def difference(before: World, after: World) -> Diff:
+    """Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
+    words = vocabulary([*before.policies, *after.policies])
+    everyone = [*_groups(before, after, words), *outsiders(words, after.profile)]
+    return _Comparison(before, after, everyone).diff()
+
+
+def _groups(before: World, after: World, words: Vocabulary) -> list[Group]:
+    found: dict[Hashable, Group] = {}
+    for key, new in after.inventory.pods.items():
+        old = before.inventory.pods.get(key)
+        if old is None or is_workload(new, after.profile) is False:
+            continue
+        one = words.of(new, after.profile)
+        other = one if old is new else words.of(old, before.profile)
+        group = found.get((other, one)) or found.setdefault((other, one), Group(old, new, other != one))
+        group.parties.add(Party("workload", new.namespace, new.workload))
+        group.size += 1
+    return list(found.values())
+
+
+def changed_policies(before: World, after: World) -> set[int]:
+    """``id`` of every policy that is not the same in both worlds, and that the datapath applies."""
+    old, new = _by_ref(before.policies), _by_ref(after.policies)
+    differ = [ref for ref in old.keys() | new.keys() if old.get(ref) != new.get(ref)]
+    return {id(policy) for ref in differ for policy in (*old.get(ref, ()), *new.get(ref, ())) if not policy.inert}
+
+
+def _by_ref(policies: Iterable[Policy]) -> dict[object, list[Policy]]:
+    found: dict[object, list[Policy]] = defaultdict(list)
+    for policy in policies:
+        found[policy.ref].append(policy)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Rulebook:
+    """The policies of one group of subjects in one direction, in both worlds."""
+
+    key: Hashable
+    before: list[Selected]
+    after: list[Selected]
+    affected: bool
+
+    def words(self) -> Vocabulary:
+        """Every word these policies use to tell peers apart."""
+        return vocabulary(policy for policy, _ in (*self.before, *self.after))
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Groups in classes that one rulebook cannot tell apart."""
+
+    classes: list[list[Group]]
+    number: dict[int, int]  # id of a group -> its class
+
+
+def _part(everyone: list[Group], words: Vocabulary, before: Profile, after: Profile) -> _Alike:
+    classes: dict[Hashable, list[Group]] = defaultdict(list)
+    for group in everyone:
+        one = words.of(group.after, after)
+        other = words.of(group.before, before) if group.moved else one
+        classes[id(group) if group.outside else (other, one)].append(group)
+    parts = list(classes.values())
+    return _Alike(parts, {id(group): number for number, part in enumerate(parts) for group in part})
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    before: Outcome
+    after: Outcome
+
+    @property
+    def same(self) -> bool:
+        return self.before == self.after
+
+    def within(self, other: _Change) -> _Change:
+        """Both sides must allow."""
+        return _Change(_joint(self.before, other.before), _joint(self.after, other.after))
+
+
+def _joint(one: Outcome, other: Outcome) -> Outcome:
+    return Outcome(one.may_allow & other.may_allow, one.may_deny | other.may_deny)
+
+
+class _Comparison:
+    """One comparison of two worlds, with its memory of what was worked out."""
+
+    def __init__(self, before: World, after: World, everyone: list[Group]) -> None:
+        self.before, self.after, self.everyone = before, after, everyone
+        self.changed = changed_policies(before, after)
+        self.all_affected = before.profile != after.profile
+        self.books: dict[tuple[int, Direction], _Rulebook] = {}
+        self.memory: dict[Hashable, _Change] = {}
+        self.opened: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
+        self.closed: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
+        self.unclear: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
+        self.everywhere = False
+        self.moved = any(group.moved for group in everyone)
+        self.partitions: dict[Vocabulary, _Alike] = {}
+        self.readers: dict[Hashable, _Alike] = {}
+
+    def diff(self) -> Diff:
+        pairs = self._suspects()
+        for source, destination in islice(pairs, LIMIT):
+            self._compare(source, destination)
+        complete = next(pairs, None) is None
+        opened, closed, unclear = (tuple(_openings(each)) for each in (self.opened, self.closed, self.unclear))
+        risky = opened + unclear
+        return Diff(
+            opened,
+            closed,
+            unclear,
+            opens_world=_opens_world(risky),
+            opens_all_namespaces=self.everywhere,
+            opens_all_ports=any(opening.ports == (SPACE["TCP"],) for opening in risky),
+            because=tuple(self._doubts()) if unclear else (),
+            complete=complete,
+        )
+
+    def _suspects(self) -> Iterator[tuple[Group, Group]]:
+        """Every pair whose verdict can differ: one side is judged by other policies, or looks different to them."""
+        seen: set[tuple[int, int]] = set()
+        for direction in Direction:
+            for subject in self.everyone:
+                for peer in self._differing(subject, direction):
+                    pair = (subject, peer) if direction is Direction.EGRESS else (peer, subject)
+                    key = id(pair[0]), id(pair[1])
+                    if key not in seen:
+                        seen.add(key)
+                        yield pair
+
+    def _differing(self, subject: Group, direction: Direction) -> list[Group]:
+        """The peers towards whom this subject's own side differs."""
+        if subject.outside:
+            return []
+        book = self._book(subject, direction)
+        if not book.affected and not subject.moved and not self.moved:
+            return []
+        alike = self._alike(book)
+        return [peer for peers in alike.classes for peer in peers if not self._side(subject, peer, direction).same]
+
+    def _compare(self, source: Group, destination: Group) -> None:
+        if source is destination and source.size == 1:
+            return  # a pod alone with itself: never judged
+        out = self._side(source, destination, Direction.EGRESS)
+        into = self._side(destination, source, Direction.INGRESS)
+        both = out.within(into)
+        if both.same:
+            return
+        opened = both.after.allowed & both.before.denied
+        closed = both.after.denied & both.before.allowed
+        unclear = (both.after.may_allow - both.before.allowed) - opened
+        unclear = unclear - _unmoved(both)
+        for ports, into_list in ((opened, self.opened), (closed, self.closed), (unclear, self.unclear)):
+            for pair in _pairs(source, destination, ports):
+                into_list[pair].append(ports)
+        if opened or unclear:
+            self.everywhere = self.everywhere or self._opens_everywhere(source, destination)
+
+    def _opens_everywhere(self, source: Group, destination: Group) -> bool:
+        """Whether the same opening holds for a namespace nobody has made yet."""
+        return self._phantom(source, destination, Direction.EGRESS) or self._phantom(
+            destination, source, Direction.INGRESS
+        )
+
+    def _phantom(self, subject: Group, peer: Group, direction: Direction) -> bool:
+        if subject.outside or peer.outside or self._side(subject, peer, direction).same:
+            return False
+        nowhere = Group(phantom(peer.before), phantom(peer.after), False)
+        change = self._work_out(self._book(subject, direction), subject, nowhere, direction)
+        return bool(change.after.may_allow - change.before.may_allow)
+
+    def _side(self, subject: Group, peer: Group, direction: Direction) -> _Change:
+        if subject.outside:
+            return _Change(_OPEN, _OPEN)
+        book = self._book(subject, direction)
+        ports = frozenset(subject.after.named_ports.items()) if direction is Direction.INGRESS else None
+        key = (book.key, self._alike(book).number[id(peer)], direction, ports)
+        if key not in self.memory:
+            self.memory[key] = self._work_out(book, subject, peer, direction)
+        return self.memory[key]
+
+    def _alike(self, book: _Rulebook) -> _Alike:
+        """Everyone, parted by what the policies of this rulebook can tell apart."""
+        if book.key not in self.readers:
+            words = book.words()
+            if words not in self.partitions:
+                self.partitions[words] = _part(self.everyone, words, self.before.profile, self.after.profile)
+            self.readers[book.key] = self.partitions[words]
+        return self.readers[book.key]
+
+    def _work_out(self, book: _Rulebook, subject: Group, peer: Group, direction: Direction) -> _Change:
+        before = _outcome(self.before, book.before, subject.before, peer.before, direction)
+        if not (book.affected or subject.moved or peer.moved):
+            return _Change(before, before)
+        return _Change(before, _outcome(self.after, book.after, subject.after, peer.after, direction))
+
+    def _book(self, subject: Group, direction: Direction) -> _Rulebook:
+        key = id(subject), direction
+        if key not in self.books:
+            self.books[key] = self._open_book(subject, direction)
+        return self.books[key]
+
+    def _open_book(self, subject: Group, direction: Direction) -> _Rulebook:
+        before = self.before.selecting(subject.before, direction)
+        after = before if not self.changed and not subject.moved else self.after.selecting(subject.after, direction)
+        policies = tuple((id(p), certain) for p, certain in before), tuple((id(p), certain) for p, certain in after)
+        affected = self.all_affected or any(id(p) in self.changed for p, _ in (*before, *after))
+        dns = dns_shown(before, self.before.dns_shown_somewhere) != dns_shown(after, self.after.dns_shown_somewhere)
+        return _Rulebook((policies, id(subject) if subject.moved else 0), before, after, affected or dns)
+
+    def _doubts(self) -> Iterator[str]:
+        """Why something is undecidable: what is not understood in the policies that changed."""
+        for policy in self.after.policies:
+            faults = [policy.fault, policy.subject.doubt]
+            faults += [c.fault for side in policy.sides.values() for c in side.clauses]
+            yield from (f"{policy.ref}: {fault}" for fault in dict.fromkeys(faults) if fault)
+
+
+def _outcome(
+    world: World, policies: list[Selected], subject: Endpoint, peer: Endpoint, direction: Direction
+) -> Outcome:
+    if not policies and world.profile.enforcement.value == "default":
+        return _OPEN
+    scene = Scene(direction, subject, peer, world.profile, dns_shown(policies, world.dns_shown_somewhere))
+    return _OPEN if exempt(scene) else outcome(policies, scene)
+
+
+def _unmoved(change: _Change) -> PortSet:
+    """Ports about which nothing changed: as unclear after as before."""
+    return (change.before.may_allow & change.before.may_deny) & (change.after.may_allow & change.after.may_deny)
+
+
+def _pairs(source: Group, destination: Group, ports: PortSet) -> list[tuple[Party, Party]]:
+    return [(a, b) for a in source.parties for b in destination.parties] if ports else []
+
+
+def _openings(found: dict[tuple[Party, Party], list[PortSet]]) -> Iterator[Opening]:
+    for (source, destination), parts in sorted(found.items()):
+        total = parts[0]
+        for part in parts[1:]:
+            total = total | part
+        for protocol, ranges in sorted(total.ranges.items()):
+            yield Opening(source, destination, protocol, ranges)
+
+
+def _opens_world(openings: Iterable[Opening]) -> bool:
+    """The rest of the world, any name, or blocks that add up to a /8 (IPv6: a /16) or more."""
+    parties = {party for opening in openings for party in (opening.source, opening.destination)}
+    if any(p.name.startswith("world") or p.name == "*" for p in parties if p.kind != "workload"):
+        return True
+    blocks = [ip_network(party.name) for party in parties if party.kind == "cidr"]
+    share: float = sum(2.0 ** -(block.prefixlen * _SCALE[block.version]) for block in blocks)
+    return share >= _A_LOT
+
+
+_SCALE = {4: 1.0, 6: 0.5}  # a /16 of IPv6 counts like a /8 of IPv4
+_A_LOT: float = 2.0**-8

@@ -1,0 +1,192 @@
+"""Group everything that could talk into classes that no policy at hand can tell apart.
+
+Two pods with the same namespace, the same values of every label some policy mentions and the same named ports get the
+same verdicts, so one of them speaks for all. Addresses outside are cut along the blocks that policies name. That makes
+comparing two worlds exact without comparing every pair of pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from flows.policy.addresses import Network
+from flows.policy.cilium_peers import NAMESPACE_LABELS, POD_NAMESPACE, SERVICE_ACCOUNT, CiliumEndpoints, Names
+from flows.policy.model import Endpoint, Party
+from flows.policy.peers import Addresses, AnyOf, Peer, Pods
+from flows.policy.profile import Datapath, Profile
+from flows.policy.rules import Policy
+from flows.policy.selectors import Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Every word the policies at hand use to tell endpoints apart."""
+
+    labels: frozenset[str]
+    namespace_labels: frozenset[str]
+    namespaces: frozenset[str]  # named by a policy; all others look alike but for their labels
+    blocks: frozenset[Network]
+    names: tuple[tuple[str, bool], ...]  # (pattern, exact)
+
+    def of(self, endpoint: Endpoint, profile: Profile) -> Hashable:
+        """What policies can see of a pod: equal for pods of one class."""
+        return (
+            endpoint.namespace if endpoint.namespace in self.namespaces else endpoint.is_pod,
+            frozenset((k, v) for k, v in endpoint.labels.items() if k in self.labels),
+            frozenset((k, v) for k, v in endpoint.namespace_labels.items() if k in self.namespace_labels),
+            frozenset(endpoint.named_ports.items()),
+            endpoint.host_network,
+            endpoint.service_account if SERVICE_ACCOUNT in self.labels else "",
+            self._position(endpoint, profile),
+        )
+
+    def _position(self, endpoint: Endpoint, profile: Profile) -> Hashable:
+        """The smallest block around a pod's address, where a datapath compares pods with blocks."""
+        if profile.cidr_matches_pods is False or not endpoint.ip:
+            return None
+        return _smallest(endpoint.ip, self.blocks)
+
+
+def _smallest(ip: str, blocks: frozenset[Network]) -> Network | None:
+    address = ip_address(ip)
+    lengths = sorted({b.prefixlen for b in blocks if b.version == address.version}, reverse=True)
+    around = (ip_network((address, length), strict=False) for length in lengths)
+    return next((network for network in around if network in blocks), None)
+
+
+def vocabulary(policies: Iterable[Policy]) -> Vocabulary:
+    labels: set[str] = set()
+    spaces: set[str] = set()
+    namespaces: set[str] = set()
+    blocks: set[Network] = set()
+    names: set[tuple[str, bool]] = set()
+    for policy in policies:
+        namespaces.add(policy.subject.namespace)
+        labels |= _keys(policy.subject.pods)
+        spaces |= _keys(policy.subject.namespaces)
+        for peer in _peers(policy):
+            found, around = _label_keys(peer)
+            labels |= found
+            spaces |= around
+            namespaces |= _namespaces(peer)
+            blocks |= _blocks(peer)
+            if isinstance(peer, Names):
+                names.add((peer.pattern, peer.exact))
+    return Vocabulary(
+        frozenset(labels), frozenset(spaces), frozenset(namespaces), frozenset(blocks), tuple(sorted(names))
+    )
+
+
+def _keys(selector: Selector | None) -> set[str]:
+    return {requirement.key for requirement in selector.requirements} if selector else set()
+
+
+def _peers(policy: Policy) -> Iterator[Peer]:
+    stack = [peer for side in policy.sides.values() for clause in side.clauses for peer in clause.peers]
+    while stack:
+        peer = stack.pop()
+        yield peer
+        if isinstance(peer, AnyOf):
+            stack += peer.peers
+
+
+def _label_keys(peer: Peer) -> tuple[set[str], set[str]]:
+    if isinstance(peer, Pods):
+        return _keys(peer.pods), _keys(peer.namespaces)
+    if not isinstance(peer, CiliumEndpoints):
+        return set(), set()
+    keys = {term.key for term in peer.terms}
+    spaces = {key.removeprefix(NAMESPACE_LABELS) for key in keys if key.startswith(NAMESPACE_LABELS)}
+    return keys, spaces
+
+
+def _namespaces(peer: Peer) -> set[str]:
+    if isinstance(peer, Pods):
+        return {peer.namespace}
+    if not isinstance(peer, CiliumEndpoints):
+        return set()
+    return {
+        peer.namespace,
+        *(value for term in peer.terms if term.key == POD_NAMESPACE for value in term.wanted.values),
+    }
+
+
+def _blocks(peer: Peer) -> set[Network]:
+    return {peer.block.network, *peer.block.excepts} if isinstance(peer, Addresses) else set()
+
+
+@dataclass(slots=True)
+class Group:
+    """Endpoints that get the same verdicts, before and after."""
+
+    before: Endpoint
+    after: Endpoint
+    moved: bool  # policies see something else of it after the change
+    parties: set[Party] = field(default_factory=set)
+    size: int = 0
+
+    @property
+    def outside(self) -> bool:
+        return not self.before.is_pod
+
+
+def outsiders(words: Vocabulary, profile: Profile) -> list[Group]:
+    """Everyone who is no pod: nodes, the API server, blocks of addresses, DNS names, and the rest of the world."""
+    found = list(_nodes(profile))
+    found += [(party, Endpoint(ip=ip, entities=_WORLD, names_known=True)) for party, ip in _atoms(words.blocks)]
+    for pattern, exact in words.names:
+        name = pattern if exact else pattern.replace("**", "any").replace("*", "any")
+        endpoint = Endpoint(ip=_REST_V4, entities=_WORLD, fqdns=(name,))
+        found.append((Party("fqdn", "", pattern), endpoint))
+    return [Group(endpoint, endpoint, False, {party}, 1) for party, endpoint in found]
+
+
+_WORLD = frozenset({"world"})
+_REST_V4 = "0.0.0.1"
+
+
+def _nodes(profile: Profile) -> Iterator[tuple[Party, Endpoint]]:
+    """Nodes and their like in Cilium's words; other datapaths see a node's address, which blocks speak for."""
+    if profile.datapath is not Datapath.CILIUM:
+        return
+    for words in (("host",), ("remote-node",), ("kube-apiserver", "remote-node"), ("ingress",)):
+        node = words[-1] != "ingress"
+        yield Party("entity", "", words[0]), Endpoint(entities=frozenset(words), host_network=node)
+
+
+def _atoms(blocks: Iterable[Network]) -> Iterator[tuple[Party, str]]:
+    """Cut all addresses along the blocks: for each block the first address that lies in no smaller block.
+
+    Blocks either nest or are disjoint, so every address of one piece is in the same blocks.
+    """
+    every = {ip_network("0.0.0.0/0"), ip_network("::/0"), *blocks}
+    for network in sorted(every, key=lambda n: (n.version, int(n.network_address), n.prefixlen)):
+        inner = [n for n in every if n != network and n.version == network.version and n.subnet_of(network)]  # type: ignore[arg-type]
+        free = _first_free(network, inner)
+        if free is not None:
+            yield _party(network), str(free)
+
+
+def _first_free(network: Network, inner: Iterable[Network]) -> IPv4Address | IPv6Address | None:
+    at = int(network.network_address)
+    for hole in sorted(inner, key=lambda n: int(n.network_address)):
+        if at < int(hole.network_address):
+            break
+        at = max(at, int(hole.broadcast_address) + 1)
+    if at > int(network.broadcast_address):
+        return None
+    return IPv4Address(at) if network.version == 4 else IPv6Address(at)
+
+
+def _party(network: Network) -> Party:
+    if network.prefixlen == 0:
+        return Party("entity", "", f"world-ipv{network.version}")
+    return Party("cidr", "", str(network))
+
+
+def phantom(endpoint: Endpoint) -> Endpoint:
+    """The same pod in a namespace nobody has made yet: what reaches it, reaches every namespace."""
+    name = "a-namespace-yet-to-come"
+    return replace(endpoint, namespace=name, namespace_labels={"kubernetes.io/metadata.name": name}, pod="")
