@@ -301,8 +301,9 @@ def parse_routes(said: str) -> tuple[Route, ...]:
 
 def judge_path(row: PathMtu, route_mtu: int | None) -> Path:
     """One destination's probes: a gap needs an answered size, a larger unanswered one, and a promise of more."""
-    mtu, promised = number({"at": row.mtu}, "at"), number({"at": row.route_mtu}, "at") or route_mtu
-    unanswered = tuple(found for each in row.unanswered or () if (found := number({"at": each}, "at")))
+    mtu, promised = _size(row.mtu), _size(row.route_mtu) or route_mtu
+    sizes = row.unanswered if isinstance(row.unanswered, tuple | list) else ()
+    unanswered = tuple(found for each in sizes if (found := _size(each)))
     return Path(
         destination=one_line(str(row.destination)),
         reach=_reach(mtu, promised, unanswered),
@@ -312,6 +313,11 @@ def judge_path(row: PathMtu, route_mtu: int | None) -> Path:
         method=one_line(str(row.method)) if row.method else None,
         error=one_line(str(row.error)) if row.error else None,
     )
+
+
+def _size(value: object) -> int | None:
+    """A packet size in bytes; what no packet can have is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 65536 else None
 
 
 def _reach(mtu: int | None, promised: int | None, unanswered: tuple[int, ...]) -> Reach:

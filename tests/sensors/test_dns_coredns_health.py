@@ -249,7 +249,8 @@ def test_which_upstream_does_not_answer_for_which_names():
         ),
         (
             "[ERROR] plugin/kubernetes: Failed to watch: failed to list *v1.EndpointSlice: "
-            'endpointslices.discovery.k8s.io is forbidden: User "system:serviceaccount:kube-system:coredns" cannot list resource',
+            'endpointslices.discovery.k8s.io is forbidden: User "system:serviceaccount:kube-system:coredns" '
+            "cannot list resource",
             Trouble.API_FORBIDDEN,
         ),
         ("panic: runtime error: invalid memory address or nil pointer dereference", Trouble.PANIC),

@@ -149,6 +149,8 @@ def test_links_carry_their_counters_and_uncounted_is_zero():
         (PathMtu("d", mtu=1350, unanswered=(1400,)), Reach.UNPROVEN),
         (PathMtu("d", error="no answer"), Reach.SILENT),
         (PathMtu("d", mtu=None, route_mtu="junk", unanswered=("x", None)), Reach.SILENT),
+        (PathMtu("d", mtu=-1, route_mtu=1450, unanswered=(10**30,)), Reach.SILENT),
+        (PathMtu("d", mtu=True, route_mtu=1450, unanswered=7), Reach.SILENT),
     ],
 )
 def test_a_gap_needs_an_answer_a_larger_silence_and_a_promise(row, reach):
