@@ -280,7 +280,7 @@ def _never(address: Address) -> str | None:
 
 
 class NotFound(Exception):
-    """The pod is not on this node, or may not be looked into."""
+    """The pod, or its or the node's network, is not here or may not be looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +388,7 @@ def _read(fd: int, limit: int) -> tuple[str, bool]:
     return whole.decode(errors="replace"), len(raw) > limit
 
 
+CLONE_NEWNET = 0x40000000
 RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT, SYS_OPENAT2 = 0x02, 0x10, 437
 
 
@@ -426,17 +427,22 @@ def _os_error() -> OSError:
 
 
 def enter_netns(path: str, folder: int | None = None) -> None:
-    """Moves this process, which is a child made for it, into a network namespace. Needs CAP_SYS_ADMIN."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+    """Moves this process, which is a child made for it, into a network namespace. Needs SYS_ADMIN and SYS_PTRACE."""
     try:
-        if (setns := getattr(os, "setns", None)) is not None:  # Python 3.12
-            setns(fd, 0x40000000)
-        elif _libc().setns(fd, 0x40000000) != 0:
-            raise _os_error()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            _setns(fd)
+        finally:
+            os.close(fd)
     except OSError as why:
-        raise NotFound(f"the network namespace cannot be entered: {words(why)} (SYS_ADMIN)") from None
-    finally:
-        os.close(fd)
+        raise NotFound(f"the network namespace {path} cannot be entered: {words(why)}") from None
+
+
+def _setns(fd: int) -> None:
+    if (setns := getattr(os, "setns", None)) is not None:  # Python 3.12
+        setns(fd, CLONE_NEWNET)
+    elif _libc().setns(fd, CLONE_NEWNET) != 0:
+        raise _os_error()
 
 
 def words(why: BaseException) -> str:
@@ -1086,10 +1092,10 @@ class Echo:
 
 def checksum(raw: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
-    total = sum(struct.unpack(f"!{len(raw) // 2 + len(raw) % 2}H", raw + b"\0" * (len(raw) % 2)))
+    total: int = sum(struct.unpack(f"!{len(raw) // 2 + len(raw) % 2}H", raw + b"\0" * (len(raw) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return 0xFFFF - total
 
 
 async def measure(pace: Pace, address: Address, promised: int) -> Row:

@@ -1,0 +1,230 @@
+"""What KAI asks the probe on a pod's node, and what it makes of the answer: plain values, no cluster needed.
+
+The document on the wire is described in docs/probe.md. The answer comes from a node and is untrusted: whatever is not
+what it should be is left out and named in `errors`, and an answer that is none at all is `Blind`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sensors.kit.cluster import Connect, Lookup, PathMtu
+from sensors.kit.model import Blind
+
+VERSION = 1
+PROGRAM = "kai-probe"
+MAX_ANSWER = 4 * 1024 * 1024
+RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset"})
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """One question to the probe. `allow` (addresses and CIDRs) is all that it may send to beside the pod's resolver.
+
+    `files` and `node_files` carry the names of the case folder (`net/snmp`, `links.json`, `nf_conntrack_count`, …);
+    `lookups` are (name, A or AAAA), `connects` (host, TCP port), `path_mtu` addresses. The budget is wall time in the
+    probe; the caller's own limit must leave a second more for the way there and back.
+    """
+
+    pod_uid: str | None = None
+    files: tuple[str, ...] = ()
+    lookups: tuple[tuple[str, str], ...] = ()
+    connects: tuple[tuple[str, int], ...] = ()
+    path_mtu: tuple[str, ...] = ()
+    node_files: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    budget_ms: int = 8000
+    max_targets: int = 16
+
+    def to_json(self) -> str:
+        """The request document, without spaces: it travels as one argument."""
+        document: dict[str, Any] = {"version": VERSION, "pod_uid": self.pod_uid}
+        document |= {"files": self.files, "node_files": self.node_files, "path_mtu": self.path_mtu}
+        document |= {"lookups": [{"name": name, "qtype": qtype} for name, qtype in self.lookups]}
+        document |= {"connects": [{"host": host, "port": port} for host, port in self.connects]}
+        document |= {"allow": {"addresses": self.allow}}
+        document |= {"budget_ms": self.budget_ms, "max_targets": self.max_targets}
+        return json.dumps({key: value for key, value in document.items() if value is not None}, separators=(",", ":"))
+
+
+def build_command(request: ProbeRequest) -> list[str]:
+    """The argument list to run in the probe's pod: never a shell, always the same program."""
+    return [PROGRAM, request.to_json()]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """What the probe saw. `errors` says of each thing asked for and missing why it is missing, under `table/name`
+    (`pod_files/net/tcp`, `connects/10.0.0.1:80`, `lookups/kubernetes/A`, `path_mtu/10.0.0.1`, `node_files/dmesg`).
+
+    `pid` is the process whose network was read and `how` it was found; `host_network` is None where it could not be
+    told. `truncated` names texts of which only the beginning is here.
+    """
+
+    pid: int | None = None
+    how: str | None = None
+    host_network: bool | None = None
+    pod_files: Mapping[str, str] = field(default_factory=dict)
+    node_files: Mapping[str, str] = field(default_factory=dict)
+    lookups: tuple[Lookup, ...] = ()
+    connects: tuple[Connect, ...] = ()
+    path_mtu: tuple[PathMtu, ...] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+    truncated: Mapping[str, str] = field(default_factory=dict)
+    took_ms: float | None = None
+
+    def pod_file(self, name: str) -> str:
+        """One text of the pod. Raises `Blind` with the probe's reason."""
+        return self._file("pod_files", self.pod_files, name)
+
+    def node_file(self, name: str) -> str:
+        """One text of the node. Raises `Blind` with the probe's reason."""
+        return self._file("node_files", self.node_files, name)
+
+    def _file(self, table: str, files: Mapping[str, str], name: str) -> str:
+        if name in files:
+            return files[name]
+        raise Blind(f"{name}: {self.errors.get(f'{table}/{name}', 'the probe was not asked for it')}")
+
+
+def parse_answer(raw: bytes) -> ProbeAnswer:
+    """The probe's standard output as values. Raises `Blind` with one sentence where it is not an answer."""
+    said = _document(raw)
+    if isinstance(said.get("error"), str):
+        raise Blind(f"the probe refused the request: {_line(said['error'])}")
+    if said.get("version") != VERSION:
+        raise Blind(
+            f"the probe speaks version {_line(said.get('version'))}, KAI speaks {VERSION}: upgrade the older one"
+        )
+    unread: dict[str, str] = {}
+    return ProbeAnswer(
+        pid=_as(int, said.get("pid")),
+        how=_as(str, said.get("how")),
+        host_network=_as(bool, said.get("host_network")),
+        pod_files=_texts(said.get("pod_files")),
+        node_files=_texts(said.get("node_files")),
+        lookups=_rows("lookups", said.get("lookups"), lookup, unread),
+        connects=_rows("connects", said.get("connects"), connect, unread),
+        path_mtu=_rows("path_mtu", said.get("path_mtu"), path_mtu, unread),
+        errors=_texts(said.get("errors")) | unread,
+        truncated=_texts(said.get("truncated")),
+        took_ms=_milliseconds(said.get("took_ms")),
+    )
+
+
+def _document(raw: bytes) -> Mapping[str, Any]:
+    """The last line that is a JSON object: a container's start-up words may stand before it."""
+    if len(raw) > MAX_ANSWER:
+        raise Blind(f"the probe's answer is larger than {MAX_ANSWER} bytes")
+    lines = [line for line in raw.decode(errors="replace").splitlines() if line.lstrip().startswith("{")]
+    for line in reversed(lines):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict) and ("version" in found or "error" in found):
+            return found
+    if lines:
+        raise Blind(f"the probe's answer breaks off or is garbled ({len(raw)} bytes)")
+    raise Blind(f"the probe gave no answer: {_line(raw.decode(errors='replace')) or 'nothing on standard output'}")
+
+
+def _line(value: object) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in str(value)).split())[:200]
+
+
+Kind = TypeVar("Kind")
+
+
+def _as(kind: type[Kind], value: object) -> Kind | None:
+    is_kind = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    return value if is_kind else None  # type: ignore[return-value]
+
+
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: each for key, each in value.items() if isinstance(each, str)}
+
+
+def _rows(
+    table: str, value: object, read: Callable[[Mapping[str, Any]], Row], unread: dict[str, str]
+) -> tuple[Row, ...]:
+    found: list[Row] = []
+    wrong = 0
+    for each in value if isinstance(value, list) else ():
+        try:
+            found.append(read(each))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            wrong += 1
+    if wrong or not isinstance(value, list):
+        unread[table] = f"{wrong} row(s) of the probe's answer could not be understood" if wrong else "missing"
+    return tuple(found)
+
+
+# -- rows: the same shapes as dns.json, connect.json and pmtu.json of a case folder ------------------------------------
+
+
+def lookup(row: Mapping[str, Any]) -> Lookup:
+    """One question on the wire. Raises `ValueError` or `KeyError` where it has neither an answer nor an error."""
+    rcode, error = _as(str, row.get("rcode")), _as(str, row.get("error"))
+    if rcode is None and error is None:
+        raise ValueError("neither an answer nor an error")
+    name, qtype, server = (_text(row[key]) for key in ("name", "qtype", "server"))
+    return Lookup(name, qtype, server, rcode, error, _strings(row.get("addresses")), _milliseconds(row.get("ms")))
+
+
+def connect(row: Mapping[str, Any]) -> Connect:
+    """One connection. Raises `ValueError` or `KeyError` on a result that is none of the five."""
+    if row["result"] not in RESULTS:
+        raise ValueError("not a result")
+    return Connect(
+        host=_text(row["host"]),
+        port=_number(row["port"]),
+        protocol=_text(row["protocol"]),
+        result=row["result"],
+        errno=_as(str, row.get("errno")),
+        address=_as(str, row.get("address")),
+        ms=_milliseconds(row.get("ms")),
+    )
+
+
+def path_mtu(row: Mapping[str, Any]) -> PathMtu:
+    """One path. Raises `ValueError` or `KeyError` where it has neither a size nor an error."""
+    mtu, error = _as(int, row.get("mtu")), _as(str, row.get("error"))
+    if mtu is None and error is None:
+        raise ValueError("neither a size nor an error")
+    return PathMtu(
+        destination=_text(row["destination"]),
+        mtu=mtu,
+        error=error,
+        method=_as(str, row.get("method")),
+        route_mtu=_as(int, row.get("route_mtu")),
+        unanswered=tuple(_number(each) for each in row.get("unanswered") or ()),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _number(value: object) -> int:
+    if (number := _as(int, value)) is None:
+        raise ValueError("not a number")
+    return number
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    listed: Iterable[object] = value if isinstance(value, list) else ()
+    return tuple(each for each in listed if isinstance(each, str))
+
+
+def _milliseconds(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
