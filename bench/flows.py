@@ -1,4 +1,4 @@
-"""How fast are hubble flows read? 100,000 lines read, filtered and gathered into connections; and the decoders compared.
+"""How fast are hubble flows read? 100,000 lines into connections, and the decoders compared.
 
     python bench/flows.py [--lines N]
 

@@ -436,8 +436,9 @@ def _as(kind: Any, value: Any) -> Any:
 def _saved(kind: Any, value: Any) -> Any:
     """What can be saved of a container in which something is not what it should be."""
     inner = get_args(kind)
-    if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(saved for each in value if (saved := _as(inner[0], each)) is not None)
+    if get_origin(kind) is tuple:
+        found = value if isinstance(value, list) else ()
+        return tuple(saved for each in found if (saved := _as(inner[0], each)) is not None)
     if not isinstance(value, dict):
         return None
     if get_origin(kind) is dict:
