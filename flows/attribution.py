@@ -20,7 +20,9 @@ from sensors.k8s_recent_changes import Change, RecentChanges
 from sensors.k8s_services import Services
 from sensors.kit.objects import get, items, mapping, string_map
 
-NAMES_A_POD = frozenset({"app", "name", "k8s-app", "component", "app.kubernetes.io/name", "app.kubernetes.io/component"})
+NAMES_A_POD = frozenset(
+    {"app", "name", "k8s-app", "component", "app.kubernetes.io/name", "app.kubernetes.io/component"}
+)
 """Labels that say which workload a pod is. A rule that asks for another one means another workload."""
 
 ONSET = timedelta(minutes=2)
@@ -65,7 +67,7 @@ def denials(case: Case) -> tuple[Denial, ...]:
 
     Raises `Missing` when policies could not be looked at.
     """
-    found = (_denial(case, each) for each in case.once(tried) if _is_refused(case, each))
+    found = (_denial(case, each) for each in case.once(tried) if is_refused(case, each))
     return tuple(each for each in found if each is not None)
 
 
@@ -73,7 +75,7 @@ def component_of(ref: PolicyRef | None) -> Component | None:
     return None if ref is None else Component(ref.kind, ref.namespace, ref.name)
 
 
-def _is_refused(case: Case, one: Tried) -> bool:
+def is_refused(case: Case, one: Tried) -> bool:
     """Dropped by a policy and not let through since; or unseen, computed to be refused, and nothing shows it open."""
     if one.drop is not None:
         return True

@@ -12,7 +12,7 @@ from flows.attribution import Denial, denials, first_drop, onset
 from flows.fixes.remedy import AdmitTraffic
 from flows.model import Case, Component, Finding
 from flows.policy import Direction, Endpoint, PolicyRef, Traffic
-from flows.world import START, YOUNG, enforces, probe_says
+from flows.world import START, YOUNG, Tried, enforces, probe_says
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
@@ -23,12 +23,16 @@ WAIT = "Look again in half a minute; change no policy before that."
 
 
 def is_too_young(case: Case, denial: Denial) -> bool:
+    return is_young(case, denial.tried)
+
+
+def is_young(case: Case, one: Tried) -> bool:
     """Whether the drops may be a start race: a pod under 30 s old that never got through before the first one.
 
     While a pod's identity travels to the nodes, its packets are refused as a stranger's. One that talked first and was
     refused then has an identity; so has one whose first drop came later than its first seconds.
     """
-    seen, pod = denial.tried.seen, case.get(PodFacts)
+    seen, pod = one.seen, case.get(PodFacts)
     if pod is None or pod.age_s is None or pod.created is None or pod.age_s >= YOUNG.total_seconds():
         return False
     if seen is None or seen.first_drop is None:

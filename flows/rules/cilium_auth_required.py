@@ -1,0 +1,26 @@
+"""A policy admits the connection on condition of mutual authentication, and the handshake has not succeeded."""
+
+from __future__ import annotations
+
+from flows.attribution import Denial
+from flows.model import Case, Finding, Rule
+from flows.telling import finding, groups, passage
+
+ADVICE = "Look at the SPIRE server and agents and at the identities of both sides; no policy rule is missing."
+
+
+def judge(case: Case) -> list[Finding]:
+    """Reason 189. The first packets of a new pair are always dropped so: only what keeps failing is a finding."""
+    lasting = (group for group in groups(case, "cilium.auth_required") if _keeps_failing(group))
+    return [finding(case, group, _cause(group[0]), ADVICE) for group in lasting]
+
+
+def _keeps_failing(group: list[Denial]) -> bool:
+    return any(each.tried.seen is not None and each.tried.seen.dropped > 1 for each in group)
+
+
+def _cause(denial: Denial) -> str:
+    return f"{passage(denial)} needs mutual authentication, which does not come about"
+
+
+RULE = Rule(id="cilium-auth-required", judge=judge, causes=("cilium.auth_required",))

@@ -1,0 +1,65 @@
+"""Packets were refused in the first seconds only, before an identity (or a name's address) was known; now they pass.
+
+A policy patch would open something for nothing: the policies admit this connection already.
+"""
+
+from __future__ import annotations
+
+from flows.attribution import is_refused
+from flows.model import Case, Component, Finding, Rule
+from flows.telling import is_young, plural
+from flows.world import START, Tried, policy_drops, tried
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_network_policies import Policies
+from sensors.k8s_pod import PodFacts
+
+ADVICE = "Wait and let the program retry; no policy is missing. If it does not survive that, delay its first connect."
+
+
+def judge(case: Case) -> list[Finding]:
+    """The refusals that ended by themselves. Needs Hubble: without it no refusal can be seen to end."""
+    case[HubbleFlows]
+    return [_finding(case, each) for each in case.once(tried) if _was_race(case, each)]
+
+
+def _was_race(case: Case, one: Tried) -> bool:
+    """Refused at first, admitted by the policies, and let through since, or still in the first seconds."""
+    if one.seen is None or not policy_drops(one.seen) or one.judgement.allowed is False:
+        return False
+    if is_refused(case, one):
+        return is_young(case, one) and one.judgement.allowed is True
+    return one.seen.only_at_start or _was_short(one)
+
+
+def _was_short(one: Tried) -> bool:
+    """A name's address: refused as an unknown part of the world for a moment, from its first packet on."""
+    seen = one.seen
+    if seen is None or seen.first is None or seen.first_drop is None or seen.last_drop is None:
+        return False
+    from_the_first = (seen.first_drop - seen.first).total_seconds() < 1
+    return from_the_first and seen.last_drop - seen.first_drop <= START and bool(one.traffic.destination.fqdns)
+
+
+def _finding(case: Case, one: Tried) -> Finding:
+    seconds = _seconds(one)
+    passes = one.seen is not None and one.seen.opened > 0
+    end = "and let through since" if passes else "and the policies admit it"
+    return Finding(
+        cause_class="cilium.identity_race",
+        cause=f"{one.traffic.words()} was refused for the first {seconds:.0f} s only, {end}",
+        component=Component("Pod", case.target.namespace, case.target.pod),
+        belief=0.6 if one.asked else 0.3,
+        because=f"{one.packets} dropped {plural(one.packets, 'packet')}; {one.judgement.egress.why}",
+        shown_by=(HubbleFlows, Policies, PodFacts),
+        recommendation=ADVICE,
+    )
+
+
+def _seconds(one: Tried) -> float:
+    """From the first refusal to the last."""
+    if one.seen is None or one.seen.first_drop is None or one.seen.last_drop is None:
+        return 0.0
+    return (one.seen.last_drop - one.seen.first_drop).total_seconds()
+
+
+RULE = Rule(id="cilium-identity-race", judge=judge, causes=("cilium.identity_race",))

@@ -1,0 +1,52 @@
+"""The pod's policies do not let it ask its DNS server, so every name fails and all else looks broken, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flows.attribution import Denial
+from flows.fixes.remedy import AdmitTraffic
+from flows.model import Case, Finding, Rule
+from flows.policy import Judgement
+from flows.telling import finding, groups, named, passage
+from flows.world import DNS_PORT, world_of
+from sensors.dns_lookup import Lookups
+
+HIDES = ("dns.upstream_failure", "dns.nxdomain", "dns.coredns_down", "dns.overload", "dns.conntrack_race", "app.error")
+ADVICE = "Let the pod reach its DNS servers on port 53, UDP and TCP (large answers come over TCP)."
+
+
+def judge(case: Case) -> list[Finding]:
+    """One finding for each policy in the way. Silent where names resolve all the same."""
+    return [
+        finding(case, group, _cause(group[0]), ADVICE, _remedy(case, group), HIDES)
+        for group in groups(case, "policy.dns_blocked")
+        if not _resolves(case, group)
+    ]
+
+
+def _resolves(case: Case, group: list[Denial]) -> bool:
+    """A late ICMP or one stray drop is no blocked resolver while every look-up has an answer."""
+    lookups = case.get(Lookups)
+    over_udp = any(each.tried.traffic.protocol == "UDP" for each in group)
+    return over_udp and lookups is not None and bool(lookups.bursts) and lookups.cluster_dns_works is True
+
+
+def _remedy(case: Case, group: list[Denial]) -> AdmitTraffic:
+    """Both protocols, though only one was seen: a resolver turns to TCP for answers that do not fit."""
+    world = case.once(world_of)
+    wanted: dict[tuple[str, str], Judgement] = {}
+    for each in group:
+        for protocol in ("UDP", "TCP"):
+            traffic = replace(each.tried.traffic, protocol=protocol, port=DNS_PORT)
+            judged = world.judge(traffic)
+            if judged.allowed is not True:
+                wanted[(traffic.destination.pod or traffic.destination.ip, protocol)] = judged
+    return AdmitTraffic(tuple(wanted.values()), group[0].guilty)
+
+
+def _cause(denial: Denial) -> str:
+    return f"{named(denial.component, denial)} has no rule for DNS: {passage(denial)} is refused, so no name resolves"
+
+
+RULE = Rule(id="policy-dns-blocked", judge=judge, causes=("policy.dns_blocked",))

@@ -1,0 +1,27 @@
+"""The pod's own policies do not let it out to this peer, and no rule of theirs comes close."""
+
+from __future__ import annotations
+
+from flows.attribution import Denial
+from flows.model import Case, Finding, Rule
+from flows.telling import admit, door, finding, groups, named, passage
+
+
+def judge(case: Case) -> list[Finding]:
+    """One finding for each policy in the way."""
+    return [
+        finding(case, group, _cause(group[0]), _advice(group[0]), admit(group))
+        for group in groups(case, "policy.egress_denied")
+    ]
+
+
+def _cause(denial: Denial) -> str:
+    return f"{named(denial.component, denial)} has no rule that lets {passage(denial)} out"
+
+
+def _advice(denial: Denial) -> str:
+    where = "an egress rule for exactly this peer"
+    return f"Add {where} on {door(denial.tried.traffic).partition(' (')[0]}, the port that policies see."
+
+
+RULE = Rule(id="policy-egress-denied", judge=judge, causes=("policy.egress_denied",))

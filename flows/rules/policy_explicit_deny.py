@@ -1,0 +1,40 @@
+"""Somebody wrote a rule that denies exactly this. No added rule can allow it; only the deny rule itself can change."""
+
+from __future__ import annotations
+
+from flows.attribution import Denial
+from flows.model import Case, Finding, Rule
+from flows.policy import Decision
+from flows.telling import finding, groups, named, passage
+
+
+def judge(case: Case) -> list[Finding]:
+    """One finding for each denying policy, without a patch: it is another person's intent."""
+    return [
+        finding(case, group, _cause(group[0]), _advice(group[0])) for group in groups(case, "policy.explicit_deny")
+    ]
+
+
+def _cause(denial: Denial) -> str:
+    return f"{named(denial.component, denial)} denies {passage(denial)} explicitly"
+
+
+def _advice(denial: Denial) -> str:
+    where = _deny_rule(denial)
+    place = f"its rule {where}" if where else "its deny rule"
+    return (
+        f"Ask the owner of {named(denial.component, denial)}: {place} must go or except this peer. "
+        "An allow rule anywhere else cannot help, because a deny always wins."
+    )
+
+
+def _deny_rule(denial: Denial) -> str:
+    """The JSON pointer of the rule that matched."""
+    for walk in denial.verdict.walk:
+        for rule in walk.rules:
+            if rule.decision is Decision.DENIES and walk.ref in denial.guilty:
+                return rule.path
+    return ""
+
+
+RULE = Rule(id="policy-explicit-deny", judge=judge, causes=("policy.explicit_deny",))

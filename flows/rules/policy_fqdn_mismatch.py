@@ -1,0 +1,32 @@
+"""The pod may talk to some names outside, and this one is not among them."""
+
+from __future__ import annotations
+
+from flows.attribution import Denial
+from flows.model import Case, Finding, Rule
+from flows.policy import MissKind
+from flows.telling import admit, finding, groups, named, passage
+
+
+def judge(case: Case) -> list[Finding]:
+    """One finding for each policy whose names all miss."""
+    return [
+        finding(case, group, _cause(group[0]), _advice(group[0]), admit(group, correct=True))
+        for group in groups(case, "policy.fqdn_mismatch")
+    ]
+
+
+def _cause(denial: Denial) -> str:
+    if denial.miss is not None and denial.miss.kind is MissKind.FQDN_NOT_SEEN:
+        return f"{named(denial.component, denial)} admits the name, but no DNS rule shows the answer: {passage(denial)}"
+    name = denial.peer.fqdns[0]
+    return f"no name in {named(denial.component, denial)} matches {name}, so {passage(denial)} is refused"
+
+
+def _advice(denial: Denial) -> str:
+    if denial.miss is not None and denial.miss.kind is MissKind.FQDN_NOT_SEEN:
+        return "Give the policy a DNS rule towards the resolver, so that the datapath learns which addresses are meant."
+    return f'Add matchName: {denial.peer.fqdns[0]} ("*.x" matches what is below x, never x itself).'
+
+
+RULE = Rule(id="policy-fqdn-mismatch", judge=judge, causes=("policy.fqdn_mismatch",))

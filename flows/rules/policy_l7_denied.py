@@ -1,0 +1,84 @@
+"""The connection is let through to Cilium's proxy, and the proxy refuses the request: its method, path or name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flows.attribution import component_of
+from flows.fixes.remedy import AdmitTraffic
+from flows.model import Case, Component, Finding, Rule
+from flows.policy import Decision, PolicyRef, Verdict
+from flows.telling import plural
+from flows.world import Tried, tried
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_network_policies import Policies
+from sensors.kit.connections import DnsOutcome, HttpOutcome
+
+PROXY_SAID = 403
+
+
+def judge(case: Case) -> list[Finding]:
+    """One finding for each connection with refused requests, and one for each policy that hides a name.
+
+    A 403 of the application itself is not ours: the proxy's own refusals carry the verdict DROPPED.
+    """
+    flows = case[HubbleFlows]
+    http = [each for each in case.once(tried) if each.seen is not None and _refused(each)]
+    names = [each for each in flows.dns if each.denied and not each.addresses]
+    return [*(_http(each) for each in http), *_dns(case, names)]
+
+
+def _refused(one: Tried) -> list[HttpOutcome]:
+    return [each for each in (one.seen.http if one.seen is not None else ()) if each.verdict == "DROPPED"]
+
+
+def _http(one: Tried) -> Finding:
+    refused = _refused(one)
+    count, first = sum(each.count for each in refused), refused[0]
+    ref = _proxied(one.judgement.ingress) or _proxied(one.judgement.egress)
+    asked = replace(one.traffic, l7=f"{first.method} {first.path}".strip())
+    remedy = AdmitTraffic((replace(one.judgement, traffic=asked),), (ref,)) if ref is not None else None
+    return Finding(
+        cause_class="policy.l7_denied",
+        cause=f"The proxy refuses {first.method} {first.path} of {one.traffic.words()}: no HTTP rule admits it",
+        component=component_of(ref),
+        belief=(0.9 if ref is not None else 0.6) if one.asked else 0.4,
+        because=f"{count} {plural(count, 'request')} with verdict DROPPED at the proxy, which answers {PROXY_SAID}",
+        shown_by=(HubbleFlows, Policies),
+        recommendation=f"If it is meant, add {first.method} {first.path} to the HTTP rules.",
+        remedy=remedy,
+    )
+
+
+def _proxied(verdict: Verdict) -> PolicyRef | None:
+    """The policy whose admitting rule hands the connection to the proxy."""
+    for walk in verdict.walk:
+        for rule in walk.rules:
+            if rule.decision is Decision.ADMITS and rule.notes:
+                return walk.ref
+    return None
+
+
+def _dns(case: Case, names: list[DnsOutcome]) -> list[Finding]:
+    if not names:
+        return []
+    resolver = next((each for each in case.once(tried) if each.lookup), None)
+    ref = _proxied(resolver.judgement.egress) if resolver is not None else None
+    component: Component | None = component_of(ref)
+    wanted = case.target.to_host or ""
+    asked = any(each.query.rstrip(".") == wanted.rstrip(".") for each in names) or not wanted
+    told = ", ".join(dict.fromkeys(each.query for each in names[:3]))
+    return [
+        Finding(
+            cause_class="policy.l7_denied",
+            cause=f"The DNS proxy refuses to look up {told}: no DNS rule admits the name",
+            component=component,
+            belief=(0.9 if ref is not None else 0.6) if asked else 0.3,
+            because=f"{sum(each.denied for each in names)} questions with verdict DROPPED at the proxy (REFUSED)",
+            shown_by=(HubbleFlows, Policies),
+            recommendation=f"If it is meant, add matchName: {names[0].query.rstrip('.')} to the DNS rules.",
+        )
+    ]
+
+
+RULE = Rule(id="policy-l7-denied", judge=judge, causes=("policy.l7_denied",))

@@ -1,0 +1,32 @@
+"""A rule means this very peer and names another port, usually the Service's port instead of the pod's."""
+
+from __future__ import annotations
+
+from flows.attribution import Denial
+from flows.model import Case, Finding, Rule
+from flows.telling import admit, finding, groups, named, passage
+
+
+def judge(case: Case) -> list[Finding]:
+    """One finding for each rule with a wrong port."""
+    return [
+        finding(case, group, _cause(group[0]), _advice(group[0]), admit(group, correct=True))
+        for group in groups(case, "policy.wrong_port")
+    ]
+
+
+def _cause(denial: Denial) -> str:
+    port = ", ".join(denial.miss.expected) if denial.miss is not None else "another port"
+    return f"{named(denial.component, denial)} means this peer on port {port}, so {passage(denial)} is refused"
+
+
+def _advice(denial: Denial) -> str:
+    traffic = denial.tried.traffic
+    service = traffic.service_port is not None and denial.miss is not None
+    why = " (policies see the pod's port, never the Service's)" if service and str(traffic.service_port) in (
+        denial.miss.expected if denial.miss else ()
+    ) else ""
+    return f"Let the rule name {traffic.protocol} {traffic.port}{why}."
+
+
+RULE = Rule(id="policy-wrong-port", judge=judge, causes=("policy.wrong_port",))
