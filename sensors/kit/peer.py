@@ -160,6 +160,8 @@ def _by_name(host: str, namespace: str, where: Places) -> Asked:
             return _pod_of_service(pod, name, space, where)
         case [dashed, _, "pod", *_]:
             return _pod_by_dashes(dashed, where)
+        case [pod, name, space] if _find(name, space, where):
+            return _pod_of_service(pod, name, space, where)
         case [name, space]:
             return _two_words(name, space, namespace, where)
     return Asked(AskedKind.EXTERNAL, why="a name outside the cluster")
