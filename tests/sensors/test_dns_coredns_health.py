@@ -182,6 +182,21 @@ def test_a_pod_that_no_node_takes_says_why():
     assert read_pod(waiting, None).unscheduled == "0/3 nodes are available"
 
 
+def test_an_evicted_pod_is_no_dns_server_any_more():
+    assert assemble({POD: (pod(phase="Failed"), pod("coredns-2", phase="Running"))}).pods[0].name == "coredns-2"
+
+
+def test_a_container_that_has_just_ended_counts_before_its_ending_of_last_time():
+    states = {
+        "state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+        "lastState": {"terminated": {"reason": "Error", "exitCode": 1}},
+    }
+
+    found = read_pod(pod(containerStatuses=[{"name": "coredns", **states}]), None)
+
+    assert found.last_ending == Ending("OOMKilled", 137, None)
+
+
 def test_oomkilled_needs_no_exit_code_137():
     status = {"name": "coredns", "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 0}}}
 

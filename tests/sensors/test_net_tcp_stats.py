@@ -96,7 +96,9 @@ async def test_a_closed_socket_that_still_repeats_is_an_orphan_and_time_wait_is_
     assert [(each.state, each.peer, each.retransmits) for each in found.orphans_retransmitting] == [
         ("CLOSING", "172.30.0.11", 8)
     ]
-    assert (await seen("cart-to-coupons")).target.orphans_retransmitting == ()
+    waiting = (await seen("cart-to-coupons")).target
+    assert waiting.states == {"TIME_WAIT": 11}
+    assert not any(each.orphaned for each in waiting.connections)
 
 
 async def test_a_host_network_pod_shows_its_node_s_sockets_and_says_so():
@@ -250,7 +252,7 @@ def test_addresses_are_words_in_the_host_s_byte_order(digits, address):
 
 
 def test_a_row_is_read_whole():
-    row = "   0: BE00F40A:A8A4 3201F40A:20FB 02 00000001:00000000 01:00000017 00000001     0        0 480192 2 0 0\n"
+    row = "   0: BE00F40A:A8A4 3201F40A:20FB 02 00000001:00000000 01:00000017 0000000A     0        0 480192 2 0 0\n"
 
     assert parse_sockets(HEADER + row) == (
         (),
@@ -261,7 +263,7 @@ def test_a_row_is_read_whole():
                 port=43172,
                 peer="10.244.1.50",
                 peer_port=8443,
-                retransmits=1,
+                retransmits=10,
                 send_queue=1,
                 receive_queue=0,
                 orphaned=False,
@@ -276,7 +278,9 @@ def test_loopback_has_many_addresses_and_two_families():
 
     found = PodSockets("shop", "web", listeners=listeners)
 
+    both = PodSockets("shop", "web", listeners=(*listeners, Listener("0.0.0.0", 53, False)))
     assert (found.listens_only_on_loopback(53), found.listens_only_on_loopback(80)) == (True, False)
+    assert not both.listens_only_on_loopback(53)
 
 
 def test_a_format_error_is_blindness_with_a_reason():
