@@ -1,0 +1,130 @@
+"""CoreDNS is killed again and again because its memory limit is too small for what it has to do.
+
+Proof: a DNS pod's last run ended as OOMKilled lately (or with 137 at a kill in the kernel's log), and this pod's
+look-ups fail. Not to be mistaken for a forwarding loop, where more memory only delays the end, for a kill of long ago,
+or for a policy that drops the questions.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from flows.fixes.remedy import RaiseMemory
+from flows.model import Case, Component, Finding, Rule
+from flows.rules.dns_symptom import (
+    SUSPECTED,
+    belief_of,
+    changed,
+    dropped_questions,
+    eperm_told,
+    is_recent,
+    is_serving,
+    servers,
+    shown_by,
+    told,
+)
+from sensors.dns_coredns_health import CoreDns, DnsPod, Trouble
+
+USUAL_LIMIT = 170 << 20
+"""The limit in CoreDNS's own deployment manifest, in bytes (170Mi)."""
+
+WITHIN = timedelta(seconds=30)
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+
+
+def judge(case: Case) -> Finding | None:
+    """Speaks when a DNS server was killed for its memory."""
+    dns = case[CoreDns]
+    killed = _killed(dns)
+    if not killed or dns.found(Trouble.LOOP):
+        return None
+    limit = _limit(dns, killed[0])
+    return Finding(
+        cause_class="dns.coredns_oom",
+        cause=_cause(dns, killed, limit),
+        component=servers(dns),
+        belief=_belief(case, dns, killed),
+        because=f"{_ends(killed)}; {told(case)}{eperm_told(case)}{changed(case, servers(dns))}",
+        shown_by=shown_by(case, CoreDns),
+        recommendation=_advice(dns, limit),
+        remedy=_remedy(dns, killed[0], limit),
+        hides=frozenset({"dns.coredns_down", "dns.overload"}),
+    )
+
+
+def _killed(dns: CoreDns) -> list[DnsPod]:
+    """The DNS pods that were killed for their memory, the newest kill first."""
+    found = [each for each in dns.pods if each.was_oom_killed or _killed_by_kernel(dns, each)]
+    return sorted(found, key=_finished, reverse=True)
+
+
+def _finished(pod: DnsPod) -> float:
+    end = pod.last_ending
+    return end.finished.timestamp() if end and end.finished else 0.0
+
+
+def _killed_by_kernel(dns: CoreDns, pod: DnsPod) -> bool:
+    """The run ended with 137 when the kernel of the pod's node told of a kill: some runtimes do not say OOMKilled."""
+    end = pod.last_ending
+    if end is None or end.exit_code != 137 or end.finished is None:
+        return False
+    kills = (each.at for each in dns.events if each.source == "kernel" and each.about == f"Node {pod.node}")
+    return any(at is not None and abs(at - end.finished) <= WITHIN for at in kills)
+
+
+def _belief(case: Case, dns: CoreDns, killed: list[DnsPod]) -> float:
+    end = killed[0].last_ending
+    if not is_recent(case, end.finished if end else None):
+        return SUSPECTED
+    if is_serving(dns) and dropped_questions(case):
+        return SUSPECTED
+    return belief_of(case, dns)
+
+
+def _cause(dns: CoreDns, killed: list[DnsPod], limit: str | None) -> str:
+    restarts = sum(each.restarts for each in killed)
+    allowed = f"its memory limit of {limit} is too small" if limit else "its node has no memory left for it"
+    state = "no DNS server is ready" if is_serving(dns) is False else f"{dns.ready_pods} of {len(dns.pods)} are ready"
+    return f"CoreDNS is OOMKilled ({restarts} restarts of {killed[0].name}): {allowed}, and {state}"
+
+
+def _ends(killed: list[DnsPod]) -> str:
+    end = killed[0].last_ending
+    when = f" at {end.finished:%H:%M:%S}" if end and end.finished else ""
+    code = f", exit code {end.exit_code}" if end and end.exit_code is not None else ""
+    return f"the last run of {killed[0].name} ended as {end.reason if end else 'killed'}{code}{when}"
+
+
+def _limit(dns: CoreDns, pod: DnsPod) -> str | None:
+    return pod.memory_limit or (dns.workload.memory_limit if dns.workload else None)
+
+
+def _advice(dns: CoreDns, limit: str | None) -> str:
+    wanted = _wanted(limit)
+    if wanted is None:
+        return f"Give {servers(dns)} a memory request, and find out what uses up the memory of its node."
+    return f"Raise the memory limit of {servers(dns)} from {limit} to {wanted}; then look who asks so much."
+
+
+def _remedy(dns: CoreDns, pod: DnsPod, limit: str | None) -> RaiseMemory | None:
+    """Only for a workload that was read and has a limit: without one the kernel killed for the node's sake."""
+    wanted, work = _wanted(limit), dns.workload
+    if wanted is None or work is None or work.container is None:
+        return None
+    about = Component(work.kind, work.namespace, work.name)
+    return RaiseMemory(about, work.container, 0, limit, pod.memory_request, wanted)
+
+
+def _wanted(limit: str | None) -> str | None:
+    """Twice the limit, at least what CoreDNS's own manifest gives; None for a quantity we cannot read."""
+    size = _bytes(limit)
+    return f"{max(2 * size, USUAL_LIMIT) >> 20}Mi" if size else None
+
+
+def _bytes(quantity: str | None) -> int | None:
+    found = re.fullmatch(r"(\d{1,15})(|k|M|G|Ki|Mi|Gi)", quantity or "")
+    return int(found[1]) * UNITS[found[2]] if found else None
+
+
+RULE = Rule(id="coredns-oom", judge=judge, causes=("dns.coredns_oom",))

@@ -1,0 +1,122 @@
+"""The pod asks for a name that does not exist: a typo in the Service or the namespace, or a Service that is not there.
+
+Proof: the DNS server answers NXDOMAIN to the last name of the search burst, while names that exist resolve. Not to be
+mistaken for the NXDOMAINs that ndots makes on the way to a good answer, for DNS servers that do not answer, nor for a
+name whose Service does exist (then the Corefile, the search list or a headless Service without pods is at fault).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.complaint import asked_peer
+from flows.model import Case, Finding, Rule
+from flows.rules.dns_symptom import SUSPECTED, is_recent, names_fail
+from flows.rules.pod_owner import owner
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+from sensors.k8s_pod import LogTrouble, PodFacts
+from sensors.k8s_services import Services
+from sensors.kit.objects import Ref
+from sensors.kit.peer import Asked, AskedKind
+
+NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE, AskedKind.UNKNOWN_POD})
+ASKED, LOGGED, OUTSIDE = 0.97, 0.85, 0.8
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Speaks of the name in question; without one, of the names that the pod's own log complains of."""
+    lookups = case[Lookups]
+    if names_fail(case):
+        return
+    for burst in lookups.bursts:
+        meant = _meant(case, burst)
+        if burst.outcome is Outcome.NXDOMAIN and _is_complained_of(case, burst) and not _exists(meant):
+            yield _finding(case, burst, meant)
+
+
+def _is_complained_of(case: Case, burst: Burst) -> bool:
+    if case.target.to_host is not None:
+        return burst.is_asked
+    pod = case.get(PodFacts)
+    errors = (each for each in (pod.log_errors if pod else ()) if each.trouble is LogTrouble.RESOLVE)
+    return any(each.host.rstrip(".").lower() == burst.name and is_recent(case, each.time) for each in errors)
+
+
+def _meant(case: Case, burst: Burst) -> Asked | None:
+    peer = asked_peer(case)
+    return peer.resolved if peer and burst.is_asked else None
+
+
+def _exists(meant: Asked | None) -> bool:
+    """The name belongs to something that is there, so that another rule must say why it does not resolve."""
+    return meant is not None and meant.kind not in (*NOT_THERE, AskedKind.EXTERNAL, AskedKind.UNDECIDABLE)
+
+
+def _finding(case: Case, burst: Burst, meant: Asked | None) -> Finding:
+    component = owner(case)
+    return Finding(
+        cause_class="dns.nxdomain",
+        cause=f"{case.target} asks for {burst.name}, and there is no such name{_why(meant)}{_near(meant, ', but ')}",
+        component=component,
+        belief=_belief(burst, meant),
+        because=(
+            f"{burst.server} answers NXDOMAIN to {burst.questions[-1].name}, the last of {len(burst.questions)} names "
+            f"tried{_works(case)}"
+        ),
+        shown_by=(Lookups, Services, PodFacts),
+        recommendation=_advice(burst, meant, str(component)),
+    )
+
+
+def _belief(burst: Burst, meant: Asked | None) -> float:
+    if meant is not None and meant.kind in NOT_THERE:
+        return ASKED
+    if burst.origin is Origin.EXTERNAL:
+        return OUTSIDE
+    return LOGGED if not burst.is_asked else SUSPECTED
+
+
+def _why(meant: Asked | None) -> str:
+    return f" ({meant.why})" if meant and meant.kind in NOT_THERE and meant.why else ""
+
+
+def _near(meant: Asked | None, before: str) -> str:
+    """What was probably meant, after `before`; empty where nothing is near."""
+    if meant is None or meant.service is None:
+        return ""
+    if meant.elsewhere:
+        return f"{before}there is {', '.join(map(str, meant.elsewhere[:3]))}"
+    if meant.nearest_namespaces:
+        return f"{before}there is namespace {', '.join(meant.nearest_namespaces[:3])}"
+    return f"{before}the nearest is {', '.join(meant.nearest[:3])}" if meant.nearest else ""
+
+
+def _works(case: Case) -> str:
+    lookups = case[Lookups]
+    good = [each for each in lookups.bursts if each.outcome is Outcome.ANSWERED]
+    return f"; {good[-1].name} resolves to {', '.join(good[-1].addresses[:2])}" if good else ""
+
+
+def _advice(burst: Burst, meant: Asked | None, component: str) -> str:
+    right = _right_names(burst, meant)
+    if right:
+        return f"Let {component} ask for {' or '.join(right)} instead of {burst.name}."
+    if meant is not None and meant.service is not None and meant.kind in NOT_THERE:
+        return f"Correct the name in {component}, or create {meant.service}: no Service of that name exists anywhere."
+    return f"Correct the name {burst.name} in {component}, or have it registered by whoever owns its zone."
+
+
+def _right_names(burst: Burst, meant: Asked | None) -> list[str]:
+    """Full names to ask for instead: the same Service elsewhere, a near Service, the same in a near namespace."""
+    if meant is None or meant.service is None or meant.kind is AskedKind.UNKNOWN_POD:
+        return []
+    near = [Ref("Service", meant.service.namespace, each) for each in meant.nearest]
+    return [_full(each, burst) for each in (*meant.elsewhere, *near)][:3]
+
+
+def _full(service: Ref, burst: Burst) -> str:
+    _, found, domain = burst.name.partition(".svc")
+    return f"{service.name}.{service.namespace}.svc{domain}" if found else f"{service.name}.{service.namespace}"
+
+
+RULE = Rule(id="dns-nxdomain", judge=judge, causes=("dns.nxdomain",))

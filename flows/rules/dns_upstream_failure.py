@@ -1,0 +1,86 @@
+"""Names of the cluster resolve and names from outside do not: the DNS server that CoreDNS forwards to fails.
+
+Proof: cluster names resolve, outside names end in SERVFAIL or no answer, and CoreDNS's log names the upstream that did
+not answer. Not to be mistaken for a name that does not exist (NXDOMAIN is an answer), for a forward line that was
+changed or is missing, nor for a policy that drops questions.
+"""
+
+from __future__ import annotations
+
+from flows.model import Case, Component, Finding, Rule
+from flows.rules.dns_symptom import (
+    SUSPECTED,
+    asks_elsewhere,
+    dropped_questions,
+    is_serving,
+    shown_by,
+    told,
+    words_of,
+)
+from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+
+FAILS = frozenset({Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.FAILED, Outcome.REFUSED})
+NAMED, UNNAMED = 0.93, 0.7
+TROUBLES = (Trouble.UPSTREAM_TIMEOUT, Trouble.UPSTREAM_REFUSED, Trouble.UPSTREAM_ERROR)
+
+
+def judge(case: Case) -> Finding | None:
+    """Speaks when the way outside fails beyond CoreDNS."""
+    lookups, dns = case[Lookups], case[CoreDns]
+    failed = _failed(lookups)
+    if failed is None or is_serving(dns) is False or asks_elsewhere(case, dns):
+        return None
+    said = _complaint(dns)
+    upstream = _upstream(dns, said)
+    return Finding(
+        cause_class="dns.upstream_failure",
+        cause=(
+            f"Names of the cluster resolve, {failed.name} is {words_of(failed.outcome)}: the DNS server "
+            f"{upstream or 'to which CoreDNS forwards'} does not answer CoreDNS"
+        ),
+        component=Component("External", "", upstream or "upstream resolver"),
+        belief=_belief(case, failed, said),
+        because=f"{told(case)}; {_logged(said)}",
+        shown_by=shown_by(case, Lookups, CoreDns),
+        recommendation=(
+            f"Ask it from a CoreDNS node (dig @{upstream or 'UPSTREAM'} {failed.name}); mend it or its network, or have "
+            "the forward line name another resolver."
+        ),
+    )
+
+
+def _failed(lookups: Lookups) -> Burst | None:
+    """The outside name that failed (the asked one first), where cluster names resolve and no outside name does."""
+    if not lookups.cluster_dns_works or lookups.external_dns_works is not False:
+        return None
+    outside = [each for each in lookups.bursts if each.origin is Origin.EXTERNAL and each.outcome in FAILS]
+    return min(outside, key=lambda each: not each.is_asked, default=None)
+
+
+def _complaint(dns: CoreDns) -> LogFinding | None:
+    """What CoreDNS says of its upstream, the lines that name it first."""
+    found = [each for kind in TROUBLES for each in dns.found(kind) if not each.previous]
+    return min(found, key=lambda each: (each.upstream is None, -each.count), default=None)
+
+
+def _upstream(dns: CoreDns, said: LogFinding | None) -> str:
+    """The upstream's address, from the log or else from the only forward line."""
+    if said is not None and said.upstream is not None:
+        return said.upstream.removesuffix(":53")
+    named = {to for each in dns.corefile.forwards for to in each.upstreams} if dns.corefile else set()
+    return named.pop().removesuffix(":53") if len(named) == 1 else ""
+
+
+def _belief(case: Case, failed: Burst, said: LogFinding | None) -> float:
+    asks_this = case.target.to_host is None or failed.is_asked
+    if not asks_this or dropped_questions(case):
+        return SUSPECTED
+    return NAMED if said is not None else UNNAMED
+
+
+def _logged(said: LogFinding | None) -> str:
+    return f"CoreDNS says {said.count} times: {said.example}" if said else "CoreDNS's log says nothing of it"
+
+
+RULE = Rule(id="dns-upstream-failure", judge=judge, causes=("dns.upstream_failure",))
