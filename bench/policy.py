@@ -1,6 +1,6 @@
 """How long the policy simulator takes on a large cluster: 5,000 pods, 1,000 policies.
 
-    uv run python bench/policy.py
+uv run python bench/policy.py
 """
 
 from __future__ import annotations
@@ -40,10 +40,21 @@ def namespace(n: int) -> Json:
 def pod(n: int, app: int, replica: int) -> Json:
     labels = {"app": f"app{app}", "tier": f"tier{app % 4}", "pod-template-hash": f"h{app}"}
     owner = {"kind": "ReplicaSet", "name": f"app{app}-h{app}", "controller": True}
-    metadata = {"name": f"app{app}-h{app}-{replica}", "namespace": f"ns{n}", "labels": labels, "ownerReferences": [owner]}
+    metadata = {
+        "name": f"app{app}-h{app}-{replica}",
+        "namespace": f"ns{n}",
+        "labels": labels,
+        "ownerReferences": [owner],
+    }
     containers = [{"ports": [{"name": "http", "containerPort": 8080}]}]
     status = {"podIP": f"10.{n}.{app}.{replica + 1}", "phase": "Running"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}, "status": status}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": containers},
+        "status": status,
+    }
 
 
 def policy(number: int, chance: random.Random, namespace: int | None = None) -> Json:
@@ -70,7 +81,12 @@ def rule(side: str, chance: random.Random) -> Json:
 
 def clusterwide() -> Json:
     spec = {"endpointSelector": {}, "ingress": [{"fromEntities": ["cluster"]}], "egress": [{"toEntities": ["all"]}]}
-    return {"apiVersion": "cilium.io/v2", "kind": "CiliumClusterwideNetworkPolicy", "metadata": {"name": "c"}, "spec": spec}
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumClusterwideNetworkPolicy",
+        "metadata": {"name": "c"},
+        "spec": spec,
+    }
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -92,7 +108,9 @@ def measure(profile: Profile) -> None:
     places, _ = timed(lambda: world.inventory)
     times = judging(world)
     print(f"{profile.datapath.value}: {len(world.inventory.pods)} pods, {len(world.policies)} policies")
-    print(f"  index {indexing + places:.0f} ms; judge one connection: median {statistics.median(times):.2f} ms, ", end="")
+    print(
+        f"  index {indexing + places:.0f} ms; judge one connection: median {statistics.median(times):.2f} ms, ", end=""
+    )
     print(f"99 % {times[int(len(times) * 0.99)]:.2f} ms, worst {times[-1]:.2f} ms")
     chance = random.Random(3)
     changes = {"one app": policy(7, chance), "whole namespace": {**policy(8, chance)}, "clusterwide": clusterwide()}

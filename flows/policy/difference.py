@@ -17,7 +17,7 @@ from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
 from flows.policy.populace import Group, Vocabulary, outsiders, phantom, vocabulary
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
-from flows.policy.reach import Outcome, Selected, dns_shown, exempt, open_way, outcome
+from flows.policy.reach import Outcome, Selected, dns_shown, open_way, side
 from flows.policy.rules import Policy
 from flows.policy.scene import Scene, is_workload
 
@@ -106,11 +106,7 @@ class _Change:
 
     def within(self, other: _Change) -> _Change:
         """Both sides must allow."""
-        return _Change(_joint(self.before, other.before), _joint(self.after, other.after))
-
-
-def _joint(one: Outcome, other: Outcome) -> Outcome:
-    return Outcome(one.may_allow & other.may_allow, one.may_deny | other.may_deny)
+        return _Change(self.before & other.before, self.after & other.after)
 
 
 class _Comparison:
@@ -251,10 +247,9 @@ class _Comparison:
 def _outcome(
     world: World, policies: list[Selected], subject: Endpoint, peer: Endpoint, direction: Direction
 ) -> Outcome:
-    if not policies and world.profile.enforcement.value == "default":
-        return _OPEN
-    scene = Scene(direction, subject, peer, world.profile, dns_shown(policies, world.dns_shown_somewhere))
-    return _OPEN if exempt(scene) else outcome(policies, scene)
+    return side(
+        policies, Scene(direction, subject, peer, world.profile, dns_shown(policies, world.dns_shown_somewhere))
+    )
 
 
 def _unmoved(change: _Change) -> PortSet:

@@ -36,6 +36,10 @@ class Outcome:
     def denied(self) -> PortSet:
         return self.may_deny - self.may_allow
 
+    def __and__(self, other: Outcome) -> Outcome:
+        """Both sides of a connection must allow it."""
+        return Outcome(self.may_allow & other.may_allow, self.may_deny | other.may_deny)
+
 
 @dataclass(frozen=True, slots=True)
 class _Tier:
@@ -77,6 +81,12 @@ def outcome(
     return Outcome(
         admin.allow | namespace.allow | baseline.allow | baseline.next, admin.deny | namespace.deny | baseline.deny
     )
+
+
+def side(policies: Sequence[Selected], scene: Scene) -> Outcome:
+    """One side of a pair of endpoints on every port, exemptions included."""
+    isolating = policies or scene.profile.enforcement is Enforcement.ALWAYS
+    return outcome(policies, scene) if isolating and not exempt(scene) else open_way()
 
 
 def _namespace(policies: Sequence[Selected], scene: Scene, universe: PortSet, traffic: Traffic | None) -> _Tier:

@@ -18,9 +18,10 @@ from flows.policy.model import Diff, Direction, Endpoint, Judgement, PolicyRef, 
 from flows.policy.parse import dialect_of, parse_policy
 from flows.policy.policy_index import PolicyIndex
 from flows.policy.profile import Profile
-from flows.policy.reach import Selected, selecting
+from flows.policy.reach import Outcome, Selected, dns_shown, selecting, side
 from flows.policy.reading import Json, loose_mapping, loose_text
 from flows.policy.rules import Policy
+from flows.policy.scene import Scene
 
 Identity = tuple[str, str, str, str]  # API group, kind, namespace, name
 _KINDS = frozenset(
@@ -141,6 +142,13 @@ class World:
         egress = self.selecting(traffic.source, Direction.EGRESS)
         ingress = self.selecting(traffic.destination, Direction.INGRESS)
         return judge(traffic, egress, ingress, self.profile, self.dns_shown_somewhere)
+
+    def reach(self, source: Endpoint, destination: Endpoint) -> Outcome:
+        """Every port at once: what may be allowed and what may be denied between two endpoints, both sides judged."""
+        egress, ingress = self.selecting(source, Direction.EGRESS), self.selecting(destination, Direction.INGRESS)
+        shown = dns_shown(egress, self.dns_shown_somewhere)
+        out = side(egress, Scene(Direction.EGRESS, source, destination, self.profile, shown))
+        return out & side(ingress, Scene(Direction.INGRESS, destination, source, self.profile, shown))
 
     def selecting(self, endpoint: Endpoint, direction: Direction) -> list[Selected]:
         return selecting(self._index.candidates(endpoint), endpoint, direction, self.profile)
