@@ -8,10 +8,12 @@ Blind    when Services cannot be read. What else is missing reads as None in the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import TypeVar
 
 from sensors.kit.cluster import Cluster, Object
 from sensors.kit.events import EventFact, fold_events
@@ -22,6 +24,7 @@ from sensors.kit.objects import (
     Ref,
     condition_of,
     conditions_of,
+    controller_of,
     created_at,
     flag,
     get,
@@ -50,7 +53,7 @@ from sensors.kit.peer import (
     pod_addresses,
     ref_of_pod,
     service_addresses,
-    slices_of,
+    slice_owner,
 )
 from sensors.kit.reading import Kinds, read_kinds
 
@@ -224,8 +227,8 @@ def services_seen(target: Target, services: tuple[Object, ...], kinds: Kinds, wh
     asked = None
     if target.to_host is not None:
         asked = addressed(target.to_host, target.to_port, target.namespace, where)
-    scene = _Scene(kinds, fold_events(kinds.of(EVENT)))
     wanted = sorted(_on_the_path(services, target.namespace, asked), key=lambda each: _order(each, asked))
+    scene = _scene(kinds, frozenset(map(namespace_of, wanted)))
     return Services(
         asked=asked,
         services=tuple(describe(each, scene) for each in wanted),
@@ -235,11 +238,63 @@ def services_seen(target: Target, services: tuple[Object, ...], kinds: Kinds, wh
 
 
 @dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A living pod, with what many Services ask of it worked out once."""
+
+    pod: Object
+    labels: Mapping[str, str]
+    workload: Ref | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Scene:
-    """What stands around the Services: the other objects, and events folded once."""
+    """What stands around the Services, indexed once: a namespace may hold hundreds of Services, thousands of pods."""
 
     kinds: Kinds
-    events: tuple[EventFact, ...]
+    events: Mapping[Ref, tuple[EventFact, ...]]
+    candidates: Mapping[str, tuple[_Candidate, ...]]
+    by_label: Mapping[tuple[str, str, str], tuple[_Candidate, ...]]
+    slices: Mapping[tuple[str, str], tuple[Object, ...]]
+
+
+def _scene(kinds: Kinds, namespaces: frozenset[str]) -> _Scene:
+    sets = _grouped(kinds.of(REPLICA_SET), lambda each: (namespace_of(each), name_of(each)))
+    alive = (each for each in kinds.of(POD) if namespace_of(each) in namespaces and not pod_is_over(each))
+    candidates = tuple(_Candidate(each, labels_of(each), _workload(each, sets)) for each in alive)
+    labelled = ((namespace_of(each.pod), *label, each) for each in candidates for label in each.labels.items())
+    return _Scene(
+        kinds=kinds,
+        events=_grouped(fold_events(kinds.of(EVENT)), lambda each: each.about),
+        candidates=_grouped(candidates, lambda each: namespace_of(each.pod)),
+        by_label={label: tuple(each[3] for each in group) for label, group in _grouped(labelled, _label).items()},
+        slices=_grouped(kinds.of(ENDPOINT_SLICE), slice_owner),
+    )
+
+
+def _label(labelled: tuple[str, str, str, _Candidate]) -> tuple[str, str, str]:
+    return labelled[:3]
+
+
+def _matching(selector: Mapping[str, str], namespace: str, scene: _Scene) -> list[_Candidate]:
+    """The pods that a selector picks, looked up by its first label."""
+    first = next(iter(selector.items()), ("", ""))
+    return [each for each in scene.by_label.get((namespace, *first), ()) if selects(selector, each.labels)]
+
+
+def _workload(pod: Object, sets: Mapping[tuple[str, str], tuple[Object, ...]]) -> Ref | None:
+    owner = controller_of(pod)
+    return workload_of(pod, sets.get((owner.namespace, owner.name), ()) if owner else ())
+
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+def _grouped(values: Iterable[Value], key: Callable[[Value], Key]) -> dict[Key, tuple[Value, ...]]:
+    groups: dict[Key, list[Value]] = {}
+    for each in values:
+        groups.setdefault(key(each), []).append(each)
+    return {name: tuple(group) for name, group in groups.items()}
 
 
 def _ref(service: Object) -> Ref:
@@ -266,11 +321,10 @@ def _order(service: Object, asked: Asked | None) -> tuple[bool, bool, Ref]:
 
 def describe(service: Object, scene: _Scene) -> ServiceFacts:
     """One Service with its endpoints and the pods behind it."""
-    ref, selector, kinds = _ref(service), string_map(service, "spec", "selector"), scene.kinds
-    ports, slices, pods = _ports(service), kinds.known(ENDPOINT_SLICE), kinds.known(POD)
-    sets = [each for each in kinds.of(REPLICA_SET) if namespace_of(each) == ref.namespace]
-    alive = [each for each in pods or () if namespace_of(each) == ref.namespace and not pod_is_over(each)]
-    matching = [each for each in alive if selects(selector, labels_of(each))]
+    ref, selector, ports = _ref(service), string_map(service, "spec", "selector"), _ports(service)
+    candidates = scene.candidates.get(ref.namespace, ())
+    matching = _matching(selector, ref.namespace, scene)
+    slices = scene.slices.get((ref.namespace, ref.name), ())
     return ServiceFacts(
         namespace=ref.namespace,
         name=ref.name,
@@ -288,9 +342,11 @@ def describe(service: Object, scene: _Scene) -> ServiceFacts:
         source_ranges=texts(service, "spec", "loadBalancerSourceRanges"),
         created=created_at(service),
         owner=managed_by(service),
-        endpoints=None if slices is None else endpoints_of(ref, slices),
-        matching_pods=None if pods is None else tuple(_backend(each, ports, sets, scene) for each in matching),
-        near_misses=near_misses(selector, alive, sets) if selector and not matching else (),
+        endpoints=None if scene.kinds.known(ENDPOINT_SLICE) is None else endpoints_in(slices),
+        matching_pods=None
+        if scene.kinds.known(POD) is None
+        else tuple(_backend(each, ports, scene) for each in matching),
+        near_misses=_near_misses(selector, candidates) if selector and not matching else (),
     )
 
 
@@ -321,11 +377,11 @@ def _target_port(value: object) -> int | str | None:
     return None
 
 
-def endpoints_of(service: Ref, slices: Iterable[Object]) -> tuple[EndpointFacts, ...]:
+def endpoints_in(slices: Iterable[Object]) -> tuple[EndpointFacts, ...]:
     """The addresses in a Service's EndpointSlices, in the order of address."""
     found = (
         _endpoint(endpoint, address, _slice_ports(part))
-        for part in slices_of(service, slices)
+        for part in slices
         for endpoint in items(part, "endpoints")
         for address in texts(endpoint, "addresses")
     )
@@ -357,16 +413,18 @@ def _slice_ports(part: Object) -> tuple[tuple[str, int, str], ...]:
 # -- the pods behind it ------------------------------------------------------------------------------------------------
 
 
-def _backend(pod: Object, ports: tuple[ServicePort, ...], replica_sets: Iterable[Object], scene: _Scene) -> BackendPod:
+def _backend(candidate: _Candidate, ports: tuple[ServicePort, ...], scene: _Scene) -> BackendPod:
+    pod = candidate.pod
     ready, declared = pod_is_ready(pod) is True, _declared(pod)
+    events = scene.events.get(ref_of_pod(pod), ())
     return BackendPod(
         pod=name_of(pod),
         ready=ready,
         node=text(pod, "spec", "nodeName"),
         ips=pod_addresses(pod),
         phase=text(pod, "status", "phase"),
-        why="" if ready else why_not_ready(pod, scene.kinds.of(NODE), scene.events),
-        workload=workload_of(pod, replica_sets),
+        why="" if ready else why_not_ready(pod, scene.kinds.of(NODE), events),
+        workload=candidate.workload,
         declared=declared,
         targets=tuple((each.name, _target(each, declared)) for each in ports),
     )
@@ -391,8 +449,8 @@ def _target(port: ServicePort, declared: tuple[tuple[str, int, str], ...]) -> in
 
 
 def why_not_ready(pod: Object, nodes: Iterable[Object], events: Iterable[EventFact]) -> str:
-    """The most telling reason the cluster gives for a pod that is not ready, in its own words."""
-    reasons = (_leaving(pod), _unscheduled(pod), _lost_node(pod, nodes), _waiting(pod), _said(pod, events), _gates(pod))
+    """The most telling reason for a pod that is not ready, in the cluster's own words; `events` are the pod's."""
+    reasons = (_leaving(pod), _unscheduled(pod), _lost_node(pod, nodes), _waiting(pod), _said(events), _gates(pod))
     return next((one_line(each) for each in reasons if each), "no reason given")
 
 
@@ -423,11 +481,10 @@ def _waiting(pod: Object) -> str:
     return ""
 
 
-def _said(pod: Object, events: Iterable[EventFact]) -> str:
-    """The newest warning about the pod; events come warnings first, newest first."""
-    ref = ref_of_pod(pod)
-    warnings = (each for each in events if each.about == ref and each.type == "Warning")
-    return next((each.message for each in warnings if each.reason != "DNSConfigForming"), "")
+def _said(events: Iterable[EventFact]) -> str:
+    """The newest warning; events come warnings first, newest first."""
+    warnings = (each for each in events if each.type == "Warning" and each.reason != "DNSConfigForming")
+    return next((each.message for each in warnings), "")
 
 
 def _gates(pod: Object) -> str:
@@ -439,11 +496,9 @@ def _gates(pod: Object) -> str:
 # -- a selector that matches nothing -----------------------------------------------------------------------------------
 
 
-def near_misses(
-    selector: Mapping[str, str], pods: Iterable[Object], replica_sets: Iterable[Object], limit: int = 3
-) -> tuple[LabelMiss, ...]:
+def _near_misses(selector: Mapping[str, str], pods: Iterable[_Candidate], limit: int = 3) -> tuple[LabelMiss, ...]:
     """The workloads whose pods come closest to a selector that matches none, nearest first."""
-    counted = Counter(_miss(selector, each, workload_of(each, replica_sets)) for each in pods)
+    counted = Counter((each.workload, *_miss(selector, each.labels)) for each in pods)
     misses = (
         LabelMiss(workload, count, key, selector[key], found, differing)
         for (workload, key, found, differing), count in counted.items()
@@ -451,17 +506,18 @@ def near_misses(
     return tuple(sorted(misses, key=_distance)[:limit])
 
 
-def _miss(selector: Mapping[str, str], pod: Object, workload: Ref | None) -> tuple[Ref | None, str, str | None, int]:
-    labels = labels_of(pod)
+def _miss(selector: Mapping[str, str], labels: Mapping[str, str]) -> tuple[str, str | None, int]:
+    """The label that differs least, what the pod has there, and how many differ."""
     differing = sorted(key for key, value in selector.items() if labels.get(key) != value)
     key = min(differing, key=lambda each: _unlike(selector[each], labels.get(each)))
-    return workload, key, labels.get(key), len(differing)
+    return key, labels.get(key), len(differing)
 
 
 def _distance(miss: LabelMiss) -> tuple[int, float, str]:
     return miss.differing, _unlike(miss.wanted, miss.found), str(miss.workload)
 
 
+@lru_cache(maxsize=4096)
 def _unlike(wanted: str, found: str | None) -> float:
     """0 for equal words, 1 for words without a letter in common, 2 for a label that is not there."""
     return 2.0 if found is None else 1.0 - SequenceMatcher(None, wanted, found).ratio()

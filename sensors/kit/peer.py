@@ -123,7 +123,12 @@ def nodes_of(asked: Asked, where: Places) -> tuple[str, ...]:
 def slices_of(service: Ref, slices: Iterable[Object]) -> tuple[Object, ...]:
     """The EndpointSlices of one Service."""
     wanted = service.namespace, service.name
-    return tuple(each for each in slices if (namespace_of(each), labels_of(each).get(SLICE_OWNER)) == wanted)
+    return tuple(each for each in slices if slice_owner(each) == wanted)
+
+
+def slice_owner(part: Object) -> tuple[str, str]:
+    """Namespace and name of the Service whose addresses an EndpointSlice holds."""
+    return namespace_of(part), labels_of(part).get(SLICE_OWNER, "")
 
 
 def service_addresses(service: Object) -> tuple[str, ...]:
