@@ -10,6 +10,7 @@ Blind    when no hubble flows can be had at all. Flows that hold none of this po
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from sensors.net_connect import destination_of
 
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
 CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt
+CUT_SHORT = 0.8  # what is left of the coverage when flows were still coming: the slow node may be the one that knows
 SILENCE = 0.4  # what flows without any of the pod are worth
 LEAST = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
 CONNECTED = "NODE_CONNECTED"
@@ -94,7 +96,7 @@ class HubbleFlows:
     packets_dropped      at least so many, without `noise` (counted by kind); `attempts_dropped` distinct 5-tuples.
     others_dropped       packets of other pods dropped in the same flows.
     memory               per node, oldest and newest flow; `silent` nodes gave none; `lost_events` in that time.
-    garbage, truncated   unreadable lines, and whether the source broke off.
+    garbage, truncated   unreadable lines, and whether the source broke off; `cut_short`: we stopped before it ended.
     attribution          `pod`, or `node` for a pod on the host network: its flows are any process's of the node.
     coverage             0 to 1: nodes answering (the pod's own counts half), events not lost, lines readable, memory
                          long enough, and flows of the pod at all.
@@ -122,6 +124,7 @@ class HubbleFlows:
     garbage: int
     first_garbage: int
     truncated: bool
+    cut_short: bool
     attribution: str
     coverage: float
 
@@ -169,6 +172,8 @@ class HubbleFlows:
             doubts.append(f"{self.garbage} lines unreadable (first: {self.first_garbage})")
         if self.truncated:
             doubts.append("the source breaks off")
+        if self.cut_short:
+            doubts.append("flows were still coming when the time was up")
         return doubts
 
     def _memory_s(self) -> float:
@@ -186,13 +191,22 @@ def _attempts(count: int) -> str:
 # -- looking ---------------------------------------------------------------------------------------------------------
 
 
-async def look(target: Target, cluster: Cluster, *, last: int = 1000, others: bool = True) -> HubbleFlows:
-    """The pod's connections. `last` limits its undropped flows per node; `others` counts other pods' drops too."""
+async def look(
+    target: Target, cluster: Cluster, *, last: int = 1000, others: bool = True, patience: float = 10.0
+) -> HubbleFlows:
+    """The pod's connections. `last` limits its undropped flows per node; `others` counts other pods' drops too.
+
+    After `patience` seconds what has come must do: a relay with a failing agent can take half a minute to end.
+    """
     who = await who_is(target, cluster)
     question = FlowQuestion(target.namespace, target.pod, who.addresses, who.ports, last=last, others=others)
     gathered = Gathered(question)
-    async for batch in cluster.hubble_flows(question):
-        gathered.take(batch)
+    try:
+        async with asyncio.timeout(patience):
+            async for batch in cluster.hubble_flows(question):
+                gathered.take(batch)
+    except TimeoutError:
+        gathered.cut_short = True
     return facts_of(target, who, gathered)
 
 
@@ -239,6 +253,7 @@ class Gathered:
     statuses: list[NodeStatus] = field(default_factory=list)
     lost: list[LostEvents] = field(default_factory=list)
     reading: FlowReading | None = None
+    cut_short: bool = False
     spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
     def take(self, batch: Iterable[HubbleMessage]) -> None:
@@ -280,7 +295,7 @@ def facts_of(target: Target, who: Who, gathered: Gathered) -> HubbleFlows:
     memory = gathered.memory()
     silent = _silent(gathered.statuses)
     if not gathered.flows_read:
-        raise Blind(_why_nothing(silent))
+        raise Blind(_why_nothing(silent, gathered.cut_short))
     found = gathered.own.all(started=who.started)
     dropped = [each for each in found if each.packets_dropped]
     reading = gathered.reading or FlowReading()
@@ -309,14 +324,15 @@ def facts_of(target: Target, who: Who, gathered: Gathered) -> HubbleFlows:
         garbage=reading.garbage,
         first_garbage=reading.first_garbage,
         truncated=reading.truncated,
+        cut_short=gathered.cut_short,
         attribution="node" if who.host_network else "pod",
-        coverage=coverage(who, gathered, memory, silent, lost),
+        coverage=coverage(who, gathered, silent, lost, saw_drops=bool(dropped)),
     )
 
 
-def _why_nothing(silent: tuple[SilentNode, ...]) -> str:
+def _why_nothing(silent: tuple[SilentNode, ...], cut_short: bool) -> str:
     nodes = f": no answer from {', '.join(each.node for each in silent)}" if silent else ""
-    return f"the source holds no hubble flows{nodes}"
+    return f"no hubble flows came in time{nodes}" if cut_short else f"the source holds no hubble flows{nodes}"
 
 
 def _silent(statuses: Iterable[NodeStatus]) -> tuple[SilentNode, ...]:
@@ -359,21 +375,19 @@ def _reasons(dropped: Iterable[Connection]) -> tuple[DropTotal, ...]:
 
 
 def coverage(
-    who: Who,
-    gathered: Gathered,
-    memory: tuple[NodeMemory, ...],
-    silent: tuple[SilentNode, ...],
-    lost: tuple[Lost, ...],
+    who: Who, gathered: Gathered, silent: tuple[SilentNode, ...], lost: tuple[Lost, ...], *, saw_drops: bool
 ) -> float:
     """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
+    memory = gathered.memory()
     share = _nodes_share(who, _answering(gathered.statuses, memory, silent), silent)
     missing = sum(each.count for each in lost if each.in_window)
     share *= max(LEAST, gathered.flows_read / (gathered.flows_read + missing))
     if gathered.reading:
         share *= gathered.reading.flows / max(gathered.reading.flows + gathered.reading.garbage, 1)
+    share *= CUT_SHORT if gathered.cut_short else 1.0
     if not gathered.own.flows:
         return round(share * SILENCE, 3)
-    if not any(each.packets_dropped for each in gathered.own.all()):  # a drop that was seen needs no long memory
+    if not saw_drops:  # a drop that was seen needs no long memory
         share *= max(LEAST, min(1.0, _longest(memory) / CONNECT_SECONDS))
     return round(share, 3)
 

@@ -508,7 +508,7 @@ def _signs(flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str
     bits, began = _signs_of_flags(flags)
     if is_reply is not None:
         began = -1 if is_reply else 1
-    if verdict == "DROPPED":
+    if verdict in ("DROPPED", "ERROR"):
         return 0, began  # a dropped packet reached nobody: it shows who began, and nothing else
     if kind == "L7":
         return (ANSWERED if is_reply else 0), began

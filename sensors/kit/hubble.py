@@ -28,7 +28,7 @@ from sensors.kit.hubble_records import (
     Policy,
     Workload,
 )
-from sensors.kit.hubble_wire import Flow, Line, messages, read_line
+from sensors.kit.hubble_wire import Flow, Line, is_bad, messages, read_line
 
 __all__ = [
     "BAD_VERDICTS",
@@ -54,7 +54,6 @@ LONGEST_LINE = 4 << 20  # a hubble flow is about 1.5 kB; what is longer is not o
 GIVE_UP = 2000  # lines of garbage, and not one understood: not a file of flows
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
-BAD_ON_THE_WIRE = BAD_VERDICTS | {2, 3, 4}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -229,10 +228,10 @@ class _Reader:
             self._widen(node, when)
         if not ask.in_window(when):
             return []
-        is_bad = flow.verdict in BAD_ON_THE_WIRE
+        bad = is_bad(flow)
         if not self._is_about(flow):
-            return messages(line) if is_bad and ask.others else []
-        if is_bad or ask.last == 0:
+            return messages(line) if bad and ask.others else []
+        if bad or ask.last == 0:
             return messages(line)
         self._remember(node, when or LONG_AGO, line)
         return []

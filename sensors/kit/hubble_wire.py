@@ -17,6 +17,7 @@ import msgspec
 
 from sensors.kit.drop_reasons import name_of, number_of
 from sensors.kit.hubble_records import (
+    BAD_VERDICTS,
     Dns,
     Endpoint,
     Http,
@@ -188,6 +189,8 @@ POINTS = (
     "FROM_CRYPTO",
     "TO_CRYPTO",
 )
+BAD_ON_THE_WIRE = BAD_VERDICTS | {VERDICTS.index(each) for each in BAD_VERDICTS}
+DROP_EVENT = 1
 IP_VERSIONS = {"IPv4": 4, "IPv6": 6, 1: 4, 2: 6}
 NOTHING_SAID = frozenset({"VERDICT_UNKNOWN", "TRAFFIC_DIRECTION_UNKNOWN", "UNKNOWN_FLOW_TYPE", "UNKNOWN_POINT"})
 
@@ -211,6 +214,11 @@ _observed = _by_name(POINTS)
 
 def _point(value: str | int) -> str:
     return "TO_ENDPOINT" if value == 101 else _observed(value)
+
+
+def is_bad(wire: Flow) -> bool:
+    """As `HubbleFlow.is_bad`, before the trouble of making a record."""
+    return wire.verdict in BAD_ON_THE_WIRE or (not wire.verdict and wire.event_type.type == DROP_EVENT)
 
 
 def _count(value: str | int) -> int:
@@ -298,16 +306,15 @@ def record(wire: Flow, node: str = "", time: datetime | None = None) -> HubbleFl
     protocol, l4 = next(iter(wire.l4.items())) if wire.l4 else ("", _NO_L4)
     is_icmp = protocol.startswith("ICMP")
     ip, event = wire.IP, wire.event_type
-    bad = wire.verdict in ("DROPPED", 2) or event.type == 1
-    reason = (wire.drop_reason or number_of(wire.drop_reason_desc)) if bad else wire.drop_reason
-    if reason == 0 and event.type == 1:
+    reason = wire.drop_reason or number_of(wire.drop_reason_desc)
+    if reason == 0 and event.type == DROP_EVENT:
         reason = event.sub_type  # field-masked exporters may have left nothing else
     l7 = wire.l7
     file = wire.file
     return HubbleFlow(
         time=wire.time or time,
         uuid=wire.uuid,
-        verdict=_verdict(wire.verdict),
+        verdict=_verdict(wire.verdict) or ("DROPPED" if event.type == DROP_EVENT else ""),
         drop_reason=reason,
         drop_reason_name=name_of(reason, wire.drop_reason_desc) if reason or wire.drop_reason_desc else "",
         kind=_kind(wire.Type),

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -452,6 +453,35 @@ def test_a_host_network_pod_is_known_by_address_and_port() -> None:
 
     assert sum(isinstance(each, HubbleFlow) for each in messages("35", asked)) == 13
     assert sum(isinstance(each, HubbleFlow) for each in messages("35", other)) == 0
+
+
+@pytest.mark.parametrize("others", [True, False])
+@pytest.mark.parametrize(
+    "question",
+    [
+        FlowQuestion("shop", CLIENT),
+        FlowQuestion("shop", CLIENT, frozenset({"10.244.0.245"})),
+        FlowQuestion("ops", "probe", frozenset({"10.244.0.11", "172.30.0.11"}), frozenset({8080, 6443})),
+        FlowQuestion("", "", frozenset()),
+    ],
+)
+def test_what_is_brought_is_what_the_question_means(question: FlowQuestion, others: bool) -> None:
+    question = replace(question, last=0, others=others)
+    for capture in sorted(FOLDER.glob("*.jsonl")):
+        name = capture.name.partition("-")[0]
+
+        brought = [each for each in messages(name, question) if isinstance(each, HubbleFlow)]
+
+        assert brought == [each for each in hubble_flows(name) if question.is_about(each) or (others and each.is_bad)]
+
+
+def test_a_masked_drop_event_without_a_verdict_is_a_drop() -> None:
+    row = {"flow": {key: raw("03")[1]["flow"][key] for key in ("time", "IP", "event_type", "node_name")}}
+
+    flow, _ = read(lines([row]), FlowQuestion("shop", "somebody-else", last=0))
+
+    assert isinstance(flow, HubbleFlow)
+    assert (flow.verdict, flow.drop_reason, flow.is_bad) == ("DROPPED", 133, True)
 
 
 # -- robustness ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -203,6 +204,26 @@ async def test_without_any_flow_it_says_which_nodes_did_not_answer() -> None:
 
     with pytest.raises(Blind, match="no answer from lab1, lab2"):
         await look(CLIENT, FakeCluster(flows=flows))
+
+
+class Slow(FakeCluster):
+    """A relay that sends what it has and then waits for an agent that never answers."""
+
+    async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
+        yield self.flows or ()
+        await asyncio.Event().wait()
+
+
+async def test_a_relay_that_does_not_end_costs_coverage_and_not_the_drops() -> None:
+    facts = await look(CLIENT, Slow(flows=messages("03")), patience=0.01)
+
+    assert (facts.packets_dropped, facts.cut_short, facts.coverage) == (4, True, 0.8)
+    assert facts.summary().endswith("; flows were still coming when the time was up")
+
+
+async def test_a_relay_that_says_nothing_in_time_makes_blind() -> None:
+    with pytest.raises(Blind, match="no hubble flows came in time: no answer from lab2"):
+        await look(CLIENT, Slow(flows=[NodeStatus("NODE_UNAVAILABLE", ("lab2",))]), patience=0.01)
 
 
 async def test_without_hubble_the_sensor_is_blind() -> None:
