@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.model import Case
+from flows.model import Case, Component
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
@@ -55,6 +55,22 @@ class Peer:
         if broken or failed:
             return not (opened and not broken)
         return False if opened or worked else None
+
+    @property
+    def owner(self) -> Component | None:
+        """The workload behind the peer, where one is known: the Service's backends', else the pod's on the wire."""
+        pods = self.service.matching_pods or () if self.service else ()
+        ref = next((each.workload for each in pods if each.workload), None)
+        if ref:
+            return Component(ref.kind, ref.namespace, ref.name)
+        there = next((each.destination for each in self.connections if each.destination.workload), None)
+        kind, _, name = there.workload.rpartition("/") if there else ("", "", "")
+        return Component(kind or "Pod", there.namespace, name) if there else None
+
+    @property
+    def component(self) -> Component:
+        """Who must act on the peer's side: its workload, or the outside address."""
+        return self.owner or Component("External", "", self.host)
 
     def __str__(self) -> str:
         door = self.host if self.port is None else f"{self.host}:{self.port}"
@@ -178,7 +194,7 @@ def _tried(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
 def _peer(case: Case, connections: list[Connection]) -> Peer:
     there, port = connections[0].destination, connections[0].port
     service, service_port = _service_behind(case, there.ip, port)
-    return Peer(there.ip, port, False, None, service, service_port, tuple(connections), ())
+    return Peer(there.ip, service_port.port if service_port else port, False, None, service, service_port, tuple(connections))
 
 
 def _service_behind(case: Case, ip: str, port: int) -> tuple[ServiceFacts | None, ServicePort | None]:
@@ -187,6 +203,7 @@ def _service_behind(case: Case, ip: str, port: int) -> tuple[ServiceFacts | None
         if ip in each.cluster_ips:
             return each, each.port(port)
         for end in each.endpoints or ():
-            if end.ip == ip and (names := [name for name, number, _ in end.ports if number == port]):
-                return each, next((known for known in each.ports if known.name == names[0]), None)
+            names = [name for name, number, _ in end.ports if number == port] if end.ip == ip else []
+            if known := next((known for known in each.ports if known.name in names), None):
+                return each, known
     return None, None

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from flows.complaint import Peer, suspects
-from flows.model import Case, Component, Finding, Rule
-from flows.rules.pod_owner import owner_of_peer
+from flows.model import Case, Finding, Rule
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.kit.app_log import LogError, LogTrouble
@@ -54,11 +53,11 @@ def _finding(case: Case, peer: Peer, line: LogError, weight: float) -> Finding:
     return Finding(
         cause_class="app.error",
         cause=f"the network is fine: {peer} is reached and {said} ({line.count} times in the caller's log)",
-        component=owner_of_peer(peer) or Component("External", "", peer.host),
+        component=peer.component,
         belief=(0.95 if line.trouble is not LogTrouble.HTTP or (line.code or 0) >= 500 else 0.85) * weight,
         because=f'connections open and nothing is dropped; the caller logs: "{line.text}"',
         shown_by=(PodFacts, Connects, HubbleFlows),
-        recommendation=f"Look into the log of {owner_of_peer(peer) or peer.host}: the fault is in the application, not in the network.",
+        recommendation=f"Look into the log of {peer.component}: the fault is in the application, not in the network.",
     )
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.complaint import Peer, suspects
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Finding, Rule
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.connections import Outcome
-from sensors.kit.objects import Ref
 from sensors.net_connect import Connects
 from sensors.net_tcp_stats import PodSockets, TcpStats
 
@@ -70,14 +69,13 @@ def _declared(peer: Peer, port: int) -> bool:
 
 
 def _finding(peer: Peer, port: int, loopback: bool, nobody: bool, weight: float) -> Finding:
-    owner = _owner(peer)
-    where = "on 127.0.0.1 only" if loopback else "on no address"
+    where = "listens (127.0.0.1 only)" if loopback else "does not listen at all" if nobody else "does not answer"
     seen = "its socket table shows so" if loopback or nobody else "its socket table was not read"
-    name = owner.name if owner else peer.host
+    name = peer.component.name
     return Finding(
         cause_class="app.not_listening",
-        cause=f"the process of {name} listens {where} for port {port}: every connection to the pod is refused",
-        component=Component(owner.kind, owner.namespace, owner.name) if owner else Component("External", "", peer.host),
+        cause=f"the process of {name} {where} on port {port}: every connection to the pod is refused",
+        component=peer.component,
         belief=(0.96 if loopback or nobody else 0.75) * weight,
         because=f"connections are delivered and reset on {port}, the port the container declares; {seen}",
         shown_by=(TcpStats, HubbleFlows, Connects, Services),
@@ -88,13 +86,6 @@ def _finding(peer: Peer, port: int, loopback: bool, nobody: bool, weight: float)
         ),
     )
 
-
-def _owner(peer: Peer) -> Ref | None:
-    if peer.service:
-        return next((each.workload for each in peer.service.matching_pods or () if each.workload), None)
-    there = peer.connections[0].destination if peer.connections else None
-    kind, _, name = there.workload.rpartition("/") if there else ("", "", "")
-    return Ref(kind or "Deployment", there.namespace, name) if there and name else None
 
 
 RULE = Rule("app-not-listening", judge, ("app.not_listening",))

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.complaint import Peer, suspects
-from flows.model import Case, Component, Finding, Rule
-from flows.rules.pod_owner import owner_of_peer
+from flows.model import Case, Finding, Rule
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.kit.app_log import LogError, LogTrouble
@@ -43,11 +42,11 @@ def _finding(peer: Peer, line: LogError, weight: float) -> Finding:
     return Finding(
         cause_class="app.slow",
         cause=f"{peer} accepts connections at once and answers too late for the caller ({line.count} time-outs)",
-        component=owner_of_peer(peer) or Component("External", "", peer.host),
+        component=peer.component,
         belief=0.85 * weight,
         because=f'connections open, no packet is dropped or repeated, full-size packets pass; the caller logs: "{line.text}"',
         shown_by=(PodFacts, HubbleFlows, TcpStats, Mtu),
-        recommendation=f"Look at what {owner_of_peer(peer) or peer.host} does while it is asked: load, locks, its own callees.",
+        recommendation=f"Look at what {peer.component} does while it is asked: load, locks, its own callees.",
     )
 
 

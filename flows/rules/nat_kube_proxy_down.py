@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from flows.complaint import asked_peer
 from flows.model import Case, Component, Finding, Rule
+from sensors.kit import Sight
 from sensors.kube_proxy_health import KubeProxy
-from sensors.net_connect import Connects, Role
+from sensors.net_connect import Connects, Door, Role
 
 
 def judge(case: Case) -> Finding | None:
+    if case.sight_of("kube_proxy.health") is Sight.ABSENT:
+        return None  # the CNI replaces it, and none runs: nothing to be down
     proxy, peer = case[KubeProxy], asked_peer(case)
     here = [each for each in proxy.not_ready if each.node == proxy.target_node]
     missing = proxy.target_node in proxy.nodes_without
@@ -34,7 +37,7 @@ def judge(case: Case) -> Finding | None:
     )
 
 
-def _because(state: str, address_fails: list, backend_opens: list) -> str:  # type: ignore[type-arg]
+def _because(state: str, address_fails: list[Door], backend_opens: list[Door]) -> str:
     told = [state]
     told += [f"{address_fails[0].where} is {address_fails[0].result}"] if address_fails else []
     told += [f"the backend {backend_opens[0].where} opens"] if backend_opens else []

@@ -9,6 +9,7 @@ somebody's own business).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 
 from flows.complaint import Peer, suspects
 from flows.fixes.remedy import SetSelector
@@ -16,6 +17,9 @@ from flows.model import Case, Component, Finding, Rule
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import LabelMiss, ServiceFacts, Services
 from sensors.kit.objects import Ref
+
+ALIKE = 0.6
+"""How alike two label values must be (difflib's ratio, 0 to 1) to take one for a slip of the other."""
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -82,13 +86,16 @@ def _advice(service: ServiceFacts, miss: LabelMiss | None, guilty: Component) ->
 
 
 def _remedy(service: ServiceFacts, miss: LabelMiss | None) -> SetSelector | None:
-    """Only where exactly one workload is one label away: a guess between two would be a guess."""
-    if miss is None or miss.found is None or miss.differing != 1:
-        return None
-    if sum(each.differing == 1 for each in service.near_misses) != 1:
+    """Only where exactly one workload is one alike label away: a choice between two would be a guess."""
+    alike = [each for each in service.near_misses if each.differing == 1 and _alike(each)]
+    if miss is None or miss.found is None or alike != [miss]:
         return None
     component = Component("Service", service.namespace, service.name)
     return SetSelector(component, dict(service.selector), {**service.selector, miss.key: miss.found})
+
+
+def _alike(miss: LabelMiss) -> bool:
+    return miss.found is not None and SequenceMatcher(None, miss.wanted, miss.found).ratio() >= ALIKE
 
 
 RULE = Rule("service-no-endpoints", judge, ("service.no_endpoints",))

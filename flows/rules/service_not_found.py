@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Finding, Rule
+from flows.rules.pod_owner import owner
 from sensors.dns_lookup import Lookups
-from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
 from sensors.kit.peer import Asked, AskedKind
 
@@ -48,7 +48,7 @@ def _finding(case: Case, asked: Asked) -> Finding:
     return Finding(
         cause_class="service.not_found",
         cause=f"{case.target} calls {asked.host}: {what}{hint}",
-        component=_caller(case),
+        component=owner(case),
         belief=0.9,
         because=f"{what}{hint}",
         shown_by=(Services, Lookups),
@@ -61,13 +61,6 @@ def _advice(asked: Asked) -> str:
     if asked.elsewhere:
         return f"Let the caller use {asked.elsewhere[0].name}.{asked.elsewhere[0].namespace}, or make the Service it expects."
     return f"Correct the address {asked.host} in the caller's configuration, or make the Service it expects."
-
-
-def _caller(case: Case) -> Component:
-    pod = case.get(PodFacts)
-    if pod and pod.workload:
-        return Component(pod.workload.kind, pod.workload.namespace, pod.workload.name)
-    return Component("Pod", case.target.namespace, case.target.pod)
 
 
 RULE = Rule("service-not-found", judge, ("service.not_found",))

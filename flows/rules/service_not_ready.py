@@ -32,7 +32,7 @@ def _finding(service: ServiceFacts, pods: list[BackendPod], weight: float) -> Fi
     workload = workloads.most_common(1)[0][0] if workloads else None
     owner = Component(workload.kind, workload.namespace, workload.name) if workload else None
     why = next((each.why for each in pods if each.why), "no reason given")
-    count = "its only pod is" if len(pods) == 1 else f"none of its {len(pods)} pods is"
+    count = "its only pod is not" if len(pods) == 1 else f"none of its {len(pods)} pods is"
     return Finding(
         cause_class="service.no_ready_endpoints",
         cause=f"{service.ref} has no ready endpoint: {count} ready ({why})",

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from flows.complaint import Peer, suspects
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Finding, Rule
+from flows.rules.pod_owner import owner
 from sensors.hubble_capture_flows import HubbleFlows
-from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
 from sensors.kit.peer import AskedKind
 
@@ -42,12 +42,10 @@ def _nobodys_pod_address(case: Case, services: Services, peer: Peer) -> bool:
 
 def _finding(case: Case, peer: Peer, dropped: int, weight: float) -> Finding:
     proof = f"{dropped} packets dropped as STALE_OR_UNROUTABLE_IP (151)" if dropped else "it lies in the pod range"
-    pod = case.get(PodFacts)
-    owner = pod.workload if pod else None
     return Finding(
         cause_class="service.stale_address",
         cause=f"{case.target} calls {peer.host}, and no pod has that address any more",
-        component=Component(owner.kind, owner.namespace, owner.name) if owner else None,
+        component=owner(case),
         belief=(0.95 if dropped else 0.85) * weight,
         because=f"no pod has {peer.host}; {proof}",
         shown_by=(Services, HubbleFlows),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from flows.complaint import Peer, suspects
 from flows.model import Case, Component, Finding, Rule
-from sensors.k8s_pod import PodFacts
+from flows.rules.pod_owner import owner
 from sensors.k8s_services import ServiceFacts, Services
 
 
@@ -37,7 +37,7 @@ def _wrong_port(case: Case, peer: Peer, service: ServiceFacts, weight: float) ->
     return Finding(
         cause_class="service.wrong_port",
         cause=f"{case.target} asks {service.ref} for port {peer.port}, which it does not have; it has {has}{hint}",
-        component=_caller(case),
+        component=owner(case),
         belief=0.97 * weight,
         because=f"{service.ref} has {has} and no {peer.port}",
         shown_by=(Services,),
@@ -57,13 +57,6 @@ def _wrong_protocol(peer: Peer, service: ServiceFacts, weight: float) -> Finding
         shown_by=(Services,),
         recommendation=f"Give port {port.port} of {service.ref} the protocol its pods speak.",
     )
-
-
-def _caller(case: Case) -> Component:
-    pod = case.get(PodFacts)
-    if pod and pod.workload:
-        return Component(pod.workload.kind, pod.workload.namespace, pod.workload.name)
-    return Component("Pod", case.target.namespace, case.target.pod)
 
 
 RULE = Rule("service-wrong-port", judge, ("service.wrong_port", "service.protocol"))

@@ -31,7 +31,7 @@ class _Aim:
 def judge(case: Case) -> Iterator[Finding]:
     case[Services]
     for peer, weight in suspects(case):
-        if peer.service and peer.service_port and peer.service.ready_endpoints:
+        if peer.service and peer.service_port and peer.service.matching_pods and peer.service.ready_endpoints:
             aim = _aim(case, peer.service, peer.service_port)
             if aim and _refused(peer, aim.actual):
                 yield _finding(case, peer.service, peer.service_port, aim, weight)

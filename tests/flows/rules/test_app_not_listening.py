@@ -1,0 +1,40 @@
+"""A process that does not listen where its pod says."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.model import Component, Missing
+from flows.rules.app_not_listening import RULE
+from sensors.k8s_services import Services
+from sensors.net_tcp_stats import TcpStats
+from tests.flows.rules.edits import classes, said, with_doors
+from tests.kit.cases import case_of, without
+
+
+def test_speaks_of_a_process_that_binds_loopback_only():
+    (finding,) = said(RULE, case_of("chat-to-presence"))
+
+    assert finding.component == Component("Deployment", "chat", "presence")
+    assert finding.recommendation == "Let the process bind 0.0.0.0:8080 (or ::) instead of loopback."
+
+
+def test_speaks_with_less_certainty_when_the_sockets_were_not_seen():
+    (finding,) = said(RULE, without(case_of("chat-to-presence"), TcpStats))
+
+    assert finding.belief < 0.8
+    assert finding.because.endswith("its socket table was not read")
+
+
+@pytest.mark.parametrize("name", ["mobile-to-gateway", "web-to-catalog", "portal-to-profile", "search-to-index"])
+def test_stays_silent_when_the_service_points_astray_or_has_no_backend(name):
+    assert classes(RULE, case_of(name)) == []
+
+
+def test_stays_silent_when_nothing_is_refused_but_times_out():
+    assert classes(RULE, with_doors(case_of("basket-to-pricing"), "timeout", "ETIMEDOUT")) == []
+
+
+def test_cannot_tell_without_services():
+    with pytest.raises(Missing, match="Services"):
+        said(RULE, without(case_of("chat-to-presence"), Services))

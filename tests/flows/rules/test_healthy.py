@@ -1,0 +1,49 @@
+"""Calm, and only where calm was seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flows.model import Missing
+from flows.rules.healthy import RULE
+from sensors.dns_lookup import Lookups
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_network_policies import Policies
+from sensors.k8s_pod import PodFacts
+from sensors.k8s_services import Services
+from sensors.net_connect import Connects
+from tests.flows.rules.edits import classes, said, with_doors
+from tests.kit.cases import case_of, names, with_facts, without
+
+
+def test_speaks_when_all_that_was_measured_passes():
+    (finding,) = said(RULE, case_of("search-to-index"))
+
+    assert finding.component is None
+    assert finding.cause.startswith("nothing is wrong now: search/search-77d6b7cd7-29rqp reaches Service search/index")
+
+
+@pytest.mark.parametrize("name", [each for each in names() if each != "search-to-index"])
+def test_stays_silent_in_every_recorded_incident(name):
+    try:
+        assert classes(RULE, case_of(name)) == []
+    except Missing:
+        assert name == "batch-new-worker"  # the pod never ran, so nothing could be asked from inside it
+
+
+def test_stays_silent_when_the_asked_door_does_not_open():
+    assert classes(RULE, with_doors(case_of("search-to-index"), "timeout")) == []
+
+
+def test_stays_silent_when_hubble_saw_too_little():
+    seen = case_of("search-to-index")
+
+    assert classes(RULE, with_facts(seen, replace(seen[HubbleFlows], coverage=0.3))) == []
+
+
+@pytest.mark.parametrize("facts", [HubbleFlows, Connects, Lookups, Services, Policies, PodFacts])
+def test_cannot_tell_out_of_blindness(facts):
+    with pytest.raises(Missing, match=facts.__name__):
+        said(RULE, without(case_of("search-to-index"), facts))

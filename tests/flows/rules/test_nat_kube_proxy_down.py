@@ -1,0 +1,63 @@
+"""A node on which Service addresses lead nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flows.model import Case, Component, Missing
+from flows.rules.nat_kube_proxy_down import RULE
+from sensors.kit import Evidence, Sight
+from sensors.kube_proxy_health import KubeProxy, ProxyPod
+from sensors.net_connect import Connects, Role
+from tests.flows.rules.edits import classes, said, strong
+from tests.kit.cases import case_of, with_facts, without
+
+
+def with_proxy(seen: Case, *, ready: bool, replaced: bool = False) -> Case:
+    """Synthetic: the lab runs no kube-proxy; here one pod of it on the caller's node."""
+    pod = ProxyPod("kube-proxy-x", "lab1", ready, 7, "" if ready else "CrashLoopBackOff", "v1.36.2")
+    facts = KubeProxy(replaced, "iptables", "lab1", (pod,), (), ())
+    evidence = {
+        key: Evidence(each.sensor, Sight.SEEN, facts) if each.sensor == "kube_proxy.health" else each
+        for key, each in seen.evidence.items()
+    }
+    return replace(seen, evidence=evidence, derived={})
+
+
+def with_dead_address(seen: Case) -> Case:
+    """Synthetic: the Service's address times out, the backend's own opens."""
+    connects = seen[Connects]
+    doors = tuple(
+        replace(each, result="timeout" if each.role in (Role.SERVICE, Role.PEER) else "open") for each in connects.doors
+    )
+    return with_facts(seen, replace(connects, doors=doors))
+
+
+def test_speaks_when_the_address_fails_and_the_backend_opens():
+    (finding,) = said(RULE, with_dead_address(with_proxy(case_of("search-to-index"), ready=False)))
+
+    assert finding.component == Component("DaemonSet", "kube-system", "kube-proxy")
+    assert finding.belief > 0.9
+    assert finding.because.startswith("kube-proxy-x is not ready CrashLoopBackOff; ")
+
+
+def test_stays_silent_when_service_addresses_still_open():
+    assert strong(RULE, with_proxy(case_of("search-to-index"), ready=False)) == []
+
+
+def test_stays_silent_when_kube_proxy_is_well():
+    assert classes(RULE, with_dead_address(with_proxy(case_of("search-to-index"), ready=True))) == []
+
+
+def test_stays_silent_where_the_cni_replaces_it():
+    assert classes(RULE, case_of("search-to-index")) == []
+    assert classes(RULE, with_dead_address(with_proxy(case_of("search-to-index"), ready=False, replaced=True))) == []
+
+
+def test_cannot_tell_when_kube_proxy_could_not_be_looked_at():
+    blind = without(with_proxy(case_of("search-to-index"), ready=False), KubeProxy)
+
+    with pytest.raises(Missing, match="KubeProxy"):
+        said(RULE, blind)

@@ -1,0 +1,62 @@
+"""A port, or a protocol, that the Service does not have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flows.model import Case, Component, Missing
+from flows.rules.service_wrong_port import RULE
+from sensors.k8s_services import Services
+from tests.flows.rules.edits import classes, said, with_doors, with_service
+from tests.kit.cases import case_of, with_facts, without
+
+
+def asking_for(port: int) -> Case:
+    """Synthetic: the healthy pair, asked about another port."""
+    seen = case_of("search-to-index")
+    services = seen[Services]
+    assert services.asked is not None
+    moved = with_facts(seen, replace(services, asked=replace(services.asked, port=port)))
+    return replace(moved, target=replace(seen.target, to_port=port), derived={})
+
+
+def test_speaks_and_says_the_port_the_service_has():
+    (finding,) = said(RULE, asking_for(9090))
+
+    assert finding.cause_class == "service.wrong_port"
+    assert finding.component == Component("Deployment", "search", "search")
+    assert finding.cause.endswith("asks Service search/index for port 9090, which it does not have; it has 80/TCP")
+    assert finding.recommendation == "Let the caller use port 80 of Service search/index."
+
+
+def test_speaks_of_the_pods_own_port_used_on_the_service():
+    (finding,) = said(RULE, asking_for(8080))
+
+    assert finding.cause.endswith("(8080 is the pods' own port behind 80)")
+
+
+def test_speaks_of_a_port_offered_over_udp_only():
+    """Synthetic: the same Service with its port as UDP, and TCP to it refused."""
+    seen = case_of("search-to-index")
+    service = seen[Services].asked_service
+    assert service is not None
+
+    udp = with_service(seen, ports=(replace(service.ports[0], protocol="UDP"),))
+
+    assert classes(RULE, with_doors(udp, "refused", "ECONNREFUSED")) == ["service.protocol"]
+
+
+@pytest.mark.parametrize("name", ["mobile-to-gateway", "search-to-index", "basket-to-pricing", "api-server-cannot-watch"])
+def test_stays_silent_when_the_port_exists_and_points_astray(name):
+    assert classes(RULE, case_of(name)) == []
+
+
+def test_stays_silent_on_a_headless_service_where_any_port_may_be_right():
+    assert classes(RULE, with_service(asking_for(9090), headless=True)) == []
+
+
+def test_cannot_tell_without_services():
+    with pytest.raises(Missing, match="Services"):
+        said(RULE, without(case_of("search-to-index"), Services))
