@@ -19,14 +19,12 @@ from typing import Any
 
 from sensors.kit.cilium_metrics import read_metrics
 from sensors.kit.cluster import Cluster, Environment, Object
-from sensors.kit.events import EventFact, fold_events
+from sensors.kit.events import fold_events
 from sensors.kit.kinds import CILIUM_ENDPOINT, CONFIG_MAP, DAEMON_SET, EVENT, NODE, POD
 from sensors.kit.model import Blind, Sensor, Target
 from sensors.kit.objects import (
     NOTHING,
     Ref,
-    condition_of,
-    flag,
     items,
     labels_of,
     mapping,
@@ -41,9 +39,11 @@ from sensors.kit.objects import (
     text,
     texts,
 )
-from sensors.kit.peer import pod_addresses, ref_of_pod
+from sensors.kit.peer import ref_of_pod
 from sensors.kit.question import nodes_in_question
 from sensors.kit.reading import Kinds, if_readable, read_kinds
+from sensors.kit.sandboxes import StuckPod as StuckPod
+from sensors.kit.sandboxes import says_exhausted, stuck_pods
 
 
 class AgentState(StrEnum):
@@ -95,17 +95,6 @@ class NodeAgent:
     addresses_total: int | None = None
     controllers_failing: tuple[FailingController, ...] = ()
     metrics: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StuckPod:
-    """A pod that waits for its network: scheduled, no address, nothing started. `message` from its newest event."""
-
-    pod: Ref
-    node: str
-    waiting_s: float | None
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +192,6 @@ DECISIVE = (
 )
 """Keys of cilium-config that change what a policy, a Service or a packet's size means."""
 
-EXHAUSTED = re.compile(
-    r"range is full|no more ips available|no ip addresses available|no available ip|failed to assign an ip"
-    r"|no more free affine blocks|insufficient free ip|out of ip addresses|ip pool exhausted|all ips? .* in use",
-    re.IGNORECASE,
-)
-"""How Cilium, host-local, Calico, AWS and Azure say that addresses are used up (their own sources)."""
-
-SANDBOX_REASONS = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedSync")
-OTHER_REASONS = ("FailedMount", "FailedAttachVolume", "Failed", "BackOff", "ErrImagePull")
-
 
 async def look(target: Target, cluster: Cluster, *, nodes: int = 8) -> CniHealth:
     """The agents of all nodes; at most `nodes` of them are asked for their own status, those in question first."""
@@ -273,11 +252,10 @@ def health(
     now: datetime,
 ) -> CniHealth:
     """The facts from what was read; see `look`."""
-    events = fold_events(kinds.of(EVENT))
     pods = agent_pods(kinds.of(POD), environment.cni)
     sets = [each for each in kinds.of(DAEMON_SET) if _is_agent(_template_labels(each), environment.cni)]
     agents = tuple(_agent(each, pods.get(each), sets, voices.get(each, Voice()), kinds) for each in question.nodes)
-    stuck = tuple(_stuck(each, events, now) for each in kinds.of(POD) if _waits_for_network(each, events))
+    stuck = stuck_pods(kinds.of(POD), fold_events(kinds.of(EVENT)), now)
     return CniHealth(
         cni=environment.cni or "",
         version=environment.cni_version or "",
@@ -403,42 +381,7 @@ def _ipam_figures(said: str) -> tuple[int | None, int | None]:
     return (int(figures[1]), int(figures[2])) if figures else (None, None)
 
 
-# -- pods that wait, addresses that run out ----------------------------------------------------------------------------
-
-
-def _waits_for_network(pod: Object, events: Iterable[EventFact]) -> bool:
-    """Scheduled, without address and sandbox, and nothing else (an image, a volume) is what it waits for."""
-    if text(pod, "status", "phase") != "Pending" or not text(pod, "spec", "nodeName") or pod_addresses(pod):
-        return False
-    sandbox = condition_of(pod, "PodReadyToStartContainers")
-    told = _complaint(pod, events)
-    no_sandbox = sandbox is None or sandbox.status != "True"
-    return (
-        no_sandbox
-        and flag(pod, "spec", "hostNetwork") is not True
-        and (told is None or told.reason not in OTHER_REASONS)
-    )
-
-
-def _complaint(pod: Object, events: Iterable[EventFact]) -> EventFact | None:
-    """The newest warning about a pod, those about its sandbox first."""
-    ref = ref_of_pod(pod)
-    warnings = [each for each in events if each.about == ref and each.type == "Warning"]
-    return min(warnings, key=lambda each: each.reason not in SANDBOX_REASONS, default=None)
-
-
-def _stuck(pod: Object, events: Iterable[EventFact], now: datetime) -> StuckPod:
-    scheduled, told = condition_of(pod, "PodScheduled"), _complaint(pod, events)
-    statuses = (*items(pod, "status", "initContainerStatuses"), *items(pod, "status", "containerStatuses"))
-    waiting = next(filter(None, (text(each, "state", "waiting", "reason") for each in statuses)), "")
-    since = scheduled.since if scheduled else None
-    return StuckPod(
-        pod=ref_of_pod(pod),
-        node=text(pod, "spec", "nodeName"),
-        waiting_s=(now - since).total_seconds() if since else None,
-        reason=told.reason if told else waiting,
-        message=told.message if told else "",
-    )
+# -- addresses that run out --------------------------------------------------------------------------------------------
 
 
 def exhaustion(agents: Iterable[NodeAgent], stuck: Iterable[StuckPod]) -> tuple[tuple[str, str], ...]:
@@ -448,7 +391,7 @@ def exhaustion(agents: Iterable[NodeAgent], stuck: Iterable[StuckPod]) -> tuple[
         for each in agents
         if each.addresses_used is not None and each.addresses_total and each.addresses_used >= each.addresses_total
     )
-    refused = ((each.node, each.message) for each in stuck if EXHAUSTED.search(each.message))
+    refused = ((each.node, each.message) for each in stuck if says_exhausted(each.message))
     return tuple(dict.fromkeys([*full, *refused]))
 
 

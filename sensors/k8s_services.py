@@ -7,24 +7,20 @@ Blind    when Services cannot be read. What else is missing reads as None in the
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import SequenceMatcher
-from functools import lru_cache
-from typing import TypeVar
 
+from sensors.kit.backends import BackendPod as BackendPod
+from sensors.kit.backends import LabelMiss as LabelMiss
+from sensors.kit.backends import Scene, backend, matching, near_misses, scene_of
+from sensors.kit.backends import ServicePort as ServicePort
 from sensors.kit.cluster import Cluster, Object
-from sensors.kit.events import EventFact, fold_events
-from sensors.kit.kinds import ENDPOINT_SLICE, EVENT, NODE, POD, REPLICA_SET, SERVICE
+from sensors.kit.kinds import ENDPOINT_SLICE, EVENT, POD, REPLICA_SET, SERVICE
 from sensors.kit.model import Sensor, Target
 from sensors.kit.objects import (
     Owner,
     Ref,
-    condition_of,
-    conditions_of,
-    controller_of,
     created_at,
     flag,
     get,
@@ -34,14 +30,9 @@ from sensors.kit.objects import (
     name_of,
     namespace_of,
     number,
-    one_line,
-    pod_is_over,
-    pod_is_ready,
-    selects,
     string_map,
     text,
     texts,
-    workload_of,
 )
 from sensors.kit.peer import (
     API_SERVICE,
@@ -50,24 +41,9 @@ from sensors.kit.peer import (
     Places,
     addressed,
     places,
-    pod_addresses,
-    ref_of_pod,
     service_addresses,
-    slice_owner,
 )
 from sensors.kit.reading import Kinds, read_kinds
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePort:
-    """A port of a Service as written; `target_port` is a number, a container port's name, or None (same as `port`)."""
-
-    name: str
-    protocol: str
-    port: int
-    target_port: int | str | None
-    node_port: int | None
-    app_protocol: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,41 +61,6 @@ class EndpointFacts:
     node: str
     pod: str
     ports: tuple[tuple[str, int, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BackendPod:
-    """A pod that the selector matches. `why` says in the cluster's words why it is not ready (empty when ready).
-
-    `declared` are its container ports (name, port, protocol); `targets` what each Service port (by name) becomes on
-    this pod, None where the pod has no container port of that name.
-    """
-
-    pod: str
-    ready: bool
-    node: str
-    ips: tuple[str, ...]
-    phase: str
-    why: str
-    workload: Ref | None
-    declared: tuple[tuple[str, int, str], ...]
-    targets: tuple[tuple[str, int | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LabelMiss:
-    """A workload whose pods a selector just misses.
-
-    `key` is the label that differs, `wanted` what the selector asks, `found` what the pods have (None = no such
-    label); `differing` how many keys of the selector differ in all.
-    """
-
-    workload: Ref | None
-    pods: int
-    key: str
-    wanted: str
-    found: str | None
-    differing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,73 +169,13 @@ def services_seen(target: Target, services: tuple[Object, ...], kinds: Kinds, wh
     if target.to_host is not None:
         asked = addressed(target.to_host, target.to_port, target.namespace, where)
     wanted = sorted(_on_the_path(services, target.namespace, asked), key=lambda each: _order(each, asked))
-    scene = _scene(kinds, frozenset(map(namespace_of, wanted)))
+    scene = scene_of(kinds, frozenset(map(namespace_of, wanted)))
     return Services(
         asked=asked,
         services=tuple(describe(each, scene) for each in wanted),
         unread=kinds.complaints,
         by_ip={ip: _ref(each) for each in services for ip in service_addresses(each)},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A living pod, with what many Services ask of it worked out once."""
-
-    pod: Object
-    labels: Mapping[str, str]
-    workload: Ref | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What stands around the Services, indexed once: a namespace may hold hundreds of Services, thousands of pods."""
-
-    kinds: Kinds
-    events: Mapping[Ref, tuple[EventFact, ...]]
-    candidates: Mapping[str, tuple[_Candidate, ...]]
-    by_label: Mapping[tuple[str, str, str], tuple[_Candidate, ...]]
-    slices: Mapping[tuple[str, str], tuple[Object, ...]]
-
-
-def _scene(kinds: Kinds, namespaces: frozenset[str]) -> _Scene:
-    sets = _grouped(kinds.of(REPLICA_SET), lambda each: (namespace_of(each), name_of(each)))
-    alive = (each for each in kinds.of(POD) if namespace_of(each) in namespaces and not pod_is_over(each))
-    candidates = tuple(_Candidate(each, labels_of(each), _workload(each, sets)) for each in alive)
-    labelled = ((namespace_of(each.pod), *label, each) for each in candidates for label in each.labels.items())
-    return _Scene(
-        kinds=kinds,
-        events=_grouped(fold_events(kinds.of(EVENT)), lambda each: each.about),
-        candidates=_grouped(candidates, lambda each: namespace_of(each.pod)),
-        by_label={label: tuple(each[3] for each in group) for label, group in _grouped(labelled, _label).items()},
-        slices=_grouped(kinds.of(ENDPOINT_SLICE), slice_owner),
-    )
-
-
-def _label(labelled: tuple[str, str, str, _Candidate]) -> tuple[str, str, str]:
-    return labelled[:3]
-
-
-def _matching(selector: Mapping[str, str], namespace: str, scene: _Scene) -> list[_Candidate]:
-    """The pods that a selector picks, looked up by its first label."""
-    first = next(iter(selector.items()), ("", ""))
-    return [each for each in scene.by_label.get((namespace, *first), ()) if selects(selector, each.labels)]
-
-
-def _workload(pod: Object, sets: Mapping[tuple[str, str], tuple[Object, ...]]) -> Ref | None:
-    owner = controller_of(pod)
-    return workload_of(pod, sets.get((owner.namespace, owner.name), ()) if owner else ())
-
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
-
-
-def _grouped(values: Iterable[Value], key: Callable[[Value], Key]) -> dict[Key, tuple[Value, ...]]:
-    groups: dict[Key, list[Value]] = {}
-    for each in values:
-        groups.setdefault(key(each), []).append(each)
-    return {name: tuple(group) for name, group in groups.items()}
 
 
 def _ref(service: Object) -> Ref:
@@ -319,11 +200,11 @@ def _order(service: Object, asked: Asked | None) -> tuple[bool, bool, Ref]:
 # -- one Service -------------------------------------------------------------------------------------------------------
 
 
-def describe(service: Object, scene: _Scene) -> ServiceFacts:
+def describe(service: Object, scene: Scene) -> ServiceFacts:
     """One Service with its endpoints and the pods behind it."""
     ref, selector, ports = _ref(service), string_map(service, "spec", "selector"), _ports(service)
     candidates = scene.candidates.get(ref.namespace, ())
-    matching = _matching(selector, ref.namespace, scene)
+    chosen = matching(selector, ref.namespace, scene)
     slices = scene.slices.get((ref.namespace, ref.name), ())
     return ServiceFacts(
         namespace=ref.namespace,
@@ -343,10 +224,8 @@ def describe(service: Object, scene: _Scene) -> ServiceFacts:
         created=created_at(service),
         owner=managed_by(service),
         endpoints=None if scene.kinds.known(ENDPOINT_SLICE) is None else endpoints_in(slices),
-        matching_pods=None
-        if scene.kinds.known(POD) is None
-        else tuple(_backend(each, ports, scene) for each in matching),
-        near_misses=_near_misses(selector, candidates) if selector and not matching else (),
+        matching_pods=None if scene.kinds.known(POD) is None else tuple(backend(each, ports, scene) for each in chosen),
+        near_misses=near_misses(selector, candidates) if selector and not chosen else (),
     )
 
 
@@ -408,119 +287,6 @@ def _slice_ports(part: Object) -> tuple[tuple[str, int, str], ...]:
         for each in items(part, "ports")
         if (port := number(each, "port")) is not None
     )
-
-
-# -- the pods behind it ------------------------------------------------------------------------------------------------
-
-
-def _backend(candidate: _Candidate, ports: tuple[ServicePort, ...], scene: _Scene) -> BackendPod:
-    pod = candidate.pod
-    ready, declared = pod_is_ready(pod) is True, _declared(pod)
-    events = scene.events.get(ref_of_pod(pod), ())
-    return BackendPod(
-        pod=name_of(pod),
-        ready=ready,
-        node=text(pod, "spec", "nodeName"),
-        ips=pod_addresses(pod),
-        phase=text(pod, "status", "phase"),
-        why="" if ready else why_not_ready(pod, scene.kinds.of(NODE), events),
-        workload=candidate.workload,
-        declared=declared,
-        targets=tuple((each.name, _target(each, declared)) for each in ports),
-    )
-
-
-def _declared(pod: Object) -> tuple[tuple[str, int, str], ...]:
-    containers = (*items(pod, "spec", "containers"), *items(pod, "spec", "initContainers"))
-    return tuple(
-        (text(each, "name"), port, text(each, "protocol") or "TCP")
-        for container in containers
-        for each in items(container, "ports")
-        if (port := number(each, "containerPort")) is not None
-    )
-
-
-def _target(port: ServicePort, declared: tuple[tuple[str, int, str], ...]) -> int | None:
-    """What a Service port becomes on a pod: a name is looked up among the pod's ports of the same protocol."""
-    if not isinstance(port.target_port, str):
-        return port.target_port or port.port
-    fits = (n for name, n, protocol in declared if (name, protocol) == (port.target_port, port.protocol))
-    return next(fits, None)
-
-
-def why_not_ready(pod: Object, nodes: Iterable[Object], events: Iterable[EventFact]) -> str:
-    """The most telling reason for a pod that is not ready, in the cluster's own words; `events` are the pod's."""
-    reasons = (_leaving(pod), _unscheduled(pod), _lost_node(pod, nodes), _waiting(pod), _said(events), _gates(pod))
-    return next((one_line(each) for each in reasons if each), "no reason given")
-
-
-def _leaving(pod: Object) -> str:
-    return "it is being deleted" if get(pod, "metadata", "deletionTimestamp") else ""
-
-
-def _unscheduled(pod: Object) -> str:
-    scheduled = condition_of(pod, "PodScheduled")
-    unscheduled = scheduled is not None and scheduled.status == "False"
-    return f"not scheduled: {scheduled.message or scheduled.reason}" if scheduled and unscheduled else ""
-
-
-def _lost_node(pod: Object, nodes: Iterable[Object]) -> str:
-    node = next((each for each in nodes if name_of(each) == text(pod, "spec", "nodeName")), None)
-    ready = condition_of(node, "Ready") if node else None
-    if ready is None or ready.status == "True":
-        return ""
-    return f"its node {name_of(node or {})} is not ready ({ready.reason or ready.status})"
-
-
-def _waiting(pod: Object) -> str:
-    for each in (*items(pod, "status", "initContainerStatuses"), *items(pod, "status", "containerStatuses")):
-        if reason := text(each, "state", "waiting", "reason"):
-            last = text(each, "lastState", "terminated", "reason")
-            message = text(each, "state", "waiting", "message")
-            return ", ".join(part for part in (reason, message, f"last ended {last}" if last else "") if part)
-    return ""
-
-
-def _said(events: Iterable[EventFact]) -> str:
-    """The newest warning; events come warnings first, newest first."""
-    warnings = (each for each in events if each.type == "Warning" and each.reason != "DNSConfigForming")
-    return next((each.message for each in warnings), "")
-
-
-def _gates(pod: Object) -> str:
-    failing = [each for each in conditions_of(pod) if each.status != "True" and each.type not in ("PodScheduled",)]
-    by_type = sorted(failing, key=lambda each: each.type in ("Ready", "ContainersReady"))
-    return f"{by_type[0].type}: {by_type[0].message or by_type[0].reason or by_type[0].status}" if by_type else ""
-
-
-# -- a selector that matches nothing -----------------------------------------------------------------------------------
-
-
-def _near_misses(selector: Mapping[str, str], pods: Iterable[_Candidate], limit: int = 3) -> tuple[LabelMiss, ...]:
-    """The workloads whose pods come closest to a selector that matches none, nearest first."""
-    counted = Counter((each.workload, *_miss(selector, each.labels)) for each in pods)
-    misses = (
-        LabelMiss(workload, count, key, selector[key], found, differing)
-        for (workload, key, found, differing), count in counted.items()
-    )
-    return tuple(sorted(misses, key=_distance)[:limit])
-
-
-def _miss(selector: Mapping[str, str], labels: Mapping[str, str]) -> tuple[str, str | None, int]:
-    """The label that differs least, what the pod has there, and how many differ."""
-    differing = sorted(key for key, value in selector.items() if labels.get(key) != value)
-    key = min(differing, key=lambda each: _unlike(selector[each], labels.get(each)))
-    return key, labels.get(key), len(differing)
-
-
-def _distance(miss: LabelMiss) -> tuple[int, float, str]:
-    return miss.differing, _unlike(miss.wanted, miss.found), str(miss.workload)
-
-
-@lru_cache(maxsize=4096)
-def _unlike(wanted: str, found: str | None) -> float:
-    """0 for equal words, 1 for words without a letter in common, 2 for a label that is not there."""
-    return 2.0 if found is None else 1.0 - SequenceMatcher(None, wanted, found).ratio()
 
 
 SENSOR = Sensor(id="k8s.services", look=look, gives=Services, within=8.0, layers=("service",), weight=1.5)
