@@ -543,7 +543,13 @@ def read_links() -> list[Row]:
     dump = ask_kernel(RTM_GETLINK, bytes(16), DUMP)
     found = [(body, attributes(body[16:])) for kind, body in dump if kind == RTM_NEWLINK]
     names = {struct.unpack_from("=i", body, 4)[0]: _text(each.get(3)) for body, each in found}
-    return [_link(body, each, names) for body, each in found]
+    down = {names[index] for index, flags in (struct.unpack_from("=iI", body, 4) for body, _ in found) if not flags & 1}
+    return [_mark_down(_link(body, each, names), down) for body, each in found]
+
+
+def _mark_down(row: Row, down: set[str]) -> Row:
+    """`ip` shows it where the other end lives here and is switched off."""
+    return row | {"flags": [*row["flags"], "M-DOWN"]} if row.get("link") in down else row
 
 
 def _link(body: bytes, said: Mapping[int, bytes], names: Mapping[int, str]) -> Row:
