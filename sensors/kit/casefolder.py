@@ -23,7 +23,8 @@ from sensors.kit.kinds import KINDS, Kind
 from sensors.kit.model import Blind, Target
 
 NOT_RECORDED = "not in the recording"
-PARTS = ("case.yaml", "objects", "flows.jsonl", "flows.jsonl.gz", "logs", "pods", "nodes")
+FLOW_FILES = ("flows.jsonl", "flows.jsonl.gz")
+PARTS = ("case.yaml", "objects", *FLOW_FILES, "logs", "pods", "nodes")
 
 Row = TypeVar("Row")
 
@@ -112,7 +113,7 @@ class CaseFolder:
             raise Blind(f"pods/{namespace}/{pod}/{name} is not the list it should be ({why})") from None
 
     def _flow_file(self) -> Path:
-        for name in ("flows.jsonl", "flows.jsonl.gz"):
+        for name in FLOW_FILES:
             if (path := self.path / name).is_file():
                 return path
         raise Blind(f"flows.jsonl is {NOT_RECORDED}")
@@ -129,8 +130,17 @@ def open_case(path: Path) -> CaseFolder:
         raise BadCase(f"{path} is a file; a case is a folder with case.yaml, objects/ and flows.jsonl")
     if not any((path / part).exists() for part in PARTS):
         raise BadCase(f"{path} is not a case: it holds none of {', '.join(PARTS)}")
+    header = _read_header(path / "case.yaml")
     by_kind, recorded = _read_objects(path / "objects")
-    return CaseFolder(path, _read_header(path / "case.yaml"), by_kind, recorded)
+    for name in FLOW_FILES:
+        _check_flows(path / name)
+    return CaseFolder(path, header, by_kind, recorded)
+
+
+def _check_flows(path: Path) -> None:
+    """Flows that nobody can read are the giver's mistake; a file that breaks off in the middle is still of use."""
+    if path.is_file():
+        _next_batch(read_flow_lines(path, FlowQuestion()), path)
 
 
 def _read_header(path: Path) -> CaseHeader:
