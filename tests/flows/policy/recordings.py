@@ -1,7 +1,7 @@
 """Real hubble policy verdicts as questions for the simulator: what the datapath did is the answer to compare with.
 
 ``recorded/`` holds policy-verdict lines (event_type 5) of a two-node cluster with Cilium 1.20, one of each kind per
-recording, and ``policies.json`` the policies that were in force; ``tests/cases`` holds whole recorded incidents.
+recording, and ``policies.json`` the policies that were in force; ``lab/cases`` holds whole recorded incidents.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """np-guard's netpol-analyzer computed these connectivity maps; ours must be equal, pair by pair and port by port.
 
-Source: github.com/np-guard/netpol-analyzer v1.2.1 (Apache-2.0), ``tests/*`` with ``test_outputs/connlist``. Compared are
-connections between workloads; lines about outside addresses and the ingress controller are not. That tool treats
+Source: github.com/np-guard/netpol-analyzer v1.2.1 (Apache-2.0), ``tests/*`` with ``test_outputs/connlist``. Compared
+are connections between workloads; lines about outside addresses and the ingress controller are not. That tool treats
 host-network pods as pods, and never compares an ipBlock with a pod.
 """
 
