@@ -34,8 +34,8 @@ def _finding(case: Case, burst: Burst, resolver: Resolver) -> Finding:
     return Finding(
         cause_class="dns.search_amplification",
         cause=(
-            f"Looking up {burst.name} takes {burst.ms:g} ms, {_lost(burst):g} ms of it for {burst.dead_ends} names that "
-            f"do not exist (ndots:{resolver.ndots}, {len(resolver.search)} search domains)"
+            f"Looking up {burst.name} takes {burst.ms:g} ms, {_lost(burst):g} ms of it for {burst.dead_ends} names "
+            f"that do not exist (ndots:{resolver.ndots}, {len(resolver.search)} search domains)"
         ),
         component=owner(case),
         belief=LIKELY_SO if is_it else SUSPECTED,

@@ -44,8 +44,8 @@ def judge(case: Case) -> Finding | None:
         because=f"{told(case)}; {_logged(said)}",
         shown_by=shown_by(case, Lookups, CoreDns),
         recommendation=(
-            f"Ask it from a CoreDNS node (dig @{upstream or 'UPSTREAM'} {failed.name}); mend it or its network, or have "
-            "the forward line name another resolver."
+            f"Ask it from a CoreDNS node (dig @{upstream or 'UPSTREAM'} {failed.name}); mend it or its network, or "
+            "have the forward line name another resolver."
         ),
     )
 

@@ -1,0 +1,67 @@
+"""A firewall of a node refuses what the pod sends to that node: a host policy, not a policy of any pod.
+
+Proof: the datapath drops the pod's packets by policy on the way *into* a node (host, remote node, API server), which
+only a policy for nodes can do. Not to be mistaken for an egress policy of the pod, which drops them on the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flows.complaint import suspects
+from flows.model import Case, Component, Finding, Rule
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_nodes import Nodes
+from sensors.kit.connections import Connection
+
+BY_POLICY = (133, 181)
+NODES = frozenset({"host", "remote-node", "kube-apiserver"})
+PROVEN = 0.92
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Speaks for each peer that is a node and whose own policy drops the pod's packets."""
+    case[HubbleFlows]
+    for peer, weight in suspects(case):
+        refused = [each for each in peer.connections if _is_refused_by_node(each)]
+        if refused:
+            yield _finding(case, refused[0], PROVEN * weight)
+
+
+def _is_refused_by_node(each: Connection) -> bool:
+    into_node = bool(NODES & set(each.destination.entities)) and not each.destination.pod
+    return into_node and any(
+        drop.number in BY_POLICY and drop.direction == "INGRESS" and not drop.of_reply for drop in each.drops
+    )
+
+
+def _finding(case: Case, refused: Connection, belief: float) -> Finding:
+    where = refused.destination
+    drop = next(each for each in refused.drops if each.number in BY_POLICY and each.direction == "INGRESS")
+    return Finding(
+        cause_class="node.host_firewall",
+        cause=f"The node {where.ip} refuses {case.target} on {refused.protocol}/{refused.port} by a policy for nodes",
+        component=_component(case, refused),
+        belief=round(belief, 3),
+        because=f"{drop.packets} packets of {refused} dropped as {drop.reason} ({drop.number}), INGRESS at a node",
+        shown_by=(HubbleFlows,),
+        recommendation=(
+            f"Find the CiliumClusterwideNetworkPolicy with a nodeSelector that isolates {where.ip} and let it admit "
+            "this traffic, if it is wanted; it belongs to whoever runs the nodes."
+        ),
+        hides=frozenset({"policy.ingress_denied"}),
+    )
+
+
+def _component(case: Case, refused: Connection) -> Component:
+    """The policy, where the datapath named it (explicit denials only); else the node that has the address."""
+    denied = (each for each in refused.policies if each.verdict == "denied" and each.direction == "INGRESS")
+    named = next(denied, None)
+    if named is not None:
+        return Component(named.kind or "CiliumClusterwideNetworkPolicy", named.namespace, named.name)
+    nodes = case.get(Nodes)
+    owner = (each.name for each in (nodes.nodes if nodes else ()) if refused.destination.ip in each.internal_ips)
+    return Component("Node", "", next(owner, refused.destination.ip))
+
+
+RULE = Rule(id="node-host-firewall", judge=judge, causes=("node.host_firewall",))
