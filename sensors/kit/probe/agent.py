@@ -177,7 +177,7 @@ def _host_name(value: object) -> str:
 
 
 def _lookup(row: Mapping[str, Any]) -> tuple[str, str]:
-    if row.get("qtype", "A") not in QTYPES:
+    if row.get("qtype", "A") not in list(QTYPES):
         raise BadRequest(f"lookups: qtype {_short(row.get('qtype'))} is none of {', '.join(QTYPES)}")
     return _host_name(row.get("name")), row.get("qtype", "A")
 
