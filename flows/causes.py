@@ -85,9 +85,7 @@ def _table() -> Mapping[str, Cause]:
         (Layer.APPLICATION, Stage.APPLICATION): "app.error app.slow app.client_config",
         (None, Stage.NONE): "none.healthy inconclusive",
     }
-    return {
-        name: Cause(name, layer, stage) for (layer, stage), names in rows.items() for name in names.split()
-    }
+    return {name: Cause(name, layer, stage) for (layer, stage), names in rows.items() for name in names.split()}
 
 
 CAUSES: Mapping[str, Cause] = _table()

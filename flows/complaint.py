@@ -91,7 +91,11 @@ def peers(case: Case) -> tuple[Peer, ...]:
     tried = _tried(case, asked)
     logged = _logged(case, asked)
     met = {each.service.ref for each in logged if each.service}
-    return (*([asked] if asked else []), *logged, *(each for each in tried if not each.service or each.service.ref not in met))
+    return (
+        *([asked] if asked else []),
+        *logged,
+        *(each for each in tried if not each.service or each.service.ref not in met),
+    )
 
 
 def suspects(case: Case) -> tuple[tuple[Peer, float], ...]:
@@ -129,7 +133,11 @@ def _asked(case: Case) -> Peer | None:
 
 def _log_of(case: Case, host: str) -> tuple[LogError, ...]:
     pod = case.get(PodFacts)
-    return tuple(each for each in pod.log_errors if each.host and each.host in (host, host.partition(".")[0])) if pod else ()
+    return (
+        tuple(each for each in pod.log_errors if each.host and each.host in (host, host.partition(".")[0]))
+        if pod
+        else ()
+    )
 
 
 def _own(case: Case) -> tuple[Connection, ...]:
@@ -149,7 +157,9 @@ def _is_mine(case: Case, connection: Connection) -> bool:
 
 def _towards(case: Case, host: str, port: int | None, service: ServiceFacts | None) -> tuple[Connection, ...]:
     """The attempts that reach for this peer: its own address or name, its Service's addresses, its backends."""
-    backends = {(each.ip, number) for each in (service.endpoints or ()) for _, number, _ in each.ports} if service else set()
+    backends = (
+        {(each.ip, number) for each in (service.endpoints or ()) for _, number, _ in each.ports} if service else set()
+    )
     addresses = {host, *(service.cluster_ips if service else ()), *(service.external_ips if service else ())}
     return tuple(each for each in _own(case) if _fits(each, addresses, port, backends))
 
@@ -194,7 +204,9 @@ def _tried(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
 def _peer(case: Case, connections: list[Connection]) -> Peer:
     there, port = connections[0].destination, connections[0].port
     service, service_port = _service_behind(case, there.ip, port)
-    return Peer(there.ip, service_port.port if service_port else port, False, None, service, service_port, tuple(connections))
+    return Peer(
+        there.ip, service_port.port if service_port else port, False, None, service, service_port, tuple(connections)
+    )
 
 
 def _service_behind(case: Case, ip: str, port: int) -> tuple[ServiceFacts | None, ServicePort | None]:

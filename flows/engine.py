@@ -79,9 +79,7 @@ async def _environment(cluster: Cluster) -> Environment:
         return Environment()
 
 
-async def _look(
-    flow: Flow, target: Target, cluster: Cluster, tools: Tools, watcher: Watcher
-) -> dict[str, Evidence]:
+async def _look(flow: Flow, target: Target, cluster: Cluster, tools: Tools, watcher: Watcher) -> dict[str, Evidence]:
     deadline = tools.clock() + flow.within * (1 - FOR_THINKING)
     answered = {step.id: asyncio.Event() for step in flow.looks}
     seen: dict[str, Evidence] = {}

@@ -29,6 +29,7 @@ from sensors.net_mtu import Mtu, Reach
 from sensors.net_tcp_stats import TcpStats
 
 NEARLY_FULL = 0.95
+SERVICE_DOORS = frozenset({Role.SERVICE, Role.RESOLVER, Role.API_SERVER})  # an address that must be translated to open
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,9 @@ def _pod_network(case: Case) -> Word | None:
     if agent is None or agent.state is not AgentState.OK:
         why = f"the agent on {agent.node} is {agent.state}: {agent.why}" if agent else "the node's agent was not seen"
         return Word(None, why, (PodFacts, CniHealth))
-    return Word(pod is not None or None, f"the pod has its address and the agent on {agent.node} is well", (PodFacts, CniHealth))
+    return Word(
+        pod is not None or None, f"the pod has its address and the agent on {agent.node} is well", (PodFacts, CniHealth)
+    )
 
 
 def _service(case: Case) -> Word | None:
@@ -112,7 +115,10 @@ def _service(case: Case) -> Word | None:
         return _all_services(services)
     if peer.service is None:
         outside = services.asked is not None and services.asked.kind in (
-            AskedKind.EXTERNAL, AskedKind.POD, AskedKind.NODE, AskedKind.API_SERVER
+            AskedKind.EXTERNAL,
+            AskedKind.POD,
+            AskedKind.NODE,
+            AskedKind.API_SERVER,
         )
         return Word(outside or None, f"no Service stands before {peer.host}", (Services,))
     ready = peer.service.ready_endpoints
@@ -159,7 +165,9 @@ def _dns(case: Case) -> Word | None:
     asked = lookups.asked_outcome
     if lookups.cluster_dns_works and asked in (None, Outcome.ANSWERED):
         return Word(True, "names resolve from inside the pod", (Lookups, CoreDns))
-    return Word(None, f"look-ups from inside the pod: {asked or 'the cluster name did not resolve'}", (Lookups, CoreDns))
+    return Word(
+        None, f"look-ups from inside the pod: {asked or 'the cluster name did not resolve'}", (Lookups, CoreDns)
+    )
 
 
 def _conntrack(case: Case) -> Word | None:
@@ -171,25 +179,22 @@ def _conntrack(case: Case) -> Word | None:
     fills = [each for each in (here.fill, pressure) if each is not None]
     if not fills:
         return Word(None, f"the tables of {here.node} could not be read", (Conntrack,))
-    return Word(max(fills) < NEARLY_FULL, f"the connection tables of {here.node} are {max(fills):.1%} full", (Conntrack,))
+    return Word(
+        max(fills) < NEARLY_FULL, f"the connection tables of {here.node} are {max(fills):.1%} full", (Conntrack,)
+    )
 
 
 def _nat(case: Case) -> Word | None:
     connects, proxy = case.get(Connects), case.get(KubeProxy)
-    through = [each for each in connects.doors if each.role in (Role.SERVICE, Role.PEER)] if connects else []
-    translated = [each for each in connects.doors if each.role is not Role.BACKEND and each.is_open] if connects else []
-    if through and any(each.is_open for each in through):
-        return Word(True, f"a Service address opens from inside the pod ({_first_open(through)})", (Connects, KubeProxy))
+    translated = [each for each in connects.doors if each.role in SERVICE_DOORS and each.is_open] if connects else []
     if translated:
         return Word(True, f"a Service address opens from inside the pod ({translated[0].where})", (Connects, KubeProxy))
     if proxy is not None:
         broken = bool(proxy.not_ready or proxy.nodes_without)
-        return Word(None, "kube-proxy is not well everywhere" if broken else "no Service address was opened", (KubeProxy,))
+        return Word(
+            None, "kube-proxy is not well everywhere" if broken else "no Service address was opened", (KubeProxy,)
+        )
     return Word(None, "no Service address could be opened", (Connects,)) if connects else None
-
-
-def _first_open(doors: Sequence[object]) -> str:
-    return next(each.where for each in doors if each.is_open)  # type: ignore[attr-defined]
 
 
 def _physical(case: Case) -> Word | None:

@@ -36,7 +36,7 @@ class BadFlow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: a sensor to ask (`ref`, with `settings`) or the agent that judges. `within` in seconds, if it says so."""
+    """One step: a sensor to ask (`ref`, with `settings`) or the agent that judges. `within` in seconds, if said."""
 
     id: str
     type: str
@@ -230,5 +230,6 @@ def _seconds(spot: _Spot | None, default: float | None) -> float | None:
 
 
 def _sort(node: yaml.Node) -> str:
-    names = {yaml.MappingNode: "keys", yaml.SequenceNode: "a list"}
-    return names.get(type(node), f"{node.value!r}" if node.value else "nothing")
+    if isinstance(node, yaml.CollectionNode):
+        return "keys" if isinstance(node, yaml.MappingNode) else "a list"
+    return repr(node.value) if node.value else "nothing"

@@ -1,8 +1,8 @@
 """The network delivers, and the application answers with an error.
 
 Proof: connections to the peer open, none is dropped, and the caller's own log (or a proxy) tells of an answer that
-refuses: HTTP 5xx or 4xx, a TLS handshake that fails, a connection reset after data. Not to be mistaken for an L7 policy,
-which answers 403 in the application's name: then a proxy denied the request and the policy's rule speaks.
+refuses: HTTP 5xx or 4xx, a TLS handshake that fails, a connection reset after data. Not to be mistaken for an L7
+policy, which answers 403 in the application's name: then a proxy denied the request and the policy's rule speaks.
 """
 
 from __future__ import annotations

@@ -87,5 +87,4 @@ def _finding(peer: Peer, port: int, loopback: bool, nobody: bool, weight: float)
     )
 
 
-
 RULE = Rule("app-not-listening", judge, ("app.not_listening",))

@@ -1,7 +1,8 @@
 """The connection opens at once, and the answer takes longer than the caller waits.
 
-Proof: connections open, nothing is dropped or repeated, the path carries full-size packets, and the caller's log tells
-of time-outs after the connection was made. Not to be mistaken for large packets that vanish (the path's rule) or for loss.
+Proof: connections open, nothing is dropped or repeated, the path carries full-size packets, and the caller's log
+tells of time-outs after the connection was made. Not to be mistaken for large packets that vanish (the path's rule)
+or for loss.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _finding(peer: Peer, line: LogError, weight: float) -> Finding:
         cause=f"{peer} accepts connections at once and answers too late for the caller ({line.count} time-outs)",
         component=peer.component,
         belief=0.85 * weight,
-        because=f'connections open, no packet is dropped or repeated, full-size packets pass; the caller logs: "{line.text}"',
+        because=f'connections open, no packet is dropped or repeated; the caller logs: "{line.text}"',
         shown_by=(PodFacts, HubbleFlows, TcpStats, Mtu),
         recommendation=f"Look at what {peer.component} does while it is asked: load, locks, its own callees.",
     )

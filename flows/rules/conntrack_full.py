@@ -39,7 +39,9 @@ def _kernel(case: Case, tables: Conntrack, here: NodeTables) -> Finding | None:
     proof = f"the kernel logged 'table full' {lines} times" if lines else f"{drops} entries refused since boot"
     belief = (0.96 if lines else 0.85 if drops else 0.7) if on_path else 0.45
     why = f"nf_conntrack of {here.node} holds {here.count} of {here.maximum} entries; {proof}"
-    return _finding(here, f"the connection table of node {here.node} is full ({here.count} of {here.maximum})", why, belief)
+    return _finding(
+        here, f"the connection table of node {here.node} is full ({here.count} of {here.maximum})", why, belief
+    )
 
 
 def _cilium(case: Case, here: NodeTables) -> Finding | None:

@@ -40,7 +40,7 @@ def _finding(here: NodeTables, failed: int, weight: float) -> Finding:
         belief=0.8 * weight,
         because=f"{failed} packets dropped with CT_MAP_INSERTION_FAILED (155) while the table is not under pressure",
         shown_by=(Conntrack, HubbleFlows),
-        recommendation="Look at connection churn on the node and at the garbage collection interval; retries usually pass.",
+        recommendation="Look at connection churn on the node and at its garbage collection interval; retries pass.",
     )
 
 

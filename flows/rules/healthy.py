@@ -1,8 +1,8 @@
 """Everything that was measured passes: the symptom is not visible now.
 
 Said only where the pod was really seen talking (or its asked peer opening), names resolve, nothing of its traffic was
-dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without flows, doors
-or look-ups this rule cannot tell.
+dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without flows,
+doors or look-ups this rule cannot tell.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def judge(case: Case) -> Finding | None:
         cause=f"nothing is wrong now: {what}, and all that was measured passes",
         component=None,
         belief=0.9,
-        because="connections open, nothing of the pod's traffic was dropped, names resolve, and its log ends without an error",
+        because="connections open, none of the pod's traffic was dropped, names resolve, its log ends without error",
         shown_by=(HubbleFlows, Connects, Lookups, Services, Policies, PodFacts),
         recommendation="Nothing to change. If the fault comes and goes, run again while it is visible.",
     )

@@ -1,7 +1,7 @@
 """The node has no source port left to translate the pod's connections to this destination.
 
-Proof: packets of the pod dropped with 167 (NO_MAPPING_FOR_NAT_MASQUERADE) or 191 (SNAT_NO_MAP_FOUND). Not to be mistaken
-for a full connection table.
+Proof: packets of the pod dropped with 167 (NO_MAPPING_FOR_NAT_MASQUERADE) or 191 (SNAT_NO_MAP_FOUND). Not to be
+mistaken for a full connection table.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The packets leave the node and nobody outside answers; nothing here stands in the way.
 
 Proof: the peer is outside the cluster, hubble saw its SYNs forwarded towards the network, none was answered and none
-dropped, and the probe times out. Not to be mistaken for a denial by policy, nor for an address that only looks outside: a
-wrong port of a Service, a gone pod.
+dropped, and the probe times out. Not to be mistaken for a denial by policy, nor for an address that only looks
+outside: a wrong port of a Service, a gone pod.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def _inside(case: Case, text: str) -> bool:
     """An address of the cluster's own ranges is not outside, whatever the datapath took it for."""
     try:
         address = ip_address(text)
-        ranges = [ip_network(each, strict=False) for each in (*case.environment.service_cidrs, *case.environment.pod_cidrs)]
+        ranges = [
+            ip_network(each, strict=False) for each in (*case.environment.service_cidrs, *case.environment.pod_cidrs)
+        ]
     except ValueError:
         return True
     return any(address in each for each in ranges if each.version == address.version)
@@ -57,7 +59,7 @@ def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
     probed = f"; a connection tried from inside the pod times out ({timeout.where})" if timeout else ""
     return Finding(
         cause_class="external.unreachable",
-        cause=f"{peer.host} outside the cluster does not answer: the packets leave the node, and nothing here denies them",
+        cause=f"{peer.host} outside the cluster does not answer: packets leave the node, and nothing here denies them",
         component=Component("External", "", there.names[0] if there.names else there.ip),
         belief=(0.93 if timeout else 0.85) * weight,
         because=f"{attempts} attempts to {there} were forwarded to the network and not one was answered{probed}",

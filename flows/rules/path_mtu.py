@@ -63,7 +63,10 @@ def _finding(case: Case, mtu: Mtu, path: Path | None, weight: float, dropped: in
 
 def _told(path: Path) -> str:
     sizes = ", ".join(map(str, path.unanswered))
-    return f"the way to {path.destination} carries {path.mtu} bytes, the pod's route promises {path.promised} (lost: {sizes})"
+    return (
+        f"the way to {path.destination} carries {path.mtu} bytes, "
+        f"the pod's route promises {path.promised} (lost: {sizes})"
+    )
 
 
 def _other_node(case: Case, path: Path | None) -> str:
@@ -81,8 +84,8 @@ def _other_node(case: Case, path: Path | None) -> str:
 def _advice(path: Path | None, node: str) -> str:
     size = f"{path.mtu}" if path and path.mtu else "what the link carries"
     return (
-        f"Mend the link to {node} (its MTU, or whatever eats large packets there); as a stopgap lower the CNI's MTU so that "
-        f"pods promise {size} bytes. That restarts the network plug-in: disruptive, so nothing is offered as one click."
+        f"Mend the link to {node} (its MTU, or whatever eats large packets there); as a stopgap lower the CNI's MTU so "
+        f"that pods promise {size} bytes. That restarts the network plug-in, so nothing is offered as one click."
     )
 
 

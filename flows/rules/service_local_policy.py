@@ -31,9 +31,9 @@ def judge(case: Case) -> Iterator[Finding]:
                 ),
                 component=Component("Service", service.namespace, service.name),
                 belief=0.95 * weight,
-                because=f"internalTrafficPolicy: Local; ready endpoints on {', '.join(there)} only, the caller is on {node}",
+                because=f"internalTrafficPolicy: Local; ready endpoints on {', '.join(there)} only, the caller on {node}",
                 shown_by=(Services, PodFacts),
-                recommendation=f"Set internalTrafficPolicy of {service.ref} to Cluster, or run a backend on every node.",
+                recommendation=f"Set internalTrafficPolicy of {service.ref} to Cluster, or run it on every node.",
             )
 
 

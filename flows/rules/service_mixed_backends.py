@@ -34,7 +34,9 @@ def _split(peer: Peer, service: ServiceFacts) -> tuple[set[Ref], set[Ref]]:
         workload = workloads.get(each.destination.ip)
         if workload and each.outcome in (Outcome.OPENED, Outcome.REFUSED):
             heard[workload].add(each.outcome is Outcome.OPENED)
-    return {ref for ref, said in heard.items() if said == {False}}, {ref for ref, said in heard.items() if said == {True}}
+    return {ref for ref, said in heard.items() if said == {False}}, {
+        ref for ref, said in heard.items() if said == {True}
+    }
 
 
 def _finding(service: ServiceFacts, bad: set[Ref], good: set[Ref], weight: float) -> Finding:

@@ -64,7 +64,9 @@ def _newest(changes: RecentChanges, ref: Ref) -> float:
 
     A first creation is no change of mind: the Service and its workload are usually made together.
     """
-    changed = (each.at.timestamp() for each in changes.of(ref) if each.kind.value == "changed" and _by_hand(each.fields))
+    changed = (
+        each.at.timestamp() for each in changes.of(ref) if each.kind.value == "changed" and _by_hand(each.fields)
+    )
     return max(changed, default=0.0)
 
 

@@ -59,7 +59,8 @@ def _finding(case: Case, asked: Asked) -> Finding:
 
 def _advice(asked: Asked) -> str:
     if asked.elsewhere:
-        return f"Let the caller use {asked.elsewhere[0].name}.{asked.elsewhere[0].namespace}, or make the Service it expects."
+        near = asked.elsewhere[0]
+        return f"Let the caller use {near.name}.{near.namespace}, or make the Service it expects."
     return f"Correct the address {asked.host} in the caller's configuration, or make the Service it expects."
 
 

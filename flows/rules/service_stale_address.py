@@ -1,8 +1,8 @@
 """The caller holds the address of a pod that is gone.
 
 Proof: the asked address lies in a pod range and no pod has it, or the datapath says that it knows no such endpoint
-(drop reason 151, STALE_OR_UNROUTABLE_IP), or a pod of that name is gone. The cure is in the caller: it remembered an address
-for longer than it lived. Not to be mistaken for a denial by policy (133).
+(drop reason 151, STALE_OR_UNROUTABLE_IP), or a pod of that name is gone. The cure is in the caller: it remembered an
+address for longer than it lived. Not to be mistaken for a denial by policy (133).
 """
 
 from __future__ import annotations

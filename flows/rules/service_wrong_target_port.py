@@ -40,11 +40,13 @@ def judge(case: Case) -> Iterator[Finding]:
 def _aim(case: Case, service: ServiceFacts, port: ServicePort) -> _Aim | None:
     """None where the port the Service sends to is one that the container declares, or is seen to listen on."""
     targets = {number for pod in service.matching_pods or () for name, number in pod.targets if name == port.name}
-    declared = {number for pod in service.matching_pods or () for _, number, kind in pod.declared if kind == port.protocol}
+    declared = {
+        number for pod in service.matching_pods or () for _, number, kind in pod.declared if kind == port.protocol
+    }
     sockets = [each for each in _peer_sockets(case, service) if each.knows_listeners]
     listens = {each.port for pod in sockets for each in pod.listeners if not each.on_loopback}
     actual = next(iter(targets)) if len(targets) == 1 else None
-    if len(targets) > 1 or actual in declared and actual not in listens and not (listens & declared):
+    if len(targets) > 1 or (actual in declared and actual not in listens and not (listens & declared)):
         return None  # several backends, or the declared port itself is silent: the application's matter
     if actual is not None and (actual in listens or (actual in declared and not sockets)):
         return None
@@ -72,7 +74,9 @@ def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: _Aim, we
     other = " or ".join(map(str, aim.better)) or "no other port"
     return Finding(
         cause_class="service.wrong_target_port",
-        cause=f"{service.ref} sends port {port.port} to {said}, where nobody listens; its pods' container {proof} {other}",
+        cause=(
+            f"{service.ref} sends port {port.port} to {said}, where nobody listens; its pods' container {proof} {other}"
+        ),
         component=Component("Service", service.namespace, service.name),
         belief=(0.97 if right else 0.8) * weight,
         because=f"endpoints are ready, connections to {said} are refused, and the container {proof} {other}",

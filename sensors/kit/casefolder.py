@@ -263,7 +263,7 @@ def _load_yaml(path: Path) -> list[Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         text = path.read_text(encoding="utf-8")
-        return [each for each in yaml.load_all(text, loader) if each is not None]  # noqa: S506 - a safe loader
+        return [each for each in yaml.load_all(text, loader) if each is not None]
     except yaml.MarkedYAMLError as why:
         line = f", line {why.problem_mark.line + 1}" if why.problem_mark else ""
         raise BadCase(f"{path}{line}: not YAML ({why.problem or why.context})") from None

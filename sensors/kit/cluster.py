@@ -38,7 +38,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """One DNS question asked from inside the pod. `rcode` when a server answered, `error` when none did; `ms` wall time."""
+    """One DNS question asked from inside the pod. `rcode` if a server answered, `error` if none did; `ms` wall time."""
 
     name: str
     qtype: str
@@ -93,9 +93,7 @@ class Cluster(Protocol):
         """Every object of a kind, in one namespace or in all. An empty tuple means: looked, there are none."""
         ...
 
-    async def log(
-        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500
-    ) -> str:
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
         """The end of a container's log; `previous` asks for the run before the last restart."""
         ...
 

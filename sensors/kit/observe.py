@@ -48,7 +48,7 @@ async def _look(
         return Sight.BLIND, None, str(why)
     except TimeoutError:
         return Sight.BLIND, None, f"no answer within {limit:g} s"
-    except Exception as bug:  # noqa: BLE001 - the one broad net: a broken sensor must not sink the others
+    except Exception as bug:  # the one broad net: a broken sensor must not sink the others
         log.debug("sensor %s failed", sensor.id, exc_info=True)
         return Sight.BLIND, None, f"the sensor failed ({type(bug).__name__}: {bug})"
     return Sight.SEEN, facts, ""

@@ -26,8 +26,11 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Other(Seen):
-    pass
+class Other:
+    word: str
+
+    def summary(self) -> str:
+        return self.word
 
 
 class Order:
@@ -94,19 +97,19 @@ async def test_the_result_does_not_depend_on_who_answers_first():
 
 
 async def test_a_step_waits_for_what_it_needs_and_for_nothing_else():
-    order, seen = Order(), []
+    order, seen, first = Order(), [], asyncio.Event()
     sensors = [order.sensor(name) for name in ("a", "b", "c")]
 
     async def watch(moment):
         if isinstance(moment, Saw):
             seen.append(moment.step.id)
+            first.set()
 
     order.open("b", "c")
     walk_on = asyncio.create_task(
         run(flow(step("a"), step("b", "a"), step("c")), TARGET, FakeCluster(), tools(*sensors), watch)
     )
-    while not seen:
-        await asyncio.sleep(0)
+    await first.wait()
     before = list(seen)
     order.open("a")
     await walk_on

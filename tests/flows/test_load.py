@@ -60,7 +60,9 @@ def test_a_bare_list_of_steps_is_a_flow_named_after_its_file(tmp_path):
     ("slip", "line", "says"),
     [
         pytest.param(("ref: net.tcp_stats", "ref: net.tcp_stat"), 8, "did you mean 'net.tcp_stats'?", id="sensor"),
-        pytest.param(("within: 20s", "wihtin: 20s"), 5, "unknown word 'wihtin' in spec; did you mean 'within'?", id="word"),
+        pytest.param(
+            ("within: 20s", "wihtin: 20s"), 5, "unknown word 'wihtin' in spec; did you mean 'within'?", id="word"
+        ),
         pytest.param(("type: agent", "type: agnet"), 9, "did you mean 'agent'?", id="type"),
         pytest.param(("agentType: correlation", "agentType: corelation"), 9, "'correlation'?", id="agent"),
         pytest.param(("with: {last: 50}", "with: {lst: 50}"), 7, "did you mean 'last'?", id="setting"),
@@ -102,7 +104,7 @@ def test_two_files_may_not_claim_one_id(tmp_path):
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(dedent(ORIGINAL), encoding="utf-8")
 
-    with pytest.raises(BadFlow, match="'flow.mine' is taken"):
+    with pytest.raises(BadFlow, match=r"'flow\.mine' is taken"):
         load_flows(tmp_path, SENSORS)
 
 

@@ -45,7 +45,8 @@ def with_service(case: Case, **changes: Any) -> Case:
 def with_connections(case: Case, change: Callable[[Connection], Connection]) -> Case:
     """The pod's connections towards the asked peer, each changed."""
     peer, flows = asked_peer(case), case[HubbleFlows]
-    assert peer is not None and peer.connections
+    assert peer is not None
+    assert peer.connections
     touched = tuple(change(each) if each in peer.connections else each for each in flows.connections)
     return with_facts(case, replace(flows, connections=touched))
 

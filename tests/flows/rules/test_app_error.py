@@ -30,7 +30,8 @@ def test_stays_silent_when_the_errors_are_over():
     """Synthetic: a newer complaint of another kind."""
     seen = case_of("cart-to-coupons")
     http, other = seen[PodFacts].log_errors
-    assert http.time and other.time
+    assert http.time is not None
+    assert other.time is not None
     swapped = (replace(http, time=other.time), replace(other, time=http.time))
 
     assert classes(RULE, with_facts(seen, replace(seen[PodFacts], log_errors=swapped))) == []

@@ -18,7 +18,8 @@ def local(*, backend_on: str, caller_on: str):
     """Synthetic: the healthy pair with the policy set and both ends placed."""
     seen = case_of("search-to-index")
     service = seen[Services].asked_service
-    assert service is not None and service.endpoints
+    assert service is not None
+    assert service.endpoints
     ends = tuple(replace(each, node=backend_on) for each in service.endpoints)
     placed = with_facts(seen, replace(seen[PodFacts], node=caller_on))
     return with_service(placed, internal_traffic_policy="Local", endpoints=ends)

@@ -23,7 +23,10 @@ def mixed(workload: Ref) -> Case:
     """Synthetic: a second backend beside the healthy one, which refuses."""
     seen = case_of("search-to-index")
     service, peer, flows = seen[Services].asked_service, asked_peer(seen), seen[HubbleFlows]
-    assert service and service.matching_pods and service.endpoints and peer
+    assert service is not None
+    assert service.matching_pods
+    assert service.endpoints
+    assert peer is not None
     pod = replace(service.matching_pods[0], pod="job-1", ips=(OTHER,), workload=workload)
     end = replace(service.endpoints[0], ip=OTHER, pod="job-1")
     good = peer.connections[0]
@@ -37,7 +40,8 @@ def test_speaks_of_the_workload_that_refuses_beside_the_one_that_answers():
 
     assert finding.component == Component("Service", "search", "index")
     assert finding.cause == (
-        "Service search/index also selects the pods of Job search/reindex, which refuse; only Deployment search/index answers"
+        "Service search/index also selects the pods of Job search/reindex, which refuse; "
+        "only Deployment search/index answers"
     )
 
 

@@ -20,7 +20,8 @@ def test_speaks_of_the_label_that_is_one_word_off():
     (finding,) = said(RULE, case_of("web-to-catalog"))
 
     assert finding.cause == (
-        "Service store/catalog selects app=catalogue, and no pod has that; the pods of Deployment store/catalog have app=catalog"
+        "Service store/catalog selects app=catalogue, and no pod has that; "
+        "the pods of Deployment store/catalog have app=catalog"
     )
     service = Component("Service", "store", "catalog")
     assert finding.component == service

@@ -48,7 +48,9 @@ def test_speaks_of_a_port_offered_over_udp_only():
     assert classes(RULE, with_doors(udp, "refused", "ECONNREFUSED")) == ["service.protocol"]
 
 
-@pytest.mark.parametrize("name", ["mobile-to-gateway", "search-to-index", "basket-to-pricing", "api-server-cannot-watch"])
+@pytest.mark.parametrize(
+    "name", ["mobile-to-gateway", "search-to-index", "basket-to-pricing", "api-server-cannot-watch"]
+)
 def test_stays_silent_when_the_port_exists_and_points_astray(name):
     assert classes(RULE, case_of(name)) == []
 

@@ -36,7 +36,8 @@ def test_speaks_of_a_named_port_that_no_pod_has():
     """Synthetic: the Service points at a name, and the pod has no port of it."""
     seen = case_of("mobile-to-gateway")
     service = seen[Services].asked_service
-    assert service is not None and service.matching_pods
+    assert service is not None
+    assert service.matching_pods
     nameless = tuple(replace(pod, targets=(("", None),)) for pod in service.matching_pods)
     port = replace(service.ports[0], target_port="htpp")
 
