@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from flows.complaint import asked_peer
 from flows.coverage import coverage_of
 from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
 from flows.model import LIKELY, NO_FIX, Case, Diagnosis, Doubt, Finding
-from sensors.kit import Sensor, Sight, Target
+from sensors.kit import Sensor, Sight
 
 RIVAL = 0.3
 """A finding this much less believed than the strongest is no rival for the root cause, however early its stage."""
@@ -49,7 +50,7 @@ def conclude(
         alternatives=tuple(fixes[1:]),
         doubts=tuple(doubts),
         total_ms=round(elapsed_ms(), 1),
-        hubble_command=hubble_command(case.target),
+        hubble_command=hubble_command(case),
     )
 
 
@@ -118,11 +119,18 @@ def _reasoning(root: Finding, ordered: Sequence[Finding]) -> str:
     return "; ".join([root.because, *behind])
 
 
-def hubble_command(target: Target) -> str:
-    """The `hubble observe` line with which a person sees the same for themselves."""
+def hubble_command(case: Case) -> str:
+    """The `hubble observe` line with which a person sees the same for themselves.
+
+    Hubble shows the backend's port, not the Service's: with socket load balancing no packet carries the latter.
+    """
+    target = case.target
     words = ["hubble", "observe", "--pod", f"{target.namespace}/{target.pod}", "--last", "1000"]
-    if target.to_port is not None:
-        words += ["--port", str(target.to_port)]
+    peer = asked_peer(case)
+    seen = {each.port for each in peer.connections} if peer else set()
+    port = seen.pop() if len(seen) == 1 else target.to_port
+    if port:
+        words += ["--port", str(port)]
     return shlex.join(words)
 
 

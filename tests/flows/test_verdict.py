@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from flows.model import Component, Finding
+from datetime import UTC, datetime
+
+from flows.model import Case, Component, Finding
 from flows.verdict import hubble_command, is_hidden, rank
-from sensors.kit import Target
+from sensors.kit import Environment, Target
+from tests.kit.cases import case_of
 
 
 def finding(cause: str, belief: float = 0.9, hides: tuple[str, ...] = ()) -> Finding:
@@ -40,11 +43,21 @@ def test_the_root_cause_is_not_hidden_behind_itself():
     assert not is_hidden(one, one)
 
 
+def asking(target: Target) -> Case:
+    return Case(target, Environment(), datetime(2026, 11, 23, tzinfo=UTC), {})
+
+
 def test_the_hubble_line_shows_the_same_pod_and_port():
-    assert hubble_command(Target("web-1", "shop", "10.0.0.1", 443)) == (
+    assert hubble_command(asking(Target("web-1", "shop", "10.0.0.1", 443))) == (
         "hubble observe --pod shop/web-1 --last 1000 --port 443"
     )
 
 
+def test_the_hubble_line_names_the_port_that_hubble_sees_not_the_service_s():
+    assert hubble_command(case_of("api-server-cannot-watch")).endswith("--last 1000 --port 6443")
+
+
 def test_a_hostile_pod_name_stays_one_word_of_the_command():
-    assert hubble_command(Target("x; rm -rf /", "shop")) == "hubble observe --pod 'shop/x; rm -rf /' --last 1000"
+    assert hubble_command(asking(Target("x; rm -rf /", "shop"))) == (
+        "hubble observe --pod 'shop/x; rm -rf /' --last 1000"
+    )
