@@ -1,0 +1,269 @@
+"""The ways to let refused connections through, smallest first: one word corrected, one rule added, one policy added.
+
+Each way is a draft: whether it helps, and what else it opens, is for the proof to say (`flows.fixes.proof`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flows.fixes.change import Change, created, patched
+from flows.fixes.correct import corrections
+from flows.fixes.identity import selector_of
+from flows.fixes.jsonpatch import CannotPatch, Operation
+from flows.fixes.remedy import AdmitTraffic
+from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
+from flows.model import Case
+from flows.policy import Datapath, Direction, Endpoint, Judgement, PolicyRef, World
+from flows.world import world_of
+from sensors.kit.objects import get, string_map
+
+LIFETIME = timedelta(days=30)
+CILIUM_KINDS = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One way out, not yet proved.
+
+    `rank`: the smaller, the rather it is offered. `gives_up` are ports that nobody serves, so that closing them takes
+    nothing away. `wide`: it holds for other pods, too, so that a person has to weigh it.
+    """
+
+    title: str
+    changes: tuple[Change, ...]
+    rank: int
+    notes: tuple[str, ...] = ()
+    gives_up: frozenset[int] = frozenset()
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way out for one side."""
+
+    change: Change
+    words: str
+    rank: int
+    notes: tuple[str, ...] = ()
+    gives_up: frozenset[int] = frozenset()
+
+
+def drafts(remedy: AdmitTraffic, case: Case) -> list[Draft]:
+    """Every way out, best first; several sides at once where several refuse. Empty when there is no word for it."""
+    world = case.once(world_of)
+    ways = [sorted(_ways(side, remedy, case, world), key=lambda way: way.rank) for side in sides(remedy, world)]
+    if not ways or not all(ways):
+        return []
+    best = [_joined(choice) for choice in _choices(ways)]
+    return sorted((each for each in best if each is not None), key=lambda each: each.rank)
+
+
+def sides(remedy: AdmitTraffic, world: World) -> list[Side]:
+    """Who refuses, in which direction, and what each should admit."""
+    found: dict[tuple[Direction, str], list[Judgement]] = {}
+    for each in remedy.denied:
+        for verdict in (each.egress, each.ingress):
+            if verdict.allowed is False and not verdict.denied_by:
+                subject = each.traffic.source if verdict.direction is Direction.EGRESS else each.traffic.destination
+                found.setdefault((verdict.direction, _name_of(subject)), []).append(each)
+    return [_side(direction, judged, world) for (direction, _), judged in found.items()]
+
+
+def _name_of(subject: Endpoint) -> str:
+    return f"{subject.namespace}/{subject.workload or subject.pod}"
+
+
+def _side(direction: Direction, judged: Sequence[Judgement], world: World) -> Side:
+    traffics = [each.traffic for each in judged]
+    subject = traffics[0].source if direction is Direction.EGRESS else traffics[0].destination
+    return Side(direction, subject, passages_of(traffics, direction, world))
+
+
+def _choices(ways: list[list[_Way]]) -> Iterator[tuple[_Way, ...]]:
+    """The best way of every side together, then the alternatives of one side with the best of the others."""
+    yield tuple(each[0] for each in ways)
+    for number, options in enumerate(ways):
+        for other in options[1:]:
+            yield tuple(other if place == number else each[0] for place, each in enumerate(ways))
+
+
+def _joined(ways: tuple[_Way, ...]) -> Draft | None:
+    """Changes of one object become one patch; two new versions of one object cannot both be."""
+    targets = [way.change.target for way in ways]
+    if len(set(targets)) < len(targets):
+        merged = _merged([way.change for way in ways])
+        if merged is None:
+            return None
+        changes: tuple[Change, ...] = (merged,)
+    else:
+        changes = tuple(way.change for way in ways)
+    notes = tuple(dict.fromkeys(note for way in ways for note in way.notes))
+    rank, given = max(way.rank for way in ways), frozenset(port for way in ways for port in way.gives_up)
+    return Draft("; ".join(way.words for way in ways), changes, rank, notes, given, wide=rank >= BROADER)
+
+
+def _merged(changes: list[Change]) -> Change | None:
+    before = changes[0].before
+    if before is None:
+        return None
+    operations: list[Operation] = []
+    for change in changes:
+        operations += [each for each in change.patch if each not in operations or each["op"] != "test"]
+    try:
+        return patched(before, operations)
+    except CannotPatch:
+        return None
+
+
+# -- ways for one side -----------------------------------------------------------------------------------------------
+
+CORRECTED, AMENDED, ADDED, BROADER = 0, 10, 20, 50
+OWNED = 25
+"""What an owner outside the cluster adds to the rank of a patch: it would be undone, a policy of our own would not."""
+
+
+def _ways(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+    yield from _corrected(side, remedy, case, world)
+    for ref in _guilty(side, remedy, world)[:1]:
+        yield from _amended(side, ref, world)
+    yield from _added(side, remedy, case, world)
+
+
+def _guilty(side: Side, remedy: AdmitTraffic, world: World) -> list[PolicyRef]:
+    """The policies in the way that isolate this side, in the remedy's order."""
+    selecting = (policy for policy, _ in world.selecting(side.subject, side.direction))
+    isolating = {policy.ref for policy in selecting if policy.side(side.direction).isolates}
+    return [ref for ref in remedy.guilty if ref in isolating] or sorted(isolating)
+
+
+def _corrected(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+    if remedy.correction is None:
+        return
+    ref, miss = remedy.correction
+    for found in corrections(ref, miss, side, case, world):
+        rank = CORRECTED + (OWNED if found.change.owner else 0)
+        yield _Way(found.change, found.words, rank, gives_up=found.gives_up)
+
+
+def _amended(side: Side, ref: PolicyRef, world: World) -> Iterator[_Way]:
+    """A rule more in the policy in the way, where it has a word for the peer."""
+    before = world.policy_object(ref)
+    writer = cilium_rule if ref.kind in CILIUM_KINDS else kubernetes_rule
+    spec = get(before, "spec")
+    if before is None or not isinstance(spec, Mapping) or ref.kind not in ("NetworkPolicy", *CILIUM_KINDS):
+        return
+    rules = [writer(side, each, ref.namespace, world) for each in side.passages]
+    if not rules or None in rules:
+        return
+    try:
+        change = patched(before, _appended(spec, side.key, rules))
+    except CannotPatch:
+        return
+    rank = AMENDED + (OWNED if change.owner else 0)
+    notes: tuple[str, ...] = ()
+    if others := _others(ref, side.subject, world):
+        rank, notes = BROADER, (f"{ref} also selects {', '.join(others[:3])}: the rule would hold for them, too",)
+    yield _Way(change, f"Add to {ref} {_what(side)}", rank, notes)
+
+
+def _appended(spec: Mapping[str, Any], key: str, rules: Sequence[Any]) -> list[Operation]:
+    """An empty list of rules is stored without its key, and `add …/-` needs the list."""
+    if isinstance(spec.get(key), list):
+        return [{"op": "add", "path": f"/spec/{key}/-", "value": rule} for rule in rules]
+    return [{"op": "add", "path": f"/spec/{key}", "value": list(rules)}]
+
+
+def _others(ref: PolicyRef, subject: Endpoint, world: World) -> list[str]:
+    """Other workloads that the policy selects."""
+    policies = [each for each in world.policies if each.ref == ref]
+    pods = world.inventory.pods.values()
+    found = {_name_of(pod) for pod in pods if any(each.selects(pod, world.profile) for each in policies)}
+    return sorted(found - {_name_of(subject)})
+
+
+def _added(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+    """A small policy of our own beside the others: nobody's file is edited, and the way back is to delete it."""
+    namespace = side.subject.namespace
+    labels = _own_selector(side, remedy, world)
+    if not labels or not namespace:
+        return
+    plain = [kubernetes_rule(side, each, namespace, world) for each in side.passages]
+    special = [cilium_rule(side, each, namespace, world) for each in side.passages]
+    knows_cilium = world.profile.datapath is Datapath.CILIUM and bool(special) and None not in special
+    by_name = knows_cilium and any("toFQDNs" in rule for rule in special if rule)
+    if plain and None not in plain and not by_name:
+        types = [side.key.capitalize()]
+        spec = {"podSelector": {"matchLabels": labels}, "policyTypes": types, side.key: plain}
+        yield _addition(case, side, "networking.k8s.io/v1", "NetworkPolicy", spec)
+    elif knows_cilium:
+        spec = {"endpointSelector": {"matchLabels": labels}, side.key: special}
+        yield _addition(case, side, "cilium.io/v2", "CiliumNetworkPolicy", spec)
+
+
+def _own_selector(side: Side, remedy: AdmitTraffic, world: World) -> dict[str, str]:
+    """The labels of the policy in the way if they mean this workload alone, else the workload's own."""
+    used = []
+    for ref in _guilty(side, remedy, world):
+        spec: Any = get(world.policy_object(ref), "spec")
+        key = "endpointSelector" if ref.kind in CILIUM_KINDS else "podSelector"
+        if not get(spec, key, "matchExpressions") and ref.namespace:
+            labels = string_map(spec, key, "matchLabels")
+            used.append({name.removeprefix("k8s:"): value for name, value in labels.items()})
+    return selector_of(side.subject, world, used)
+
+
+def _addition(case: Case, side: Side, api: str, kind: str, spec: Mapping[str, Any]) -> _Way:
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
+    name = f"kai-allow-{digest}"
+    manifest = {
+        "apiVersion": api,
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": side.subject.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "kai-netdebug"},
+            "annotations": {
+                "kai.dev/investigation": f"{case.target} at {case.at:%Y-%m-%dT%H:%M:%SZ}",
+                "kai.dev/expires": f"{case.at + LIFETIME:%Y-%m-%d}",
+            },
+        },
+        "spec": dict(spec),
+    }
+    words = f"Add {kind} {side.subject.namespace}/{name} with {_what(side)}"
+    return _Way(created(manifest), words, ADDED, _cautions(spec, side))
+
+
+def _cautions(spec: Mapping[str, Any], side: Side) -> tuple[str, ...]:
+    """What a person should know about the words of the rule."""
+    written, said = json.dumps(spec), []
+    if any(each.peer.fqdns for each in side.passages) and ("CIDR" in written or "ipBlock" in written):
+        said.append("the address of a name changes: the rule holds only as long as this address does")
+    if "remote-node" in written or '"host"' in written:
+        said.append("it lets in every process of those nodes")
+    return tuple(said)
+
+
+def _what(side: Side) -> str:
+    """`an egress rule to the API server on TCP 6443`."""
+    parts = [f"{_peer_words(each)} on {_port_words(each)}" for each in side.passages]
+    article = "an egress rule" if side.direction is Direction.EGRESS else "an ingress rule"
+    return f"{article} {side.word} {' and '.join(parts)}"
+
+
+def _port_words(passage: Passage) -> str:
+    return ", ".join(f"{protocol} {port}" for protocol, port in passage.ports)
+
+
+def _peer_words(passage: Passage) -> str:
+    peer = passage.peer
+    if peer.is_pod:
+        return f"{peer.namespace}/{peer.workload.partition(' ')[2] or peer.pod}"
+    if "kube-apiserver" in peer.entities:
+        return "the API server"
+    return peer.fqdns[0] if peer.fqdns else peer.ip

@@ -1,0 +1,95 @@
+"""Turns a finding into fixes: typed remedy in, patches out, each with its way back, its `kubectl` line and its proof.
+
+The first fix is the one to offer. A patch never comes from a model or from Slack, only from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flows.fixes.admit import Draft, drafts
+from flows.fixes.change import fix_of
+from flows.fixes.memory import raise_memory
+from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out
+from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTargetPort
+from flows.fixes.service import set_selector, set_target_port
+from flows.model import Case, Finding, Fix, Missing
+from flows.world import Tried, tried
+
+MOST_FIXES = 4
+
+
+def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOWED) -> tuple[Fix, ...]:
+    """The fixes of a finding, the offered one first; empty where no safe change is known."""
+    remedy = finding.remedy
+    match remedy:
+        case AdmitTraffic():
+            return _admitting(remedy, case, max_newly_allowed)
+        case SetTargetPort():
+            return (set_target_port(remedy),)
+        case SetSelector():
+            return (set_selector(remedy),)
+        case RaiseMemory():
+            return raise_memory(remedy)
+    return ()
+
+
+def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:
+    try:
+        found = [_proved(each, remedy, case, most) for each in drafts(remedy, case)]
+    except Missing:
+        return ()
+    ranked = sorted(found, key=lambda fix: (bool(fix.refused), not (fix.proof and fix.proof.holds)))
+    return tuple(each for each in ranked if _helps(each))[:MOST_FIXES]
+
+
+def _helps(fix: Fix) -> bool:
+    """A change that admits not one of the refused connections is no fix, whatever it looks like."""
+    return fix.proof is not None and fix.proof.allowed_after > 0
+
+
+def _proved(draft: Draft, remedy: AdmitTraffic, case: Case, most: int) -> Fix:
+    trial = try_out(case, [each.after for each in draft.changes], only=_replays(remedy, case))
+    first, *others = (fix_of(each, draft.title) for each in draft.changes)
+    refused = trial.refused(most) or _closes(trial, draft)
+    return replace(
+        first,
+        proof=trial.proof,
+        newly_allowed=tuple(str(each) for each in trial.diff.opened),
+        refused=refused,
+        automatic=refused is None and trial.proof.holds and not trial.diff.undecidable and not draft.wide,
+        notes=(*draft.notes, *_doubts(trial)),
+        also=tuple(replace(each, title="") for each in others),
+    )
+
+
+def _replays(remedy: AdmitTraffic, case: Case) -> tuple[Tried, ...]:
+    """The observed connections this remedy is about; where none was observed, those that were computed."""
+    wanted = {_ends(each.traffic.source, each.traffic.destination, each.traffic.port) for each in remedy.denied}
+    mine = [
+        each
+        for each in case.once(tried)
+        if _ends(each.traffic.source, each.traffic.destination, each.traffic.port) in wanted
+    ]
+    dropped = tuple(each for each in mine if each.drop is not None)
+    return dropped or tuple(each for each in mine if each.seen is None) or denied_ones(case)
+
+
+def _ends(*ends: object) -> tuple[str, ...]:
+    return tuple(map(str, ends))
+
+
+def _closes(trial: Trial, draft: Draft) -> str | None:
+    """A fix takes nothing away, apart from ports that nobody serves and addresses that nobody has."""
+    known = {"workload", "fqdn", "entity"}
+    closed = (each for each in trial.diff.closed if {each.source.kind, each.destination.kind} <= known)
+    taken = [each for each in closed if not all(low == high and low in draft.gives_up for low, high in each.ports)]
+    return f"it closes {taken[0]}" if taken else None
+
+
+def _doubts(trial: Trial) -> tuple[str, ...]:
+    said = [f"whether it also opens {each} cannot be told" for each in trial.diff.undecidable[:3]]
+    return (*said, *trial.diff.because[:2])
+
+
+__all__ = ["build"]

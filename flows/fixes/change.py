@@ -1,0 +1,154 @@
+"""A change of one object, as it will be shown, proved, applied and undone: patch or manifest, with the way back.
+
+A new object is a manifest, and the way back is its deletion (`GONE`). Everything else is a JSON patch that first tests
+what was read, so that it fails instead of overwriting what somebody changed in between.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import yaml
+
+from flows.fixes.jsonpatch import Operation, apply, inverse, value_at
+from flows.model import Component, Fix
+from sensors.kit.objects import managed_by
+
+Json: TypeAlias = Mapping[str, Any]
+
+GONE: tuple[Operation, ...] = ({"op": "remove", "path": ""},)
+"""The way back of a manifest that made a new object: the object as a whole goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object before (None: there is none) and after. `patch` leads from one to the other, tests first."""
+
+    target: Component
+    before: Json | None
+    after: Json
+    patch: tuple[Operation, ...] = ()
+
+    @property
+    def owner(self) -> str | None:
+        """Who keeps the object in sync from outside and would undo the change."""
+        found = managed_by(self.before) if self.before is not None else None
+        return f"{found.tool} {found.name}".strip() if found is not None else None
+
+
+def patched(before: Json, operations: Sequence[Operation]) -> Change:
+    """A change by JSON patch. Raises `CannotPatch` when it does not fit what was read."""
+    operations = (*guard(before, operations), *operations)
+    return Change(component_of_object(before), before, apply(before, operations), tuple(operations))
+
+
+def created(manifest: Json) -> Change:
+    return Change(component_of_object(manifest), None, manifest)
+
+
+def component_of_object(thing: Json) -> Component:
+    meta = thing.get("metadata")
+    named = meta if isinstance(meta, Mapping) else {}
+    return Component(str(thing.get("kind", "")), str(named.get("namespace") or ""), str(named.get("name", "")))
+
+
+def guard(before: Json, operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """A test that the object is the one that was read, unless the patch brings its own.
+
+    `metadata.generation` counts changes of the spec only (Kubernetes API conventions); what has none is known by its
+    resourceVersion.
+    """
+    if any(each["op"] == "test" for each in operations):
+        return ()
+    for path in ("/metadata/generation", "/metadata/resourceVersion"):
+        if (value := value_at(before, path)) is not None:
+            return ({"op": "test", "path": path, "value": value},)
+    return ()
+
+
+def fix_of(change: Change, title: str) -> Fix:
+    """The change as a fix without proof."""
+    if change.before is None:
+        return Fix(
+            kind="manifest",
+            target=change.target,
+            title=title,
+            patch=(change.after,),
+            inverse=GONE,
+            kubectl=apply_line(change.after),
+            undo=delete_line(change.target),
+        )
+    back = inverse(change.before, change.patch)
+    return Fix(
+        kind="json-patch",
+        target=change.target,
+        title=title,
+        patch=change.patch,
+        inverse=back,
+        kubectl=patch_line(change.target, change.patch),
+        undo=patch_line(change.target, back),
+        owner=change.owner,
+    )
+
+
+def applied(objects: Iterable[Json], fix: Fix) -> tuple[Json, ...]:
+    """The objects after a fix and all that belongs to it. Raises `CannotPatch`."""
+    return _run(objects, [(each, each.patch) for each in (fix, *fix.also)])
+
+
+def undone(objects: Iterable[Json], fix: Fix) -> tuple[Json, ...]:
+    """The objects after the fix was taken back, last part first. Raises `CannotPatch`."""
+    return _run(objects, [(each, each.inverse) for each in reversed((fix, *fix.also))])
+
+
+def _run(objects: Iterable[Json], steps: Iterable[tuple[Fix, Sequence[Operation]]]) -> tuple[Json, ...]:
+    result = list(objects)
+    for fix, operations in steps:
+        if fix.kind == "manifest" and tuple(operations) != GONE:
+            result = [*result, *operations]
+        elif fix.kind == "manifest":
+            result = [each for each in result if component_of_object(each) != fix.target]
+        else:
+            result = [apply(each, operations) if component_of_object(each) == fix.target else each for each in result]
+    return tuple(result)
+
+
+# -- lines to copy ---------------------------------------------------------------------------------------------------
+
+
+def patch_line(target: Component, operations: Sequence[Operation]) -> str:
+    """`kubectl patch …` in one line. Every word is quoted: names and values come from the cluster."""
+    body = json.dumps([dict(each) for each in operations], separators=(",", ":"), ensure_ascii=False)
+    return f"{_kubectl(target)} patch {_object(target)} --type=json -p={shlex.quote(body)}"
+
+
+def apply_line(manifest: Json) -> str:
+    """`kubectl apply` with the manifest behind it."""
+    return f"kubectl apply -f - <<'EOF'\n{manifest_text(manifest)}EOF"
+
+
+def manifest_text(manifest: Json) -> str:
+    return yaml.safe_dump(_plain(manifest), sort_keys=False, width=110, allow_unicode=True)
+
+
+def delete_line(target: Component) -> str:
+    return f"{_kubectl(target)} delete {_object(target)}"
+
+
+def _kubectl(target: Component) -> str:
+    return f"kubectl -n {shlex.quote(target.namespace)}" if target.namespace else "kubectl"
+
+
+def _object(target: Component) -> str:
+    return f"{shlex.quote(target.kind.lower())} {shlex.quote(target.name)}"
+
+
+def _plain(value: Any) -> Any:
+    """Plain dicts and lists: YAML has no words for other mappings."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
