@@ -20,7 +20,7 @@ from flows.policy.ports import Named, Port, Range
 from flows.policy.profile import Profile
 from flows.policy.reading import Json, NotUnderstood, items, mapping, number, numbered, only, text
 from flows.policy.rules import Clause, Effect, Policy, Side, Subject, Tier
-from flows.policy.selectors import EVERYTHING, parse_selector
+from flows.policy.selectors import EVERYTHING, Selector, parse_selector
 
 _PEER_KEY = {Direction.EGRESS: "to", Direction.INGRESS: "from"}
 _EFFECTS = {"Accept": Effect.ALLOW, "Allow": Effect.ALLOW, "Deny": Effect.DENY, "Pass": Effect.PASS}
@@ -72,15 +72,25 @@ def _subject(subject: Json, profile: Profile) -> Subject:
 def _pods_peer(peer: Json, path: str, profile: Profile) -> Pods:
     """``namespaces`` (every pod in them) or ``pods`` (namespaceSelector AND podSelector)."""
     if peer.get("namespaces") is not None:
-        return Pods(namespaces=parse_selector(peer["namespaces"], f"{path}/namespaces"), path=path)
+        return Pods(namespaces=_namespaces(peer["namespaces"], f"{path}/namespaces"), path=path)
     if peer.get("pods") is None:
         raise NotUnderstood(path, "neither namespaces nor pods")
     both = mapping(peer["pods"], f"{path}/pods")
-    only(both, ("namespaceSelector", "podSelector"), f"{path}/pods")
+    only(both, ("namespaceSelector", "namespaces", "podSelector"), f"{path}/pods")
     pods = parse_selector(both.get("podSelector"), f"{path}/pods/podSelector", profile.hides)
-    return Pods(
-        pods, namespaces=parse_selector(both.get("namespaceSelector"), f"{path}/pods/namespaceSelector"), path=path
-    )
+    if "namespaces" in both:
+        return Pods(pods, namespaces=_namespaces(both["namespaces"], f"{path}/pods/namespaces"), path=path)
+    where = parse_selector(both.get("namespaceSelector"), f"{path}/pods/namespaceSelector")
+    return Pods(pods, namespaces=where, path=path)
+
+
+def _namespaces(value: object, path: str) -> Selector:
+    """A namespace selector; up to release 0.1.1 of the API it stood one level deeper, in ``namespaceSelector``."""
+    wrapped = mapping(value, path)
+    if "namespaceSelector" in wrapped:
+        only(wrapped, ("namespaceSelector",), path)  # beside it stood sameLabels, which is not modelled
+        return parse_selector(wrapped["namespaceSelector"], f"{path}/namespaceSelector")
+    return parse_selector(wrapped, path)
 
 
 def _side(spec: Json, direction: Direction, profile: Profile) -> Side:
@@ -138,7 +148,7 @@ class _Rule:
     def ports(self, rule: Json) -> tuple[Port, ...] | None:
         """v1alpha1 has ``ports``, v1alpha2 ``protocols``; missing = every port, an empty list is refused by the API."""
         if rule.get("ports") is not None:
-            return tuple(self._old_port(mapping(item, where), where) for where, item in self._list(rule, "ports"))
+            return tuple(p for where, item in self._list(rule, "ports") for p in self._old(mapping(item, where), where))
         if rule.get("protocols") is not None:
             return tuple(
                 p for where, item in self._list(rule, "protocols") for p in self._new(mapping(item, where), where)
@@ -151,15 +161,21 @@ class _Rule:
             raise NotUnderstood(f"{self.path}/{key}", "the list is empty")
         return listed
 
-    def _old_port(self, entry: Json, path: str) -> Port:
+    def _old(self, entry: Json, path: str) -> Iterator[Port]:
+        """v1alpha1: a number, a range, or a named port of any protocol."""
         only(entry, ("portNumber", "portRange", "namedPort"), path)
         if entry.get("namedPort") is not None:
-            return Named(text(entry["namedPort"], f"{path}/namedPort"), "TCP", path)
-        if entry.get("portNumber") is not None:
+            yield from self._named(entry["namedPort"], f"{path}/namedPort")
+        elif entry.get("portNumber") is not None:
             one = mapping(entry["portNumber"], f"{path}/portNumber")
-            return self._number(one, one.get("port"), None, path)
-        span = mapping(entry.get("portRange"), f"{path}/portRange")
-        return self._number(span, span.get("start"), span.get("end"), path)
+            yield self._number(one, one.get("port"), None, path)
+        else:
+            span = mapping(entry.get("portRange"), f"{path}/portRange")
+            yield self._number(span, span.get("start"), span.get("end"), path)
+
+    def _named(self, value: object, path: str) -> Iterator[Port]:
+        name = text(value, path)
+        return (Named(name, protocol, path) for protocol in PROTOCOLS)
 
     def _number(self, entry: Json, low: object, high: object, path: str) -> Range:
         protocol = text(entry.get("protocol"), f"{path}/protocol") or "TCP"
@@ -171,8 +187,7 @@ class _Rule:
         """v1alpha2: ``tcp``, ``udp`` or ``sctp`` with a destinationPort, or a named port of any protocol."""
         only(entry, ("tcp", "udp", "sctp", "destinationNamedPort"), path)
         if entry.get("destinationNamedPort") is not None:
-            name = text(entry["destinationNamedPort"], f"{path}/destinationNamedPort")
-            yield from (Named(name, protocol, path) for protocol in PROTOCOLS)
+            yield from self._named(entry["destinationNamedPort"], f"{path}/destinationNamedPort")
             return
         given = [key for key in ("tcp", "udp", "sctp") if key in entry]
         if not given:

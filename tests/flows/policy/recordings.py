@@ -17,7 +17,7 @@ from flows.policy import CILIUM, Endpoint, Traffic, World
 
 HERE = Path(__file__).parent
 RECORDED = HERE / "recorded"
-CASES = HERE.parents[1] / "cases"
+CASES = HERE.parents[2] / "lab" / "cases"
 Flow = dict[str, Any]
 
 ALLOWED = {"FORWARDED": True, "REDIRECTED": True, "DROPPED": False, "AUDIT": False}  # AUDIT: would be denied
