@@ -20,6 +20,9 @@ from sensors.kit import Evidence, Sight
 BRIEF = 80
 """Characters of a look that carries no part of the verdict; `-v` shows all of them."""
 
+LONGER = 120
+"""Characters of a reason why something could not be seen or told; `-v` shows all of them."""
+
 FEW = 5
 """Doubts and newly allowed ways that a short report lists; `-v` lists all."""
 
@@ -131,9 +134,10 @@ def _cap(it: Diagnosis) -> str:
     if root is None or root.belief - it.confidence < 0.005:
         return ""
     blind = [each for each in it.evidence.values() if each.sight is Sight.BLIND]
-    why = "; ".join(clean(f"{each.sensor}: {each.why}", 120) for each in blind[:2])
-    more = f"; {len(blind) - 2} more" if len(blind) > 2 else ""
-    return f" (capped by coverage: {why}{more})" if blind else " (capped by coverage)"
+    if not blind:
+        return " (capped by coverage)"
+    one = f"{blind[0].sensor}: {brief(clean(blind[0].why), LONGER)}"
+    return f" (capped by coverage: {one if len(blind) == 1 else 'no ' + ', '.join(each.sensor for each in blind)})"
 
 
 def _evidence(it: Diagnosis, verbose: bool) -> Section:
@@ -154,7 +158,8 @@ def _resting(it: Diagnosis) -> tuple[str, ...]:
 def _point(key: str, evidence: Evidence, carries: bool, verbose: bool) -> Point:
     lead = f"{key} {clean(evidence.sensor, 60)}"
     if evidence.sight is Sight.BLIND:
-        return Point(f"not measured: {clean(evidence.summary)}", lead, Tone.UNSURE)
+        why = clean(evidence.summary)
+        return Point(f"not measured: {why if verbose else brief(why, LONGER)}", lead, Tone.UNSURE)
     if carries or verbose:
         return Point(clean(evidence.summary), lead)
     return Point(brief(clean(evidence.summary)), lead, Tone.QUIET)
@@ -194,6 +199,8 @@ def _fix_title(fix: Fix) -> str:
 
 def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
     yield from _commands(fix, "kubectl")
+    if fix.proof is None:
+        yield Line("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
     for each in (fix, *fix.also):
         yield from _proof(each)
     yield from _newly_allowed(fix, verbose)
@@ -232,7 +239,7 @@ def _proof(fix: Fix) -> Iterator[Item]:
     if proof is None:
         return
     if not proof.replayed:
-        yield Line("Not proved: no dropped connection was there to replay.", Tone.UNSURE)
+        yield Line("Not proved: no denied packet was there to replay.", Tone.UNSURE)
     else:
         yield Line(_proof_line(proof), Tone.GOOD if proof.holds else Tone.UNSURE)
     yield from (Line(clean(word), Tone.QUIET) for word in proof.words)
@@ -240,9 +247,9 @@ def _proof(fix: Fix) -> Iterator[Item]:
 
 def _proof_line(proof: Proof) -> str:
     head = "Proof" if proof.holds else "Only part of it is proved"
-    dropped = "dropped connection" if proof.replayed == 1 else "dropped connections"
+    packets = "denied packet" if proof.replayed == 1 else "denied packets"
     undecided = f"; {proof.undecidable} cannot be decided" if proof.undecidable else ""
-    return f"{head}: {proof.allowed_after} of {proof.replayed} {dropped} would be allowed{undecided}"
+    return f"{head}: {proof.allowed_after} of {proof.replayed} {packets} would be allowed{undecided}"
 
 
 def _also_found(it: Diagnosis) -> Section:
@@ -272,15 +279,22 @@ def _layers(it: Diagnosis) -> Section:
     rows = []
     for row in ledger(it):
         state, tone = _STATES[row.state]
-        rows.append(Row(row.layer.value.replace("_", " "), state, clean(row.why, 200), tone))
+        why = _without_the_verdict(row.why, it)
+        rows.append(Row(row.layer.value.replace("_", " "), state, clean(why, 200), tone))
     return Section("Layers", items=tuple(rows))
+
+
+def _without_the_verdict(why: str, it: Diagnosis) -> str:
+    """The sentence that stands on top is not said twice."""
+    return f"{it.cause_class}: the root cause" if it.root_cause in why else why
 
 
 def _could_not_tell(it: Diagnosis, verbose: bool) -> Section:
     """Doubts that have one reason are one line: ten rules that miss the same file say it once."""
     by_reason: dict[str, list[str]] = {}
     for doubt in it.doubts:
-        by_reason.setdefault(clean(doubt.why, 200), []).append(clean(doubt.rule, 60))
+        why = clean(doubt.why)
+        by_reason.setdefault(why if verbose else brief(why, LONGER), []).append(clean(doubt.rule, 60))
     points = [Point(f"{why} ({', '.join(rules)})", tone=Tone.QUIET) for why, rules in by_reason.items()]
     shown = points if verbose else points[:FEW]
     left = len(points) - len(shown)

@@ -39,7 +39,7 @@ def test_a_ticket_holds_the_same_words_with_commands_in_fences() -> None:
         kubectl patch networkpolicy strict-egress -n production --type=json -p='[{"op":"add","path":"/spec/egress/-","value":{"to":[{"podSelector":{}}],"ports":[{"port":6443,"protocol":"TCP"}]}}]'
         ```
 
-        - Proof: 847 of 847 dropped connections would be allowed
+        - Proof: 847 of 847 denied packets would be allowed
         - egress\\[2\\] admits them
         - Newly allowed: production/api-server → kube-apiserver on 6443/TCP
         - Owned by Argo CD application prod, which would undo a change made here: mend it at its source.

@@ -13,7 +13,8 @@ from bot.report import Circumstances
 from bot.report.outline import outline
 from bot.report.terminal import paint
 from bot.report.text import lay_out, render, wrap, wrap_command
-from flows.model import NO_FIX, Doubt, Fix, Proof
+from flows.causes import Layer
+from flows.model import NO_FIX, Doubt, Fix, LayerRow, LayerState, Proof
 from sensors.kit import Evidence, Sight
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, PATCH, RECORDED, Said
 
@@ -38,7 +39,7 @@ BLOCK = """\
     Fix: Add an egress rule to NetworkPolicy production/strict-egress
     kubectl patch networkpolicy strict-egress -n production --type=json \\
       -p='[{"op":"add","path":"/spec/egress/-","value":{"to":[{"podSelector":{}}],"ports":[{"port":6443,"protocol":"TCP"}]}}]'
-      Proof: 847 of 847 dropped connections would be allowed
+      Proof: 847 of 847 denied packets would be allowed
       egress[2] admits them
       Newly allowed: production/api-server → kube-apiserver on 6443/TCP
       Owned by Argo CD application prod, which would undo a change made here: mend it at its source.
@@ -204,13 +205,13 @@ def test_a_half_proof_is_not_called_a_proof() -> None:
 
     said = text_of(half)
 
-    assert "  Only part of it is proved: 7 of 10 dropped connections would be allowed; 3 cannot be decided\n" in said
+    assert "  Only part of it is proved: 7 of 10 denied packets would be allowed; 3 cannot be decided\n" in said
 
 
 def test_nothing_replayed_is_not_proved() -> None:
     unproved = replace(DENIED, fix=replace(FIX, proof=Proof()))
 
-    assert "  Not proved: no dropped connection was there to replay.\n" in text_of(unproved)
+    assert "  Not proved: no denied packet was there to replay.\n" in text_of(unproved)
 
 
 def test_many_new_ways_are_counted_and_the_first_shown() -> None:
@@ -241,6 +242,39 @@ def test_confidence_that_coverage_does_not_hold_down_names_no_cap() -> None:
     sure = replace(DENIED, confidence=0.97, coverage=1.0)
 
     assert "Confidence: 97%\n" in text_of(sure)
+
+
+def test_a_cap_by_several_blind_looks_names_the_sensors() -> None:
+    blind = {f"E{n}": Evidence(f"net.{n}", Sight.BLIND, why="no right to exec") for n in range(1, 4)}
+
+    said = text_of(replace(DENIED, evidence=blind))
+
+    assert "Confidence: 94% (capped by coverage: no net.1, net.2, net.3)\n" in said
+
+
+def test_looks_beside_the_verdict_are_brief_until_somebody_asks() -> None:
+    long = "the first thing that was seen in this look, and here a second; a third, and more of the same as well"
+    told = replace(DENIED, evidence={**DENIED.evidence, "E1": Evidence("k8s.pod", Sight.SEEN, Said(long))})
+
+    short, full = text_of(told), text_of(told, verbose=True)
+
+    assert "- E1 k8s.pod: the first thing that was seen in this look, and here a second; a third…\n" in short
+    assert f"- E1 k8s.pod: {long}\n" in full
+
+
+def test_a_change_that_is_no_policy_is_not_called_proved() -> None:
+    said = text_of(replace(DENIED, fix=replace(FIX, proof=None)))
+
+    assert "  Not replayed: only a change of policies can be proved before it is made.\n" in said
+    assert "Proof" not in said
+
+
+def test_the_ledger_does_not_repeat_the_verdict() -> None:
+    row = LayerRow(Layer.POLICY, LayerState.FAIL, ("E2",), f"policy.egress_denied: {DENIED.root_cause}")
+
+    said = text_of(replace(DENIED, layers=(row,)))
+
+    assert "  policy       fail          policy.egress_denied: the root cause\n" in said
 
 
 def test_a_synthetic_case_is_called_one() -> None:
