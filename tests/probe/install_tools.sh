@@ -3,7 +3,7 @@
 # They run as root, because they make network namespaces and drop packets in them.
 set -eu
 missing=""
-for pair in ip:iproute2 nft:nftables conntrack:conntrack; do
+for pair in ip:iproute2 nft:nftables conntrack:conntrack setpriv:util-linux; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 [ -z "$missing" ] && exit 0

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 AGENT = Path(__file__).parents[2] / "sensors/kit/probe/agent.py"
 UID = "0d1f6c5e-7a83-4d9b-9a55-3c2b1e0f4a77"
 POD, PEER = "10.9.0.1", "10.9.0.2"
-TOOLS = ("ip", "nft", "conntrack")
+TOOLS = ("ip", "nft", "conntrack", "setpriv")
 T = TypeVar("T")
 
 
@@ -141,7 +141,7 @@ class World:
         entry = self.proc / pid
         (entry / "ns").mkdir(parents=True)
         (entry / "root/etc").mkdir(parents=True)
-        (entry / "ns/net").symlink_to(f"/run/netns/{netns.name}")
+        (entry / "ns/net").symlink_to(f"/proc/{netns.sleeper.pid}/ns/net")
         (entry / "net").symlink_to(f"/proc/{netns.sleeper.pid}/net")
         (entry / "cgroup").write_text(cgroup)
         (entry / "comm").write_text(f"{name}\n")
@@ -154,9 +154,11 @@ class World:
         request = {"version": 1, "pod_uid": UID, "allow": {"addresses": ["10.0.0.0/8"]}} | wishes
         return [sys.executable, "-I", str(AGENT), "--proc", str(self.proc), json.dumps(request)]
 
-    def probe(self, **wishes: Any) -> dict[str, Any]:
-        """Runs the probe as it runs on a node, and gives its answer."""
-        done = subprocess.run(self.command(**wishes), capture_output=True, text=True, timeout=40, check=False)
+    def probe(self, *, under: Sequence[str] = (), **wishes: Any) -> dict[str, Any]:
+        """Runs the probe as it runs on a node, and gives its answer; `under` is a command that runs it."""
+        done = subprocess.run(
+            [*under, *self.command(**wishes)], capture_output=True, text=True, timeout=40, check=False
+        )
         assert (done.returncode, done.stderr) == (0, ""), done
         found: dict[str, Any] = json.loads(done.stdout)
         return found

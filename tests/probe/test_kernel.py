@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -13,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+from sensors.kit.probe import agent
 from tests.probe.dns_server import DnsServer
 from tests.probe.namespaces import PEER, POD, UID, World, inside, join, listener, run, until
 
@@ -565,6 +567,52 @@ def test_targets_beyond_the_limit_are_left_out_and_named(world: World) -> None:
     left_out = "left out: 2 targets are the limit"
     assert answer["errors"] == {f"connects/{PEER}:3": left_out, f"path_mtu/{PEER}": left_out}
     assert results(answer) == [("refused", "ECONNREFUSED")] * 2
+
+
+CHART = Path(__file__).parents[2] / "helm/kai/templates/probe-daemonset.yaml"
+
+
+def only_with(*capabilities: str) -> list[str]:
+    kept = ",".join(("-all", *(f"+{each.lower()}" for each in capabilities)))
+    return ["setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set={kept}"]
+
+
+def test_the_rights_that_the_daemonset_asks_for_are_enough(world: World) -> None:
+    granted = re.findall(r"^ +- ([A-Z_]+) #", CHART.read_text(), re.MULTILINE)
+    everything = {"files": ALL_FILES, "connects": doors(world, 80), "path_mtu": [PEER]}
+
+    answer = world.probe(under=only_with(*granted), node_files=["links.json", "dmesg"], **everything)
+
+    assert sorted(granted) == ["NET_RAW", "SYSLOG", "SYS_ADMIN", "SYS_PTRACE"]
+    assert answer["errors"] == {}
+    assert answer["path_mtu"][0]["mtu"] == 1500
+
+
+def test_a_missing_right_is_named_and_not_taken_for_the_pod_s(world: World) -> None:
+    def errors(*granted: str) -> dict[str, str]:
+        found: dict[str, str] = world.probe(under=only_with(*granted), path_mtu=[PEER])["errors"]
+        return found
+
+    why_not = {
+        "no raw sockets": errors("SYS_ADMIN", "SYS_PTRACE"),
+        "no entering": errors("SYS_PTRACE", "NET_RAW"),
+        "no looking": errors("SYS_ADMIN", "NET_RAW"),
+    }
+
+    entering = "the network namespace ns/net cannot be entered: Operation not permitted"
+    looking = "process 4711 of the pod may not be looked into (SYS_PTRACE, or an AppArmor profile)"
+    assert why_not == {
+        "no raw sockets": {f"path_mtu/{PEER}": "the probe may not open raw sockets (NET_RAW)"},
+        "no entering": {"pod": entering, f"path_mtu/{PEER}": entering},
+        "no looking": {"pod": looking, f"path_mtu/{PEER}": looking},
+    }
+
+
+def test_the_kernel_log_is_read_by_a_call_where_the_device_is_missing(world: World) -> None:
+    records = list(agent.syslog_records(agent._syslog()))
+
+    assert len(records) > 10
+    assert {text for _, text in records} & {text for _, text in agent._device_records("/dev/kmsg")}
 
 
 def test_the_probe_makes_no_file_anywhere_it_looks(world: World) -> None:
