@@ -39,7 +39,8 @@ def _is_complained_of(case: Case, burst: Burst) -> bool:
         return burst.is_asked
     pod = case.get(PodFacts)
     errors = (each for each in (pod.log_errors if pod else ()) if each.trouble is LogTrouble.RESOLVE)
-    return any(each.host.rstrip(".").lower() == burst.name and is_recent(case, each.time) for each in errors)
+    names = {burst.name, *(each.name for each in burst.questions)}
+    return any(each.host.rstrip(".").lower() in names and is_recent(case, each.time) for each in errors)
 
 
 def _meant(case: Case, burst: Burst) -> Asked | None:

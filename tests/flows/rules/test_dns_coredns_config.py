@@ -1,0 +1,132 @@
+"""CoreDNS that runs and answers wrongly: a recorded healthy cluster with another Corefile (synthetic)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from flows.model import Case, Component
+from flows.rules.dns_coredns_config import RULE
+from sensors.dns_coredns_health import CoreDns, Trouble, parse_corefile
+from sensors.dns_lookup import Lookups
+from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
+from sensors.kit.objects import Ref
+from tests.flows.rules.facts import (
+    ALWAYS,
+    OUTSIDE,
+    altered,
+    answered,
+    asks,
+    dns_down,
+    dns_says,
+    doubts,
+    failed,
+    healthy,
+    judged,
+    only,
+    resolving,
+)
+from tests.kit.cases import case_of, without
+
+CONFIG_MAP = Component("ConfigMap", "kube-system", "coredns")
+GOOD = """.:53 {
+    errors
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+    }
+    forward . 172.30.0.100
+    cache 30
+}
+"""
+
+
+def corefile(case: Case, text: str) -> Case:
+    return altered(case, CoreDns, corefile=parse_corefile(text, "kube-system/coredns"))
+
+
+def touched(case: Case) -> Case:
+    at = case.at - timedelta(seconds=40)
+    change = Change(Ref("ConfigMap", "kube-system", "coredns"), ChangeKind.CHANGED, at, 40.0, "kubectl-edit", ("data",))
+    return altered(case, RecentChanges, changes=(change,))
+
+
+def outside_fails(case: Case, rcode: str = "SERVFAIL") -> Case:
+    return resolving(asks(case, OUTSIDE, 443), answered(ALWAYS), answered(OUTSIDE, rcode))
+
+
+@pytest.mark.parametrize(
+    ("text", "rcode"),
+    [
+        (GOOD.replace("cluster.local", "cluster.lokal"), "NXDOMAIN"),
+        (".:53 {\n    errors\n    forward . 172.30.0.100\n}\n", "NXDOMAIN"),
+    ],
+)
+def test_speaks_of_a_corefile_without_the_cluster_s_zone(text, rcode):
+    finding = only(RULE, resolving(corefile(healthy(), text), answered(ALWAYS, rcode), answered("index", rcode)))
+
+    assert (finding.component, finding.belief >= 0.95) == (CONFIG_MAP, True)
+    assert "does not serve the cluster's zone cluster.local" in finding.cause
+
+
+def test_speaks_of_a_corefile_without_a_way_outside():
+    finding = only(RULE, outside_fails(corefile(healthy(), GOOD.replace("    forward . 172.30.0.100\n", ""))))
+
+    assert (finding.component, finding.belief >= 0.95) == (CONFIG_MAP, True)
+
+
+def test_speaks_of_a_forward_line_that_was_changed_just_before_and_hides_the_upstream():
+    finding = only(RULE, touched(outside_fails(corefile(healthy(), GOOD.replace("172.30.0.100", "198.51.100.53")))))
+
+    assert "198.51.100.53" in finding.cause
+    assert finding.belief >= 0.5
+    assert "dns.upstream_failure" in finding.hides
+
+
+def test_speaks_of_a_template_that_takes_the_place_of_a_service():
+    text = GOOD.replace(
+        "    cache 30\n", "    template ANY ANY index.search.svc.cluster.local {\n      rcode NXDOMAIN\n    }\n"
+    )
+
+    finding = only(RULE, resolving(corefile(healthy(), text), answered(ALWAYS), answered("index", "NXDOMAIN")))
+
+    assert "although Service search/index exists" in finding.cause
+    assert finding.belief >= 0.5
+
+
+def test_speaks_of_coredns_that_lost_its_right_to_read_the_api():
+    case = dns_says(healthy(), Trouble.API_FORBIDDEN, "plugin/kubernetes: services is forbidden")
+
+    finding = only(RULE, resolving(case, answered(ALWAYS, "SERVFAIL")))
+
+    assert finding.component == Component("ClusterRole", "", "system:coredns")
+
+
+def test_speaks_less_surely_of_wrong_answers_that_nothing_explains():
+    assert 0.5 <= only(RULE, resolving(healthy(), answered(ALWAYS, "SERVFAIL"))).belief < 0.8
+
+
+def test_stays_silent_when_the_upstream_is_away_and_the_corefile_was_left_alone():
+    assert judged(RULE, outside_fails(healthy())) == []
+
+
+def test_stays_silent_about_a_name_from_outside_that_does_not_exist():
+    assert judged(RULE, touched(outside_fails(healthy(), "NXDOMAIN"))) == []
+
+
+def test_stays_silent_when_no_server_is_there_to_answer():
+    assert judged(RULE, dns_down(healthy())) == []
+
+
+def test_stays_silent_when_questions_never_reach_coredns():
+    assert judged(RULE, case_of("worker-to-queue")) == []
+    assert judged(RULE, resolving(healthy(), failed(ALWAYS, "timeout"))) == []
+
+
+def test_stays_silent_about_a_typo_of_the_caller():
+    assert judged(RULE, case_of("notify-to-mailer")) == []
+
+
+def test_cannot_tell_without_the_dns_servers_or_without_look_ups():
+    assert doubts(RULE, without(healthy(), CoreDns)) == "CoreDns"
+    assert doubts(RULE, without(healthy(), Lookups)) == "Lookups"

@@ -1,0 +1,74 @@
+"""An upstream resolver that is away: a recorded healthy cluster whose outside names fail (synthetic)."""
+
+from __future__ import annotations
+
+from flows.model import Case, Component
+from flows.rules.dns_upstream_failure import RULE
+from sensors.dns_coredns_health import CoreDns, Trouble
+from sensors.dns_lookup import Lookups
+from tests.flows.rules.facts import (
+    ALWAYS,
+    OUTSIDE,
+    answered,
+    asks,
+    dns_down,
+    dns_says,
+    doubts,
+    failed,
+    healthy,
+    judged,
+    only,
+    resolving,
+)
+from tests.kit.cases import case_of, without
+
+SAID = "[ERROR] plugin/errors: 2 api.example.com. A: read udp 10.244.0.5:41234->172.30.0.100:53: i/o timeout"
+
+
+def logged(case: Case) -> Case:
+    return dns_says(case, Trouble.UPSTREAM_TIMEOUT, SAID, upstream="172.30.0.100:53", count=14)
+
+
+def outside(case: Case, *rows) -> Case:
+    return resolving(asks(case, OUTSIDE, 443), answered(ALWAYS), *rows)
+
+
+def test_speaks_of_the_upstream_that_coredns_s_log_names():
+    finding = only(RULE, logged(outside(healthy(), answered(OUTSIDE, "SERVFAIL"))))
+
+    assert (finding.component, finding.belief >= 0.9) == (Component("External", "", "172.30.0.100"), True)
+    assert "Names of the cluster resolve, api.example.com is servfail" in finding.cause
+
+
+def test_speaks_less_surely_by_the_forward_line_alone():
+    finding = only(RULE, outside(healthy(), failed(OUTSIDE, "timeout", 2500.0)))
+
+    assert finding.component == Component("External", "", "172.30.0.100")
+    assert 0.5 <= finding.belief < 0.9
+
+
+def test_stays_silent_when_cluster_names_fail_too():
+    case = logged(resolving(asks(healthy(), OUTSIDE), failed(ALWAYS, "timeout"), failed(OUTSIDE, "timeout")))
+
+    assert judged(RULE, case) == []
+    assert judged(RULE, dns_down(healthy())) == []
+
+
+def test_stays_silent_about_a_name_that_does_not_exist():
+    assert judged(RULE, logged(outside(healthy(), answered(OUTSIDE, "NXDOMAIN")))) == []
+
+
+def test_stays_silent_about_old_complaints_while_outside_names_resolve():
+    assert judged(RULE, logged(outside(healthy(), answered(OUTSIDE)))) == []
+    assert judged(RULE, logged(case_of("sync-to-partner"))) == []
+
+
+def test_stays_silent_as_root_cause_when_a_name_of_the_cluster_is_in_question():
+    case = logged(resolving(healthy(), answered(ALWAYS), answered("index"), answered(OUTSIDE, "SERVFAIL")))
+
+    assert all(each.belief < 0.5 for each in judged(RULE, case))
+
+
+def test_cannot_tell_without_look_ups_or_dns_servers():
+    assert doubts(RULE, without(healthy(), Lookups)) == "Lookups"
+    assert doubts(RULE, without(healthy(), CoreDns)) == "CoreDns"
