@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +38,42 @@ def test_the_readme_shows_what_kai_really_prints() -> None:
 
     assert shown is not None
     assert shown[0] == printed()
+
+
+def recipe(document: Path) -> list[str]:
+    """The six lines that make a case."""
+    lines = document.read_text(encoding="utf-8").splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith("POD="))
+    return lines[start : lines.index("```", start)]
+
+
+def test_a_case_is_made_in_six_lines_and_both_documents_say_the_same() -> None:
+    lines = recipe(README)
+
+    assert len(lines) == 6
+    assert lines == recipe(ROOT / "docs" / "case-folder.md")
+
+
+def test_a_case_made_by_the_six_lines_is_enough_for_a_verdict(tmp_path: Path) -> None:
+    recorded, case = ROOT / "lab" / "cases" / "web-to-catalog", tmp_path / "case"
+    kinds = re.findall(r"for kind in (.*?);", recipe(README)[1])[0].split()
+    (case / "objects").mkdir(parents=True)
+    for kind in kinds:
+        shutil.copy(recorded / "objects" / f"{kind}.yaml", case / "objects")
+    shutil.copy(recorded / "flows.jsonl", case)
+    script = f"POD=web-747d774df4-bk458 NS=store TO=catalog:80; cd {case}; {recipe(README)[4]}"
+    subprocess.run(["sh", "-c", script], check=True)
+
+    said = subprocess.run(
+        [sys.executable, "-m", "bot", "netdebug", "--case", str(case), "-o", "json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == 1
+    assert json.loads(said.stdout)["cause_class"] == "service.no_endpoints"
 
 
 def test_every_file_the_readme_points_at_exists() -> None:

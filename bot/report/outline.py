@@ -137,7 +137,7 @@ def _cap(it: Diagnosis) -> str:
     if not blind:
         return " (capped by coverage)"
     one = f"{blind[0].sensor}: {brief(clean(blind[0].why), LONGER)}"
-    return f" (capped by coverage: {one if len(blind) == 1 else 'no ' + ', '.join(each.sensor for each in blind)})"
+    return f" (capped by coverage: {one if len(blind) == 1 else 'nothing from ' + ', '.join(each.sensor for each in blind)})"
 
 
 def _evidence(it: Diagnosis, verbose: bool) -> Section:
@@ -279,8 +279,8 @@ def _layers(it: Diagnosis) -> Section:
     rows = []
     for row in ledger(it):
         state, tone = _STATES[row.state]
-        why = _without_the_verdict(row.why, it)
-        rows.append(Row(row.layer.value.replace("_", " "), state, clean(why, 200), tone))
+        why = brief(clean(_without_the_verdict(row.why, it)), LONGER)
+        rows.append(Row(row.layer.value.replace("_", " "), state, why, tone))
     return Section("Layers", items=tuple(rows))
 
 

@@ -249,7 +249,7 @@ def test_a_cap_by_several_blind_looks_names_the_sensors() -> None:
 
     said = text_of(replace(DENIED, evidence=blind))
 
-    assert "Confidence: 94% (capped by coverage: no net.1, net.2, net.3)\n" in said
+    assert "Confidence: 94% (capped by coverage: nothing from net.1, net.2, net.3)\n" in said
 
 
 def test_looks_beside_the_verdict_are_brief_until_somebody_asks() -> None:
