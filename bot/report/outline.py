@@ -137,7 +137,8 @@ def _cap(it: Diagnosis) -> str:
     if not blind:
         return " (capped by coverage)"
     one = f"{blind[0].sensor}: {brief(clean(blind[0].why), LONGER)}"
-    return f" (capped by coverage: {one if len(blind) == 1 else 'nothing from ' + ', '.join(each.sensor for each in blind)})"
+    several = f"nothing from {', '.join(each.sensor for each in blind)}"
+    return f" (capped by coverage: {one if len(blind) == 1 else several})"
 
 
 def _evidence(it: Diagnosis, verbose: bool) -> Section:
