@@ -230,10 +230,14 @@ class Opening:
     protocol: str
     ports: tuple[tuple[int, int], ...]  # inclusive ranges; ICMP: types
 
+    @property
+    def ports_in_words(self) -> str:
+        if self.ports in (((0, 65535),), ((0, 255),)):
+            return "all"
+        return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in self.ports)
+
     def __str__(self) -> str:
-        every = self.ports in (((0, 65535),), ((0, 255),))
-        ranges = ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in self.ports)
-        return f"{self.source} -> {self.destination} {self.protocol} {'all' if every else ranges}"
+        return f"{self.source} -> {self.destination} {self.protocol} {self.ports_in_words}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flows.policy.model import Decision, Diff, Judgement, Opening, PolicyWalk, Verdict
+from flows.policy.model import Decision, Diff, Judgement, Opening, Party, PolicyWalk, Verdict
+from flows.policy.portset import SPACE
 
 _ANSWER = {True: "allowed", False: "denied", None: "undecidable"}
 
@@ -57,9 +58,18 @@ def _n(count: int, noun: str) -> str:
 
 
 def _some(verb: str, openings: tuple[Opening, ...], limit: int) -> list[str]:
-    lines = [f"  {verb} {opening}" for opening in openings[:limit]]
-    more = len(openings) - limit
-    return [*lines, f"  … and {more} more"] if more > 0 else lines
+    """One line for each pair of parties, however many protocols."""
+    pairs: dict[tuple[Party, Party], list[Opening]] = {}
+    for opening in openings:
+        pairs.setdefault((opening.source, opening.destination), []).append(opening)
+    lines = [f"  {verb} {source} -> {target}: {_ports(found)}" for (source, target), found in pairs.items()]
+    more = len(lines) - limit
+    return [*lines[:limit], f"  … and {more} more"] if more > 0 else lines
+
+
+def _ports(openings: list[Opening]) -> str:
+    everything = len(openings) == len(SPACE) and all(o.ports == (SPACE[o.protocol],) for o in openings)
+    return "every port" if everything else ", ".join(f"{o.protocol} {o.ports_in_words}" for o in openings)
 
 
 def _warnings(diff: Diff) -> list[str]:

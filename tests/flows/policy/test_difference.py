@@ -1,0 +1,166 @@
+"""What a change opens is exact: the same as comparing every pair of pods by brute force."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.policy import CALICO_IPTABLES, CILIUM, Diff, Opening, Party, Profile, World
+from flows.policy.portset import NONE, PortSet
+from tests.flows.policy.builders import Json, cnp, named, netpol, pod, space
+from tests.flows.policy.clusters import Chance, a_policy, mixed_cluster
+
+PROFILES = [
+    CILIUM.with_options(cluster_network_policy=True),
+    CALICO_IPTABLES.with_options(cluster_network_policy=True),
+    CILIUM.with_options(cidr_matches_pods=None),
+]
+Pair = tuple[Party, Party]
+Ports = dict[Pair, PortSet]
+
+
+def brute_force(before: World, after: World) -> tuple[Ports, Ports, Ports]:
+    """Opened, closed and undecidable, pod by pod."""
+    opened: Ports = {}
+    closed: Ports = {}
+    unclear: Ports = {}
+    for a, b in [(a, b) for a in after.inventory.pods for b in after.inventory.pods if a != b]:
+        old = before.reach(before.inventory.pods[a], before.inventory.pods[b])
+        new = after.reach(after.inventory.pods[a], after.inventory.pods[b])
+        pair = party(after, a), party(after, b)
+        gained = new.allowed & old.denied
+        doubtful = (
+            (new.may_allow - old.allowed) - gained - (old.may_allow & old.may_deny & new.may_allow & new.may_deny)
+        )
+        for ports, found in ((gained, opened), (new.denied & old.allowed, closed), (doubtful, unclear)):
+            if ports:
+                found[pair] = ports
+    return opened, closed, unclear
+
+
+def party(world: World, key: tuple[str, str]) -> Party:
+    return Party("workload", key[0], world.inventory.pods[key].workload)
+
+
+def between_pods(openings: tuple[Opening, ...]) -> Ports:
+    found: Ports = {}
+    for o in openings:
+        if {o.source.kind, o.destination.kind} == {"workload"}:
+            pair = (o.source, o.destination)
+            found[pair] = found.get(pair, NONE) | PortSet({o.protocol: o.ports})
+    return found
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=["cilium", "calico", "cilium-unsure"])
+def test_changed_policies_open_exactly_what_brute_force_finds(profile: Profile) -> None:
+    changes = 0
+    for seed in range(40):
+        before = World.of(mixed_cluster(seed), profile)
+        after = before.with_objects([a_policy(number, Chance(1000 + seed + number)) for number in range(2)])
+
+        diff = before.newly_allowed(after)
+
+        found = tuple(map(between_pods, (diff.opened, diff.closed, diff.undecidable)))
+        assert found == brute_force(before, after), seed
+        changes += len(diff.opened) + len(diff.closed)
+    assert changes > 100
+
+
+def test_changed_labels_open_exactly_what_brute_force_finds() -> None:
+    changes = 0
+    for seed in range(30):
+        objects = mixed_cluster(seed)
+        before = World.of(objects, PROFILES[0])
+        moved = {**objects[3], "metadata": {**objects[3]["metadata"], "labels": {"app": "c", "tier": "a"}}}
+        after = before.with_objects([space("y", env="b"), moved])
+
+        diff = before.newly_allowed(after)
+
+        found = tuple(map(between_pods, (diff.opened, diff.closed, diff.undecidable)))
+        assert found == brute_force(before, after), seed
+        changes += len(diff.opened) + len(diff.closed)
+    assert changes > 20
+
+
+PODS = [
+    space("shop"),
+    space("pay"),
+    pod("shop/web", "10.0.0.1", app="web"),
+    pod("shop/job", "10.0.0.2", app="job"),
+    pod("pay/api", "10.0.1.1", app="api"),
+    pod("pay/db", "10.0.1.2", app="db"),
+]
+ISOLATED = netpol("shop/out", {"app": "web"}, ["Egress"])
+
+
+def opening(policy: Json, profile: Profile = CILIUM) -> Diff:
+    before = World.of([*PODS, ISOLATED], profile)
+    return before.newly_allowed(before.with_objects([policy]))
+
+
+def test_a_narrow_rule_opens_one_destination_and_one_port() -> None:
+    peer = {"namespaceSelector": named("pay"), "podSelector": {"matchLabels": {"app": "api"}}}
+
+    diff = opening(netpol("shop/more", {"app": "web"}, ["Egress"], egress=[{"to": [peer], "ports": [{"port": 8080}]}]))
+
+    web, api = Party("workload", "shop", "Pod web"), Party("workload", "pay", "Pod api")
+    assert diff == Diff(opened=(Opening(web, api, "TCP", ((8080, 8080),)),))
+    assert diff.words().splitlines()[0] == "newly allowed: 1 source, 1 destination, 1 port"
+
+
+def test_a_rule_without_peers_opens_the_world_every_namespace_and_every_port() -> None:
+    diff = opening(netpol("shop/more", {"app": "web"}, ["Egress"], egress=[{}]))
+
+    assert (diff.opens_world, diff.opens_all_namespaces, diff.opens_all_ports) == (True, True, True)
+
+
+def test_every_namespace_is_noticed_even_when_only_one_pod_matches_today() -> None:
+    peer = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "api"}}}
+
+    diff = opening(netpol("shop/more", {"app": "web"}, ["Egress"], egress=[{"to": [peer], "ports": [{"port": 80}]}]))
+
+    assert (diff.opens_world, diff.opens_all_namespaces, diff.opens_all_ports) == (False, True, False)
+    assert diff.destinations == 1
+
+
+@pytest.mark.parametrize(
+    ("cidr", "world"), [("203.0.113.10/32", False), ("0.0.0.0/0", True), ("128.0.0.0/1", True), ("192.0.0.0/10", False)]
+)
+def test_a_block_opens_the_world_when_it_is_wide(cidr: str, world: bool) -> None:
+    rule = {"to": [{"ipBlock": {"cidr": cidr}}], "ports": [{"port": 443}]}
+
+    diff = opening(netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule]))
+
+    assert diff.opens_world is world
+    assert diff.opened
+
+
+def test_a_service_cidr_opens_no_pod_under_cilium() -> None:
+    rule = {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}
+
+    diff = opening(netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule]))
+
+    assert {o.destination.kind for o in diff.opened} == {"cidr"}
+
+
+def test_removing_the_only_policy_opens_everything_it_held_back() -> None:
+    before = World.of([*PODS, ISOLATED], CILIUM)
+
+    diff = before.newly_allowed(before.with_objects([], removed=[ISOLATED]))
+
+    targets = {str(o.destination) for o in diff.opened if o.destination.kind == "workload"}
+    assert targets == {"pay/Pod api", "pay/Pod db", "shop/Pod job"}
+    assert diff.opens_world
+
+
+def test_a_policy_that_is_not_understood_makes_the_difference_undecidable() -> None:
+    diff = opening(cnp("shop/more", {"app": "web"}, egress=[{"toGroups": [{}]}]))
+
+    assert diff.opened == ()
+    assert {str(o.destination) for o in diff.undecidable} >= {"world-ipv4"}
+
+
+def test_no_change_is_no_difference() -> None:
+    world = World.of([*PODS, ISOLATED], CILIUM)
+
+    assert world.newly_allowed(world.with_objects([ISOLATED])) == Diff()
+    assert world.newly_allowed(world.with_objects([dict(ISOLATED)])).words() == "nothing changes"
