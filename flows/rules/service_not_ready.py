@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
+from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import BackendPod, ServiceFacts, Services
 
 
@@ -20,16 +21,22 @@ def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
         service = peer.service
         if service and service.matching_pods and service.ready_endpoints == () and _unready(service):
-            yield _finding(service, _unready(service), weight)
+            yield _finding(service, _unready(service), _on_lost_nodes(case, _unready(service)), weight)
 
 
 def _unready(service: ServiceFacts) -> list[BackendPod]:
     return [each for each in service.matching_pods or () if not each.ready]
 
 
-def _finding(service: ServiceFacts, pods: list[BackendPod], weight: float) -> Finding:
+def _on_lost_nodes(case: Case, pods: list[BackendPod]) -> bool:
+    """Then no workload is at fault: there is nothing in it to change."""
+    nodes = case.get(Nodes)
+    return nodes is not None and all(each.node in {lost.name for lost in nodes.not_ready} for each in pods)
+
+
+def _finding(service: ServiceFacts, pods: list[BackendPod], nodes_lost: bool, weight: float) -> Finding:
     workloads = Counter(each.workload for each in pods if each.workload)
-    workload = workloads.most_common(1)[0][0] if workloads else None
+    workload = workloads.most_common(1)[0][0] if workloads and not nodes_lost else None
     owner = Component(workload.kind, workload.namespace, workload.name) if workload else None
     why = next((each.why for each in pods if each.why), "no reason given")
     count = "its only pod is not" if len(pods) == 1 else f"none of its {len(pods)} pods is"
@@ -40,7 +47,7 @@ def _finding(service: ServiceFacts, pods: list[BackendPod], weight: float) -> Fi
         belief=0.95 * weight,
         because=f"{pods[0].pod} on {pods[0].node or 'no node'} is {pods[0].phase} and not ready: {why}",
         shown_by=(Services,),
-        recommendation=f"Make the pods of {owner or service.ref} ready: {why}. Traffic returns by itself when one is.",
+        recommendation=f"Make the pods of {owner or service.ref} ready again; traffic returns by itself when one is.",
     )
 
 

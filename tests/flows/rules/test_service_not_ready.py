@@ -22,7 +22,7 @@ def test_speaks_with_the_probe_s_own_words():
 def test_speaks_of_pods_that_a_lost_node_takes_along():
     (finding,) = said(RULE, case_of("planner-to-roster"))
 
-    assert finding.component == Component("Deployment", "shifts", "roster")
+    assert finding.component == Component("Service", "shifts", "roster")  # the workload itself needs no change
     assert "node lab2 is not ready" in finding.cause
 
 
