@@ -236,7 +236,7 @@ def _with_complaint(case: Case, seen: list[Tried]) -> list[Tried]:
         return seen
     dropped = [each for each in seen if each.drop is not None]
     own = [each for each in dropped if is_from_target(case, each.traffic)] or dropped
-    worst = max(own, key=lambda each: (each.seen.attempts if each.seen else 0), default=None)
+    worst = max(own, key=lambda each: each.seen.attempts if each.seen else 0, default=None)
     return [replace(each, asked=True) if each is worst else each for each in seen]
 
 

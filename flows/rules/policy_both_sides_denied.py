@@ -61,6 +61,4 @@ def _other_side(case: Case, hidden: Denial) -> Finding:
     return replace(told, belief=max(round(belief(case, hidden), 2), told.belief), because=because)
 
 
-RULE = Rule(
-    id="policy-both-sides-denied", judge=judge, causes=("policy.both_sides_denied", "policy.ingress_denied")
-)
+RULE = Rule(id="policy-both-sides-denied", judge=judge, causes=("policy.both_sides_denied", "policy.ingress_denied"))

@@ -10,9 +10,7 @@ from flows.telling import finding, groups, named, passage
 
 def judge(case: Case) -> list[Finding]:
     """One finding for each denying policy, without a patch: it is another person's intent."""
-    return [
-        finding(case, group, _cause(group[0]), _advice(group[0])) for group in groups(case, "policy.explicit_deny")
-    ]
+    return [finding(case, group, _cause(group[0]), _advice(group[0])) for group in groups(case, "policy.explicit_deny")]
 
 
 def _cause(denial: Denial) -> str:

@@ -23,9 +23,11 @@ def _cause(denial: Denial) -> str:
 def _advice(denial: Denial) -> str:
     traffic = denial.tried.traffic
     service = traffic.service_port is not None and denial.miss is not None
-    why = " (policies see the pod's port, never the Service's)" if service and str(traffic.service_port) in (
-        denial.miss.expected if denial.miss else ()
-    ) else ""
+    why = (
+        " (policies see the pod's port, never the Service's)"
+        if service and str(traffic.service_port) in (denial.miss.expected if denial.miss else ())
+        else ""
+    )
     return f"Let the rule name {traffic.protocol} {traffic.port}{why}."
 
 

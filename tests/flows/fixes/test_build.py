@@ -124,9 +124,7 @@ def test_the_api_server_is_admitted_by_what_it_is_on_the_port_policies_see() -> 
     assert set(manifest["metadata"]["annotations"]) == {"kai.dev/expires", "kai.dev/investigation"}
     assert manifest["spec"] == {
         "endpointSelector": {"matchLabels": {"app": "api-server"}},
-        "egress": [
-            {"toEntities": ["kube-apiserver"], "toPorts": [{"ports": [{"port": "6443", "protocol": "TCP"}]}]}
-        ],
+        "egress": [{"toEntities": ["kube-apiserver"], "toPorts": [{"ports": [{"port": "6443", "protocol": "TCP"}]}]}],
     }
     assert fix.newly_allowed == ("production/Deployment api-server -> kube-apiserver TCP 6443",)
     assert fix.proof is not None
@@ -194,7 +192,7 @@ def test_a_missing_namespace_label_is_one_label() -> None:
 
 
 def test_a_policy_for_the_whole_namespace_is_left_alone() -> None:
-    """A rule in `baseline` would open vault as well: a policy for ledger alone comes first."""
+    """A rule in `baseline` would open vault as well."""
     _, (fix, *others) = offered("orders-to-ledger")
 
     assert fix.kind == "manifest"
@@ -236,7 +234,8 @@ def test_a_port_that_somebody_serves_is_not_taken_away() -> None:
 
     first, *_ = build(finding, serving)
 
-    assert first.patch[-1] == {"op": "add", "path": "/spec/egress/1/ports/-", "value": {"port": 8080, "protocol": "TCP"}}
+    added = {"port": 8080, "protocol": "TCP"}
+    assert first.patch[-1] == {"op": "add", "path": "/spec/egress/1/ports/-", "value": added}
 
 
 def _serves_80(thing: Any) -> Any:

@@ -1,0 +1,337 @@
+"""Tries a person's own change on the traffic that was really seen: would it help, what else would it open, and why not?
+
+The same proof that stands behind every fix of ours, for a patch or a manifest that somebody else wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import yaml
+
+from flows.fixes.change import Json, component_of_object
+from flows.fixes.jsonpatch import CannotPatch, apply, merge
+from flows.fixes.proof import Trial, denied_ones, moved, try_out
+from flows.model import Case, Component
+from flows.policy import Endpoint, Judgement, MissKind, PolicyRef, Profile
+from flows.policy.parse import dialect_of
+from flows.telling import door, who
+from flows.world import Tried, asked_doors, is_from_target, tried, world_of
+from sensors.k8s_network_policies import Policies
+from sensors.kit import Cluster, Environment, Sensor, Target, observe
+from sensors.kit.nearest import did_you_mean
+
+NEEDED = (
+    "hubble.capture_flows",
+    "k8s.network_policies",
+    "k8s.services",
+    "k8s.pod",
+    "cni.health",
+    "dns.lookup",
+    "net.connect",
+)
+"""The sensors a simulation needs; the others tell of what no policy can change."""
+
+KINDS = frozenset(
+    {"Namespace", "Pod", "Service", "Node", "EndpointSlice", "Endpoints", "CiliumNode", "CiliumCIDRGroup"}
+)
+"""What policies refer to, besides the policies themselves."""
+
+SHORT = {
+    "netpol": "NetworkPolicy",
+    "networkpolicies": "NetworkPolicy",
+    "cnp": "CiliumNetworkPolicy",
+    "ccnp": "CiliumClusterwideNetworkPolicy",
+    "ns": "Namespace",
+    "namespaces": "Namespace",
+    "svc": "Service",
+    "services": "Service",
+    "po": "Pod",
+    "pods": "Pod",
+}
+"""kubectl's short names."""
+
+
+class BadChange(ValueError):
+    """The change cannot be understood or does not fit. The message is one line that says what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a change would do to the traffic of a case.
+
+    `why_not` tells, for every connection that would still not pass, what stands in the way. `other_denied` counts
+    dropped connections that the complaint is not about.
+    """
+
+    trial: Trial
+    refused: str | None
+    why_not: tuple[str, ...] = ()
+    changed: tuple[Component, ...] = ()
+    other_denied: int = 0
+
+    @property
+    def helps(self) -> bool:
+        """Every replayed connection would pass, and nothing speaks against the change."""
+        proof = self.trial.proof
+        return self.refused is None and proof.allowed_after == proof.replayed
+
+
+# -- looking ---------------------------------------------------------------------------------------------------------
+
+
+async def look(target: Target, cluster: Cluster, sensors: Mapping[str, Sensor]) -> Case:
+    """A case with what a simulation needs, and nothing more."""
+    asked = [sensors[name] for name in NEEDED if name in sensors]
+    seen = await asyncio.gather(*(observe(each, target, cluster) for each in asked))
+    evidence = {f"E{number}": each for number, each in enumerate(seen, start=1)}
+    environment: Environment = await cluster.environment()
+    return Case(target, environment, await cluster.now(), evidence)
+
+
+# -- reading a change ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a person said besides the change itself: `-n`, `--target kind/name`, `--type`."""
+
+    namespace: str | None = None
+    target: str | None = None
+    type: str | None = None
+
+
+def read_change(text: str, meant: Meant, objects: Sequence[Json]) -> tuple[Json, ...]:
+    """The objects after the change, from manifests, a JSON patch or a merge patch. Raises `BadChange`."""
+    documents = _documents(text)
+    if not documents:
+        raise BadChange("the change is empty: give a manifest, or a patch with --target KIND/NAME")
+    kind = meant.type or _type_of(documents)
+    if kind == "manifest":
+        return tuple(each for document in documents for each in _manifests(document, meant))
+    if len(documents) > 1:
+        raise BadChange("a patch is one document; several documents are manifests, each with its kind")
+    before = _target(meant, objects)
+    if kind == "merge":
+        if not isinstance(documents[0], Mapping):
+            raise BadChange('a merge patch is a mapping, such as {"spec": {…}}')
+        return (_same_object(merge(before, documents[0]), before),)
+    return (_patched(before, documents[0]),)
+
+
+def _documents(text: str) -> list[Any]:
+    try:
+        return [each for each in yaml.safe_load_all(text) if each is not None]
+    except yaml.MarkedYAMLError as why:
+        line = f", line {why.problem_mark.line + 1}" if why.problem_mark else ""
+        raise BadChange(f"neither YAML nor JSON{line}: {why.problem or why.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as why:
+        raise BadChange(f"neither YAML nor JSON: {str(why).splitlines()[0] if str(why) else 'too deep'}") from None
+
+
+def _type_of(documents: Sequence[Any]) -> str:
+    if all(isinstance(each, list) for each in documents):
+        return "json"
+    has_kind = all(isinstance(each, Mapping) and "kind" in each for each in documents)
+    return "manifest" if has_kind else "merge"
+
+
+def _manifests(document: Any, meant: Meant) -> Iterator[Json]:
+    if not isinstance(document, Mapping):
+        raise BadChange(f"expected an object with kind and metadata, found a {type(document).__name__}")
+    kind, items = document.get("kind"), document.get("items")
+    if isinstance(items, list) and str(kind).endswith("List"):
+        for each in items:
+            yield from _manifests(each, meant)
+        return
+    meta = document.get("metadata")
+    if not isinstance(meta, Mapping) or not isinstance(meta.get("name"), str) or not meta["name"]:
+        raise BadChange(f"{kind or 'the object'} has no metadata.name")
+    if dialect_of(document) is None and kind not in KINDS:
+        raise BadChange(f"{kind} {meta['name']} ({document.get('apiVersion')}) is nothing that decides about traffic")
+    yield _placed(document, meta, meant)
+
+
+def _placed(document: Json, meta: Json, meant: Meant) -> Json:
+    """With the namespace that kubectl would send: that of -n where the manifest names none."""
+    kind = str(document.get("kind"))
+    wide = kind in ("Namespace", "Node", "CiliumNode", "CiliumCIDRGroup") or "Cluster" in kind or "Global" in kind
+    if wide or kind in ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy"):
+        return document
+    said = meta.get("namespace")
+    if said and meant.namespace and said != meant.namespace:
+        raise BadChange(f"two namespaces: {said} in the manifest and {meant.namespace} after -n; leave one out")
+    return {**document, "metadata": {**meta, "namespace": said or meant.namespace or "default"}}
+
+
+def _target(meant: Meant, objects: Sequence[Json]) -> Json:
+    """The object that a patch is for."""
+    if not meant.target:
+        raise BadChange("a patch needs its object: --target KIND/NAME, such as --target networkpolicy/strict-egress")
+    word, _, name = meant.target.partition("/")
+    if not name:
+        raise BadChange(f"--target wants KIND/NAME, such as networkpolicy/strict-egress, not {meant.target!r}")
+    kind = SHORT.get(word.lower(), word).lower().partition(".")[0]
+    same = [each for each in objects if str(each.get("kind", "")).lower() in (kind, kind.removesuffix("s"))]
+    fitting = [each for each in same if component_of_object(each).name == name]
+    here = [each for each in fitting if component_of_object(each).namespace in ("", meant.namespace)]
+    found = here if meant.namespace is not None else fitting
+    if len(found) == 1:
+        return found[0]
+    if len(found) > 1:
+        spaces = ", ".join(sorted(component_of_object(each).namespace for each in found))
+        raise BadChange(f"there is a {word} {name} in several namespaces ({spaces}): say which with -n")
+    known = {f"{word}/{component_of_object(each).name}" for each in same}
+    where = f" in namespace {meant.namespace}" if meant.namespace else ""
+    raise BadChange(f"there is no {word}/{name}{where}{did_you_mean(f'{word}/{name}', known)}")
+
+
+def _patched(before: Json, operations: Any) -> Json:
+    if not isinstance(operations, list) or not all(isinstance(each, Mapping) for each in operations):
+        raise BadChange('a JSON patch is a list of operations, such as [{"op": "add", "path": …, "value": …}]')
+    try:
+        return _same_object(apply(before, operations), before)
+    except CannotPatch as why:
+        raise BadChange(f"the patch does not fit {component_of_object(before)}: {why}") from None
+
+
+def _same_object(after: Any, before: Json) -> Json:
+    if not isinstance(after, Mapping) or component_of_object(after) != component_of_object(before):
+        raise BadChange(f"the patch would rename {component_of_object(before)}, which the API server refuses")
+    return after
+
+
+# -- trying it -------------------------------------------------------------------------------------------------------
+
+
+def simulate(case: Case, changed: Iterable[Json], most: int, since: timedelta | None = None) -> Simulation:
+    """Replay what was dropped through the policies after the change. Raises `Missing` without policies."""
+    objects = tuple(changed)
+    only = [each for each in denied_ones(case) if _is_recent(case, each, since)]
+    trial = try_out(case, objects, only=only)
+    later = [(each, trial.after.judge(moved(each.traffic, trial.after))) for each in only]
+    named = frozenset(component_of_object(each) for each in objects)
+    dropped = [each for each in case.once(tried) if each.drop is not None]
+    return Simulation(
+        trial,
+        trial.refused(most),
+        tuple(line for _, judged in later if judged.allowed is not True for line in why_not(judged, case, named)),
+        tuple(sorted(named, key=str)),
+        len([each for each in dropped if each not in only]),
+    )
+
+
+def _is_recent(case: Case, one: Tried, since: timedelta | None) -> bool:
+    last = one.seen.last_drop if one.seen is not None else None
+    return since is None or last is None or case.at - last <= since
+
+
+def why_not(judged: Judgement, case: Case, changed: frozenset[Component]) -> Iterator[str]:
+    """Why a connection would still not pass: the rules that were changed first, then those that come closest."""
+    traffic = judged.traffic
+    stays = "cannot be decided" if judged.allowed is None else "would still be denied"
+    yield f"{who(traffic.source)} to {who(traffic.destination)} on {door(traffic)} {stays}"
+    for verdict in (judged.egress, judged.ingress):
+        if verdict.allowed is True:
+            continue
+        yield f"  {verdict.direction.value}: {verdict.why}"
+        near = sorted(verdict.closest, key=lambda pair: _component(pair[0]) not in changed)
+        for ref, rule in near[:2]:
+            yield f"  {ref} {rule.path}: {', '.join(miss.why for miss in rule.misses)}"
+            blocks = [cidr for miss in rule.misses if miss.kind is MissKind.CIDR for cidr in miss.expected]
+            yield from _about_service(blocks, judged, case)
+        yield from (f"  {each}" for each in verdict.undecidable_because[:3])
+
+
+def _component(ref: PolicyRef) -> Component:
+    return Component(ref.kind, ref.namespace, ref.name)
+
+
+def _about_service(blocks: Iterable[str], judged: Judgement, case: Case) -> Iterator[str]:
+    """The classic mistake, said: a CIDR of Service addresses, which are gone before policy is asked."""
+    traffic, profile = judged.traffic, case.once(world_of).profile
+    if not traffic.service_ip or profile.sees_service_address is not False:
+        return
+    for cidr in (each for each in blocks if _covers(each, traffic.service_ip)):
+        service = "/".join(traffic.service) if traffic.service else "the Service"
+        yield (
+            f"  {cidr} covers {traffic.service_ip}, the address of Service {service}, which policies never see: "
+            f"it has become {traffic.destination.ip}:{traffic.port} before they are asked"
+        )
+        if kind := _never_compared(traffic.destination, profile):
+            yield f"  and under this datapath a CIDR never matches {kind}, whatever its address"
+
+
+def _never_compared(there: Endpoint, profile: Profile) -> str:
+    """What kind of peer this is, if the datapath compares no CIDR with its kind."""
+    if there.is_pod and not there.host_network:
+        return "a pod" if profile.cidr_matches_pods is False else ""
+    if profile.cidr_matches_nodes is not False or not there.host_network:
+        return ""
+    return "the API server" if "kube-apiserver" in there.entities else "a node"
+
+
+def _covers(cidr: str, ip: str) -> bool:
+    try:
+        return ip_address(ip) in ip_network(cidr, strict=False)
+    except ValueError:
+        return False
+
+
+# -- may this talk to that? ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """May the pod talk to the peer? One judgement for each endpoint behind it; `seen` what the datapath did."""
+
+    judgements: tuple[Judgement, ...]
+    seen: tuple[str, ...] = field(default=())
+
+    @property
+    def allowed(self) -> bool | None:
+        """True when every way is open, False when one is shut, None when one cannot be decided."""
+        said = {each.allowed for each in self.judgements}
+        return False if False in said else None if None in said or not said else True
+
+
+def can(case: Case) -> Answer:
+    """Judge every way from the case's pod to the asked peer. Raises `BadChange` when nobody knows that peer."""
+    world = case.once(world_of)
+    judgements = tuple(world.judge(traffic) for traffic in case.once(asked_doors).values())
+    if not judgements:
+        raise BadChange(f"nothing in this cluster answers to {case.target.to}: no Service, pod, node or known address")
+    mine = [each for each in case.once(tried) if each.asked and each.seen and is_from_target(case, each.traffic)]
+    return Answer(judgements, tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen))
+
+
+def as_json(simulation: Simulation) -> dict[str, Any]:
+    """The machine's view of a simulation; keys of the proof as in the published result."""
+    proof, diff = simulation.trial.proof, simulation.trial.diff
+    return {
+        "proof": {
+            "replayed": proof.replayed,
+            "denied_before": proof.denied_before,
+            "allowed_after": proof.allowed_after,
+            "undecidable": proof.undecidable,
+        },
+        "admitted_by": list(simulation.trial.admitted_by),
+        "why_not": list(simulation.why_not),
+        "newly_allowed": [str(each) for each in diff.opened],
+        "no_longer_allowed": [str(each) for each in diff.closed],
+        "undecidable": [str(each) for each in diff.undecidable],
+        "refused": simulation.refused,
+        "helps": simulation.helps,
+        "changed": [str(each) for each in simulation.changed],
+        "other_denied": simulation.other_denied,
+    }
+
+
+def objects_of(case: Case) -> tuple[Json, ...]:
+    """Every object that policies speak of. Raises `Missing`."""
+    return case[Policies].objects
