@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.kit.probe import agent
@@ -96,6 +96,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*Request.__dataclass_fields__, "x"]), json_values))
 def test_no_request_can_make_it_fall_over(said: dict[str, object]) -> None:
     try:
@@ -258,6 +259,7 @@ def test_nobody_to_ask_ends_everything_and_silence_leaves_the_name_itself() -> N
     assert asked("db", conf) == ["db.a", "db.b", "db"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_no_bytes_from_a_dns_server_can_make_it_fall_over(raw: bytes) -> None:
     question = agent.encode_question(7, "db.shop", "A")

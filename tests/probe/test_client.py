@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.kit import Blind, Connect, Lookup, PathMtu
@@ -146,6 +146,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ANSWER)), json_values))
 def test_no_answer_can_make_kai_fall_over(said: dict[str, object]) -> None:
     assert isinstance(parse_answer(json.dumps({"x": 0} | said | {"version": 1}).encode()), ProbeAnswer)
