@@ -136,7 +136,8 @@ def _nothing(kind: str, name: str, scene: _Scene) -> str:
         return f'no namespace "{scene.namespace}"{_near(scene.namespace, scene.namespaces)}'
     if spaces := sorted({namespace_of(each) for each in scene.pods if _fits(each, kind, name, scene)}):
         return f"{said}; there is one in {_some(spaces)}"
-    return said + _near(name, _known(scene))
+    near = _near(name, _known(scene))
+    return said + (near or _there(scene))
 
 
 def _fits(pod: Object, kind: str, name: str, scene: _Scene) -> bool:
@@ -152,6 +153,11 @@ def _known(scene: _Scene) -> Iterable[str]:
 def _near(word: str, known: Iterable[str]) -> str:
     near = nearest(word, known)
     return f"; nearest: {', '.join(near)}" if near else ""
+
+
+def _there(scene: _Scene) -> str:
+    """What there is, where nothing resembles the word: a small namespace answers itself."""
+    return f"; it has {_some(map(name_of, scene.here), 4)}" if scene.here else "; it has no pods"
 
 
 def _some(names: Iterable[str], limit: int = 6) -> str:

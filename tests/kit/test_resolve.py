@@ -83,7 +83,7 @@ async def test_a_prefix_that_fits_one_workload_picks_among_its_pods() -> None:
     ("word", "space", "message"),
     [
         ("wep", "shop", 'no pod "wep" in namespace "shop"; nearest: web'),
-        ("zzz", "shop", 'no pod "zzz" in namespace "shop"'),
+        ("zzz", "shop", 'no pod "zzz" in namespace "shop"; it has db-0, web-7d-a, web-7d-b'),
         ("deploy/wob", "shop", 'no deployment "wob" in namespace "shop"; nearest: web'),
         ("ledger-1", "shop", 'no pod "ledger-1" in namespace "shop"; there is one in bank'),
         ("web", "bank", 'no pod "web" in namespace "bank"; there is one in shop'),
