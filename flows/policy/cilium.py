@@ -1,9 +1,10 @@
 """CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy of cilium.io/v2.
 
 Where it differs from NetworkPolicy, each from ``Documentation/security/policy`` and ``pkg/policy/api``:
-a direction is isolated as soon as its section is there (unless ``enableDefaultDeny`` says no); an empty rule ``{}``
-admits nobody; an explicit empty list of peers is nobody, a missing one everybody; deny rules beat every allow; a
-selector without a namespace looks into the policy's own one; an invalid policy is not applied at all.
+a direction is isolated as soon as its section has a rule (or as ``enableDefaultDeny`` says); an empty rule ``{}``
+admits nobody; a policy without any rule is refused; an explicit empty list of peers is nobody, a missing one
+everybody; deny rules beat every allow; a selector without a namespace looks into the policy's own one; an invalid
+policy is not applied at all.
 """
 
 from __future__ import annotations
@@ -96,13 +97,21 @@ def _inert(policy: Json, profile: Profile) -> str:
 
 
 def _subject(spec: Json, path: str, namespace: str, profile: Profile) -> tuple[Subject, str]:
-    if spec.get("nodeSelector") is not None:
+    if spec.get("nodeSelector") is not None and spec.get("endpointSelector") is None:
         return Subject(EVERYTHING, namespace), "a host policy: it selects nodes, not pods"
-    if spec.get("endpointSelector") is None:
-        raise NotUnderstood(path, "neither endpointSelector nor nodeSelector")
+    if spec.get("nodeSelector") is not None or spec.get("endpointSelector") is None:
+        raise NotUnderstood(path, "exactly one of endpointSelector and nodeSelector is needed")
     selector = parse_selector(spec["endpointSelector"], f"{path}/endpointSelector", _hides(profile))
     pods, namespaces, doubt = _split(selector, namespace)
-    return Subject(pods, namespace, namespaces, doubt), ""
+    return Subject(pods, namespace, namespaces, doubt), _without_rules(spec, path)
+
+
+def _without_rules(spec: Json, path: str) -> str:
+    if any(spec.get(name) for name in _SECTIONS):
+        return ""
+    if any(_default_deny(spec, path, direction) for direction in Direction):
+        raise NotUnderstood(path, "a policy that isolates without rules: versions of Cilium differ on it")
+    return "it has no rules, so it isolates nothing (newer versions of Cilium call it invalid)"
 
 
 def _split(selector: Selector, namespace: str) -> tuple[Selector, Selector | None, str]:
@@ -137,13 +146,20 @@ def _side(spec: Json, path: str, direction: Direction, namespace: str, profile: 
         for name, effect in present
         for index, rule in enumerate(items(spec[name], f"{path}/{name}"))
     ]
-    return Side(bool(present) and _default_deny(spec, path, direction), tuple(clauses))
+    wanted = _default_deny(spec, path, direction)
+    return Side(bool(clauses) if wanted is None else wanted, tuple(clauses))
 
 
-def _default_deny(spec: Json, path: str, direction: Direction) -> bool:
-    """``enableDefaultDeny`` (from 1.16): a policy that adds rules without isolating."""
-    options = mapping(spec.get("enableDefaultDeny"), f"{path}/enableDefaultDeny")
-    return options.get(direction.value) is not False
+def _default_deny(spec: Json, path: str, direction: Direction) -> bool | None:
+    """``enableDefaultDeny`` (from 1.16): whether the direction is isolated whatever rules there are. Unset: it is if it
+    has any rule; an empty list is none (``Sanitize`` in ``pkg/policy/api/rule_validation.go``)."""
+    place = f"{path}/enableDefaultDeny"
+    options = mapping(spec.get("enableDefaultDeny"), place)
+    only(options, tuple(Direction), place)
+    wanted = options.get(direction.value)
+    if wanted is not None and not isinstance(wanted, bool):
+        raise NotUnderstood(f"{place}/{direction.value}", "expected a truth value")
+    return wanted
 
 
 def _clause(
@@ -170,13 +186,15 @@ def _peers(rule: Json, word: str, path: str, namespace: str, profile: Profile, c
     readers = _Readers(namespace, profile, catalog).of(word)
     only(rule, (*_L4, *readers), path)
     named = [key for key in readers if rule.get(key) is not None]
-    if len(named) > 1:
-        raise NotUnderstood(path, f"Cilium refuses {' and '.join(named)} in one rule")
+    filled = [key for key in named if rule[key]]
+    if len(filled) > 1:
+        raise NotUnderstood(path, f"Cilium refuses {' and '.join(filled)} in one rule")
     if not named:
         return _without_peers(rule, path)
-    key = named[0]
-    found = tuple(readers[key](item, place) for place, item in numbered(rule[key], f"{path}/{key}"))
-    return found or (Nobody(f"the list {key} is empty, which admits nobody", f"{path}/{key}"),)
+    if not filled:
+        return (Nobody(f"the list {named[0]} is empty, which admits nobody", f"{path}/{named[0]}"),)
+    key = filled[0]
+    return tuple(readers[key](item, place) for place, item in numbered(rule[key], f"{path}/{key}"))
 
 
 def _without_peers(rule: Json, path: str) -> tuple[Peer, ...]:
@@ -317,6 +335,8 @@ def _ports_of(rule: Json, path: str, profile: Profile) -> tuple[tuple[Port, ...]
         only(read, ("ports", "rules", "terminatingTLS", "originatingTLS", "serverNames", "listener"), place)
         ports += _port_list(read, place, profile)
         notes += _l7_notes(read)
+    if rule.get("toPorts") and rule.get("icmps"):
+        raise NotUnderstood(path, "Cilium refuses toPorts and icmps in one rule")
     for place, entry in numbered(rule.get("icmps"), f"{path}/icmps"):
         ports += [icmp for where, field in _fields(entry, place) for icmp in _icmp(mapping(field, where), where)]
     if loose_mapping(rule.get("authentication")).get("mode") == "required":
@@ -345,7 +365,7 @@ def _port(entry: Json, path: str, profile: Profile) -> Iterator[Port]:
 
 def _one_port(protocol: str, port: str, end: object, path: str, profile: Profile) -> Port:
     if not port.isdigit():
-        return Named(port, protocol, path)
+        return Named(port.lower(), protocol, path)
     if int(port) == 0:
         return Range(protocol, path=path)
     return port_range(protocol, int(port), end or None, path, profile)

@@ -44,8 +44,8 @@ def _groups(before: World, after: World, words: Vocabulary) -> list[Group]:
         one = words.of(new, after.profile)
         other = one if old is new else words.of(old, before.profile)
         group = found.get((other, one)) or found.setdefault((other, one), Group(old, new, other != one))
-        group.parties.add(Party("workload", new.namespace, new.workload))
-        group.size += 1
+        party = Party("workload", new.namespace, new.workload)
+        group.parties[party] = group.parties.get(party, 0) + 1
     return list(found.values())
 
 
@@ -167,8 +167,6 @@ class _Comparison:
         return [peer for peers in alike.classes for peer in peers if not self._side(subject, peer, direction).same]
 
     def _compare(self, source: Group, destination: Group) -> None:
-        if source is destination and source.size == 1:
-            return  # a pod alone with itself: never judged
         out = self._side(source, destination, Direction.EGRESS)
         into = self._side(destination, source, Direction.INGRESS)
         both = out.within(into)
@@ -257,8 +255,14 @@ def _unmoved(change: _Change) -> PortSet:
     return (change.before.may_allow & change.before.may_deny) & (change.after.may_allow & change.after.may_deny)
 
 
-def _pairs(source: Group, destination: Group, ports: PortSet) -> list[tuple[Party, Party]]:
-    return [(a, b) for a in source.parties for b in destination.parties] if ports else []
+def _pairs(source: Group, destination: Group, ports: PortSet) -> Iterator[tuple[Party, Party]]:
+    """Each workload with each other; with itself only if it has two pods, since a pod alone always reaches itself."""
+    if not ports:
+        return
+    for one in source.parties:
+        for other in destination.parties:
+            if source is not destination or one != other or source.parties[one] > 1:
+                yield one, other
 
 
 def _openings(found: dict[tuple[Party, Party], list[PortSet]]) -> Iterator[Opening]:

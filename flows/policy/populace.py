@@ -124,8 +124,7 @@ class Group:
     before: Endpoint
     after: Endpoint
     moved: bool  # policies see something else of it after the change
-    parties: set[Party] = field(default_factory=set)
-    size: int = 0
+    parties: dict[Party, int] = field(default_factory=dict)  # how many endpoints of each
 
     @property
     def outside(self) -> bool:
@@ -140,7 +139,7 @@ def outsiders(words: Vocabulary, profile: Profile) -> list[Group]:
         name = pattern if exact else pattern.replace("**", "any").replace("*", "any")
         endpoint = Endpoint(ip=_REST_V4, entities=_WORLD, fqdns=(name,))
         found.append((Party("fqdn", "", pattern), endpoint))
-    return [Group(endpoint, endpoint, False, {party}, 1) for party, endpoint in found]
+    return [Group(endpoint, endpoint, False, {party: 1}) for party, endpoint in found]
 
 
 _WORLD = frozenset({"world"})

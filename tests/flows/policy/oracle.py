@@ -270,6 +270,18 @@ CILIUM_CASES = [
         ("y/b", "x/a", "TCP 80", True),
     ),
     _cilium(
+        "an empty list of rules isolates nothing, and a policy of nothing else is not applied",
+        [
+            cnp("x/n", {"pod": "a"}, ingress=[], egress=[{"toEntities": ["cluster"]}]),
+            cnp("y/n", {"pod": "a"}, ingress=[], egress=[]),
+            cnp("z/n", {"pod": "a"}, ingress=[{}], enableDefaultDeny={"egress": True}),
+        ],
+        ("y/b", "x/a", "TCP 80", True),
+        ("x/a", "203.0.113.1", "TCP 80", False),
+        ("y/b", "y/a", "TCP 80", True),
+        ("z/a", "y/b", "TCP 80", False),
+    ),
+    _cilium(
         "an empty list of peers is nobody, a missing one everybody",
         [
             cnp("x/n", {"pod": "a"}, egress=[{"toEndpoints": []}]),
