@@ -20,7 +20,8 @@ from sensors.net_conntrack_usage import Conntrack
 NO_WAY = {160: 0.92, 169: 0.85, 151: 0.75}
 """No tunnel endpoint, no route, unroutable address: how sure each is when the pod at the other end exists."""
 
-LOST, SUSPECTED, FULL = 0.85, 0.4, 0.95
+LOST, STALLED, SUSPECTED, FULL = 0.85, 0.65, 0.4, 0.95
+"""Nothing ever arrived; it once did and does not any more, which a peer that died looks like, too."""
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -32,7 +33,7 @@ def judge(case: Case) -> Iterator[Finding]:
     if dropped:
         yield _drop_finding(case, *max(dropped, key=lambda one: one[1]))
     elif lost and _hears_both_ends(flows) and not _others_arrive(flows):
-        yield _lost_finding(case, *max(lost, key=lambda one: one[1]), len(lost))
+        yield _lost_finding(case, *max(lost, key=lambda one: (one[1], not one[0].opened)), len(lost))
 
 
 def _tried(case: Case, flows: HubbleFlows) -> list[tuple[Connection, float]]:
@@ -57,8 +58,8 @@ def _crosses(each: Connection) -> bool:
 
 
 def _vanished(each: Connection) -> bool:
-    """Sent towards another node, never dropped where we could see, never seen to arrive."""
-    return _crosses(each) and each.outcome is Outcome.UNANSWERED and not each.delivered
+    """Sent towards another node and not dropped where we could see; never seen to arrive, or not any more."""
+    return _crosses(each) and each.outcome is Outcome.UNANSWERED and (each.opened > 0 or not each.delivered)
 
 
 def _hears_both_ends(flows: HubbleFlows) -> bool:
@@ -67,8 +68,8 @@ def _hears_both_ends(flows: HubbleFlows) -> bool:
 
 
 def _others_arrive(flows: HubbleFlows) -> bool:
-    """Something of the pod does get across to another node."""
-    return any(_crosses(each) and (each.delivered or each.opened) for each in flows.connections)
+    """Something of the pod does get across to another node, by its newest word."""
+    return any(_crosses(each) and each.outcome is Outcome.OPENED for each in flows.connections)
 
 
 def _drop_finding(case: Case, each: Connection, weight: float) -> Finding:
@@ -94,10 +95,10 @@ def _lost_finding(case: Case, each: Connection, weight: float, count: int) -> Fi
         cause_class="cni.overlay_blocked" if overlay else "cni.route_missing",
         cause=f"What {case.target} sends to other nodes leaves node {node} and never arrives: {way} swallows it",
         component=Component("Node", "", node),
-        belief=SUSPECTED if _table_is_full(case) else round(LOST * weight, 3),
+        belief=SUSPECTED if _table_is_full(case) else round(_sure(each, count) * weight, 3),
         because=(
-            f"{count} connections such as {each}: {each.attempts} attempts sent ({', '.join(each.points)}), none seen "
-            "to arrive or dropped on any node, and all nodes report"
+            f"{count} connections such as {each}: {each.unanswered} attempts sent ({', '.join(each.points)}) and "
+            "neither answered nor dropped on any node, and all nodes report"
         ),
         shown_by=(HubbleFlows, Nodes),
         recommendation=(
@@ -106,6 +107,10 @@ def _lost_finding(case: Case, each: Connection, weight: float, count: int) -> Fi
         ),
         hides=frozenset({"external.unreachable", "path.loss"}),
     )
+
+
+def _sure(each: Connection, count: int) -> float:
+    return LOST if not each.opened or count > 1 else STALLED
 
 
 def _table_is_full(case: Case) -> bool:

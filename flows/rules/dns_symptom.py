@@ -127,7 +127,7 @@ def changed(case: Case, about: Component) -> str:
     """Who touched an object lately, to append to the reasons; empty where nobody did or nobody could tell."""
     recent = case.get(RecentChanges)
     found = recent.of(Ref(about.kind, about.namespace, about.name)) if recent else ()
-    late = [each for each in found if each.kind is ChangeKind.CHANGED]
+    late = [each for each in found if each.kind is ChangeKind.CHANGED and is_recent(case, each.at)]
     return f"; {late[0]}" if late else ""
 
 

@@ -2,26 +2,33 @@
 
 Proof: cluster names resolve, outside names end in SERVFAIL or no answer, and CoreDNS's log names the upstream that did
 not answer. Not to be mistaken for a name that does not exist (NXDOMAIN is an answer), for a forward line that was
-changed or is missing, nor for a policy that drops questions.
+changed or is missing, nor for a policy that keeps the DNS servers themselves from asking their upstream: that policy is
+then named instead, as no other rule looks at what CoreDNS may do.
 """
 
 from __future__ import annotations
 
 from flows.model import Case, Component, Finding, Rule
+from flows.policy import Judgement, Traffic
 from flows.rules.dns_symptom import (
     SUSPECTED,
     asks_elsewhere,
     dropped_questions,
     is_serving,
+    servers,
     shown_by,
     told,
     words_of,
 )
+from flows.world import DNS_PORT, world_of
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
+from sensors.k8s_network_policies import Policies
 
 FAILS = frozenset({Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.FAILED, Outcome.REFUSED})
 NAMED, UNNAMED = 0.93, 0.7
+BY_RULES = 0.15
+"""What the simulator's certainty adds to look-ups that fail for an unnamed reason."""
 TROUBLES = (Trouble.UPSTREAM_TIMEOUT, Trouble.UPSTREAM_REFUSED, Trouble.UPSTREAM_ERROR)
 
 
@@ -33,6 +40,9 @@ def judge(case: Case) -> Finding | None:
         return None
     said = _complaint(dns)
     upstream = _upstream(dns, said)
+    refused = _refused(case, dns, upstream)
+    if refused is not None:
+        return _policy_finding(case, dns, failed, refused)
     return Finding(
         cause_class="dns.upstream_failure",
         cause=(
@@ -47,6 +57,32 @@ def judge(case: Case) -> Finding | None:
             f"Ask it from a CoreDNS node (dig @{upstream or 'UPSTREAM'} {failed.name}); mend it or its network, or "
             "have the forward line name another resolver."
         ),
+    )
+
+
+def _refused(case: Case, dns: CoreDns, upstream: str) -> Judgement | None:
+    """The policies do not let the first DNS server ask the upstream; None where they do, or nobody can tell."""
+    if case.get(Policies) is None or not dns.pods or not is_address(upstream):
+        return None
+    world, server = case.once(world_of), dns.pods[0]
+    source = world.endpoint_of_pod(server.namespace, server.name)
+    if source is None:
+        return None
+    judged = world.judge(Traffic(source, world.endpoint_at(upstream), "UDP", DNS_PORT))
+    return judged if judged.egress.allowed is False else None
+
+
+def _policy_finding(case: Case, dns: CoreDns, failed: Burst, refused: Judgement) -> Finding:
+    guilty = (*refused.egress.denied_by, *refused.egress.isolated_by)
+    component = Component(guilty[0].kind, guilty[0].namespace, guilty[0].name) if guilty else None
+    return Finding(
+        cause_class="policy.egress_denied",
+        cause=f"{component or 'A policy'} does not let CoreDNS ask its upstream: {refused.traffic.words()} is refused",
+        component=component,
+        belief=_belief(case, failed, None) + BY_RULES,
+        because=f"{told(case)}; {refused.egress.why}",
+        shown_by=shown_by(case, Policies, CoreDns),
+        recommendation=f"Let {servers(dns)} reach its upstream on port 53, UDP and TCP.",
     )
 
 
@@ -83,4 +119,4 @@ def _logged(said: LogFinding | None) -> str:
     return f"CoreDNS says {said.count} times: {said.example}" if said else "CoreDNS's log says nothing of it"
 
 
-RULE = Rule(id="dns-upstream-failure", judge=judge, causes=("dns.upstream_failure",))
+RULE = Rule(id="dns-upstream-failure", judge=judge, causes=("dns.upstream_failure", "policy.egress_denied"))

@@ -1,7 +1,8 @@
 """A firewall of a node refuses what the pod sends to that node: a host policy, not a policy of any pod.
 
 Proof: the datapath drops the pod's packets by policy on the way *into* a node (host, remote node, API server), which
-only a policy for nodes can do. Not to be mistaken for an egress policy of the pod, which drops them on the way out.
+only a policy for nodes can do; or one port of a node that is ready swallows everything while another one answers. Not
+to be mistaken for an egress policy of the pod, which drops them on the way out, nor for a node that is down.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
-from sensors.kit.connections import Connection
+from sensors.kit.connections import Connection, Outcome
+from sensors.net_connect import Connects
 
 BY_POLICY = (133, 181)
 NODES = frozenset({"host", "remote-node", "kube-apiserver"})
-PROVEN = 0.92
+PROVEN, BY_SILENCE = 0.92, 0.65
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -24,8 +26,11 @@ def judge(case: Case) -> Iterator[Finding]:
     case[HubbleFlows]
     for peer, weight in suspects(case):
         refused = [each for each in peer.connections if _is_refused_by_node(each)]
+        swallowed = [each for each in peer.connections if _is_swallowed(case, each)]
         if refused:
             yield _finding(case, refused[0], PROVEN * weight)
+        elif swallowed and _answers_elsewhere(case, swallowed[0]):
+            yield _swallowed(case, swallowed[0], BY_SILENCE * weight)
 
 
 def _is_refused_by_node(each: Connection) -> bool:
@@ -50,6 +55,38 @@ def _finding(case: Case, refused: Connection, belief: float) -> Finding:
             "this traffic, if it is wanted; it belongs to whoever runs the nodes."
         ),
         hides=frozenset({"policy.ingress_denied"}),
+    )
+
+
+def _is_swallowed(case: Case, each: Connection) -> bool:
+    """Sent to a node that is ready, not dropped where we could see, and never answered."""
+    nodes = case.get(Nodes)
+    there = [one for one in (nodes.nodes if nodes else ()) if each.destination.ip in one.internal_ips]
+    return each.outcome is Outcome.UNANSWERED and not each.destination.pod and any(one.ready == "True" for one in there)
+
+
+def _answers_elsewhere(case: Case, silent: Connection) -> bool:
+    """The same address answers the pod on another port, be it with a refusal."""
+    others = [each for each in case[HubbleFlows].connections if each.port != silent.port]
+    heard = any(each.destination.ip == silent.destination.ip and each.outcome in ANSWERS for each in others)
+    doors = case.get(Connects)
+    tried = [each for each in (doors.doors if doors else ()) if each.port != silent.port]
+    return heard or any(each.host == silent.destination.ip and each.result in ("open", "refused") for each in tried)
+
+
+ANSWERS = (Outcome.OPENED, Outcome.REFUSED)
+
+
+def _swallowed(case: Case, silent: Connection, belief: float) -> Finding:
+    node = _component(case, silent)
+    return Finding(
+        cause_class="node.host_firewall",
+        cause=f"{node} answers {case.target} on other ports and swallows {silent.protocol}/{silent.port}",
+        component=node,
+        belief=round(belief, 3),
+        because=f"{silent.unanswered} attempts of {silent} were sent, not dropped by the datapath and not answered",
+        shown_by=(HubbleFlows, Connects, Nodes),
+        recommendation=f"Look at the firewall of {node} itself (nft list ruleset, iptables -S), for {silent.port}.",
     )
 
 

@@ -6,9 +6,11 @@ from flows.model import Case, Component
 from flows.rules.dns_upstream_failure import RULE
 from sensors.dns_coredns_health import CoreDns, Trouble
 from sensors.dns_lookup import Lookups
+from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import (
     ALWAYS,
     OUTSIDE,
+    altered,
     answered,
     asks,
     dns_down,
@@ -45,6 +47,23 @@ def test_speaks_less_surely_by_the_forward_line_alone():
 
     assert finding.component == Component("External", "", "172.30.0.100")
     assert 0.5 <= finding.belief < 0.9
+
+
+def test_speaks_of_the_policy_instead_where_one_keeps_coredns_from_its_upstream():
+    locked = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "locked-dns", "namespace": "kube-system"},
+        "spec": {"podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}, "policyTypes": ["Egress"]},
+    }
+    case = logged(outside(healthy(), answered(OUTSIDE, "SERVFAIL")))
+    case = altered(case, Policies, objects=(*case[Policies].objects, locked))
+
+    finding = only(RULE, case)
+
+    assert finding.cause_class == "policy.egress_denied"
+    assert finding.component == Component("NetworkPolicy", "kube-system", "locked-dns")
+    assert finding.belief >= 0.8
 
 
 def test_stays_silent_when_cluster_names_fail_too():
