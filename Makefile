@@ -4,7 +4,7 @@ PYTHON = .venv/bin/python
 .PHONY: help setup check test test-slow demo bench protos golden
 
 help:            ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /  /' | column -t -s '  '
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:           ## .venv with everything in it; needs Python 3.11 or newer, uses uv where there is one
 	./.ci/setup
