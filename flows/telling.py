@@ -50,7 +50,7 @@ def belief(case: Case, denial: Denial) -> float:
         sure = {False: 0.8, None: 0.6, True: 0.5}[probe_says(case, one)]
         sure = min(sure, 0.7) if case.get(HubbleFlows) is not None else sure
     if is_too_young(case, denial):
-        sure *= 0.6
+        sure *= 0.75
     if not enforces(case):
         sure = min(sure, 0.2)
     return round(sure if one.asked else min(sure, 0.4), 2)

@@ -177,7 +177,7 @@ def _seen(connection: Connection, world: World, case: Case, doors: Doors, resolv
     door = (connection.destination.ip, connection.port, connection.protocol)
     mine = is_from_target(case, Traffic(source, destination))
     meant = doors.get(door) if mine else None
-    lookup = mine and connection.port == DNS_PORT and (door in resolvers or _serves_dns(destination))
+    lookup = connection.port == DNS_PORT and ((mine and door in resolvers) or _serves_dns(destination))
     named = mine and case.target.to_host in connection.destination.names
     traffic = Traffic(
         source,
@@ -190,7 +190,7 @@ def _seen(connection: Connection, world: World, case: Case, doors: Doors, resolv
     )
     asked = meant is not None or (named and case.target.to_port in (None, connection.port))
     return Tried(
-        world.judge(traffic), connection, asked or (lookup and needs_lookup(case)), lookup, standing_drop(connection)
+        world.judge(traffic), connection, asked or (mine and lookup and needs_lookup(case)), lookup, standing_drop(connection)
     )
 
 

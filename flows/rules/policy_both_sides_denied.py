@@ -41,8 +41,8 @@ def _hidden(denial: Denial) -> Denial:
 
 
 def _cause(denial: Denial, hidden: Denial) -> str:
-    way = passage(denial)
-    return f"{named(denial.component, denial)} does not let {way} out, and {named(hidden.component, hidden)} not in"
+    first, second = named(denial.component, denial), named(hidden.component, hidden)
+    return f"{first} does not let {passage(denial)} out, and {second} would not let it in"
 
 
 def _advice(hidden: Denial) -> str:
@@ -53,7 +53,7 @@ def _other_side(case: Case, hidden: Denial) -> Finding:
     told = finding(
         case,
         [hidden],
-        f"{named(hidden.component, hidden)} has no rule that lets {passage(hidden)} in",
+        f"{named(hidden.component, hidden)} has no rule that admits {passage(hidden)}",
         f"Add an ingress rule at {who(hidden.subject)}; it shows only once the sender is let out.",
         admit([hidden]),
     )

@@ -9,7 +9,7 @@ from flows.fixes.remedy import AdmitTraffic
 from flows.model import Case, Finding, Rule
 from flows.policy import Judgement
 from flows.telling import finding, groups, named, passage
-from flows.world import DNS_PORT, world_of
+from flows.world import DNS_PORT, is_from_target, world_of
 from sensors.dns_lookup import Lookups
 
 HIDES = ("dns.upstream_failure", "dns.nxdomain", "dns.coredns_down", "dns.overload", "dns.conntrack_race", "app.error")
@@ -28,8 +28,8 @@ def judge(case: Case) -> list[Finding]:
 def _resolves(case: Case, group: list[Denial]) -> bool:
     """A late ICMP or one stray drop is no blocked resolver while every look-up has an answer."""
     lookups = case.get(Lookups)
-    over_udp = any(each.tried.traffic.protocol == "UDP" for each in group)
-    return over_udp and lookups is not None and bool(lookups.bursts) and lookups.cluster_dns_works is True
+    own = any(each.tried.traffic.protocol == "UDP" and is_from_target(case, each.tried.traffic) for each in group)
+    return own and lookups is not None and bool(lookups.bursts) and lookups.cluster_dns_works is True
 
 
 def _remedy(case: Case, group: list[Denial]) -> AdmitTraffic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.attribution import Denial
 from flows.model import Case, Finding, Rule
-from flows.telling import admit, door, finding, groups, named, passage
+from flows.telling import admit, door, finding, groups, named, who
 
 
 def judge(case: Case) -> list[Finding]:
@@ -16,7 +16,9 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} has no rule that lets {passage(denial)} out"
+    traffic = denial.tried.traffic
+    way = f"{who(traffic.source)} reach {who(traffic.destination)} on {door(traffic)}"
+    return f"{named(denial.component, denial)} has no rule that lets {way}"
 
 
 def _advice(denial: Denial) -> str:

@@ -16,7 +16,7 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} has no rule that lets {passage(denial)} in"
+    return f"{named(denial.component, denial)} has no rule that admits {passage(denial)}"
 
 
 def _advice(denial: Denial) -> str:
