@@ -272,6 +272,14 @@ def test_no_bytes_from_a_dns_server_can_make_it_fall_over(raw: bytes) -> None:
         assert found is None or found.rcode
 
 
+def test_an_answer_to_another_question_is_none_even_with_the_same_number() -> None:
+    ours, other = (agent.encode_question(7, name, "A") for name in ("db.shop", "db.shup"))
+
+    assert agent.decode_answer(ours, other[:2] + b"\x81\x83" + other[4:]) is None
+    assert agent.decode_answer(ours, ours[:2] + b"\x81\x83" + ours[4:].upper()) == agent.DnsAnswer("NXDOMAIN")
+    assert agent.decode_answer(ours, ours) is None
+
+
 @pytest.mark.parametrize("name", ["a" * 64, ".".join(["a" * 60] * 5), "a..b"])
 def test_a_name_that_fits_no_packet_is_no_question(name: str) -> None:
     with pytest.raises(ValueError, match="too long for a name"):

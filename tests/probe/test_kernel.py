@@ -161,15 +161,15 @@ def _shout_from(source: str, address: str) -> None:
 
 
 def test_the_pause_process_owns_the_network_and_the_container_lends_its_files(world: World) -> None:
-    world.process(88, "pause")
+    world.process(9000, "pause")
     nested = world.process(99, "nested", netns=world.peer)
     (nested / "root/etc/resolv.conf").write_text("nameserver 10.255.0.1\n")
 
     answer = world.probe(files=["resolv.conf"])
 
-    assert answer["pid"] == 88
+    assert answer["pid"] == 9000
     assert answer["how"] == (
-        "cgroup v2, cgroupfs: process 88 (pause) for the network, process 4711 (app) for resolv.conf"
+        "cgroup v2, cgroupfs: process 9000 (pause) for the network, process 4711 (app) for resolv.conf"
     )
     assert answer["pod_files"]["resolv.conf"] == f"nameserver {PEER}\n"
 
@@ -520,6 +520,20 @@ def test_an_echo_the_kernel_does_not_let_out_is_not_called_unanswered(world: Wor
     assert answer["path_mtu"] == [
         {"destination": PEER, "method": "icmp-echo-df", "route_mtu": 1500, "error": "Operation not permitted"}
     ]
+
+
+def test_an_echo_answered_by_an_error_is_told_in_its_words_and_at_once(world: World) -> None:
+    world.peer.nft(
+        "add table ip x; add chain ip x i { type filter hook input priority 0; };"
+        "add rule ip x i icmp type echo-request reject with icmp host-unreachable"
+    )
+
+    answer = world.probe(path_mtu=[PEER])
+
+    assert answer["path_mtu"] == [
+        {"destination": PEER, "method": "icmp-echo-df", "route_mtu": 1500, "error": "No route to host"}
+    ]
+    assert answer["took_ms"] < 900
 
 
 def test_path_mtu_over_ipv6(world: World) -> None:
