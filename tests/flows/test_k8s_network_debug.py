@@ -1,4 +1,4 @@
-"""The whole walk on every recorded incident: the expected cause, the object a person must change, and no false alarm."""
+"""The whole walk on every recorded incident: the cause, the object a person must change, and no false alarm."""
 
 from __future__ import annotations
 
