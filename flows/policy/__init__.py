@@ -3,12 +3,13 @@
 A pure library: policies and pods come in as the plain dicts the API server returns, nothing is read or written, and
 nothing outside the standard library is used.
 
-    world = World.of(objects, profile=CILIUM)
+    world = World.of(objects, profile=profile_for("cilium", "1.19.4"))
     judgement = world.judge(Traffic(source, destination, "TCP", 8080))
     print(judgement.words())
     diff = world.newly_allowed(world.with_objects([patched_policy]))
 """
 
+from flows.policy.closest import Mistake, distance, mistake_of, mistake_of_rule, slips
 from flows.policy.model import (
     Decision,
     Diff,
@@ -25,7 +26,16 @@ from flows.policy.model import (
     Traffic,
     Verdict,
 )
-from flows.policy.profile import AWS_VPC_CNI, CALICO_IPTABLES, CILIUM, UNKNOWN, Datapath, Enforcement, Profile, cilium
+from flows.policy.profile import (
+    AWS_VPC_CNI,
+    CALICO_IPTABLES,
+    CILIUM,
+    UNKNOWN,
+    Datapath,
+    Enforcement,
+    Profile,
+    profile_for,
+)
 from flows.policy.world import World
 
 __all__ = [
@@ -42,6 +52,7 @@ __all__ = [
     "Judgement",
     "Miss",
     "MissKind",
+    "Mistake",
     "Opening",
     "Party",
     "PolicyRef",
@@ -51,5 +62,9 @@ __all__ = [
     "Traffic",
     "Verdict",
     "World",
-    "cilium",
+    "distance",
+    "mistake_of",
+    "mistake_of_rule",
+    "profile_for",
+    "slips",
 ]
