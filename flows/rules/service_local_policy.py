@@ -21,17 +21,18 @@ def judge(case: Case) -> Iterator[Finding]:
         service = peer.service
         if service is None or service.internal_traffic_policy != "Local" or not service.ready_endpoints:
             continue
-        there = sorted({each.node for each in service.ready_endpoints})
-        if node and node not in there:
+        nodes = {each.node for each in service.ready_endpoints}
+        there = ", ".join(sorted(nodes))
+        if node and node not in nodes:
             yield Finding(
                 cause_class="service.external_traffic_local",
                 cause=(
                     f"{service.ref} has internalTrafficPolicy Local, and none of its ready endpoints is on {node}, "
-                    f"the caller's node (they are on {', '.join(there)})"
+                    f"the caller's node (they are on {there})"
                 ),
                 component=Component("Service", service.namespace, service.name),
                 belief=0.95 * weight,
-                because=f"internalTrafficPolicy: Local; ready endpoints on {', '.join(there)} only, the caller on {node}",
+                because=f"internalTrafficPolicy: Local; ready endpoints on {there}, the caller on {node}",
                 shown_by=(Services, PodFacts),
                 recommendation=f"Set internalTrafficPolicy of {service.ref} to Cluster, or run it on every node.",
             )
