@@ -3,7 +3,7 @@
 A pure library: policies and pods come in as the plain dicts the API server returns, nothing is read or written, and
 nothing outside the standard library is used.
 
-    world = World.of(objects, profile=profile_for("cilium", "1.19.4"))
+    world = World.of(objects, profile=CILIUM)
     judgement = world.judge(Traffic(source, destination, "TCP", 8080))
     print(judgement.words())
     diff = world.newly_allowed(world.with_objects([patched_policy]))
@@ -65,6 +65,5 @@ __all__ = [
     "distance",
     "mistake_of",
     "mistake_of_rule",
-    "profile_for",
     "slips",
 ]

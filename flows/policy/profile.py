@@ -8,12 +8,9 @@ these; ``None`` means "not known", and makes every verdict that depends on it un
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from types import MappingProxyType
 
-_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 _SHOWN = ("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels", "app.kubernetes.io")
 _HIDDEN = re.compile(
     r"io\.kubernetes|kubernetes\.io|k8s\.io|.*beta\.kubernetes\.io|annotation|etcd_node"
@@ -100,36 +97,9 @@ AWS_VPC_CNI = Profile(
 UNKNOWN = Profile()
 
 
-def profile_for(cni: str, version: str = "", options: Mapping[str, str] = _NO_OPTIONS) -> Profile:
-    """The profile of a cluster: its CNI's name and version, and for Cilium the keys of its ConfigMap ``cilium-config``.
-
-    A CNI that is not known here gives ``UNKNOWN``. Sources of the options: Cilium's command reference; endPort is
-    enforced from 1.16 (commit 036ecab321).
-    """
-    known = {"cilium": CILIUM, "calico": CALICO_IPTABLES, "aws-vpc-cni": AWS_VPC_CNI, "aws-node": AWS_VPC_CNI}
-    base = known.get(cni.lower(), UNKNOWN)
-    return _cilium(version, options) if base is CILIUM else replace(base, version=version)
-
-
-def _cilium(version: str, options: Mapping[str, str]) -> Profile:
-    modes = re.split(r"[\s,]+", options.get("policy-cidr-match-mode", ""))
-    enforced = options.get("enable-policy", "default").lower()
-    return replace(
-        CILIUM,
-        version=version,
-        end_port=_minor(version) >= 16,
-        cidr_matches_nodes="nodes" in modes,
-        cidr_matches_pods="pods" in modes,
-        cluster_network_policy=_asked(options, "enable-k8s-cluster-network-policy"),
-        filters_labels="labels" not in options,  # a filter of one's own replaces the default one, and is not read here
-        enforcement=Enforcement(enforced) if enforced in tuple(Enforcement) else Enforcement.DEFAULT,
-        cluster_name=options.get("cluster-name", "default"),
-        local_node_allowed=options.get("allow-localhost", "auto") != "policy",
-    )
-
-
-def _asked(options: Mapping[str, str], key: str) -> bool:
-    return options.get(key, "false").lower() == "true"
+def cilium(version: str = "", **options: object) -> Profile:
+    """Cilium of one version ("1.15.4"); endPort is enforced from 1.16 (commit 036ecab321)."""
+    return CILIUM.with_options(version=version, end_port=_minor(version) >= 16, **options)
 
 
 def _minor(version: str) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CALICO_IPTABLES, CILIUM, Datapath, Enforcement, World, profile_for
+from flows.policy import CALICO_IPTABLES, CILIUM, Enforcement, World
+from flows.policy.profile import cilium
 from tests.flows.policy.builders import ask, netpol, pod
 
 
@@ -13,21 +14,7 @@ from tests.flows.policy.builders import ask, netpol, pod
     [("1.15.4", False), ("v1.16.0", True), ("1.20.0-dev+gcb98", True), ("", True), ("2.0.0", True)],
 )
 def test_port_ranges_are_enforced_from_cilium_1_16(version: str, ranges: bool) -> None:
-    assert profile_for("cilium", version).end_port is ranges
-
-
-def test_the_options_of_cilium_are_read_from_its_config() -> None:
-    options = {"policy-cidr-match-mode": "nodes,pods", "enable-policy": "always", "cluster-name": "east"}
-
-    profile = profile_for("cilium", "1.20.1", options)
-
-    assert (profile.cidr_matches_nodes, profile.cidr_matches_pods) == (True, True)
-    assert (profile.enforcement, profile.cluster_name) == (Enforcement.ALWAYS, "east")
-    assert profile_for("Cilium", "1.20.1") == CILIUM.with_options(version="1.20.1")
-
-
-def test_a_cni_nobody_here_knows_is_unknown() -> None:
-    assert profile_for("kube-something").datapath is Datapath.UNKNOWN
+    assert cilium(version).end_port is ranges
 
 
 @pytest.mark.parametrize(
