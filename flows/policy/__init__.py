@@ -34,7 +34,6 @@ from flows.policy.profile import (
     Datapath,
     Enforcement,
     Profile,
-    profile_for,
 )
 from flows.policy.world import World
 
