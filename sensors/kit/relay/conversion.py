@@ -83,7 +83,7 @@ def _lost(said: Any) -> Told:
 
 
 def _time(said: Any, field: str) -> datetime | None:
-    """A moment, to the nearest microsecond as the JSON reader has it; None when it is not set or not in our calendar."""
+    """A moment, to the nearest microsecond as JSON is read; None when it is not set or not in our calendar."""
     if not said.HasField(field):
         return None
     stamp = getattr(said, field)

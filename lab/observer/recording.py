@@ -1,0 +1,45 @@
+"""Makes rings of a recording: every flow goes back to the node that reported it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from lab.observer.ring import Ring, by_time
+from sensors.kit.pb.cilium.observer.observer_pb2 import GetFlowsResponse
+
+KINDS = ("flow", "lost_events")
+
+
+def messages_of(path: Path) -> list[Any]:
+    """The flows and lost events of a `hubble observe -o jsonpb` file, or of a case folder.
+
+    Raises `OSError`, and `ValueError` naming the line that is no such message.
+    """
+    file = next((each for each in (path / "flows.jsonl", path / "flows.jsonl.gz") if each.is_file()), path)
+    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
+    with opened as lines:
+        return list(_messages(lines, file))
+
+
+def _messages(lines: Iterable[bytes], file: Path) -> Iterator[Any]:
+    for number, line in enumerate(lines, 1):
+        try:
+            said = json.loads(line)
+            if any(kind in said for kind in KINDS):
+                yield json_format.ParseDict(said, GetFlowsResponse(), ignore_unknown_fields=True)
+        except (ValueError, TypeError, json_format.ParseError) as why:
+            raise ValueError(f"{file}, line {number}: {why}") from None
+
+
+def rings_of(messages: Iterable[Any]) -> list[Ring]:
+    """One ring per node, each in order of time."""
+    sorted_out: dict[str, list[Any]] = {}
+    for each in messages:
+        sorted_out.setdefault(each.node_name or each.flow.node_name, []).append(each)
+    return [Ring(node, by_time(told)) for node, told in sorted(sorted_out.items())]
