@@ -13,8 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from flows.model import Case, Component
-from flows.policy import Direction, Endpoint, Miss, MissKind, PolicyRef, RuleWalk, Verdict
-from flows.policy.closest import Mistake, mistake_of_rule
+from flows.policy import Direction, Endpoint, Miss, MissKind, Mistake, PolicyRef, RuleWalk, Verdict, mistake_of_rule
 from flows.world import AUTH_REQUIRED, POLICY_DENY, Tried, enforces, only_audits, probe_says, tried, world_of
 from sensors.k8s_recent_changes import Change, RecentChanges
 from sensors.k8s_services import Services

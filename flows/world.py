@@ -6,7 +6,7 @@ The datapath's word goes before the simulator's; where they differ, the differen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
@@ -64,21 +64,22 @@ def profile_of(case: Case) -> Profile:
     if not cni and health is not None:
         cni, version = health.cni, health.version
     if cni == "cilium":
-        return _cilium(version, dict(health.config) if health is not None else {})
+        return _cilium(version, health.config if health is not None else {})
     return {"calico": CALICO_IPTABLES, "aws-vpc-cni": AWS_VPC_CNI}.get(cni, UNKNOWN)
 
 
-def _cilium(version: str, config: dict[str, str]) -> Profile:
+def _cilium(version: str, config: Mapping[str, str]) -> Profile:
     """Settings of the ConfigMap cilium-config. Source: Cilium `Documentation/cmdref/cilium-agent.md`."""
     modes = config.get("policy-cidr-match-mode", "").replace(",", " ").split()
-    enforcement = config.get("enable-policy", "")
     known = {each.value: each for each in Enforcement}
     return cilium(
         version,
         cidr_matches_nodes="nodes" in modes,
         cidr_matches_pods="pods" in modes,
         cluster_network_policy=config.get("enable-k8s-cluster-network-policy") == "true",
-        enforcement=known.get(enforcement, Enforcement.DEFAULT),
+        filters_labels="labels" not in config,  # a filter of one's own replaces the default one; it is not read here
+        local_node_allowed=config.get("allow-localhost") != "policy",
+        enforcement=known.get(config.get("enable-policy", ""), Enforcement.DEFAULT),
         cluster_name=config.get("cluster-name") or "default",
     )
 
@@ -190,7 +191,11 @@ def _seen(connection: Connection, world: World, case: Case, doors: Doors, resolv
     )
     asked = meant is not None or (named and case.target.to_port in (None, connection.port))
     return Tried(
-        world.judge(traffic), connection, asked or (mine and lookup and needs_lookup(case)), lookup, standing_drop(connection)
+        world.judge(traffic),
+        connection,
+        asked or (mine and lookup and needs_lookup(case)),
+        lookup,
+        standing_drop(connection),
     )
 
 

@@ -104,5 +104,6 @@ def _too_broad(diff: Diff, most: int) -> list[str]:
     said.append((diff.opens_all_namespaces, "it opens every namespace, also those yet to come"))
     said.append((diff.opens_all_ports, "it opens every port"))
     said.append((not diff.complete, "it opens more than can be listed"))
-    said.append((len(diff.opened) > most, f"it opens {len(diff.opened)} ways, more than the {most} allowed"))
+    ways = f"{len(diff.opened)} {'way' if len(diff.opened) == 1 else 'ways'}"
+    said.append((len(diff.opened) > most, f"it opens {ways}, more than the {most} allowed"))
     return [words for flag, words in said if flag]

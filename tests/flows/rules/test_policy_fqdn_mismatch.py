@@ -33,7 +33,10 @@ def test_stays_silent_about_an_address_without_a_name() -> None:
         there = replace(each.destination, ip="203.0.113.99", names=())
         return replace(each, destination=there)
 
-    assert judged(RULE, with_traffic(case_of("sync-to-partner"), nameless)) == []
+    case = with_traffic(case_of("sync-to-partner"), nameless)
+    by_address = replace(case, target=replace(case.target, to_host=None, to_port=None), derived={})
+
+    assert judged(RULE, by_address) == []
 
 
 def test_cannot_tell_without_the_policies() -> None:

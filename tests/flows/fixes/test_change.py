@@ -1,0 +1,77 @@
+"""Lines to copy must do what they say and nothing else, whatever a name or a label holds."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import yaml
+
+from flows.fixes.change import GONE, applied, apply_line, created, delete_line, fix_of, patch_line, patched, undone
+from flows.model import Component
+
+HOSTILE = "x'; rm -rf / #"
+
+
+def policy(**meta: Any) -> dict[str, Any]:
+    return {
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "strict", "namespace": "shop", **meta},
+        "spec": {"podSelector": {}, "egress": []},
+    }
+
+
+def test_a_patch_line_is_one_shell_word_for_each_argument() -> None:
+    operations = [{"op": "add", "path": "/spec/egress/-", "value": {"name": HOSTILE}}]
+
+    words = shlex.split(patch_line(Component("NetworkPolicy", HOSTILE, HOSTILE), operations))
+
+    assert words[:6] == ["kubectl", "-n", HOSTILE, "patch", "networkpolicy", HOSTILE]
+    assert json.loads(words[-1].removeprefix("-p=")) == operations
+
+
+def test_a_manifest_cannot_end_its_own_heredoc() -> None:
+    manifest = policy(annotations={"note": "one\nEOF\nrm -rf /\n"})
+
+    first, *body, last = apply_line(manifest).split("\n")
+
+    assert (first, last) == ("kubectl apply -f - <<'EOF'", "EOF")
+    assert "EOF" not in body
+    assert yaml.safe_load("\n".join(body)) == manifest
+
+
+def test_a_cluster_wide_object_has_no_namespace_flag() -> None:
+    assert delete_line(Component("CiliumClusterwideNetworkPolicy", "", "all")) == (
+        "kubectl delete ciliumclusterwidenetworkpolicy all"
+    )
+
+
+def test_a_patch_tests_the_generation_that_was_read() -> None:
+    change = patched(policy(generation=3), [{"op": "add", "path": "/spec/egress/-", "value": {}}])
+
+    assert change.patch[0] == {"op": "test", "path": "/metadata/generation", "value": 3}
+
+
+def test_what_has_no_generation_is_known_by_its_resource_version() -> None:
+    change = patched(policy(resourceVersion="7"), [{"op": "add", "path": "/spec/egress/-", "value": {}}])
+
+    assert change.patch[0] == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+
+
+def test_a_new_object_goes_again() -> None:
+    fix = fix_of(created(policy()), "Add it")
+
+    assert (fix.kind, fix.patch, fix.inverse) == ("manifest", (policy(),), GONE)
+    assert applied((), fix) == (policy(),)
+    assert undone(applied((), fix), fix) == ()
+    assert fix.undo == "kubectl -n shop delete networkpolicy strict"
+
+
+def test_the_owner_of_an_edited_object_is_named() -> None:
+    flux = policy(labels={"kustomize.toolkit.fluxcd.io/name": "apps"})
+
+    change = patched(flux, [{"op": "add", "path": "/spec/egress/-", "value": {}}])
+
+    assert fix_of(change, "Edit it").owner == "Flux apps"
+    assert created(flux).owner is None
