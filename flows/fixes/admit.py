@@ -52,6 +52,7 @@ class _Way:
     rank: int
     notes: tuple[str, ...] = ()
     gives_up: frozenset[int] = frozenset()
+    wide: bool = False
 
 
 def drafts(remedy: AdmitTraffic, case: Case) -> list[Draft]:
@@ -105,7 +106,7 @@ def _joined(ways: tuple[_Way, ...]) -> Draft | None:
         changes = tuple(way.change for way in ways)
     notes = tuple(dict.fromkeys(note for way in ways for note in way.notes))
     rank, given = max(way.rank for way in ways), frozenset(port for way in ways for port in way.gives_up)
-    return Draft("; ".join(way.words for way in ways), changes, rank, notes, given, wide=rank >= BROADER)
+    return Draft("; ".join(way.words for way in ways), changes, rank, notes, given, any(way.wide for way in ways))
 
 
 def _merged(changes: list[Change]) -> Change | None:
@@ -167,9 +168,10 @@ def _amended(side: Side, ref: PolicyRef, world: World) -> Iterator[_Way]:
         return
     rank = AMENDED + (OWNED if change.owner else 0)
     notes: tuple[str, ...] = ()
-    if others := _others(ref, side.subject, world):
+    others = _others(ref, side.subject, world)
+    if others:
         rank, notes = BROADER, (f"{ref} also selects {', '.join(others[:3])}: the rule would hold for them, too",)
-    yield _Way(change, f"Add to {ref} {_what(side)}", rank, notes)
+    yield _Way(change, f"Add to {ref} {_what(side)}", rank, (*notes, *_cautions(rules, side)), wide=bool(others))
 
 
 def _appended(spec: Mapping[str, Any], key: str, rules: Sequence[Any]) -> list[Operation]:
@@ -236,17 +238,21 @@ def _addition(case: Case, side: Side, api: str, kind: str, spec: Mapping[str, An
         "spec": dict(spec),
     }
     words = f"Add {kind} {side.subject.namespace}/{name} with {_what(side)}"
-    return _Way(created(manifest), words, ADDED, _cautions(spec, side))
+    return _Way(created(manifest), words, ADDED, _cautions(spec, side), wide=_names_nodes(side))
 
 
-def _cautions(spec: Mapping[str, Any], side: Side) -> tuple[str, ...]:
+def _cautions(written: object, side: Side) -> tuple[str, ...]:
     """What a person should know about the words of the rule."""
-    written, said = json.dumps(spec), []
-    if any(each.peer.fqdns for each in side.passages) and ("CIDR" in written or "ipBlock" in written):
-        said.append("the address of a name changes: the rule holds only as long as this address does")
-    if "remote-node" in written or '"host"' in written:
-        said.append("it lets in every process of those nodes")
-    return tuple(said)
+    text = json.dumps(written)
+    by_address = any(each.peer.fqdns for each in side.passages) and ("CIDR" in text or "ipBlock" in text)
+    changes = "the address of a name changes: the rule holds only as long as this address does"
+    nodes = "it holds for every process of those nodes, not for one pod"
+    return tuple(words for words, holds in ((changes, by_address), (nodes, _names_nodes(side))) if holds)
+
+
+def _names_nodes(side: Side) -> bool:
+    """Whether a peer can only be named as a node: that means everything on it, and a person has to weigh it."""
+    return any(each.peer.host_network and "kube-apiserver" not in each.peer.entities for each in side.passages)
 
 
 def _what(side: Side) -> str:

@@ -12,6 +12,7 @@ from flows.fixes.change import fix_of
 from flows.fixes.memory import raise_memory
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out
 from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTargetPort
+from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
 from flows.model import Case, Finding, Fix, Missing
 from flows.world import Tried, tried
@@ -36,6 +37,8 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
 
 def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:
     try:
+        if any(each.traffic.l7 for each in remedy.denied):
+            return admit_requests(remedy, case)
         found = [_proved(each, remedy, case, most) for each in drafts(remedy, case)]
     except Missing:
         return ()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.fixes.build import build
 from flows.model import Case, Component
 from flows.rules.policy_hostnet_peer import RULE
 from sensors.k8s_network_policies import Policies
@@ -51,3 +52,14 @@ def test_stays_silent_about_ordinary_pods_and_plain_nodes(name: str) -> None:
 
 def test_cannot_tell_without_the_policies() -> None:
     assert doubts(RULE, without(on_the_host_network(), Policies)) == "Policies"
+
+
+def test_the_node_is_admitted_only_by_a_person() -> None:
+    """A rule for the node holds for every process on it."""
+    case = on_the_host_network()
+
+    (fix, *others) = build(only(RULE, case), case)
+
+    assert fix.patch[0]["spec"]["egress"][0]["toEntities"] == ["remote-node"]
+    assert not any(each.automatic for each in (fix, *others))
+    assert "it holds for every process of those nodes, not for one pod" in fix.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flows.fixes.build import build
 from flows.model import Case, Component
 from flows.rules.policy_l7_denied import RULE
 from sensors.hubble_capture_flows import HubbleFlows
@@ -76,3 +77,18 @@ def test_cannot_tell_without_hubble() -> None:
 
 def test_cannot_tell_without_the_policies() -> None:
     assert doubts(RULE, without(answered("DROPPED"), Policies)) == "Policies"
+
+
+def test_the_rule_to_add_is_offered_without_a_button() -> None:
+    """What the proxy says cannot be replayed: a person reads and applies it."""
+    case = answered("DROPPED")
+
+    (fix,) = build(only(RULE, case), case)
+
+    assert fix.patch[-1] == {
+        "op": "add",
+        "path": "/spec/ingress/0/toPorts/0/rules/http/-",
+        "value": {"method": "DELETE", "path": "/all"},
+    }
+    assert not fix.automatic
+    assert fix.proof is None
