@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-slow demo bench protos golden
+.PHONY: help setup check test test-slow test-postgres test-crash demo bench protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ test: setup      ## the tests alone
 
 test-slow: setup ## the tests that take more than a few seconds
 	$(PYTHON) -m pytest -n auto -m slow
+
+test-postgres: setup ## the store and the desk on a private Postgres; needs `apt-get install postgresql`
+	$(PYTHON) -m pytest -m 'postgres and not crash' tests/bot
+
+test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
+	$(PYTHON) -m pytest -m crash tests/bot
 
 demo: setup      ## a recorded incident, diagnosed
 	.venv/bin/kai demo
