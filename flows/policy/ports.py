@@ -138,14 +138,14 @@ def covers(ports: tuple[Port, ...] | None, traffic: Traffic) -> bool | None:
     is a protocol no policy speaks of."""
     if ports is None:
         return True
-    held = all_on(ports, traffic.destination).ranges.get(traffic.protocol, ())
     if traffic.protocol not in KNOWN:
         return None
     number = port_of(traffic)
-    if number is None:
-        whole = held == (SPACE[traffic.protocol],)
-        return True if whole else (None if held else False)
-    return any(low <= number <= high for low, high in held)
+    if number is not None:
+        return any(port.on(traffic.destination).holds(traffic.protocol, number) for port in ports)
+    held = all_on(ports, traffic.destination).ranges.get(traffic.protocol, ())
+    whole = held == (SPACE[traffic.protocol],)
+    return True if whole else (None if held else False)
 
 
 def nearest_port_misses(ports: tuple[Port, ...] | None, traffic: Traffic) -> tuple[Miss, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from flows.policy.model import Miss, MissKind
 from flows.policy.reading import NotUnderstood, mapping, numbered, only, pointer, text, texts
@@ -124,6 +125,7 @@ def _checked(requirement: Requirement) -> Requirement:
     return requirement
 
 
+@lru_cache(maxsize=65536)  # a walk through many policies asks for the same few words again and again
 def spelling_distance(left: str, right: str, limit: int = 3) -> int:
     """Letters to change, add or leave out (Levenshtein), with neighbours swapped counted as one; at most limit + 1."""
     if abs(len(left) - len(right)) > limit:

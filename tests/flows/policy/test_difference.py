@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+
 import pytest
 
 from flows.policy import CALICO_IPTABLES, CILIUM, Diff, Opening, Party, Profile, World
@@ -164,3 +167,38 @@ def test_no_change_is_no_difference() -> None:
 
     assert world.newly_allowed(world.with_objects([ISOLATED])) == Diff()
     assert world.newly_allowed(world.with_objects([dict(ISOLATED)])).words() == "nothing changes"
+
+
+def test_addresses_outside_are_cut_so_that_every_one_is_answered_right() -> None:
+    blocks = ["203.0.113.0/24", "203.0.113.64/26", "198.51.100.0/24", "0.0.0.0/1", "10.0.0.0/8"]
+    for seed in range(40):
+        chance = Chance(seed)
+        before = World.of([*PODS, outgoing("a", chance, blocks), outgoing("b", chance, blocks)], CILIUM)
+        after = before.with_objects([outgoing("b", chance, blocks)])
+        web = after.inventory.pods[("shop", "web")]
+
+        opened = {o.destination.name: PortSet({o.protocol: o.ports}) for o in before.newly_allowed(after).opened}
+
+        for ip in ("203.0.113.1", "203.0.113.70", "198.51.100.9", "9.9.9.9", "10.77.0.1", "192.0.2.1"):
+            there = after.endpoint_at(ip)
+            gained = after.reach(web, there).allowed & before.reach(web, there).denied
+            assert opened.get(piece(ip, blocks_of(before, after)), NONE) == gained, (seed, ip)
+
+
+def outgoing(name: str, chance: Chance, blocks: list[str]) -> Json:
+    cidr, hole = chance.choice(blocks), chance.choice(blocks)
+    rule = {"to": [{"ipBlock": {"cidr": cidr, "except": [hole]}}], "ports": [{"port": chance.choice([80, 443])}]}
+    return netpol(f"shop/{name}", {"app": "web"}, ["Egress"], egress=[rule])
+
+
+def blocks_of(*worlds: World) -> list[str]:
+    """Every block named by a policy of either world, exceptions too."""
+    refs = [world.policy_object(policy.ref) for world in worlds for policy in world.policies]
+    rules = [rule["to"][0] for item in refs if item for rule in item["spec"].get("egress", ())]
+    return [b for rule in rules for b in (rule["ipBlock"]["cidr"], *rule["ipBlock"]["except"])]
+
+
+def piece(ip: str, blocks: Iterable[str]) -> str:
+    """The piece an address lies in: that of the smallest block around it."""
+    around = [block for block in blocks if ip_address(ip) in ip_network(block)]
+    return max(around, key=lambda block: ip_network(block).prefixlen, default="world-ipv4")
