@@ -22,8 +22,7 @@ def messages_of(path: Path) -> list[Any]:
     Raises `OSError`, and `ValueError` naming the line that is no such message.
     """
     file = next((each for each in (path / "flows.jsonl", path / "flows.jsonl.gz") if each.is_file()), path)
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-    with opened as lines:
+    with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
         return list(_messages(lines, file))
 
 

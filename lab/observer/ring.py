@@ -73,7 +73,7 @@ class Ring:
 
     def mask(self, request: Any) -> Any:
         paths = list(request.field_mask.paths) if self.has_masks else []
-        mask = FieldMask(paths=paths)
+        mask: Any = FieldMask(paths=paths)
         if paths and not mask.IsValidForDescriptor(Flow.DESCRIPTOR):
             raise NodeFails("invalid fieldmask")
         return mask if paths else None

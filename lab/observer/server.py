@@ -58,6 +58,7 @@ class Manners:
     is_mute        takes questions and never answers.
     garbage_every  each so manieth answer is bytes that are no message.
     hangs_up_after so many answers the call is aborted with UNAVAILABLE.
+    idle_limit     seconds without news after which a call that follows is ended with DEADLINE_EXCEEDED.
     """
 
     version: str = f"hubble-relay {VERSION}"
@@ -68,6 +69,7 @@ class Manners:
     is_mute: bool = False
     garbage_every: int = 0
     hangs_up_after: int = 0
+    idle_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +229,11 @@ class ObserverServer:
             async for each in self._remembered(request, context):
                 yield each
             while request.follow:
-                yield await queue.get()
+                async with asyncio.timeout(self.manners.idle_limit):
+                    news = await queue.get()
+                yield news
+        except TimeoutError:
+            await context.abort(Code.DEADLINE_EXCEEDED, "no news")
         finally:
             self._followers.pop(queue, None)
 

@@ -45,20 +45,10 @@ class Calls:
             return answer.FromString(await self._channel.unary_unary(SERVICE + call)(b"", timeout=seconds))
         except DecodeError:
             raise Blind("the hubble server answers with something that is not Hubble's; is it a relay?") from None
-        except asyncio.CancelledError:
-            if was_cancelled():
-                raise
-            raise Blind("the hubble server hung up on us; it may be shutting down") from None
 
     @property
     def is_connected(self) -> bool:
         return bool(self._channel.get_state() is grpc.ChannelConnectivity.READY)
-
-
-def was_cancelled() -> bool:
-    """Whether our own task is being cancelled: gRPC says it in the same words when the server cancels a call."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from sensors.kit.hubble import FlowQuestion
 from sensors.kit.hubble_records import HubbleMessage, NodeStatus
 from sensors.kit.model import Blind
 from sensors.kit.relay.books import CONNECTED, NO_ANSWER, Books
-from sensors.kit.relay.channel import Calls, connected, was_cancelled
+from sensors.kit.relay.channel import Calls, connected
 from sensors.kit.relay.config import RelayConfig
 from sensors.kit.relay.conversion import NODE_STATES, read_response
 from sensors.kit.relay.failure import printable, why_not
@@ -263,10 +263,6 @@ class _Look:
             self.answered += 1  # the live question ends when we hang up
         except grpc.aio.AioRpcError as error:
             return self._ended(call, error)
-        except asyncio.CancelledError:
-            if was_cancelled():
-                raise
-            self._misses(call, "the server hung up")
         finally:
             stream.cancel()
         return ""

@@ -104,11 +104,10 @@ def _switch(variable: str, text: str) -> bool:
 
 def _check_address(server: str) -> None:
     host, colon, port = server.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+    if not colon or not host or not is_port or any(each.isspace() or each == "/" for each in host):
         raise BadRelayConfig(
             f"hubble server {server!r} is not HOST:PORT (the Service hubble-relay listens on 80, with TLS on 443)"
         )
     if ":" in host and not host.startswith("["):
         raise BadRelayConfig(f"hubble server {server!r}: an IPv6 address goes into brackets, [{host}]:{port}")
-    if any(each.isspace() or each == "/" for each in host):
-        raise BadRelayConfig(f"hubble server {server!r} is not HOST:PORT")
