@@ -63,6 +63,8 @@ def profile_of(case: Case) -> Profile:
     health = case.get(CniHealth)
     if not cni and health is not None:
         cni, version = health.cni, health.version
+    if not cni and case.get(HubbleFlows) is not None:
+        cni = "cilium"  # nobody else sends hubble flows
     if cni == "cilium":
         return _cilium(version, health.config if health is not None else {})
     return {"calico": CALICO_IPTABLES, "aws-vpc-cni": AWS_VPC_CNI}.get(cni, UNKNOWN)
@@ -217,9 +219,15 @@ def _end(party: Party, world: World) -> Endpoint:
     if party.pod or party.namespace:
         return _from_labels(party)
     there = world.endpoint_at(party.ip)
-    names = party.names or there.fqdns
-    entities = there.entities if there.is_pod else there.entities | set(party.entities)
-    return replace(there, entities=entities, fqdns=names)
+    if there.is_pod or not party.entities:
+        return replace(there, fqdns=party.names or there.fqdns)
+    said = frozenset(party.entities)  # the datapath's own words go before what the address looks like
+    return replace(
+        there,
+        entities=said | (there.entities & {"kube-apiserver"}),
+        host_network=there.host_network or bool(said & {"host", "remote-node"}),
+        fqdns=party.names or there.fqdns,
+    )
 
 
 def _from_labels(party: Party) -> Endpoint:
@@ -317,9 +325,17 @@ def resolver_doors(case: Case) -> Doors:
         if service is not None and service.endpoints:
             found |= dict(_behind(service, DNS_PORT, me, world))
         elif ref is None:
-            there = world.endpoint_at(server)
+            there = _server_at(server, me, world)
             found |= {(server, DNS_PORT, each): Traffic(me, there, each, DNS_PORT) for each in ("UDP", "TCP")}
     return found
+
+
+def _server_at(server: str, me: Endpoint, world: World) -> Endpoint:
+    """A resolver by its address; a link-local one (NodeLocal DNSCache) is on the pod's own node."""
+    address = as_ip(server)
+    if address is not None and address.is_link_local:
+        return Endpoint(ip=server, node=me.node, host_network=True, entities=frozenset({"host"}))
+    return world.endpoint_at(server)
 
 
 def _nameservers(case: Case) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.fixes.admit import Draft, drafts
-from flows.fixes.change import fix_of
+from flows.fixes.change import component_of_object, fix_of, owner_of
 from flows.fixes.memory import raise_memory
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out
 from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTargetPort
@@ -16,6 +16,7 @@ from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
 from flows.model import Case, Finding, Fix, Missing
 from flows.world import Tried, tried
+from sensors.k8s_network_policies import Policies
 
 MOST_FIXES = 4
 
@@ -27,12 +28,20 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
         case AdmitTraffic():
             return _admitting(remedy, case, max_newly_allowed)
         case SetTargetPort():
-            return (set_target_port(remedy),)
+            return (_owned(set_target_port(remedy), case),)
         case SetSelector():
-            return (set_selector(remedy),)
+            return (_owned(set_selector(remedy), case),)
         case RaiseMemory():
             return raise_memory(remedy)
     return ()
+
+
+def _owned(fix: Fix, case: Case) -> Fix:
+    """With the name of whoever would undo the change, where the object was read."""
+    policies = case.get(Policies)
+    objects = policies.objects if policies is not None else ()
+    found = next((each for each in objects if component_of_object(each) == fix.target), None)
+    return replace(fix, owner=owner_of(found)) if found is not None else fix
 
 
 def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:

@@ -35,9 +35,14 @@ class Change:
 
     @property
     def owner(self) -> str | None:
-        """Who keeps the object in sync from outside and would undo the change."""
-        found = managed_by(self.before) if self.before is not None else None
-        return f"{found.tool} {found.name}".strip() if found is not None else None
+        """Who would undo the change; nobody would undo a new object of ours."""
+        return owner_of(self.before) if self.before is not None else None
+
+
+def owner_of(thing: Json) -> str | None:
+    """Who keeps an object in sync from outside: Argo CD, Flux, Helm, …, with the name it has there."""
+    found = managed_by(thing)
+    return f"{found.tool} {found.name}".strip() if found is not None else None
 
 
 def patched(before: Json, operations: Sequence[Operation]) -> Change:

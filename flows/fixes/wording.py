@@ -136,7 +136,8 @@ def cilium_peers(side: Side, passage: Passage, namespace: str, world: World) -> 
 
 def _node_word(subject: Endpoint, peer: Endpoint) -> str:
     """A node is `host` to its own pods and `remote-node` to all others (Cilium `pkg/policy/api/entity.go`)."""
-    return "host" if peer.node and peer.node == subject.node else "remote-node"
+    own = "host" in peer.entities or (peer.node and peer.node == subject.node)
+    return "host" if own else "remote-node"
 
 
 def _sees_names(subject: Endpoint, world: World) -> bool:

@@ -19,10 +19,12 @@ from flows.world import (
     world_of,
 )
 from sensors.cni_health import CniHealth
+from sensors.dns_lookup import Lookups
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
+from sensors.kit.connections import Party
 from sensors.net_connect import Connects
-from tests.flows.rules.policies import passed_since, with_traffic
+from tests.flows.rules.policies import passed_since, towards, with_traffic
 from tests.kit.cases import case_of, names, with_facts, without
 
 API = "api-server-cannot-watch"
@@ -68,7 +70,8 @@ def test_an_unknown_mode_or_plug_in_is_not_guessed() -> None:
 
     assert profile_of(with_config(case_of(API), enable_policy="sometimes")).enforcement is Enforcement.DEFAULT
     assert profile_of(with_cni(case_of(API), "calico")).datapath is Datapath.CALICO_IPTABLES
-    assert profile_of(nameless).datapath is Datapath.UNKNOWN
+    assert profile_of(without(nameless, HubbleFlows)).datapath is Datapath.UNKNOWN
+    assert profile_of(nameless).datapath is Datapath.CILIUM  # nobody else sends hubble flows
     assert enforces(nameless)
     assert not enforces(with_cni(case_of(API), "flannel"))
 
@@ -154,3 +157,27 @@ def test_a_probe_counts_for_the_door_it_was_for() -> None:
 def test_without_policies_there_is_no_world() -> None:
     with pytest.raises(Missing):
         without(case_of(API), Policies).once(world_of)
+
+
+def test_a_link_local_resolver_is_on_the_pods_own_node() -> None:
+    """NodeLocal DNSCache: to policies it is the host, not an address outside."""
+    case = case_of("worker-to-queue")
+    lookups = case[Lookups]
+    assert lookups.resolver is not None
+    nodelocal = replace(lookups, resolver=replace(lookups.resolver, nameservers=("169.254.20.10",)))
+
+    doors = with_facts(case, nodelocal).once(resolver_doors)
+
+    assert set(doors) == {("169.254.20.10", 53, "UDP"), ("169.254.20.10", 53, "TCP")}
+    assert {each.destination.entities for each in doors.values()} == {frozenset({"host"})}
+
+
+def test_the_datapaths_word_for_an_address_goes_before_ours() -> None:
+    """It called the address a node; by its number alone we would have taken it for the world outside."""
+    there = Party("198.18.0.9", entities=("remote-node",))
+
+    found = with_traffic(case_of("orders-to-ledger"), towards(there)).once(tried)
+
+    (dropped,) = (each for each in found if each.drop is not None)
+    assert dropped.traffic.destination.entities == {"remote-node"}
+    assert dropped.traffic.destination.host_network

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from flows.fixes.build import build
 from flows.fixes.jsonpatch import CannotPatch, apply
 from flows.fixes.remedy import SetSelector, SetTargetPort
 from flows.fixes.service import set_selector, set_target_port
 from flows.model import Component
+from flows.rules.service_no_endpoints import RULE
+from tests.flows.rules.facts import judged
+from tests.flows.rules.policies import with_objects
+from tests.kit.cases import case_of
 
 GATEWAY = Component("Service", "mobile", "gateway")
 
@@ -46,3 +51,20 @@ def test_the_selector_is_set_as_a_whole() -> None:
     assert apply(changed, fix.inverse) == service()
     assert fix.title == "Let Service mobile/gateway select app=gateway,tier=edge"
     assert fix.kubectl.startswith("kubectl -n mobile patch service gateway --type=json -p='[")
+
+
+def test_the_owner_of_the_service_is_named() -> None:
+    """Helm would set the old selector again at its next release."""
+    case = case_of("web-to-catalog")
+    release = {"meta.helm.sh/release-name": "shop"}
+    helm = with_objects(case, lambda each: _annotate(each, "catalog", release))
+    (finding,) = judged(RULE, helm)
+
+    (fix, *_) = build(finding, helm)
+
+    assert fix.owner == "Helm shop"
+
+
+def _annotate(thing: dict[str, Any], name: str, notes: dict[str, str]) -> None:
+    if thing["kind"] == "Service" and thing["metadata"]["name"] == name:
+        thing["metadata"]["annotations"] = notes
