@@ -1,0 +1,17 @@
+"""The Web API: one module per family of methods, each with a table `METHODS` at its foot."""
+
+from __future__ import annotations
+
+from lab.workspace.call import Door
+from lab.workspace.methods import chat, conversations, files, misc, people, reactions, streams, views
+
+METHODS: dict[str, Door] = {
+    **chat.METHODS,
+    **conversations.METHODS,
+    **files.METHODS,
+    **misc.METHODS,
+    **people.METHODS,
+    **reactions.METHODS,
+    **streams.METHODS,
+    **views.METHODS,
+}

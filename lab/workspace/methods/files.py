@@ -1,0 +1,68 @@
+"""files.*: an upload in three steps: ask for an address, send the bytes there, share the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.workspace.call import Call, Door
+from lab.workspace.methods.chat import author
+from lab.workspace.refusal import Refusal
+from lab.workspace.world import Upload
+
+Json = dict[str, Any]
+
+
+async def ask(call: Call) -> Json:
+    name = call.need("filename")
+    call.need("length")
+    upload = Upload(call.world.mint.new("F0"), name, name)
+    call.world.uploads[upload.id] = upload
+    return {"upload_url": f"{call.world.base_url}/upload/{upload.id}", "file_id": upload.id}
+
+
+async def complete(call: Call) -> Json:
+    uploads = [_upload(call, one) for one in call.structure("files") or ()]
+    files = [_wire(call, upload) for upload in uploads]
+    if call.text("channel_id"):
+        _share(call, files)
+    return {"files": files}
+
+
+def _upload(call: Call, wanted: Json) -> Upload:
+    upload = call.world.uploads.get(wanted.get("id", ""))
+    if upload is None or not upload.filled:
+        raise Refusal("file_not_found")
+    upload.title = wanted.get("title") or upload.name
+    return upload
+
+
+def _share(call: Call, files: list[Json]) -> None:
+    channel = call.joined("channel_id")
+    content: Json = {"text": call.text("initial_comment"), "files": files, "upload": True}
+    if blocks := call.structure("blocks"):
+        content["blocks"] = blocks
+    call.world.post(channel, {**author(call), "subtype": "file_share"}, content, call.text("thread_ts") or None)
+
+
+def _wire(call: Call, upload: Upload) -> Json:
+    address = f"{call.world.base_url}/files/{upload.id}/{upload.name}"
+    return {
+        "id": upload.id,
+        "name": upload.name,
+        "title": upload.title,
+        "size": len(upload.content),
+        "mimetype": "text/plain",
+        "filetype": "text",
+        "mode": "snippet",
+        "user": call.app.bot_user,
+        "url_private": address,
+        "url_private_download": address,
+        "permalink": address,
+        "preview": upload.content[:2000].decode(errors="replace"),
+    }
+
+
+METHODS = {
+    "files.getUploadURLExternal": Door(ask, ("files:write",), tier=4),
+    "files.completeUploadExternal": Door(complete, ("files:write",), tier=4),
+}

@@ -1,0 +1,195 @@
+"""The web page: what one person sees, sent anew at each change, and what he does, handed to the driver."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from lab.workspace.channel import Channel
+from lab.workspace.driver import Person, Reply
+from lab.workspace.payloads import Place
+from lab.workspace.people import User
+from lab.workspace.refusal import Refusal
+from lab.workspace.world import World
+
+Json = dict[str, Any]
+STATIC = Path(__file__).parent / "static"
+CALM_SECONDS = 0.03  # changes that come together are shown together
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Page:
+    def __init__(self, world: World, person: Callable[[str], Person]) -> None:
+        self._world, self._person = world, person
+        self._tabs: set[asyncio.Event] = set()
+        world.on_change(self._changed)
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/", self._index)
+        app.router.add_get("/archives/{channel}/{message}", self._index)
+        app.router.add_get("/page/live", self._live)
+        app.router.add_post("/page/do", self._do)
+        app.router.add_static("/static/", STATIC)
+
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "index.html", headers=HEADERS)
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: the whole picture of one person, at once and after each change."""
+        user = self._world.user(request.query.get("user", "alice"))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        changed = asyncio.Event()
+        self._tabs.add(changed)
+        try:
+            while True:
+                changed.clear()
+                await response.write(f"data: {json.dumps(self.picture(user))}\n\n".encode())
+                await changed.wait()
+                await asyncio.sleep(CALM_SECONDS)
+        except (ConnectionError, asyncio.CancelledError):
+            return response
+        finally:
+            self._tabs.discard(changed)
+
+    async def _do(self, request: web.Request) -> web.Response:
+        """One act of a person. JSON only: another site's form cannot send that."""
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType
+        body = await request.json()
+        try:
+            person = self._person(str(body["user"]))
+            answer = await ACTS[body["act"]](person, body)
+        except (Refusal, LookupError) as error:
+            return web.json_response({"error": str(error)}, status=409)
+        return web.json_response(answer)
+
+    def picture(self, user: User) -> Json:
+        """Everything that this person sees."""
+        app = self._person(user.id).app
+        self._world.direct(app, user.id)
+        rooms = [room for room in self._world.channels.values() if user.id in room.members]
+        return {
+            "me": user.id,
+            "bot": app.bot_user,
+            "users": {one.id: _card(one) for one in self._world.users.values()},
+            "groups": {one.id: {"id": one.id, "name": one.handle} for one in self._world.groups.values()},
+            "commands": app.commands,
+            "shortcuts": app.shortcuts,
+            "channels": [self._room(room, user) for room in rooms],
+            "views": self._world.modals.stack(user.id),
+            "home": self._world.modals.home(user.id, app),
+        }
+
+    def _room(self, room: Channel, user: User) -> Json:
+        whispers = [
+            {"type": "message", **one.body, "ts": one.ts, "ephemeral": True}
+            for one in self._world.whispers
+            if one.user == user.id and one.channel == room.id
+        ]
+        seen = [room.seen(ts) for ts in room.messages]
+        return {
+            "id": room.id,
+            "name": room.name,
+            "kind": room.kind,
+            "shared": room.shared,
+            "topic": room.topic,
+            "members": len(room.members),
+            "messages": sorted([*seen, *whispers], key=lambda one: float(one["ts"])),
+        }
+
+    def _changed(self) -> None:
+        for tab in self._tabs:
+            tab.set()
+
+
+def _card(user: User) -> Json:
+    return {
+        "id": user.id,
+        "name": user.real_name,
+        "handle": user.name,
+        "title": user.title,
+        "bot": user.bot,
+        "guest": user.guest,
+        "stranger": user.stranger,
+        "colour": user.colour,
+    }
+
+
+# ---- what a person can do on the page: every act is one method of the driver ----------------------------------------
+
+
+async def _say(person: Person, body: Json) -> Json:
+    await person.say(body["text"], body["channel"], body.get("thread_ts"))
+    return {}
+
+
+async def _command(person: Person, body: Json) -> Json:
+    return _told(await person.command(body["text"], body["channel"]))
+
+
+async def _press(person: Person, body: Json) -> Json:
+    place = person.place(body["where"])
+    action = {**body["action"], "action_ts": person.world.now_ts()}
+    return _told(await person.act(place, action, body.get("state") or {}))
+
+
+async def _suggest(person: Person, body: Json) -> Json:
+    return {"options": await person.suggest(body["where"], body["action_id"], body["query"])}
+
+
+async def _submit(person: Person, body: Json) -> Json:
+    place = person.place(body["where"])
+    return _told(await person.send_form(_view(place), body["state"]))
+
+
+async def _close(person: Person, body: Json) -> Json:
+    await person.close(_view(person.place(body["where"])))
+    return {}
+
+
+async def _shortcut(person: Person, body: Json) -> Json:
+    return _told(await person.shortcut(body["ts"], body["callback_id"]))
+
+
+async def _home(person: Person, body: Json) -> Json:
+    await person.open_home()
+    return {}
+
+
+async def _react(person: Person, body: Json) -> Json:
+    await person.react(body["ts"], body["emoji"], body["add"])
+    return {}
+
+
+ACTS: dict[str, Callable[[Person, Json], Awaitable[Json]]] = {
+    "say": _say,
+    "command": _command,
+    "press": _press,
+    "suggest": _suggest,
+    "submit": _submit,
+    "close": _close,
+    "shortcut": _shortcut,
+    "home": _home,
+    "react": _react,
+}
+
+
+def _view(place: Place) -> Json:
+    if place.view is None:
+        raise LookupError("that is not a view")
+    return place.view
+
+
+def _told(reply: Reply) -> Json:
+    error = reply.error if not reply.acked or reply.error not in ("", "errors") else ""
+    return {"acked": reply.acked, "error": error, "errors": dict(reply.errors)}

@@ -1,0 +1,237 @@
+"""Everything the workspace knows: people, apps, channels, messages, modals. All of it in memory.
+
+Whoever changes something goes through here, so that each change is told once to those who listen (the apps as events,
+the pages as a new picture).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lab.workspace.channel import Channel
+from lab.workspace.clock import Clock
+from lab.workspace.ids import Mint, Stamps
+from lab.workspace.kit import with_ids
+from lab.workspace.modals import Modals
+from lab.workspace.people import ALERTMANAGER, BOTS, CAST, DOMAIN, GROUPS, KAI, PARTNER_TEAM, TEAM, App, Group, User
+from lab.workspace.refusal import Refusal
+from lab.workspace.text import compose, rich_text
+from lab.workspace.tickets import ReplyHooks, Triggers
+
+Json = dict[str, Any]
+Listener = Callable[[Json, Channel | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """An ephemeral message: one person sees it, nobody can look it up."""
+
+    user: str
+    channel: str
+    ts: str
+    body: Json
+
+
+@dataclass(slots=True)
+class Upload:
+    """A file: announced, then filled, then shared."""
+
+    id: str
+    name: str
+    title: str
+    content: bytes = b""
+    filled: bool = False
+    shared: Json = field(default_factory=dict)
+
+
+class World:
+    """Slack's side of the story; knows nothing of sockets or HTTP."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.mint = Mint()
+        self._stamps = Stamps()
+        self.users: dict[str, User] = {user.id: user for user in (*CAST, *BOTS)}
+        self.groups: dict[str, Group] = {group.id: replace(group) for group in GROUPS}
+        self.apps: dict[str, App] = {app.id: _own(app) for app in (KAI, ALERTMANAGER)}
+        self.channels: dict[str, Channel] = {channel.id: channel for channel in _channels()}
+        self.modals = Modals(self.mint)
+        self.triggers = Triggers(clock, self.mint)
+        self.hooks = ReplyHooks(clock, self.mint)
+        self.whispers: list[Whisper] = []
+        self.uploads: dict[str, Upload] = {}
+        self.base_url = ""
+        self._listeners: list[Listener] = []
+        self._watchers: list[Callable[[], None]] = []
+
+    # ---- who listens
+
+    def on_event(self, listener: Listener) -> None:
+        """Called with every event, and the channel it happened in."""
+        self._listeners.append(listener)
+
+    def on_change(self, watcher: Callable[[], None]) -> None:
+        self._watchers.append(watcher)
+
+    def changed(self) -> None:
+        for watcher in self._watchers:
+            watcher()
+
+    def tell(self, event: Json, channel: Channel | None = None) -> None:
+        for listener in self._listeners:
+            listener(event, channel)
+        self.changed()
+
+    # ---- looking things up
+
+    def now_ts(self) -> str:
+        return self._stamps.at(self.clock.now())
+
+    def user(self, name: str) -> User:
+        """By id or by handle; raises `user_not_found`."""
+        found = self.users.get(name) or next((one for one in self.users.values() if one.name == name), None)
+        if found is None:
+            raise Refusal("user_not_found")
+        return found
+
+    def channel(self, name: str) -> Channel:
+        """By id, `#name` or `name`, or a user's id for his direct messages; raises `channel_not_found`."""
+        wanted = name.removeprefix("#")
+        found = self.channels.get(name) or next((one for one in self.channels.values() if one.name == wanted), None)
+        if found is None:
+            raise Refusal("channel_not_found")
+        return found
+
+    def app_of(self, bot_user: str) -> App | None:
+        return next((app for app in self.apps.values() if app.bot_user == bot_user), None)
+
+    def direct(self, app: App, user: str) -> Channel:
+        """The direct messages between a bot and a person; opened when there are none."""
+        members = {app.bot_user, user}
+        found = next((one for one in self.channels.values() if one.kind == "im" and one.members == members), None)
+        if found is None:
+            found = Channel(f"D{user[1:]}{app.id}", "", members, kind="im")
+            self.channels[found.id] = found
+        return found
+
+    def handles(self) -> dict[str, str]:
+        """What `@alice`, `@oncall` and `#alerts` become in stored text."""
+        people = {f"@{user.name}": f"<@{user.id}>" for user in self.users.values()}
+        groups = {f"@{group.handle}": f"<!subteam^{group.id}>" for group in self.groups.values()}
+        rooms = {f"#{one.name}": f"<#{one.id}|{one.name}>" for one in self.channels.values() if one.name}
+        return {**people, **groups, **rooms, "@here": "<!here>", "@channel": "<!channel>"}
+
+    def permalink(self, channel: str, ts: str) -> str:
+        return f"{self.base_url}/archives/{channel}/p{ts.replace('.', '')}"
+
+    # ---- messages
+
+    def composed(self, typed: str) -> str:
+        return compose(typed, self.handles())
+
+    def say(self, user: User, channel: Channel, typed: str, thread_ts: str | None = None) -> Json:
+        """A person writes."""
+        text = self.composed(typed)
+        content = {"text": text, "blocks": [rich_text(text)], "client_msg_id": self.mint.new("client-message-")}
+        return self.post(channel, {"user": user.id, "team": user.team}, content, thread_ts)
+
+    def post(
+        self, channel: Channel, author: Json, content: Json, thread_ts: str | None = None, broadcast: bool = False
+    ) -> Json:
+        message = {"type": "message", **author, "ts": self.now_ts(), **content}
+        if "blocks" in message:
+            message["blocks"] = with_ids(message["blocks"], self.mint)
+        if thread_ts:
+            root = channel.messages.get(thread_ts, {}).get("thread_ts", thread_ts)
+            message["thread_ts"] = root
+            message.update({"subtype": "thread_broadcast"} if broadcast else {})
+        channel.messages[message["ts"]] = message
+        self.tell({**message, "event_ts": message["ts"]}, channel)
+        return message
+
+    def edit(self, channel: Channel, ts: str, content: Json, editor: str) -> Json:
+        """Replaces text, blocks and attachments; what is not given stays."""
+        before = channel.messages[ts]
+        after = {**before, **content, "edited": {"user": editor, "ts": self.now_ts()}}
+        if "blocks" in content:
+            after["blocks"] = with_ids(content["blocks"], self.mint)
+        channel.messages[ts] = after
+        self.tell(self._hidden("message_changed", message=channel.seen(ts), previous_message=before), channel)
+        return after
+
+    def remove(self, channel: Channel, ts: str) -> None:
+        before = channel.messages.pop(ts)
+        self.tell(self._hidden("message_deleted", deleted_ts=ts, previous_message=before), channel)
+
+    def whisper(self, user: str, channel: str, body: Json) -> Whisper:
+        """An ephemeral message."""
+        blocks = {"blocks": with_ids(body["blocks"], self.mint)} if body.get("blocks") else {}
+        whisper = Whisper(user, channel, self.now_ts(), {**body, **blocks})
+        self.whispers.append(whisper)
+        self.changed()
+        return whisper
+
+    def whispered(self, user: str, ts: str) -> Whisper | None:
+        return next((one for one in self.whispers if one.user == user and one.ts == ts), None)
+
+    def rewhisper(self, whisper: Whisper, content: Json) -> None:
+        """Only a `response_url` can do this."""
+        blocks = {"blocks": with_ids(content["blocks"], self.mint)} if content.get("blocks") else {"blocks": []}
+        at = self.whispers.index(whisper)
+        self.whispers[at] = replace(whisper, body={**whisper.body, **content, **blocks})
+        self.changed()
+
+    def unwhisper(self, whisper: Whisper) -> None:
+        self.whispers.remove(whisper)
+        self.changed()
+
+    def slackbot(self, user: str, channel: str, text: str) -> None:
+        """What Slack itself tells one person."""
+        self.whisper(user, channel, {"user": "USLACKBOT", "text": text})
+
+    def react(self, channel: Channel, ts: str, emoji: str, user: str, add: bool) -> None:
+        """Raises `already_reacted` or `no_reaction`."""
+        message = channel.messages[ts]
+        reactions = {one["name"]: list(one["users"]) for one in message.get("reactions", ())}
+        there = user in reactions.get(emoji, ())
+        if there == add:
+            raise Refusal("already_reacted" if add else "no_reaction")
+        users = [one for one in reactions.get(emoji, []) if one != user] + ([user] if add else [])
+        reactions[emoji] = users
+        message["reactions"] = [{"name": k, "users": v, "count": len(v)} for k, v in reactions.items() if v]
+        kind = "reaction_added" if add else "reaction_removed"
+        item = {"type": "message", "channel": channel.id, "ts": ts}
+        event = {"type": kind, "user": user, "reaction": emoji, "item": item, "item_user": message.get("user", "")}
+        self.tell({**event, "event_ts": self.now_ts()}, channel)
+
+    def join(self, channel: Channel, user: str) -> None:
+        if user not in channel.members:
+            channel.members.add(user)
+            event = {"type": "member_joined_channel", "user": user, "channel": channel.id, "team": TEAM}
+            self.tell({**event, "event_ts": self.now_ts()}, channel)
+
+    def _hidden(self, subtype: str, **parts: Any) -> Json:
+        ts = self.now_ts()
+        return {"type": "message", "subtype": subtype, "hidden": True, **parts, "ts": ts, "event_ts": ts}
+
+
+def team() -> Json:
+    return {"id": TEAM, "domain": DOMAIN}
+
+
+def _own(app: App) -> App:
+    return replace(app, commands=dict(app.commands), shortcuts=dict(app.shortcuts))
+
+
+def _channels() -> list[Channel]:
+    staff = {user.id for user in CAST if user.team != PARTNER_TEAM}
+    bots = {KAI.bot_user, ALERTMANAGER.bot_user}
+    return [
+        Channel("C0INCIDENTS", "incidents", staff | bots, topic="Why can this pod not talk?"),
+        Channel("C0ALERTS", "alerts", staff | bots, topic="Alertmanager writes here"),
+        Channel("C0PARTNER", "partner-shared", {user.id for user in CAST} | {KAI.bot_user}, shared=True),
+        Channel("C0RANDOM", "random", set(staff), topic="KAI is not in this channel"),
+        Channel("G0SECRET", "war-room", {"U0ALICE", "U0CAROL", KAI.bot_user}, kind="group"),
+    ]
