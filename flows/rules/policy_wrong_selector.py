@@ -15,9 +15,16 @@ from flows.telling import admit, finding, groups, passage
 def judge(case: Case) -> list[Finding]:
     """One finding for each label that is wrong."""
     return [
-        finding(case, group, _cause(group[0]), _advice(group[0]), admit(group, correct=True))
+        finding(case, group, _cause(group[0]), _advice(group[0]), admit(group, correct=_is_one_word(group[0])))
         for group in groups(case, "policy.wrong_selector")
     ]
+
+
+def _is_one_word(denial: Denial) -> bool:
+    """A label nobody carries is not for us to invent: then the policy gets a rule instead."""
+    component, miss = denial.component, denial.miss
+    invented = miss is not None and miss.kind is MissKind.NAMESPACE_LABEL and not miss.got
+    return not invented or (component is not None and component.kind == "Namespace")
 
 
 def _cause(denial: Denial) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flows.fixes.build import build
 from flows.model import Component
 from flows.rules.policy_wrong_selector import RULE
 from sensors.k8s_network_policies import Policies
@@ -28,9 +29,11 @@ def test_speaks_of_the_policy_when_nobody_has_the_label_and_it_is_new() -> None:
     def forgotten(thing: dict[str, Any]) -> None:
         thing["metadata"].get("labels", {}).pop("access", None)
 
-    finding = only(RULE, with_objects(case_of("reports-to-warehouse"), forgotten))
+    case = with_objects(case_of("reports-to-warehouse"), forgotten)
+    finding = only(RULE, case)
 
     assert finding.component == POLICY
+    assert {each.target.kind for each in build(finding, case) if each.target} == {"NetworkPolicy"}
 
 
 def test_speaks_of_a_misspelt_label_in_the_policy() -> None:
