@@ -89,7 +89,8 @@ class ServerTls:
 class ObserverServer:
     """The server. Use it as `async with ObserverServer(nodes) as server:` and connect to `server.address`.
 
-    `open_calls` counts the GetFlows calls that run at this moment, `requests` keeps all that were asked.
+    `open_calls` counts the GetFlows calls that run at this moment (wait for a number with `until_open`), `requests`
+    keeps all that were asked.
     """
 
     nodes: list[Node]
@@ -99,6 +100,7 @@ class ObserverServer:
     host: str = "127.0.0.1"
     open_calls: int = 0
     requests: list[Any] = field(default_factory=list)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _followers: dict[asyncio.Queue[Any], Any] = field(default_factory=dict)
     _server: Any = None
     _since: float = field(default_factory=time.monotonic)
@@ -124,6 +126,11 @@ class ObserverServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    async def until_open(self, calls: int) -> None:
+        """Wait until exactly so many calls for flows run."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.open_calls == calls)
 
     @property
     def address(self) -> str:
@@ -189,7 +196,7 @@ class ObserverServer:
 
     async def _flows(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.requests.append(request)
-        self.open_calls += 1
+        await self._count(1)
         try:
             await self._begin(context)
             if request.first and request.follow:
@@ -203,7 +210,12 @@ class ObserverServer:
                 if count == self.manners.hangs_up_after:
                     await context.abort(Code.UNAVAILABLE, "the server is going away")
         finally:
-            self.open_calls -= 1
+            await self._count(-1)
+
+    async def _count(self, change: int) -> None:
+        async with self._changed:
+            self.open_calls += change
+            self._changed.notify_all()
 
     async def _begin(self, context: Any) -> None:
         header = "hubble-server-version" if self.manners.is_agent else "hubble-relay-version"

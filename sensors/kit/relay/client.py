@@ -108,7 +108,7 @@ class Relay:
         async with connected(self.config) as calls:
             greeting = await _greet(calls, self.config, self.pace)
         if not greeting.has_answered:
-            raise await why_not(self.config, _NoAnswer())
+            raise await why_not(self.config, _NoAnswer(), self.pace.greeting)
         return greeting.status
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[list[HubbleMessage]]:
@@ -165,7 +165,7 @@ async def _greet(calls: Calls, config: RelayConfig, pace: Pace) -> _Greeting:
     status, nodes = await both
     if isinstance(status, grpc.aio.AioRpcError):
         if status.code() is not Code.DEADLINE_EXCEEDED or not calls.is_connected:
-            raise await why_not(config, status)
+            raise await why_not(config, status, pace.greeting)
         return _Greeting(RelayStatus(config.server, ""), has_answered=False)
     for each in (status, nodes):
         if isinstance(each, BaseException) and not isinstance(each, grpc.aio.AioRpcError):
@@ -315,9 +315,9 @@ class _Look:
         if self.books.flows or self.books.heard:
             return
         if self.errors and not self.answered:
-            raise await why_not(self.config, self.errors[0])
+            raise await why_not(self.config, self.errors[0], self.pace.greeting)
         if not self.greeting.has_answered and self.books.is_incomplete:
-            raise await why_not(self.config, _NoAnswer())
+            raise await why_not(self.config, _NoAnswer(), self.pace.greeting)
         if self.books.is_without_nodes:
             raise Blind(
                 f"hubble relay {self.config.server}: none of its nodes is connected; "

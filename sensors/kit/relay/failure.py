@@ -26,8 +26,8 @@ LONGEST = 200
 Code = grpc.StatusCode
 
 
-async def why_not(config: RelayConfig, error: Any, patience: float = 3.0) -> Blind:
-    """The reason behind a gRPC error, as something to raise. `patience` in seconds is for each step."""
+async def why_not(config: RelayConfig, error: Any, patience: float) -> Blind:
+    """The reason behind a gRPC error, as something to raise. `patience` in seconds is for each step of looking."""
     code, details = error.code(), printable(error.details() or "")
     if code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED) and not config.is_local:
         found = await _first_obstacle(config, patience)
@@ -147,9 +147,7 @@ async def _tls(config: RelayConfig) -> str:
         return _handshake(config, why.reason or "")
     except OSError as why:
         return f"breaks off the TLS handshake ({why.strerror or type(why).__name__})"
-    if not answer and not config.cert_file:
-        return _WANTS_CERTIFICATE
-    return ""
+    return "" if answer else _without_word(config)
 
 
 _WANTS_CERTIFICATE = (
@@ -163,6 +161,11 @@ def _handshake(config: RelayConfig, reason: str) -> str:
         return "does not speak TLS and we do: leave out --tls (HUBBLE_TLS), or take the Service's TLS port (443)"
     if not any(each in reason for each in CLIENT_CERTIFICATE):
         return f"the TLS handshake fails ({reason.lower().replace('_', ' ') or 'no reason given'})"
+    return _without_word(config)
+
+
+def _without_word(config: RelayConfig) -> str:
+    """The server took the handshake and hung up before a word of gRPC: it does so over the client's certificate."""
     if config.cert_file:
         return f"refuses the client certificate in {config.cert_file}; is it of the authority the relay trusts?"
     return _WANTS_CERTIFICATE
