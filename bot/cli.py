@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from bot import __version__
+from bot.commands.simulate import simulate
 
 NETDEBUG = "flow.k8s_network_debug"
 INTERRUPTED = 130
@@ -121,6 +122,9 @@ def demo(name: str, listing: bool, flow: str, output: str, verbose: bool) -> int
     from bot.commands import demo
 
     return demo.list_cases() if listing else demo.show(name or demo.USUAL, output, flow, verbose=verbose)
+
+
+kai.add_command(simulate)
 
 
 def main() -> None:
