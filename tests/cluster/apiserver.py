@@ -80,9 +80,11 @@ class ApiServer:
 
     def create(self, path: str, body: Mapping[str, Any]) -> Any:
         """Create an object; one that is there is replaced."""
-        reply = self.ask("POST", path, body)
-        if reply.status in (409, 422) and self.ask("GET", f"{path}/{body['metadata']['name']}").status == 200:
-            reply = self.ask("PUT", f"{path}/{body['metadata']['name']}", body)
+        name = f"{path}/{body['metadata']['name']}"
+        reply, there = self.ask("POST", path, body), self.ask("GET", name)
+        if reply.status == 409 and there.status == 200:
+            revision = {"resourceVersion": there.body["metadata"]["resourceVersion"]}
+            reply = self.ask("PUT", name, {**body, "metadata": {**body["metadata"], **revision}})
         assert reply.status in (200, 201), reply
         return reply.body
 
@@ -302,7 +304,6 @@ def _serving(programs: Binaries, folder: Path, etcd_port: int) -> Iterator[ApiSe
     key = folder / "service-accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     with running([str(programs.apiserver), *_flags(server, key)], folder / "apiserver.log", server.ready):
-        print(f"\n{server.version} at {server.url}", flush=True)
         yield server
 
 
@@ -322,6 +323,8 @@ def _flags(server: ApiServer, key: Path) -> list[str]:
         "service-account-key-file": key,
         "service-account-signing-key-file": key,
         "endpoint-reconciler-type": "none",
+        "watch-cache-sizes": "configmaps#0",  # these are listed from etcd itself, where the past can be compacted away
+        "kubelet-preferred-address-types": "InternalIP",
         "disable-admission-plugins": "ServiceAccount,TaintNodesByCondition,Priority,DefaultTolerationSeconds",
     }
     return [f"--{name}={value}" for name, value in flags.items()]

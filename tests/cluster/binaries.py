@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent / "go"
@@ -32,6 +33,7 @@ class Binaries:
     etcd: Path
     apiserver: Path
 
+    @cache  # noqa: B019 - there are two programs
     def version(self) -> str:
         """`Kubernetes v1.36.3`, as the binary says it."""
         return subprocess.run([self.apiserver, "--version"], check=True, capture_output=True, text=True).stdout.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,3 +22,19 @@ def server(programs: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A cluster shared by tests that add to it and do not count on its being empty."""
     with api_server(programs, tmp_path_factory.mktemp("cluster")) as running:
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Notes which server a cluster test ran against; notes travel with the report, also from another process."""
+    report: Any = yield
+    if report.when == "call" and item.get_closest_marker("cluster"):
+        report.user_properties.append(("against", binaries().version()))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = (each for key in ("passed", "failed") for each in terminalreporter.stats.get(key, ()))
+    against = {value for each in reports for name, value in each.user_properties if name == "against"}
+    if against:
+        terminalreporter.write_line(f"cluster tests ran against a real API server: {', '.join(sorted(against))}")

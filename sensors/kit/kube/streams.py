@@ -114,8 +114,6 @@ async def _run(wire: Wire, door: Door, argv: Sequence[str], stdin: bytes | None,
     except aiohttp.WSServerHandshakeError as why:
         raise _refused(why.status, door, wire) from None
     except (aiohttp.ClientError, OSError) as why:
-        if isinstance(why, TimeoutError) and not isinstance(why, aiohttp.ClientError):
-            raise
         raise Blind(unreachable(why, wire.place.server)) from None
 
 

@@ -40,8 +40,9 @@ def no_right(verb: str, resource: str, namespace: str | None, body: bytes) -> st
 
 def refused(status: int, body: bytes, what: str) -> str:
     """Any other answer that is not what was asked for."""
-    said = one_line(text(status_of(body), "message") or body[:400].decode(errors="replace"), 200)
-    return f"{what}: the API server answered {status}{f' ({said})' if said else ''}"
+    understood = status_of(body)
+    said = text(understood, "message") if understood else body[:400].decode(errors="replace")
+    return f"{what}: the API server answered {status}{f' ({one_line(said, 200)})' if said else ''}"
 
 
 def not_accepted(place: str) -> str:

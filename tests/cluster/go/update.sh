@@ -14,4 +14,5 @@ for module in $staging; do
   go mod edit -replace "$module=$module@v0.${kubernetes#v1.}"
 done
 go get -tool "k8s.io/kubernetes/cmd/kube-apiserver@$kubernetes" "go.etcd.io/etcd/server/v3@$etcd"
+go mod edit -go="$(sed -n "s/^go //p" "$source")" # not the one at hand: an older Go may do
 go mod tidy
