@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.causes import CAUSES, Layer, Stage
+from flows.causes import CAUSES, Layer
 from flows.complaint import asked_peer, peers
 from flows.model import LIKELY, Case, Doubt, Finding, LayerRow, LayerState
 from sensors.cni_health import AgentState, CniHealth
@@ -79,7 +79,7 @@ def _measured(case: Case, root: Finding, own: Sequence[Finding], layer: Layer, w
 def _not_reached(root: Finding, layer: Layer) -> str:
     """Why an open question may be open: the traffic stops before it gets there."""
     stages = [each.stage for each in CAUSES.values() if each.layer is layer]
-    early = root.stage < min(stages) and root.stage is not Stage.NONE
+    early = root.stage < max(stages) and root.layer is not layer
     return f"; the traffic stops earlier ({root.cause_class})" if early else ""
 
 

@@ -1,0 +1,25 @@
+"""The closed list."""
+
+from __future__ import annotations
+
+from flows.causes import CAUSES, Stage
+from flows.rules.catalog import rules
+
+NOT_A_FAULT = {"none.healthy", "inconclusive"}
+FOR_LATER = {
+    "cni.cidr_overlap", "cni.ip_conflict", "control.webhook", "ip.family", "mesh.authz", "mesh.mtls", "mesh.sidecar",
+    "nat.ephemeral_ports", "nat.invalid_dropped", "nat.stale_udp", "path.checksum", "path.loss", "service.hairpin",
+    "service.lb_source_range", "service.rollout", "app.bind_localhost", "app.client_config",
+}  # fmt: skip
+"""Classes of the list that no sensor brings a proof for yet: no rule may pretend to know them."""
+
+
+def test_every_class_has_a_stage_and_every_fault_a_layer():
+    assert {name for name, cause in CAUSES.items() if cause.layer is None} == NOT_A_FAULT
+    assert {name for name, cause in CAUSES.items() if cause.stage is Stage.NONE} == NOT_A_FAULT
+
+
+def test_it_is_known_which_classes_no_rule_can_name_yet():
+    named = {cause for rule in rules().values() for cause in rule.causes}
+
+    assert set(CAUSES) - named - {"inconclusive"} == FOR_LATER
