@@ -1,0 +1,8 @@
+"""The desk where requests come in: each is looked into once and answered once, whatever crashes in between."""
+
+from __future__ import annotations
+
+from bot.desk.limits import Limits, Refused
+from bot.desk.ports import CannotLook, CannotPost, Look, Looked, Note, Poster, Watching, nobody
+
+__all__ = ["CannotLook", "CannotPost", "Limits", "Look", "Looked", "Note", "Poster", "Refused", "Watching", "nobody"]

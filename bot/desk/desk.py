@@ -1,0 +1,243 @@
+"""The desk: takes requests on, has each looked into once, and sees to it that the answer is given, whatever crashes.
+
+What is true is in the store; the journal only carries on. Each change of state is compared and set in one
+transaction, the message about it is owed in the same one, and `_sweep` mends whatever a crash has left between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from bot.desk.delivery import Delivery
+from bot.desk.journal import VERSION, Journal, Run
+from bot.desk.limits import Limits, refusal, unknown_cluster
+from bot.desk.ports import CannotLook, Look, Looked, Poster, Watching, nobody
+from bot.desk.recording import Recorder, written
+from bot.store import Full, Investigation, Request, State, Verdict
+from bot.store.claims import Claims
+from bot.store.store import Store
+
+log = logging.getLogger(__name__)
+
+OLD = timedelta(minutes=10)
+"""After this long, a run of another version is nobody's any more: no rolling update lasts longer."""
+
+OVERTIME = 60.0
+"""Seconds after which a look is ended whatever its flow allows; flows end by themselves long before."""
+
+SWEEP = 1.0
+WAITING = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where an investigation stands: `answered` sensors so far, and the verdict once there is one."""
+
+    investigation: Investigation
+    answered: int
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The id to ask for; `joined` says that the same was already being looked into, or had been asked with that key."""
+
+    id: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a desk works with; the composition root fills it once. `alone`: no other replica shares the database."""
+
+    store: Store
+    journal: Journal
+    claims: Claims
+    look: Look
+    poster: Poster
+    watching: Watching = nobody
+    limits: Limits = field(default_factory=Limits)
+    clusters: tuple[str, ...] = ("default",)
+    alone: bool = True
+    overtime: float = OVERTIME
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12]
+
+
+class Desk:
+    """One for each process. Open it with `bot.desk.open_desk`."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._store, self._journal = tools.store, tools.journal
+        self._delivery = Delivery(tools.store, tools.poster, tools.now)
+        self._looks: dict[str, asyncio.Task[Looked]] = {}
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        await self._journal.open(self._look, self._delivery.deliver)
+
+    async def close(self) -> None:
+        """Stop here; what runs is carried on by whoever opens the desk next."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait({self._sweeping})
+        await self._journal.close()
+
+    # -- what others ask of it ----------------------------------------------------------------------------------------
+
+    async def start(self, request: Request, once: str = "") -> Started:
+        """Take a request on. `once` identifies what triggered it (a Slack envelope, an alert). Raises `Refused`."""
+        if request.cluster not in self._tools.clusters:
+            raise unknown_cluster(request, self._tools.clusters)
+        now = self._tools.now()
+        ceiling = self._tools.limits.ceiling
+        said = await self._store.investigations.admit(request, self._tools.new_id(), now, ceiling, once)
+        if isinstance(said, Full):
+            raise refusal(said, request, now)
+        if said.fresh:
+            self._delivery.mine.add(said.investigation.id)
+            await self._queue(said.investigation)
+        return Started(said.investigation.id, joined=not said.fresh)
+
+    async def cancel(self, investigation: str, why: str = "cancelled") -> bool:
+        """End it without a verdict. False when it is over already, or was never there."""
+        key = await self._end(investigation, State.CANCELLED, why)
+        if key is None:
+            return False
+        if (task := self._looks.get(investigation)) is not None:
+            task.cancel()
+        await self._journal.cancel(investigation)
+        await self._journal.deliver(key, 0)
+        return True
+
+    async def status(self, investigation: str | None = None) -> tuple[Status, ...]:
+        """One investigation (none: no such id), or everything that is live, oldest first."""
+        if investigation is None:
+            found = await self._store.investigations.live()
+        else:
+            one = await self._store.investigations.get(investigation)
+            found = () if one is None else (one,)
+        return tuple([await self._status(each) for each in found])
+
+    async def wait(self, investigation: str) -> Status | None:
+        """Until it is over, wherever it runs. None: no such id."""
+        while (found := await self._store.investigations.get(investigation)) is not None:
+            if not found.is_live:
+                return await self._status(found)
+            if (task := self._looks.get(investigation)) is not None:
+                await asyncio.wait({task}, timeout=WAITING)
+            await asyncio.sleep(WAITING / 10 if task is not None else WAITING)
+        return None
+
+    async def resume(self) -> None:
+        """Mend what a crash has left, once now and then every second. To be called when the desk is open."""
+        await self.sweep()
+        self._sweeping = asyncio.create_task(self._keep_sweeping())
+
+    async def forget(self, older_than: timedelta) -> int:
+        """Delete what ended longer ago than that, in small steps; how many investigations that were."""
+        now, count = self._tools.now(), 0
+        while gone := await self._store.retention.forget(now - older_than, now):
+            await self._journal.forget(gone)
+            count += len(gone)
+        return count
+
+    async def _status(self, it: Investigation) -> Status:
+        investigations = self._store.investigations
+        verdict = None if it.is_live else await investigations.verdict(it.id)
+        return Status(it, await investigations.answered(it.id), verdict)
+
+    async def _queue(self, it: Investigation) -> None:
+        await self._journal.investigate(it.id, it.request.cluster, it.request.target.namespace)
+
+    async def _end(self, investigation: str, state: State, why: str) -> str | None:
+        return await self._store.investigations.finish(investigation, state, why, state.value, self._tools.now())
+
+    # -- what the journal runs ----------------------------------------------------------------------------------------
+
+    async def _look(self, investigation: str) -> str | None:
+        """Look, and keep what came of it. The key of the message that is owed; None when there is nothing to say."""
+        it = await self._store.investigations.begin(investigation, self._tools.now())
+        if it is None:  # a crash came between the verdict and the journal's learning of it, or it was cancelled
+            return await self._delivery.owed(investigation)
+        recorder = Recorder(self._store, it, self._tools.watching(it))
+        task = asyncio.create_task(self._walk(it, recorder))
+        self._looks[investigation] = task
+        try:
+            await asyncio.wait({task})
+            return await self._settle(it, task)
+        finally:
+            task.cancel()
+            del self._looks[investigation]
+
+    async def _walk(self, it: Investigation, recorder: Recorder) -> Looked:
+        async with asyncio.timeout(self._tools.overtime):
+            return await self._tools.look(it, recorder.watch)
+
+    async def _settle(self, it: Investigation, task: asyncio.Task[Looked]) -> str | None:
+        if task.cancelled():
+            return None  # by `cancel`, which has said so already
+        why = task.exception()
+        if why is not None:
+            return await self._end(it.id, State.FAILED, self._in_words(it, why))
+        result, rows = await asyncio.to_thread(written, task.result())
+        role, now = "verdict", self._tools.now()
+        return await self._store.investigations.conclude(it.id, result, rows, role, now)
+
+    def _in_words(self, it: Investigation, why: BaseException) -> str:
+        if isinstance(why, CannotLook):
+            return str(why)
+        if isinstance(why, TimeoutError):
+            return f"the look did not end within {self._tools.overtime:.0f} s"
+        log.error("investigation %s failed", it.id, exc_info=why)
+        return f"internal error: {type(why).__name__}; the log has more under {it.id}"
+
+    # -- what a crash may have left -----------------------------------------------------------------------------------
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            (failure,) = await asyncio.gather(self.sweep(), return_exceptions=True)
+            if failure is not None:
+                log.warning("a sweep failed and will be tried again: %s", failure)
+
+    async def sweep(self) -> None:
+        """Take over from the dead, queue what was admitted and never queued, mark what nobody will end, deliver."""
+        alive = await self._tools.claims.hold(self._journal.executor)
+        if alive and not self._tools.alone:
+            await self._take_over()
+        live = await self._store.investigations.live()
+        runs = await self._journal.runs([each.id for each in live])
+        for each in live:
+            await self._mend(each, runs.get(each.id))
+        await self._delivery.sweep(self._journal)
+
+    async def _take_over(self) -> None:
+        for executor in sorted(await self._journal.owners() - {self._journal.executor}):
+            async with self._tools.claims.orphaned(executor) as orphaned:
+                if orphaned:
+                    count = await self._journal.take_over(executor)
+                    log.warning("%s is gone: %d of its runs are carried on here", executor, count)
+
+    async def _mend(self, it: Investigation, run: Run | None) -> None:
+        if run is None:
+            await self._queue(it)
+        elif not run.is_active:
+            await self._lose(it.id, "it broke off too often and was given up; ask again")
+        elif run.version != VERSION and (self._tools.alone or self._tools.now() - it.asked_at > OLD):
+            await self._journal.cancel(it.id)
+            await self._lose(it.id, "it was begun by another version of KAI; ask again")
+
+    async def _lose(self, investigation: str, why: str) -> None:
+        """The run ended in between, perhaps well: only what is still live in the store is lost."""
+        if await self._end(investigation, State.LOST, why) is not None:
+            log.error("investigation %s is lost: %s", investigation, why)
+
+
+__all__ = ["Desk", "Started", "Status", "Tools"]

@@ -1,0 +1,53 @@
+"""How much may be looked into at once, and what a person is told when it is too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.store import Ceiling, Full, Request
+
+TYPICAL = 30.0
+"""Seconds that an investigation takes at most: the `within` of the flows that come with KAI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`ceiling`: what is taken on at all, running and waiting. The rest: how much of it runs at the same time.
+
+    `each_process` bounds one replica, `each_cluster` and `each_namespace` all replicas together.
+    """
+
+    ceiling: Ceiling = field(default_factory=Ceiling)
+    each_process: int = 8
+    each_cluster: int = 32
+    each_namespace: int = 4
+
+
+class Refused(Exception):
+    """Not taken on. The message is one sentence that says when to try again; `after` is that in seconds."""
+
+    def __init__(self, limit: str, sentence: str, after: float) -> None:
+        super().__init__(sentence)
+        self.limit, self.after = limit, after
+
+
+def refusal(full: Full, request: Request, now: datetime) -> Refused:
+    """The refusal in words. The oldest investigation is the first to make room."""
+    after = max(5.0, TYPICAL - (now - full.oldest).total_seconds())
+    busy = {
+        "cluster": f"{_several(full.live)} are under way in the cluster {request.cluster}",
+        "namespace": f"{_several(full.live)} are under way in the namespace {request.target.namespace}",
+        "user": f"you have {_several(full.live)} under way",
+    }[full.limit]
+    sentence = f"{busy[0].upper()}{busy[1:]}, which is the most there may be: try again in {after:.0f} s."
+    return Refused(full.limit, sentence, after)
+
+
+def unknown_cluster(request: Request, known: tuple[str, ...]) -> Refused:
+    names = ", ".join(known)
+    return Refused("unknown", f"No cluster {request.cluster!r} is looked after here: try again with {names}.", 0.0)
+
+
+def _several(count: int) -> str:
+    return "1 investigation" if count == 1 else f"{count} investigations"

@@ -1,0 +1,55 @@
+"""Looks into an investigation: opens the cluster, finds the pod that is meant, walks the flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from bot.desk.ports import CannotLook, Looked, Watcher
+from bot.report import Circumstances
+from bot.store import Investigation, Request
+from flows.engine import Tools, run
+from flows.load import Flow
+from flows.model import Rule
+from sensors.kit import Blind, Cluster, Sensor
+from sensors.kit.casefolder import BadCase
+from sensors.kit.resolve import NoSuchPod, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A cluster to look at, and what a report says about it."""
+
+    cluster: Cluster
+    circumstances: Circumstances = field(default_factory=Circumstances)
+
+
+OpenWorld = Callable[[Request], AbstractAsyncContextManager[World]]
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """The desk's `Look` over sensors and rules. `open_world` gives the cluster that a request speaks of."""
+
+    open_world: OpenWorld
+    flows: Mapping[str, Flow]
+    sensors: Mapping[str, Sensor]
+    rules: Mapping[str, Rule]
+
+    async def __call__(self, it: Investigation, watcher: Watcher) -> Looked:
+        request = it.request
+        flow = self.flows.get(request.flow)
+        if flow is None:
+            raise CannotLook(f"there is no flow {request.flow} here")
+        try:
+            async with self.open_world(request) as world:
+                return await self._walk(it, flow, world, watcher)
+        except (Blind, BadCase, NoSuchPod) as why:
+            raise CannotLook(str(why)) from why
+
+    async def _walk(self, it: Investigation, flow: Flow, world: World, watcher: Watcher) -> Looked:
+        asked = it.request.target
+        found = await resolve(world.cluster, asked.pod, asked.namespace, asked.to_host, asked.to_port)
+        tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
+        return Looked(await run(flow, found.target, world.cluster, tools, watcher), world.circumstances)

@@ -1,0 +1,66 @@
+"""Opens a desk on a database: alone on a SQLite file, or as one of several replicas on Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from bot.desk.desk import OVERTIME, Desk, Tools
+from bot.desk.journal import Journal
+from bot.desk.limits import Limits
+from bot.desk.ports import Look, Poster, Watching, nobody
+from bot.store.claims import Claims, open_claims
+from bot.store.database import is_sqlite
+from bot.store.store import open_store
+
+CRASHES = 5
+"""Crashes after which an investigation is given up: it may be what kills the process."""
+
+PATIENCE = 30.0
+"""Seconds to wait for a predecessor that is about to end."""
+
+
+class Occupied(Exception):
+    """Another process works on this database file. The message is one line."""
+
+
+@asynccontextmanager
+async def open_desk(
+    url: str,
+    look: Look,
+    poster: Poster,
+    watching: Watching = nobody,
+    limits: Limits | None = None,
+    clusters: Sequence[str] = ("default",),
+    crashes: int = CRASHES,
+    overtime: float = OVERTIME,
+    patience: float = PATIENCE,
+) -> AsyncIterator[Desk]:
+    """A desk that works, with everything that an earlier process left carried on. Raises `Occupied`, `BadDatabase`."""
+    alone, limits = is_sqlite(url), limits or Limits()
+    executor = "desk" if alone else f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(url))
+        claims = open_claims(url)
+        stack.push_async_callback(claims.close)
+        await _claim(claims, executor, patience)
+        journal = Journal(url, executor, limits, clusters, crashes)
+        known = tuple(clusters)
+        desk = Desk(Tools(store, journal, claims, look, poster, watching, limits, known, alone, overtime))
+        stack.push_async_callback(desk.close)
+        await desk.open()
+        await desk.resume()
+        yield desk
+
+
+async def _claim(claims: Claims, executor: str, patience: float) -> None:
+    """Two processes with one name would carry on each other's runs: never."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience
+    while not await claims.hold(executor):
+        if loop.time() >= until:
+            raise Occupied("another process works on this database: stop it first, or use Postgres for several")
+        await asyncio.sleep(0.1)

@@ -1,0 +1,84 @@
+"""What the desk needs from others: somebody who looks, somebody who posts, and somebody to tell of the progress."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from bot.report import Circumstances
+from bot.store import Investigation, Posted, Verdict
+from flows.engine import Concluded, Saw, Watcher, ignore
+from flows.model import Diagnosis
+
+
+class CannotLook(Exception):
+    """There is nothing to judge: no such pod, no way to the cluster. The message is the sentence a person is told."""
+
+
+class CannotPost(Exception):
+    """The message can never be posted (the channel is gone, the bot was removed): do not try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of a look, and what a report says besides the diagnosis."""
+
+    diagnosis: Diagnosis
+    circumstances: Circumstances = field(default_factory=Circumstances)
+
+
+Look: TypeAlias = Callable[[Investigation, Watcher], Awaitable[Looked]]
+"""Walks the flow of an investigation and tells the watcher. Called again after a crash: reading twice is harmless."""
+
+Watching: TypeAlias = Callable[[Investigation], Watcher]
+"""A watcher for an investigation that begins, or begins again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to say once. `key` is the same each time it is tried; `role` is verdict, failed, cancelled or lost.
+
+    `verdict` is there exactly for the role `verdict`; otherwise `investigation.why` says what happened.
+    """
+
+    key: str
+    role: str
+    investigation: Investigation
+    verdict: Verdict | None = None
+
+
+class Poster(Protocol):
+    """Says things where they were asked for.
+
+    Whatever `post` raises is tried again later, but for `CannotPost`. A process may die between the posting and our
+    learning of it: then `find` is asked before anything is posted again.
+    """
+
+    async def post(self, note: Note) -> Posted:
+        """Post the note and say where. The key must be findable there afterwards."""
+        ...
+
+    async def find(self, note: Note) -> Posted | None:
+        """Was a note of this key posted? Raises when that cannot be known just now."""
+        ...
+
+
+def nobody(investigation: Investigation) -> Watcher:
+    """For those who only want the result."""
+    return ignore
+
+
+__all__ = [
+    "CannotLook",
+    "CannotPost",
+    "Concluded",
+    "Look",
+    "Looked",
+    "Note",
+    "Poster",
+    "Saw",
+    "Watcher",
+    "Watching",
+    "nobody",
+]

@@ -1,0 +1,42 @@
+"""What KAI remembers: investigations, their evidence and verdicts, and what was said about them where.
+
+This folder is the only door to a database. `open_store(url)` gives a `Store`; frozen dataclasses go in and come out.
+"""
+
+from __future__ import annotations
+
+from bot.store.nouns import (
+    LIVE,
+    Admitted,
+    Ceiling,
+    Door,
+    EvidenceRow,
+    Feedback,
+    Full,
+    Investigation,
+    Message,
+    MessageState,
+    Opinion,
+    Posted,
+    Request,
+    State,
+    Verdict,
+)
+
+__all__ = [
+    "LIVE",
+    "Admitted",
+    "Ceiling",
+    "Door",
+    "EvidenceRow",
+    "Feedback",
+    "Full",
+    "Investigation",
+    "Message",
+    "MessageState",
+    "Opinion",
+    "Posted",
+    "Request",
+    "State",
+    "Verdict",
+]

@@ -1,0 +1,34 @@
+"""Brings the tables to what this version of KAI expects, from any earlier one; the same scripts on every database."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from bot.store.database import Database
+from bot.store.schema import metadata
+
+VERSIONS = "kai_versions"
+"""Our own version table: the journal of the desk keeps another one in the same Postgres."""
+
+
+async def migrate(database: Database) -> None:
+    """All in one transaction: a crash leaves the old tables; replicas that start at once do it one by one."""
+    async with database.writing() as connection:
+        await database.one_at_a_time(connection, "migrate")
+        await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Connection) -> None:
+    command.upgrade(_config(connection), "head")
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(files("bot.store"))) / "migrations").replace("%", "%%"))
+    config.attributes.update(connection=connection, metadata=metadata, versions=VERSIONS)
+    return config

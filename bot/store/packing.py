@@ -1,0 +1,67 @@
+"""What may go into a row: text without secrets and of bounded length, JSON compressed."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+LONGEST = 2000
+"""Characters of one text in a row."""
+
+LARGEST = 4_000_000
+"""Bytes of one JSON value before it is compressed; a result of a hundred sensors stays far below."""
+
+HIDDEN = "[hidden]"
+
+_SECRETS = re.compile(
+    r"xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|xwfp-[\w-]{8,}"  # Slack
+    r"|https://hooks\.slack\.com/\S+"
+    r"|sk-ant-[\w-]{8,}|gh[pousr]_\w{20,}|(?:AKIA|ASIA)[A-Z0-9]{16}"  # Anthropic, GitHub, AWS
+    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # a JSON web token: service accounts, OIDC
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.|\n)*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|(?<=://)[^\s/:@]*:[^\s/@]+(?=@)"  # user:password@ of an address
+    r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
+    r"|(?i:(?<=password=)|(?<=password: )|(?<=passwd=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=secret=))[^\s&,;'\"]+"
+)
+
+_EXACT = frozenset({"patch", "inverse", "kubectl", "undo"})
+"""What is applied as it stands. Our own builders make it of selectors and ports; to change it would be a new patch."""
+
+
+class TooLarge(ValueError):
+    """A value that no row should hold. The message is one line."""
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """Text as a row may hold it: secrets hidden, no NUL (Postgres refuses it), no half characters, not endless."""
+    shown = without_secrets(text[: longest * 2]).replace("\0", "").encode("utf-8", "replace").decode()
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def without_secrets(text: str) -> str:
+    """Text in which what looks like a credential is replaced. A net under those who should not have passed it on."""
+    return _SECRETS.sub(HIDDEN, text)
+
+
+def pack(value: Mapping[str, Any]) -> bytes:
+    """A JSON object without secrets, compressed. Raises `TooLarge`."""
+    text = json.dumps(_washed(value), separators=(",", ":"), allow_nan=False)
+    if len(text) > LARGEST:
+        raise TooLarge(f"{len(text)} bytes of JSON are more than the {LARGEST} that a row holds")
+    return zlib.compress(text.encode("ascii"), 6)
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    value = json.loads(zlib.decompress(packed))
+    return value if isinstance(value, dict) else {}
+
+
+def _washed(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {str(key): each if key in _EXACT else _washed(each) for key, each in value.items()}
+    return [_washed(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,31 @@
+"""Forgets what is old, in small steps, so that nobody waits behind a large delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+
+from bot.store.database import Database
+from bot.store.schema import investigations, seen_ids
+
+BATCH = 200
+"""Investigations that one transaction deletes, with all that hangs on them."""
+
+
+class Retention:
+    """Deletes investigations that ended before a moment, and ids that have expired. What is live is never deleted."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def forget(self, before: datetime, now: datetime, batch: int = BATCH) -> tuple[str, ...]:
+        """One batch: the ids of the investigations that are gone; fewer than `batch` means that nothing is left."""
+        ended = investigations.c.ended_at < before
+        async with self._database.writing() as connection:
+            oldest = select(investigations.c.id).where(ended).order_by(investigations.c.ended_at).limit(batch)
+            gone = tuple((await connection.execute(oldest)).scalars())
+            await connection.execute(delete(investigations).where(investigations.c.id.in_(gone)))
+            expired = select(seen_ids.c.key).where(seen_ids.c.expires_at <= now).limit(batch)
+            await connection.execute(delete(seen_ids).where(seen_ids.c.key.in_(expired)))
+        return gone

@@ -1,0 +1,140 @@
+"""The tables. Changes to them are migrations (`migrations/versions`); a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC: SQLite keeps no zone, so what comes back naive is UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_IS_LIVE = text("state IN ('queued', 'running')")
+
+
+def _of_investigation(*, primary_key: bool = False) -> Column[str]:
+    owner = ForeignKey("investigations.id", ondelete="CASCADE")
+    return Column("investigation", Text, owner, primary_key=primary_key, nullable=False)
+
+
+investigations = Table(
+    "investigations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("request_key", Text, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("cluster", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("pod", Text, nullable=False),
+    Column("to_host", Text),
+    Column("to_port", Integer),
+    Column("door", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("thread", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("began_at", Moment),
+    Column("ended_at", Moment),
+    Index("uq_investigations_live", "request_key", unique=True, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE),
+    Index("ix_investigations_state", "state"),
+    Index("ix_investigations_asked_at", "asked_at"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    _of_investigation(primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("sensor", Text, nullable=False),
+    Column("sight", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+)
+
+diagnoses = Table(
+    "diagnoses",
+    metadata,
+    _of_investigation(primary_key=True),
+    Column("cause_class", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("root_cause", Text, nullable=False),
+    Column("result", LargeBinary, nullable=False),
+    Index("ix_diagnoses_cause_class", "cause_class"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _of_investigation(),
+    Column("role", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("channel", Text),
+    Column("ts", Text),
+    Column("content_hash", Text),
+    Column("why", Text, nullable=False),
+    UniqueConstraint("investigation", "role"),
+    Index("ix_messages_state_due_at", "state", "due_at"),
+)
+
+seen_ids = Table(
+    "seen_ids",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index("ix_seen_ids_expires_at", "expires_at"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _of_investigation(primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("opinion", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)

@@ -1,0 +1,36 @@
+"""The store as a whole: opened by URL, brought up to date, and closed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bot.store.database import Database, open_database
+from bot.store.investigations import Investigations
+from bot.store.messages import Messages
+from bot.store.migrate import migrate
+from bot.store.opinions import Opinions
+from bot.store.retention import Retention
+from bot.store.seen import SeenIds
+
+
+class Store:
+    """Everything that KAI remembers, by subject."""
+
+    def __init__(self, database: Database) -> None:
+        self.investigations = Investigations(database)
+        self.messages = Messages(database)
+        self.seen = SeenIds(database)
+        self.opinions = Opinions(database)
+        self.retention = Retention(database)
+
+
+@asynccontextmanager
+async def open_store(url: str) -> AsyncIterator[Store]:
+    """A store at `sqlite:///path` or `postgresql://…`, its tables up to date. Raises `BadDatabase`."""
+    database = open_database(url)
+    try:
+        await migrate(database)
+        yield Store(database)
+    finally:
+        await database.close()
