@@ -88,17 +88,24 @@ def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt
     """No cause is shown. Say what stands in the way of a verdict, and what to measure next."""
     blind = [f"{each.sensor} ({each.why})" for each in case.evidence.values() if each.sight is Sight.BLIND]
     suspicion = f" Most suspected: {findings[0].cause}." if findings else ""
-    because = f"not measured: {'; '.join(blind)}" if blind else "everything that was measured passes or is undecided"
+    told = [*_symptom(case), *([f"not measured: {'; '.join(blind)}"] if blind else [])]
     advice = _next_look(case, blind)
     return Finding(
         cause_class="inconclusive",
         cause=f"No cause is shown by what could be measured.{suspicion}",
         component=None,
         belief=0.3,
-        because=because,
+        because="; ".join(told) or "everything that was measured passes or is undecided",
         shown_by=(),
         recommendation=advice,
     )
+
+
+def _symptom(case: Case) -> list[str]:
+    """What is known to fail, although nothing shows why."""
+    peer = asked_peer(case)
+    closed = next((each for each in peer.doors if not each.is_open), None) if peer else None
+    return [f"{closed.where} ends in {closed.result}, and nothing that was measured explains it"] if closed else []
 
 
 def _next_look(case: Case, blind: Sequence[str]) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import timedelta
+
 from flows.attribution import component_of
 from flows.model import Case, Component, Finding, Rule
+from flows.policy import PolicyRef
 from flows.world import Tried, enforces, only_audits, tried
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
@@ -11,16 +15,34 @@ from sensors.k8s_network_policies import Policies
 BELIEF = 0.35
 """It explains no failure: it is said so that nobody looks for the fault in a policy."""
 
+SETTLING = timedelta(seconds=5)
+"""Until a new policy is in force on every node; label changes take longer, but those make no new policy."""
+
 
 def judge(case: Case) -> Finding | None:
     """Speaks where denied connections open, or where the plug-in has no policy engine and policies select the pod."""
     policies = case[Policies]
-    passing = [each for each in case.once(tried) if each.works and each.judgement.allowed is False]
+    passing = [each for each in case.once(tried) if each.judgement.allowed is False and _passed_since(case, each)]
     if only_audits(case):
         return _finding(case, passing, "policy audit mode is on: denials are reported, nothing is dropped")
     if not enforces(case) and policies.selecting:
         return _finding(case, passing, f"{case.environment.cni} has no policy engine")
     return _finding(case, passing, "connections that the policies deny were seen to open") if passing else None
+
+
+def _passed_since(case: Case, one: Tried) -> bool:
+    """It opened after the newest policy that denies it: what opened before says nothing of that policy."""
+    deniers = {ref for side in (one.judgement.egress, one.judgement.ingress) for ref in side.isolated_by}
+    known = [
+        each.created for each in case[Policies].policies if (each.kind, each.namespace, each.name) in _names(deniers)
+    ]
+    newest = max((each for each in known if each), default=None)
+    opened = one.seen.last_opened if one.seen else None
+    return one.works and opened is not None and (newest is None or opened > newest + SETTLING)
+
+
+def _names(refs: Iterable[PolicyRef]) -> set[tuple[str, str, str]]:
+    return {(each.kind, each.namespace, each.name) for each in refs}
 
 
 def _finding(case: Case, passing: list[Tried], why: str) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,8 +18,13 @@ from tests.flows.rules.policies import with_traffic
 from tests.kit.cases import case_of, with_facts, without
 
 
-def opened(each: Connection) -> Connection:
-    return replace(each, drops=(), dropped=0, packets_dropped=0, opened=3, outcome=Outcome.OPENED)
+LATER = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
+EARLIER = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+
+
+def opened(each: Connection, last: datetime = LATER) -> Connection:
+    """Synthetic: the recorded connection, let through."""
+    return replace(each, drops=(), dropped=0, packets_dropped=0, opened=3, outcome=Outcome.OPENED, last_opened=last)
 
 
 def test_speaks_softly_when_denied_connections_open() -> None:
@@ -46,6 +52,12 @@ def test_speaks_when_denials_are_only_audited() -> None:
 @pytest.mark.parametrize("name", ["search-to-index", "orders-to-ledger", "api-server-cannot-watch", "cart-to-coupons"])
 def test_stays_silent_where_policies_work(name: str) -> None:
     assert judged(RULE, case_of(name)) == []
+
+
+def test_stays_silent_when_the_connection_opened_only_before_the_policy_came() -> None:
+    before = with_traffic(case_of("orders-to-ledger"), lambda each: opened(each, EARLIER))
+
+    assert judged(RULE, before) == []
 
 
 def test_stays_silent_when_nobody_saw_a_denied_connection_open() -> None:
