@@ -17,7 +17,6 @@ from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import with_traffic
 from tests.kit.cases import case_of, with_facts, without
 
-
 LATER = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
 EARLIER = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 
