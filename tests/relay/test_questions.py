@@ -28,6 +28,7 @@ def test_drops_are_asked_apart_from_context_so_that_no_limit_cuts_them():
 
     assert [list(each.verdict) for each in asked["drops"].whitelist] == [[DROPPED, ERROR, AUDIT]] * 2
     assert [each.source_pod or each.destination_pod for each in asked["drops"].whitelist] == [["shop/client-1"]] * 2
+    assert [list(each.verdict) for each in asked["context"].blacklist] == [[DROPPED, ERROR, AUDIT]]
     assert (asked["drops"].number, asked["context"].number, asked["live"].follow) == (10_000, 500, True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +16,6 @@ from google.protobuf.message import DecodeError
 from sensors.kit.model import Blind
 from sensors.kit.pb.cilium.observer import observer_pb2
 from sensors.kit.relay.config import RelayConfig
-
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it writes its handshakes to our stderr; read at first use
 
 SERVICE = "/observer.Observer/"
 LARGEST_MESSAGE = 1 << 20  # a hubble flow has 1 to 3 kB
