@@ -186,7 +186,7 @@ async def _change(
     """Compare and set: did the state change, and by us?"""
     this = (investigations.c.id == investigation) & investigations.c.state.in_([each.value for each in before])
     done = await connection.execute(update(investigations).where(this).values(dict(values)))
-    return bool(done.rowcount)
+    return done.rowcount == 1
 
 
 async def _owe(connection: AsyncConnection, investigation: str, role: str, now: datetime) -> str:

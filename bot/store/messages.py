@@ -67,7 +67,7 @@ class Messages:
         this = (messages.c.key == key) & messages.c.state.in_(_OPEN)
         async with self._database.writing() as connection:
             done = await connection.execute(update(messages).where(this).values(values))
-            return bool(done.rowcount)
+            return done.rowcount == 1
 
 
 def _message(row: Row[Any]) -> Message:

@@ -23,8 +23,8 @@ class SeenIds:
         async with self._database.writing() as connection:
             say = self._database.insert(seen_ids).values(row)
             over = seen_ids.c.expires_at <= now
-            done = await connection.execute(say.on_conflict_do_update(index_elements=["key"], set_=row, where=over))
-            return bool(done.rowcount)
+            new = say.on_conflict_do_update(index_elements=["key"], set_=row, where=over).returning(seen_ids.c.key)
+            return (await connection.execute(new)).scalar_one_or_none() is not None
 
     async def value_of(self, key: str, now: datetime) -> str | None:
         """What was kept with a key; None when it was never seen or has expired."""

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from bot.store.claims import open_claims
+from bot.store.database import BadDatabase, open_database
+from bot.store.migrate import VERSIONS, migrate
+from bot.store.schema import metadata
+
+
+async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) -> None:
+    database = open_database(url)
+    await migrate(database)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts={"version_table": VERSIONS}), metadata)
+        )
+
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+        names = await connection.run_sync(lambda plain: inspect(plain).get_table_names())
+        assert set(names) == {*metadata.tables, VERSIONS}
+    await database.close()
+
+
+async def test_replicas_that_start_at_once_migrate_once(url: str) -> None:
+    replicas = [open_database(url) for _ in range(4)]
+
+    await asyncio.gather(*(migrate(each) for each in replicas))
+
+    async with replicas[0].reading() as connection:
+        assert (await connection.execute(text(f"SELECT count(*) FROM {VERSIONS}"))).scalar_one() == 1
+    for each in replicas:
+        await each.close()
+
+
+async def test_sqlite_journals_ahead_waits_for_locks_and_heeds_foreign_keys(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/kai.db")
+    words = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+
+    async with database.reading() as connection:
+        said = [(await connection.execute(text(f"PRAGMA {word}"))).scalar_one() for word in words]
+
+    assert said == ["wal", 1, 15000, 1]
+    await database.close()
+
+
+@pytest.mark.parametrize("url", ["mysql://kai:hunter2@db/kai", "kai:hunter2", "sqlite://", "oracle+x://kai:hunter2@d"])
+def test_a_database_of_no_use_is_refused_without_repeating_its_password(url: str) -> None:
+    with pytest.raises(BadDatabase) as why:
+        open_database(url)
+
+    assert "hunter2" not in str(why.value)
+    assert "\n" not in str(why.value)
+
+
+async def test_a_name_is_held_by_one_process_and_freed_when_its_session_ends(url: str) -> None:
+    first, second = open_claims(url), open_claims(url)
+    held = [await first.hold("a"), await second.hold("a")]
+
+    await first.close()
+
+    assert held == [True, False]
+    assert await second.hold("a")
+    await second.close()
+
+
+@pytest.mark.postgres
+async def test_only_the_work_of_the_dead_may_be_taken_over(postgres_server: str) -> None:
+    from tests.bot.store.postgres import new_database
+
+    url = new_database(postgres_server)
+    mine, other = open_claims(url), open_claims(url)
+    await mine.hold("mine")
+    await other.hold("other")
+
+    async with mine.orphaned("other") as while_alive, mine.orphaned("mine") as myself:
+        told = [while_alive, myself]
+    await other.close()
+    async with mine.orphaned("other") as when_dead:
+        told.append(when_dead)
+
+    assert told == [False, False, True]
+    await mine.close()

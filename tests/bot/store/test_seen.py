@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from bot.store.store import Store
+from tests.bot.store.words import NOW
+
+HOUR = timedelta(hours=1)
+
+
+async def test_of_fifty_at_once_exactly_one_is_the_first(store: Store) -> None:
+    told = await asyncio.gather(*(store.seen.first_time("T1-trigger", NOW, HOUR) for _ in range(50)))
+
+    assert sorted(told) == [False] * 49 + [True]
+
+
+async def test_an_id_is_new_again_when_it_has_expired(store: Store) -> None:
+    first = await store.seen.first_time("alert", NOW, HOUR, "i1")
+    soon = await store.seen.first_time("alert", NOW + HOUR / 2, HOUR, "i2")
+    value_then = await store.seen.value_of("alert", NOW + HOUR / 2)
+    late = await store.seen.first_time("alert", NOW + HOUR, HOUR, "i3")
+
+    assert (first, soon, value_then, late) == (True, False, "i1", True)
+    assert await store.seen.value_of("alert", NOW + HOUR) == "i3"
+    assert await store.seen.value_of("never", NOW) is None
