@@ -75,12 +75,17 @@ def component_of(ref: PolicyRef | None) -> Component | None:
 
 
 def is_refused(case: Case, one: Tried) -> bool:
-    """Dropped by a policy and not let through since; or unseen, computed to be refused, and nothing shows it open."""
+    """Dropped by a policy and not let through since; or computed to be refused, and nothing shows it open now.
+
+    Hubble flows that saw it pass may be older than the policy: against them a probe that fails now has the last word.
+    """
     if one.drop is not None:
         return True
-    if one.seen is not None or only_audits(case) or not enforces(case):
+    if only_audits(case) or not enforces(case):
         return False
-    return one.judgement.allowed is False and probe_says(case, one) is not True
+    opens = probe_says(case, one)
+    newest_word_is_open = opens is True or (one.seen is not None and opens is None)
+    return one.judgement.allowed is False and not newest_word_is_open
 
 
 def _denial(case: Case, one: Tried) -> Denial | None:

@@ -13,6 +13,7 @@ from flows.rules.policy_egress_denied import RULE
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
+from tests.flows.rules.edits import with_doors
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import passed_since, with_traffic, without_policies
 from tests.kit.cases import case_of, with_facts, without
@@ -65,7 +66,15 @@ def test_stays_silent_where_no_policy_refuses(name: str) -> None:
 
 
 def test_stays_silent_when_the_drops_ended_by_themselves() -> None:
-    assert judged(RULE, with_traffic(case_of("api-server-cannot-watch"), passed_since)) == []
+    ended = with_traffic(case_of("api-server-cannot-watch"), passed_since)
+
+    assert judged(RULE, with_doors(ended, "open")) == []
+
+
+def test_speaks_when_the_flows_are_older_than_the_policy_and_the_door_is_shut_now() -> None:
+    older = with_traffic(case_of("api-server-cannot-watch"), passed_since)
+
+    assert only(RULE, older).because.startswith("computed from the policies; no hubble flow shows it")
 
 
 def test_a_drop_that_the_policies_do_not_explain_is_believed_less() -> None:
