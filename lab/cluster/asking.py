@@ -1,0 +1,112 @@
+"""Reads a request: which object it is about, what is to be done with it, and who asks.
+
+Sources: apiserver `pkg/endpoints/request/requestinfo.go` (verbs), `pkg/endpoints/filters/impersonation.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+from lab.cluster.refusal import Refusal, forbidden, no_such_path, unauthorized
+from lab.cluster.resources import Catalog, Resource
+from lab.cluster.rights import Attributes, Rights
+from lab.cluster.users import EVERYBODY, USERS, User
+
+VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for a resource. `name` is empty for a collection, `sub` for the object itself."""
+
+    verb: str
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+    sub: str = ""
+
+    @property
+    def wish(self) -> Attributes:
+        plural = f"{self.resource.plural}/{self.sub}" if self.sub else self.resource.plural
+        return Attributes(self.verb, self.resource.group, plural, self.namespace, self.name)
+
+
+def asked(method: str, path: str, catalog: Catalog, watching: bool) -> Asked:
+    """Raises `Refusal` (404) where nothing is served."""
+    api, rest = _api(path)
+    space = ""
+    if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
+        space, rest = rest[1], rest[2:]
+    resource = catalog.find(api, rest[0]) if rest else None
+    if resource is None or len(rest) > 3 or (space and not resource.namespaced):
+        raise no_such_path()
+    name, sub = ([*rest[1:], "", ""])[:2]
+    found = Asked(_verb(method, bool(name), watching), resource, space, name, sub)
+    if resource.plural == "namespaces" and name:
+        return replace(found, namespace="")
+    return found
+
+
+def _api(path: str) -> tuple[str, list[str]]:
+    parts = [unquote(each) for each in path.strip("/").split("/")]
+    if parts[0] == "api":
+        return "/".join(parts[1:2]), parts[2:]
+    if parts[0] == "apis":
+        return "/".join(parts[1:3]), parts[3:]
+    raise no_such_path()
+
+
+def _verb(method: str, has_name: bool, watching: bool) -> str:
+    if method == "GET":
+        return "get" if has_name else "watch" if watching else "list"
+    if method == "DELETE":
+        return "delete" if has_name else "deletecollection"
+    return VERBS.get(method, method.lower())
+
+
+# -- who asks ----------------------------------------------------------------------------------------------------------
+
+
+def user_of(headers: Mapping[str, str], tokens: Mapping[str, str], rights: Rights) -> User:
+    """Whose request it is, after impersonation. `tokens` are names by token. Raises `Refusal` (401, 403)."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    name = tokens.get(token.strip()) if scheme.lower() == "bearer" else None
+    if name is None:
+        raise unauthorized()
+    return _impersonated(USERS[name], headers, rights)
+
+
+def _impersonated(user: User, headers: Mapping[str, str], rights: Rights) -> User:
+    wanted, groups = headers.get("Impersonate-User", ""), _all(headers, "Impersonate-Group")
+    extra = {key[18:].lower(): _all(headers, key) for key in headers if key.lower().startswith("impersonate-extra-")}
+    uid = headers.get("Impersonate-Uid", "")
+    if not wanted:
+        if groups or extra or uid:
+            message = 'requested [{"Group" or "UserExtra" or "UID"}] without impersonating a user'
+            raise Refusal(500, "InternalError", f"Internal error occurred: {message}")
+        return user
+    for each in _wishes(wanted, groups, uid, extra):
+        if rights.allows(user, each) is None:
+            raise forbidden(user.name, "impersonate", each.group, each.resource, each.namespace, each.name)
+    return User(wanted, tuple(dict.fromkeys((*groups, EVERYBODY))), uid, extra)
+
+
+def _wishes(wanted: str, groups: Iterable[str], uid: str, extra: Mapping[str, Iterable[str]]) -> Iterable[Attributes]:
+    parts = wanted.split(":")
+    if wanted.startswith("system:serviceaccount:") and len(parts) == 4:
+        yield Attributes("impersonate", "", "serviceaccounts", parts[2], parts[3])
+    else:
+        yield Attributes("impersonate", "", "users", "", wanted)
+    yield from (Attributes("impersonate", "", "groups", "", each) for each in groups)
+    authentication = "authentication.k8s.io"
+    if uid:
+        yield Attributes("impersonate", authentication, "uids", "", uid)
+    for key, values in extra.items():
+        yield from (Attributes("impersonate", authentication, f"userextras/{key}", "", each) for each in values)
+
+
+def _all(headers: Mapping[str, str], key: str) -> tuple[str, ...]:
+    every = getattr(headers, "getall", None)
+    return tuple(every(key, ())) if every is not None else tuple(filter(None, [headers.get(key)]))

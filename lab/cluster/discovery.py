@@ -1,0 +1,60 @@
+"""What a client asks first: versions, groups, resources. Enough for kubectl and the client libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.cluster.resources import Catalog
+
+EXEC = [
+    {"name": "pods/log", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]},
+    {"name": "pods/exec", "singularName": "", "namespaced": True, "kind": "PodExecOptions", "verbs": ["create", "get"]},
+]
+
+
+def version(git: str) -> dict[str, Any]:
+    """`git` is the recorded version, `v1.36.2-lab`."""
+    parts = git.lstrip("v").split(".")
+    return {
+        "major": parts[0],
+        "minor": parts[1] if len(parts) > 1 else "0",
+        "gitVersion": git,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "",
+        "platform": "linux/amd64",
+    }
+
+
+def core_versions(address: str) -> dict[str, Any]:
+    servers = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": servers}
+
+
+def groups(catalog: Catalog) -> dict[str, Any]:
+    found = [_group(name, apis) for name, apis in catalog.versions.items()]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": found}
+
+
+def group(catalog: Catalog, name: str) -> dict[str, Any] | None:
+    apis = catalog.versions.get(name)
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, apis)} if apis else None
+
+
+def _group(name: str, apis: list[str]) -> dict[str, Any]:
+    versions = [{"groupVersion": api, "version": api.rpartition("/")[2]} for api in apis]
+    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+
+def resources(catalog: Catalog, api: str) -> dict[str, Any] | None:
+    found = [each.discovered() for each in catalog.resources if each.api == api]
+    if not found:
+        return None
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": api,
+        "resources": [*found, *(EXEC if api == "v1" else [])],
+    }

@@ -1,0 +1,125 @@
+"""Who may come in, and the roles they have: real Role objects, read by the lab's own RBAC like anybody else's.
+
+admin  all.
+alice  on call: may read all, and change policies, Services and Deployments in the case's namespaces, the labels of
+       these namespaces, and CoreDNS.
+bob    may read all.
+kai    KAI's own account: reads what its chart lets it read, runs programs in the probe's pods, and may act as alice or
+       bob. It can write nothing itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.cluster.resources import RBAC
+
+Rule = Mapping[str, Any]
+PROBE_NAMESPACE = "kai"
+EVERYBODY = "system:authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks, as the API server knows them after authentication (and impersonation)."""
+
+    name: str
+    groups: tuple[str, ...] = (EVERYBODY,)
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        """As reviews tell it."""
+        said = {"username": self.name, "uid": self.uid, "groups": list(self.groups)}
+        return {key: value for key, value in said.items() if value}
+
+
+USERS = {
+    "admin": User("admin", ("system:masters", EVERYBODY)),
+    "alice": User("alice"),
+    "bob": User("bob"),
+    "kai": User("kai"),
+}
+
+
+def tokens() -> dict[str, str]:
+    """A fresh token for each user, by name."""
+    return {name: f"lab-{name}-{secrets.token_hex(12)}" for name in USERS}
+
+
+def roles(namespaces: Iterable[str]) -> list[dict[str, Any]]:
+    """All roles and bindings for a case that plays in these namespaces."""
+    spaces = sorted({*namespaces} - {"kube-system", PROBE_NAMESPACE})
+    found = [*_bound("lab-basic", BASIC, group=EVERYBODY)]
+    found += [each for user in ("alice", "bob") for each in _bound(f"lab-view-{user}", VIEW, user=user)]
+    found += [*_bound("lab-kai-reader", READER, user="kai"), *_bound("lab-kai-impersonator", IMPERSONATOR, user="kai")]
+    found += _bound("lab-kai-probe", PROBE, user="kai", namespace=PROBE_NAMESPACE)
+    found += [each for space in spaces for each in _bound("lab-on-call", ON_CALL, user="alice", namespace=space)]
+    found += _bound("lab-on-call-dns", COREDNS, user="alice", namespace="kube-system")
+    labels: Rule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["patch"], "resourceNames": spaces}
+    return [*found, *_bound("lab-on-call-namespaces", [labels], user="alice")]
+
+
+def _rule(verbs: str, resources: str, group: str = "", names: tuple[str, ...] = ()) -> Rule:
+    said = {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
+    return {**said, "resourceNames": list(names)} if names else said
+
+
+LOOK, CHANGE = "get list watch", "create update patch delete"
+GROUPS = {
+    "": "pods namespaces nodes events services configmaps",
+    "discovery.k8s.io": "endpointslices",
+    "apps": "deployments replicasets statefulsets daemonsets",
+    "networking.k8s.io": "networkpolicies",
+    "policy.networking.k8s.io": "*",
+    "projectcalico.org": "*",
+    "cilium.io": "*",
+}
+READER = [
+    *(_rule(LOOK, resources, group) for group, resources in GROUPS.items()),
+    _rule("get", "pods/log"),
+    _rule("create", "subjectaccessreviews", "authorization.k8s.io"),
+]
+VIEW = [*READER[:-1], _rule(LOOK, "roles rolebindings clusterroles clusterrolebindings", "rbac.authorization.k8s.io")]
+IMPERSONATOR = [_rule("impersonate", "users", names=("alice", "bob"))]
+PROBE = [_rule("get create", "pods/exec")]
+ON_CALL = [
+    _rule(CHANGE, "networkpolicies", "networking.k8s.io"),
+    _rule(CHANGE, "ciliumnetworkpolicies", "cilium.io"),
+    _rule("patch update", "services"),
+    _rule("patch update", "deployments", "apps"),
+    _rule("create patch", "events"),
+]
+COREDNS = [_rule("patch update", "deployments", "apps", names=("coredns",))]
+HEALTH = ("/healthz", "/readyz", "/livez")
+BASIC: list[Rule] = [
+    _rule("create", "selfsubjectaccessreviews selfsubjectrulesreviews", "authorization.k8s.io"),
+    _rule("create", "selfsubjectreviews", "authentication.k8s.io"),
+    {
+        "nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/version", "/openapi/*", *HEALTH],
+        "verbs": ["get"],
+    },
+]
+
+
+def _bound(
+    name: str, rules: list[Rule], *, user: str = "", group: str = "", namespace: str = ""
+) -> list[dict[str, Any]]:
+    """A role and its binding to one subject; cluster-wide without a namespace."""
+    cluster = "" if namespace else "Cluster"
+    meta = {"name": name, **({"namespace": namespace} if namespace else {})}
+    subject = {"kind": "User" if user else "Group", "name": user or group, "apiGroup": "rbac.authorization.k8s.io"}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": f"{cluster}Role", "name": name}
+    return [
+        {"apiVersion": RBAC, "kind": f"{cluster}Role", "metadata": dict(meta), "rules": [dict(each) for each in rules]},
+        {
+            "apiVersion": RBAC,
+            "kind": f"{cluster}RoleBinding",
+            "metadata": dict(meta),
+            "roleRef": ref,
+            "subjects": [subject],
+        },
+    ]
