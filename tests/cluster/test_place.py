@@ -156,13 +156,13 @@ async def test_a_credential_plugin_is_run(tmp_path: Path) -> None:
 
 
 async def test_a_credential_plugin_that_fails_is_told_once_and_in_its_own_words(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = kubeconfig(tmp_path, NOWHERE, user=plugin(tmp_path, "echo 'session expired: run aws sso login' >&2; exit 1"))
 
     with pytest.raises(Blind, match=r"the credential plugin gave no credentials: .*session expired: run aws sso login"):
         await find_place(path)
-    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
 
 
 async def test_a_credential_plugin_that_does_not_exist_is_told(tmp_path: Path) -> None:

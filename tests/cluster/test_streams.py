@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,18 @@ async def test_a_program_that_does_not_end_costs_its_time_and_no_more(tmp_path: 
     said = await blindness(tmp_path, plays(b"\x03" + SUCCESS, heard=[]), within=0.2)
 
     assert said == "kai-probe in kai/probe-x (probe) did not end within 0.2 s"
+
+
+async def test_a_server_that_does_not_even_say_good_bye_costs_no_more(tmp_path: Path) -> None:
+    async def deaf(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(protocols=(V5,))
+        await socket.prepare(request)
+        await socket.send_bytes(b"\x01too much")
+        await asyncio.Event().wait()
+        return socket
+
+    async with asyncio.timeout(5):
+        assert await blindness(tmp_path, deaf, limit=3) == "the program wrote more than 3 bytes"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sensors.kit.kinds import CALICO_NETWORK_POLICY, CILIUM_CIDR_GROUP, CILIUM_NETWORK_POLICY, NODE, POD, Kind
 from sensors.kit.kube import connect
+from sensors.kit.kube.lists import Lists
 from sensors.kit.model import Absent, Blind
 from tests.cluster.processes import free_port
 from tests.cluster.standin import SECRET, Pauses, Reply, hang_up, kube_at, kubeconfig, page, says, stand_in, status
@@ -147,6 +148,18 @@ async def test_a_silent_server_costs_its_time_and_no_more(tmp_path: Path) -> Non
     async with stand_in({PODS: [never]}) as server, kube_at(server, tmp_path) as kube:
         with pytest.raises(Blind, match=r"gave no answer within 0\.1 s"):
             await kube.wire.ask(PODS, within=0.1)
+
+
+async def test_a_list_without_an_end_costs_its_time_and_no_more(tmp_path: Path) -> None:
+    async with stand_in({PODS: [page("a", more="t")]}) as server, kube_at(server, tmp_path) as kube:
+        with pytest.raises(Blind, match=r"^pods were not listed within 0\.3 s$"):
+            await Lists(kube.wire, within=0.3).of(POD)
+
+
+async def test_a_list_with_too_many_objects_is_refused_and_not_cut(tmp_path: Path) -> None:
+    async with stand_in({PODS: [page("a", "b", more="t")]}) as server, kube_at(server, tmp_path) as kube:
+        with pytest.raises(Blind, match=r"^pods in all namespaces: more than 4, too many to read$"):
+            await Lists(kube.wire, most=3).of(POD)
 
 
 async def test_an_answer_that_is_too_large_is_refused_and_not_cut(tmp_path: Path) -> None:

@@ -15,13 +15,15 @@ from typing import Any
 
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import CONFIG_MAP, Kind
-from sensors.kit.kube.wire import Answer, Wire, path_of
+from sensors.kit.kube.wire import MIB, Answer, Wire, path_of
 from sensors.kit.kube.words import in_words, no_right, plural_of, refused, resource_of
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import items, namespace_of, text
 
 PAGE = 500
 MOST = 100_000
+MOST_BYTES = 256 * MIB
+WITHIN = 30.0
 BUILT_IN = frozenset({"", "apps", "networking.k8s.io", "discovery.k8s.io"})
 STORED_ELSEWHERE = {"projectcalico.org": "crd.projectcalico.org"}
 """Calico's policies are CRDs of another group, and of our group only where its own API server is installed."""
@@ -29,13 +31,22 @@ STORED_ELSEWHERE = {"projectcalico.org": "crd.projectcalico.org"}
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Lists over one connection, `page` objects at a time."""
+    """Lists over one connection: `page` objects at a time, `within` seconds for all pages, about `most` objects."""
 
     wire: Wire
     page: int = PAGE
+    within: float = WITHIN
+    most: int = MOST
 
     async def of(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
         """Every object of the kind. Raises `Absent` (kind not installed) or `Blind` (no right, no answer, too many)."""
+        try:
+            async with asyncio.timeout(self.within):
+                return await self._of(kind, namespace)
+        except TimeoutError:
+            raise Blind(f"{resource_of(kind)} were not listed within {self.within:g} s") from None
+
+    async def _of(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
         answer = await self._pages(kind, namespace)
         if answer.objects is not None:
             return answer.objects
@@ -48,9 +59,9 @@ class Lists:
         versions = [api for api, plurals in (await self.serving(kind.group)).items() if plural_of(kind) in plurals]
         if not versions:
             raise await self._not_installed(kind)
-        if refusal.status == 403 or kind.api in versions:
+        if kind.api in versions:
             raise Blind(_refusal(kind, namespace, refusal))
-        return await self.of(replace(kind, api=versions[0]), namespace)
+        return await self._of(replace(kind, api=versions[0]), namespace)
 
     async def _not_installed(self, kind: Kind) -> Absent | Blind:
         store = STORED_ELSEWHERE.get(kind.group)
@@ -66,7 +77,7 @@ class Lists:
         return await self._walk(kind, namespace) if found.refusal.status == 410 else found
 
     async def _walk(self, kind: Kind, namespace: str | None) -> _Pages:
-        path, found, more = path_to(kind, namespace), list[Object](), ""
+        path, found, more, size = path_to(kind, namespace), list[Object](), "", 0
         while True:
             query = [("limit", str(self.page)), *([("continue", more)] if more else [])]
             answer = await self.wire.ask(path, query)
@@ -74,10 +85,11 @@ class Lists:
                 return _Pages(None, answer)
             page, more = read_page(kind, answer.body)
             found += page
+            size += len(answer.body)
             if not more:
                 return _Pages(tuple(found), answer)
-            if len(found) >= MOST:
-                raise Blind(f"more than {MOST} {resource_of(kind)} {in_words(namespace)}: too many to read")
+            if len(found) >= self.most or size > MOST_BYTES:
+                raise Blind(f"{resource_of(kind)} {in_words(namespace)}: more than {len(found)}, too many to read")
 
     # -- what the server serves ----------------------------------------------------------------------------------------
 

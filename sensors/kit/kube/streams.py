@@ -23,6 +23,8 @@ STDIN, STDOUT, STDERR, OUTCOME, CLOSE = 0, 1, 2, 3, 255
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 MAX_OUTPUT = MIB
 CHUNK = 32 * 1024
+CLOSING = 0.5
+"""Seconds that a server gets to say good-bye after we have: we have heard enough by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def _session(wire: Wire) -> aiohttp.ClientSession:
 
 async def _options(wire: Wire, stdin: bool) -> dict[str, Any]:
     """Input needs v5: before it nothing could tell a program that its input has ended."""
+    import aiohttp
+
     settings = wire.place.configuration
     options = {
         "proxy": settings.proxy,
@@ -138,7 +142,7 @@ async def _options(wire: Wire, stdin: bool) -> dict[str, Any]:
         **{key: value for key, value in options.items() if value},
         "headers": await wire.headers(),
         "protocols": (V5,) if stdin else (V5, V4),
-        "autoping": True,
+        "timeout": aiohttp.ClientWSTimeout(ws_close=CLOSING),
     }
 
 
