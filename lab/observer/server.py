@@ -109,7 +109,7 @@ class ObserverServer:
         """Begin to listen; the port, chosen by the system where none was given."""
         self._server = grpc.aio.server()
         self._server.add_generic_rpc_handlers(tuple(self._handlers()))
-        where = f"{self.host}:{self.port}"
+        where = self.address
         if self.tls:
             self.port = self._server.add_secure_port(where, self.tls.credentials())
         else:
@@ -134,6 +134,9 @@ class ObserverServer:
 
     @property
     def address(self) -> str:
+        """Where it listens, as `--server` takes it; with a `unix:…` host there is no port."""
+        if self.host.startswith("unix:"):
+            return self.host
         return f"{self.host}:{self.port}"
 
     def push(self, message: Any) -> None:
@@ -304,9 +307,12 @@ def _flows_in(ring: Ring) -> int:
 
 
 def _rate(ring: Ring) -> float:
-    times = [each.time.ToDatetime() for each in ring.messages if each.HasField("flow")]
-    seconds = (max(times) - min(times)).total_seconds() if times else 0.0
-    return len(times) / seconds if seconds else 0.0
+    """Flows per second over the whole ring, whose messages lie in order of time."""
+    if not ring.messages:
+        return 0.0
+    first, last = (each.time.ToDatetime() for each in (ring.messages[0], ring.messages[-1]))
+    seconds = (last - first).total_seconds()
+    return _flows_in(ring) / seconds if seconds > 0 else 0.0
 
 
 def _unary(call: Any, read: Any) -> Any:

@@ -311,6 +311,19 @@ async def test_an_agent_is_asked_like_a_relay_and_knows_only_itself():
     assert "the agent of one node, not the relay" in status.summary()
 
 
+async def test_an_agents_own_socket_is_as_good_as_an_address(tmp_path):
+    socket = f"unix://{tmp_path}/hubble.sock"
+    async with ObserverServer(recorded()[:1], Manners(is_agent=True), host=socket):
+        flows = flows_in(await all_of(relay_at(socket)))
+
+    assert {each.node for each in flows} == {"lab1"}
+
+
+async def test_a_socket_that_is_not_there_is_blindness(tmp_path):
+    with pytest.raises(Blind, match="the connection fails"):
+        await all_of(relay_at(f"unix://{tmp_path}/hubble.sock"))
+
+
 async def test_a_window_in_the_past_brings_only_what_lies_in_it():
     whole = [each.time for each in flows_in(from_file(POD))]
     since = min(whole) + timedelta(seconds=3)

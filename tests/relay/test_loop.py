@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -31,12 +32,15 @@ async def test_the_loop_is_never_blocked_while_thirty_thousand_flows_come_in():
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:  # noqa: ASYNC220
         assert server.stdout is not None
         address = await asyncio.to_thread(server.stdout.readline)
+        gc.collect()
+        gc.freeze()  # collecting the test runner's own objects is not what is measured
         ticking = asyncio.create_task(longest_gap())
         count = 0
         pace = Pace(follow=0, within=60.0, settling=0)
         async for batch in relay_at(address.strip(), pace).hubble_flows(replace(POD, last=0, others=False)):
             count += len(flows_in(batch))
         ticking.cancel()
+        gc.unfreeze()
         server.terminate()
 
     assert count == FLOWS
@@ -44,12 +48,12 @@ async def test_the_loop_is_never_blocked_while_thirty_thousand_flows_come_in():
 
 
 async def longest_gap() -> float:
-    """The longest time, of the process's own CPU, in which this task was not let run."""
-    longest, last = 0.0, time.process_time()
+    """The longest time, of this thread's own CPU, in which this task was not let run."""
+    longest, last = 0.0, time.thread_time()
     try:
         while True:
             await asyncio.sleep(0.001)
-            now = time.process_time()
+            now = time.thread_time()
             longest, last = max(longest, now - last), now
     except asyncio.CancelledError:
         return longest
