@@ -31,6 +31,10 @@ class BadDatabase(ValueError):
     """The URL is of no use. The message is one line and never holds the URL: there may be a password in it."""
 
 
+class Unreachable(Exception):
+    """The database does not answer, or not as one. The message is one line without credentials."""
+
+
 class Database:
     """An engine with two kinds of transactions: `reading` and `writing`.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bot.store.database import Database, open_database
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.store.database import Database, Unreachable, open_database
 from bot.store.investigations import Investigations
 from bot.store.messages import Messages
 from bot.store.migrate import migrate
 from bot.store.opinions import Opinions
+from bot.store.packing import plain
 from bot.store.retention import Retention
 from bot.store.seen import SeenIds
 
@@ -27,10 +30,18 @@ class Store:
 
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[Store]:
-    """A store at `sqlite:///path` or `postgresql://…`, its tables up to date. Raises `BadDatabase`."""
+    """A store at `sqlite:///path` or `postgresql://…`, its tables up to date. Raises `BadDatabase`, `Unreachable`."""
     database = open_database(url)
     try:
-        await migrate(database)
+        await _bring_up_to_date(database)
         yield Store(database)
     finally:
         await database.close()
+
+
+async def _bring_up_to_date(database: Database) -> None:
+    try:
+        await migrate(database)
+    except (SQLAlchemyError, OSError) as why:
+        reason = plain(" ".join(str(getattr(why, "orig", None) or why).split()), 300)
+        raise Unreachable(f"the database cannot be used: {reason}") from why

@@ -50,6 +50,10 @@ def test_a_value_beyond_all_measure_is_refused() -> None:
         pack({"words": "x" * LARGEST})
 
 
+def contents(folder: Path) -> bytes:
+    return b"".join(each.read_bytes() for each in folder.iterdir())
+
+
 async def test_no_secret_reaches_the_file_nor_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
@@ -60,7 +64,8 @@ async def test_no_secret_reaches_the_file_nor_the_log(tmp_path: Path, caplog: py
         await store.investigations.finish("i2", State.FAILED, f"401 for {WEB_TOKEN}", "failed", NOW)
         verdict = await store.investigations.verdict("i1")
 
-    written = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+        written = contents(tmp_path)  # while it is open, with all that stands in the write-ahead log
+
     assert verdict is not None
     assert verdict.result["root_cause"] == f"got {HIDDEN}"
     for secret in (TOKEN, WEB_TOKEN):
