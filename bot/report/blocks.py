@@ -1,0 +1,364 @@
+"""A diagnosis as Slack messages: the verdict on top, then the evidence layer by layer, folded. Pure: no Slack here.
+
+Every message is a `Said`: blocks, and the `text` that notifications, screen readers and search use. Words of a cluster
+pass through `safe` or `literal`, or stand in a preformatted element, which knows no markup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.report import Circumstances
+from bot.report.clean import LONGEST_COMMAND, clean, clean_command
+from bot.report.mrkdwn import BREAK, apart, literal, safe
+from bot.report.outline import Command, Item, Line, Point, Section, Tone, ledger, outline
+from flows.model import Diagnosis, LayerRow, LayerState
+from sensors.kit import Evidence, Sight, Target
+
+Block = Mapping[str, Any]
+
+SHOW_PROOF, COPY_KUBECTL, RERUN = "kai_show_proof", "kai_copy_kubectl", "kai_rerun"
+OPINION, RIGHT, WRONG, CANCEL = "kai_opinion", "kai_right", "kai_wrong", "kai_cancel"
+
+SENTENCE = 1200
+"""Characters of the longest sentence in a message."""
+
+CODE = 6000
+"""Characters of a command or of facts in one message; with the words around them it stays below Slack's budget."""
+
+STATE_WORDS = {
+    LayerState.FAIL: "✖ FAILED",
+    LayerState.PASS: "✔ passed",
+    LayerState.INCONCLUSIVE: "? inconclusive",
+    LayerState.NOT_MEASURED: "– not measured",
+}
+"""A sign and a word: neither colour nor emoji alone carries a meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message."""
+
+    text: str
+    blocks: tuple[Block, ...] = ()
+
+
+# -- the root message, from looking to the end -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One layer while it is looked at: `state` is pending, in_progress, complete or error (nothing could look)."""
+
+    layer: str
+    state: str
+    words: str = ""
+
+
+def looking(investigation: str, target: Target, tasks: Sequence[Task], answered: int, looks: int) -> Said:
+    """The root message while sensors answer."""
+    progress = f"{answered} of {looks} looks done" if looks else "starting"
+    title = literal(f"Looking into {_question(target)}: {progress}", 250)
+    cards = tuple(_task(each) for each in tasks)
+    plan: Block = {"type": "plan", "title": title, "tasks": list(cards)}
+    shown = (plan,) if cards else (section(safe(title)),)
+    return Said(safe(title), (*shown, _actions(_button("Cancel", CANCEL, investigation)), _context(f"id {investigation}")))
+
+
+def _task(task: Task) -> Block:
+    name = task.layer.replace("_", " ")
+    title = f"{name}: {task.words}" if task.words else name
+    return {"type": "task_card", "task_id": task.layer, "title": literal(title, 250), "status": task.state}
+
+
+def verdict(it: Diagnosis, circumstances: Circumstances, asked_by: str = "") -> Said:
+    """The root message in the end: what it is, what to change, how sure, what the fix is proved to do."""
+    parts = {each.title: each for each in outline(it, circumstances)}
+    blocks = (
+        _header(_headline(it)),
+        _sentence(it),
+        *_fields(it, parts),
+        *_remedy(parts),
+        _actions(*_buttons(it)),
+        _context(parts[""].text, asked_by),
+        _feedback(it.investigation_id),
+    )
+    return Said(_spoken(it, parts), blocks)
+
+
+def ended(target: Target, role: str, why: str, investigation: str, asked_by: str = "") -> Said:
+    """The root message of an investigation without a verdict: failed, cancelled or lost."""
+    headline = _ENDS.get(role, "Ended without a verdict")
+    return Said(
+        safe(f"{headline}: {_question(target)}. {why}"),
+        (
+            _header(f"{headline}: {_question(target)}"),
+            section(f"{safe(why, SENTENCE)}" if why else "No reason was given."),
+            _actions(_button("Run again", RERUN, investigation)),
+            _context(f"id {investigation}", asked_by),
+        ),
+    )
+
+
+_ENDS = {"failed": "✖ Could not look", "cancelled": "– Cancelled", "lost": "✖ Broke off"}
+
+
+def _headline(it: Diagnosis) -> str:
+    if it.fault_found:
+        peer = f" cannot reach {it.target.to}" if it.target.to else " cannot talk"
+        return f"✖ {it.target}{peer}"
+    if it.cause_class == "inconclusive":
+        return f"? No cause is shown for {_question(it.target)}"
+    return f"✔ No fault found for {_question(it.target)}"
+
+
+def _question(target: Target) -> str:
+    return f"{target} → {target.to}" if target.to else str(target)
+
+
+def _sentence(it: Diagnosis) -> Block:
+    return {**section(f"*{_bold(it.root_cause)}*"), "expand": True}
+
+
+def _bold(text: str) -> str:
+    """An asterisk inside would end the bold face early."""
+    return safe(text, SENTENCE).replace("*", f"{BREAK}*{BREAK}")
+
+
+def _fields(it: Diagnosis, parts: Mapping[str, Section]) -> Iterator[Block]:
+    said = {
+        "Affected component": str(it.component) if it.component else "",
+        "Confidence": parts["Confidence"].text,
+        "Layer": _failing(it),
+        "Cause class": it.cause_class,
+    }
+    fields = [mrkdwn(f"*{name}*\n{safe(text, 400)}") for name, text in said.items() if text]
+    yield {"type": "section", "fields": fields}
+    if because := parts.get("Because"):
+        yield section(f"*Because* {safe(because.text, SENTENCE)}")
+
+
+def _failing(it: Diagnosis) -> str:
+    return ", ".join(_layer_name(row) for row in ledger(it) if row.state is LayerState.FAIL)
+
+
+def _layer_name(row: LayerRow) -> str:
+    return row.layer.value.replace("_", " ")
+
+
+def _remedy(parts: Mapping[str, Section]) -> Iterator[Block]:
+    if said := parts.get("Recommendation"):
+        yield section(f"*Recommendation* {safe(said.text, SENTENCE)}")
+    if fix := parts.get("Fix"):
+        yield section(_few((f"*Fix* {safe(fix.text, SENTENCE)}", *_lines(fix.items))))
+
+
+def _lines(items: Iterable[Item]) -> Iterator[str]:
+    """The proof, what is newly allowed, the warnings; commands stand elsewhere."""
+    for item in items:
+        if isinstance(item, Line):
+            sign = "✔ " if item.tone is Tone.GOOD else ""
+            yield f"{sign}{safe(item.text, 500)}"
+        elif isinstance(item, Point):
+            yield f"• {safe(item.text, 300)}"
+
+
+def _few(lines: Sequence[str], longest: int = 2900) -> str:
+    """Whole lines, as many as fit, and how many did not."""
+    shown: list[str] = []
+    for line in lines:
+        if sum(len(each) + 1 for each in shown) + len(line) > longest:
+            return "\n".join([*shown, f"… {len(lines) - len(shown)} more lines"])
+        shown.append(line)
+    return "\n".join(shown)
+
+
+def _buttons(it: Diagnosis) -> Iterator[Block]:
+    """Only what does something. A button to approve the fix will stand first, once approving exists."""
+    fix = it.fix
+    if fix.proof is not None and not fix.refused:
+        yield _button("Show proof", SHOW_PROOF, it.investigation_id)
+    if any(clean_command(each.kubectl) for each in (fix, *fix.also)) and not fix.refused:
+        yield _button("Copy kubectl", COPY_KUBECTL, it.investigation_id)
+    yield _button("Re-run", RERUN, it.investigation_id)
+
+
+def _feedback(investigation: str) -> Block:
+    def button(text: str, value: str) -> Block:
+        return {"text": plain_text(text), "value": f"{value}:{investigation}", "accessibility_label": f"{text} verdict"}
+
+    element = {
+        "type": "feedback_buttons",
+        "action_id": OPINION,
+        "positive_button": button("Helpful", "right"),
+        "negative_button": button("Not helpful", "wrong"),
+    }
+    return {"type": "context_actions", "elements": [element]}
+
+
+def _spoken(it: Diagnosis, parts: Mapping[str, Section]) -> str:
+    """Verdict and object first, for a watch or a screen reader."""
+    fix = parts.get("Fix")
+    proof = next((each.text for each in fix.items if isinstance(each, Line)), "") if fix else ""
+    words = [f"{_headline(it)}: {clean(it.root_cause)} ({parts['Confidence'].text})"]
+    words += [f"Fix: {fix.text}"] if fix and fix.text else []
+    return safe(". ".join(filter(None, (*words, proof))), 2000)
+
+
+# -- the thread --------------------------------------------------------------------------------------------------------
+
+
+def replies(it: Diagnosis) -> tuple[tuple[str, Said], ...]:
+    """One message for each layer with a name for it, failures first; what was not measured comes last."""
+    rows = sorted(ledger(it), key=lambda row: _ORDER.index(row.state))
+    return tuple((row.layer.value, _reply(row, it)) for row in rows)
+
+
+_ORDER = (LayerState.FAIL, LayerState.INCONCLUSIVE, LayerState.PASS, LayerState.NOT_MEASURED)
+
+
+def _reply(row: LayerRow, it: Diagnosis) -> Said:
+    first = f"*{_layer_name(row)}* {STATE_WORDS[row.state]}: {safe(row.why, SENTENCE)}"
+    looks = [section(_look(key, it.evidence[key])) for key in row.evidence if key in it.evidence][:10]
+    count = "1 look" if len(looks) == 1 else f"{len(looks)} looks"
+    folded = (fold(f"{_layer_name(row)}: {count}", looks),) if looks else ()
+    return Said(f"{_layer_name(row)} {STATE_WORDS[row.state]}: {safe(row.why)}", (section(first), *folded))
+
+
+def _look(key: str, evidence: Evidence) -> str:
+    sight = {Sight.BLIND: "not measured: ", Sight.ABSENT: "absent: "}.get(evidence.sight, "")
+    return f"*{key}* {safe(evidence.sensor, 60)}: {sight}{safe(evidence.summary, 700)}"
+
+
+def proof(it: Diagnosis) -> Said:
+    """What was replayed, and what came of it."""
+    fix = next((each for each in outline(it, Circumstances(), verbose=True) if each.title == "Fix"), None)
+    if fix is None or it.fix.proof is None:
+        return Said("There is no proof: this verdict proposes no change that could be replayed.")
+    before = f"{it.fix.proof.denied_before} of {it.fix.proof.replayed} are denied by the policies as they are."
+    lines = [f"*Proof* {before}", *_lines(fix.items)]
+    return Said(safe(before), (section(_few(lines)),))
+
+
+def commands(it: Diagnosis) -> Said:
+    """The commands as they must be typed, and the way back."""
+    parts = {each.title: each for each in outline(it, Circumstances())}
+    blocks: list[Block] = []
+    for title, heading in (("Fix", "*Fix* for a person to review and run"), ("Undo", "*Undo*")):
+        typed = [each.text for each in parts[title].items if isinstance(each, Command)] if title in parts else []
+        blocks += [section(heading), *(code(each) for each in typed)] if typed else []
+    if not blocks:
+        return Said("There is no command: this verdict proposes no change.")
+    return Said(f"The commands of the fix for {safe(it.target)}", tuple(blocks))
+
+
+def facts(key: str, it: Diagnosis) -> Said:
+    """One look with its facts, as far as a message holds them."""
+    evidence = it.evidence[key]
+    values = getattr(evidence.facts, "values", {})
+    text = apart(json.dumps(values, indent=1, ensure_ascii=False)) if values else ""
+    rest = f"{text[:CODE]}\n… {len(text) - CODE} more characters: take them from `-o json`" if len(text) > CODE else text
+    shown = (fold(f"Facts of {key}", [code(_washed(rest))]),) if text else ()
+    return Said(f"{key} {safe(evidence.summary)}", (section(_look(key, evidence)), *shown))
+
+
+def _washed(text: str) -> str:
+    return "\n".join(_indent(line) + clean(line, 2000) for line in text.split("\n"))
+
+
+def _indent(line: str) -> str:
+    return " " * (len(line) - len(line.lstrip(" ")))
+
+
+# -- blocks ------------------------------------------------------------------------------------------------------------
+
+
+def section(text: str) -> Block:
+    """Escaped mrkdwn that Slack leaves alone: `verbatim` makes no links of what looks like one."""
+    return {"type": "section", "text": mrkdwn(text)}
+
+
+def mrkdwn(text: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def plain_text(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def code(text: str) -> Block:
+    """A command or facts, literally. Too long a command is not cut: half a command is a wrong command."""
+    if len(text) > LONGEST_COMMAND or len(text) > CODE + 200:
+        text = f"# {len(text)} characters are too many for a message: take them from `kai … -o json`"
+    element = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text or " "}]}
+    return {"type": "rich_text", "elements": [element]}
+
+
+def fold(title: str, children: Sequence[Block]) -> Block:
+    """Details that a reader unfolds. At most ten."""
+    return {
+        "type": "container",
+        "title": plain_text(literal(title, 150)),
+        "child_blocks": list(children[:10]),
+        "is_collapsible": True,
+        "default_collapsed": True,
+    }
+
+
+def _header(text: str) -> Block:
+    return {"type": "header", "text": plain_text(literal(text, 150))}
+
+
+def _context(text: str, asked_by: str = "") -> Block:
+    who = f" · asked by <@{asked_by}>" if asked_by else ""
+    return {"type": "context", "elements": [mrkdwn(safe(text) + who)]}
+
+
+def _button(text: str, action: str, investigation: str) -> Block:
+    return {"type": "button", "action_id": action, "text": plain_text(text), "value": literal(investigation, 100)}
+
+
+def _actions(*buttons: Block) -> Block:
+    return {"type": "actions", "elements": list(buttons)}
+
+
+# -- for workspaces that do not know the newer blocks -------------------------------------------------------------------
+
+
+def older(said: Said) -> Said:
+    """The same message in blocks that every workspace knows; the siblings of a newer block stay as they are."""
+    return Said(said.text, tuple(each for block in said.blocks for each in _older(block)))
+
+
+def is_newer(said: Said) -> bool:
+    """Does the message hold a block that a workspace may refuse?"""
+    return any(block["type"] in _OLDER for block in said.blocks)
+
+
+def _older(block: Block) -> Iterator[Block]:
+    yield from _OLDER.get(str(block["type"]), lambda same: iter((same,)))(block)
+
+
+def _older_plan(block: Block) -> Iterator[Block]:
+    rows = [f"{_SIGNS.get(each['status'], '·')} {safe(each['title'], 150)}" for each in block["tasks"]]
+    yield section(_few([f"*{_bold(block['title'])}*", *rows]))
+
+
+def _older_container(block: Block) -> Iterator[Block]:
+    yield {"type": "context", "elements": [mrkdwn(safe(block["title"]["text"], 150))]}
+    yield from block["child_blocks"]
+
+
+def _older_feedback(block: Block) -> Iterator[Block]:
+    buttons = []
+    for name, action in (("positive_button", RIGHT), ("negative_button", WRONG)):
+        for each in block["elements"]:
+            buttons.append({"type": "button", "action_id": action, **each[name]})
+    yield _actions(*buttons)
+
+
+_SIGNS = {"pending": "·", "in_progress": "…", "complete": "✔", "error": "–"}
+_OLDER = {"plan": _older_plan, "container": _older_container, "context_actions": _older_feedback}

@@ -1,0 +1,64 @@
+"""What somebody may ask of KAI in a chat, whichever way it came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+class Misread(ValueError):
+    """The words cannot be understood. The message is one line that says what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Investigate:
+    """Why can this pod not talk? `since` in seconds bounds how far back hubble flows are read; None: all there are."""
+
+    pod: str
+    namespace: str
+    to_host: str | None = None
+    to_port: int | None = None
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """The question is not complete: ask for the rest with a form. `hint` says what was not clear."""
+
+    pod: str = ""
+    namespace: str = ""
+    to: str = ""
+    since: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What can be asked?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is being looked into now?"""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was looked into lately?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A verdict once more. `id`: an investigation's id or its beginning."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End an investigation. An empty `id` means the one of this thread."""
+
+    id: str = ""
+
+
+Command: TypeAlias = Investigate | Fill | Help | Status | History | Show | Cancel

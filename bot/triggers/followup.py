@@ -1,0 +1,58 @@
+"""A question about a verdict, in its thread: a handful of questions that can be answered from what was stored."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.triggers.plain import typed
+
+
+class Topic(StrEnum):
+    """What can be asked about a verdict."""
+
+    WHY = "why"
+    NOT_MEASURED = "not_measured"
+    FIX = "fix"
+    EVIDENCE = "evidence"
+    SURE = "sure"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`evidence` is the id asked for (`E3`), empty for all of it."""
+
+    topic: Topic
+    evidence: str = ""
+
+
+_RULES = (
+    (Topic.NOT_MEASURED, r"not (?:been )?(?:measured?|look|see|check)|n[o']t you (?:measure|look|see)|blind|unmeasured"),
+    (Topic.SURE, r"how (?:sure|certain|confident)|confidence|are you (?:sure|certain)"),
+    (Topic.FIX, r"\b(?:fix|patch|kubectl|undo)\b|how (?:do|can|should) (?:i|we) (?:fix|mend|solve)|what should (?:i|we) do"),
+    (Topic.EVIDENCE, r"\b(?:evidence|proof)\b"),
+    (Topic.WHY, r"^why\b|\bhow come\b|\bwhat is the (?:cause|reason)\b|^explain\b"),
+)
+_SHORT = re.compile(
+    r"(?:but )?why(?: is that| not)?|how (?:sure|certain|confident)(?: are you)?|show (?:me )?(?:the )?(?:fix|proof|evidence(?: e\d{1,2})?)"
+    r"|what did(?: you not|n't you) (?:measure|see|look at|check)",
+)
+_ID = re.compile(r"\be\s?(\d{1,2})\b")
+
+
+def parse(text: str) -> Question:
+    """What is asked; `unknown` where no rule knows it. Never a guess beyond the rules."""
+    words = typed(text).lower().rstrip("?!. ")
+    if found := _ID.search(words):
+        return Question(Topic.EVIDENCE, f"E{found[1]}")
+    for topic, pattern in _RULES:
+        if re.search(pattern, words):
+            return Question(topic)
+    return Question(Topic.UNKNOWN)
+
+
+def is_plain(text: str) -> bool:
+    """Is this nothing but one of the known questions? Only then is somebody answered who did not call KAI by name."""
+    return _SHORT.fullmatch(typed(text).lower().rstrip("?!. ")) is not None

@@ -1,0 +1,77 @@
+"""A message somebody points at: which pod and which namespace does it speak of? Labels first, then names alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from bot.triggers.asked import Fill
+from bot.triggers.plain import words_of
+
+DEEPEST = 8
+MOST = 8000
+"""Characters of a message that are searched."""
+
+_VALUE = r"[\"'`*]*\s*[:=]\s*[\"'`*]*\s*([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
+_POD = re.compile(rf"(?im)(?<![\w-])(?:kube_)?pod(?:_name|name)?{_VALUE}")
+_NAMESPACE = re.compile(rf"(?im)(?<![\w-])(?:kube_|exported_)?(?:namespace|ns)(?:_name)?{_VALUE}")
+_BOTH = re.compile(r"(?<![\w/.-])([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])")
+_NAME = re.compile(r"(?<![\w./-])[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?![\w/])")
+_NOT_SHOWN = frozenset({"block_id", "action_id", "type", "ts", "user", "bot_id", "app_id", "team", "url", "value"})
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Everything a reader sees: text, blocks, attachments with their fields. Bounded, whatever is sent."""
+    return words_of("\n".join(_texts(message, 0)))[:MOST]
+
+
+def parse(message: Mapping[str, Any]) -> Fill:
+    """Pod and namespace as far as labels, or `namespace/pod`, name exactly one; empty where they do not."""
+    text = text_of(message)
+    pod, namespace = _only(_POD.findall(text)), _only(_NAMESPACE.findall(text))
+    if not (pod and namespace):
+        space, name = _pair(text)
+        if name and pod in ("", name) and namespace in ("", space):
+            return Fill(name, space)
+    return Fill(pod, namespace)
+
+
+def match(message: Mapping[str, Any], pods: Iterable[tuple[str, str]]) -> Fill:
+    """The pod that exists (`pods`: namespace, name) and is named in the message; empty when none or several are."""
+    names = set(_NAME.findall(text_of(message)))
+    found = sorted({(space, pod) for space, pod in pods if pod in names})
+    if len(found) > 1:
+        found = [each for each in found if each[0] in names]
+    return Fill(found[0][1], found[0][0]) if len(found) == 1 else Fill()
+
+
+def _only(found: list[str]) -> str:
+    """One value, however often it is said."""
+    return found[0] if len(set(found)) == 1 else ""
+
+
+def _pair(text: str) -> tuple[str, str]:
+    pairs = {each for each in _BOTH.findall(text) if "-" in each[1]}
+    return next(iter(pairs)) if len(pairs) == 1 else ("", "")
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if depth > DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        yield from _of_mapping(value, depth)
+    elif isinstance(value, list):
+        for each in value[:100]:
+            yield from _texts(each, depth + 1)
+
+
+def _of_mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
+    if isinstance(value.get("title"), str) and isinstance(value.get("value"), str):
+        yield f"{value['title']}: {value['value']}"  # a field of an attachment
+    for name, each in value.items():
+        if isinstance(each, str):
+            if name not in _NOT_SHOWN:
+                yield each
+        else:
+            yield from _texts(each, depth + 1)
