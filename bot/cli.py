@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from bot import __version__
+from bot.commands.live import live_of, live_options
 from bot.commands.simulate import simulate
 
 NETDEBUG = "flow.k8s_network_debug"
@@ -41,6 +42,8 @@ def _asking(command: F) -> F:
             click.option("-n", "--namespace", metavar="NS", help="The pod's namespace."),
             click.option("--to", metavar="HOST:PORT", help="The peer that cannot be reached."),
             click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at."),
+            click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m."),
+            click.option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node."),
         )
     ):
         command = option(command)
@@ -62,13 +65,14 @@ def kai() -> None:
 @click.argument("pod", required=False, default="")
 @_asking
 @_FLOW
+@live_options
 @_VERBOSE
 @_answering("text", "json", "markdown")
 def netdebug(**asked: Any) -> int:
     """Find out why POD cannot talk.
 
-    POD is a pod's name or its beginning, a workload (api, deploy/api), or NAMESPACE/POD. With --case it may be left
-    out: then it is the pod of the recording.
+    POD is a pod's name or its beginning, a workload (api, deploy/api), or NAMESPACE/POD. It is looked for in the
+    cluster that kubectl talks to, or with --case in a recording; there it may be left out.
     """
     return _investigate(**asked)
 
@@ -77,6 +81,7 @@ def netdebug(**asked: Any) -> int:
 @click.argument("flow")
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @_asking
+@live_options
 @_VERBOSE
 @_answering("text", "json", "markdown")
 def run_flow(**asked: Any) -> int:
@@ -87,7 +92,8 @@ def run_flow(**asked: Any) -> int:
 def _investigate(**asked: Any) -> int:
     from bot.commands.investigate import Question, investigate
 
-    return investigate(Question(**asked))
+    live = live_of(asked)
+    return investigate(Question(**asked, live=live))
 
 
 @kai.command("list-flows")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bot.commands.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
+from bot.commands.live import Live, opened
 from bot.commands.output import say
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
@@ -17,20 +20,20 @@ from flows.engine import Tools, run
 from flows.load import BadFlow, Flow
 from flows.model import Diagnosis
 from flows.rules.catalog import rules
-from sensors.kit import Blind, Target
+from sensors.kit import Blind, Cluster, Target
 from sensors.kit.casefolder import BadCase, CaseFolder, open_case, split_door
 from sensors.kit.catalog import sensors
 from sensors.kit.resolve import KINDS, NoSuchPod, Resolved, resolve
 
-HOW_TO_RECORD = (
-    "this version reads recorded cases, not a live cluster: kai netdebug POD -n NAMESPACE --case DIR "
-    "(docs/case-folder.md says how to record one)"
-)
+FLOW_SENSOR = "hubble.capture_flows"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands."""
+    """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
+
+    `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
+    """
 
     flow: str
     pod: str = ""
@@ -39,20 +42,19 @@ class Question:
     case: Path | None = None
     output: str = "text"
     verbose: bool = False
+    last: int | None = None
+    live: Live = field(default_factory=Live)
 
 
 def investigate(question: Question) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
-    if question.case is None:
-        raise UsageMistake(HOW_TO_RECORD)
     try:
-        case = open_case(question.case)
-        diagnosis = asyncio.run(_walk(question, flow_named(question.flow), case))
+        flow = with_last(flow_named(question.flow), question.last)
+        diagnosis, circumstances = asyncio.run(_investigate(question, flow))
     except (BadCase, BadFlow, NoSuchPod) as why:
         raise UsageMistake(str(why)) from why
     except Blind as why:
         raise CouldNotLook(f"could not look: {why}") from why
-    circumstances = Circumstances(case.header.recorded_at, question.case.resolve().name, case.header.synthetic)
     say(diagnosis, circumstances, question.output, verbose=question.verbose)
     return exit_code(diagnosis)
 
@@ -64,26 +66,64 @@ def exit_code(diagnosis: Diagnosis) -> int:
     return FAULT if diagnosis.fault_found else NO_FAULT
 
 
-async def _walk(question: Question, flow: Flow, case: CaseFolder) -> Diagnosis:
-    found = await find_target(question, case)
-    if found.note:
-        print(clean(found.note), file=sys.stderr)  # noqa: T201
-    with progress(len(flow.looks)) as watcher:
-        return await run(flow, found.target, case, Tools(sensors(), rules()), watcher)
+def with_last(flow: Flow, last: int | None) -> Flow:
+    """The flow, bringing another number of hubble flows per node."""
+    if last is None:
+        return flow
+    steps = (
+        replace(each, settings={**each.settings, "last": last}) if each.ref == FLOW_SENSOR else each
+        for each in flow.steps
+    )
+    return replace(flow, steps=tuple(steps))
 
 
-async def find_target(question: Question, case: CaseFolder) -> Resolved:
+async def _investigate(question: Question, flow: Flow) -> tuple[Diagnosis, Circumstances]:
+    async with world_of(question) as (cluster, circumstances):
+        found = await find_target(question, cluster)
+        if found.note:
+            print(clean(found.note), file=sys.stderr)  # noqa: T201
+        with progress(len(flow.looks)) as watcher:
+            return await run(flow, found.target, cluster, Tools(sensors(), rules()), watcher), circumstances
+
+
+@asynccontextmanager
+async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Circumstances]]:
+    """The recording that was named, else the living cluster."""
+    if question.case is not None:
+        if question.live.names_a_cluster:
+            raise UsageMistake("--case is a recording and --kubeconfig or --context a cluster; leave one out")
+        case = open_case(question.case)
+        yield case, _circumstances(case, question.case)
+        return
+    if not question.pod:
+        raise UsageMistake("name a pod: kai netdebug POD -n NAMESPACE (or --case DIR for a recording)")
+    async with opened(question.live) as cluster:
+        yield cluster, Circumstances()
+
+
+def _circumstances(case: CaseFolder, path: Path) -> Circumstances:
+    return Circumstances(case.header.recorded_at, path.resolve().name, case.header.synthetic)
+
+
+async def find_target(question: Question, cluster: Cluster) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
-    recorded = case.header.target
+    recorded = cluster.header.target if isinstance(cluster, CaseFolder) else None
     host, port = door(question.to) if question.to else (None, None)
-    word, namespace = question.pod, question.namespace or (recorded.namespace if recorded else "default")
+    usual = recorded.namespace if recorded else namespace_of(cluster)
+    word, namespace = question.pod, question.namespace or usual
     if not word and recorded is None:
         raise UsageMistake("this case names no target: say the pod, as in kai netdebug POD -n NAMESPACE --case DIR")
     if not word and recorded is not None:
         word = recorded.pod
     one_namespace(word, question.namespace)
-    found = await resolve(case, word, namespace, host, port)
+    found = await resolve(cluster, word, namespace, host, port)
     return replace(found, target=_with_recorded_peer(found.target, recorded))
+
+
+def namespace_of(cluster: Cluster) -> str:
+    """The namespace meant without -n: that of the kubeconfig's context, as with kubectl."""
+    kube = getattr(cluster, "kube", None)
+    return str(kube.namespace) if kube is not None else "default"
 
 
 def _with_recorded_peer(target: Target, recorded: Target | None) -> Target:

@@ -1,0 +1,105 @@
+"""One recorded incident as a living cluster: API server, relay and probes, and the walk over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bot.report import Circumstances
+from bot.report.json_result import result
+from flows.engine import Tools, run
+from flows.load import load_flows
+from flows.rules.catalog import rules
+from lab.observer import Manners, Node, ObserverServer, nodes_of
+from sensors.kit import Cluster, Target
+from sensors.kit.casefolder import open_case
+from sensors.kit.catalog import sensors
+from sensors.kit.kube import connect
+from sensors.kit.live import LiveCluster, LiveSettings, live_cluster
+from sensors.kit.relay import Pace, Relay, RelayConfig
+from tests.cluster.standin import kubeconfig
+from tests.live.front import Front, front_of
+
+CASES = Path(__file__).parents[2] / "lab" / "cases"
+QUICK = Pace(follow=0.05, within=4.0, greeting=1.0, settling=0.05)
+EVERYTHING = LiveSettings(exec_in_agents=True)
+NETDEBUG = "flow.k8s_network_debug"
+
+
+@dataclass
+class World:
+    """What a test may break: the front (API server, probes) and the relay."""
+
+    front: Front
+    relay: ObserverServer
+    kubeconfig: Path
+    target: Target
+    moment: float
+
+    @asynccontextmanager
+    async def cluster(self, settings: LiveSettings = EVERYTHING, pace: Pace = QUICK) -> AsyncIterator[LiveCluster]:
+        """A cluster for one investigation, at the moment of the recording."""
+        relay = Relay(RelayConfig(self.relay.address), pace)
+        async with connect(self.kubeconfig, environ={}) as kube:
+            async with live_cluster(kube, relay, settings, clock=lambda: self.moment) as cluster:
+                yield cluster
+
+    async def diagnose(self, settings: LiveSettings = EVERYTHING, within: float = 30.0, **pace: Any) -> dict[str, Any]:
+        async with self.cluster(settings, replace(QUICK, **pace)) as cluster:
+            return await diagnosed(self.target, cluster, within)
+
+
+async def diagnosed(target: Target, cluster: Cluster, within: float = 30.0) -> dict[str, Any]:
+    """The published JSON of one walk."""
+    flow = replace(load_flows()[NETDEBUG], within=within)
+    diagnosis = await run(flow, target, cluster, Tools(sensors(), rules()))
+    said: dict[str, Any] = json.loads(json.dumps(result(diagnosis, Circumstances())))
+    return said
+
+
+@asynccontextmanager
+async def world_of(
+    name: str,
+    folder: Path,
+    *,
+    nodes: list[Node] | None = None,
+    manners: Manners | None = None,
+    token: str = "",
+    **front: Any,
+) -> AsyncIterator[World]:
+    path = CASES / name
+    header = open_case(path).header
+    assert header.target is not None
+    assert header.recorded_at is not None
+    async with front_of(path, **front) as served:
+        async with ObserverServer(nodes or nodes_of(path), manners or Manners()) as relay:
+            user = {"token": token} if token else None
+            config = kubeconfig(folder, served.url, user=user)
+            yield World(served, relay, config, header.target, header.recorded_at.timestamp())
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------------
+
+VERDICT = ("root_cause", "cause_class", "affected_component", "confidence", "coverage", "findings", "fix", "layers")
+
+
+def verdict(said: dict[str, Any]) -> dict[str, Any]:
+    """What a diagnosis says, without how it came to know."""
+    return {key: said[key] for key in VERDICT}
+
+
+def sights(said: dict[str, Any]) -> dict[str, str]:
+    return {each["sensor"]: each["sight"] for each in said["evidence"]}
+
+
+def summary(said: dict[str, Any], sensor: str) -> str:
+    return str(next(each["summary"] for each in said["evidence"] if each["sensor"] == sensor))
+
+
+def layer(said: dict[str, Any], name: str) -> tuple[str, str]:
+    row = next(each for each in said["layers"] if each["layer"] == name)
+    return row["state"], row["why"]
