@@ -14,9 +14,6 @@ from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 
-GRACE = timedelta(seconds=2)
-"""What was owed a moment ago is being delivered; a sweep looks after what is older."""
-
 LONGEST_PAUSE = 300.0
 GIVE_UP = 40
 """Attempts, with pauses of up to five minutes: half a night without Slack."""
@@ -72,7 +69,7 @@ class Delivery:
 
     async def sweep(self, journal: Journal) -> None:
         """Start what is overdue and not being delivered by anybody, in any replica."""
-        overdue = await self._store.messages.due(self._now() - GRACE)
+        overdue = await self._store.messages.due(self._now())
         last = {each.key: max(each.attempts - 1, 0) for each in overdue}
         runs = await journal.runs([delivery_id(key, attempt) for key, attempt in last.items()])
         for key, attempt in last.items():
@@ -82,5 +79,5 @@ class Delivery:
 
 
 def pause_after(attempt: int) -> timedelta:
-    """2, 4, 8 … seconds, and never more than five minutes."""
-    return timedelta(seconds=min(2.0 ** (attempt + 1), LONGEST_PAUSE))
+    """1, 2, 4 … seconds, and never more than five minutes."""
+    return timedelta(seconds=min(2.0**attempt, LONGEST_PAUSE))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,8 @@ class Journal:
     def __init__(self, url: str, executor: str, limits: Limits, clusters: Sequence[str], crashes: int) -> None:
         self._url, self.executor, self._limits = url, executor, limits
         self._clusters, self._crashes = tuple(clusters), crashes
+        self._running: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     async def open(self, look: Look, deliver: Deliver) -> None:
         """Launch, carry on what a dead process of this executor left, and listen to the queues.
@@ -63,6 +66,7 @@ class Journal:
         adopts the loop in which it is launched.
         """
         DBOS(config=self._config())
+        _log_like_everybody()
         self._register(look, deliver)
         DBOS.launch()
         for cluster in self._clusters:
@@ -90,20 +94,34 @@ class Journal:
 
     def _register(self, look: Look, deliver: Deliver) -> None:
         async def deliver_(key: str, attempt: int) -> None:
-            post = DBOS.reserve_step()
-            await post.run_async(StepOptions(name="post"), deliver, key, attempt)
+            with self._interruptible():
+                post = DBOS.reserve_step()
+                await post.run_async(StepOptions(name="post"), deliver, key, attempt)
 
         delivery = DBOS.workflow(name="kai.deliver", max_recovery_attempts=self._crashes)(deliver_)
 
         async def investigate(investigation: str) -> None:
-            step = DBOS.reserve_step()
-            key = await step.run_async(StepOptions(name="look", preemptible=True), look, investigation)
-            if key is not None:
-                with SetWorkflowID(delivery_id(key, 0)):
-                    await DBOS.start_workflow_async(delivery, key, 0)
+            with self._interruptible():
+                step = DBOS.reserve_step()
+                key = await step.run_async(StepOptions(name="look", preemptible=True), look, investigation)
+                if key is not None:
+                    with SetWorkflowID(delivery_id(key, 0)):
+                        await DBOS.start_workflow_async(delivery, key, 0)
 
         self._investigation = DBOS.workflow(name="kai.investigate", max_recovery_attempts=self._crashes)(investigate)
         self._delivery = delivery
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """A run that `close` can end. Ended in this way it is not over: the journal still has it as begun."""
+        task = asyncio.current_task()
+        if self._closing or task is None:
+            raise asyncio.CancelledError
+        self._running.add(task)
+        try:
+            yield
+        finally:
+            self._running.discard(task)
 
     async def investigate(self, investigation: str, cluster: str, namespace: str) -> None:
         """Queue an investigation. Doing so again, from wherever, changes nothing."""
@@ -140,7 +158,12 @@ class Journal:
             await DBOS.delete_workflows_async([*ids, *(each.id for each in deliveries)])
 
     async def close(self) -> None:
-        """What runs is left as it is, to be carried on. The loop gets an executor of its own again."""
+        """What runs is interrupted, to be carried on later. The loop gets an executor of its own again."""
+        self._closing = True
+        for task in (running := tuple(self._running)):
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=5)
         await asyncio.to_thread(_destroy)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="kai"))
 
@@ -155,6 +178,13 @@ def delivery_id(key: str, attempt: int) -> str:
 
 def _queue(cluster: str) -> str:
     return f"investigate-{cluster}"
+
+
+def _log_like_everybody() -> None:
+    """dbos writes to handlers of its own; what it has to say belongs into our log."""
+    theirs = logging.getLogger("dbos")
+    theirs.handlers.clear()
+    theirs.propagate = True
 
 
 def _destroy() -> None:

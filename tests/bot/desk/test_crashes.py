@@ -1,0 +1,88 @@
+"""`kill -9` at any moment: every investigation ends, and its verdict is said exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.bot.desk.killing import Aftermath, Killer, aftermath
+from tests.bot.store.postgres import new_database
+from tests.kit.cases import expected, names
+
+
+def truth() -> dict[str, set[str]]:
+    """What may be said of each recorded pod."""
+    import yaml
+
+    from tests.kit.cases import CASES
+
+    known: dict[str, set[str]] = {}
+    for name in names():
+        target = yaml.safe_load((CASES / name / "case.yaml").read_text())["target"]
+        said = expected(name)
+        known[f"{target['namespace']}/{target['pod']}"] = {said["cause_class"], *(said.get("accept_classes") or ())}
+    return known
+
+
+def check(after: Aftermath, count: int) -> None:
+    assert after.states == Counter(concluded=count)
+    assert after.said == Counter(f"{it.id}.verdict" for it, _ in after.rows)
+    assert all(verdict is not None for _, verdict in after.rows)
+    assert {each.state.value for each in after.messages} == {"posted"}
+    known = truth()
+    assert {pod: causes for pod, causes in after.causes.items() if not causes <= known[pod]} == {}
+
+
+def check_files(folder: Path) -> None:
+    for name in ("kai.db", "kai-journal.db"):
+        with sqlite3.connect(folder / name) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_twelve_investigations_survive_three_kills(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/kai.db"
+
+    killed = Killer(url, tmp_path, 12, shortest=1.0, longest=2.8).run(3, within=60, seed=7)
+
+    assert killed == 3
+    check(asyncio.run(aftermath(url, tmp_path / "posts.jsonl")), 12)
+    check_files(tmp_path)
+
+
+@pytest.mark.crash
+def test_two_hundred_investigations_survive_twenty_kills(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/kai.db"
+
+    killed = Killer(url, tmp_path, 200, longest=5.0).run(20, within=600, seed=1)
+
+    assert killed == 20
+    check(asyncio.run(aftermath(url, tmp_path / "posts.jsonl")), 200)
+    check_files(tmp_path)
+
+
+@pytest.mark.crash
+@pytest.mark.postgres
+def test_two_replicas_take_over_from_each_other_and_say_everything_once(tmp_path: Path, postgres_server: str) -> None:
+    url = new_database(postgres_server)
+
+    killed = Killer(url, tmp_path, 100, replicas=2, shortest=1.0, longest=5.0).run(12, within=600, seed=2)
+
+    assert killed == 12
+    check(asyncio.run(aftermath(url, tmp_path / "posts.jsonl")), 100)
+
+
+@pytest.mark.crash
+def test_an_investigation_that_kills_the_process_is_given_up_and_said_so_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/kai.db"
+    poison = sorted(truth())[0]
+
+    Killer(url, tmp_path, 6, poison=poison.partition("/")[2]).run(0, within=120, seed=3)
+
+    after = asyncio.run(aftermath(url, tmp_path / "posts.jsonl"))
+    lost = [it.id for it, _ in after.rows if it.state.value == "lost"]
+    assert after.states == Counter(concluded=5, lost=1)
+    assert after.said == Counter(f"{it.id}.{'lost' if it.id in lost else 'verdict'}" for it, _ in after.rows)
