@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,6 +28,14 @@ class Posted:
     url: str
     headers: Mapping[str, str]
     body: str
+
+    def with_headers(self, headers: Mapping[str, str]) -> Posted:
+        """The same request with some headers replaced."""
+        return replace(self, headers={**self.headers, **headers})
+
+    def with_body(self, body: str) -> Posted:
+        """The same headers over another body."""
+        return replace(self, body=body)
 
 
 def signature(secret: str, timestamp: str, body: str) -> str:

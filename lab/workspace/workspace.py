@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+import aiohttp
 from aiohttp import web
 
 from lab.workspace.api import Api, Called
@@ -39,9 +40,9 @@ class Workspace:
         self.courier = Courier(clock, self.world.mint, self.sockets, self.signed, self.world.changed)
         self.events = Events(self.world, self.courier)
         self.inbound = Inbound(self.world)
-        rates = Rates(clock, rate_limits)
-        self.api = Api(self.world, self.sockets, rates)
-        self.faults = Faults(self.world, self.courier, self.sockets, self.signed, rates)
+        self.rates = Rates(clock, rate_limits)
+        self.api = Api(self.world, self.sockets, self.rates)
+        self.faults = Faults(self.world, self.courier, self.sockets, self.signed, self.rates)
         self._changes = 0
         self._moved = asyncio.Event()
         self.world.on_event(self.events.heard)
@@ -88,6 +89,12 @@ class Workspace:
     def webhook_url(self) -> str:
         """An incoming webhook of Alertmanager's, into #alerts unless the payload names a channel."""
         return f"{self.url}/services/T0LAB/{ALERTMANAGER.id}/secret"
+
+    @asynccontextmanager
+    async def post_webhook(self, body: Json) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Speaks to the incoming webhook as Alertmanager would; gives its answer."""
+        async with aiohttp.ClientSession() as session, session.post(self.webhook_url, json=body) as response:
+            yield response
 
     async def use_http(self, request_url: str) -> bool:
         """Switches KAI to signed HTTP; False when the app does not answer Slack's challenge."""
