@@ -12,7 +12,6 @@ from bot.desk.opening import Occupied, open_desk
 from bot.desk.ports import CannotLook, CannotPost, Look, Looked, Watcher
 from bot.report.json_result import result
 from bot.store import Investigation, MessageState, State
-from bot.store.recall import recall
 from bot.store.store import Store
 from flows.engine import Concluded, Saw
 from tests.bot.desk.actors import Hands, Wall, request
@@ -298,14 +297,6 @@ async def test_what_is_forgotten_is_gone_from_the_journal_too(desk: Desk, hands:
     assert count == 1
     assert await desk.status(started.id) == ()
     assert await DBOS.list_workflows_async() == []
-
-
-def test_a_kept_diagnosis_is_told_in_the_same_words() -> None:
-    from bot.report.outline import outline
-
-    again, circumstances = recall(result(DENIED, RECORDED))
-
-    assert outline(again, circumstances, verbose=True) == outline(DENIED, RECORDED, verbose=True)
 
 
 def walking(hands: Hands) -> Look:

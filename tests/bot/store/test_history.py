@@ -1,0 +1,103 @@
+"""`kai history` on a database that was written a moment ago."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.commands.errors import CouldNotLook, UsageMistake
+from bot.commands.history import history
+from bot.report.json_result import result
+from bot.report.outline import outline
+from bot.report.text import render
+from bot.store import Ceiling, State
+from bot.store.store import open_store
+from tests.bot.report.examples import DENIED, RECORDED
+from tests.bot.store.words import NOW, ROWS, request
+
+KEPT = {**result(DENIED, RECORDED), "investigation_id": "abc1"}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path}/kai.db"
+    asyncio.run(remember(url))
+    return url
+
+
+async def remember(url: str) -> None:
+    async with open_store(url) as store:
+        await store.investigations.admit(request("api-server"), "abc1", NOW, Ceiling())
+        await store.investigations.begin("abc1", NOW)
+        await store.investigations.conclude("abc1", KEPT, ROWS, "verdict", NOW)
+        await store.investigations.admit(request("web"), "abd2", NOW, Ceiling())
+        await store.investigations.saw("abd2", ROWS[0], 1)
+        await store.investigations.finish("abd2", State.FAILED, "no way in\x1b[31m", "failed", NOW)
+
+
+def say(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert history.main(list(words), standalone_mode=False) == 0
+    return capsys.readouterr().out
+
+
+def test_the_list_names_what_was_asked_by_whom_and_what_came_of_it(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = sorted(say(capsys, "--database", url).splitlines())
+
+    assert lines == [
+        "abc1  2026-11-23 21:00Z  slash U1  prod/api-server → 10.96.0.1:443  "
+        "policy.egress_denied 94% NetworkPolicy production/strict-egress",
+        "abd2  2026-11-23 21:00Z  slash U1  prod/web → 10.96.0.1:443         failed: no way in",
+    ]
+
+
+def test_no_more_is_listed_than_was_asked_for(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(json.loads(say(capsys, "--database", url, "-n", "1", "-o", "json"))) == 1
+
+
+def test_a_verdict_is_told_again_in_the_words_of_the_report(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = say(capsys, "--database", url, "abc")
+
+    assert told == render(outline(DENIED, RECORDED)).replace(DENIED.investigation_id, "abc1")
+
+
+def test_the_json_is_the_published_result_and_nothing_a_terminal_obeys(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = say(capsys, "--database", url, "abc1", "-o", "json")
+
+    assert json.loads(told) == json.loads(json.dumps(KEPT))
+    assert told.replace("\n", " ").isprintable()
+
+
+@pytest.mark.parametrize("output", ["text", "markdown"])
+def test_without_a_verdict_what_was_seen_until_then_is_told(
+    url: str, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    told = say(capsys, "--database", url, "abd2", "-o", output).replace("\\", "")
+
+    assert told == "prod/web: failed, no way in; there is no verdict.\n- E1 hubble.capture_flows: 847 drops\n"
+
+
+@pytest.mark.parametrize(("word", "why"), [("zzz", r"^no investigation 'zzz'"), ("ab", r"^'ab' may be abc1, abd2: ")])
+def test_an_id_that_names_none_or_several_is_a_mistake_said_in_one_line(url: str, word: str, why: str) -> None:
+    with pytest.raises(UsageMistake, match=why):
+        history.main(["--database", url, word], standalone_mode=False)
+
+
+def test_asking_for_the_past_makes_no_database(tmp_path: Path) -> None:
+    with pytest.raises(UsageMistake, match=r"^nothing is remembered yet: "):
+        history.main(["--database", f"sqlite:///{tmp_path}/none.db"], standalone_mode=False)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "kai.db").write_text("not a database, but long enough to be looked at as if it were one")
+
+    with pytest.raises(CouldNotLook, match=r"^the database cannot be used: [^\n]+$"):
+        history.main(["--database", f"sqlite:///{tmp_path}/kai.db"], standalone_mode=False)
