@@ -45,7 +45,7 @@ class Pen:
         for key in KEPT:
             meta.pop(key, None)
         stored = admitted(resource, thing)
-        fresh = {"uid": str(uuid.uuid4()), "creationTimestamp": stamp_of(self.agenda.now)}
+        fresh: dict[str, Any] = {"uid": str(uuid.uuid4()), "creationTimestamp": stamp_of(self.agenda.now)}
         fresh |= {"generation": 1} if resource.counts_changes else {}
         stored["metadata"] = {**stored["metadata"], **fresh}
         stored = self._signed(resource, {}, stored, writer)
