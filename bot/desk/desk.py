@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bot.desk.delivery import Delivery
 from bot.desk.journal import VERSION, Journal, Run
@@ -30,6 +32,14 @@ OLD = timedelta(minutes=10)
 OVERTIME = 60.0
 """Seconds after which a look is ended whatever its flow allows; flows end by themselves long before."""
 
+LOOKS = 5
+"""Looks after which an investigation is given up: it may be what kills the process."""
+
+SUSPECT = 2
+"""An investigation that was interrupted so often is looked into alone, so that it takes no others with it."""
+
+KEEP = timedelta(days=90)
+TIDY = timedelta(hours=1)
 SWEEP = 1.0
 WAITING = 0.2
 
@@ -65,6 +75,8 @@ class Tools:
     clusters: tuple[str, ...] = ("default",)
     alone: bool = True
     overtime: float = OVERTIME
+    looks: int = LOOKS
+    keep: timedelta = KEEP
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12]
 
@@ -76,6 +88,7 @@ class Desk:
         self._tools = tools
         self._store, self._journal = tools.store, tools.journal
         self._delivery = Delivery(tools.store, tools.poster, tools.now)
+        self._suspects = asyncio.Lock()
         self._looks: dict[str, asyncio.Task[Looked]] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -163,18 +176,26 @@ class Desk:
 
     async def _look(self, investigation: str) -> str | None:
         """Look, and keep what came of it. The key of the message that is owed; None when there is nothing to say."""
-        it = await self._store.investigations.begin(investigation, self._tools.now())
-        if it is None:  # a crash came between the verdict and the journal's learning of it, or it was cancelled
-            return await self._delivery.owed(investigation)
+        it = await self._store.investigations.get(investigation)
+        async with self._suspects if it is not None and it.looks >= SUSPECT else nullcontext():
+            it = await self._store.investigations.begin(investigation, self._tools.now())
+            if it is None:  # a crash came between the verdict and the journal's learning of it, or it was cancelled
+                return await self._delivery.owed(investigation)
+            if it.looks > self._tools.looks:
+                why = f"it was interrupted {self._tools.looks} times and is given up; ask again"
+                return await self._end(investigation, State.LOST, why)
+            return await self._look_into(it)
+
+    async def _look_into(self, it: Investigation) -> str | None:
         recorder = Recorder(self._store, it, self._tools.watching(it))
         task = asyncio.create_task(self._walk(it, recorder))
-        self._looks[investigation] = task
+        self._looks[it.id] = task
         try:
             await asyncio.wait({task})
             return await self._settle(it, task)
         finally:
             task.cancel()
-            del self._looks[investigation]
+            del self._looks[it.id]
 
     async def _walk(self, it: Investigation, recorder: Recorder) -> Looked:
         async with asyncio.timeout(self._tools.overtime):
@@ -201,11 +222,13 @@ class Desk:
     # -- what a crash may have left -----------------------------------------------------------------------------------
 
     async def _keep_sweeping(self) -> None:
+        tidied = self._tools.now() - TIDY
         while True:
             await asyncio.sleep(SWEEP)
-            (failure,) = await asyncio.gather(self.sweep(), return_exceptions=True)
-            if failure is not None:
-                log.warning("a sweep failed and will be tried again: %s", failure)
+            await _despite(self.sweep())
+            if self._tools.now() - tidied >= TIDY:
+                tidied = self._tools.now()
+                await _despite(self.forget(self._tools.keep))
 
     async def sweep(self) -> None:
         """Take over from the dead, queue what was admitted and never queued, mark what nobody will end, deliver."""
@@ -238,6 +261,13 @@ class Desk:
         """The run ended in between, perhaps well: only what is still live in the store is lost."""
         if await self._end(investigation, State.LOST, why) is not None:
             log.error("investigation %s is lost: %s", investigation, why)
+
+
+async def _despite(act: Coroutine[Any, Any, object]) -> None:
+    """What comes round again: it may fail once without ending the desk."""
+    (failure,) = await asyncio.gather(act, return_exceptions=True)
+    if isinstance(failure, BaseException):
+        log.warning("it will be tried again: %s", failure, exc_info=failure)
 
 
 __all__ = ["Desk", "Started", "Status", "Tools"]

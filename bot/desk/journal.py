@@ -30,6 +30,9 @@ POLLING = 0.1
 THREADS = 24
 """For the journal's database work and for `asyncio.to_thread`: opening a journal replaces the loop's executor."""
 
+RECOVERIES = 100
+"""A last net: the desk itself counts how often a look was interrupted, and gives up much earlier."""
+
 ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
 Look = Callable[[str], Coroutine[Any, Any, str | None]]
@@ -53,9 +56,9 @@ class Run:
 class Journal:
     """Two kinds of runs: an investigation (look, then deliver what came of it), and a delivery."""
 
-    def __init__(self, url: str, executor: str, limits: Limits, clusters: Sequence[str], crashes: int) -> None:
+    def __init__(self, url: str, executor: str, limits: Limits, clusters: Sequence[str]) -> None:
         self._url, self.executor, self._limits = url, executor, limits
-        self._clusters, self._crashes = tuple(clusters), crashes
+        self._clusters = tuple(clusters)
         self._running: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -98,7 +101,7 @@ class Journal:
                 post = DBOS.reserve_step()
                 await post.run_async(StepOptions(name="post"), deliver, key, attempt)
 
-        delivery = DBOS.workflow(name="kai.deliver", max_recovery_attempts=self._crashes)(deliver_)
+        delivery = DBOS.workflow(name="kai.deliver", max_recovery_attempts=RECOVERIES)(deliver_)
 
         async def investigate(investigation: str) -> None:
             with self._interruptible():
@@ -108,7 +111,7 @@ class Journal:
                     with SetWorkflowID(delivery_id(key, 0)):
                         await DBOS.start_workflow_async(delivery, key, 0)
 
-        self._investigation = DBOS.workflow(name="kai.investigate", max_recovery_attempts=self._crashes)(investigate)
+        self._investigation = DBOS.workflow(name="kai.investigate", max_recovery_attempts=RECOVERIES)(investigate)
         self._delivery = delivery
 
     @contextmanager

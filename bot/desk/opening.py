@@ -7,17 +7,15 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
-from bot.desk.desk import OVERTIME, Desk, Tools
+from bot.desk.desk import KEEP, LOOKS, OVERTIME, Desk, Tools
 from bot.desk.journal import Journal
 from bot.desk.limits import Limits
 from bot.desk.ports import Look, Poster, Watching, nobody
 from bot.store.claims import Claims, open_claims
 from bot.store.database import is_sqlite
 from bot.store.store import open_store
-
-CRASHES = 5
-"""Crashes after which an investigation is given up: it may be what kills the process."""
 
 PATIENCE = 30.0
 """Seconds to wait for a predecessor that is about to end."""
@@ -35,7 +33,8 @@ async def open_desk(
     watching: Watching = nobody,
     limits: Limits | None = None,
     clusters: Sequence[str] = ("default",),
-    crashes: int = CRASHES,
+    looks: int = LOOKS,
+    keep: timedelta = KEEP,
     overtime: float = OVERTIME,
     patience: float = PATIENCE,
 ) -> AsyncIterator[Desk]:
@@ -47,9 +46,9 @@ async def open_desk(
         claims = open_claims(url)
         stack.push_async_callback(claims.close)
         await _claim(claims, executor, patience)
-        journal = Journal(url, executor, limits, clusters, crashes)
+        journal = Journal(url, executor, limits, clusters)
         known = tuple(clusters)
-        desk = Desk(Tools(store, journal, claims, look, poster, watching, limits, known, alone, overtime))
+        desk = Desk(Tools(store, journal, claims, look, poster, watching, limits, known, alone, overtime, looks, keep))
         stack.push_async_callback(desk.close)
         await desk.open()
         await desk.resume()

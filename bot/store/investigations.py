@@ -68,7 +68,7 @@ class Investigations:
         """It is being looked into now (again, after a crash). None when it is over already."""
         async with self._database.writing() as connection:
             began = func.coalesce(investigations.c.began_at, now)
-            values = {"state": State.RUNNING.value, "began_at": began}
+            values = {"state": State.RUNNING.value, "began_at": began, "looks": investigations.c.looks + 1}
             if not await _change(connection, investigation, LIVE, values):
                 return None
             return await _one(connection, select(investigations).where(investigations.c.id == investigation))
@@ -222,6 +222,7 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
         "thread": request.thread,
         "state": State.QUEUED.value,
         "why": "",
+        "looks": 0,
         "asked_at": now,
     }
 
@@ -229,7 +230,8 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
 def _investigation(row: Row[Any]) -> Investigation:
     target = Target(row.pod, row.namespace, row.to_host, row.to_port)
     request = Request(target, row.flow, Door(row.door), row.asked_by, row.cluster, row.channel, row.thread)
-    return Investigation(row.id, request, State(row.state), row.asked_at, row.began_at, row.ended_at, row.why)
+    times = (row.asked_at, row.began_at, row.ended_at)
+    return Investigation(row.id, request, State(row.state), *times, why=row.why, looks=row.looks)
 
 
 def _evidence(investigation: str, row: EvidenceRow, position: int) -> dict[str, Any]:

@@ -74,7 +74,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Investigation:
-    """A request that was taken on. `why` says in a sentence why it failed, was cancelled or was lost."""
+    """A request that was taken on. `why` says in a sentence why it failed, was cancelled or was lost.
+
+    `looks` counts how often it was looked into: more than once means that a process ended in the midst of it.
+    """
 
     id: str
     request: Request
@@ -83,6 +86,7 @@ class Investigation:
     began_at: datetime | None = None
     ended_at: datetime | None = None
     why: str = ""
+    looks: int = 0
 
     @property
     def is_live(self) -> bool:

@@ -72,6 +72,7 @@ investigations = Table(
     Column("state", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("asked_at", Moment, nullable=False),
+    Column("looks", Integer, nullable=False),
     Column("began_at", Moment),
     Column("ended_at", Moment),
     Index("uq_investigations_live", "request_key", unique=True, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE),

@@ -21,7 +21,7 @@ from tests.bot.desk.actors import FLOW, FilePoster, looking, recordings
 
 CLUSTERS = tuple(f"cluster-{number}" for number in range(9))
 LIMITS = Limits(Ceiling(1000, 1000, 1000), each_process=6, each_namespace=6)
-CRASHES = 60
+LOOKS = 60
 """More than there are kills: here, no investigation may be given up."""
 
 POISON = os.environ.get("POISON_POD", "")
@@ -31,8 +31,8 @@ async def main(url: str, folder: Path, count: int) -> None:
     known = recordings()
     look = poisoned(looking(known))
     poster = FilePoster(folder / "posts.jsonl")
-    crashes = 1 if POISON else CRASHES
-    async with open_desk(url, look, poster, limits=LIMITS, clusters=CLUSTERS, crashes=crashes) as desk:
+    looks = 3 if POISON else LOOKS
+    async with open_desk(url, look, poster, limits=LIMITS, clusters=CLUSTERS, looks=looks) as desk:
         await ask(desk, [each.header.target for each in known.folders.values()], count)
         await until_said(url, count)
     (folder / "done").touch()

@@ -11,20 +11,15 @@ import pytest
 
 from tests.bot.desk.killing import Aftermath, Killer, aftermath
 from tests.bot.store.postgres import new_database
-from tests.kit.cases import expected, names
+from tests.kit.cases import case, expected, names, target_of
 
 
 def truth() -> dict[str, set[str]]:
     """What may be said of each recorded pod."""
-    import yaml
-
-    from tests.kit.cases import CASES
-
     known: dict[str, set[str]] = {}
     for name in names():
-        target = yaml.safe_load((CASES / name / "case.yaml").read_text())["target"]
         said = expected(name)
-        known[f"{target['namespace']}/{target['pod']}"] = {said["cause_class"], *(said.get("accept_classes") or ())}
+        known[str(target_of(case(name)))] = {said["cause_class"], *(said.get("accept_classes") or ())}
     return known
 
 
@@ -78,9 +73,8 @@ def test_two_replicas_take_over_from_each_other_and_say_everything_once(tmp_path
 @pytest.mark.crash
 def test_an_investigation_that_kills_the_process_is_given_up_and_said_so_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/kai.db"
-    poison = sorted(truth())[0]
 
-    Killer(url, tmp_path, 6, poison=poison.partition("/")[2]).run(0, within=120, seed=3)
+    Killer(url, tmp_path, 6, poison=target_of(case(names()[2])).pod).run(0, within=120, seed=3)
 
     after = asyncio.run(aftermath(url, tmp_path / "posts.jsonl"))
     lost = [it.id for it, _ in after.rows if it.state.value == "lost"]

@@ -96,7 +96,7 @@ async def test_a_verdict_comes_back_as_it_was_given_and_owes_one_message(store: 
     listed = await store.investigations.recent()
     assert listed == (
         (
-            Investigation("i1", request(), State.CONCLUDED, NOW, NOW, NOW),
+            Investigation("i1", request(), State.CONCLUDED, NOW, NOW, NOW, looks=1),
             replace(verdict, result={}),
         ),
     )
@@ -129,7 +129,7 @@ async def test_a_look_that_begins_again_keeps_when_it_first_began(store: Store) 
 
     again = await store.investigations.begin("i1", NOW + timedelta(minutes=1))
 
-    assert again == Investigation("i1", request(), State.RUNNING, NOW, NOW)
+    assert again == Investigation("i1", request(), State.RUNNING, NOW, NOW, looks=2)
 
 
 async def test_what_was_seen_before_a_crash_is_there_and_gives_way_to_the_next_look(store: Store) -> None:

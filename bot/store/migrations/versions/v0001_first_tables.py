@@ -40,6 +40,7 @@ def _investigations() -> None:
         _text("to_host", nullable=True),
         sa.Column("to_port", sa.Integer, nullable=True),
         *(_text(each) for each in ("door", "asked_by", "channel", "thread", "state", "why")),
+        sa.Column("looks", sa.Integer, nullable=False),
         _moment("asked_at"),
         _moment("began_at", nullable=True),
         _moment("ended_at", nullable=True),
