@@ -130,6 +130,44 @@ def demo(name: str, listing: bool, flow: str, output: str, verbose: bool) -> int
     return demo.list_cases() if listing else demo.show(name or demo.USUAL, output, flow, verbose=verbose)
 
 
+@kai.command()
+@click.argument("pod")
+@click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
+@click.option("--to", metavar="HOST:PORT", help="The peer that cannot be reached.")
+@click.option("-o", "--output-dir", "folder", type=click.Path(path_type=Path), metavar="DIR", required=True)
+@click.option("--redact", is_flag=True, help="Leave out logs, environment values, arguments, annotations, URL paths.")
+@click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node.")
+@_FLOW
+@live_options
+@_DEBUG
+def capture(folder: Path, redact: bool, **asked: Any) -> int:
+    """Record what can be seen of POD now as a case in DIR, a new folder; kai netdebug --case DIR looks at it again.
+
+    Secrets are never read. Names and addresses stay, also with --redact: read docs/case-folder.md before you send it.
+    """
+    from bot.commands.capture import capture as record
+    from bot.commands.investigate import Question
+
+    live = live_of(asked)
+    return record(Question(**asked, live=live), folder, redact=redact)
+
+
+@kai.command()
+@click.argument("pod", required=False, default="")
+@click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
+@live_options
+@_answering("text", "json")
+def doctor(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
+    """Check everything an investigation needs, and say what mends it. With POD, only its own node needs a probe.
+
+    Exit codes: 0 all there, 1 something is missing, 2 usage or input error, 3 could not look.
+    """
+    from bot.commands.doctor import doctor as examine
+
+    return examine(live_of(asked), pod, namespace, output)
+
+
 kai.add_command(simulate)
 
 

@@ -92,6 +92,8 @@ async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Circumsta
     if question.case is not None:
         if question.live.names_a_cluster:
             raise UsageMistake("--case is a recording and --kubeconfig or --context a cluster; leave one out")
+        if question.live.since is not None:
+            raise UsageMistake("--since asks a living cluster; a recording holds what it holds")
         case = open_case(question.case)
         yield case, _circumstances(case, question.case)
         return

@@ -219,13 +219,13 @@ async def resets(request: web.Request) -> web.StreamResponse:
 # -- pods that the recording has not -----------------------------------------------------------------------------------
 
 
-def standing_on(nodes: Iterable[str], *, probes: bool = True, agents: bool = True) -> list[dict[str, Any]]:
-    """A probe and an agent on each node, as their DaemonSets would have made them."""
+def standing_in(folder: Path, case: CaseFolder, *, probes: bool = True, agents: bool = True) -> list[dict[str, Any]]:
+    """A probe on each node, and an agent where one ran, as their DaemonSets would have made them."""
     wanted = []
-    for node in nodes:
+    for node in (each["metadata"]["name"] for each in case.by_kind.get((NODE.group, NODE.name), ())):
         if probes:
             wanted.append(_pod(PROBE_SPACE, f"probe-on-{node}", node, {"app.kubernetes.io/name": "kai-probe"}, "probe"))
-        if agents:
+        if agents and (folder / "nodes" / node / "cilium").is_dir():
             wanted.append(_pod("kube-system", f"cilium-on-{node}", node, {"k8s-app": "cilium"}, "cilium-agent"))
     return wanted
 
@@ -242,11 +242,10 @@ def _pod(namespace: str, name: str, node: str, labels: Mapping[str, str], contai
 async def front_of(
     folder: Path, *, upstream: str = "", ca_file: Path | None = None, probes: bool = True, agents: bool = True
 ) -> AsyncIterator[Front]:
-    """A running front; with an `upstream` the pods of `standing_on` must be stored there."""
+    """A running front; with an `upstream` the pods of `standing_in` must be stored there."""
     case = open_case(folder)
     uids = {each["metadata"]["uid"]: (each["metadata"]["namespace"], each["metadata"]["name"]) for each in _pods(case)}
-    nodes = [each["metadata"]["name"] for each in await case.objects(NODE)]
-    extra = {POD: standing_on(nodes, probes=probes, agents=agents)}
+    extra = {POD: standing_in(folder, case, probes=probes, agents=agents)}
     ca = ssl.create_default_context(cafile=ca_file) if ca_file else None
     front = Front(folder, case, Probes(folder, uids), upstream, ca, extra=extra)
     app = web.Application(client_max_size=1 << 24)

@@ -14,7 +14,7 @@ from bot.report.json_result import result
 from flows.engine import Tools, run
 from flows.load import load_flows
 from flows.rules.catalog import rules
-from lab.observer import Manners, Node, ObserverServer, nodes_of
+from lab.observer import Manners, Node, ObserverServer, Ring, nodes_of
 from sensors.kit import Cluster, Target
 from sensors.kit.casefolder import open_case
 from sensors.kit.catalog import sensors
@@ -44,9 +44,11 @@ class World:
     async def cluster(self, settings: LiveSettings = EVERYTHING, pace: Pace = QUICK) -> AsyncIterator[LiveCluster]:
         """A cluster for one investigation, at the moment of the recording."""
         relay = Relay(RelayConfig(self.relay.address), pace)
-        async with connect(self.kubeconfig, environ={}) as kube:
-            async with live_cluster(kube, relay, settings, clock=lambda: self.moment) as cluster:
-                yield cluster
+        async with (
+            connect(self.kubeconfig, environ={}) as kube,
+            live_cluster(kube, relay, settings, clock=lambda: self.moment) as cluster,
+        ):
+            yield cluster
 
     async def diagnose(self, settings: LiveSettings = EVERYTHING, within: float = 30.0, **pace: Any) -> dict[str, Any]:
         async with self.cluster(settings, replace(QUICK, **pace)) as cluster:
@@ -75,11 +77,19 @@ async def world_of(
     header = open_case(path).header
     assert header.target is not None
     assert header.recorded_at is not None
-    async with front_of(path, **front) as served:
-        async with ObserverServer(nodes or nodes_of(path), manners or Manners()) as relay:
-            user = {"token": token} if token else None
-            config = kubeconfig(folder, served.url, user=user)
-            yield World(served, relay, config, header.target, header.recorded_at.timestamp())
+    nodes = recorded_nodes(path) if nodes is None else nodes
+    for each in nodes:
+        each.version = f"cilium v{header.environment.cni_version}"
+    async with front_of(path, **front) as served, ObserverServer(nodes, manners or Manners()) as relay:
+        config = kubeconfig(folder, served.url, user={"token": token} if token else None)
+        yield World(served, relay, config, header.target, header.recorded_at.timestamp())
+
+
+def recorded_nodes(path: Path) -> list[Node]:
+    """The nodes behind the relay; one whose agent did not run is known to it and not connected."""
+    nodes = nodes_of(path)
+    silent = {each.name for each in (path / "nodes").iterdir()} - {each.name for each in nodes}
+    return [*nodes, *(Node(Ring(each), is_connected=False) for each in sorted(silent))]
 
 
 # -- comparing ---------------------------------------------------------------------------------------------------------

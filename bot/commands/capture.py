@@ -1,0 +1,66 @@
+"""`kai capture`: keep what can be seen of a pod's trouble now, before it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.capture import NotEmpty, Recorder, claim, write_case
+from bot.commands.errors import CouldNotLook, UsageMistake
+from bot.commands.investigate import Question, find_target, with_last, world_of
+from bot.commands.output import write
+from bot.commands.progress import progress
+from bot.commands.recipe import flow_named
+from bot.report.clean import clean
+from flows.engine import Tools, run
+from flows.load import BadFlow
+from sensors.kit import Blind
+from sensors.kit.catalog import sensors
+from sensors.kit.resolve import NoSuchPod
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What was written. `missing` parts are named in case.yaml, each with its reason."""
+
+    folder: Path
+    target: str
+    objects: int
+    messages: int
+    missing: tuple[str, ...]
+
+
+def capture(question: Question, folder: Path, *, redact: bool) -> int:
+    """Look as an investigation would, and keep the answers. Raises `UsageMistake` or `CouldNotLook`."""
+    try:
+        claim(folder)
+        done = asyncio.run(_capture(question, folder, redact))
+    except (NotEmpty, NoSuchPod, BadFlow) as why:
+        raise UsageMistake(str(why)) from why
+    except Blind as why:
+        raise CouldNotLook(f"could not look: {why}") from why
+    for each in done.missing:
+        print(f"not captured: {clean(each)}", file=sys.stderr)  # noqa: T201
+    write(
+        f"{folder}: {clean(done.target)}, {done.objects} objects, {done.messages} hubble messages, "
+        f"{len(done.missing)} parts missing\nkai netdebug --case {folder}\n"
+    )
+    return 0
+
+
+async def _capture(question: Question, folder: Path, redact: bool) -> Captured:
+    flow = with_last(flow_named(question.flow), question.last)
+    async with world_of(question) as (cluster, _):
+        found = await find_target(question, cluster)
+        if found.note:
+            print(clean(found.note), file=sys.stderr)  # noqa: T201
+        seen, at = Recorder(cluster), await cluster.now()
+        with progress(len(flow.looks)) as watcher:
+            await run(flow, found.target, seen, Tools(sensors(), {}), watcher)
+        await seen.read_all_kinds()
+        environment = await cluster.environment()
+    await asyncio.to_thread(write_case, folder, found.target, seen, at, environment, redact=redact)
+    objects = sum(map(len, seen.kinds.values()))
+    return Captured(folder, str(found.target), objects, len(seen.messages), tuple(sorted(seen.missing)))

@@ -1,0 +1,60 @@
+"""`kai doctor`: a line for each prerequisite; of what is missing, what breaks without it and what mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+from bot.commands.errors import CouldNotLook, UsageMistake
+from bot.commands.live import Live, opened
+from bot.commands.output import write
+from bot.doctor import Check, State, exit_code
+from bot.doctor.examine import Patient, examine
+from bot.report.clean import clean
+from sensors.kit import Blind
+from sensors.kit.kinds import POD
+from sensors.kit.live import LiveCluster
+from sensors.kit.live.cluster import place_of
+from sensors.kit.resolve import NoSuchPod, resolve
+
+
+def doctor(live: Live, pod: str, namespace: str | None, output: str) -> int:
+    """Examine, tell, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
+    try:
+        checks = asyncio.run(_examine(live, pod, namespace))
+    except NoSuchPod as why:
+        raise UsageMistake(str(why)) from why
+    except Blind as why:
+        raise CouldNotLook(f"could not look: {why}") from why
+    write(as_json(checks) if output == "json" else "\n".join(told(checks)) + "\n")
+    return exit_code(checks)
+
+
+async def _examine(live: Live, pod: str, namespace: str | None) -> tuple[Check, ...]:
+    async with opened(live) as cluster:
+        node = await _node_of(cluster, pod, namespace) if pod else ""
+        return await examine(Patient(cluster, live.environ, node))
+
+
+async def _node_of(cluster: LiveCluster, pod: str, namespace: str | None) -> str:
+    found = (await resolve(cluster, pod, namespace or cluster.kube.namespace)).target
+    return place_of(found.namespace, found.pod, await cluster.objects(POD)).node
+
+
+def told(checks: Iterable[Check]) -> Iterator[str]:
+    """A line for each, two more for what is missing or off; the last line counts."""
+    checks = tuple(checks)
+    width = max(len(each.name) for each in checks)
+    for each in checks:
+        yield f"{each.state.value:8} {clean(each.name):{width}}  {clean(each.found)}".rstrip()
+        if each.state in (State.MISSING, State.OFF):
+            yield f"{'':9}without it: {clean(each.without)}"
+            yield f"{'':9}to mend it: {clean(each.mend)}"
+    missing = [each for each in checks if each.state is State.MISSING]
+    yield f"{len(missing)} missing: {', '.join(clean(each.name) for each in missing)}" if missing else "All there."
+
+
+def as_json(checks: Iterable[Check]) -> str:
+    return json.dumps({"checks": [asdict(each) for each in checks]}, indent=2, ensure_ascii=False) + "\n"

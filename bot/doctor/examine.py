@@ -1,0 +1,203 @@
+"""Looks at everything an investigation needs, all at once; each thing that cannot be looked at says so by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.doctor.check import Check, State
+from bot.doctor.rights import Right, check_of, rights_needed
+from sensors.kit import Blind
+from sensors.kit.kinds import (
+    CILIUM_CLUSTERWIDE_NETWORK_POLICY,
+    CILIUM_ENDPOINT,
+    CILIUM_NETWORK_POLICY,
+    KINDS,
+    NODE,
+    POD,
+    SERVICE,
+    Kind,
+)
+from sensors.kit.kube import Kube
+from sensors.kit.kube.lists import BUILT_IN
+from sensors.kit.kube.words import plural_of, resource_of
+from sensors.kit.live import LiveCluster
+from sensors.kit.live.cluster import probe_on
+from sensors.kit.live.whoami import whoami
+from sensors.kit.model import Absent
+from sensors.kit.objects import name_of, named
+from sensors.kit.reading import if_readable
+
+MOST_SKEW = 5.0
+"""Seconds: events, flows and our own clock are compared to about so much."""
+
+KEY = "ANTHROPIC_API_KEY"
+RELAY_SERVICE = "hubble-relay"
+NEEDED_BY = {"cilium": (CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY, CILIUM_ENDPOINT)}
+INSTALL_PROBE = "helm upgrade --install kai helm/kai -n {} --create-namespace --set probe.enabled=true"
+ENABLE_RELAY = "helm upgrade cilium cilium/cilium -n kube-system --reuse-values --set hubble.relay.enabled=true"
+FORWARD = "cilium hubble port-forward"
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is examined: the cluster, and the node of the pod in question (empty: every node)."""
+
+    cluster: LiveCluster
+    environ: Mapping[str, str]
+    node: str = ""
+
+    @property
+    def kube(self) -> Kube:
+        return self.cluster.kube
+
+
+async def examine(patient: Patient) -> tuple[Check, ...]:
+    """Every prerequisite, in the order of the way. Raises `Blind` when the API server does not answer."""
+    server = await _api_server(patient)
+    installed = await _installed(patient.kube)
+    rights, relay, probes, clock = await asyncio.gather(
+        _rights(patient, installed), _relay(patient), _probes(patient), _clock(patient)
+    )
+    return (
+        server,
+        *rights,
+        *await _policy_kinds(patient, installed),
+        *relay,
+        *probes,
+        clock,
+        *_claude(patient.environ),
+    )
+
+
+async def _api_server(patient: Patient) -> Check:
+    place = patient.kube.place
+    return Check("API server", State.OK, f"{await patient.kube.version()} at {place.server} ({place.name})")
+
+
+# -- rights ------------------------------------------------------------------------------------------------------------
+
+
+async def _installed(kube: Kube) -> frozenset[Kind]:
+    """The kinds this cluster serves, whatever their version; a group that cannot be asked for counts as there."""
+    groups = sorted({each.group for each in KINDS} - BUILT_IN)
+    served = dict(zip(groups, await asyncio.gather(*(_served(kube, each) for each in groups)), strict=True))
+    return frozenset(each for each in KINDS if each.group in BUILT_IN or plural_of(each) in served[each.group])
+
+
+async def _served(kube: Kube, group: str) -> frozenset[str]:
+    versions, _ = await if_readable(kube.lists.serving(group))
+    if versions is None:
+        return frozenset(plural_of(each) for each in KINDS if each.group == group)
+    return frozenset(name for names in versions.values() for name in names)
+
+
+async def _rights(patient: Patient, installed: frozenset[Kind]) -> list[Check]:
+    user, _ = await if_readable(whoami(patient.kube))
+    needed = rights_needed(installed, patient.cluster.settings.probe_namespace)
+    return list(await asyncio.gather(*(_right(patient.kube, each, user or "") for each in needed)))
+
+
+async def _right(kube: Kube, right: Right, user: str) -> Check:
+    asking = kube.self_subject_access_review(
+        right.verb, right.resource, right.group, right.subresource, right.namespace
+    )
+    allowed, why = await if_readable(asking)
+    return check_of(right, allowed, user, why)
+
+
+async def _policy_kinds(patient: Patient, installed: frozenset[Kind]) -> list[Check]:
+    """The network plug-in's own policies: without their definitions it does not enforce any of them."""
+    cni = (await patient.cluster.environment()).cni or ""
+    return [_policy_kind(each, each in installed, cni) for each in NEEDED_BY.get(cni, ())]
+
+
+def _policy_kind(kind: Kind, is_there: bool, cni: str) -> Check:
+    name = f"definition: {resource_of(kind)}"
+    if is_there:
+        return Check(name, State.OK)
+    mend = f"kubectl -n kube-system logs deploy/{cni}-operator  # the operator installs it at its start"
+    return Check(name, State.MISSING, "not installed", f"{cni} policies of this kind are not read", mend)
+
+
+# -- hubble ------------------------------------------------------------------------------------------------------------
+
+
+async def _relay(patient: Patient) -> list[Check]:
+    """The relay itself, and each node that it does not reach."""
+    without = "no dropped packet is seen: no proof, no blame of a policy by what really happened"
+    if patient.cluster.relay is None:
+        return [Check("hubble relay", State.MISSING, "none configured", without, ENABLE_RELAY)]
+    try:
+        status = await patient.cluster.relay.status()
+    except Blind as why:
+        return [Check("hubble relay", State.MISSING, str(why), without, await _reach_relay(patient))]
+    return [Check("hubble relay", State.OK, status.summary()), *map(_node_away, status.unavailable)]
+
+
+def _node_away(node: str) -> Check:
+    mend = f"kubectl -n kube-system get pods -l k8s-app=cilium --field-selector spec.nodeName={node.rpartition('/')[2]}"
+    without = "flows of this node are missing; pods there are judged with less confidence"
+    return Check(f"hubble on node {node}", State.MISSING, "the relay does not reach it", without, mend)
+
+
+async def _reach_relay(patient: Patient) -> str:
+    """A relay that is installed needs a way to it; one that is not must be installed first."""
+    services, _ = await if_readable(patient.cluster.objects(SERVICE))
+    return FORWARD if named(services or (), RELAY_SERVICE) else ENABLE_RELAY
+
+
+# -- probes, clocks, Claude --------------------------------------------------------------------------------------------
+
+
+async def _probes(patient: Patient) -> list[Check]:
+    """One line where all nodes, or none, have a probe; else one for each node without."""
+    namespace = patient.cluster.settings.probe_namespace
+    pods, why = await if_readable(patient.cluster.objects(POD))
+    nodes, why_not = ((), "") if patient.node else await if_readable(patient.cluster.objects(NODE))
+    if pods is None or nodes is None:
+        return [Check("probe", State.UNKNOWN, why or why_not)]
+    wanted = [patient.node] if patient.node else sorted(map(name_of, nodes))
+    lacking = {each: said for each in wanted if (said := _lacks_probe(pods, each, namespace))}
+    if not lacking:
+        return [Check("probe", State.OK, f"on {len(wanted)} of {len(wanted)} nodes, namespace {namespace}")]
+    without = "nothing is measured from inside pods (counters, DNS, doors, MTU, connection tracking)"
+    mend = INSTALL_PROBE.format(namespace)
+    if len(lacking) == len(wanted):
+        return [Check("probe", State.MISSING, next(iter(lacking.values())), without, mend)]
+    look = f"kubectl -n {namespace} get pods -l app.kubernetes.io/name=kai-probe -o wide"
+    return [Check(f"probe on node {node}", State.MISSING, said, without, look) for node, said in lacking.items()]
+
+
+def _lacks_probe(pods: tuple[Mapping[str, object], ...], node: str, namespace: str) -> str:
+    try:
+        probe_on(pods, node, namespace)
+    except Blind as why:
+        return str(why)
+    return ""
+
+
+async def _clock(patient: Patient) -> Check:
+    try:
+        skew = await patient.kube.clock_skew()
+    except (Blind, Absent) as why:
+        return Check("clock", State.UNKNOWN, str(why))
+    found = f"the API server is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine"
+    if abs(skew) <= MOST_SKEW:
+        return Check("clock", State.OK, f"{abs(skew):.1f} s apart")
+    without = "ages are wrong, and what happened just before the trouble cannot be told"
+    return Check(
+        "clock", State.MISSING, found, without, "sudo timedatectl set-ntp true  # on the machine that is wrong"
+    )
+
+
+def _claude(environ: Mapping[str, str]) -> tuple[Check, ...]:
+    """The key is never looked at beyond being there. Present and empty is a mistake, not a wish."""
+    without = "rules decide alone, as they always do; nobody explains what no rule knows"
+    model = Check("Claude model", State.UNKNOWN, "end of life: not checked")
+    if KEY not in environ:
+        return (Check("Claude key", State.OFF, f"{KEY} is not set", without, f"export {KEY}=…"), model)
+    if not environ[KEY].strip():
+        return (Check("Claude key", State.MISSING, f"{KEY} is set and empty", without, f"export {KEY}=…"), model)
+    return (Check("Claude key", State.OK, f"{KEY} is set"), model)

@@ -1,0 +1,94 @@
+"""The rights an investigation needs, what is blind without each, and the command that gives it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from bot.doctor.check import Check, State
+from sensors.kit.kinds import KINDS, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One verb on one resource; an empty namespace means everywhere."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    without: str = ""
+
+    @property
+    def full(self) -> str:
+        """As RBAC and kubectl name it: `pods/log`, `networkpolicies.networking.k8s.io`."""
+        grouped = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{grouped}/{self.subresource}" if self.subresource else grouped
+
+    @property
+    def name(self) -> str:
+        return f"right: {self.verb} {self.full}{f' in {self.namespace}' if self.namespace else ''}"
+
+
+WITHOUT = {
+    "pods": "no pod can be found: nothing can be investigated",
+    "namespaces": "policies that select namespaces cannot be decided",
+    "nodes": "the nodes' health is not measured",
+    "services": "a Service without endpoints is not seen",
+    "endpointslices": "a Service without endpoints is not seen",
+    "events": "why pods wait or fail is not seen",
+    "deployments": "what was changed last is not seen",
+    "replicasets": "pods are not traced to their Deployment",
+    "statefulsets": "what was changed last is not seen",
+    "daemonsets": "the network plug-in's agents are not seen",
+    "configmaps": "the network's own settings are not known: some policies cannot be decided",
+    "ciliumendpoints": "identities are taken from flows only",
+    "ciliumnodes": "pod ranges and host-network pods are not known",
+    "ciliumcidrgroups": "policies that name CIDR groups cannot be decided",
+}
+SYSTEM = "kube-system"
+
+
+def rights_needed(installed: frozenset[Kind], probe_namespace: str) -> tuple[Right, ...]:
+    """The rights for the kinds that this cluster has."""
+    lists = tuple(_list(each) for each in KINDS if each in installed)
+    log = Right("get", "pods", subresource="log", without="the application's own complaints are not read")
+    probe = "nothing is measured from inside pods (counters, DNS, doors, MTU, connection tracking)"
+    execs = (Right(verb, "pods", "", "exec", probe_namespace, probe) for verb in ("get", "create"))
+    return (*lists, log, *execs)
+
+
+def _list(kind: Kind) -> Right:
+    plural = kind.plural.partition(".")[0]
+    usual = "no drop can be laid at a policy's door" if plural.endswith("policies") else "it is not looked at"
+    namespace = SYSTEM if plural == "configmaps" else ""  # only the network's own settings, never anybody else's
+    return Right("list", plural, kind.group, namespace=namespace, without=WITHOUT.get(plural, usual))
+
+
+def check_of(right: Right, allowed: bool | None, user: str, why: str = "") -> Check:
+    """`allowed` None: could not be asked, `why` says the reason."""
+    if allowed is None:
+        return Check(right.name, State.UNKNOWN, why)
+    if allowed:
+        return Check(right.name, State.OK)
+    return Check(right.name, State.MISSING, f"{user or 'we'} may not", right.without, grant(right, user))
+
+
+def grant(right: Right, user: str) -> str:
+    """kubectl commands that give exactly this right to exactly this user."""
+    name = "kai-" + "-".join(filter(None, (right.verb, right.resource, right.subresource)))
+    kind, where = ("role", f" -n {right.namespace}") if right.namespace else ("clusterrole", "")
+    binding = f"{kind}binding"
+    verb = f"--verb={right.verb} --resource={right.full}"
+    return (
+        f"kubectl create {kind} {name}{where} {verb} && "
+        f"kubectl create {binding} {name}{where} --{kind}={name} {_subject(user)}"
+    )
+
+
+def _subject(user: str) -> str:
+    parts = user.split(":")
+    if user.startswith("system:serviceaccount:") and len(parts) == 4:
+        return shlex.quote(f"--serviceaccount={parts[2]}:{parts[3]}")
+    return shlex.quote(f"--user={user or 'YOU'}")
