@@ -100,7 +100,7 @@ def _denial(case: Case, one: Tried) -> Denial | None:
     if one.judgement.egress.allowed is False and one.judgement.ingress.allowed is False and not one.lookup:
         both = tuple(dict.fromkeys((*_guilty(one.judgement.egress), *_guilty(one.judgement.ingress))))
         return Denial("policy.both_sides_denied", one, Direction.EGRESS, first, both)
-    if one.lookup and direction is Direction.EGRESS:
+    if one.lookup:  # also where it is the resolver's own policy that lets nobody in: no name resolves either way
         return Denial("policy.dns_blocked", one, direction, first, guilty)
     return _by_nearest_miss(case, one, direction, verdict, guilty)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.model import Case, Component
+from sensors.dns_lookup import Lookups
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
@@ -160,8 +161,17 @@ def _towards(case: Case, host: str, port: int | None, service: ServiceFacts | No
     backends = (
         {(each.ip, number) for each in (service.endpoints or ()) for _, number, _ in each.ports} if service else set()
     )
-    addresses = {host, *(service.cluster_ips if service else ()), *(service.external_ips if service else ())}
+    own = (*service.cluster_ips, *service.external_ips) if service else ()
+    addresses = {host, *_addresses_of(case, host), *own}
     return tuple(each for each in _own(case) if _fits(each, addresses, port, backends))
+
+
+def _addresses_of(case: Case, host: str) -> set[str]:
+    """What the name resolved to from inside the pod: without a DNS proxy hubble knows the address only."""
+    lookups, connects = case.get(Lookups), case.get(Connects)
+    asked = lookups.asked if lookups else None
+    found = set(asked.addresses) if asked and host == case.target.to_host else set()
+    return found | {each.address for each in (connects.doors if connects else ()) if each.host == host and each.address}
 
 
 def _fits(connection: Connection, addresses: set[str], port: int | None, backends: set[tuple[str, int]]) -> bool:

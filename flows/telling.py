@@ -53,7 +53,15 @@ def belief(case: Case, denial: Denial) -> float:
         sure *= 0.75
     if not enforces(case):
         sure = min(sure, 0.2)
+    if _is_somebody_else_s(case, one):
+        sure = min(sure, 0.55)
     return round(sure if one.asked else min(sure, 0.4), 2)
+
+
+def _is_somebody_else_s(case: Case, one: Tried) -> bool:
+    """Nobody named a peer, and it is another who cannot reach this pod: perhaps rightly, as with a scanner."""
+    there = one.traffic.destination
+    return case.target.to_host is None and (there.namespace, there.pod) == (case.target.namespace, case.target.pod)
 
 
 def because(case: Case, group: Iterable[Denial]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows.attribution import Denial
 from flows.model import Case, Finding, Rule
 from flows.telling import finding, groups, passage
@@ -12,7 +14,13 @@ ADVICE = "Look at the SPIRE server and agents and at the identities of both side
 def judge(case: Case) -> list[Finding]:
     """Reason 189. The first packets of a new pair are always dropped so: only what keeps failing is a finding."""
     lasting = (group for group in groups(case, "cilium.auth_required") if _keeps_failing(group))
-    return [finding(case, group, _cause(group[0]), ADVICE) for group in lasting]
+    return [_finding(case, group) for group in lasting]
+
+
+def _finding(case: Case, group: list[Denial]) -> Finding:
+    """The policies admit it, on a condition: that they do is no doubt about the datapath's own word."""
+    said = finding(case, group, _cause(group[0]), ADVICE)
+    return replace(said, belief=0.9 if group[0].tried.asked else 0.4)
 
 
 def _keeps_failing(group: list[Denial]) -> bool:

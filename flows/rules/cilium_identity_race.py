@@ -8,7 +8,7 @@ from __future__ import annotations
 from flows.attribution import is_refused
 from flows.model import Case, Component, Finding, Rule
 from flows.telling import is_young, plural
-from flows.world import START, Tried, policy_drops, tried
+from flows.world import AUTH_REQUIRED, START, Tried, policy_drops, tried
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
@@ -26,6 +26,8 @@ def _was_race(case: Case, one: Tried) -> bool:
     """Refused at first, admitted by the policies, and let through since, or still in the first seconds."""
     if one.seen is None or not policy_drops(one.seen) or one.judgement.allowed is False:
         return False
+    if one.drop is not None and one.drop.number == AUTH_REQUIRED:
+        return False  # a handshake that has not come about, whatever the pod's age
     if is_refused(case, one):
         return is_young(case, one) and one.judgement.allowed is True
     return one.seen.only_at_start or _was_short(one)

@@ -22,7 +22,7 @@ from sensors.net_connect import Connects
 def judge(case: Case) -> Iterator[Finding]:
     case[HubbleFlows]
     for peer, weight in suspects(case):
-        silent = [each for each in peer.connections if each.outcome is Outcome.UNANSWERED]
+        silent = [each for each in peer.connections if each.outcome in (Outcome.UNANSWERED, Outcome.REFUSED)]
         denied = any(each.packets_dropped for each in peer.connections)
         if silent and not denied and _is_outside(case, peer) and not any(door.is_open for door in peer.doors):
             yield _finding(case, peer, sum(each.attempts for each in silent), weight)
@@ -57,12 +57,15 @@ def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
     there = peer.connections[0].destination
     timeout = next((door for door in peer.doors if door.result == "timeout"), None)
     probed = f"; a connection tried from inside the pod times out ({timeout.where})" if timeout else ""
+    refuses = any(each.outcome is Outcome.REFUSED for each in peer.connections)
+    does = "refuses the connection" if refuses else "does not answer"
+    came = "were refused by it" if refuses else "not one was answered"
     return Finding(
         cause_class="external.unreachable",
-        cause=f"{peer.host} outside the cluster does not answer: packets leave the node, and nothing here denies them",
-        component=Component("External", "", there.names[0] if there.names else there.ip),
+        cause=f"{peer.host} outside the cluster {does}: packets leave the node, and nothing here denies them",
+        component=Component("External", "", peer.host if peer.asked else there.names[0] if there.names else there.ip),
         belief=(0.93 if timeout else 0.85) * weight,
-        because=f"{attempts} attempts to {there} were forwarded to the network and not one was answered{probed}",
+        because=f"{attempts} attempts to {there} were forwarded to the network and {came}{probed}",
         shown_by=(HubbleFlows, Connects),
         recommendation=f"Ask whoever runs {peer.host}, or the network between: firewall, route, or the host is down.",
     )

@@ -58,7 +58,8 @@ def _waits_for_network(pod: Object, told: EventFact | None) -> bool:
     if not text(pod, "spec", "nodeName") or pod_addresses(pod):
         return False
     sandbox = condition_of(pod, "PodReadyToStartContainers")
-    no_sandbox = sandbox is None or sandbox.status != "True"
+    refused = told is not None and told.reason in SANDBOX_REASONS
+    no_sandbox = refused or sandbox is None or sandbox.status != "True"
     return (
         no_sandbox
         and flag(pod, "spec", "hostNetwork") is not True

@@ -15,6 +15,7 @@ from sensors.kit.hubble import FlowQuestion, HubbleMessage
 from sensors.kit.kinds import DAEMON_SET, POD, SERVICE, Kind
 from sensors.kit.kube import Kube, RememberingLists
 from sensors.kit.kube.wire import MIB
+from sensors.kit.kube.words import resource_of
 from sensors.kit.live.agents import agent_on, ask_agent
 from sensors.kit.live.environment import TELLING, environment_of
 from sensors.kit.live.inside import read_inside
@@ -43,6 +44,9 @@ PROBE_LABEL = "app.kubernetes.io/name"
 PROBE_CONTAINER = "probe"
 MANY = 8
 """Programs run in the cluster at the same time, for one investigation."""
+
+LISTING = 5.0
+"""Seconds for one whole list."""
 
 WAY = 2.0
 """Seconds on top of the probe's own budget for the way there and back."""
@@ -86,7 +90,7 @@ class LiveCluster:
     ) -> None:
         self.kube, self.relay, self.settings = kube, relay, settings or LiveSettings()
         self._clock = clock
-        self._lists = RememberingLists(kube.list)
+        self._lists = RememberingLists(self._list)
         self._desk = Desk(self._ask_probe, self._plan)
         self._room = asyncio.Semaphore(MANY)
         self._once: dict[object, asyncio.Task[Any]] = {}
@@ -153,6 +157,14 @@ class LiveCluster:
             return ()
         tried = await self._attempt(namespace, pod, Wish(paths=tuple(destinations)))
         return tried.paths or _nothing(tried, "path_mtu")
+
+    async def _list(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
+        """A list that hangs must end before the sensors' own time does, or it would blind those who can do without."""
+        try:
+            async with asyncio.timeout(LISTING):
+                return await self.kube.list(kind, namespace)
+        except TimeoutError:
+            raise Blind(f"{resource_of(kind)} were not listed within {LISTING:g} s") from None
 
     # -- the pod and its probe -----------------------------------------------------------------------------------------
 

@@ -32,5 +32,6 @@ async def read_inside(kube: Kube, pod: Object, name: str) -> str:
     container = running_container(pod)
     ended = await kube.exec(namespace_of(pod), name_of(pod), container, ("cat", PATHS[name]), within=WITHIN)
     if ended.exit_code != 0:
-        raise Blind(f"{PATHS[name]} in container {container}: {one_line(ended.stderr.decode(errors='replace'), 120)}")
+        said = one_line(ended.stderr.decode(errors="replace"), 120) or f"cat ended with exit code {ended.exit_code}"
+        raise Blind(f"{PATHS[name]} in container {container}: {said}")
     return ended.stdout.decode(errors="replace")

@@ -1,0 +1,11 @@
+"""Incidents that could have been made in the same lab and were not recorded. Synthetic, from real shapes."""
+
+from __future__ import annotations
+
+from tests.flows.variants import names, policies, services
+from tests.flows.variants.catalog import VARIANTS, Variant
+
+
+def every() -> dict[str, Variant]:
+    assert names, (policies, services)
+    return VARIANTS
