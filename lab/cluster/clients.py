@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from flows.policy import Endpoint, Traffic
@@ -114,7 +113,8 @@ class Crowd:
 
     def _end(self, wish: Wish, result: str, pause: float) -> None:
         self.attempts[wish].append(result)
-        self.note(wish.pod, wish.url, result == "open")
+        if wish.url or sum(each.pod == wish.pod for each in self.attempts) == 1:
+            self.note(wish.pod, wish.url, result == "open")
         self.agenda.after(pause, lambda: self._try(wish))
 
     def _tell(self, flows: Iterable[Any]) -> None:
@@ -261,18 +261,20 @@ class Diary:
     _words: dict[tuple[PodName, str, bool], str] = field(default_factory=dict)
 
     def note(self, pod: PodName, url: str, well: bool) -> None:
-        if not url:
-            return
         key = (pod, url, well)
         if key not in self._words:
             self._words[key] = _entry(self.read(pod), url, well)
         if self._words[key]:
-            moment = (self.agenda.now + timedelta(0)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            moment = self.agenda.now.strftime("%Y-%m-%dT%H:%M:%SZ")
             self.lines.setdefault(pod, []).append(STAMP.sub(moment, self._words[key]))
 
 
 def _entry(text: str, url: str, well: bool) -> str:
-    """The newest recorded entry about the URL with that result: a line with a stamp and those that belong to it."""
+    """The newest recorded entry about the URL (any, where none is known) with that result.
+
+    An entry is a line with a stamp and those that belong to it. Where the client's loop is one of those that write
+    `level=error msg="GET …"` and it never succeeded in the recording, its words for success are those of the others.
+    """
     entries: list[str] = []
     for line in text.splitlines():
         if STAMP.match(line) or not entries:
@@ -281,7 +283,7 @@ def _entry(text: str, url: str, well: bool) -> str:
             entries[-1] += f"\n{line}"
     word = "level=info" if well else "level=error"
     mine = [each for each in entries if url in each and word in each]
-    if mine or not well:
+    if mine or not well or not url:
         return mine[-1] if mine else ""
     failed = [each for each in entries if url in each and STAMP.match(each)]
     return f'{failed[-1][:20]} level=info msg="GET {url}" status="200 0.001000s"' if failed else ""
