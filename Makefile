@@ -24,6 +24,15 @@ test-postgres: setup ## the store and the desk on a private Postgres; needs `apt
 test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
+test-workspace: setup ## the Slack-compatible workspace against Bolt; three of its tests still fail on a busy machine
+	$(PYTHON) -m pytest -o addopts= --import-mode=importlib tests/workspace
+
+test-cluster: setup ## the sensors against a real kube-apiserver, built through Go at the first run
+	$(PYTHON) -m pytest -n auto -m cluster tests/cluster
+
+fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes
+	$(PYTHON) tests/flows/policy/fuzz_nca.py 2000
+
 demo: setup      ## a recorded incident, diagnosed
 	.venv/bin/kai demo
 

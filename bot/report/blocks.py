@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.report import Circumstances
-from bot.report.clean import LONGEST_COMMAND, clean, clean_command
+from bot.report.clean import clean, clean_command
+from bot.report.facts import to_json
 from bot.report.mrkdwn import BREAK, apart, literal, safe
 from bot.report.outline import Command, Item, Line, Point, Section, Tone, ledger, outline
 from flows.model import Diagnosis, LayerRow, LayerState
@@ -65,7 +66,9 @@ def looking(investigation: str, target: Target, tasks: Sequence[Task], answered:
     cards = tuple(_task(each) for each in tasks)
     plan: Block = {"type": "plan", "title": title, "tasks": list(cards)}
     shown = (plan,) if cards else (section(safe(title)),)
-    return Said(safe(title), (*shown, _actions(_button("Cancel", CANCEL, investigation)), _context(f"id {investigation}")))
+    return Said(
+        safe(title), (*shown, _actions(_button("Cancel", CANCEL, investigation)), _context(f"id {investigation}"))
+    )
 
 
 def _task(task: Task) -> Block:
@@ -153,7 +156,7 @@ def _remedy(parts: Mapping[str, Section]) -> Iterator[Block]:
     if said := parts.get("Recommendation"):
         yield section(f"*Recommendation* {safe(said.text, SENTENCE)}")
     if fix := parts.get("Fix"):
-        yield section(_few((f"*Fix* {safe(fix.text, SENTENCE)}", *_lines(fix.items))))
+        yield section(few((f"*Fix* {safe(fix.text, SENTENCE)}", *_lines(fix.items))))
 
 
 def _lines(items: Iterable[Item]) -> Iterator[str]:
@@ -166,7 +169,7 @@ def _lines(items: Iterable[Item]) -> Iterator[str]:
             yield f"• {safe(item.text, 300)}"
 
 
-def _few(lines: Sequence[str], longest: int = 2900) -> str:
+def few(lines: Sequence[str], longest: int = 2900) -> str:
     """Whole lines, as many as fit, and how many did not."""
     shown: list[str] = []
     for line in lines:
@@ -179,7 +182,7 @@ def _few(lines: Sequence[str], longest: int = 2900) -> str:
 def _buttons(it: Diagnosis) -> Iterator[Block]:
     """Only what does something. A button to approve the fix will stand first, once approving exists."""
     fix = it.fix
-    if fix.proof is not None and not fix.refused:
+    if fix.proof is not None and fix.proof.replayed:
         yield _button("Show proof", SHOW_PROOF, it.investigation_id)
     if any(clean_command(each.kubectl) for each in (fix, *fix.also)) and not fix.refused:
         yield _button("Copy kubectl", COPY_KUBECTL, it.investigation_id)
@@ -208,7 +211,7 @@ def _spoken(it: Diagnosis, parts: Mapping[str, Section]) -> str:
     return safe(". ".join(filter(None, (*words, proof))), 2000)
 
 
-# -- the thread --------------------------------------------------------------------------------------------------------
+# -- the thread ------------------------------------------------------------------------------------------------------
 
 
 def replies(it: Diagnosis) -> tuple[tuple[str, Said], ...]:
@@ -236,11 +239,11 @@ def _look(key: str, evidence: Evidence) -> str:
 def proof(it: Diagnosis) -> Said:
     """What was replayed, and what came of it."""
     fix = next((each for each in outline(it, Circumstances(), verbose=True) if each.title == "Fix"), None)
-    if fix is None or it.fix.proof is None:
+    if fix is None or it.fix.proof is None or not it.fix.proof.replayed:
         return Said("There is no proof: this verdict proposes no change that could be replayed.")
     before = f"{it.fix.proof.denied_before} of {it.fix.proof.replayed} are denied by the policies as they are."
     lines = [f"*Proof* {before}", *_lines(fix.items)]
-    return Said(safe(before), (section(_few(lines)),))
+    return Said(safe(before), (section(few(lines)),))
 
 
 def commands(it: Diagnosis) -> Said:
@@ -258,11 +261,22 @@ def commands(it: Diagnosis) -> Said:
 def facts(key: str, it: Diagnosis) -> Said:
     """One look with its facts, as far as a message holds them."""
     evidence = it.evidence[key]
-    values = getattr(evidence.facts, "values", {})
+    values = plain_facts(evidence)
     text = apart(json.dumps(values, indent=1, ensure_ascii=False)) if values else ""
-    rest = f"{text[:CODE]}\n… {len(text) - CODE} more characters: take them from `-o json`" if len(text) > CODE else text
+    rest = (
+        f"{text[:CODE]}\n… {len(text) - CODE} more characters: take them from `-o json`" if len(text) > CODE else text
+    )
     shown = (fold(f"Facts of {key}", [code(_washed(rest))]),) if text else ()
     return Said(f"{key} {safe(evidence.summary)}", (section(_look(key, evidence)), *shown))
+
+
+def plain_facts(evidence: Evidence) -> Mapping[str, Any]:
+    """The facts as plain values, of a look just made or of one that was kept; empty where nothing was seen."""
+    if evidence.facts is None:
+        return {}
+    kept = getattr(evidence.facts, "facts", None)
+    values = kept if isinstance(kept, Mapping) else to_json(evidence.facts)
+    return values if isinstance(values, Mapping) else {"value": values}
 
 
 def _washed(text: str) -> str:
@@ -273,7 +287,7 @@ def _indent(line: str) -> str:
     return " " * (len(line) - len(line.lstrip(" ")))
 
 
-# -- blocks ------------------------------------------------------------------------------------------------------------
+# -- blocks ----------------------------------------------------------------------------------------------------------
 
 
 def section(text: str) -> Block:
@@ -291,7 +305,7 @@ def plain_text(text: str) -> dict[str, Any]:
 
 def code(text: str) -> Block:
     """A command or facts, literally. Too long a command is not cut: half a command is a wrong command."""
-    if len(text) > LONGEST_COMMAND or len(text) > CODE + 200:
+    if len(text) > CODE + 200:
         text = f"# {len(text)} characters are too many for a message: take them from `kai … -o json`"
     element = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text or " "}]}
     return {"type": "rich_text", "elements": [element]}
@@ -325,7 +339,7 @@ def _actions(*buttons: Block) -> Block:
     return {"type": "actions", "elements": list(buttons)}
 
 
-# -- for workspaces that do not know the newer blocks -------------------------------------------------------------------
+# -- for workspaces that do not know the newer blocks ----------------------------------------------------------------
 
 
 def older(said: Said) -> Said:
@@ -344,7 +358,7 @@ def _older(block: Block) -> Iterator[Block]:
 
 def _older_plan(block: Block) -> Iterator[Block]:
     rows = [f"{_SIGNS.get(each['status'], '·')} {safe(each['title'], 150)}" for each in block["tasks"]]
-    yield section(_few([f"*{_bold(block['title'])}*", *rows]))
+    yield section(few([f"*{_bold(block['title'])}*", *rows]))
 
 
 def _older_container(block: Block) -> Iterator[Block]:
@@ -355,8 +369,7 @@ def _older_container(block: Block) -> Iterator[Block]:
 def _older_feedback(block: Block) -> Iterator[Block]:
     buttons = []
     for name, action in (("positive_button", RIGHT), ("negative_button", WRONG)):
-        for each in block["elements"]:
-            buttons.append({"type": "button", "action_id": action, **each[name]})
+        buttons += [{"type": "button", "action_id": action, **each[name]} for each in block["elements"]]
     yield _actions(*buttons)
 
 

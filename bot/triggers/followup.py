@@ -29,14 +29,21 @@ class Question:
 
 
 _RULES = (
-    (Topic.NOT_MEASURED, r"not (?:been )?(?:measured?|look|see|check)|n[o']t you (?:measure|look|see)|blind|unmeasured"),
+    (
+        Topic.NOT_MEASURED,
+        r"not (?:been )?(?:measured?|look|see|check)|n[o']t you (?:measure|look|see)|blind|unmeasured",
+    ),
     (Topic.SURE, r"how (?:sure|certain|confident)|confidence|are you (?:sure|certain)"),
-    (Topic.FIX, r"\b(?:fix|patch|kubectl|undo)\b|how (?:do|can|should) (?:i|we) (?:fix|mend|solve)|what should (?:i|we) do"),
+    (
+        Topic.FIX,
+        r"\b(?:fix|patch|kubectl|undo)\b|how (?:do|can|should) (?:i|we) (?:fix|mend|solve)|what should (?:i|we) do",
+    ),
     (Topic.EVIDENCE, r"\b(?:evidence|proof)\b"),
     (Topic.WHY, r"^why\b|\bhow come\b|\bwhat is the (?:cause|reason)\b|^explain\b"),
 )
 _SHORT = re.compile(
-    r"(?:but )?why(?: is that| not)?|how (?:sure|certain|confident)(?: are you)?|show (?:me )?(?:the )?(?:fix|proof|evidence(?: e\d{1,2})?)"
+    r"(?:but )?why(?: is that| not)?|how (?:sure|certain|confident)(?: are you)?"
+    r"|show (?:me )?(?:the )?(?:fix|proof|evidence(?: e\d{1,2})?)"
     r"|what did(?: you not|n't you) (?:measure|see|look at|check)",
 )
 _ID = re.compile(r"\be\s?(\d{1,2})\b")

@@ -16,7 +16,9 @@ MOST = 8000
 _VALUE = r"[\"'`*]*\s*[:=]\s*[\"'`*]*\s*([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
 _POD = re.compile(rf"(?im)(?<![\w-])(?:kube_)?pod(?:_name|name)?{_VALUE}")
 _NAMESPACE = re.compile(rf"(?im)(?<![\w-])(?:kube_|exported_)?(?:namespace|ns)(?:_name)?{_VALUE}")
-_BOTH = re.compile(r"(?<![\w/.-])([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])")
+_BOTH = re.compile(
+    r"(?<![\w/.-])([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
+)
 _NAME = re.compile(r"(?<![\w./-])[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?![\w/])")
 _NOT_SHOWN = frozenset({"block_id", "action_id", "type", "ts", "user", "bot_id", "app_id", "team", "url", "value"})
 

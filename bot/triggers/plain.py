@@ -7,7 +7,7 @@ import re
 _TOKEN = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _SCHEME = re.compile(r"^(?:https?://|mailto:|tel:)")
 _DASHES = re.compile(r"(?<!\S)[\u2014\u2013\u2012\u2015](?=\w)")  # phones write an em dash where `--` was typed
-_QUOTES = str.maketrans({each: " " for each in "`\u201c\u201d\u2018\u2019\"'*"})
+_QUOTES = str.maketrans(dict.fromkeys("`“”‘’\"'*", " "))
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 LONGEST = 4000
 """Characters of a message that are read; a question is shorter."""
