@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("case", type=Path, help="a case folder (docs/case-folder.md)")
     parser.add_argument("--port", type=int, default=0, help="of the API server; default: a free one")
     parser.add_argument("--relay-port", type=int, default=0, help="of the hubble-relay; default: a free one")
-    parser.add_argument("--tls", action="store_true", help="serve the API over TLS with a CA of its own")
+    parser.add_argument("--no-tls", action="store_true", help="plain HTTP; kubectl then sends no token")
     parser.add_argument("--identity-delay", type=float, default=Delays().identity, metavar="SECONDS")
     asked = parser.parse_args()
     try:
@@ -32,7 +32,7 @@ def main() -> int:
 
 async def _serve(asked: argparse.Namespace) -> None:
     delays = Delays(identity=asked.identity_delay)
-    wishes = {"port": asked.port, "relay_port": asked.relay_port, "tls": asked.tls, "delays": delays}
+    wishes = {"port": asked.port, "relay_port": asked.relay_port, "tls": not asked.no_tls, "delays": delays}
     async with LabCluster.start(asked.case, **wishes) as lab:
         print("\n".join(_told(lab)), flush=True)  # noqa: T201
         await asyncio.Event().wait()

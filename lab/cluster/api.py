@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from lab.cluster import discovery, reviews
+from lab.cluster import discovery, protobuf, reviews
 from lab.cluster.agenda import Agenda
 from lab.cluster.asking import Asked, asked, user_of
 from lab.cluster.patching import patched
@@ -144,6 +144,10 @@ class Api:
                 return web.json_response(discovery.groups(self.catalog))
             case ["apis", name]:
                 return self._found(discovery.group(self.catalog, name))
+            case ["openapi", "v3"]:
+                return web.json_response(discovery.openapi_index(self.catalog))
+            case ["openapi", "v3", "api" | "apis", *api]:
+                return self._found(discovery.openapi(self.catalog, "/".join(api)))
             case ["api", _] | ["apis", _, _]:
                 return self._found(discovery.resources(self.catalog, "/".join(parts[1:])))
         if parts[0] not in ("api", "apis"):
@@ -158,7 +162,7 @@ class Api:
     async def _review(self, request: web.Request, what: Asked, user: User) -> Answer:
         if what.verb != "create":
             raise method_not_allowed()
-        body = await _body(request)
+        body = await _review_body(request)
         match what.resource.kind:
             case "SelfSubjectAccessReview":
                 status = reviews.access(self.rights, user, body)
@@ -334,12 +338,22 @@ async def _tell_change(
 
 
 async def _any_body(request: web.Request) -> Any:
-    if request.content_type in ("application/apply-patch+yaml", "application/vnd.kubernetes.protobuf"):
+    if request.content_type in ("application/apply-patch+yaml", protobuf.MEDIA):
         raise unsupported(("application/json-patch+json", "application/merge-patch+json"))
     try:
         return json.loads(await request.read())
     except (ValueError, RecursionError):
         raise bad_request("the object provided is unrecognized: couldn't get version/kind; json parse error") from None
+
+
+async def _review_body(request: web.Request) -> Json:
+    """kubectl sends its own questions about rights as protobuf."""
+    if request.content_type != protobuf.MEDIA:
+        return await _body(request)
+    try:
+        return protobuf.review(await request.read())
+    except ValueError as why:
+        raise bad_request(str(why)) from None
 
 
 async def _body(request: web.Request) -> Json:

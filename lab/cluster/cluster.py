@@ -53,7 +53,10 @@ TICK = 0.25
 
 @dataclass(frozen=True)
 class Wishes:
-    """How the lab is to run. `port` and `relay_port` 0: the system chooses."""
+    """How the lab is to run. `port` and `relay_port` 0: the system chooses.
+
+    Without `tls` the API is plain HTTP: KAI's own client takes that, kubectl then sends no token.
+    """
 
     by_hand: bool = False
     at: datetime | None = None

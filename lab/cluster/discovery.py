@@ -58,3 +58,23 @@ def resources(catalog: Catalog, api: str) -> dict[str, Any] | None:
         "groupVersion": api,
         "resources": [*found, *(EXEC if api == "v1" else [])],
     }
+
+
+def openapi_index(catalog: Catalog) -> dict[str, Any]:
+    """Where the documents are; kubectl looks into them before it applies anything."""
+    roots = dict.fromkeys(f"apis/{each.api}" if each.group else f"api/{each.api}" for each in catalog.resources)
+    return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
+
+
+def openapi(catalog: Catalog, api: str) -> dict[str, Any] | None:
+    """Only what kubectl asks: that PATCH knows `dryRun` and `fieldValidation`. No schemas: nothing is checked there."""
+    parameters = [{"name": each, "in": "query"} for each in ("dryRun", "fieldManager", "fieldValidation")]
+    paths = {}
+    for each in (one for one in catalog.resources if one.api == api):
+        root = f"/apis/{api}" if each.group else f"/api/{api}"
+        space = "/namespaces/{namespace}" if each.namespaced else ""
+        kind = {"group": each.group, "version": api.rpartition("/")[2], "kind": each.kind}
+        patch = {"parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {}}
+        paths[f"{root}{space}/{each.plural}/{{name}}"] = {"patch": patch}
+    info = {"title": "Kubernetes", "version": "lab"}
+    return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": {}}} if paths else None
