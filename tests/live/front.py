@@ -44,6 +44,7 @@ class Front:
     refused: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     probe_mood: str = ""
+    has_cat: bool = False
     url: str = ""
     session: aiohttp.ClientSession | None = None
 
@@ -156,14 +157,14 @@ class Front:
             return web.Response()
         socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io", "v4.channel.k8s.io"))
         await socket.prepare(request)
-        await self._play(socket, pod, request.query.getall("command"))
+        await self._play(socket, namespace, pod, request.query.getall("command"))
         await socket.close()
         return socket
 
-    async def _play(self, socket: web.WebSocketResponse, pod: str, argv: list[str]) -> None:
+    async def _play(self, socket: web.WebSocketResponse, namespace: str, pod: str, argv: list[str]) -> None:
         if self.probe_mood == "hangs":
             await asyncio.sleep(3600)
-        output, code = self._run(pod, argv)
+        output, code = self._run(namespace, pod, argv)
         if self.probe_mood == "killed":
             await socket.send_bytes(b"\x01" + output[: len(output) // 2])
             await socket.send_bytes(b"\x03" + exited(137))
@@ -171,14 +172,15 @@ class Front:
         await socket.send_bytes(b"\x01" + output)
         await socket.send_bytes(SUCCESS if code == 0 else b"\x03" + exited(code))
 
-    def _run(self, pod: str, argv: list[str]) -> tuple[bytes, int]:
+    def _run(self, namespace: str, pod: str, argv: list[str]) -> tuple[bytes, int]:
         node = pod.partition("-on-")[2]
         if pod.startswith("probe-on-"):
             return self.probes.run(node, argv)
         if argv[0] == "cilium-dbg":
             path = self.folder / "nodes" / node / "cilium" / AGENT_FILES[(argv[1], argv[2])]
             return (path.read_bytes(), 0) if path.is_file() else (b"", 1)
-        return b"", 127
+        path = self.folder / "pods" / namespace / pod / argv[-1].removeprefix("/proc/").removeprefix("/etc/")
+        return (path.read_bytes(), 0) if self.has_cat and argv[0] == "cat" and path.is_file() else (b"", 127)
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
@@ -240,14 +242,20 @@ def _pod(namespace: str, name: str, node: str, labels: Mapping[str, str], contai
 
 @asynccontextmanager
 async def front_of(
-    folder: Path, *, upstream: str = "", ca_file: Path | None = None, probes: bool = True, agents: bool = True
+    folder: Path,
+    *,
+    upstream: str = "",
+    ca_file: Path | None = None,
+    probes: bool = True,
+    agents: bool = True,
+    has_cat: bool = False,
 ) -> AsyncIterator[Front]:
     """A running front; with an `upstream` the pods of `standing_in` must be stored there."""
     case = open_case(folder)
     uids = {each["metadata"]["uid"]: (each["metadata"]["namespace"], each["metadata"]["name"]) for each in _pods(case)}
     extra = {POD: standing_in(folder, case, probes=probes, agents=agents)}
     ca = ssl.create_default_context(cafile=ca_file) if ca_file else None
-    front = Front(folder, case, Probes(folder, uids), upstream, ca, extra=extra)
+    front = Front(folder, case, Probes(folder, uids), upstream, ca, extra=extra, has_cat=has_cat)
     app = web.Application(client_max_size=1 << 24)
     app.router.add_route("*", "/{path:.*}", front.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

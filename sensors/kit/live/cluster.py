@@ -95,6 +95,10 @@ class LiveCluster:
         self._room = asyncio.Semaphore(MANY)
         self._once: dict[object, asyncio.Task[Any]] = {}
 
+    def start(self) -> None:
+        """Begin to find out what kind of cluster this is: everybody will ask, and some as the last thing they do."""
+        self._begin("environment", self._environment)
+
     async def close(self) -> None:
         """End whatever is still under way."""
         await self._desk.close()
@@ -235,11 +239,13 @@ class LiveCluster:
 
     async def _remember(self, key: object, read: Callable[[], Coroutine[Any, Any, Read]]) -> Read:
         """Read once, whoever asks first; one who gives up does not end it for the others."""
+        return await outcome(self._begin(key, read))
+
+    def _begin(self, key: object, read: Callable[[], Coroutine[Any, Any, Read]]) -> asyncio.Task[Read]:
         if key not in self._once:
             self._once[key] = asyncio.create_task(read())
             self._once[key].add_done_callback(looked_at)
-        task: asyncio.Task[Read] = self._once[key]
-        return await outcome(task)
+        return self._once[key]
 
 
 def _nothing(tried: Tried, table: str) -> Any:
@@ -285,6 +291,7 @@ async def live_cluster(
 ) -> AsyncIterator[LiveCluster]:
     """A cluster for one investigation; whatever it started ends with the block."""
     cluster = LiveCluster(kube, relay, settings, clock)
+    cluster.start()
     try:
         yield cluster
     finally:
