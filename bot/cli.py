@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from bot import __version__
+from bot.commands.history import history
 from bot.commands.live import live_of, live_options
 from bot.commands.simulate import simulate
 
@@ -169,6 +170,7 @@ def doctor(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
 
 
 kai.add_command(simulate)
+kai.add_command(history)
 
 
 def main() -> None:

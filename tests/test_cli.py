@@ -167,14 +167,14 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
     ("words", "line"),
     [
         (
-            "netdebug web -n shop",
-            "this version reads recorded cases, not a live cluster: kai netdebug POD -n NAMESPACE --case DIR "
-            "(docs/case-folder.md says how to record one)",
+            "netdebug web -n shop --kubeconfig /no/such",
+            "/no/such: no such kubeconfig, or look at a recorded case with --case DIR",
         ),
         ("netdbug", "No such command 'netdbug'. Did you mean 'netdebug'? (kai --help shows how)"),
         (
             "netdebug --namespce x",
-            "No such option '--namespce'. Did you mean '--namespace'? (kai netdebug --help shows how)",
+            "No such option '--namespce'. (Did you mean one of: '--namespace', '--probe-namespace'?) "
+            "(kai netdebug --help shows how)",
         ),
         ("netdebug --case", "Option '--case' requires an argument (kai --help shows how)"),
         ("netdebug --case /no/such", "/no/such: no such folder"),
@@ -275,11 +275,15 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
     assert code == 2
     commands = said.out.partition("Commands:")[2].partition("Exit codes")[0]
     assert re.findall(r"^  ([a-z-]+)  ", commands, re.MULTILINE) == [
+        "capture",
         "demo",
+        "doctor",
+        "history",
         "list-flows",
         "list-sensors",
         "netdebug",
         "run-flow",
+        "simulate",
     ]
 
 

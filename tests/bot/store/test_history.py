@@ -59,7 +59,11 @@ def test_no_more_is_listed_than_was_asked_for(url: str, capsys: pytest.CaptureFi
     assert len(json.loads(say(capsys, "--database", url, "-n", "1", "-o", "json"))) == 1
 
 
-def test_a_verdict_is_told_again_in_the_words_of_the_report(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verdict_is_told_again_in_the_words_of_the_report(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
     told = say(capsys, "--database", url, "abc")
 
     assert told == render(outline(DENIED, RECORDED)).replace(DENIED.investigation_id, "abc1")
