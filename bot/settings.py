@@ -1,0 +1,296 @@
+"""What `kai serve` is told: environment over file, checked at the start, secrets never shown.
+
+The file is `KAI_CONFIG`, else ~/.kai/config.yaml, else /etc/kai/config.yaml. It names where secrets are (`…_env`,
+`…_file`) and never holds one. A secret that is there and empty is an error, not a feature that is quietly off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from bot.commands.errors import UsageMistake
+from sensors.kit.nearest import did_you_mean
+
+SLACK_API = "https://slack.com/api/"
+USUAL_FILES = (Path("~/.kai/config.yaml"), Path("/etc/kai/config.yaml"))
+MODES = ("socket", "http")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_PREFIXES = {"bot_token": ("xoxb-",), "app_token": ("xapp-",)}
+
+
+class BadSettings(UsageMistake):
+    """KAI cannot be started like this. The message is one line that names the setting and what it should be."""
+
+
+class Secret:
+    """A value that no log, trace or `repr` shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('[hidden]')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class SlackSettings:
+    """`mode` socket needs an app token, http a signing secret. `pace` is seconds between messages in one channel."""
+
+    bot_token: Secret
+    mode: str = "socket"
+    app_token: Secret | None = None
+    signing_secret: Secret | None = None
+    api_url: str = SLACK_API
+    pace: float = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything `kai serve` needs to know. `case`: a recording in place of the living cluster, for trials."""
+
+    slack: SlackSettings
+    database_url: Secret
+    case: Path | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+    hubble_server: str | None = None
+    host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the pod
+    port: int = 8080
+    log_level: str = "INFO"
+    flow: str = "flow.k8s_network_debug"
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One setting: its variables in the environment and its place in the file."""
+
+    names: tuple[str, ...]
+    place: tuple[str, ...]
+    secret: bool = False
+
+
+_KEYS: Mapping[str, _Key] = {
+    "bot_token": _Key(("SLACK_BOT_TOKEN",), ("slack", "bot_token"), secret=True),
+    "app_token": _Key(("SLACK_APP_TOKEN",), ("slack", "app_token"), secret=True),
+    "signing_secret": _Key(("SLACK_SIGNING_SECRET",), ("slack", "signing_secret"), secret=True),
+    "mode": _Key(("KAI_SLACK_MODE",), ("slack", "mode")),
+    "api_url": _Key(("SLACK_API_URL",), ("slack", "api_url")),
+    "pace": _Key(("KAI_SLACK_PACE",), ("slack", "pace")),
+    "database_url": _Key(("KAI_DATABASE_URL", "DATABASE_URL"), ("database_url",), secret=True),
+    "case": _Key(("KAI_CASE",), ("case",)),
+    "kubeconfig": _Key(("KAI_KUBECONFIG",), ("kubeconfig",)),
+    "context": _Key(("KAI_CONTEXT",), ("context",)),
+    "hubble_server": _Key(("HUBBLE_SERVER", "KAI_HUBBLE_ADDR"), ("hubble_server",)),
+    "host": _Key(("KAI_HOST",), ("host",)),
+    "port": _Key(("KAI_PORT",), ("port",)),
+    "log_level": _Key(("KAI_LOG_LEVEL",), ("log_level",)),
+    "flow": _Key(("KAI_FLOW",), ("flow",)),
+}
+
+
+def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **said: Any) -> Settings:
+    """What was said on the command line, else in the environment, else in the file. Raises `BadSettings`."""
+    environ = os.environ if environ is None else environ
+    written = _written(_file(environ, file))
+    found = {name: value for name, value in said.items() if value is not None}
+    for name, key in _KEYS.items():
+        if name not in found and (value := _value(key, environ, written)) is not None:
+            found[name] = value
+    return _checked(found)
+
+
+# -- where a value comes from ----------------------------------------------------------------------------------------
+
+
+def _file(environ: Mapping[str, str], named: Path | None) -> Path | None:
+    wanted = named or (Path(environ["KAI_CONFIG"]) if environ.get("KAI_CONFIG") else None)
+    if wanted is not None:
+        if not wanted.is_file():
+            raise BadSettings(f"{wanted}: no such file (KAI_CONFIG, --config)")
+        return wanted
+    return next((path for each in USUAL_FILES if (path := each.expanduser()).is_file()), None)
+
+
+def _written(path: Path | None) -> Mapping[str, Any]:
+    """The file's keys, each known; a secret in it is refused."""
+    if path is None:
+        return {}
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as why:
+        raise BadSettings(f"{path} cannot be read: {type(why).__name__}") from None
+    if not isinstance(said, dict) or not isinstance(said.get("slack", {}), dict):
+        raise BadSettings(f"{path} should hold keys such as database_url_env and slack:")
+    _check_words(path, said, _words(()), "the file")
+    _check_words(path, said.get("slack", {}), _words(("slack",)), "slack")
+    return said
+
+
+def _words(place: tuple[str, ...]) -> list[str]:
+    """What may stand at a place of the file; of a secret only where it is."""
+    words = ["slack"] if not place else []
+    for key in _KEYS.values():
+        if key.place[:-1] == place:
+            words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
+    return words
+
+
+def _check_words(path: Path, said: Mapping[Any, Any], known: list[str], where: str) -> None:
+    for word in map(str, said):
+        if f"{word}_env" in known:
+            raise BadSettings(f"{path}: {word} is a secret: name its variable ({word}_env) or its file ({word}_file)")
+        if word not in known:
+            raise BadSettings(f"{path}: unknown word {word!r} in {where}{did_you_mean(word, known)}")
+
+
+def _value(key: _Key, environ: Mapping[str, str], written: Mapping[str, Any]) -> Any:
+    places: Mapping[str, Any] = written.get(key.place[0], {}) if len(key.place) == 2 else written
+    for name in key.names:
+        if name in environ:
+            return _of_environment(name, environ[name], key)
+        if key.secret and f"{name}_FILE" in environ:
+            return _of_file(f"{name}_FILE", environ[f"{name}_FILE"])
+    return _of_places(key, places, environ)
+
+
+def _of_environment(name: str, text: str, key: _Key) -> Any:
+    if key.secret and not text.strip():
+        raise BadSettings(f"{name} is set and empty: give the secret, or do not set it at all")
+    return Secret(text.strip()) if key.secret else (text.strip() or None)
+
+
+def _of_places(key: _Key, places: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    word = key.place[-1]
+    if not key.secret:
+        return places.get(word)
+    if (name := places.get(f"{word}_env")) is not None:
+        if str(name) not in environ:
+            raise BadSettings(f"{word}_env names {name}, which is not in the environment")
+        return _of_environment(str(name), environ[str(name)], key)
+    path = places.get(f"{word}_file")
+    return None if path is None else _of_file(f"{word}_file", str(path))
+
+
+def _of_file(name: str, path: str) -> Secret:
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as why:
+        raise BadSettings(f"{name}: {path} cannot be read ({type(why).__name__})") from None
+    if not text:
+        raise BadSettings(f"{name}: {path} is empty")
+    return Secret(text)
+
+
+# -- what a value must be --------------------------------------------------------------------------------------------
+
+
+def _checked(found: Mapping[str, Any]) -> Settings:
+    slack = _slack(found)
+    return Settings(
+        slack=slack,
+        database_url=found.get("database_url") or Secret(_default_database()),
+        case=_case(found.get("case")),
+        port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
+        log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
+        **_texts(found),
+    )
+
+
+def _texts(found: Mapping[str, Any]) -> dict[str, str]:
+    names = ("kubeconfig", "context", "hubble_server", "host", "flow")
+    return {name: str(found[name]) for name in names if found.get(name)}
+
+
+def _slack(found: Mapping[str, Any]) -> SlackSettings:
+    mode = _one_of("KAI_SLACK_MODE", str(found.get("mode", "socket")), MODES)
+    _needed(found, "bot_token", "SLACK_BOT_TOKEN", "the bot's token, xoxb-…")
+    if mode == "socket":
+        _needed(found, "app_token", "SLACK_APP_TOKEN", "an app-level token with connections:write, xapp-…")
+    else:
+        _needed(found, "signing_secret", "SLACK_SIGNING_SECRET", "the app's signing secret, in http mode")
+    for name, prefixes in _PREFIXES.items():
+        if name in found and not found[name].reveal().startswith(prefixes):
+            raise BadSettings(f"SLACK_{name.upper()} does not begin with {prefixes[0]}: is it another token?")
+    return SlackSettings(
+        bot_token=found["bot_token"],
+        mode=mode,
+        app_token=found.get("app_token"),
+        signing_secret=found.get("signing_secret"),
+        api_url=_api_url(str(found.get("api_url") or SLACK_API)),
+        pace=_pace(found.get("pace", 1.1)),
+    )
+
+
+def _needed(found: Mapping[str, Any], name: str, variable: str, what: str) -> None:
+    if name not in found:
+        raise BadSettings(f"{variable} is missing: {what} (docs/slack.md says where to find it)")
+
+
+def _api_url(url: str) -> str:
+    """Tokens are sent there, so it is https, or this very machine."""
+    parts = urlsplit(url)
+    at_home = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if not parts.hostname or parts.scheme not in ("https", "http") or (parts.scheme == "http" and not at_home):
+        raise BadSettings("SLACK_API_URL should be https://…/api/ (http only on this machine)")
+    return url if url.endswith("/") else f"{url}/"
+
+
+def _case(said: object) -> Path | None:
+    return None if said is None else Path(str(said)).expanduser()
+
+
+def _pace(said: object) -> float:
+    try:
+        seconds = float(str(said))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 60:
+        raise BadSettings(f"KAI_SLACK_PACE should be seconds between two messages, such as 1.1, not {str(said)[:20]!r}")
+    return seconds
+
+
+def _number(name: str, said: object, least: int, most: int) -> int:
+    text = str(said)
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise BadSettings(f"{name} should be a number from {least} to {most}, not {text[:20]!r}")
+    return int(text)
+
+
+def _one_of(name: str, said: str, known: tuple[str, ...]) -> str:
+    if said not in known:
+        raise BadSettings(f"{name} should be {' or '.join(known)}, not {said[:20]!r}{did_you_mean(said, known)}")
+    return said
+
+
+def _default_database() -> str:
+    from bot.commands.history import default_url
+
+    return default_url()
+
+
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """Every secret, for the filter that keeps them out of the log."""
+    slack = settings.slack
+    for each in (slack.bot_token, slack.app_token, slack.signing_secret, settings.database_url):
+        if each is not None and len(each.reveal()) >= 6:
+            yield each.reveal()

@@ -1,0 +1,92 @@
+"""Answers to questions about a verdict, from what was stored and by rules alone. What they do not cover is said so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bot.report import Circumstances, blocks
+from bot.report.blocks import STATE_WORDS, Said, section
+from bot.report.mrkdwn import safe
+from bot.report.outline import Section, ledger, outline
+from bot.triggers.followup import Question, Topic
+from flows.model import Diagnosis, LayerState
+from sensors.kit import Sight
+
+I_CAN_ONLY = (
+    "I can only answer from this investigation: why? · what did you not measure? · show fix · show evidence E3 · "
+    "how sure? · For anything new, run it again."
+)
+
+
+def answer(question: Question, it: Diagnosis) -> Said:
+    """What the stored diagnosis says to that."""
+    return _ANSWERS[question.topic](question, it)
+
+
+def _why(question: Question, it: Diagnosis) -> Said:
+    because = it.reasoning or "nothing more was written down"
+    ids = next((ids for each, ids in it.findings if each.cause_class == it.cause_class), ())
+    shown = f" Shown by {', '.join(ids)}." if ids else ""
+    lines = [f"*{safe(it.root_cause, 1000).replace('*', '')}*", f"Because {safe(because, 1200)}.{safe(shown)}"]
+    lines += [f"Also found: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.findings[1:4]]
+    return _lines(lines)
+
+
+def _not_measured(question: Question, it: Diagnosis) -> Said:
+    rows = [row for row in ledger(it) if row.state in (LayerState.NOT_MEASURED, LayerState.INCONCLUSIVE)]
+    blind = [(key, each) for key, each in it.evidence.items() if each.sight is Sight.BLIND]
+    if not rows and not blind:
+        return _lines(["Every layer was measured and decided, and every sensor could look."])
+    lines = [f"• *{row.layer.value.replace('_', ' ')}* {STATE_WORDS[row.state]}: {safe(row.why, 250)}" for row in rows]
+    lines += [f"• *{key}* {safe(each.sensor)} could not look: {safe(each.why, 250)}" for key, each in blind[:8]]
+    return _lines([f"*Not measured or not decided* (coverage {it.coverage:.0%})", *lines])
+
+
+def _fix(question: Question, it: Diagnosis) -> Said:
+    parts = _parts(it)
+    if "Fix" not in parts and not it.recommended_action:
+        return _lines(["This verdict proposes no change."])
+    said = blocks.commands(it)
+    told = [
+        section(f"*{title}* {safe(parts[title].text, 1200)}") for title in ("Recommendation", "Fix") if title in parts
+    ]
+    return Said(safe(parts["Fix"].text if "Fix" in parts else it.recommended_action), (*told, *said.blocks))
+
+
+def _evidence(question: Question, it: Diagnosis) -> Said:
+    if not question.evidence:
+        lines = [f"• *{key}* {safe(each.sensor)}: {safe(each.summary, 200)}" for key, each in it.evidence.items()]
+        return _lines(["*Evidence* (show evidence E3 shows one with its facts)", *lines])
+    if question.evidence not in it.evidence:
+        return _lines([f"There is no {question.evidence} here; there are {', '.join(map(safe, it.evidence))}."])
+    return blocks.facts(question.evidence, it)
+
+
+def _sure(question: Question, it: Diagnosis) -> Said:
+    lines = [
+        f"*{it.confidence:.0%} sure.* {safe(_parts(it)['Confidence'].text, 400)}, with {it.coverage:.0%} coverage."
+    ]
+    rivals = [f"Less believed: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.findings[1:3]]
+    return _lines([*lines, *rivals])
+
+
+def _unknown(question: Question, it: Diagnosis) -> Said:
+    return _lines([I_CAN_ONLY])
+
+
+def _parts(it: Diagnosis) -> Mapping[str, Section]:
+    return {each.title: each for each in outline(it, Circumstances())}
+
+
+def _lines(lines: list[str]) -> Said:
+    return Said(lines[0].replace("*", ""), (section(blocks.few(lines)),))
+
+
+_ANSWERS: Mapping[Topic, Callable[[Question, Diagnosis], Said]] = {
+    Topic.WHY: _why,
+    Topic.NOT_MEASURED: _not_measured,
+    Topic.FIX: _fix,
+    Topic.EVIDENCE: _evidence,
+    Topic.SURE: _sure,
+    Topic.UNKNOWN: _unknown,
+}

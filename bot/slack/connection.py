@@ -1,0 +1,165 @@
+"""The way to Slack: a socket that KAI opens itself, or signed HTTP that Slack sends; the same listeners behind both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from aiohttp import ClientError, web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+    AsyncServerErrorRetryHandler,
+)
+from slack_sdk.web.async_client import AsyncWebClient
+
+log = logging.getLogger(__name__)
+
+LOOK = 5.0
+"""Seconds between two looks at the socket."""
+
+SILENCE = 45.0
+"""A socket that answered no ping for so long is dead, whatever it says of itself."""
+
+PROOF = 60.0
+"""Seconds between two calls that show that Slack still knows us, while nobody asks anything."""
+
+LARGEST = 1024 * 1024
+"""Bytes of one request over HTTP; Slack's own are far smaller."""
+
+
+class BadToken(ValueError):
+    """Slack does not take the token. The message is one line and never holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are in this workspace."""
+
+    team: str
+    bot_user: str
+    bot_id: str
+    enterprise: str = ""
+
+
+def web_client(token: str, api_url: str, *, patient: bool = True) -> AsyncWebClient:
+    """A client that tries again. The outbox does so by itself, and takes one that is not `patient`."""
+    client = AsyncWebClient(token=token, base_url=api_url, timeout=15)
+    client.retry_handlers = [AsyncConnectionErrorRetryHandler(max_retry_count=2)] if patient else []
+    if patient:
+        client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=3))
+        client.retry_handlers.append(AsyncServerErrorRetryHandler(max_retry_count=2))
+    return client
+
+
+async def identify(client: AsyncWebClient) -> Identity:
+    """Ask once who we are. Raises `BadToken`; network errors go through."""
+    try:
+        it = await client.auth_test()
+    except SlackApiError as why:
+        raise BadToken(f"Slack does not take SLACK_BOT_TOKEN: {why.response.get('error')}") from None
+    return Identity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), str(it.get("enterprise_id") or ""))
+
+
+def bolt(client: AsyncWebClient, identity: Identity, signing_secret: str) -> AsyncApp:
+    """The app. Who we are is known already, so that no listener waits for it; without a secret, only a socket works."""
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=identity.enterprise or None,
+            team_id=identity.team,
+            bot_user_id=identity.bot_user,
+            bot_id=identity.bot_id,
+            bot_token=client.token,
+        )
+
+    nameless = AsyncWebClient(base_url=client.base_url, timeout=client.timeout)
+    nameless.retry_handlers = list(client.retry_handlers)
+    return AsyncApp(
+        client=nameless,
+        authorize=authorize,
+        signing_secret=signing_secret or "unused: nothing comes over HTTP",
+    )
+
+
+class Socket:
+    """Socket Mode, watched: a line that is open and dead is closed and dialled anew."""
+
+    def __init__(
+        self, app: AsyncApp, app_token: str, web: AsyncWebClient, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._client = AsyncSocketModeHandler(app, app_token, ping_interval=10).client
+        self._web, self._clock = web, clock
+        self._proved = clock()
+        self.is_up = False
+
+    async def run(self) -> None:
+        """Connect, and stay connected until cancelled."""
+        await self._client.connect()  # type: ignore[no-untyped-call]
+        while True:
+            self.is_up = await self._client.is_connected()
+            await asyncio.sleep(LOOK)
+            await self._watch()
+
+    async def _watch(self) -> None:
+        dead = not await self._client.is_connected() or self._silent()
+        if not dead and self._clock() - self._proved >= PROOF:
+            self._proved = self._clock()
+            dead = not await self._knows_us()
+        if dead:
+            log.warning("the line to Slack is dead: dialling again")
+            self.is_up = False
+            with suppress(SlackApiError, ClientError, TimeoutError, OSError):  # it is tried again in a moment
+                await self._client.connect_to_new_endpoint(force=True)
+
+    def _silent(self) -> bool:
+        last = self._client.last_ping_pong_time
+        return last is not None and self._clock() - float(last) > SILENCE
+
+    async def _knows_us(self) -> bool:
+        try:
+            await self._web.auth_test()
+        except (SlackApiError, ClientError, TimeoutError, OSError) as why:
+            log.warning("Slack does not answer: %s", why)
+            return False
+        return True
+
+    async def close(self) -> None:
+        """No more envelopes."""
+        self.is_up = False
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+
+@asynccontextmanager
+async def open_socket(app: AsyncApp, app_token: str, web: AsyncWebClient) -> AsyncIterator[Socket]:
+    """A socket that connects in the background: KAI starts also while Slack is down."""
+    socket = Socket(app, app_token, web)
+    running = asyncio.create_task(socket.run())
+    try:
+        yield socket
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await socket.close()
+
+
+def add_http(routes: web.Application, app: AsyncApp, path: str = "/slack/events") -> None:
+    """Signed requests of Slack, for all listeners. What is not signed is refused before anything reads it."""
+
+    async def received(request: web.Request) -> web.Response:
+        stamp = request.headers.get("X-Slack-Request-Timestamp", "")
+        if not (stamp.isascii() and stamp.isdigit()) or (request.content_length or 0) > LARGEST:
+            return web.Response(status=401)
+        answer = await app.async_dispatch(await to_bolt_request(request))
+        return await to_aiohttp_response(answer)
+
+    routes.router.add_post(path, received)

@@ -1,0 +1,135 @@
+"""The form for those who would rather choose than type: namespace and pod with type-ahead. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.report.blocks import Block, plain_text, section
+from bot.report.mrkdwn import fit, literal, safe
+from bot.triggers import slash
+from bot.triggers.asked import Fill, Investigate, Misread
+
+FORM, OPEN_FORM = "kai_form", "kai_open_form"
+NAMESPACE, POD, TO, SINCE = "kai_namespace", "kai_pod", "kai_to", "kai_since"
+
+MOST_OPTIONS = 100
+LONGEST_VALUE = 150
+
+
+def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
+    """The modal. `channel` and `thread` are where the answer is awaited; empty: in direct messages."""
+    blocks: list[Block] = [section(safe(fill.hint, 1000))] if fill.hint else []
+    blocks += [
+        _input("Namespace", _select(NAMESPACE, "Type to find a namespace", fill.namespace)),
+        _input("Pod", _select(POD, "Type to find a pod, or a workload such as deploy/web", fill.pod)),
+        _input("Cannot reach", _typed(TO, "payments.prod:8080", fill.to), optional=True),
+        _input("Look back", _typed(SINCE, "15m", fill.since), optional=True),
+    ]
+    return {
+        "type": "modal",
+        "callback_id": FORM,
+        "title": plain_text("Why can it not talk?"),
+        "submit": plain_text("Investigate"),
+        "close": plain_text("Cancel"),
+        "private_metadata": json.dumps({"channel": channel, "thread": thread}),
+        "blocks": blocks,
+    }
+
+
+def read(view: Mapping[str, Any]) -> Investigate | dict[str, str]:
+    """What was filled in, or what is wrong with it by block."""
+    said = {name: _value(view, name) for name in (NAMESPACE, POD, TO, SINCE)}
+    wrong: dict[str, str] = {}
+
+    def checked(name: str, read_one: Any) -> Any:
+        try:
+            return read_one(said[name]) if said[name] else None
+        except Misread as why:
+            wrong[name] = literal(why, 200)
+            return None
+
+    pod, namespace = checked(POD, slash.pod_word), checked(NAMESPACE, lambda text: slash.name(text, "namespace"))
+    door, since = checked(TO, slash.door), checked(SINCE, slash.since)
+    for name, value in ((POD, pod), (NAMESPACE, namespace)):
+        if value is None and name not in wrong:
+            wrong[name] = "This is needed."
+    if wrong:
+        return wrong
+    host, port = door or (None, None)
+    return Investigate(pod, namespace, host, port, since)
+
+
+def place(view: Mapping[str, Any]) -> tuple[str, str]:
+    """Channel and thread of the form; empty when there are none."""
+    try:
+        said = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return "", ""
+    return (str(said.get("channel") or ""), str(said.get("thread") or "")) if isinstance(said, dict) else ("", "")
+
+
+def options(names: Iterable[str], typed: str) -> list[dict[str, Any]]:
+    """Names that hold what is typed, those that begin with it first; then what is typed itself."""
+    word = typed.strip().lower()
+    fitting = sorted((each for each in names if word in each and len(each) <= LONGEST_VALUE),
+                     key=lambda each: (not each.startswith(word), each))  # fmt: skip
+    shown = [_option(each) for each in fitting[: MOST_OPTIONS - 1]]
+    if word and word not in fitting and len(word) <= LONGEST_VALUE:
+        shown.append(_option(word))
+    return shown
+
+
+def chosen_namespace(body: Mapping[str, Any]) -> str:
+    """The namespace that is chosen in the form while a pod is looked for."""
+    return _value(body.get("view") or {}, NAMESPACE)
+
+
+def opener(fill: Fill) -> Block:
+    """A button that opens the form, for where there is no trigger to open it with."""
+    value = json.dumps({"pod": fill.pod, "namespace": fill.namespace, "to": fill.to, "since": fill.since})
+    button = {
+        "type": "button",
+        "action_id": OPEN_FORM,
+        "text": plain_text("Fill in the form"),
+        "value": fit(value, 2000),
+    }
+    return {"type": "actions", "elements": [button]}
+
+
+def filled(value: str) -> Fill:
+    """What a button of `opener` carries; nothing when it cannot be read."""
+    try:
+        said = json.loads(value or "{}")
+    except ValueError:
+        return Fill()
+    if not isinstance(said, dict):
+        return Fill()
+    return Fill(**{name: str(said.get(name) or "")[:253] for name in ("pod", "namespace", "to", "since")})
+
+
+def _value(view: Mapping[str, Any], name: str) -> str:
+    held = ((view.get("state") or {}).get("values") or {}).get(name, {}).get(name, {})
+    option = held.get("selected_option") or {}
+    return str(option.get("value") or held.get("value") or "").strip()
+
+
+def _input(label: str, element: Block, *, optional: bool = False) -> Block:
+    more = {"optional": True} if optional else {}
+    return {"type": "input", "block_id": element["action_id"], "label": plain_text(label), "element": element, **more}
+
+
+def _select(action: str, hint: str, chosen: str) -> Block:
+    first = {"initial_option": _option(chosen)} if 0 < len(chosen) <= LONGEST_VALUE else {}
+    select = {"type": "external_select", "action_id": action, "placeholder": plain_text(hint), "min_query_length": 0}
+    return {**select, **first}
+
+
+def _typed(action: str, hint: str, said: str) -> Block:
+    first = {"initial_value": said} if said else {}
+    return {"type": "plain_text_input", "action_id": action, "placeholder": plain_text(hint), **first}
+
+
+def _option(name: str) -> dict[str, Any]:
+    return {"text": plain_text(literal(name, 75)), "value": name}

@@ -1,0 +1,85 @@
+"""Lists of investigations: what runs, what was found lately, and the home tab. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.report.blocks import Block, Said, plain_text, section
+from bot.report.mrkdwn import safe
+from bot.slack.form import OPEN_FORM
+from bot.store import Investigation, State, Verdict
+
+SHOW = "kai_show"
+MOST = 10
+
+Rows = Sequence[tuple[Investigation, Verdict | None]]
+
+
+def status(rows: Sequence[tuple[Investigation, int]]) -> Said:
+    """What is being looked into, with how many looks have answered."""
+    if not rows:
+        return Said("Nothing is being looked into now.", (section("Nothing is being looked into now."),))
+    lines = [f"• {_title(it)}: {_state(it)}, {answered} looks done (id {it.id})" for it, answered in rows[:MOST]]
+    left = [f"… and {len(rows) - MOST} more"] if len(rows) > MOST else []
+    return Said(f"{len(rows)} under way", (section("\n".join([f"*{len(rows)} under way*", *lines, *left])),))
+
+
+def history(rows: Rows) -> Said:
+    """The newest investigations and what came of them."""
+    if not rows:
+        return Said("Nothing has been investigated yet.", (section("Nothing has been investigated yet."),))
+    lines = [f"• {_title(it)}: {_end(it, verdict)} ({_when(it.asked_at)}, id {it.id})" for it, verdict in rows[:MOST]]
+    return Said("The latest investigations", (section("\n".join(["*The latest investigations*", *lines])),))
+
+
+def home(rows: Rows) -> dict[str, Any]:
+    """The home tab: ask, and what was found lately."""
+    ask = {"type": "button", "action_id": OPEN_FORM, "text": plain_text("Investigate a pod"), "value": "{}"}
+    head: tuple[Block, ...] = (
+        {"type": "header", "text": plain_text("Why can this pod not talk?")},
+        section(
+            "KAI looks at every layer at once, names the cause with its evidence, and proves a fix before anybody "
+            "applies it. It cannot change anything in your cluster."
+        ),
+        {"type": "actions", "elements": [{**ask, "style": "primary"}]},
+        {"type": "divider"},
+        {"type": "header", "text": plain_text("Latest investigations")},
+    )
+    listed = [_row(it, verdict) for it, verdict in rows[:MOST]] or [section("None yet.")]
+    return {"type": "home", "blocks": [*head, *listed]}
+
+
+def _row(it: Investigation, verdict: Verdict | None) -> Block:
+    show = {
+        "type": "button",
+        "action_id": SHOW,
+        "text": plain_text("Show"),
+        "value": it.id,
+        "accessibility_label": f"Show investigation {it.id}",
+    }
+    text = f"*{_title(it)}*\n{_end(it, verdict)} · {_when(it.asked_at)}"
+    return {**section(text), **({"accessory": show} if verdict else {})}
+
+
+def _title(it: Investigation) -> str:
+    target = it.request.target
+    return safe(f"{target} → {target.to}" if target.to else target, 200)
+
+
+def _state(it: Investigation) -> str:
+    return "waiting" if it.state is State.QUEUED else "running"
+
+
+def _end(it: Investigation, verdict: Verdict | None) -> str:
+    if verdict is not None:
+        return f"{safe(verdict.root_cause, 160)} ({verdict.confidence:.0%})"
+    return _state(it) if it.is_live else safe(f"{it.state}: {it.why}" if it.why else it.state, 160)
+
+
+def _when(moment: datetime) -> str:
+    """In the reader's own time; for those who cannot show it, in UTC."""
+    return (
+        f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC>"
+    )

@@ -1,0 +1,291 @@
+"""What KAI says, in order and no faster than Slack likes: one queue per channel; verdicts before evidence.
+
+A progress state that waits is replaced by a newer one; an end state throws it away. A 429 makes the channel wait as
+long as Slack says, and the same message is sent again. What Slack finds wrong with a message is mended by sending less.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from aiohttp import ClientConnectorError
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.report.blocks import Said, is_newer, older
+from bot.report.mrkdwn import fit, safe
+from bot.slack.limits import TEXT, problems
+
+log = logging.getLogger(__name__)
+
+PACE = 1.1
+"""Seconds between two messages in a channel."""
+
+FIRST, LATER, LAST = 0, 1, 2
+"""Lanes: roots and verdicts, then evidence and answers, then progress."""
+
+TRIES = 4
+UNWELCOME = frozenset(
+    {"not_in_channel", "channel_not_found", "is_archived", "restricted_action", "user_not_in_channel", "no_permission"}
+)
+TOO_MUCH = frozenset(
+    {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "invalid_attachments"}
+)
+GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+
+
+class Unwelcome(Exception):
+    """KAI cannot write there: it is not in the channel, or there is none. `error` is Slack's word."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(f"Slack refused the channel: {error}")
+        self.error = error
+
+
+class Vanished(Exception):
+    """The message that should be changed is not there any more."""
+
+
+class Stopped(Exception):
+    """KAI stops, and this was not said. The desk says it later."""
+
+
+@dataclass(order=True, slots=True)
+class _Job:
+    lane: int
+    number: int
+    act: Callable[[], Awaitable[Any]] = field(compare=False)
+    done: asyncio.Future[Any] = field(compare=False)
+
+
+@dataclass(slots=True)
+class _Channel:
+    """What waits for one channel: jobs by lane and age, and the newest progress of each message."""
+
+    jobs: list[_Job] = field(default_factory=list)
+    states: dict[str, Said] = field(default_factory=dict)
+    worker: asyncio.Task[None] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.jobs and not self.states
+
+
+class Outbox:
+    """All that is posted or edited goes through here; ephemeral answers do not, they have limits of their own."""
+
+    def __init__(
+        self, client: AsyncWebClient, pace: float = PACE, sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    ) -> None:
+        self._client, self._pace, self._sleep = client, pace, sleep
+        self._channels: dict[str, _Channel] = {}
+        self._numbers = count()
+        self.plain_only = False  # this workspace has refused the newer blocks once
+
+    async def post(
+        self, channel: str, said: Said, thread: str = "", key: str = "", lane: int = FIRST
+    ) -> tuple[str, str]:
+        """Post, and return the channel's id and the message's ts. `key` can be found again in its metadata."""
+        more: dict[str, Any] = {"thread_ts": thread} if thread else {}
+        if key:
+            more["metadata"] = {"event_type": "kai_message", "event_payload": {"key": key}}
+
+        async def act() -> tuple[str, str]:
+            answer = await self._best(
+                said, lambda parts: self._client.chat_postMessage(channel=channel, **parts, **more)
+            )
+            return str(answer["channel"]), str(answer["ts"])
+
+        posted: tuple[str, str] = await self._queue(channel, lane, act)
+        return posted
+
+    async def update(self, channel: str, ts: str, said: Said) -> None:
+        """Set a message's end state. Raises `Vanished` when the message is gone."""
+        waiting = self._channels.get(channel)
+        if waiting is not None:
+            waiting.states.pop(ts, None)
+        await self._queue(channel, FIRST, lambda: self._update(channel, ts, said))
+
+    def refresh(self, channel: str, ts: str, said: Said) -> None:
+        """Show progress when there is room for it; a newer state takes its place."""
+        self._channel(channel).states[ts] = said
+        self._wake(channel)
+
+    async def upload(self, channel: str, thread: str, name: str, content: bytes, title: str, alt: str) -> None:
+        """A picture into a thread; its message says in words what it shows."""
+        shown: dict[str, Any] = {"filename": name, "content": content, "title": title, "alt_txt": alt}
+        words = safe(alt, TEXT)
+        await self._queue(
+            channel,
+            LATER,
+            lambda: self._client.files_upload_v2(channel=channel, thread_ts=thread, initial_comment=words, **shown),
+        )
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait until all is said; False when it took longer."""
+        workers = [each.worker for each in self._channels.values() if each.worker is not None]
+        if not workers:
+            return True
+        _, late = await asyncio.wait(workers, timeout=seconds)
+        for worker in late:
+            worker.cancel()
+        return not late
+
+    # -- the queue ----------------------------------------------------------------------------------------------------
+
+    async def _queue(self, channel: str, lane: int, act: Callable[[], Awaitable[Any]]) -> Any:
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._channel(channel).jobs, _Job(lane, next(self._numbers), act, done))
+        self._wake(channel)
+        return await done
+
+    def _channel(self, channel: str) -> _Channel:
+        return self._channels.setdefault(channel, _Channel())
+
+    def _wake(self, channel: str) -> None:
+        waiting = self._channel(channel)
+        if waiting.worker is None:
+            waiting.worker = asyncio.create_task(self._work(channel, waiting))
+
+    async def _work(self, channel: str, waiting: _Channel) -> None:
+        try:
+            while not waiting.is_empty:
+                await self._next(channel, waiting)
+                await self._sleep(self._pace)
+        finally:
+            waiting.worker = None
+            self._give_up(waiting)
+            if waiting.is_empty and self._channels.get(channel) is waiting:
+                del self._channels[channel]
+
+    def _give_up(self, waiting: _Channel) -> None:
+        """Only at a shutdown is there anything left: whoever waits for it must not wait for ever."""
+        for job in waiting.jobs:
+            _settle(job.done, Stopped())
+        waiting.jobs.clear()
+        waiting.states.clear()
+
+    async def _next(self, channel: str, waiting: _Channel) -> None:
+        if waiting.jobs:
+            job = heapq.heappop(waiting.jobs)
+            await self._do(job)
+            return
+        ts = next(iter(waiting.states))
+        [failure] = await _tried(self._patiently(lambda: self._newest(channel, ts, waiting)))
+        if isinstance(failure, BaseException):
+            waiting.states.pop(ts, None)
+            log.info("a progress state of %s was not shown: %s", channel, failure)
+
+    async def _do(self, job: _Job) -> None:
+        try:
+            [said] = await _tried(self._patiently(job.act))
+        except asyncio.CancelledError:
+            _settle(job.done, Stopped())
+            raise
+        _settle(job.done, said)
+
+    async def _newest(self, channel: str, ts: str, waiting: _Channel) -> None:
+        """The state as it is when it is really sent; after a 429 that may be another one than before."""
+        said = waiting.states.get(ts)
+        if said is not None:
+            await self._update(channel, ts, said)
+            if waiting.states.get(ts) is said:
+                del waiting.states[ts]
+
+    async def _update(self, channel: str, ts: str, said: Said) -> None:
+        await self._best(said, lambda parts: self._client.chat_update(channel=channel, ts=ts, **parts))
+
+    # -- one call -----------------------------------------------------------------------------------------------------
+
+    async def _patiently(self, act: Callable[[], Awaitable[Any]]) -> Any:
+        """Honours Retry-After however often it comes; tries again what surely did not arrive."""
+        failures = 0
+        while True:
+            try:
+                return await act()
+            except SlackApiError as refused:
+                pause = _pause(refused)
+                if pause is None:
+                    raise _meant(refused) from refused
+            except ClientConnectorError:
+                failures += 1
+                if failures >= TRIES:
+                    raise
+                pause = 0.2 * 2.0**failures
+            await self._sleep(pause)
+
+    async def _best(self, said: Said, send: Callable[[dict[str, Any]], Awaitable[Any]]) -> Any:
+        """The message as it is, else in older blocks, else its text alone: less is better than silence."""
+        refused: SlackApiError | None = None
+        for version in self._versions(said):
+            if wrong := problems(version):
+                log.error("a message is not sent as it is: %s", "; ".join(wrong[:5]))
+                continue
+            try:
+                answer = await send(_parts(version))
+            except SlackApiError as why:
+                if _error(why) not in TOO_MUCH:
+                    raise
+                log.warning("Slack refused a message: %s %s", _error(why), _complaints(why))
+                refused = why
+                continue
+            if refused is not None and _error(refused) == "invalid_blocks" and version.blocks:
+                self.plain_only = True
+            return answer
+        raise refused if refused is not None else ValueError("the message has no text")
+
+    def _versions(self, said: Said) -> list[Said]:
+        text = Said(fit(said.text, TEXT))
+        whole = [] if self.plain_only and is_newer(said) else [Said(text.text, said.blocks)]
+        return [*whole, *([Said(text.text, older(said).blocks)] if is_newer(said) else []), text]
+
+
+async def _tried(work: Awaitable[Any]) -> list[Any]:
+    """What came of it, or how it failed; a cancellation of ours goes through."""
+    return list(await asyncio.gather(work, return_exceptions=True))
+
+
+def _settle(done: asyncio.Future[Any], said: Any) -> None:
+    if done.done():
+        return
+    if isinstance(said, BaseException):
+        done.set_exception(said)
+    else:
+        done.set_result(said)
+
+
+def _parts(said: Said) -> dict[str, Any]:
+    """`blocks` is always given: an edit without it would keep the old ones."""
+    return {"text": said.text, "blocks": list(said.blocks), "unfurl_links": False, "unfurl_media": False}
+
+
+def _error(why: SlackApiError) -> str:
+    return str(why.response.get("error", "")) if hasattr(why.response, "get") else ""
+
+
+def _complaints(why: SlackApiError) -> str:
+    meta = why.response.get("response_metadata") or {}
+    return "; ".join(str(each) for each in (meta.get("messages") or ())[:3])
+
+
+def _pause(why: SlackApiError) -> float | None:
+    """Seconds that Slack wants us to wait; None when it was refused for another reason."""
+    if _error(why) not in ("ratelimited", "rate_limited"):
+        return None
+    said = str(getattr(why.response, "headers", {}).get("Retry-After", "1"))
+    return float(said) if said.isdigit() else 1.0
+
+
+def _meant(why: SlackApiError) -> Exception:
+    if _error(why) in UNWELCOME:
+        return Unwelcome(_error(why))
+    return Vanished(_error(why)) if _error(why) in GONE else why
+
+
+__all__ = ["FIRST", "LATER", "Outbox", "Stopped", "Unwelcome", "Vanished"]

@@ -1,0 +1,264 @@
+"""The messages of an investigation: one root that changes its state, and the evidence in its thread, each said once.
+
+This is the desk's `Poster` and its watcher. Where a message stands is kept in the store, so that any process can carry
+on; what is edited can be edited twice, what is posted is looked up first when a crash may have come in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from slack_sdk.errors import SlackApiError
+
+from bot.desk import CannotPost, Note
+from bot.desk.ports import Concluded, Saw, Watcher
+from bot.report import blocks, picture
+from bot.report.blocks import Said, Task
+from bot.report.mrkdwn import fit
+from bot.slack.outbox import LATER, Outbox, Unwelcome, Vanished
+from bot.slack.seek import Seeker
+from bot.store import Door, Investigation, Posted
+from bot.store.recall import CannotRecall, recall
+from bot.store.store import Store
+from flows.causes import Layer
+from flows.load import Flow
+from flows.model import Diagnosis
+from sensors.kit import Sensor, Sight
+
+log = logging.getLogger(__name__)
+
+CARD, TOLD = "card", "told"
+REMEMBERED = timedelta(days=90)
+"""How long a thread leads to its investigation."""
+
+FRESH = timedelta(seconds=10)
+"""What was asked this long ago and has no card may have had one before a crash."""
+
+_PERSON = re.compile(r"[UW][A-Z0-9]{2,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Where the root message stands. `direct`: in direct messages, because KAI is not in the channel."""
+
+    channel: str
+    ts: str
+    thread: str
+    direct: bool = False
+
+
+@dataclass(slots=True)
+class Progress:
+    """Which looks have answered, by layer."""
+
+    looks: Mapping[str, tuple[str, ...]]
+    total: int
+    answered: dict[str, Sight] = field(default_factory=dict)
+
+    def tasks(self) -> tuple[Task, ...]:
+        return tuple(self._task(layer, steps) for layer, steps in self.looks.items() if steps)
+
+    def _task(self, layer: str, steps: tuple[str, ...]) -> Task:
+        seen = [self.answered[step] for step in steps if step in self.answered]
+        if len(seen) < len(steps):
+            return Task(layer, "in_progress", f"{len(seen)} of {len(steps)} looks")
+        blind = all(each is Sight.BLIND for each in seen)
+        return Task(layer, "error" if blind else "complete", "could not look" if blind else "looked")
+
+
+class Threads:
+    """One for each process. `flows` and `sensors` say what there is to wait for."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        seeker: Seeker,
+        flows: Mapping[str, Flow],
+        sensors: Mapping[str, Sensor],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._outbox, self._seeker = store, outbox, seeker
+        self._flows, self._sensors, self._now = flows, sensors, now
+        self._cards: dict[str, Card] = {}
+        self._progress: dict[str, Progress] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._tried: set[str] = set()
+
+    # -- the root -----------------------------------------------------------------------------------------------------
+
+    async def open(self, it: Investigation) -> Card:
+        """The root message, posted now or before. Raises `Unwelcome` when it can stand nowhere."""
+        async with self._locks.setdefault(it.id, asyncio.Lock()):
+            known = self._cards.get(it.id) or await self._kept(it)
+            card = known or await self._post_card(it)
+            if it.is_live:
+                self._cards[it.id] = card
+            return card
+
+    async def _kept(self, it: Investigation) -> Card | None:
+        kept = await self._store.messages.get(f"{it.id}.{CARD}")
+        return None if kept is None or kept.posted is None else _card(it, kept.posted.channel, kept.posted.ts)
+
+    async def _post_card(self, it: Investigation) -> Card:
+        key, request = f"{it.id}.{CARD}", it.request
+        where = None
+        if self._now() - it.asked_at > FRESH:
+            where = await self._seeker.message(request.channel, request.thread, key, it.asked_at.timestamp())
+        try:
+            where = where or await self._outbox.post(request.channel, self._looking(it), request.thread, key)
+        except Unwelcome as why:
+            where = await self._directly(it, key, why)
+        return await self._keep_card(it, where)
+
+    async def _directly(self, it: Investigation, key: str, why: Unwelcome) -> tuple[str, str]:
+        """Into the direct messages of whoever asked: better there than nowhere."""
+        if it.request.door is Door.ALERT or not _PERSON.fullmatch(it.request.asked_by):
+            raise why
+        return await self._outbox.post(it.request.asked_by, self._looking(it), key=key)
+
+    async def _keep_card(self, it: Investigation, where: tuple[str, str]) -> Card:
+        card = _card(it, *where)
+        now = self._now()
+        await self._store.messages.note(it.id, CARD, Posted(card.channel, card.ts, ""), now)
+        await self._store.seen.first_time(_thread_key(card.channel, card.thread), now, REMEMBERED, it.id)
+        return card
+
+    def _looking(self, it: Investigation) -> Said:
+        progress = self._progress.setdefault(it.id, self._start(it))
+        return blocks.looking(it.id, it.request.target, progress.tasks(), len(progress.answered), progress.total)
+
+    def _start(self, it: Investigation) -> Progress:
+        flow = self._flows.get(it.request.flow)
+        steps = flow.looks if flow else ()
+        looks = {
+            layer.value: tuple(s.id for s in steps if s.ref in self._sensors and layer in self._sensors[s.ref].layers)
+            for layer in Layer
+        }
+        return Progress(looks, len(steps))
+
+    # -- while it is looked into --------------------------------------------------------------------------------------
+
+    def watching(self, it: Investigation) -> Watcher:
+        """The desk's watcher: each answer changes the root message, when there is room for it."""
+        self._progress[it.id] = self._start(it)
+
+        async def watch(moment: Saw | Concluded) -> None:
+            progress, card = self._progress.get(it.id), self._cards.get(it.id)
+            if not isinstance(moment, Saw) or progress is None:
+                return
+            progress.answered[moment.step.id] = moment.evidence.sight
+            if card is not None:
+                self._outbox.refresh(card.channel, card.ts, self._looking(it))
+
+        return watch
+
+    # -- when it is over ----------------------------------------------------------------------------------------------
+
+    async def find(self, note: Note) -> Posted | None:
+        """Was all of it said? Parts of it are found by `post` itself."""
+        told = await self._store.messages.get(f"{note.investigation.id}.{TOLD}.{note.role}")
+        return None if told is None else told.posted
+
+    async def post(self, note: Note) -> Posted:
+        """Set the root to its end state, then say the evidence in its thread. May be called again at any point."""
+        it = note.investigation
+        try:
+            card = await self.open(it)
+        except Unwelcome as why:
+            raise CannotPost(str(why)) from why
+        self._cards.pop(it.id, None)
+        self._progress.pop(it.id, None)
+        said, diagnosis = _said(note)
+        card = await self._end(it, card, said)
+        if diagnosis is not None:
+            await self._tell(it, card, diagnosis)
+        posted = Posted(card.channel, card.ts, _digest(said))
+        await self._store.messages.note(it.id, f"{TOLD}.{note.role}", posted, self._now())
+        self._locks.pop(it.id, None)
+        self._tried.discard(it.id)
+        return posted
+
+    async def _end(self, it: Investigation, card: Card, said: Said) -> Card:
+        try:
+            await self._outbox.update(card.channel, card.ts, said)
+            return card
+        except Vanished:  # somebody has deleted it; the verdict is said all the same
+            thread = card.thread if card.thread != card.ts else ""
+            where = await self._outbox.post(card.channel, said, thread, f"{it.id}.{CARD}")
+            return await self._keep_card(it, where)
+        except Unwelcome as why:
+            raise CannotPost(str(why)) from why
+
+    async def _tell(self, it: Investigation, card: Card, diagnosis: Diagnosis) -> None:
+        doubtful = it.id in self._tried or self._now() - (it.ended_at or self._now()) > FRESH
+        self._tried.add(it.id)
+        done = {each.role for each in await self._store.messages.of(it.id) if each.posted is not None}
+        for name, said in blocks.replies(diagnosis):
+            if (role := f"reply.{name}") not in done:
+                await self._reply(it, card, role, said, doubtful)
+        if "picture" not in done:
+            await self._picture(it, card, diagnosis, doubtful)
+
+    async def _reply(self, it: Investigation, card: Card, role: str, said: Said, doubtful: bool) -> None:
+        key = f"{it.id}.{role}"
+        where = None
+        if doubtful:
+            where = await self._seeker.message(card.channel, card.thread, key, it.asked_at.timestamp())
+        where = where or await self._outbox.post(card.channel, said, card.thread, key, LATER)
+        await self._store.messages.note(it.id, role, Posted(*where, _digest(said)), self._now())
+
+    async def _picture(self, it: Investigation, card: Card, diagnosis: Diagnosis, doubtful: bool) -> None:
+        """For those who would rather look. Without it nothing is missing: a failure is logged, and that is all."""
+        name = f"kai-{it.id}.png"
+        try:
+            if not (doubtful and await self._seeker.file(card.channel, card.thread, name, it.asked_at.timestamp())):
+                drawn = await asyncio.to_thread(lambda: picture.png(picture.draw(diagnosis)))
+                words = picture.alt(diagnosis)
+                await self._outbox.upload(card.channel, card.thread, name, drawn, fit(words, 250), words)
+        except (SlackApiError, Unwelcome, Vanished, ValueError, OSError) as why:
+            log.warning("the picture of %s could not be posted: %s", it.id, why)
+            return
+        await self._store.messages.note(it.id, "picture", Posted(card.channel, card.thread, ""), self._now())
+
+    # -- whose thread is it? ------------------------------------------------------------------------------------------
+
+    async def of_thread(self, channel: str, thread: str) -> Investigation | None:
+        """The newest investigation of a thread."""
+        for it, _ in await self._store.investigations.recent(50):
+            if (it.request.channel, it.request.thread) == (channel, thread):
+                return it
+        found = await self._store.seen.value_of(_thread_key(channel, thread), self._now())
+        return None if found is None else await self._store.investigations.get(found)
+
+
+def _card(it: Investigation, channel: str, ts: str) -> Card:
+    direct = channel != it.request.channel and not it.request.channel.startswith(("U", "W", "D"))
+    inside = it.request.thread if channel == it.request.channel else ""
+    return Card(channel, ts, inside or ts, direct)
+
+
+def _said(note: Note) -> tuple[Said, Diagnosis | None]:
+    it = note.investigation
+    asked_by = it.request.asked_by if _PERSON.fullmatch(it.request.asked_by) else ""
+    if note.verdict is None:
+        return blocks.ended(it.request.target, note.role, it.why, it.id, asked_by), None
+    try:
+        diagnosis, circumstances = recall(note.verdict.result)
+    except CannotRecall as why:
+        return blocks.ended(it.request.target, "failed", str(why), it.id, asked_by), None
+    return blocks.verdict(diagnosis, circumstances, asked_by), diagnosis
+
+
+def _digest(said: Said) -> str:
+    return hashlib.sha256(repr((said.text, said.blocks)).encode()).hexdigest()[:16]
+
+
+def _thread_key(channel: str, thread: str) -> str:
+    return f"thread {channel} {thread}"
