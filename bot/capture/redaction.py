@@ -32,11 +32,8 @@ DROPPED = frozenset({"command", "args"})
 def redacted(thing: Any, where: str = "") -> Any:
     """An object, or any part of one (`where` is the key it stood under)."""
     if isinstance(thing, Mapping):
-        return {
-            key: _value(key, value, where)
-            for key, value in thing.items()
-            if key not in DROPPED or where != "containers"
-        }
+        gone = DROPPED if where in ("containers", "exec") else frozenset()
+        return {key: _value(key, value, where) for key, value in thing.items() if key not in gone}
     if isinstance(thing, list | tuple):
         return [redacted(each, where) for each in thing]
     return redact(thing) if isinstance(thing, str) else thing

@@ -43,6 +43,7 @@ class Front:
     extra: Mapping[Kind, list[dict[str, Any]]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
     probe_mood: str = ""
     has_cat: bool = False
     url: str = ""
@@ -96,7 +97,9 @@ class Front:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/version":
-            return web.json_response({"gitVersion": self.case.header.environment.kubernetes})
+            return web.json_response({"gitVersion": self.case.header.environment.kubernetes}, headers=self.headers)
+        if request.path.endswith("/selfsubjectreviews"):
+            return web.json_response({"status": {"userInfo": {"username": "somebody"}}}, status=201)
         if request.path.endswith("/selfsubjectaccessreviews"):
             return web.json_response({"status": {"allowed": self._allowed(await request.json())}}, status=201)
         parts = request.path.strip("/").split("/")
