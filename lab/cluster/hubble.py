@@ -255,6 +255,7 @@ class Packet:
         flow.l7.type = pb.L7FlowType.RESPONSE if rcode else pb.L7FlowType.REQUEST
         flow.l7.dns.query, flow.l7.dns.observation_source = f"{name}.", "proxy"
         flow.l7.dns.qtypes.append("A")
+        flow.Summary = f"DNS {'Answer' if rcode else 'Query'} {name}. A"
         if rcode:
             flow.l7.dns.rcode = {"NOERROR": 0, "SERVFAIL": 2, "NXDOMAIN": 3}.get(rcode, 2)
             flow.l7.dns.ips.extend(ips)

@@ -152,8 +152,11 @@ def _changed(before: Any, after: Any) -> dict[str, Any]:
         if key in ("apiVersion", "kind", "managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"):
             continue
         old = before.get(key) if isinstance(before, Mapping) else None
-        if value != old:
-            found[f"f:{key}"] = _changed(old, value) if isinstance(value, Mapping) else {}
+        if value == old:
+            continue
+        inner = _changed(old, value) if isinstance(value, Mapping) else {}
+        if inner or not (isinstance(value, Mapping) and isinstance(old, Mapping)):
+            found[f"f:{key}"] = inner
     return found
 
 
