@@ -24,8 +24,8 @@ test-postgres: setup ## the store and the desk on a private Postgres; needs `apt
 test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
-test-workspace: setup ## the Slack-compatible workspace against Bolt; three of its tests still fail on a busy machine
-	$(PYTHON) -m pytest -o addopts= --import-mode=importlib tests/workspace
+test-browser: setup ## the Slack-compatible workspace as a person sees it; needs `apt-get install chromium`
+	$(PYTHON) -m pytest -m browser tests/workspace
 
 test-cluster: setup ## the sensors against a real kube-apiserver, built through Go at the first run
 	$(PYTHON) -m pytest -n auto -m cluster tests/cluster

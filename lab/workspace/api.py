@@ -45,7 +45,7 @@ class Api:
         except Refusal as refusal:
             return web.json_response(refusal.body)
         wait = self._rates.wait(app.id, method, door.tier, str(args.get("channel", "")))
-        if wait:
+        if wait is not None:
             return self._too_many(app, method, args, wait)
         answer = await self._answer(door, Call(self._world, self._sockets, app, args))
         self._note(Called(app.id, method, args, answer))

@@ -28,22 +28,22 @@ class Rates:
         self.storm = 0
         self.storm_seconds = 1
 
-    def wait(self, app: str, method: str, tier: int, channel: str) -> int:
-        """Seconds for the Retry-After header; 0 when the call may go on."""
+    def wait(self, app: str, method: str, tier: int, channel: str) -> int | None:
+        """Seconds for the Retry-After header; None when the call may go on."""
         if self.storm > 0:
             self.storm -= 1
             return self.storm_seconds
         if not self.on:
-            return 0
+            return None
         key = (app, method, channel) if tier == 0 else (app, method)
         return self._take(key, TIERS[tier] / 60.0, BURST[tier])
 
-    def _take(self, key: tuple[str, ...], per_second: float, burst: float) -> int:
+    def _take(self, key: tuple[str, ...], per_second: float, burst: float) -> int | None:
         now = self._clock.now()
         bucket = self._buckets.setdefault(key, _Bucket(burst, now))
         bucket.left = min(burst, bucket.left + (now - bucket.at) * per_second)
         bucket.at = now
         if bucket.left >= 1:
             bucket.left -= 1
-            return 0
+            return None
         return max(1, math.ceil((1 - bucket.left) / per_second))

@@ -45,6 +45,7 @@ class Sockets:
         self._tickets: dict[str, str] = {}
         self._lines: list[Line] = []
         self._turns: Iterator[int] = itertools.count()
+        self.hellos = 0
 
     def lines(self, app: str | None = None) -> list[Line]:
         """The open connections, of one app or of all."""
@@ -69,11 +70,11 @@ class Sockets:
         self._lines.append(line)
         try:
             await line.tell(self._hello(app))
+            self.hellos += 1
             self._changed()
             await self._listen(line)
         finally:
-            self._lines.remove(line)
-            _hang_up(line)
+            self._forget(line)
         return socket
 
     async def send(self, app: App, parcel: Parcel) -> Answer:
@@ -98,7 +99,14 @@ class Sockets:
     async def drop(self, app: str | None = None) -> None:
         """Cuts the line without a word."""
         for line in self.lines(app):
+            self._forget(line)
             await line.socket.close()
+
+    def _forget(self, line: Line) -> None:
+        if line in self._lines:
+            self._lines.remove(line)
+            _hang_up(line)
+            self._changed()
 
     async def _listen(self, line: Line) -> None:
         async for frame in line.socket:

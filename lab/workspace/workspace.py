@@ -158,9 +158,9 @@ class Workspace:
         except TimeoutError:
             raise TimeoutError(f"still waiting after {timeout} s; there is:\n{self.transcript()}") from None
 
-    async def connected(self, count: int = 1) -> None:
-        """Until the app has dialled in so many times."""
-        await self.wait_for(lambda: len(self.sockets.lines(self.app.id)) >= count)
+    async def connected(self, hellos: int = 1) -> None:
+        """Until apps have dialled in so many times since the start."""
+        await self.wait_for(lambda: self.sockets.hellos >= hellos)
 
     def transcript(self) -> str:
         """All channels as text, for people who read a failing test."""

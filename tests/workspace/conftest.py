@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
@@ -46,14 +46,26 @@ def patient(client: AsyncWebClient) -> AsyncWebClient:
 
 
 @pytest.fixture
-async def socket_app(workspace: Workspace, client: AsyncWebClient) -> AsyncIterator[AsyncApp]:
+async def dial(workspace: Workspace, client: AsyncWebClient) -> AsyncIterator[Callable[[], Awaitable[AsyncApp]]]:
+    """Connects one more Bolt in Socket Mode, and hangs up after the test."""
+    handlers: list[AsyncSocketModeHandler] = []
+
+    async def connect() -> AsyncApp:
+        app = AsyncApp(client=client)
+        handlers.append(AsyncSocketModeHandler(app, workspace.app.app_token))
+        await handlers[-1].connect_async()
+        await workspace.connected(len(handlers))
+        return app
+
+    yield connect
+    for handler in handlers:
+        await handler.close_async()
+
+
+@pytest.fixture
+async def socket_app(dial: Callable[[], Awaitable[AsyncApp]]) -> AsyncApp:
     """Bolt in Socket Mode."""
-    app = AsyncApp(client=client)
-    handler = AsyncSocketModeHandler(app, workspace.app.app_token)
-    await handler.connect_async()
-    await workspace.connected()
-    yield app
-    await handler.close_async()
+    return await dial()
 
 
 @pytest.fixture

@@ -146,12 +146,20 @@ async def test_a_response_url_replaces_and_deletes_the_message(
         await respond(replace_original=True, text="approved", blocks=[])
         await respond(delete_original=True)
 
+    @kai.event("message")
+    async def heard() -> None: ...
+
     ts = await card(client)
     await workspace.user("bob").press(ts, "approve")
-    await workspace.wait_for(lambda: not workspace.messages("incidents"))
+    await workspace.wait_for(lambda: len(workspace.deliveries("events_api")) == 3)
 
-    edits = [one.parcel.payload["event"] for one in workspace.deliveries("events_api")]
-    assert [one.get("subtype") for one in edits] == [None, "message_changed", "message_deleted"]
+    assert workspace.messages("incidents") == []
+    told = [one.parcel.payload["event"] for one in workspace.deliveries("events_api")]
+    assert [one.get("subtype") for one in sorted(told, key=lambda one: one["event_ts"])] == [
+        None,
+        "message_changed",
+        "message_deleted",
+    ]
 
 
 async def test_a_form_is_opened_filled_in_and_sent(kai: AsyncApp, workspace: Workspace, client: AsyncWebClient) -> None:
