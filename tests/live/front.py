@@ -68,7 +68,11 @@ class Front:
         if request.can_read_body:
             headers["Content-Type"] = request.content_type
         async with self.session.request(
-            request.method, self.upstream + request.path_qs, data=await request.read(), headers=headers, ssl=self.ca
+            request.method,
+            self.upstream + request.path_qs,
+            data=await request.read() or None,
+            headers=headers,
+            ssl=self.ca,
         ) as got:
             body = await got.read()
             return web.Response(status=got.status, body=body, content_type=got.content_type, headers=_kept(got.headers))
@@ -259,6 +263,12 @@ async def front_of(
     extra = {POD: standing_in(folder, case, probes=probes, agents=agents)}
     ca = ssl.create_default_context(cafile=ca_file) if ca_file else None
     front = Front(folder, case, Probes(folder, uids), upstream, ca, extra=extra, has_cat=has_cat)
+    async with aiohttp.ClientSession() as front.session, _serving(front):
+        yield front
+
+
+@asynccontextmanager
+async def _serving(front: Front) -> AsyncIterator[None]:
     app = web.Application(client_max_size=1 << 24)
     app.router.add_route("*", "/{path:.*}", front.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -266,8 +276,7 @@ async def front_of(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     front.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with aiohttp.ClientSession() as front.session:
-            yield front
+        yield
     finally:
         await runner.cleanup()
 

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from sensors.cni_health import AGENTS
 from sensors.kit.cluster import Environment, Object
 from sensors.kit.kinds import CILIUM_NODE, CONFIG_MAP, DAEMON_SET, NODE, POD, Kind
-from sensors.kit.objects import items, labels_of, mapping, name_of, string_map, text, texts
+from sensors.kit.objects import items, labels_of, mapping, named, string_map, text, texts
 from sensors.kit.reading import Kinds
 
 SERVICE_CIDR = Kind("ServiceCIDR", "networking.k8s.io/v1", "servicecidrs", namespaced=False)
@@ -32,7 +32,7 @@ def environment_of(
     kinds: Kinds, kubernetes: str | None, flow_source: str | None, told: Iterable[str] = ()
 ) -> Environment:
     """`told` are versions that Hubble's nodes tell of themselves, for where no agent's image can be seen."""
-    config, cni = cilium_config(kinds.of(CONFIG_MAP)), cni_of(kinds)
+    config, cni = string_map(named(kinds.of(CONFIG_MAP), CILIUM_CONFIG), "data"), cni_of(kinds)
     return Environment(
         cni=cni,
         cni_version=cni_version(kinds, cni) or (version_in(told) if cni == "cilium" else None),
@@ -44,15 +44,10 @@ def environment_of(
     )
 
 
-def cilium_config(config_maps: Iterable[Object]) -> Mapping[str, str]:
-    """Cilium's settings, or nothing."""
-    return next((string_map(each, "data") for each in config_maps if name_of(each) == CILIUM_CONFIG), {})
-
-
 def cni_of(kinds: Kinds) -> str | None:
     """The network plug-in that decides about packets. Cilium goes first: chained behind another it still decides."""
     found = {cni for each in _agents(kinds) if (cni := _cni_of(_template_labels(each)))}
-    if "cilium" in found or kinds.of(CILIUM_NODE) or cilium_config(kinds.of(CONFIG_MAP)):
+    if "cilium" in found or kinds.of(CILIUM_NODE) or named(kinds.of(CONFIG_MAP), CILIUM_CONFIG):
         return "cilium"
     return min(found, key=list(AGENTS).index, default=None)  # calico before aws-vpc-cni, which it may run behind
 

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+from sensors.kit.cluster import Lookup
+from sensors.kit.live.probing import Wish, requests_for
+from sensors.kit.live.reach import Plan, answered, plan
+from sensors.kit.peer import Places
+
+
+def service(name: str, namespace: str, address: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {"clusterIP": address, "clusterIPs": [address]}}
+
+
+def part_of(name: str, namespace: str, *addresses: str) -> dict[str, Any]:
+    labels = {"kubernetes.io/service-name": name}
+    meta = {"name": f"{name}-x", "namespace": namespace, "labels": labels}
+    return {"metadata": meta, "endpoints": [{"addresses": [each]} for each in addresses]}
+
+
+WHERE = Places(
+    services=(service("db", "shop", "10.96.0.7"),),
+    slices=(part_of("db", "shop", "10.244.1.9", "fd00::9"), part_of("other", "shop", "10.244.1.66")),
+    pods=(),
+    nodes=(),
+    namespaces=("shop", "web"),
+)
+
+
+def test_an_address_is_allowed_itself_and_nothing_beside_it() -> None:
+    assert plan([("203.0.113.5", 443)], ["10.244.1.9"], "web", WHERE) == Plan(
+        (("203.0.113.5", 443),), (), ("10.244.1.9", "203.0.113.5")
+    )
+
+
+def test_a_service_is_its_address_and_the_pods_behind_it() -> None:
+    planned = plan([("db.shop", 5432)], [], "web", WHERE)
+
+    assert (planned.doors, planned.allow) == ((("db.shop", 5432),), ("10.244.1.9", "10.96.0.7", "fd00::9"))
+
+
+def test_a_name_of_outside_is_left_for_later_and_allows_nothing() -> None:
+    assert plan([("api.example.com", 443)], [], "web", WHERE) == Plan((), (("api.example.com", 443),), ())
+
+
+def test_only_answers_to_that_very_name_say_where_it_is() -> None:
+    rows = (
+        Lookup("api.example.com.web.svc.cluster.local", "A", "10.96.0.10", "NXDOMAIN"),
+        Lookup("api.example.com.", "A", "10.96.0.10", "NOERROR", addresses=("203.0.113.5", "nonsense")),
+        Lookup("evil-api.example.com", "A", "10.96.0.10", "NOERROR", addresses=("10.0.0.1",)),
+    )
+
+    assert answered("API.example.com", rows) == ("203.0.113.5",)
+
+
+def test_more_targets_than_the_probe_takes_go_in_several_requests() -> None:
+    wish = Wish(("a", "b"), tuple(("10.0.0.1", port) for port in range(1, 13)), ("10.0.0.1", "10.0.0.2"))
+
+    requests = requests_for("uid", wish, ("10.0.0.1",))
+
+    assert [len(each.lookups) + len(each.connects) + len(each.path_mtu) for each in requests] == [16, 2]
+    assert all(each.allow == ("10.0.0.1",) for each in requests)
