@@ -1,0 +1,108 @@
+"""What is no policy reacts, too: Services, pods and CoreDNS follow the change, and the traffic follows them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.labcluster.desk import MERGE_PATCH, apply, ask, attempts, patch, path_of, probe, recorded_diagnosis, running
+
+
+@pytest.mark.parametrize(
+    ("case", "before", "slices"),
+    [
+        ("web-to-catalog", "unreachable", "store"),
+        ("mobile-to-gateway", "refused", "mobile"),
+        ("frontend-to-backend", "unresolved", "kube-system"),
+    ],
+)
+async def test_the_fix_of_a_service_or_of_coredns_brings_the_traffic_back(case, before, slices):
+    fix = (await recorded_diagnosis(case)).fix
+    async with running(case) as lab:
+        first = await attempts(lab, 5)
+        known = lab.store.version
+
+        statuses = await apply(lab, "alice", fix)
+        await lab.advance(8)
+        after = await attempts(lab, 5)
+        changed = [each for each in lab.store.since(known) if each.resource.kind == "EndpointSlice"]
+
+    assert statuses == [200]
+    assert first == [before] * 5
+    assert after == ["open"] * 5
+    assert {each.thing["metadata"]["namespace"] for each in changed} == {slices}
+
+
+PROBE_PATH = "/spec/template/spec/containers/0/readinessProbe/httpGet/path"
+PROFILE = path_of("Deployment", "accounts", "profile")
+
+
+async def test_a_readiness_probe_that_answers_makes_new_pods_ready():
+    async with running("portal-to-profile") as lab:
+        reply = await patch(lab, "alice", PROFILE, [{"op": "replace", "path": PROBE_PATH, "value": "/"}])
+        await lab.advance(8)
+        after = await attempts(lab, 5)
+        pods = (await ask(lab, "bob", "GET", "/api/v1/namespaces/accounts/pods?labelSelector=app=profile")).body
+        deployment = (await ask(lab, "bob", "GET", PROFILE)).body
+
+    assert reply.status == 200
+    assert after == ["open"] * 5
+    assert len(pods["items"]) == 1
+    assert pods["items"][0]["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet"
+    assert (deployment["status"]["readyReplicas"], deployment["status"]["observedGeneration"]) == (1, 2)
+
+
+async def test_a_readiness_probe_nobody_knows_leaves_the_pods_unready_and_says_why():
+    async with running("portal-to-profile") as lab:
+        await patch(lab, "alice", PROFILE, [{"op": "replace", "path": PROBE_PATH, "value": "/other"}])
+        await lab.advance(8)
+        after = await attempts(lab, 5)
+
+    assert after == ["unreachable"] * 5
+    assert ["is not known here" in each for each in lab.controllers.doubts] == [True]
+
+
+async def test_a_little_more_memory_is_not_enough():
+    limits = [{"op": "replace", "path": "/spec/template/spec/containers/0/resources/limits/memory", "value": "30Mi"}]
+    async with running("frontend-to-backend") as lab:
+        reply = await patch(lab, "alice", path_of("Deployment", "kube-system", "coredns"), limits)
+        await lab.advance(10)
+        after = await attempts(lab, 3)
+
+    assert reply.status == 200
+    assert after == ["unresolved"] * 3
+    assert [each.split(": ", 1)[1].partition(":")[0] for each in lab.controllers.doubts] == ["OOMKilled"]
+
+
+async def test_a_wrong_selector_takes_the_endpoints_away_again():
+    path = path_of("Service", "store", "catalog")
+    async with running("web-to-catalog") as lab:
+        for name, expected in (("catalog", "open"), ("nobody", "unreachable")):
+            await ask(lab, "alice", "PATCH", path, {"spec": {"selector": {"app": name}}}, MERGE_PATCH)
+            await lab.advance(3)
+
+            assert set(await attempts(lab, 3)) == {expected}
+
+
+async def test_the_pod_sees_the_same_as_its_traffic():
+    async with running("web-to-catalog") as lab:
+        doors = {"connects": (("catalog", 80), ("10.96.12.139", 80), ("10.244.1.162", 8080))}
+        before = await probe(lab, "store", lab.target.pod, **doors)
+        await apply(lab, "alice", (await recorded_diagnosis("web-to-catalog")).fix)
+        await lab.advance(3)
+        after = await probe(lab, "store", lab.target.pod, **doors)
+
+    said = [
+        [(each.host, each.address, each.result, each.errno) for each in answer.connects] for answer in (before, after)
+    ]
+    assert said == [
+        [
+            ("catalog", "10.96.12.139", "unreachable", "EPERM"),
+            ("10.96.12.139", None, "unreachable", "EPERM"),
+            ("10.244.1.162", None, "open", None),
+        ],
+        [
+            ("catalog", "10.96.12.139", "open", None),
+            ("10.96.12.139", None, "open", None),
+            ("10.244.1.162", None, "open", None),
+        ],
+    ]
