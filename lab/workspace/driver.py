@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from lab.workspace import kit, payloads
@@ -11,6 +12,7 @@ from lab.workspace.channel import Channel
 from lab.workspace.courier import Courier, Kind, NotAcked
 from lab.workspace.events import Events
 from lab.workspace.inbound import Inbound
+from lab.workspace.kit import Values
 from lab.workspace.limits import Problem, check_options, check_view
 from lab.workspace.payloads import Place
 from lab.workspace.people import App, User
@@ -19,6 +21,7 @@ from lab.workspace.world import World
 
 Json = dict[str, Any]
 Where = Json | str
+NOTHING: Values = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +91,29 @@ class Person:
         value: Any = None,
         *,
         nth: int = 0,
-        state: Mapping[str, Any] | None = None,
+        block_id: str = "",
+        state: Values = NOTHING,
     ) -> Reply:
         """Presses a button, or chooses `value` (an option's value, a user id, a date, a text) in any other element.
 
         `state`: what stands in the other elements by action id. Raises LookupError when the element is not there.
         """
         place = self.place(where)
-        block, element = kit.find(place.blocks, action_id, nth)
+        block, element = kit.find(place.blocks, action_id, nth, block_id)
         typed = place.view["state"]["values"] if place.view else {}
-        chosen = {**(state or {}), **({action_id: value} if kit.stateful(element) else {})}
-        values = kit.state(place.blocks, chosen, typed)
-        action = kit.pressed(block, element, value, self.world.now_ts())
-        return await self.act(place, action, values)
-
-    async def act(self, place: Place, action: Json, values: Json) -> Reply:
-        """The same with everything in Slack's own form."""
+        chosen = {(block["block_id"], action_id): value} if kit.stateful(element) else {}
+        values = kit.state(place.blocks, {**state, **chosen}, typed)
         if place.view is not None:
             self.world.modals.remember(self.user.id, place.view["id"], values)
         app = self._app_of(place)
-        return await self._send(
-            app, "interactive", payloads.block_actions(self.world, app, self.user, place, action, values)
-        )
+        action = kit.pressed(block, element, value, self.world.now_ts())
+        body = payloads.block_actions(self.world, app, self.user, place, action, values)
+        return await self._send(app, "interactive", body)
 
-    async def suggest(self, where: Where, action_id: str, query: str = "") -> list[Json]:
+    async def suggest(self, where: Where, action_id: str, query: str = "", *, block_id: str = "") -> list[Json]:
         """The options that the app offers for what is typed so far; none when it fails or its answer is not valid."""
         place = self.place(where)
-        block, element = kit.find(place.blocks, action_id)
+        block, element = kit.find(place.blocks, action_id, block_id=block_id)
         app = self._app_of(place)
         body = payloads.block_suggestion(self.world, app, self.user, place, block, element, query)
         reply = await self._send(app, "interactive", body)
@@ -152,14 +151,10 @@ class Person:
         """The app's home tab, as last published."""
         return self.world.modals.home(self.user.id, self.app)
 
-    async def submit(self, view: Json | None = None, values: Mapping[str, Any] | None = None) -> Reply:
+    async def submit(self, view: Json | None = None, values: Values = NOTHING) -> Reply:
         """Fills in the form (values by action id) and sends it. Slack's own page refuses empty required fields."""
-        view = view or self.view
-        state = kit.state(view["blocks"], values or {}, view["state"]["values"])
-        return await self.send_form(view, state)
-
-    async def send_form(self, view: Json, state: Json) -> Reply:
-        """The same with `state.values` in Slack's own form."""
+        view = self._open(view) if view else self.view
+        state = kit.state(view["blocks"], values, view["state"]["values"])
         if lacking := kit.missing(view["blocks"], state):
             return Reply(False, error="incomplete", errors=lacking)
         self.world.modals.remember(self.user.id, view["id"], state)
@@ -170,7 +165,7 @@ class Person:
 
     async def close(self, view: Json | None = None, all_views: bool = False) -> None:
         """Cancels; the app hears of it where the view asks for that (`notify_on_close`)."""
-        view = view or self.view
+        view = self._open(view) if view else self.view
         stack = self.views
         gone = stack if all_views or view.get("clear_on_close") else [view]
         for one in gone:
@@ -204,7 +199,7 @@ class Person:
     def place(self, where: Where) -> Place:
         """Finds it as this person sees it; raises LookupError when he does not."""
         if isinstance(where, dict) and where.get("type") in ("modal", "home"):
-            return Place(view=self._fresh(where))
+            return Place(view=self._open(where))
         ts = where if isinstance(where, str) else where["ts"]
         for channel in self.world.channels.values():
             if ts in channel.messages and self.user.id in channel.members:
@@ -213,10 +208,13 @@ class Person:
             return Place.whispered(self.world.channel(whisper.channel), whisper)
         raise LookupError(f"{self.user.name} sees no message {ts}")
 
-    def _fresh(self, view: Json) -> Json:
-        if view["type"] == "home":
-            return self.home or view
-        return next((one for one in self.views if one["id"] == view["id"]), view)
+    def _open(self, view: Json) -> Json:
+        """That view as it is now; raises LookupError when it is not open any more."""
+        there = [*self.views, *([self.home] if self.home else [])]
+        found = next((one for one in there if one["id"] == view["id"]), None)
+        if found is None:
+            raise LookupError(f"{self.user.name} has no view {view['id']} open")
+        return found
 
     def _app_of(self, place: Place) -> App:
         shown = place.view or place.message or {}

@@ -44,13 +44,14 @@ def with_ids(blocks: list[Json], mint: Mint) -> list[Json]:
     return copy
 
 
-def find(blocks: list[Json], action_id: str, nth: int = 0) -> tuple[Json, Json]:
+def find(blocks: list[Json], action_id: str, nth: int = 0, block_id: str = "") -> tuple[Json, Json]:
     """The block and the element with that action id; raises LookupError naming those that there are."""
-    found = [pair for pair in everything(blocks) if pair[1].get("action_id") == action_id]
+    there = (pair for pair in everything(blocks) if not block_id or pair[0]["block_id"] == block_id)
+    found = [pair for pair in there if pair[1].get("action_id") == action_id]
     if nth < len(found):
         return found[nth]
-    there = sorted({one["action_id"] for _, one in everything(blocks) if "action_id" in one})
-    raise LookupError(f"no element {action_id!r} (number {nth}); there are: {', '.join(there) or 'none'}")
+    names = sorted({one["action_id"] for _, one in everything(blocks) if "action_id" in one})
+    raise LookupError(f"no element {action_id!r} (number {nth}); there are: {', '.join(names) or 'none'}")
 
 
 def everything(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
@@ -82,14 +83,18 @@ def stateful(element: Json) -> bool:
     return element["type"] not in ("button", "workflow_button", "overflow", "image", "feedback_buttons", "icon_button")
 
 
-def state(blocks: list[Json], values: Mapping[str, Any], typed: Mapping[str, Json] | None = None) -> Json:
-    """`state.values`: what the elements show at first, then `typed` so far, then `values` by action id."""
+Values = Mapping[Any, Any]  # by action id, or by (block id, action id) where that is not enough
+
+
+def state(blocks: list[Json], values: Values, typed: Mapping[str, Json] | None = None) -> Json:
+    """`state.values`: what the elements show at first, then `typed` so far, then `values`."""
     result: Json = {}
     for block, element in everything(blocks):
         if stateful(element):
             name = element["action_id"]
             before = (typed or {}).get(block["block_id"], {}).get(name) or initial(element)
-            now = chosen(element, values[name]) if name in values else before
+            key = (block["block_id"], name) if (block["block_id"], name) in values else name
+            now = chosen(element, values[key]) if key in values else before
             result.setdefault(block["block_id"], {})[name] = now
     return result
 

@@ -12,7 +12,6 @@ from aiohttp import web
 
 from lab.workspace.channel import Channel
 from lab.workspace.driver import Person, Reply
-from lab.workspace.payloads import Place
 from lab.workspace.people import User
 from lab.workspace.refusal import Refusal
 from lab.workspace.world import World
@@ -138,22 +137,21 @@ async def _command(person: Person, body: Json) -> Json:
 
 
 async def _press(person: Person, body: Json) -> Json:
-    place = person.place(body["where"])
-    action = {**body["action"], "action_ts": person.world.now_ts()}
-    return _told(await person.act(place, action, body.get("state") or {}))
+    named = {"block_id": body["block_id"], "state": _typed(body)}
+    return _told(await person.press(body["where"], body["action_id"], body.get("value"), **named))
 
 
 async def _suggest(person: Person, body: Json) -> Json:
-    return {"options": await person.suggest(body["where"], body["action_id"], body["query"])}
+    options = await person.suggest(body["where"], body["action_id"], body["query"], block_id=body["block_id"])
+    return {"options": options}
 
 
 async def _submit(person: Person, body: Json) -> Json:
-    place = person.place(body["where"])
-    return _told(await person.send_form(_view(place), body["state"]))
+    return _told(await person.submit(body["where"], _typed(body)))
 
 
 async def _close(person: Person, body: Json) -> Json:
-    await person.close(_view(person.place(body["where"])))
+    await person.close(body["where"])
     return {}
 
 
@@ -184,10 +182,9 @@ ACTS: dict[str, Callable[[Person, Json], Awaitable[Json]]] = {
 }
 
 
-def _view(place: Place) -> Json:
-    if place.view is None:
-        raise LookupError("that is not a view")
-    return place.view
+def _typed(body: Json) -> dict[tuple[str, str], Any]:
+    """What the page holds in its fields: `{block: {action: value}}`."""
+    return {(block, action): value for block, row in body["state"].items() for action, value in row.items()}
 
 
 def _told(reply: Reply) -> Json:
