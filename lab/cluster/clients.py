@@ -61,7 +61,7 @@ class Crowd:
         for number, wish in enumerate(wishes):
             self.attempts[wish] = []
             if wish in self.kept:
-                self._play_again(wish, 1)
+                self._play_again(wish)
             else:
                 self.agenda.after(PAUSE + number * 0.01, lambda wish=wish: self._try(wish))  # type: ignore[misc]
 
@@ -127,7 +127,7 @@ class Crowd:
 
     # -- what is kept as recorded --------------------------------------------------------------------------------------
 
-    def _play_again(self, wish: Wish, turn: int) -> None:
+    def _play_again(self, wish: Wish) -> None:
         """The recorded flows of the client once more, one recording's length later, for ever."""
         mine = [each for each in self.dataplane.recording.messages if _is_of(each, wish.pod)]
         if not mine:
@@ -137,7 +137,7 @@ class Crowd:
         for each in mine:
             offset = (each.time.ToDatetime() - first).total_seconds()
             self.agenda.after(offset, lambda each=each: self.tell(self._dated(each)))  # type: ignore[misc]
-        self.agenda.after(length, lambda: self._play_again(wish, turn + 1))
+        self.agenda.after(length, lambda: self._play_again(wish))
 
     def _dated(self, message: Any) -> Any:
         again = GetFlowsResponse()

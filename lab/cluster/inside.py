@@ -17,7 +17,7 @@ from lab.cluster.clients import Diary
 from lab.cluster.dataplane import NO_BACKENDS, Dataplane, Outcome
 from lab.cluster.recording import PodName, Row
 from lab.cluster.refusal import Refusal, bad_request
-from lab.cluster.resolver import Question, look_up, resolv_conf
+from lab.cluster.resolver import Question, look_up
 from lab.cluster.shift import Shift
 from lab.cluster.store import Thing
 from sensors.kit.peer import as_ip
@@ -186,16 +186,16 @@ class Containers:
             return []
         there = self.dataplane.world.endpoint_at(destination)
         allowed = self.dataplane.world.judge(Traffic(source, there, "ICMP", icmp_type=8)).allowed
-        if row is not None and (allowed is None or ("mtu" in row) == allowed):
-            return [dict(row)]
-        if row is not None and allowed and row.get("error") == SILENCE and self._was_allowed(pod, destination):
+        if row is not None and (allowed is None or self._agrees(pod, row, allowed)):
             return [dict(row)]
         head = {"destination": destination, "method": "icmp-echo-df", "route_mtu": route}
         return [{**head, "mtu": route} if allowed else {**head, "error": SILENCE}]
 
-    def _was_allowed(self, pod: PodName, destination: str) -> bool:
-        """Whether the silence of the recording was none of the policies' doing."""
-        return (pod, destination) in self.icmp_allowed
+    def _agrees(self, pod: PodName, row: Row, allowed: bool) -> bool:
+        """Whether a recorded answer goes with what policies say of ICMP now; silence can have other reasons, too."""
+        if allowed and "mtu" not in row:
+            return (pod, str(row.get("destination"))) in self.icmp_allowed
+        return ("mtu" in row) == allowed
 
     def _route_mtu(self, pod: PodName, recorded: Mapping[str, Row]) -> int | None:
         said = [each["route_mtu"] for each in recorded.values() if isinstance(each.get("route_mtu"), int)]
@@ -256,6 +256,3 @@ def _line(document: Mapping[str, Any]) -> bytes:
 
 def _since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 1)
-
-
-__all__ = ["Containers", "icmp_allowed_at_start", "resolv_conf"]
