@@ -118,17 +118,30 @@ def list_sensors(output: str) -> int:
 @kai.command()
 @click.argument("name", required=False, default="")
 @click.option("--list", "listing", is_flag=True, help="Name the incidents that come with KAI.")
+@click.option("--page/--once", "page", default=None, help="Go on with the page, or not; yes on a terminal.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="The page's; any free one.")
+@click.option("--no-browser", is_flag=True, help="Say where the page is, and open no browser.")
 @_FLOW
 @_VERBOSE
 @_answering("text", "json", "markdown")
-def demo(name: str, listing: bool, flow: str, output: str, verbose: bool) -> int:
-    """Diagnose a real incident that was recorded, without any cluster.
+def demo(name: str, listing: bool, page: bool | None, port: int, no_browser: bool, **asked: Any) -> int:
+    """Diagnose a real incident that was recorded, without any cluster; then try KAI out in a chat, in a browser.
+
+    The page is a Slack-like workspace with KAI in it, on a simulated cluster that replays the same incident. It ends
+    with Ctrl-C. Without a terminal, with CI=true and with -o json or markdown, the diagnosis is all there is.
 
     Exits with 0 when it could be shown, whatever the incident was.
     """
     from bot.commands import demo
 
-    return demo.list_cases() if listing else demo.show(name or demo.USUAL, output, flow, verbose=verbose)
+    if listing:
+        return demo.list_cases()
+    demo.show(name or demo.USUAL, **asked)
+    if demo.wants_page(page, asked["output"]):
+        from lab.demo import serve
+
+        demo.to_the_page(serve, name or demo.USUAL, port, browser=not no_browser)
+    return 0
 
 
 @kai.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,10 +13,13 @@ from bot.commands.investigate import Question, investigate
 from bot.commands.lists import columns
 from bot.commands.output import write
 from bot.report.clean import clean
-from sensors.kit.casefolder import CaseHeader, open_case
+from sensors.kit.casefolder import BadCase, CaseHeader, open_case
 from sensors.kit.nearest import did_you_mean
 
 USUAL = "api-server-cannot-watch"
+
+Serve = Callable[[Path, int, bool, Callable[[str], None]], None]
+"""Runs the page of a case on a port, with or without a browser, and says each line for the terminal."""
 
 
 def cases() -> dict[str, Path]:
@@ -28,14 +33,41 @@ def list_cases() -> int:
     return 0
 
 
-def show(name: str, output: str, flow: str, *, verbose: bool) -> int:
-    """Diagnose one bundled incident. The demonstration worked when it could be shown: 0, whatever the incident was."""
+def show(name: str, output: str, flow: str, *, verbose: bool) -> None:
+    """Diagnose one bundled incident and print it, whatever it was."""
+    case = case_of(name)
+    print(f"A recorded incident ({name}), not your cluster.", file=sys.stderr)  # noqa: T201
+    investigate(Question(flow, case=case, output=output, verbose=verbose))
+
+
+def case_of(name: str) -> Path:
+    """Raises `UsageMistake` with the nearest name there is."""
     known = cases()
     if name not in known:
         raise UsageMistake(f"no bundled incident {name!r}{did_you_mean(name, known)} (kai demo --list shows all)")
-    print(f"A recorded incident ({name}), not your cluster.", file=sys.stderr)  # noqa: T201
-    investigate(Question(flow, case=known[name], output=output, verbose=verbose))
-    return 0
+    return known[name]
+
+
+def wants_page(said: bool | None, output: str) -> bool:
+    """Whether the page follows: as was said, else where somebody sits who can end it."""
+    if said is not None:
+        return said
+    there = output == "text" and sys.stdin.isatty() and sys.stdout.isatty()
+    return there and os.environ.get("CI", "").lower() not in ("1", "true", "yes")
+
+
+def to_the_page(serve: Serve, name: str, port: int, *, browser: bool) -> None:
+    """The same incident in a chat, until Ctrl-C."""
+    try:
+        serve(case_of(name), port, browser, _say)
+    except BadCase as why:
+        raise UsageMistake(str(why)) from why
+    except OSError as why:
+        raise UsageMistake(f"the page cannot listen on port {port}: {why.strerror or why}; try --port 0") from why
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _about(header: CaseHeader) -> tuple[str, str]:

@@ -1,0 +1,83 @@
+"""Puts the demo together: a Slack-like workspace, a simulated cluster, the real bot between them, and an alert."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.app import Served, running
+from bot.settings import Secret, Settings, SlackSettings
+from lab.cluster import LabCluster
+from lab.demo.alert import alert, command, note, topic
+from lab.demo.surroundings import set_aside
+from lab.workspace import Workspace
+from sensors.kit import Target
+from sensors.kit.casefolder import BadCase
+
+CHANNEL = "alerts"
+PACE = 0.3
+"""Seconds between two messages in a channel. Slack wants one; nobody limits rates here, and a visitor waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo that runs. `url` opens #alerts with the alert in it; `command` is what to type there."""
+
+    url: str
+    command: str
+    workspace: Workspace
+    lab: LabCluster
+    served: Served
+
+
+@asynccontextmanager
+async def demonstrate(case: Path, port: int = 0) -> AsyncIterator[Demo]:
+    """Everything from started to removed. Raises `BadCase`; `OSError` when the port is taken. Port 0: any free one."""
+    with set_aside(), tempfile.TemporaryDirectory(prefix="kai-demo-") as folder:
+        async with AsyncExitStack() as stack:
+            workspace = await stack.enter_async_context(Workspace.start(port))
+            lab = await stack.enter_async_context(LabCluster.start(case))
+            served = await stack.enter_async_context(running(settings(workspace, lab, Path(folder))))
+            target = target_of(lab)
+            await asyncio.gather(workspace.connected(), tell(workspace, lab, target))
+            yield Demo(address(workspace), command(target), workspace, lab, served)
+
+
+def settings(workspace: Workspace, lab: LabCluster, folder: Path) -> Settings:
+    """As an operator would set KAI up, with everything on this machine."""
+    app = workspace.app
+    slack = SlackSettings(Secret(app.bot_token), "socket", Secret(app.app_token), api_url=workspace.api_url, pace=PACE)
+    return Settings(
+        slack,
+        Secret(f"sqlite:///{folder}/kai.db"),
+        kubeconfig=str(lab.kubeconfig("kai")),
+        hubble_server=lab.relay,
+        host="127.0.0.1",
+        port=0,
+    )
+
+
+def target_of(lab: LabCluster) -> Target:
+    """The pod of the incident."""
+    if lab.target is None:
+        raise BadCase(f"{lab.recording.path}: the recording names no pod")
+    return lab.target
+
+
+async def tell(workspace: Workspace, lab: LabCluster, target: Target) -> None:
+    """The alert, and below it, where the visitor looks first, what this is and what to type."""
+    name, header = lab.recording.path.name, lab.recording.folder.header
+    workspace.world.channel(CHANNEL).topic = topic(name)
+    for body in (alert(target), note(name, header, target, lab.unsimulated)):
+        async with workspace.post_webhook(body) as answer:
+            answer.raise_for_status()
+
+
+def address(workspace: Workspace) -> str:
+    """The page, with the alert in view."""
+    room = workspace.world.channel(CHANNEL)
+    return workspace.world.permalink(room.id, next(iter(room.messages)))
