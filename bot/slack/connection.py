@@ -56,7 +56,7 @@ def web_client(token: str, api_url: str, *, patient: bool = True) -> AsyncWebCli
     client = AsyncWebClient(token=token, base_url=api_url, timeout=15)
     client.retry_handlers = [AsyncConnectionErrorRetryHandler(max_retry_count=2)] if patient else []
     if patient:
-        client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=3))
+        client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=10))
         client.retry_handlers.append(AsyncServerErrorRetryHandler(max_retry_count=2))
     return client
 

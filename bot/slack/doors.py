@@ -28,7 +28,7 @@ from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 from bot.triggers import slash
 from bot.triggers.asked import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
-from bot.triggers.followup import Topic, parse
+from bot.triggers.followup import Topic, is_about_verdict, parse
 from flows.model import Diagnosis
 from sensors.kit import Target
 from sensors.kit.resolve import NoSuchPod
@@ -86,7 +86,7 @@ class Doors:
     async def mention(self, text: str, who: Asker, *, in_thread: bool) -> None:
         """`@kai …`: a command, or in a thread of ours a question about the verdict."""
         it = await self._threads.of_thread(who.channel, who.thread) if in_thread else None
-        if it is None or slash.is_command(text):
+        if it is None or (slash.is_command(text) and not is_about_verdict(text)):
             return await self.command(text, who)
         return await self._answer(text, it, who)
 

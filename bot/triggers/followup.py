@@ -60,6 +60,11 @@ def parse(text: str) -> Question:
     return Question(Topic.UNKNOWN)
 
 
+def is_about_verdict(text: str) -> bool:
+    """`show fix` and `show evidence E3` begin like the command `show ID`, and mean the verdict of this thread."""
+    return typed(text).lower().startswith("show ") and parse(text).topic is not Topic.UNKNOWN
+
+
 def is_plain(text: str) -> bool:
     """Is this nothing but one of the known questions? Only then is somebody answered who did not call KAI by name."""
     return _SHORT.fullmatch(typed(text).lower().rstrip("?!. ")) is not None

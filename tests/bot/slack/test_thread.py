@@ -1,0 +1,169 @@
+"""What can be done with a verdict: its buttons, its thread, the lists, the home tab, an early end."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bot.desk.actors import Hands
+from tests.bot.slack.conftest import POD, Kai, Start, text_of
+
+
+@pytest.fixture
+async def root(kai: Kai):
+    await kai.workspace.user("alice").command("/kai netdebug api-server production")
+    await kai.told()
+    return kai.root()
+
+
+async def ask(kai: Kai, root: dict, question: str) -> str:
+    before = len(kai.workspace.thread(root["ts"]))
+    await kai.workspace.user("bob").mention(question, thread_ts=root["ts"])
+    thread = await kai.workspace.wait_for(
+        lambda: len(seen := kai.workspace.thread(root["ts"])) == before + 2 and seen, 10
+    )
+    return text_of(thread[-1])
+
+
+async def test_the_proof_is_shown_to_whoever_asks(kai: Kai, root):
+    await kai.workspace.user("bob").press(root, "kai_show_proof")
+    (said,) = await kai.whispers("bob")
+
+    assert "847 of 847 are denied by the policies as they are." in said
+    assert "admitted by CiliumNetworkPolicy production/kai-allow-db7bd6b7 /spec/egress/0" in said
+
+
+async def test_the_command_comes_literally_with_the_way_back(kai: Kai, root):
+    await kai.workspace.user("bob").press(root, "kai_copy_kubectl")
+    await kai.whispers("bob")
+    blocks = kai.workspace.ephemerals("bob")[0]["blocks"]
+
+    typed = [block["elements"][0]["elements"][0]["text"] for block in blocks if block["type"] == "rich_text"]
+
+    assert typed[0].startswith("kubectl apply -f - <<'EOF'\napiVersion: cilium.io/v2\n")
+    assert typed[1] == "kubectl -n production delete ciliumnetworkpolicy kai-allow-db7bd6b7"
+
+
+async def test_run_again_is_a_new_investigation_with_a_root_of_its_own(kai: Kai, root):
+    await kai.workspace.user("bob").press(root, "kai_rerun")
+    again = await kai.workspace.wait_for(
+        lambda: [each for each in kai.workspace.messages()[1:] if each["text"].startswith("✖")], 20
+    )
+
+    assert again[0]["ts"] != root["ts"]
+    assert len(await kai.served.store.investigations.recent()) == 2
+
+
+@pytest.mark.parametrize(("pressed", "opinion"), [("positive", "right"), ("negative", "wrong")])
+async def test_an_opinion_is_kept_with_the_verdict(kai: Kai, root, pressed: str, opinion: str):
+    await kai.workspace.user("bob").press(root, "kai_opinion", pressed)
+    await kai.whispers("bob")
+    ((it, _),) = await kai.served.store.investigations.recent()
+
+    assert [(each.by, each.opinion) for each in await kai.served.store.opinions.of(it.id)] == [("U0BOB", opinion)]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("why?", "847 dropped packets of 820 attempts"),
+        ("what did you not measure?", "• *physical* ? inconclusive"),
+        ("show fix", "kubectl apply -f -"),
+        ("show evidence E4", "Service default/kubernetes (443→6443/TCP): 1 of 1 endpoints ready"),
+        ("show evidence E99", "There is no E99 here"),
+        ("how sure are you?", "96% sure."),
+    ],
+)
+async def test_a_question_in_the_thread_is_answered_from_the_verdict(kai: Kai, root, question: str, answer: str):
+    assert answer in await ask(kai, root, question)
+
+
+async def test_what_the_rules_do_not_cover_is_said_honestly_and_to_the_asker_alone(kai: Kai, root):
+    await kai.workspace.user("bob").mention("will it rain tomorrow?", thread_ts=root["ts"])
+    (said,) = await kai.whispers("bob")
+
+    assert said.startswith("I can only answer from this investigation")
+
+
+async def test_people_who_talk_to_each_other_in_the_thread_are_left_alone(kai: Kai, root):
+    bob = kai.workspace.user("bob")
+    await bob.say("I think somebody tightened the policy", thread_ts=root["ts"])
+    await bob.say("why?", thread_ts=root["ts"])
+    thread = await kai.workspace.wait_for(
+        lambda: (seen := kai.workspace.thread(root["ts"]))[-1].get("bot_id") and len(seen) == 12 and seen, 10
+    )
+
+    assert [each.get("user") for each in thread[-3:]] == ["U0BOB", "U0BOB", "U0KAI"]
+    assert "847 dropped packets" in text_of(thread[-1])
+
+
+async def test_history_and_show_tell_of_what_was(kai: Kai, root):
+    carol = kai.workspace.user("carol")
+    ((it, _),) = await kai.served.store.investigations.recent()
+
+    await carol.command("/kai history")
+    await kai.whispers("carol")
+    await carol.command(f"/kai show {it.id[:6]}")
+    history, shown = await kai.whispers("carol", 2)
+
+    assert f"id {it.id}" in history
+    assert "*Affected component*\nNetworkPolicy production/strict-egress" in shown
+
+
+async def test_the_home_tab_lists_what_was_found_and_opens_the_form(kai: Kai, root):
+    alice = kai.workspace.user("alice")
+    await alice.open_home()
+    home = await kai.workspace.wait_for(lambda: alice.home)
+
+    await alice.press(home, "kai_show")
+    shown = await kai.workspace.wait_for(lambda: alice.view)
+    await alice.close()
+    await alice.press(home, "kai_open_form")
+    form = await kai.workspace.wait_for(lambda: alice.view)
+
+    assert "has no rule that lets production/api-server" in text_of(home)
+    assert shown["title"]["text"] == "Verdict"
+    assert form["callback_id"] == "kai_form"
+
+
+async def test_a_cancelled_investigation_says_so_in_its_root(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        alice = kai.workspace.user("alice")
+        await alice.command(f"/kai netdebug {POD} production")
+        await hands.began[POD].wait()
+        await kai.workspace.wait_for(kai.root)
+        await alice.press(kai.root(), "kai_cancel")
+        root = await kai.verdict()
+
+    assert root["text"].startswith(f"– Cancelled: production/{POD}")
+    assert hands.interrupted == [POD]
+    assert kai.workspace.thread(root["ts"]) == []
+
+
+async def test_what_cannot_be_looked_at_is_said_in_the_root(start: Start):
+    from bot.desk import CannotLook
+
+    hands = Hands()
+    hands.raises[POD] = CannotLook("no right to list pods in production")
+    hands.go[POD].set()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        root = await kai.verdict()
+
+    assert root["text"].startswith(f"✖ Could not look: production/{POD} → 10.96.0.1:443. no right to list pods")
+
+
+async def test_while_it_is_looked_into_the_root_counts_the_looks(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        await kai.workspace.wait_for(kai.root)
+        root = kai.root()
+        await kai.workspace.user("alice").command("/kai status")
+        (status,) = await kai.whispers("alice")
+        hands.go[POD].set()
+        await kai.verdict()
+
+    assert root["text"].startswith(f"Looking into production/{POD} → 10.96.0.1:443: 0 of 14 looks done")
+    assert [block["type"] for block in root["blocks"]] == ["plan", "actions", "context"]
+    assert "1 under way" in status
