@@ -6,7 +6,7 @@ import pytest
 
 from sensors.kit.cluster import Environment
 from sensors.kit.kinds import CILIUM_NODE, CONFIG_MAP, DAEMON_SET, NODE, POD
-from sensors.kit.live.environment import SERVICE_CIDR, environment_of
+from sensors.kit.live.environment import SERVICE_CIDR, environment_of, version_in
 from sensors.kit.reading import Kinds
 
 
@@ -70,10 +70,24 @@ def test_whether_kube_proxy_is_replaced_is_what_the_settings_say(word: str, repl
     assert (seen.cni, seen.kube_proxy_replacement) == ("cilium", replaced)
 
 
-def test_hubbles_nodes_tell_the_version_where_no_agent_can_be_seen() -> None:
-    seen = environment_of(kinds(maps=[config()]), None, "hubble-relay", ["cilium v1.20.0-dev+gcb98"])
+def test_a_cluster_with_ciliums_settings_is_ciliums_even_where_no_agent_can_be_seen() -> None:
+    seen = environment_of(kinds(maps=[config()]), None, "hubble-relay")
 
-    assert (seen.cni_version, seen.flow_source) == ("1.20.0-dev+gcb98", "hubble-relay")
+    assert (seen.cni, seen.cni_version, seen.flow_source) == ("cilium", None, "hubble-relay")
+
+
+def test_where_daemon_sets_can_be_read_no_pods_label_is_believed() -> None:
+    pod = {"metadata": {"labels": {"k8s-app": "calico-node"}}, "spec": {"containers": [{"image": "node:v3.31.0"}]}}
+
+    assert environment_of(kinds(pods=[pod], sets=[]), None, None).cni is None
+    assert environment_of(kinds(pods=[pod]), None, None).cni == "calico"
+
+
+@pytest.mark.parametrize(
+    ("said", "version"), [("cilium v1.20.0-dev+gcb98", "1.20.0-dev+gcb98"), ("1.19", "1.19"), ("latest", None)]
+)
+def test_versions_are_found_in_what_programs_say_of_themselves(said: str, version: str | None) -> None:
+    assert version_in([said]) == version
 
 
 def test_service_ranges_come_from_their_objects_and_else_from_the_control_planes_flags() -> None:

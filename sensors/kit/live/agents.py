@@ -35,11 +35,17 @@ class Agent:
     metrics_port: int | None = None
 
 
+NAMESPACES = frozenset({"kube-system", "cilium", "cilium-system"})
+"""Where Cilium is installed; elsewhere anybody may give a pod the agent's label."""
+
+
+def is_agent(pod: Object) -> bool:
+    return labels_of(pod).get("k8s-app") == "cilium" and namespace_of(pod) in NAMESPACES
+
+
 def agent_on(pods: Iterable[Object], node: str) -> Agent | None:
     """The agent's pod on a node; of two (a rollout) the one that is ready."""
-    here = [
-        each for each in pods if labels_of(each).get("k8s-app") == "cilium" and text(each, "spec", "nodeName") == node
-    ]
+    here = [each for each in pods if is_agent(each) and text(each, "spec", "nodeName") == node]
     if not here:
         return None
     pod = max(here, key=lambda each: pod_is_ready(each) is True)

@@ -16,8 +16,8 @@ from sensors.kit.kinds import DAEMON_SET, POD, SERVICE, Kind
 from sensors.kit.kube import Kube, RememberingLists
 from sensors.kit.kube.wire import MIB
 from sensors.kit.kube.words import resource_of
-from sensors.kit.live.agents import agent_on, ask_agent
-from sensors.kit.live.environment import TELLING, environment_of
+from sensors.kit.live.agents import agent_on, ask_agent, is_agent
+from sensors.kit.live.environment import TELLING, environment_of, version_in
 from sensors.kit.live.inside import read_inside
 from sensors.kit.live.probing import Desk, PodPlace, Tried, Wish, looked_at, outcome
 from sensors.kit.live.reach import Door, Plan, plan
@@ -182,7 +182,15 @@ class LiveCluster:
 
     async def _probe_on(self, node: str) -> str:
         """The name of the probe's pod on a node. Raises `Blind`."""
-        return probe_on(await self.objects(POD), node, self.settings.probe_namespace)
+        probes = await self._remember("probes", self._probes)
+        return probe_on(probes, node, self.settings.probe_namespace)
+
+    async def _probes(self) -> tuple[Object, ...]:
+        pods, namespace = await self.objects(POD), self.settings.probe_namespace
+        return tuple(each for each in pods if is_probe(each, namespace))
+
+    async def _agents(self) -> tuple[Object, ...]:
+        return tuple(each for each in await self.objects(POD) if is_agent(each))
 
     async def _ask_probe(self, node: str, request: ProbeRequest) -> ProbeAnswer:
         probe = await self._probe_on(node)
@@ -221,7 +229,7 @@ class LiveCluster:
         return plan(doors, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
 
     async def _ask_agent(self, node: str, name: str) -> str:
-        agent = agent_on(await self.objects(POD), node)
+        agent = agent_on(await self._remember("agents", self._agents), node)
         asking = lambda: ask_agent(self.kube, agent, node, name, may_exec=self.settings.exec_in_agents)  # noqa: E731
         return await self._remember((node, name), asking)
 
@@ -234,8 +242,7 @@ class LiveCluster:
         if seen.cni != "cilium" or seen.cni_version or self.relay is None or kinds.of(DAEMON_SET):
             return seen
         status, _ = await if_readable(self.relay.status())
-        told = (each.version for each in status.nodes) if status else ()
-        return environment_of(kinds, version, source, told)
+        return replace(seen, cni_version=version_in(each.version for each in status.nodes) if status else None)
 
     async def _remember(self, key: object, read: Callable[[], Coroutine[Any, Any, Read]]) -> Read:
         """Read once, whoever asks first; one who gives up does not end it for the others."""
@@ -264,9 +271,14 @@ def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
     return PodPlace(namespace, name, node, static or text(pod, "metadata", "uid"))
 
 
+def is_probe(pod: Object, namespace: str) -> bool:
+    """Whether a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
+    return namespace_of(pod) == namespace and labels_of(pod).get(PROBE_LABEL) == PROGRAM
+
+
 def probe_on(pods: Iterable[Object], node: str, namespace: str) -> str:
     """The probe's pod on a node. Raises `Blind` that says what is missing."""
-    probes = [each for each in pods if namespace_of(each) == namespace and labels_of(each).get(PROBE_LABEL) == PROGRAM]
+    probes = [each for each in pods if is_probe(each, namespace)]
     here = [each for each in probes if text(each, "spec", "nodeName") == node and not pod_is_over(each)]
     if not probes:
         raise Blind(

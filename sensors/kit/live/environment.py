@@ -28,14 +28,12 @@ CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager")
 VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)")
 
 
-def environment_of(
-    kinds: Kinds, kubernetes: str | None, flow_source: str | None, told: Iterable[str] = ()
-) -> Environment:
-    """`told` are versions that Hubble's nodes tell of themselves, for where no agent's image can be seen."""
+def environment_of(kinds: Kinds, kubernetes: str | None, flow_source: str | None) -> Environment:
+    """What the objects say. `kubernetes` is the API server's version."""
     config, cni = string_map(named(kinds.of(CONFIG_MAP), CILIUM_CONFIG), "data"), cni_of(kinds)
     return Environment(
         cni=cni,
-        cni_version=cni_version(kinds, cni) or (version_in(told) if cni == "cilium" else None),
+        cni_version=cni_version(kinds, cni),
         kubernetes=kubernetes,
         kube_proxy_replacement=REPLACES.get(config.get("kube-proxy-replacement", "").lower()),
         service_cidrs=service_cidrs(kinds),
@@ -55,7 +53,7 @@ def cni_of(kinds: Kinds) -> str | None:
 def _agents(kinds: Kinds) -> tuple[Object, ...]:
     """The DaemonSets, or where they may not be read the pods."""
     sets = kinds.known(DAEMON_SET)
-    return sets if sets else kinds.of(POD)
+    return kinds.of(POD) if sets is None else sets
 
 
 def _template_labels(thing: Object) -> Mapping[str, str]:

@@ -1,0 +1,181 @@
+"""How long KAI itself takes against a living cluster: a real API server, a relay over gRPC, probes over websockets.
+
+    python bench/live.py [--runs N] [--at-once N]
+
+The world: a recorded incident with 500 pods and 1,000 hubble flows, in processes of their own; a program in the probe
+takes no time. Own time leaves out what is waited on purpose: listening to what happens now (2 s of
+`Pace.follow`) and the pause before the other questions to the relay. The whole wall time is given beside it. Those at
+once go through one process as the desk lets them, eight at a time; waiting for their turn counts.
+
+Reach: own time p50 <= 1.0 s and p95 <= 2.0 s, peak memory <= 200 MB, each of 50 at once <= 30 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+NAME = "checkout-to-bank"
+EXPECTED = "policy.both_sides_denied"
+PODS, FLOWS = 500, 1000
+P50_S, P95_S, RSS_MB, AT_ONCE_S = 1.0, 2.0, 200, 30
+
+
+# -- the one who asks: a process of its own ----------------------------------------------------------------------------
+
+
+async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: float) -> dict[str, Any]:
+    """Seconds of each investigation, one after the other or all at once, and the peak of our memory."""
+    from bot.desk.limits import Limits
+    from flows.engine import Tools, run
+    from flows.load import load_flows
+    from flows.rules.catalog import rules
+    from sensors.kit.casefolder import open_case
+    from sensors.kit.catalog import sensors
+    from sensors.kit.kube import connect
+    from sensors.kit.live import LiveSettings, live_cluster
+    from sensors.kit.relay import Pace, Relay, RelayConfig
+
+    header = open_case(ROOT / "lab" / "cases" / NAME).header
+    assert header.target
+    assert header.recorded_at
+    target, moment = header.target, header.recorded_at.timestamp()
+    flow, tools = load_flows()["flow.k8s_network_debug"], Tools(sensors(), rules())
+    room = asyncio.Semaphore(Limits().each_process)
+    pace = Pace(follow=follow, settling=0.3 if follow else 0.0)
+
+    async def one() -> tuple[float, str]:
+        began = time.perf_counter()
+        async with (
+            room,
+            connect(kubeconfig, environ={}) as kube,
+            live_cluster(kube, Relay(RelayConfig(relay), pace), LiveSettings(), lambda: moment) as cluster,
+        ):
+            diagnosis = await run(flow, target, cluster, tools)
+        return time.perf_counter() - began, diagnosis.cause_class
+
+    await one()  # imports and caches
+    if at_once:
+        found = list(await asyncio.gather(*(one() for _ in range(at_once))))
+    else:
+        found = [await one() for _ in range(runs)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": [each for each, _ in found], "causes": sorted({each for _, each in found}), "rss_mb": peak}
+
+
+# -- the world ---------------------------------------------------------------------------------------------------------
+
+
+def many_pods(folder: Path) -> list[dict[str, Any]]:
+    """Copies of the recorded pods with names, ids and addresses of their own, in other namespaces."""
+    from sensors.kit.casefolder import open_case
+
+    pods = [dict(each) for each in open_case(folder).by_kind[("", "Pod")]]
+    return [_copy(pods[number % len(pods)], number) for number in range(PODS - len(pods))]
+
+
+def _copy(pod: dict[str, Any], number: int) -> dict[str, Any]:
+    other = copy.deepcopy(pod)
+    address = f"10.245.{number // 250}.{number % 250 + 1}"
+    other["metadata"] |= {"name": f"copy-{number}", "namespace": f"bench-{number % 20}", "uid": f"copy-of-{number}"}
+    other["status"] |= {"podIP": address, "podIPs": [{"ip": address}]}
+    return other
+
+
+def many_flows(folder: Path) -> list[Any]:
+    """The recorded nodes, their flows of the asked pod again and again until there are enough."""
+    from lab.observer import Node, Ring, nodes_of
+
+    return [Node(Ring(each.name, _repeated(each.ring.messages, FLOWS // 2))) for each in nodes_of(folder)]
+
+
+def _repeated(messages: list[Any], count: int) -> list[Any]:
+    flows = [each for each in messages if each.HasField("flow")]
+    found = []
+    for number in range(count):
+        other = copy.deepcopy(flows[number % len(flows)])
+        other.flow.uuid = f"{number:08x}-0000-4000-8000-{abs(hash(other.node_name)) % 10**12:012d}"
+        found.append(other)
+    return sorted(found, key=lambda each: (each.time.seconds, each.time.nanos))
+
+
+async def measure(runs: int, at_once: int) -> int:
+    from sensors.kit.casefolder import open_case
+    from sensors.kit.kinds import POD
+    from tests.cluster.apiserver import api_server
+    from tests.cluster.binaries import binaries
+    from tests.cluster.chart import ACCOUNT, NAMESPACE, reader_manifests
+    from tests.live.front import standing_in
+    from tests.live.world import CASES, world_of
+
+    folder = CASES / NAME
+    with tempfile.TemporaryDirectory() as scratch, api_server(binaries(), Path(scratch)) as server:
+        server.load_case(folder)
+        server.store(POD, [*many_pods(folder), *standing_in(folder, open_case(folder), agents=False)])
+        token = server.service_account(NAMESPACE, ACCOUNT, reader_manifests())
+        behind = {"upstream": server.url, "ca_file": server.ca_file, "token": token}
+        async with world_of(NAME, Path(scratch), nodes=many_flows(folder), **behind) as world:
+            where = [str(world.kubeconfig), world.relay.address]
+            own = await _in_its_own_process(*where, runs, 0, 0.0)
+            wall = await _in_its_own_process(*where, max(runs // 4, 3), 0, 2.0)
+            crowd = await _in_its_own_process(*where, 0, at_once, 2.0)
+    return told(own, wall, crowd)
+
+
+async def _in_its_own_process(*arguments: Any) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--ask", *map(str, arguments)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"the asking process ended with {process.returncode}")
+    answer: dict[str, Any] = json.loads(said)
+    return answer
+
+
+def told(own: dict[str, Any], wall: dict[str, Any], crowd: dict[str, Any]) -> int:
+    p50, p95 = statistics.median(own["seconds"]), _p95(own["seconds"])
+    print(f"{PODS} pods, {FLOWS} flows; verdicts {', '.join(own['causes'])}")
+    print(f"own time over {len(own['seconds'])} runs: p50 {p50:.2f} s, p95 {p95:.2f} s (reach: {P50_S}, {P95_S})")
+    print(f"whole wall time with 2 s of listening: p50 {statistics.median(wall['seconds']):.2f} s")
+    print(
+        f"peak memory: {own['rss_mb']:.0f} MB one at a time (reach: {RSS_MB}), {crowd['rss_mb']:.0f} MB with the crowd"
+    )
+    slowest = max(crowd["seconds"])
+    print(
+        f"{len(crowd['seconds'])} at once: slowest {slowest:.1f} s (reach: {AT_ONCE_S}), {', '.join(crowd['causes'])}"
+    )
+    right = own["causes"] == crowd["causes"] == [EXPECTED]
+    good = right and p50 <= P50_S and p95 <= P95_S and own["rss_mb"] <= RSS_MB and slowest <= AT_ONCE_S
+    return 0 if good else 1
+
+
+def _p95(seconds: list[float]) -> float:
+    return sorted(seconds)[max(round(len(seconds) * 0.95) - 1, 0)]
+
+
+def main() -> int:
+    if "--ask" in sys.argv:
+        kubeconfig, relay, runs, at_once, follow = sys.argv[sys.argv.index("--ask") + 1 :]
+        print(json.dumps(asyncio.run(ask(kubeconfig, relay, int(runs), int(at_once), float(follow)))))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--at-once", type=int, default=50)
+    asked = parser.parse_args()
+    return asyncio.run(measure(asked.runs, asked.at_once))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
