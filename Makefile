@@ -1,10 +1,10 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-slow test-postgres test-crash demo bench protos golden
+.PHONY: help setup check test test-slow test-postgres test-crash test-browser test-cluster fuzz demo bench bench-live protos golden
 
 help:            ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:           ## .venv with everything in it; needs Python 3.11 or newer, uses uv where there is one
 	./.ci/setup
@@ -27,8 +27,8 @@ test-crash: setup ## 200 investigations under kill -9, and two replicas; needs P
 test-browser: setup ## the Slack-compatible workspace as a person sees it; needs `apt-get install chromium`
 	$(PYTHON) -m pytest -m browser tests/workspace
 
-test-cluster: setup ## the sensors against a real kube-apiserver, built through Go at the first run
-	$(PYTHON) -m pytest -n auto -m cluster tests/cluster
+test-cluster: setup ## sensors, kai, capture and doctor against a real kube-apiserver, built with Go at the first run
+	$(PYTHON) -m pytest -n auto -m cluster tests/cluster tests/live
 
 fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes
 	$(PYTHON) tests/flows/policy/fuzz_nca.py 2000
@@ -38,6 +38,9 @@ demo: setup      ## a recorded incident, diagnosed
 
 bench: setup     ## how fast hubble flows are read
 	$(PYTHON) bench/flows.py
+
+bench-live: setup ## how long KAI itself takes in a living cluster, and how much memory; needs the kube-apiserver, too
+	$(PYTHON) bench/live.py
 
 protos: setup    ## the Hubble API stubs again, from the protos beside them
 	$(PYTHON) sensors/kit/pb/regenerate.py
