@@ -99,7 +99,7 @@ def ended(target: Target, role: str, why: str, investigation: str, asked_by: str
         safe(f"{headline}: {_question(target)}. {why}"),
         (
             _header(f"{headline}: {_question(target)}"),
-            section(f"{safe(why, SENTENCE)}" if why else "No reason was given."),
+            section(safe(why, SENTENCE) or "No reason was given."),
             _actions(_button("Run again", RERUN, investigation)),
             _context(f"id {investigation}", asked_by),
         ),
@@ -307,6 +307,8 @@ def code(text: str) -> Block:
     """A command or facts, literally. Too long a command is not cut: half a command is a wrong command."""
     if len(text) > CODE + 200:
         text = f"# {len(text)} characters are too many for a message: take them from `kai … -o json`"
+    if apart(text) != text:  # no command and no facts of KAI's hold what Slack would call a mention
+        text = "# this holds characters that do not belong here: take it from `kai … -o json`"
     element = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text or " "}]}
     return {"type": "rich_text", "elements": [element]}
 

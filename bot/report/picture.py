@@ -227,7 +227,8 @@ def _box(x: int, stop: Stop) -> Iterator[str]:
         f'stroke-width="{width}"{dash}/>'
     )
     yield _text(x + BOX / 2, TOP + 26, stop.title, 15, weight=700, anchor="middle")
-    yield _text(x + BOX / 2, TOP + 49, stop.name, 11, QUIET, anchor="middle", room=21)
+    if stop.name:
+        yield _text(x + BOX / 2, TOP + 49, stop.name, 11, QUIET, anchor="middle", room=21)
     sign = SIGN[state] if stop.breaks or state != "fail" else "✗ fails, too"
     yield _text(x + BOX / 2, TOP + 75, sign, 12, line, weight=700, anchor="middle")
 

@@ -1,0 +1,193 @@
+"""What a diagnosis looks like in Slack: the verdict first, everything escaped, nothing too long."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.report import Circumstances, blocks
+from bot.report.blocks import Said, Task, older
+from bot.slack.limits import BUDGET, length, problems
+from flows.engine import Tools, run
+from flows.load import load_flows
+from flows.model import Diagnosis
+from flows.rules.catalog import rules
+from lab.workspace.limits import check_message
+from sensors.kit import Target
+from sensors.kit.catalog import sensors
+from tests.bot.report.examples import DENIED, FIX, HEALTHY, RECORDED
+from tests.bot.report.hostile import ATTACK, LONG, attacked
+from tests.kit.cases import case, names, target_of
+
+GOLDEN = Path(__file__).parent / "golden"
+DIAGNOSES = {"denied": (DENIED, RECORDED), "healthy": (HEALTHY, Circumstances())}
+
+
+@cache
+def diagnosed(name: str) -> Diagnosis:
+    recorded = case(name)
+    flow = load_flows()["flow.k8s_network_debug"]
+    return asyncio.run(run(flow, target_of(recorded), recorded, Tools(sensors(), rules())))
+
+
+def everything(it: Diagnosis, circumstances: Circumstances = RECORDED) -> list[Said]:
+    """Every message that can be made of a diagnosis, with its version for older workspaces."""
+    made = [
+        blocks.looking(it.investigation_id, it.target, [Task("policy", "in_progress", "1 of 3 looks")], 1, 14),
+        blocks.verdict(it, circumstances, "U0ALICE"),
+        *(said for _, said in blocks.replies(it)),
+        *(blocks.ended(it.target, role, it.root_cause, it.investigation_id, "U0BOB") for role in ("failed", "lost")),
+        blocks.proof(it),
+        blocks.commands(it),
+        *(blocks.facts(key, it) for key in it.evidence),
+    ]
+    return [*made, *map(older, made)]
+
+
+def texts(value: Any) -> list[str]:
+    """Every string a reader can see."""
+    if isinstance(value, dict):
+        own = [each for name, each in value.items() if name in ("text", "title", "alt_text") and isinstance(each, str)]
+        return [*own, *(each for part in value.values() for each in texts(part))]
+    return [each for part in value for each in texts(part)] if isinstance(value, list | tuple) else []
+
+
+@pytest.mark.parametrize("name", DIAGNOSES)
+def test_a_verdict_is_said_like_this(name: str):
+    it, circumstances = DIAGNOSES[name]
+    thread = {role: [said.text, list(said.blocks)] for role, said in blocks.replies(it)}
+    root = blocks.verdict(it, circumstances, "U0ALICE")
+
+    told = {"text": root.text, "blocks": list(root.blocks), "thread": thread}
+
+    assert told == json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
+    assert check_message(told) is None
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_message_about_a_recorded_incident_is_one_that_slack_takes(name: str):
+    said = everything(diagnosed(name))
+
+    assert [each for each in said if problems(each)] == []
+    assert [each for each in said if check_message({"text": each.text, "blocks": list(each.blocks)})] == []
+
+
+@pytest.mark.parametrize("words", [ATTACK, LONG, "", " ", "\x00", "𝕏" * 5000], ids=["attack", "long", "", " ", "nul", "wide"])
+def test_whatever_a_cluster_says_slack_takes_the_message(words: str):
+    said = everything(attacked(words) if words.strip("\x00 ") else replace(DENIED, root_cause=words, reasoning=words))
+
+    assert [problems(each) for each in said if problems(each)] == []
+    assert [each for each in said if check_message({"text": each.text, "blocks": list(each.blocks)})] == []
+    assert max(length(list(each.blocks)) for each in said) <= BUDGET
+
+
+def test_nothing_from_a_cluster_becomes_a_mention_a_link_or_a_format():
+    said = [text for each in everything(attacked()) for text in (each.text, *texts(list(each.blocks)))]
+    ours = re.compile(r"<@U0(ALICE|BOB)>$")
+    shown = [ours.sub("", text) for text in said]
+
+    assert [text for text in shown if re.search(r"<[!@#]|<https?:|<javascript:", text)] == []
+    assert [text for text in shown if re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)] == []
+
+
+def test_sentences_hold_no_code_no_bare_address_and_no_mention_by_name():
+    sections = [
+        text["text"]
+        for each in everything(attacked())
+        for text in walk(list(each.blocks))
+        if isinstance(text, dict) and text.get("type") == "mrkdwn"
+    ]
+
+    assert sections
+    assert [text for text in sections if re.search(r"`|https?://|www\.|(?<![\w<])@\w|:siren:", text)] == []
+    assert all(
+        text.get("verbatim") is True
+        for each in everything(attacked())
+        for text in walk(list(each.blocks))
+        if isinstance(text, dict) and text.get("type") == "mrkdwn"
+    )
+
+
+def walk(value: Any):
+    yield value
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from walk(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from walk(part)
+
+
+def test_a_cut_never_splits_an_entity():
+    said = [text for each in everything(attacked(LONG)) for text in texts(list(each.blocks))]
+
+    assert [text[-12:] for text in said if re.search(r"&[a-z]{0,4}…?$", text)] == []
+
+
+def test_a_command_is_said_literally_or_not_at_all():
+    typed = "kubectl apply -f - <<'EOF'\na: \"&<>\"\nEOF"
+    short, long = (
+        blocks.commands(replace(DENIED, fix=replace(FIX, kubectl=command))) for command in (typed, "x" * 10_000)
+    )
+
+    assert typed in texts(list(short.blocks))
+    assert [text for text in texts(list(long.blocks)) if text.startswith("# 10000 characters are too many")]
+
+
+def test_a_button_is_only_there_when_it_does_something():
+    def actions(it: Diagnosis) -> list[str]:
+        (row,) = (block for block in blocks.verdict(it, RECORDED).blocks if block["type"] == "actions")
+        return [element["action_id"] for element in row["elements"]]
+
+    assert actions(DENIED) == ["kai_show_proof", "kai_copy_kubectl", "kai_rerun"]
+    assert actions(HEALTHY) == ["kai_rerun"]
+    assert actions(replace(DENIED, fix=replace(FIX, refused="it would open too much", proof=None))) == ["kai_rerun"]
+
+
+def test_what_caps_the_confidence_is_said_beside_it():
+    said = "\n".join(texts(list(blocks.verdict(DENIED, RECORDED).blocks)))
+
+    assert "*Confidence*\n94% (capped by coverage: net.mtu: pods/production/api-server/pmtu.json is not in" in said
+
+
+def test_each_layer_has_one_reply_failures_first_and_a_word_for_its_state():
+    replies = blocks.replies(DENIED)
+
+    assert [name for name, _ in replies] == [
+        "policy",
+        "conntrack",
+        "pod_network",
+        "service",
+        "dns",
+        "nat",
+        "physical",
+        "application",
+    ]
+    assert replies[0][1].text == "policy ✖ FAILED: strict-egress denies the connection"
+    assert replies[-1][1].text == "application – not measured: no sensor of this flow looks at it"
+
+
+def test_the_details_are_folded_and_older_workspaces_see_them_unfolded():
+    (_, reply), *_ = blocks.replies(DENIED)
+
+    assert [block["type"] for block in reply.blocks] == ["section", "container"]
+    assert reply.blocks[1]["default_collapsed"] is True
+    assert [block["type"] for block in older(reply).blocks] == ["section", "context", "section"]
+
+
+def test_progress_is_a_plan_and_for_older_workspaces_a_list_with_words():
+    tasks = [Task("dns", "complete", "looked"), Task("policy", "in_progress", "1 of 3 looks"), Task("nat", "error", "x")]
+    said = blocks.looking("1f00baa5e77e", Target("web", "shop"), tasks, 4, 14)
+
+    assert said.text == "Looking into shop/web: 4 of 14 looks done"
+    assert [task["status"] for task in said.blocks[0]["tasks"]] == ["complete", "in_progress", "error"]
+    assert older(said).blocks[0]["text"]["text"] == (
+        "*Looking into shop/web: 4 of 14 looks done*\n✔ dns: looked\n… policy: 1 of 3 looks\n– nat: x"
+    )
