@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 from bot.desk.delivery import Delivery
 from bot.desk.journal import VERSION, Journal, Run
@@ -41,7 +42,6 @@ SUSPECT = 2
 KEEP = timedelta(days=90)
 TIDY = timedelta(hours=1)
 SWEEP = 1.0
-WAITING = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class Desk:
         self._delivery = Delivery(tools.store, tools.poster, tools.now)
         self._suspects = asyncio.Lock()
         self._looks: dict[str, asyncio.Task[Looked]] = {}
+        self._ends: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()  # those who wait keep them
         self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -140,13 +141,13 @@ class Desk:
 
     async def wait(self, investigation: str) -> Status | None:
         """Until it is over, wherever it runs. None: no such id."""
-        while (found := await self._store.investigations.get(investigation)) is not None:
-            if not found.is_live:
-                return await self._status(found)
-            if (task := self._looks.get(investigation)) is not None:
-                await asyncio.wait({task}, timeout=WAITING)
-            await asyncio.sleep(WAITING / 10 if task is not None else WAITING)
-        return None
+        over = self._ends.setdefault(investigation, asyncio.Event())
+        while True:
+            over.clear()  # before the look at the store: what ends after it sets it again
+            found = await self._store.investigations.get(investigation)
+            if found is None or not found.is_live:
+                return None if found is None else await self._status(found)
+            await over.wait()
 
     async def resume(self) -> None:
         """Mend what a crash has left, once now and then every second. To be called when the desk is open."""
@@ -170,7 +171,13 @@ class Desk:
         await self._journal.investigate(it.id, it.request.cluster, it.request.target.namespace)
 
     async def _end(self, investigation: str, state: State, why: str) -> str | None:
-        return await self._store.investigations.finish(investigation, state, why, state.value, self._tools.now())
+        key = await self._store.investigations.finish(investigation, state, why, state.value, self._tools.now())
+        self._tell_waiting(investigation)
+        return key
+
+    def _tell_waiting(self, investigation: str) -> None:
+        if (over := self._ends.get(investigation)) is not None:
+            over.set()
 
     # -- what the journal runs ----------------------------------------------------------------------------------------
 
@@ -209,7 +216,9 @@ class Desk:
             return await self._end(it.id, State.FAILED, self._in_words(it, why))
         result, rows = await asyncio.to_thread(written, task.result())
         role, now = "verdict", self._tools.now()
-        return await self._store.investigations.conclude(it.id, result, rows, role, now)
+        key = await self._store.investigations.conclude(it.id, result, rows, role, now)
+        self._tell_waiting(it.id)
+        return key
 
     def _in_words(self, it: Investigation, why: BaseException) -> str:
         if isinstance(why, CannotLook):
@@ -236,6 +245,8 @@ class Desk:
         if alive and not self._tools.alone:
             await self._take_over()
         live = await self._store.investigations.live()
+        for ended in set(self._ends) - {each.id for each in live}:
+            self._tell_waiting(ended)  # it may have ended in another replica
         runs = await self._journal.runs([each.id for each in live])
         for each in live:
             await self._mend(each, runs.get(each.id))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -240,6 +242,28 @@ async def test_what_was_admitted_and_never_queued_is_looked_into_by_the_next_des
 
     assert status is not None
     assert status.investigation.state is State.CONCLUDED
+
+
+async def test_what_another_version_began_is_marked_and_said_once(
+    url: str, store: Store, hands: Hands, wall: Wall, tmp_path: Path
+) -> None:
+    async with open_desk(url, hands.look, wall) as desk:
+        started = await desk.start(request())
+        await hands.began["api-server"].wait()
+    with sqlite3.connect(tmp_path / "kai-journal.db") as journal:
+        journal.execute("UPDATE workflow_status SET application_version = 'kai-desk-0'")
+
+    async with open_desk(url, hands.look, wall) as desk, asyncio.timeout(SOON):
+        status = await desk.wait(started.id)
+        await settled(store, f"{started.id}.lost")
+
+    assert status is not None
+    assert (status.investigation.state, status.investigation.why) == (
+        State.LOST,
+        "it was begun by another version of KAI; ask again",
+    )
+    assert hands.looks == ["api-server"]
+    assert wall.roles == [("lost", "api-server")]
 
 
 async def test_watchers_hear_of_every_answer_and_one_that_fails_harms_nothing(
