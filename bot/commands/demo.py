@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -63,7 +64,10 @@ def to_the_page(serve: Serve, name: str, port: int, *, browser: bool) -> None:
     except BadCase as why:
         raise UsageMistake(str(why)) from why
     except OSError as why:
-        raise UsageMistake(f"the page cannot listen on port {port}: {why.strerror or why}; try --port 0") from why
+        if why.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        reason = os.strerror(why.errno).lower()
+        raise UsageMistake(f"the page cannot listen on port {port}: {reason}; try --port 0") from why
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,45 @@
+"""What a visitor of the demo does and waits for, without a browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.demo import Demo
+from lab.workspace import Reply
+
+Json = dict[str, Any]
+CHANNEL = "alerts"
+PATIENCE = 15.0
+"""Seconds from the typed command to the verdict that the demo promises."""
+
+
+async def type_command(demo: Demo) -> Reply:
+    return await demo.workspace.user("alice").command(demo.command, CHANNEL)
+
+
+async def verdict(demo: Demo) -> Json:
+    """The root message once it says how the investigation ended."""
+    return await demo.workspace.wait_for(lambda: next(filter(_is_over, kais(demo)), None), PATIENCE)  # type: ignore[return-value]
+
+
+def kais(demo: Demo) -> list[Json]:
+    """What KAI has said at the top level of the channel."""
+    return [each for each in demo.workspace.messages(CHANNEL) if each.get("user") == demo.workspace.app.bot_user]
+
+
+async def whole_thread(demo: Demo, ts: str) -> list[Json]:
+    """The replies, once the picture, which comes last, is there."""
+    return await demo.workspace.wait_for(lambda: _with_picture(demo.workspace.thread(ts)), PATIENCE)
+
+
+async def replies_after(demo: Demo, ts: str, known: int) -> list[Json]:
+    """What was said in the thread after the first `known` replies."""
+    return await demo.workspace.wait_for(lambda: demo.workspace.thread(ts)[known:], PATIENCE)
+
+
+def _is_over(message: Json) -> bool:
+    return any(block["type"] == "header" for block in message.get("blocks", ()))
+
+
+def _with_picture(thread: list[Json]) -> list[Json]:
+    return thread if any(each.get("files") for each in thread) else []
