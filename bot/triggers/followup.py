@@ -31,7 +31,7 @@ class Question:
 _RULES = (
     (
         Topic.NOT_MEASURED,
-        r"not (?:been )?(?:measured?|look|see|check)|n[o']t you (?:measure|look|see)|blind|unmeasured",
+        r"not (?:been )?(?:measured?|look|see|check)|n ?t you (?:measure|look|see|check)|blind|unmeasured",
     ),
     (Topic.SURE, r"how (?:sure|certain|confident)|confidence|are you (?:sure|certain)"),
     (
@@ -44,7 +44,7 @@ _RULES = (
 _SHORT = re.compile(
     r"(?:but )?why(?: is that| not)?|how (?:sure|certain|confident)(?: are you)?"
     r"|show (?:me )?(?:the )?(?:fix|proof|evidence(?: e\d{1,2})?)"
-    r"|what did(?: you not|n't you) (?:measure|see|look at|check)",
+    r"|what did(?: you not|n ?t you) (?:measure|see|look at|check)",
 )
 _ID = re.compile(r"\be\s?(\d{1,2})\b")
 

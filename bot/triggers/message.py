@@ -13,7 +13,7 @@ DEEPEST = 8
 MOST = 8000
 """Characters of a message that are searched."""
 
-_VALUE = r"[\"'`*]*\s*[:=]\s*[\"'`*]*\s*([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
+_VALUE = r"[ \t\"'`*]*[:=][ \t\"'`*]*([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
 _POD = re.compile(rf"(?im)(?<![\w-])(?:kube_)?pod(?:_name|name)?{_VALUE}")
 _NAMESPACE = re.compile(rf"(?im)(?<![\w-])(?:kube_|exported_)?(?:namespace|ns)(?:_name)?{_VALUE}")
 _BOTH = re.compile(

@@ -79,7 +79,9 @@ def test_every_message_about_a_recorded_incident_is_one_that_slack_takes(name: s
     assert [each for each in said if check_message({"text": each.text, "blocks": list(each.blocks)})] == []
 
 
-@pytest.mark.parametrize("words", [ATTACK, LONG, "", " ", "\x00", "𝕏" * 5000], ids=["attack", "long", "", " ", "nul", "wide"])
+@pytest.mark.parametrize(
+    "words", [ATTACK, LONG, "", " ", "\x00", "𝕏" * 5000], ids=["attack", "long", "", " ", "nul", "wide"]
+)
 def test_whatever_a_cluster_says_slack_takes_the_message(words: str):
     said = everything(attacked(words) if words.strip("\x00 ") else replace(DENIED, root_cause=words, reasoning=words))
 
@@ -183,7 +185,11 @@ def test_the_details_are_folded_and_older_workspaces_see_them_unfolded():
 
 
 def test_progress_is_a_plan_and_for_older_workspaces_a_list_with_words():
-    tasks = [Task("dns", "complete", "looked"), Task("policy", "in_progress", "1 of 3 looks"), Task("nat", "error", "x")]
+    tasks = [
+        Task("dns", "complete", "looked"),
+        Task("policy", "in_progress", "1 of 3 looks"),
+        Task("nat", "error", "x"),
+    ]
     said = blocks.looking("1f00baa5e77e", Target("web", "shop"), tasks, 4, 14)
 
     assert said.text == "Looking into shop/web: 4 of 14 looks done"

@@ -41,17 +41,17 @@ class Kai:
         assert len(found) == 1, [each["text"] for each in found]
         return found[0]
 
-    async def verdict(self, channel: str = "incidents", timeout: float = 20.0) -> dict[str, Any]:
+    async def verdict(self, channel: str = "incidents", seconds: float = 20.0) -> dict[str, Any]:
         """The root message once it says how the investigation ended."""
-        return await self.workspace.wait_for(lambda: self._ended(channel), timeout)
+        return await self.workspace.wait_for(lambda: self._ended(channel), seconds)
 
     def _ended(self, channel: str) -> dict[str, Any] | None:
         found = [each for each in self.workspace.messages(channel) if _is_over(each)]
         return found[-1] if found else None
 
-    async def told(self, timeout: float = 30.0) -> list[dict[str, Any]]:
+    async def told(self, seconds: float = 30.0) -> list[dict[str, Any]]:
         """The thread of the only root, picture included."""
-        return await self.workspace.wait_for(self._whole_thread, timeout)
+        return await self.workspace.wait_for(self._whole_thread, seconds)
 
     def _whole_thread(self) -> list[dict[str, Any]] | None:
         thread = self.workspace.thread(self.root()["ts"])

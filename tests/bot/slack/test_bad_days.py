@@ -145,7 +145,11 @@ async def test_an_unsigned_request_is_refused(start: Start):
     import aiohttp
 
     async with start("http") as kai, aiohttp.ClientSession() as session:
-        headers = [{}, {"X-Slack-Request-Timestamp": "soon"}, {"X-Slack-Request-Timestamp": "1", "X-Slack-Signature": "v0=1"}]
+        headers = [
+            {},
+            {"X-Slack-Request-Timestamp": "soon"},
+            {"X-Slack-Request-Timestamp": "1", "X-Slack-Signature": "v0=1"},
+        ]
         statuses = [
             (await session.post(f"{kai.served.url}/slack/events", data="payload={}", headers=each)).status
             for each in headers

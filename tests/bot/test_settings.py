@@ -1,0 +1,109 @@
+"""What kai serve is told: wrong settings stop the start in one line, secrets are never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.settings import BadSettings, Secret, Settings, SlackSettings, load
+
+SOCKET = {"SLACK_BOT_TOKEN": "xoxb-1-secret", "SLACK_APP_TOKEN": "xapp-1-secret", "DATABASE_URL": "sqlite:////tmp/k.db"}
+
+
+def test_the_environment_is_enough():
+    assert load(SOCKET) == Settings(
+        SlackSettings(Secret("xoxb-1-secret"), "socket", Secret("xapp-1-secret")), Secret("sqlite:////tmp/k.db")
+    )
+
+
+def test_flags_win_over_the_environment_and_it_over_the_file(tmp_path: Path):
+    file = tmp_path / "config.yaml"
+    file.write_text("port: 1\nhost: a\nlog_level: debug\nslack:\n  pace: 2\n  bot_token_env: OTHER\n")
+    environ = {**SOCKET, "KAI_HOST": "b", "OTHER": "xoxb-2-secret"}
+
+    read = load(environ, file, port="3")
+
+    assert (read.port, read.host, read.log_level, read.slack.pace) == (3, "b", "DEBUG", 2.0)
+    assert read.slack.bot_token == Secret("xoxb-1-secret")
+    assert load({k: v for k, v in environ.items() if k != "SLACK_BOT_TOKEN"}, file).slack.bot_token.reveal() == (
+        "xoxb-2-secret"
+    )
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path):
+    (tmp_path / "token").write_text("xoxb-3-secret\n")
+    environ = {**SOCKET, "SLACK_BOT_TOKEN_FILE": str(tmp_path / "token")}
+    del environ["SLACK_BOT_TOKEN"]
+
+    assert load(environ).slack.bot_token.reveal() == "xoxb-3-secret"
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({}, "SLACK_BOT_TOKEN is missing"),
+        ({**SOCKET, "SLACK_BOT_TOKEN": " "}, "SLACK_BOT_TOKEN is set and empty"),
+        ({**SOCKET, "DATABASE_URL": ""}, "DATABASE_URL is set and empty"),
+        ({"SLACK_BOT_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN is missing"),
+        ({**SOCKET, "KAI_SLACK_MODE": "http"}, "SLACK_SIGNING_SECRET is missing"),
+        ({**SOCKET, "KAI_SLACK_MODE": "sockets"}, "did you mean 'socket'?"),
+        ({**SOCKET, "SLACK_APP_TOKEN": "xoxb-1-secret"}, "SLACK_APP_TOKEN does not begin with xapp-"),
+        ({**SOCKET, "SLACK_API_URL": "http://slack.example/api/"}, "should be https"),
+        ({**SOCKET, "KAI_PORT": "80a"}, "KAI_PORT should be a number"),
+        ({**SOCKET, "KAI_SLACK_PACE": "nan"}, "KAI_SLACK_PACE should be seconds"),
+        ({**SOCKET, "KAI_LOG_LEVEL": "loud"}, "KAI_LOG_LEVEL should be"),
+        ({**SOCKET, "KAI_CONFIG": "/nowhere/config.yaml"}, "/nowhere/config.yaml: no such file"),
+        ({"SLACK_BOT_TOKEN_FILE": "/nowhere/token"}, "SLACK_BOT_TOKEN_FILE: /nowhere/token cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line_without_its_secret(environ: dict[str, str], why: str):
+    with pytest.raises(BadSettings) as refused:
+        load(environ)
+
+    assert why in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value).replace("give the secret", "").replace("signing secret", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("slack:\n  bot_token: xoxb-9-value\n", "bot_token is a secret: name its variable"),
+        ("slak: {}\n", "did you mean 'slack'?"),
+        ("slack:\n  mod: http\n", "unknown word 'mod' in slack"),
+        ("slack: [a]\n", "should hold keys"),
+        ("- a\n", "should hold keys"),
+        (": : :", "cannot be read"),
+        ("slack:\n  app_token_env: NOPE\n", "app_token_env names NOPE"),
+    ],
+)
+def test_a_wrong_file_is_refused_and_its_values_are_not_repeated(tmp_path: Path, written: str, why: str):
+    file = tmp_path / "config.yaml"
+    file.write_text(written)
+
+    with pytest.raises(BadSettings) as refused:
+        load({"SLACK_BOT_TOKEN": "xoxb-1-secret", "DATABASE_URL": "sqlite:////tmp/k.db"}, file)
+
+    assert why in str(refused.value)
+    assert "xoxb-9" not in str(refused.value)
+
+
+def test_a_secret_shows_itself_to_nobody():
+    read = load(SOCKET)
+
+    assert "xoxb" not in f"{read!r} {read} {read.slack.bot_token}"
+    assert "k.db" not in repr(read)
+
+
+def test_the_log_holds_no_secret(capsys):
+    import logging
+
+    from bot.commands.serve import set_up_logging
+
+    set_up_logging("INFO", ["xoxb-1-secret", "p4ssw0rd"])
+    logging.getLogger("bot.anything").info("token xoxb-1-secret, postgres://kai:p4ssw0rd@db, xapp-9-abcdefghij")
+    shown = capsys.readouterr().err
+
+    assert "[hidden]" in shown
+    assert [each for each in ("xoxb", "p4ssw0rd", "xapp-9") if each in shown] == []

@@ -1,0 +1,44 @@
+"""Questions about a verdict: known ones are recognised, all others are left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.triggers.followup import Question, Topic, is_about_verdict, is_plain, parse
+
+
+@pytest.mark.parametrize(
+    ("asked", "question"),
+    [
+        ("why?", Question(Topic.WHY)),
+        ("Why is that?", Question(Topic.WHY)),
+        ("what did you not measure?", Question(Topic.NOT_MEASURED)),
+        ("what didn\u2019t you look at?", Question(Topic.NOT_MEASURED)),
+        ("which layers were blind", Question(Topic.NOT_MEASURED)),
+        ("show fix", Question(Topic.FIX)),
+        ("how do I fix this?", Question(Topic.FIX)),
+        ("show evidence E3", Question(Topic.EVIDENCE, "E3")),
+        ("show me e12!", Question(Topic.EVIDENCE, "E12")),
+        ("evidence?", Question(Topic.EVIDENCE)),
+        ("how sure are you?", Question(Topic.SURE)),
+        ("is it going to rain?", Question(Topic.UNKNOWN)),
+        ("", Question(Topic.UNKNOWN)),
+    ],
+)
+def test_a_question_is_one_of_the_known_ones_or_unknown(asked: str, question: Question):
+    assert parse(asked) == question
+
+
+def test_only_a_question_alone_is_answered_without_being_called():
+    said = ["why?", "But why?", "how sure are you?", "show evidence E3", "why did alice do that?", "ok, show fix later"]
+
+    assert [is_plain(each) for each in said] == [True, True, True, True, False, False]
+
+
+def test_show_fix_is_about_the_verdict_and_show_id_is_not():
+    assert [is_about_verdict(each) for each in ("show fix", "show evidence E3", "show 1f00baa5e77e", "why?")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
