@@ -165,7 +165,7 @@ def _slip(case: Case, denial: Denial, ref: PolicyRef, rule: RuleWalk) -> Denial 
         return replace(denial, cause_class="policy.hostnet_peer", miss=miss)
     if _translated_source(case, denial, rule):
         return replace(denial, cause_class="policy.snat_source", miss=miss)
-    if _covers_service(denial, rule):
+    if _covers_service(case, denial, rule):
         return replace(denial, cause_class="policy.cidr_never_matches", miss=miss)
     if miss is None or mistake not in CLASSES or not _is_meant(case, denial, ref, rule, mistake):
         return None
@@ -222,10 +222,12 @@ def raw_rule(case: Case, ref: PolicyRef, rule: RuleWalk) -> Mapping[str, Any]:
     return mapping(get(policy, *steps))
 
 
-def _covers_service(denial: Denial, rule: RuleWalk) -> bool:
+def _covers_service(case: Case, denial: Denial, rule: RuleWalk) -> bool:
     """A CIDR that covers the Service's address on a fitting port: the datapath sees the backend's address instead."""
     service, port = denial.tried.traffic.service_ip, denial.tried.traffic.service_port
     blocks = [miss for miss in rule.misses if miss.kind is MissKind.CIDR]
+    if case.get(Services) is None:  # which Service it is cannot be known; that the rule means one can
+        return any(_lies_in(cidr, case.environment.service_cidrs) for miss in blocks for cidr in miss.expected)
     others = [miss for miss in rule.misses if miss.kind is not MissKind.CIDR]
     fits = all(miss.kind is MissKind.PORT and str(port) in miss.expected for miss in others)
     return fits and any(_is_within(service, cidr) for miss in blocks for cidr in miss.expected)
@@ -236,6 +238,16 @@ def _is_within(ip: str, cidr: str) -> bool:
         return bool(ip) and not cidr.endswith("/0") and ip_address(ip) in ip_network(cidr, strict=False)
     except ValueError:
         return False
+
+
+def _lies_in(cidr: str, ranges: Iterable[str]) -> bool:
+    """Whether a CIDR means addresses of these ranges and no others."""
+    try:
+        block = ip_network(cidr, strict=False)
+        ends = (str(block.network_address), str(block.broadcast_address))
+    except ValueError:
+        return False
+    return any(all(_is_within(end, each) for end in ends) for each in ranges)
 
 
 def _host_network(case: Case, denial: Denial, ref: PolicyRef, rule: RuleWalk) -> bool:

@@ -6,7 +6,7 @@ tried by the pod (its hubble flows); probes only add what they saw of those.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.model import Case, Component
 from sensors.dns_lookup import Lookups
@@ -16,7 +16,7 @@ from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.app_log import LogError
 from sensors.kit.connections import Connection, Outcome
 from sensors.kit.peer import Asked
-from sensors.net_connect import Connects, Door
+from sensors.net_connect import Connects, Door, Role
 
 DNS_PORT = 53
 OWN_TROUBLE = 0.95
@@ -81,6 +81,12 @@ class Peer:
 def asked_peer(case: Case) -> Peer | None:
     """The peer the question names, with all that is known of it. None when the question names none."""
     return next((each for each in case.once(peers) if each.asked), None)
+
+
+def subject(case: Case) -> Peer | None:
+    """What the complaint is about: the asked peer; where nobody asked, the Service the pod's log complains of most."""
+    asked = asked_peer(case)
+    return asked or next((each for each in case.once(peers) if each.logged), None)
 
 
 def peers(case: Case) -> tuple[Peer, ...]:
@@ -195,10 +201,26 @@ def _logged(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
 def _logged_peer(case: Case, service: ServiceFacts, lines: list[LogError]) -> Peer:
     port = next((line.port for line in lines if line.port), None) or (service.ports[0].port if service.ports else None)
     known = service.port(port) if port is not None else None
-    connects = case.get(Connects)
-    doors = tuple(each for each in connects.doors if each.host in service.cluster_ips) if connects else ()
+    doors = _doors_of(case, service, known)
     found = _towards(case, service.name, port, service)
     return Peer(lines[0].host, port, False, None, service, known, found, doors, tuple(lines))
+
+
+def _doors_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tuple[Door, ...]:
+    """The probes of a Service and of its backends, each told apart as if it had been asked for."""
+    connects, found = case.get(Connects), list[Door]()
+    ends = {
+        (end.ip, number)
+        for end in service.endpoints or ()
+        for name, number, _ in end.ports
+        if port and name == port.name
+    }
+    for each in connects.doors if connects else ():
+        if each.host in service.cluster_ips and port in (None, service.port(each.port)):
+            found.append(replace(each, role=Role.SERVICE))
+        elif (each.host, each.port) in ends:
+            found.append(replace(each, role=Role.BACKEND))
+    return tuple(found)
 
 
 def _tried(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
@@ -206,7 +228,9 @@ def _tried(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
     found: dict[tuple[str, int], list[Connection]] = {}
     for each in _own(case):
         if each not in taken:
-            found.setdefault((str(each.destination), each.port), []).append(each)
+            service, known = _service_behind(case, each.destination.ip, each.port)
+            key = (str(service.ref), known.port) if service and known else (str(each.destination), each.port)
+            found.setdefault(key, []).append(each)
     many = sorted(found.items(), key=lambda item: (-sum(each.attempts for each in item[1]), item[0]))
     return tuple(_peer(case, connections) for _, connections in many)
 

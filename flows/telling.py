@@ -23,7 +23,15 @@ WAIT = "Look again in half a minute; change no policy before that."
 
 
 def is_too_young(case: Case, denial: Denial) -> bool:
-    return is_young(case, denial.tried)
+    """Whether to wait rather than patch. Not where the policies deny it and one of them is newer than the pod."""
+    return is_young(case, denial.tried) and not (denial.verdict.allowed is False and _came_later(case, denial))
+
+
+def _came_later(case: Case, denial: Denial) -> bool:
+    pod, seen = case.get(PodFacts), denial.tried.seen
+    if pod is None or pod.created is None or seen is None or seen.first_drop is None:
+        return False
+    return any(pod.created < each.at <= seen.first_drop for each in onset(case, denial))
 
 
 def is_young(case: Case, one: Tried) -> bool:

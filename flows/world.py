@@ -6,11 +6,13 @@ The datapath's word goes before the simulator's; where they differ, the differen
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 
+from flows.complaint import subject
 from flows.model import Case
 from flows.policy import (
     AWS_VPC_CNI,
@@ -28,8 +30,8 @@ from sensors.cni_health import CniHealth
 from sensors.dns_lookup import Lookups
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
-from sensors.k8s_pod import PodFacts
-from sensors.k8s_services import ServiceFacts, Services
+from sensors.k8s_pod import LogTrouble, PodFacts
+from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.connections import Connection, Drop, Party
 from sensors.kit.peer import as_ip
 from sensors.net_connect import Connects, Role
@@ -40,6 +42,7 @@ DNS_PORT = 53
 NOT_ENFORCING = frozenset({"flannel", "bridge"})
 """Network plug-ins without any policy engine (flannel's own documentation; the CNI reference plug-in `bridge`)."""
 
+NO_CONNECTION = frozenset({LogTrouble.TIMEOUT, LogTrouble.CONNECT, LogTrouble.UNREACHABLE})
 YOUNG = timedelta(seconds=30)
 START = timedelta(seconds=10)
 MOST_DOORS = 20
@@ -179,7 +182,7 @@ def _seen(connection: Connection, world: World, case: Case, doors: Doors, resolv
     source, destination = _end(connection.source, world), _end(connection.destination, world)
     door = (connection.destination.ip, connection.port, connection.protocol)
     mine = is_from_target(case, Traffic(source, destination))
-    meant = doors.get(door) if mine else None
+    meant = (doors.get(door) or _in_front(case, source, destination, door)) if mine else None
     lookup = connection.port == DNS_PORT and ((mine and door in resolvers) or _serves_dns(destination))
     named = mine and case.target.to_host in connection.destination.names
     traffic = Traffic(
@@ -191,13 +194,35 @@ def _seen(connection: Connection, world: World, case: Case, doors: Doors, resolv
         service_ip=meant.service_ip if meant else "",
         service_port=meant.service_port if meant else None,
     )
-    asked = meant is not None or (named and case.target.to_port in (None, connection.port))
+    asked = (mine and door in doors) or (named and case.target.to_port in (None, connection.port))
     return Tried(
         world.judge(traffic),
         connection,
         asked or (mine and lookup and needs_lookup(case)),
         lookup,
         standing_drop(connection),
+    )
+
+
+def fronts(case: Case) -> Mapping[Door, tuple[ServiceFacts, ServicePort]]:
+    """The Service before each backend's door, where exactly one Service has it: how the door is usually reached."""
+    services, found = case.get(Services), defaultdict[Door, list[tuple[ServiceFacts, ServicePort]]](list)
+    for each in services.services if services is not None else ():
+        wanted = {known.name: known for known in each.ports} if each.cluster_ips and not each.headless else {}
+        for end in each.endpoints or ():
+            for name, number, protocol in end.ports:
+                if name in wanted:
+                    found[(end.ip, number, protocol)].append((each, wanted[name]))
+    return {door: listed[0] for door, listed in found.items() if len(listed) == 1}
+
+
+def _in_front(case: Case, source: Endpoint, destination: Endpoint, door: Door) -> Traffic | None:
+    service, wanted = case.once(fronts).get(door, (None, None))
+    if service is None or wanted is None:
+        return None
+    ref = (service.namespace, service.name)
+    return Traffic(
+        source, destination, door[2], door[1], service=ref, service_ip=service.cluster_ips[0], service_port=wanted.port
     )
 
 
@@ -244,23 +269,50 @@ def _from_labels(party: Party) -> Endpoint:
 
 
 def _with_complaint(case: Case, seen: list[Tried]) -> list[Tried]:
-    """Without an asked peer, the dropped connection the pod retries most is the complaint."""
+    """Without an asked peer, the refused connection the pod retries most is the complaint.
+
+    Where nothing of its own is refused, it is what others are refused at a door that the pod has: a scanner that
+    knocks where there is no door has no cause to complain.
+    """
     if case.target.to_host is not None:
         return seen
-    dropped = [each for each in seen if each.drop is not None]
-    own = [each for each in dropped if is_from_target(case, each.traffic)] or dropped
-    worst = max(own, key=lambda each: each.seen.attempts if each.seen else 0, default=None)
+    refused = [each for each in seen if each.drop is not None or _is_denied(each)]
+    own = [each for each in refused if is_from_target(case, each.traffic)]
+    worst = max(own or [each for each in refused if _has_door(case, each)], key=_tries, default=None)
     return [replace(each, asked=True) if each is worst else each for each in seen]
+
+
+def _tries(one: Tried) -> int:
+    return one.seen.attempts if one.seen is not None else 0
+
+
+def _is_denied(one: Tried) -> bool:
+    """A proxy refused its requests."""
+    return one.seen is not None and one.seen.denied > 0
+
+
+def _has_door(case: Case, one: Tried) -> bool:
+    """The pod declares the port, or a Service sends there."""
+    pod, traffic = case.get(PodFacts), one.traffic
+    declared = {each.port for box in (pod.containers if pod is not None else ()) for each in box.ports}
+    return traffic.port in declared or (traffic.destination.ip, traffic.port, traffic.protocol) in case.once(fronts)
 
 
 # -- what the question names -----------------------------------------------------------------------------------------
 
 
 def asked_doors(case: Case) -> Doors:
-    """Where the asked peer really is, behind its Service or name. Empty without one, or where nobody knows it."""
+    """Where the asked peer really is, behind its Service or name. Empty without one, or where nobody knows it.
+
+    Where nobody asked, it is the Service to which the pod's own log says that it cannot connect.
+    """
     services, world = case.get(Services), case.once(world_of)
     me = _target_endpoint(case, world)
-    if case.target.to_host is None or services is None or services.asked is None:
+    if case.target.to_host is None:
+        peer = subject(case)
+        blocked = peer is not None and any(each.trouble in NO_CONNECTION for each in peer.logged)
+        return dict(_behind(peer.service, peer.port, me, world)) if peer and peer.service and blocked else {}
+    if services is None or services.asked is None:
         return {}
     port = case.target.to_port if case.target.to_port is not None else services.asked.port
     service = services.asked_service

@@ -1,6 +1,7 @@
 """The Services on the pod's path: what they select, where their endpoints really are, and why backends are not ready.
 
-Reads    Services, EndpointSlices, Pods, ReplicaSets, Namespaces, Nodes, Events.
+Reads    Services, EndpointSlices, Pods, ReplicaSets, Namespaces, Nodes, Events; where the question names no peer, the
+         last log lines of the pod, for the names in them.
 Touches  nothing.
 Blind    when Services cannot be read. What else is missing reads as None in the facts and is named in `unread`.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sensors.kit.app_log import hosts_in
 from sensors.kit.backends import BackendPod as BackendPod
 from sensors.kit.backends import LabelMiss as LabelMiss
 from sensors.kit.backends import Scene, backend, matching, near_misses, scene_of
@@ -28,6 +30,7 @@ from sensors.kit.objects import (
     labels_of,
     managed_by,
     name_of,
+    named,
     namespace_of,
     number,
     string_map,
@@ -43,7 +46,7 @@ from sensors.kit.peer import (
     places,
     service_addresses,
 )
-from sensors.kit.reading import Kinds, read_kinds
+from sensors.kit.reading import Kinds, if_readable, read_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +163,29 @@ async def look(target: Target, cluster: Cluster) -> Services:
     """The asked peer, the Services of the pod's namespace, the cluster's DNS and its API server."""
     services = await cluster.objects(SERVICE)
     kinds = await read_kinds(cluster, *NEEDED, REPLICA_SET, EVENT)
-    return services_seen(target, services, kinds, places(services, kinds, await cluster.environment()))
+    where = places(services, kinds, await cluster.environment())
+    hosts = () if target.to_host is not None else await _logged_hosts(target, cluster, kinds)
+    return services_seen(target, services, kinds, where, hosts)
 
 
-def services_seen(target: Target, services: tuple[Object, ...], kinds: Kinds, where: Places) -> Services:
-    """The facts from objects that were read; see `look`."""
+async def _logged_hosts(target: Target, cluster: Cluster, kinds: Kinds) -> tuple[str, ...]:
+    """Where nobody names a peer, those that the pod's own log names."""
+    pod = named(kinds.of(POD), target.pod, target.namespace)
+    boxes = (name for each in items(pod or {}, "spec", "containers") if (name := text(each, "name")))
+    logs = [(await if_readable(cluster.log(target.namespace, target.pod, each, lines=200)))[0] for each in boxes]
+    return tuple(dict.fromkeys(host for log in logs if log for host in hosts_in(log)))
+
+
+def services_seen(
+    target: Target, services: tuple[Object, ...], kinds: Kinds, where: Places, hosts: Iterable[str] = ()
+) -> Services:
+    """The facts from objects that were read; see `look`. `hosts` are peers met elsewhere, such as in the pod's log."""
     asked = None
     if target.to_host is not None:
         asked = addressed(target.to_host, target.to_port, target.namespace, where)
-    wanted = sorted(_on_the_path(services, target.namespace, asked), key=lambda each: _order(each, asked))
+    met = (addressed(each, None, target.namespace, where).service for each in hosts)
+    meant = frozenset(filter(None, (asked.service if asked else None, *met)))
+    wanted = sorted(_on_the_path(services, target.namespace, meant), key=lambda each: _order(each, asked))
     scene = scene_of(kinds, frozenset(map(namespace_of, wanted)))
     return Services(
         asked=asked,
@@ -182,9 +199,8 @@ def _ref(service: Object) -> Ref:
     return Ref("Service", namespace_of(service), name_of(service))
 
 
-def _on_the_path(services: Iterable[Object], namespace: str, asked: Asked | None) -> Iterable[Object]:
-    meant = asked.service if asked else None
-    return (each for each in services if namespace_of(each) == namespace or _ref(each) == meant or _is_vital(each))
+def _on_the_path(services: Iterable[Object], namespace: str, meant: frozenset[Ref]) -> Iterable[Object]:
+    return (each for each in services if namespace_of(each) == namespace or _ref(each) in meant or _is_vital(each))
 
 
 def _is_vital(service: Object) -> bool:

@@ -17,6 +17,7 @@ from sensors.k8s_pod import PodFacts
 from sensors.kit.app_log import LogError, LogTrouble
 from sensors.net_connect import Connects
 
+PROXY_SAID = 403
 SAID = {
     LogTrouble.HTTP: "answers with HTTP {code}",
     LogTrouble.TLS: "fails the TLS handshake",
@@ -29,7 +30,7 @@ def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
         line = _answer(peer, last)
         if line and _delivers(peer):
-            yield _finding(case, peer, line, weight)
+            yield _finding(case, peer, line, weight * (0.5 if _may_be_a_proxy_s(case, line) else 1.0))
 
 
 def _newest(pod: PodFacts) -> datetime | None:
@@ -46,6 +47,14 @@ def _answer(peer: Peer, newest: datetime | None) -> LogError | None:
 def _delivers(peer: Peer) -> bool:
     clean = not any(each.packets_dropped or each.denied for each in peer.connections)
     return clean and (any(each.opened for each in peer.connections) or any(door.is_open for door in peer.doors))
+
+
+def _may_be_a_proxy_s(case: Case, line: LogError) -> bool:
+    """A 403 that an L7 policy can have said, too: a proxy did refuse requests of this pod, or nobody could look."""
+    if line.code != PROXY_SAID:
+        return False
+    flows = case.get(HubbleFlows)
+    return flows is None or any(each.denied for each in flows.connections)
 
 
 def _finding(case: Case, peer: Peer, line: LogError, weight: float) -> Finding:

@@ -14,7 +14,7 @@ from flows.model import Case, Finding, Rule
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.connections import Outcome
-from sensors.net_connect import Connects
+from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import PodSockets, TcpStats
 
 
@@ -22,7 +22,7 @@ def judge(case: Case) -> Iterator[Finding]:
     case[Services]
     for peer, weight in suspects(case):
         ports = _backend_ports(peer)
-        if ports and _refused(peer):
+        if ports and _refused(peer) and not _some_answer(peer):
             yield from _judge_peer(case, peer, ports, weight)
 
 
@@ -38,6 +38,11 @@ def _backend_ports(peer: Peer) -> tuple[int, ...]:
 def _refused(peer: Peer) -> bool:
     delivered = any(each.outcome is Outcome.REFUSED for each in peer.connections)
     return delivered or (bool(peer.doors) and any(door.result == "refused" for door in peer.doors))
+
+
+def _some_answer(peer: Peer) -> bool:
+    """Other pods behind the same door do answer: then it is not the program that does not listen."""
+    return any(door.role is Role.BACKEND and door.is_open for door in peer.doors)
 
 
 def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -> Iterator[Finding]:

@@ -5,14 +5,17 @@ A policy patch would open something for nothing: the policies admit this connect
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from flows.attribution import is_refused
 from flows.model import Case, Component, Finding, Rule
 from flows.telling import is_young, plural
-from flows.world import AUTH_REQUIRED, START, Tried, policy_drops, tried
+from flows.world import AUTH_REQUIRED, START, Tried, is_from_target, policy_drops, tried
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
 
+LATELY = timedelta(minutes=2)
 ADVICE = "Wait and let the program retry; no policy is missing. If it does not survive that, delay its first connect."
 
 
@@ -50,11 +53,19 @@ def _finding(case: Case, one: Tried) -> Finding:
         cause_class="cilium.identity_race",
         cause=f"{one.traffic.words()} was refused for the first {seconds:.0f} s only, {end}",
         component=Component("Pod", case.target.namespace, case.target.pod),
-        belief=0.6 if one.asked else 0.3,
+        belief=0.7 if _is_the_complaint(case, one) else 0.3,
         because=f"{one.packets} dropped {plural(one.packets, 'packet')}; {one.judgement.egress.why}",
         shown_by=(HubbleFlows, Policies, PodFacts),
         recommendation=ADVICE,
     )
+
+
+def _is_the_complaint(case: Case, one: Tried) -> bool:
+    """It was asked for, or nobody asked and it is the pod's own; a start of long ago is history."""
+    seen = one.seen
+    if seen is None or seen.last_drop is None or case.at - seen.last_drop > LATELY:
+        return False
+    return one.asked or (case.target.to_host is None and is_from_target(case, one.traffic))
 
 
 def _seconds(one: Tried) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flows.complaint import asked_peer
+from flows.complaint import subject
 from flows.model import Case, Component, Finding, Rule
 from flows.rules.dns_symptom import (
     ANSWERS,
@@ -21,6 +21,7 @@ from flows.rules.dns_symptom import (
     changed,
     config_map,
     dropped_questions,
+    in_question,
     is_serving,
     shown_by,
     told,
@@ -66,9 +67,11 @@ def judge(case: Case) -> Finding | None:
 
 
 def _by_proxy(case: Case) -> bool:
-    """The datapath's DNS proxy refuses this pod's questions by policy: CoreDNS never sees them."""
-    flows = case.get(HubbleFlows)
-    return flows is not None and any(each.denied for each in flows.dns)
+    """The datapath's DNS proxy refuses this pod's questions by policy, or may do so: CoreDNS never sees them."""
+    flows, bad = case.get(HubbleFlows), always_there(case)
+    if flows is None:
+        return bad is not None and bad.outcome is Outcome.REFUSED
+    return any(each.denied for each in flows.dns)
 
 
 # -- faults, the most telling first ----------------------------------------------------------------------------------
@@ -101,7 +104,7 @@ NO_API = (Trouble.API_FORBIDDEN, Trouble.API_UNREACHABLE)
 
 def _rewritten(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
     """Names resolve, this one does not, and a line of the Corefile that plays with names speaks of it."""
-    asked, peer = lookups.asked, asked_peer(case)
+    asked, peer = in_question(case), subject(case)
     if asked is None or asked.outcome not in ANSWERS or dns.corefile is None or not lookups.cluster_dns_works:
         return None
     about = peer.service.name if peer and peer.service else asked.name

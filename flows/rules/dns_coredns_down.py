@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from flows.model import Case, Component, Finding, Rule
 from flows.rules.dns_symptom import (
+    SUSPECTED,
     belief_of,
     changed,
     config_map,
@@ -22,6 +23,7 @@ from flows.rules.dns_symptom import (
     told,
 )
 from sensors.dns_coredns_health import CoreDns, DnsPod, LogFinding, Trouble
+from sensors.k8s_nodes import Nodes
 
 NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 NO_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerCreating"})
@@ -46,12 +48,18 @@ def judge(case: Case) -> Finding | None:
         cause_class="dns.coredns_down",
         cause=f"No DNS server of the cluster is ready: {why.words}",
         component=why.component,
-        belief=belief_of(case, dns),
+        belief=_belief(case, dns),
         because=f"{dns.summary()}; {told(case)}{eperm_told(case)}{changed(case, why.component)}",
         shown_by=shown_by(case, CoreDns),
         recommendation=why.advice,
         hides=frozenset({"dns.overload", "dns.nodelocal"}),
     )
+
+
+def _belief(case: Case, dns: CoreDns) -> float:
+    """Servers whose node is lost are its victims: without a look at the nodes that stays a suspicion."""
+    lost = bool(dns.pods) and all(each.node_ready is False for each in dns.pods)
+    return SUSPECTED if lost and case.get(Nodes) is None else belief_of(case, dns)
 
 
 def _explained_by_memory(dns: CoreDns) -> bool:

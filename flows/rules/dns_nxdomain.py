@@ -45,7 +45,18 @@ def _is_complained_of(case: Case, burst: Burst) -> bool:
 
 def _meant(case: Case, burst: Burst) -> Asked | None:
     peer = asked_peer(case)
-    return peer.resolved if peer and burst.is_asked else None
+    if peer is not None and burst.is_asked:
+        return peer.resolved
+    service = _service_named(case, burst)
+    return Asked(AskedKind.SERVICE, service=service) if service else None
+
+
+def _service_named(case: Case, burst: Burst) -> Ref | None:
+    """The Service that exists under this name, where a log and not the question names it."""
+    services, (name, _, rest) = case.get(Services), burst.name.partition(".")
+    space = rest.partition(".")[0] or case.target.namespace
+    found = services.find(space, name) if services else None
+    return found.ref if found else None
 
 
 def _exists(meant: Asked | None) -> bool:
@@ -59,7 +70,7 @@ def _finding(case: Case, burst: Burst, meant: Asked | None) -> Finding:
         cause_class="dns.nxdomain",
         cause=f"{case.target} asks for {burst.name}, and there is no such name{_why(meant)}{_near(meant, ', but ')}",
         component=component,
-        belief=_belief(burst, meant),
+        belief=_belief(burst, meant, case.get(Services) is not None),
         because=(
             f"{burst.server} answers NXDOMAIN to {burst.questions[-1].name}, the last of {len(burst.questions)} names "
             f"tried{_works(case)}"
@@ -69,12 +80,12 @@ def _finding(case: Case, burst: Burst, meant: Asked | None) -> Finding:
     )
 
 
-def _belief(burst: Burst, meant: Asked | None) -> float:
+def _belief(burst: Burst, meant: Asked | None, knows_services: bool) -> float:
     if meant is not None and meant.kind in NOT_THERE:
         return ASKED
     if burst.origin is Origin.EXTERNAL:
         return OUTSIDE
-    return LOGGED if not burst.is_asked else SUSPECTED
+    return LOGGED if knows_services and not burst.is_asked else SUSPECTED
 
 
 def _why(meant: Asked | None) -> str:

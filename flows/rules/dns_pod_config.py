@@ -7,12 +7,13 @@ other pods resolve.
 
 from __future__ import annotations
 
-from flows.complaint import asked_peer
+from flows.complaint import subject
 from flows.model import Case, Finding, Rule
 from flows.rules.dns_symptom import (
     SUSPECTED,
     asks_elsewhere,
     dropped_questions,
+    in_question,
     is_about_a_name,
     log_complains,
     names_fail,
@@ -53,12 +54,12 @@ def _by_spec(case: Case, pod: PodFacts) -> Finding | None:
 
 def _lost_search(case: Case, pod: PodFacts) -> Finding | None:
     """A short name of a Service that exists is NXDOMAIN, because no entry of the search list leads to it."""
-    lookups, peer = case.get(Lookups), asked_peer(case)
+    lookups, peer, burst = case.get(Lookups), subject(case), in_question(case)
     service = peer.service if peer else None
     if lookups is None or lookups.resolver is None or peer is None or service is None or names_fail(case):
         return None
     full = f"{service.name}.{service.namespace}.svc.{lookups.resolver.domain or 'cluster.local'}"
-    if lookups.asked_outcome is not Outcome.NXDOMAIN or full in expand(peer.host, lookups.resolver):
+    if burst is None or burst.outcome is not Outcome.NXDOMAIN or full in expand(peer.host, lookups.resolver):
         return None
     search = " ".join(lookups.resolver.search) or "empty"
     cause = f"{case.target} cannot find {service.ref} as {peer.host}: its search list ({search}) does not lead there"

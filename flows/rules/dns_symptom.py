@@ -70,6 +70,16 @@ def name_is_wrong(case: Case) -> bool:
     return lookups is not None and lookups.asked_outcome in (Outcome.NXDOMAIN, Outcome.NO_DATA)
 
 
+def in_question(case: Case) -> Burst | None:
+    """The look-up of the name that is asked for; where nobody asked, of the one that the pod's log complains of."""
+    lookups, pod = case.get(Lookups), case.get(PodFacts)
+    if lookups is None or case.target.to_host is not None:
+        return lookups.asked if lookups else None
+    errors = (each for each in (pod.log_errors if pod else ()) if each.trouble is LogTrouble.RESOLVE)
+    hosts = {each.host.rstrip(".").lower() for each in errors if is_recent(case, each.time)}
+    return next((each for each in lookups.bursts if each.name in hosts), None)
+
+
 def is_about_a_name(case: Case) -> bool:
     """Whether a name has to be resolved at all: an address in the question needs no DNS."""
     host = case.target.to_host

@@ -24,6 +24,7 @@ from flows.world import DNS_PORT, world_of
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
 from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
 from sensors.k8s_network_policies import Policies
+from sensors.k8s_recent_changes import RecentChanges
 
 FAILS = frozenset({Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.FAILED, Outcome.REFUSED})
 NAMED, UNNAMED = 0.93, 0.7
@@ -110,8 +111,8 @@ def _upstream(dns: CoreDns, said: LogFinding | None) -> str:
 
 def _belief(case: Case, failed: Burst, said: LogFinding | None) -> float:
     asks_this = case.target.to_host is None or failed.is_asked
-    if not asks_this or dropped_questions(case):
-        return SUSPECTED
+    if not asks_this or dropped_questions(case) or case.get(RecentChanges) is None:
+        return SUSPECTED  # a forward line that was changed a minute ago looks the same
     return NAMED if said is not None else UNNAMED
 
 

@@ -65,9 +65,9 @@ def _dns(case: Case, names: list[DnsOutcome]) -> list[Finding]:
     resolver = next((each for each in case.once(tried) if each.lookup), None)
     ref = _proxied(resolver.judgement.egress) if resolver is not None else None
     component: Component | None = component_of(ref)
-    wanted = case.target.to_host or ""
-    asked = any(each.query.rstrip(".") == wanted.rstrip(".") for each in names) or not wanted
-    told = ", ".join(dict.fromkeys(each.query for each in names[:3]))
+    wanted = (case.target.to_host or "").rstrip(".").lower()
+    asked = not wanted or any(_is_for(each.query, wanted) for each in names)
+    told = ", ".join(dict.fromkeys(each.query.rstrip(".") for each in names[:3]))
     return [
         Finding(
             cause_class="policy.l7_denied",
@@ -76,9 +76,25 @@ def _dns(case: Case, names: list[DnsOutcome]) -> list[Finding]:
             belief=(0.9 if ref is not None else 0.6) if asked else 0.3,
             because=f"{sum(each.denied for each in names)} questions with verdict DROPPED at the proxy (REFUSED)",
             shown_by=(HubbleFlows, Policies),
-            recommendation=f"If it is meant, add matchName: {names[0].query.rstrip('.')} to the DNS rules.",
+            recommendation=_dns_advice(names, wanted),
         )
     ]
+
+
+def _is_for(query: str, wanted: str) -> bool:
+    """The name itself, or the name with an entry of the search list behind it: a refusal ends the search (glibc)."""
+    plain = query.rstrip(".").lower()
+    return plain == wanted or plain.startswith(f"{wanted}.")
+
+
+def _dns_advice(names: list[DnsOutcome], wanted: str) -> str:
+    plain = [each.query.rstrip(".") for each in names]
+    name = wanted if wanted and wanted not in plain else plain[0]
+    also = (
+        f'; the search list asks for {plain[0]} first, so admit "*.cluster.local" too, or write the name with a dot '
+        "at its end"
+    )
+    return f"If it is meant, add matchName: {name} to the DNS rules{also if name not in plain else ''}."
 
 
 RULE = Rule(id="policy-l7-denied", judge=judge, causes=("policy.l7_denied",))

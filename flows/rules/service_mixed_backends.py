@@ -15,6 +15,7 @@ from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.kit.connections import Outcome
 from sensors.kit.objects import Ref
+from sensors.net_connect import Connects, Role
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -34,6 +35,10 @@ def _split(peer: Peer, service: ServiceFacts) -> tuple[set[Ref], set[Ref]]:
         workload = workloads.get(each.destination.ip)
         if workload and each.outcome in (Outcome.OPENED, Outcome.REFUSED):
             heard[workload].add(each.outcome is Outcome.OPENED)
+    for door in peer.doors:
+        workload = workloads.get(door.host)
+        if workload and door.role is Role.BACKEND and door.result in ("open", "refused"):
+            heard[workload].add(door.is_open)
     return {ref for ref, said in heard.items() if said == {False}}, {
         ref for ref, said in heard.items() if said == {True}
     }
@@ -47,7 +52,7 @@ def _finding(service: ServiceFacts, bad: set[Ref], good: set[Ref], weight: float
         component=Component("Service", service.namespace, service.name),
         belief=0.9 * weight,
         because=f"connections to {right} open, those to {wrong} are refused, and the selector matches both",
-        shown_by=(Services, HubbleFlows),
+        shown_by=(Services, HubbleFlows, Connects),
         recommendation=f"Tighten the selector of {service.ref} so that it matches {right} only.",
     )
 

@@ -7,8 +7,10 @@ for itself where an address was used, and stands behind it otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from flows.complaint import suspects
 from flows.model import Case, Finding, Rule
 from flows.rules.pod_owner import owner
 from sensors.dns_lookup import Lookups
@@ -18,28 +20,29 @@ from sensors.kit.peer import Asked, AskedKind
 NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE})
 
 
-def judge(case: Case) -> Finding | None:
+def judge(case: Case) -> Iterator[Finding]:
     services = case[Services]
     asked = services.asked
-    if asked is None:
-        return None
-    if asked.kind in NOT_THERE or _unused_service_address(case, services, asked):
-        return _finding(case, asked)
-    return None
+    if asked is not None and (asked.kind in NOT_THERE or _is_nobodys(case, services, asked.host)):
+        yield _finding(case, asked, 1.0)
+    for peer, weight in suspects(case):
+        if not peer.asked and peer.service is None and _is_nobodys(case, services, peer.host):
+            yield _finding(case, Asked(AskedKind.UNKNOWN_SERVICE, peer.host, peer.port), weight)
 
 
-def _unused_service_address(case: Case, services: Services, asked: Asked) -> bool:
-    if asked.kind is not AskedKind.EXTERNAL or asked.host in services.by_ip:
+def _is_nobodys(case: Case, services: Services, host: str) -> bool:
+    """An address of the service range that no Service has."""
+    if host in services.by_ip:
         return False
     try:
-        address = ip_address(asked.host)
+        address = ip_address(host)
         ranges = [ip_network(each, strict=False) for each in case.environment.service_cidrs]
     except ValueError:
         return False
     return any(address in each for each in ranges if each.version == address.version)
 
 
-def _finding(case: Case, asked: Asked) -> Finding:
+def _finding(case: Case, asked: Asked, weight: float) -> Finding:
     near = [*map(str, asked.elsewhere), *asked.nearest, *asked.nearest_namespaces]
     hint = f"; nearest: {', '.join(near[:3])}" if near else ""
     what = f"there is no {asked.service}" if asked.service else f"{asked.host} belongs to no Service"
@@ -49,7 +52,7 @@ def _finding(case: Case, asked: Asked) -> Finding:
         cause_class="service.not_found",
         cause=f"{case.target} calls {asked.host}: {what}{hint}",
         component=owner(case),
-        belief=0.9,
+        belief=0.9 * weight,
         because=f"{what}{hint}",
         shown_by=(Services, Lookups),
         recommendation=_advice(asked),

@@ -21,7 +21,8 @@ def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
         service = peer.service
         if service and service.matching_pods and service.ready_endpoints == () and _unready(service):
-            yield _finding(service, _unready(service), _on_lost_nodes(case, _unready(service)), weight)
+            unsure = case.get(Nodes) is None and all(each.node_lost for each in _unready(service))
+            yield _finding(service, _unready(service), _on_lost_nodes(case, _unready(service)), weight, unsure)
 
 
 def _unready(service: ServiceFacts) -> list[BackendPod]:
@@ -34,7 +35,8 @@ def _on_lost_nodes(case: Case, pods: list[BackendPod]) -> bool:
     return nodes is not None and all(each.node in {lost.name for lost in nodes.not_ready} for each in pods)
 
 
-def _finding(service: ServiceFacts, pods: list[BackendPod], nodes_lost: bool, weight: float) -> Finding:
+def _finding(service: ServiceFacts, pods: list[BackendPod], nodes_lost: bool, weight: float, unsure: bool) -> Finding:
+    """`unsure`: their node is told to be lost, and nobody could look at the nodes."""
     workloads = Counter(each.workload for each in pods if each.workload)
     workload = workloads.most_common(1)[0][0] if workloads and not nodes_lost else None
     owner = Component(workload.kind, workload.namespace, workload.name) if workload else None
@@ -44,7 +46,7 @@ def _finding(service: ServiceFacts, pods: list[BackendPod], nodes_lost: bool, we
         cause_class="service.no_ready_endpoints",
         cause=f"{service.ref} has no ready endpoint: {count} ready ({why})",
         component=owner or Component("Service", service.namespace, service.name),
-        belief=0.95 * weight,
+        belief=(0.45 if unsure else 0.95) * weight,
         because=f"{pods[0].pod} on {pods[0].node or 'no node'} is {pods[0].phase} and not ready: {why}",
         shown_by=(Services,),
         recommendation=f"Make the pods of {owner or service.ref} ready again; traffic returns by itself when one is.",

@@ -8,15 +8,19 @@ refused), nor for a port the Service does not have.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.complaint import Peer, suspects
 from flows.fixes.remedy import SetTargetPort
 from flows.model import Case, Component, Finding, Rule
+from flows.world import policy_drops
+from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.connections import Outcome
 from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import PodSockets, TcpStats
+
+BEHIND_A_POLICY, SUSPECTED = 0.6, 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ def judge(case: Case) -> Iterator[Finding]:
             aim = _aim(case, peer.service, peer.service_port)
             if aim and _refused(peer, aim.actual):
                 yield _finding(case, peer.service, peer.service_port, aim, weight)
+            elif aim and aim.listens and peer.fails:
+                yield _hidden(case, peer, _finding(case, peer.service, peer.service_port, aim, weight))
 
 
 def _aim(case: Case, service: ServiceFacts, port: ServicePort) -> _Aim | None:
@@ -65,6 +71,13 @@ def _refused(peer: Peer, actual: int | None) -> bool:
     doors = any(each.result == "refused" for each in peer.doors if each.role is not Role.BACKEND_OTHER_PORT)
     flows = any(each.outcome in (Outcome.REFUSED, Outcome.MIXED) and each.refused for each in peer.connections)
     return doors or flows or actual is None
+
+
+def _hidden(case: Case, peer: Peer, told: Finding) -> Finding:
+    """Nobody saw a refusal, as nothing gets that far; the pods' own socket tables tell of it all the same."""
+    policy = case.get(Policies) is not None and any(policy_drops(each) for each in peer.connections)
+    because = "its pods' socket tables show it; no connection got that far, so no refusal was seen"
+    return replace(told, belief=BEHIND_A_POLICY if policy else SUSPECTED, because=because)
 
 
 def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: _Aim, weight: float) -> Finding:

@@ -54,7 +54,7 @@ class BackendPod:
     """A pod that the selector matches. `why` says in the cluster's words why it is not ready (empty when ready).
 
     `declared` are its container ports (name, port, protocol); `targets` what each Service port (by name) becomes on
-    this pod, None where the pod has no container port of that name.
+    this pod, None where the pod has no container port of that name; `node_lost`: its node is not ready.
     """
 
     pod: str
@@ -66,6 +66,7 @@ class BackendPod:
     workload: Ref | None
     declared: tuple[tuple[str, int, str], ...]
     targets: tuple[tuple[str, int | None], ...]
+    node_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ def backend(candidate: Candidate, ports: tuple[ServicePort, ...], scene: Scene) 
         workload=candidate.workload,
         declared=declared,
         targets=tuple((each.name, _target(each, declared)) for each in ports),
+        node_lost=bool(_lost_node(pod, scene.kinds.of(NODE))),
     )
 
 

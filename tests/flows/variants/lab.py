@@ -130,7 +130,7 @@ class Incident:
         self.objects[kind].remove(self.find(kind, name, namespace))
 
     def policy(
-        self, name: str, spec: Json, namespace: str = NS, *, kind: str = "NetworkPolicy", age: float = 19
+        self, name: str, spec: Json, namespace: str = NS, *, kind: str = "NetworkPolicy", age: float = 16
     ) -> None:
         plural, group = {
             "NetworkPolicy": ("networkpolicies", "networking.k8s.io/v1"),
@@ -216,6 +216,13 @@ class Incident:
             "involvedObject": {"kind": kind, "name": meta["name"], "namespace": meta.get("namespace", "")},
             "source": {"component": "kubelet"},
         })  # fmt: skip
+
+    def aged(self, age: timedelta, name: str = CLIENT) -> None:
+        """The pod has been there that long."""
+        pod = self.find("pods", name)
+        pod["metadata"]["creationTimestamp"] = pod["status"]["startTime"] = stamp(NOW - age)
+        for each in pod["status"]["containerStatuses"]:
+            each["state"]["running"]["startedAt"] = stamp(NOW - age)
 
     # -- what the pod tried -----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from tests.flows.variants.catalog import variant
 from tests.flows.variants.lab import (
@@ -263,7 +264,7 @@ def name_asked_old_address_used() -> Incident:
     lab.asked(f"{GONE}:8080")
     old = pod_side(NS, "index-8479d57547-old12", GONE, "lab2", 41877, app="index")
     lab.calls(old, 8080, "opened", times=3)
-    lab.calls(world(GONE), 8080, "stale", times=8)
+    lab.calls(world(GONE), 8080, "stale", times=8, since=NOW - timedelta(seconds=11))
     lab.names()
     lab.doors((GONE, 8080, "timeout"))
     lab.fails(f"http://{GONE}:8080/", TIMEOUT)
@@ -365,10 +366,9 @@ def calm() -> Incident:
 
 @variant("none.healthy")
 def calm_with_old_drops() -> Incident:
-    from datetime import timedelta
-
     lab = recording(calm=True)
     lab.names(*found("index", VIP))
+    lab.aged(timedelta(hours=1))
     lab.calls(INDEX, 8080, "egress_denied", times=4, since=NOW - timedelta(minutes=6))
     return lab
 
