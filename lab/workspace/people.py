@@ -176,9 +176,9 @@ ALERTMANAGER = App(
 )
 
 CAST = (
-    User("U0ALICE", "alice", "Alice Adler", "alice@example.com", title="On-call, platform", colour="2eb67d"),
-    User("U0BOB", "bob", "Bob Brandt", "bob@example.com", title="Developer, shop", colour="1264a3"),
-    User("U0CAROL", "carol", "Carol Cho", "carol@example.com", title="On-call, network", colour="e01e5a"),
+    User("U0ALICE", "alice", "Alice Adler", "alice@example.com", title="On-call", colour="2eb67d"),
+    User("U0BOB", "bob", "Bob Brandt", "bob@example.com", title="Developer", colour="1264a3"),
+    User("U0CAROL", "carol", "Carol Cho", "carol@example.com", title="On-call", colour="e01e5a"),
     User(
         "U0GRACE", "grace", "Grace Guest", "grace@contractor.example", title="Contractor", guest=True, colour="ecb22e"
     ),
