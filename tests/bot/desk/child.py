@@ -17,7 +17,7 @@ from bot.desk.opening import open_desk
 from bot.desk.ports import Look, Looked, Watcher
 from bot.store import Ceiling, Door, Investigation, Request
 from bot.store.store import open_store
-from tests.bot.desk.actors import FLOW, FilePoster, looking, recordings
+from tests.bot.desk.actors import FLOW, FilePoster, die_once, looking, recordings
 
 CLUSTERS = tuple(f"cluster-{number}" for number in range(9))
 LIMITS = Limits(Ceiling(1000, 1000, 1000), each_process=6, each_namespace=6)
@@ -29,7 +29,7 @@ POISON = os.environ.get("POISON_POD", "")
 
 async def main(url: str, folder: Path, count: int) -> None:
     known = recordings()
-    look = poisoned(looking(known))
+    look = deadly(looking(known), folder)
     poster = FilePoster(folder / "posts.jsonl")
     looks = 3 if POISON else LOOKS
     async with open_desk(url, look, poster, limits=LIMITS, clusters=CLUSTERS, looks=looks) as desk:
@@ -54,13 +54,15 @@ async def until_said(url: str, count: int) -> None:
             await asyncio.sleep(0.2)
 
 
-def poisoned(look: Look) -> Look:
-    """One pod whose look takes the whole process with it."""
+def deadly(look: Look, folder: Path) -> Look:
+    """One pod's look takes the whole process with it, always; any look may, once, when it has seen everything."""
 
     async def careful(it: Investigation, watcher: Watcher) -> Looked:
         if it.request.target.pod == POISON:
             os._exit(9)
-        return await look(it, watcher)
+        looked = await look(it, watcher)
+        die_once("after-look", folder)
+        return looked
 
     return careful
 

@@ -30,6 +30,7 @@ class Killer:
     shortest: float = 0.2
     longest: float = 4.0
     poison: str = ""
+    die: str = ""
 
     def run(self, kills: int, within: float, seed: int) -> int:
         """How many were killed alive; the rest of the time belongs to the desks. Fails when they do not end."""
@@ -53,18 +54,20 @@ class Killer:
         return killed
 
     def _ends(self, desk: subprocess.Popen[bytes], pause: float) -> bool:
-        """Did it end by itself? Only the last start does, or one that met a poisoned pod."""
+        """Did it end by itself? Only the last start does, or one that met what it dies of."""
         try:
             code = desk.wait(pause)
         except subprocess.TimeoutExpired:
             return False
-        assert code == 0 or (self.poison and code == 9), f"a desk ended with {code}: {self._log()}"
+        assert code == 0 or (self.poison and code == 9) or (self.die and code == -9), (
+            f"a desk ended with {code}: {self._log()}"
+        )
         return True
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tests.bot.desk.child", self.url, str(self.folder), str(self.count)]
         with (self.folder / "log").open("ab") as log:
-            surroundings = {**os.environ, "POISON_POD": self.poison}
+            surroundings = {**os.environ, "POISON_POD": self.poison, "DIE": self.die}
             return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=surroundings)
 
     def _log(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bot.desk.actors import MOMENTS
 from tests.bot.desk.killing import Aftermath, Killer, aftermath
 from tests.bot.store.postgres import new_database
 from tests.kit.cases import case, expected, names, target_of
@@ -38,12 +39,12 @@ def check_files(folder: Path) -> None:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_twelve_investigations_survive_three_kills(tmp_path: Path) -> None:
+def test_twelve_investigations_survive_three_kills_at_the_worst_moments(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/kai.db"
 
-    killed = Killer(url, tmp_path, 12, shortest=1.0, longest=2.8).run(3, within=60, seed=7)
+    Killer(url, tmp_path, 12, die=" ".join(MOMENTS)).run(0, within=90, seed=7)
 
-    assert killed == 3
+    assert sorted(each.name for each in tmp_path.glob("died-*")) == sorted(f"died-{moment}" for moment in MOMENTS)
     check(asyncio.run(aftermath(url, tmp_path / "posts.jsonl")), 12)
     check_files(tmp_path)
 
