@@ -1,0 +1,92 @@
+"""The demo as its visitor sees it, in a real browser: typed, read, pressed, asked. Pictures are in .cache/pictures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lab.demo import Demo, demonstrate
+from tests.demo.conftest import USUAL
+from tests.demo.visitor import PATIENCE
+from tests.workspace.browser import Browser, browser
+
+pytestmark = pytest.mark.browser
+
+PICTURES = Path(__file__).parents[2] / ".cache" / "pictures"
+LOOKS = {"light": {}, "dark": {"dark": True}, "phone": {"width": 390, "height": 844}}
+HEADLINE = "production/api-server-79fd8d4cc-jzc5m cannot talk"
+CAUSE = "NetworkPolicy production/strict-egress has no rule that lets production/api-server reach the API server"
+
+
+@pytest.fixture
+async def tab(tmp_path: Path) -> AsyncIterator[Browser]:
+    async with browser(tmp_path / "profile") as tab:
+        yield tab
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_a_visitor_types_the_command_reads_the_verdict_presses_and_asks_why(
+    look: str, tab: Browser, temporary: Path
+) -> None:
+    async with demonstrate(USUAL) as demo:
+        await tab.open(demo.url, **LOOKS[look])  # type: ignore[arg-type]
+        await see_what_it_is(tab, demo)
+        await keep(tab, f"demo-1-alert-{look}")
+
+        seconds = await ask(tab, demo)
+        await keep(tab, f"demo-2-verdict-{look}")
+
+        await open_thread(tab)
+        await keep(tab, f"demo-3-thread-{look}")
+        await press(tab)
+        await why(tab)
+        await keep(tab, f"demo-4-why-{look}")
+
+    assert seconds <= PATIENCE
+    assert tab.complaints == []
+
+
+async def see_what_it_is(tab: Browser, demo: Demo) -> None:
+    await tab.sees("[FIRING:1] PodCannotReachPeer production")
+    await tab.sees("This is a recording")
+    await tab.sees("It is not your cluster.")
+    await tab.sees(demo.command)
+
+
+async def ask(tab: Browser, demo: Demo) -> float:
+    """Types the command; seconds until the verdict can be read."""
+    await tab.click("main textarea")
+    await tab.type(demo.command)
+    begun = time.monotonic()
+    await tab.key("Enter")
+    await tab.until(f"document.querySelector('main').innerText.includes({json.dumps(HEADLINE)})", PATIENCE)
+    return time.monotonic() - begun
+
+
+async def open_thread(tab: Browser) -> None:
+    """Once the last reply, the picture, is in it."""
+    await tab.click("main button.replies")
+    await tab.until("document.querySelector('aside.thread .file')", PATIENCE)
+
+
+async def press(tab: Browser) -> None:
+    """The button that shows the proof: what was replayed is told to the visitor alone."""
+    await tab.click("aside.thread button", "Show proof")
+    await tab.until("document.body.innerText.includes('Only visible to you')", PATIENCE)
+
+
+async def why(tab: Browser) -> None:
+    await tab.click("aside.thread textarea")
+    await tab.type("why?")
+    await tab.key("Enter")
+    said = "[...document.querySelectorAll('aside.thread article')].at(-1).innerText"
+    await tab.until(f"{said}.includes({json.dumps(CAUSE)})", PATIENCE)
+
+
+async def keep(tab: Browser, name: str) -> None:
+    PICTURES.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
+    await tab.picture(PICTURES / f"{name}.png")
