@@ -15,6 +15,7 @@ from aiohttp import web
 from bot.commands.errors import UsageMistake
 from bot.commands.live import Live
 from bot.desk.desk import Desk
+from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look
@@ -95,7 +96,7 @@ class Served:
 
 
 @asynccontextmanager
-async def running(settings: Settings, look: Look | None = None) -> AsyncIterator[Served]:
+async def running(settings: Settings, look: Look | None = None, limits: Limits | None = None) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
     `look` takes the place of sensors and rules, for measurements of everything around them.
@@ -113,7 +114,7 @@ async def running(settings: Settings, look: Look | None = None) -> AsyncIterator
         threads = Threads(store, outbox, Seeker(client), flows, seers)
         look = look or Looking(worlds.open, flows, seers, rules())
         url = settings.database_url.reveal()
-        desk = await stack.enter_async_context(open_desk(url, look, threads, threads.watching))
+        desk = await stack.enter_async_context(open_desk(url, look, threads, threads.watching, limits))
         names, work = Names(worlds.cluster), Work()
         stack.push_async_callback(names.close)
 

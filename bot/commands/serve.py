@@ -74,5 +74,6 @@ def set_up_logging(level: str, secrets: Iterable[str]) -> None:
     root.handlers[:] = [each for each in root.handlers if getattr(each, "name", None) != "kai"]
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
+    logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # it warns of what is meant, with whole requests
     for ours in ("bot", "flows", "sensors"):
         logging.getLogger(ours).setLevel(level)

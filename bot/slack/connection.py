@@ -33,6 +33,13 @@ SILENCE = 45.0
 PROOF = 60.0
 """Seconds between two calls that show that Slack still knows us, while nobody asks anything."""
 
+PATIENCE = 20.0
+"""Seconds for one attempt to open a line."""
+
+_BAD = frozenset(
+    {"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked", "account_inactive"}
+)
+
 LARGEST = 1024 * 1024
 """Bytes of one request over HTTP; Slack's own are far smaller."""
 
@@ -102,13 +109,31 @@ class Socket:
         self._proved = clock()
         self.is_up = False
 
+    async def check(self) -> None:
+        """Raises `BadToken` when Slack does not take the app's token; whether Slack can be reached does not matter."""
+        with suppress(ClientError, TimeoutError, OSError):
+            try:
+                async with asyncio.timeout(LOOK):
+                    await self._web.apps_connections_open(app_token=self._client.app_token)
+            except SlackApiError as why:
+                if why.response.get("error") in _BAD:
+                    raise BadToken(f"Slack does not take SLACK_APP_TOKEN: {why.response.get('error')}") from None
+
     async def run(self) -> None:
         """Connect, and stay connected until cancelled."""
-        await self._client.connect()  # type: ignore[no-untyped-call]
+        await self._dial()
         while True:
             self.is_up = await self._client.is_connected()
             await asyncio.sleep(LOOK)
             await self._watch()
+
+    async def _dial(self) -> None:
+        """A new address each time: the client itself would try one that has expired for ever."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._client.connect_to_new_endpoint(force=True)
+        except (SlackApiError, ClientError, TimeoutError, OSError) as why:
+            log.warning("no line to Slack yet: %s", type(why).__name__)
 
     async def _watch(self) -> None:
         dead = not await self._client.is_connected() or self._silent()
@@ -118,8 +143,7 @@ class Socket:
         if dead:
             log.warning("the line to Slack is dead: dialling again")
             self.is_up = False
-            with suppress(SlackApiError, ClientError, TimeoutError, OSError):  # it is tried again in a moment
-                await self._client.connect_to_new_endpoint(force=True)
+            await self._dial()
 
     def _silent(self) -> bool:
         last = self._client.last_ping_pong_time
@@ -141,8 +165,9 @@ class Socket:
 
 @asynccontextmanager
 async def open_socket(app: AsyncApp, app_token: str, web: AsyncWebClient) -> AsyncIterator[Socket]:
-    """A socket that connects in the background: KAI starts also while Slack is down."""
+    """A socket that connects in the background, and again and again. Raises `BadToken`."""
     socket = Socket(app, app_token, web)
+    await socket.check()
     running = asyncio.create_task(socket.run())
     try:
         yield socket

@@ -131,7 +131,8 @@ class Listeners:
     async def _point(self, said: Json, who: Asker) -> None:
         fill = pointed.parse(said)
         if not (fill.pod and fill.namespace):
-            fill = pointed.match(said, await self._names.pods()) if not fill.pod else fill
+            found = pointed.match(said, await self._names.pods())
+            fill = found if found.pod else fill
         try:
             pod, namespace = pod_word(fill.pod), checked_name(fill.namespace, "namespace")
         except Misread:
@@ -209,8 +210,8 @@ class Listeners:
         try:
             await work()
         except Exception:
+            log.exception("a request from Slack failed")
             await self._doors.tell(who, WENT_WRONG)
-            raise
 
 
 def _is_by_person(event: Json) -> bool:

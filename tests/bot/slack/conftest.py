@@ -81,10 +81,10 @@ def _texts(value: Any) -> list[str]:
     return [each for part in value for each in _texts(part)] if isinstance(value, list) else []
 
 
-def settings(workspace: Workspace, folder: Path, mode: str, **more: Any) -> Settings:
+def settings(workspace: Workspace, folder: Path, mode: str, pace: float = 0.01, **more: Any) -> Settings:
     app = workspace.app
     slack = SlackSettings(
-        Secret(app.bot_token), mode, Secret(app.app_token), Secret(app.signing_secret), workspace.api_url, pace=0.01
+        Secret(app.bot_token), mode, Secret(app.app_token), Secret(app.signing_secret), workspace.api_url, pace
     )
     made = Settings(slack, Secret(f"sqlite:///{folder}/kai.db"), CASES / USUAL, host="127.0.0.1", port=0)
     return replace(made, **more)

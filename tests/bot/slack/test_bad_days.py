@@ -103,6 +103,41 @@ async def test_a_restart_in_the_middle_of_a_run_answers_in_the_same_root(start: 
     assert len(kai.workspace.thread(before)) == 9
 
 
+async def test_a_restart_in_the_middle_of_the_evidence_says_the_rest_and_nothing_twice(start: Start):
+    async with start(pace=0.2) as kai:
+        await kai.workspace.user("alice").command(ASK)
+        await kai.workspace.wait_for(lambda: len(kai.workspace.thread(kai.root()["ts"])) == 3, 20)
+        kai.workspace.world.apps["A0KAI"].request_url = None
+    async with start() as kai:
+        thread = await kai.told()
+
+    assert len(thread) == 9
+    assert len({each["text"] for each in thread}) == 9
+
+
+async def test_what_was_posted_and_not_written_down_is_found_and_not_posted_again(start: Start, monkeypatch):
+    """As if the process had died between Slack's answer and the store: the notes of three replies are lost."""
+    from bot.store.messages import Messages
+
+    real, lost = Messages.note, []
+
+    async def forgetful(self, investigation, role, where, now):
+        if role.startswith("reply.") and len(lost) < 3:
+            lost.append(role)
+            if len(lost) == 3:
+                raise ConnectionError("the database went away")
+            return
+        await real(self, investigation, role, where, now)
+
+    monkeypatch.setattr(Messages, "note", forgetful)
+    async with start() as kai:
+        await kai.workspace.user("alice").command(ASK)
+        thread = await kai.told()
+
+    assert len(thread) == 9
+    assert len({each["text"] for each in thread}) == 9
+
+
 async def test_a_deleted_root_is_written_anew_with_its_verdict(start: Start):
     hands = Hands()
     async with start(look=hands.look) as kai:

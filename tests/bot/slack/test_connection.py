@@ -1,0 +1,53 @@
+"""The line to Slack: watched, and dialled anew when it is open and dead."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.slack.connection import BadToken, Socket, bolt, identify, web_client
+from lab.workspace import Workspace
+
+
+@pytest.fixture
+async def socket(workspace: Workspace) -> AsyncIterator[Socket]:
+    client = web_client(workspace.app.bot_token, workspace.api_url)
+    socket = Socket(bolt(client, await identify(client), ""), workspace.app.app_token, client)
+    await socket._dial()
+    await workspace.connected()
+    yield socket
+    await socket.close()
+
+
+async def test_a_line_that_answers_no_ping_is_dialled_anew(workspace: Workspace, socket: Socket):
+    (old,) = workspace.sockets.lines()
+    socket._client.last_ping_pong_time = 1.0
+
+    await socket._watch()
+    await workspace.wait_for(lambda: (lines := workspace.sockets.lines()) and old not in lines)
+
+    assert await socket._client.is_connected()
+
+
+async def test_a_line_that_is_well_is_left_alone(workspace: Workspace, socket: Socket):
+    await socket._watch()
+
+    assert len(workspace.calls("apps.connections.open")) == 1
+
+
+async def test_slack_is_asked_from_time_to_time_whether_it_still_knows_us(workspace: Workspace, socket: Socket):
+    before = len(workspace.calls("auth.test"))
+    socket._proved -= 61.0
+    await socket._watch()
+
+    assert len(workspace.calls("auth.test")) == before + 1
+
+
+async def test_an_app_token_of_another_kind_is_named(workspace: Workspace):
+    client = web_client(workspace.app.bot_token, workspace.api_url)
+    wrong = Socket(bolt(client, await identify(client), ""), "xapp-another", client)
+
+    with pytest.raises(BadToken, match="SLACK_APP_TOKEN: invalid_auth"):
+        await wrong.check()
+    await wrong.close()

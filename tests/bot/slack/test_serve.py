@@ -1,0 +1,62 @@
+"""`kai serve` as a process: it starts, answers, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.commands.serve import serve
+from bot.settings import BadSettings, Secret, SlackSettings
+from bot.slack.connection import BadToken
+from lab.workspace import Workspace
+from tests.bot.slack.conftest import USUAL, Start
+from tests.kit.cases import CASES
+
+CODE = "from bot.commands.serve import serve; serve()"
+
+
+def test_without_a_token_it_does_not_start(monkeypatch):
+    for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "KAI_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/nowhere")
+
+    with pytest.raises(BadSettings, match="SLACK_BOT_TOKEN is missing"):
+        serve.main([], standalone_mode=False)
+
+
+async def test_a_token_that_slack_does_not_know_stops_the_start(workspace: Workspace, start: Start):
+    slack = SlackSettings(Secret("xoxb-another"), "socket", Secret("xapp-kai"), None, workspace.api_url)
+
+    with pytest.raises(BadToken, match="invalid_auth"):
+        async with start(slack=slack):
+            pass
+
+
+@pytest.mark.slow
+async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_path: Path):
+    environ = {
+        **os.environ,
+        "SLACK_BOT_TOKEN": workspace.app.bot_token,
+        "SLACK_APP_TOKEN": workspace.app.app_token,
+        "SLACK_API_URL": workspace.api_url,
+        "KAI_DATABASE_URL": f"sqlite:///{tmp_path}/kai.db",
+        "KAI_CASE": str(CASES / USUAL),
+        "KAI_HOST": "127.0.0.1",
+        "KAI_PORT": "0",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CODE, env=environ, stderr=asyncio.subprocess.PIPE
+    )
+    await workspace.wait_for(lambda: workspace.sockets.lines(), 60)
+    await workspace.user("alice").command("/kai netdebug api-server production")
+    await workspace.wait_for(lambda: workspace.messages()[0]["text"].startswith("✖"), 60)
+    process.terminate()
+    _, said = await process.communicate()
+
+    assert process.returncode == 0
+    assert b"kai serves Slack by socket" in said
+    assert b"xoxb" not in said
