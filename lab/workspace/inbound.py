@@ -75,12 +75,13 @@ class Inbound:
         return web.Response(text=f"OK - {len(upload.content)}")
 
     async def download(self, request: web.Request) -> web.Response:
-        """Always as plain text: whatever was uploaded, the browser does not run it."""
+        """A picture as such, all else as plain text: whatever was uploaded, the browser does not run it."""
         upload = self._world.uploads.get(request.match_info["file"])
         if upload is None:
             raise web.HTTPNotFound
         headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
-        return web.Response(body=upload.content, content_type="text/plain", charset="utf-8", headers=headers)
+        charset = None if upload.mimetype.startswith("image/") else "utf-8"
+        return web.Response(body=upload.content, content_type=upload.mimetype, charset=charset, headers=headers)
 
     def _app(self, hook: ReplyHook) -> App:
         return self._world.apps[hook.app]

@@ -7,7 +7,7 @@ the pages as a new picture).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.workspace.channel import Channel
@@ -34,6 +34,9 @@ class Whisper:
     body: Json
 
 
+_PICTURES = {b"\x89PNG\r\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
+
+
 @dataclass(slots=True)
 class Upload:
     """A file: announced, then filled, then shared."""
@@ -41,9 +44,14 @@ class Upload:
     id: str
     name: str
     title: str
+    alt_text: str = ""
     content: bytes = b""
     filled: bool = False
-    shared: Json = field(default_factory=dict)
+
+    @property
+    def mimetype(self) -> str:
+        """By its first bytes, whatever its name says: a picture, or text."""
+        return next((kind for start, kind in _PICTURES.items() if self.content.startswith(start)), "text/plain")
 
 
 class World:

@@ -354,6 +354,16 @@ async def test_untrusted_text_stays_text(workspace: Workspace, client: AsyncWebC
     assert await tab.js("document.querySelectorAll('.message [href^=javascript]').length") == 0
 
 
+async def test_text_is_drawn_as_slack_draws_it(workspace: Workspace, client: AsyncWebClient, tab: Browser) -> None:
+    text = "*bold* since 21:09:53 :tada: a &lt; b, asked by <@U0ALICE> in <#C0ALERTS|alerts>"
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+    await client.chat_postMessage(channel="C0INCIDENTS", text="x", blocks=[section])
+    await tab.open(workspace.url)
+
+    await tab.sees("bold since 21:09:53 🎉 a < b, asked by @Alice Adler in #alerts")
+    assert await tab.js("document.querySelector('.message .blocks :is(b, strong)').innerText") == "bold"
+
+
 async def test_a_permalink_leads_to_its_message(workspace: Workspace, client: AsyncWebClient, tab: Browser) -> None:
     root = await client.chat_postMessage(channel="C0ALERTS", text="[FIRING:1] PodDown")
     reply = await client.chat_postMessage(channel="C0ALERTS", text="it is the policy", thread_ts=root["ts"])

@@ -84,6 +84,7 @@ async def test_an_update_without_blocks_keeps_them(workspace: Workspace, client:
     assert workspace.message(ts)["blocks"] == blocks
 
 
+@pytest.mark.filterwarnings("ignore:The top-level `text` argument is missing")  # that is what is tried here
 async def test_slacks_own_words_for_what_cannot_be(workspace: Workspace, client: AsyncWebClient) -> None:
     alices = (await workspace.user("alice").say("mine"))["ts"]
     calls = {
@@ -269,6 +270,18 @@ async def test_a_file_is_uploaded_into_a_thread(workspace: Workspace, client: As
     assert (file["name"], file["title"], file["size"]) == ("flows.txt", "Flows", 16)
     async with aiohttp.ClientSession() as session, session.get(file["url_private"]) as response:
         assert (response.content_type, await response.text()) == ("text/plain", "DROPPED <script>")
+
+
+async def test_a_picture_is_told_by_its_bytes_and_not_by_its_name(workspace: Workspace, client: AsyncWebClient) -> None:
+    png = b"\x89PNG\r\n\x1a\n"
+    await client.files_upload_v2(channel=CHANNEL, filename="path.png", content=png, alt_txt="where it ends")
+    await client.files_upload_v2(channel=CHANNEL, filename="page.png", content=b"<html>")
+
+    pictures = [one["files"][0] for one in workspace.messages()]
+    assert [(one["mimetype"], one.get("alt_txt")) for one in pictures] == [
+        ("image/png", "where it ends"),
+        ("text/plain", None),
+    ]
 
 
 async def test_a_file_that_was_never_sent_cannot_be_shared(client: AsyncWebClient) -> None:

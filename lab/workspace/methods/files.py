@@ -15,7 +15,7 @@ Json = dict[str, Any]
 async def ask(call: Call) -> Json:
     name = call.need("filename")
     call.need("length")
-    upload = Upload(call.world.mint.new("F0"), name, name)
+    upload = Upload(call.world.mint.new("F0"), name, name, call.text("alt_txt"))
     call.world.uploads[upload.id] = upload
     return {"upload_url": f"{call.world.base_url}/upload/{upload.id}", "file_id": upload.id}
 
@@ -46,19 +46,21 @@ def _share(call: Call, files: list[Json]) -> None:
 
 def _wire(call: Call, upload: Upload) -> Json:
     address = f"{call.world.base_url}/files/{upload.id}/{upload.name}"
+    picture = upload.mimetype.startswith("image/")
+    shown = {"alt_txt": upload.alt_text} if picture else {"preview": upload.content[:2000].decode(errors="replace")}
     return {
         "id": upload.id,
         "name": upload.name,
         "title": upload.title,
         "size": len(upload.content),
-        "mimetype": "text/plain",
-        "filetype": "text",
-        "mode": "snippet",
+        "mimetype": upload.mimetype,
+        "filetype": upload.mimetype.partition("/")[2] if picture else "text",
+        "mode": "hosted" if picture else "snippet",
         "user": call.app.bot_user,
         "url_private": address,
         "url_private_download": address,
         "permalink": address,
-        "preview": upload.content[:2000].decode(errors="replace"),
+        **shown,
     }
 
 

@@ -119,6 +119,14 @@ function Card({ block, where }) {
   );
 }
 
+/** The renderer takes `verbatim` for "no markup at all"; Slack means "no links that nobody wrote". */
+function withoutVerbatim(value) {
+  if (Array.isArray(value)) return value.map(withoutVerbatim);
+  if (!value || typeof value !== "object") return value;
+  const { verbatim: _, ...rest } = value;
+  return Object.fromEntries(Object.entries(rest).map(([name, part]) => [name, withoutVerbatim(part)]));
+}
+
 const LINKS = /^(https?|mailto):/;
 const hooks = {
   // a link from a message leads to the web or nowhere
@@ -130,6 +138,11 @@ const hooks = {
     ) : (
       <span>{children}</span>
     ),
+  // what is no emoji stays as it is written: the :09: of 21:09:53
+  emoji: (one, draw) => {
+    const drawn = draw(one);
+    return drawn === one.name ? `:${one.name}:` : drawn;
+  },
 };
 
 /** A block that only shows something. Drawn again only when it changes: the renderer parses each text anew. */
@@ -137,7 +150,7 @@ const Still = memo(
   function Still({ block }) {
     const { picture, theme } = useHere();
     const { block_id: _, ...rest } = block;
-    const shown = rest.type === "data_table" ? { ...rest, type: "table" } : rest;
+    const shown = withoutVerbatim(rest.type === "data_table" ? { ...rest, type: "table" } : rest);
     const data = {
       users: Object.values(picture.users),
       channels: picture.channels.filter((one) => one.name).map(({ id, name }) => ({ id, name })),

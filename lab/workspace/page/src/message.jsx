@@ -73,13 +73,24 @@ function Content({ message }) {
 }
 
 function File({ file }) {
+  const address = new URL(file.url_private).pathname;
+  if (file.mimetype.startsWith("image/")) {
+    return (
+      <figure>
+        <figcaption>{file.title}</figcaption>
+        <a href={address} target="_blank" rel="noreferrer">
+          <img src={address} alt={file.alt_txt || file.title} />
+        </a>
+      </figure>
+    );
+  }
   return (
     <details className="file">
       <summary>
         📄 {file.title} <span>{file.size} bytes</span>
       </summary>
       <pre tabIndex={0}>{file.preview}</pre>
-      <a href={new URL(file.url_private).pathname} target="_blank" rel="noreferrer">
+      <a href={address} target="_blank" rel="noreferrer">
         Whole file
       </a>
     </details>
