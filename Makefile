@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-slow test-postgres test-crash test-browser test-cluster fuzz demo bench bench-live protos golden
+.PHONY: help setup check test test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz demo bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,11 @@ test-postgres: setup ## the store and the desk on a private Postgres; needs `apt
 test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
-test-browser: setup ## the Slack-compatible workspace as a person sees it; needs `apt-get install chromium`
-	$(PYTHON) -m pytest -m browser tests/workspace
+test-browser: setup ## the workspace and the demo as a person sees them; needs `apt-get install chromium`
+	$(PYTHON) -m pytest -m browser tests/workspace tests/demo
+
+test-peer: setup ## the same conversations on local-slack, a server by others, fetched from npm at the first run
+	$(PYTHON) -m pytest -m peer tests/peer
 
 test-cluster: setup ## sensors, kai, capture and doctor against a real kube-apiserver, built with Go at the first run
 	$(PYTHON) -m pytest -n auto -m cluster tests/cluster tests/live
@@ -33,7 +36,7 @@ test-cluster: setup ## sensors, kai, capture and doctor against a real kube-apis
 fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes
 	$(PYTHON) tests/flows/policy/fuzz_nca.py 2000
 
-demo: setup      ## a recorded incident, diagnosed
+demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 	.venv/bin/kai demo
 
 bench: setup     ## how fast hubble flows are read
