@@ -88,5 +88,5 @@ async def why(tab: Browser) -> None:
 
 
 async def keep(tab: Browser, name: str) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
+    PICTURES.mkdir(parents=True, exist_ok=True)
     await tab.picture(PICTURES / f"{name}.png")
