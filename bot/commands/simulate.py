@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.commands.live import live_of, live_options
+
 if TYPE_CHECKING:
     from flows.model import Case
     from flows.simulate import Answer, Simulation
@@ -31,7 +33,9 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option("--target", metavar="KIND/NAME", help="The object a patch is for, such as networkpolicy/strict-egress.")
 @click.option("--can", "question", metavar="POD->HOST:PORT", help="May this pod talk to that, and who says so?")
 @click.option("-n", "--namespace", metavar="NS", help="The namespace of the object, or of the pod.")
-@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to try it on.")
+@click.option("--pod", metavar="[NS/]POD", help="Whose dropped traffic is replayed; with --case the recorded pod.")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
+@live_options
 @click.option("--since", metavar="TIME", help="Only what was dropped in this time before, such as 10m or 1h.")
 @click.option("--max-newly-allowed", "most", type=click.IntRange(min=0), help="Refuse what opens more ways than this.")
 @click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", help="How to say it.")
@@ -61,7 +65,7 @@ def _try(asked: dict[str, Any]) -> int:
     from flows.simulate import simulate as try_change
 
     text, since = _text(asked), _since(asked["since"])
-    case = _look(asked, "", None)
+    case = _look(asked, asked["pod"] or "", None)
     most = MAX_NEWLY_ALLOWED if asked["most"] is None else asked["most"]
     try:
         meant = Meant(asked["namespace"], asked["target"], asked["kind"])
@@ -133,21 +137,23 @@ def _look(asked: dict[str, Any], pod: str, peer: str | None) -> Case:
     import asyncio
 
     from bot.commands.errors import CouldNotLook, UsageMistake
-    from bot.commands.investigate import Question, find_target
+    from bot.commands.investigate import Question, find_target, world_of
     from flows.simulate import look
     from sensors.kit import Blind
-    from sensors.kit.casefolder import BadCase, open_case
+    from sensors.kit.casefolder import BadCase
     from sensors.kit.catalog import sensors
     from sensors.kit.resolve import NoSuchPod
 
-    if asked["case"] is None:
-        raise UsageMistake("say what to try it on: --case DIR, a recorded case (docs/case-folder.md shows how)")
     namespace = asked["namespace"] if pod and "/" not in pod else None
+    if asked["case"] is None and not pod:
+        raise UsageMistake("say whose traffic to try it on: --pod [NS/]POD in a cluster, or --case DIR, a recording")
+    cluster_said = {name: value for name, value in asked.items() if name != "since"}  # ours is about drops, not flows
+    question = Question("", pod, namespace, peer, asked["case"], live=live_of(cluster_said))
 
     async def seen() -> Case:
-        folder = open_case(asked["case"])
-        found = await find_target(Question("", pod, namespace, peer, asked["case"]), folder)
-        return await look(found.target, folder, sensors())
+        async with world_of(question) as (cluster, _):
+            found = await find_target(question, cluster)
+            return await look(found.target, cluster, sensors())
 
     try:
         return asyncio.run(seen())

@@ -95,7 +95,7 @@ def test_the_limit_can_be_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     [
         ([], "give one change"),
         (["--patch", "[]", "-f", "x"], "give one change"),
-        (["--patch", "[]"], "say what to try it on: --case DIR"),
+        (["--patch", "[]"], "say whose traffic to try it on: --pod [NS/]POD in a cluster, or --case DIR, a recording"),
         (["--patch", "[]", "--case", API], "a patch needs its object"),
         (["--patch", "[]", "--case", "/nowhere"], "no such folder"),
         (["--patch", "[]", "--since", "soon", "--case", API], "--since wants a time"),
