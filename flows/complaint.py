@@ -6,6 +6,7 @@ tried by the pod (its hubble flows); probes only add what they saw of those.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from flows.model import Case, Component
@@ -95,8 +96,8 @@ def peers(case: Case) -> tuple[Peer, ...]:
     DNS is its own matter and not among them.
     """
     asked = _asked(case)
-    tried = _tried(case, asked)
-    logged = _logged(case, asked)
+    logged = (*_logged(case, asked), *_logged_outside(case, asked))
+    tried = _tried(case, [*([asked] if asked else []), *(each for each in logged if each.service is None)])
     met = {each.service.ref for each in logged if each.service}
     return (
         *([asked] if asked else []),
@@ -175,8 +176,9 @@ def _towards(case: Case, host: str, port: int | None, service: ServiceFacts | No
 def _addresses_of(case: Case, host: str) -> set[str]:
     """What the name resolved to from inside the pod: without a DNS proxy hubble knows the address only."""
     lookups, connects = case.get(Lookups), case.get(Connects)
-    asked = lookups.asked if lookups else None
-    found = set(asked.addresses) if asked and host == case.target.to_host else set()
+    name = host.rstrip(".").lower()
+    bursts = [each for each in (lookups.bursts if lookups else ()) if each.name == name]
+    found = {address for each in bursts for address in each.addresses}
     return found | {each.address for each in (connects.doors if connects else ()) if each.host == host and each.address}
 
 
@@ -223,8 +225,32 @@ def _doors_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tu
     return tuple(found)
 
 
-def _tried(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
-    taken = set(asked.connections) if asked else set()
+def _logged_outside(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
+    """Hosts outside the cluster that the pod's own error lines name, and to which its traffic was seen to go."""
+    pod = case.get(PodFacts)
+    found: dict[tuple[str, int | None], list[LogError]] = {}
+    for line in pod.log_errors if pod and asked is None else ():
+        if "." in line.host and ".svc" not in line.host:
+            found.setdefault((line.host, line.port), []).append(line)
+    known = ((host, port, lines, _towards(case, host, port, None)) for (host, port), lines in found.items())
+    return tuple(
+        Peer(host, port, False, connections=towards, doors=_doors_at(case, host, port, towards), logged=tuple(lines))
+        for host, port, lines, towards in known
+        if towards and not any(each.destination.pod for each in towards)
+    )
+
+
+def _doors_at(case: Case, host: str, port: int | None, towards: tuple[Connection, ...]) -> tuple[Door, ...]:
+    connects, hosts = case.get(Connects), {host, *(each.destination.ip for each in towards)}
+    return tuple(
+        replace(each, role=Role.PEER)
+        for each in (connects.doors if connects else ())
+        if each.host in hosts and port in (None, each.port)
+    )
+
+
+def _tried(case: Case, taken_by: Iterable[Peer]) -> tuple[Peer, ...]:
+    taken = {connection for peer in taken_by for connection in peer.connections}
     found: dict[tuple[str, int], list[Connection]] = {}
     for each in _own(case):
         if each not in taken:

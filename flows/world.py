@@ -276,7 +276,7 @@ def _with_complaint(case: Case, seen: list[Tried]) -> list[Tried]:
     """
     if case.target.to_host is not None:
         return seen
-    refused = [each for each in seen if each.drop is not None or _is_denied(each)]
+    refused = [each for each in seen if (each.drop is not None or _is_denied(each)) and not _is_stray(case, each)]
     own = [each for each in refused if is_from_target(case, each.traffic)]
     worst = max(own or [each for each in refused if _has_door(case, each)], key=_tries, default=None)
     return [replace(each, asked=True) if each is worst else each for each in seen]
@@ -284,6 +284,13 @@ def _with_complaint(case: Case, seen: list[Tried]) -> list[Tried]:
 
 def _tries(one: Tried) -> int:
     return one.seen.attempts if one.seen is not None else 0
+
+
+def _is_stray(case: Case, one: Tried) -> bool:
+    """A question to a DNS server that is gone (a rollout), while every name resolves."""
+    lookups = case.get(Lookups)
+    fine = lookups is not None and lookups.cluster_dns_works is True
+    return fine and one.traffic.port == DNS_PORT and not one.traffic.destination.is_pod
 
 
 def _is_denied(one: Tried) -> bool:

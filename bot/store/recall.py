@@ -103,15 +103,16 @@ def _finding(it: Mapping[str, Any], result: Mapping[str, Any]) -> Finding:
 
 
 def _fix(it: Mapping[str, Any]) -> Fix:
+    target = _component(it["target"])
     return Fix(
         kind=it["kind"],
-        target=_component(it["target"]),
+        target=target,
         title=it["title"],
         patch=tuple(it["patch"]),
         inverse=tuple(it["inverse"]),
         kubectl=it["kubectl"],
         undo=it["undo"],
-        proof=_proof(it["proof"]),
+        proof=_proof(it["proof"], target),
         newly_allowed=tuple(it["newly_allowed"]),
         refused=it["refused"],
         automatic=it["automatic"],
@@ -122,8 +123,11 @@ def _fix(it: Mapping[str, Any]) -> Fix:
     )
 
 
-def _proof(it: Mapping[str, Any]) -> Proof:
+def _proof(it: Mapping[str, Any], target: Component | None) -> Proof | None:
+    """Zeros stand for "nothing was there to replay" with a policy, and for "cannot be replayed" with anything else."""
     counts = (it["replayed"], it["denied_before"], it["allowed_after"], it["undecidable"])
+    if not any(counts) and not it["words"] and not (target and target.kind.endswith("Policy")):
+        return None
     return Proof(*counts, tuple(it["words"]))
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
 from flows.rules.cni_stuck import Victim, victims
 from sensors.cni_health import AgentState, CniHealth, NodeAgent
@@ -17,6 +19,7 @@ from sensors.hubble_capture_flows import HubbleFlows, SilentNode
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
+from sensors.net_connect import Connects, Role
 
 REFUSED = re.compile(
     r"unable to connect to cilium|cilium\.sock|is the agent running|agent is not running|agent-not-ready"
@@ -106,9 +109,36 @@ def _said(waiting: list[Victim]) -> list[str]:
 def _running_pod_s_agent(case: Case, cni: CniHealth) -> Finding | None:
     """The pod runs, and its node's agent fails: established rules keep working, changes do not arrive. A suspicion."""
     agent, pod = cni.agent(cni.target_node), case.get(PodFacts)
-    if agent is None or agent.state is not AgentState.FAILING or pod is None or not pod.ips:
+    if agent is None or agent.state is AgentState.OK or pod is None or not pod.ips:
         return None
-    return _suspicion(cni, agent)
+    astray = _leads_astray(case)
+    heard = agent.state is AgentState.FAILING or _silent(case, agent.node) is not None
+    if astray and heard and _well(cni):
+        return _stale_rules(case, cni, agent, astray)
+    return _suspicion(cni, agent) if agent.state is AgentState.FAILING else None
+
+
+def _leads_astray(case: Case) -> str:
+    """The Service with ready backends whose address fails while a backend's own address opens; empty: none does."""
+    for peer, _ in suspects(case):
+        address = any(not each.is_open for each in peer.doors if each.role is Role.SERVICE)
+        backend = any(each.is_open for each in peer.doors if each.role is Role.BACKEND)
+        if address and backend and peer.service and peer.service.ready_endpoints and peer.service_port:
+            return str(peer.service.ref)
+    return ""
+
+
+def _stale_rules(case: Case, cni: CniHealth, agent: NodeAgent, service: str) -> Finding:
+    told = _suspicion(cni, agent)
+    what = f"The {cni.cni or 'network'} agent on node {agent.node} does not run, so changes do not arrive there"
+    return replace(
+        told,
+        cause=f"{what}: {service} has ready backends that answer, and its own address does not lead to them",
+        belief=0.85,
+        because="; ".join([*_signs(case, cni, agent.node), f"the address of {service} fails, its backends open"]),
+        shown_by=(CniHealth, HubbleFlows, Connects, Services),
+        recommendation=f"Start the {cni.cni or 'network'} agent on {agent.node} again; it then catches up.",
+    )
 
 
 def _suspicion(cni: CniHealth, agent: NodeAgent) -> Finding:

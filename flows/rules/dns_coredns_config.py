@@ -87,6 +87,24 @@ def _zone_missing(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
     return Fault(cause, where, PROVEN, f"Put `kubernetes {domain} in-addr.arpa ip6.arpa` back into {where}.")
 
 
+def _other_port(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+    """Ready by its probe, and no server block is for port 53: whoever asks is refused."""
+    closed = next((each for each in lookups.bursts if each.outcome in CLOSED), None)
+    if closed is None or dns.corefile is None or not dns.corefile.zones:
+        return None
+    ports = {
+        int(port) if port.isdecimal() else 53 for _, _, port in (each.rpartition(":") for each in dns.corefile.zones)
+    }
+    if 53 in ports:
+        return None
+    where, listens = config_map(dns), ", ".join(map(str, sorted(ports)))
+    cause = f"CoreDNS listens on port {listens} and not on 53, as the Corefile of {where} says"
+    return Fault(cause, where, PROVEN, f"Put the server block of {where} back on port 53 (`.:53 {{`).")
+
+
+CLOSED = (Outcome.PORT_CLOSED, Outcome.TIMEOUT)
+
+
 def _no_api(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
     bad = _wrong_answer(case)
     said = next((each for kind in NO_API for each in dns.found(kind) if not each.previous), None)
@@ -149,6 +167,7 @@ def _unexplained(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
 
 FAULTS: tuple[Callable[[Case, CoreDns, Lookups], Fault | None], ...] = (
     _zone_missing,
+    _other_port,
     _no_api,
     _rewritten,
     _no_way_out,

@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.complaint import asked_peer
-from flows.model import Case, Finding, Rule
+from flows.model import Case, Component, Finding, Rule
 from flows.rules.dns_symptom import SUSPECTED, is_recent, names_fail
 from flows.rules.pod_owner import owner
 from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.k8s_pod import LogTrouble, PodFacts
-from sensors.k8s_services import Services
+from sensors.k8s_services import ServiceFacts, Services
 from sensors.kit.objects import Ref
 from sensors.kit.peer import Asked, AskedKind
 
 NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE, AskedKind.UNKNOWN_POD})
+NOWHERE = (Outcome.NXDOMAIN, Outcome.NO_DATA)  # an alias whose target is gone is an answer without an address
 ASKED, LOGGED, OUTSIDE = 0.97, 0.85, 0.8
 
 
@@ -30,7 +31,10 @@ def judge(case: Case) -> Iterator[Finding]:
         return
     for burst in lookups.bursts:
         meant = _meant(case, burst)
-        if burst.outcome is Outcome.NXDOMAIN and _is_complained_of(case, burst) and not _exists(meant):
+        alias = _alias(case, meant)
+        if alias and burst.outcome in NOWHERE and _is_complained_of(case, burst):
+            yield _alias_finding(burst, alias)
+        elif burst.outcome is Outcome.NXDOMAIN and _is_complained_of(case, burst) and not _exists(meant):
             yield _finding(case, burst, meant)
 
 
@@ -41,6 +45,25 @@ def _is_complained_of(case: Case, burst: Burst) -> bool:
     errors = (each for each in (pod.log_errors if pod else ()) if each.trouble is LogTrouble.RESOLVE)
     names = {burst.name, *(each.name for each in burst.questions)}
     return any(each.host.rstrip(".").lower() in names and is_recent(case, each.time) for each in errors)
+
+
+def _alias(case: Case, meant: Asked | None) -> ServiceFacts | None:
+    """The Service in question, where it only stands for a name outside (type ExternalName)."""
+    services, ref = case.get(Services), meant.service if meant else None
+    found = services.find(ref.namespace, ref.name) if services and ref else None
+    return found if found and found.external_name else None
+
+
+def _alias_finding(burst: Burst, alias: ServiceFacts) -> Finding:
+    return Finding(
+        cause_class="dns.nxdomain",
+        cause=f"{alias.ref} stands for {alias.external_name} (ExternalName), and there is no such name",
+        component=Component("Service", alias.namespace, alias.name),
+        belief=OUTSIDE,
+        because=f"{burst.server} knows no address of {burst.name}, which is only an alias of {alias.external_name}",
+        shown_by=(Lookups, Services),
+        recommendation=f"Correct externalName of {alias.ref}, or have {alias.external_name} registered again.",
+    )
 
 
 def _meant(case: Case, burst: Burst) -> Asked | None:

@@ -111,8 +111,10 @@ def _upstream(dns: CoreDns, said: LogFinding | None) -> str:
 
 def _belief(case: Case, failed: Burst, said: LogFinding | None) -> float:
     asks_this = case.target.to_host is None or failed.is_asked
-    if not asks_this or dropped_questions(case) or case.get(RecentChanges) is None:
-        return SUSPECTED  # a forward line that was changed a minute ago looks the same
+    if not asks_this or dropped_questions(case):
+        return SUSPECTED
+    if case.get(RecentChanges) is None or case.get(Policies) is None:
+        return SUSPECTED  # a forward line changed a minute ago and a policy of CoreDNS's own look the same
     return NAMED if said is not None else UNNAMED
 
 

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from flows.complaint import Peer, suspects
 from flows.model import Case, Component, Finding, Rule
 from flows.rules.pod_owner import owner
+from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
+from sensors.kit.connections import Outcome
+from sensors.net_connect import Connects
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -21,12 +24,41 @@ def judge(case: Case) -> Iterator[Finding]:
         service = peer.service
         if service is None or peer.port is None or service.external_name or not service.ports:
             continue
-        if service.headless:
-            continue  # the caller talks to the pods themselves: any port may be right
+        if service.headless:  # the caller talks to the pods themselves: any port may be right, but one that refuses
+            if _is_refused(peer) and (pods_port := _untranslated(peer, service)):
+                yield _headless(case, peer, service, pods_port, weight)
+            continue
         if service.port(peer.port) is None:
             yield _wrong_port(case, peer, service, weight)
         elif service.port(peer.port, "TCP") is None and any(not door.is_open for door in peer.doors):
             yield _wrong_protocol(peer, service, weight)
+
+
+def _is_refused(peer: Peer) -> bool:
+    refused = any(door.result == "refused" for door in peer.doors)
+    return refused or any(each.outcome is Outcome.REFUSED for each in peer.connections)
+
+
+def _untranslated(peer: Peer, service: ServiceFacts) -> int | None:
+    """The pods' own port behind the Service port that the caller dials as it stands; None where it is the same."""
+    name = next((each.name for each in service.ports if each.port == peer.port), None)
+    numbers = {number for end in service.ready_endpoints or () for said, number, _ in end.ports if said == name}
+    return numbers.pop() if len(numbers) == 1 and peer.port not in numbers else None
+
+
+def _headless(case: Case, peer: Peer, service: ServiceFacts, pods_port: int, weight: float) -> Finding:
+    return Finding(
+        cause_class="service.wrong_port",
+        cause=(
+            f"{case.target} dials port {peer.port} of the pods behind {service.ref}, and they listen on {pods_port}: "
+            "the Service is headless, so nothing translates its port"
+        ),
+        component=owner(case),
+        belief=0.9 * weight,
+        because=f"{service.ref} has no address of its own; port {peer.port} of its pods refuses",
+        shown_by=(Services, Connects, HubbleFlows),
+        recommendation=f"Let the caller use port {pods_port}, or give {service.ref} a cluster address.",
+    )
 
 
 def _wrong_port(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Finding:

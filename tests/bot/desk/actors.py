@@ -118,7 +118,7 @@ MOMENTS = ("after-look", "before-post", "after-post")
 
 
 def die_once(moment: str, folder: Path) -> None:
-    """`kill -9` from within, at exactly this moment, once in a folder: when DIE names it and something was said before."""
+    """`kill -9` from within, at exactly this moment, once in a folder: when DIE names it and something is said."""
     mark = folder / f"died-{moment}"
     if moment in os.environ.get("DIE", "").split() and (folder / "posts.jsonl").exists() and not mark.exists():
         mark.touch()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.flows.variants import names, policies, services
+from tests.flows.variants import corners, names, policies, services
 from tests.flows.variants.catalog import VARIANTS, Variant
 
 
 def every() -> dict[str, Variant]:
-    assert names, (policies, services)
+    assert names, (corners, policies, services)
     return VARIANTS
