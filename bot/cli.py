@@ -18,6 +18,7 @@ import click
 from bot import __version__
 from bot.commands.history import history
 from bot.commands.live import live_of, live_options
+from bot.commands.serve import serve
 from bot.commands.simulate import simulate
 
 NETDEBUG = "flow.k8s_network_debug"
@@ -138,9 +139,9 @@ def demo(name: str, listing: bool, page: bool | None, port: int, no_browser: boo
         return demo.list_cases()
     demo.show(name or demo.USUAL, **asked)
     if demo.wants_page(page, asked["output"]):
-        from lab.demo import serve
+        from lab.demo import serve as show_page
 
-        demo.to_the_page(serve, name or demo.USUAL, port, browser=not no_browser)
+        demo.to_the_page(show_page, name or demo.USUAL, port, browser=not no_browser)
     return 0
 
 
@@ -184,6 +185,7 @@ def doctor(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
 
 kai.add_command(simulate)
 kai.add_command(history)
+kai.add_command(serve)
 
 
 def main() -> None:

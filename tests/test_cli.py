@@ -283,6 +283,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "list-sensors",
         "netdebug",
         "run-flow",
+        "serve",
         "simulate",
     ]
 

@@ -16,8 +16,6 @@ from lab.workspace import Workspace
 from tests.bot.slack.conftest import USUAL, Start
 from tests.kit.cases import CASES
 
-CODE = "from bot.commands.serve import serve; serve()"
-
 
 def test_without_a_token_it_does_not_start(monkeypatch):
     for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "KAI_CONFIG"):
@@ -49,7 +47,7 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
         "KAI_PORT": "0",
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CODE, env=environ, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "bot", "serve", env=environ, stderr=asyncio.subprocess.PIPE
     )
     await workspace.wait_for(lambda: workspace.sockets.lines(), 60)
     await workspace.user("alice").command("/kai netdebug api-server production")
