@@ -27,7 +27,7 @@ def missing_tools() -> str | None:
     """Why real namespaces cannot be made here, in words that tell what to do; None where they can."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        return f"{', '.join(missing)} not installed: run tests/probe/install_tools.sh"
+        return f"{', '.join(missing)} not installed: run .ci/programs"
     if os.geteuid() != 0:
         return "these tests make network namespaces: run them as root"
     return None
