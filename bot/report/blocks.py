@@ -7,7 +7,7 @@ pass through `safe` or `literal`, or stand in a preformatted element, which know
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,11 +223,23 @@ def replies(it: Diagnosis) -> tuple[tuple[str, Said], ...]:
 _ORDER = (LayerState.FAIL, LayerState.INCONCLUSIVE, LayerState.PASS, LayerState.NOT_MEASURED)
 
 
+def heard(layer: str, seen: Mapping[str, Evidence], looks: int) -> Said:
+    """A layer's evidence before the verdict: what was seen stands open, and nothing is called good or bad."""
+    name = layer.replace("_", " ")
+    done = f"{len(seen)} of {looks} looks done, not judged yet"
+    spoken = "; ".join(f"{key} {clean(each.summary)}" for key, each in seen.items())
+    lines = [section(_look(key, each)) for key, each in seen.items()][:10]
+    return Said(safe(f"{name} … {done}: {spoken}", 2000), (section(f"*{name}* … {done}"), *lines))
+
+
+def _count(looks: Sized) -> str:
+    return "1 look" if len(looks) == 1 else f"{len(looks)} looks"
+
+
 def _reply(row: LayerRow, it: Diagnosis) -> Said:
     first = f"*{_layer_name(row)}* {STATE_WORDS[row.state]}: {safe(row.why, SENTENCE)}"
     looks = [section(_look(key, it.evidence[key])) for key in row.evidence if key in it.evidence][:10]
-    count = "1 look" if len(looks) == 1 else f"{len(looks)} looks"
-    folded = (fold(f"{_layer_name(row)}: {count}", looks),) if looks else ()
+    folded = (fold(f"{_layer_name(row)}: {_count(looks)}", looks),) if looks else ()
     return Said(f"{_layer_name(row)} {STATE_WORDS[row.state]}: {safe(row.why)}", (section(first), *folded))
 
 

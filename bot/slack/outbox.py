@@ -76,6 +76,13 @@ class _Channel:
     def is_empty(self) -> bool:
         return not self.jobs and not self.states
 
+    def skip_withdrawn(self) -> bool:
+        """Whoever wanted the next job done does not want it any more: it costs no turn."""
+        withdrawn = bool(self.jobs) and self.jobs[0].done.cancelled()
+        if withdrawn:
+            heapq.heappop(self.jobs)
+        return withdrawn
+
 
 class Outbox:
     """All that is posted or edited goes through here; ephemeral answers do not, they have limits of their own."""
@@ -89,28 +96,33 @@ class Outbox:
         self.plain_only = False  # this workspace has refused the newer blocks once
 
     async def post(
-        self, channel: str, said: Said, thread: str = "", key: str = "", lane: int = FIRST
+        self, channel: str, said: Said | Callable[[], Said], thread: str = "", key: str = "", lane: int = FIRST
     ) -> tuple[str, str]:
-        """Post, and return the channel's id and the message's ts. `key` can be found again in its metadata."""
+        """Post, and return the channel's id and the message's ts. `key` can be found again in its metadata.
+
+        Words that are called for are called for when they are sent. Until then the caller may be cancelled, and nothing
+        is sent.
+        """
         more: dict[str, Any] = {"thread_ts": thread} if thread else {}
         if key:
             more["metadata"] = {"event_type": "kai_message", "event_payload": {"key": key}}
 
         async def act() -> tuple[str, str]:
+            now = said() if callable(said) else said
             answer = await self._best(
-                said, lambda parts: self._client.chat_postMessage(channel=channel, **parts, **more)
+                now, lambda parts: self._client.chat_postMessage(channel=channel, **parts, **more)
             )
             return str(answer["channel"]), str(answer["ts"])
 
         posted: tuple[str, str] = await self._queue(channel, lane, act)
         return posted
 
-    async def update(self, channel: str, ts: str, said: Said) -> None:
+    async def update(self, channel: str, ts: str, said: Said, lane: int = FIRST) -> None:
         """Set a message's end state. Raises `Vanished` when the message is gone."""
         waiting = self._channels.get(channel)
         if waiting is not None:
             waiting.states.pop(ts, None)
-        await self._queue(channel, FIRST, lambda: self._update(channel, ts, said))
+        await self._queue(channel, lane, lambda: self._update(channel, ts, said))
 
     def refresh(self, channel: str, ts: str, said: Said) -> None:
         """Show progress when there is room for it; a newer state takes its place."""
@@ -156,6 +168,8 @@ class Outbox:
     async def _work(self, channel: str, waiting: _Channel) -> None:
         try:
             while not waiting.is_empty:
+                if waiting.skip_withdrawn():
+                    continue
                 await self._next(channel, waiting)
                 await self._sleep(self._pace)
         finally:
@@ -184,11 +198,17 @@ class Outbox:
 
     async def _do(self, job: _Job) -> None:
         try:
-            [said] = await _tried(self._patiently(job.act))
+            [said] = await _tried(self._patiently(lambda: self._wanted(job)))
         except asyncio.CancelledError:
             _settle(job.done, Stopped())
             raise
         _settle(job.done, said)
+
+    async def _wanted(self, job: _Job) -> Any:
+        """The last moment in which a job can be withdrawn: from here on it is sent."""
+        if job.done.cancelled():
+            raise Stopped
+        return await job.act()
 
     async def _newest(self, channel: str, ts: str, waiting: _Channel) -> None:
         """The state as it is when it is really sent; after a 429 that may be another one than before."""

@@ -21,6 +21,7 @@ from bot.desk.ports import Concluded, Saw, Watcher
 from bot.report import blocks, picture
 from bot.report.blocks import Said, Task
 from bot.report.mrkdwn import fit
+from bot.slack.early import Early
 from bot.slack.outbox import LATER, Outbox, Unwelcome, Vanished
 from bot.slack.seek import Seeker
 from bot.store import Door, Investigation, Posted
@@ -29,11 +30,14 @@ from bot.store.store import Store
 from flows.causes import Layer
 from flows.load import Flow
 from flows.model import Diagnosis
-from sensors.kit import Sensor, Sight
+from sensors.kit import Evidence, Sensor, Sight
 
 log = logging.getLogger(__name__)
 
 CARD, TOLD = "card", "told"
+UNJUDGED = ""
+"""The content of a reply that was told early, and is to be said again with the verdict."""
+
 REMEMBERED = timedelta(days=90)
 """How long a thread leads to its investigation."""
 
@@ -60,6 +64,24 @@ class Progress:
     looks: Mapping[str, tuple[str, ...]]
     total: int
     answered: dict[str, Sight] = field(default_factory=dict)
+    seen: dict[str, tuple[str, Evidence]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+
+    def saw(self, moment: Saw) -> None:
+        self.answered[moment.step.id] = moment.evidence.sight
+        self.seen[moment.step.id] = moment.id, moment.evidence
+
+    def ready(self) -> tuple[str, Said] | None:
+        """A layer of which something was seen, once each; those that miss nothing go first."""
+        untold = [layer for layer in self.looks if layer not in self.told and self._seen_of(layer)]
+        layer = min(untold, key=lambda each: len(self.looks[each]) - len(self._seen_of(each)), default=None)
+        if layer is None:
+            return None
+        self.told.add(layer)
+        return layer, blocks.heard(layer, self._seen_of(layer), len(self.looks[layer]))
+
+    def _seen_of(self, layer: str) -> dict[str, Evidence]:
+        return dict(self.seen[step] for step in self.looks[layer] if step in self.seen)
 
     def tasks(self) -> tuple[Task, ...]:
         return tuple(self._task(layer, steps) for layer, steps in self.looks.items() if steps)
@@ -89,7 +111,14 @@ class Threads:
         self._cards: dict[str, Card] = {}
         self._progress: dict[str, Progress] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._early = Early()
         self._tried: set[str] = set()
+        self._told: dict[str, dict[str, tuple[str, str]]] = {}  # what stands, also where it could not be written down
+
+    async def close(self) -> None:
+        """Nothing is told early any more; the verdict, wherever it comes, tells it."""
+        for each in list(self._progress):
+            await self._early.settled(self._early.hush(each))
 
     # -- the root -----------------------------------------------------------------------------------------------------
 
@@ -100,6 +129,7 @@ class Threads:
             card = known or await self._post_card(it)
             if it.is_live:
                 self._cards[it.id] = card
+                self._early.news(it.id)
             return card
 
     async def _kept(self, it: Investigation) -> Card | None:
@@ -146,18 +176,42 @@ class Threads:
     # -- while it is looked into --------------------------------------------------------------------------------------
 
     def watching(self, it: Investigation) -> Watcher:
-        """The desk's watcher: each answer changes the root message, when there is room for it."""
-        self._progress[it.id] = self._start(it)
+        """The desk's watcher: each answer changes the root message, and evidence is told as it comes."""
+        progress = self._progress[it.id] = self._start(it)
+
+        def ready() -> tuple[str, Said] | None:
+            return progress.ready() if it.id in self._cards else None
+
+        async def say(layer: str, words: Callable[[], Said]) -> None:
+            await self._tell_early(it, self._cards[it.id], f"reply.{layer}", words)
 
         async def watch(moment: Saw | Concluded) -> None:
-            progress, card = self._progress.get(it.id), self._cards.get(it.id)
-            if not isinstance(moment, Saw) or progress is None:
+            if not isinstance(moment, Saw) or self._progress.get(it.id) is not progress:
                 return
-            progress.answered[moment.step.id] = moment.evidence.sight
-            if card is not None:
+            progress.saw(moment)
+            if (card := self._cards.get(it.id)) is not None:
                 self._outbox.refresh(card.channel, card.ts, self._looking(it))
+            self._early.news(it.id)
 
+        self._early.begin(it.id, ready, say)
         return watch
+
+    async def _tell_early(self, it: Investigation, card: Card, role: str, words: Callable[[], Said]) -> None:
+        """A reply that will be edited with the verdict. After a crash it may stand there already."""
+        where = await self._standing(it, card, role) if it.looks > 1 else None
+        where = where or await self._outbox.post(card.channel, words, card.thread, f"{it.id}.{role}", LATER)
+        await self._stands(it, role, where, UNJUDGED)
+
+    async def _stands(self, it: Investigation, role: str, where: tuple[str, str], content: str) -> None:
+        self._told.setdefault(it.id, {})[role] = where
+        await self._store.messages.note(it.id, role, Posted(*where, content), self._now())
+
+    async def _standing(self, it: Investigation, card: Card, role: str) -> tuple[str, str] | None:
+        """Where a reply stands of which a crash has left us in doubt."""
+        kept = await self._store.messages.get(f"{it.id}.{role}")
+        if kept is not None and kept.posted is not None:
+            return kept.posted.channel, kept.posted.ts
+        return await self._seeker.message(card.channel, card.thread, f"{it.id}.{role}", it.asked_at.timestamp())
 
     # -- when it is over ----------------------------------------------------------------------------------------------
 
@@ -169,6 +223,7 @@ class Threads:
     async def post(self, note: Note) -> Posted:
         """Set the root to its end state, then say the evidence in its thread. May be called again at any point."""
         it = note.investigation
+        hushed = self._early.hush(it.id)
         try:
             card = await self.open(it)
         except Unwelcome as why:
@@ -177,12 +232,14 @@ class Threads:
         self._progress.pop(it.id, None)
         said, diagnosis = _said(note)
         card = await self._end(it, card, said)
+        await self._early.settled(hushed)
         if diagnosis is not None:
             await self._tell(it, card, diagnosis)
         posted = Posted(card.channel, card.ts, _digest(said))
         await self._store.messages.note(it.id, f"{TOLD}.{note.role}", posted, self._now())
         self._locks.pop(it.id, None)
         self._tried.discard(it.id)
+        self._told.pop(it.id, None)
         return posted
 
     async def _end(self, it: Investigation, card: Card, said: Said) -> Card:
@@ -197,22 +254,37 @@ class Threads:
             raise CannotPost(str(why)) from why
 
     async def _tell(self, it: Investigation, card: Card, diagnosis: Diagnosis) -> None:
-        doubtful = it.id in self._tried or self._now() - (it.ended_at or self._now()) > FRESH
+        doubtful = it.looks > 1 or it.id in self._tried or self._now() - (it.ended_at or self._now()) > FRESH
         self._tried.add(it.id)
-        done = {each.role for each in await self._store.messages.of(it.id) if each.posted is not None}
+        kept = {each.role: each.posted for each in await self._store.messages.of(it.id) if each.posted is not None}
         for name, said in blocks.replies(diagnosis):
-            if (role := f"reply.{name}") not in done:
-                await self._reply(it, card, role, said, doubtful)
-        if "picture" not in done:
+            role = f"reply.{name}"
+            if (before := kept.get(role)) is None or before.content_hash != _digest(said):
+                await self._reply(it, card, role, said, before, doubtful)
+        if "picture" not in kept:
             await self._picture(it, card, diagnosis, doubtful)
 
-    async def _reply(self, it: Investigation, card: Card, role: str, said: Said, doubtful: bool) -> None:
-        key = f"{it.id}.{role}"
-        where = None
-        if doubtful:
-            where = await self._seeker.message(card.channel, card.thread, key, it.asked_at.timestamp())
-        where = where or await self._outbox.post(card.channel, said, card.thread, key, LATER)
-        await self._store.messages.note(it.id, role, Posted(*where, _digest(said)), self._now())
+    async def _reply(
+        self, it: Investigation, card: Card, role: str, said: Said, before: Posted | None, doubtful: bool
+    ) -> None:
+        """What was told early is edited; the rest is posted."""
+        where = self._told.get(it.id, {}).get(role) if before is None else (before.channel, before.ts)
+        if where is None and doubtful:
+            where = await self._standing(it, card, role)
+        where = await self._edited(where, said) or await self._outbox.post(
+            card.channel, said, card.thread, f"{it.id}.{role}", LATER
+        )
+        await self._stands(it, role, where, _digest(said))
+
+    async def _edited(self, where: tuple[str, str] | None, said: Said) -> tuple[str, str] | None:
+        """None where nothing stands that could be edited."""
+        if where is None:
+            return None
+        try:
+            await self._outbox.update(*where, said, LATER)
+        except Vanished:  # somebody has deleted it; it is said all the same
+            return None
+        return where
 
     async def _picture(self, it: Investigation, card: Card, diagnosis: Diagnosis, doubtful: bool) -> None:
         """For those who would rather look. Without it nothing is missing: a failure is logged, and that is all."""

@@ -14,6 +14,7 @@ import pytest
 from bot.app import Served, running
 from bot.desk.ports import Look
 from bot.settings import Secret, Settings, SlackSettings
+from bot.slack import early
 from lab.workspace import Workspace
 from tests.kit.cases import CASES
 
@@ -24,6 +25,12 @@ POD = "api-server-79fd8d4cc-jzc5m"
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look is slow enough to be told of in parts, however busy the machine; `test_early` has its own clock."""
+    monkeypatch.setattr(early, "EARLY", 3600.0)
 
 
 @dataclass
