@@ -230,7 +230,9 @@ class Threads:
     # -- whose thread is it? ------------------------------------------------------------------------------------------
 
     async def of_thread(self, channel: str, thread: str) -> Investigation | None:
-        """The newest investigation of a thread."""
+        """The newest investigation of a thread. The top level of a channel is nobody's thread."""
+        if not thread:
+            return None
         for it, _ in await self._store.investigations.recent(50):
             if (it.request.channel, it.request.thread) == (channel, thread):
                 return it

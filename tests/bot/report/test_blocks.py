@@ -197,3 +197,14 @@ def test_progress_is_a_plan_and_for_older_workspaces_a_list_with_words():
     assert older(said).blocks[0]["text"]["text"] == (
         "*Looking into shop/web: 4 of 14 looks done*\n✔ dns: looked\n… policy: 1 of 3 looks\n– nat: x"
     )
+
+
+def test_who_gets_an_answer_with_an_error_has_reached_his_peer():
+    it = diagnosed("cart-to-coupons")
+
+    assert blocks.verdict(it, RECORDED).text.startswith(f"✖ {it.target} gets errors from coupons:80: ")
+
+
+def test_who_cancelled_is_shown_by_name_and_nothing_else_in_a_reason_is():
+    assert blocks.reason("cancelled by U0BOB") == "cancelled by <@U0BOB>"
+    assert "<@" not in blocks.reason("cancelled by U0BOB and <@U0ALICE>")

@@ -135,9 +135,38 @@ async def test_a_cancelled_investigation_says_so_in_its_root(start: Start):
         await alice.press(kai.root(), "kai_cancel")
         root = await kai.verdict()
 
-    assert root["text"].startswith(f"– Cancelled: production/{POD}")
+    assert root["text"] == f"– Cancelled: production/{POD} → 10.96.0.1:443. cancelled by <@U0ALICE>"
     assert hands.interrupted == [POD]
     assert kai.workspace.thread(root["ts"]) == []
+
+
+async def test_cancel_at_the_top_level_of_a_channel_ends_nothing_and_asks_which(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        await hands.began[POD].wait()
+        await kai.workspace.user("bob").command("/kai cancel")
+        (said,) = await kai.whispers("bob")
+        ((it, _),) = await kai.served.store.investigations.recent()
+        hands.go[POD].set()
+        await kai.verdict()
+
+    assert "Say which: `cancel ID`" in said
+    assert f"id {it.id}" in said
+    assert hands.interrupted == []
+
+
+async def test_cancel_in_the_thread_ends_the_investigation_of_that_thread(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        await hands.began[POD].wait()
+        await kai.workspace.wait_for(kai.root)
+        await kai.workspace.user("bob").mention("stop", thread_ts=kai.root()["ts"])
+        root = await kai.verdict()
+
+    assert root["text"].endswith("cancelled by <@U0BOB>")
+    assert hands.interrupted == [POD]
 
 
 async def test_what_cannot_be_looked_at_is_said_in_the_root(start: Start):
