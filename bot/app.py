@@ -111,7 +111,7 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(settings.database_url.reveal()))
         outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
-        threads = Threads(store, outbox, Seeker(client), flows, seers)
+        threads = Threads(store, outbox, Seeker(client), flows, seers, limits)
         look = look or Looking(worlds.open, flows, seers, rules())
         url = settings.database_url.reveal()
         desk = await stack.enter_async_context(open_desk(url, look, threads, threads.watching, limits))

@@ -60,9 +60,8 @@ class Task:
     words: str = ""
 
 
-def looking(investigation: str, target: Target, tasks: Sequence[Task], answered: int, looks: int) -> Said:
-    """The root message while sensors answer."""
-    progress = f"{answered} of {looks} looks done" if looks else "starting"
+def looking(investigation: str, target: Target, tasks: Sequence[Task], progress: str) -> Said:
+    """The root message until there is a verdict. `progress`: how far it is, in words."""
     title = literal(f"Looking into {_question(target)}: {progress}", 250)
     cards = tuple(_task(each) for each in tasks)
     plan: Block = {"type": "plan", "title": title, "tasks": list(cards)}

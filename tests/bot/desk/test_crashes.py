@@ -65,17 +65,17 @@ def test_two_hundred_investigations_survive_twenty_kills(tmp_path: Path) -> None
 def test_two_replicas_take_over_from_each_other_and_say_everything_once(tmp_path: Path, postgres_server: str) -> None:
     url = new_database(postgres_server)
 
-    killed = Killer(url, tmp_path, 100, replicas=2, shortest=1.0, longest=5.0).run(12, within=600, seed=2)
+    killed = Killer(url, tmp_path, 200, replicas=2, shortest=1.0, longest=5.0).run(20, within=900, seed=2)
 
-    assert killed == 12
-    check(asyncio.run(aftermath(url, tmp_path / "posts.jsonl")), 100)
+    assert killed == 20
+    check(asyncio.run(aftermath(url, tmp_path / "posts.jsonl")), 200)
 
 
 @pytest.mark.crash
 def test_an_investigation_that_kills_the_process_is_given_up_and_said_so_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/kai.db"
 
-    Killer(url, tmp_path, 6, poison=target_of(case(names()[2])).pod).run(0, within=120, seed=3)
+    Killer(url, tmp_path, 6, poison=target_of(case(names()[2])).pod).run(0, within=300, seed=3)
 
     after = asyncio.run(aftermath(url, tmp_path / "posts.jsonl"))
     lost = [it.id for it, _ in after.rows if it.state.value == "lost"]
