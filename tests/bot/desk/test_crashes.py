@@ -75,7 +75,7 @@ def test_two_replicas_take_over_from_each_other_and_say_everything_once(tmp_path
 def test_an_investigation_that_kills_the_process_is_given_up_and_said_so_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/kai.db"
 
-    Killer(url, tmp_path, 6, poison=target_of(case(names()[2])).pod).run(0, within=300, seed=3)
+    Killer(url, tmp_path, 6, poison=target_of(case(names()[2])).pod).run(0, within=120, seed=3)
 
     after = asyncio.run(aftermath(url, tmp_path / "posts.jsonl"))
     lost = [it.id for it, _ in after.rows if it.state.value == "lost"]
