@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aiohttp import web
 
@@ -22,6 +23,7 @@ from bot.desk.ports import Look
 from bot.settings import Settings
 from bot.slack.connection import Identity, Socket, add_http, bolt, identify, open_socket, web_client
 from bot.slack.doors import Doors
+from bot.slack.inbox import Inbox
 from bot.slack.listeners import Listeners
 from bot.slack.names import Names
 from bot.slack.outbox import Outbox
@@ -29,6 +31,7 @@ from bot.slack.people import People
 from bot.slack.seek import Seeker
 from bot.slack.threads import Threads
 from bot.slack.work import Work
+from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
 from bot.worlds import Windows, Worlds, looking_back, recorded
 from flows.load import load_flows
@@ -41,7 +44,9 @@ log = logging.getLogger(__name__)
 KEEP = timedelta(days=90)
 """How long investigations are remembered."""
 
-FORGETTING = 3600.0
+FORGETTING, LOST = 3600.0, 30.0
+"""Seconds between two looks for what is old, and for what a crash has left undone."""
+
 GRACE = 8.0
 """Seconds that what is under way gets to end by itself; a pod has thirty."""
 
@@ -111,7 +116,7 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(settings.database_url.reveal()))
         outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
-        threads = Threads(store, outbox, Seeker(client), flows, seers)
+        threads = Threads(store, outbox, Seeker(client), flows, seers, limits)
         stack.push_async_callback(threads.close)
         look = look or Looking(worlds.open, flows, seers, rules())
         url = settings.database_url.reveal()
@@ -125,15 +130,17 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         doors = Doors(desk, store, threads, outbox, client, worlds.find, flow_of)
         app = bolt(client, identity, _secret(settings))
         people = People(client, identity.team)
-        Listeners(doors, store, people, names, client, identity.bot_user, work).register(app)
+        inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
+        listeners = Listeners(doors, store, people, names, client, identity.bot_user, work, inbox)
+        listeners.register(app)
         health = Health(store, identity)
         stack.push_async_callback(_finish, work, outbox, health)
         routes = _routes(health)
         if settings.slack.mode == "http":
             add_http(routes, app)
         served = Served(await _listen(stack, settings, routes), health, desk, store, outbox)
-        forgetting = asyncio.create_task(_forget(desk))
-        stack.callback(forgetting.cancel)
+        for again in (_every(FORGETTING, lambda: desk.forget(KEEP)), _every(LOST, listeners.tell_lost)):
+            stack.callback(asyncio.create_task(again).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:
             health.socket = await stack.enter_async_context(open_socket(app, settings.slack.app_token.reveal(), client))
         yield served
@@ -193,9 +200,10 @@ async def _finish(work: Work, outbox: Outbox, health: Health) -> None:
     await outbox.drain(GRACE)
 
 
-async def _forget(desk: Desk) -> None:
+async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Now, and then again and again; it may fail once without ending for ever."""
     while True:
-        (gone,) = await asyncio.gather(desk.forget(KEEP), return_exceptions=True)
-        if isinstance(gone, BaseException):
-            log.warning("what is old could not be forgotten: %s", gone)
-        await asyncio.sleep(FORGETTING)
+        (failure,) = await asyncio.gather(act(), return_exceptions=True)
+        if isinstance(failure, BaseException):
+            log.warning("it will be tried again: %s", failure)
+        await asyncio.sleep(seconds)

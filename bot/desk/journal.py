@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, StepOptions
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, StepOptions, error
 
 from bot.desk.limits import Limits
 from bot.store.database import journal_engine, journal_url
@@ -188,6 +188,15 @@ def _log_like_everybody() -> None:
     theirs = logging.getLogger("dbos")
     theirs.handlers.clear()
     theirs.propagate = True
+    theirs.addFilter(_is_worth_saying)
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """That somebody cancelled a run is no error, and no reason for a trace."""
+    return not (record.exc_info and isinstance(record.exc_info[1], _CANCELLED))
+
+
+_CANCELLED = (error.DBOSAwaitedWorkflowCancelledError, error.DBOSWorkflowCancelledError)
 
 
 def _destroy() -> None:

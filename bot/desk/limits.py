@@ -23,6 +23,11 @@ class Limits:
     each_cluster: int = 32
     each_namespace: int = 4
 
+    def waits_for(self, cluster: int, namespace: int) -> int:
+        """Of so many that came before in the cluster, and in the namespace of it: how many must end first."""
+        room = min(self.each_process, self.each_cluster)
+        return max(0, namespace + 1 - self.each_namespace, cluster + 1 - room)
+
 
 class Refused(Exception):
     """Not taken on. The message is one sentence that says when to try again; `after` is that in seconds."""

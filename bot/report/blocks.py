@@ -7,6 +7,7 @@ pass through `safe` or `literal`, or stand in a preformatted element, which know
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
@@ -59,9 +60,8 @@ class Task:
     words: str = ""
 
 
-def looking(investigation: str, target: Target, tasks: Sequence[Task], answered: int, looks: int) -> Said:
-    """The root message while sensors answer."""
-    progress = f"{answered} of {looks} looks done" if looks else "starting"
+def looking(investigation: str, target: Target, tasks: Sequence[Task], progress: str) -> Said:
+    """The root message until there is a verdict. `progress`: how far it is, in words."""
     title = literal(f"Looking into {_question(target)}: {progress}", 250)
     cards = tuple(_task(each) for each in tasks)
     plan: Block = {"type": "plan", "title": title, "tasks": list(cards)}
@@ -96,26 +96,39 @@ def ended(target: Target, role: str, why: str, investigation: str, asked_by: str
     """The root message of an investigation without a verdict: failed, cancelled or lost."""
     headline = _ENDS.get(role, "Ended without a verdict")
     return Said(
-        safe(f"{headline}: {_question(target)}. {why}"),
+        f"{safe(f'{headline}: {_question(target)}.')} {reason(why)}".strip(),
         (
             _header(f"{headline}: {_question(target)}"),
-            section(safe(why, SENTENCE) or "No reason was given."),
+            section(reason(why) or "No reason was given."),
             _actions(_button("Run again", RERUN, investigation)),
             _context(f"id {investigation}", asked_by),
         ),
     )
 
 
+def reason(why: str, longest: int = SENTENCE) -> str:
+    """Why it ended, escaped. Who cancelled it is shown by name: Slack's own ids are for programs."""
+    by = _CANCELLED_BY.fullmatch(why)
+    return f"cancelled by <@{by[1]}>" if by else safe(why, longest)
+
+
+_CANCELLED_BY = re.compile(r"cancelled by ([UW][A-Z0-9]{2,20})")
 _ENDS = {"failed": "✖ Could not look", "cancelled": "– Cancelled", "lost": "✖ Broke off"}
 
 
 def _headline(it: Diagnosis) -> str:
     if it.fault_found:
-        peer = f" cannot reach {it.target.to}" if it.target.to else " cannot talk"
-        return f"✖ {it.target}{peer}"
+        return f"✖ {it.target}{_failure(it)}"
     if it.cause_class == "inconclusive":
         return f"? No cause is shown for {_question(it.target)}"
     return f"✔ No fault found for {_question(it.target)}"
+
+
+def _failure(it: Diagnosis) -> str:
+    """What is seen of the fault. Who gets an answer has reached his peer, whatever the answer says."""
+    if it.cause_class == "app.error":
+        return f" gets errors from {it.target.to or 'its peer'}"
+    return f" cannot reach {it.target.to}" if it.target.to else " cannot talk"
 
 
 def _question(target: Target) -> str:

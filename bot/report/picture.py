@@ -13,6 +13,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any
+from unicodedata import east_asian_width
 
 from bot.report.blocks import plain_facts
 from bot.report.clean import clean
@@ -21,7 +22,7 @@ from flows.causes import CAUSES, Layer
 from flows.model import Diagnosis, LayerRow, LayerState
 
 WIDTH = 960
-BOX, GAP, LEFT, TOP = 132, 26, 22, 92
+BOX, GAP, LEFT, TOP = 132, 26, 22, 110
 BOX_HEIGHT = 92
 ROWS = 5
 """Connections in the timeline; more would not be read on a telephone."""
@@ -31,7 +32,7 @@ FAILED = ("refused", "unanswered", "reset", "denied")
 
 INK, QUIET, PAPER, GRID = "#1d1c1d", "#616061", "#ffffff", "#dddddd"
 FILL = {"fail": "#fbe4e4", "pass": "#e6f4ea", "inconclusive": "#fff6dc", "not_measured": "#f4f4f4"}
-LINE = {"fail": "#b3261e", "pass": "#1e7b45", "inconclusive": "#8a6100", "not_measured": "#8d8d8d"}
+LINE = {"fail": "#b3261e", "pass": "#1e7b45", "inconclusive": "#8a6100", "not_measured": "#6b6b6b"}
 SIGN = {"fail": "✗ fails here", "pass": "✓ passes", "inconclusive": "? undecided", "not_measured": "– not measured"}
 WORST = (LayerState.FAIL, LayerState.INCONCLUSIVE, LayerState.NOT_MEASURED, LayerState.PASS)
 
@@ -44,6 +45,11 @@ class Stop:
     name: str
     state: LayerState
     breaks: bool
+
+    @property
+    def sign(self) -> str:
+        """A sign and a word. Of several stops that fail, one is the cause, and the others fail because of it."""
+        return SIGN[self.state] if self.breaks or self.state is not LayerState.FAIL else "✗ fails, too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ def _stop(
 def _name(title: str, breaks: bool, it: Diagnosis) -> str:
     if breaks and it.component:
         return it.component.name
-    return {"pod": it.target.pod, "service": it.target.to or "", "backend": it.target.to or ""}.get(title, "")
+    peer = (it.target.to or "").replace(".svc.cluster.local", "")  # the whole name stands above
+    return {"pod": it.target.pod, "service": peer, "backend": peer}.get(title, "")
 
 
 def spans(it: Diagnosis) -> tuple[Span, ...]:
@@ -122,7 +129,7 @@ def marks(it: Diagnosis) -> tuple[Mark, ...]:
 
 def alt(it: Diagnosis) -> str:
     """The picture in words, for those who cannot see it; at most 1,000 characters."""
-    stops = "; ".join(f"{each.title}: {SIGN[each.state][2:]}" for each in path(it))
+    stops = "; ".join(f"{each.title}: {each.sign[2:]}" for each in path(it))
     where = next((each.title for each in path(it) if each.breaks), None)
     breaks = f"The path breaks at {where}. " if where else ""
     dropped = [each for each in spans(it) if each.packets]
@@ -205,8 +212,9 @@ def _font() -> str:
 
 def _title(it: Diagnosis) -> Iterator[str]:
     peer = f" → {it.target.to}" if it.target.to else ""
-    yield _text(LEFT, 36, f"{it.target}{peer}", 17, weight=700, room=86)
-    yield _text(LEFT, 62, it.root_cause, 13, QUIET, room=130)
+    yield _text(LEFT, 36, f"{it.target}{peer}", 17, weight=700)
+    for number, line in enumerate(_wrapped(clean(it.root_cause, 400), 13, WIDTH - 2 * LEFT)):
+        yield _text(LEFT, 62 + 20 * number, line, 13, QUIET)
 
 
 def _path(stops: Sequence[Stop]) -> Iterator[str]:
@@ -228,9 +236,8 @@ def _box(x: int, stop: Stop) -> Iterator[str]:
     )
     yield _text(x + BOX / 2, TOP + 26, stop.title, 15, weight=700, anchor="middle")
     if stop.name:
-        yield _text(x + BOX / 2, TOP + 49, stop.name, 11, QUIET, anchor="middle", room=21)
-    sign = SIGN[state] if stop.breaks or state != "fail" else "✗ fails, too"
-    yield _text(x + BOX / 2, TOP + 75, sign, 12, line, weight=700, anchor="middle")
+        yield _text(x + BOX / 2, TOP + 49, stop.name, 11, QUIET, anchor="middle", room=BOX - 14)
+    yield _text(x + BOX / 2, TOP + 75, stop.sign, 12, line, weight=700, anchor="middle")
 
 
 def _arrow(x: int, *, reached: bool) -> str:
@@ -244,6 +251,7 @@ def _arrow(x: int, *, reached: bool) -> str:
 
 
 AXIS_LEFT, AXIS_RIGHT = 250, WIDTH - 30
+SEEN = "#c8d6e5"
 
 
 def _timeline(rows: Sequence[Span], events: Sequence[Mark]) -> Iterator[str]:
@@ -272,17 +280,24 @@ def _near(mark: Mark, rows: Sequence[Span]) -> datetime:
 
 
 def _row(y: float, row: Span, x: Any) -> Iterator[str]:
-    yield _text(LEFT, y + 9, row.name, 11, room=36)
-    yield _bar(x(row.first), x(row.last), y, LINE["inconclusive"] if row.outcome else "#c8d6e5")
-    if row.outcome and x(row.last) - x(row.first) > 80:
-        yield _text(x(row.first) + 8, y + 10, row.outcome, 10, "#ffffff", weight=700)
+    yield _text(LEFT, y + 11, row.name, 11, room=AXIS_LEFT - LEFT - 8)
+    yield _bar(x(row.first), x(row.last), y, LINE["inconclusive"] if row.outcome else SEEN)
+    if x(row.last) - x(row.first) > 80 and not row.packets:
+        words, colour = (row.outcome, PAPER) if row.outcome else ("no drop", QUIET)
+        yield _text(x(row.first) + 8, y + 11, words, 10, colour, weight=700)
     if row.packets and row.first_drop and row.last_drop:
         left, right = x(row.first_drop), x(row.last_drop)
         yield _bar(left, right, y, LINE["fail"])
-        label = f"{row.packets} packets dropped"
-        inside = right - left > 150
-        yield _text(left + 8 if inside else AXIS_LEFT - 6, y + 10, label, 10, "#ffffff" if inside else LINE["fail"],
-                    anchor="start" if inside else "end", weight=700)  # fmt: skip
+        yield _dropped(left, right, y, f"{row.packets} packets dropped")
+
+
+def _dropped(left: float, right: float, y: float, label: str) -> str:
+    """On the bar where there is room, else beside it, on the side that has some."""
+    if right - left > 150:
+        return _text(left + 8, y + 11, label, 10, PAPER, weight=700)
+    if right < AXIS_RIGHT - 150:
+        return _text(right + 6, y + 11, label, 10, LINE["fail"], weight=700)
+    return _text(left - 6, y + 11, label, 10, LINE["fail"], anchor="end", weight=700)
 
 
 def _bar(left: float, right: float, y: float, colour: str) -> str:
@@ -299,21 +314,49 @@ def _mark(top: float, bottom: float, x: float, mark: Mark) -> Iterator[str]:
     yield f'<path d="M{x} {top - 6} V{bottom}" stroke="{INK}" stroke-width="1.5" stroke-dasharray="4 3"/>'
     end = x > (AXIS_LEFT + AXIS_RIGHT) / 2
     words = f"{mark.name} {mark.at:%H:%M:%S}"
-    yield _text(x, top - 12, words, 11, weight=700, anchor="end" if end else "start", room=60)
+    yield _text(x, top - 12, words, 11, weight=700, anchor="end" if end else "start", room=400)
 
 
 def _text(
     x: float, y: float, words: str, size: int, colour: str = INK, *, weight: int = 400, anchor: str = "start",
-    room: int = 200,
+    room: float = WIDTH - 2 * LEFT,
 ) -> str:  # fmt: skip
-    shown = (
-        escape(clean(words, room * 2), quote=True) if len(words) <= room else escape(_short(words, room), quote=True)
-    )
+    shown = escape(_fitted(clean(words, 400), size * (1.06 if weight > 400 else 1.0), room), quote=True)
     return (
         f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{colour}" text-anchor="{anchor}">'
         f"{shown}</text>"
     )
 
 
-def _short(words: str, room: int) -> str:
-    return f"{clean(words[: room * 4], room * 4)[: room - 1].rstrip()}…"
+# -- how much room words take ----------------------------------------------------------------------------------------
+
+_WIDTHS = {letter: width for letters, width in (("ijlI.,:;'|!", 0.29), ("ftr()[]/-\" ", 0.4), ("mwMW@%…→", 0.9),
+                                               ("ABCDEFGHKLNOPQRSTUVXYZ", 0.7)) for letter in letters}  # fmt: skip
+"""Of a letter of Inter, in ems, a little on the safe side."""
+
+
+def _width(words: str, size: float) -> float:
+    return size * sum(_WIDTHS.get(letter, 1.0 if east_asian_width(letter) in "WF" else 0.6) for letter in words)
+
+
+def _fitted(words: str, size: float, room: float) -> str:
+    """Words that fit, cut in the middle: what tells two pods apart stands at the end of their names."""
+    if _width(words, size) <= room:
+        return words
+    keep = len(words) - 1
+    while keep > 2 and _width(_cut(words, keep), size) > room:
+        keep -= 1
+    return _cut(words, keep)
+
+
+def _cut(words: str, keep: int) -> str:
+    tail = keep // 3
+    return f"{words[: keep - tail].rstrip()}…{words[-tail:].lstrip() if tail else ''}"
+
+
+def _wrapped(words: str, size: float, room: float) -> tuple[str, ...]:
+    """Two lines at most; the second may be too long, and is then cut where it is drawn."""
+    first, rest = "", words
+    while (word := rest.partition(" ")[0]) and _width(f"{first} {word}", size) <= room:
+        first, rest = f"{first} {word}".strip(), rest[len(word) :].lstrip()
+    return tuple(filter(None, (first, rest)))

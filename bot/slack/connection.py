@@ -22,6 +22,8 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.refused import FOR_NOW, error_of
+
 log = logging.getLogger(__name__)
 
 LOOK = 5.0
@@ -69,11 +71,13 @@ def web_client(token: str, api_url: str, *, patient: bool = True) -> AsyncWebCli
 
 
 async def identify(client: AsyncWebClient) -> Identity:
-    """Ask once who we are. Raises `BadToken`; network errors go through."""
+    """Ask once who we are. Raises `BadToken`, or `OSError` when Slack cannot be asked just now."""
     try:
         it = await client.auth_test()
     except SlackApiError as why:
-        raise BadToken(f"Slack does not take SLACK_BOT_TOKEN: {why.response.get('error')}") from None
+        if error_of(why) in FOR_NOW:
+            raise ConnectionError(f"{client.base_url} answers with {error_of(why) or 'no JSON'}") from None
+        raise BadToken(f"Slack does not take SLACK_BOT_TOKEN: {error_of(why)}") from None
     return Identity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), str(it.get("enterprise_id") or ""))
 
 
@@ -116,8 +120,8 @@ class Socket:
                 async with asyncio.timeout(LOOK):
                     await self._web.apps_connections_open(app_token=self._client.app_token)
             except SlackApiError as why:
-                if why.response.get("error") in _BAD:
-                    raise BadToken(f"Slack does not take SLACK_APP_TOKEN: {why.response.get('error')}") from None
+                if error_of(why) in _BAD:
+                    raise BadToken(f"Slack does not take SLACK_APP_TOKEN: {error_of(why)}") from None
 
     async def run(self) -> None:
         """Connect, and stay connected until cancelled."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -20,7 +21,8 @@ from bot.report import blocks
 from bot.report.blocks import Block, Said, older, plain_text, section
 from bot.report.mrkdwn import safe
 from bot.slack import answers, form, lists
-from bot.slack.outbox import LATER, Outbox, Unwelcome
+from bot.slack.outbox import LATER, Outbox, Stopped, Unwelcome
+from bot.slack.refused import error_of
 from bot.slack.threads import Card, Threads
 from bot.slack.whisper import Asker, Whisper
 from bot.store import Door, Feedback, Investigation, Opinion, Request
@@ -36,6 +38,11 @@ from sensors.kit.resolve import NoSuchPod
 log = logging.getLogger(__name__)
 
 INVITE = "KAI is not in this channel, so the answer comes to you directly. To have it here: `/invite @kai`."
+
+LATE = (
+    "It is being looked into (id {id}), but Slack did not take my message just now: the answer comes as soon as it "
+    "does. No need to ask again."
+)
 
 
 class Started(Protocol):
@@ -80,7 +87,7 @@ class Doors:
         try:
             asked = slash.parse(text)
         except Misread as why:
-            return await self.tell(who, f"{safe(why)}.", *_usage())
+            return await self.tell(who, safe(why if str(why).endswith("?") else f"{why}."), *_usage())
         return await self.asked(asked, who)
 
     async def mention(self, text: str, who: Asker, *, in_thread: bool) -> None:
@@ -100,7 +107,8 @@ class Doors:
         question = parse(text)
         diagnosis = await self._diagnosis(it.id)
         if diagnosis is None:
-            return await self.tell(who, f"There is no verdict about this yet: {safe(it.why or it.state)}.")
+            what = "no verdict about this yet" if it.is_live else "no verdict about this"
+            return await self.tell(who, f"There is {what}: {blocks.reason(it.why or it.state)}.")
         said = answers.answer(question, diagnosis)
         if question.topic is Topic.UNKNOWN:
             return await self._whisper.say(who, said)
@@ -117,9 +125,7 @@ class Doors:
             case Help():
                 await self.tell(who, "Ask why a pod cannot talk.", *_usage())
             case Status():
-                live = await self._store.investigations.live()
-                rows = [(it, await self._store.investigations.answered(it.id)) for it in live[: lists.MOST]]
-                await self._whisper.say(who, lists.status(rows))
+                await self._whisper.say(who, lists.status(await self._live()))
             case History():
                 await self._whisper.say(who, lists.history(await self._store.investigations.recent(lists.MOST)))
             case Show():
@@ -163,6 +169,9 @@ class Doors:
         except Unwelcome as why:
             log.warning("the root message of %s can stand nowhere: %s", it.id, why)
             return await self.tell(who, f"I cannot write here ({safe(why.error)}). Invite me with `/invite @kai`.")
+        except (SlackApiError, ClientError, TimeoutError, OSError, Stopped) as why:
+            log.warning("the root message of %s is not there yet: %s", it.id, why)
+            return await self.tell(who, LATE.format(id=it.id))
         if joined:
             return await self.tell(who, f"This is being looked into already (id {it.id}): {await self._link(card)}")
         if card.direct:
@@ -200,10 +209,18 @@ class Doors:
         """End what is under way: by its id, or the one of this thread."""
         it = await self._meant(word, who) if word else await self._threads.of_thread(who.channel, who.thread)
         if it is None:
-            return await self.tell(who, "Say which: cancel ID (status lists them).") if not word else None
+            return None if word else await self._say_which(who)
         if not await self._desk.cancel(it.id, f"cancelled by {who.user}"):
             return await self.tell(who, f"There is nothing to cancel: {safe(it.id)} is over.")
         return None
+
+    async def _say_which(self, who: Asker) -> None:
+        live = lists.status(await self._live())
+        await self._whisper.say(who, Said("Say which: cancel ID", (section("Say which: `cancel ID`."), *live.blocks)))
+
+    async def _live(self) -> list[tuple[Investigation, int]]:
+        live = await self._store.investigations.live()
+        return [(it, await self._store.investigations.answered(it.id)) for it in live[: lists.MOST]]
 
     async def _meant(self, word: str, who: Asker) -> Investigation | None:
         found = await self._store.investigations.starting_with(word)
@@ -249,7 +266,7 @@ class Doors:
         try:
             await self._client.views_open(trigger_id=who.trigger, view=dict(view))
         except SlackApiError as why:
-            log.info("the form could not be opened: %s", why.response.get("error"))
+            log.info("the form could not be opened: %s", error_of(why))
             return False
         return True
 

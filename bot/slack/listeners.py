@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -20,6 +19,7 @@ from bot.report import blocks as ids
 from bot.report.mrkdwn import safe
 from bot.slack import form, lists
 from bot.slack.doors import Doors
+from bot.slack.inbox import Inbox
 from bot.slack.names import Names
 from bot.slack.people import People
 from bot.slack.whisper import Asker
@@ -29,6 +29,7 @@ from bot.store.store import Store
 from bot.triggers import message as pointed
 from bot.triggers.asked import Fill, Investigate, Misread
 from bot.triggers.followup import is_plain
+from bot.triggers.plain import typed
 from bot.triggers.slash import name as checked_name
 from bot.triggers.slash import pod_word
 
@@ -36,10 +37,9 @@ log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]
 COMMAND, SHORTCUT = "/kai", "kai_investigate"
-KEPT = timedelta(hours=24)
-"""How long a delivery is known again; Slack retries for minutes and lets nothing be replayed after five."""
-
 WENT_WRONG = "Something went wrong here, and the log says what. Nothing was changed in the cluster; please ask again."
+
+RESTARTED = "KAI was restarted before it could take this on. Please ask again"
 
 
 class Listeners:
@@ -54,10 +54,10 @@ class Listeners:
         client: AsyncWebClient,
         bot_user: str,
         work: Work,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        inbox: Inbox,
     ) -> None:
         self._doors, self._store, self._people, self._names = doors, store, people, names
-        self._client, self._bot_user, self._work, self._now = client, bot_user, work, now
+        self._client, self._bot_user, self._work, self._inbox = client, bot_user, work, inbox
 
     def register(self, app: AsyncApp) -> None:
         """The first that fits is called; the last ones ack what nobody knows, or Slack would send it again."""
@@ -89,14 +89,15 @@ class Listeners:
             trigger=str(body.get("trigger_id") or ""),
             response_url=str(body.get("response_url") or ""),
         )
-        self._start(who, lambda: self._doors.command(str(body.get("text") or ""), who))
+        text = str(body.get("text") or "")
+        self._start(who, lambda: self._doors.command(text, who), f"{COMMAND} {text}")
 
     async def mention(self, ack: AsyncAck, event: dict[str, Any]) -> None:
         await ack()
         if _is_by_person(event):
             who, text = self._said(event, in_thread=True), self._without_name(event)
             in_thread = bool(event.get("thread_ts"))
-            self._start(who, lambda: self._doors.mention(text, who, in_thread=in_thread))
+            self._start(who, lambda: self._doors.mention(text, who, in_thread=in_thread), f"@kai {text.strip()}")
 
     async def message(self, ack: AsyncAck, event: dict[str, Any]) -> None:
         """Direct messages are for KAI; elsewhere only a known question in a thread is; mentions come twice."""
@@ -106,7 +107,7 @@ class Listeners:
         text, in_thread = self._without_name(event), bool(event.get("thread_ts"))
         who = self._said(event, in_thread=in_thread)
         if event.get("channel_type") == "im":
-            self._start(who, lambda: self._doors.mention(text, who, in_thread=in_thread))
+            self._start(who, lambda: self._doors.mention(text, who, in_thread=in_thread), text.strip())
         elif in_thread and is_plain(text) and f"<@{self._bot_user}>" not in str(event.get("text")):
             self._start(who, lambda: self._doors.overheard(text, who))
 
@@ -198,12 +199,15 @@ class Listeners:
 
     # -- once, and for people of this workspace -----------------------------------------------------------------------
 
-    def _start(self, who: Asker, work: Callable[[], Awaitable[None]]) -> None:
-        self._work.start(self._once(who, work))
+    def _start(self, who: Asker, work: Callable[[], Awaitable[None]], said: str = "") -> None:
+        self._work.start(self._once(who, work, said))
 
-    async def _once(self, who: Asker, work: Callable[[], Awaitable[None]]) -> None:
-        if not who.user or not await self._store.seen.first_time(f"slack {who.key}", self._now(), KEPT):
-            return
+    async def _once(self, who: Asker, work: Callable[[], Awaitable[None]], said: str) -> None:
+        if who.user and await self._inbox.first(who, said):
+            await self._allowed(who, work)
+            await self._inbox.done(who)  # not where it is cancelled: then the next start tells the asker
+
+    async def _allowed(self, who: Asker, work: Callable[[], Awaitable[None]]) -> None:
         if why := await self._people.why_not(who.user):
             await self._doors.tell(who, safe(why))
             return
@@ -212,6 +216,12 @@ class Listeners:
         except Exception:
             log.exception("a request from Slack failed")
             await self._doors.tell(who, WENT_WRONG)
+
+    async def tell_lost(self) -> None:
+        """Who was acked and got nothing, because a process ended at the wrong moment, is asked to ask again."""
+        async for who, said in self._inbox.lost():
+            words = f": {safe(typed(said), 300)}" if said else "."
+            await self._doors.tell(who, f"{RESTARTED}{words}")
 
 
 def _is_by_person(event: Json) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.report.blocks import Block, Said, plain_text, section
+from bot.report.blocks import Block, Said, plain_text, reason, section
 from bot.report.mrkdwn import safe
 from bot.slack.form import OPEN_FORM
 from bot.store import Investigation, State, Verdict
@@ -75,7 +75,11 @@ def _state(it: Investigation) -> str:
 def _end(it: Investigation, verdict: Verdict | None) -> str:
     if verdict is not None:
         return f"{safe(verdict.root_cause, 160)} ({verdict.confidence:.0%})"
-    return _state(it) if it.is_live else safe(f"{it.state}: {it.why}" if it.why else it.state, 160)
+    if it.is_live:
+        return _state(it)
+    if it.state is State.CANCELLED:
+        return reason(it.why or it.state, 160)
+    return safe(f"{it.state}: {it.why}" if it.why else it.state, 160)
 
 
 def _when(moment: datetime) -> str:

@@ -21,6 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.report.blocks import Said, is_newer, older
 from bot.report.mrkdwn import fit, safe
 from bot.slack.limits import TEXT, problems
+from bot.slack.refused import body_of, error_of
 
 log = logging.getLogger(__name__)
 
@@ -250,12 +251,12 @@ class Outbox:
             try:
                 answer = await send(_parts(version))
             except SlackApiError as why:
-                if _error(why) not in TOO_MUCH:
+                if error_of(why) not in TOO_MUCH:
                     raise
-                log.warning("Slack refused a message: %s %s", _error(why), _complaints(why))
+                log.warning("Slack refused a message: %s %s", error_of(why), _complaints(why))
                 refused = why
                 continue
-            if refused is not None and _error(refused) == "invalid_blocks" and version.blocks:
+            if refused is not None and error_of(refused) == "invalid_blocks" and version.blocks:
                 self.plain_only = True
             return answer
         raise refused if refused is not None else ValueError("the message has no text")
@@ -285,27 +286,23 @@ def _parts(said: Said) -> dict[str, Any]:
     return {"text": said.text, "blocks": list(said.blocks), "unfurl_links": False, "unfurl_media": False}
 
 
-def _error(why: SlackApiError) -> str:
-    return str(why.response.get("error", "")) if hasattr(why.response, "get") else ""
-
-
 def _complaints(why: SlackApiError) -> str:
-    meta = why.response.get("response_metadata") or {}
+    meta = body_of(why).get("response_metadata") or {}
     return "; ".join(str(each) for each in (meta.get("messages") or ())[:3])
 
 
 def _pause(why: SlackApiError) -> float | None:
     """Seconds that Slack wants us to wait; None when it was refused for another reason."""
-    if _error(why) not in ("ratelimited", "rate_limited"):
+    if error_of(why) not in ("ratelimited", "rate_limited") and getattr(why.response, "status_code", 0) != 429:
         return None
     said = str(getattr(why.response, "headers", {}).get("Retry-After", "1"))
     return float(said) if said.isdigit() else 1.0
 
 
 def _meant(why: SlackApiError) -> Exception:
-    if _error(why) in UNWELCOME:
-        return Unwelcome(_error(why))
-    return Vanished(_error(why)) if _error(why) in GONE else why
+    if error_of(why) in UNWELCOME:
+        return Unwelcome(error_of(why))
+    return Vanished(error_of(why)) if error_of(why) in GONE else why
 
 
 __all__ = ["FIRST", "LATER", "Outbox", "Stopped", "Unwelcome", "Vanished"]

@@ -1,4 +1,4 @@
-"""Who may ask: members of this workspace. People of another company, met in a shared channel, may not, nor may bots."""
+"""Who may ask: full members of this workspace. Guests may not, nor people of another company, nor bots."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class People:
             self._known = {user: each for user, each in self._known.items() if each[0] > now}
 
 
+_REASON = "it answers with what it sees inside a cluster."
 UNKNOWN = "Slack did not tell who you are just now, so nothing was done: try again in a moment."
 
 
@@ -62,5 +63,7 @@ def refusal(user: Mapping[str, Any], team: str) -> str:
         return "Only people of this workspace may ask KAI."
     enterprise = (user.get("enterprise_user") or {}).get("teams") or ()
     if user.get("is_stranger") or not (user.get("team_id") == team or team in enterprise):
-        return "Only members of this workspace may ask KAI: it answers with what it sees inside a cluster."
+        return f"Only members of this workspace may ask KAI: {_REASON}"
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return f"Guests of this workspace may not ask KAI: {_REASON}"
     return ""

@@ -9,6 +9,8 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.refused import FOR_NOW, error_of
+
 log = logging.getLogger(__name__)
 
 MOST = 100
@@ -40,10 +42,10 @@ class Seeker:
         try:
             return await self._read(channel, thread, since)
         except SlackApiError as why:
-            if why.response.get("error") in ("ratelimited", "internal_error", "service_unavailable"):
+            if error_of(why) in FOR_NOW:
                 raise
-            self._blind = why.response.get("error") == "missing_scope"
-            log.info("what was said before a crash cannot be looked up: %s", why.response.get("error"))
+            self._blind = error_of(why) == "missing_scope"
+            log.info("what was said before a crash cannot be looked up: %s", error_of(why))
             return []
 
     async def _read(self, channel: str, thread: str, since: float) -> list[Mapping[str, Any]]:

@@ -11,16 +11,16 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from slack_sdk.errors import SlackApiError
 
-from bot.desk import CannotPost, Note
+from bot.desk import CannotPost, Limits, Note
 from bot.desk.ports import Concluded, Saw, Watcher
 from bot.report import blocks, picture
 from bot.report.blocks import Said, Task
-from bot.report.mrkdwn import fit
+from bot.report.mrkdwn import literal
 from bot.slack.early import Early
 from bot.slack.outbox import LATER, Outbox, Unwelcome, Vanished
 from bot.slack.seek import Seeker
@@ -59,10 +59,12 @@ class Card:
 
 @dataclass(slots=True)
 class Progress:
-    """Which looks have answered, by layer."""
+    """Which looks have answered, by layer. `before`: how many must end first; `begun`: it has had its turn."""
 
     looks: Mapping[str, tuple[str, ...]]
     total: int
+    before: int = 0
+    begun: bool = False
     answered: dict[str, Sight] = field(default_factory=dict)
     seen: dict[str, tuple[str, Evidence]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
@@ -83,10 +85,17 @@ class Progress:
     def _seen_of(self, layer: str) -> dict[str, Evidence]:
         return dict(self.seen[step] for step in self.looks[layer] if step in self.seen)
 
+    def words(self) -> str:
+        if not self.begun:
+            return f"waiting for its turn, {self.before} before it" if self.before else "starting"
+        return f"{len(self.answered)} of {self.total} looks done" if self.total else "looking"
+
     def tasks(self) -> tuple[Task, ...]:
         return tuple(self._task(layer, steps) for layer, steps in self.looks.items() if steps)
 
     def _task(self, layer: str, steps: tuple[str, ...]) -> Task:
+        if not self.begun:
+            return Task(layer, "pending")
         seen = [self.answered[step] for step in steps if step in self.answered]
         if len(seen) < len(steps):
             return Task(layer, "in_progress", f"{len(seen)} of {len(steps)} looks")
@@ -104,10 +113,11 @@ class Threads:
         seeker: Seeker,
         flows: Mapping[str, Flow],
         sensors: Mapping[str, Sensor],
+        limits: Limits | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store, self._outbox, self._seeker = store, outbox, seeker
-        self._flows, self._sensors, self._now = flows, sensors, now
+        self._flows, self._sensors, self._limits, self._now = flows, sensors, limits or Limits(), now
         self._cards: dict[str, Card] = {}
         self._progress: dict[str, Progress] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -130,7 +140,13 @@ class Threads:
             if it.is_live:
                 self._cards[it.id] = card
                 self._early.news(it.id)
+                self._catch_up(it)
             return card
+
+    def _catch_up(self, it: Investigation) -> None:
+        """It may have begun, and even ended, while its root was on the way."""
+        if (progress := self._progress.get(it.id)) is not None and progress.begun:
+            self._show(it)
 
     async def _kept(self, it: Investigation) -> Card | None:
         kept = await self._store.messages.get(f"{it.id}.{CARD}")
@@ -139,6 +155,7 @@ class Threads:
     async def _post_card(self, it: Investigation) -> Card:
         key, request = f"{it.id}.{CARD}", it.request
         where = None
+        await self._line_up(it)
         if self._now() - it.asked_at > FRESH:
             where = await self._seeker.message(request.channel, request.thread, key, it.asked_at.timestamp())
         try:
@@ -162,7 +179,15 @@ class Threads:
 
     def _looking(self, it: Investigation) -> Said:
         progress = self._progress.setdefault(it.id, self._start(it))
-        return blocks.looking(it.id, it.request.target, progress.tasks(), len(progress.answered), progress.total)
+        return blocks.looking(it.id, it.request.target, progress.tasks(), progress.words())
+
+    async def _line_up(self, it: Investigation) -> None:
+        """How many it has to wait for, as far as it has to: nobody at 3 a.m. should wonder why nothing moves."""
+        progress = self._progress.setdefault(it.id, self._start(it))
+        live = await self._store.investigations.live()
+        before = [each for each in live if each.asked_at < it.asked_at and each.request.cluster == it.request.cluster]
+        near = [each for each in before if each.request.target.namespace == it.request.target.namespace]
+        progress.before = self._limits.waits_for(len(before), len(near))
 
     def _start(self, it: Investigation) -> Progress:
         flow = self._flows.get(it.request.flow)
@@ -177,7 +202,8 @@ class Threads:
 
     def watching(self, it: Investigation) -> Watcher:
         """The desk's watcher: each answer changes the root message, and evidence is told as it comes."""
-        progress = self._progress[it.id] = self._start(it)
+        progress = self._progress[it.id] = replace(self._start(it), begun=True)
+        self._show(it)
 
         def ready() -> tuple[str, Said] | None:
             return progress.ready() if it.id in self._cards else None
@@ -186,15 +212,17 @@ class Threads:
             await self._tell_early(it, self._cards[it.id], f"reply.{layer}", words)
 
         async def watch(moment: Saw | Concluded) -> None:
-            if not isinstance(moment, Saw) or self._progress.get(it.id) is not progress:
-                return
-            progress.saw(moment)
-            if (card := self._cards.get(it.id)) is not None:
-                self._outbox.refresh(card.channel, card.ts, self._looking(it))
-            self._early.news(it.id)
+            if isinstance(moment, Saw) and self._progress.get(it.id) is progress:
+                progress.saw(moment)
+                self._show(it)
+                self._early.news(it.id)
 
         self._early.begin(it.id, ready, say)
         return watch
+
+    def _show(self, it: Investigation) -> None:
+        if (card := self._cards.get(it.id)) is not None:
+            self._outbox.refresh(card.channel, card.ts, self._looking(it))
 
     async def _tell_early(self, it: Investigation, card: Card, role: str, words: Callable[[], Said]) -> None:
         """A reply that will be edited with the verdict. After a crash it may stand there already."""
@@ -293,7 +321,8 @@ class Threads:
             if not (doubtful and await self._seeker.file(card.channel, card.thread, name, it.asked_at.timestamp())):
                 drawn = await asyncio.to_thread(lambda: picture.png(picture.draw(diagnosis)))
                 words = picture.alt(diagnosis)
-                await self._outbox.upload(card.channel, card.thread, name, drawn, fit(words, 250), words)
+                title = literal(f"Where it breaks: {it.request.target}", 250)
+                await self._outbox.upload(card.channel, card.thread, name, drawn, title, words)
         except (SlackApiError, Unwelcome, Vanished, ValueError, OSError) as why:
             log.warning("the picture of %s could not be posted: %s", it.id, why)
             return
@@ -302,7 +331,9 @@ class Threads:
     # -- whose thread is it? ------------------------------------------------------------------------------------------
 
     async def of_thread(self, channel: str, thread: str) -> Investigation | None:
-        """The newest investigation of a thread."""
+        """The newest investigation of a thread. The top level of a channel is nobody's thread."""
+        if not thread:
+            return None
         for it, _ in await self._store.investigations.recent(50):
             if (it.request.channel, it.request.thread) == (channel, thread):
                 return it

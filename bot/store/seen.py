@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.store.database import Database
 from bot.store.packing import plain
 from bot.store.schema import seen_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A key with what is kept with it."""
+
+    key: str
+    value: str
+    expires_at: datetime
 
 
 class SeenIds:
@@ -31,3 +41,16 @@ class SeenIds:
         here = (seen_ids.c.key == plain(key)) & (seen_ids.c.expires_at > now)
         async with self._database.reading() as connection:
             return (await connection.execute(select(seen_ids.c.value).where(here))).scalar_one_or_none()
+
+    async def settle(self, key: str) -> bool:
+        """Keep the key and forget its value. Exactly one of any number of callers is told that he did."""
+        this = (seen_ids.c.key == plain(key)) & (seen_ids.c.value != "")
+        async with self._database.writing() as connection:
+            return (await connection.execute(update(seen_ids).where(this).values(value=""))).rowcount == 1
+
+    async def unsettled(self, beginning: str, now: datetime, most: int = 100) -> tuple[Seen, ...]:
+        """Keys that begin like this and still have a value, the oldest first."""
+        open_ = seen_ids.c.key.startswith(beginning, autoescape=True) & (seen_ids.c.value != "")
+        rows = select(seen_ids).where(open_ & (seen_ids.c.expires_at > now)).order_by(seen_ids.c.expires_at)
+        async with self._database.reading() as connection:
+            return tuple(Seen(*row) for row in await connection.execute(rows.limit(most)))

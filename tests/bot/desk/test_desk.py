@@ -126,7 +126,7 @@ async def test_a_cluster_that_nobody_looks_after_is_refused(desk: Desk) -> None:
 
 
 async def test_a_cancelled_look_stops_at_once_and_what_waits_is_never_looked_at(
-    desk: Desk, hands: Hands, wall: Wall, store: Store
+    desk: Desk, hands: Hands, wall: Wall, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     running = [await desk.start(request(f"pod-{number}")) for number in range(5)]
     for number in range(5):
@@ -149,6 +149,7 @@ async def test_a_cancelled_look_stops_at_once_and_what_waits_is_never_looked_at(
     assert "waiting" not in hands.looks
     assert sorted(wall.roles)[:2] == [("cancelled", "pod-0"), ("cancelled", "waiting")]
     assert not await desk.cancel("nothing")
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def diagnosed(name: str) -> Diagnosis:
 def everything(it: Diagnosis, circumstances: Circumstances = RECORDED) -> list[Said]:
     """Every message that can be made of a diagnosis, with its version for older workspaces."""
     made = [
-        blocks.looking(it.investigation_id, it.target, [Task("policy", "in_progress", "1 of 3 looks")], 1, 14),
+        blocks.looking(it.investigation_id, it.target, [Task("policy", "in_progress", "1 of 3 looks")], "1 of 14"),
         blocks.verdict(it, circumstances, "U0ALICE"),
         *(said for _, said in blocks.replies(it)),
         *(blocks.ended(it.target, role, it.root_cause, it.investigation_id, "U0BOB") for role in ("failed", "lost")),
@@ -190,10 +190,21 @@ def test_progress_is_a_plan_and_for_older_workspaces_a_list_with_words():
         Task("policy", "in_progress", "1 of 3 looks"),
         Task("nat", "error", "x"),
     ]
-    said = blocks.looking("1f00baa5e77e", Target("web", "shop"), tasks, 4, 14)
+    said = blocks.looking("1f00baa5e77e", Target("web", "shop"), tasks, "4 of 14 looks done")
 
     assert said.text == "Looking into shop/web: 4 of 14 looks done"
     assert [task["status"] for task in said.blocks[0]["tasks"]] == ["complete", "in_progress", "error"]
     assert older(said).blocks[0]["text"]["text"] == (
         "*Looking into shop/web: 4 of 14 looks done*\n✔ dns: looked\n… policy: 1 of 3 looks\n– nat: x"
     )
+
+
+def test_who_gets_an_answer_with_an_error_has_reached_his_peer():
+    it = diagnosed("cart-to-coupons")
+
+    assert blocks.verdict(it, RECORDED).text.startswith(f"✖ {it.target} gets errors from coupons:80: ")
+
+
+def test_who_cancelled_is_shown_by_name_and_nothing_else_in_a_reason_is():
+    assert blocks.reason("cancelled by U0BOB") == "cancelled by <@U0BOB>"
+    assert "<@" not in blocks.reason("cancelled by U0BOB and <@U0ALICE>")

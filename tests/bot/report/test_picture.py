@@ -55,6 +55,37 @@ def test_the_timeline_shows_drops_and_the_change_that_began_them():
     assert "billing-boundary created 21:16:21" in shown
 
 
+def test_of_several_stops_that_fail_one_is_the_cause_in_the_picture_and_in_words():
+    it = diagnosed("planner-to-roster")
+
+    assert [each.sign for each in picture.path(it) if each.state is LayerState.FAIL] == [
+        "✗ fails, too",
+        "✗ fails, too",
+        "✗ fails here",
+    ]
+    assert "DNS: fails, too; policy: passes; service: fails, too; network: fails here" in picture.alt(it)
+
+
+def test_a_name_too_long_for_its_box_keeps_the_end_that_tells_pods_apart():
+    shown = words(picture.draw(diagnosed("checkout-to-bank")))
+
+    (pod,) = [each for each in shown if each.startswith("checkout-5") and "…" in each]
+    assert pod.endswith("qb72b")
+    assert len(pod) < len("checkout-5df9dc997b-qb72b")
+    assert shown.count("bank.payments:8443") == 2
+
+
+def test_a_cause_too_long_for_a_line_goes_on_in_a_second():
+    it = diagnosed("checkout-to-bank")
+    lines = words(picture.draw(it))[1:3]
+
+    assert " ".join(lines) == it.root_cause
+
+
+def test_a_connection_without_a_drop_is_told_so_in_words():
+    assert words(picture.draw(diagnosed("search-to-index"))).count("no drop") == 2
+
+
 def test_a_state_is_a_word_and_not_a_colour_alone():
     shown = words(picture.draw(DENIED))
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bot.app import Served, running
+from bot.desk.limits import Limits
 from bot.desk.ports import Look
 from bot.settings import Secret, Settings, SlackSettings
 from bot.slack import early
@@ -111,9 +112,11 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
     """Starts KAI; twice with the same database, if a test wants to see a restart."""
 
     @asynccontextmanager
-    async def starting(mode: str = "socket", look: Look | None = None, **more: Any) -> AsyncIterator[Kai]:
+    async def starting(
+        mode: str = "socket", look: Look | None = None, limits: Limits | None = None, **more: Any
+    ) -> AsyncIterator[Kai]:
         before = len(workspace.calls("apps.connections.open"))
-        async with running(settings(workspace, tmp_path, mode, **more), look) as served:
+        async with running(settings(workspace, tmp_path, mode, **more), look, limits) as served:
             if mode == "http":
                 assert await workspace.use_http(f"{served.url}/slack/events")
             else:

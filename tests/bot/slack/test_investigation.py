@@ -181,6 +181,25 @@ async def test_people_of_another_company_may_not_ask(kai: Kai):
     assert await kai.served.store.investigations.recent(1) == ()
 
 
+@pytest.mark.parametrize("how", ["command", "mention", "button"])
+async def test_a_guest_may_not_ask_whichever_way_he_comes(kai: Kai, how: str):
+    channel = kai.workspace.world.channel("incidents")
+    channel.members.add("U0GRACE")
+    grace = kai.workspace.user("grace")
+    if how == "command":
+        await grace.command("/kai netdebug api-server production")
+    elif how == "mention":
+        await grace.mention("netdebug api-server production")
+    else:
+        await kai.workspace.user("alice").command("/kai netdebug api-server production")
+        await kai.told()
+        await grace.press(kai.root(), "kai_rerun")
+    (said,) = await kai.whispers("grace")
+
+    assert said.startswith("Guests of this workspace may not ask KAI")
+    assert len(await kai.served.store.investigations.recent()) == (how == "button")
+
+
 async def test_a_second_question_about_the_same_is_led_to_the_first(start: Start):
     from tests.bot.desk.actors import Hands
 

@@ -92,6 +92,23 @@ async def test_retry_after_is_waited_for_as_often_as_slack_says(workspace, outbo
     assert pauses.taken.count(30.0) == 7
 
 
+async def test_a_429_that_is_not_in_json_is_waited_for_as_well(workspace, outbox, pauses, monkeypatch):
+    """What stands before Slack says it in words of its own."""
+    from aiohttp import web
+
+    from lab.workspace.api import Api
+
+    def too_many(self, app, method, args, wait):
+        return web.Response(status=429, text="slow down", headers={"Retry-After": str(wait)})
+
+    monkeypatch.setattr(Api, "_too_many", too_many)
+    workspace.faults.storm_429(2, seconds=30)
+    await outbox.post("C0INCIDENTS", said("one"))
+
+    assert [each["text"] for each in workspace.messages()] == ["one"]
+    assert pauses.taken.count(30.0) == 2
+
+
 async def test_a_channel_in_which_kai_is_not_is_told_from_other_failures(workspace, outbox):
     with pytest.raises(Unwelcome) as refused:
         await outbox.post("C0RANDOM", said("hello"))

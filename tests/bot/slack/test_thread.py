@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.desk import Limits
 from tests.bot.desk.actors import Hands
 from tests.bot.slack.conftest import POD, Kai, Start, text_of
 
@@ -135,9 +136,38 @@ async def test_a_cancelled_investigation_says_so_in_its_root(start: Start):
         await alice.press(kai.root(), "kai_cancel")
         root = await kai.verdict()
 
-    assert root["text"].startswith(f"– Cancelled: production/{POD}")
+    assert root["text"] == f"– Cancelled: production/{POD} → 10.96.0.1:443. cancelled by <@U0ALICE>"
     assert hands.interrupted == [POD]
     assert kai.workspace.thread(root["ts"]) == []
+
+
+async def test_cancel_at_the_top_level_of_a_channel_ends_nothing_and_asks_which(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        await hands.began[POD].wait()
+        await kai.workspace.user("bob").command("/kai cancel")
+        (said,) = await kai.whispers("bob")
+        ((it, _),) = await kai.served.store.investigations.recent()
+        hands.go[POD].set()
+        await kai.verdict()
+
+    assert "Say which: `cancel ID`" in said
+    assert f"id {it.id}" in said
+    assert hands.interrupted == []
+
+
+async def test_cancel_in_the_thread_ends_the_investigation_of_that_thread(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        await hands.began[POD].wait()
+        await kai.workspace.wait_for(kai.root)
+        await kai.workspace.user("bob").mention("stop", thread_ts=kai.root()["ts"])
+        root = await kai.verdict()
+
+    assert root["text"].endswith("cancelled by <@U0BOB>")
+    assert hands.interrupted == [POD]
 
 
 async def test_what_cannot_be_looked_at_is_said_in_the_root(start: Start):
@@ -153,12 +183,31 @@ async def test_what_cannot_be_looked_at_is_said_in_the_root(start: Start):
     assert root["text"].startswith(f"✖ Could not look: production/{POD} → 10.96.0.1:443. no right to list pods")
 
 
+async def test_what_waits_for_its_turn_says_so_and_how_many_come_first(start: Start):
+    hands = Hands()
+    peers = ("10.0.0.1:80", "10.0.0.2:80")
+    async with start(look=hands.look, limits=Limits(each_namespace=1)) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production --to {peers[0]}")
+        await hands.began[POD].wait()
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production --to {peers[1]}")
+        waiting = await kai.workspace.wait_for(lambda: (seen := kai.workspace.messages())[1:] and seen[1])
+        hands.go[POD].set()
+        ended = await kai.workspace.wait_for(lambda: _ended(kai.workspace.messages()), 20)
+
+    assert waiting["text"].endswith(f"{POD} → {peers[1]}: waiting for its turn, 1 before it")
+    assert {task["status"] for task in waiting["blocks"][0]["tasks"]} == {"pending"}
+    assert ended
+
+
+def _ended(roots: list[dict]) -> bool:
+    return len(roots) == 2 and all(each["text"].startswith("✖") for each in roots)
+
+
 async def test_while_it_is_looked_into_the_root_counts_the_looks(start: Start):
     hands = Hands()
     async with start(look=hands.look) as kai:
         await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
-        await kai.workspace.wait_for(kai.root)
-        root = kai.root()
+        root = await kai.workspace.wait_for(lambda: (it := kai.root()) and "0 of 14" in it["text"] and it)
         await kai.workspace.user("alice").command("/kai status")
         (status,) = await kai.whispers("alice")
         hands.go[POD].set()

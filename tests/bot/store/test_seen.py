@@ -24,3 +24,17 @@ async def test_an_id_is_new_again_when_it_has_expired(store: Store) -> None:
     assert (first, soon, value_then, late) == (True, False, "i1", True)
     assert await store.seen.value_of("alert", NOW + HOUR) == "i3"
     assert await store.seen.value_of("never", NOW) is None
+
+
+async def test_what_is_settled_keeps_its_key_and_one_caller_is_told_so(store: Store) -> None:
+    for key in ("slack b", "slack a", "other c"):
+        await store.seen.first_time(key, NOW, HOUR, "note")
+    await store.seen.first_time("slack done", NOW, HOUR)
+    before = await store.seen.unsettled("slack ", NOW)
+    told = await asyncio.gather(*(store.seen.settle("slack a") for _ in range(10)))
+
+    assert sorted(each.key for each in before) == ["slack a", "slack b"]
+    assert sorted(told) == [False] * 9 + [True]
+    assert [each.key for each in await store.seen.unsettled("slack ", NOW)] == ["slack b"]
+    assert await store.seen.unsettled("slack ", NOW + HOUR) == ()
+    assert not await store.seen.first_time("slack a", NOW, HOUR, "again")

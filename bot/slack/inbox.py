@@ -1,0 +1,57 @@
+"""What was acked and is not done yet. Slack sends nothing again that was acked: what a crash took is told its asker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.slack.whisper import Asker
+from bot.store import Door
+from bot.store.store import Store
+
+KEPT = timedelta(hours=24)
+"""How long a delivery is known again; Slack retries for minutes and lets nothing be replayed after five."""
+
+STALE = timedelta(minutes=30)
+"""After this long nobody waits for an answer any more."""
+
+SLOW = timedelta(minutes=2)
+"""Younger than this, it may be under way in another replica."""
+
+_BEGINNING = "slack "
+
+
+class Inbox:
+    """Deliveries by their keys. `alone`: no other process works on this database."""
+
+    def __init__(self, store: Store, now: Callable[[], datetime], *, alone: bool) -> None:
+        self._store, self._now, self._alone = store, now, alone
+        self._mine: set[str] = set()
+
+    async def first(self, who: Asker, said: str = "") -> bool:
+        """Is it delivered for the first time? Then it is open until `done`."""
+        note = json.dumps({"user": who.user, "channel": who.channel, "thread": who.thread, "said": said[:500]})
+        self._mine.add(who.key)
+        return await self._store.seen.first_time(_BEGINNING + who.key, self._now(), KEPT, note)
+
+    async def done(self, who: Asker) -> None:
+        self._mine.discard(who.key)
+        await self._store.seen.settle(_BEGINNING + who.key)
+
+    async def lost(self) -> AsyncIterator[tuple[Asker, str]]:
+        """What a process that is gone has left undone, with the words that were said; each is told to one caller."""
+        for each in await self._store.seen.unsettled(_BEGINNING, self._now()):
+            key, age = each.key.removeprefix(_BEGINNING), self._now() - (each.expires_at - KEPT)
+            if key in self._mine or not (self._alone or age > SLOW):
+                continue
+            ours = await self._store.seen.settle(each.key)
+            taken_on = await self._store.seen.value_of(key, self._now())
+            if ours and not taken_on and age < STALE:
+                yield _asker(key, json.loads(each.value))
+
+
+def _asker(key: str, note: dict[str, Any]) -> tuple[Asker, str]:
+    who = Asker(str(note["user"]), str(note["channel"]), f"{key} lost", Door.SLASH, str(note["thread"]))
+    return who, str(note["said"])
