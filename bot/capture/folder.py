@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,12 @@ def claim(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise NotEmpty(f"{folder} is not empty; name a new folder with -o DIR")
+
+
+def release(folder: Path) -> None:
+    """Take an empty folder away again: nothing came of the capture."""
+    with suppress(OSError):  # it is not empty, not ours to remove, or gone
+        folder.rmdir()
 
 
 def write_case(

@@ -100,7 +100,14 @@ async def _from_kubeconfig(files: tuple[Path, ...], context: str | None) -> Plac
     except (*UNUSABLE, ConfigException) as why:
         if isinstance(why, BadKubeconfig):
             raise
-        raise BadKubeconfig(f"{where} cannot be used: {one_line(str(why) or type(why).__name__)}") from None
+        raise BadKubeconfig(f"{where} cannot be used: {_complaint(why)}") from None
+
+
+def _complaint(why: Exception) -> str:
+    """The client stumbles over a file that is no kubeconfig; its own words help only where it meant to complain."""
+    if isinstance(why, (TypeError, KeyError, AttributeError)):
+        return "it is not a kubeconfig, or a part of it is missing"
+    return one_line(str(why) or type(why).__name__)
 
 
 async def _load(where: str, context: str | None) -> Place:
