@@ -26,7 +26,7 @@ from sensors.net_connect import destination_of
 
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
 CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt
-CUT_SHORT = 0.8  # what is left of the coverage when flows were still coming: the slow node may be the one that knows
+CUT_SHORT = 0.8  # what is left of the coverage when flows were still to come: the slow node may be the one that knows
 SILENCE = 0.4  # what flows without any of the pod are worth
 LEAST = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
 CONNECTED = "NODE_CONNECTED"
@@ -96,7 +96,7 @@ class HubbleFlows:
     packets_dropped      at least so many, without `noise` (counted by kind); `attempts_dropped` distinct 5-tuples.
     others_dropped       packets of other pods dropped in the same flows.
     memory               per node, oldest and newest flow; `silent` nodes gave none; `lost_events` in that time.
-    garbage, truncated   unreadable lines, and whether the source broke off; `cut_short`: we stopped before it ended.
+    garbage, truncated   unreadable lines, and whether the source broke off; `cut_short`: it had more to tell.
     attribution          `pod`, or `node` for a pod on the host network: its flows are any process's of the node.
     coverage             0 to 1: nodes answering (the pod's own counts half), events not lost, lines readable, memory
                          long enough, and flows of the pod at all.
@@ -172,7 +172,7 @@ class HubbleFlows:
             doubts.append(f"{self.garbage} lines unreadable (first: {self.first_garbage})")
         if self.truncated:
             doubts.append("the source breaks off")
-        if self.cut_short:
+        elif self.cut_short:
             doubts.append("flows were still coming when the time was up")
         return doubts
 
@@ -280,6 +280,11 @@ class Gathered:
     def flows_read(self) -> int:
         return max(self.reading.flows if self.reading else 0, self.own.flows + self.others.flows)
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether there was more to come: we stopped listening, or a relay did not answer to the end."""
+        return self.cut_short or (self.reading is not None and self.reading.unfinished)
+
     def memory(self) -> tuple[NodeMemory, ...]:
         """Per node, from the reader where it told (it saw every flow), else from what was brought."""
         if self.reading and self.reading.horizons:
@@ -324,7 +329,7 @@ def facts_of(target: Target, who: Who, gathered: Gathered) -> HubbleFlows:
         garbage=reading.garbage,
         first_garbage=reading.first_garbage,
         truncated=reading.truncated,
-        cut_short=gathered.cut_short,
+        cut_short=gathered.is_cut_short,
         attribution="node" if who.host_network else "pod",
         coverage=coverage(who, gathered, silent, lost, saw_drops=bool(dropped)),
     )
@@ -384,7 +389,7 @@ def coverage(
     share *= max(LEAST, gathered.flows_read / (gathered.flows_read + missing))
     if gathered.reading:
         share *= gathered.reading.flows / max(gathered.reading.flows + gathered.reading.garbage, 1)
-    share *= CUT_SHORT if gathered.cut_short else 1.0
+    share *= CUT_SHORT if gathered.is_cut_short else 1.0
     if not gathered.own.flows:
         return round(share * SILENCE, 3)
     if not saw_drops:  # a drop that was seen needs no long memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -30,6 +31,12 @@ def claim(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise NotEmpty(f"{folder} is not empty; name a new folder with -o DIR")
+
+
+def release(folder: Path) -> None:
+    """Take an empty folder away again: nothing came of the capture."""
+    with suppress(OSError):  # it is not empty, not ours to remove, or gone
+        folder.rmdir()
 
 
 def write_case(
@@ -71,7 +78,7 @@ def header_of(target: Target, seen: Recorder, at: datetime, environment: Environ
     """case.yaml. What is missing is named with its reason, so that nobody takes it for calm."""
     said: dict[str, Any] = {
         "target": _known({"pod": target.pod, "namespace": target.namespace, "to": target.to}),
-        "recorded": {"at": at.isoformat().replace("+00:00", "Z"), "by": "kai capture", "missing": missing_of(seen)},
+        "recorded": {"at": at.isoformat().replace("+00:00", "Z"), "by": "kai capture", **_came_of(seen)},
         "cluster": _known(
             {
                 "cni": environment.cni,
@@ -88,6 +95,15 @@ def header_of(target: Target, seen: Recorder, at: datetime, environment: Environ
     if redact:
         said["recorded"]["redacted"] = True
     return _yaml(said)
+
+
+def _came_of(seen: Recorder) -> dict[str, Any]:
+    """How the flows were read, which their file alone does not show, and what is missing."""
+    reading = next((each for each in reversed(seen.messages) if isinstance(each, FlowReading)), None)
+    if reading is None:
+        return {"missing": missing_of(seen)}
+    bad = {"unreadable": reading.garbage, "first_unreadable": reading.first_garbage} if reading.garbage else {}
+    return {"flows": {"read": reading.flows, **bad, "complete": not reading.truncated}, "missing": missing_of(seen)}
 
 
 def missing_of(seen: Recorder) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.capture import NotEmpty, Recorder, claim, write_case
+from bot.capture import NotEmpty, Recorder, claim, release, write_case
 from bot.commands.errors import CouldNotLook, UsageMistake
 from bot.commands.investigate import Question, find_target, with_last, world_of
 from bot.commands.output import write
@@ -34,6 +34,7 @@ class Captured:
 
 def capture(question: Question, folder: Path, *, redact: bool) -> int:
     """Look as an investigation would, and keep the answers. Raises `UsageMistake` or `CouldNotLook`."""
+    is_new = not folder.exists()
     try:
         claim(folder)
         done = asyncio.run(_capture(question, folder, redact))
@@ -41,6 +42,9 @@ def capture(question: Question, folder: Path, *, redact: bool) -> int:
         raise UsageMistake(str(why)) from why
     except Blind as why:
         raise CouldNotLook(f"could not look: {why}") from why
+    finally:
+        if is_new:
+            release(folder)
     for each in done.missing:
         print(f"not captured: {clean(each)}", file=sys.stderr)  # noqa: T201
     write(

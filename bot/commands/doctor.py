@@ -51,7 +51,7 @@ def told(checks: Iterable[Check]) -> Iterator[str]:
         yield f"{each.state.value:8} {clean(each.name):{width}}  {clean(each.found)}".rstrip()
         if each.state in (State.MISSING, State.OFF):
             yield f"{'':9}without it: {clean(each.without)}"
-            yield f"{'':9}to mend it: {clean(each.mend)}"
+            yield f"{'':9}to {'mend' if each.state is State.MISSING else 'have'} it: {clean(each.mend)}"
     missing = [each for each in checks if each.state is State.MISSING]
     yield f"{len(missing)} missing: {', '.join(clean(each.name) for each in missing)}" if missing else "All there."
 

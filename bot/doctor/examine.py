@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.doctor.agents import agents
 from bot.doctor.check import Check, State
+from bot.doctor.claude import claude
 from bot.doctor.rights import Right, check_of, rights_needed
 from sensors.kit import Blind
 from sensors.kit.kinds import (
@@ -24,6 +26,7 @@ from sensors.kit.kube.lists import BUILT_IN
 from sensors.kit.kube.words import plural_of, resource_of
 from sensors.kit.live import LiveCluster
 from sensors.kit.live.cluster import probe_on
+from sensors.kit.live.environment import SERVICE_CIDR
 from sensors.kit.live.whoami import whoami
 from sensors.kit.model import Absent
 from sensors.kit.objects import name_of, named
@@ -32,7 +35,6 @@ from sensors.kit.reading import if_readable
 MOST_SKEW = 5.0
 """Seconds: events, flows and our own clock are compared to about so much."""
 
-KEY = "ANTHROPIC_API_KEY"
 RELAY_SERVICE = "hubble-relay"
 NEEDED_BY = {"cilium": (CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY, CILIUM_ENDPOINT)}
 INSTALL_PROBE = "helm upgrade --install kai helm/kai -n {} --create-namespace --set probe.enabled=true"
@@ -57,8 +59,8 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
     """Every prerequisite, in the order of the way. Raises `Blind` when the API server does not answer."""
     server = await _api_server(patient)
     installed = await _installed(patient.kube)
-    rights, relay, probes, clock = await asyncio.gather(
-        _rights(patient, installed), _relay(patient), _probes(patient), _clock(patient)
+    rights, relay, probes, clock, told = await asyncio.gather(
+        _rights(patient, installed), _relay(patient), _probes(patient), _clock(patient), agents(patient.cluster)
     )
     return (
         server,
@@ -66,8 +68,9 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
         *await _policy_kinds(patient, installed),
         *relay,
         *probes,
+        *told,
         clock,
-        *_claude(patient.environ),
+        *claude(patient.environ, (await patient.cluster.now()).date()),
     )
 
 
@@ -81,9 +84,11 @@ async def _api_server(patient: Patient) -> Check:
 
 async def _installed(kube: Kube) -> frozenset[Kind]:
     """The kinds this cluster serves, whatever their version; a group that cannot be asked for counts as there."""
-    groups = sorted({each.group for each in KINDS} - BUILT_IN)
+    groups = sorted({each.group for each in (*KINDS, SERVICE_CIDR)} - BUILT_IN | {SERVICE_CIDR.group})
     served = dict(zip(groups, await asyncio.gather(*(_served(kube, each) for each in groups)), strict=True))
-    return frozenset(each for each in KINDS if each.group in BUILT_IN or plural_of(each) in served[each.group])
+    there = (each for each in KINDS if each.group in BUILT_IN or plural_of(each) in served[each.group])
+    newer = {SERVICE_CIDR} if plural_of(SERVICE_CIDR) in served[SERVICE_CIDR.group] else set()  # Kubernetes 1.33
+    return frozenset(there) | newer
 
 
 async def _served(kube: Kube, group: str) -> frozenset[str]:
@@ -95,7 +100,8 @@ async def _served(kube: Kube, group: str) -> frozenset[str]:
 
 async def _rights(patient: Patient, installed: frozenset[Kind]) -> list[Check]:
     user, _ = await if_readable(whoami(patient.kube))
-    needed = rights_needed(installed, patient.cluster.settings.probe_namespace)
+    settings = patient.cluster.settings
+    needed = rights_needed(installed, settings.probe_namespace, with_agents=settings.exec_in_agents)
     return list(await asyncio.gather(*(_right(patient.kube, each, user or "") for each in needed)))
 
 
@@ -148,7 +154,7 @@ async def _reach_relay(patient: Patient) -> str:
     return FORWARD if named(services or (), RELAY_SERVICE) else ENABLE_RELAY
 
 
-# -- probes, clocks, Claude --------------------------------------------------------------------------------------------
+# -- probes, clocks ---------------------------------------------------------------------------------------------------
 
 
 async def _probes(patient: Patient) -> list[Check]:
@@ -190,14 +196,3 @@ async def _clock(patient: Patient) -> Check:
     return Check(
         "clock", State.MISSING, found, without, "sudo timedatectl set-ntp true  # on the machine that is wrong"
     )
-
-
-def _claude(environ: Mapping[str, str]) -> tuple[Check, ...]:
-    """The key is never looked at beyond being there. Present and empty is a mistake, not a wish."""
-    without = "rules decide alone, as they always do; nobody explains what no rule knows"
-    model = Check("Claude model", State.UNKNOWN, "end of life: not checked")
-    if KEY not in environ:
-        return (Check("Claude key", State.OFF, f"{KEY} is not set", without, f"export {KEY}=…"), model)
-    if not environ[KEY].strip():
-        return (Check("Claude key", State.MISSING, f"{KEY} is set and empty", without, f"export {KEY}=…"), model)
-    return (Check("Claude key", State.OK, f"{KEY} is set"), model)

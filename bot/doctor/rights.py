@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bot.doctor.check import Check, State
 from sensors.kit.kinds import KINDS, Kind
+from sensors.kit.live.environment import SERVICE_CIDR
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +47,22 @@ WITHOUT = {
     "ciliumendpoints": "identities are taken from flows only",
     "ciliumnodes": "pod ranges and host-network pods are not known",
     "ciliumcidrgroups": "policies that name CIDR groups cannot be decided",
+    "servicecidrs": "an address of no Service is not told from one of outside",
 }
 SYSTEM = "kube-system"
+EXEC = ("get", "create")
+"""A websocket is opened with GET, and newer API servers ask for create as well."""
 
 
-def rights_needed(installed: frozenset[Kind], probe_namespace: str) -> tuple[Right, ...]:
-    """The rights for the kinds that this cluster has."""
-    lists = tuple(_list(each) for each in KINDS if each in installed)
+def rights_needed(installed: frozenset[Kind], probe_namespace: str, *, with_agents: bool = False) -> tuple[Right, ...]:
+    """The rights for the kinds that this cluster has; `with_agents`: programs are to run in its agents."""
+    lists = tuple(_list(each) for each in (*KINDS, SERVICE_CIDR) if each in installed)
     log = Right("get", "pods", subresource="log", without="the application's own complaints are not read")
     probe = "nothing is measured from inside pods (counters, DNS, doors, MTU, connection tracking)"
-    execs = (Right(verb, "pods", "", "exec", probe_namespace, probe) for verb in ("get", "create"))
-    return (*lists, log, *execs)
+    execs = [Right(verb, "pods", "", "exec", probe_namespace, probe) for verb in EXEC]
+    if with_agents:
+        execs += [Right(verb, "pods", "", "exec", SYSTEM, "agents do not tell of themselves") for verb in EXEC]
+    return (*lists, log, *dict.fromkeys(execs))
 
 
 def _list(kind: Kind) -> Right:

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import yaml
 
 from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
-from sensors.kit.hubble import FlowQuestion, HubbleMessage, UnreadableFlows, read_flow_lines
+from sensors.kit.hubble import FlowQuestion, FlowReading, HubbleMessage, UnreadableFlows, read_flow_lines
 from sensors.kit.kinds import KINDS, Kind
 from sensors.kit.model import Blind, Target
 
@@ -35,13 +36,23 @@ class BadCase(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CaseHeader:
-    """What `case.yaml` says: the recorded question, the moment, the cluster, and whether anyone made it up."""
+    """What `case.yaml` says: the recorded question, the moment, the cluster, and whether anyone made it up.
+
+    `missing` are parts that could not be captured (`path: reason`); `reading` is how the flows were read at that time,
+    as far as their file does not show it.
+    """
 
     target: Target | None = None
     recorded_at: datetime | None = None
     environment: Environment = field(default_factory=Environment)
     synthetic: bool = False
     missing: tuple[str, ...] = ()
+    reading: FlowReading | None = None
+
+    def why_missing(self, where: str, otherwise: str) -> str:
+        """Why a part is not there: the reason of the moment of the capture, where one was noted."""
+        noted = (each.partition(": ") for each in self.missing)
+        return next((why for part, _, why in noted if part == where and why), otherwise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,8 @@ class CaseFolder:
 
     async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
         if kind.plural not in self.recorded_kinds:
-            raise Blind(f"{kind.plural} are {NOT_RECORDED} (objects/{kind.plural}.yaml)")
+            where = f"objects/{kind.plural}.yaml"
+            raise Blind(self.header.why_missing(where, f"{kind.plural} are {NOT_RECORDED} ({where})"))
         found = self.by_kind.get((kind.group, kind.name), ())
         if namespace is None:
             return found
@@ -76,7 +88,21 @@ class CaseFolder:
         path = self._flow_file()
         batches = iter(read_flow_lines(path, question))
         while (batch := await asyncio.to_thread(_next_batch, batches, path)) is not None:
-            yield batch
+            yield [self._as_read(each) for each in batch]
+
+    def _as_read(self, message: HubbleMessage) -> HubbleMessage:
+        """A capture holds the flows that were brought, and says beside them what came of the whole look."""
+        then = self.header.reading
+        if then is None or not isinstance(message, FlowReading):
+            return message
+        return msgspec.structs.replace(
+            message,
+            flows=then.flows or message.flows,
+            garbage=message.garbage + then.garbage,
+            first_garbage=message.first_garbage or then.first_garbage,
+            truncated=message.truncated or then.truncated,
+            unfinished=message.unfinished or then.unfinished,
+        )
 
     async def pod_file(self, namespace: str, pod: str, name: str) -> str:
         return await asyncio.to_thread(self._read, "pods", namespace, pod, name)
@@ -101,7 +127,8 @@ class CaseFolder:
         try:
             return path.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            raise Blind(f"{'/'.join(parts)} is {NOT_RECORDED}") from None
+            where = "/".join(parts)
+            raise Blind(self.header.why_missing(where, f"{where} is {NOT_RECORDED}")) from None
         except OSError as why:
             raise Blind(f"{'/'.join(parts)}: {why.strerror or why}") from None
 
@@ -116,7 +143,7 @@ class CaseFolder:
         for name in FLOW_FILES:
             if (path := self.path / name).is_file():
                 return path
-        raise Blind(f"flows.jsonl is {NOT_RECORDED}")
+        raise Blind(self.header.why_missing("flows.jsonl", f"flows.jsonl is {NOT_RECORDED}"))
 
     def _newest_file(self) -> datetime:
         return datetime.fromtimestamp(max(each.stat().st_mtime for each in self.path.iterdir()), UTC)
@@ -154,8 +181,22 @@ def _read_header(path: Path) -> CaseHeader:
         recorded_at=_when(recorded.get("at")),
         environment=_environment(_section(said, "cluster", path)),
         synthetic=said.get("synthetic") is True,
-        missing=tuple(str(each) for each in recorded.get("missing") or ()),
+        missing=_texts(recorded.get("missing")),
+        reading=_reading(recorded.get("flows")),
     )
+
+
+def _reading(said: object) -> FlowReading | None:
+    """`recorded.flows` of a capture. What is not a count counts as none."""
+    if not isinstance(said, dict):
+        return None
+    read, garbage, first = (_count(said.get(key)) for key in ("read", "unreadable", "first_unreadable"))
+    cut = said.get("complete") is False
+    return FlowReading(read, garbage, first, truncated=cut, unfinished=cut)
+
+
+def _count(value: object) -> int:
+    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _section(said: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:

@@ -162,7 +162,8 @@ class FlowReading(msgspec.Struct, frozen=True, gc=False):
     """How the reading itself went; always the last message. `flows` counts all read, asked for or not.
 
     `garbage` counts lines that could not be understood (`first_garbage` is the number of the first), `other` lines
-    that are well-formed but hold no flow, `truncated` says that the source ended in the middle of a line.
+    that are well-formed but hold no flow, `truncated` says that the source broke off (a file in the middle of a line, a
+    relay in the middle of an answer), `unfinished` that it knew more which did not come.
     """
 
     flows: int = 0
@@ -171,6 +172,7 @@ class FlowReading(msgspec.Struct, frozen=True, gc=False):
     other: int = 0
     truncated: bool = False
     horizons: tuple[Horizon, ...] = ()
+    unfinished: bool = False
 
 
 HubbleMessage: TypeAlias = HubbleFlow | NodeStatus | LostEvents | FlowReading

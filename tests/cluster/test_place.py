@@ -99,6 +99,13 @@ async def test_without_a_current_context_one_must_be_named(tmp_path: Path) -> No
     assert await refusal(path) == f"{path} has no current context; name one with --context: kind, prod"
 
 
+async def test_a_file_of_other_words_is_said_to_be_no_kubeconfig(tmp_path: Path) -> None:
+    path = tmp_path / "k"
+    path.write_text("garbage\n")
+
+    assert await refusal(path) == f"{path} cannot be used: it is not a kubeconfig, or a part of it is missing"
+
+
 @pytest.mark.parametrize("content", ["", "[]", "a: [", "\x00", "contexts: 7\ncurrent-context: x", "contexts: [{}]"])
 async def test_a_file_that_is_no_kubeconfig_is_one_line_and_no_crash(content: str, tmp_path: Path) -> None:
     path = tmp_path / "k"

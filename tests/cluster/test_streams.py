@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 from sensors.kit.kube import ExecResult
 from sensors.kit.kube.streams import V4, V5, Frames, exit_code_of
 from sensors.kit.model import Absent, Blind
-from tests.cluster.standin import Reply, kube_at, stand_in, status
+from tests.cluster.standin import Reply, kube_at, says, stand_in, status
 
 EXEC = "/api/v1/namespaces/kai/pods/probe-x/exec"
 SUCCESS = json.dumps({"metadata": {}, "status": "Success"}).encode()
@@ -151,6 +151,14 @@ async def test_a_server_that_does_not_even_say_good_bye_costs_no_more(tmp_path: 
 )
 async def test_a_refused_door_says_who_refused(code: int, said: str, tmp_path: Path) -> None:
     assert await blindness(tmp_path, status(code)) == said
+
+
+async def test_a_program_is_not_run_elsewhere_because_a_server_says_so(tmp_path: Path) -> None:
+    async with stand_in({}) as elsewhere:
+        said = await blindness(tmp_path, says("", 302, Location=f"{elsewhere.url}/exec"))
+
+    assert f"sends us on to {elsewhere.url}/exec, which is not followed" in said
+    assert (elsewhere.asked, elsewhere.tokens) == ([], set())
 
 
 async def test_a_pod_that_is_not_there_is_absent(tmp_path: Path) -> None:

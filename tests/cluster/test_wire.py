@@ -289,6 +289,15 @@ async def test_a_server_url_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in said
 
 
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_told_and_never_followed(code: int, tmp_path: Path) -> None:
+    async with stand_in({}) as elsewhere:
+        said = await blindness(tmp_path, says("", code, Location=f"{elsewhere.url}/latest/meta-data"))
+
+    assert f"sends us on to {elsewhere.url}/latest/meta-data, which is not followed; does the kubeconfig name" in said
+    assert (elsewhere.asked, elsewhere.tokens) == ([], set())
+
+
 async def test_credentials_that_are_not_accepted_are_named_with_their_context(tmp_path: Path) -> None:
     async with stand_in({PODS: [status(401)]}) as server, kube_at(server, tmp_path) as kube:
         with pytest.raises(Blind) as caught:

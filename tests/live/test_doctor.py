@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.commands.doctor import told
 from bot.doctor import Check, State, exit_code
+from bot.doctor.claude import ENDS, KNOWN, NEAR, USUAL_MODEL, claude, model_check
 from bot.doctor.examine import Patient, examine
-from bot.doctor.rights import Right, grant
+from bot.doctor.rights import Right, grant, rights_needed
 from sensors.kit import Blind
+from sensors.kit.kinds import KINDS, POD
 from sensors.kit.live import LiveSettings
+from sensors.kit.live.environment import SERVICE_CIDR
 from tests.live.front import says
 from tests.live.world import CASES, World, recorded_nodes, world_of
 
@@ -94,7 +98,75 @@ async def test_no_key_is_a_choice_and_an_empty_one_a_mistake(
         checks = {each.name: each for each in await examined(world, environ)}
 
     assert checks["Claude key"].state is state
-    assert checks["Claude model"] == Check("Claude model", State.UNKNOWN, "end of life: not checked")
+    assert checks["Claude model"].state is (State.OFF if not environ else State.OK)
+
+
+TODAY = date(2026, 11, 27)
+
+
+@pytest.mark.parametrize(
+    ("model", "state", "words"),
+    [
+        ("claude-mythos-preview", State.MISSING, "claude-mythos-preview ended on 2026-06-30"),
+        ("claude-sonnet-4-5", State.MISSING, "claude-sonnet-4-5 ends on 2026-11-30, in 3 days"),
+        ("claude-opus-5-5", State.OK, "no end of life was announced by 2026-11-27"),
+        ("claude-made-up", State.UNKNOWN, "claude-made-up is none of the models known on 2026-11-27"),
+        ("", State.OK, f"{USUAL_MODEL}; no end of life"),
+    ],
+)
+def test_a_model_near_its_end_of_life_is_missing_already(model: str, state: State, words: str) -> None:
+    key, found = claude({**KEY, "KAI_MODEL": model}, TODAY)
+
+    assert (key.state, found.name, found.state) == (State.OK, "Claude model", state)
+    assert words in found.found
+    assert bool(found.mend) is (state is State.MISSING)
+
+
+def test_a_model_is_replaced_in_time_and_not_long_before() -> None:
+    model, ends = next(iter(ENDS.items()))
+
+    assert [model_check(model, ends - timedelta(days=each)).state for each in (NEAR + 1, NEAR, 0, -1)] == [
+        State.OK,
+        State.MISSING,
+        State.MISSING,
+        State.MISSING,
+    ]
+    assert USUAL_MODEL in KNOWN
+    assert not KNOWN & ENDS.keys()
+
+
+async def test_agents_that_are_not_asked_are_an_extra_and_said_to_be_off(tmp_path: Path) -> None:
+    async with world_of("checkout-to-bank", tmp_path) as world:
+        plain = {each.name: each for each in await examined(world)}
+        async with world.cluster(LiveSettings(exec_in_agents=True)) as cluster:
+            asked = {each.name: each for each in await examine(Patient(cluster, KEY))}
+
+    assert (plain["Cilium agents"].state, asked["Cilium agents"].state) == (State.OFF, State.OK)
+    assert "cni.health" in plain["Cilium agents"].without
+    assert asked["right: get pods/exec in kube-system"].state is State.OK
+    assert "right: get pods/exec in kube-system" not in plain
+
+
+def with_metrics(world: World) -> None:
+    for each in (pod for pod in world.front.extra[POD] if "cilium-on" in pod["metadata"]["name"]):
+        each["spec"]["containers"][0]["ports"] = [{"name": "prometheus", "containerPort": 9962}]
+
+
+async def test_agents_that_serve_metrics_need_the_right_to_get_them(tmp_path: Path) -> None:
+    async with world_of("checkout-to-bank", tmp_path) as world:
+        with_metrics(world)
+        may = {each.name: each for each in await examined(world)}
+        world.front.refused.add("pods/proxy")
+        may_not = {each.name: each for each in await examined(world)}
+
+    assert (may["Cilium agents"].state, may_not["Cilium agents"].state) == (State.OK, State.OFF)
+    assert may_not["Cilium agents"].found == "not asked: no right to get pods/proxy in kube-system"
+
+
+def test_the_range_of_services_is_a_right_where_the_cluster_tells_it() -> None:
+    old, new = rights_needed(frozenset(KINDS), "kai"), rights_needed(frozenset({*KINDS, SERVICE_CIDR}), "kai")
+
+    assert [each.name for each in new if each not in old] == ["right: list servicecidrs.networking.k8s.io"]
 
 
 async def test_a_right_that_cannot_be_asked_for_is_unknown_and_not_missing(tmp_path: Path) -> None:

@@ -69,6 +69,17 @@ async def test_a_slow_node_costs_the_flows_time_and_no_more(tmp_path: Path) -> N
     assert said["timings"]["total_ms"] < 6000
 
 
+async def test_an_answer_that_is_cut_off_is_used_and_what_is_missing_lowers_the_coverage(tmp_path: Path) -> None:
+    whole = await diagnosed(tmp_path, nothing)
+    cut = await diagnosed(tmp_path, nothing, manners=Manners(hangs_up_after=40))
+    facts = next(each["facts"] for each in cut["evidence"] if each["sensor"] == "hubble.capture_flows")
+
+    assert facts["flows"] > 0
+    assert (facts["truncated"], facts["cut_short"]) == (True, True)
+    assert "the source breaks off" in summary(cut, "hubble.capture_flows")
+    assert cut["coverage"] < whole["coverage"]
+
+
 async def test_a_relay_that_never_answers_is_blind_in_time(tmp_path: Path) -> None:
     said = await diagnosed(tmp_path, nothing, manners=Manners(is_mute=True))
 

@@ -279,6 +279,12 @@ async def test_a_flood_is_cut_at_the_bound_and_said_to_be_cut():
     assert reading_of(messages).truncated
 
 
+async def test_nodes_that_are_connected_and_say_nothing_are_not_called_disconnected():
+    async with ObserverServer([Node(Ring("lab1"), delay=60), Node(Ring("lab2"), delay=60)]) as server:
+        with pytest.raises(Blind, match=r"no flow came within 0.5 s, though it reaches lab1, lab2; ask again"):
+            await all_of(relay_at(server.address, replace(QUICK, within=0.5)))
+
+
 async def test_leaving_early_closes_every_call():
     async with ObserverServer([repeated(3000)]) as server:
         async with contextlib.aclosing(relay_at(server.address, replace(QUICK, follow=60.0)).hubble_flows(POD)) as look:

@@ -21,6 +21,7 @@ from sensors.kit.nearest import did_you_mean
 from sensors.kit.objects import get, one_line, text
 
 if TYPE_CHECKING:
+    import aiohttp
     from kubernetes.aio.client import Configuration
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -100,7 +101,14 @@ async def _from_kubeconfig(files: tuple[Path, ...], context: str | None) -> Plac
     except (*UNUSABLE, ConfigException) as why:
         if isinstance(why, BadKubeconfig):
             raise
-        raise BadKubeconfig(f"{where} cannot be used: {one_line(str(why) or type(why).__name__)}") from None
+        raise BadKubeconfig(f"{where} cannot be used: {_complaint(why)}") from None
+
+
+def _complaint(why: Exception) -> str:
+    """The client stumbles over a file that is no kubeconfig; its own words help only where it meant to complain."""
+    if isinstance(why, (TypeError, KeyError, AttributeError)):
+        return "it is not a kubeconfig, or a part of it is missing"
+    return one_line(str(why) or type(why).__name__)
 
 
 async def _load(where: str, context: str | None) -> Place:
@@ -205,4 +213,22 @@ def _fresh_configuration() -> Configuration:
     configuration = Configuration()
     configuration.retries = None  # we retry once ourselves, and honour Retry-After
     configuration.disable_strict_ssl_verification = True  # Python 3.13 refuses CAs that kubectl and most clusters use
+    configuration.trace_configs = [_no_detours()]
     return configuration
+
+
+def _no_detours() -> aiohttp.TraceConfig:
+    """Redirects are refused: an API server sends nobody elsewhere, but a pod behind its proxy may well try to."""
+    import aiohttp
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse_detour)
+    return trace
+
+
+async def _refuse_detour(_session: Any, _context: Any, asked: aiohttp.TraceRequestRedirectParams) -> None:
+    goal = one_line(asked.response.headers.get("Location", ""), 120)
+    raise Blind(
+        f"the API server {asked.url.origin()} sends us on to {goal}, which is not followed; "
+        "does the kubeconfig name a login page or a proxy instead of the API server?"
+    )

@@ -107,11 +107,17 @@ class Books:
 
     @property
     def is_without_nodes(self) -> bool:
-        """The relay told of nodes, and every single one is out of reach."""
-        return bool(self._states) and not any(state == CONNECTED for state in self._states.values())
+        """The relay told of nodes, and every single one is out of reach of it."""
+        return bool(self._states) and not any(state in (CONNECTED, NO_ANSWER) for state in self._states.values())
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Nodes that the relay reaches and that gave nothing to the end."""
+        return tuple(sorted(node for node, state in self._states.items() if state == NO_ANSWER))
 
     def reading(self) -> FlowReading:
         """How the look went; `flows` counts what the nodes searched for us where all of them did so to the end."""
         horizons = tuple(Horizon(node, *span) for node, span in sorted(self._spans.items()))
         flows = self.flows if self.is_incomplete else max(self.flows, self.searched)
-        return FlowReading(flows, self.garbage, self.first_garbage, 0, self.is_incomplete, horizons)
+        cut = self.is_incomplete
+        return FlowReading(flows, self.garbage, self.first_garbage, truncated=cut, horizons=horizons, unfinished=cut)

@@ -318,6 +318,11 @@ class _Look:
             raise await why_not(self.config, self.errors[0], self.pace.greeting)
         if not self.greeting.has_answered and self.books.is_incomplete:
             raise await why_not(self.config, _NoAnswer(), self.pace.greeting)
+        if self.books.silent:
+            raise Blind(
+                f"hubble relay {self.config.server}: no flow came within {self.pace.within:g} s, though it reaches "
+                f"{printable(', '.join(self.books.silent))}; ask again, or look at the log of the agents there"
+            )
         if self.books.is_without_nodes:
             raise Blind(
                 f"hubble relay {self.config.server}: none of its nodes is connected; "
