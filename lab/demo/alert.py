@@ -19,7 +19,7 @@ AUTHOR = "KAI demo"
 
 
 def command(target: Target) -> str:
-    """What the visitor is asked to type: the question that was asked of the recording, with the peer where it names one."""
+    """What the visitor is asked to type: the recording's own question, with the peer where it names one."""
     peer = f" --to {target.to}" if target.to else ""
     return f"/kai netdebug {target.pod} {target.namespace}{peer}"
 

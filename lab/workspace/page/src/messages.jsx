@@ -10,6 +10,7 @@ export function Messages({ messages, openThread, inThread }) {
   const { me } = useHere();
   const list = useRef(null);
   const atEnd = useRef(true);
+  const top = useRef(0);
   const newest = messages.at(-1);
   const seen = useRef(newest?.ts);
   const [below, setBelow] = useState(false);
@@ -29,9 +30,16 @@ export function Messages({ messages, openThread, inThread }) {
     [...element.children].forEach((child) => watcher.observe(child));
     return () => watcher.disconnect();
   }, [messages]);
+  // Only who moves up leaves the end: when the list grows meanwhile, the same event comes without anybody having moved.
   const scrolled = ({ currentTarget: it }) => {
-    atEnd.current = it.scrollHeight - it.scrollTop - it.clientHeight < 60;
-    if (atEnd.current) setBelow(false);
+    const isUp = it.scrollTop < top.current;
+    top.current = it.scrollTop;
+    if (it.scrollHeight - it.scrollTop - it.clientHeight < 60) {
+      atEnd.current = true;
+      setBelow(false);
+    } else if (isUp) {
+      atEnd.current = false;
+    }
   };
   const toEnd = () => {
     list.current.scrollTop = list.current.scrollHeight;
