@@ -19,8 +19,9 @@ AUTHOR = "KAI demo"
 
 
 def command(target: Target) -> str:
-    """What the visitor is asked to type."""
-    return f"/kai netdebug {target.pod} {target.namespace}"
+    """What the visitor is asked to type: the recording's own question, with the peer where it names one."""
+    peer = f" --to {target.to}" if target.to else ""
+    return f"/kai netdebug {target.pod} {target.namespace}{peer}"
 
 
 def alert(target: Target) -> Json:

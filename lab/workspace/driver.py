@@ -51,7 +51,9 @@ class Person:
     async def say(self, text: str, channel: str = "incidents", thread_ts: str | None = None) -> Json:
         """`@alice`, `@oncall` and `#alerts` become mentions, as in Slack's own composer."""
         room = self._room(channel)
-        return {**self.world.say(self.user, room, text, thread_ts), "channel": room.id}
+        said = self.world.say(self.user, room, text, thread_ts)
+        self._mention_missed(said, room)
+        return {**said, "channel": room.id}
 
     async def mention(self, text: str, channel: str = "incidents", thread_ts: str | None = None) -> Json:
         """Writes `@kai …`."""
@@ -188,6 +190,13 @@ class Person:
         if self.user.id not in room.members:
             raise LookupError(f"{self.user.name} is not in #{room.name}")
         return room
+
+    def _mention_missed(self, said: Json, room: Channel) -> None:
+        """Slack's own hint when somebody calls an app that is not in the channel: else nobody would answer."""
+        bot = self.world.users[self.app.bot_user]
+        if f"<@{bot.id}>" in said["text"] and bot.id not in room.members:
+            told = f"You mentioned <@{bot.id}>, but they're not in this channel."
+            self.world.slackbot(self.user.id, room.id, told)
 
     def _escaped(self, text: str) -> str:
         """`should_escape: true` in the manifest: ids instead of names, each with its name."""

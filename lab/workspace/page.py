@@ -44,7 +44,10 @@ class Page:
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: the whole picture of one person, at once and after each change."""
-        user = self._world.user(request.query.get("user", "alice"))
+        try:
+            user = self._world.user(request.query.get("user", "alice"))
+        except Refusal as nobody:
+            raise web.HTTPNotFound(text=str(nobody)) from nobody
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         changed = asyncio.Event()

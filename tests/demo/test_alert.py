@@ -30,7 +30,7 @@ def test_an_alert_leads_to_its_pod_typed_or_pointed_at(name: str) -> None:
 
     typed = slash.parse(command(target).removeprefix("/kai "))
 
-    assert typed == Investigate(target.pod, target.namespace)
+    assert typed == Investigate(target.pod, target.namespace, target.to_host, target.to_port)
     assert message.parse(alert(target)) == Fill(target.pod, target.namespace)
 
 

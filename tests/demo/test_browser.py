@@ -70,7 +70,8 @@ async def ask(tab: Browser, demo: Demo) -> float:
 async def open_thread(tab: Browser) -> None:
     """Once the last reply, the picture, is in it."""
     await tab.click("main button.replies")
-    await tab.until("document.querySelector('aside.thread .file')", PATIENCE)
+    drawn = "(document.querySelector('aside.thread figure img')?.naturalWidth ?? 0) > 500"
+    await tab.until(drawn, PATIENCE)
 
 
 async def press(tab: Browser) -> None:

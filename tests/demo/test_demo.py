@@ -54,7 +54,7 @@ async def test_the_visitor_is_told_that_it_is_a_recording_and_what_to_type(demo:
     shown = "\n".join(block["text"]["text"] for block in note["blocks"] if block["type"] == "section")
     assert shown.startswith("*This is a recording*: a real incident, recorded on 2026-11-23")
     assert "It is not your cluster." in shown
-    assert "```/kai netdebug api-server-79fd8d4cc-jzc5m production```" in shown
+    assert "```/kai netdebug api-server-79fd8d4cc-jzc5m production --to 10.96.0.1:443```" in shown
     assert "not your cluster" in demo.workspace.world.channel(CHANNEL).topic
 
 

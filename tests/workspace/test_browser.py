@@ -373,3 +373,119 @@ async def test_a_permalink_leads_to_its_message(workspace: Workspace, client: As
 
     await tab.sees("#alerts")
     await tab.sees("it is the policy")
+
+
+LIST = "document.querySelector('main .messages')"
+AT_END = f"{LIST}.scrollHeight - {LIST}.scrollTop - {LIST}.clientHeight < 60"
+
+
+async def many(client: AsyncWebClient, count: int = 30) -> None:
+    for number in range(count):
+        await client.chat_postMessage(channel="C0INCIDENTS", text=f"line {number}\nand another")
+
+
+async def test_the_newest_message_is_in_view_until_one_scrolls_up(
+    workspace: Workspace, client: AsyncWebClient, tab: Browser
+) -> None:
+    await many(client)
+    await tab.open(workspace.url)
+    await tab.sees("line 29")
+    await tab.until(AT_END)
+    root = await client.chat_postMessage(channel="C0INCIDENTS", text="looking", blocks=VERDICT)
+    await client.chat_update(channel="C0INCIDENTS", ts=root["ts"], text="done", blocks=[*VERDICT[:2]] * 5)
+    await tab.until(f"document.body.innerText.split('cannot reach').length === 6 && {AT_END}")
+
+    await tab.js(f"{LIST}.scrollTop = 0")
+    await client.chat_postMessage(channel="C0INCIDENTS", text="the last word")
+    await tab.until("document.querySelector('button.below')")
+    assert not await tab.js(AT_END)
+
+    await tab.click("button", "↓ New messages")
+    await tab.until(f"{AT_END} && !document.querySelector('button.below')")
+
+
+async def test_ones_own_words_and_what_only_he_is_told_come_into_view(
+    small: Small, workspace: Workspace, client: AsyncWebClient, tab: Browser
+) -> None:
+    await many(client)
+    await tab.open(workspace.url)
+    await tab.sees("line 29")
+    await tab.js(f"{LIST}.scrollTop = 0")
+
+    await tab.click("main textarea")
+    await tab.type("my own words")
+    await tab.key("Enter")
+    await tab.until(f"document.body.innerText.includes('my own words') && {AT_END}")
+
+    await tab.js(f"{LIST}.scrollTop = 0")
+    await client.chat_postEphemeral(channel="C0INCIDENTS", user="U0ALICE", text="for alice")
+    await tab.until(f"document.body.innerText.includes('for alice') && {AT_END}")
+
+
+async def test_a_thread_with_something_new_says_so_until_it_is_opened(
+    workspace: Workspace, client: AsyncWebClient, tab: Browser
+) -> None:
+    root = await client.chat_postMessage(channel="C0INCIDENTS", text="verdict")
+    known = await client.chat_postMessage(channel="C0INCIDENTS", text="evidence", thread_ts=root["ts"])
+    await tab.open(workspace.url)
+    await tab.sees("1 reply")
+    assert not await tab.js("!!document.querySelector('.replies.unread')")
+
+    await client.chat_postMessage(channel="C0INCIDENTS", text="more evidence", thread_ts=root["ts"])
+    await tab.until("document.querySelector('.replies.unread')?.innerText.includes('new')")
+    await tab.click("button", "2 replies")
+    await tab.sees("more evidence")
+    await tab.until("!document.querySelector('.replies.unread')")
+
+    assert known["ok"]
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
+    "0000000d4948445200000001000000010802000000907753de"
+    "0000000c4944415408d763f8cfc000000301010018dd8db0"
+    "0000000049454e44ae426082"
+)
+"""One red point."""
+
+
+async def test_a_picture_is_shown_large_and_escape_closes_it_alone(
+    workspace: Workspace, client: AsyncWebClient, tab: Browser
+) -> None:
+    root = await client.chat_postMessage(channel="C0INCIDENTS", text="verdict")
+    words = "The path breaks at policy"
+    shown = {"filename": "path.png", "content": PICTURE, "title": words, "alt_txt": words, "initial_comment": words}
+    await client.files_upload_v2(channel="C0INCIDENTS", thread_ts=root["ts"], **shown)
+    await tab.open(workspace.url)
+    await tab.click("button", "1 reply")
+    await tab.until("document.querySelector('aside.thread figure img')?.complete")
+    assert await tab.js("document.querySelector('aside.thread').innerText.split('The path breaks').length") == 2
+
+    await tab.click("aside.thread button", "Enlarge the picture")
+    await tab.until("document.querySelector('dialog.lightbox[open] img')")
+    await tab.key("Escape")
+
+    await tab.until("!document.querySelector('dialog.lightbox')")
+    assert await tab.js("!!document.querySelector('aside.thread')")
+
+
+async def test_a_name_that_nobody_has_is_said_and_left_with_a_press(workspace: Workspace, tab: Browser) -> None:
+    await tab.call("Page.enable")
+    await tab.call("Page.navigate", url=f"{workspace.url}/?as=nobody")
+    await tab.sees("Nobody here is called nobody.")
+
+    await tab.click("button", "Go on as Alice")
+
+    await tab.sees("Alice Adler")
+    await tab.until("document.querySelector('main textarea')")
+
+
+async def test_what_could_not_be_sent_stays_in_the_field(workspace: Workspace, tab: Browser) -> None:
+    await tab.open(workspace.url)
+    await tab.js("window.fetch = () => Promise.reject(new Error('cut'))")
+
+    await tab.click("main textarea")
+    await tab.type("/kai netdebug web-1 shop")
+    await tab.key("Enter")
+
+    await tab.sees("the workspace does not answer")
+    await tab.until("document.querySelector('main textarea').value === '/kai netdebug web-1 shop'")

@@ -90,3 +90,18 @@ async def test_what_a_person_cannot_do_is_told_in_words(workspace: Workspace) ->
         (409, "alice has no view V1 open"),
         (409, "'dance'"),
     ]
+
+
+async def test_a_name_that_nobody_has_is_not_found(workspace: Workspace) -> None:
+    async with aiohttp.ClientSession() as session, session.get(f"{workspace.url}/page/live?user=nobody") as response:
+        assert response.status == 404
+
+
+async def test_who_calls_an_app_that_is_not_in_the_channel_is_told(workspace: Workspace) -> None:
+    alice = workspace.user("alice")
+
+    await alice.mention("why?", "random")
+    await alice.mention("why?", "incidents")
+
+    told = [(one["channel"], one["text"]) for one in workspace.ephemerals("alice")]
+    assert told == [("C0RANDOM", "You mentioned <@U0KAI>, but they're not in this channel.")]

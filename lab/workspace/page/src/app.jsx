@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Channel } from "./channel.jsx";
 import { Home } from "./home.jsx";
-import { Here, act, useKept, useLive } from "./live.js";
+import { Here, act, useKept, useLive, useRead } from "./live.js";
 import { Modals } from "./modal.jsx";
 import { Sidebar } from "./sidebar.jsx";
 import { Thread } from "./thread.jsx";
@@ -33,10 +33,11 @@ function useToasts() {
 }
 
 export function App() {
-  const asked = new URLSearchParams(location.search).get("as");
+  const [asked, setAsked] = useState(() => new URLSearchParams(location.search).get("as"));
   const [kept, setUser] = useKept("user", "alice");
   const user = asked ?? kept;
-  const { picture, up } = useLive(user);
+  const { picture, up, refused } = useLive(user);
+  const { isRead, markRead, read } = useRead(picture);
   const [theme, setTheme] = useTheme();
   const [toasts, tell] = useToasts();
   const target = useRef(permalink());
@@ -55,10 +56,23 @@ export function App() {
   }, [picture]);
 
   const here = useMemo(
-    () => picture && { picture, me: picture.me, theme, tell, act: (body) => act(user, body) },
-    [picture, theme, user],
+    () => picture && { picture, me: picture.me, theme, tell, isRead, markRead, act: (body) => act(user, body) },
+    [picture, theme, user, read],
   );
-  if (!picture) return <p className="waiting">Connecting…</p>;
+  const shown = place === HOME ? "KAI" : nameOf(picture?.channels.find((one) => one.id === place));
+  useEffect(() => {
+    document.title = shown ? `${shown} · KAI lab` : "KAI lab";
+  }, [shown]);
+  const become = (next) => {
+    if (asked) history.replaceState(null, "", location.pathname);
+    setAsked(null);
+    setUser(next);
+    setThread(null);
+    if (place === HOME) act(next, { act: "home" });
+  };
+  if (!picture) {
+    return refused ? <Nobody name={user} become={become} /> : <p className="waiting">Connecting…</p>;
+  }
 
   const channel = picture.channels.find((one) => one.id === place) ?? picture.channels[0];
   const go = (next) => {
@@ -66,12 +80,6 @@ export function App() {
     setThread(null);
     setMenu(false);
     if (next === HOME) act(user, { act: "home" });
-  };
-  const become = (next) => {
-    if (asked) history.replaceState(null, "", location.pathname);
-    setUser(next);
-    setThread(null);
-    if (place === HOME) act(next, { act: "home" });
   };
   return (
     <Here.Provider value={here}>
@@ -96,6 +104,20 @@ export function App() {
     </Here.Provider>
   );
 }
+
+/** Somebody wrote a name into the address that nobody has. */
+function Nobody({ name, become }) {
+  return (
+    <p className="waiting">
+      Nobody here is called {name}.{" "}
+      <button className="element" onClick={() => become("alice")}>
+        Go on as Alice
+      </button>
+    </p>
+  );
+}
+
+const nameOf = (channel) => channel && (channel.kind === "im" ? "KAI" : `#${channel.name}`);
 
 function messageOf(picture, channel, ts) {
   return picture.channels.find((one) => one.id === channel)?.messages.find((one) => one.ts === ts);

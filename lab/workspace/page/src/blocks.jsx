@@ -145,17 +145,22 @@ const hooks = {
   },
 };
 
-/** A block that only shows something. Drawn again only when it changes: the renderer parses each text anew. */
-const Still = memo(
-  function Still({ block }) {
-    const { picture, theme } = useHere();
+/** A block that only shows something. */
+function Still({ block }) {
+  const { picture, theme } = useHere();
+  const names = {
+    users: Object.values(picture.users),
+    channels: picture.channels.filter((one) => one.name).map(({ id, name }) => ({ id, name })),
+    user_groups: Object.values(picture.groups),
+  };
+  return <Parsed block={block} theme={theme} data={names} />;
+}
+
+/** Drawn again only when something in it changes: the renderer parses each text anew. */
+const Parsed = memo(
+  function Parsed({ block, theme, data }) {
     const { block_id: _, ...rest } = block;
     const shown = withoutVerbatim(rest.type === "data_table" ? { ...rest, type: "table" } : rest);
-    const data = {
-      users: Object.values(picture.users),
-      channels: picture.channels.filter((one) => one.name).map(({ id, name }) => ({ id, name })),
-      user_groups: Object.values(picture.groups),
-    };
     return <Rendered blocks={[shown]} theme={theme} data={data} hooks={hooks} withoutWrapper name="" logo="" />;
   },
   (before, after) => JSON.stringify(before) === JSON.stringify(after),

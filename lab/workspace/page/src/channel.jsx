@@ -1,7 +1,8 @@
 import { Composer } from "./composer.jsx";
+import { Icon } from "./icon.jsx";
 import { Messages } from "./messages.jsx";
 
-const SIGN = { channel: "#", group: "🔒 ", im: "" };
+const SIGN = { channel: "#", group: <Icon name="lock" />, im: "" };
 
 export function Channel({ channel, openThread, openMenu }) {
   const top = channel.messages.filter(
@@ -22,8 +23,8 @@ export function Channel({ channel, openThread, openMenu }) {
         <span className="topic">{channel.topic}</span>
         {channel.kind !== "im" && <span className="count">{channel.members} members</span>}
       </header>
-      <Messages channel={channel} messages={top} openThread={openThread} />
-      <Composer channel={channel} label={`Message ${SIGN[channel.kind].trim()}${name}`} />
+      <Messages messages={top} openThread={openThread} />
+      <Composer channel={channel} label={`Message ${channel.kind === "channel" ? "#" : ""}${name}`} />
     </section>
   );
 }

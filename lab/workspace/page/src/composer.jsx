@@ -18,6 +18,7 @@ export function Composer({ channel, thread, label }) {
   const { picture, act, tell } = useHere();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
+  const [waiting, setWaiting] = useState("");
   const field = useRef(null);
   const offers = proposals(picture, text).filter((one) => !text.endsWith(one));
   const usage = picture.commands[text.split(" ")[0]];
@@ -36,8 +37,13 @@ export function Composer({ channel, thread, label }) {
     }
     setText("");
     const kind = said.startsWith("/") ? "command" : "say";
+    setWaiting(kind === "command" ? said.split(" ")[0] : "");
     const answer = await act({ act: kind, text: said, channel: channel.id, thread_ts: thread });
-    if (kind === "say" && answer.error) tell(answer.error);
+    setWaiting("");
+    if (answer.error && answer.acked === undefined) {
+      tell(answer.error); // it never left: Slack's own errors about a command come as a message
+      setText((since) => since || said);
+    }
   };
   const key = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -68,6 +74,11 @@ export function Composer({ channel, thread, label }) {
             </li>
           ))}
         </ul>
+      )}
+      {waiting && (
+        <p className="usage waiting-for" role="status">
+          {waiting} was sent, KAI has not answered yet…
+        </p>
       )}
       {usage && <p className="usage">{`${text.split(" ")[0]} ${usage}`}</p>}
       <textarea

@@ -3,6 +3,7 @@ import { useId, useRef, useState } from "react";
 import { Text } from "./blocks.jsx";
 import { Combobox } from "./combobox.jsx";
 import { initial, put, useFields } from "./fields.jsx";
+import { Icon } from "./icon.jsx";
 import { useHere } from "./live.js";
 import { Menu } from "./menu.jsx";
 
@@ -101,22 +102,22 @@ function Feedback({ element, use, busy }) {
       aria-label={element[name].accessibility_label ?? element[name].text.text}
       onClick={() => use(name.split("_")[0], false)}
     >
-      {sign}
+      <Icon name={sign} />
     </button>
   );
   return (
     <span className="feedback">
-      {button("positive_button", "👍")}
-      {button("negative_button", "👎")}
+      {button("positive_button", "up")}
+      {button("negative_button", "down")}
     </span>
   );
 }
 
-function Icon({ element, use, busy }) {
+function Bin({ element, use, busy }) {
   const label = element.accessibility_label ?? element.text.text;
   return (
     <button type="button" className="element" aria-label={label} title={label} disabled={busy} onClick={() => use(undefined, false)}>
-      🗑
+      <Icon name="bin" />
     </button>
   );
 }
@@ -305,7 +306,7 @@ const DRAWN = {
   workflow_button: Button,
   overflow: Overflow,
   feedback_buttons: Feedback,
-  icon_button: Icon,
+  icon_button: Bin,
   static_select: Select,
   users_select: Select,
   conversations_select: Select,

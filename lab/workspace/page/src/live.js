@@ -1,13 +1,15 @@
 // The line to the server: what this person sees comes in, what he does goes out.
-import { createContext, useContext, useEffect, useState } from "react";
+import { createContext, useContext, useEffect, useRef, useState } from "react";
 
-/** The picture as it is now (null until the first one came), and whether the line is up. */
+/** The picture as it is now (null until the first one came), whether the line is up, and whether it was refused. */
 export function useLive(user) {
-  const [live, setLive] = useState({ picture: null, up: true });
+  const [live, setLive] = useState({ picture: null, up: true, refused: false });
   useEffect(() => {
+    setLive((before) => ({ ...before, refused: false }));
     const source = new EventSource(`/page/live?user=${encodeURIComponent(user)}`);
-    source.onmessage = (event) => setLive({ picture: JSON.parse(event.data), up: true });
-    source.onerror = () => setLive((before) => ({ ...before, up: false }));
+    source.onmessage = (event) => setLive({ picture: JSON.parse(event.data), up: true, refused: false });
+    source.onerror = () =>
+      setLive((before) => ({ ...before, up: false, refused: source.readyState === EventSource.CLOSED }));
     return () => source.close();
   }, [user]);
   return live;
@@ -24,7 +26,19 @@ export async function act(user, body) {
   }
 }
 
-/** `{picture, me, theme, act(body), tell(text)}`, for whoever needs it. */
+/** Which threads were read how far. What was there when the page was opened counts as read. */
+export function useRead(picture) {
+  const [read, setRead] = useState({});
+  const since = useRef(null);
+  if (picture && since.current === null) since.current = Math.max(0, ...picture.channels.map(newest));
+  const isRead = ({ ts, latest_reply: last }) => Number(last) <= (read[ts] ?? since.current);
+  const markRead = ({ ts, latest_reply: last }) => setRead((before) => ({ ...before, [ts]: Number(last) }));
+  return { isRead, markRead, read };
+}
+
+const newest = (channel) => Number(channel.messages.reduce((last, one) => (one.ts > last ? one.ts : last), "0"));
+
+/** `{picture, me, theme, act(body), tell(text), isRead(message), markRead(message)}`, for whoever needs it. */
 export const Here = createContext(null);
 export const useHere = () => useContext(Here);
 

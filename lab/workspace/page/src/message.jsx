@@ -1,6 +1,7 @@
-import { memo } from "react";
+import { useState } from "react";
 import { Attachment } from "./attachment.jsx";
 import { Blocks, Text } from "./blocks.jsx";
+import { Icon } from "./icon.jsx";
 import { useHere } from "./live.js";
 import { Menu } from "./menu.jsx";
 
@@ -21,18 +22,21 @@ export function Avatar({ author, small }) {
 
 const clock = (ts) => new Date(Number(ts) * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-export const Message = memo(Drawn, (before, after) => JSON.stringify(before) === JSON.stringify(after));
+/** Who signs with a name of his own gets a colour by it. */
+const signed = (name) => ({ name, bot: true, colour: /alert/i.test(name) ? "a30200" : "4a154b" });
 
-function Drawn({ message, channel, compact, openThread }) {
+export function Message({ message, compact, openThread }) {
   const { picture } = useHere();
   const known = picture.users[message.user];
-  const author = message.username ? { name: message.username, bot: true, colour: "a30200" } : known;
+  const author = message.username ? signed(message.username) : known;
   const classes = ["message", compact && "compact", message.ephemeral && "ephemeral"].filter(Boolean).join(" ");
   return (
     <article id={`m${message.ts}`} className={classes} aria-label={`${author.name}, ${clock(message.ts)}`}>
       <div className="gutter">{compact ? <time>{clock(message.ts)}</time> : <Avatar author={author} />}</div>
       <div className="body">
-        {message.ephemeral && <p className="only-you">👁 Only visible to you</p>}
+        {message.ephemeral && <p className="only-you">
+            <Icon name="eye" /> Only visible to you
+          </p>}
         {message.subtype === "thread_broadcast" && <p className="only-you">replied in a thread</p>}
         {!compact && (
           <p className="author">
@@ -44,7 +48,7 @@ function Drawn({ message, channel, compact, openThread }) {
           </p>
         )}
         <Content message={message} />
-        <Reactions {...{ message, channel }} />
+        <Reactions message={message} />
         {openThread && message.reply_count > 0 && <Replies {...{ message, openThread }} />}
       </div>
       {!message.ephemeral && <Tools {...{ message, openThread }} />}
@@ -66,28 +70,45 @@ function Content({ message }) {
         <Attachment key={index} attachment={one} where={where} />
       ))}
       {message.files?.map((one) => (
-        <File key={one.id} file={one} />
+        <File key={one.id} file={one} said={message.text} />
       ))}
     </>
   );
 }
 
-function File({ file }) {
+/** A picture, as wide as there is room; a click shows it at its own size. */
+function Picture({ file, address, said }) {
+  const [large, setLarge] = useState(false);
+  const show = (dialog) => dialog && !dialog.open && dialog.showModal();
+  const close = () => setLarge(false);
+  const repeats = (said ?? "").startsWith(file.title.replace(/…$/, ""));
+  return (
+    <figure>
+      {!repeats && <figcaption>{file.title}</figcaption>}
+      <button type="button" className="picture" aria-label="Enlarge the picture" onClick={() => setLarge(true)}>
+        <img src={address} alt={file.alt_txt || file.title} />
+      </button>
+      {large && (
+        <dialog className="lightbox" ref={show} onCancel={close} onClick={close} aria-label={file.title}>
+          <button type="button" className="element" onClick={close} autoFocus>
+            Close
+          </button>
+          <div>
+            <img src={address} alt={file.alt_txt || file.title} />
+          </div>
+        </dialog>
+      )}
+    </figure>
+  );
+}
+
+function File({ file, said }) {
   const address = new URL(file.url_private).pathname;
-  if (file.mimetype.startsWith("image/")) {
-    return (
-      <figure>
-        <figcaption>{file.title}</figcaption>
-        <a href={address} target="_blank" rel="noreferrer">
-          <img src={address} alt={file.alt_txt || file.title} />
-        </a>
-      </figure>
-    );
-  }
+  if (file.mimetype.startsWith("image/")) return <Picture {...{ file, address, said }} />;
   return (
     <details className="file">
       <summary>
-        📄 {file.title} <span>{file.size} bytes</span>
+        <Icon name="page" /> {file.title} <span>{file.size} bytes</span>
       </summary>
       <pre tabIndex={0}>{file.preview}</pre>
       <a href={address} target="_blank" rel="noreferrer">
@@ -116,15 +137,17 @@ function Reactions({ message }) {
 }
 
 function Replies({ message, openThread }) {
-  const { picture } = useHere();
+  const { picture, isRead } = useHere();
+  const isNew = !isRead(message);
   const users = message.reply_users.map((id) => picture.users[id]).filter(Boolean);
   const count = message.reply_count === 1 ? "1 reply" : `${message.reply_count} replies`;
   return (
-    <button className="replies" onClick={() => openThread(message.ts)}>
+    <button className={isNew ? "replies unread" : "replies"} onClick={() => openThread(message.ts)}>
       {users.map((one) => (
         <Avatar key={one.id} author={one} small />
       ))}
       <b>{count}</b> <span>last {clock(message.latest_reply)}</span>
+      {isNew && <em>new</em>}
     </button>
   );
 }
@@ -140,11 +163,11 @@ function Tools({ message, openThread }) {
   return (
     <div className="tools" role="group" aria-label="Message actions">
       <button aria-label="React with eyes" onClick={() => act({ act: "react", ts: message.ts, emoji: "eyes", add: !eyes })}>
-        👀
+        <Icon name="eye" />
       </button>
       {openThread && (
         <button aria-label="Reply in thread" onClick={() => openThread(message.thread_ts ?? message.ts)}>
-          💬
+          <Icon name="speech" />
         </button>
       )}
       <Menu label="More actions" sign="⋮" items={shortcuts} text={(one) => one.title} choose={run} />

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "react";
+import { Icon } from "./icon.jsx";
 import { useHere } from "./live.js";
 import { Avatar } from "./message.jsx";
 
@@ -44,10 +45,10 @@ export function Sidebar({ place, go, become, user, theme, setTheme, close }) {
       </header>
       <WhoAmI {...{ user, become }} />
       <h2>Channels</h2>
-      <ul>{rooms.map((one) => entry(one.id, one.name, one.kind === "group" ? "🔒" : "#", unread(one)))}</ul>
+      <ul>{rooms.map((one) => entry(one.id, one.name, one.kind === "group" ? <Icon name="lock" /> : "#", unread(one)))}</ul>
       <h2>App</h2>
       <ul>
-        {entry("home", "KAI: home", "⌂", false)}
+        {entry("home", "KAI: home", <Icon name="home" />, false)}
         {direct && entry(direct.id, "KAI: messages", "@", unread(direct))}
       </ul>
     </nav>
