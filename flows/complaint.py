@@ -16,6 +16,7 @@ from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.app_log import LogError
 from sensors.kit.connections import Connection, Outcome
+from sensors.kit.objects import Ref
 from sensors.kit.peer import Asked
 from sensors.net_connect import Connects, Door, Role
 
@@ -59,6 +60,11 @@ class Peer:
         return False if opened or worked else None
 
     @property
+    def pod(self) -> Ref | None:
+        """The pod whose own address the question names."""
+        return self.resolved.pod if self.resolved else None
+
+    @property
     def owner(self) -> Component | None:
         """The workload behind the peer, where one is known: the Service's backends', else the pod's on the wire."""
         pods = self.service.matching_pods or () if self.service else ()
@@ -66,8 +72,10 @@ class Peer:
         if ref:
             return Component(ref.kind, ref.namespace, ref.name)
         there = next((each.destination for each in self.connections if each.destination.workload), None)
-        kind, _, name = there.workload.rpartition("/") if there else ("", "", "")
-        return Component(kind or "Pod", there.namespace, name) if there else None
+        if there is None:
+            return Component("Pod", self.pod.namespace, self.pod.name) if self.pod else None
+        kind, _, name = there.workload.rpartition("/")
+        return Component(kind or "Pod", there.namespace, name)
 
     @property
     def component(self) -> Component:

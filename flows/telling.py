@@ -206,14 +206,27 @@ def finding(
         belief=belief(case, head),
         because=because(case, group),
         shown_by=shown_by(case, head),
-        recommendation=WAIT if wait else recommendation,
+        recommendation=WAIT if wait else _unread(case) if _is_unknown(head) else recommendation,
         remedy=None if wait else remedy,
         hides=frozenset(hides),
     )
 
 
 def named(component: Component | None, denial: Denial) -> str:
-    """What stands in the way: the policy, or the datapath's default where no policy is known."""
+    """What stands in the way: the policy, else that it is not among those that could be read."""
     if component is not None:
         return str(component)
-    return f"The {'sender' if denial.direction is Direction.EGRESS else 'receiver'}'s policies"
+    side = "sender" if denial.direction is Direction.EGRESS else "receiver"
+    default = f"The datapath's default at the {side}"
+    return f"A policy of the {side} that was not read" if _is_unknown(denial) else default
+
+
+def _is_unknown(denial: Denial) -> bool:
+    """The datapath refuses it, and no policy that was read does."""
+    return denial.component is None and denial.verdict.allowed is not False
+
+
+def _unread(case: Case) -> str:
+    policies = case.get(Policies)
+    lacking = f" ({', '.join(policies.unreadable)})" if policies is not None and policies.unreadable else ""
+    return f"Find the policy that refuses it: it is not among those that were read{lacking}. Then look again with it."

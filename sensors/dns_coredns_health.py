@@ -188,7 +188,10 @@ class DnsEvent:
 
 @dataclass(frozen=True, slots=True)
 class CoreDns:
-    """The cluster's DNS servers as seen. `unread` names what could not be read; `at` is the moment of looking."""
+    """The cluster's DNS servers as seen. `unread` names what could not be read; `at` is the moment of looking.
+
+    `pods_read`: False where no pods could be read, so that `pods` is empty for that reason alone.
+    """
 
     workload: DnsWorkload | None = None
     pods: tuple[DnsPod, ...] = ()
@@ -199,6 +202,7 @@ class CoreDns:
     node_local: DnsWorkload | None = None
     unread: tuple[str, ...] = ()
     at: datetime | None = None
+    pods_read: bool = True
 
     @property
     def ready_pods(self) -> int:
@@ -217,6 +221,8 @@ class CoreDns:
 
     def _pods_told(self) -> str:
         name = str(self.workload) if self.workload else "DNS servers"
+        if not self.pods_read:
+            return f"{name}: its pods could not be read"
         ends = sorted({each.last_ending.reason for each in self.pods if each.last_ending})
         ended = f", last ended by {', '.join(ends)}" if ends else ""
         restarts = sum(each.restarts for each in self.pods)
@@ -278,6 +284,7 @@ def assemble(objects: Mapping[Kind, tuple[Object, ...]], unread: tuple[str, ...]
         events=_events(ours.get(EVENT, ()), [name_of(each) for each in (*pods, *((server,) if server else ()))]),
         node_local=read_workload(local) if local else None,
         unread=(why,) if why and CONFIG_MAP in objects else (),
+        pods_read=POD in objects,
     )
 
 

@@ -110,6 +110,12 @@ class PodFacts:
     unread: tuple[str, ...]
 
     @property
+    def log_unread(self) -> bool:
+        """No container's log could be read: what the program itself says is not known."""
+        told = sum(each.startswith("log of ") for each in self.unread)
+        return told > 0 and told >= sum(not each.init for each in self.containers)
+
+    @property
     def restarts(self) -> int:
         return sum(each.restarts for each in self.containers)
 

@@ -32,7 +32,8 @@ def _backend_ports(peer: Peer) -> tuple[int, ...]:
         ends = peer.service.ready_endpoints or ()
         name = peer.service_port.name
         return tuple(sorted({number for end in ends for said, number, _ in end.ports if said == name}))
-    return (peer.port,) if peer.port is not None and peer.connections else ()
+    at_a_pod = bool(peer.connections) or peer.pod is not None
+    return (peer.port,) if peer.port is not None and at_a_pod else ()
 
 
 def _refused(peer: Peer) -> bool:
@@ -59,7 +60,7 @@ def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -
 def _sockets(case: Case, peer: Peer) -> tuple[PodSockets, ...]:
     stats = case.get(TcpStats)
     pods = {each.pod for each in (peer.service.matching_pods or ())} if peer.service else set()
-    pods |= {each.destination.pod for each in peer.connections}
+    pods |= {each.destination.pod for each in peer.connections} | ({peer.pod.name} if peer.pod else set())
     return tuple(each for each in stats.peers if each.pod in pods and not each.blind) if stats else ()
 
 

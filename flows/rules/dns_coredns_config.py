@@ -23,6 +23,7 @@ from flows.rules.dns_symptom import (
     dropped_questions,
     in_question,
     is_serving,
+    may_ask_elsewhere,
     shown_by,
     told,
     words_of,
@@ -58,12 +59,17 @@ def judge(case: Case) -> Finding | None:
         cause_class="dns.coredns_config",
         cause=fault.cause,
         component=fault.component,
-        belief=SUSPECTED if _by_proxy(case) or dropped_questions(case) else fault.belief,
+        belief=SUSPECTED if _may_be_another_s(case, dns) else fault.belief,
         because=f"{dns.summary()}; {told(case)}{changed(case, fault.component)}",
         shown_by=shown_by(case, CoreDns),
         recommendation=fault.advice,
         hides=frozenset({"dns.nxdomain", "dns.upstream_failure"}),
     )
+
+
+def _may_be_another_s(case: Case, dns: CoreDns) -> bool:
+    """Whether the answer may have come from somebody else than these servers."""
+    return _by_proxy(case) or bool(dropped_questions(case)) or may_ask_elsewhere(case, dns)
 
 
 def _by_proxy(case: Case) -> bool:

@@ -57,7 +57,12 @@ def judge(case: Case) -> Finding | None:
 
 
 def _belief(case: Case, dns: CoreDns) -> float:
-    """Servers whose node is lost are its victims: without a look at the nodes that stays a suspicion."""
+    """Servers whose node is lost are its victims: without a look at the nodes that stays a suspicion.
+
+    So it does where nobody read the pods: that none is ready is true then, and whose fault it is, open.
+    """
+    if not dns.pods_read and _scaled_to_nothing(dns) is None:
+        return SUSPECTED
     lost = bool(dns.pods) and all(each.node_ready is False for each in dns.pods)
     return SUSPECTED if lost and case.get(Nodes) is None else belief_of(case, dns)
 
@@ -101,6 +106,14 @@ def _scaled_to_nothing(dns: CoreDns) -> Why | None:
     if dns.workload is None or dns.workload.desired != 0:
         return None
     return Why(f"{dns.workload} is scaled to 0", servers(dns), f"Scale {dns.workload} up again (usually 2 replicas).")
+
+
+def _unread_pods(dns: CoreDns) -> Why | None:
+    if dns.pods_read:
+        return None
+    where = dns.service.namespace if dns.service else "kube-system"
+    advice = f"Look at them: kubectl -n {where} get pods -l k8s-app=kube-dns -o yaml; their state says why."
+    return Why("its pods could not be read, so why is open", servers(dns), advice)
 
 
 def _no_pods(dns: CoreDns) -> Why | None:
@@ -195,6 +208,7 @@ def _said(pod: DnsPod) -> str:
 
 REASONS: tuple[Callable[[CoreDns], Why | None], ...] = (
     _scaled_to_nothing,
+    _unread_pods,
     _no_pods,
     _not_listed,
     _config_error,

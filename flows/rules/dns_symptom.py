@@ -94,6 +94,11 @@ def asks_elsewhere(case: Case, dns: CoreDns) -> bool:
     return not any(each in ours or is_link_local(each) for each in servers)
 
 
+def may_ask_elsewhere(case: Case, dns: CoreDns) -> bool:
+    """Nobody knows the address of the cluster's DNS, so whose answers the pod gets is open."""
+    return not (dns.service and dns.service.cluster_ips) and not all(map(is_link_local, resolvers(case)))
+
+
 def resolvers(case: Case) -> tuple[str, ...]:
     """The nameservers in the pod's resolv.conf; empty where it could not be read."""
     lookups = case.get(Lookups)

@@ -2,7 +2,8 @@
 
 Said only where the pod was really seen talking (or its asked peer opening), names resolve, nothing of its traffic was
 dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without flows,
-doors or look-ups this rule cannot tell.
+doors or look-ups this rule cannot tell. Where nobody read the pod's log, what it complains of is not known: then that
+an asked peer opens is all that can be said, and is said so.
 """
 
 from __future__ import annotations
@@ -19,25 +20,31 @@ from sensors.kit.app_log import read_line
 from sensors.net_connect import Connects
 
 ENOUGH = 0.5
+SURE, UNHEARD = 0.9, 0.6
 
 
 def judge(case: Case) -> Finding | None:
     pod, flows, lookups, connects = case[PodFacts], case[HubbleFlows], case[Lookups], case[Connects]
     case[Services], case[Policies]
     troubles = [*_pod(pod), *_dns(lookups), *_traffic(case, flows), *_doors(case, connects), *_nodes(case)]
-    if troubles or not _talks(case):
-        return None
     peer = asked_peer(case)
+    if troubles or not _talks(case) or (pod.log_unread and peer is None):
+        return None
     what = f"{pod.namespace}/{pod.pod} reaches {peer}" if peer else f"{pod.namespace}/{pod.pod} reaches its peers"
+    heard = "its log ends without error" if not pod.log_unread else "its log was not read"
     return Finding(
         cause_class="none.healthy",
         cause=f"nothing is wrong now: {what}, and all that was measured passes",
         component=None,
-        belief=0.9,
-        because="connections open, none of the pod's traffic was dropped, names resolve, its log ends without error",
+        belief=UNHEARD if pod.log_unread else SURE,
+        because=f"connections open, none of the pod's traffic was dropped, names resolve, {heard}",
         shown_by=(HubbleFlows, Connects, Lookups, Services, Policies, PodFacts),
-        recommendation="Nothing to change. If the fault comes and goes, run again while it is visible.",
+        recommendation=LISTEN if pod.log_unread else CALM,
     )
+
+
+CALM = "Nothing to change. If the fault comes and goes, run again while it is visible."
+LISTEN = "Read the pod's own log before you rest: a peer that is reached and answers with errors shows nowhere else."
 
 
 def _pod(pod: PodFacts) -> list[str]:

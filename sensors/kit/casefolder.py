@@ -178,8 +178,8 @@ def _read_header(path: Path) -> CaseHeader:
     recorded = _section(said, "recorded", path)
     return CaseHeader(
         target=_target(_section(said, "target", path), path),
-        recorded_at=_when(recorded.get("at")),
-        environment=_environment(_section(said, "cluster", path)),
+        recorded_at=_when(recorded.get("at"), path),
+        environment=_environment(_section(said, "cluster", path), path),
         synthetic=said.get("synthetic") is True,
         missing=_texts(recorded.get("missing")),
         reading=_reading(recorded.get("flows")),
@@ -210,11 +210,17 @@ def _target(said: Mapping[str, Any], path: Path) -> Target | None:
     if not said:
         return None
     try:
-        pod, namespace, to = str(said["pod"]), str(said["namespace"]), said.get("to")
+        pod, namespace, to = _name(said["pod"]), _name(said["namespace"]), said.get("to")
         host, port = split_door(str(to)) if to else (None, None)
     except (KeyError, ValueError) as why:
         raise BadCase(f"{path}: target needs pod and namespace, and to as HOST:PORT ({why})") from None
     return Target(pod, namespace, host, port)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
+        raise ValueError(f"{value!r} is no name")
+    return str(value)
 
 
 def split_door(text: str) -> tuple[str, int | None]:
@@ -232,7 +238,10 @@ def split_door(text: str) -> tuple[str, int | None]:
     return host, int(port)
 
 
-def _environment(said: Mapping[str, Any]) -> Environment:
+def _environment(said: Mapping[str, Any], path: Path) -> Environment:
+    wrong = next((key for key in ("cni", "cni_version", "kubernetes") if isinstance(said.get(key), list | dict)), None)
+    if wrong:
+        raise BadCase(f"{path}: cluster.{wrong} should be a word, found {type(said[wrong]).__name__}")
     replaced = said.get("kube_proxy_replacement")
     return Environment(
         cni=_text(said, "cni"),
@@ -256,13 +265,16 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(each) for each in value) if isinstance(value, list) else (str(value),)
 
 
-def _when(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    try:
-        return datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
+def _when(value: object, path: Path) -> datetime | None:
+    """The moment of the recording. Every age is measured from it, so one that cannot be read is the giver's mistake."""
+    if value is None or value == "":
         return None
+    try:
+        when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        told = str(value)[:60]
+        raise BadCase(f"{path}: recorded.at wants a time such as 2026-11-23T21:11:11Z, not {told!r}") from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _read_objects(folder: Path) -> tuple[dict[tuple[str, str], tuple[Object, ...]], frozenset[str]]:
@@ -283,7 +295,8 @@ def _flatten(documents: list[Any], path: Path) -> list[Object]:
     flat: list[Object] = []
     for each in documents:
         if not isinstance(each, dict):
-            raise BadCase(f"{path}: expected Kubernetes objects, found {type(each).__name__}")
+            found = "nothing (null)" if each is None else type(each).__name__
+            raise BadCase(f"{path}: expected Kubernetes objects, found {found}")
         items = each.get("items")
         if isinstance(items, list):
             flat += _flatten([_typed(item, each) for item in items], path)

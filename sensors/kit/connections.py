@@ -19,8 +19,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeAlias
 
+import msgspec
+
 from sensors.kit.drop_reasons import Noise, name_of, reason
-from sensors.kit.hubble_records import Endpoint, HubbleFlow, Policy
+from sensors.kit.hubble_records import KNOWN_VERDICTS, Endpoint, HubbleFlow, Policy
 
 EPHEMERAL = 32768  # Linux gives clients source ports from here on
 YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
@@ -188,6 +190,7 @@ RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP",
 
 # What one end of an attempt was seen doing.
 FORWARDED, SYN, SYN_ACK, RST, TALKED, PROXIED, ANSWERED = 1, 2, 4, 8, 16, 32, 64
+OPAQUE = 128  # something befell a packet that this version has no word for
 POINT_BITS = {"TO_ENDPOINT": 1 << 8, "TO_OVERLAY": 1 << 9, "TO_NETWORK": 1 << 10, "TO_STACK": 1 << 11}
 POINT_BITS |= {"TO_HOST": 1 << 12, "TO_PROXY": 1 << 13, "FROM_NETWORK": 1 << 14, "TO_CRYPTO": 1 << 15}
 
@@ -312,6 +315,8 @@ class Connections:
                 return False
             self._seen.add(flow.uuid)
         self.flows += 1
+        if flow.verdict not in KNOWN_VERDICTS and flow.drop_reason:
+            flow = msgspec.structs.replace(flow, verdict="DROPPED")  # a word newer than us, and yet a reason to drop
         self._meet(flow.source)
         self._meet(flow.destination)
         if flow.kind == "SOCK":  # a socket's address being translated, not a packet
@@ -510,6 +515,8 @@ def _signs(flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str
         began = -1 if is_reply else 1
     if verdict in ("DROPPED", "ERROR"):
         return 0, began  # a dropped packet reached nobody: it shows who began, and nothing else
+    if verdict not in KNOWN_VERDICTS:
+        return OPAQUE, began
     if kind == "L7":
         return (ANSWERED if is_reply else 0), began
     if verdict == "REDIRECTED":
@@ -651,7 +658,7 @@ def _sum_result(group: _Group, attempt: _Attempt, client: int, server: int) -> N
         group.refused += 1
         group.first_refused = _earlier(group.first_refused, attempt.first)
         group.last_refused = _later(group.last_refused, attempt.first)
-    elif client & FORWARDED and not (server or attempt.drops or attempt.denied):
+    elif client & FORWARDED and not (client & OPAQUE or server or attempt.drops or attempt.denied):
         group.unanswered += 1
         if attempt.first is not None:
             group.unanswered_at = sorted([*group.unanswered_at, attempt.first])[-2:]

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 BAD_VERDICTS = frozenset({"DROPPED", "ERROR", "AUDIT"})
+KNOWN_VERDICTS = BAD_VERDICTS | {"", "FORWARDED", "REDIRECTED", "TRACED", "TRANSLATED"}
 
 
 class Workload(msgspec.Struct, frozen=True, gc=False):

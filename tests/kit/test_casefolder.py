@@ -90,8 +90,12 @@ def test_what_is_no_door_is_refused(door: str) -> None:
         ({"case_yaml": "target: web"}, "case.yaml: target should hold keys, found str"),
         ({"case_yaml": "target: {pod: web}"}, "case.yaml: target needs pod and namespace"),
         ({"case_yaml": "target: {pod: w, namespace: n, to: 'x:y'}"}, "target needs pod and namespace, and to as HOST"),
+        ({"case_yaml": "target: {pod: null, namespace: n}"}, "case.yaml: target needs pod and namespace"),
+        ({"case_yaml": "recorded: {at: yesterday}"}, "case.yaml: recorded.at wants a time such as 2026-"),
+        ({"case_yaml": "cluster: {cni: [cilium]}"}, "case.yaml: cluster.cni should be a word, found list"),
         ({"case_yaml": "a: [\n"}, "case.yaml, line 2: not YAML"),
         ({"objects__pods_yaml": "a: {b\n"}, "pods.yaml, line 2: not YAML"),
+        ({"objects__pods_yaml": "kind: List\nitems: [null]\n"}, "pods.yaml: expected Kubernetes objects, found not"),
         ({"objects__pods_yaml": "- just\n- words\n"}, "pods.yaml: expected Kubernetes objects, found list"),
     ],
 )

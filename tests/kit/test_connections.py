@@ -361,3 +361,25 @@ def test_flows_with_nothing_in_them_do_not_crash() -> None:
     found = gathered([HubbleFlow(), HubbleFlow(verdict="DROPPED"), HubbleFlow(kind="SOCK"), HubbleFlow(kind="L7")])
 
     assert [each.outcome for each in found.all()] == [Outcome.DROPPED]
+
+
+# -- verdicts newer than us --------------------------------------------------------------------------------------------
+
+
+def renamed(flow: HubbleFlow) -> HubbleFlow:
+    return replace(flow, verdict="DEFERRED") if flow.verdict == "DROPPED" else flow
+
+
+def test_a_verdict_newer_than_us_that_gives_a_reason_to_drop_is_a_drop() -> None:
+    (found,) = gathered([renamed(each) for each in hubble_flows("03")]).all()
+
+    assert (found.outcome, found.packets_dropped) == (Outcome.DROPPED, 4)
+
+
+def test_a_verdict_newer_than_us_leaves_open_what_became_of_the_packet() -> None:
+    """Never silence: that the packet got no answer would be a conclusion from a word nobody understood."""
+    told = [replace(renamed(each), drop_reason=0, drop_reason_name="") for each in hubble_flows("09")]
+
+    found = only(gathered(told).all(), 8080)
+
+    assert (found.outcome, found.unanswered) == (Outcome.UNKNOWN, 0)

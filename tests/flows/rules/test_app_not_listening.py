@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flows.model import Component, Missing
 from flows.rules.app_not_listening import RULE
+from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
+from sensors.kit.objects import Ref
+from sensors.kit.peer import Asked, AskedKind
+from sensors.net_connect import About, Connects, Door, Role
 from sensors.net_tcp_stats import TcpStats
 from tests.flows.rules.edits import classes, said, with_doors
-from tests.kit.cases import case_of, without
+from tests.kit.cases import case_of, with_facts, without
 
 
 def test_speaks_of_a_process_that_binds_loopback_only():
@@ -38,3 +44,21 @@ def test_stays_silent_when_nothing_is_refused_but_times_out():
 def test_cannot_tell_without_services():
     with pytest.raises(Missing, match="Services"):
         said(RULE, without(case_of("chat-to-presence"), Services))
+
+
+def test_speaks_of_the_pod_whose_own_address_is_asked_for_and_that_nobody_saw_traffic_of():
+    """No hubble, no Service in the question: the probe is refused, and the pod's socket table says why (synthetic)."""
+    seen = without(case_of("chat-to-presence"), HubbleFlows)
+    services = seen[Services]
+    there = services.asked_service.matching_pods[0]
+    pod = Ref("Pod", "chat", there.pod)
+    ip = services.asked_service.endpoints[0].ip
+    asked = Asked(AskedKind.POD, ip, 8080, pod=pod)
+    door = Door(ip, 8080, "tcp", "refused", "ECONNREFUSED", None, 1.0, About.ASKED, Role.PEER)
+    seen = with_facts(seen, replace(services, asked=asked), replace(seen[Connects], doors=(door,)))
+    seen = replace(seen, target=replace(seen.target, to_host=ip, to_port=8080))
+
+    (finding,) = said(RULE, seen)
+
+    assert finding.component == Component("Pod", "chat", there.pod)
+    assert finding.recommendation == "Let the process bind 0.0.0.0:8080 (or ::) instead of loopback."

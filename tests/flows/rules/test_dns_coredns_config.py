@@ -130,3 +130,13 @@ def test_stays_silent_about_a_typo_of_the_caller():
 def test_cannot_tell_without_the_dns_servers_or_without_look_ups():
     assert doubts(RULE, without(healthy(), CoreDns)) == "CoreDns"
     assert doubts(RULE, without(healthy(), Lookups)) == "Lookups"
+
+
+def test_only_suspects_where_the_address_of_the_cluster_s_dns_is_not_known():
+    """A pod with dnsPolicy Default gets the same wrong answers, from its node's resolver."""
+    case = resolving(healthy(), answered(ALWAYS, "NXDOMAIN"))
+    known = only(RULE, case)
+
+    finding = only(RULE, altered(case, CoreDns, service=None))
+
+    assert finding.belief < 0.5 < known.belief

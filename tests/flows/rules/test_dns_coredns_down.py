@@ -138,3 +138,14 @@ def test_stays_silent_as_root_cause_when_an_address_and_not_a_name_is_in_questio
 
 def test_cannot_tell_without_the_dns_servers():
     assert doubts(RULE, without(dns_pod(healthy(), ready=False), CoreDns)) == "CoreDns"
+
+
+def test_only_suspects_where_nobody_read_the_pods():
+    """No endpoint is ready; whether for want of memory, of a node or of a configuration, the pods would say."""
+    case = altered(case_of("planner-to-roster"), CoreDns, pods=(), pods_read=False)
+
+    finding = only(RULE, case)
+
+    assert finding.belief < 0.5
+    assert finding.cause == "No DNS server of the cluster is ready: its pods could not be read, so why is open"
+    assert finding.because.startswith("Deployment kube-system/coredns: its pods could not be read")

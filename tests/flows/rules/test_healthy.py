@@ -47,3 +47,24 @@ def test_stays_silent_when_hubble_saw_too_little():
 def test_cannot_tell_out_of_blindness(facts):
     with pytest.raises(Missing, match=facts.__name__):
         said(RULE, without(case_of("search-to-index"), facts))
+
+
+def unheard(case):
+    """As if no container's log could be read (synthetic)."""
+    unread = ("log of search: not in the recording",)
+    return with_facts(case, replace(case[PodFacts], log_errors=(), log_hosts=(), log_last=(), unread=unread))
+
+
+def test_says_no_more_than_that_the_asked_peer_opens_where_nobody_read_the_log():
+    (finding,) = said(RULE, unheard(case_of("search-to-index")))
+
+    assert finding.belief < 0.7
+    assert finding.because.endswith("its log was not read")
+    assert finding.recommendation.startswith("Read the pod's own log")
+
+
+def test_stays_silent_where_nobody_read_the_log_and_nobody_named_a_peer():
+    unasked = replace(unheard(case_of("search-to-index")), derived={})
+    unasked = replace(unasked, target=replace(unasked.target, to_host=None, to_port=None))
+
+    assert classes(RULE, unasked) == []

@@ -109,3 +109,13 @@ def test_a_pod_in_its_first_seconds_gets_no_patch() -> None:
 
 def test_cannot_tell_without_the_policies() -> None:
     assert doubts(RULE, without(case_of("api-server-cannot-watch"), Policies)) == "Policies"
+
+
+def test_says_that_the_policy_was_not_read_where_none_that_was_read_refuses() -> None:
+    """Cilium's own policies are easily forgotten in a capture; the datapath's word stands all the same."""
+    finding = only(RULE, without_policies(case_of("api-server-cannot-watch")))
+
+    assert finding.component is None
+    assert finding.cause.startswith("A policy of the sender that was not read has no rule that lets production/api-s")
+    assert finding.recommendation.startswith("Find the policy that refuses it")
+    assert finding.belief < 0.6
