@@ -100,7 +100,7 @@ class DnsPod:
 @dataclass(frozen=True, slots=True)
 class DnsService:
     """The Service in front of the DNS servers. `matching_pods` of them its selector picks (None = pods not read);
-    endpoint counts are None where EndpointSlices could not be read."""
+    endpoint counts are None where EndpointSlices could not be read. `target_ports` is where its traffic really goes."""
 
     namespace: str
     name: str
@@ -109,6 +109,7 @@ class DnsService:
     matching_pods: int | None
     ready_endpoints: int | None
     endpoints: int | None
+    target_ports: tuple[int, ...] = ()
 
     @property
     def selector_misses(self) -> bool:
@@ -392,7 +393,8 @@ def read_service(service: Object, slices: Iterable[Object] | None, pods: Iterabl
     selector = string_map(service, "spec", "selector")
     single = text(service, "spec", "clusterIP")
     addresses = dict.fromkeys((*texts(service, "spec", "clusterIPs"), *((single,) if single else ())))
-    behind = None if slices is None else _readiness(name_of(service), slices)
+    ours = None if slices is None else _slices_of(name_of(service), slices)
+    behind = None if ours is None else _readiness(ours)
     return DnsService(
         namespace=namespace_of(service),
         name=name_of(service),
@@ -401,12 +403,22 @@ def read_service(service: Object, slices: Iterable[Object] | None, pods: Iterabl
         matching_pods=None if pods is None else sum(selects(selector, labels_of(each)) for each in pods),
         ready_endpoints=None if behind is None else sum(behind.values()),
         endpoints=None if behind is None else len(behind),
+        target_ports=_target_ports(ours or ()),
     )
 
 
-def _readiness(service: str, slices: Iterable[Object]) -> dict[str, bool]:
+def _slices_of(service: str, slices: Iterable[Object]) -> list[Object]:
+    return [each for each in slices if labels_of(each).get("kubernetes.io/service-name") == service]
+
+
+def _target_ports(ours: Iterable[Object]) -> tuple[int, ...]:
+    """The ports of the DNS servers that questions are sent to; other ports of the Service are for metrics."""
+    named = ((text(port, "name"), number(port, "port")) for each in ours for port in items(each, "ports"))
+    return tuple(sorted({port for name, port in named if port is not None and "metrics" not in name}))
+
+
+def _readiness(ours: Iterable[Object]) -> dict[str, bool]:
     """Address → ready, over all slices of the Service; an unset condition counts as ready, as the API says."""
-    ours = [each for each in slices if labels_of(each).get("kubernetes.io/service-name") == service]
     return {
         address: get(endpoint, "conditions", "ready") is not False
         for each in ours

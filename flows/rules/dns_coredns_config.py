@@ -94,18 +94,22 @@ def _zone_missing(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
 
 
 def _other_port(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
-    """Ready by its probe, and no server block is for port 53: whoever asks is refused."""
+    """Ready by its probe, and its Service sends questions to a port that no server block is for: they are refused."""
     closed = next((each for each in lookups.bursts if each.outcome in CLOSED), None)
-    if closed is None or dns.corefile is None or not dns.corefile.zones:
+    if closed is None or dns.corefile is None or dns.service is None or not dns.service.target_ports:
         return None
-    ports = {
-        int(port) if port.isdecimal() else 53 for _, _, port in (each.rpartition(":") for each in dns.corefile.zones)
-    }
-    if 53 in ports:
+    ports, asked = {_port_of(zone) for zone in dns.corefile.zones}, set(dns.service.target_ports)
+    if not ports or ports & asked:
         return None
-    where, listens = config_map(dns), ", ".join(map(str, sorted(ports)))
-    cause = f"CoreDNS listens on port {listens} and not on 53, as the Corefile of {where} says"
-    return Fault(cause, where, PROVEN, f"Put the server block of {where} back on port 53 (`.:53 {{`).")
+    where, listens, told = config_map(dns), *(", ".join(map(str, sorted(each))) for each in (ports, asked))
+    cause = f"CoreDNS listens on port {listens}, as the Corefile of {where} says, and its Service sends to {told}"
+    return Fault(cause, where, PROVEN, f"Put the server block of {where} back on port {told} (`.:{min(asked)} {{`).")
+
+
+def _port_of(zone: str) -> int:
+    """`.:5353`, `dns://.:53`, `cluster.local`: 53 is what no port means."""
+    port = zone.rpartition(":")[2]
+    return int(port) if port.isdecimal() else 53
 
 
 CLOSED = (Outcome.PORT_CLOSED, Outcome.TIMEOUT)

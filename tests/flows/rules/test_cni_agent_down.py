@@ -13,6 +13,7 @@ from sensors.cni_health import AgentState, CniHealth
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import BackendPod, Services
 from sensors.kit.objects import Ref
+from sensors.net_connect import Connects, Role
 from tests.flows.rules.facts import altered, doubts, judged, only
 from tests.kit.cases import case_of, with_facts, without
 
@@ -105,6 +106,32 @@ def test_stays_silent_as_root_cause_for_a_pod_that_has_its_network():
     case = agents(case, state=AgentState.FAILING, why="it says Failure")
 
     assert only(RULE, case).belief < 0.5
+
+
+def stale(address: str, backend: str, state: AgentState = AgentState.FAILING) -> Case:
+    """The healthy pair; the agent on the pod's node does not run, the Service's address and its backend do as told."""
+    case = case_of("search-to-index")
+    node = case[CniHealth].target_node
+    agents = tuple(replace(each, state=state) if each.node == node else each for each in case[CniHealth].agents)
+    doors = tuple(
+        replace(each, result=address if each.role is Role.SERVICE else backend) for each in case[Connects].doors
+    )
+    return altered(altered(case, CniHealth, agents=agents), Connects, doors=doors)
+
+
+def test_speaks_of_an_agent_that_left_a_service_address_leading_astray():
+    finding = only(RULE, stale("timeout", "open"))
+
+    assert finding.belief >= 0.8
+    assert "has ready backends that answer, and its own address does not lead to them" in finding.cause
+
+
+def test_speaks_only_of_a_suspicion_where_the_backend_fails_as_well():
+    assert only(RULE, stale("timeout", "timeout")).belief < 0.5
+
+
+def test_stays_silent_about_an_address_that_leads_astray_while_the_agent_runs():
+    assert judged(RULE, stale("timeout", "open", AgentState.OK)) == []
 
 
 def test_cannot_tell_without_the_network_plug_in():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.flows.rules.facts import (
     asks,
     dns_down,
     dns_says,
+    dns_service,
     doubts,
     failed,
     healthy,
@@ -104,6 +106,25 @@ def test_speaks_of_coredns_that_lost_its_right_to_read_the_api():
 
 def test_speaks_less_surely_of_wrong_answers_that_nothing_explains():
     assert 0.5 <= only(RULE, resolving(healthy(), answered(ALWAYS, "SERVFAIL"))).belief < 0.8
+
+
+def refused_on_53(case: Case, text: str, **service: Any) -> Case:
+    return resolving(dns_service(corefile(case, text), **service), failed(ALWAYS, "connection refused"))
+
+
+def test_speaks_of_a_server_block_on_a_port_that_the_service_does_not_send_to():
+    finding = only(RULE, refused_on_53(healthy(), GOOD.replace(".:53 {", ".:5353 {")))
+
+    assert (finding.component, finding.belief >= 0.95) == (CONFIG_MAP, True)
+    assert "listens on port 5353" in finding.cause
+    assert "sends to 53" in finding.cause
+
+
+def test_stays_silent_about_another_port_where_the_service_sends_there():
+    elsewhere = refused_on_53(healthy(), GOOD.replace(".:53 {", ".:5353 {"), target_ports=(5353,))
+
+    assert judged(RULE, elsewhere) == []
+    assert judged(RULE, refused_on_53(healthy(), GOOD.replace(".:53 {", ".:5353 {"), target_ports=())) == []
 
 
 def test_stays_silent_when_the_upstream_is_away_and_the_corefile_was_left_alone():

@@ -10,6 +10,7 @@ from sensors.dns_lookup import Lookups
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
 from sensors.kit.peer import Asked, AskedKind
+from tests.flows.rules.edits import with_service
 from tests.flows.rules.facts import (
     ALWAYS,
     altered,
@@ -74,6 +75,25 @@ def test_speaks_of_the_name_in_the_log_where_no_peer_is_asked_for():
     case = resolving(unasked(complaining(healthy(), host="indx")), answered(ALWAYS), answered("indx", "NXDOMAIN"))
 
     assert only(RULE, case).belief >= 0.5
+
+
+def aliased(outside: str) -> Case:
+    """search/index as an ExternalName."""
+    case = with_service(healthy(), external_name=outside)
+    return resolving(asks(case, "index"), answered(ALWAYS), answered("index", "NXDOMAIN"))
+
+
+def test_speaks_of_a_service_that_only_stands_for_a_name_nobody_registered():
+    finding = only(RULE, aliased("gone.example.org"))
+
+    assert finding.component == Component("Service", "search", "index")
+    assert "stands for gone.example.org (ExternalName)" in finding.cause
+
+
+def test_stays_silent_about_an_alias_that_resolves():
+    case = with_service(healthy(), external_name="here.example.org")
+
+    assert judged(RULE, resolving(asks(case, "index"), answered(ALWAYS), answered("index"))) == []
 
 
 def test_stays_silent_about_the_dead_ends_of_a_search_list_that_ends_well():

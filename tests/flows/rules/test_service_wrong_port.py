@@ -59,6 +59,24 @@ def test_stays_silent_on_a_headless_service_where_any_port_may_be_right():
     assert classes(RULE, with_service(asking_for(9090), headless=True)) == []
 
 
+def headless(result: str, port: int = 80) -> Case:
+    seen = with_service(asking_for(port), headless=True)
+    return with_doors(seen, result, "ECONNREFUSED" if result == "refused" else None)
+
+
+def test_speaks_of_the_service_port_dialled_on_the_pods_of_a_headless_service():
+    (finding,) = said(RULE, headless("refused"))
+
+    assert finding.component == Component("Deployment", "search", "search")
+    assert "they listen on 8080" in finding.cause
+    assert "port 8080" in finding.recommendation
+
+
+def test_stays_silent_on_a_headless_service_whose_pods_refuse_their_own_port():
+    assert classes(RULE, headless("refused", 8080)) == []
+    assert classes(RULE, headless("timeout")) == []
+
+
 def test_cannot_tell_without_services():
     with pytest.raises(Missing, match="Services"):
         said(RULE, without(case_of("search-to-index"), Services))
