@@ -8,6 +8,7 @@ It listens on all interfaces; it knows nothing but what a test tells it, and liv
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import shutil
 import socket
@@ -35,10 +36,12 @@ CONFIG = {
 
 
 def program() -> Path:
-    """The server's one file, fetched when it is not there yet. Raises RuntimeError when it cannot be."""
-    if not PROGRAM.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        _fetch()
+    """The server's one file, fetched by whoever asks first; the others wait. Raises RuntimeError when it cannot be."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not PROGRAM.exists():
+            _fetch()
     return PROGRAM
 
 
