@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from slack_sdk.errors import SlackApiError
+from aiohttp import ClientError
+from slack_sdk.errors import SlackClientError
 
 from bot.desk import CannotPost, Limits, Note
 from bot.desk.ports import Concluded, Saw, Watcher
@@ -251,7 +252,7 @@ class Threads:
                 words = picture.alt(diagnosis)
                 title = literal(f"Where it breaks: {it.request.target}", 250)
                 await self._outbox.upload(card.channel, card.thread, name, drawn, title, words)
-        except (SlackApiError, Unwelcome, Vanished, ValueError, OSError) as why:
+        except (SlackClientError, ClientError, Unwelcome, Vanished, ValueError, OSError) as why:
             log.warning("the picture of %s could not be posted: %s", it.id, why)
             return
         await self._store.messages.note(it.id, "picture", Posted(card.channel, card.thread, ""), self._now())
