@@ -180,9 +180,15 @@ class Threads:
             progress = self._progress.get(it.id)
             if isinstance(moment, Saw) and progress is not None:
                 progress.answered[moment.step.id] = moment.evidence.sight
+                await self._find_card(it)
                 self._show(it)
 
         return watch
+
+    async def _find_card(self, it: Investigation) -> None:
+        """Another replica, or this one before a restart, may have opened the root of what is looked into here."""
+        if it.id not in self._cards and (kept := await self._kept(it)) is not None:
+            self._cards[it.id] = kept
 
     def _show(self, it: Investigation) -> None:
         if (card := self._cards.get(it.id)) is not None:

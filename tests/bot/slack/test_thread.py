@@ -210,9 +210,12 @@ async def test_while_it_is_looked_into_the_root_counts_the_looks(start: Start):
         root = await kai.workspace.wait_for(lambda: (it := kai.root()) and "0 of 14" in it["text"] and it)
         await kai.workspace.user("alice").command("/kai status")
         (status,) = await kai.whispers("alice")
+        await kai.workspace.user("alice").command(f"/kai show {root['blocks'][-1]['elements'][0]['text'][3:]}")
+        _, shown = await kai.whispers("alice", 2)
         hands.go[POD].set()
         await kai.verdict()
 
     assert root["text"].startswith(f"Looking into production/{POD} → 10.96.0.1:443: 0 of 14 looks done")
     assert [block["type"] for block in root["blocks"]] == ["plan", "actions", "context"]
     assert "1 under way" in status
+    assert shown == status  # there is nothing else to show yet
