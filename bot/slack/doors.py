@@ -307,8 +307,8 @@ def _again(asked: Investigate, hint: str) -> Fill:
 def _usage() -> tuple[Block, ...]:
     lines = "\n".join(f"`/kai {each}`" for each in slash.USAGE)
     also = (
-        "`@kai …` takes the same words, in threads, too. In the thread of a verdict ask `@kai why?`, `what did you not "
-        "measure?`, `show fix`, `show evidence E3`, `how sure?`. On a message: Investigate with KAI."
+        "`@kai …` takes the same words, in threads, too. In the thread of a verdict ask `@kai why?`, `is it DNS?`, "
+        "`what did you not measure?`, `show fix`, `show evidence E3`, `how sure?`. On a message: Investigate with KAI."
     )
     return (section(lines), section(also))
 

@@ -71,7 +71,10 @@ async def test_an_opinion_is_kept_with_the_verdict(kai: Kai, root, pressed: str,
         ("show fix", "kubectl apply -f -"),
         ("show evidence E4", "Service default/kubernetes (443→6443/TCP): 1 of 1 endpoints ready"),
         ("show evidence E99", "There is no E99 here"),
-        ("how sure are you?", "96% sure."),
+        ("how sure are you?", "*96% sure.* Nothing that was not measured holds it down. Coverage 100%."),
+        ("is it DNS?", "*dns* ✔ passed: names resolve from inside the pod"),
+        ("is it a policy?", "*policy* ✖ FAILED: policy.egress_denied"),
+        ("explain", ". Shown by E1, "),
     ],
 )
 async def test_a_question_in_the_thread_is_answered_from_the_verdict(kai: Kai, root, question: str, answer: str):
