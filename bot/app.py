@@ -8,7 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -41,11 +41,8 @@ from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
 
-KEEP = timedelta(days=90)
-"""How long investigations are remembered."""
-
-FORGETTING, LOST = 3600.0, 30.0
-"""Seconds between two looks for what is old, and for what a crash has left undone."""
+LOST = 30.0
+"""Seconds between two looks for what a crash has left undone."""
 
 GRACE = 8.0
 """Seconds that what is under way gets to end by itself; a pod has thirty."""
@@ -139,8 +136,7 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         if settings.slack.mode == "http":
             add_http(routes, app)
         served = Served(await _listen(stack, settings, routes), health, desk, store, outbox)
-        for again in (_every(FORGETTING, lambda: desk.forget(KEEP)), _every(LOST, listeners.tell_lost)):
-            stack.callback(asyncio.create_task(again).cancel)
+        stack.callback(asyncio.create_task(_every(LOST, listeners.tell_lost)).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:
             health.socket = await stack.enter_async_context(open_socket(app, settings.slack.app_token.reveal(), client))
         yield served

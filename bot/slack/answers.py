@@ -13,8 +13,8 @@ from flows.model import Diagnosis, LayerState
 from sensors.kit import Sight
 
 I_CAN_ONLY = (
-    "I can only answer from this investigation: why? · what did you not measure? · show fix · show evidence E3 · "
-    "how sure? · For anything new, run it again."
+    "I can only answer from this investigation: why? · is it DNS? · what did you not measure? · show fix · "
+    "show evidence E3 · how sure? · For anything new, run it again."
 )
 
 
@@ -26,8 +26,8 @@ def answer(question: Question, it: Diagnosis) -> Said:
 def _why(question: Question, it: Diagnosis) -> Said:
     because = it.reasoning or "nothing more was written down"
     ids = next((ids for each, ids in it.findings if each.cause_class == it.cause_class), ())
-    shown = f" Shown by {', '.join(ids)}." if ids else ""
-    lines = [f"*{safe(it.root_cause, 1000).replace('*', '')}*", f"Because {safe(because, 1200)}.{safe(shown)}"]
+    shown = f" Shown by {safe(', '.join(ids))}." if ids else ""
+    lines = [f"*{safe(it.root_cause, 1000).replace('*', '')}*", f"Because {safe(because, 1200)}.{shown}"]
     lines += [f"Also found: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.findings[1:4]]
     return _lines(lines)
 
@@ -63,11 +63,16 @@ def _evidence(question: Question, it: Diagnosis) -> Said:
 
 
 def _sure(question: Question, it: Diagnosis) -> Said:
-    lines = [
-        f"*{it.confidence:.0%} sure.* {safe(_parts(it)['Confidence'].text, 400)}, with {it.coverage:.0%} coverage."
-    ]
+    cap = _parts(it)["Confidence"].text.partition(" (")[2].removesuffix(")")
+    held = f"It is {safe(cap, 400)}." if cap else "Nothing that was not measured holds it down."
+    lines = [f"*{it.confidence:.0%} sure.* {held} Coverage {it.coverage:.0%}."]
     rivals = [f"Less believed: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.findings[1:3]]
     return _lines([*lines, *rivals])
+
+
+def _layer(question: Question, it: Diagnosis) -> Said:
+    said = dict(blocks.replies(it)).get(question.layer.value if question.layer else "")
+    return said or _unknown(question, it)
 
 
 def _unknown(question: Question, it: Diagnosis) -> Said:
@@ -88,5 +93,6 @@ _ANSWERS: Mapping[Topic, Callable[[Question, Diagnosis], Said]] = {
     Topic.FIX: _fix,
     Topic.EVIDENCE: _evidence,
     Topic.SURE: _sure,
+    Topic.LAYER: _layer,
     Topic.UNKNOWN: _unknown,
 }

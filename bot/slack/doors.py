@@ -191,7 +191,10 @@ class Doors:
         it = await self._meant(word, who)
         if it is None:
             return
-        said = await self._verdict(it)
+        if it.is_live:
+            said = lists.status([(it, await self._store.investigations.answered(it.id))])
+        else:
+            said = await self._verdict(it)
         await self._whisper.say(who, said)
 
     async def show_in_view(self, investigation: str, who: Asker) -> None:
@@ -279,8 +282,7 @@ class Doors:
     async def _verdict(self, it: Investigation) -> Said:
         verdict = await self._store.investigations.verdict(it.id)
         if verdict is None:
-            why = it.why or f"it is {it.state}, and there is no verdict yet"
-            return blocks.ended(it.request.target, it.state.value, why, it.id)
+            return blocks.ended(it.request.target, it.state.value, it.why, it.id)
         try:
             return blocks.verdict(*recall(verdict.result))
         except CannotRecall as why:
@@ -305,8 +307,8 @@ def _again(asked: Investigate, hint: str) -> Fill:
 def _usage() -> tuple[Block, ...]:
     lines = "\n".join(f"`/kai {each}`" for each in slash.USAGE)
     also = (
-        "`@kai …` takes the same words, in threads, too. In the thread of a verdict ask `@kai why?`, `what did you not "
-        "measure?`, `show fix`, `show evidence E3`, `how sure?`. On a message: Investigate with KAI."
+        "`@kai …` takes the same words, in threads, too. In the thread of a verdict ask `@kai why?`, `is it DNS?`, "
+        "`what did you not measure?`, `show fix`, `show evidence E3`, `how sure?`. On a message: Investigate with KAI."
     )
     return (section(lines), section(also))
 

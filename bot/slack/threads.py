@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from slack_sdk.errors import SlackApiError
+from aiohttp import ClientError
+from slack_sdk.errors import SlackClientError
 
 from bot.desk import CannotPost, Limits, Note
 from bot.desk.ports import Concluded, Saw, Watcher
@@ -214,11 +215,17 @@ class Threads:
         async def watch(moment: Saw | Concluded) -> None:
             if isinstance(moment, Saw) and self._progress.get(it.id) is progress:
                 progress.saw(moment)
+                await self._find_card(it)
                 self._show(it)
                 self._early.news(it.id)
 
         self._early.begin(it.id, ready, say)
         return watch
+
+    async def _find_card(self, it: Investigation) -> None:
+        """Another replica, or this one before a restart, may have opened the root of what is looked into here."""
+        if it.id not in self._cards and (kept := await self._kept(it)) is not None and it.id in self._progress:
+            self._cards[it.id] = kept
 
     def _show(self, it: Investigation) -> None:
         if (card := self._cards.get(it.id)) is not None:
@@ -323,7 +330,7 @@ class Threads:
                 words = picture.alt(diagnosis)
                 title = literal(f"Where it breaks: {it.request.target}", 250)
                 await self._outbox.upload(card.channel, card.thread, name, drawn, title, words)
-        except (SlackApiError, Unwelcome, Vanished, ValueError, OSError) as why:
+        except (SlackClientError, ClientError, Unwelcome, Vanished, ValueError, OSError) as why:
             log.warning("the picture of %s could not be posted: %s", it.id, why)
             return
         await self._store.messages.note(it.id, "picture", Posted(card.channel, card.thread, ""), self._now())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.triggers.plain import typed
+from flows.causes import Layer
 
 
 class Topic(StrEnum):
@@ -17,15 +18,17 @@ class Topic(StrEnum):
     FIX = "fix"
     EVIDENCE = "evidence"
     SURE = "sure"
+    LAYER = "layer"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`evidence` is the id asked for (`E3`), empty for all of it."""
+    """`evidence` is the id asked for (`E3`), empty for all of it; `layer` the one that a question names."""
 
     topic: Topic
     evidence: str = ""
+    layer: Layer | None = None
 
 
 _RULES = (
@@ -41,6 +44,16 @@ _RULES = (
     (Topic.EVIDENCE, r"\b(?:evidence|proof)\b"),
     (Topic.WHY, r"^why\b|\bhow come\b|\bwhat is the (?:cause|reason)\b|^explain\b"),
 )
+_LAYERS = {
+    Layer.DNS: r"dns|coredns|kube-dns",
+    Layer.POLICY: r"polic(?:y|ies)|networkpolic(?:y|ies)",
+    Layer.SERVICE: r"services?|endpoints?|endpointslices?",
+    Layer.CONNTRACK: r"conntrack|connection table",
+    Layer.NAT: r"nat|kube-proxy",
+    Layer.PHYSICAL: r"physical|nodes?|mtu",
+    Layer.APPLICATION: r"application|app",
+    Layer.POD_NETWORK: r"pod network|cni",
+}
 _SHORT = re.compile(
     r"(?:but )?why(?: is that| not)?|how (?:sure|certain|confident)(?: are you)?"
     r"|show (?:me )?(?:the )?(?:fix|proof|evidence(?: e\d{1,2})?)"
@@ -57,7 +70,8 @@ def parse(text: str) -> Question:
     for topic, pattern in _RULES:
         if re.search(pattern, words):
             return Question(topic)
-    return Question(Topic.UNKNOWN)
+    named = {layer for layer, pattern in _LAYERS.items() if re.search(rf"\b(?:{pattern})\b", words)}
+    return Question(Topic.LAYER, layer=named.pop()) if len(named) == 1 else Question(Topic.UNKNOWN)
 
 
 def is_about_verdict(text: str) -> bool:

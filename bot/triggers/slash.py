@@ -23,6 +23,7 @@ USAGE = (
 
 LONGEST_LOOK_BACK = 24 * 3600
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _ID = re.compile(r"[0-9a-z]{3,40}")
 _TIME = re.compile(r"(\d{1,5})(s|m|h)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -56,9 +57,10 @@ def since(text: str) -> int:
 
 
 def door(text: str) -> tuple[str, int | None]:
-    """`HOST:PORT` as its halves. Raises `Misread`."""
+    """`HOST:PORT` as its halves; of an address of the web, its host and port. Raises `Misread`."""
+    place, _, path = _SCHEME.sub("", text).partition("/")
     try:
-        host, port = split_door(text)
+        host, port = split_door(text if path.isdigit() else place)  # a range of addresses is no place to connect to
     except ValueError:
         host, port = "", None
     if not host or len(host) > 253 or not host.isascii() or not host.isprintable():

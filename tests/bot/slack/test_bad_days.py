@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp import ServerDisconnectedError
+from slack_sdk.errors import SlackRequestError
 
+from bot.store import MessageState
 from lab.workspace import limits as slack_limits
 from lab.workspace.shapes import complaint
 from tests.bot.desk.actors import Hands
@@ -159,6 +162,28 @@ async def test_a_slack_that_fails_for_a_moment_is_said_so_and_gets_the_verdict_w
     assert said.startswith("It is being looked into (id ")
     assert root["text"].startswith("✖")
     assert len(await kai.served.store.investigations.recent()) == 1
+
+
+@pytest.mark.parametrize("failure", [SlackRequestError("upload"), ServerDisconnectedError(), TimeoutError()])
+async def test_a_picture_that_cannot_be_uploaded_is_missing_and_nothing_else_is(start: Start, monkeypatch, failure):
+    async def broken(self, *args):
+        raise failure
+
+    monkeypatch.setattr("bot.slack.outbox.Outbox.upload", broken)
+    async with start() as kai:
+        await kai.workspace.user("alice").command(ASK)
+        await kai.workspace.wait_for(lambda: len(kai.workspace.thread(kai.root()["ts"])) == 8, 20)
+        ((it, _),) = await kai.served.store.investigations.recent()
+        async with asyncio.timeout(10):
+            while not await _is_told(kai, it.id):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
+
+    assert kai.root()["text"].startswith("✖")
+
+
+async def _is_told(kai: Kai, investigation: str) -> bool:
+    message = await kai.served.store.messages.get(f"{investigation}.verdict")
+    return message is not None and message.state is MessageState.POSTED
 
 
 async def test_a_deleted_root_is_written_anew_with_its_verdict(start: Start):

@@ -215,3 +215,28 @@ async def test_a_second_question_about_the_same_is_led_to_the_first(start: Start
     assert "already" in said
     assert f"p{kai.root()['ts'].replace('.', '')}" in said
     assert hands.looks == [POD]
+
+
+async def test_a_replica_that_looks_shows_its_progress_in_the_root_that_another_has_opened(start: Start):
+    from bot.slack.seek import Seeker
+    from bot.slack.threads import Threads
+    from flows.engine import Saw
+    from flows.load import load_flows
+    from sensors.kit import Evidence, Sight
+    from sensors.kit.catalog import sensors
+    from tests.bot.desk.actors import Hands
+
+    hands, flow = Hands(), load_flows()["flow.k8s_network_debug"]
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        await hands.began[POD].wait()
+        await kai.workspace.wait_for(kai.root)
+        ((it, _),) = await kai.served.store.investigations.recent()
+        seeker = Seeker(kai.served.outbox._client)
+        other = Threads(kai.served.store, kai.served.outbox, seeker, {flow.id: flow}, sensors())
+        await other.watching(it)(Saw(flow.looks[0], "E1", Evidence(flow.looks[0].ref, Sight.ABSENT)))
+        await kai.workspace.wait_for(lambda: "1 of 14 looks done" in kai.root()["text"])
+        hands.go[POD].set()
+        root = await kai.verdict()
+
+    assert root["text"].startswith("✖")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from bot.commands.serve import serve
+from bot.commands.serve import Hiding, serve, set_up_logging
 from bot.settings import BadSettings, Secret, SlackSettings
 from bot.slack.connection import BadToken
 from lab.workspace import Workspace
@@ -58,3 +59,31 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
     assert process.returncode == 0
     assert b"kai serves Slack by socket" in said
     assert b"xoxb" not in said
+
+
+def test_no_line_of_the_log_holds_a_secret_or_what_a_terminal_would_obey():
+    ours, theirs = "s3cret-password", "xoxb-1234567890-abcdefgh"
+    hook = "https://hooks.slack.com/commands/T1/2/3"
+    try:
+        raise OSError(f"postgresql://kai:{ours}@db refused \x1b[31m{theirs} {hook}")
+    except OSError:
+        record = logging.LogRecord("bot", 40, "", 0, "failed with %s\x1b]0;x\x07", (theirs,), sys.exc_info())
+    line = Hiding([ours]).format(record)
+
+    assert "Traceback" in line
+    assert [each for each in (ours, theirs, "hooks.slack.com/commands", "\x1b") if each in line] == []
+
+
+def test_libraries_that_would_write_requests_into_the_log_are_silenced():
+    before = logging.getLogger().handlers[:]
+    try:
+        set_up_logging("DEBUG", [])
+        levels = {
+            name: logging.getLogger(name).getEffectiveLevel() for name in ("slack_bolt.x", "aiohttp.access", "bot")
+        }
+    finally:
+        logging.getLogger().handlers[:] = before
+        for name in ("slack_bolt", "bot", "flows", "sensors", ""):
+            logging.getLogger(name or None).setLevel(logging.WARNING if not name else logging.NOTSET)
+
+    assert levels == {"slack_bolt.x": logging.ERROR, "aiohttp.access": logging.WARNING, "bot": logging.DEBUG}

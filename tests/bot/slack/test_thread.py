@@ -71,7 +71,10 @@ async def test_an_opinion_is_kept_with_the_verdict(kai: Kai, root, pressed: str,
         ("show fix", "kubectl apply -f -"),
         ("show evidence E4", "Service default/kubernetes (443→6443/TCP): 1 of 1 endpoints ready"),
         ("show evidence E99", "There is no E99 here"),
-        ("how sure are you?", "96% sure."),
+        ("how sure are you?", "*96% sure.* Nothing that was not measured holds it down. Coverage 100%."),
+        ("is it DNS?", "*dns* ✔ passed: names resolve from inside the pod"),
+        ("is it a policy?", "*policy* ✖ FAILED: policy.egress_denied"),
+        ("explain", ". Shown by E1, "),
     ],
 )
 async def test_a_question_in_the_thread_is_answered_from_the_verdict(kai: Kai, root, question: str, answer: str):
@@ -210,9 +213,12 @@ async def test_while_it_is_looked_into_the_root_counts_the_looks(start: Start):
         root = await kai.workspace.wait_for(lambda: (it := kai.root()) and "0 of 14" in it["text"] and it)
         await kai.workspace.user("alice").command("/kai status")
         (status,) = await kai.whispers("alice")
+        await kai.workspace.user("alice").command(f"/kai show {root['blocks'][-1]['elements'][0]['text'][3:]}")
+        _, shown = await kai.whispers("alice", 2)
         hands.go[POD].set()
         await kai.verdict()
 
     assert root["text"].startswith(f"Looking into production/{POD} → 10.96.0.1:443: 0 of 14 looks done")
     assert [block["type"] for block in root["blocks"]] == ["plan", "actions", "context"]
     assert "1 under way" in status
+    assert shown == status  # there is nothing else to show yet

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.triggers.followup import Question, Topic, is_about_verdict, is_plain, parse
+from flows.causes import Layer
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,13 @@ from bot.triggers.followup import Question, Topic, is_about_verdict, is_plain, p
         ("show me e12!", Question(Topic.EVIDENCE, "E12")),
         ("evidence?", Question(Topic.EVIDENCE)),
         ("how sure are you?", Question(Topic.SURE)),
+        ("is it DNS?", Question(Topic.LAYER, layer=Layer.DNS)),
+        ("what about the network policies", Question(Topic.LAYER, layer=Layer.POLICY)),
+        ("are the endpoints ok?", Question(Topic.LAYER, layer=Layer.SERVICE)),
+        ("is it the MTU?", Question(Topic.LAYER, layer=Layer.PHYSICAL)),
+        ("did you look at DNS or at the policy?", Question(Topic.UNKNOWN)),
+        ("why is it not DNS?", Question(Topic.WHY)),
+        ("is the coffee natural?", Question(Topic.UNKNOWN)),
         ("is it going to rain?", Question(Topic.UNKNOWN)),
         ("", Question(Topic.UNKNOWN)),
     ],

@@ -92,3 +92,22 @@ def test_a_verb_makes_a_command():
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "door"),
+    [
+        ("http://payments.prod:8080/", ("payments.prod", 8080)),
+        ("<http://payments.prod:8080/health|payments.prod:8080/health>", ("payments.prod", 8080)),
+        ("postgres://db.prod:5432/orders", ("db.prod", 5432)),
+    ],
+)
+def test_a_pasted_address_of_the_web_is_read_as_its_host_and_port(said: str, door: tuple[str, int]):
+    asked = parse(f"netdebug web shop --to {said}")
+
+    assert (asked.to_host, asked.to_port) == door
+
+
+def test_a_range_of_addresses_is_no_place_to_connect_to():
+    with pytest.raises(Misread, match="--to wants HOST:PORT"):
+        parse("netdebug web shop --to 10.0.0.0/8")
