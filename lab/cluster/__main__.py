@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -34,8 +35,10 @@ async def _serve(asked: argparse.Namespace) -> None:
     delays = Delays(identity=asked.identity_delay)
     wishes = {"port": asked.port, "relay_port": asked.relay_port, "tls": not asked.no_tls, "delays": delays}
     async with LabCluster.start(asked.case, **wishes) as lab:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)  # or its folder would stay
         print("\n".join(_told(lab)), flush=True)  # noqa: T201
-        await asyncio.Event().wait()
+        await stop.wait()
 
 
 def _told(lab: LabCluster) -> list[str]:

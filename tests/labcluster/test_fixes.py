@@ -205,3 +205,67 @@ def stored_specs(lab):
         for kind in kinds
         for each in lab.store.all(kind)
     }
+
+
+LEDGER = path_of("NetworkPolicy", "finance")
+WRONG = {
+    "the port of the Service": (
+        "basket-to-pricing",
+        path_of("NetworkPolicy", "retail", "basket-egress"),
+        [{"op": "replace", "path": "/spec/egress/1/ports/0/port", "value": 81}],
+    ),
+    "another name of the same owner": (
+        "sync-to-partner",
+        path_of("CiliumNetworkPolicy", "partners", "sync-egress"),
+        [{"op": "add", "path": "/spec/egress/1/toFQDNs/-", "value": {"matchName": "www.example.net"}}],
+    ),
+    "only one of the two sides": (
+        "checkout-to-bank",
+        path_of("NetworkPolicy", "payments", "bank-ingress"),
+        [
+            {
+                "op": "add",
+                "path": "/spec/ingress/-",
+                "value": {
+                    "from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "checkout"}}}],
+                    "ports": [{"protocol": "TCP", "port": 8443}],
+                },
+            }
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_patch_that_misses_the_cause_is_taken_and_helps_nobody(wrong: str):
+    case, path, operations = WRONG[wrong]
+    async with running(case) as lab:
+        reply = await patch(lab, "alice", path, operations)
+        await lab.advance(IDENTITIES + 5)
+        after = await attempts(lab, 12)
+
+    assert reply.status == 200
+    assert after
+    assert "open" not in after
+
+
+@pytest.mark.parametrize(
+    ("source", "port"),
+    [
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "billing"}}}, 8080),
+        ({"podSelector": {"matchLabels": {"app": "orders-api"}}}, 8080),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "orders"}}}, 80),
+        ({"ipBlock": {"cidr": "10.96.0.0/12"}}, 8080),
+    ],
+    ids=["another namespace", "pods of its own namespace", "the port of the Service", "the Services' addresses"],
+)
+async def test_an_allow_policy_for_somebody_else_does_not_let_this_one_in(source: dict, port: int):
+    rule = {"from": [source], "ports": [{"protocol": "TCP", "port": port}]}
+    spec = {"podSelector": {"matchLabels": {"app": "ledger"}}, "policyTypes": ["Ingress"], "ingress": [rule]}
+    async with running("orders-to-ledger") as lab:
+        reply = await ask(lab, "alice", "POST", LEDGER, {"metadata": {"name": "allow-somebody"}, "spec": spec})
+        await lab.advance(5)
+        after = await attempts(lab, 12)
+
+    assert reply.status == 201
+    assert after == ["denied ingress"] * 3

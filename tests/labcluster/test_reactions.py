@@ -106,3 +106,15 @@ async def test_the_pod_sees_the_same_as_its_traffic():
             ("10.244.1.162", None, "open", None),
         ],
     ]
+
+
+@pytest.mark.parametrize(("port", "expected"), [(9090, "refused"), (8080, "open")])
+async def test_a_target_port_helps_only_where_something_listens(port, expected):
+    change = [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": port}]
+    async with running("mobile-to-gateway") as lab:
+        reply = await patch(lab, "alice", path_of("Service", "mobile", "gateway"), change)
+        await lab.advance(3)
+        after = await attempts(lab, 5)
+
+    assert reply.status == 200
+    assert set(after) == {expected}

@@ -1,0 +1,64 @@
+"""Every incident that comes with KAI: what is typed in the chat ends in the verdict that is printed."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from bot.commands.recipe import flow_named
+from flows.engine import Tools, run
+from flows.model import Diagnosis
+from flows.rules.catalog import rules
+from lab.demo import Demo, demonstrate
+from sensors.kit.casefolder import open_case
+from sensors.kit.catalog import sensors
+from tests.demo.conftest import CASES
+from tests.demo.visitor import type_command, verdict
+
+pytestmark = pytest.mark.usefixtures("temporary")
+
+NEEDS_ITS_PEER = ["chat-to-presence", "gallery-to-media"]
+"""Without the peer in the question these end in another verdict, or in none."""
+ALL = sorted(each.name for each in CASES.iterdir() if each.is_dir())
+
+
+@pytest.mark.parametrize("name", NEEDS_ITS_PEER)
+async def test_the_typed_question_names_the_peer_where_the_answer_hangs_on_it(name: str) -> None:
+    await typed_like_printed(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+async def test_the_verdict_in_the_chat_is_the_printed_one(name: str) -> None:
+    await typed_like_printed(name)
+
+
+async def typed_like_printed(name: str) -> None:
+    printed = await printed_diagnosis(name)
+    async with demonstrate(CASES / name) as demo:
+        said = await chat_verdict(demo)
+
+    assert f"*Cause class*\n{printed.cause_class}" in said["fields"]
+    assert printed.component is None or printed.component.name in said["whole"]
+    assert without_times(printed.root_cause) in without_times(said["text"])
+
+
+def without_times(text: str) -> str:
+    """The recording's moments are moved to now."""
+    return re.sub(r"\d\d:\d\d:\d\d", "…", text)
+
+
+async def printed_diagnosis(name: str) -> Diagnosis:
+    folder = open_case(CASES / name)
+    assert folder.header.target is not None
+    return await run(flow_named("flow.k8s_network_debug"), folder.header.target, folder, Tools(sensors(), rules()))
+
+
+async def chat_verdict(demo: Demo) -> dict[str, Any]:
+    await type_command(demo)
+    root = await verdict(demo)
+    fields = [each["text"] for block in root["blocks"] for each in block.get("fields", ())]
+    return {"fields": fields, "text": root["text"], "whole": json.dumps(root["blocks"])}
