@@ -16,7 +16,7 @@ import yaml
 
 from flows.fixes.change import Json, component_of_object
 from flows.fixes.jsonpatch import CannotPatch, apply, merge
-from flows.fixes.proof import Trial, denied_ones, moved, try_out
+from flows.fixes.proof import Trial, denied_ones, moved, try_out, unread_kinds
 from flows.model import Case, Component
 from flows.policy import Direction, Endpoint, Judgement, MissKind, PolicyRef, Profile, World
 from flows.policy.parse import dialect_of
@@ -240,8 +240,19 @@ def simulate(
         tuple(line for _, judged in later if judged.allowed is not True for line in why_not(judged, case, named)),
         tuple(sorted(named, key=str)),
         len([each for each in dropped if each not in only]),
-        tuple(note for each in objects if dialect_of(each) for note in _notes(component_of_object(each), trial.after)),
+        (*_idle(objects, trial.after), *_unread(case)),
     )
+
+
+def _unread(case: Case) -> Iterator[str]:
+    if kinds := unread_kinds(case):
+        yield f"{kinds}; what is said here holds for the other policies only"
+
+
+def _idle(objects: Iterable[Json], after: World) -> Iterator[str]:
+    for each in objects:
+        if dialect_of(each):
+            yield from _notes(component_of_object(each), after)
 
 
 def _notes(policy: Component, after: World) -> Iterator[str]:
@@ -320,10 +331,14 @@ def _covers(cidr: str, ip: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """May the pod talk to the peer? One judgement for each endpoint behind it; `seen` what the datapath did."""
+    """May the pod talk to the peer? One judgement for each endpoint behind it; `seen` what the datapath did.
+
+    `notes` say for what the answer does not hold.
+    """
 
     judgements: tuple[Judgement, ...]
     seen: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool | None:
@@ -339,7 +354,8 @@ def can(case: Case) -> Answer:
     if not judgements:
         raise BadChange(_no_way_to(case))
     mine = [each for each in case.once(tried) if each.asked and each.seen and is_from_target(case, each.traffic)]
-    return Answer(judgements, tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen))
+    seen = tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen)
+    return Answer(judgements, seen, tuple(_unread(case)))
 
 
 def _no_way_to(case: Case) -> str:

@@ -256,6 +256,7 @@ def _answered(answer: Answer) -> Iterator[str]:
     from bot.report.clean import clean
 
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
+    yield from (f"Note: {clean(each)}" for each in answer.notes)
     for each in answer.judgements[:LIMIT]:
         for line in each.words().splitlines():
             yield f"{' ' * (len(line) - len(line.lstrip()))}{clean(line)}"
@@ -275,5 +276,5 @@ def _answer_json(answer: Answer) -> str:
         }
         for each in answer.judgements
     ]
-    told = {"allowed": answer.allowed, "ways": ways, "seen": list(answer.seen)}
+    told = {"allowed": answer.allowed, "ways": ways, "seen": list(answer.seen), "notes": list(answer.notes)}
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
