@@ -16,15 +16,17 @@ import yaml
 
 from flows.fixes.change import Json, component_of_object
 from flows.fixes.jsonpatch import CannotPatch, apply, merge
-from flows.fixes.proof import Trial, denied_ones, moved, try_out
+from flows.fixes.proof import Trial, denied_ones, moved, try_out, unread_kinds
 from flows.model import Case, Component
-from flows.policy import Endpoint, Judgement, MissKind, PolicyRef, Profile
+from flows.policy import Direction, Endpoint, Judgement, MissKind, PolicyRef, Profile, World
 from flows.policy.parse import dialect_of
 from flows.telling import door, who
 from flows.world import Tried, asked_doors, is_from_target, tried, world_of
 from sensors.k8s_network_policies import Policies
+from sensors.k8s_services import Services
 from sensors.kit import Cluster, Environment, Sensor, Target, observe
 from sensors.kit.nearest import did_you_mean
+from sensors.kit.peer import as_ip
 
 NEEDED = (
     "hubble.capture_flows",
@@ -66,7 +68,8 @@ class Simulation:
     """What a change would do to the traffic of a case.
 
     `why_not` tells, for every connection that would still not pass, what stands in the way. `other_denied` counts
-    dropped connections that the complaint is not about.
+    dropped connections that the complaint is not about. `notes` are what a person should look at twice: a namespace
+    that is not there, a policy that selects nobody.
     """
 
     trial: Trial
@@ -74,6 +77,7 @@ class Simulation:
     why_not: tuple[str, ...] = ()
     changed: tuple[Component, ...] = ()
     other_denied: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def helps(self) -> bool:
@@ -122,6 +126,14 @@ def read_change(text: str, meant: Meant, objects: Sequence[Json]) -> tuple[Json,
             raise BadChange('a merge patch is a mapping, such as {"spec": {…}}')
         return (_same_object(merge(before, documents[0]), before),)
     return (_patched(before, documents[0]),)
+
+
+def read_deletion(meant: Meant, objects: Sequence[Json]) -> Json:
+    """The object that is to go, as it is. Raises `BadChange`."""
+    found = _target(meant, objects)
+    if dialect_of(found) is None:
+        raise BadChange(f"only policies can be tried as gone, and {component_of_object(found)} is none")
+    return found
 
 
 def _documents(text: str) -> list[Any]:
@@ -186,8 +198,11 @@ def _target(meant: Meant, objects: Sequence[Json]) -> Json:
     if len(found) > 1:
         spaces = ", ".join(sorted(component_of_object(each).namespace for each in found))
         raise BadChange(f"there is a {word} {name} in several namespaces ({spaces}): say which with -n")
-    known = {f"{word}/{component_of_object(each).name}" for each in same}
     where = f" in namespace {meant.namespace}" if meant.namespace else ""
+    if fitting:
+        spaces = ", ".join(sorted(component_of_object(each).namespace for each in fitting))
+        raise BadChange(f"there is no {word}/{name}{where}; there is one in {spaces}")
+    known = {f"{word}/{component_of_object(each).name}" for each in same}
     raise BadChange(f"there is no {word}/{name}{where}{did_you_mean(f'{word}/{name}', known)}")
 
 
@@ -209,13 +224,15 @@ def _same_object(after: Any, before: Json) -> Json:
 # -- trying it -------------------------------------------------------------------------------------------------------
 
 
-def simulate(case: Case, changed: Iterable[Json], most: int, since: timedelta | None = None) -> Simulation:
+def simulate(
+    case: Case, changed: Iterable[Json], most: int, since: timedelta | None = None, removed: Iterable[Json] = ()
+) -> Simulation:
     """Replay what was dropped through the policies after the change. Raises `Missing` without policies."""
-    objects = tuple(changed)
+    objects, gone = tuple(changed), tuple(removed)
     only = [each for each in denied_ones(case) if _is_recent(case, each, since)]
-    trial = try_out(case, objects, only=only)
+    trial = try_out(case, objects, gone, only=only)
     later = [(each, trial.after.judge(moved(each.traffic, trial.after))) for each in only]
-    named = frozenset(component_of_object(each) for each in objects)
+    named = frozenset(component_of_object(each) for each in (*objects, *gone))
     dropped = [each for each in case.once(tried) if each.drop is not None]
     return Simulation(
         trial,
@@ -223,7 +240,33 @@ def simulate(case: Case, changed: Iterable[Json], most: int, since: timedelta | 
         tuple(line for _, judged in later if judged.allowed is not True for line in why_not(judged, case, named)),
         tuple(sorted(named, key=str)),
         len([each for each in dropped if each not in only]),
+        (*_idle(objects, trial.after), *_unread(case)),
     )
+
+
+def _unread(case: Case) -> Iterator[str]:
+    if kinds := unread_kinds(case):
+        yield f"{kinds}; what is said here holds for the other policies only"
+
+
+def _idle(objects: Iterable[Json], after: World) -> Iterator[str]:
+    for each in objects:
+        if dialect_of(each):
+            yield from _notes(component_of_object(each), after)
+
+
+def _notes(policy: Component, after: World) -> Iterator[str]:
+    """What makes a policy idle although it is well written."""
+    spaces = after.inventory.namespaces
+    if policy.namespace and spaces and policy.namespace not in spaces:
+        yield f"there is no namespace {policy.namespace}{did_you_mean(policy.namespace, spaces)}"
+    elif not any(_selects(policy, pod, after) for pod in after.inventory.pods.values()):
+        yield f"{policy} selects no pod that is there now, so it does nothing yet"
+
+
+def _selects(policy: Component, pod: Endpoint, after: World) -> bool:
+    found = (each for direction in Direction for each in after.selecting(pod, direction))
+    return any(_component(by.ref) == policy for by, _ in found)
 
 
 def _is_recent(case: Case, one: Tried, since: timedelta | None) -> bool:
@@ -288,10 +331,14 @@ def _covers(cidr: str, ip: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """May the pod talk to the peer? One judgement for each endpoint behind it; `seen` what the datapath did."""
+    """May the pod talk to the peer? One judgement for each endpoint behind it; `seen` what the datapath did.
+
+    `notes` say for what the answer does not hold.
+    """
 
     judgements: tuple[Judgement, ...]
     seen: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool | None:
@@ -305,9 +352,24 @@ def can(case: Case) -> Answer:
     world = case.once(world_of)
     judgements = tuple(world.judge(traffic) for traffic in case.once(asked_doors).values())
     if not judgements:
-        raise BadChange(f"nothing in this cluster answers to {case.target.to}: no Service, pod, node or known address")
+        raise BadChange(_no_way_to(case))
     mine = [each for each in case.once(tried) if each.asked and each.seen and is_from_target(case, each.traffic)]
-    return Answer(judgements, tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen))
+    seen = tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen)
+    return Answer(judgements, seen, tuple(_unread(case)))
+
+
+def _no_way_to(case: Case) -> str:
+    """Why there is nothing to judge, and what to ask instead."""
+    services, port = case.get(Services), case.target.to_port
+    service = services.asked_service if services else None
+    if service is not None and port is not None and service.port(port) is None:
+        known = ", ".join(str(each.port) for each in service.ports) or "no port at all"
+        return f"{service.ref} has no port {port}; it has {known}"
+    if service is not None and not service.endpoints:
+        return f"nobody stands behind {service.ref}: it has no endpoints, whatever policies say"
+    if port is None and (as_ip(case.target.to_host or "") or (services and services.asked and services.asked.pod)):
+        return f"say the port, too: {case.target.to}:PORT"
+    return f"nothing in this cluster answers to {case.target.to}: no Service, pod, node or known address"
 
 
 def as_json(simulation: Simulation) -> dict[str, Any]:
@@ -328,6 +390,7 @@ def as_json(simulation: Simulation) -> dict[str, Any]:
         "refused": simulation.refused,
         "helps": simulation.helps,
         "changed": [str(each) for each in simulation.changed],
+        "notes": list(simulation.notes),
         "other_denied": simulation.other_denied,
     }
 

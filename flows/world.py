@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeAlias
 
 from flows.complaint import subject
@@ -287,10 +288,34 @@ def _tries(one: Tried) -> int:
 
 
 def _is_stray(case: Case, one: Tried) -> bool:
-    """A question to a DNS server that is gone (a rollout), while every name resolves."""
+    """Meant for a pod that is gone (a rollout), which no policy need admit; or a look-up while every name resolves."""
+    if one.traffic.destination.is_pod:
+        return False
     lookups = case.get(Lookups)
     fine = lookups is not None and lookups.cluster_dns_works is True
-    return fine and one.traffic.port == DNS_PORT and not one.traffic.destination.is_pod
+    return (fine and one.traffic.port == DNS_PORT) or _was_a_pod(case, one.traffic.destination)
+
+
+def _was_a_pod(case: Case, end: Endpoint) -> bool:
+    """An address among those of pods that is no living pod's: in a pod range, or beside pods that are there."""
+    address = as_ip(end.ip)
+    if address is None or end.is_pod or end.host_network or end.node:
+        return False
+    return any(address in each for each in case.once(_pod_ranges) if each.version == address.version)
+
+
+def _pod_ranges(case: Case) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The ranges the cluster is known to give to pods; a /24 (or /120) is the smallest that plug-ins give a node."""
+    beside = [each.ip for each in case.once(world_of).inventory.pods.values() if each.ip and not each.host_network]
+    told = (*case.environment.pod_cidrs, *(f"{ip}/{120 if ':' in ip else 24}" for ip in beside))
+    return tuple(dict.fromkeys(found for each in told if (found := _network(each)) is not None))
+
+
+def _network(cidr: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(cidr, strict=False)
+    except ValueError:
+        return None
 
 
 def _is_denied(one: Tried) -> bool:

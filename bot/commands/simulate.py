@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from bot.commands.live import live_of, live_options
 
 if TYPE_CHECKING:
     from flows.model import Case
+    from flows.policy.model import Opening
     from flows.simulate import Answer, Simulation
 
 EPILOG = (
@@ -31,6 +32,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.option("--patch", metavar="PATCH", help="The patch itself, as kubectl patch takes it.")
 @click.option("--type", "kind", type=click.Choice(("json", "merge")), help="What kind of patch it is.")
 @click.option("--target", metavar="KIND/NAME", help="The object a patch is for, such as networkpolicy/strict-egress.")
+@click.option("--delete", metavar="KIND/NAME", help="Instead of a change: what if this policy were gone?")
 @click.option("--can", "question", metavar="POD->HOST:PORT", help="May this pod talk to that, and who says so?")
 @click.option("-n", "--namespace", metavar="NS", help="The namespace of the object, or of the pod.")
 @click.option("--pod", metavar="[NS/]POD", help="Whose dropped traffic is replayed; with --case the recorded pod.")
@@ -49,6 +51,7 @@ def simulate(**asked: Any) -> int:
     \b
     kai simulate -f policy.yaml --case DIR
     kai simulate --case DIR -n production --target networkpolicy/strict-egress --patch '[{"op":"add",…}]'
+    kai simulate --case DIR -n production --delete networkpolicy/strict-egress
     kai simulate --case DIR --can 'production/api-server->10.96.0.1:443'
     """
     if asked["question"] is not None:
@@ -61,15 +64,15 @@ def _try(asked: dict[str, Any]) -> int:
     from bot.commands.output import write
     from flows.fixes.proof import MAX_NEWLY_ALLOWED
     from flows.model import Missing
-    from flows.simulate import BadChange, Meant, objects_of, read_change
+    from flows.simulate import BadChange
     from flows.simulate import simulate as try_change
 
     text, since = _text(asked), _since(asked["since"])
     case = _look(asked, asked["pod"] or "", None)
     most = MAX_NEWLY_ALLOWED if asked["most"] is None else asked["most"]
     try:
-        meant = Meant(asked["namespace"], asked["target"], asked["kind"])
-        said = try_change(case, read_change(text, meant, objects_of(case)), most, since)
+        changed, gone = _change(text, asked, case)
+        said = try_change(case, changed, most, since, gone)
     except BadChange as why:
         raise UsageMistake(str(why)) from why
     except Missing as why:
@@ -80,14 +83,23 @@ def _try(asked: dict[str, Any]) -> int:
     return NO_FAULT if said.helps else FAULT
 
 
+def _change(text: str, asked: dict[str, Any], case: Case) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The objects that change or come, and those that go. Raises `BadChange`."""
+    from flows.simulate import Meant, objects_of, read_change, read_deletion
+
+    if asked["delete"] is not None:
+        return (), (read_deletion(Meant(asked["namespace"], asked["delete"]), objects_of(case)),)
+    return read_change(text, Meant(asked["namespace"], asked["target"], asked["kind"]), objects_of(case)), ()
+
+
 def _can(asked: dict[str, Any]) -> int:
     from bot.commands.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
     from bot.commands.output import write
     from flows.model import Missing
     from flows.simulate import BadChange, can
 
-    if asked["file"] or asked["patch"]:
-        raise UsageMistake("--can asks about the policies as they are: leave out -f and --patch")
+    if asked["file"] or asked["patch"] or asked["delete"]:
+        raise UsageMistake("--can asks about the policies as they are: leave out -f and --patch and --delete")
     pod, arrow, peer = asked["question"].replace("→", "->").partition("->")
     if not arrow or not pod.strip() or not peer.strip():
         raise UsageMistake("--can wants POD->HOST:PORT, such as 'production/api-server->10.96.0.1:443'")
@@ -108,9 +120,11 @@ def _can(asked: dict[str, Any]) -> int:
 def _text(asked: dict[str, Any]) -> str:
     from bot.commands.errors import UsageMistake
 
-    file, patch = asked["file"], asked["patch"]
-    if (file is None) == (patch is None):
-        raise UsageMistake("give one change: -f FILE, or --patch with --target KIND/NAME")
+    file, patch, delete = asked["file"], asked["patch"], asked["delete"]
+    if [file, patch, delete].count(None) != 2:
+        raise UsageMistake("give one change: -f FILE, --patch with --target KIND/NAME, or --delete KIND/NAME")
+    if delete is not None:
+        return ""
     if patch is not None:
         return str(patch)
     if file == "-":
@@ -176,18 +190,19 @@ def _told(said: Simulation) -> Iterator[str]:
     from bot.report.clean import clean
 
     yield _verdict(said)
-    yield from (f"  admitted by {clean(each)}" for each in said.trial.admitted_by[:LIMIT])
+    yield from (f"Note: {clean(each)}" for each in said.notes)
     yield from _some("Why not:", [_indented(each, clean) for each in said.why_not])
+    yield from ([f"Refused: {clean(said.refused)}."] if said.refused else [])
+    yield from (f"  admitted by {clean(each)}" for each in said.trial.admitted_by[:LIMIT])
     diff = said.trial.diff
-    yield from _some(f"Newly allowed ({len(diff.opened)}):", [f"  {clean(each)}" for each in diff.opened])
-    yield from _some(f"No longer allowed ({len(diff.closed)}):", [f"  {clean(each)}" for each in diff.closed])
-    yield from _some("Cannot be decided:", [f"  {clean(each)}" for each in diff.undecidable])
+    yield from _some(f"Newly allowed ({len(diff.opened)}):", _ways(diff.opened))
+    yield from _some(f"No longer allowed ({len(diff.closed)}):", _ways(diff.closed))
+    yield from _some("Cannot be decided:", _ways(diff.undecidable))
     if not (diff.opened or diff.closed or diff.undecidable):
         yield "It opens nothing and closes nothing."
-    if said.refused:
-        yield f"Refused: {clean(said.refused)}."
     if said.other_denied:
-        yield f"{said.other_denied} other connections were dropped, too, and are not part of the complaint."
+        many = "connections were" if said.other_denied > 1 else "connection was"
+        yield f"{said.other_denied} other {many} dropped, too, and not part of what was replayed."
 
 
 def _verdict(said: Simulation) -> str:
@@ -199,6 +214,22 @@ def _verdict(said: Simulation) -> str:
     before = "" if agree else f"; the policies as read deny {proof.denied_before} of them"
     doubt = f"; {proof.undecidable} cannot be decided" if proof.undecidable else ""
     return f"{line}{before}{doubt}."
+
+
+def _ways(openings: Iterable[Opening]) -> list[str]:
+    """One line for each source and destination, with all that changes between the two."""
+    from bot.report.clean import clean
+
+    found: dict[tuple[str, str], list[Opening]] = {}
+    for each in openings:
+        found.setdefault((str(each.source), str(each.destination)), []).append(each)
+    return [f"  {clean(ends[0])} -> {clean(ends[1])} {_doors(listed)}" for ends, listed in found.items()]
+
+
+def _doors(openings: list[Opening]) -> str:
+    whole = [each.protocol for each in openings if each.ports_in_words == "all"]
+    parts = [f"{each.protocol} {each.ports_in_words}" for each in openings if each.protocol not in whole]
+    return "; ".join([*([f"{', '.join(whole)} all"] if whole else []), *parts])
 
 
 def _indented(line: str, clean: Any) -> str:
@@ -225,6 +256,7 @@ def _answered(answer: Answer) -> Iterator[str]:
     from bot.report.clean import clean
 
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
+    yield from (f"Note: {clean(each)}" for each in answer.notes)
     for each in answer.judgements[:LIMIT]:
         for line in each.words().splitlines():
             yield f"{' ' * (len(line) - len(line.lstrip()))}{clean(line)}"
@@ -244,5 +276,5 @@ def _answer_json(answer: Answer) -> str:
         }
         for each in answer.judgements
     ]
-    told = {"allowed": answer.allowed, "ways": ways, "seen": list(answer.seen)}
+    told = {"allowed": answer.allowed, "ways": ways, "seen": list(answer.seen), "notes": list(answer.notes)}
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"

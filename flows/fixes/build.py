@@ -10,7 +10,7 @@ from dataclasses import replace
 from flows.fixes.admit import Draft, drafts
 from flows.fixes.change import component_of_object, fix_of, owner_of
 from flows.fixes.memory import raise_memory
-from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out
+from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out, unread_kinds
 from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTargetPort
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
@@ -64,13 +64,14 @@ def _proved(draft: Draft, remedy: AdmitTraffic, case: Case, most: int) -> Fix:
     trial = try_out(case, [each.after for each in draft.changes], only=_replays(remedy, case))
     first, *others = (fix_of(each, draft.title) for each in draft.changes)
     refused = trial.refused(most) or _closes(trial, draft)
+    unread = unread_kinds(case)
     return replace(
         first,
         proof=trial.proof,
         newly_allowed=tuple(str(each) for each in trial.diff.opened),
         refused=refused,
-        automatic=refused is None and trial.proof.holds and not trial.diff.undecidable and not draft.wide,
-        notes=(*draft.notes, *_doubts(trial)),
+        automatic=not (refused or unread or trial.diff.undecidable or draft.wide) and trial.proof.holds,
+        notes=(*draft.notes, *_unheard(unread), *_doubts(trial)),
         also=tuple(replace(each, title="") for each in others),
     )
 
@@ -97,6 +98,10 @@ def _closes(trial: Trial, draft: Draft) -> str | None:
     closed = (each for each in trial.diff.closed if {each.source.kind, each.destination.kind} <= known)
     taken = [each for each in closed if not all(low == high and low in draft.gives_up for low, high in each.ports)]
     return f"it closes {taken[0]}" if taken else None
+
+
+def _unheard(unread: str) -> tuple[str, ...]:
+    return (f"{unread}; one of those may refuse it all the same",) if unread else ()
 
 
 def _doubts(trial: Trial) -> tuple[str, ...]:

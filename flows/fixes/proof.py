@@ -9,6 +9,7 @@ from typing import Any
 from flows.model import Case, Proof
 from flows.policy import Decision, Diff, Judgement, Traffic, World
 from flows.world import Tried, tried, world_of
+from sensors.k8s_network_policies import Policies
 
 MAX_NEWLY_ALLOWED = 25
 """More newly allowed ways (source, destination, protocol) than this are too many for anyone to approve."""
@@ -52,6 +53,13 @@ def denied_ones(case: Case) -> tuple[Tried, ...]:
     asked = [each for each in case.once(tried) if each.asked]
     dropped = tuple(each for each in asked if each.drop is not None)
     return dropped or tuple(each for each in asked if each.seen is None and each.judgement.allowed is not True)
+
+
+def unread_kinds(case: Case) -> str:
+    """Which policies nobody could read, in words; empty where all were. A proof holds for those that were read."""
+    policies = case.get(Policies)
+    kinds = sorted(policies.unreadable) if policies is not None else []
+    return f"not read: {', '.join(kinds)}" if kinds else ""
 
 
 def moved(traffic: Traffic, world: World) -> Traffic:

@@ -32,7 +32,8 @@ def _was_race(case: Case, one: Tried) -> bool:
     if one.drop is not None and one.drop.number == AUTH_REQUIRED:
         return False  # a handshake that has not come about, whatever the pod's age
     if is_refused(case, one):
-        return is_young(case, one) and one.judgement.allowed is True
+        admitted = one.judgement.allowed is True and not case[Policies].unreadable
+        return admitted and is_young(case, one)
     return one.seen.only_at_start or _was_short(one)
 
 

@@ -51,7 +51,7 @@ def judge(case: Case) -> Finding | None:
             f"{upstream or 'to which CoreDNS forwards'} does not answer CoreDNS"
         ),
         component=Component("External", "", upstream or "upstream resolver"),
-        belief=_belief(case, failed, said),
+        belief=_belief(case, failed, said) if dns.pods_read else SUSPECTED,  # whose policies would be judged, else?
         because=f"{told(case)}; {_logged(said)}",
         shown_by=shown_by(case, Lookups, CoreDns),
         recommendation=(

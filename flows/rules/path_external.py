@@ -46,11 +46,25 @@ def _inside(case: Case, text: str) -> bool:
     try:
         address = ip_address(text)
         ranges = [
-            ip_network(each, strict=False) for each in (*case.environment.service_cidrs, *case.environment.pod_cidrs)
+            ip_network(each, strict=False) for each in (*_service_ranges(case, text), *case.environment.pod_cidrs)
         ]
     except ValueError:
         return True
     return any(address in each for each in ranges if each.version == address.version)
+
+
+def _service_ranges(case: Case, text: str) -> tuple[str, ...]:
+    """Where Services have their addresses: as the cluster was described, else beside those that are known.
+
+    Where nobody said and no Service could be read, an address that is not public may be one.
+    """
+    services = case.get(Services)
+    if case.environment.service_cidrs:
+        return case.environment.service_cidrs
+    if services is None:
+        return (text,) if ip_address(text).is_private else ()
+    near = (f"{ip}/{112 if ':' in ip else 16}" for each in services.services for ip in each.cluster_ips)
+    return (*services.by_ip, *near)
 
 
 def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from flows.attribution import Denial, component_of
 from flows.model import Case, Finding, Rule
 from flows.policy import Direction, PolicyRef
-from flows.telling import admit, belief, finding, groups, named, passage, who
+from flows.telling import admit, belief, door, finding, groups, named, passage, who
 
 
 def judge(case: Case) -> list[Finding]:
@@ -41,8 +41,9 @@ def _hidden(denial: Denial) -> Denial:
 
 
 def _cause(denial: Denial, hidden: Denial) -> str:
-    first, second = named(denial.component, denial), named(hidden.component, hidden)
-    return f"{first} does not let {passage(denial)} out, and {second} would not let it in"
+    first, second, traffic = named(denial.component, denial), named(hidden.component, hidden), denial.tried.traffic
+    way = f"{who(traffic.source)} out to {who(traffic.destination)} on {door(traffic)}"
+    return f"{first} does not let {way}, and {second} would not let it in"
 
 
 def _advice(hidden: Denial) -> str:

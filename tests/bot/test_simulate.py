@@ -62,6 +62,36 @@ def test_an_open_door_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Refused: it opens the world outside the cluster" in capsys.readouterr().out
 
 
+def test_what_speaks_against_a_change_is_said_before_the_long_list_of_what_it_opens(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    typed("--patch", '{"spec":{"egress":[{}]}}', *STRICT, "--case", API)
+
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].startswith("Refused: it opens the world outside the cluster")
+    assert "  production/Deployment api-server -> host ICMP, ICMPv6, SCTP, TCP, UDP all" in said
+
+
+def test_a_policy_can_be_tried_as_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    code = typed("--delete", "netpol/strict-egress", "--case", API)
+
+    said = capsys.readouterr().out
+    assert code == 1
+    assert said.startswith("847 of 847 dropped packets would be allowed.\nRefused: it opens the world")
+
+
+def test_a_policy_that_does_nothing_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "astray.yaml").write_text(OURS.replace("namespace: production", "namespace: produktion"))
+    (tmp_path / "idle.yaml").write_text(OURS.replace("{app: api-server}", "{app: api-servr}"))
+
+    typed("-f", str(tmp_path / "astray.yaml"), "--case", API)
+    typed("-f", str(tmp_path / "idle.yaml"), "--case", API)
+
+    said = capsys.readouterr().out
+    assert "Note: there is no namespace produktion; did you mean 'production'?" in said
+    assert "api-server-to-kube-apiserver selects no pod that is there now, so it does nothing yet" in said
+
+
 def test_json_is_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
     code = typed("--patch", ARTICLE, *STRICT, "--case", API, "-o", "json")
 
@@ -103,6 +133,13 @@ def test_the_limit_can_be_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--can", "production/nobody->x:1", "--case", API], "nobody"),
         (["--can", "production/api-server->x:y", "--case", API], "HOST:PORT"),
         (["--can", "a->b:1", "--patch", "[]", "--case", API], "leave out -f and --patch"),
+        (["--can", "a->b:1", "--delete", "netpol/x", "--case", API], "leave out -f and --patch and --delete"),
+        (["--delete", "netpol/x", "--patch", "[]", "--case", API], "give one change"),
+        (["--delete", "netpol/strict", "--case", API], "did you mean 'netpol/strict-egress'?"),
+        (["--delete", "svc/postgres", "--case", API], "only policies can be tried as gone"),
+        (["--delete", "netpol/strict-egress", "-n", "shop", "--case", API], "there is one in production"),
+        (["--can", "production/api-server->postgres:5433", "--case", API], "postgres has no port 5433; it has 5432"),
+        (["--can", "production/api-server->8.8.8.8", "--case", API], "say the port, too: 8.8.8.8:PORT"),
     ],
 )
 def test_bad_input_is_one_clear_line(words: list[str], complaint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +14,23 @@ from flows.fixes.build import build
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case
 from flows.rules.policy_egress_denied import RULE
-from flows.simulate import BadChange, Meant, Simulation, as_json, can, look, objects_of, read_change, simulate
+from flows.simulate import (
+    BadChange,
+    Meant,
+    Simulation,
+    as_json,
+    can,
+    look,
+    objects_of,
+    read_change,
+    read_deletion,
+    simulate,
+)
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_network_policies import Policies
 from sensors.kit.catalog import sensors
 from tests.flows.rules.facts import only
-from tests.kit.cases import case, case_of, expected, target_of, without
+from tests.kit.cases import case, case_of, expected, target_of, with_facts, without
 
 API = "api-server-cannot-watch"
 STRICT = Meant(namespace="production", target="networkpolicy/strict-egress")
@@ -230,3 +243,24 @@ def test_the_machines_view_has_the_proof_and_the_reasons() -> None:
     assert told["helps"] is False
     assert told["changed"] == ["NetworkPolicy production/strict-egress"]
     assert json.loads(json.dumps(told)) == told
+
+
+def test_what_could_not_be_read_limits_what_is_said() -> None:
+    seen = case_of(API)
+    unread = with_facts(seen, replace(seen[Policies], unreadable={"CiliumNetworkPolicy": "forbidden"}))
+
+    said = simulate(unread, read_change('{"spec": {"egress": []}}', STRICT, objects_of(unread)), MAX_NEWLY_ALLOWED)
+
+    note = "not read: CiliumNetworkPolicy; what is said here holds for the other policies only"
+    assert said.notes == (note,)
+    assert can(unread).notes == (note,)
+
+
+def test_a_deletion_is_tried_like_any_other_change() -> None:
+    seen = case_of(API)
+
+    said = simulate(seen, (), MAX_NEWLY_ALLOWED, removed=(read_deletion(STRICT, objects_of(seen)),))
+
+    assert said.trial.proof.allowed_after == said.trial.proof.replayed == 847
+    assert [str(each) for each in said.changed] == ["NetworkPolicy production/strict-egress"]
+    assert said.refused is not None

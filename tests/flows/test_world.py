@@ -181,3 +181,15 @@ def test_the_datapaths_word_for_an_address_goes_before_ours() -> None:
     (dropped,) = (each for each in found if each.drop is not None)
     assert dropped.traffic.destination.entities == {"remote-node"}
     assert dropped.traffic.destination.host_network
+
+
+def test_without_an_asked_peer_a_drop_towards_a_pod_that_is_gone_is_no_complaint() -> None:
+    """CoreDNS was rolled out, a client asks the old address: no policy need admit what is nobody's (synthetic)."""
+    seen = case_of(API)
+    seen = replace(seen, target=replace(seen.target, to_host=None, to_port=None), derived={})
+    beside = next(each.ip for each in world_of(seen).inventory.pods.values() if not each.host_network)
+    gone = with_traffic(seen, towards(Party(beside.rpartition(".")[0] + ".251", entities=("world",))))
+    outside = with_traffic(seen, towards(Party("203.0.113.10", entities=("world",))))
+
+    assert [each.asked for each in tried(gone) if each.drop] == [False]
+    assert [each.asked for each in tried(outside) if each.drop] == [True]

@@ -246,6 +246,16 @@ def _serves_80(thing: Any) -> Any:
     return {**thing, "spec": {**thing["spec"], "containers": containers}}
 
 
+def test_a_fix_proved_against_a_part_of_the_policies_is_for_a_person_to_judge() -> None:
+    case, finding = diagnosed("orders-to-ledger")
+    unread = replace(case[Policies], unreadable={"CiliumNetworkPolicy": "forbidden"})
+
+    whole, partly = build(finding, case)[0], build(finding, with_facts(case, unread))[0]
+
+    assert (whole.automatic, partly.automatic) == (True, False)
+    assert "not read: CiliumNetworkPolicy; one of those may refuse it all the same" in partly.notes
+
+
 def test_a_finding_without_a_remedy_has_no_fix() -> None:
     case, finding = diagnosed("basket-to-pricing")
 

@@ -58,7 +58,7 @@ def test_speaks_of_the_pod_whose_own_address_is_asked_for_and_that_nobody_saw_tr
     seen = with_facts(seen, replace(services, asked=asked), replace(seen[Connects], doors=(door,)))
     seen = replace(seen, target=replace(seen.target, to_host=ip, to_port=8080))
 
-    (finding,) = said(RULE, seen)
+    finding, *_ = said(RULE, seen)
 
     assert finding.component == Component("Pod", "chat", there.pod)
     assert finding.recommendation == "Let the process bind 0.0.0.0:8080 (or ::) instead of loopback."

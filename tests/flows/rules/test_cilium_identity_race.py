@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from flows.rules.cilium_identity_race import RULE
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
+from sensors.k8s_pod import PodFacts
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import passed_since, with_traffic, without_policies
-from tests.kit.cases import case_of, without
+from tests.kit.cases import case_of, with_facts, without
 
 
 def test_speaks_when_the_drops_ended_and_the_policies_admit() -> None:
@@ -37,3 +41,15 @@ def test_cannot_tell_without_hubble() -> None:
 
 def test_cannot_tell_without_the_policies() -> None:
     assert doubts(RULE, without(case_of("orders-to-ledger"), Policies)) == "Policies"
+
+
+def test_stays_silent_while_it_is_refused_and_not_every_policy_could_be_read() -> None:
+    """A young pod that is refused by a policy nobody read looks the same (synthetic)."""
+    seen = without_policies(case_of("api-server-cannot-watch"))
+    pod, flows = seen[PodFacts], seen[HubbleFlows]
+    first = min(each.first_drop for each in flows.connections if each.first_drop)
+    young = with_facts(seen, replace(pod, age_s=12.0, created=first - timedelta(seconds=1)))
+    unread = replace(young[Policies], unreadable={"CiliumNetworkPolicy": "not in the recording"})
+
+    assert [each.cause_class for each in judged(RULE, young)] == ["cilium.identity_race"]
+    assert judged(RULE, with_facts(young, unread)) == []

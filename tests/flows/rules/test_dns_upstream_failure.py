@@ -91,3 +91,9 @@ def test_stays_silent_as_root_cause_when_a_name_of_the_cluster_is_in_question():
 def test_cannot_tell_without_look_ups_or_dns_servers():
     assert doubts(RULE, without(healthy(), Lookups)) == "Lookups"
     assert doubts(RULE, without(healthy(), CoreDns)) == "CoreDns"
+
+
+def test_only_suspects_the_upstream_where_nobody_read_the_pods_whose_policies_may_refuse_it():
+    case = altered(logged(outside(healthy(), answered(OUTSIDE, "SERVFAIL"))), CoreDns, pods=(), pods_read=False)
+
+    assert [each.belief < 0.5 for each in judged(RULE, case)] == [True]

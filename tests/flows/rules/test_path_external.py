@@ -9,6 +9,7 @@ import pytest
 from flows.model import Case, Component, Missing
 from flows.rules.path_external import RULE
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said, with_connections, with_doors
 from tests.kit.cases import case_of, without
 
@@ -34,6 +35,15 @@ def in_the_service_range(seen: Case) -> Case:
 
 def test_stays_silent_when_the_address_only_looks_outside():
     assert classes(RULE, in_the_service_range(case_of("fx-to-rates"))) == []
+
+
+def test_stays_silent_about_a_service_address_where_nobody_told_the_service_range():
+    """A case.yaml by the README's recipe names the plug-in and nothing else: the Services that are there tell."""
+    seen = in_the_service_range(case_of("fx-to-rates"))
+    untold = replace(seen, environment=replace(seen.environment, service_cidrs=(), pod_cidrs=()), derived={})
+
+    assert classes(RULE, untold) == []
+    assert classes(RULE, without(untold, Services)) == []
 
 
 def test_stays_silent_when_a_door_opens_after_all():
