@@ -91,7 +91,7 @@ async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Circumsta
     """The recording that was named, else the living cluster."""
     if question.case is not None:
         if question.live.names_a_cluster:
-            raise UsageMistake("--case is a recording and --kubeconfig or --context a cluster; leave one out")
+            raise UsageMistake("--case is a recording; --kubeconfig, --context, --server name a cluster; leave one out")
         if question.live.since is not None:
             raise UsageMistake("--since asks a living cluster; a recording holds what it holds")
         case = open_case(question.case)

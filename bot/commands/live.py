@@ -51,7 +51,7 @@ class Live:
 
     @property
     def names_a_cluster(self) -> bool:
-        return self.kubeconfig is not None or self.context is not None
+        return any(each is not None for each in (self.kubeconfig, self.context, self.server))
 
 
 OPTIONS = (

@@ -21,7 +21,7 @@ from lab.cluster.resolver import Question, look_up
 from lab.cluster.shift import Shift
 from lab.cluster.store import Thing
 from sensors.kit.peer import as_ip
-from sensors.kit.probe.agent import BadRequest, Request, read_request
+from sensors.kit.probe.agent import BadRequest, Request, as_address, read_request, refusal
 from sensors.kit.probe.client import PROGRAM, VERSION
 
 NOT_RECORDED = "not in the recording"
@@ -96,7 +96,7 @@ class Containers:
         said["pod_files"] = self._files("pod_files", request.files, lambda each: self._pod_file(name, each), errors)
         said["lookups"] = [row for ask in request.lookups for row in self._lookup(name, *ask, errors)]
         said["connects"] = [row for ask in request.connects for row in self._connect(name, *ask, request, errors)]
-        said["path_mtu"] = [row for ask in request.path_mtu for row in self._path_mtu(name, ask, errors)]
+        said["path_mtu"] = [row for ask in request.path_mtu for row in self._path_mtu(name, ask, request, errors)]
         return said | {"took_ms": _since(began)}
 
     def _pod_of(self, uid: str | None, node: str) -> Thing | None:
@@ -164,8 +164,8 @@ class Containers:
                 errors[table] = f"not tried: {host} did not resolve ({said})"
                 return []
             address, named = last.addresses[0], {"address": last.addresses[0]}
-        if not _allowed(address, request):
-            errors[table] = f"not tried: {address} is not among the allowed addresses"
+        if why := _refused(address, request):
+            errors[table] = why
             return []
         if (kept := self.kept_rows.get(pod, {}).get((address, port))) is not None:
             return [{**kept, "host": host, **named}]
@@ -176,8 +176,13 @@ class Containers:
             return []
         return [_connect_row(host, port, named, outcome)]
 
-    def _path_mtu(self, pod: PodName, destination: str, errors: dict[str, str]) -> list[dict[str, Any]]:
+    def _path_mtu(
+        self, pod: PodName, destination: str, request: Request, errors: dict[str, str]
+    ) -> list[dict[str, Any]]:
         """The recorded answer, unless policies let ICMP through now and did not then, or the other way round."""
+        if why := _refused(destination, request):
+            errors[f"path_mtu/{destination}"] = why
+            return []
         recorded = {str(each.get("destination")): each for each in self.dataplane.recording.rows(pod, "pmtu.json")}
         source = self.dataplane.source(pod)
         row, route = recorded.get(destination), self._route_mtu(pod, recorded)
@@ -223,9 +228,10 @@ def icmp_allowed_at_start(dataplane: Dataplane, pods: list[PodName]) -> frozense
     return frozenset(found)
 
 
-def _allowed(address: str, request: Request) -> bool:
-    found = as_ip(address)
-    return found is not None and any(found in each for each in request.allow)
+def _refused(address: str, request: Request) -> str | None:
+    """Why the probe would not send there: its own rule, in its own words."""
+    found = as_address(address)
+    return refusal(found, request.allow) if found is not None else f"{address} is no address"
 
 
 def _lookup_row(asked: Question, qtype: str) -> dict[str, Any]:

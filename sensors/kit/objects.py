@@ -50,13 +50,17 @@ class Owner:
 # -- walking ---------------------------------------------------------------------------------------------------------
 
 
+MAPPINGS = (dict, Mapping)
+"""In this order: to ask first whether a dict is a `Mapping` makes every walk over many pods half as slow again."""
+
+
 def get(thing: Any, *path: str | int) -> Any:
     """The value at a path of keys and list positions, or None as soon as anything on the way is missing."""
     for step in path:
-        if isinstance(step, int):
-            thing = thing[step] if isinstance(thing, list | tuple) and -len(thing) <= step < len(thing) else None
+        if isinstance(step, str):
+            thing = thing.get(step) if isinstance(thing, MAPPINGS) else None
         else:
-            thing = thing.get(step) if isinstance(thing, Mapping) else None
+            thing = thing[step] if isinstance(thing, list | tuple) and -len(thing) <= step < len(thing) else None
     return thing
 
 
@@ -90,13 +94,13 @@ def flag(thing: Any, *path: str | int) -> bool | None:
 def items(thing: Any, *path: str | int) -> tuple[Mapping[str, Any], ...]:
     """The mappings in a list at a path; other members are not ours to understand."""
     found = get(thing, *path)
-    return tuple(each for each in found if isinstance(each, Mapping)) if isinstance(found, list | tuple) else ()
+    return tuple(each for each in found if isinstance(each, MAPPINGS)) if isinstance(found, list | tuple) else ()
 
 
 def mapping(thing: Any, *path: str | int) -> Mapping[str, Any]:
     """The mapping at a path, or an empty one."""
     found = get(thing, *path)
-    return found if isinstance(found, Mapping) else NOTHING
+    return found if isinstance(found, MAPPINGS) else NOTHING
 
 
 def string_map(thing: Any, *path: str | int) -> dict[str, str]:
@@ -130,6 +134,11 @@ def namespace_of(thing: Object) -> str:
 
 def labels_of(thing: Object) -> dict[str, str]:
     return string_map(thing, "metadata", "labels")
+
+
+def label_of(thing: Object, name: str) -> str:
+    """One label, without reading the others: for walks over all pods."""
+    return text(thing, "metadata", "labels", name)
 
 
 def annotations_of(thing: Object) -> dict[str, str]:

@@ -137,7 +137,7 @@ def _nothing(kind: str, name: str, scene: _Scene) -> str:
     if spaces := sorted({namespace_of(each) for each in scene.pods if _fits(each, kind, name, scene)}):
         return f"{said}; there is one in {_some(spaces)}"
     near = _near(name, _known(scene))
-    return said + (near or _there(scene))
+    return said + (near or _there(kind, scene))
 
 
 def _fits(pod: Object, kind: str, name: str, scene: _Scene) -> bool:
@@ -155,9 +155,17 @@ def _near(word: str, known: Iterable[str]) -> str:
     return f"; nearest: {', '.join(near)}" if near else ""
 
 
-def _there(scene: _Scene) -> str:
+def _there(kind: str, scene: _Scene) -> str:
     """What there is, where nothing resembles the word: a small namespace answers itself."""
+    if kind not in ("", "Pod") and (owners := _owners(kind, scene)):
+        return f"; it has {_some(owners, 4)}"
     return f"; it has {_some(map(name_of, scene.here), 4)}" if scene.here else "; it has no pods"
+
+
+def _owners(kind: str, scene: _Scene) -> set[str]:
+    """The workloads of a kind that have pods here."""
+    found = (each for pod in scene.here for each in (scene.workload(pod), workload_of(pod)) if each)
+    return {each.name for each in found if each.kind == kind}
 
 
 def _some(names: Iterable[str], limit: int = 6) -> str:

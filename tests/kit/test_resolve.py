@@ -84,6 +84,8 @@ async def test_a_prefix_that_fits_one_workload_picks_among_its_pods() -> None:
     [
         ("wep", "shop", 'no pod "wep" in namespace "shop"; nearest: web'),
         ("zzz", "shop", 'no pod "zzz" in namespace "shop"; it has db-0, web-7d-a, web-7d-b'),
+        ("sts/zzz", "shop", 'no statefulset "zzz" in namespace "shop"; it has db'),
+        ("job/zzz", "shop", 'no job "zzz" in namespace "shop"; it has db-0, web-7d-a, web-7d-b'),
         ("deploy/wob", "shop", 'no deployment "wob" in namespace "shop"; nearest: web'),
         ("ledger-1", "shop", 'no pod "ledger-1" in namespace "shop"; there is one in bank'),
         ("web", "bank", 'no pod "web" in namespace "bank"; there is one in shop'),

@@ -83,6 +83,17 @@ async def test_a_wrong_selector_takes_the_endpoints_away_again():
             assert set(await attempts(lab, 3)) == {expected}
 
 
+async def test_the_lab_s_probe_refuses_what_the_real_one_refuses():
+    async with running("web-to-catalog") as lab:
+        doors = (("169.254.169.254", 80), ("10.244.1.162", 8080))
+        answer = await probe(lab, "store", lab.target.pod, connects=doors, path_mtu=("169.254.169.254",))
+
+    never = "169.254.169.254 is a metadata address: never probed"
+    assert [each.host for each in answer.connects] == ["10.244.1.162"]
+    assert (answer.path_mtu, answer.errors["connects/169.254.169.254:80"]) == ((), never)
+    assert answer.errors["path_mtu/169.254.169.254"] == never
+
+
 async def test_the_pod_sees_the_same_as_its_traffic():
     async with running("web-to-catalog") as lab:
         doors = {"connects": (("catalog", 80), ("10.96.12.139", 80), ("10.244.1.162", 8080))}

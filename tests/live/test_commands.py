@@ -106,7 +106,7 @@ def test_doctor_answers_with_lines_or_json(world: World, capsys: pytest.CaptureF
         ("netdebug x --context prod", 2, "has no context 'prod'; it has test, or look at a recorded case"),
         ("netdebug x --since yesterday", 2, "--since wants a time such as 90s, 10m or 1h, not 'yesterday'"),
         ("netdebug x --server nowhere", 2, "hubble server 'nowhere' is not HOST:PORT"),
-        ("netdebug x --case lab/cases/checkout-to-bank", 2, "--case is a recording and --kubeconfig or --context a"),
+        ("netdebug x --case lab/cases/checkout-to-bank", 2, "--case is a recording; --kubeconfig, --context"),
         ("doctor gone -n checkout", 2, 'no pod "gone" in namespace "checkout"'),
     ],
 )
@@ -118,6 +118,15 @@ def test_a_mistake_is_one_line(
 
     assert (got, said.count("\n")) == (code, 1)
     assert line in said
+
+
+def test_a_relay_is_not_asked_about_a_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["netdebug", "--case", "lab/cases/checkout-to-bank", "--server", "relay:80"])
+
+    assert (code, capsys.readouterr().err) == (
+        2,
+        "kai: --case is a recording; --kubeconfig, --context, --server name a cluster; leave one out\n",
+    )
 
 
 def test_since_does_not_pretend_to_cut_a_recording(capsys: pytest.CaptureFixture[str]) -> None:

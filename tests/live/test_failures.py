@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from lab.observer import Manners
+from sensors.kit.live import LiveSettings
 from tests.live.front import hangs, resets, says
 from tests.live.world import CASES, World, layer, recorded_nodes, sights, summary, world_of
 
@@ -120,6 +121,19 @@ async def test_a_probe_that_fails_blinds_what_needs_it_with_its_reason(mood: str
     assert said["timings"]["total_ms"] < 8000
 
 
+async def test_a_probe_that_is_not_ready_is_not_asked_and_named(tmp_path: Path) -> None:
+    async with world_of(NAME, tmp_path) as world:
+        for each in (pod for pods in world.front.extra.values() for pod in pods):
+            if each["metadata"]["name"].startswith("probe-on-"):
+                each["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+        said = await world.diagnose(LiveSettings(exec_in_target=False))
+        runs = [each for each in world.front.asked if "/pods/probe-on-" in each]
+
+    assert runs == []
+    assert "the probe on node lab1 is not ready (kai/probe-on-lab1)" in summary(said, "net.connect")
+    assert said["cause_class"] == "policy.both_sides_denied"
+
+
 async def test_a_missing_right_to_run_the_probe_names_the_right(tmp_path: Path) -> None:
     said = await diagnosed(tmp_path, lambda world: world.front.refused.add("pods/exec"))
 
@@ -149,7 +163,8 @@ WITHOUT = {
     "ciliumendpoints": Lacking(set()),
     "configmaps": Lacking(set()),
     "daemonsets": Lacking(set()),
-    "replicasets": Lacking(set()),
+    **dict.fromkeys(("replicasets", "deployments", "statefulsets", "ciliumnodes"), Lacking(set())),
+    **dict.fromkeys(("ciliumnetworkpolicies", "ciliumclusterwidenetworkpolicies"), Lacking(set())),
 }
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from sensors.kit.cluster import Lookup
 from sensors.kit.live.probing import Wish, requests_for
@@ -31,6 +34,26 @@ def test_an_address_is_allowed_itself_and_nothing_beside_it() -> None:
     assert plan([("203.0.113.5", 443)], ["10.244.1.9"], "web", WHERE) == Plan(
         (("203.0.113.5", 443),), (), ("10.244.1.9", "203.0.113.5")
     )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("169.254.169.254", "fd00:ec2::254", "64:ff9b::a9fe:a9fe", "::ffff:169.254.169.254"),
+        *("169.254.1.1", "127.0.0.1", "224.0.0.1", "0.0.0.0"),
+    ],
+)
+def test_metadata_addresses_are_never_allowed_whoever_names_them(address: str) -> None:
+    where = replace(WHERE, slices=(part_of("db", "shop", address, "10.244.1.9"),))
+
+    asked, behind = plan([(address, 80)], [address], "web", where), plan([("db.shop", 5432)], [], "web", where)
+
+    assert asked == Plan(((address, 80),), (), ())  # asked for all the same: the probe says why it does not
+    assert behind.allow == ("10.244.1.9", "10.96.0.7")
+
+
+def test_the_node_local_dns_cache_is_the_one_link_local_address_that_may_be_asked() -> None:
+    assert plan([("169.254.20.10", 53)], [], "web", WHERE).allow == ("169.254.20.10",)
 
 
 def test_a_service_is_its_address_and_the_pods_behind_it() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.capture import Recorder, write_case
+from bot.commands.doctor import told
 from bot.doctor import State
 from bot.doctor.examine import Patient, examine
 from sensors.kit.casefolder import open_case
@@ -49,10 +50,10 @@ def loaded(
         yield load(server, request.param)
 
 
-def load(server: ApiServer, name: str, without: str = "") -> Loaded:
+def load(server: ApiServer, name: str, without: str = "", *, probes: bool = True) -> Loaded:
     folder = CASES / name
     server.load_case(folder)
-    server.store(POD, standing_in(folder, open_case(folder), agents=False))
+    server.store(POD, standing_in(folder, open_case(folder), probes=probes, agents=False))
     manifests = reader_manifests()
     token = server.service_account(NAMESPACE, ACCOUNT, without_rule(manifests, without) if without else manifests)
     return Loaded(name, server, token)
@@ -104,6 +105,22 @@ async def test_a_right_taken_away_is_named_by_the_diagnosis_and_by_the_doctor(
     needs = f"system:serviceaccount:kai:kai needs a ClusterRole with the verb list on {resource}"
     assert f"no right to list {resource} in all namespaces: {needs}" in str(said)
     assert [each.name for each in checks if each.state is State.MISSING] == [f"right: list {resource}"]
+
+
+async def test_of_three_missing_things_the_doctor_names_exactly_those_three(
+    programs: Binaries, tmp_path: Path
+) -> None:
+    with api_server(programs, tmp_path) as server:
+        loaded = load(server, "checkout-to-bank", without="events", probes=False)
+        async with world_of(loaded.name, tmp_path, **loaded.behind) as world:
+            await world.relay.stop()
+            async with world.cluster(LEAST) as cluster:
+                checks = await examine(Patient(cluster, {}))
+
+    missing = [each for each in checks if each.state is State.MISSING]
+    assert [each.name for each in missing] == ["right: list events", "hubble relay", "probe"]
+    assert "--serviceaccount=kai:kai" in missing[0].mend
+    assert list(told(checks))[-1] == "3 missing: right: list events, hubble relay, probe"
 
 
 async def test_without_the_right_to_run_the_probe_the_doors_are_not_measured(

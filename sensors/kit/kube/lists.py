@@ -8,10 +8,11 @@ So both 403 and 404 are checked against the server's own list of what it serves,
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import CONFIG_MAP, Kind
@@ -148,9 +149,10 @@ def _json(answer: Answer, what: str) -> Any:
 
 
 def _decoded(body: bytes) -> Any:
+    """Lists are megabytes, and whatever else runs in this process waits meanwhile: msgspec takes half the time."""
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

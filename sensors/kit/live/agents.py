@@ -14,7 +14,7 @@ from sensors.kit.kube import Kube
 from sensors.kit.kube.wire import MIB, path_of
 from sensors.kit.kube.words import no_right, refused
 from sensors.kit.model import Absent, Blind
-from sensors.kit.objects import items, labels_of, name_of, namespace_of, number, one_line, pod_is_ready, text
+from sensors.kit.objects import items, label_of, name_of, namespace_of, number, one_line, pod_is_ready, text
 
 STATUS, METRICS = "cilium/status.json", "cilium/metrics.txt"
 COMMANDS = {STATUS: ("status", "--verbose", "-o", "json"), METRICS: ("metrics", "list")}
@@ -40,7 +40,7 @@ NAMESPACES = frozenset({"kube-system", "cilium", "cilium-system"})
 
 
 def is_agent(pod: Object) -> bool:
-    return labels_of(pod).get("k8s-app") == "cilium" and namespace_of(pod) in NAMESPACES
+    return label_of(pod, "k8s-app") == "cilium" and namespace_of(pod) in NAMESPACES
 
 
 def agent_on(pods: Iterable[Object], node: str) -> Agent | None:

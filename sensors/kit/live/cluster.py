@@ -24,7 +24,7 @@ from sensors.kit.live.reach import Door, Plan, plan
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import (
     annotations_of,
-    labels_of,
+    label_of,
     name_of,
     named,
     namespace_of,
@@ -273,7 +273,7 @@ def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
 
 def is_probe(pod: Object, namespace: str) -> bool:
     """Whether a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
-    return namespace_of(pod) == namespace and labels_of(pod).get(PROBE_LABEL) == PROGRAM
+    return namespace_of(pod) == namespace and label_of(pod, PROBE_LABEL) == PROGRAM
 
 
 def probe_on(pods: Iterable[Object], node: str, namespace: str) -> str:

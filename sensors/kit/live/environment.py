@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from sensors.cni_health import AGENTS
 from sensors.kit.cluster import Environment, Object
 from sensors.kit.kinds import CILIUM_NODE, CONFIG_MAP, DAEMON_SET, NODE, POD, Kind
-from sensors.kit.objects import items, labels_of, mapping, named, string_map, text, texts
+from sensors.kit.objects import items, label_of, labels_of, mapping, named, string_map, text, texts
 from sensors.kit.reading import Kinds
 
 SERVICE_CIDR = Kind("ServiceCIDR", "networking.k8s.io/v1", "servicecidrs", namespaced=False)
@@ -95,7 +95,7 @@ def _ranges_in_flags(pods: Iterable[Object]) -> list[str]:
     return [
         cidr
         for pod in pods
-        if labels_of(pod).get("component") in CONTROL_PLANE
+        if label_of(pod, "component") in CONTROL_PLANE
         for container in items(pod, "spec", "containers")
         for word in (*texts(container, "command"), *texts(container, "args"))
         if word.startswith(RANGE_FLAG)

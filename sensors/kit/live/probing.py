@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sensors.kit.cluster import Connect, Lookup, PathMtu
-from sensors.kit.live.reach import Door, Plan, answered
+from sensors.kit.live.reach import Door, Plan, answered, may_be_sent_to
 from sensors.kit.model import Blind
 from sensors.kit.objects import one_line
 from sensors.kit.probe.client import ProbeAnswer, ProbeRequest
@@ -199,7 +199,7 @@ class Desk:
         doors = tuple(door for door, addresses in known.items() if addresses)
         if not doors:
             return tried
-        allow = tuple(sorted({each for addresses in known.values() for each in addresses}))
+        allow = tuple(sorted({each for found in known.values() for each in found if may_be_sent_to(each)}))
         requests = requests_for(pod.uid, Wish(doors=doors), allow)
         more = joined(await asyncio.gather(*(self._ask(pod.node, each) for each in requests)))
         return Tried(tried.lookups, (*tried.connects, *more.connects), tried.paths, {**tried.errors, **more.errors})

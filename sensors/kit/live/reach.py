@@ -1,16 +1,20 @@
 """Says what the probe may send to: exactly the addresses behind the doors in question, and nothing because it is near.
 
 Pure. The pod's nameservers need no word here: the probe reads them itself and lets itself ask them, on port 53 only.
+Addresses to which nothing may be sent (metadata services, groups) are never allowed, whoever names them: the probe
+refuses them by itself, and says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from sensors.kit.cluster import Lookup
 from sensors.kit.objects import items, named, texts
 from sensors.kit.peer import Asked, Places, addressed, as_ip, pod_addresses, service_addresses, slices_of
+from sensors.kit.probe.agent import refusal
 
 Door = tuple[str, int]
 
@@ -33,7 +37,12 @@ def plan(doors: Iterable[Door], destinations: Iterable[str], namespace: str, whe
         behind = addresses_of(host, port, namespace, where)
         (now if behind else later).append((host, port))
         allow |= set(behind)
-    return Plan(tuple(now), tuple(later), tuple(sorted(allow)))
+    return Plan(tuple(now), tuple(later), tuple(sorted(filter(may_be_sent_to, allow))))
+
+
+def may_be_sent_to(address: str) -> bool:
+    """Whether the probe would send to the address if it were allowed."""
+    return refusal(ip_address(address), (ip_network(address),)) is None
 
 
 def addresses_of(host: str, port: int, namespace: str, where: Places) -> tuple[str, ...]:
