@@ -69,6 +69,7 @@ async def ask(tab: Browser, demo: Demo) -> float:
 
 async def open_thread(tab: Browser) -> None:
     """Once the last reply, the picture, is in it."""
+    await tab.until("document.querySelector('main button.replies')", PATIENCE)
     await tab.click("main button.replies")
     drawn = "(document.querySelector('aside.thread figure img')?.naturalWidth ?? 0) > 500"
     await tab.until(drawn, PATIENCE)

@@ -355,12 +355,12 @@ async def test_untrusted_text_stays_text(workspace: Workspace, client: AsyncWebC
 
 
 async def test_text_is_drawn_as_slack_draws_it(workspace: Workspace, client: AsyncWebClient, tab: Browser) -> None:
-    text = "*bold* since 21:09:53 :tada: a &lt; b, asked by <@U0ALICE> in <#C0ALERTS|alerts>"
+    text = "*bold* since 21:09:53 :tada: a &lt; b -&gt; c, asked by <@U0ALICE> in <#C0ALERTS|alerts>"
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
     await client.chat_postMessage(channel="C0INCIDENTS", text="x", blocks=[section])
     await tab.open(workspace.url)
 
-    await tab.sees("bold since 21:09:53 🎉 a < b, asked by @Alice Adler in #alerts")
+    await tab.sees("bold since 21:09:53 🎉 a < b -> c, asked by @Alice Adler in #alerts")
     assert await tab.js("document.querySelector('.message .blocks :is(b, strong)').innerText") == "bold"
 
 

@@ -5,15 +5,17 @@ import { join } from "node:path";
 import { build } from "esbuild";
 
 // The renderer marks each message with the same id. An id must be unique, so here it becomes a class (:is() keeps the
-// weight that the id had in its style sheet).
-const uniqueIds = {
-  name: "unique-ids",
+// weight that the id had in its style sheet). And of each "&gt;" it makes "> ", so that "-> x" shows two spaces.
+const SPACED = '.replace(/&gt;/g,"> ")';
+const TIGHT = SPACED.replace("> ", ">");
+const mended = {
+  name: "mended",
   setup(builder) {
     builder.onLoad({ filter: /slack-blocks-to-jsx\/dist\/(index\.mjs|style\.css)$/ }, async ({ path }) => {
       const text = await readFile(path, "utf8");
       return path.endsWith(".css")
         ? { contents: text.replaceAll("#slack_blocks_to_jsx", ":is(#none, .slack_blocks_to_jsx)"), loader: "css" }
-        : { contents: text.replaceAll('id:"slack_blocks_to_jsx",', ""), loader: "js" };
+        : { contents: text.replaceAll('id:"slack_blocks_to_jsx",', "").replaceAll(SPACED, TIGHT), loader: "js" };
     });
   },
 };
@@ -29,7 +31,7 @@ const { metafile } = await build({
   legalComments: "none", // the whole licences are written below
   metafile: true,
   define: { "process.env.NODE_ENV": '"production"' },
-  plugins: [uniqueIds],
+  plugins: [mended],
 });
 await copyFile("index.html", "../static/index.html");
 await copyFile("favicon.svg", "../static/favicon.svg");
