@@ -13,6 +13,7 @@ from flows.load import Flow
 from flows.model import LIKELY, NO_FIX, Case, Diagnosis, Doubt, Finding
 from sensors.kit import Sensor, Sight
 
+OF_NAMES = ("dns.", "policy.dns_blocked")
 RIVAL = 0.3
 """A finding this much less believed than the strongest is no rival for the root cause, however early its stage."""
 
@@ -50,7 +51,7 @@ def conclude(
         alternatives=tuple(fixes[1:]),
         doubts=tuple(doubts),
         total_ms=round(elapsed_ms(), 1),
-        hubble_command=hubble_command(case),
+        hubble_command=hubble_command(case, root.cause_class),
     )
 
 
@@ -126,16 +127,19 @@ def _reasoning(root: Finding, ordered: Sequence[Finding]) -> str:
     return "; ".join([root.because, *behind])
 
 
-def hubble_command(case: Case) -> str:
+def hubble_command(case: Case, cause_class: str = "") -> str:
     """The `hubble observe` line with which a person sees the same for themselves.
 
-    Hubble shows the backend's port, not the Service's: with socket load balancing no packet carries the latter.
+    Hubble shows the backend's port, not the Service's: with socket load balancing no packet carries the latter. Where
+    no name resolves, nothing of the peer is to be seen: the questions are.
     """
     target = case.target
     words = ["hubble", "observe", "--pod", f"{target.namespace}/{target.pod}", "--last", "1000"]
     peer = asked_peer(case)
     seen = {each.port for each in peer.connections} if peer else set()
     port = seen.pop() if len(seen) == 1 else target.to_port
+    if cause_class.startswith(OF_NAMES):
+        port = 53
     if port:
         words += ["--port", str(port)]
     return shlex.join(words)

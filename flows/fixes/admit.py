@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from flows.fixes.change import Change, created, patched
+from flows.fixes.change import Change, created, owner_of, patched
 from flows.fixes.correct import corrections
 from flows.fixes.identity import selector_of
 from flows.fixes.jsonpatch import CannotPatch, Operation
@@ -133,7 +133,17 @@ def _ways(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterato
     yield from _corrected(side, remedy, case, world)
     for ref in _guilty(side, remedy, world)[:1]:
         yield from _amended(side, ref, world)
-    yield from _added(side, remedy, case, world)
+    kept = tuple(_kept(side, remedy, world))
+    for way in _added(side, remedy, case, world):
+        yield replace(way, notes=(*kept, *way.notes))
+
+
+def _kept(side: Side, remedy: AdmitTraffic, world: World) -> Iterator[str]:
+    """Why not in the policy itself: who keeps it as it is."""
+    for ref in _guilty(side, remedy, world)[:1]:
+        before = world.policy_object(ref)
+        if before is not None and (owner := owner_of(before)):
+            yield f"{ref} is kept by {owner}, which would undo a change made there; to last, this belongs in its source"
 
 
 def _guilty(side: Side, remedy: AdmitTraffic, world: World) -> list[PolicyRef]:

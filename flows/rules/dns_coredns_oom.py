@@ -29,6 +29,8 @@ from sensors.dns_coredns_health import CoreDns, DnsPod, Trouble
 USUAL_LIMIT = 170 << 20
 """The limit in CoreDNS's own deployment manifest, in bytes (170Mi)."""
 
+UNHEARD = 0.65
+LISTEN = "Read CoreDNS's log before that: where it forwards to itself, more memory does not help. "
 WITHIN = timedelta(seconds=30)
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 
@@ -47,10 +49,16 @@ def judge(case: Case) -> Finding | None:
         belief=_belief(case, dns, killed),
         because=f"{_ends(killed)}; {told(case)}{eperm_told(case)}{changed(case, servers(dns))}",
         shown_by=shown_by(case, CoreDns),
-        recommendation=_advice(dns, limit),
-        remedy=_remedy(dns, killed[0], limit),
+        recommendation=f"{LISTEN if _unheard(dns, killed[0]) else ''}{_advice(dns, limit)}",
+        remedy=None if _unheard(dns, killed[0]) else _remedy(dns, killed[0], limit),
         hides=frozenset({"dns.coredns_down", "dns.overload"}),
     )
+
+
+def _unheard(dns: CoreDns, pod: DnsPod) -> bool:
+    """No log of the killed pod could be read: a loop that ends in the same kill would show nowhere else."""
+    runs = 2 if pod.restarts else 1
+    return sum(each.startswith(f"log of {pod.name}") for each in dns.unread) >= runs
 
 
 def _killed(dns: CoreDns) -> list[DnsPod]:
@@ -79,7 +87,7 @@ def _belief(case: Case, dns: CoreDns, killed: list[DnsPod]) -> float:
         return SUSPECTED
     if is_serving(dns) and dropped_questions(case):
         return SUSPECTED
-    return belief_of(case, dns)
+    return min(belief_of(case, dns), UNHEARD) if _unheard(dns, killed[0]) else belief_of(case, dns)
 
 
 def _cause(dns: CoreDns, killed: list[DnsPod], limit: str | None) -> str:

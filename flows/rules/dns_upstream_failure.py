@@ -15,6 +15,7 @@ from flows.rules.dns_symptom import (
     asks_elsewhere,
     dropped_questions,
     is_serving,
+    may_ask_elsewhere,
     servers,
     shown_by,
     told,
@@ -51,7 +52,7 @@ def judge(case: Case) -> Finding | None:
             f"{upstream or 'to which CoreDNS forwards'} does not answer CoreDNS"
         ),
         component=Component("External", "", upstream or "upstream resolver"),
-        belief=_belief(case, failed, said) if dns.pods_read else SUSPECTED,  # whose policies would be judged, else?
+        belief=_belief(case, failed, said) if _is_known(case, dns) else SUSPECTED,
         because=f"{told(case)}; {_logged(said)}",
         shown_by=shown_by(case, Lookups, CoreDns),
         recommendation=(
@@ -59,6 +60,11 @@ def judge(case: Case) -> Finding | None:
             "have the forward line name another resolver."
         ),
     )
+
+
+def _is_known(case: Case, dns: CoreDns) -> bool:
+    """That the pod asks these servers, and whose policies might keep them from asking on."""
+    return dns.pods_read and not may_ask_elsewhere(case, dns)
 
 
 def _refused(case: Case, dns: CoreDns, upstream: str) -> Judgement | None:

@@ -61,3 +61,9 @@ def test_a_hostile_pod_name_stays_one_word_of_the_command():
     assert hubble_command(asking(Target("x; rm -rf /", "shop"))) == (
         "hubble observe --pod 'shop/x; rm -rf /' --last 1000"
     )
+
+
+def test_the_hubble_line_shows_the_questions_where_no_name_resolves():
+    """Not one packet goes to the peer then."""
+    assert hubble_command(case_of("worker-to-queue"), "policy.dns_blocked").endswith("--port 53")
+    assert hubble_command(case_of("notify-to-mailer"), "dns.nxdomain").endswith("--port 53")

@@ -100,3 +100,16 @@ def test_stays_silent_in_a_recording_whose_kernel_log_tells_of_an_older_kill():
 
 def test_cannot_tell_without_the_dns_servers():
     assert doubts(RULE, without(case_of(CASE), CoreDns)) == "CoreDns"
+
+
+def test_offers_no_memory_where_nobody_read_the_log_that_would_tell_of_a_loop():
+    case = case_of(CASE)
+    pod = case[CoreDns].pods[0].name
+    unread = (f"log of {pod}: not in the recording", f"log of {pod} before its restart: not in the recording")
+    unheard = with_facts(case, replace(case[CoreDns], log=(), unread=unread))
+
+    finding = only(RULE, unheard)
+
+    assert finding.cause_class == "dns.coredns_oom"
+    assert (finding.remedy, finding.belief) == (None, 0.65)
+    assert finding.recommendation.startswith("Read CoreDNS's log before that")
