@@ -123,8 +123,7 @@ async def idle() -> None:
                 "KAI_PORT": "0",
             }
             began = time.perf_counter()
-            code = "from bot.commands.serve import serve; serve()"
-            process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=environ)
+            process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bot", "serve", env=environ)
             try:
                 await workspace.wait_for(lambda: workspace.sockets.lines(), 60)
                 started = time.perf_counter() - began

@@ -6,7 +6,6 @@ here: each command imports its work when it runs.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -59,8 +58,12 @@ _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
 @click.version_option(__version__, prog_name="kai")
 @_DEBUG
-def kai() -> None:
+@click.pass_obj
+def kai(debug: bool) -> None:
     """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
+    from bot.logs import quiet
+
+    quiet(debug)
 
 
 @kai.command(epilog=EPILOG)
@@ -199,9 +202,8 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """One call of `kai` in this process: its exit code. Never raises for what a person or a cluster can cause."""
     debug = "--debug" in arguments or bool(os.environ.get("KAI_DEBUG"))
-    _set_up_logging(debug)
     try:
-        code = kai.main(list(arguments), prog_name="kai", standalone_mode=False)
+        code = kai.main(list(arguments), prog_name="kai", standalone_mode=False, obj=debug)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as why:
@@ -210,17 +212,6 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as why:  # noqa: BLE001 - the last net: whatever happens, a person gets one line
         return _complain(why, debug)
     return code if isinstance(code, int) else 0
-
-
-def _set_up_logging(debug: bool) -> None:
-    """Without --debug the log says nothing: what matters is in the report."""
-    root = logging.getLogger()
-    root.handlers[:] = [each for each in root.handlers if getattr(each, "name", None) != "kai"]
-    handler = logging.StreamHandler(sys.stderr) if debug else logging.NullHandler()
-    handler.set_name("kai")
-    root.addHandler(handler)
-    if debug:
-        root.setLevel(logging.DEBUG)
 
 
 def _complain(why: Exception, debug: bool) -> int:

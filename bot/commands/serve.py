@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
     from bot.app import serve as run
     from bot.commands.errors import CouldNotLook, UsageMistake
     from bot.desk.opening import Occupied
+    from bot.logs import set_up_logging
     from bot.settings import Secret, load, secrets_of
     from bot.slack.connection import BadToken
     from bot.store.database import BadDatabase
@@ -46,34 +44,3 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
         raise UsageMistake(str(why)) from why
     except OSError as why:
         raise CouldNotLook(f"no way to Slack or to the database: {why}") from why
-
-
-class Hiding(logging.Formatter):
-    """A log line without secrets, of ours or of anybody else's, and without what a terminal would obey."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._secrets = tuple(secrets)
-
-    def format(self, record: logging.LogRecord) -> str:
-        from bot.report.clean import clean
-        from bot.store.packing import HIDDEN, without_secrets
-
-        text = super().format(record)
-        for each in self._secrets:
-            text = text.replace(each, HIDDEN)
-        return "\n".join(clean(line, 2000) for line in without_secrets(text).splitlines())
-
-
-def set_up_logging(level: str, secrets: Iterable[str]) -> None:
-    """To stderr. Libraries speak from WARNING on: one of them would write signed bodies at INFO."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Hiding(secrets))
-    handler.set_name("kai")
-    root = logging.getLogger()
-    root.handlers[:] = [each for each in root.handlers if getattr(each, "name", None) != "kai"]
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-    logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # it warns of what is meant, with whole requests
-    for ours in ("bot", "flows", "sensors"):
-        logging.getLogger(ours).setLevel(level)

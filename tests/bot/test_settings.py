@@ -99,7 +99,7 @@ def test_a_secret_shows_itself_to_nobody():
 def test_the_log_holds_no_secret(capsys):
     import logging
 
-    from bot.commands.serve import set_up_logging
+    from bot.logs import set_up_logging
 
     set_up_logging("INFO", ["xoxb-1-secret", "p4ssw0rd"])
     logging.getLogger("bot.anything").info("token xoxb-1-secret, postgres://kai:p4ssw0rd@db, xapp-9-abcdefghij")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.serve import Hiding, serve, set_up_logging
+from bot.commands.serve import serve
+from bot.logs import Hiding, set_up_logging
 from bot.settings import BadSettings, Secret, SlackSettings
 from bot.slack.connection import BadToken
 from lab.workspace import Workspace
