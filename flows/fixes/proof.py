@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
 from flows.model import Case, Proof
 from flows.policy import Decision, Diff, Judgement, Traffic, World
 from flows.world import Tried, tried, world_of
 from sensors.k8s_network_policies import Policies
+from sensors.kit.probe.agent import METADATA
 
 MAX_NEWLY_ALLOWED = 25
 """More newly allowed ways (source, destination, protocol) than this are too many for anyone to approve."""
@@ -29,7 +31,8 @@ class Trial:
 
     def refused(self, most: int = MAX_NEWLY_ALLOWED) -> str | None:
         """Why nobody should approve this, None where nothing speaks against it."""
-        reasons = [*_too_broad(self.diff, most), *(f"it would cut {each}, which works now" for each in self.broken)]
+        cut = (f"it would cut {each}, which works now" for each in self.broken)
+        reasons = [*_too_broad(self.diff, most), *_to_credentials(self.diff), *cut]
         return "; ".join(reasons) or None
 
 
@@ -105,6 +108,20 @@ def _broken(case: Case, after: World) -> Iterable[str]:
         counts = each.works and each.judgement.allowed is not False
         if counts and after.judge(moved(each.traffic, after)).allowed is False:
             yield each.traffic.words()
+
+
+def _to_credentials(diff: Diff) -> list[str]:
+    """Addresses at which a cloud hands out the node's credentials: whoever may ask there may become the node."""
+    blocks = {each.destination.name for each in diff.opened if each.destination.kind == "cidr"}
+    named = sorted({str(each) for each in METADATA for block in blocks if _holds(block, each)})
+    return [f"it opens {', '.join(named)}, where a cloud hands out the node's credentials"] if named else []
+
+
+def _holds(block: str, address: IPv4Address | IPv6Address) -> bool:
+    try:
+        return address in ip_network(block, strict=False)
+    except ValueError:  # a group of blocks by name
+        return False
 
 
 def _too_broad(diff: Diff, most: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import click
 
@@ -15,10 +16,7 @@ from lab.workspace.workspace import Workspace
 @click.option("--rate-limits", is_flag=True, help="Answer 429 where Slack would.")
 def main(port: int, host: str, rate_limits: bool) -> None:
     """A Slack-compatible workspace on this machine."""
-    try:
-        asyncio.run(_serve(port, host, rate_limits))
-    except KeyboardInterrupt:
-        return
+    asyncio.run(_serve(port, host, rate_limits))
 
 
 async def _serve(port: int, host: str, rate_limits: bool) -> None:
@@ -30,7 +28,15 @@ async def _serve(port: int, host: str, rate_limits: bool) -> None:
         click.echo(f"  export SLACK_BOT_TOKEN={app.bot_token} SLACK_APP_TOKEN={app.app_token}")
         click.echo(f"  export SLACK_SIGNING_SECRET={app.signing_secret}")
         click.echo(f"Alertmanager's slack_api_url: {workspace.webhook_url}")
-        await asyncio.Event().wait()
+        await _told_to_stop()
+
+
+async def _told_to_stop() -> None:
+    """Ctrl-C, also where the shell has it ignored for what it runs in the background; or SIGTERM."""
+    stop = asyncio.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    await stop.wait()
 
 
 main()

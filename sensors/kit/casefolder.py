@@ -157,11 +157,19 @@ def open_case(path: Path) -> CaseFolder:
         raise BadCase(f"{path} is a file; a case is a folder with case.yaml, objects/ and flows.jsonl")
     if not any((path / part).exists() for part in PARTS):
         raise BadCase(f"{path} is not a case: it holds none of {', '.join(PARTS)}")
+    for each in (path / "case.yaml", *sorted((path / "objects").glob("*")), *(path / name for name in FLOW_FILES)):
+        _check_inside(each, path)
     header = _read_header(path / "case.yaml")
     by_kind, recorded = _read_objects(path / "objects")
     for name in FLOW_FILES:
         _check_flows(path / name)
     return CaseFolder(path, header, by_kind, recorded)
+
+
+def _check_inside(path: Path, case: Path) -> None:
+    """A case comes from somebody else: what it holds must not be read from elsewhere on this machine."""
+    if not path.resolve().is_relative_to(case.resolve()):
+        raise BadCase(f"{path} points outside the case")
 
 
 def _check_flows(path: Path) -> None:

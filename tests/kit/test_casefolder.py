@@ -230,3 +230,14 @@ async def test_unknown_keys_in_a_probe_are_passed_over(tmp_path: Path) -> None:
     opened = open_case(folder(tmp_path, case_yaml="{}", pods__shop__web__dns_json=row))
 
     assert await opened.lookups("shop", "web", []) == (Lookup("a", "A", "s", "NOERROR", None, ("1.2.3.4",)),)
+
+
+@pytest.mark.parametrize("name", ["case.yaml", "objects/pods.yaml", "flows.jsonl"])
+def test_a_file_that_is_a_link_out_of_the_case_is_refused(tmp_path: Path, name: str) -> None:
+    case, outside = tmp_path / "case", tmp_path / "outside"
+    (case / "objects").mkdir(parents=True)
+    outside.write_text("")
+    (case / name).symlink_to(outside)
+
+    with pytest.raises(BadCase, match=f"{name} points outside the case"):
+        open_case(case)

@@ -68,3 +68,24 @@ def test_what_cannot_be_decided_blocks_the_proof() -> None:
 def test_only_the_complaint_is_replayed() -> None:
     assert [each.traffic.port for each in denied_ones(case_of("checkout-to-bank"))] == [8443]
     assert denied_ones(case_of("search-to-index")) == ()
+
+
+def to_block(case: Case, block: str) -> dict[str, Any]:
+    rule = {"to": [{"ipBlock": {"cidr": block}}], "ports": [{"port": 80, "protocol": "TCP"}]}
+    return edited(case, "strict-egress", egress=[rule])
+
+
+def test_an_address_at_which_a_cloud_hands_out_credentials_is_never_opened() -> None:
+    case = case_of("api-server-cannot-watch")
+
+    blocks = ("169.254.169.254/32", "169.254.0.0/16")
+    refused = [try_out(case, [to_block(case, each)]).refused() or "" for each in blocks]
+
+    assert refused[0] == "it opens 169.254.169.254, where a cloud hands out the node's credentials"
+    assert "it opens 169.254.169.254, 169.254.170.2" in refused[1]
+
+
+def test_an_address_beside_it_is_no_reason_to_refuse() -> None:
+    case = case_of("api-server-cannot-watch")
+
+    assert "credentials" not in (try_out(case, [to_block(case, "169.254.169.253/32")]).refused() or "")
