@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from flows.causes import CAUSES, Layer
 from flows.complaint import asked_peer, peers
 from flows.model import LIKELY, Case, Doubt, Finding, LayerRow, LayerState
+from flows.telling import plural
 from sensors.cni_health import AgentState, CniHealth
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups, Outcome
@@ -125,7 +126,7 @@ def _service(case: Case) -> Word | None:
     if ready is None:
         return Word(None, f"the endpoints of {peer.service.ref} could not be read", (Services,))
     works = bool(ready) and (peer.service_port is not None or peer.port is None)
-    return Word(works, f"{peer.service.ref} has {len(ready)} ready endpoints", (Services,))
+    return Word(works, f"{peer.service.ref} has {len(ready)} ready {plural(len(ready), 'endpoint')}", (Services,))
 
 
 def _all_services(services: Services) -> Word:

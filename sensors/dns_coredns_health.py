@@ -235,7 +235,8 @@ class CoreDns:
         if self.service is None or self.service.ready_endpoints is None:
             return ""
         where = ", ".join(self.service.cluster_ips) or self.service.name
-        return f"{where} has {self.service.ready_endpoints} ready endpoints"
+        count = self.service.ready_endpoints
+        return f"{where} has {count} ready {'endpoint' if count == 1 else 'endpoints'}"
 
     def _log_told(self) -> str:
         kinds = sorted({each.trouble.value for each in self.log})

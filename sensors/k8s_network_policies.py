@@ -99,7 +99,9 @@ class Policies:
 
     def summary(self) -> str:
         names = ", ".join(str(each.ref) for each in self.selecting[:4]) or "none"
-        parts = [f"{len(self.policies)} policies, {len(self.selecting)} select the pod: {names}"]
+        count, those = len(self.policies), len(self.selecting)
+        some = "1 policy" if count == 1 else f"{count} policies"
+        parts = [f"{some}, {those} {'selects' if those == 1 else 'select'} the pod: {names}"]
         parts += [f"{each.ref} is invalid: {each.invalid}" for each in self.policies if each.invalid]
         parts += [f"not readable: {', '.join(self.unreadable)}"] if self.unreadable else []
         return "; ".join(parts)

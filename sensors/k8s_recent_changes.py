@@ -86,7 +86,8 @@ class RecentChanges:
     def summary(self) -> str:
         if not self.changes:
             return f"nothing was changed in the {self.window_s} s before"
-        return f"{len(self.changes)} changes in {self.window_s} s; newest: " + "; ".join(map(str, self.changes[:3]))
+        count = "1 change" if len(self.changes) == 1 else f"{len(self.changes)} changes"
+        return f"{count} in {self.window_s} s; newest: " + "; ".join(map(str, self.changes[:3]))
 
 
 ALWAYS = (NETWORK_POLICY, SERVICE, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CONFIG_MAP)

@@ -202,8 +202,7 @@ def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
     yield from _commands(fix, "kubectl")
     if fix.proof is None:
         yield Line("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
-    for each in (fix, *fix.also):
-        yield from _proof(each)
+    yield from _proof(fix)  # of all parts together, as they help together only
     yield from _newly_allowed(fix, verbose)
     yield from _warnings(fix)
 
