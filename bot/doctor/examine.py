@@ -37,7 +37,7 @@ MOST_SKEW = 5.0
 
 RELAY_SERVICE = "hubble-relay"
 NEEDED_BY = {"cilium": (CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY, CILIUM_ENDPOINT)}
-INSTALL_PROBE = "helm upgrade --install kai helm/kai -n {} --create-namespace --set probe.enabled=true"
+INSTALL_PROBE = "helm upgrade --install kai helm/kai -n {} --create-namespace --set image.repository=IMAGE"
 ENABLE_RELAY = "helm upgrade cilium cilium/cilium -n kube-system --reuse-values --set hubble.relay.enabled=true"
 FORWARD = "cilium hubble port-forward"
 
