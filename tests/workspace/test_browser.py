@@ -327,7 +327,7 @@ async def test_the_home_tab_is_published_when_it_is_opened(
 ) -> None:
     await tab.open(workspace.url)
 
-    await tab.click(".sidebar button", "⌂")
+    await tab.click(".sidebar button", "KAI: home")
     await tab.sees("Nothing waits for you")
 
     await tab.picture(pictures / "home.png")
