@@ -178,7 +178,10 @@ class LiveCluster:
         return await self._desk.attempt(place, wish)
 
     async def _place(self, namespace: str, name: str) -> PodPlace:
-        return place_of(namespace, name, await self.objects(POD))
+        async def find() -> PodPlace:
+            return place_of(namespace, name, await self.objects(POD))
+
+        return await self._remember(f"place of {namespace}/{name}", find)
 
     async def _probe_on(self, node: str) -> str:
         """The name of the probe's pod on a node. Raises `Blind`."""
