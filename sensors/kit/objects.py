@@ -163,7 +163,7 @@ def named(things: Iterable[Object], name: str, namespace: str | None = None) -> 
 
 def _is_called(thing: Object, name: str) -> bool:
     """`name_of(thing) == name` in a third of the time: this is asked of every pod of a cluster, many times over."""
-    metadata = thing.get("metadata")
+    metadata = thing.get("metadata") if isinstance(thing, MAPPINGS) else None
     found = metadata.get("name") if isinstance(metadata, MAPPINGS) else None
     return found == name if isinstance(found, str) else (_scalar(found) or "") == name
 

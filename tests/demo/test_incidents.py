@@ -48,7 +48,7 @@ async def typed_like_printed(name: str) -> None:
 
 def without_times(text: str) -> str:
     """The recording's moments are moved to now."""
-    return re.sub(r"\d\d:\d\d:\d\d", "…", text)
+    return re.sub(r"\d\d:\d\d:\d\d|\b\d+ s\b", "…", text)
 
 
 async def printed_diagnosis(name: str) -> Diagnosis:
