@@ -36,7 +36,6 @@ async def test_a_token_that_slack_does_not_know_stops_the_start(workspace: Works
             pass
 
 
-@pytest.mark.slow
 async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_path: Path):
     environ = {
         **os.environ,
