@@ -46,7 +46,7 @@ bench-live: setup ## how long KAI itself takes in a living cluster, and how much
 	$(PYTHON) bench/live.py
 
 protos: setup    ## the Hubble API stubs again, from the protos beside them
-	$(PYTHON) sensors/kit/pb/regenerate.py
+	$(PYTHON) sensors/hubble/pb/regenerate.py
 
 golden: setup    ## the output block of README.md again, from a real run
 	$(PYTHON) -m tests.test_readme

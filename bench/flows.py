@@ -50,8 +50,8 @@ def write(path: Path, count: int) -> None:
 
 def everything(path: Path) -> str:
     """The product's own path: file to connections, nothing left out of the question."""
-    from sensors.kit.connections import Connections
-    from sensors.kit.hubble import FlowQuestion, HubbleFlow, read_flow_lines
+    from sensors.hubble.connections import Connections
+    from sensors.hubble.lines import FlowQuestion, HubbleFlow, read_flow_lines
 
     gathered = Connections()
     for batch in read_flow_lines(path, FlowQuestion(last=0)):
@@ -64,8 +64,8 @@ def everything(path: Path) -> str:
 
 def one_pod(path: Path) -> str:
     """The usual question: one pod among many, its last 1000 flows per node and all its drops."""
-    from sensors.kit.connections import Connections
-    from sensors.kit.hubble import FlowQuestion, HubbleFlow, read_flow_lines
+    from sensors.hubble.connections import Connections
+    from sensors.hubble.lines import FlowQuestion, HubbleFlow, read_flow_lines
 
     gathered = Connections()
     question = FlowQuestion("payments", "checkout-5cbb5c598f-jvc48")
@@ -77,13 +77,13 @@ def one_pod(path: Path) -> str:
 
 
 def reading(path: Path) -> str:
-    from sensors.kit.hubble import FlowQuestion, read_flow_lines
+    from sensors.hubble.lines import FlowQuestion, read_flow_lines
 
     return f"{sum(len(batch) for batch in read_flow_lines(path, FlowQuestion(last=0)))} messages"
 
 
 def typed(path: Path) -> str:
-    from sensors.kit.hubble_wire import _decode
+    from sensors.hubble.wire import _decode
 
     return each_line(path, _decode)
 
@@ -110,7 +110,7 @@ def protobuf(path: Path) -> str:
     """A twentieth of the lines, for it takes long: what the official stubs would cost."""
     from google.protobuf.json_format import Parse
 
-    from sensors.kit.pb.cilium.observer import observer_pb2
+    from sensors.hubble.pb.cilium.observer import observer_pb2
 
     with path.open("rb") as lines:
         for number, line in enumerate(lines):

@@ -40,14 +40,14 @@ P50_S, P95_S, RSS_MB, AT_ONCE_S = 1.0, 2.0, 200, 30
 async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: float) -> dict[str, Any]:
     """Seconds of each investigation, one after the other or all at once, and the peak of our memory."""
     from bot.desk.limits import Limits
+    from flows.catalog import rules
     from flows.engine import Tools, run
     from flows.load import load_flows
-    from flows.rules.catalog import rules
-    from sensors.kit.casefolder import open_case
+    from sensors.access.casefolder import open_case
+    from sensors.access.kube import Kube, connect
+    from sensors.access.live import LiveSettings, live_cluster
+    from sensors.access.relay import Pace, Relay, RelayConfig
     from sensors.kit.catalog import sensors
-    from sensors.kit.kube import Kube, connect
-    from sensors.kit.live import LiveSettings, live_cluster
-    from sensors.kit.relay import Pace, Relay, RelayConfig
 
     header = open_case(ROOT / "lab" / "cases" / NAME).header
     assert header.target
@@ -86,7 +86,7 @@ async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: floa
 
 def many_pods(folder: Path) -> list[dict[str, Any]]:
     """Copies of the recorded pods with names, ids and addresses of their own, in other namespaces."""
-    from sensors.kit.casefolder import open_case
+    from sensors.access.casefolder import open_case
 
     pods = [dict(each) for each in open_case(folder).by_kind[("", "Pod")]]
     return [_copy(pods[number % len(pods)], number) for number in range(PODS - len(pods))]
@@ -118,7 +118,7 @@ def _repeated(messages: list[Any], count: int) -> list[Any]:
 
 
 async def measure(runs: int, at_once: int) -> int:
-    from sensors.kit.casefolder import open_case
+    from sensors.access.casefolder import open_case
     from sensors.kit.kinds import POD
     from tests.cluster.apiserver import api_server
     from tests.cluster.binaries import binaries

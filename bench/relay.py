@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from google.protobuf import json_format
 
 from lab.observer import Node, ObserverServer, Ring, nodes_of
-from sensors.kit.hubble import FlowQuestion, HubbleFlow
-from sensors.kit.hubble_wire import messages, read_line
-from sensors.kit.relay import Pace, Relay, RelayConfig
-from sensors.kit.relay.conversion import read_response
+from sensors.access.relay import Pace, Relay, RelayConfig
+from sensors.access.relay.conversion import read_response
+from sensors.hubble.lines import FlowQuestion, HubbleFlow
+from sensors.hubble.wire import messages, read_line
 
 CASE = Path(__file__).resolve().parents[1] / "lab" / "cases" / "checkout-to-bank"
 POD = FlowQuestion("checkout", "checkout-5df9dc997b-qb72b", last=0, others=False)

@@ -13,14 +13,16 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.commands.errors import UsageMistake
-from bot.commands.live import Live
+from bot.clusters.opening import Windows, Worlds, looking_back, recorded
+from bot.clusters.options import Live
 from bot.desk.desk import Desk
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look
+from bot.errors import UsageMistake
 from bot.settings import Settings
+from bot.slack.background import Work
 from bot.slack.connection import Identity, Socket, add_http, bolt, identify, open_socket, web_client
 from bot.slack.doors import Doors
 from bot.slack.inbox import Inbox
@@ -28,15 +30,13 @@ from bot.slack.listeners import Listeners
 from bot.slack.names import Names
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
-from bot.slack.seek import Seeker
+from bot.slack.recovery import Seeker
 from bot.slack.threads import Threads
-from bot.slack.work import Work
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
-from bot.worlds import Windows, Worlds, looking_back, recorded
+from flows.catalog import rules
 from flows.load import load_flows
-from flows.rules.catalog import rules
-from sensors.kit.casefolder import BadCase
+from sensors.access.casefolder import BadCase
 from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)

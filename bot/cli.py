@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import click
 
 from bot import __version__
+from bot.clusters.options import live_of, live_options
 from bot.commands.history import history
-from bot.commands.live import live_of, live_options
 from bot.commands.serve import serve
 from bot.commands.simulate import simulate
 
@@ -215,7 +215,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complain(why: Exception, debug: bool) -> int:
-    from bot.commands.errors import code_of, line_of
+    from bot.errors import code_of, line_of
 
     if debug:
         import traceback

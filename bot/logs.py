@@ -16,7 +16,7 @@ class Hiding(logging.Formatter):
         self._secrets = tuple(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        from bot.report.clean import clean
+        from bot.report.sanitize import clean
         from bot.store.packing import HIDDEN, without_secrets
 
         text = super().format(record)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from bot.commands.errors import UsageMistake
+from bot.errors import UsageMistake
 from sensors.kit.nearest import did_you_mean
 
 SLACK_API = "https://slack.com/api/"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.causes import CAUSES, Layer
-from flows.complaint import asked_peer, peers
+from flows.denials.findings import plural
 from flows.model import LIKELY, Case, Doubt, Finding, LayerRow, LayerState
-from flows.telling import plural
+from flows.symptoms.peers import asked_peer, peers
 from sensors.cni_health import AgentState, CniHealth
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups, Outcome
@@ -22,12 +22,12 @@ from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
 from sensors.kit import Sensor, Sight
-from sensors.kit.peer import AskedKind
 from sensors.kube_proxy_health import KubeProxy
 from sensors.net_connect import Connects, Role
 from sensors.net_conntrack_usage import Conntrack
 from sensors.net_mtu import Mtu, Reach
 from sensors.net_tcp_stats import TcpStats
+from sensors.topology.peer import AskedKind
 
 NEARLY_FULL = 0.95
 SERVICE_DOORS = frozenset({Role.SERVICE, Role.RESOLVER, Role.API_SERVER})  # an address that must be translated to open

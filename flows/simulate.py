@@ -14,19 +14,19 @@ from typing import Any
 
 import yaml
 
+from flows.denials.findings import door, who
+from flows.denials.judged import Tried, asked_doors, is_from_target, tried, world_of
 from flows.fixes.change import Json, component_of_object
 from flows.fixes.jsonpatch import CannotPatch, apply, merge
 from flows.fixes.proof import Trial, denied_ones, moved, try_out, unread_kinds
 from flows.model import Case, Component
 from flows.policy import Direction, Endpoint, Judgement, MissKind, PolicyRef, Profile, World
 from flows.policy.parse import dialect_of
-from flows.telling import door, who
-from flows.world import Tried, asked_doors, is_from_target, tried, world_of
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
 from sensors.kit import Cluster, Environment, Sensor, Target, observe
 from sensors.kit.nearest import did_you_mean
-from sensors.kit.peer import as_ip
+from sensors.topology.peer import as_ip
 
 NEEDED = (
     "hubble.capture_flows",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from flows.complaint import asked_peer
 from flows.coverage import coverage_of
 from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
 from flows.model import LIKELY, NO_FIX, Case, Diagnosis, Doubt, Finding
+from flows.symptoms.peers import asked_peer
 from sensors.kit import Sensor, Sight
 
 OF_NAMES = ("dns.", "policy.dns_blocked")

@@ -39,11 +39,11 @@ from sensors.kit.objects import (
     text,
     texts,
 )
-from sensors.kit.peer import ref_of_pod
-from sensors.kit.question import nodes_in_question
 from sensors.kit.reading import Kinds, if_readable, read_kinds
-from sensors.kit.sandboxes import StuckPod as StuckPod
-from sensors.kit.sandboxes import says_exhausted, stuck_pods
+from sensors.topology.nodes import nodes_in_question
+from sensors.topology.peer import ref_of_pod
+from sensors.topology.sandboxes import StuckPod as StuckPod
+from sensors.topology.sandboxes import says_exhausted, stuck_pods
 
 
 class AgentState(StrEnum):

@@ -15,14 +15,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sensors.hubble.connections import Connection, Connections, DnsOutcome, Outcome
+from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, LostEvents, NodeStatus
 from sensors.kit import Blind, Cluster, Object, Sensor, Target
-from sensors.kit.connections import Connection, Connections, DnsOutcome, Outcome
-from sensors.kit.hubble import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, LostEvents, NodeStatus
 from sensors.kit.kinds import CILIUM_NODE, POD
 from sensors.kit.objects import flag, get, items, named, number, parse_time, text
-from sensors.kit.peer import pod_addresses
 from sensors.kit.reading import if_readable
 from sensors.net_connect import destination_of
+from sensors.topology.peer import pod_addresses
 
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
 CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sensors.kit.casefolder import NOT_RECORDED
+from sensors.access.casefolder import NOT_RECORDED
 from sensors.kit.cluster import Cluster, Environment, Object
 from sensors.kit.kinds import (
     ADMIN_NETWORK_POLICY,

@@ -25,7 +25,7 @@ from sensors.kit.objects import (
     text,
     texts,
 )
-from sensors.kit.question import nodes_in_question
+from sensors.topology.nodes import nodes_in_question
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ from sensors.kit.objects import (
     texts,
     workload_of,
 )
-from sensors.kit.peer import pod_addresses
 from sensors.kit.reading import Kinds, if_readable, read_kinds
+from sensors.topology.peer import pod_addresses
 
 
 @dataclass(frozen=True, slots=True)

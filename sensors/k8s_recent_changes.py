@@ -36,8 +36,8 @@ from sensors.kit.kinds import (
 )
 from sensors.kit.model import Blind, Sensor, Target
 from sensors.kit.objects import Ref, created_at, get, items, mapping, name_of, namespace_of, parse_time, text
-from sensors.kit.peer import NEEDED, addressed, places
 from sensors.kit.reading import Kinds, read_kinds
+from sensors.topology.peer import NEEDED, addressed, places
 
 
 class ChangeKind(StrEnum):

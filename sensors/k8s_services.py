@@ -13,10 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sensors.kit.app_log import hosts_in
-from sensors.kit.backends import BackendPod as BackendPod
-from sensors.kit.backends import LabelMiss as LabelMiss
-from sensors.kit.backends import Scene, backend, matching, near_misses, scene_of
-from sensors.kit.backends import ServicePort as ServicePort
 from sensors.kit.cluster import Cluster, Object
 from sensors.kit.kinds import ENDPOINT_SLICE, EVENT, POD, REPLICA_SET, SERVICE
 from sensors.kit.model import Sensor, Target
@@ -37,7 +33,12 @@ from sensors.kit.objects import (
     text,
     texts,
 )
-from sensors.kit.peer import (
+from sensors.kit.reading import Kinds, if_readable, read_kinds
+from sensors.topology.backends import BackendPod as BackendPod
+from sensors.topology.backends import LabelMiss as LabelMiss
+from sensors.topology.backends import Scene, backend, matching, near_misses, scene_of
+from sensors.topology.backends import ServicePort as ServicePort
+from sensors.topology.peer import (
     API_SERVICE,
     NEEDED,
     Asked,
@@ -46,7 +47,6 @@ from sensors.kit.peer import (
     places,
     service_addresses,
 )
-from sensors.kit.reading import Kinds, if_readable, read_kinds
 
 
 @dataclass(frozen=True, slots=True)

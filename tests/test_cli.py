@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from bot import __version__
 from bot.cli import run
-from bot.report.clean import clean_command
+from bot.report.sanitize import clean_command
 
 ROOT = Path(__file__).parents[1]
 CASES = ROOT / "lab" / "cases"

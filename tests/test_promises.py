@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.catalog import rules
 from flows.causes import CAUSES
 from flows.load import load_flows
-from flows.rules.catalog import rules
 from sensors.kit.catalog import sensors
 
 ROOT = Path(__file__).parent.parent

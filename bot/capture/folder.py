@@ -15,8 +15,8 @@ import yaml
 from bot.capture.lines import lines_of
 from bot.capture.recorder import Recorder
 from bot.capture.redaction import redacted, without_paths
+from sensors.hubble.lines import FlowReading
 from sensors.kit import Environment, Object, Target
-from sensors.kit.hubble import FlowReading
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

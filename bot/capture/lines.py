@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sensors.kit.hubble import Endpoint, FlowReading, Horizon, HubbleFlow, HubbleMessage, LostEvents, NodeStatus, Policy
+from sensors.hubble.lines import (
+    Endpoint,
+    FlowReading,
+    Horizon,
+    HubbleFlow,
+    HubbleMessage,
+    LostEvents,
+    NodeStatus,
+    Policy,
+)
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from sensors.hubble.lines import FlowQuestion, HubbleMessage
 from sensors.kit import Absent, Blind, Cluster, Connect, Environment, Lookup, Object, PathMtu
-from sensors.kit.hubble import FlowQuestion, HubbleMessage
 from sensors.kit.kinds import KINDS, Kind
 
 Value = TypeVar("Value")

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from sensors.hubble.lines import HubbleFlow, HubbleMessage
 from sensors.k8s_recent_changes import VITAL_CONFIG
-from sensors.kit.hubble import HubbleFlow, HubbleMessage
 from sensors.kit.objects import name_of, redact
 
 GONE = "[redacted]"

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.capture import NotEmpty, Recorder, claim, release, write_case
-from bot.commands.errors import CouldNotLook, UsageMistake
+from bot.clusters.target import NoSuchPod
 from bot.commands.investigate import Question, find_target, with_last, world_of
 from bot.commands.output import write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
-from bot.report.clean import clean
+from bot.errors import CouldNotLook, UsageMistake
+from bot.report.sanitize import clean
 from flows.engine import Tools, run
 from flows.load import BadFlow
 from sensors.kit import Blind
 from sensors.kit.catalog import sensors
-from sensors.kit.resolve import NoSuchPod
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
-from bot.commands.errors import UsageMistake
 from bot.commands.investigate import Question, investigate
 from bot.commands.lists import columns
 from bot.commands.output import write
-from bot.report.clean import clean
-from sensors.kit.casefolder import BadCase, CaseHeader, open_case
+from bot.errors import UsageMistake
+from bot.report.sanitize import clean
+from sensors.access.casefolder import BadCase, CaseHeader, open_case
 from sensors.kit.nearest import did_you_mean
 
 USUAL = "api-server-cannot-watch"

@@ -7,17 +7,17 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from bot.commands.errors import CouldNotLook, UsageMistake
-from bot.commands.live import Live, opened
+from bot.clusters.options import Live, opened
+from bot.clusters.target import NoSuchPod, resolve
 from bot.commands.output import write
 from bot.doctor import Check, State, exit_code
 from bot.doctor.examine import Patient, examine
-from bot.report.clean import clean
+from bot.errors import CouldNotLook, UsageMistake
+from bot.report.sanitize import clean
+from sensors.access.live import LiveCluster
+from sensors.access.live.cluster import place_of
 from sensors.kit import Blind
 from sensors.kit.kinds import POD
-from sensors.kit.live import LiveCluster
-from sensors.kit.live.cluster import place_of
-from sensors.kit.resolve import NoSuchPod, resolve
 
 
 def doctor(live: Live, pod: str, namespace: str | None, output: str) -> int:

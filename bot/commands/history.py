@@ -31,7 +31,7 @@ def history(investigation: str, most: int, verbose: bool, output: str, database:
     """The last N investigations, newest first; with ID (or its beginning), the report of that one again."""
     import asyncio
 
-    from bot.commands.errors import CouldNotLook, UsageMistake
+    from bot.errors import CouldNotLook, UsageMistake
     from bot.store.database import BadDatabase, Unreachable
 
     url = database or default_url()
@@ -57,7 +57,7 @@ def default_url() -> str:
 
 def _check_file(url: str) -> None:
     """Reading the past makes no database."""
-    from bot.commands.errors import UsageMistake
+    from bot.errors import UsageMistake
     from bot.store.database import file_of
 
     path = file_of(url)
@@ -79,7 +79,7 @@ async def _told(url: str, word: str, most: int, output: str, verbose: bool) -> s
 
 
 async def _meant(store: Store, word: str) -> Investigation:
-    from bot.commands.errors import UsageMistake
+    from bot.errors import UsageMistake
 
     found = await store.investigations.starting_with(word)
     exact = [each for each in found if each.id == word] or list(found)
@@ -94,8 +94,8 @@ async def _meant(store: Store, word: str) -> Investigation:
 
 
 def _again(verdict: Verdict, output: str, verbose: bool) -> str | None:
-    from bot.commands.errors import CouldNotLook
     from bot.commands.output import say
+    from bot.errors import CouldNotLook
     from bot.store.recall import CannotRecall, recall
 
     if output == "json":
@@ -109,7 +109,7 @@ def _again(verdict: Verdict, output: str, verbose: bool) -> str | None:
 
 
 def _unconcluded(it: Investigation, rows: tuple[EvidenceRow, ...], output: str) -> str:
-    from bot.report.clean import clean, escape_markdown
+    from bot.report.sanitize import clean, escape_markdown
 
     if output == "json":
         seen = [{"id": row.id, "sensor": row.sensor, "sight": row.sight, "summary": row.summary} for row in rows]
@@ -135,7 +135,7 @@ def _listed(rows: tuple[tuple[Investigation, Verdict | None], ...], output: str)
 
 
 def _row(it: Investigation, verdict: Verdict | None) -> tuple[str, ...]:
-    from bot.report.clean import clean
+    from bot.report.sanitize import clean
 
     asked = f"{it.request.door} {it.request.asked_by}"
     target = f"{it.request.target} → {it.request.target.to}" if it.request.target.to else str(it.request.target)
@@ -147,7 +147,7 @@ def _row(it: Investigation, verdict: Verdict | None) -> tuple[str, ...]:
 
 
 def _markdown(table: list[tuple[str, ...]]) -> str:
-    from bot.report.clean import escape_markdown
+    from bot.report.sanitize import escape_markdown
 
     head = ["| id | asked at | by | target | what came of it |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([*head, *(f"| {' | '.join(map(escape_markdown, row))} |" for row in table)]) + "\n"

@@ -9,21 +9,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bot.commands.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
-from bot.commands.live import Live, opened
+from bot.clusters.options import Live, opened
+from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
 from bot.commands.output import say
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
+from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
 from bot.report import Circumstances
-from bot.report.clean import clean
+from bot.report.sanitize import clean
+from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import BadFlow, Flow
 from flows.model import Diagnosis
-from flows.rules.catalog import rules
+from sensors.access.casefolder import BadCase, CaseFolder, open_case, split_door
 from sensors.kit import Blind, Cluster, Target
-from sensors.kit.casefolder import BadCase, CaseFolder, open_case, split_door
 from sensors.kit.catalog import sensors
-from sensors.kit.resolve import KINDS, NoSuchPod, Resolved, resolve
 
 FLOW_SENSOR = "hubble.capture_flows"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.commands.errors import UsageMistake
+from bot.errors import UsageMistake
 from flows.load import Flow, load_file, load_flows
 from sensors.kit.nearest import did_you_mean
 

@@ -29,8 +29,8 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
     import asyncio
 
     from bot.app import serve as run
-    from bot.commands.errors import CouldNotLook, UsageMistake
     from bot.desk.opening import Occupied
+    from bot.errors import CouldNotLook, UsageMistake
     from bot.logs import set_up_logging
     from bot.settings import Secret, load, secrets_of
     from bot.slack.connection import BadToken

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.commands.live import live_of, live_options
+from bot.clusters.options import live_of, live_options
 
 if TYPE_CHECKING:
     from flows.model import Case
@@ -60,8 +60,8 @@ def simulate(**asked: Any) -> int:
 
 
 def _try(asked: dict[str, Any]) -> int:
-    from bot.commands.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
     from bot.commands.output import write
+    from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
     from flows.fixes.proof import MAX_NEWLY_ALLOWED
     from flows.model import Missing
     from flows.simulate import BadChange
@@ -93,8 +93,8 @@ def _change(text: str, asked: dict[str, Any], case: Case) -> tuple[tuple[Any, ..
 
 
 def _can(asked: dict[str, Any]) -> int:
-    from bot.commands.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
     from bot.commands.output import write
+    from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
     from flows.model import Missing
     from flows.simulate import BadChange, can
 
@@ -118,7 +118,7 @@ def _can(asked: dict[str, Any]) -> int:
 
 
 def _text(asked: dict[str, Any]) -> str:
-    from bot.commands.errors import UsageMistake
+    from bot.errors import UsageMistake
 
     file, patch, delete = asked["file"], asked["patch"], asked["delete"]
     if [file, patch, delete].count(None) != 2:
@@ -136,7 +136,7 @@ def _text(asked: dict[str, Any]) -> str:
 
 
 def _since(word: str | None) -> timedelta | None:
-    from bot.commands.errors import UsageMistake
+    from bot.errors import UsageMistake
 
     if word is None:
         return None
@@ -150,13 +150,13 @@ def _look(asked: dict[str, Any], pod: str, peer: str | None) -> Case:
     """What a simulation needs to see. Raises `UsageMistake` or `CouldNotLook`."""
     import asyncio
 
-    from bot.commands.errors import CouldNotLook, UsageMistake
+    from bot.clusters.target import NoSuchPod
     from bot.commands.investigate import Question, find_target, world_of
+    from bot.errors import CouldNotLook, UsageMistake
     from flows.simulate import look
+    from sensors.access.casefolder import BadCase
     from sensors.kit import Blind
-    from sensors.kit.casefolder import BadCase
     from sensors.kit.catalog import sensors
-    from sensors.kit.resolve import NoSuchPod
 
     namespace = asked["namespace"] if pod and "/" not in pod else None
     if asked["case"] is None and not pod:
@@ -187,7 +187,7 @@ def _sees_flows(case: Case) -> bool:
 
 
 def _told(said: Simulation) -> Iterator[str]:
-    from bot.report.clean import clean
+    from bot.report.sanitize import clean
 
     yield _verdict(said)
     yield from (f"Note: {clean(each)}" for each in said.notes)
@@ -218,7 +218,7 @@ def _verdict(said: Simulation) -> str:
 
 def _ways(openings: Iterable[Opening]) -> list[str]:
     """One line for each source and destination, with all that changes between the two."""
-    from bot.report.clean import clean
+    from bot.report.sanitize import clean
 
     found: dict[tuple[str, str], list[Opening]] = {}
     for each in openings:
@@ -253,7 +253,7 @@ def _as_json(said: Simulation) -> str:
 
 
 def _answered(answer: Answer) -> Iterator[str]:
-    from bot.report.clean import clean
+    from bot.report.sanitize import clean
 
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
     yield from (f"Note: {clean(each)}" for each in answer.notes)

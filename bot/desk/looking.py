@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from bot.clusters.target import NoSuchPod, resolve
 from bot.desk.ports import CannotLook, Looked, Watcher
 from bot.report import Circumstances
 from bot.store import Investigation, Request
 from flows.engine import Tools, run
 from flows.load import Flow
 from flows.model import Rule
+from sensors.access.casefolder import BadCase
 from sensors.kit import Blind, Cluster, Sensor
-from sensors.kit.casefolder import BadCase
-from sensors.kit.resolve import NoSuchPod, resolve
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bot.doctor.check import Check, State
+from sensors.access.live import LiveCluster
+from sensors.access.live.agents import agent_on, is_agent
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import POD
-from sensors.kit.live import LiveCluster
-from sensors.kit.live.agents import agent_on, is_agent
 from sensors.kit.objects import text
 from sensors.kit.reading import if_readable
 

@@ -10,6 +10,13 @@ from bot.doctor.agents import agents
 from bot.doctor.check import Check, State
 from bot.doctor.claude import claude
 from bot.doctor.rights import Right, check_of, rights_needed
+from sensors.access.kube import Kube
+from sensors.access.kube.failure import plural_of, resource_of
+from sensors.access.kube.lists import BUILT_IN
+from sensors.access.live import LiveCluster
+from sensors.access.live.cluster import probe_on
+from sensors.access.live.environment import SERVICE_CIDR
+from sensors.access.live.whoami import whoami
 from sensors.kit import Blind
 from sensors.kit.kinds import (
     CILIUM_CLUSTERWIDE_NETWORK_POLICY,
@@ -21,13 +28,6 @@ from sensors.kit.kinds import (
     SERVICE,
     Kind,
 )
-from sensors.kit.kube import Kube
-from sensors.kit.kube.lists import BUILT_IN
-from sensors.kit.kube.words import plural_of, resource_of
-from sensors.kit.live import LiveCluster
-from sensors.kit.live.cluster import probe_on
-from sensors.kit.live.environment import SERVICE_CIDR
-from sensors.kit.live.whoami import whoami
 from sensors.kit.model import Absent
 from sensors.kit.objects import name_of, named
 from sensors.kit.reading import if_readable

@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 
 from bot.doctor.check import Check, State
+from sensors.access.live.environment import SERVICE_CIDR
 from sensors.kit.kinds import KINDS, Kind
-from sensors.kit.live.environment import SERVICE_CIDR
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.report import Circumstances
-from bot.report.clean import clean, clean_command
 from bot.report.facts import to_json
 from bot.report.mrkdwn import BREAK, apart, literal, safe
 from bot.report.outline import Command, Item, Line, Point, Section, Tone, ledger, outline
+from bot.report.sanitize import clean, clean_command
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight, Target
 

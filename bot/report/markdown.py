@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from bot.report.clean import escape_markdown
 from bot.report.outline import Command, Item, Point, Row, Section
+from bot.report.sanitize import escape_markdown
 
 
 def render(sections: Iterable[Section]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.report.clean import clean
+from bot.report.sanitize import clean
 
 BREAK = "\u200b"
 """A space without width: it keeps two characters apart that Slack would read as one thing."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from bot.report import Circumstances
-from bot.report.clean import clean, clean_command
+from bot.report.sanitize import clean, clean_command
 from flows.causes import Layer
 from flows.model import LIKELY, Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
 from sensors.kit import Evidence, Sight

@@ -16,8 +16,8 @@ from typing import Any
 from unicodedata import east_asian_width
 
 from bot.report.blocks import plain_facts
-from bot.report.clean import clean
 from bot.report.outline import ledger
+from bot.report.sanitize import clean
 from flows.causes import CAUSES, Layer
 from flows.model import Diagnosis, LayerRow, LayerState
 

@@ -22,7 +22,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.refused import FOR_NOW, error_of
+from bot.slack.api_error import FOR_NOW, error_of
 
 log = logging.getLogger(__name__)
 

@@ -16,24 +16,24 @@ from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
 from bot.report import blocks
 from bot.report.blocks import Block, Said, older, plain_text, section
 from bot.report.mrkdwn import safe
 from bot.slack import answers, form, lists
+from bot.slack.api_error import error_of
+from bot.slack.ephemeral import Asker, Whisper
 from bot.slack.outbox import LATER, Outbox, Stopped, Unwelcome
-from bot.slack.refused import error_of
 from bot.slack.threads import Card, Threads
-from bot.slack.whisper import Asker, Whisper
 from bot.store import Door, Feedback, Investigation, Opinion, Request
 from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 from bot.triggers import slash
-from bot.triggers.asked import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
+from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
 from bot.triggers.followup import Topic, is_about_verdict, parse
 from flows.model import Diagnosis
 from sensors.kit import Target
-from sensors.kit.resolve import NoSuchPod
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from bot.report.blocks import Block, plain_text, section
 from bot.report.mrkdwn import fit, literal, safe
 from bot.triggers import slash
-from bot.triggers.asked import Fill, Investigate, Misread
+from bot.triggers.commands import Fill, Investigate, Misread
 
 FORM, OPEN_FORM = "kai_form", "kai_open_form"
 NAMESPACE, POD, TO, SINCE = "kai_namespace", "kai_pod", "kai_to", "kai_since"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.slack.whisper import Asker
+from bot.slack.ephemeral import Asker
 from bot.store import Door
 from bot.store.store import Store
 

@@ -18,18 +18,18 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.report import blocks as ids
 from bot.report.mrkdwn import safe
 from bot.slack import form, lists
+from bot.slack.background import Work
 from bot.slack.doors import Doors
+from bot.slack.ephemeral import Asker
 from bot.slack.inbox import Inbox
 from bot.slack.names import Names
 from bot.slack.people import People
-from bot.slack.whisper import Asker
-from bot.slack.work import Work
 from bot.store import Door, Opinion
 from bot.store.store import Store
 from bot.triggers import message as pointed
-from bot.triggers.asked import Fill, Investigate, Misread
+from bot.triggers.commands import Fill, Investigate, Misread
 from bot.triggers.followup import is_plain
-from bot.triggers.plain import typed
+from bot.triggers.slack_text import typed
 from bot.triggers.slash import name as checked_name
 from bot.triggers.slash import pod_word
 

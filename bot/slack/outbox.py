@@ -20,8 +20,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.report.blocks import Said, is_newer, older
 from bot.report.mrkdwn import fit, safe
+from bot.slack.api_error import body_of, error_of
 from bot.slack.limits import TEXT, problems
-from bot.slack.refused import body_of, error_of
 
 log = logging.getLogger(__name__)
 

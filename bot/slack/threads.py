@@ -22,9 +22,9 @@ from bot.desk.ports import Concluded, Saw, Watcher
 from bot.report import blocks, picture
 from bot.report.blocks import Said, Task
 from bot.report.mrkdwn import literal
-from bot.slack.early import Early
+from bot.slack.layer_replies import Early
 from bot.slack.outbox import LATER, Outbox, Unwelcome, Vanished
-from bot.slack.seek import Seeker
+from bot.slack.recovery import Seeker
 from bot.store import Door, Investigation, Posted
 from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store

@@ -13,8 +13,8 @@ from typing import Any
 from bot.report import Circumstances
 from flows.causes import Layer
 from flows.model import Component, Diagnosis, Doubt, Finding, Fix, LayerRow, LayerState, Proof
+from sensors.access.casefolder import split_door
 from sensors.kit import Evidence, Sight, Target
-from sensors.kit.casefolder import split_door
 
 
 class CannotRecall(ValueError):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.triggers.plain import typed
+from bot.triggers.slack_text import typed
 from flows.causes import Layer
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bot.triggers.asked import Fill
-from bot.triggers.plain import words_of
+from bot.triggers.commands import Fill
+from bot.triggers.slack_text import words_of
 
 DEEPEST = 8
 MOST = 8000

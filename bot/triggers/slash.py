@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from bot.triggers.asked import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
-from bot.triggers.plain import typed
-from sensors.kit.casefolder import split_door
+from bot.clusters.target import KINDS
+from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
+from bot.triggers.slack_text import typed
+from sensors.access.casefolder import split_door
 from sensors.kit.nearest import did_you_mean
-from sensors.kit.resolve import KINDS
 
 USAGE = (
     "netdebug POD NAMESPACE [--to HOST:PORT] [--since 15m]",

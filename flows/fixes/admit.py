@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from flows.denials.judged import world_of
 from flows.fixes.change import Change, created, owner_of, patched
 from flows.fixes.correct import corrections
 from flows.fixes.identity import selector_of
@@ -20,7 +21,6 @@ from flows.fixes.remedy import AdmitTraffic
 from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
 from flows.model import Case
 from flows.policy import Datapath, Direction, Endpoint, Judgement, PolicyRef, World
-from flows.world import world_of
 from sensors.kit.objects import get, string_map
 
 LIFETIME = timedelta(days=30)

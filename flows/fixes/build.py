@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flows.denials.judged import Tried, tried
 from flows.fixes.admit import Draft, drafts
 from flows.fixes.change import component_of_object, fix_of, owner_of
 from flows.fixes.memory import raise_memory
@@ -15,7 +16,6 @@ from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTarget
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
 from flows.model import Case, Finding, Fix, Missing
-from flows.world import Tried, tried
 from sensors.k8s_network_policies import Policies
 
 MOST_FIXES = 4

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from flows.denials.judged import tried
 from flows.fixes.change import Change, Json, patched
 from flows.fixes.jsonpatch import CannotPatch, Operation, escaped, value_at
 from flows.fixes.wording import NAMESPACE_NAME, Side, cilium_peers, kubernetes_peers
 from flows.model import Case
 from flows.policy import Endpoint, Miss, MissKind, PolicyRef, World
-from flows.world import tried
 from sensors.k8s_network_policies import Policies
 from sensors.kit.objects import get, items, kind_of, name_of, named, number
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
+from flows.denials.judged import Tried, tried, world_of
 from flows.model import Case, Proof
 from flows.policy import Decision, Diff, Judgement, Traffic, World
-from flows.world import Tried, tried, world_of
+from sensors.access.probe.agent import METADATA
 from sensors.k8s_network_policies import Policies
-from sensors.kit.probe.agent import METADATA
 
 MAX_NEWLY_ALLOWED = 25
 """More newly allowed ways (source, destination, protocol) than this are too many for anyone to approve."""

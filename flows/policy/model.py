@@ -204,7 +204,7 @@ class Judgement:
 
     def words(self) -> str:
         """The walk, one line a step, for people."""
-        from flows.policy.words import judgement_in_words
+        from flows.policy.wording import judgement_in_words
 
         return judgement_in_words(self)
 
@@ -263,6 +263,6 @@ class Diff:
 
     def words(self) -> str:
         """What becomes possible, for the person who approves."""
-        from flows.policy.words import diff_in_words
+        from flows.policy.wording import diff_in_words
 
         return diff_in_words(self)

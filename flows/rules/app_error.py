@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from flows.complaint import Peer, suspects
 from flows.model import Case, Finding, Rule
+from flows.symptoms.peers import Peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.kit.app_log import LogError, LogTrouble

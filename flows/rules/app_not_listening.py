@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.complaint import Peer, suspects
 from flows.model import Case, Finding, Rule
+from flows.symptoms.peers import Peer, suspects
+from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
-from sensors.kit.connections import Outcome
 from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import PodSockets, TcpStats
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import finding, groups, passage
 from flows.model import Case, Finding, Rule
-from flows.telling import finding, groups, passage
 
 ADVICE = "Look at the SPIRE server and agents and at the identities of both sides; no policy rule is missing."
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flows.attribution import is_refused
+from flows.denials.attribution import is_refused
+from flows.denials.findings import is_young, plural
+from flows.denials.judged import AUTH_REQUIRED, START, Tried, is_from_target, policy_drops, tried
 from flows.model import Case, Component, Finding, Rule
-from flows.telling import is_young, plural
-from flows.world import AUTH_REQUIRED, START, Tried, is_from_target, policy_drops, tried
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts

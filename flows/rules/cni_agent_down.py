@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.cni_stuck import Victim, victims
+from flows.symptoms.peers import suspects
+from flows.symptoms.sandbox import Victim, victims
 from sensors.cni_health import AgentState, CniHealth, NodeAgent
 from sensors.hubble_capture_flows import HubbleFlows, SilentNode
 from sensors.k8s_nodes import Nodes

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.cni_stuck import Victim, victims
+from flows.symptoms.sandbox import Victim, victims
 from sensors.cni_health import CniHealth
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.node_hits import Hit, hits, lacks_network
+from flows.symptoms.node import Hit, hits, lacks_network
 from sensors.cni_health import CniHealth
 from sensors.k8s_nodes import NodeFacts, Nodes
 from sensors.k8s_pod import PodFacts

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import suspects
+from sensors.hubble.connections import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import Services
-from sensors.kit.connections import Connection, Outcome
 from sensors.net_conntrack_usage import Conntrack
 
 NO_WAY = {160: 0.92, 169: 0.85, 151: 0.75}

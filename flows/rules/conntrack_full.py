@@ -7,8 +7,8 @@ depends on the traffic: under Cilium pods use the BPF map, host-network pods the
 
 from __future__ import annotations
 
-from flows.complaint import asked_peer
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import asked_peer
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.net_conntrack_usage import Conntrack, NodeTables
 

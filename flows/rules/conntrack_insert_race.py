@@ -6,8 +6,8 @@ mistaken for a full table. A rising `insert_failed` alone is since boot, so it s
 
 from __future__ import annotations
 
-from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.net_conntrack_usage import Conntrack, NodeTables
 

@@ -8,7 +8,7 @@ runs since boot, so alone it says nothing.
 from __future__ import annotations
 
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.dns_symptom import SUSPECTED, dropped_questions, is_serving
+from flows.symptoms.dns import SUSPECTED, dropped_questions, is_serving
 from sensors.dns_coredns_health import CoreDns, Trouble
 from sensors.dns_lookup import Lookups, Outcome, Question
 from sensors.net_conntrack_usage import Conntrack, NodeTables

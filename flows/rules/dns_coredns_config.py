@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flows.complaint import subject
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.dns_symptom import (
+from flows.symptoms.dns import (
     ANSWERS,
     PROVEN,
     SUSPECTED,
@@ -28,6 +27,7 @@ from flows.rules.dns_symptom import (
     told,
     words_of,
 )
+from flows.symptoms.peers import subject
 from sensors.dns_coredns_health import CoreDns, Trouble
 from sensors.dns_lookup import USUAL_DOMAIN, Burst, Lookups, Origin, Outcome
 from sensors.hubble_capture_flows import HubbleFlows

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.dns_symptom import (
+from flows.symptoms.dns import (
     SUSPECTED,
     belief_of,
     changed,

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from flows.fixes.remedy import RaiseMemory
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.dns_symptom import (
+from flows.symptoms.dns import (
     SUSPECTED,
     belief_of,
     changed,

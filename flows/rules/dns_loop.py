@@ -7,7 +7,7 @@ die of the loop as OOMKilled, and a larger limit only delays that.
 from __future__ import annotations
 
 from flows.model import Case, Finding, Rule
-from flows.rules.dns_symptom import SUSPECTED, belief_of, changed, config_map, is_serving, shown_by, told
+from flows.symptoms.dns import SUSPECTED, belief_of, changed, config_map, is_serving, shown_by, told
 from sensors.dns_coredns_health import CoreDns, Trouble
 
 

@@ -7,8 +7,8 @@ missing or not ready. Not to be mistaken for CoreDNS being down, nor for a polic
 from __future__ import annotations
 
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.dns_symptom import SUSPECTED, dropped_questions, is_link_local, is_serving, resolvers, shown_by, told
-from flows.rules.pod_owner import owner
+from flows.symptoms.dns import SUSPECTED, dropped_questions, is_link_local, is_serving, resolvers, shown_by, told
+from flows.symptoms.owner import owner
 from sensors.dns_coredns_health import CoreDns, DnsWorkload
 from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import PodFacts

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.complaint import asked_peer
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.dns_symptom import SUSPECTED, is_recent, names_fail
-from flows.rules.pod_owner import owner
+from flows.symptoms.dns import SUSPECTED, is_recent, names_fail
+from flows.symptoms.owner import owner
+from flows.symptoms.peers import asked_peer
 from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.kit.objects import Ref
-from sensors.kit.peer import Asked, AskedKind
+from sensors.topology.peer import Asked, AskedKind
 
 NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE, AskedKind.UNKNOWN_POD})
 NOWHERE = (Outcome.NXDOMAIN, Outcome.NO_DATA)  # an alias whose target is gone is an answer without an address

@@ -7,7 +7,7 @@ be mistaken for CoreDNS being killed or down, for a policy, nor for questions lo
 from __future__ import annotations
 
 from flows.model import Case, Finding, Rule
-from flows.rules.dns_symptom import (
+from flows.symptoms.dns import (
     SUSPECTED,
     asks_elsewhere,
     dropped_questions,

@@ -7,9 +7,8 @@ other pods resolve.
 
 from __future__ import annotations
 
-from flows.complaint import subject
 from flows.model import Case, Finding, Rule
-from flows.rules.dns_symptom import (
+from flows.symptoms.dns import (
     SUSPECTED,
     asks_elsewhere,
     dropped_questions,
@@ -20,7 +19,8 @@ from flows.rules.dns_symptom import (
     resolvers,
     told,
 )
-from flows.rules.pod_owner import owner
+from flows.symptoms.owner import owner
+from flows.symptoms.peers import subject
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups, Origin, Outcome, expand
 from sensors.k8s_pod import PodFacts

@@ -7,8 +7,8 @@ a name that does not exist at all, nor for DNS servers that are slow with every 
 from __future__ import annotations
 
 from flows.model import Case, Finding, Rule
-from flows.rules.dns_symptom import SUSPECTED
-from flows.rules.pod_owner import owner
+from flows.symptoms.dns import SUSPECTED
+from flows.symptoms.owner import owner
 from sensors.dns_lookup import Burst, Lookups, Outcome, Resolver
 from sensors.k8s_pod import PodFacts
 

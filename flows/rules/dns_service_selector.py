@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flows.fixes.remedy import SetSelector
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.dns_symptom import belief_of, changed, eperm_told, shown_by, told
+from flows.symptoms.dns import belief_of, changed, eperm_told, shown_by, told
 from sensors.dns_coredns_health import CoreDns, DnsService
 from sensors.k8s_services import LabelMiss, Services
 

@@ -8,9 +8,10 @@ then named instead, as no other rule looks at what CoreDNS may do.
 
 from __future__ import annotations
 
+from flows.denials.judged import DNS_PORT, world_of
 from flows.model import Case, Component, Finding, Rule
 from flows.policy import Judgement, Traffic
-from flows.rules.dns_symptom import (
+from flows.symptoms.dns import (
     SUSPECTED,
     asks_elsewhere,
     dropped_questions,
@@ -21,7 +22,6 @@ from flows.rules.dns_symptom import (
     told,
     words_of,
 )
-from flows.world import DNS_PORT, world_of
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
 from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
 from sensors.k8s_network_policies import Policies

@@ -8,8 +8,8 @@ an asked peer opens is all that can be said, and is said so.
 
 from __future__ import annotations
 
-from flows.complaint import asked_peer, peers
 from flows.model import Case, Finding, Rule
+from flows.symptoms.peers import asked_peer, peers
 from sensors.dns_lookup import Lookups, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies

@@ -6,8 +6,8 @@ opens. Not to be mistaken for a Service without endpoints, nor for a cluster whe
 
 from __future__ import annotations
 
-from flows.complaint import asked_peer
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import asked_peer
 from sensors.kit import Sight
 from sensors.kube_proxy_health import KubeProxy
 from sensors.net_connect import Connects, Door, Role

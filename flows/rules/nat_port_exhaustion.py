@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import suspects
 from sensors.hubble_capture_flows import HubbleFlows
 
 SNAT = {167: "NO_MAPPING_FOR_NAT_MASQUERADE", 191: "SNAT_NO_MAP_FOUND"}

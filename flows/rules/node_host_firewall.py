@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import suspects
+from sensors.hubble.connections import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
-from sensors.kit.connections import Connection, Outcome
 from sensors.net_connect import Connects
 
 BY_POLICY = (133, 181)

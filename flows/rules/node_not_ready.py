@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.node_hits import Hit, hits, lacks_network
+from flows.symptoms.node import Hit, hits, lacks_network
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups
 from sensors.k8s_nodes import NodeFacts, Nodes

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
-from flows.complaint import Peer, suspects
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import Peer, suspects
+from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
-from sensors.kit.connections import Outcome
-from sensors.kit.peer import AskedKind
 from sensors.net_connect import Connects
+from sensors.topology.peer import AskedKind
 
 
 def judge(case: Case) -> Iterator[Finding]:

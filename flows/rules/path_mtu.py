@@ -7,8 +7,8 @@ answers is not MTU evidence (a policy denies ICMP), and retransmits alone are lo
 
 from __future__ import annotations
 
-from flows.complaint import Peer, asked_peer, suspects
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import Peer, asked_peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts

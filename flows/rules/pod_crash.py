@@ -8,7 +8,7 @@ long ago, nor for a peer that crashes.
 from __future__ import annotations
 
 from flows.model import Case, Finding, Rule
-from flows.rules.pod_owner import owner
+from flows.symptoms.owner import owner
 from sensors.k8s_pod import ContainerFacts, LogTrouble, PodFacts
 
 OF_THE_NETWORK = frozenset(LogTrouble) - {LogTrouble.OTHER, LogTrouble.HTTP, LogTrouble.TLS}

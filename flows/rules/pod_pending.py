@@ -7,7 +7,7 @@ mistaken for a pod that waits for its network (ContainerCreating with nothing el
 from __future__ import annotations
 
 from flows.model import Case, Finding, Rule
-from flows.rules.pod_owner import owner
+from flows.symptoms.owner import owner
 from sensors.k8s_pod import ContainerFacts, PodFacts
 
 IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.attribution import Denial, component_of
+from flows.denials.attribution import Denial, component_of
+from flows.denials.findings import admit, belief, door, finding, groups, named, passage, who
 from flows.model import Case, Finding, Rule
 from flows.policy import Direction, PolicyRef
-from flows.telling import admit, belief, door, finding, groups, named, passage, who
 
 
 def judge(case: Case) -> list[Finding]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import finding, groups, named, passage
+from flows.denials.judged import DNS_PORT, is_from_target, world_of
 from flows.fixes.remedy import AdmitTraffic
 from flows.model import Case, Finding, Rule
 from flows.policy import Judgement
-from flows.telling import finding, groups, named, passage
-from flows.world import DNS_PORT, is_from_target, world_of
 from sensors.dns_lookup import Lookups
 
 HIDES = ("dns.upstream_failure", "dns.nxdomain", "dns.coredns_down", "dns.overload", "dns.conntrack_race", "app.error")

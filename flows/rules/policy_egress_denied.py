@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import admit, door, finding, groups, named, who
 from flows.model import Case, Finding, Rule
-from flows.telling import admit, door, finding, groups, named, who
 
 
 def judge(case: Case) -> list[Finding]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import finding, groups, named, passage
 from flows.model import Case, Finding, Rule
 from flows.policy import Decision
-from flows.telling import finding, groups, named, passage
 
 
 def judge(case: Case) -> list[Finding]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import admit, finding, groups, named, passage
 from flows.model import Case, Finding, Rule
 from flows.policy import MissKind
-from flows.telling import admit, finding, groups, named, passage
 
 
 def judge(case: Case) -> list[Finding]:

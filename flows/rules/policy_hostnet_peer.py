@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import admit, finding, groups, named, passage, who
 from flows.model import Case, Finding, Rule
-from flows.telling import admit, finding, groups, named, passage, who
 
 ADVICE = (
     "Admit the node instead (Cilium: the entities host and remote-node; others: an ipBlock of the node). "

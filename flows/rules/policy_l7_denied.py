@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.attribution import component_of
+from flows.denials.attribution import component_of
+from flows.denials.findings import plural
+from flows.denials.judged import Tried, tried
 from flows.fixes.remedy import AdmitTraffic
 from flows.model import Case, Component, Finding, Rule
 from flows.policy import Decision, PolicyRef, Verdict
-from flows.telling import plural
-from flows.world import Tried, tried
+from sensors.hubble.connections import DnsOutcome, HttpOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
-from sensors.kit.connections import DnsOutcome, HttpOutcome
 
 PROXY_SAID = 403
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from flows.attribution import component_of
+from flows.denials.attribution import component_of
+from flows.denials.judged import Tried, enforces, only_audits, tried
 from flows.model import Case, Component, Finding, Rule
 from flows.policy import PolicyRef
-from flows.world import Tried, enforces, only_audits, tried
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 

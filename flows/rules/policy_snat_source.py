@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import finding, groups, named, passage
 from flows.model import Case, Finding, Rule
-from flows.telling import finding, groups, named, passage
 
 ADVICE = (
     "Either set externalTrafficPolicy: Local on the Service, so that the client's address is kept (nodes without a pod "

@@ -6,10 +6,10 @@ out is the namespace; else the rule, if it is newer than the trouble.
 
 from __future__ import annotations
 
-from flows.attribution import Denial
+from flows.denials.attribution import Denial
+from flows.denials.findings import admit, finding, groups, passage
 from flows.model import Case, Finding, Rule
 from flows.policy import MissKind
-from flows.telling import admit, finding, groups, passage
 
 
 def judge(case: Case) -> list[Finding]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from flows.complaint import Peer, suspects
 from flows.fixes.remedy import SetSelector
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import Peer, suspects
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import LabelMiss, ServiceFacts, Services
 from sensors.kit.objects import Ref

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
-from flows.complaint import suspects
 from flows.model import Case, Finding, Rule
-from flows.rules.pod_owner import owner
+from flows.symptoms.owner import owner
+from flows.symptoms.peers import suspects
 from sensors.dns_lookup import Lookups
 from sensors.k8s_services import Services
-from sensors.kit.peer import Asked, AskedKind
+from sensors.topology.peer import Asked, AskedKind
 
 NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE})
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from flows.complaint import suspects
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.peers import suspects
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import BackendPod, ServiceFacts, Services
 

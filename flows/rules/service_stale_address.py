@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
-from flows.complaint import Peer, suspects
 from flows.model import Case, Finding, Rule
-from flows.rules.pod_owner import owner
+from flows.symptoms.owner import owner
+from flows.symptoms.peers import Peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
-from sensors.kit.peer import AskedKind
+from sensors.topology.peer import AskedKind
 
 STALE = 151
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.complaint import Peer, suspects
 from flows.model import Case, Component, Finding, Rule
-from flows.rules.pod_owner import owner
+from flows.symptoms.owner import owner
+from flows.symptoms.peers import Peer, suspects
+from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
-from sensors.kit.connections import Outcome
 from sensors.net_connect import Connects
 
 

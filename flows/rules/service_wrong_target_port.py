@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flows.complaint import Peer, suspects
+from flows.denials.judged import policy_drops
 from flows.fixes.remedy import SetTargetPort
 from flows.model import Case, Component, Finding, Rule
-from flows.world import policy_drops
+from flows.symptoms.peers import Peer, suspects
+from sensors.hubble.connections import Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
-from sensors.kit.connections import Outcome
 from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import PodSockets, TcpStats
 

@@ -22,9 +22,9 @@ from typing import Any
 
 from aiohttp import web
 
+from flows.denials.judged import profile_of
 from flows.model import Case
 from flows.policy import Profile
-from flows.world import profile_of
 from lab.cluster import kubeconfig
 from lab.cluster.agenda import Agenda
 from lab.cluster.api import Api

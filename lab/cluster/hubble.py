@@ -16,8 +16,8 @@ from typing import Any
 
 from flows.policy import Decision, Direction, Endpoint, PolicyRef, Traffic, Verdict
 from lab.cluster.dataplane import Dataplane, Outcome
-from sensors.kit.pb.cilium.flow import flow_pb2 as pb
-from sensors.kit.pb.cilium.observer.observer_pb2 import GetFlowsResponse
+from sensors.hubble.pb.cilium.flow import flow_pb2 as pb
+from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 
 DENIED, DENY = 133, 181
 TO_ENDPOINT, TO_PROXY, TO_OVERLAY, TO_NETWORK = 0, 1, 4, 11

@@ -20,9 +20,9 @@ from lab.cluster.refusal import Refusal, bad_request
 from lab.cluster.resolver import Question, look_up
 from lab.cluster.shift import Shift
 from lab.cluster.store import Thing
-from sensors.kit.peer import as_ip
-from sensors.kit.probe.agent import BadRequest, Request, as_address, read_request, refusal
-from sensors.kit.probe.client import PROGRAM, VERSION
+from sensors.access.probe.agent import BadRequest, Request, as_address, read_request, refusal
+from sensors.access.probe.client import PROGRAM, VERSION
+from sensors.topology.peer import as_ip
 
 NOT_RECORDED = "not in the recording"
 PROBE_LABEL = "app.kubernetes.io/name"

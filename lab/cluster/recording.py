@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.cluster.shift import Shift
 from lab.observer.recording import messages_of
-from sensors.kit.casefolder import FLOW_FILES, CaseFolder, open_case
+from sensors.access.casefolder import FLOW_FILES, CaseFolder, open_case
 from sensors.kit.kinds import KINDS
 
 Door = tuple[str, int]  # address, TCP port

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from bot.report.mrkdwn import safe
+from sensors.access.casefolder import CaseHeader
 from sensors.kit import Target
-from sensors.kit.casefolder import CaseHeader
 
 Json = dict[str, Any]
 NAME = "PodCannotReachPeer"

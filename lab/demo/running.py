@@ -15,8 +15,8 @@ from lab.cluster import LabCluster
 from lab.demo.alert import alert, command, note, topic
 from lab.demo.surroundings import set_aside
 from lab.workspace import Workspace
+from sensors.access.casefolder import BadCase
 from sensors.kit import Target
-from sensors.kit.casefolder import BadCase
 
 CHANNEL = "alerts"
 PACE = 0.3

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from lab.observer.ring import Ring, by_time
-from sensors.kit.pb.cilium.observer.observer_pb2 import GetFlowsResponse
+from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 
 KINDS = ("flow", "lost_events")
 

@@ -13,8 +13,8 @@ from typing import Any
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from lab.observer.filters import passes
-from sensors.kit.pb.cilium.flow.flow_pb2 import Flow
-from sensors.kit.pb.cilium.observer.observer_pb2 import GetFlowsResponse
+from sensors.hubble.pb.cilium.flow.flow_pb2 import Flow
+from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 
 CAPACITY = 4095  # hubble.eventBufferCapacity
 

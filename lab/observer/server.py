@@ -22,8 +22,8 @@ import grpc.aio
 from lab.observer.filters import BadFilter
 from lab.observer.recording import messages_of, rings_of
 from lab.observer.ring import CAPACITY, NodeFails, Ring, masked
-from sensors.kit.pb.cilium.observer import observer_pb2 as hubble
-from sensors.kit.pb.cilium.relay.relay_pb2 import NODE_CONNECTED, NODE_ERROR, NODE_UNAVAILABLE, NodeStatusEvent
+from sensors.hubble.pb.cilium.observer import observer_pb2 as hubble
+from sensors.hubble.pb.cilium.relay.relay_pb2 import NODE_CONNECTED, NODE_ERROR, NODE_UNAVAILABLE, NodeStatusEvent
 
 VERSION = "v1.19.6+glab"
 SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse{status: SERVING}

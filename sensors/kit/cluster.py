@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sensors.kit.hubble import FlowQuestion, HubbleMessage
+from sensors.hubble.lines import FlowQuestion, HubbleMessage
 from sensors.kit.kinds import Kind
 
 Object = Mapping[str, Any]

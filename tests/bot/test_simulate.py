@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from bot.commands.errors import UsageMistake
 from bot.commands.simulate import simulate
+from bot.errors import UsageMistake
 from tests.kit.cases import CASES
 
 API = str(CASES / "api-server-cannot-watch")

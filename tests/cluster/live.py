@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sensors.kit.casefolder import CaseFolder
+from sensors.access.casefolder import CaseFolder
+from sensors.access.kube import Kube, RememberingLists
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import Kind
-from sensors.kit.kube import Kube, RememberingLists
 
 
 @dataclass

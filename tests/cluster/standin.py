@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from sensors.kit.kube import Kube, connect
+from sensors.access.kube import Kube, connect
 
 SECRET = "s3cr3t-t0ken-of-the-tests"
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from sensors.access.kube import Kube, connect
+from sensors.access.kube.failure import resource_of
+from sensors.access.kube.lists import Lists
+from sensors.access.kube.wire import Answer, Wire
 from sensors.kit.kinds import CILIUM_CIDR_GROUP, CILIUM_NODE, CONFIG_MAP, KINDS, NODE, POD, Kind
-from sensors.kit.kube import Kube, connect
-from sensors.kit.kube.lists import Lists
-from sensors.kit.kube.wire import Answer, Wire
-from sensors.kit.kube.words import resource_of
 from sensors.kit.model import Absent, Blind
 from tests.cluster.apiserver import CORE, ApiServer
 from tests.cluster.kubelet import kubelet

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sensors.kit.kube import BadKubeconfig, connect, find_place
+from sensors.access.kube import BadKubeconfig, connect, find_place
 from sensors.kit.model import Blind
 from tests.cluster.standin import SECRET, kubeconfig, stand_in
 
@@ -244,7 +244,7 @@ def _a_minute_later(place: Any) -> None:
 
 
 def test_importing_the_package_does_not_load_the_client() -> None:
-    code = "import sys, sensors.kit.kube; print([each for each in ('kubernetes', 'aiohttp') if each in sys.modules])"
+    code = "import sys, sensors.access.kube; print([each for each in ('kubernetes', 'aiohttp') if each in sys.modules])"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

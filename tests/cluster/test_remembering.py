@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from sensors.access.kube import RememberingLists
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import CONFIG_MAP, NODE, POD, Kind
-from sensors.kit.kube import RememberingLists
 from sensors.kit.model import Absent, Blind
 
 PODS: dict[str, Any] = {

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from sensors.access.kube import Kube, connect
+from sensors.access.kube.failure import resource_of
 from sensors.kit.catalog import sensors
 from sensors.kit.kinds import CONFIG_MAP, KINDS, Kind
-from sensors.kit.kube import Kube, connect
-from sensors.kit.kube.words import resource_of
 from sensors.kit.model import Absent, Blind, Evidence, Sight
 from sensors.kit.observe import observe
 from tests.cluster import chart

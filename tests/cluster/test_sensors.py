@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from bot.clusters.target import resolve
+from sensors.access.kube import connect
 from sensors.kit.catalog import sensors
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import EVENT, KINDS, NETWORK_POLICY, POD
-from sensors.kit.kube import connect
 from sensors.kit.model import Sight
 from sensors.kit.observe import observe
-from sensors.kit.resolve import resolve
 from tests.cluster.apiserver import ApiServer, api_server
 from tests.cluster.binaries import Binaries
 from tests.cluster.live import live

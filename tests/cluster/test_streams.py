@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 
-from sensors.kit.kube import ExecResult
-from sensors.kit.kube.streams import V4, V5, Frames, exit_code_of
+from sensors.access.kube import ExecResult
+from sensors.access.kube.streams import V4, V5, Frames, exit_code_of
 from sensors.kit.model import Absent, Blind
 from tests.cluster.standin import Reply, kube_at, says, stand_in, status
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from sensors.access.kube import connect
+from sensors.access.kube.lists import Lists
 from sensors.kit.kinds import CALICO_NETWORK_POLICY, CILIUM_CIDR_GROUP, CILIUM_NETWORK_POLICY, NODE, POD, Kind
-from sensors.kit.kube import connect
-from sensors.kit.kube.lists import Lists
 from sensors.kit.model import Absent, Blind
 from tests.cluster.processes import free_port
 from tests.cluster.standin import SECRET, Pauses, Reply, hang_up, kube_at, kubeconfig, page, says, stand_in, status

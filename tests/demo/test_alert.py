@@ -7,11 +7,11 @@ from functools import cache
 import pytest
 
 from bot.triggers import message, slash
-from bot.triggers.asked import Fill, Investigate
+from bot.triggers.commands import Fill, Investigate
 from lab.demo.alert import alert, command, note, topic
 from lab.workspace.limits import check_message
+from sensors.access.casefolder import CaseHeader, open_case
 from sensors.kit import Target
-from sensors.kit.casefolder import CaseHeader, open_case
 from tests.demo.conftest import CASES
 
 ALL = sorted(each.name for each in CASES.iterdir() if each.is_dir())

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bot.commands.recipe import flow_named
+from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.model import Diagnosis
-from flows.rules.catalog import rules
 from lab.demo import Demo, demonstrate
-from sensors.kit.casefolder import open_case
+from sensors.access.casefolder import open_case
 from sensors.kit.catalog import sensors
 from tests.demo.conftest import CASES
 from tests.demo.visitor import type_command, verdict

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from flows.catalog import rules
 from flows.causes import CAUSES, Stage
-from flows.rules.catalog import rules
 
 NOT_A_FAULT = {"none.healthy", "inconclusive"}
 FOR_LATER = {

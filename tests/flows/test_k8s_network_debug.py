@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import load_flows
 from flows.model import Diagnosis, LayerState
-from flows.rules.catalog import rules
 from sensors.kit.catalog import sensors
 from tests.kit.cases import case, expected, names, target_of
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flows.catalog import rules
 from flows.causes import Layer
 from flows.engine import findings_of
 from flows.ledger import ledger
 from flows.model import Case, Finding, LayerRow, LayerState, Missing
-from flows.rules.catalog import rules
 from flows.verdict import inconclusive, rank
 from sensors.cni_health import CniHealth
 from sensors.dns_coredns_health import CoreDns

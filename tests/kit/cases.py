@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from flows.model import Case
-from sensors.kit.casefolder import CaseFolder, open_case
+from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit.catalog import sensors
 from sensors.kit.model import Evidence, Sensor, Sight, Target
 from sensors.kit.observe import observe

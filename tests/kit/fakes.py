@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage
 from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
-from sensors.kit.hubble import FlowQuestion, HubbleFlow, HubbleMessage
 from sensors.kit.kinds import Kind
 from sensors.kit.model import Absent, Blind
 

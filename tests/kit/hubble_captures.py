@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sensors.kit.connections import Connection, Connections
-from sensors.kit.hubble import FlowQuestion, HubbleFlow, HubbleMessage, read_flow_lines
+from sensors.hubble.connections import Connection, Connections
+from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage, read_flow_lines
 
 FOLDER = Path(__file__).resolve().parents[1] / "captures" / "hubble"
 EVERYTHING = FlowQuestion(last=0)

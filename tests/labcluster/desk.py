@@ -12,21 +12,21 @@ import aiohttp
 import grpc.aio
 
 from bot.commands.recipe import flow_named
+from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.model import Diagnosis, Fix
-from flows.rules.catalog import rules
 from lab.cluster import LabCluster
 from lab.cluster.clients import Wish
-from sensors.kit.casefolder import open_case
+from sensors.access.casefolder import open_case
+from sensors.access.kube import connect
+from sensors.access.live import live_cluster
+from sensors.access.probe.client import ProbeAnswer, ProbeRequest, build_command, parse_answer
+from sensors.access.relay import Relay, relay_config
+from sensors.access.relay.conversion import read_response
+from sensors.hubble.lines import HubbleFlow
+from sensors.hubble.pb.cilium.flow.flow_pb2 import FlowFilter
+from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsRequest
 from sensors.kit.catalog import sensors
-from sensors.kit.hubble import HubbleFlow
-from sensors.kit.kube import connect
-from sensors.kit.live import live_cluster
-from sensors.kit.pb.cilium.flow.flow_pb2 import FlowFilter
-from sensors.kit.pb.cilium.observer.observer_pb2 import GetFlowsRequest
-from sensors.kit.probe.client import ProbeAnswer, ProbeRequest, build_command, parse_answer
-from sensors.kit.relay import Relay, relay_config
-from sensors.kit.relay.conversion import read_response
 
 CASES = Path(__file__).parents[2] / "lab" / "cases"
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"

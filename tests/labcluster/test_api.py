@@ -420,7 +420,7 @@ async def test_a_kind_that_was_not_recorded_is_not_an_empty_list(tmp_path):
 
 
 async def test_the_probe_runs_nothing_but_its_own_program(lab):
-    from sensors.kit.kube import connect
+    from sensors.access.kube import connect
     from sensors.kit.model import Blind
 
     pods = (await ask(lab, "kai", "GET", "/api/v1/namespaces/kai/pods")).body["items"]
@@ -454,7 +454,7 @@ async def test_a_log_is_cut_at_its_end_and_one_that_is_not_there_is_said(lab):
 
 
 async def test_over_tls_the_certificate_is_vouched_for_by_the_labs_own_authority():
-    from sensors.kit.kube import connect
+    from sensors.access.kube import connect
 
     async with running(CASE, tls=True) as lab, connect(lab.kubeconfig("bob"), environ={}) as kube:
         assert lab.url.startswith("https://")

@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from sensors.kit.casefolder import CaseFolder, open_case
+from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit.kinds import KINDS, NODE, POD, Kind
 from tests.cluster.apiserver import CORE, plural
 from tests.live.probes import Probes

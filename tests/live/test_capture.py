@@ -9,9 +9,9 @@ from google.protobuf import json_format
 
 from bot.capture import NotEmpty, Recorder, claim, redacted, write_case
 from bot.capture.lines import lines_of
-from sensors.kit.casefolder import open_case
-from sensors.kit.hubble import FlowQuestion, FlowReading, Http, HubbleFlow, HubbleMessage, read_flow_lines
-from sensors.kit.pb.cilium.observer.observer_pb2 import GetFlowsResponse
+from sensors.access.casefolder import open_case
+from sensors.hubble.lines import FlowQuestion, FlowReading, Http, HubbleFlow, HubbleMessage, read_flow_lines
+from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 from tests.live.world import CASES, World, diagnosed, verdict, world_of
 
 INCIDENTS = ("checkout-to-bank", "agent-to-collector", "mobile-to-gateway")

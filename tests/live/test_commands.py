@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import run
-from bot.commands.live import HOW_TO_REACH, Live, live_of, since_of
+from bot.clusters.options import HOW_TO_REACH, Live, live_of, since_of
 from tests.live.conftest import Opens
 from tests.live.world import World
 

@@ -11,10 +11,10 @@ from bot.doctor import Check, State, exit_code
 from bot.doctor.claude import ENDS, KNOWN, NEAR, USUAL_MODEL, claude, model_check
 from bot.doctor.examine import Patient, examine
 from bot.doctor.rights import Right, grant, rights_needed
+from sensors.access.live import LiveSettings
+from sensors.access.live.environment import SERVICE_CIDR
 from sensors.kit import Blind
 from sensors.kit.kinds import KINDS, POD
-from sensors.kit.live import LiveSettings
-from sensors.kit.live.environment import SERVICE_CIDR
 from tests.live.front import says
 from tests.live.world import CASES, World, recorded_nodes, world_of
 

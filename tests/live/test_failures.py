@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from lab.observer import Manners
-from sensors.kit.live import LiveSettings
+from sensors.access.live import LiveSettings
 from tests.live.front import hangs, resets, says
 from tests.live.world import CASES, World, layer, recorded_nodes, sights, summary, world_of
 

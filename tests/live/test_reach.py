@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from sensors.access.live.probing import Wish, requests_for
+from sensors.access.live.reach import Plan, answered, plan
 from sensors.kit.cluster import Lookup
-from sensors.kit.live.probing import Wish, requests_for
-from sensors.kit.live.reach import Plan, answered, plan
-from sensors.kit.peer import Places
+from sensors.topology.peer import Places
 
 
 def service(name: str, namespace: str, address: str) -> dict[str, Any]:

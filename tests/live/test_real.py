@@ -12,9 +12,9 @@ from bot.capture import Recorder, write_case
 from bot.commands.doctor import told
 from bot.doctor import State
 from bot.doctor.examine import Patient, examine
-from sensors.kit.casefolder import open_case
+from sensors.access.casefolder import open_case
+from sensors.access.live import LiveSettings
 from sensors.kit.kinds import POD
-from sensors.kit.live import LiveSettings
 from tests.cluster.apiserver import ApiServer, api_server
 from tests.cluster.binaries import Binaries
 from tests.cluster.chart import ACCOUNT, NAMESPACE, reader_manifests, without_rule
@@ -107,9 +107,7 @@ async def test_a_right_taken_away_is_named_by_the_diagnosis_and_by_the_doctor(
     assert [each.name for each in checks if each.state is State.MISSING] == [f"right: list {resource}"]
 
 
-async def test_of_three_missing_things_the_doctor_names_exactly_those_three(
-    programs: Binaries, tmp_path: Path
-) -> None:
+async def test_of_three_missing_things_the_doctor_names_exactly_those_three(programs: Binaries, tmp_path: Path) -> None:
     with api_server(programs, tmp_path) as server:
         loaded = load(server, "checkout-to-bank", without="events", probes=False)
         async with world_of(loaded.name, tmp_path, **loaded.behind) as world:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.observer import Manners
-from sensors.kit.casefolder import open_case
+from sensors.access.casefolder import open_case
 from tests.live.front import resets, says
 from tests.live.test_capture import captured, comparable
 from tests.live.world import CASES, World, diagnosed, recorded_nodes, world_of

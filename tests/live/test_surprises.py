@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from lab.cluster.dataplane import Delays
+from sensors.access.casefolder import CaseFolder, open_case
+from sensors.hubble.lines import Endpoint, FlowQuestion, HubbleFlow, HubbleMessage, Policy
 from sensors.kit import Cluster, Connect, PathMtu, Target
-from sensors.kit.casefolder import CaseFolder, open_case
-from sensors.kit.hubble import Endpoint, FlowQuestion, HubbleFlow, HubbleMessage, Policy
 from tests.live.world import CASES, diagnosed, layer, recorded_nodes, summary, world_of
 
 Edit = Callable[[HubbleFlow], Iterable[HubbleFlow]]

@@ -6,11 +6,11 @@ from urllib.parse import unquote
 
 import pytest
 
+from sensors.access.casefolder import open_case
+from sensors.access.live import LiveSettings
+from sensors.hubble.lines import FlowQuestion
 from sensors.kit import Absent, Blind
-from sensors.kit.casefolder import open_case
-from sensors.kit.hubble import FlowQuestion
 from sensors.kit.kinds import POD
-from sensors.kit.live import LiveSettings
 from tests.live.world import CASES, diagnosed, sights, summary, verdict, world_of
 
 INCIDENTS = (

@@ -11,16 +11,16 @@ from typing import Any
 
 from bot.report import Circumstances
 from bot.report.json_result import result
+from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import load_flows
-from flows.rules.catalog import rules
 from lab.observer import Manners, Node, ObserverServer, Ring, nodes_of
+from sensors.access.casefolder import open_case
+from sensors.access.kube import connect
+from sensors.access.live import LiveCluster, LiveSettings, live_cluster
+from sensors.access.relay import Pace, Relay, RelayConfig
 from sensors.kit import Cluster, Target
-from sensors.kit.casefolder import open_case
 from sensors.kit.catalog import sensors
-from sensors.kit.kube import connect
-from sensors.kit.live import LiveCluster, LiveSettings, live_cluster
-from sensors.kit.relay import Pace, Relay, RelayConfig
 from tests.cluster.standin import kubeconfig
 from tests.live.front import Front, front_of
 

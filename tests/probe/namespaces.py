@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-AGENT = Path(__file__).parents[2] / "sensors/kit/probe/agent.py"
+AGENT = Path(__file__).parents[2] / "sensors/access/probe/agent.py"
 UID = "0d1f6c5e-7a83-4d9b-9a55-3c2b1e0f4a77"
 POD, PEER = "10.9.0.1", "10.9.0.2"
 TOOLS = ("ip", "nft", "conntrack", "setpriv")

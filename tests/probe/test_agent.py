@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensors.kit.probe import agent
-from sensors.kit.probe.agent import BadRequest, Ended, Pace, Request, ResolvConf
+from sensors.access.probe import agent
+from sensors.access.probe.agent import BadRequest, Ended, Pace, Request, ResolvConf
 from tests.probe.namespaces import AGENT
 
 UID = "0d1f6c5e-7a83-4d9b-9a55-3c2b1e0f4a77"

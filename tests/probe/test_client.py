@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sensors.access.casefolder import open_case
+from sensors.access.probe import agent
+from sensors.access.probe.client import ProbeAnswer, ProbeRequest, build_command, parse_answer
 from sensors.kit import Blind, Connect, Lookup, PathMtu
-from sensors.kit.casefolder import open_case
-from sensors.kit.probe import agent
-from sensors.kit.probe.client import ProbeAnswer, ProbeRequest, build_command, parse_answer
 from tests.probe.namespaces import PEER, UID, World
 
 ANSWER = {

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from sensors.kit.probe import agent
+from sensors.access.probe import agent
 from tests.probe.dns_server import DnsServer
 from tests.probe.namespaces import PEER, POD, UID, World, inside, join, listener, run, until
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sensors.kit.relay import BadRelayConfig, RelayConfig, relay_config
+from sensors.access.relay import BadRelayConfig, RelayConfig, relay_config
 
 
 def test_hubbles_own_variables_are_enough():

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from google.protobuf import json_format
 
-from sensors.kit.hubble import Endpoint, HubbleFlow, NodeStatus
-from sensors.kit.hubble_wire import messages, read_line
-from sensors.kit.pb.cilium.flow.flow_pb2 import Flow
-from sensors.kit.pb.cilium.observer.observer_pb2 import GetFlowsResponse
-from sensors.kit.relay.conversion import read_response
+from sensors.access.relay.conversion import read_response
+from sensors.hubble.lines import Endpoint, HubbleFlow, NodeStatus
+from sensors.hubble.pb.cilium.flow.flow_pb2 import Flow
+from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
+from sensors.hubble.wire import messages, read_line
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = [

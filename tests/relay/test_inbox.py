@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from sensors.kit.hubble import HubbleFlow
-from sensors.kit.relay.inbox import Inbox
+from sensors.access.relay.inbox import Inbox
+from sensors.hubble.lines import HubbleFlow
 
 ONE, TWO = HubbleFlow(uuid="1"), HubbleFlow(uuid="2")
 

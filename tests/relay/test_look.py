@@ -14,12 +14,12 @@ import pytest
 from lab.observer import Manners, Node, ObserverServer, Ring
 from lab.observer.cut import cut_after
 from lab.observer.recording import messages_of
+from sensors.access.casefolder import open_case
+from sensors.access.relay import Pace
+from sensors.hubble.lines import FlowQuestion, LostEvents, read_flow_lines
 from sensors.hubble_capture_flows import look as capture_flows
 from sensors.kit import Blind
-from sensors.kit.casefolder import open_case
-from sensors.kit.hubble import FlowQuestion, LostEvents, read_flow_lines
 from sensors.kit.model import Target
-from sensors.kit.relay import Pace
 from tests.relay.world import (
     CASE,
     POD,

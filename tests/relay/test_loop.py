@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import replace
 
-from sensors.kit.relay import Pace
+from sensors.access.relay import Pace
 from tests.relay.world import POD, ROOT, flows_in, relay_at
 
 FLOWS = 30_000

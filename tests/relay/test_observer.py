@@ -14,8 +14,8 @@ from google.protobuf import json_format
 from lab.observer import Node, ObserverServer, Ring
 from lab.observer.filters import BadFilter, passes
 from lab.observer.recording import messages_of, rings_of
-from sensors.kit.pb.cilium.flow.flow_pb2 import AUDIT, DROPPED, EventTypeFilter, Flow, FlowFilter, Workload
-from sensors.kit.pb.cilium.observer import observer_pb2 as hubble
+from sensors.hubble.pb.cilium.flow.flow_pb2 import AUDIT, DROPPED, EventTypeFilter, Flow, FlowFilter, Workload
+from sensors.hubble.pb.cilium.observer import observer_pb2 as hubble
 from tests.relay.world import CASE, ROOT, recorded, relay_at
 
 CAPTURES = ROOT / "tests" / "captures" / "hubble"

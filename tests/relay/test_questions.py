@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from sensors.kit.hubble import FlowQuestion
-from sensors.kit.pb.cilium.flow.flow_pb2 import AUDIT, DROPPED, ERROR, Flow
-from sensors.kit.relay.questions import MASK, calls_for, mask_for, version_of
+from sensors.access.relay.questions import MASK, calls_for, mask_for, version_of
+from sensors.hubble.lines import FlowQuestion
+from sensors.hubble.pb.cilium.flow.flow_pb2 import AUDIT, DROPPED, ERROR, Flow
 
 POD = FlowQuestion("shop", "client-1", last=500)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.observer import Node, Ring, ServerTls, nodes_of
-from sensors.kit.hubble import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, NodeStatus
-from sensors.kit.relay import Pace, Relay, RelayConfig
+from sensors.access.relay import Pace, Relay, RelayConfig
+from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, NodeStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 CASE = ROOT / "lab" / "cases" / "checkout-to-bank"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sensors.access.casefolder import open_case
 from sensors.dns_coredns_health import (
     KINDS,
     SENSOR,
@@ -29,7 +30,6 @@ from sensors.dns_coredns_health import (
     read_workload,
 )
 from sensors.kit import Blind, Sight, Target, observe
-from sensors.kit.casefolder import open_case
 from sensors.kit.kinds import DAEMON_SET, DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE
 from tests.kit.fakes import FakeCluster
 from tests.kit.spoil import real_objects, spoiled

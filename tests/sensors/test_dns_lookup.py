@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sensors.access.casefolder import open_case
 from sensors.dns_lookup import (
     SENSOR,
     Lookups,
@@ -20,7 +21,6 @@ from sensors.dns_lookup import (
     read_question,
 )
 from sensors.kit import Blind, Lookup, Sight, Target, observe
-from sensors.kit.casefolder import open_case
 from tests.kit.fakes import FakeCluster
 
 FOLDER = Path(__file__).parents[2] / "lab" / "cases"

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from sensors.access.casefolder import open_case
+from sensors.hubble.connections import Outcome
+from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage, LostEvents, NodeStatus, read_flow_lines
 from sensors.hubble_capture_flows import SENSOR, DropTotal, HubbleFlows, SilentNode, look
 from sensors.kit import Blind, Target
-from sensors.kit.casefolder import open_case
-from sensors.kit.connections import Outcome
-from sensors.kit.hubble import FlowQuestion, HubbleFlow, HubbleMessage, LostEvents, NodeStatus, read_flow_lines
 from tests.kit.fakes import FakeCluster
 from tests.kit.hubble_captures import messages, path
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sensors.access.casefolder import NOT_RECORDED
 from sensors.k8s_network_policies import SENSOR, PolicyRef
-from sensors.kit.casefolder import NOT_RECORDED
 from sensors.kit.cluster import Environment
 from sensors.kit.kinds import KINDS, NETWORK_POLICY
 from sensors.kit.model import Sight, Target

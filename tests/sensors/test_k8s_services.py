@@ -11,7 +11,7 @@ from sensors.kit.kinds import KINDS, SERVICE
 from sensors.kit.model import Sight, Target
 from sensors.kit.objects import Ref
 from sensors.kit.observe import observe
-from sensors.kit.peer import AskedKind
+from sensors.topology.peer import AskedKind
 from tests.kit.build import Json, endpoint, endpoint_slice, event, namespace, node, pod, service
 from tests.kit.cases import CASES, case, look_at, target_of
 from tests.kit.fakes import FakeCluster

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sensors.access.casefolder import open_case
 from sensors.kit import Absent, Blind, Connect, Sight, Target, observe
-from sensors.kit.casefolder import open_case
 from sensors.kit.kinds import ENDPOINT_SLICE, POD, SERVICE
 from sensors.kit.objects import Ref
 from sensors.net_connect import (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sensors.access.casefolder import open_case
 from sensors.kit import Blind, Environment, Sight, Target, observe
-from sensors.kit.casefolder import open_case
 from sensors.net_conntrack_usage import (
     SENSOR,
     CiliumTables,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sensors.access.casefolder import open_case
 from sensors.kit import Blind, Sight, Target, observe
-from sensors.kit.casefolder import open_case
 from sensors.net_connect import Backend
 from sensors.net_tcp_stats import (
     SENSOR,

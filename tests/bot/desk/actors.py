@@ -17,11 +17,11 @@ from bot.desk.looking import Looking, World
 from bot.desk.ports import Looked, Note, Watcher
 from bot.report import Circumstances
 from bot.store import Door, Investigation, Posted, Request
+from flows.catalog import rules
 from flows.engine import Concluded, Saw
 from flows.load import Step, load_flows
-from flows.rules.catalog import rules
+from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit import Target
-from sensors.kit.casefolder import CaseFolder, open_case
 from sensors.kit.catalog import sensors
 from tests.bot.report.examples import DENIED, RECORDED
 from tests.kit.cases import CASES

@@ -15,10 +15,10 @@ import pytest
 from bot.report import Circumstances, blocks
 from bot.report.blocks import Said, Task, older
 from bot.slack.limits import BUDGET, length, problems
+from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import load_flows
 from flows.model import Diagnosis
-from flows.rules.catalog import rules
 from lab.workspace.limits import check_message
 from sensors.kit import Target
 from sensors.kit.catalog import sensors

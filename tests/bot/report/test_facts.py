@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.report.facts import to_json
-from sensors.kit.hubble import Dns
+from sensors.hubble.lines import Dns
 
 
 class Colour(StrEnum):

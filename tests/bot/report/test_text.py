@@ -134,7 +134,7 @@ def test_a_terminal_gets_colour_and_the_same_words(monkeypatch: pytest.MonkeyPat
 
     paint(lay_out(outline(DENIED, RECORDED), 100), painted)
 
-    from bot.report.clean import clean_command
+    from bot.report.sanitize import clean_command
 
     assert "\x1b[" in painted.getvalue()
     assert clean_command(painted.getvalue()).splitlines() == dedent(BLOCK).splitlines()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.slack.doors import Doors
+from bot.slack.ephemeral import Asker
 from bot.slack.inbox import SLOW, STALE, Inbox
-from bot.slack.whisper import Asker
 from bot.store import Door
 from bot.store.store import Store, open_store
 from tests.bot.slack.conftest import Start

@@ -218,7 +218,7 @@ async def test_a_second_question_about_the_same_is_led_to_the_first(start: Start
 
 
 async def test_a_replica_that_looks_shows_its_progress_in_the_root_that_another_has_opened(start: Start):
-    from bot.slack.seek import Seeker
+    from bot.slack.recovery import Seeker
     from bot.slack.threads import Threads
     from flows.engine import Saw
     from flows.load import load_flows

@@ -9,7 +9,7 @@ import pytest
 from bot.report.blocks import Said, code, fold, mrkdwn, plain_text, section
 from bot.slack.form import form
 from bot.slack.limits import problems, view_problems
-from bot.triggers.asked import Fill
+from bot.triggers.commands import Fill
 from lab.workspace.limits import check_message, check_view
 
 BUTTON = {"type": "button", "action_id": "a", "text": plain_text("Run"), "value": "1"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.errors import CouldNotLook, UsageMistake
 from bot.commands.history import history
+from bot.errors import CouldNotLook, UsageMistake
 from bot.report.json_result import result
 from bot.report.outline import outline
 from bot.report.text import render

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.triggers.asked import Fill
+from bot.triggers.commands import Fill
 from bot.triggers.message import match, parse, text_of
 
 ALERTMANAGER = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.triggers.asked import Cancel, Fill, Help, History, Investigate, Misread, Show, Status
+from bot.triggers.commands import Cancel, Fill, Help, History, Investigate, Misread, Show, Status
 from bot.triggers.slash import is_command, parse
 
 

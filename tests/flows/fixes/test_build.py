@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from flows.catalog import rules
+from flows.denials.judged import world_of
 from flows.fixes.build import build
 from flows.fixes.change import GONE, applied, component_of_object, undone
 from flows.model import Case, Component, Finding, Fix
 from flows.policy import Endpoint, Traffic, World
-from flows.rules.catalog import rules
-from flows.world import world_of
 from sensors.k8s_network_policies import Policies
 from tests.kit.cases import case_of, expected, names, with_facts
 

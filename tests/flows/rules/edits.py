@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flows.complaint import asked_peer
 from flows.model import Case, Finding, Rule
+from flows.symptoms.peers import asked_peer
+from sensors.hubble.connections import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
-from sensors.kit.connections import Connection
 from sensors.net_connect import Connects
 from tests.kit.cases import with_facts
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from flows.model import Case
+from sensors.hubble.connections import Connection, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
-from sensors.kit.connections import Connection, Party
 from tests.kit.cases import with_facts
 
 Json = dict[str, Any]

@@ -11,9 +11,9 @@ from flows.rules.app_not_listening import RULE
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
-from sensors.kit.peer import Asked, AskedKind
 from sensors.net_connect import About, Connects, Door, Role
 from sensors.net_tcp_stats import TcpStats
+from sensors.topology.peer import Asked, AskedKind
 from tests.flows.rules.edits import classes, said, with_doors
 from tests.kit.cases import case_of, with_facts, without
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.rules.cilium_auth_required import RULE
+from sensors.hubble.connections import Connection
 from sensors.k8s_network_policies import Policies
-from sensors.kit.connections import Connection
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import of_reason, with_traffic
 from tests.kit.cases import case_of, without

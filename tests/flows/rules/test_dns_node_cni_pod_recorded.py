@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from flows.catalog import rules
 from flows.model import Missing
-from flows.rules.catalog import rules
 from tests.flows.rules.facts import judged
 from tests.kit.cases import case_of, names
 

@@ -9,7 +9,7 @@ from flows.rules.dns_nxdomain import RULE
 from sensors.dns_lookup import Lookups
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
-from sensors.kit.peer import Asked, AskedKind
+from sensors.topology.peer import Asked, AskedKind
 from tests.flows.rules.edits import with_service
 from tests.flows.rules.facts import (
     ALWAYS,

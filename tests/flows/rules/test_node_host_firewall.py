@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from flows.model import Case, Component
 from flows.rules.node_host_firewall import RULE
+from sensors.hubble.connections import Connection, Outcome, PolicyUse
 from sensors.hubble_capture_flows import HubbleFlows
-from sensors.kit.connections import Connection, Outcome, PolicyUse
 from tests.flows.rules.facts import altered, doubts, judged, only
 from tests.kit.cases import case_of, without
 

@@ -10,8 +10,8 @@ from flows.rules.node_not_ready import RULE
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import Services
-from sensors.kit.peer import Asked, AskedKind
 from sensors.net_connect import Connects
+from sensors.topology.peer import Asked, AskedKind
 from tests.flows.rules.facts import altered, asks, doubts, healthy, judged, only
 from tests.kit.cases import case_of, without
 

@@ -8,8 +8,8 @@ import pytest
 
 from flows.model import Component
 from flows.rules.policy_fqdn_mismatch import RULE
+from sensors.hubble.connections import Connection
 from sensors.k8s_network_policies import Policies
-from sensors.kit.connections import Connection
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import with_traffic
 from tests.kit.cases import case_of, without

@@ -7,9 +7,9 @@ from dataclasses import replace
 from flows.fixes.build import build
 from flows.model import Case, Component
 from flows.rules.policy_l7_denied import RULE
+from sensors.hubble.connections import DnsOutcome, HttpOutcome, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
-from sensors.kit.connections import DnsOutcome, HttpOutcome, Outcome
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import with_objects
 from tests.kit.cases import case_of, with_facts, without

@@ -10,9 +10,9 @@ import pytest
 from flows.model import Component
 from flows.rules.policy_not_enforced import RULE
 from sensors.cni_health import CniHealth
+from sensors.hubble.connections import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
-from sensors.kit.connections import Connection, Outcome
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import with_traffic
 from tests.kit.cases import case_of, with_facts, without

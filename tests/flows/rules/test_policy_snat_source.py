@@ -7,10 +7,10 @@ from typing import Any
 
 from flows.model import Case, Component
 from flows.rules.policy_snat_source import RULE
+from sensors.hubble.connections import Connection, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
-from sensors.kit.connections import Connection, Party
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import with_policy, with_traffic
 from tests.kit.cases import case_of, with_facts, without

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from flows.complaint import asked_peer
 from flows.model import Case, Component, Missing
 from flows.rules.service_mixed_backends import RULE
+from flows.symptoms.peers import asked_peer
+from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
-from sensors.kit.connections import Outcome
 from sensors.kit.objects import Ref
 from tests.flows.rules.edits import classes, said, with_service
 from tests.kit.cases import case_of, with_facts, without

@@ -9,7 +9,7 @@ import pytest
 from flows.model import Component, Missing
 from flows.rules.service_not_found import RULE
 from sensors.k8s_services import Services
-from sensors.kit.peer import AskedKind
+from sensors.topology.peer import AskedKind
 from tests.flows.rules.edits import classes, said
 from tests.kit.cases import case_of, with_facts, without
 

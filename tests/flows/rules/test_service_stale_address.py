@@ -8,9 +8,9 @@ import pytest
 
 from flows.model import Component, Missing
 from flows.rules.service_stale_address import RULE
+from sensors.hubble.connections import Drop
 from sensors.k8s_services import Services
-from sensors.kit.connections import Drop
-from sensors.kit.peer import AskedKind
+from sensors.topology.peer import AskedKind
 from tests.flows.rules.edits import classes, said, with_connections
 from tests.kit.cases import case_of, with_facts, without
 

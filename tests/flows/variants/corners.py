@@ -506,7 +506,11 @@ def external_name_leads_nowhere() -> Incident:
                          "spec": {"type": "ExternalName", "externalName": "no.example.org", "ports": [{"port": 443}]}})  # fmt: skip
     lab.asked("partner:443")
     alias, *others = SEARCH
-    lab.names(lookup(f"partner.{alias}"), *(lookup(f"partner.{each}", "NXDOMAIN") for each in others), lookup("partner", "NXDOMAIN"))
+    lab.names(
+        lookup(f"partner.{alias}"),
+        *(lookup(f"partner.{each}", "NXDOMAIN") for each in others),
+        lookup("partner", "NXDOMAIN"),
+    )
     lab.doors()
     lab.fails("https://partner/", "curl: (6) Could not resolve host: partner", took=0.01)
     return lab

@@ -183,7 +183,9 @@ def kube_proxy_probe_on_the_wrong_port() -> Incident:
     lab = refused_at_once()
     pod = lab.find("pods", SERVER)
     lab.unready(pod)
-    lab.event(pod, "Unhealthy", f"Readiness probe failed: dial tcp {SERVER_IP}:9999: connect: connection refused", times=30)
+    lab.event(
+        pod, "Unhealthy", f"Readiness probe failed: dial tcp {SERVER_IP}:9999: connect: connection refused", times=30
+    )
     services.unready(lab)
     return lab
 
@@ -206,7 +208,9 @@ def kube_proxy_crashes_on_the_client_s_node() -> Incident:
     lab.served("index", 80, VIP, [(SERVER_IP, 8080)], "timeout", "open")
     lab.doors(("index", 80, "timeout", VIP), (VIP, 80, "timeout"), (SERVER_IP, 8080, "open"), (API, 443, "timeout"))
     pod = lab.find("pods", "kube-proxy-lab1")
-    lab.unready(pod, "CrashLoopBackOff", "back-off 5m0s restarting failed container=kube-proxy", 12, exitCode=1, reason="Error")
+    lab.unready(
+        pod, "CrashLoopBackOff", "back-off 5m0s restarting failed container=kube-proxy", 12, exitCode=1, reason="Error"
+    )
     lab.fails("http://index/", TIMEOUT)
     return lab
 
@@ -263,7 +267,9 @@ def calico_node_crashes_where_the_pod_is() -> Incident:
     """Running pods keep their rules: that the agent is down is suspected, and not the verdict."""
     lab = on("calico", towards_index("unanswered", api="timeout", dns="timeout"))
     pod = lab.find("pods", "calico-node-lab1")
-    lab.unready(pod, "CrashLoopBackOff", "back-off 5m0s restarting failed container=calico-node", 9, exitCode=1, reason="Error")
+    lab.unready(
+        pod, "CrashLoopBackOff", "back-off 5m0s restarting failed container=calico-node", 9, exitCode=1, reason="Error"
+    )
     lab.quiet(lookups=True)
     lab.only_names()
     lab.fails("http://index/", TIMEOUT)

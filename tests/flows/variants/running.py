@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from flows.catalog import rules
 from flows.engine import findings_of
 from flows.load import load_flows
 from flows.model import Case, Diagnosis, Doubt, Finding, Missing
-from flows.rules.catalog import rules
 from flows.verdict import conclude
-from sensors.kit.casefolder import open_case
+from sensors.access.casefolder import open_case
 from sensors.kit.catalog import sensors
 from sensors.kit.model import Evidence, Sight
 from sensors.kit.observe import observe

@@ -15,9 +15,18 @@ import pytest
 from tests.flows.variants.running import diagnose, look
 from tests.kit.cases import CASES, expected, names
 
-RECIPE = (
-    ["pods", "namespaces", "nodes", "services", "endpointslices", "events", "deployments", "replicasets", "daemonsets", "networkpolicies"]
-)
+RECIPE = [
+    "pods",
+    "namespaces",
+    "nodes",
+    "services",
+    "endpointslices",
+    "events",
+    "deployments",
+    "replicasets",
+    "daemonsets",
+    "networkpolicies",
+]
 SHRUG = "inconclusive"
 REFUSED = frozenset({"policy.egress_denied", "policy.ingress_denied"})
 

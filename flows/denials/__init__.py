@@ -1,0 +1,1 @@
+"""Connections that policies deny: judged, attributed to a policy, and worded as findings."""

@@ -1,0 +1,195 @@
+"""What the pod itself shows of its look-ups: whether they fail, whom it asks, and whether a name is in question at all.
+
+No rule of its own: what the rules about DNS have in common. A fault of the DNS servers is this pod's trouble only when
+the pod asks them and its look-ups fail.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import datetime, timedelta
+
+from flows.model import Case, Component
+from sensors.dns_coredns_health import CoreDns
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
+from sensors.hubble.connections import Connection
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_pod import LogTrouble, PodFacts
+from sensors.k8s_recent_changes import ChangeKind, RecentChanges
+from sensors.kit.objects import Ref
+
+RECENT = timedelta(minutes=15)
+"""What happened longer ago than this is history, not the trouble of now."""
+
+PROVEN, UNSEEN, SUSPECTED = 0.96, 0.75, 0.3
+"""Look-ups of this pod were seen to fail; nobody looked; they were seen to work."""
+
+ANSWERS = frozenset({Outcome.NXDOMAIN, Outcome.NO_DATA, Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED})
+"""Ways to fail in which a DNS server did say something."""
+
+
+def names_fail(case: Case) -> bool | None:
+    """Whether a name that every cluster has fails to resolve from inside the pod; None where nobody saw it tried.
+
+    Where nobody could ask from inside the pod, its log is believed.
+    """
+    lookups = case.get(Lookups)
+    works = lookups.cluster_dns_works if lookups else None
+    if works is not None:
+        return not works
+    return True if log_complains(case) else None
+
+
+def log_complains(case: Case) -> bool:
+    """The pod's log tells of names that did not resolve, lately."""
+    pod = case.get(PodFacts)
+    errors = pod.log_errors if pod else ()
+    return any(each.trouble is LogTrouble.RESOLVE and is_recent(case, each.time) for each in errors)
+
+
+def is_recent(case: Case, when: datetime | None) -> bool:
+    """Not shown to be long ago: a time that nobody wrote down may be now."""
+    return when is None or case.at - when <= RECENT
+
+
+def belief_of(case: Case, dns: CoreDns) -> float:
+    """How far a standing fault of the cluster's DNS servers can be this pod's trouble, 0 to 1."""
+    if asks_elsewhere(case, dns) or not is_about_a_name(case):
+        return SUSPECTED
+    fails = names_fail(case)
+    if fails is None:
+        return UNSEEN
+    if fails:
+        return PROVEN
+    return UNSEEN if log_complains(case) and not name_is_wrong(case) else SUSPECTED
+
+
+def name_is_wrong(case: Case) -> bool:
+    """The name in question does not exist, which explains by itself that the application cannot resolve it."""
+    lookups = case.get(Lookups)
+    return lookups is not None and lookups.asked_outcome in (Outcome.NXDOMAIN, Outcome.NO_DATA)
+
+
+def in_question(case: Case) -> Burst | None:
+    """The look-up of the name that is asked for; where nobody asked, of the one that the pod's log complains of."""
+    lookups, pod = case.get(Lookups), case.get(PodFacts)
+    if lookups is None or case.target.to_host is not None:
+        return lookups.asked if lookups else None
+    errors = (each for each in (pod.log_errors if pod else ()) if each.trouble is LogTrouble.RESOLVE)
+    hosts = {each.host.rstrip(".").lower() for each in errors if is_recent(case, each.time)}
+    return next((each for each in lookups.bursts if each.name in hosts), None)
+
+
+def is_about_a_name(case: Case) -> bool:
+    """Whether a name has to be resolved at all: an address in the question needs no DNS."""
+    host = case.target.to_host
+    return host is None or not is_address(host) or log_complains(case)
+
+
+def asks_elsewhere(case: Case, dns: CoreDns) -> bool:
+    """The pod's resolv.conf names neither the cluster's DNS Service nor a node-local cache before it."""
+    servers, ours = resolvers(case), dns.service.cluster_ips if dns.service else ()
+    if not servers or not ours:
+        return False
+    return not any(each in ours or is_link_local(each) for each in servers)
+
+
+def may_ask_elsewhere(case: Case, dns: CoreDns) -> bool:
+    """Nobody knows the address of the cluster's DNS, so whose answers the pod gets is open."""
+    return not (dns.service and dns.service.cluster_ips) and not all(map(is_link_local, resolvers(case)))
+
+
+def resolvers(case: Case) -> tuple[str, ...]:
+    """The nameservers in the pod's resolv.conf; empty where it could not be read."""
+    lookups = case.get(Lookups)
+    return lookups.resolver.nameservers if lookups and lookups.resolver else ()
+
+
+def is_link_local(address: str) -> bool:
+    """169.254.0.0/16, fe80::/10: whatever answers there is on the pod's own node."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_link_local
+    except ValueError:
+        return False
+
+
+def always_there(case: Case) -> Burst | None:
+    """The look-up of the name that every cluster has."""
+    lookups = case.get(Lookups)
+    return next((each for each in lookups.bursts if each.origin is Origin.ALWAYS_THERE), None) if lookups else None
+
+
+def is_serving(dns: CoreDns) -> bool | None:
+    """Whether any DNS server takes questions: by the Service's endpoints, else by the pods; None: neither is known."""
+    if dns.service is not None and dns.service.ready_endpoints is not None:
+        return dns.service.ready_endpoints > 0
+    return dns.ready_pods > 0 if dns.pods else None
+
+
+def dropped_questions(case: Case) -> tuple[Connection, ...]:
+    """The pod's own questions that the datapath dropped: then a policy stands in the way, not a DNS server."""
+    flows, target = case.get(HubbleFlows), case.target
+    return tuple(
+        each
+        for each in (flows.dropped if flows else ())
+        if each.port == 53
+        and (each.source.namespace, each.source.pod) == (target.namespace, target.pod)
+        and any(not drop.of_reply for drop in each.drops)
+    )
+
+
+def changed(case: Case, about: Component) -> str:
+    """Who touched an object lately, to append to the reasons; empty where nobody did or nobody could tell."""
+    recent = case.get(RecentChanges)
+    found = recent.of(Ref(about.kind, about.namespace, about.name)) if recent else ()
+    late = [each for each in found if each.kind is ChangeKind.CHANGED and is_recent(case, each.at)]
+    return f"; {late[0]}" if late else ""
+
+
+def told(case: Case) -> str:
+    """What the look-ups showed, for the reasons of a finding."""
+    lookups = case.get(Lookups)
+    failed = [each for each in lookups.bursts if each.outcome is not Outcome.ANSWERED] if lookups else []
+    if failed:
+        said = ", ".join(f"{each.name}: {words_of(each.outcome)} after {each.ms:g} ms" for each in failed[:3])
+        return f"look-ups from inside the pod fail ({said})"
+    if lookups and lookups.bursts:
+        return "the look-ups tried from inside the pod were answered"
+    return "the pod's log tells of names that do not resolve" if log_complains(case) else "no look-up was seen"
+
+
+def words_of(outcome: Outcome) -> str:
+    return "EPERM" if outcome is Outcome.NOT_PERMITTED else outcome.value.replace("_", " ")
+
+
+def eperm_told(case: Case) -> str:
+    """Why a look-up can fail before anything is sent; empty where none did (lab: socket load balancing, no backend)."""
+    lookups = case.get(Lookups)
+    refused = lookups is not None and any(each.outcome is Outcome.NOT_PERMITTED for each in lookups.bursts)
+    return "; EPERM at once means that no backend stands behind the resolver's address" if refused else ""
+
+
+def shown_by(case: Case, *facts: type) -> tuple[type, ...]:
+    """The facts a finding about DNS rests on: its own, then what showed the pod's look-ups."""
+    symptom = tuple(each for each in (Lookups, PodFacts) if case.get(each) is not None)
+    return tuple(dict.fromkeys((*facts, *symptom)))
+
+
+# -- whom to change --------------------------------------------------------------------------------------------------
+
+
+def servers(dns: CoreDns) -> Component:
+    """The workload of the DNS servers; where it could not be read, one of its pods or its Service."""
+    if dns.workload is not None:
+        return Component(dns.workload.kind, dns.workload.namespace, dns.workload.name)
+    if dns.pods:
+        return Component("Pod", dns.pods[0].namespace, dns.pods[0].name)
+    return Component("Service", dns.service.namespace, dns.service.name) if dns.service else config_map(dns)
+
+
+def config_map(dns: CoreDns) -> Component:
+    """The ConfigMap with the Corefile; by its usual name where it could not be parsed."""
+    if dns.corefile is not None and dns.corefile.config_map:
+        namespace, _, name = dns.corefile.config_map.partition("/")
+        return Component("ConfigMap", namespace, name)
+    return Component("ConfigMap", dns.workload.namespace if dns.workload else "kube-system", "coredns")

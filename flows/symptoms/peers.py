@@ -1,0 +1,289 @@
+"""What the pod tries to reach, and what became of it: the asked peer first, then whatever else its traffic shows.
+
+A failed probe of something the pod never needed is not a fault. So a peer is either named by the question or really
+tried by the pod (its hubble flows); probes only add what they saw of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from flows.model import Case, Component
+from sensors.dns_lookup import Lookups
+from sensors.hubble.connections import Connection, Outcome
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_pod import PodFacts
+from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.app_log import LogError
+from sensors.kit.objects import Ref
+from sensors.net_connect import Connects, Door, Role
+from sensors.topology.peer import Asked
+
+DNS_PORT = 53
+OWN_TROUBLE = 0.95
+CONTEXT = 0.45
+FAILED = frozenset({Outcome.DROPPED, Outcome.DENIED, Outcome.REFUSED, Outcome.UNANSWERED})
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One thing the pod tries to reach.
+
+    `host` and `port` as the question or the wire says; `service` and `service_port` where a Service stands there;
+    `connections` are the pod's hubble flows to it (to any backend), `doors` the probes of it, `logged` what the pod's
+    own log says of it. `asked` says that the question names it, `resolved` how.
+    """
+
+    host: str
+    port: int | None
+    asked: bool
+    resolved: Asked | None = None
+    service: ServiceFacts | None = None
+    service_port: ServicePort | None = None
+    connections: tuple[Connection, ...] = ()
+    doors: tuple[Door, ...] = ()
+    logged: tuple[LogError, ...] = ()
+
+    @property
+    def fails(self) -> bool | None:
+        """True when nothing shows that it works now, False when something does, None when nobody saw it tried.
+
+        The newest word counts: an attempt that opened after the last drop means that it works.
+        """
+        opened = any(door.is_open for door in self.doors if door.role.value in ("peer", "service"))
+        failed = any(not door.is_open for door in self.doors)
+        worked = any(each.outcome is Outcome.OPENED for each in self.connections)
+        broken = any(each.outcome in FAILED for each in self.connections)
+        if broken or failed:
+            return not (opened and not broken)
+        return False if opened or worked else None
+
+    @property
+    def pod(self) -> Ref | None:
+        """The pod whose own address the question names."""
+        return self.resolved.pod if self.resolved else None
+
+    @property
+    def owner(self) -> Component | None:
+        """The workload behind the peer, where one is known: the Service's backends', else the pod's on the wire."""
+        pods = self.service.matching_pods or () if self.service else ()
+        ref = next((each.workload for each in pods if each.workload), None)
+        if ref:
+            return Component(ref.kind, ref.namespace, ref.name)
+        there = next((each.destination for each in self.connections if each.destination.workload), None)
+        if there is None:
+            return Component("Pod", self.pod.namespace, self.pod.name) if self.pod else None
+        kind, _, name = there.workload.rpartition("/")
+        return Component(kind or "Pod", there.namespace, name)
+
+    @property
+    def component(self) -> Component:
+        """Who must act on the peer's side: its workload, or the outside address."""
+        return self.owner or Component("External", "", self.host)
+
+    def __str__(self) -> str:
+        door = self.host if self.port is None else f"{self.host}:{self.port}"
+        return f"{self.service.ref} ({door})" if self.service else door
+
+
+def asked_peer(case: Case) -> Peer | None:
+    """The peer the question names, with all that is known of it. None when the question names none."""
+    return next((each for each in case.once(peers) if each.asked), None)
+
+
+def subject(case: Case) -> Peer | None:
+    """What the complaint is about: the asked peer; where nobody asked, the Service the pod's log complains of most."""
+    asked = asked_peer(case)
+    return asked or next((each for each in case.once(peers) if each.logged), None)
+
+
+def peers(case: Case) -> tuple[Peer, ...]:
+    """Every peer: the asked one first, then those the pod's log complains of, then its traffic, most tried first.
+
+    DNS is its own matter and not among them.
+    """
+    asked = _asked(case)
+    logged = (*_logged(case, asked), *_logged_outside(case, asked))
+    tried = _tried(case, [*([asked] if asked else []), *(each for each in logged if each.service is None)])
+    met = {each.service.ref for each in logged if each.service}
+    return (
+        *([asked] if asked else []),
+        *logged,
+        *(each for each in tried if not each.service or each.service.ref not in met),
+    )
+
+
+def suspects(case: Case) -> tuple[tuple[Peer, float], ...]:
+    """The peers worth a rule's judgement, each with its weight on belief.
+
+    The asked one counts in full. Where nobody asked for one, a peer that fails or that the log complains of counts
+    nearly as much. Beside an asked peer every other is context: too little to become the root cause.
+    """
+    asked = asked_peer(case)
+    weight = OWN_TROUBLE if asked is None else CONTEXT
+    others = ((each, weight) for each in case.once(peers) if not each.asked and (each.logged or each.fails))
+    return (*([(asked, 1.0)] if asked else []), *others)
+
+
+def _asked(case: Case) -> Peer | None:
+    target = case.target
+    if target.to_host is None:
+        return None
+    services, connects = case.get(Services), case.get(Connects)
+    resolved = services.asked if services else None
+    service = services.asked_service if services else None
+    port = target.to_port if target.to_port is not None else (resolved.port if resolved else None)
+    return Peer(
+        host=target.to_host,
+        port=port,
+        asked=True,
+        resolved=resolved,
+        service=service,
+        service_port=service.port(port) if service and port is not None else None,
+        connections=_towards(case, target.to_host, port, service),
+        doors=connects.asked if connects else (),
+        logged=_log_of(case, target.to_host),
+    )
+
+
+def _log_of(case: Case, host: str) -> tuple[LogError, ...]:
+    pod = case.get(PodFacts)
+    return (
+        tuple(each for each in pod.log_errors if each.host and each.host in (host, host.partition(".")[0]))
+        if pod
+        else ()
+    )
+
+
+def _own(case: Case) -> tuple[Connection, ...]:
+    """The pod's own attempts, apart from its look-ups."""
+    flows = case.get(HubbleFlows)
+    mine = (each for each in flows.connections if _is_mine(case, each)) if flows else ()
+    return tuple(each for each in mine if each.port != DNS_PORT and each.icmp is None)
+
+
+def _is_mine(case: Case, connection: Connection) -> bool:
+    """Begun by the pod. On the host network hubble names no pod: the flows at hand are already its node's."""
+    source, pod = connection.source, case.get(PodFacts)
+    if not source.pod and pod and pod.host_network:
+        return source.ip in pod.ips
+    return (source.namespace, source.pod) == (case.target.namespace, case.target.pod)
+
+
+def _towards(case: Case, host: str, port: int | None, service: ServiceFacts | None) -> tuple[Connection, ...]:
+    """The attempts that reach for this peer: its own address or name, its Service's addresses, its backends."""
+    backends = (
+        {(each.ip, number) for each in (service.endpoints or ()) for _, number, _ in each.ports} if service else set()
+    )
+    own = (*service.cluster_ips, *service.external_ips) if service else ()
+    addresses = {host, *_addresses_of(case, host), *own}
+    return tuple(each for each in _own(case) if _fits(each, addresses, port, backends))
+
+
+def _addresses_of(case: Case, host: str) -> set[str]:
+    """What the name resolved to from inside the pod: without a DNS proxy hubble knows the address only."""
+    lookups, connects = case.get(Lookups), case.get(Connects)
+    name = host.rstrip(".").lower()
+    bursts = [each for each in (lookups.bursts if lookups else ()) if each.name == name]
+    found = {address for each in bursts for address in each.addresses}
+    return found | {each.address for each in (connects.doors if connects else ()) if each.host == host and each.address}
+
+
+def _fits(connection: Connection, addresses: set[str], port: int | None, backends: set[tuple[str, int]]) -> bool:
+    there = connection.destination
+    named = there.ip in addresses or bool(addresses & set(there.names))
+    return (named and port in (None, connection.port)) or (there.ip, connection.port) in backends
+
+
+def _logged(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
+    """The Services that the pod's own error lines name: a refused `connect()` leaves no hubble flow."""
+    pod, services = case.get(PodFacts), case.get(Services)
+    found: dict[tuple[str, str], list[LogError]] = {}
+    for line in pod.log_errors if pod and services else ():
+        name, _, rest = line.host.partition(".")
+        found.setdefault((rest.partition(".")[0] or case.target.namespace, name), []).append(line)
+    known = ((services.find(*key), lines) for key, lines in found.items()) if services else ()
+    theirs = asked.service.ref if asked and asked.service else None
+    return tuple(_logged_peer(case, each, lines) for each, lines in known if each and each.ref != theirs)
+
+
+def _logged_peer(case: Case, service: ServiceFacts, lines: list[LogError]) -> Peer:
+    port = next((line.port for line in lines if line.port), None) or (service.ports[0].port if service.ports else None)
+    known = service.port(port) if port is not None else None
+    doors = _doors_of(case, service, known)
+    found = _towards(case, service.name, port, service)
+    return Peer(lines[0].host, port, False, None, service, known, found, doors, tuple(lines))
+
+
+def _doors_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tuple[Door, ...]:
+    """The probes of a Service and of its backends, each told apart as if it had been asked for."""
+    connects, found = case.get(Connects), list[Door]()
+    ends = {
+        (end.ip, number)
+        for end in service.endpoints or ()
+        for name, number, _ in end.ports
+        if port and name == port.name
+    }
+    for each in connects.doors if connects else ():
+        if each.host in service.cluster_ips and port in (None, service.port(each.port)):
+            found.append(replace(each, role=Role.SERVICE))
+        elif (each.host, each.port) in ends:
+            found.append(replace(each, role=Role.BACKEND))
+    return tuple(found)
+
+
+def _logged_outside(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
+    """Hosts outside the cluster that the pod's own error lines name, and to which its traffic was seen to go."""
+    pod = case.get(PodFacts)
+    found: dict[tuple[str, int | None], list[LogError]] = {}
+    for line in pod.log_errors if pod and asked is None else ():
+        if "." in line.host and ".svc" not in line.host:
+            found.setdefault((line.host, line.port), []).append(line)
+    known = ((host, port, lines, _towards(case, host, port, None)) for (host, port), lines in found.items())
+    return tuple(
+        Peer(host, port, False, connections=towards, doors=_doors_at(case, host, port, towards), logged=tuple(lines))
+        for host, port, lines, towards in known
+        if towards and not any(each.destination.pod for each in towards)
+    )
+
+
+def _doors_at(case: Case, host: str, port: int | None, towards: tuple[Connection, ...]) -> tuple[Door, ...]:
+    connects, hosts = case.get(Connects), {host, *(each.destination.ip for each in towards)}
+    return tuple(
+        replace(each, role=Role.PEER)
+        for each in (connects.doors if connects else ())
+        if each.host in hosts and port in (None, each.port)
+    )
+
+
+def _tried(case: Case, taken_by: Iterable[Peer]) -> tuple[Peer, ...]:
+    taken = {connection for peer in taken_by for connection in peer.connections}
+    found: dict[tuple[str, int], list[Connection]] = {}
+    for each in _own(case):
+        if each not in taken:
+            service, known = _service_behind(case, each.destination.ip, each.port)
+            key = (str(service.ref), known.port) if service and known else (str(each.destination), each.port)
+            found.setdefault(key, []).append(each)
+    many = sorted(found.items(), key=lambda item: (-sum(each.attempts for each in item[1]), item[0]))
+    return tuple(_peer(case, connections) for _, connections in many)
+
+
+def _peer(case: Case, connections: list[Connection]) -> Peer:
+    there, port = connections[0].destination, connections[0].port
+    service, service_port = _service_behind(case, there.ip, port)
+    return Peer(
+        there.ip, service_port.port if service_port else port, False, None, service, service_port, tuple(connections)
+    )
+
+
+def _service_behind(case: Case, ip: str, port: int) -> tuple[ServiceFacts | None, ServicePort | None]:
+    services = case.get(Services)
+    for each in services.services if services else ():
+        if ip in each.cluster_ips:
+            return each, each.port(port)
+        for end in each.endpoints or ():
+            names = [name for name, number, _ in end.ports if number == port] if end.ip == ip else []
+            if known := next((known for known in each.ports if known.name in names), None):
+                return each, known
+    return None, None

@@ -1,0 +1,364 @@
+"""A recorded incident as a cluster: every read answers from files, and an absent file is a blind sensor.
+
+The layout is real tools' own output (`kubectl get -o yaml`, `hubble observe -o jsonpb`, /proc files, `ip -j`), so
+that anyone can make a case; docs/case-folder.md describes it. The folder is read once, at `open_case`, apart from
+hubble flows and logs; a file that is there and cannot be understood is the giver's mistake (`BadCase`), never calm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleMessage, UnreadableFlows, read_flow_lines
+from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
+from sensors.kit.kinds import KINDS, Kind
+from sensors.kit.model import Blind, Target
+
+NOT_RECORDED = "not in the recording"
+FLOW_FILES = ("flows.jsonl", "flows.jsonl.gz")
+PARTS = ("case.yaml", "objects", *FLOW_FILES, "logs", "pods", "nodes")
+
+Row = TypeVar("Row")
+
+
+class BadCase(ValueError):
+    """The folder is not a case, or a file in it cannot be understood. The message is one line and names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseHeader:
+    """What `case.yaml` says: the recorded question, the moment, the cluster, and whether anyone made it up.
+
+    `missing` are parts that could not be captured (`path: reason`); `reading` is how the flows were read at that time,
+    as far as their file does not show it.
+    """
+
+    target: Target | None = None
+    recorded_at: datetime | None = None
+    environment: Environment = field(default_factory=Environment)
+    synthetic: bool = False
+    missing: tuple[str, ...] = ()
+    reading: FlowReading | None = None
+
+    def why_missing(self, where: str, otherwise: str) -> str:
+        """Why a part is not there: the reason of the moment of the capture, where one was noted."""
+        noted = (each.partition(": ") for each in self.missing)
+        return next((why for part, _, why in noted if part == where and why), otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFolder:
+    """The `Cluster` port over a case folder. Make one with `open_case`."""
+
+    path: Path
+    header: CaseHeader
+    by_kind: Mapping[tuple[str, str], tuple[Object, ...]]
+    recorded_kinds: frozenset[str]
+
+    async def now(self) -> datetime:
+        return self.header.recorded_at or self._newest_file()
+
+    async def environment(self) -> Environment:
+        return self.header.environment
+
+    async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
+        if kind.plural not in self.recorded_kinds:
+            where = f"objects/{kind.plural}.yaml"
+            raise Blind(self.header.why_missing(where, f"{kind.plural} are {NOT_RECORDED} ({where})"))
+        found = self.by_kind.get((kind.group, kind.name), ())
+        if namespace is None:
+            return found
+        return tuple(each for each in found if _meta(each).get("namespace") == namespace)
+
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
+        name = f"{container}.previous.log" if previous else f"{container}.log"
+        text = await asyncio.to_thread(self._read, "logs", namespace, pod, name)
+        return "\n".join(text.splitlines()[-lines:])
+
+    async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
+        path = self._flow_file()
+        batches = iter(read_flow_lines(path, question))
+        while (batch := await asyncio.to_thread(_next_batch, batches, path)) is not None:
+            yield [self._as_read(each) for each in batch]
+
+    def _as_read(self, message: HubbleMessage) -> HubbleMessage:
+        """A capture holds the flows that were brought, and says beside them what came of the whole look."""
+        then = self.header.reading
+        if then is None or not isinstance(message, FlowReading):
+            return message
+        return msgspec.structs.replace(
+            message,
+            flows=then.flows or message.flows,
+            garbage=message.garbage + then.garbage,
+            first_garbage=message.first_garbage or then.first_garbage,
+            truncated=message.truncated or then.truncated,
+            unfinished=message.unfinished or then.unfinished,
+        )
+
+    async def pod_file(self, namespace: str, pod: str, name: str) -> str:
+        return await asyncio.to_thread(self._read, "pods", namespace, pod, name)
+
+    async def node_file(self, node: str, name: str) -> str:
+        return await asyncio.to_thread(self._read, "nodes", node, name)
+
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
+        return await asyncio.to_thread(self._rows, "dns.json", namespace, pod, _lookup)
+
+    async def connects(self, namespace: str, pod: str, doors: Sequence[tuple[str, int]]) -> tuple[Connect, ...]:
+        return await asyncio.to_thread(self._rows, "connect.json", namespace, pod, _connect)
+
+    async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
+        return await asyncio.to_thread(self._rows, "pmtu.json", namespace, pod, _path_mtu)
+
+    def _read(self, *parts: str) -> str:
+        """The text of a file of the case. A part that would leave the folder is refused, not followed."""
+        path = self.path.joinpath(*parts)
+        if not path.resolve().is_relative_to(self.path.resolve()):
+            raise Blind(f"{'/'.join(parts)} points outside the case")
+        try:
+            return path.read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            where = "/".join(parts)
+            raise Blind(self.header.why_missing(where, f"{where} is {NOT_RECORDED}")) from None
+        except OSError as why:
+            raise Blind(f"{'/'.join(parts)}: {why.strerror or why}") from None
+
+    def _rows(self, name: str, namespace: str, pod: str, parse: Callable[[Mapping[str, Any]], Row]) -> tuple[Row, ...]:
+        text = self._read("pods", namespace, pod, name)
+        try:
+            return tuple(parse(row) for row in json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError) as why:
+            raise Blind(f"pods/{namespace}/{pod}/{name} is not the list it should be ({why})") from None
+
+    def _flow_file(self) -> Path:
+        for name in FLOW_FILES:
+            if (path := self.path / name).is_file():
+                return path
+        raise Blind(self.header.why_missing("flows.jsonl", f"flows.jsonl is {NOT_RECORDED}"))
+
+    def _newest_file(self) -> datetime:
+        return datetime.fromtimestamp(max(each.stat().st_mtime for each in self.path.iterdir()), UTC)
+
+
+def open_case(path: Path) -> CaseFolder:
+    """Read a case folder. Raises `BadCase` with one line that says what is wrong and where."""
+    if not path.exists():
+        raise BadCase(f"{path}: no such folder")
+    if not path.is_dir():
+        raise BadCase(f"{path} is a file; a case is a folder with case.yaml, objects/ and flows.jsonl")
+    if not any((path / part).exists() for part in PARTS):
+        raise BadCase(f"{path} is not a case: it holds none of {', '.join(PARTS)}")
+    for each in (path / "case.yaml", *sorted((path / "objects").glob("*")), *(path / name for name in FLOW_FILES)):
+        _check_inside(each, path)
+    header = _read_header(path / "case.yaml")
+    by_kind, recorded = _read_objects(path / "objects")
+    for name in FLOW_FILES:
+        _check_flows(path / name)
+    return CaseFolder(path, header, by_kind, recorded)
+
+
+def _check_inside(path: Path, case: Path) -> None:
+    """A case comes from somebody else: what it holds must not be read from elsewhere on this machine."""
+    if not path.resolve().is_relative_to(case.resolve()):
+        raise BadCase(f"{path} points outside the case")
+
+
+def _check_flows(path: Path) -> None:
+    """Flows that nobody can read are the giver's mistake; a file that breaks off in the middle is still of use."""
+    if path.is_file():
+        _next_batch(read_flow_lines(path, FlowQuestion()), path)
+
+
+def _read_header(path: Path) -> CaseHeader:
+    documents = _load_yaml(path) if path.exists() else []
+    said = documents[0] if documents else {}
+    if not isinstance(said, dict):
+        raise BadCase(f"{path}: expected keys such as target and cluster, found {type(said).__name__}")
+    recorded = _section(said, "recorded", path)
+    return CaseHeader(
+        target=_target(_section(said, "target", path), path),
+        recorded_at=_when(recorded.get("at"), path),
+        environment=_environment(_section(said, "cluster", path), path),
+        synthetic=said.get("synthetic") is True,
+        missing=_texts(recorded.get("missing")),
+        reading=_reading(recorded.get("flows")),
+    )
+
+
+def _reading(said: object) -> FlowReading | None:
+    """`recorded.flows` of a capture. What is not a count counts as none."""
+    if not isinstance(said, dict):
+        return None
+    read, garbage, first = (_count(said.get(key)) for key in ("read", "unreadable", "first_unreadable"))
+    cut = said.get("complete") is False
+    return FlowReading(read, garbage, first, truncated=cut, unfinished=cut)
+
+
+def _count(value: object) -> int:
+    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _section(said: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    value = said.get(key) or {}
+    if not isinstance(value, dict):
+        raise BadCase(f"{path}: {key} should hold keys, found {type(value).__name__}")
+    return value
+
+
+def _target(said: Mapping[str, Any], path: Path) -> Target | None:
+    if not said:
+        return None
+    try:
+        pod, namespace, to = _name(said["pod"]), _name(said["namespace"]), said.get("to")
+        host, port = split_door(str(to)) if to else (None, None)
+    except (KeyError, ValueError) as why:
+        raise BadCase(f"{path}: target needs pod and namespace, and to as HOST:PORT ({why})") from None
+    return Target(pod, namespace, host, port)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
+        raise ValueError(f"{value!r} is no name")
+    return str(value)
+
+
+def split_door(text: str) -> tuple[str, int | None]:
+    """`HOST:PORT` into its halves; `[v6]:PORT` and a bare host are fine. Raises `ValueError` on a port that is none."""
+    host, colon, port = text.strip().rpartition(":")
+    if not colon or (":" in host and not host.startswith("[")):
+        host, port = text.strip(), ""
+    host = host.strip("[]")
+    if not host or any(letter.isspace() or letter == "/" for letter in host):
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    if not port:
+        return host, None
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{port!r} is not a port")
+    return host, int(port)
+
+
+def _environment(said: Mapping[str, Any], path: Path) -> Environment:
+    wrong = next((key for key in ("cni", "cni_version", "kubernetes") if isinstance(said.get(key), list | dict)), None)
+    if wrong:
+        raise BadCase(f"{path}: cluster.{wrong} should be a word, found {type(said[wrong]).__name__}")
+    replaced = said.get("kube_proxy_replacement")
+    return Environment(
+        cni=_text(said, "cni"),
+        cni_version=_text(said, "cni_version"),
+        kubernetes=_text(said, "kubernetes"),
+        kube_proxy_replacement=replaced if isinstance(replaced, bool) else None,
+        service_cidrs=_texts(said.get("service_cidrs") or said.get("service_cidr")),
+        pod_cidrs=_texts(said.get("pod_cidrs")),
+        flow_source=_text(said, "flow_source"),
+    )
+
+
+def _text(said: Mapping[str, Any], key: str) -> str | None:
+    value = said.get(key)
+    return None if value is None else str(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(str(each) for each in value) if isinstance(value, list) else (str(value),)
+
+
+def _when(value: object, path: Path) -> datetime | None:
+    """The moment of the recording. Every age is measured from it, so one that cannot be read is the giver's mistake."""
+    if value is None or value == "":
+        return None
+    try:
+        when = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        told = str(value)[:60]
+        raise BadCase(f"{path}: recorded.at wants a time such as 2026-11-23T21:11:11Z, not {told!r}") from None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _read_objects(folder: Path) -> tuple[dict[tuple[str, str], tuple[Object, ...]], frozenset[str]]:
+    plurals = {kind.plural for kind in KINDS}
+    found: dict[tuple[str, str], list[Object]] = {}
+    recorded: set[str] = set()
+    for path in sorted(each for each in folder.glob("*") if each.suffix in (".yaml", ".yml", ".json")):
+        recorded |= {path.stem} & plurals
+        for each in _flatten(_load_yaml(path), path):
+            key = str(each.get("apiVersion") or "").rpartition("/")[0], str(each.get("kind") or "")
+            found.setdefault(key, []).append(each)
+    recorded |= {kind.plural for kind in KINDS if (kind.group, kind.name) in found}
+    return {key: tuple(objects) for key, objects in found.items()}, frozenset(recorded)
+
+
+def _flatten(documents: list[Any], path: Path) -> list[Object]:
+    """Single objects, `kind: List` and typed lists (`PodList`), any nesting, as one list."""
+    flat: list[Object] = []
+    for each in documents:
+        if not isinstance(each, dict):
+            found = "nothing (null)" if each is None else type(each).__name__
+            raise BadCase(f"{path}: expected Kubernetes objects, found {found}")
+        items = each.get("items")
+        if isinstance(items, list):
+            flat += _flatten([_typed(item, each) for item in items], path)
+        elif each.get("kind") and not str(each["kind"]).endswith("List"):
+            flat.append(each)
+    return flat
+
+
+def _typed(item: Any, parent: Mapping[str, Any]) -> Any:
+    """Items of a typed list (`PodList`) may leave out kind and apiVersion: the list says them."""
+    kind = str(parent.get("kind") or "")
+    if isinstance(item, dict) and "kind" not in item and kind.endswith("List") and kind != "List":
+        return {"apiVersion": parent.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
+    return item
+
+
+def _load_yaml(path: Path) -> list[Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        text = path.read_text(encoding="utf-8")
+        return [each for each in yaml.load_all(text, loader) if each is not None]
+    except yaml.MarkedYAMLError as why:
+        line = f", line {why.problem_mark.line + 1}" if why.problem_mark else ""
+        raise BadCase(f"{path}{line}: not YAML ({why.problem or why.context})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as why:
+        raise BadCase(f"{path}: not YAML ({str(why).splitlines()[0]})") from None
+    except OSError as why:
+        raise BadCase(f"{path}: {why.strerror or why}") from None
+
+
+def _next_batch(batches: Any, path: Path) -> Sequence[HubbleMessage] | None:
+    try:
+        return next(batches, None)
+    except UnreadableFlows as why:
+        raise BadCase(f"{path}: {why}") from None
+
+
+def _meta(thing: Object) -> Mapping[str, Any]:
+    meta = thing.get("metadata")
+    return meta if isinstance(meta, dict) else {}
+
+
+def _known(row_type: type, row: Mapping[str, Any]) -> dict[str, Any]:
+    names = {each.name for each in fields(row_type)}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in names}
+
+
+def _lookup(row: Mapping[str, Any]) -> Lookup:
+    return Lookup(**_known(Lookup, row))
+
+
+def _connect(row: Mapping[str, Any]) -> Connect:
+    return Connect(**_known(Connect, row))
+
+
+def _path_mtu(row: Mapping[str, Any]) -> PathMtu:
+    return PathMtu(**_known(PathMtu, row))

@@ -1,0 +1,156 @@
+"""Asks the API server one thing: bounded in time and size, with one retry where a retry helps.
+
+A retry follows 429, 5xx and a broken connection, after what `Retry-After` asks for and two seconds at most; the
+server's second word counts. All our requests read (an access review stores nothing), so that asking twice is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from sensors.access.kube.failure import not_accepted, unreachable
+from sensors.access.kube.kubeconfig import Place
+from sensors.kit.model import Blind
+
+if TYPE_CHECKING:
+    import aiohttp
+    from kubernetes.aio.client import ApiClient
+
+MIB = 1024 * 1024
+MAX_BODY = 64 * MIB
+CONNECT_WITHIN = 3.0
+WITHIN = 10.0
+LONGEST_PAUSE = 2.0
+PAUSE = 0.2
+
+Query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def deserves_retry(self) -> bool:
+        return self.status == 429 or self.status >= 500
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The connection. `pause` waits before a retry; tests give one that does not."""
+
+    api: ApiClient
+    place: Place
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+    async def ask(
+        self,
+        path: str,
+        query: Query = (),
+        *,
+        method: str = "GET",
+        body: Any = None,
+        limit: int = MAX_BODY,
+        within: float = WITHIN,
+    ) -> Answer:
+        """The server's answer, whatever its status but 401. Raises `Blind` when there is none, or none we may use."""
+        try:
+            async with asyncio.timeout(within):
+                answer = await self._ask_twice(method, path, query, body, limit)
+        except TimeoutError:
+            raise Blind(f"the API server {self.place.server} gave no answer within {within:g} s") from None
+        if answer.status == 401:
+            raise Blind(not_accepted(self.place.name))
+        return answer
+
+    async def _ask_twice(self, method: str, path: str, query: Query, body: Any, limit: int) -> Answer:
+        try:
+            answer = await self._ask_once(method, path, query, body, limit)
+        except _Broken:
+            await self.pause(PAUSE)
+            return await self._last_try(method, path, query, body, limit)
+        if not answer.deserves_retry:
+            return answer
+        await self.pause(pause_asked(answer))
+        return await self._last_try(method, path, query, body, limit)
+
+    async def _last_try(self, method: str, path: str, query: Query, body: Any, limit: int) -> Answer:
+        try:
+            return await self._ask_once(method, path, query, body, limit)
+        except _Broken as broken:
+            raise Blind(broken.why) from None
+
+    async def _ask_once(self, method: str, path: str, query: Query, body: Any, limit: int) -> Answer:
+        import aiohttp
+
+        url = url_of(self.place.server, path, query)
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_WITHIN)
+        headers = await self.headers()
+        try:
+            got = await self.api.call_api(method, url, headers, body=body, _request_timeout=timeout)
+            async with got.response as response:
+                return await _read(response, limit)
+        except aiohttp.ClientConnectorError as why:
+            raise Blind(unreachable(why, self.place.server)) from None
+        except (
+            aiohttp.ServerDisconnectedError,
+            aiohttp.ClientPayloadError,
+            ConnectionError,
+            aiohttp.ClientOSError,
+        ) as why:
+            raise _Broken(unreachable(why, self.place.server)) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as why:
+            raise Blind(unreachable(why, self.place.server)) from None
+
+    async def headers(self) -> dict[str, str]:
+        """Accept and Authorization; the client renews an expired token here."""
+        headers: dict[str, str] = {"Accept": "application/json", "User-Agent": "kai-netdebug"}
+        await self.api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        return headers
+
+
+class _Broken(Exception):
+    """The connection broke off on the way; the request may be asked again."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
+    """The body up to `limit` bytes, counted after decompression; more is refused, never cut."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_chunked(256 * 1024):
+        size += len(chunk)
+        if size > limit:
+            raise Blind(f"the API server's answer is larger than {limit // MIB} MiB")
+        parts.append(chunk)
+    return Answer(response.status, {key.lower(): value for key, value in response.headers.items()}, b"".join(parts))
+
+
+def pause_asked(answer: Answer) -> float:
+    """Seconds to wait before the retry: `Retry-After` where it is a number, two at most."""
+    said = answer.headers.get("retry-after", "")
+    return min(float(said), LONGEST_PAUSE) if said.isascii() and said.isdigit() else PAUSE
+
+
+def url_of(server: str, path: str, query: Query) -> str:
+    return f"{server}{path}{'?' if query else ''}{urlencode(query, quote_via=quote)}"
+
+
+def path_of(*parts: str) -> str:
+    """A path of escaped parts: a name can never leave its place."""
+    return "".join(f"/{quote(each, safe='')}" for each in parts)

@@ -1,0 +1,81 @@
+"""Says what the probe may send to: exactly the addresses behind the doors in question, and nothing because it is near.
+
+Pure. The pod's nameservers need no word here: the probe reads them itself and lets itself ask them, on port 53 only.
+Addresses to which nothing may be sent (metadata services, groups) are never allowed, whoever names them: the probe
+refuses them by itself, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from sensors.access.probe.agent import refusal
+from sensors.kit.cluster import Lookup
+from sensors.kit.objects import items, named, texts
+from sensors.topology.peer import Asked, Places, addressed, as_ip, pod_addresses, service_addresses, slices_of
+
+Door = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`doors` can be tried at once within `allow`; `later` are names of outside, whose addresses nobody knows yet."""
+
+    doors: tuple[Door, ...]
+    later: tuple[Door, ...]
+    allow: tuple[str, ...]
+
+
+def plan(doors: Iterable[Door], destinations: Iterable[str], namespace: str, where: Places) -> Plan:
+    """What of the wanted doors and path ends may be gone to, and where that is."""
+    now: list[Door] = []
+    later: list[Door] = []
+    allow = {str(address) for each in destinations if (address := as_ip(each))}
+    for host, port in doors:
+        behind = addresses_of(host, port, namespace, where)
+        (now if behind else later).append((host, port))
+        allow |= set(behind)
+    return Plan(tuple(now), tuple(later), tuple(sorted(filter(may_be_sent_to, allow))))
+
+
+def may_be_sent_to(address: str) -> bool:
+    """Whether the probe would send to the address if it were allowed."""
+    return refusal(ip_address(address), (ip_network(address),)) is None
+
+
+def addresses_of(host: str, port: int, namespace: str, where: Places) -> tuple[str, ...]:
+    """An address is itself; a name of the cluster is its Service, the endpoints behind it, or its pod."""
+    if address := as_ip(host):
+        return (str(address),)
+    asked = addressed(host, port, namespace, where)
+    found = (*_of_service(asked, where), *_of_pod(asked, where))
+    return tuple(dict.fromkeys(str(address) for each in found if (address := as_ip(each))))
+
+
+def _of_service(asked: Asked, where: Places) -> tuple[str, ...]:
+    if asked.service is None:
+        return ()
+    service = named(where.services, asked.service.name, asked.service.namespace)
+    slices = slices_of(asked.service, where.slices or ())
+    behind = (each for part in slices for endpoint in items(part, "endpoints") for each in texts(endpoint, "addresses"))
+    return (*(service_addresses(service) if service else ()), *behind)
+
+
+def _of_pod(asked: Asked, where: Places) -> tuple[str, ...]:
+    if asked.pod is None:
+        return ()
+    pod = named(where.pods or (), asked.pod.name, asked.pod.namespace)
+    return pod_addresses(pod) if pod else ()
+
+
+def answered(host: str, rows: Iterable[Lookup]) -> tuple[str, ...]:
+    """The addresses that the pod's own resolver gave for a name, itself or with one of its search domains."""
+    plain = host.rstrip(".").lower()
+    mine = (row for row in rows if _is_name(row.name.rstrip(".").lower(), plain))
+    return tuple(dict.fromkeys(str(found) for row in mine for each in row.addresses if (found := as_ip(each))))
+
+
+def _is_name(asked: str, plain: str) -> bool:
+    return asked == plain or asked.startswith(f"{plain}.")

@@ -1,0 +1,454 @@
+"""How Hubble writes what it saw: JSON with the names of Cilium's protos, read into our records.
+
+Two paths. The fast one is a typed decoder for what today's Hubble writes. The patient one takes everything else: other
+spellings and wrappings, and lines in which one field is not what it should be, of which it keeps all the others.
+The measurements behind the choice of decoder are in bench/flows.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
+
+import msgspec
+
+from sensors.hubble.drop_reasons import name_of, number_of
+from sensors.hubble.records import (
+    BAD_VERDICTS,
+    Dns,
+    Endpoint,
+    Http,
+    HubbleFlow,
+    HubbleMessage,
+    LostEvents,
+    NodeStatus,
+    Policy,
+    Workload,
+)
+
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Side(msgspec.Struct, frozen=True, gc=False):
+    ID: int = 0
+    identity: int = 0
+    cluster_name: str = ""
+    namespace: str = ""
+    labels: tuple[str, ...] = ()
+    pod_name: str = ""
+    workloads: tuple[Workload, ...] = ()
+
+
+class _Ip(msgspec.Struct, frozen=True, gc=False):
+    source: str = ""
+    destination: str = ""
+    source_xlated: str = ""
+    ipVersion: str | int = 0
+    encrypted: bool = False
+
+
+class _L4(msgspec.Struct, frozen=True, gc=False):
+    source_port: int = 0
+    destination_port: int = 0
+    flags: dict[str, bool] = msgspec.field(default_factory=dict)
+    type: int = 0
+    code: int = 0
+
+
+class _EventType(msgspec.Struct, frozen=True, gc=False):
+    type: int = 0
+    sub_type: int = 0
+
+
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+    namespace: str = ""
+    line: int = 0
+
+
+class _Policy(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+    namespace: str = ""
+    kind: str = ""
+    labels: tuple[str, ...] = ()
+
+
+class _Dns(msgspec.Struct, frozen=True, gc=False):
+    query: str = ""
+    ips: tuple[str, ...] = ()
+    rcode: int = 0
+    qtypes: tuple[str, ...] = ()
+    observation_source: str = ""
+
+
+class _Http(msgspec.Struct, frozen=True, gc=False):  # headers are left out on purpose: they carry credentials
+    code: int = 0
+    method: str = ""
+    url: str = ""
+
+
+class _L7(msgspec.Struct, frozen=True, gc=False):
+    type: str | int = ""
+    dns: _Dns | None = None
+    http: _Http | None = None
+
+
+class Flow(msgspec.Struct, frozen=True, gc=False):
+    time: Moment | None = None
+    uuid: str = ""
+    verdict: str | int = ""
+    drop_reason: int = 0
+    drop_reason_desc: str | int = 0
+    IP: _Ip = _Ip()
+    l4: dict[str, _L4] = msgspec.field(default_factory=dict)
+    source: _Side = _Side()
+    destination: _Side = _Side()
+    Type: str | int = ""
+    node_name: str = ""
+    source_names: tuple[str, ...] = ()
+    destination_names: tuple[str, ...] = ()
+    l7: _L7 | None = None
+    event_type: _EventType = _EventType()
+    source_service: _Named | None = None
+    destination_service: _Named | None = None
+    traffic_direction: str | int = ""
+    policy_match_type: int = 0
+    trace_observation_point: str | int = ""
+    trace_reason: str | int = ""
+    file: _Named | None = None
+    is_reply: bool | None = None
+    interface: _Named | None = None
+    proxy_port: int = 0
+    sock_xlate_point: str | int = ""
+    socket_cookie: str | int = 0
+    egress_allowed_by: tuple[_Policy, ...] = ()
+    ingress_allowed_by: tuple[_Policy, ...] = ()
+    egress_denied_by: tuple[_Policy, ...] = ()
+    ingress_denied_by: tuple[_Policy, ...] = ()
+    policy_log: tuple[str, ...] = ()
+
+
+class _Status(msgspec.Struct, frozen=True, gc=False):
+    state_change: str | int = ""
+    node_names: tuple[str, ...] = ()
+    message: str = ""
+
+
+class _Lost(msgspec.Struct, frozen=True, gc=False):
+    source: str | int = ""
+    num_events_lost: str | int = 0
+    first: Moment | None = None
+    last: Moment | None = None
+
+
+class _Node(msgspec.Struct, frozen=True, gc=False):
+    name: str = ""
+    state: str | int = ""
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    flow: Flow | None = None
+    node_status: _Status | None = None
+    lost_events: _Lost | None = None
+    nodes: tuple[_Node, ...] = ()
+    node_name: str = ""
+    time: Moment | None = None
+
+
+# Enum numbers as an emitter without the names would send them (flow.proto, relay.proto).
+VERDICTS = ("", "FORWARDED", "DROPPED", "ERROR", "AUDIT", "REDIRECTED", "TRACED", "TRANSLATED")
+KINDS = ("", "L3_L4", "L7", "SOCK")
+DIRECTIONS = ("", "INGRESS", "EGRESS")
+L7_TYPES = ("", "REQUEST", "RESPONSE", "SAMPLE")
+TRACE_REASONS = ("", "NEW", "ESTABLISHED", "REPLY", "RELATED", "", "SRV6_ENCAP", "SRV6_DECAP")
+SOCK_POINTS = (
+    "",
+    "SOCK_XLATE_POINT_PRE_DIRECTION_FWD",
+    "SOCK_XLATE_POINT_POST_DIRECTION_FWD",
+    "SOCK_XLATE_POINT_PRE_DIRECTION_REV",
+    "SOCK_XLATE_POINT_POST_DIRECTION_REV",
+)
+NODE_STATES = ("UNKNOWN_NODE_STATE", "NODE_CONNECTED", "NODE_UNAVAILABLE", "NODE_GONE", "NODE_ERROR")
+LOST_SOURCES = ("UNKNOWN", "PERF_EVENT_RING_BUFFER", "OBSERVER_EVENTS_QUEUE", "HUBBLE_RING_BUFFER")
+POINTS = (
+    "",
+    "TO_PROXY",
+    "TO_HOST",
+    "TO_STACK",
+    "TO_OVERLAY",
+    "FROM_ENDPOINT",
+    "FROM_PROXY",
+    "FROM_HOST",
+    "FROM_STACK",
+    "FROM_OVERLAY",
+    "FROM_NETWORK",
+    "TO_NETWORK",
+    "FROM_CRYPTO",
+    "TO_CRYPTO",
+)
+BAD_ON_THE_WIRE = BAD_VERDICTS | {VERDICTS.index(each) for each in BAD_VERDICTS}
+DROP_EVENT = 1
+IP_VERSIONS = {"IPv4": 4, "IPv6": 6, 1: 4, 2: 6}
+NOTHING_SAID = frozenset({"VERDICT_UNKNOWN", "TRAFFIC_DIRECTION_UNKNOWN", "UNKNOWN_FLOW_TYPE", "UNKNOWN_POINT"})
+
+
+def _said(value: str | int, names: tuple[str, ...]) -> str:
+    """An enum by name, whether the emitter wrote its name or its number."""
+    if isinstance(value, str):
+        return "" if value in NOTHING_SAID else value
+    return names[value] if 0 <= value < len(names) else str(value)
+
+
+def _by_name(names: tuple[str, ...]) -> Callable[[str | int], str]:
+    """`_said` for one enum, remembering its few answers."""
+    return lru_cache(maxsize=256)(lambda value: _said(value, names))
+
+
+_verdict, _kind, _direction = _by_name(VERDICTS), _by_name(KINDS), _by_name(DIRECTIONS)
+_trace_reason, _sock_point, _l7_type = _by_name(TRACE_REASONS), _by_name(SOCK_POINTS), _by_name(L7_TYPES)
+_observed = _by_name(POINTS)
+
+
+def _point(value: str | int) -> str:
+    return "TO_ENDPOINT" if value == 101 else _observed(value)
+
+
+def is_bad(wire: Flow) -> bool:
+    """As `HubbleFlow.is_bad`, before the trouble of making a record."""
+    return wire.verdict in BAD_ON_THE_WIRE or (not wire.verdict and wire.event_type.type == DROP_EVENT)
+
+
+def _count(value: str | int) -> int:
+    """A 64-bit number, which JSON carries as text."""
+    if type(value) is int:
+        return value
+    return int(value) if str(value).isascii() and str(value).isdigit() and len(str(value)) < 21 else 0
+
+
+def _endpoint(wire: _Side, ip: str, port: int, names: tuple[str, ...], service: _Named | None) -> Endpoint:
+    return Endpoint(
+        ip,
+        port,
+        wire.identity,
+        wire.labels,
+        wire.namespace,
+        wire.pod_name,
+        wire.workloads,
+        names,
+        "" if service is None else f"{service.namespace}/{service.name}",
+        wire.ID,
+        wire.cluster_name,
+    )
+
+
+DERIVED_FROM = "io.cilium.k8s.policy.derived-from="
+RESERVED_RULE = "reserved:io.cilium.policy.derived-from="
+
+
+def _policies(wire: tuple[_Policy, ...]) -> tuple[Policy, ...]:
+    return tuple(_policy(each) for each in wire)
+
+
+def _policy(wire: _Policy) -> Policy:
+    """Agents before 1.17 say the kind only in a label; Cilium's own built-in rules have labels and no name."""
+    kind, name = wire.kind, wire.name
+    for label in () if kind and name else wire.labels:
+        if DERIVED_FROM in label and not kind:
+            kind = label.partition("=")[2]
+        elif label.startswith(RESERVED_RULE) and not name:
+            kind, name = "reserved", label[len(RESERVED_RULE) :]
+    return Policy(kind, wire.namespace, name)
+
+
+def _dns(wire: _L7) -> Dns | None:
+    if wire.dns is None:
+        return None
+    said = wire.dns
+    answered = _l7_type(wire.type) != "REQUEST"  # rcode 0 is left out of the JSON: only the type tells
+    return Dns(said.query, said.qtypes, said.rcode if answered else None, said.ips, said.observation_source)
+
+
+def _http(wire: _L7) -> Http | None:
+    if wire.http is None:
+        return None
+    host, path = _split_url(wire.http.url)
+    return Http(wire.http.method, path, host, wire.http.code)
+
+
+def _split_url(url: str) -> tuple[str, str]:
+    """Host and path of a URL; query, fragment and user information are secrets or noise and stay behind."""
+    bare = re.split(r"[?#]", url, maxsplit=1)[0]
+    _, slashes, rest = bare.partition("://")
+    if not slashes:
+        return "", bare
+    authority, slash, path = rest.partition("/")
+    return authority.rpartition("@")[2], slash + path
+
+
+def _flag_set(flags: dict[str, bool]) -> frozenset[str]:
+    return _flags(tuple(flags.items())) if flags else _NO_FLAGS
+
+
+@lru_cache(maxsize=512)
+def _flags(flags: tuple[tuple[str, bool], ...]) -> frozenset[str]:
+    return frozenset(name for name, is_set in flags if is_set)
+
+
+_NO_FLAGS: frozenset[str] = frozenset()
+_NO_L4 = _L4()
+
+
+def record(wire: Flow, node: str = "", time: datetime | None = None) -> HubbleFlow:
+    """A wire flow as our record; `node` and `time` stand in where only the wrapping said them."""
+    protocol, l4 = next(iter(wire.l4.items())) if wire.l4 else ("", _NO_L4)
+    is_icmp = protocol.startswith("ICMP")
+    ip, event = wire.IP, wire.event_type
+    reason = wire.drop_reason or number_of(wire.drop_reason_desc)
+    if reason == 0 and event.type == DROP_EVENT:
+        reason = event.sub_type  # field-masked exporters may have left nothing else
+    l7 = wire.l7
+    file = wire.file
+    return HubbleFlow(
+        time=wire.time or time,
+        uuid=wire.uuid,
+        verdict=_verdict(wire.verdict) or ("DROPPED" if event.type == DROP_EVENT else ""),
+        drop_reason=reason,
+        drop_reason_name=name_of(reason, wire.drop_reason_desc) if reason or wire.drop_reason_desc else "",
+        kind=_kind(wire.Type),
+        event=event.type,
+        event_sub=event.sub_type,
+        direction=_direction(wire.traffic_direction),
+        policy_match=wire.policy_match_type,
+        source=_endpoint(wire.source, ip.source, l4.source_port, wire.source_names, wire.source_service),
+        destination=_endpoint(
+            wire.destination, ip.destination, l4.destination_port, wire.destination_names, wire.destination_service
+        ),
+        ip_version=IP_VERSIONS.get(ip.ipVersion, 0),
+        protocol=protocol,
+        flags=_flag_set(l4.flags),
+        icmp_type=l4.type if is_icmp else None,
+        icmp_code=l4.code if is_icmp else None,
+        is_reply=wire.is_reply,
+        node=wire.node_name or node,
+        observed_at=_point(wire.trace_observation_point),
+        trace_reason=_trace_reason(wire.trace_reason),
+        dns=None if l7 is None else _dns(l7),
+        http=None if l7 is None else _http(l7),
+        l7_type="" if l7 is None else _l7_type(l7.type),
+        egress_allowed_by=_policies(wire.egress_allowed_by) if wire.egress_allowed_by else (),
+        ingress_allowed_by=_policies(wire.ingress_allowed_by) if wire.ingress_allowed_by else (),
+        egress_denied_by=_policies(wire.egress_denied_by) if wire.egress_denied_by else (),
+        ingress_denied_by=_policies(wire.ingress_denied_by) if wire.ingress_denied_by else (),
+        policy_log=wire.policy_log,
+        file="" if file is None else f"{file.name}:{file.line}",
+        source_xlated=ip.source_xlated,
+        sock_point=_sock_point(wire.sock_xlate_point),
+        socket_cookie=_count(wire.socket_cookie),
+        proxy_port=wire.proxy_port,
+        interface="" if wire.interface is None else wire.interface.name,
+        encrypted=ip.encrypted,
+    )
+
+
+def messages(line: Line) -> list[HubbleMessage]:
+    """What a line tells, as records; [] when it is well-formed and tells nothing."""
+    if line.flow is not None:
+        return [record(line.flow, line.node_name, line.time)]
+    if line.lost_events is not None:
+        lost = line.lost_events
+        count = _count(lost.num_events_lost)
+        return [LostEvents(_said(lost.source, LOST_SOURCES), count, line.node_name, lost.first, lost.last, line.time)]
+    if line.node_status is not None:
+        status = line.node_status
+        return [NodeStatus(_said(status.state_change, NODE_STATES), status.node_names, status.message, line.time)]
+    return [NodeStatus(_said(each.state, NODE_STATES), (each.name,)) for each in line.nodes]
+
+
+_decode = msgspec.json.Decoder(Line).decode
+_decode_anything = msgspec.json.Decoder().decode
+_CANNOT_READ = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+def read_line(line: bytes) -> Line | None:
+    """One line, in whatever form; None when it cannot be understood."""
+    try:
+        read = _decode(line)
+    except _CANNOT_READ:
+        return _read_patiently(line)
+    if read.flow is not None and read.flow.node_name:  # every jsonpb flow names its node, in this spelling
+        return read
+    return _read_patiently(line)
+
+
+def _read_patiently(line: bytes) -> Line | None:
+    """Other spellings, other wrappings, and lines in which a field is not what it should be: keep all the others."""
+    try:
+        raw = _decode_anything(line)
+        if not isinstance(raw, dict):
+            return None
+        raw = _snake(raw)
+        if _looks_like_flow(raw):
+            raw = {**raw, "flow": raw}
+        if "flow" in raw and not _looks_like_flow(raw["flow"]):
+            return None
+        return _tolerant(Line, raw)
+    except _CANNOT_READ:
+        return None
+
+
+def _looks_like_flow(raw: object) -> bool:
+    return isinstance(raw, dict) and ("verdict" in raw or isinstance(raw.get("IP"), dict) or "event_type" in raw)
+
+
+def _snake(raw: Any) -> Any:
+    """lowerCamelCase keys as the proto spells them; keys that begin with a capital (`IP`, `TCP`) are proto names."""
+    if isinstance(raw, list):
+        return [_snake(each) for each in raw]
+    if not isinstance(raw, dict):
+        return raw
+    return {_snake_key(key): _snake(value) for key, value in raw.items()}
+
+
+def _snake_key(key: str) -> str:
+    if key == "ipVersion" or not key[:1].islower():
+        return key
+    return re.sub("[A-Z]", lambda capital: "_" + capital.group().lower(), key)
+
+
+def _tolerant(shape: type[Shape], raw: dict[str, Any]) -> Shape:
+    """A shape from its readable fields; the unreadable ones keep their defaults."""
+    read = {}
+    for each in msgspec.structs.fields(shape):
+        value = _as(each.type, raw.get(each.encode_name))
+        if value is not None:
+            read[each.name] = value
+    return shape(**read)
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """`value` as `kind`, or what can be saved of it, or None."""
+    if value is None:
+        return None
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except _CANNOT_READ:
+        return _saved(kind, value)
+
+
+def _saved(kind: Any, value: Any) -> Any:
+    """What can be saved of a container in which something is not what it should be."""
+    inner = get_args(kind)
+    if get_origin(kind) is tuple:
+        found = value if isinstance(value, list) else ()
+        return tuple(saved for each in found if (saved := _as(inner[0], each)) is not None)
+    if not isinstance(value, dict):
+        return None
+    if get_origin(kind) is dict:
+        return {key: saved for key, each in value.items() if (saved := _as(inner[1], each)) is not None}
+    shapes = [each for each in (kind, *inner) if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+    return _tolerant(shapes[0], value) if shapes else None

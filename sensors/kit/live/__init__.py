@@ -1,5 +1,0 @@
-"""A living cluster behind the one port: API server, hubble-relay and probes together, for one investigation."""
-
-from sensors.kit.live.cluster import LiveCluster, LiveSettings, live_cluster
-
-__all__ = ["LiveCluster", "LiveSettings", "live_cluster"]

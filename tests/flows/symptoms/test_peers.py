@@ -1,0 +1,69 @@
+"""What the pod tries to reach, and which of it is the question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flows.model import Case, Component
+from flows.symptoms.peers import asked_peer, peers, suspects
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_pod import PodFacts
+from tests.kit.cases import case_of, names, without
+
+
+def unasked(seen: Case) -> Case:
+    return replace(seen, target=replace(seen.target, to_host=None, to_port=None), derived={})
+
+
+def test_the_asked_peer_comes_first_with_its_service_its_flows_and_its_doors():
+    peer = asked_peer(case_of("mobile-to-gateway"))
+
+    assert peer is not None
+    assert str(peer) == "Service mobile/gateway (gateway:80)"
+    assert peer.fails is True
+    assert {each.port for each in peer.connections} == {8081}
+    assert {door.result for door in peer.doors} >= {"refused"}
+    assert peer.component == Component("Deployment", "mobile", "gateway")
+
+
+def test_a_peer_is_not_called_failing_because_a_probe_of_something_else_failed():
+    """The pod's policy refuses the probe of the API server, which the pod never needed."""
+    healthy = case_of("search-to-index")
+
+    assert [(str(peer), weight) for peer, weight in suspects(healthy)] == [
+        ("Service search/index (index:80)", 1.0),
+    ]
+
+
+def test_without_a_question_the_pod_s_own_failing_traffic_is_the_complaint():
+    (peer, weight), *rest = suspects(unasked(case_of("fx-to-rates")))
+
+    assert (peer.host, peer.port, weight, rest) == ("172.30.0.77", 443, 0.95, [])
+
+
+def test_a_service_that_only_the_log_names_is_a_complaint_too():
+    """A refused connect() leaves no hubble flow: the log is all there is."""
+    ((peer, weight),) = suspects(unasked(case_of("web-to-catalog")))
+
+    assert (str(peer), peer.connections, weight) == ("Service store/catalog (catalog:80)", (), 0.95)
+
+
+def test_beside_a_question_every_other_trouble_is_context():
+    seen = case_of("fx-to-rates")
+    elsewhere = replace(seen, target=replace(seen.target, to_host="198.51.100.1", to_port=80), derived={})
+
+    assert {weight for peer, weight in suspects(elsewhere) if not peer.asked} <= {0.45}
+
+
+@pytest.mark.parametrize("name", names())
+def test_look_ups_are_no_peers(name):
+    assert all(each.port != 53 for each in peers(case_of(name)) if not each.asked)
+
+
+def test_a_peer_is_known_by_name_even_when_nothing_was_seen():
+    peer = asked_peer(without(case_of("fx-to-rates"), HubbleFlows, PodFacts))
+
+    assert peer is not None
+    assert (peer.host, peer.connections) == ("172.30.0.77", ())

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sensors.kit.objects import Ref
+from sensors.topology.peer import Asked, AskedKind, Places, addressed, nodes_of
+from tests.kit.build import endpoint, endpoint_slice, node, pod, service
+
+API = [{"name": "https", "port": 6443, "protocol": "TCP"}]
+WHERE = Places(
+    services=(
+        service("shop", "api", ip="10.96.0.20", externalIPs=["192.0.2.7"]),
+        service("bank", "ledger", ip="10.96.0.21"),
+        service("data", "db", ip="None"),
+        service("default", "kubernetes", ip="10.96.0.1"),
+        {**service("shop", "front", ip="10.96.0.22"), "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}]}}},
+    ),
+    slices=(
+        endpoint_slice("default", "kubernetes", endpoint("172.30.0.11"), ports=API),
+        endpoint_slice("shop", "api", endpoint("10.0.0.7", node="node-b")),
+    ),
+    pods=(
+        pod("shop", "api-1", ip="10.0.0.7", node="node-b"),
+        pod("data", "db-0", ip="10.0.0.8", node="node-a"),
+        pod("shop", "done", ip="10.0.0.9", phase="Succeeded"),
+        pod("shop", "agent", ip="172.30.0.12", hostNetwork=True),
+    ),
+    nodes=(node("node-a", ip="172.30.0.11"), node("node-b", ip="172.30.0.12")),
+    namespaces=("bank", "data", "default", "shop"),
+    service_cidrs=("10.96.0.0/16",),
+    pod_cidrs=("10.0.0.0/16", "nonsense"),
+)
+
+
+def asked(host: str, port: int | None = None, where: Places = WHERE) -> Asked:
+    return addressed(host, port, "shop", where)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("api", "shop/api"),
+        ("API.", "shop/api"),
+        ("ledger.bank", "bank/ledger"),
+        ("ledger.bank.svc", "bank/ledger"),
+        ("ledger.bank.svc.cluster.local", "bank/ledger"),
+        ("ledger.bank.svc.example.internal", "bank/ledger"),
+        ("10.96.0.21", "bank/ledger"),
+        ("192.0.2.7", "shop/api"),
+        ("192.0.2.8", "shop/front"),
+    ],
+)
+def test_a_service_is_known_under_all_its_names_and_addresses(host: str, name: str) -> None:
+    space, _, own = name.partition("/")
+
+    assert asked(host, 80) == Asked(AskedKind.SERVICE, host, 80, Ref("Service", space, own))
+
+
+@pytest.mark.parametrize("host", ["kubernetes.default.svc", "10.96.0.1"])
+def test_the_api_server_is_recognised_behind_its_service(host: str) -> None:
+    assert asked(host, 443).kind is AskedKind.API_SERVER
+
+
+def test_a_nodes_address_is_the_api_server_on_its_port_only() -> None:
+    assert asked("172.30.0.11", 6443).kind is AskedKind.API_SERVER
+    assert asked("172.30.0.11", 22) == Asked(AskedKind.NODE, "172.30.0.11", 22, node="node-a")
+
+
+@pytest.mark.parametrize(
+    ("host", "kind", "pod_name", "on"),
+    [
+        ("10.0.0.7", AskedKind.POD, "shop/api-1", "node-b"),
+        ("db-0.db.data", AskedKind.POD, "data/db-0", "node-a"),
+        ("db-0.db.data.svc.cluster.local", AskedKind.POD, "data/db-0", "node-a"),
+        ("10-0-0-8.data.pod.cluster.local", AskedKind.POD, "data/db-0", "node-a"),
+        ("172.30.0.12", AskedKind.NODE, "", "node-b"),
+    ],
+)
+def test_pods_are_known_by_address_and_by_stable_name(host: str, kind: AskedKind, pod_name: str, on: str) -> None:
+    found = asked(host)
+
+    held = f"{found.pod.namespace}/{found.pod.name}" if found.pod else ""
+    assert (found.kind, held, found.node) == (kind, pod_name, on)
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "cdn.example.net", "203.0.113.10", "2001:db8::1", "api.shop.example.org"]
+)
+def test_what_belongs_to_nobody_in_the_cluster_is_external(host: str) -> None:
+    assert asked(host).kind is AskedKind.EXTERNAL
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (
+            "apj",
+            Asked(
+                AskedKind.UNKNOWN_SERVICE,
+                "apj",
+                service=Ref("Service", "shop", "apj"),
+                nearest=("api",),
+                why="namespace shop has no Service apj",
+            ),
+        ),
+        (
+            "ledger",
+            Asked(
+                AskedKind.UNKNOWN_SERVICE,
+                "ledger",
+                service=Ref("Service", "shop", "ledger"),
+                elsewhere=(Ref("Service", "bank", "ledger"),),
+                why="namespace shop has no Service ledger",
+            ),
+        ),
+        (
+            "ledger.banc",
+            Asked(
+                AskedKind.UNKNOWN_NAMESPACE,
+                "ledger.banc",
+                service=Ref("Service", "banc", "ledger"),
+                elsewhere=(Ref("Service", "bank", "ledger"),),
+                nearest_namespaces=("bank",),
+                why="there is no namespace banc",
+            ),
+        ),
+        ("10.96.9.9", Asked(AskedKind.UNKNOWN_SERVICE, "10.96.9.9", why="a Service address that no Service has")),
+        ("10.0.9.9", Asked(AskedKind.UNKNOWN_POD, "10.0.9.9", why="a pod address that no pod has")),
+        ("10.0.0.9", Asked(AskedKind.UNKNOWN_POD, "10.0.0.9", why="a pod address that no pod has")),
+        (
+            "db-9.db.data.svc",
+            Asked(
+                AskedKind.UNKNOWN_POD,
+                "db-9.db.data.svc",
+                service=Ref("Service", "data", "db"),
+                nearest=("db-0",),
+                why="namespace data has no pod db-9",
+            ),
+        ),
+    ],
+)
+def test_what_does_not_exist_comes_with_what_is_nearest(host: str, expected: Asked) -> None:
+    assert asked(host) == expected
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+def test_loopback_is_the_pod_itself(host: str) -> None:
+    assert (asked(host).kind, asked(host).why) == (AskedKind.POD, "the pod itself")
+
+
+def test_a_link_local_address_is_answered_on_the_node() -> None:
+    assert asked("169.254.20.10").kind is AskedKind.NODE
+
+
+@pytest.mark.parametrize("unread", [{"pods": None}, {"pods": None, "nodes": None, "slices": None}])
+def test_blindness_for_pods_leaves_an_address_undecidable_instead_of_external(unread: dict[str, Any]) -> None:
+    where = Places(services=WHERE.services, **{"pods": WHERE.pods, "nodes": WHERE.nodes, **unread})
+
+    assert asked("203.0.113.10", where=where).kind is AskedKind.UNDECIDABLE
+    assert asked("10.96.0.20", where=where).kind is AskedKind.SERVICE
+
+
+def test_without_namespaces_nobody_claims_that_one_is_missing() -> None:
+    where = Places(services=WHERE.services, pods=(), nodes=())
+
+    assert asked("ledger.banc.svc", where=where).kind is AskedKind.UNKNOWN_SERVICE
+    assert asked("example.com", where=where).kind is AskedKind.EXTERNAL
+
+
+def test_the_peers_nodes_come_from_its_endpoints_or_itself() -> None:
+    assert nodes_of(asked("api"), WHERE) == ("node-b",)
+    assert nodes_of(asked("10.0.0.8"), WHERE) == ("node-a",)
+    assert nodes_of(asked("example.com"), WHERE) == ()
+
+
+@pytest.mark.parametrize(
+    "host", ["", ".", "..", "a..b", "-", "x" * 300, "10.0.0", "[::1]", "1.2.3.4.5", "a.b.c.d.e.svc"]
+)
+def test_odd_words_never_crash(host: str) -> None:
+    assert isinstance(asked(host).kind, AskedKind)
