@@ -61,12 +61,25 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Tuple5:
-    """One denied connection that the proof rests on. `source` and `destination` are `namespace/pod` or an address."""
+    """A connection that the proof rests on, or that was seen. `source`, `destination`: `namespace/pod` or an address.
+
+    The workloads (`namespace/kind/name`) and the address know it again when its pods are others by then.
+    """
 
     source: str
     destination: str
     protocol: str
     port: int
+    source_workload: str = ""
+    destination_workload: str = ""
+    address: str = ""
+
+    def is_like(self, other: Tuple5) -> bool:
+        """The same client asking the same server port."""
+        source = self.source == other.source or (self.source_workload and self.source_workload == other.source_workload)
+        pairs = [(self.destination, other.destination), (self.destination_workload, other.destination_workload)]
+        there = any(mine and mine == theirs for mine, theirs in [*pairs, (self.address, other.address)])
+        return bool(source) and there and (self.protocol, self.port) == (other.protocol, other.port)
 
     def __str__(self) -> str:
         return f"{self.source} → {self.destination} on {self.protocol} {self.port}"

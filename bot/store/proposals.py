@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -244,7 +244,6 @@ def _row(it: Proposal, now: datetime) -> dict[str, Any]:
 def _content(it: Proposal) -> dict[str, Any]:
     """Exactly as it is: the usual washing of rows would make another patch of it."""
     proved, target = it.proved, it.target
-    flows = [[each.source, each.destination, each.protocol, each.port] for each in proved.flows]
     return {
         "target": [target.pod, target.namespace, target.to_host, target.to_port],
         "title": it.title,
@@ -252,7 +251,7 @@ def _content(it: Proposal) -> dict[str, Any]:
         "parts": [part_json(each) for each in it.parts],
         "proved": {
             "policies": proved.policies,
-            "flows": flows,
+            "flows": [list(astuple(each)) for each in proved.flows],
             "replayed": proved.replayed,
             "allowed": proved.allowed,
             "newly_allowed": list(proved.newly_allowed),
