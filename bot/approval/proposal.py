@@ -9,7 +9,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -43,8 +43,9 @@ class Kind(StrEnum):
 class Part:
     """The change of one object. `body`: RFC 6902 operations, or the manifest alone, or nothing (a deletion).
 
-    `inverse` undoes it in the same form. `uid` and `resource_version` are those of the object that was read for the
-    proof; empty for one that does not exist yet.
+    `inverse` undoes it in the same form. `uid`, `resource_version` and `fingerprint` are those of the object that was
+    read for the proof; empty for one that does not exist yet. The fingerprint is of what people write in an object: it
+    tells a change from a mere new resourceVersion, which a status alone gives.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class Part:
     inverse: tuple[Json, ...] = ()
     uid: str = ""
     resource_version: str = ""
+    fingerprint: str = ""
 
     @property
     def namespace(self) -> str:
@@ -112,7 +114,8 @@ class Proposal:
     """`asked_by`: everyone who asked, joined or ran it again. `edited_by`: who wrote this version of the patch.
 
     `sha256` is that of the parts as they were shown. `why` says in a sentence how it came to its state. `written` are
-    the uid and resourceVersion of each part after the write, by place; None where it was not written.
+    the uid and fingerprint of each part after the write, by place; None where it was not written. `denied` is what was
+    denied just before it, so that only what is new counts against the change. `shown`: the state that its card shows.
     """
 
     id: str
@@ -133,6 +136,13 @@ class Proposal:
     why: str = ""
     moved_at: datetime | None = None
     written: tuple[tuple[str, str] | None, ...] = ()
+    denied: tuple[Tuple5, ...] = ()
+    shown: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Every part of it is written."""
+        return len(self.written) == len(self.parts) and None not in self.written
 
     @property
     def sha256(self) -> str:
@@ -176,7 +186,9 @@ def canonical(value: Any) -> str:
 
 
 def digest_of(parts: Iterable[Part]) -> str:
-    return hashlib.sha256(canonical([part_json(each) for each in parts]).encode()).hexdigest()
+    """Of all but the resourceVersion, which is read again for the write and changes without anybody's doing."""
+    exact = [part_json(replace(each, resource_version="")) for each in parts]
+    return hashlib.sha256(canonical(exact).encode()).hexdigest()
 
 
 def part_json(part: Part) -> dict[str, Any]:
@@ -188,6 +200,7 @@ def part_json(part: Part) -> dict[str, Any]:
         "inverse": list(part.inverse),
         "uid": part.uid,
         "resource_version": part.resource_version,
+        "fingerprint": part.fingerprint,
     }
 
 
@@ -200,4 +213,5 @@ def part_of(said: Json) -> Part:
         tuple(said["inverse"]),
         said["uid"],
         said["resource_version"],
+        said["fingerprint"],
     )
