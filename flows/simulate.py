@@ -25,8 +25,8 @@ from flows.policy.parse import dialect_of
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
 from sensors.kit import Cluster, Environment, Sensor, Target, observe
+from sensors.kit.addresses import as_ip
 from sensors.kit.nearest import did_you_mean
-from sensors.topology.peer import as_ip
 
 NEEDED = (
     "hubble.capture_flows",
@@ -362,7 +362,8 @@ def _no_way_to(case: Case) -> str:
     """Why there is nothing to judge, and what to ask instead."""
     services, port = case.get(Services), case.target.to_port
     service = services.asked_service if services else None
-    if service is not None and port is not None and service.port(port) is None:
+    asked_port = services.asked.port_of_service if services and services.asked else port
+    if service is not None and asked_port is not None and service.port(asked_port) is None:
         known = ", ".join(str(each.port) for each in service.ports) or "no port at all"
         return f"{service.ref} has no port {port}; it has {known}"
     if service is not None and not service.endpoints:
