@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from bot.report import Circumstances
 from bot.report.sanitize import clean, clean_command
+from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import Layer
-from flows.model import LIKELY, Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
+from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
 from sensors.kit import Evidence, Sight
 
 BRIEF = 80
@@ -259,7 +260,7 @@ def _also_found(it: Diagnosis) -> Section:
 
 
 def _other(finding: Finding, root: Finding | None) -> Point:
-    likely = finding.belief >= LIKELY
+    likely = finding.belief >= ROOT_CAUSE_FROM
     behind = "; hidden behind the root cause" if likely and hidden_behind(finding, root) else ""
     return Point(
         f"{clean(finding.cause)} ({finding.cause_class}, {_percent(finding.belief)}{behind})",

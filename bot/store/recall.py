@@ -98,7 +98,7 @@ def _finding(it: Mapping[str, Any], result: Mapping[str, Any]) -> Finding:
         because=it["because"],
         shown_by=(),
         recommendation=it["recommendation"],
-        hides=frozenset(behind) if is_root else frozenset(),
+        also_hides=frozenset(behind) if is_root else frozenset(),
     )
 
 

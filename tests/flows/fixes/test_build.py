@@ -26,13 +26,9 @@ def diagnosed(name: str) -> tuple[Case, Finding]:
     """The case and the policy finding that is believed most, as the rules see it."""
     case = case_of(name)
     policy_rules = [rule for rule in rules().values() if rule.id.startswith("policy-")]
-    said = [each for rule in policy_rules for each in findings(rule.judge(case))]
+    said = [each for rule in policy_rules for each in rule.of(case)]
     cause = expected(name)["cause_class"]
     return case, next(each for each in said if each.cause_class == cause)
-
-
-def findings(said: Any) -> list[Finding]:
-    return [] if said is None else [said] if isinstance(said, Finding) else list(said)
 
 
 def offered(name: str) -> tuple[Case, tuple[Fix, ...]]:
