@@ -195,9 +195,10 @@ async def test_a_watcher_that_fails_does_not_stop_the_walk(caplog):
 
 
 async def test_a_cancelled_walk_cancels_its_looks():
-    order, ended = Order(), []
+    order, ended, begun = Order(), [], asyncio.Event()
 
     async def look(target: Target, cluster: Any) -> Seen:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -207,7 +208,7 @@ async def test_a_cancelled_walk_cancels_its_looks():
     walk_on = asyncio.create_task(
         run(flow(step("a")), TARGET, FakeCluster(), tools(Sensor("a", look, Seen, 5.0, ("policy",))))
     )
-    await asyncio.sleep(0.01)
+    await begun.wait()
     walk_on.cancel()
     with pytest.raises(asyncio.CancelledError):
         await walk_on
