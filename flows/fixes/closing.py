@@ -1,7 +1,7 @@
 """What a change takes away: every way that was open before and is shut after, seen in use or not.
 
-Two kinds are no loss. A port on which no pod behind the way declares, serves or is seen serving anything; and an address
-inside the cluster's own ranges that only a CIDR names, where the datapath never compares one with a pod.
+Two kinds are no loss. A port on which no pod behind the way declares, serves or is seen serving anything; and a CIDR
+inside the cluster's own ranges, where the datapath never compares a pod with one.
 """
 
 from __future__ import annotations
