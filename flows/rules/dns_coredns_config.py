@@ -29,8 +29,9 @@ from flows.symptoms.dns import (
 )
 from flows.symptoms.peers import subject
 from sensors.dns_coredns_health import CoreDns, Trouble
-from sensors.dns_lookup import USUAL_DOMAIN, Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.kit.resolv_conf import USUAL_DOMAIN
 
 LIKELY_SO, UNEXPLAINED = 0.85, 0.65
 NO_WAY = frozenset({Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED, Outcome.TIMEOUT})
