@@ -26,8 +26,8 @@ from flows.policy.parse import dialect_of
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
 from sensors.kit import Cluster, Environment, Sensor, Target, observe
+from sensors.kit.addresses import as_ip
 from sensors.kit.nearest import did_you_mean
-from sensors.topology.peer import as_ip
 
 NEEDED = (
     "hubble.capture_flows",
