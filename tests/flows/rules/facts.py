@@ -29,10 +29,7 @@ def healthy() -> Case:
 
 def judged(rule: Rule, case: Case) -> list[Finding]:
     """What the rule says, as a list."""
-    said = rule.judge(case)
-    if said is None:
-        return []
-    return [said] if isinstance(said, Finding) else list(said)
+    return rule.of(case)
 
 
 def only(rule: Rule, case: Case) -> Finding:
