@@ -72,7 +72,7 @@ def says(word: str, belief: float = 0.9, cause: str = "app.error") -> Rule:
         seen = case[Seen]
         return Finding(cause, f"{word} {seen.word}", Component("Pod", "shop", "web-1"), belief, "because", (Seen,))
 
-    return Rule(word, judge, (cause,))
+    return Rule(word, judge, (cause,), needs=(Seen,))
 
 
 async def walk(order: Order, answers: list[str], names: tuple[str, ...] = ("a", "b", "c")) -> Any:
@@ -170,7 +170,7 @@ async def test_a_rule_that_breaks_sinks_no_other_rule():
     def broken(case: Case) -> None:
         raise KeyError("spec")
 
-    rules = (Rule("broken", broken, ("app.slow",)), says("x"))
+    rules = (Rule("broken", broken, ("app.slow",), needs=()), says("x"))
     diagnosis = await run(flow(step("a")), TARGET, FakeCluster(), tools(sensor, rules=rules))
 
     assert diagnosis.cause_class == "app.error"

@@ -51,7 +51,7 @@ def test_without_a_relay_it_is_said_how_to_reach_one(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nobody = f"localhost:{free_port()}"  # the default port may be somebody's on this machine
-    monkeypatch.setenv("HUBBLE_SERVER", nobody)
+    monkeypatch.setattr("sensors.access.relay.config.DEFAULT_SERVER", nobody)
     asked = ["netdebug", POD, "-n", "checkout", "--to", "bank.payments:8443", "-o", "json"]
 
     code = run([*asked, "--kubeconfig", str(world.kubeconfig)])
