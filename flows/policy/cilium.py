@@ -147,7 +147,7 @@ def _side(spec: Json, path: str, direction: Direction, namespace: str, profile: 
         for index, rule in enumerate(items(spec[name], f"{path}/{name}"))
     ]
     wanted = _default_deny(spec, path, direction)
-    return Side(bool(clauses) if wanted is None else wanted, tuple(clauses))
+    return Side(bool(clauses) and wanted is not False, tuple(clauses))
 
 
 def _default_deny(spec: Json, path: str, direction: Direction) -> bool | None:

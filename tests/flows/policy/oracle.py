@@ -279,7 +279,7 @@ CILIUM_CASES = [
         ("y/b", "x/a", "TCP 80", True),
         ("x/a", "203.0.113.1", "TCP 80", False),
         ("y/b", "y/a", "TCP 80", True),
-        ("z/a", "y/b", "TCP 80", False),
+        ("z/a", "y/b", "TCP 80", True),
     ),
     _cilium(
         "an empty list of peers is nobody, a missing one everybody",
