@@ -24,9 +24,14 @@ def rules_of(item: Json, cilium: bool) -> Iterator[Rule]:
     def mine(end: End) -> bool:
         return end.is_pod and end.namespace == home and selects(spec.get("podSelector") or {}, _seen(end, cilium))
 
+    def unclear(end: End) -> bool:
+        if mine(end):
+            raise CannotTell("rules for a direction that policyTypes leaves out")
+        return False
+
     for word, key, side in (("Ingress", "ingress", "from"), ("Egress", "egress", "to")):
         if word not in types and spec.get(key):
-            raise CannotTell("rules for a direction that policyTypes leaves out")
+            yield Rule(str(meta["name"]), key == "egress", unclear, True, False, nobody, every_port)
         if word in types:
             egress = key == "egress"
             yield Rule(str(meta["name"]), egress, mine, True, False, nobody, every_port)

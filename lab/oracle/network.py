@@ -8,17 +8,14 @@ from typing import Any
 
 from lab.oracle import cilium, kubernetes
 from lab.oracle.ends import CannotTell, End, pods_of
-from lab.oracle.rules import Packet, Rule
+from lab.oracle.rules import Packet, Rule, every_port, nobody
 
 Json = Mapping[str, Any]
 CILIUM = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
 
 
 class Network:
-    """Built from objects as the API server returns them, then asked. `is_cilium` False: any other plug-in.
-
-    Raises `CannotTell` at once where a kind of policy is there that it does not know.
-    """
+    """Built from objects as the API server returns them, then asked. `is_cilium` False: any other plug-in."""
 
     def __init__(self, objects: Iterable[Json], is_cilium: bool = True) -> None:
         listed = list(objects)
@@ -74,6 +71,13 @@ def _rules(item: Json, is_cilium: bool) -> list[Rule]:
         return list(kubernetes.rules_of(item, is_cilium))
     if kind in CILIUM:
         return list(cilium.rules_of(item)) if is_cilium else []
-    if "NetworkPolicy" in kind:
-        raise CannotTell(f"a {kind} ({item.get('apiVersion')})")
-    return []
+    return _unknown(kind, str(item.get("apiVersion"))) if "NetworkPolicy" in kind else []
+
+
+def _unknown(kind: str, api: str) -> list[Rule]:
+    """Another kind of policy may be about anybody."""
+
+    def whose(_end: End) -> bool:
+        raise CannotTell(f"a {kind} ({api})")
+
+    return [Rule(kind, egress, whose, True, False, nobody, every_port) for egress in (True, False)]

@@ -10,7 +10,7 @@ import pytest
 import lab.oracle
 from flows.policy import CALICO_IPTABLES, CILIUM
 from lab.oracle import CannotTell, Network
-from tests.flows.policy.builders import admin, cnp, netpol, pod
+from tests.flows.policy.builders import Json, admin, cnp, netpol, pod
 from tests.flows.policy.oracle import CILIUM_CASES, CLUSTER, KUBERNETES, Case
 from tests.oracle.ends import end, packet
 
@@ -72,11 +72,21 @@ def test_a_doubt_matters_only_where_nothing_certain_admits() -> None:
         network.allows(end(network, "x/a"), end(network, "203.0.113.1"), "TCP", 80)
 
 
-def test_a_kind_it_does_not_know_is_no_permission() -> None:
-    with pytest.raises(CannotTell, match="ClusterNetworkPolicy"):
-        Network([*PODS, admin("a", "Admin", 1, {"namespaces": {}})])
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        (admin("a", "Admin", 1, {"namespaces": {}}), "ClusterNetworkPolicy"),
+        (netpol("x/n", {"pod": "a"}, ["Egress"], ingress=[{}]), "policyTypes"),
+    ],
+)
+def test_what_it_does_not_know_is_no_permission(policy: Json, why: str) -> None:
+    network = Network([*PODS, policy])
+
+    with pytest.raises(CannotTell, match=why):
+        network.allows(end(network, "x/b"), end(network, "x/a"), "TCP", 80)
 
 
-def test_rules_of_a_direction_that_policy_types_leaves_out_are_not_guessed() -> None:
-    with pytest.raises(CannotTell, match="policyTypes"):
-        Network([*PODS, netpol("x/n", {"pod": "a"}, ["Egress"], ingress=[{}])])
+def test_a_doubt_about_one_pod_is_none_about_another() -> None:
+    network = Network([*PODS, netpol("x/n", {"pod": "b"}, ["Egress"], ingress=[{}])])
+
+    assert network.allows(end(network, "x/b"), end(network, "x/a"), "TCP", 80) is False
