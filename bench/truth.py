@@ -30,7 +30,7 @@ ANSWERS = {0: "allowed", 1: "denied", 3: "undecidable"}
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a shelf must reach: shares of right classes and objects, and the largest mean squared error of confidence."""
+    """What a shelf must reach: shares of right classes and objects, and the largest Brier score of the confidence."""
 
     right: float
     objects: float = 0.0
@@ -180,7 +180,8 @@ def lines(rows: Iterable[Row]) -> Iterator[str]:
             "" if each.clean else f"  NEVER! {each.note}" if each.never else f"  wanted {each.expected}: {each.note}"
         )
         blamed = "" if each.object_right is not False else "  WRONG OBJECT"
-        yield f"{mark} {each.name:42} {each.said:30} {each.confidence:.2f}  {each.component:55}{blamed}{can}{extra[:260]}"
+        said = f"{each.name:42} {each.said:30} {each.confidence:.2f}  {each.component:55}"
+        yield f"{mark} {said}{blamed}{can}{extra[:260]}"
 
 
 def truths(folders: Iterable[Path], names: Sequence[str] = ()) -> list[Path]:
