@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz demo reports bench bench-live protos golden
+.PHONY: help setup check test test-for test-busy test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,13 @@ check:           ## all that a change must pass, as CI runs it
 
 test: setup      ## the tests alone
 	$(PYTHON) -m pytest -n auto
+
+test-for: setup  ## the tests that belong to one file: make test-for F=sensors/net_mtu.py
+	$(PYTHON) -m pytest -n 0 $$(.ci/tests-for $(F))
+
+test-busy: setup ## the tests beside four processes that take all the processor they get
+	@for each in 1 2 3 4; do (exec $(PYTHON) -c "while True: pass") & pids="$$pids $$!"; done; \
+	trap "kill $$pids" EXIT; $(PYTHON) -m pytest -n auto
 
 test-slow: setup ## the tests that take more than a few seconds
 	$(PYTHON) -m pytest -n auto -m slow

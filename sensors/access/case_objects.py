@@ -164,11 +164,8 @@ def _objects(documents: list[Any], path: Path) -> Iterator[Object]:
 def _unpacked(thing: Mapping[str, Any], path: Path) -> Iterator[Object]:
     kind = str(thing.get("kind") or "")
     if not kind:
-        what = (
-            "a list that breaks off"
-            if "items" in thing
-            else f"something without a kind ({one_line(', '.join(map(str, thing)), 80)})"
-        )
+        keys = one_line(", ".join(map(str, thing)), 80)
+        what = "a list that breaks off" if "items" in thing else f"something without a kind ({keys})"
         raise _NoAnswer(f"holds {what}")
     if not kind.endswith("List"):
         yield _renewed(thing)
