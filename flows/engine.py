@@ -118,7 +118,7 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     findings: list[Finding] = []
     doubts: list[Doubt] = []
     for rule in rules:
-        (said,) = await asyncio.gather(asyncio.to_thread(findings_of, rule, case), return_exceptions=True)
+        (said,) = await asyncio.gather(asyncio.to_thread(rule.of, case), return_exceptions=True)
         if isinstance(said, list):
             findings += said
         elif isinstance(said, Missing):
@@ -131,12 +131,4 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     return findings, doubts
 
 
-def findings_of(rule: Rule, case: Case) -> list[Finding]:
-    """What a rule says of a case as a list. Raises `Missing` when it cannot tell."""
-    said = rule.judge(case)
-    if said is None:
-        return []
-    return [said] if isinstance(said, Finding) else list(said)
-
-
-__all__ = ["Concluded", "Saw", "Tools", "Watcher", "findings_of", "ignore", "run"]
+__all__ = ["Concluded", "Saw", "Tools", "Watcher", "ignore", "run"]

@@ -6,8 +6,9 @@ die of the loop as OOMKilled, and a larger limit only delays that.
 
 from __future__ import annotations
 
+from flows.belief import DOUBTED
 from flows.model import Case, Finding, Rule
-from flows.symptoms.dns import SUSPECTED, belief_of, changed, config_map, is_serving, shown_by, told
+from flows.symptoms.dns import belief_of, changed, config_map, is_serving, shown_by, told
 from sensors.dns_coredns_health import CoreDns, Trouble
 
 
@@ -21,7 +22,7 @@ def judge(case: Case) -> Finding | None:
         cause_class="dns.loop",
         cause=f"CoreDNS forwards to itself: {said[0].example}{_where(dns)}",
         component=config_map(dns),
-        belief=SUSPECTED if is_serving(dns) else belief_of(case, dns),
+        belief=DOUBTED if is_serving(dns) else belief_of(case, dns),
         because=f"{dns.summary()}; {told(case)}{changed(case, config_map(dns))}",
         shown_by=shown_by(case, CoreDns),
         recommendation=(
@@ -29,7 +30,6 @@ def judge(case: Case) -> Finding | None:
             "resolv.conf without a loopback nameserver (resolvConf: /run/systemd/resolve/resolv.conf). "
             "More memory does not help."
         ),
-        hides=frozenset({"dns.coredns_oom", "dns.coredns_down", "dns.overload", "dns.upstream_failure"}),
     )
 
 
@@ -39,4 +39,4 @@ def _where(dns: CoreDns) -> str:
     return f" (forwards {', '.join(lines)})" if lines else ""
 
 
-RULE = Rule(id="dns-loop", judge=judge, causes=("dns.loop",))
+RULE = Rule(id="dns-loop", judge=judge, causes=("dns.loop",), needs=(CoreDns,))

@@ -7,9 +7,9 @@ other pods resolve.
 
 from __future__ import annotations
 
+from flows.belief import DOUBTED, PARTIAL, PROBABLE, PROVED
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import (
-    SUSPECTED,
     asks_elsewhere,
     dropped_questions,
     in_question,
@@ -24,8 +24,6 @@ from flows.symptoms.peers import subject
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups, Origin, Outcome, expand
 from sensors.k8s_pod import PodFacts
-
-PROVEN, BY_LOG, BY_SPEC = 0.97, 0.85, 0.6
 
 
 def judge(case: Case) -> Finding | None:
@@ -49,7 +47,7 @@ def _by_spec(case: Case, pod: PodFacts) -> Finding | None:
     if resolvers(case) or not (_leads_away(pod) and log_complains(case)):
         return None
     cause = f"{case.target} does not ask the cluster's DNS: {_setting(pod)}"
-    return _finding(case, pod, cause, f"{_setting(pod)}; {told(case)}; resolv.conf was not read", BY_SPEC)
+    return _finding(case, pod, cause, f"{_setting(pod)}; {told(case)}; resolv.conf was not read", PARTIAL)
 
 
 def _lost_search(case: Case, pod: PodFacts) -> Finding | None:
@@ -64,7 +62,7 @@ def _lost_search(case: Case, pod: PodFacts) -> Finding | None:
     search = " ".join(lookups.resolver.search) or "empty"
     cause = f"{case.target} cannot find {service.ref} as {peer.host}: its search list ({search}) does not lead there"
     because = f"{peer.host} is NXDOMAIN although {service.ref} exists as {full}; {_setting(pod)}"
-    return _finding(case, pod, cause, because, PROVEN)
+    return _finding(case, pod, cause, because, PROVED)
 
 
 def _finding(case: Case, pod: PodFacts, cause: str, because: str, belief: float) -> Finding:
@@ -76,7 +74,6 @@ def _finding(case: Case, pod: PodFacts, cause: str, because: str, belief: float)
         because=because,
         shown_by=(PodFacts, Lookups, CoreDns),
         recommendation=_advice(case, pod),
-        hides=frozenset({"dns.nxdomain", "dns.coredns_config", "dns.upstream_failure"}),
     )
 
 
@@ -85,11 +82,11 @@ def _belief(case: Case) -> float:
     lookups = case.get(Lookups)
     works = lookups is not None and lookups.asked_outcome is Outcome.ANSWERED
     if works or dropped_questions(case) or not is_about_a_name(case) or _asks_outside(case):
-        return SUSPECTED
+        return DOUBTED
     fails = names_fail(case)
     if fails is None:
-        return BY_SPEC
-    return (BY_LOG if lookups is None or lookups.cluster_dns_works is None else PROVEN) if fails else SUSPECTED
+        return PARTIAL
+    return (PROBABLE if lookups is None or lookups.cluster_dns_works is None else PROVED) if fails else DOUBTED
 
 
 def _asks_outside(case: Case) -> bool:
@@ -124,4 +121,4 @@ def _advice(case: Case, pod: PodFacts) -> str:
     return f"See where its resolv.conf comes from: the dnsConfig of {owner(case)}, the kubelet's clusterDNS."
 
 
-RULE = Rule(id="dns-pod-config", judge=judge, causes=("dns.pod_config",))
+RULE = Rule(id="dns-pod-config", judge=judge, causes=("dns.pod_config",), needs=(PodFacts,))

@@ -8,6 +8,7 @@ an asked peer opens is all that can be said, and is said so.
 
 from __future__ import annotations
 
+from flows.belief import EVIDENT, PARTIAL
 from flows.model import Case, Finding, Rule
 from flows.symptoms.peers import asked_peer, peers
 from sensors.dns_lookup import Lookups, Outcome
@@ -19,13 +20,12 @@ from sensors.k8s_services import Services
 from sensors.kit.app_log import read_line
 from sensors.net_connect import Connects
 
-ENOUGH = 0.5
-SURE, UNHEARD = 0.9, 0.6
+ENOUGH_SHARE = 0.5
+"""Of the flows that could have been seen: with fewer, silence says nothing."""
 
 
 def judge(case: Case) -> Finding | None:
     pod, flows, lookups, connects = case[PodFacts], case[HubbleFlows], case[Lookups], case[Connects]
-    case[Services], case[Policies]
     troubles = [*_pod(pod), *_dns(lookups), *_traffic(case, flows), *_doors(case, connects), *_nodes(case)]
     peer = asked_peer(case)
     if troubles or not _talks(case) or (pod.log_unread and peer is None):
@@ -36,7 +36,7 @@ def judge(case: Case) -> Finding | None:
         cause_class="none.healthy",
         cause=f"nothing is wrong now: {what}, and all that was measured passes",
         component=None,
-        belief=UNHEARD if pod.log_unread else SURE,
+        belief=PARTIAL if pod.log_unread else EVIDENT,
         because=f"connections open, none of the pod's traffic was dropped, names resolve, {heard}",
         shown_by=(HubbleFlows, Connects, Lookups, Services, Policies, PodFacts),
         recommendation=LISTEN if pod.log_unread else CALM,
@@ -59,7 +59,7 @@ def _dns(lookups: Lookups) -> list[str]:
 
 def _traffic(case: Case, flows: HubbleFlows) -> list[str]:
     """Drops before the newest opening are over: a new pod's first packets often die before its identity is known."""
-    if flows.coverage < ENOUGH:
+    if flows.coverage < ENOUGH_SHARE:
         return ["too few hubble flows to go by"]
     return [f"{each} fails" for each in case.once(peers) if each.fails]
 
@@ -81,4 +81,9 @@ def _talks(case: Case) -> bool:
     return any(each.fails is False for each in case.once(peers))
 
 
-RULE = Rule("healthy", judge, ("none.healthy",))
+RULE = Rule(
+    id="healthy",
+    judge=judge,
+    causes=("none.healthy",),
+    needs=(PodFacts, HubbleFlows, Lookups, Connects, Services, Policies),
+)

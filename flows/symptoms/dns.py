@@ -9,20 +9,19 @@ from __future__ import annotations
 import ipaddress
 from datetime import datetime, timedelta
 
+from flows.belief import CONFIRMED, DOUBTED, PLAUSIBLE
 from flows.model import Case, Component
 from sensors.dns_coredns_health import CoreDns
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.hubble.connections import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_recent_changes import ChangeKind, RecentChanges
+from sensors.kit.addresses import as_ip
 from sensors.kit.objects import Ref
 
 RECENT = timedelta(minutes=15)
 """What happened longer ago than this is history, not the trouble of now."""
-
-PROVEN, UNSEEN, SUSPECTED = 0.96, 0.75, 0.3
-"""Look-ups of this pod were seen to fail; nobody looked; they were seen to work."""
 
 ANSWERS = frozenset({Outcome.NXDOMAIN, Outcome.NO_DATA, Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED})
 """Ways to fail in which a DNS server did say something."""
@@ -53,15 +52,18 @@ def is_recent(case: Case, when: datetime | None) -> bool:
 
 
 def belief_of(case: Case, dns: CoreDns) -> float:
-    """How far a standing fault of the cluster's DNS servers can be this pod's trouble, 0 to 1."""
+    """How far a standing fault of the cluster's DNS servers can be this pod's trouble, 0 to 1.
+
+    Its look-ups were seen to fail; nobody looked; they were seen to work.
+    """
     if asks_elsewhere(case, dns) or not is_about_a_name(case):
-        return SUSPECTED
+        return DOUBTED
     fails = names_fail(case)
     if fails is None:
-        return UNSEEN
+        return PLAUSIBLE
     if fails:
-        return PROVEN
-    return UNSEEN if log_complains(case) and not name_is_wrong(case) else SUSPECTED
+        return CONFIRMED
+    return PLAUSIBLE if log_complains(case) and not name_is_wrong(case) else DOUBTED
 
 
 def name_is_wrong(case: Case) -> bool:
@@ -83,7 +85,7 @@ def in_question(case: Case) -> Burst | None:
 def is_about_a_name(case: Case) -> bool:
     """Whether a name has to be resolved at all: an address in the question needs no DNS."""
     host = case.target.to_host
-    return host is None or not is_address(host) or log_complains(case)
+    return host is None or as_ip(host) is None or log_complains(case)
 
 
 def asks_elsewhere(case: Case, dns: CoreDns) -> bool:

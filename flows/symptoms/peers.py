@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from flows.belief import ASKED, CONTEXT, OWN_TROUBLE
 from flows.model import Case, Component
 from sensors.dns_lookup import Lookups
 from sensors.hubble.connections import Connection, Outcome
@@ -21,8 +22,6 @@ from sensors.net_connect import Connects, Door, Role
 from sensors.topology.peer import Asked
 
 DNS_PORT = 53
-OWN_TROUBLE = 0.95
-CONTEXT = 0.45
 FAILED = frozenset({Outcome.DROPPED, Outcome.DENIED, Outcome.REFUSED, Outcome.UNANSWERED})
 
 
@@ -123,7 +122,7 @@ def suspects(case: Case) -> tuple[tuple[Peer, float], ...]:
     asked = asked_peer(case)
     weight = OWN_TROUBLE if asked is None else CONTEXT
     others = ((each, weight) for each in case.once(peers) if not each.asked and (each.logged or each.fails))
-    return (*([(asked, 1.0)] if asked else []), *others)
+    return (*([(asked, ASKED)] if asked else []), *others)
 
 
 def _asked(case: Case) -> Peer | None:
