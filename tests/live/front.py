@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from lab.cluster.streams import not_acceptable
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit.kinds import KINDS, NODE, POD, Kind
 from tests.cluster.apiserver import CORE, plural
@@ -158,6 +159,8 @@ class Front:
         *_, namespace, _, pod, _ = request.path.split("/")
         if not await self._may(request, namespace, "pods/exec", ("get", "create")):
             return _status(403, 'pods "x" is forbidden: User "somebody" cannot create resource "pods/exec"')
+        if refusal := not_acceptable(request):
+            return refusal
         if self.probe_mood == "reset":
             assert request.transport is not None
             request.transport.abort()
