@@ -200,14 +200,14 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The object is not there any more, or another one has its name. Nothing was written."""
+    """The object is not there any more, or another one has its name: nothing of this change is in force."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyExists:
-    """The name of the new object is taken by somebody else's. Nothing was written."""
+    """The name of the new object is taken by somebody else's, which was left as it is."""
 
     words: str
 
