@@ -37,6 +37,7 @@ from bot.store.store import Store, open_store
 from flows.catalog import rules
 from flows.load import load_flows
 from sensors.access.casefolder import BadCase
+from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
@@ -199,7 +200,5 @@ async def _finish(work: Work, outbox: Outbox, health: Health) -> None:
 async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Now, and then again and again; it may fail once without ending for ever."""
     while True:
-        (failure,) = await asyncio.gather(act(), return_exceptions=True)
-        if isinstance(failure, BaseException):
-            log.warning("it will be tried again: %s", failure)
+        await attempt_logged(act(), log, "it will be tried again")
         await asyncio.sleep(seconds)

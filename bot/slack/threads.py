@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import ClientError
 from slack_sdk.errors import SlackClientError
 
-from bot.desk import CannotPost, Limits, Note
+from bot.desk import CannotPost, Limits, Note, VerdictNote
 from bot.desk.ports import Concluded, Saw, Watcher
 from bot.report import blocks, picture
 from bot.report.blocks import Said, Task
@@ -357,7 +357,7 @@ def _card(it: Investigation, channel: str, ts: str) -> Card:
 def _said(note: Note) -> tuple[Said, Diagnosis | None]:
     it = note.investigation
     asked_by = it.request.asked_by if _PERSON.fullmatch(it.request.asked_by) else ""
-    if note.verdict is None:
+    if not isinstance(note, VerdictNote):
         return blocks.ended(it.request.target, note.role, it.why, it.id, asked_by), None
     try:
         diagnosis, circumstances = recall(note.verdict.result)

@@ -65,6 +65,7 @@ def vocabulary(policies: Iterable[Policy]) -> Vocabulary:
     for policy in policies:
         namespaces.add(policy.subject.namespace)
         labels |= _keys(policy.subject.pods)
+        labels |= {condition.key for condition in policy.subject.conditions}
         spaces |= _keys(policy.subject.namespaces)
         for peer in _peers(policy):
             found, around = _label_keys(peer)

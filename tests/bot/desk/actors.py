@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.desk.looking import Looking, World
-from bot.desk.ports import Looked, Note, Watcher
+from bot.desk.ports import Looked, Note, VerdictNote, Watcher
 from bot.report import Circumstances
 from bot.store import Door, Investigation, Posted, Request
 from flows.catalog import rules
@@ -99,7 +99,7 @@ class FilePoster:
     async def post(self, note: Note) -> Posted:
         die_once("before-post", self.path.parent)
         it = note.investigation
-        cause = note.verdict.cause_class if note.verdict else it.why
+        cause = note.verdict.cause_class if isinstance(note, VerdictNote) else it.why
         line = {"key": note.key, "role": note.role, "pod": str(it.request.target), "cause": cause}
         file = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         os.write(file, f"{json.dumps(line)}\n".encode())
