@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
-from flows.policy.populace import Group, Vocabulary, outsiders, phantom, vocabulary
+from flows.policy.populace import Group, Places, Vocabulary, outsiders, phantom, vocabulary
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
 from flows.policy.reach import Outcome, Selected, dns_shown, open_way, side
@@ -31,8 +31,13 @@ LIMIT = 10_000  # pairs of groups; a change that touches more is too broad to be
 def difference(before: World, after: World) -> Diff:
     """Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
     words = vocabulary([*before.policies, *after.policies])
-    everyone = [*_groups(before, after, words), *outsiders(words, after.profile)]
+    everyone = [*_groups(before, after, words), *outsiders(words, after.profile, _places(after))]
     return _Comparison(before, after, everyone).diff()
+
+
+def _places(world: World) -> Places:
+    nodes = tuple(each for each in world.inventory.by_ip.values() if not each.is_pod)
+    return Places(nodes, tuple(sorted(world.api_servers - world.inventory.by_ip.keys())))
 
 
 def _groups(before: World, after: World, words: Vocabulary) -> list[Group]:
