@@ -189,7 +189,9 @@ class Fix:
 
     `patch` are RFC 6902 operations for `target` (kind json-patch) or one manifest (kind manifest); `inverse` undoes it
     in the same form. `automatic` says that a person may approve it with one button; `refused` why nobody should.
-    `owner` names who would revert it (Argo CD, Flux, Helm). `also` are the other patches of a fix that needs several.
+    `newly_denied`: what it takes away, each with how often that was seen in use; more than ports that nobody serves is
+    `refused`. `owner` names who would revert it (Argo CD, Flux, Helm). `also` are the other patches of a fix that
+    needs several.
     """
 
     kind: str
@@ -201,6 +203,7 @@ class Fix:
     undo: str = ""
     proof: Proof | None = None
     newly_allowed: tuple[str, ...] = ()
+    newly_denied: tuple[str, ...] = ()
     refused: str | None = None
     automatic: bool = False
     disruptive: bool = False

@@ -28,8 +28,9 @@ from flows.symptoms.dns import (
 )
 from flows.symptoms.peers import subject
 from sensors.dns_coredns_health import CoreDns, Trouble
-from sensors.dns_lookup import USUAL_DOMAIN, Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.kit.resolv_conf import USUAL_DOMAIN
 
 NO_WAY = frozenset({Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED, Outcome.TIMEOUT})
 """How a name from outside ends when the way there is broken; NXDOMAIN is an answer from outside."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from flows.belief import DOUBTED, LIKELY
 from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
-from sensors.dns_lookup import Burst, Lookups, Outcome, Resolver
+from sensors.dns_lookup import Burst, Lookups, Outcome
 from sensors.k8s_pod import PodFacts
+from sensors.kit.resolv_conf import Resolver
 
 SLOW_MS = 1000.0
 """A look-up that takes longer than this is felt; less is what every pod with ndots:5 pays."""

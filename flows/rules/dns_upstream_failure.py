@@ -23,9 +23,10 @@ from flows.symptoms.dns import (
     words_of,
 )
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_recent_changes import RecentChanges
+from sensors.kit.addresses import as_ip
 
 FAILS = frozenset({Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.FAILED, Outcome.REFUSED})
 TROUBLES = (Trouble.UPSTREAM_TIMEOUT, Trouble.UPSTREAM_REFUSED, Trouble.UPSTREAM_ERROR)
@@ -66,7 +67,7 @@ def _is_known(case: Case, dns: CoreDns) -> bool:
 
 def _refused(case: Case, dns: CoreDns, upstream: str) -> Judgement | None:
     """The policies do not let the first DNS server ask the upstream; None where they do, or nobody can tell."""
-    if case.get(Policies) is None or not dns.pods or not is_address(upstream):
+    if case.get(Policies) is None or not dns.pods or as_ip(upstream) is None:
         return None
     world, server = case.once(world_of), dns.pods[0]
     source = world.endpoint_of_pod(server.namespace, server.name)

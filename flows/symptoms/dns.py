@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from flows.belief import CONFIRMED, DOUBTED, PLAUSIBLE
 from flows.model import Case, Component
 from sensors.dns_coredns_health import CoreDns
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.hubble.connections import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_recent_changes import ChangeKind, RecentChanges
+from sensors.kit.addresses import as_ip
 from sensors.kit.objects import Ref
 
 RECENT = timedelta(minutes=15)
@@ -84,7 +85,7 @@ def in_question(case: Case) -> Burst | None:
 def is_about_a_name(case: Case) -> bool:
     """Whether a name has to be resolved at all: an address in the question needs no DNS."""
     host = case.target.to_host
-    return host is None or not is_address(host) or log_complains(case)
+    return host is None or as_ip(host) is None or log_complains(case)
 
 
 def asks_elsewhere(case: Case, dns: CoreDns) -> bool:

@@ -22,7 +22,7 @@ from lab.cluster.shift import Shift
 from lab.cluster.store import Thing
 from sensors.access.probe.agent import BadRequest, Request, as_address, read_request, refusal
 from sensors.access.probe.client import PROGRAM, VERSION
-from sensors.topology.peer import as_ip
+from sensors.kit.addresses import as_ip
 
 NOT_RECORDED = "not in the recording"
 PROBE_LABEL = "app.kubernetes.io/name"

@@ -160,7 +160,7 @@ async def test_every_recorded_case_opens_and_holds_its_target(name: str) -> None
     pods = await recorded.objects(POD, target.namespace)
 
     assert target.pod in [each["metadata"]["name"] for each in pods]
-    assert {each for each in KINDS if each.plural in recorded.recorded_kinds} >= {POD, SERVICE, NETWORK_POLICY}
+    assert {each for each in KINDS if each.plural in recorded.recorded.recorded} >= {POD, SERVICE, NETWORK_POLICY}
     with pytest.raises(Blind):
         await recorded.objects(ADMIN_NETWORK_POLICY)
 

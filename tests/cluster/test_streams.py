@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 
+from lab.cluster.streams import not_acceptable
 from sensors.access.kube import ExecResult
 from sensors.access.kube.streams import V4, V5, Frames, exit_code_of
 from sensors.kit.model import Absent, Blind
@@ -32,6 +33,8 @@ def plays(*frames: bytes, speaks: str = V5, heard: list[Any] | None = None) -> R
     """A websocket that sends these frames; with `heard`, after the client has closed its input."""
 
     async def reply(request: web.Request) -> web.StreamResponse:
+        if refusal := not_acceptable(request):
+            return refusal
         socket = web.WebSocketResponse(protocols=(speaks,))
         await socket.prepare(request)
         if heard is not None:

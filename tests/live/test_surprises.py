@@ -154,7 +154,7 @@ async def test_5_where_the_datapath_admits_what_the_model_denies_the_datapath_wi
 
 async def test_6_a_dead_agent_is_found_without_the_event_that_never_came() -> None:
     case, target = recorded("batch-new-worker")
-    events = case.by_kind.get(("", "Event"), ())
+    events = case.recorded.by_kind.get(("", "Event"), ())
 
     said = await walked(target, case)
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sensors.kit.objects import Ref
-from sensors.topology.peer import Asked, AskedKind, Places, addressed, nodes_of
+from sensors.topology.destination import destination_at
+from sensors.topology.peer import Asked, AskedKind, Places, addressed
 from tests.kit.build import endpoint, endpoint_slice, node, pod, service
 
 API = [{"name": "https", "port": 6443, "protocol": "TCP"}]
@@ -170,9 +171,9 @@ def test_without_namespaces_nobody_claims_that_one_is_missing() -> None:
 
 
 def test_the_peers_nodes_come_from_its_endpoints_or_itself() -> None:
-    assert nodes_of(asked("api"), WHERE) == ("node-b",)
-    assert nodes_of(asked("10.0.0.8"), WHERE) == ("node-a",)
-    assert nodes_of(asked("example.com"), WHERE) == ()
+    assert destination_at("api", None, "shop", WHERE).nodes == ("node-b",)
+    assert destination_at("10.0.0.8", None, "shop", WHERE).nodes == ("node-a",)
+    assert destination_at("example.com", None, "shop", WHERE).nodes == ()
 
 
 @pytest.mark.parametrize(

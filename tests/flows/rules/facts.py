@@ -10,9 +10,10 @@ from typing import Any
 
 from flows.model import Case, Finding, Missing, Rule
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
-from sensors.dns_lookup import Lookups, Resolver, bursts
+from sensors.dns_lookup import Lookups, bursts
 from sensors.k8s_pod import ContainerFacts, LogError, LogTrouble, PodFacts
 from sensors.kit import Lookup
+from sensors.kit.resolv_conf import Resolver
 from tests.kit.cases import case_of, with_facts
 
 HEALTHY = "search-to-index"

@@ -6,8 +6,9 @@ import pytest
 
 from flows.model import Case, Component
 from flows.rules.dns_pod_config import RULE
-from sensors.dns_lookup import Lookups, Resolver
+from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import PodFacts
+from sensors.kit.resolv_conf import Resolver
 from tests.flows.rules.facts import (
     ALWAYS,
     OUTSIDE,
