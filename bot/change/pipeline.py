@@ -36,7 +36,7 @@ from bot.change.ports import (
 from bot.change.rollback import as_found, carried, is_same, is_there_already, rollback_of
 from bot.store.store import Store
 from bot.verify.looking import Clock
-from bot.verify.verdict import Outcome
+from bot.verify.verdict import Outcome, Verification
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,18 @@ class Pipeline:
         for it in await self._store.to_show():
             await self._shown(it)
         return tuple(each.id for each in await self._store.in_states(UNDER_WAY) if each.purpose is Purpose.CHANGE)
+
+    async def show(self, proposal: str) -> None:
+        """Tell people where it stands now."""
+        await self._shown(await self._store.get(proposal))
+
+    async def check(self, it: Proposal) -> Verification:
+        """Look once more whether it helps, without a change. What was not verified may be so now."""
+        said = await self._tools.verify(it, self._now())
+        if it.state is State.NOT_VERIFIED and said.outcome is Outcome.VERIFIED:
+            await self._move(it, State.VERIFIED, Event.VERIFIED, said.words())
+            await self.show(it.id)
+        return said
 
     async def _shown(self, it: Proposal | None) -> None:
         """Tell people; what fails is told by the next sweep."""
