@@ -6,18 +6,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from bot.approval.proposal import Place, Proposal, Proved, new_id
 from bot.approval.rules import Approvals
 from bot.approval.states import UNDER_WAY, State
-from bot.approval.trail import Event, Note
+from bot.approval.trail import Event
+from bot.approval.trail import Note as Entry
 from bot.change.deciding import Deciding
 from bot.change.pipeline import SELF, Pipeline
 from bot.change.ports import CannotProve, Fresh
 from bot.change.proving import Proving, eligible
+from bot.desk import Note, Poster, VerdictNote
 from bot.desk.journal import Journal, Steps, Workflow
-from bot.store import Investigation
+from bot.store import Investigation, Posted
 from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 from bot.verify.looking import Clock
@@ -26,11 +29,19 @@ from flows.model import Diagnosis
 log = logging.getLogger(__name__)
 
 CHANGE, PROPOSE = "kai.change", "kai.propose"
+Rulebook: TypeAlias = Callable[[], Approvals]
+"""The operator's rules, asked for each time: what was changed holds at once."""
+
 MOST_RUNS = 100
 """Runs of one proposal: a run ends where nothing more can be done now, and the sweep starts the next."""
 
 EVERY = 5
 """Sweeps of the desk (one a second) for one of ours: presses start their runs themselves."""
+
+
+ASK = "propose "
+KEPT = timedelta(hours=1)
+"""How long after a verdict a proposal is still thought about; later, nobody waits for it."""
 
 
 def joined_key(investigation: str, person: str = "") -> str:
@@ -46,11 +57,12 @@ class Changes:
     pipeline: Pipeline
     deciding: Deciding
     proving: Proving
-    rules: Callable[[], Approvals]
+    rules: Rulebook
     team: str = ""
     clock: Clock = field(default_factory=Clock)
     _journal: Journal | None = None
     _sweeps: int = 0
+    _asked: bool = False
     _pushed: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -68,14 +80,15 @@ class Changes:
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 
-    def use(self, journal: Journal) -> None:
-        """The journal is opened with our workflows, so that it comes after us."""
-        self._journal = journal
-
     async def after_verdict(self, investigation: str) -> None:
-        """Think about a proposal, once, whatever crashes."""
-        if self._journal is not None:
-            await self._journal.start(PROPOSE, f"{investigation}.propose", investigation)
+        """Remember that a proposal is to be thought about; the next sweep, in whatever process, begins with it."""
+        await self.store.seen.first_time(f"{ASK}{investigation}", self.clock.now(), KEPT, investigation)
+        self._asked = True
+
+    async def _begin(self, journal: Journal) -> None:
+        for each in await self.store.seen.unsettled(ASK, self.clock.now()):
+            await journal.start(PROPOSE, f"{each.value}.propose", each.value)
+            await self.store.seen.settle(each.key)
 
     async def push(self, proposal: str) -> None:
         """See to it that it is carried on: by one run at a time, in whatever replica; or show where it stands."""
@@ -90,9 +103,13 @@ class Changes:
 
     async def sweep(self, journal: Journal) -> None:
         """Close what has expired, show what is not shown, and carry on what nobody carries on."""
-        self.use(journal)
+        self._journal = journal
         self._sweeps += 1
-        if self._sweeps % EVERY == 1:
+        due = self._sweeps % EVERY == 1
+        if due or self._asked:
+            self._asked = False
+            await self._begin(journal)
+        if due:
             for each in await self.pipeline.sweep():
                 if self._is_due(each):
                     await self.push(each)
@@ -125,7 +142,7 @@ class Changes:
             log.info("no proposal for %s: %s", investigation, fresh.why or "the operator's rules deny it")
             return
         made = await self._made(it, diagnosis, fresh)
-        note = Note(Event.PROPOSED, SELF, {"sha256": made.sha256, "asked_by": list(made.asked_by)})
+        note = Entry(Event.PROPOSED, SELF, {"sha256": made.sha256, "asked_by": list(made.asked_by)})
         if await self.store.proposals.create(made, [note], self.clock.now()):
             await self.pipeline.show(made.id)
 
@@ -177,3 +194,22 @@ def newest(every: Sequence[Proposal]) -> Proposal | None:
     """The one that people should see: what is not superseded, the newest first."""
     standing = [each for each in every if each.state is not State.SUPERSEDED and not each.parent]
     return standing[-1] if standing else None
+
+
+class Proposing:
+    """A poster that, once a verdict is posted, sees to the proposal."""
+
+    def __init__(self, poster: Poster, changes: Changes) -> None:
+        self._poster, self._changes = poster, changes
+
+    async def post(self, note: Note) -> Posted:
+        posted = await self._poster.post(note)
+        if isinstance(note, VerdictNote):
+            await self._changes.after_verdict(note.investigation.id)
+        return posted
+
+    async def find(self, note: Note) -> Posted | None:
+        posted = await self._poster.find(note)
+        if posted is not None and isinstance(note, VerdictNote):
+            await self._changes.after_verdict(note.investigation.id)
+        return posted

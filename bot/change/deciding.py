@@ -122,7 +122,7 @@ class Deciding:
         now = self.clock.now()
         approval = Approval(caller.person, caller.who, tuple(range(len(it.parts))), it.sha256, now)
         note = Note(Event.ROLLING_BACK, caller.person, {"as": caller.who.name})
-        if await self.pipeline.roll_back(it, [approval], [note]):
+        if await self.pipeline.roll_back(replace(it, why=f"undone by {caller.person}"), [approval], [note]):
             return Answer("It is being taken back.", carry_on=it.id)
         return await self._refuse(it.id, actor, await self._late(it.id))
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.app import Served, running
+from bot.approval.person import Directory
+from bot.approval.proposal import KubeUser
+from bot.approval.rules import Approvals
 from bot.settings import Secret, Settings, SlackSettings
 from lab.cluster import LabCluster
 from lab.demo.alert import alert, command, note, topic
@@ -58,7 +61,14 @@ def settings(workspace: Workspace, lab: LabCluster, folder: Path) -> Settings:
         hubble_server=lab.relay,
         host="127.0.0.1",
         port=0,
+        approvals=approvals(workspace),
     )
+
+
+def approvals(workspace: Workspace) -> Approvals:
+    """Who is who in the simulated cluster: alice is on call there, bob may only look."""
+    known = {workspace.user(name).user.id: KubeUser(name) for name in ("alice", "bob")}
+    return Approvals(Directory(known))
 
 
 def target_of(lab: LabCluster) -> Target:
