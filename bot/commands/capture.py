@@ -6,8 +6,10 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bot.capture import NotEmpty, Recorder, claim, release, write_case
+from bot.clusters.options import live_of
 from bot.clusters.target import NoSuchPod
 from bot.commands.investigate import Question, find_target, with_last, world_of
 from bot.commands.output import write
@@ -30,6 +32,12 @@ class Captured:
     objects: int
     messages: int
     missing: tuple[str, ...]
+
+
+def typed(folder: Path, redact: bool, **asked: Any) -> int:
+    """`kai capture`."""
+    live = live_of(asked)
+    return capture(Question(**asked, live=live), folder, redact=redact)
 
 
 def capture(question: Question, folder: Path, *, redact: bool) -> int:

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from bot.clusters.options import Live, opened
+from bot.clusters.connecting import opened
+from bot.clusters.options import Live, live_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
 from bot.commands.output import say
 from bot.commands.progress import progress
@@ -44,6 +46,12 @@ class Question:
     verbose: bool = False
     last: int | None = None
     live: Live = field(default_factory=Live)
+
+
+def typed(**asked: Any) -> int:
+    """`kai netdebug` and `kai run-flow`."""
+    live = live_of(asked)
+    return investigate(Question(**asked, live=live))
 
 
 def investigate(question: Question) -> int:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bot.desk.looking import Looking, World
+from bot.clusters.opened import OpenedCluster
+from bot.desk.looking import Looking
 from bot.desk.ports import Looked, Note, VerdictNote, Watcher
 from bot.report import Circumstances
 from bot.store import Investigation, OriginKind, Posted, Request
@@ -136,9 +137,9 @@ class Recordings:
     folders: dict[str, CaseFolder]
 
     @asynccontextmanager
-    async def open(self, asked: Request) -> AsyncIterator[World]:
+    async def open(self, asked: Request) -> AsyncIterator[OpenedCluster]:
         folder = self.folders[str(asked.target)]
-        yield World(folder, Circumstances(folder.header.recorded_at, folder.path.name))
+        yield OpenedCluster(folder, Circumstances(folder.header.recorded_at, folder.path.name))
 
 
 def recordings() -> Recordings:
