@@ -19,6 +19,7 @@ from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMista
 from bot.report.sanitize import clean
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case, Missing
+from flows.policy import judgement_in_words
 from flows.policy.model import Opening
 from flows.simulate import (
     Answer,
@@ -209,7 +210,7 @@ def _answered(answer: Answer) -> Iterator[str]:
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
     yield from (f"Note: {clean(each)}" for each in answer.notes)
     for each in answer.judgements[:LIMIT]:
-        for line in each.words().splitlines():
+        for line in judgement_in_words(each).splitlines():
             yield f"{' ' * (len(line) - len(line.lstrip()))}{clean(line)}"
     yield from _some("What the datapath did:", [f"  {clean(each)}" for each in answer.seen])
 
@@ -221,7 +222,7 @@ def _answer_json(answer: Answer) -> str:
             "allowed": each.allowed,
             "egress": {"allowed": each.egress.allowed, "why": each.egress.why},
             "ingress": {"allowed": each.ingress.allowed, "why": each.ingress.why},
-            "walk": each.words().splitlines(),
+            "walk": judgement_in_words(each).splitlines(),
         }
         for each in answer.judgements
     ]
