@@ -10,6 +10,7 @@ import pytest
 
 from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
+from bot.desk.desk import Started
 from bot.intake import Intake, Origin
 from bot.store import Admitted, Ceiling, OriginKind, Request, State
 from bot.store.store import Store, open_store
@@ -18,12 +19,6 @@ from sensors.kit import Target
 from tests.bot.store.words import NOW
 
 ASKED = Investigate("web", "shop", "payments.prod", 8080, 900)
-
-
-@dataclass(frozen=True)
-class Started:
-    id: str
-    joined: bool
 
 
 @dataclass
@@ -37,7 +32,7 @@ class Desk:
         self.requests.append((request, once))
         said = await self.store.investigations.admit(request, f"i{len(self.requests)}", NOW, Ceiling(), once)
         assert isinstance(said, Admitted)
-        return Started(said.investigation.id, not said.fresh)
+        return Started(said.investigation.id, joined=not said.fresh)
 
 
 async def find(target: Target) -> Target:
