@@ -138,7 +138,7 @@ class Doors:
     async def investigate(self, asked: Investigate, who: Asker) -> None:
         """Find the pod, take it to the desk, open its thread; or say why not."""
         try:
-            target = await self._find(Target(asked.pod, asked.namespace, asked.to_host, asked.to_port))
+            target = await self._find(_target(asked))
         except NoSuchPod as why:
             return await self.fill(_again(asked, str(why)), who)
         return await self._start(target, self._flow_of(asked.since), who)
@@ -299,9 +299,14 @@ class Doors:
             return None
 
 
+def _target(asked: Investigate) -> Target:
+    return Target(asked.pod, asked.namespace, asked.to_host, asked.to_port, asked.to_protocol)
+
+
 def _again(asked: Investigate, hint: str) -> Fill:
-    target = Target(asked.pod, asked.namespace, asked.to_host, asked.to_port)
-    return Fill(asked.pod, asked.namespace, target.to or "", "" if asked.since is None else f"{asked.since}s", hint)
+    return Fill(
+        asked.pod, asked.namespace, _target(asked).to or "", "" if asked.since is None else f"{asked.since}s", hint
+    )
 
 
 def _usage() -> tuple[Block, ...]:

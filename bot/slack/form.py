@@ -57,8 +57,9 @@ def read(view: Mapping[str, Any]) -> Investigate | dict[str, str]:
             wrong[name] = "This is needed."
     if wrong:
         return wrong
-    host, port = door or (None, None)
-    return Investigate(pod, namespace, host, port, since)
+    if door is None:
+        return Investigate(pod, namespace, since=since)
+    return Investigate(pod, namespace, door.host, door.port, since, door.protocol)
 
 
 def place(view: Mapping[str, Any]) -> tuple[str, str]:

@@ -19,6 +19,7 @@ class Investigate:
     to_host: str | None = None
     to_port: int | None = None
     since: int | None = None
+    to_protocol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
