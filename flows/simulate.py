@@ -238,13 +238,19 @@ def simulate(
     dropped = [each for each in case.once(tried) if each.drop is not None]
     return Simulation(
         trial,
-        trial.refused(most),
+        _would_be_refused(objects, trial.after) or trial.refused(most),
         tuple(line for _, judged in later if judged.allowed is not True for line in why_not(judged, case, named)),
         tuple(sorted(named, key=str)),
         len([each for each in dropped if each not in only]),
         (*_idle(objects, trial.after), *_unread(case)),
         in_words(case, trial.diff.closed),
     )
+
+
+def _would_be_refused(objects: Iterable[Json], after: World) -> str | None:
+    """Why the datapath would apply nothing of a changed object. The API server accepts it, and nobody is told."""
+    faults = [f"{component_of_object(each)}: {why}" for each in objects for why in after.refusals(each)]
+    return f"Cilium would refuse this object: {faults[0]}" if faults else None
 
 
 def _unread(case: Case) -> Iterator[str]:

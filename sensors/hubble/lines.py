@@ -362,7 +362,8 @@ class _Reader:
     def _unreadable(self) -> UnreadableFlows:
         if self.is_compact_text:
             return UnreadableFlows(
-                "hubble's compact text leaves out addresses and the year; record it again with `hubble observe … -o jsonpb`"
+                "hubble's compact text leaves out addresses and the year; "
+                "record it again with `hubble observe … -o jsonpb`"
             )
         return UnreadableFlows(
             f"line {self.first_garbage or 1} is not a hubble flow, nor is any other; "
