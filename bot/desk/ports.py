@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from bot.report import Circumstances
 from bot.store import Investigation, Posted, Verdict
 from flows.engine import Concluded, Saw, Watcher, ignore
 from flows.model import Diagnosis
@@ -22,10 +21,9 @@ class CannotPost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of a look, and what a report says besides the diagnosis."""
+    """What came of a look."""
 
     diagnosis: Diagnosis
-    circumstances: Circumstances = field(default_factory=Circumstances)
 
 
 Look: TypeAlias = Callable[[Investigation, Watcher], Awaitable[Looked]]

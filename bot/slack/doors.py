@@ -20,6 +20,7 @@ from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
 from bot.report import blocks
 from bot.report.blocks import Block, Said, older, plain_text, section
+from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
 from bot.slack import answers, form, lists
 from bot.slack.api_error import error_of
@@ -27,7 +28,6 @@ from bot.slack.ephemeral import Asker, Whisper
 from bot.slack.outbox import LATER, Outbox, Stopped, Unwelcome
 from bot.slack.threads import Card, Threads
 from bot.store import Door, Feedback, Investigation, Opinion, Request
-from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 from bot.triggers import slash
 from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
@@ -284,8 +284,8 @@ class Doors:
         if verdict is None:
             return blocks.ended(it.request.target, it.state.value, it.why, it.id)
         try:
-            return blocks.verdict(*recall(verdict.result))
-        except CannotRecall as why:
+            return blocks.verdict(decode(verdict.result))
+        except CannotDecode as why:
             return Said(safe(why))
 
     async def _diagnosis(self, investigation: str) -> Diagnosis | None:
@@ -293,8 +293,8 @@ class Doors:
         if verdict is None:
             return None
         try:
-            return recall(verdict.result)[0]
-        except CannotRecall as why:
+            return decode(verdict.result)
+        except CannotDecode as why:
             log.warning("%s", why)
             return None
 

@@ -21,12 +21,12 @@ from bot.desk import CannotPost, Limits, Note
 from bot.desk.ports import Concluded, Saw, Watcher
 from bot.report import blocks, picture
 from bot.report.blocks import Said, Task
+from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import literal
 from bot.slack.layer_replies import Early
 from bot.slack.outbox import LATER, Outbox, Unwelcome, Vanished
 from bot.slack.recovery import Seeker
 from bot.store import Door, Investigation, Posted
-from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 from flows.causes import Layer
 from flows.load import Flow
@@ -360,10 +360,10 @@ def _said(note: Note) -> tuple[Said, Diagnosis | None]:
     if note.verdict is None:
         return blocks.ended(it.request.target, note.role, it.why, it.id, asked_by), None
     try:
-        diagnosis, circumstances = recall(note.verdict.result)
-    except CannotRecall as why:
+        diagnosis = decode(note.verdict.result)
+    except CannotDecode as why:
         return blocks.ended(it.request.target, "failed", str(why), it.id, asked_by), None
-    return blocks.verdict(diagnosis, circumstances, asked_by), diagnosis
+    return blocks.verdict(diagnosis, asked_by), diagnosis
 
 
 def _digest(said: Said) -> str:
