@@ -78,7 +78,7 @@ def _try(asked: dict[str, Any]) -> int:
     except Missing as why:
         raise CouldNotLook(f"could not look: {why}") from why
     write(_as_json(said) if asked["output"] == "json" else "\n".join(_told(said)) + "\n")
-    if not said.trial.proof.replayed and not _sees_flows(case):
+    if said.refused is None and not said.trial.proof.replayed and not _sees_flows(case):
         return COULD_NOT_LOOK
     return NO_FAULT if said.helps else FAULT
 

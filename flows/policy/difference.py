@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from itertools import islice
 
 from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
-from flows.policy.populace import Group, Vocabulary, outsiders, phantom, vocabulary
+from flows.policy.populace import Group, Places, Vocabulary, outsiders, phantom, vocabulary
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
 from flows.policy.reach import Outcome, Selected, dns_shown, open_way, side
@@ -30,8 +30,13 @@ def difference_of(before: World, after: World) -> Diff:
 
     Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
     words = vocabulary([*before.policies, *after.policies])
-    everyone = [*_groups(before, after, words), *outsiders(words, after.profile)]
+    everyone = [*_groups(before, after, words), *outsiders(words, after.profile, _places(after))]
     return _Comparison(before, after, everyone).diff()
+
+
+def _places(world: World) -> Places:
+    nodes = tuple(each for each in world.inventory.by_ip.values() if not each.is_pod)
+    return Places(nodes, tuple(sorted(world.api_servers - world.inventory.by_ip.keys())))
 
 
 def _groups(before: World, after: World, words: Vocabulary) -> list[Group]:

@@ -93,6 +93,7 @@ class Endpoint:
     names_known: bool = False  # True = ``fqdns`` is complete (read from the datapath's own identity labels)
     workload: str = ""  # "Deployment web"
     service_account: str = ""
+    cluster: str = ""  # of a cluster mesh; "" = this one
 
     @property
     def is_pod(self) -> bool:

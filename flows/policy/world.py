@@ -153,6 +153,11 @@ class World:
     def selecting(self, endpoint: Endpoint, direction: Direction) -> list[Selected]:
         return selecting(self._index.candidates(endpoint), endpoint, direction, self.profile)
 
+    def refusals(self, policy: Json) -> tuple[str, ...]:
+        """What the datapath's own validation would say of this policy object; empty where it would be applied."""
+        compiled = self._compiled.get(identity(policy))
+        return tuple(dict.fromkeys(each.refused for each in compiled.policies if each.refused)) if compiled else ()
+
     def policy_object(self, ref: PolicyRef) -> Json | None:
         """The object behind a reference, as it came."""
         found = (c.item for c in self._compiled.values() if any(policy.ref == ref for policy in c.policies))

@@ -83,16 +83,17 @@ def read_objects(folder: Path) -> RecordedObjects:
 
 
 def documents_of(path: Path) -> list[Any]:
-    """The documents of a YAML or JSON file. Raises `BadObjects`; `_NoAnswer` where kubectl left an error, or nothing."""
+    """The documents of a YAML or JSON file. Raises `BadObjects`, and `_NoAnswer` where kubectl failed."""
     try:
         text = text_of(read_bytes(path, MOST_OBJECTS))
     except (Unfit, OSError, UnicodeDecodeError) as why:
         raise BadObjects(f"{path}: {getattr(why, 'strerror', None) or why}") from None
-    if not text.strip(" \t\r\n\0"):
-        raise _NoAnswer("is empty: the command that should have filled it failed")
     if _REFUSED.match(text):
         raise _NoAnswer(f"holds no objects but a message: {one_line(text, 160)}")
-    return _bounded(_json(text) or _yaml(text, path), path)
+    documents = _json(text) or _yaml(text, path)
+    if not documents:
+        raise _NoAnswer("is empty: the command that should have filled it failed")
+    return _bounded(documents, path)
 
 
 def load_yaml(path: Path) -> list[Any]:

@@ -65,9 +65,7 @@ GIVE_UP = 2000  # lines of garbage, and not one understood: not a file of flows
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-COMPACT_TEXT = re.compile(
-    rb"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d\.\d+.*(?:->|<>|<-)"
-)  # hubble's default
+COMPACT_TEXT = re.compile(rb"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d\.\d+.*(?:->|<>|<-)")  # hubble's default
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -364,7 +362,8 @@ class _Reader:
     def _unreadable(self) -> UnreadableFlows:
         if self.is_compact_text:
             return UnreadableFlows(
-                "hubble's compact text leaves out addresses and the year; record it again with `hubble observe … -o jsonpb`"
+                "hubble's compact text leaves out addresses and the year; "
+                "record it again with `hubble observe … -o jsonpb`"
             )
         return UnreadableFlows(
             f"line {self.first_garbage or 1} is not a hubble flow, nor is any other; "

@@ -19,6 +19,7 @@ from flows.policy import (
     difference_of,
     judgement_in_words,
 )
+from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, cnp, named, netpol, pod, space
 
 SLICE: Json = {
@@ -136,7 +137,7 @@ def test_changed_and_removed_objects_make_another_world() -> None:
 
 def test_a_changed_service_changes_the_policies_that_name_it() -> None:
     to_service = cnp("shop/out", egress=[{"toServices": [{"k8sService": {"serviceName": "api", "namespace": "pay"}}]}])
-    before = world_of(to_service)
+    before = World.of([*OBJECTS, to_service], cilium("1.20.2"))
     moved = {**SERVICE, "spec": {**SERVICE["spec"], "selector": {"app": "other"}}}
     web, api = before.endpoint_of_pod("shop", "web"), before.endpoint_of_pod("pay", "api")
     assert web is not None
