@@ -96,15 +96,15 @@ async def _meant(store: Store, word: str) -> Investigation:
 def _again(verdict: Verdict, output: str, verbose: bool) -> str | None:
     from bot.commands.output import say
     from bot.errors import CouldNotLook
-    from bot.store.recall import CannotRecall, recall
+    from bot.report.json_result import CannotDecode, decode
 
     if output == "json":
         return _json(verdict.result)
     try:
-        diagnosis, circumstances = recall(verdict.result)
-    except CannotRecall as why:
+        diagnosis = decode(verdict.result)
+    except CannotDecode as why:
         raise CouldNotLook(str(why)) from why
-    say(diagnosis, circumstances, output, verbose=verbose)
+    say(diagnosis, output, verbose=verbose)
     return None
 
 
