@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,13 +12,12 @@ from bot.errors import UsageMistake
 from sensors.access.kube import BadKubeconfig, Kube, connect
 from sensors.access.live import LiveCluster, LiveSettings, live_cluster
 from sensors.access.relay import BadRelayConfig, Relay, relay_config
+from sensors.kit.durations import seconds_in
 
 IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
 IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
 HOW_TO_REACH = "; run `cilium hubble port-forward` beside this, or name the relay with --server HOST:PORT"
 SERVER_VARIABLES = ("HUBBLE_SERVER", "KAI_HUBBLE_ADDR")
-DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @asynccontextmanager
@@ -85,7 +83,7 @@ def since_of(word: str | None) -> timedelta | None:
     """`90s`, `10m`, `1h`, `2d`. Raises `UsageMistake`."""
     if word is None:
         return None
-    found = DURATION.fullmatch(word)
-    if found is None:
-        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word!r}")
-    return timedelta(seconds=int(found[1]) * SECONDS[found[2]])
+    try:
+        return timedelta(seconds=seconds_in(word))
+    except ValueError:
+        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word[:40]!r}") from None

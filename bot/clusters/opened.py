@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from bot.report import Circumstances
+from flows.model import Recording
 from sensors.kit import Cluster
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedCluster:
-    """The cluster, and what a report says about it."""
+    """The cluster, and the recording it plays where it is no living one."""
 
     cluster: Cluster
-    circumstances: Circumstances = field(default_factory=Circumstances)
+    recording: Recording | None = None

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bot.commands.investigate import Question, investigate
+from bot.commands.investigate import TerminalRequest, investigate
 from bot.commands.lists import columns
 from bot.commands.output import write
 from bot.errors import UsageMistake
@@ -54,7 +54,7 @@ def show(name: str, output: str, flow: str, *, verbose: bool) -> None:
     """Diagnose one bundled incident and print it, whatever it was."""
     case = case_of(name)
     print(f"A recorded incident ({name}), not your cluster.", file=sys.stderr)  # noqa: T201
-    investigate(Question(flow, case=case, output=output, verbose=verbose))
+    investigate(TerminalRequest(flow, case=case, output=output, verbose=verbose))
 
 
 def case_of(name: str) -> Path:

@@ -10,11 +10,11 @@ from bot.commands.lists import columns
 from bot.commands.output import say, write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.facts import rfc3339
+from bot.report.json_result import CannotDecode, decode
 from bot.report.sanitize import clean, escape_markdown
 from bot.store import EvidenceRow, Investigation, Verdict
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
-from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store, open_store
 
 
@@ -68,10 +68,10 @@ def _again(verdict: Verdict, output: str, verbose: bool) -> str | None:
     if output == "json":
         return _json(verdict.result)
     try:
-        diagnosis, circumstances = recall(verdict.result)
-    except CannotRecall as why:
+        diagnosis = decode(verdict.result)
+    except CannotDecode as why:
         raise CouldNotLook(str(why)) from why
-    say(diagnosis, circumstances, output, verbose=verbose)
+    say(diagnosis, output, verbose=verbose)
     return None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from bot.report import Circumstances, json_result, markdown
+from bot.report import json_result, markdown
 from bot.report.outline import outline
 from bot.report.text import lay_out, render
 from flows.model import Diagnosis
@@ -18,11 +18,11 @@ WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""
 
 
-def say(diagnosis: Diagnosis, circumstances: Circumstances, output: str, *, verbose: bool = False) -> None:
+def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
     """Print the diagnosis as text, json or markdown."""
     if output == "json":
-        return write(json_result.render(diagnosis, circumstances))
-    sections = outline(diagnosis, circumstances, verbose=verbose)
+        return write(json_result.render(diagnosis))
+    sections = outline(diagnosis, verbose=verbose)
     if output == "markdown":
         return write(markdown.render(sections))
     if not is_painted(sys.stdout):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bot.clusters.connecting import since_of
 from bot.clusters.options import live_of
 from bot.clusters.target import NoSuchPod
-from bot.commands.investigate import Question, find_target, world_of
+from bot.commands.investigate import TerminalRequest, find_target, world_of
 from bot.commands.output import write
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
@@ -40,8 +39,6 @@ from sensors.kit import Blind
 from sensors.kit.catalog import sensors
 
 LIMIT = 20
-SINCE = re.compile(r"(\d+)(s|m|h|d)")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def simulate(**asked: Any) -> int:
@@ -52,7 +49,7 @@ def simulate(**asked: Any) -> int:
 
 
 def _try(asked: dict[str, Any]) -> int:
-    text, since = _text(asked), _since(asked["since"])
+    text, since = _text(asked), since_of(asked["since"])
     case = _look(asked, asked["pod"] or "", None)
     most = MAX_NEWLY_ALLOWED if asked["most"] is None else asked["most"]
     try:
@@ -111,22 +108,13 @@ def _text(asked: dict[str, Any]) -> str:
         raise UsageMistake(f"{file} is not text") from None
 
 
-def _since(word: str | None) -> timedelta | None:
-    if word is None:
-        return None
-    found = SINCE.fullmatch(word)
-    if found is None or len(word) > 9:
-        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word!r}")
-    return timedelta(seconds=int(found[1]) * SECONDS[found[2]])
-
-
 def _look(asked: dict[str, Any], pod: str, peer: str | None) -> Case:
     """What a simulation needs to see. Raises `UsageMistake` or `CouldNotLook`."""
     namespace = asked["namespace"] if pod and "/" not in pod else None
     if asked["case"] is None and not pod:
         raise UsageMistake("say whose traffic to try it on: --pod [NS/]POD in a cluster, or --case DIR, a recording")
     cluster_said = {name: value for name, value in asked.items() if name != "since"}  # ours is about drops, not flows
-    question = Question("", pod, namespace, peer, asked["case"], live=live_of(cluster_said))
+    question = TerminalRequest("", pod, namespace, peer, asked["case"], live=live_of(cluster_said))
 
     async def seen() -> Case:
         async with world_of(question) as (cluster, _):

@@ -41,6 +41,6 @@ class Looking:
 
     async def _walk(self, it: Investigation, flow: Flow, opened: OpenedCluster, watcher: Watcher) -> Looked:
         asked = it.request.target
-        found = await resolve(opened.cluster, asked.pod, asked.namespace, asked.to_host, asked.to_port)
+        found = await resolve(opened.cluster, asked.pod, asked.namespace, *asked.peer)
         tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
-        return Looked(await run(flow, found.target, opened.cluster, tools, watcher), opened.circumstances)
+        return Looked(await run(flow, found.target, opened.cluster, tools, watcher, opened.recording))

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 
 from flows.belief import ASIDE, LIKELY, PARTIAL, PROVED
 from flows.denials.judged import policy_drops
-from flows.fixes.remedy import SetTargetPort
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, Rule, SetTargetPort
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble.connections import Outcome
 from sensors.k8s_network_policies import Policies

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.clusters.opened import OpenedCluster
+from bot.clusters.recorded import recording_of
 from bot.desk.looking import Looking
 from bot.desk.ports import Looked, Note, VerdictNote, Watcher
-from bot.report import Circumstances
 from bot.store import Investigation, OriginKind, Posted, Request
 from flows.catalog import rules
 from flows.engine import Concluded, Saw
@@ -24,7 +24,7 @@ from flows.load import Step, load_flows
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit import Target
 from sensors.kit.catalog import sensors
-from tests.bot.report.examples import DENIED, RECORDED
+from tests.bot.report.examples import DENIED
 from tests.kit.cases import CASES
 
 FLOW = "flow.k8s_network_debug"
@@ -60,7 +60,7 @@ class Hands:
         for number, (key, evidence) in enumerate(diagnosis.evidence.items()):
             await watcher(Saw(Step(f"s{number}", "sensor", evidence.sensor), key, evidence))
         await watcher(Concluded(diagnosis))
-        return Looked(diagnosis, RECORDED)
+        return Looked(diagnosis)
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Recordings:
     @asynccontextmanager
     async def open(self, asked: Request) -> AsyncIterator[OpenedCluster]:
         folder = self.folders[str(asked.target)]
-        yield OpenedCluster(folder, Circumstances(folder.header.recorded_at, folder.path.name))
+        yield OpenedCluster(folder, recording_of(folder))
 
 
 def recordings() -> Recordings:
