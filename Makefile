@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz demo bench bench-live protos golden
+.PHONY: help setup check test test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz fuzz-cilium demo bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test-cluster: setup ## sensors, kai, capture and doctor against a real kube-apis
 
 fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes
 	$(PYTHON) tests/flows/policy/fuzz_nca.py 2000
+
+fuzz-cilium: setup ## 1,000 random clusters against Cilium's own code, built with Go at the first run
+	$(PYTHON) tests/flows/policy/fuzz_cilium.py 1000
 
 demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 	.venv/bin/kai demo
