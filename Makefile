@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz fuzz-cilium demo bench bench-live protos golden
+.PHONY: help setup check test test-for test-busy test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,13 @@ check:           ## all that a change must pass, as CI runs it
 
 test: setup      ## the tests alone
 	$(PYTHON) -m pytest -n auto
+
+test-for: setup  ## the tests that belong to one file: make test-for F=sensors/net_mtu.py
+	$(PYTHON) -m pytest -n 0 $$(.ci/tests-for $(F))
+
+test-busy: setup ## the tests beside four processes that take all the processor they get
+	@for each in 1 2 3 4; do (exec $(PYTHON) -c "while True: pass") & pids="$$pids $$!"; done; \
+	trap "kill $$pids" EXIT; $(PYTHON) -m pytest -n auto
 
 test-slow: setup ## the tests that take more than a few seconds
 	$(PYTHON) -m pytest -n auto -m slow
@@ -36,11 +43,17 @@ test-cluster: setup ## sensors, kai, capture and doctor against a real kube-apis
 fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes
 	$(PYTHON) tests/flows/policy/fuzz_nca.py 2000
 
-fuzz-cilium: setup ## 1,000 random clusters against Cilium's own code, built with Go at the first run
+fuzz-cilium: setup ## 1,000 random clusters against Cilium's own code; built with Go at the first run
 	$(PYTHON) tests/flows/policy/fuzz_cilium.py 1000
+
+fuzz-fixes: setup ## 2,000 random refused connections: our fixes against a second opinion; takes minutes
+	$(PYTHON) tests/flows/fixes/fuzz_fixes.py 2000
 
 demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 	.venv/bin/kai demo
+
+reports: setup   ## every recorded case and public report against the truth beside it; fails below what must be reached
+	$(PYTHON) bench/truth.py
 
 bench: setup     ## how fast hubble flows are read
 	$(PYTHON) bench/flows.py

@@ -8,13 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flows.causes import CAUSES, Layer, Stage
+from flows.causes import CAUSES, EXPLAINS, Layer, Stage
 from sensors.kit import Environment, Evidence, Sight, Target
 
 F = TypeVar("F")
-
-LIKELY = 0.5
-"""A finding must be believed at least this much to become the root cause."""
 
 
 class Missing(Exception):
@@ -92,8 +89,8 @@ class Finding:
     """What one rule thinks, with its reasons.
 
     `belief` is 0 to 1; `shown_by` names the facts types it rests on; `remedy` is a typed request to a fix builder
-    (`flows.fixes`), None where no safe automatic change exists. `hides` lists cause classes that this one explains:
-    such findings stay in the report, marked as hidden behind it.
+    (`flows.fixes`), None where no safe automatic change exists. `also_hides` lists cause classes that this one explains
+    in this case, beyond what its class always explains (`flows.causes.EXPLAINS`).
     """
 
     cause_class: str
@@ -104,13 +101,18 @@ class Finding:
     shown_by: tuple[type, ...]
     recommendation: str = ""
     remedy: Any = None
-    hides: frozenset[str] = frozenset()
+    also_hides: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.cause_class not in CAUSES:
             raise ValueError(f"{self.cause_class!r} is not in the closed list of causes")
         if not 0.0 <= self.belief <= 1.0:
             raise ValueError(f"belief {self.belief} is not between 0 and 1")
+
+    @property
+    def hides(self) -> frozenset[str]:
+        """The cause classes this one explains: such findings stay in the report, marked as hidden behind it."""
+        return EXPLAINS.get(self.cause_class, frozenset()) | self.also_hides
 
     @property
     def stage(self) -> Stage:
@@ -128,12 +130,25 @@ Judgement = Finding | Iterable[Finding] | None
 class Rule:
     """A plug-in that judges: facts in, a finding (or several, or none) out. `causes` are the classes it may name.
 
-    `judge` asks the case for facts by type; a `Missing` it lets fly means that it cannot tell.
+    `needs` are the facts without which it cannot tell: `of` lets `Missing` fly where one is not there, before `judge`
+    is asked. What only refines a finding is no need: `judge` asks for that with `case.get`. `moot_if_absent` are the
+    sensors whose "there is none of it" leaves nothing to judge.
     """
 
     id: str
     judge: Callable[[Case], Judgement]
     causes: tuple[str, ...]
+    needs: tuple[type, ...]
+    moot_if_absent: tuple[str, ...] = ()
+
+    def of(self, case: Case) -> list[Finding]:
+        """What the rule says of a case. Raises `Missing` when it cannot tell."""
+        if any(case.sight_of(each) is Sight.ABSENT for each in self.moot_if_absent):
+            return []
+        for each in self.needs:
+            case[each]
+        said = self.judge(case)
+        return [said] if isinstance(said, Finding) else list(said or ())
 
 
 class LayerState(StrEnum):
@@ -174,7 +189,9 @@ class Fix:
 
     `patch` are RFC 6902 operations for `target` (kind json-patch) or one manifest (kind manifest); `inverse` undoes it
     in the same form. `automatic` says that a person may approve it with one button; `refused` why nobody should.
-    `owner` names who would revert it (Argo CD, Flux, Helm). `also` are the other patches of a fix that needs several.
+    `newly_denied`: what it takes away, each with how often that was seen in use; more than ports that nobody serves is
+    `refused`. `owner` names who would revert it (Argo CD, Flux, Helm). `also` are the other patches of a fix that
+    needs several.
     """
 
     kind: str
@@ -186,6 +203,7 @@ class Fix:
     undo: str = ""
     proof: Proof | None = None
     newly_allowed: tuple[str, ...] = ()
+    newly_denied: tuple[str, ...] = ()
     refused: str | None = None
     automatic: bool = False
     disruptive: bool = False

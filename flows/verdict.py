@@ -5,17 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from flows.belief import DOUBTED, NO_RIVAL, ROOT_CAUSE_FROM
 from flows.coverage import coverage_of
 from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
-from flows.model import LIKELY, NO_FIX, Case, Diagnosis, Doubt, Finding
+from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding
 from flows.symptoms.peers import asked_peer
 from sensors.kit import Sensor, Sight
 
 OF_NAMES = ("dns.", "policy.dns_blocked")
-RIVAL = 0.3
-"""A finding this much less believed than the strongest is no rival for the root cause, however early its stage."""
 
 
 def conclude(
@@ -62,7 +61,7 @@ def rank(findings: Iterable[Finding]) -> list[Finding]:
     """
     known = sorted(findings, key=lambda each: (each.stage, -each.belief, each.cause_class, str(each.component)))
     best = max((each.belief for each in known), default=0.0)
-    rivals = [each for each in known if each.belief >= max(LIKELY, best - RIVAL)]
+    rivals = [each for each in known if each.belief >= max(ROOT_CAUSE_FROM, best - NO_RIVAL)]
     hidden = {name for each in rivals for name in each.hides}
     first = [each for each in rivals if each.cause_class not in hidden]
     behind = [each for each in rivals if each.cause_class in hidden]
@@ -71,7 +70,7 @@ def rank(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def is_root(finding: Finding, among: Sequence[Finding]) -> bool:
-    return finding in among and finding.belief >= LIKELY
+    return finding in among and finding.belief >= ROOT_CAUSE_FROM
 
 
 def is_hidden(finding: Finding, root: Finding) -> bool:
@@ -95,7 +94,7 @@ def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt
         cause_class="inconclusive",
         cause=f"No cause is shown by what could be measured.{suspicion}",
         component=None,
-        belief=0.3,
+        belief=DOUBTED,
         because="; ".join(told) or "everything that was measured passes or is undecided",
         shown_by=(),
         recommendation=advice,
@@ -122,7 +121,7 @@ def _with_root(root: Finding, ordered: Sequence[Finding]) -> list[Finding]:
 
 
 def _reasoning(root: Finding, ordered: Sequence[Finding]) -> str:
-    others = [each for each in ordered if each is not root and each.belief >= LIKELY]
+    others = [each for each in ordered if each is not root and each.belief >= ROOT_CAUSE_FROM]
     behind = [f"{each.cause_class} is hidden behind it" for each in others if is_hidden(each, root)]
     return "; ".join([root.because, *behind])
 

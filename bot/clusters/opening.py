@@ -129,4 +129,4 @@ def circumstances(case: CaseFolder) -> Circumstances:
 def _recent(case: CaseFolder, since: int | None) -> CaseFolder:
     if since is None:
         return case
-    return RecentCase(case.path, case.header, case.by_kind, case.recorded_kinds, timedelta(seconds=since))
+    return RecentCase(case.path, case.header, case.recorded, timedelta(seconds=since))

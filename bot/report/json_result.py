@@ -102,6 +102,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
         "kubectl": fix.kubectl,
         "proof": _proof(fix.proof or Proof()),
         "newly_allowed": list(fix.newly_allowed),
+        "newly_denied": list(fix.newly_denied),
         "refused": fix.refused,
         "title": fix.title,
         "undo": fix.undo,

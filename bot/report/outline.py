@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from bot.report import Circumstances
 from bot.report.sanitize import clean, clean_command
+from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import Layer
-from flows.model import LIKELY, Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
+from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
 from sensors.kit import Evidence, Sight
 
 BRIEF = 80
@@ -203,17 +204,24 @@ def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
     if fix.proof is None:
         yield Line("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
     yield from _proof(fix)  # of all parts together, as they help together only
-    yield from _newly_allowed(fix, verbose)
+    yield from _changed_ways(fix, verbose)
     yield from _warnings(fix)
 
 
-def _newly_allowed(fix: Fix, verbose: bool) -> Iterator[Item]:
-    ways = list(dict.fromkeys(clean(way) for each in (fix, *fix.also) for way in each.newly_allowed))
+def _changed_ways(fix: Fix, verbose: bool) -> Iterator[Item]:
+    """What the change opens, and what it takes away."""
+    parts = (fix, *fix.also)
+    yield from _ways("Newly allowed", [way for each in parts for way in each.newly_allowed], verbose)
+    yield from _ways("No longer allowed", [way for each in parts for way in each.newly_denied], verbose)
+
+
+def _ways(title: str, said: list[str], verbose: bool) -> Iterator[Item]:
+    ways = list(dict.fromkeys(map(clean, said)))
     if len(ways) == 1:
-        yield Line(f"Newly allowed: {ways[0]}", Tone.UNSURE)
+        yield Line(f"{title}: {ways[0]}", Tone.UNSURE)
     elif ways:
         shown = ways if verbose else ways[:FEW]
-        yield Line(f"Newly allowed, {len(ways)} ways:", Tone.UNSURE)
+        yield Line(f"{title}, {len(ways)} ways:", Tone.UNSURE)
         yield from (Point(way, tone=Tone.UNSURE) for way in shown)
         if len(ways) > len(shown):
             yield Line(f"{len(ways) - len(shown)} more (-v lists them)", Tone.UNSURE)
@@ -259,7 +267,7 @@ def _also_found(it: Diagnosis) -> Section:
 
 
 def _other(finding: Finding, root: Finding | None) -> Point:
-    likely = finding.belief >= LIKELY
+    likely = finding.belief >= ROOT_CAUSE_FROM
     behind = "; hidden behind the root cause" if likely and hidden_behind(finding, root) else ""
     return Point(
         f"{clean(finding.cause)} ({finding.cause_class}, {_percent(finding.belief)}{behind})",

@@ -98,7 +98,7 @@ def _finding(it: Mapping[str, Any], result: Mapping[str, Any]) -> Finding:
         because=it["because"],
         shown_by=(),
         recommendation=it["recommendation"],
-        hides=frozenset(behind) if is_root else frozenset(),
+        also_hides=frozenset(behind) if is_root else frozenset(),
     )
 
 
@@ -114,6 +114,7 @@ def _fix(it: Mapping[str, Any]) -> Fix:
         undo=it["undo"],
         proof=_proof(it["proof"], target),
         newly_allowed=tuple(it["newly_allowed"]),
+        newly_denied=tuple(it.get("newly_denied", ())),
         refused=it["refused"],
         automatic=it["automatic"],
         disruptive=it["disruptive"],

@@ -34,8 +34,8 @@ from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.addresses import as_ip
 from sensors.net_connect import Connects, Role
-from sensors.topology.peer import as_ip
 
 POLICY_DENIED, POLICY_DENY, AUTH_REQUIRED = 133, 181, 189
 POLICY_DROPS = frozenset({POLICY_DENIED, POLICY_DENY, AUTH_REQUIRED})
@@ -361,7 +361,7 @@ def asked_doors(case: Case) -> Doors:
     port = case.target.to_port if case.target.to_port is not None else services.asked.port
     service = services.asked_service
     if service is not None and services.asked.pod is None:
-        return dict(_behind(service, port, me, world))
+        return dict(_behind(service, services.asked.service_port or port, me, world))
     return dict(_plain(case, services, port, me, world)) if port is not None else {}
 
 

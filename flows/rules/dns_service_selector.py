@@ -30,7 +30,6 @@ def judge(case: Case) -> Finding | None:
         shown_by=shown_by(case, CoreDns),
         recommendation=f"Set the selector of {component} back to the labels of the DNS pods{_right(miss)}.",
         remedy=_remedy(component, service, miss),
-        hides=frozenset({"dns.coredns_down", "service.no_endpoints"}),
     )
 
 
@@ -60,4 +59,4 @@ def _remedy(component: Component, service: DnsService, miss: LabelMiss | None) -
     return SetSelector(component, dict(service.selector), {**service.selector, miss.key: miss.found})
 
 
-RULE = Rule(id="dns-service-selector", judge=judge, causes=("dns.service_selector",))
+RULE = Rule(id="dns-service-selector", judge=judge, causes=("dns.service_selector",), needs=(CoreDns,))

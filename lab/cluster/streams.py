@@ -20,6 +20,17 @@ CHUNK = 32 * 1024
 Run = Callable[[list[str], bytes], tuple[bytes, bytes, int]]
 
 
+def not_acceptable(request: web.Request) -> web.Response | None:
+    """The kubelet's answer to a request that does not take anything: its routes do not say what they produce.
+
+    Word for word what Kubernetes 1.36.2 sent through the API server (go-restful, the router of the kubelet).
+    """
+    accepted = request.headers.get("Accept") or "*/*"
+    if any(each.partition(";")[0].strip() == "*/*" for each in accepted.split(",")):
+        return None
+    return web.Response(status=406, text="406: Not Acceptable\n\nAvailable representations: ")
+
+
 async def exec_in(request: web.Request, run: Run) -> web.StreamResponse:
     """The whole conversation. Raises `Refusal` before it began; afterwards refusals are outcomes."""
     argv = request.query.getall("command", [])
@@ -27,6 +38,8 @@ async def exec_in(request: web.Request, run: Run) -> web.StreamResponse:
         raise bad_request("Upgrade request required")
     if not argv:
         raise bad_request("you must specify at least 1 command for the container")
+    if refusal := not_acceptable(request):
+        return refusal
     socket = web.WebSocketResponse(protocols=PROTOCOLS)
     await socket.prepare(request)
     stdin = await _input(socket) if request.query.get("stdin") in ("1", "true") else b""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sensors.access.kube import Kube, connect
+from sensors.access.kube import ExecResult, Kube, connect
 from sensors.access.kube.failure import resource_of
 from sensors.access.kube.lists import Lists
 from sensors.access.kube.wire import Answer, Wire
@@ -235,6 +235,15 @@ def place_pod(server: ApiServer) -> None:
     server.create_namespace("logged")
     server.store(POD, [pod("logged", "web", "node-of-logs")])
     wait_for(lambda: server.ask("GET", "/api/v1/namespaces/logged/pods/web").status == 200, "the pod")
+
+
+async def test_a_program_runs_on_a_kubelet_that_the_server_hands_our_own_request_to(server: ApiServer) -> None:
+    place_pod(server)
+
+    async with kubelet(server, "node-of-logs", {}), connect(server.kubeconfig()) as kube:
+        ended = await kube.exec("logged", "web", "app", ["kai-probe", "x y"], stdin=b"?")
+
+    assert ended == ExecResult(b"kai-probe x y?", b"", 1)
 
 
 @pytest.mark.parametrize(

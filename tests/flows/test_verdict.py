@@ -11,7 +11,7 @@ from tests.kit.cases import case_of
 
 
 def finding(cause: str, belief: float = 0.9, hides: tuple[str, ...] = ()) -> Finding:
-    return Finding(cause, cause, Component("Pod", "a", "b"), belief, "", (), hides=frozenset(hides))
+    return Finding(cause, cause, Component("Pod", "a", "b"), belief, "", (), also_hides=frozenset(hides))
 
 
 def order(*findings: Finding) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PB = ROOT / "sensors" / "kit" / "pb"
+PB = ROOT / "sensors" / "hubble" / "pb"
 
 
 def stubs(root: Path) -> dict[str, str]:
@@ -31,7 +31,7 @@ def test_regenerating_gives_the_committed_stubs(tmp_path: Path) -> None:
 
     subprocess.run([sys.executable, PB / "regenerate.py", "--into", tmp_path], check=True, capture_output=True)
 
-    assert stubs(tmp_path / "sensors" / "kit" / "pb") == stubs(PB)
+    assert stubs(tmp_path / "sensors" / "hubble" / "pb") == stubs(PB)
 
 
 def test_the_stubs_do_not_ask_for_a_newer_protobuf_than_we_do() -> None:

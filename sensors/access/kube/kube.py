@@ -20,7 +20,7 @@ from sensors.access.kube.failure import no_right, refused, status_of
 from sensors.access.kube.kubeconfig import SERVICE_ACCOUNT, BadKubeconfig, Place, find_place
 from sensors.access.kube.lists import Lists
 from sensors.access.kube.streams import MAX_OUTPUT, Door, ExecResult, run
-from sensors.access.kube.wire import MIB, Answer, Wire, path_of
+from sensors.access.kube.wire import ANYTHING, MIB, Answer, Wire, path_of
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import Kind
 from sensors.kit.model import Absent, Blind
@@ -59,7 +59,7 @@ class Kube:
         """The last lines of a container's log. `Absent`: no such pod, or no run before the present one."""
         path = path_of("api", "v1", "namespaces", namespace, "pods", pod, "log")
         query = [("container", container), ("tailLines", str(lines)), *([("previous", "true")] if previous else [])]
-        answer = await self.wire.ask(path, query, limit=MAX_LOG)
+        answer = await self.wire.ask(path, query, limit=MAX_LOG, accept=ANYTHING)
         if not answer.good:
             raise _no_log(answer, namespace, f"{namespace}/{pod} ({container})", previous)
         return "\n".join(answer.body.decode(errors="replace").splitlines()[-lines:])

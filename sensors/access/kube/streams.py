@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sensors.access.kube.failure import in_words, not_accepted, status_of, unreachable
-from sensors.access.kube.wire import MIB, Wire, path_of, url_of
+from sensors.access.kube.wire import ANYTHING, MIB, Wire, path_of, url_of
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import items, number, one_line, text
 
@@ -140,7 +140,7 @@ async def _options(wire: Wire, stdin: bool) -> dict[str, Any]:
     }
     return {
         **{key: value for key, value in options.items() if value},
-        "headers": await wire.headers(),
+        "headers": await wire.headers(ANYTHING),
         "protocols": (V5,) if stdin else (V5, V4),
         "timeout": aiohttp.ClientWSTimeout(ws_close=CLOSING),
     }

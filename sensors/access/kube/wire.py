@@ -28,6 +28,9 @@ LONGEST_PAUSE = 2.0
 PAUSE = 0.2
 
 Query = Sequence[tuple[str, str]]
+JSON, ANYTHING = "application/json", "*/*"
+"""What is asked for. A request that the API server hands on (to a kubelet: logs, exec; to a pod: proxy) must take
+anything: a kubelet's router answers 406 to a request for JSON alone, since its routes do not say what they produce."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,44 +67,45 @@ class Wire:
         body: Any = None,
         limit: int = MAX_BODY,
         within: float = WITHIN,
+        accept: str = JSON,
     ) -> Answer:
         """The server's answer, whatever its status but 401. Raises `Blind` when there is none, or none we may use."""
+        asked = _Asked(method, url_of(self.place.server, path, query), body, limit, accept)
         try:
             async with asyncio.timeout(within):
-                answer = await self._ask_twice(method, path, query, body, limit)
+                answer = await self._ask_twice(asked)
         except TimeoutError:
             raise Blind(f"the API server {self.place.server} gave no answer within {within:g} s") from None
         if answer.status == 401:
             raise Blind(not_accepted(self.place.name))
         return answer
 
-    async def _ask_twice(self, method: str, path: str, query: Query, body: Any, limit: int) -> Answer:
+    async def _ask_twice(self, asked: _Asked) -> Answer:
         try:
-            answer = await self._ask_once(method, path, query, body, limit)
+            answer = await self._ask_once(asked)
         except _Broken:
             await self.pause(PAUSE)
-            return await self._last_try(method, path, query, body, limit)
+            return await self._last_try(asked)
         if not answer.deserves_retry:
             return answer
         await self.pause(pause_asked(answer))
-        return await self._last_try(method, path, query, body, limit)
+        return await self._last_try(asked)
 
-    async def _last_try(self, method: str, path: str, query: Query, body: Any, limit: int) -> Answer:
+    async def _last_try(self, asked: _Asked) -> Answer:
         try:
-            return await self._ask_once(method, path, query, body, limit)
+            return await self._ask_once(asked)
         except _Broken as broken:
             raise Blind(broken.why) from None
 
-    async def _ask_once(self, method: str, path: str, query: Query, body: Any, limit: int) -> Answer:
+    async def _ask_once(self, asked: _Asked) -> Answer:
         import aiohttp
 
-        url = url_of(self.place.server, path, query)
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_WITHIN)
-        headers = await self.headers()
+        headers = await self.headers(asked.accept)
         try:
-            got = await self.api.call_api(method, url, headers, body=body, _request_timeout=timeout)
+            got = await self.api.call_api(asked.method, asked.url, headers, body=asked.body, _request_timeout=timeout)
             async with got.response as response:
-                return await _read(response, limit)
+                return await _read(response, asked.limit)
         except aiohttp.ClientConnectorError as why:
             raise Blind(unreachable(why, self.place.server)) from None
         except (
@@ -114,11 +118,22 @@ class Wire:
         except (aiohttp.ClientError, TimeoutError, OSError) as why:
             raise Blind(unreachable(why, self.place.server)) from None
 
-    async def headers(self) -> dict[str, str]:
+    async def headers(self, accept: str = JSON) -> dict[str, str]:
         """Accept and Authorization; the client renews an expired token here."""
-        headers: dict[str, str] = {"Accept": "application/json", "User-Agent": "kai-netdebug"}
+        headers: dict[str, str] = {"Accept": accept, "User-Agent": "kai-netdebug"}
         await self.api.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
         return headers
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request as it goes out, and how much of an answer to it is taken."""
+
+    method: str
+    url: str
+    body: Any
+    limit: int
+    accept: str
 
 
 class _Broken(Exception):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sensors.access.kube import Kube
 from sensors.access.kube.failure import no_right, refused
-from sensors.access.kube.wire import MIB, path_of
+from sensors.access.kube.wire import ANYTHING, MIB, path_of
 from sensors.kit.cluster import Object
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import items, label_of, name_of, namespace_of, number, one_line, pod_is_ready, text
@@ -89,7 +89,7 @@ async def _run(kube: Kube, agent: Agent, arguments: tuple[str, ...]) -> str:
 
 async def _scrape(kube: Kube, agent: Agent) -> str:
     path = path_of("api", "v1", "namespaces", agent.namespace, "pods", f"{agent.pod}:{agent.metrics_port}", "proxy")
-    answer = await kube.wire.ask(f"{path}/metrics", limit=MOST_OUTPUT, within=WITHIN)
+    answer = await kube.wire.ask(f"{path}/metrics", limit=MOST_OUTPUT, within=WITHIN, accept=ANYTHING)
     if answer.status == 403:
         raise Blind(no_right("get", "pods/proxy", agent.namespace, answer.body))
     if not answer.good:

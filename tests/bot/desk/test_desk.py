@@ -19,7 +19,7 @@ from flows.engine import Concluded, Saw
 from tests.bot.desk.actors import Hands, Wall, request
 from tests.bot.report.examples import DENIED, RECORDED
 
-SOON = 10.0
+SOON = 60.0
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:

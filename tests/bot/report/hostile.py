@@ -25,6 +25,7 @@ def attacked(words: str = ATTACK) -> Diagnosis:
         title=words,
         target=component,
         newly_allowed=(words, f"{words} 2"),
+        newly_denied=(words, f"{words} 3"),
         notes=(words,),
         owner=words,
         proof=replace(FIX.proof, words=(words,)),

@@ -224,6 +224,16 @@ def test_many_new_ways_are_counted_and_the_first_shown() -> None:
     assert "- web → db-7\n" in text_of(wide, verbose=True)
 
 
+def test_what_a_fix_takes_away_stands_beside_what_it_opens() -> None:
+    assert "No longer allowed" not in text_of(DENIED)
+
+    said = text_of(
+        replace(DENIED, fix=replace(FIX, newly_denied=("web → db TCP 80 (0 recorded connections used it)",)))
+    )
+
+    assert "  No longer allowed: web → db TCP 80 (0 recorded connections used it)\n" in said
+
+
 def test_doubts_beyond_the_fifth_reason_wait_for_verbose() -> None:
     doubtful = replace(DENIED, doubts=tuple(Doubt(f"rule-{n}", f"no facts {n}") for n in range(7)))
 

@@ -18,14 +18,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from flows.policy import Direction, Endpoint, Profile, Traffic, World  # noqa: E402
-from flows.policy.portset import PortSet  # noqa: E402
-from flows.policy.profile import cilium  # noqa: E402
-from flows.policy.reach import Outcome, side  # noqa: E402
-from flows.policy.scene import Scene  # noqa: E402
-from tests.flows.policy.builders import cnp  # noqa: E402
-from tests.flows.policy.cilium_oracle import Cilium, version  # noqa: E402
-from tests.flows.policy.fuzz_nca import KEYS, SPACES, VALUES, Chance, _labels, _namespace, _policy  # noqa: E402
+from flows.policy import Direction, Endpoint, Profile, Traffic, World
+from flows.policy.portset import PortSet
+from flows.policy.profile import cilium
+from flows.policy.reach import Outcome, side
+from flows.policy.scene import Scene
+from tests.flows.policy.builders import cnp
+from tests.flows.policy.cilium_oracle import Cilium, version
+from tests.flows.policy.fuzz_nca import KEYS, SPACES, VALUES, Chance, _labels, _namespace, _policy
 
 Json = dict[str, Any]
 HOME = "home"

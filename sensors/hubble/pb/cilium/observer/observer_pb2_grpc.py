@@ -5,7 +5,7 @@
 import grpc
 import warnings
 
-from sensors.hubble.pb.cilium.observer import observer_pb2 as sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2
+from sensors.hubble.pb.cilium.observer import observer_pb2 as sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -40,33 +40,33 @@ class ObserverStub:
         """
         self.GetFlows = channel.unary_stream(
                 '/observer.Observer/GetFlows',
-                request_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsRequest.SerializeToString,
-                response_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsResponse.FromString,
+                request_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsRequest.SerializeToString,
+                response_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsResponse.FromString,
                 _registered_method=True)
         self.GetAgentEvents = channel.unary_stream(
                 '/observer.Observer/GetAgentEvents',
-                request_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsRequest.SerializeToString,
-                response_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsResponse.FromString,
+                request_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsRequest.SerializeToString,
+                response_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsResponse.FromString,
                 _registered_method=True)
         self.GetDebugEvents = channel.unary_stream(
                 '/observer.Observer/GetDebugEvents',
-                request_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsRequest.SerializeToString,
-                response_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsResponse.FromString,
+                request_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsRequest.SerializeToString,
+                response_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsResponse.FromString,
                 _registered_method=True)
         self.GetNodes = channel.unary_unary(
                 '/observer.Observer/GetNodes',
-                request_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesRequest.SerializeToString,
-                response_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesResponse.FromString,
+                request_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesRequest.SerializeToString,
+                response_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesResponse.FromString,
                 _registered_method=True)
         self.GetNamespaces = channel.unary_unary(
                 '/observer.Observer/GetNamespaces',
-                request_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesRequest.SerializeToString,
-                response_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesResponse.FromString,
+                request_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesRequest.SerializeToString,
+                response_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesResponse.FromString,
                 _registered_method=True)
         self.ServerStatus = channel.unary_unary(
                 '/observer.Observer/ServerStatus',
-                request_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusRequest.SerializeToString,
-                response_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusResponse.FromString,
+                request_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusRequest.SerializeToString,
+                response_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusResponse.FromString,
                 _registered_method=True)
 
 
@@ -125,33 +125,33 @@ def add_ObserverServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'GetFlows': grpc.unary_stream_rpc_method_handler(
                     servicer.GetFlows,
-                    request_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsRequest.FromString,
-                    response_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsResponse.SerializeToString,
+                    request_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsRequest.FromString,
+                    response_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsResponse.SerializeToString,
             ),
             'GetAgentEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.GetAgentEvents,
-                    request_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsRequest.FromString,
-                    response_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsResponse.SerializeToString,
+                    request_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsRequest.FromString,
+                    response_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsResponse.SerializeToString,
             ),
             'GetDebugEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.GetDebugEvents,
-                    request_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsRequest.FromString,
-                    response_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsResponse.SerializeToString,
+                    request_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsRequest.FromString,
+                    response_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsResponse.SerializeToString,
             ),
             'GetNodes': grpc.unary_unary_rpc_method_handler(
                     servicer.GetNodes,
-                    request_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesRequest.FromString,
-                    response_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesResponse.SerializeToString,
+                    request_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesRequest.FromString,
+                    response_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesResponse.SerializeToString,
             ),
             'GetNamespaces': grpc.unary_unary_rpc_method_handler(
                     servicer.GetNamespaces,
-                    request_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesRequest.FromString,
-                    response_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesResponse.SerializeToString,
+                    request_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesRequest.FromString,
+                    response_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesResponse.SerializeToString,
             ),
             'ServerStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerStatus,
-                    request_deserializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusRequest.FromString,
-                    response_serializer=sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusResponse.SerializeToString,
+                    request_deserializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusRequest.FromString,
+                    response_serializer=sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,8 +181,8 @@ class Observer:
             request,
             target,
             '/observer.Observer/GetFlows',
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsRequest.SerializeToString,
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsResponse.FromString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsRequest.SerializeToString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetFlowsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -208,8 +208,8 @@ class Observer:
             request,
             target,
             '/observer.Observer/GetAgentEvents',
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsRequest.SerializeToString,
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsResponse.FromString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsRequest.SerializeToString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetAgentEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -235,8 +235,8 @@ class Observer:
             request,
             target,
             '/observer.Observer/GetDebugEvents',
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsRequest.SerializeToString,
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsResponse.FromString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsRequest.SerializeToString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetDebugEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -262,8 +262,8 @@ class Observer:
             request,
             target,
             '/observer.Observer/GetNodes',
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesRequest.SerializeToString,
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesResponse.FromString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesRequest.SerializeToString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNodesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -289,8 +289,8 @@ class Observer:
             request,
             target,
             '/observer.Observer/GetNamespaces',
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesRequest.SerializeToString,
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesResponse.FromString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesRequest.SerializeToString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.GetNamespacesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -316,8 +316,8 @@ class Observer:
             request,
             target,
             '/observer.Observer/ServerStatus',
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusRequest.SerializeToString,
-            sensors_dot_kit_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusResponse.FromString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusRequest.SerializeToString,
+            sensors_dot_hubble_dot_pb_dot_cilium_dot_observer_dot_observer__pb2.ServerStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'sensors/hubble/pb/cilium/relay/relay.proto\x12\x05relay\"^\n\x0fNodeStatusEvent\x12&\n\x0cstate_change\x18\x01 \x01(\x0e\x32\x10.relay.NodeState\x12\x12\n\nnode_names\x18\x02 \x03(\t\x12\x0f\n\x07message\x18\x03 \x01(\t*l\n\tNodeState\x12\x16\n\x12UNKNOWN_NODE_STATE\x10\x00\x12\x12\n\x0eNODE_CONNECTED\x10\x01\x12\x14\n\x10NODE_UNAVAILABLE\x10\x02\x12\r\n\tNODE_GONE\x10\x03\x12\x0e\n\nNODE_ERROR\x10\x04\x42\'Z%github.com/cilium/cilium/api/v1/relayb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*sensors/hubble/pb/cilium/relay/relay.proto\x12\x05relay\"^\n\x0fNodeStatusEvent\x12&\n\x0cstate_change\x18\x01 \x01(\x0e\x32\x10.relay.NodeState\x12\x12\n\nnode_names\x18\x02 \x03(\t\x12\x0f\n\x07message\x18\x03 \x01(\t*l\n\tNodeState\x12\x16\n\x12UNKNOWN_NODE_STATE\x10\x00\x12\x12\n\x0eNODE_CONNECTED\x10\x01\x12\x14\n\x10NODE_UNAVAILABLE\x10\x02\x12\r\n\tNODE_GONE\x10\x03\x12\x0e\n\nNODE_ERROR\x10\x04\x42\'Z%github.com/cilium/cilium/api/v1/relayb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sensors.hubble.pb.cilium.re
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z%github.com/cilium/cilium/api/v1/relay'
-  _globals['_NODESTATE']._serialized_start=146
-  _globals['_NODESTATE']._serialized_end=254
-  _globals['_NODESTATUSEVENT']._serialized_start=50
-  _globals['_NODESTATUSEVENT']._serialized_end=144
+  _globals['_NODESTATE']._serialized_start=149
+  _globals['_NODESTATE']._serialized_end=257
+  _globals['_NODESTATUSEVENT']._serialized_start=53
+  _globals['_NODESTATUSEVENT']._serialized_end=147
 # @@protoc_insertion_point(module_scope)
