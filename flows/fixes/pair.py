@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from flows.denials.judged import Tried, world_of
+from flows.denials.judged import Tried, tried, world_of
 from flows.fixes.remedy import AdmitTraffic, SetTargetPort
 from flows.model import Case, Fix
 from flows.policy import Endpoint, Judgement, Traffic
 from flows.symptoms.target_port import wrong_port_of
+from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
+from sensors.kit.objects import items, kind_of, number
 
 MOST_BACKENDS = 20
 
@@ -34,11 +36,12 @@ def _on(case: Case, traffic: Traffic, port: int) -> Judgement:
 def led_right(case: Case, remedy: AdmitTraffic) -> tuple[AdmitTraffic, tuple[SetTargetPort, ...]]:
     """The same request for the ports that the Services should lead to, and what mends those Services.
 
-    A connection to a port where nobody listens, with no right one known, is left out: no rule can make it work.
+    A connection to a port where nobody listens, with no right one known, is left out: no rule can make it work. Nor can
+    one for a node port that no policy ever sees.
     """
     denied: list[Judgement] = []
     services: dict[SetTargetPort, None] = {}
-    for each in remedy.denied:
+    for each in (each for each in remedy.denied if not _is_rewritten(case, each.traffic)):
         wrong = wrong_port_of(case, each.traffic)
         if wrong is None:
             denied.append(each)
@@ -47,6 +50,20 @@ def led_right(case: Case, remedy: AdmitTraffic) -> tuple[AdmitTraffic, tuple[Set
             services[wrong.remedy] = None
     moved = tuple(denied) != remedy.denied
     return replace(remedy, denied=tuple(denied), correction=None if moved else remedy.correction), tuple(services)
+
+
+def _is_rewritten(case: Case, traffic: Traffic) -> bool:
+    """A node port that Cilium turns into the pod's own before policies are asked, unless a drop names it all the same.
+
+    Source: Cilium, "Kubernetes Without kube-proxy", socket load balancing.
+    """
+    if not traffic.destination.host_network or case.environment.kube_proxy_replacement is not True:
+        return False
+    if any(each.drop is not None and each.traffic == traffic for each in case.once(tried)):
+        return False
+    services = (each for each in case[Policies].objects if kind_of(each) == "Service")
+    ports = (port for each in services for port in items(each, "spec", "ports"))
+    return traffic.port is not None and any(number(port, "nodePort") == traffic.port for port in ports)
 
 
 def refused_after(case: Case, remedy: SetTargetPort) -> tuple[Judgement, ...]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from flows.denials.judged import tried, world_of
 from flows.fixes.build import build
 from flows.fixes.change import applied, undone
 from flows.fixes.proof import denied_ones
-from flows.fixes.remedy import SetTargetPort
-from flows.model import Case, Component, Fix
-from flows.rules import policy_ingress_denied, service_wrong_target_port
+from flows.fixes.remedy import AdmitTraffic, SetTargetPort
+from flows.model import Case, Component, Finding, Fix
+from flows.rules import policy_egress_denied, policy_ingress_denied, service_wrong_target_port
 from flows.symptoms.peers import asked_peer
 from flows.symptoms.target_port import wrong_port_of
 from lab.oracle import Network
@@ -19,6 +20,7 @@ from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import BackendPod, EndpointFacts, Services
 from sensors.net_tcp_stats import PodSockets, TcpStats
+from sensors.topology.peer import Asked, AskedKind
 from tests.flows.policy.builders import netpol
 from tests.flows.rules.edits import with_service
 from tests.flows.rules.facts import only
@@ -203,3 +205,35 @@ def test_a_mended_service_comes_alone_where_no_policy_is_in_the_way() -> None:
     (fix,) = build(only(service_wrong_target_port.RULE, case), case)
 
     assert (fix.automatic, fix.also, fix.notes) == (True, (), ())
+
+
+def towards_a_node(port: int) -> tuple[Case, Finding]:
+    """A policy finding about a connection to a node's own address, as the question names it; no flow shows it."""
+    node_port = {"name": "web", "port": 80, "targetPort": 8080, "nodePort": 30080, "protocol": "TCP"}
+    meta = {"name": "shown-outside", "namespace": "finance"}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [node_port]}}
+    case = with_objects(case_of("api-server-cannot-watch"), lambda _: None, service)
+    there = next(each for each in case.once(world_of).inventory.by_ip.values() if each.node and not each.is_pod)
+    asked = Asked(AskedKind.NODE, there.ip, port, node=there.node)
+    case = with_facts(case, replace(case[Services], asked=asked))
+    case = replace(case, target=replace(case.target, to_host=there.ip, to_port=port), derived={})
+    (judged,) = (each.judgement for each in case.once(tried) if each.traffic.destination.ip == there.ip and each.asked)
+    assert judged.egress.allowed is False
+    guilty = judged.egress.isolated_by
+    return case, replace(only_one(case), remedy=AdmitTraffic((judged,), guilty))
+
+
+def only_one(case: Case) -> Finding:
+    return next(each for each in policy_egress_denied.RULE.of(case))
+
+
+def test_a_node_port_that_no_policy_sees_gets_no_rule() -> None:
+    case, finding = towards_a_node(30080)
+
+    assert build(finding, case) == ()
+
+
+def test_another_port_of_a_node_gets_its_rule() -> None:
+    case, finding = towards_a_node(10250)
+
+    assert build(finding, case) != ()
