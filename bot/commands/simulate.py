@@ -64,7 +64,7 @@ def _try(asked: dict[str, Any]) -> int:
     from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
     from flows.fixes.proof import MAX_NEWLY_ALLOWED
     from flows.model import Missing
-    from flows.simulate import BadChange
+    from flows.proposed import BadChange
     from flows.simulate import simulate as try_change
 
     text, since = _text(asked), _since(asked["since"])
@@ -85,7 +85,8 @@ def _try(asked: dict[str, Any]) -> int:
 
 def _change(text: str, asked: dict[str, Any], case: Case) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The objects that change or come, and those that go. Raises `BadChange`."""
-    from flows.simulate import Meant, objects_of, read_change, read_deletion
+    from flows.proposed import Meant, read_change, read_deletion
+    from flows.simulate import objects_of
 
     if asked["delete"] is not None:
         return (), (read_deletion(Meant(asked["namespace"], asked["delete"]), objects_of(case)),)
@@ -96,7 +97,8 @@ def _can(asked: dict[str, Any]) -> int:
     from bot.commands.output import write
     from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
     from flows.model import Missing
-    from flows.simulate import BadChange, can
+    from flows.proposed import BadChange
+    from flows.simulate import can
 
     if asked["file"] or asked["patch"] or asked["delete"]:
         raise UsageMistake("--can asks about the policies as they are: leave out -f and --patch and --delete")
