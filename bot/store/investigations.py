@@ -15,10 +15,10 @@ from bot.store.nouns import (
     LIVE,
     Admitted,
     Ceiling,
-    Door,
     EvidenceRow,
     Full,
     Investigation,
+    OriginKind,
     Request,
     State,
     Verdict,
@@ -199,7 +199,7 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
         "pod": target.pod,
         "to_host": target.to_host,
         "to_port": target.to_port,
-        "door": request.door.value,
+        "door": request.origin.value,
         "asked_by": request.asked_by,
         "channel": request.channel,
         "thread": request.thread,
@@ -212,7 +212,7 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
 
 def _investigation(row: Row[Any]) -> Investigation:
     target = Target(row.pod, row.namespace, row.to_host, row.to_port)
-    request = Request(target, row.flow, Door(row.door), row.asked_by, row.cluster, row.channel, row.thread)
+    request = Request(target, row.flow, OriginKind(row.door), row.asked_by, row.cluster, row.channel, row.thread)
     times = (row.asked_at, row.began_at, row.ended_at)
     return Investigation(row.id, request, State(row.state), *times, why=row.why, looks=row.looks)
 

@@ -13,8 +13,8 @@ from typing import Any
 from bot.report import Circumstances
 from flows.causes import Layer
 from flows.model import Component, Diagnosis, Doubt, Finding, Fix, LayerRow, LayerState, Proof
-from sensors.access.casefolder import split_door
 from sensors.kit import Evidence, Sight, Target
+from sensors.kit.addresses import host_port
 
 
 class CannotRecall(ValueError):
@@ -67,8 +67,8 @@ def _diagnosis(it: Mapping[str, Any]) -> Diagnosis:
 
 
 def _target(it: Mapping[str, Any]) -> Target:
-    host, port = split_door(it["to"]) if it["to"] else (None, None)
-    return Target(it["pod"], it["namespace"], host, port)
+    peer = host_port(it["to"]) if it["to"] else None
+    return Target(it["pod"], it["namespace"], *((peer.host, peer.port, peer.protocol) if peer else ()))
 
 
 def _component(it: Mapping[str, str] | None) -> Component | None:

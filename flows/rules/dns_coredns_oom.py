@@ -24,6 +24,7 @@ from flows.symptoms.dns import (
     shown_by,
     told,
 )
+from flows.symptoms.dns_circle import circle
 from sensors.dns_coredns_health import CoreDns, DnsPod, Trouble
 
 USUAL_LIMIT = 170 << 20
@@ -38,7 +39,7 @@ def judge(case: Case) -> Finding | None:
     """Speaks when a DNS server was killed for its memory."""
     dns = case[CoreDns]
     killed = _killed(dns)
-    if not killed or dns.found(Trouble.LOOP):
+    if not killed or dns.found(Trouble.LOOP) or circle(dns):
         return None
     limit = _limit(dns, killed[0])
     return Finding(

@@ -34,6 +34,14 @@ def parse_resolv_conf(text: str) -> Resolver:
     return Resolver(servers, search, options, _ndots(options), _domain(search))
 
 
+def nameservers_in(text: str) -> tuple[str, ...]:
+    """The nameservers of a resolv.conf; none where it names none."""
+    try:
+        return parse_resolv_conf(text).nameservers
+    except Blind:
+        return ()
+
+
 def _ndots(options: Iterable[str]) -> int:
     said = [each.removeprefix("ndots:") for each in options if each.startswith("ndots:")]
     return min(int(said[-1]), 15) if said and said[-1].isdecimal() else 1

@@ -16,7 +16,7 @@ from typing import Any
 from bot.desk.looking import Looking, World
 from bot.desk.ports import Looked, Note, VerdictNote, Watcher
 from bot.report import Circumstances
-from bot.store import Door, Investigation, Posted, Request
+from bot.store import Investigation, OriginKind, Posted, Request
 from flows.catalog import rules
 from flows.engine import Concluded, Saw
 from flows.load import Step, load_flows
@@ -30,7 +30,7 @@ FLOW = "flow.k8s_network_debug"
 
 
 def request(pod: str = "api-server", **more: Any) -> Request:
-    words = {"namespace": "production", "asked_by": "U1", "flow": FLOW, "door": Door.SLASH, **more}
+    words = {"namespace": "production", "asked_by": "U1", "flow": FLOW, "origin": OriginKind.SLASH, **more}
     return Request(Target(pod, words.pop("namespace"), "10.96.0.1", 443), **words)
 
 

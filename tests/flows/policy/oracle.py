@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Profile, World
+from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Profile, World, judgement_in_words
 from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, admin, ask, cnp, named, netpol, pod, space
 
@@ -643,7 +643,7 @@ def wrong_answers(case: Case) -> Iterator[str]:
     for source, destination, port, expected in case.answers:
         judgement = world.judge(ask(world, source, destination, port))
         if judgement.allowed is not expected:
-            yield f"{case.name}: expected {expected}: {judgement.words()}"
+            yield f"{case.name}: expected {expected}: {judgement_in_words(judgement)}"
 
 
 def disagreements() -> list[str]:
