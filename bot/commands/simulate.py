@@ -20,18 +20,8 @@ from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case, Missing
 from flows.policy import judgement_in_words
 from flows.policy.model import Opening
-from flows.simulate import (
-    Answer,
-    BadChange,
-    Meant,
-    Simulation,
-    as_json,
-    can,
-    look,
-    objects_of,
-    read_change,
-    read_deletion,
-)
+from flows.proposed import BadChange, Meant, read_change, read_deletion
+from flows.simulate import Answer, Simulation, as_json, can, look, objects_of
 from flows.simulate import simulate as try_change
 from sensors.access.casefolder import BadCase
 from sensors.hubble_capture_flows import HubbleFlows
