@@ -20,8 +20,8 @@ from bot.change.ports import CannotProve, Fresh
 from bot.change.proving import Proving, eligible
 from bot.desk import Note, Poster, VerdictNote
 from bot.desk.journal import Journal, Steps, Workflow
+from bot.report.json_result import CannotDecode, decode
 from bot.store import Investigation, Posted
-from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 from bot.verify.looking import Clock
 from flows.model import Diagnosis
@@ -153,8 +153,8 @@ class Changes:
     async def _diagnosis(self, investigation: str) -> Diagnosis | None:
         verdict = await self.store.investigations.verdict(investigation)
         try:
-            return None if verdict is None else await asyncio.to_thread(lambda: recall(verdict.result)[0])
-        except CannotRecall as why:
+            return None if verdict is None else await asyncio.to_thread(lambda: decode(verdict.result))
+        except CannotDecode as why:
             log.warning("%s", why)
             return None
 

@@ -14,7 +14,8 @@ from bot.change.orders import Line, Orders
 from bot.change.pipeline import Pipeline, Tools
 from bot.change.ports import Show, nobody
 from bot.change.proving import Proving
-from bot.clusters.options import Live, connected
+from bot.clusters.connecting import connected
+from bot.clusters.options import Live
 from bot.errors import UsageMistake
 from bot.patch import open_writer
 from bot.store.store import Store

@@ -8,12 +8,12 @@ from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
 from bot.report import proposal_blocks
 from bot.report.blocks import Said, verdict
+from bot.report.json_result import CannotDecode, decode
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, Reply, RootState
 from bot.slack.renderers.ended import person_of
 from bot.slack.visibility import Visibility
 from bot.store import Investigation
-from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 
 UNTOLD_ON_ROOT = (State.PROPOSED, State.SUPERSEDED)
@@ -54,7 +54,7 @@ class Cards:
         if latest is None or latest.id != proposal.id or kept is None or proposal.state in UNTOLD_ON_ROOT:
             return None
         try:
-            said = verdict(*recall(kept.result), person_of(it))
-        except CannotRecall:
+            said = verdict(decode(kept.result), person_of(it))
+        except CannotDecode:
             return None
         return proposal_blocks.on_root(said, proposal)
