@@ -104,7 +104,7 @@ class Worlds:
         """The pod that is meant, as far as that can be told in time. Raises `NoSuchPod`."""
         try:
             async with asyncio.timeout(PATIENCE), self.cluster() as cluster:
-                found = await resolve(cluster, asked.pod, asked.namespace, asked.to_host, asked.to_port)
+                found = await resolve(cluster, asked.pod, asked.namespace, *asked.peer)
         except (Blind, TimeoutError):
             return asked
         return self._with_recorded_peer(found.target)
@@ -114,7 +114,7 @@ class Worlds:
         recorded = self.case.header.target if self.case is not None else None
         if recorded is None or (target.pod, target.namespace) != (recorded.pod, recorded.namespace) or target.to_host:
             return target
-        return replace(target, to_host=recorded.to_host, to_port=recorded.to_port)
+        return replace(target, to_host=recorded.to_host, to_port=recorded.to_port, to_protocol=recorded.to_protocol)
 
 
 def recorded(path: Path) -> Worlds:

@@ -21,8 +21,9 @@ from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import BadFlow, Flow
 from flows.model import Diagnosis, Recording
-from sensors.access.casefolder import BadCase, CaseFolder, open_case, split_door
+from sensors.access.casefolder import BadCase, CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
+from sensors.kit.addresses import HostPort, host_port
 from sensors.kit.catalog import sensors
 
 FLOW_SENSOR = "hubble.capture_flows"
@@ -106,7 +107,7 @@ async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Recording
 async def find_target(question: Question, cluster: Cluster) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
     recorded = cluster.header.target if isinstance(cluster, CaseFolder) else None
-    host, port = door(question.to) if question.to else (None, None)
+    peer = door(question.to) if question.to else None
     usual = recorded.namespace if recorded else namespace_of(cluster)
     word, namespace = question.pod, question.namespace or usual
     if not word and recorded is None:
@@ -114,7 +115,8 @@ async def find_target(question: Question, cluster: Cluster) -> Resolved:
     if not word and recorded is not None:
         word = recorded.pod
     one_namespace(word, question.namespace)
-    found = await resolve(cluster, word, namespace, host, port)
+    asked = (peer.host, peer.port, peer.protocol) if peer else ()
+    found = await resolve(cluster, word, namespace, *asked)
     return replace(found, target=_with_recorded_peer(found.target, recorded))
 
 
@@ -128,7 +130,7 @@ def _with_recorded_peer(target: Target, recorded: Target | None) -> Target:
     same = recorded is not None and (target.pod, target.namespace) == (recorded.pod, recorded.namespace)
     if recorded is None or not same or target.to_host is not None:
         return target
-    return replace(target, to_host=recorded.to_host, to_port=recorded.to_port)
+    return replace(target, to_host=recorded.to_host, to_port=recorded.to_port, to_protocol=recorded.to_protocol)
 
 
 def one_namespace(word: str, said: str | None) -> None:
@@ -138,9 +140,9 @@ def one_namespace(word: str, said: str | None) -> None:
         raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {said!r} after -n; leave one out")
 
 
-def door(text: str) -> tuple[str, int | None]:
-    """`--to HOST:PORT`. Raises `UsageMistake`."""
+def door(text: str) -> HostPort:
+    """`--to HOST:PORT[/PROTOCOL]`. Raises `UsageMistake`."""
     try:
-        return split_door(text)
+        return host_port(text)
     except ValueError as why:
         raise UsageMistake(f"--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ({why})") from None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.clusters.options import live_of, live_options
+from bot.clusters.options import live_of, live_options, since_of
 
 if TYPE_CHECKING:
     from flows.model import Case
@@ -23,8 +21,6 @@ EPILOG = (
     "2 usage or input error, 3 could not look."
 )
 LIMIT = 20
-SINCE = re.compile(r"(\d+)(s|m|h|d)")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.command(epilog=EPILOG)
@@ -67,7 +63,7 @@ def _try(asked: dict[str, Any]) -> int:
     from flows.simulate import BadChange
     from flows.simulate import simulate as try_change
 
-    text, since = _text(asked), _since(asked["since"])
+    text, since = _text(asked), since_of(asked["since"])
     case = _look(asked, asked["pod"] or "", None)
     most = MAX_NEWLY_ALLOWED if asked["most"] is None else asked["most"]
     try:
@@ -133,17 +129,6 @@ def _text(asked: dict[str, Any]) -> str:
         return Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UsageMistake(f"{file} is not text") from None
-
-
-def _since(word: str | None) -> timedelta | None:
-    from bot.errors import UsageMistake
-
-    if word is None:
-        return None
-    found = SINCE.fullmatch(word)
-    if found is None or len(word) > 9:
-        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word!r}")
-    return timedelta(seconds=int(found[1]) * SECONDS[found[2]])
 
 
 def _look(asked: dict[str, Any], pod: str, peer: str | None) -> Case:

@@ -49,6 +49,6 @@ class Looking:
 
     async def _walk(self, it: Investigation, flow: Flow, world: World, watcher: Watcher) -> Looked:
         asked = it.request.target
-        found = await resolve(world.cluster, asked.pod, asked.namespace, asked.to_host, asked.to_port)
+        found = await resolve(world.cluster, asked.pod, asked.namespace, *asked.peer)
         tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
         return Looked(await run(flow, found.target, world.cluster, tools, watcher, world.recording))

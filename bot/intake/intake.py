@@ -65,7 +65,7 @@ class Intake:
 
     async def take(self, asked: Investigate, origin: Origin) -> Taken:
         """Raises `NoSuchPod` or `Refused`, each in one sentence."""
-        target = await self._find(Target(asked.pod, asked.namespace, asked.to_host, asked.to_port))
+        target = await self._find(asked.target)
         return await self._start(target, self._flow_of(asked.since), origin)
 
     async def repeat(self, earlier: Investigation, origin: Origin) -> Taken:

@@ -117,7 +117,10 @@ def encode(it: Diagnosis) -> dict[str, Any]:
 
 
 def _target_out(it: Target) -> dict[str, Any]:
-    return {"pod": it.pod, "namespace": it.namespace, "to": it.to, "host": it.to_host, "port": it.to_port}
+    host, port, protocol = it.peer
+    return {
+        "pod": it.pod, "namespace": it.namespace, "to": it.to, "host": host, "port": port, "protocol": protocol
+    }  # fmt: skip
 
 
 def _component_out(it: Component | None) -> dict[str, str] | None:
@@ -230,7 +233,7 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
     return Diagnosis(
         investigation_id=it["investigation_id"],
         flow=it["flow"],
-        target=Target(it["target"]["pod"], it["target"]["namespace"], it["target"]["host"], it["target"]["port"]),
+        target=Target(*(it["target"].get(each) for each in ("pod", "namespace", "host", "port", "protocol"))),
         confidence=it["confidence"],
         coverage=it["coverage"],
         decided_by=it["decided_by"],
