@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flows.denials.judged import Tried, tried
+from flows.denials.connection import JudgedConnection
+from flows.denials.judged import judged_connections
 from flows.fixes.admit import Draft, drafts
 from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
 from flows.fixes.closing import in_words, taken_away
@@ -96,12 +97,12 @@ def _proved(draft: Draft, trial: Trial, case: Case, most: int) -> Fix:
     )
 
 
-def _replays(remedy: AdmitTraffic, case: Case) -> tuple[Tried, ...]:
+def _replays(remedy: AdmitTraffic, case: Case) -> tuple[JudgedConnection, ...]:
     """The observed connections this remedy is about; where none was observed, those that were computed."""
     wanted = {_ends(each.traffic.source, each.traffic.destination, each.traffic.port) for each in remedy.denied}
     mine = [
         each
-        for each in case.once(tried)
+        for each in case.once(judged_connections)
         if _ends(each.traffic.source, each.traffic.destination, each.traffic.port) in wanted
     ]
     dropped = tuple(each for each in mine if each.drop is not None)
