@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from bot.clusters.options import Live, opened
+from bot.clusters.connecting import opened
+from bot.clusters.options import Live, live_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
 from bot.commands.output import say
@@ -30,7 +32,7 @@ FLOW_SENSOR = "hubble.capture_flows"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
@@ -47,7 +49,13 @@ class Question:
     live: Live = field(default_factory=Live)
 
 
-def investigate(question: Question) -> int:
+def typed(**asked: Any) -> int:
+    """`kai netdebug` and `kai run-flow`."""
+    live = live_of(asked)
+    return investigate(TerminalRequest(**asked, live=live))
+
+
+def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
         flow = with_last(flow_named(question.flow), question.last)
@@ -78,7 +86,7 @@ def with_last(flow: Flow, last: int | None) -> Flow:
     return replace(flow, steps=tuple(steps))
 
 
-async def _investigate(question: Question, flow: Flow) -> Diagnosis:
+async def _investigate(question: TerminalRequest, flow: Flow) -> Diagnosis:
     async with world_of(question) as (cluster, recording):
         found = await find_target(question, cluster)
         if found.note:
@@ -88,7 +96,7 @@ async def _investigate(question: Question, flow: Flow) -> Diagnosis:
 
 
 @asynccontextmanager
-async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Recording | None]]:
+async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Recording | None]]:
     """The recording that was named, else the living cluster."""
     if question.case is not None:
         if question.live.names_a_cluster:
@@ -104,7 +112,7 @@ async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Recording
         yield cluster, None
 
 
-async def find_target(question: Question, cluster: Cluster) -> Resolved:
+async def find_target(question: TerminalRequest, cluster: Cluster) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
     recorded = cluster.header.target if isinstance(cluster, CaseFolder) else None
     peer = door(question.to) if question.to else None

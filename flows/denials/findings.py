@@ -26,6 +26,7 @@ from flows.denials.policy_world import enforces
 from flows.denials.probes import probe_says
 from flows.model import AdmitTraffic, Case, Component, Finding, Remedy
 from flows.policy import Direction, Endpoint, Miss, PolicyRef, Traffic
+from flows.symptoms.target_port import wrong_port_of
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
@@ -217,9 +218,21 @@ def finding(case: Case, group: list[Denial], cause: str, recommendation: str, re
         belief=belief(case, head),
         because=because(case, group),
         shown_by=shown_by(case, head),
-        recommendation=WAIT if wait else _unread(case) if _is_unknown(head) else recommendation,
+        recommendation=WAIT if wait else _unread(case) if _is_unknown(head) else _both(case, head) or recommendation,
         remedy=None if wait else remedy,
     )
+
+
+def _both(case: Case, denial: Denial) -> str:
+    """What to do where the Service leads to a port on which its pods do not listen; empty where it does not."""
+    wrong = wrong_port_of(case, denial.connection.traffic)
+    if wrong is None:
+        return ""
+    nobody = f"nobody listens on {wrong.aim.actual}, to which {wrong.service.ref} leads"
+    if wrong.aim.right is None:
+        ports = " or ".join(map(str, wrong.aim.listens))
+        return f"Find out which port of its pods is meant ({ports}): {nobody}. Then admit that port and no other."
+    return f"Admit port {wrong.aim.right}, then point {wrong.service.ref} at it: {nobody}."
 
 
 def named(component: Component | None, denial: Denial) -> str:
