@@ -89,3 +89,42 @@ def _table() -> Mapping[str, Cause]:
 
 
 CAUSES: Mapping[str, Cause] = _table()
+
+
+def _explained() -> Mapping[str, frozenset[str]]:
+    rows = {
+        "cni.auth": "cni.agent_down",
+        "cni.ip_exhaustion": "cni.agent_down",
+        "cni.not_initialised": "node.not_ready cni.agent_down",
+        "cni.overlay_blocked": "external.unreachable path.loss",
+        "cni.route_missing": "service.stale_address external.unreachable path.loss",
+        "conntrack.full": (
+            "dns.coredns_down dns.conntrack_race dns.upstream_failure dns.nodelocal dns.overload external.unreachable "
+            "conntrack.insert_race nat.port_exhaustion app.not_listening"
+        ),
+        "dns.coredns_config": "dns.nxdomain dns.upstream_failure",
+        "dns.coredns_down": "dns.overload dns.nodelocal",
+        "dns.coredns_oom": "dns.coredns_down dns.overload",
+        "dns.loop": "dns.coredns_oom dns.coredns_down dns.overload dns.upstream_failure",
+        "dns.pod_config": "dns.nxdomain dns.coredns_config dns.upstream_failure",
+        "dns.service_selector": "dns.coredns_down service.no_endpoints",
+        "node.host_firewall": "policy.ingress_denied",
+        "policy.both_sides_denied": "policy.ingress_denied",
+        "policy.dns_blocked": (
+            "dns.upstream_failure dns.nxdomain dns.coredns_down dns.overload dns.conntrack_race app.error"
+        ),
+        "service.not_found": "external.unreachable",
+        "service.stale_address": "external.unreachable",
+        "service.wrong_port": "external.unreachable",
+    }
+    return {cause: frozenset(named.split()) for cause, named in rows.items()}
+
+
+EXPLAINS: Mapping[str, frozenset[str]] = _explained()
+"""What each cause explains wherever it is true: findings of these classes are its consequences, not its rivals."""
+
+BACKENDS_LOST = frozenset({"service.no_ready_endpoints", "service.external_traffic_local"})
+"""What a cause explains, too, where it is shown to have taken a Service's last backends."""
+
+DNS_SERVERS_LOST = frozenset({"dns.coredns_down"})
+"""What a cause explains, too, where it is shown to have taken the cluster's last DNS servers."""

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flows.load import Flow, Step
-from flows.model import Case, Diagnosis, Doubt, Finding, Missing, Rule
+from flows.model import Case, Diagnosis, Doubt, Finding, Missing, Recording, Rule
 from flows.verdict import conclude
 from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
+from sensors.kit.attempt import attempt, attempt_logged
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +58,28 @@ class Tools:
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex[:12])
 
 
-async def run(flow: Flow, target: Target, cluster: Cluster, tools: Tools, watcher: Watcher = ignore) -> Diagnosis:
-    """Look, think, and come back with a diagnosis within `flow.within` seconds, whatever the sensors do."""
+async def run(
+    flow: Flow,
+    target: Target,
+    cluster: Cluster,
+    tools: Tools,
+    watcher: Watcher = ignore,
+    recording: Recording | None = None,
+) -> Diagnosis:
+    """Look, think, and come back with a diagnosis within `flow.within` seconds, whatever the sensors do.
+
+    `recording` says which one `cluster` plays, where it is no living one; the diagnosis then says so.
+    """
     began = tools.clock()
     evidence = await _look(flow, target, cluster, tools, watcher)
     case = Case(target, await _environment(cluster), await cluster.now(), evidence)
     findings, doubts = await _judge(case, tools.rules.values())
+
+    def took_ms() -> float:
+        return (tools.clock() - began) * 1000
+
     diagnosis = await asyncio.to_thread(
-        conclude, case, flow, tools.sensors, findings, doubts, tools.new_id(), lambda: (tools.clock() - began) * 1000
+        conclude, case, flow, tools.sensors, findings, doubts, tools.new_id(), took_ms, recording
     )
     await _tell(watcher, Concluded(diagnosis))
     return diagnosis
@@ -108,9 +123,7 @@ async def _look(flow: Flow, target: Target, cluster: Cluster, tools: Tools, watc
 
 async def _tell(watcher: Watcher, moment: Saw | Concluded) -> None:
     """Tell the watcher; one that fails is logged, never raised into the walk."""
-    (failure,) = await asyncio.gather(watcher(moment), return_exceptions=True)
-    if failure is not None:
-        log.warning("a watcher failed: %s", failure, exc_info=failure)
+    await attempt_logged(watcher(moment), log, "a watcher failed")
 
 
 async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt]]:
@@ -118,7 +131,7 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     findings: list[Finding] = []
     doubts: list[Doubt] = []
     for rule in rules:
-        (said,) = await asyncio.gather(asyncio.to_thread(findings_of, rule, case), return_exceptions=True)
+        said = await attempt(asyncio.to_thread(rule.of, case))
         if isinstance(said, list):
             findings += said
         elif isinstance(said, Missing):
@@ -131,12 +144,4 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     return findings, doubts
 
 
-def findings_of(rule: Rule, case: Case) -> list[Finding]:
-    """What a rule says of a case as a list. Raises `Missing` when it cannot tell."""
-    said = rule.judge(case)
-    if said is None:
-        return []
-    return [said] if isinstance(said, Finding) else list(said)
-
-
-__all__ = ["Concluded", "Saw", "Tools", "Watcher", "findings_of", "ignore", "run"]
+__all__ = ["Concluded", "Saw", "Tools", "Watcher", "ignore", "run"]

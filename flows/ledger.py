@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import CAUSES, Layer
 from flows.denials.findings import plural
-from flows.model import LIKELY, Case, Doubt, Finding, LayerRow, LayerState
+from flows.model import Case, Doubt, Finding, LayerRow, LayerState
 from flows.symptoms.peers import asked_peer, peers
 from sensors.cni_health import AgentState, CniHealth
 from sensors.dns_coredns_health import CoreDns
@@ -29,7 +30,10 @@ from sensors.net_mtu import Mtu, Reach
 from sensors.net_tcp_stats import TcpStats
 from sensors.topology.peer import AskedKind
 
-NEARLY_FULL = 0.95
+NEARLY_FULL_SHARE = 0.95
+ENOUGH_SHARE = 0.5
+"""Of the flows that could have been seen: with fewer, silence says nothing."""
+
 SERVICE_DOORS = frozenset({Role.SERVICE, Role.RESOLVER, Role.API_SERVER})  # an address that must be translated to open
 
 
@@ -53,7 +57,7 @@ def _row(
     case: Case, sensors: Mapping[str, Sensor], root: Finding, findings: Sequence[Finding], layer: Layer
 ) -> LayerRow:
     own = [each for each in findings if each.layer is layer]
-    guilty = next((each for each in own if each.belief >= LIKELY), None)
+    guilty = next((each for each in own if each.belief >= ROOT_CAUSE_FROM), None)
     if guilty is not None:
         return _found(case, root, guilty, layer)
     word = MEASURES[layer](case)
@@ -142,7 +146,7 @@ def _policy(case: Case) -> Word | None:
         return None
     if policies is None or policies.unreadable:
         return Word(None, "not every policy could be read", (HubbleFlows, Policies))
-    if flows is None or flows.coverage < LIKELY:
+    if flows is None or flows.coverage < ENOUGH_SHARE:
         if not policies.policies:
             return Word(True, "there is no policy in the cluster", (Policies,))
         return Word(None, "the policies were read; what the datapath did with the traffic was not seen", (Policies,))
@@ -181,7 +185,7 @@ def _conntrack(case: Case) -> Word | None:
     if not fills:
         return Word(None, f"the tables of {here.node} could not be read", (Conntrack,))
     return Word(
-        max(fills) < NEARLY_FULL, f"the connection tables of {here.node} are {max(fills):.1%} full", (Conntrack,)
+        max(fills) < NEARLY_FULL_SHARE, f"the connection tables of {here.node} are {max(fills):.1%} full", (Conntrack,)
     )
 
 

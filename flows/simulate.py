@@ -17,6 +17,7 @@ import yaml
 from flows.denials.findings import door, who
 from flows.denials.judged import Tried, asked_doors, is_from_target, tried, world_of
 from flows.fixes.change import Json, component_of_object
+from flows.fixes.closing import in_words
 from flows.fixes.jsonpatch import CannotPatch, apply, merge
 from flows.fixes.proof import Trial, denied_ones, moved, try_out, unread_kinds
 from flows.model import Case, Component
@@ -25,8 +26,8 @@ from flows.policy.parse import dialect_of
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
 from sensors.kit import Cluster, Environment, Sensor, Target, observe
+from sensors.kit.addresses import as_ip
 from sensors.kit.nearest import did_you_mean
-from sensors.topology.peer import as_ip
 
 NEEDED = (
     "hubble.capture_flows",
@@ -69,7 +70,7 @@ class Simulation:
 
     `why_not` tells, for every connection that would still not pass, what stands in the way. `other_denied` counts
     dropped connections that the complaint is not about. `notes` are what a person should look at twice: a namespace
-    that is not there, a policy that selects nobody.
+    that is not there, a policy that selects nobody. `newly_denied` are the closed ways, with how often they were used.
     """
 
     trial: Trial
@@ -78,6 +79,7 @@ class Simulation:
     changed: tuple[Component, ...] = ()
     other_denied: int = 0
     notes: tuple[str, ...] = ()
+    newly_denied: tuple[str, ...] = ()
 
     @property
     def helps(self) -> bool:
@@ -236,12 +238,19 @@ def simulate(
     dropped = [each for each in case.once(tried) if each.drop is not None]
     return Simulation(
         trial,
-        trial.refused(most),
+        _would_be_refused(objects, trial.after) or trial.refused(most),
         tuple(line for _, judged in later if judged.allowed is not True for line in why_not(judged, case, named)),
         tuple(sorted(named, key=str)),
         len([each for each in dropped if each not in only]),
         (*_idle(objects, trial.after), *_unread(case)),
+        in_words(case, trial.diff.closed),
     )
+
+
+def _would_be_refused(objects: Iterable[Json], after: World) -> str | None:
+    """Why the datapath would apply nothing of a changed object. The API server accepts it, and nobody is told."""
+    faults = [f"{component_of_object(each)}: {why}" for each in objects for why in after.refusals(each)]
+    return f"Cilium would refuse this object: {faults[0]}" if faults else None
 
 
 def _unread(case: Case) -> Iterator[str]:
@@ -362,7 +371,8 @@ def _no_way_to(case: Case) -> str:
     """Why there is nothing to judge, and what to ask instead."""
     services, port = case.get(Services), case.target.to_port
     service = services.asked_service if services else None
-    if service is not None and port is not None and service.port(port) is None:
+    asked_port = services.asked.port_of_service if services and services.asked else port
+    if service is not None and asked_port is not None and service.port(asked_port) is None:
         known = ", ".join(str(each.port) for each in service.ports) or "no port at all"
         return f"{service.ref} has no port {port}; it has {known}"
     if service is not None and not service.endpoints:
@@ -385,7 +395,7 @@ def as_json(simulation: Simulation) -> dict[str, Any]:
         "admitted_by": list(simulation.trial.admitted_by),
         "why_not": list(simulation.why_not),
         "newly_allowed": [str(each) for each in diff.opened],
-        "no_longer_allowed": [str(each) for each in diff.closed],
+        "newly_denied": list(simulation.newly_denied),
         "undecidable": [str(each) for each in diff.undecidable],
         "refused": simulation.refused,
         "helps": simulation.helps,

@@ -39,6 +39,7 @@ from sensors.kit.objects import (
     texts,
 )
 from sensors.kit.reading import if_readable
+from sensors.kit.resolv_conf import nameservers_in
 from sensors.net_conntrack_usage import log_time
 
 
@@ -69,7 +70,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class DnsPod:
-    """One DNS server pod. `node_ready` is None where the node could not be read; `last_ending` is of the run before."""
+    """One DNS server pod. `node_ready` is None where the node could not be read; `last_ending` is of the run before.
+
+    `nameservers` are those of its own resolv.conf, read where the Corefile forwards to that file.
+    """
 
     namespace: str
     name: str
@@ -87,6 +91,9 @@ class DnsPod:
     memory_limit: str | None = None
     memory_request: str | None = None
     unscheduled: str | None = None
+    host_network: bool = False
+    dns_policy: str = ""
+    nameservers: tuple[str, ...] = ()
 
     @property
     def was_oom_killed(self) -> bool:
@@ -253,14 +260,29 @@ async def look(target: Target, cluster: Cluster, *, lines: int = 500) -> CoreDns
     seen = assemble(objects, unread)
     if not (seen.pods or seen.service or seen.workload):
         raise Absent("there is no CoreDNS or kube-dns in " + " or ".join(NAMESPACES))
-    logs, kills = await asyncio.gather(_logs(cluster, seen.pods, lines), _kernel_kills(cluster, seen.pods))
+    logs, kills, pods = await asyncio.gather(
+        _logs(cluster, seen.pods, lines), _kernel_kills(cluster, seen.pods), _with_nameservers(cluster, seen)
+    )
     return replace(
         seen,
+        pods=pods,
         log=tuple(finding for found, _ in logs for finding in found),
         events=tuple((*kills, *seen.events)[:MOST_EVENTS]),
         unread=(*unread, *seen.unread, *(why for _, why in logs if why)),
         at=await cluster.now(),
     )
+
+
+async def _with_nameservers(cluster: Cluster, seen: CoreDns) -> tuple[DnsPod, ...]:
+    """The pods with whom they ask themselves, where the Corefile sends questions on to a resolv.conf."""
+    if not any(
+        to.startswith("/") for each in (seen.corefile.forwards if seen.corefile else ()) for to in each.upstreams
+    ):
+        return seen.pods
+    reads = (if_readable(cluster.pod_file(each.namespace, each.name, "resolv.conf")) for each in seen.pods[:MOST_LOGS])
+    said = [nameservers_in(found or "") for found, _ in await asyncio.gather(*reads)]
+    named = (replace(pod, nameservers=servers) for pod, servers in zip(seen.pods, said, strict=False))
+    return (*named, *seen.pods[MOST_LOGS:])
 
 
 KINDS = (POD, SERVICE, ENDPOINT_SLICE, DEPLOYMENT, DAEMON_SET, CONFIG_MAP, NODE, EVENT)
@@ -350,6 +372,8 @@ def read_pod(pod: Object, nodes: Iterable[Object] | None) -> DnsPod:
         memory_limit=text(container, "resources", "limits", "memory") or None,
         memory_request=text(container, "resources", "requests", "memory") or None,
         unscheduled=one_line(scheduled.message) if scheduled and scheduled.status == "False" else None,
+        host_network=get(pod, "spec", "hostNetwork") is True,
+        dns_policy=text(pod, "spec", "dnsPolicy"),
     )
 
 

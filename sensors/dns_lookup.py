@@ -8,17 +8,16 @@ Blind    when no question could be asked from inside the pod.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sensors.kit import Blind, Cluster, Lookup, Sensor, Target
+from sensors.kit.addresses import as_ip
 from sensors.kit.objects import one_line
 from sensors.kit.reading import if_readable
-
-USUAL_DOMAIN = "cluster.local"
+from sensors.kit.resolv_conf import USUAL_DOMAIN, Resolver, parse_resolv_conf, plain_name
 
 
 class Outcome(StrEnum):
@@ -48,18 +47,6 @@ class Origin(StrEnum):
     ALWAYS_THERE = "always_there"
     CLUSTER = "cluster"
     EXTERNAL = "external"
-
-
-@dataclass(frozen=True, slots=True)
-class Resolver:
-    """The pod's resolv.conf. `ndots` 1 is the resolver's default where the file sets none; `domain` is the cluster's
-    DNS domain as read from the search list, None where the list has no `svc.` entry."""
-
-    nameservers: tuple[str, ...]
-    search: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    ndots: int = 1
-    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,50 +152,16 @@ async def look(target: Target, cluster: Cluster) -> Lookups:
 def names_to_ask(target: Target, resolver: Resolver | None) -> tuple[str, ...]:
     """The name that every cluster has, then the name in the question (where it is a name, not an address)."""
     always = f"kubernetes.default.svc.{(resolver and resolver.domain) or USUAL_DOMAIN}"
-    return (always, target.to_host) if target.to_host and not is_address(target.to_host) else (always,)
+    return (always, target.to_host) if target.to_host and as_ip(target.to_host) is None else (always,)
 
 
-def is_address(host: str) -> bool:
-    """An IPv4 or IPv6 address rather than a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-# -- resolv.conf -----------------------------------------------------------------------------------------------------
-
-
-def parse_resolv_conf(text: str) -> Resolver:
-    """resolv.conf(5): the last `search` (or `domain`) counts, `options` add up. Raises `Blind` without a nameserver."""
-    lines = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
-    servers = tuple(words[1] for words in lines if words[0] == "nameserver" and len(words) > 1)
-    if not servers:
-        raise Blind("resolv.conf names no nameserver")
-    searches = [words[1:] for words in lines if words[0] in ("search", "domain")]
-    search = tuple(_plain(each) for each in searches[-1]) if searches else ()
-    options = tuple(word for words in lines if words[0] == "options" for word in words[1:])
-    return Resolver(servers, search, options, _ndots(options), _domain(search))
-
-
-def _ndots(options: Iterable[str]) -> int:
-    said = [each.removeprefix("ndots:") for each in options if each.startswith("ndots:")]
-    return min(int(said[-1]), 15) if said and said[-1].isdecimal() else 1
-
-
-def _domain(search: Iterable[str]) -> str | None:
-    return next((each.removeprefix("svc.") for each in search if each.startswith("svc.")), None)
-
-
-def _plain(name: str) -> str:
-    return name.lower().rstrip(".")
+# -- the names a resolver tries ----------------------------------------------------------------------------------------
 
 
 def expand(name: str, resolver: Resolver | None) -> tuple[str, ...]:
     """The full names a resolver library tries for `name`, in its order (resolv.conf(5), ndots and search)."""
     search = resolver.search if resolver and not name.endswith(".") else ()
-    plain = _plain(name)
+    plain = plain_name(name)
     listed = tuple(f"{plain}.{each}" for each in search)
     as_is_first = resolver is not None and plain.count(".") >= resolver.ndots
     return (plain, *listed) if as_is_first else (*listed, plain)
@@ -224,14 +177,14 @@ def bursts(
     grouped: dict[tuple[str, str], list[Question]] = {}
     for row in rows:
         question = read_question(row)
-        name = _name_behind(question, [_plain(each) for each in names], [key for key, _ in grouped], resolver)
+        name = _name_behind(question, [plain_name(each) for each in names], [key for key, _ in grouped], resolver)
         grouped.setdefault((name, question.qtype), []).append(question)
     return tuple(_burst(name, tuple(found), resolver, asked) for (name, _), found in grouped.items())
 
 
 def _name_behind(question: Question, wanted: list[str], met: list[str], resolver: Resolver | None) -> str:
     """Which name this full name was tried for: one we wanted or met, newest first, else without its search suffix."""
-    full = _plain(question.name)
+    full = plain_name(question.name)
     for name in (*wanted, *reversed(met)):
         if full in expand(name, resolver):
             return name
@@ -244,7 +197,7 @@ def _burst(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver | 
     return Burst(
         name=name,
         origin=_origin(name, resolver),
-        is_asked=asked is not None and name == _plain(asked),
+        is_asked=asked is not None and name == plain_name(asked),
         outcome=_ending(name, asked_on_wire, resolver),
         answered_by=answer.name if answer else None,
         addresses=answer.addresses if answer else (),
@@ -263,7 +216,7 @@ def _ending(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver |
     failures = [each for each in outcomes if each not in (Outcome.NXDOMAIN, Outcome.NO_DATA)]
     if failures:
         return failures[-1]
-    left = set(expand(name, resolver)) - {_plain(each.name) for each in asked_on_wire}
+    left = set(expand(name, resolver)) - {plain_name(each.name) for each in asked_on_wire}
     if left and not _asked_as_spoken(name, asked_on_wire):
         return Outcome.UNFINISHED
     return Outcome.NO_DATA if Outcome.NO_DATA in outcomes else Outcome.NXDOMAIN
@@ -271,7 +224,7 @@ def _ending(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver |
 
 def _asked_as_spoken(name: str, asked_on_wire: tuple[Question, ...]) -> bool:
     """One row under the very name: a library's whole answer, its search list already behind it."""
-    return len(asked_on_wire) == 1 and _plain(asked_on_wire[0].name) == name
+    return len(asked_on_wire) == 1 and plain_name(asked_on_wire[0].name) == name
 
 
 def _origin(name: str, resolver: Resolver | None) -> Origin:

@@ -21,7 +21,7 @@ from sensors.kit import Blind, Cluster, Object, Sensor, Target
 from sensors.kit.kinds import CILIUM_NODE, POD
 from sensors.kit.objects import flag, get, items, named, number, parse_time, text
 from sensors.kit.reading import if_readable
-from sensors.net_connect import destination_of
+from sensors.topology.destination import destination_of
 from sensors.topology.peer import pod_addresses
 
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out

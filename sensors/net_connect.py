@@ -9,30 +9,17 @@ Blind    when the pod cannot be entered (no right to exec, no shell, not running
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sensors.dns_lookup import Resolver, is_address, parse_resolv_conf
-from sensors.kit import Blind, Cluster, Connect, Object, Sensor, Target
-from sensors.kit.kinds import ENDPOINT_SLICE, POD, SERVICE
-from sensors.kit.objects import (
-    Ref,
-    flag,
-    get,
-    items,
-    labels_of,
-    name_of,
-    named,
-    namespace_of,
-    number,
-    one_line,
-    ref_of,
-    text,
-    texts,
-)
+from sensors.kit import Blind, Cluster, Connect, Sensor, Target
+from sensors.kit.addresses import spelled
+from sensors.kit.objects import items, namespace_of, number, one_line, text
 from sensors.kit.reading import if_readable
+from sensors.kit.resolv_conf import Resolver, parse_resolv_conf
+from sensors.topology.destination import Destination, destination_at, surroundings
+from sensors.topology.peer import API_SERVICE, Places, service_addresses
 
 MOST_DOORS = 12
 """A probe is traffic too: more doors than this are never tried."""
@@ -127,136 +114,6 @@ def _tally(doors: Iterable[Door]) -> str:
     return f"{sum(each.is_open for each in listed)} of {len(listed)} open"
 
 
-# -- what stands behind the asked peer -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """One address behind the asked peer; `ports` are those at which the question arrives. `pod` is empty where the
-    address belongs to no pod; an endpoint with an unset condition counts as ready."""
-
-    address: str
-    ports: tuple[int, ...]
-    namespace: str
-    pod: str
-    node: str
-    ready: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """What the peer in the question is made of. Empty but for host and port where it is nothing of this cluster."""
-
-    host: str
-    port: int | None
-    service: Ref | None = None
-    cluster_ips: tuple[str, ...] = ()
-    service_ports: tuple[int, ...] = ()
-    backends: tuple[Backend, ...] = ()
-    unread: tuple[str, ...] = ()
-
-
-async def destination_of(target: Target, cluster: Cluster) -> Destination | None:
-    """The Service, addresses and backends behind `target.to`; None where the question names no peer."""
-    if target.to_host is None:
-        return None
-    (services, no_services), (slices, no_slices), (pods, no_pods) = await asyncio.gather(
-        if_readable(cluster.objects(SERVICE)),
-        if_readable(cluster.objects(ENDPOINT_SLICE)),
-        if_readable(cluster.objects(POD)),
-    )
-    unread = tuple(filter(None, (no_services, no_slices, no_pods)))
-    return resolve(target, services or (), slices or (), pods or (), unread)
-
-
-def resolve(
-    target: Target,
-    services: Iterable[Object],
-    slices: Iterable[Object],
-    pods: Iterable[Object],
-    unread: tuple[str, ...] = (),
-) -> Destination:
-    """Pure: finds the asked peer among the objects by name, by Service address, or by pod address."""
-    host, port = (target.to_host or "").rstrip("."), target.to_port
-    service = _service_meant(host, target.namespace, tuple(services))
-    if service is None:
-        return Destination(host, port, backends=tuple(_pod_backends(host, port, pods)), unread=unread)
-    return Destination(
-        host=host,
-        port=port,
-        service=ref_of(service),
-        cluster_ips=_addresses(service),
-        service_ports=tuple(filter(None, (number(each, "port") for each in items(service, "spec", "ports")))),
-        backends=tuple(_backends(service, port, slices)),
-        unread=unread,
-    )
-
-
-def _service_meant(host: str, namespace: str, services: tuple[Object, ...]) -> Object | None:
-    for each in services:
-        if host in _addresses(each):
-            return each
-    if is_address(host):
-        return None
-    name, _, rest = host.partition(".")
-    if not rest:
-        return named(services, name, namespace)
-    found = re.fullmatch(r"([^.]+)(?:\.svc(?:\..+)?)?", rest)
-    return named(services, name, found[1]) if found else None
-
-
-def _addresses(service: Object) -> tuple[str, ...]:
-    single = text(service, "spec", "clusterIP")
-    listed = (*texts(service, "spec", "clusterIPs"), single, *texts(service, "spec", "externalIPs"))
-    balanced = (text(each, "ip") for each in items(service, "status", "loadBalancer", "ingress"))
-    return tuple(dict.fromkeys(each for each in (*listed, *balanced) if each not in ("", "None")))
-
-
-def _backends(service: Object, port: int | None, slices: Iterable[Object]) -> Iterable[Backend]:
-    names = {text(each, "name") for each in items(service, "spec", "ports") if port in (None, number(each, "port"))}
-    for each in slices:
-        if not _belongs(each, service):
-            continue
-        ports = tuple(
-            found
-            for row in items(each, "ports")
-            if text(row, "name") in names and text(row, "protocol") in ("", "TCP") and (found := number(row, "port"))
-        )
-        for endpoint in items(each, "endpoints"):
-            yield from _endpoint(endpoint, ports)
-
-
-def _belongs(slice_: Object, service: Object) -> bool:
-    owner = labels_of(slice_).get("kubernetes.io/service-name")
-    return owner == name_of(service) and namespace_of(slice_) == namespace_of(service)
-
-
-def _endpoint(endpoint: Object, ports: tuple[int, ...]) -> Iterable[Backend]:
-    is_pod = text(endpoint, "targetRef", "kind") == "Pod"
-    for address in texts(endpoint, "addresses"):
-        yield Backend(
-            address=address,
-            ports=ports,
-            namespace=text(endpoint, "targetRef", "namespace") if is_pod else "",
-            pod=text(endpoint, "targetRef", "name") if is_pod else "",
-            node=text(endpoint, "nodeName"),
-            ready=flag(endpoint, "conditions", "ready") is not False,
-        )
-
-
-def _pod_backends(host: str, port: int | None, pods: Iterable[Object]) -> Iterable[Backend]:
-    """The pod that owns the address. A node's address belongs to its host-network pods only by port: left out."""
-    for each in pods:
-        known = {text(each, "status", "podIP"), *(text(row, "ip") for row in items(each, "status", "podIPs"))}
-        if host in known and get(each, "spec", "hostNetwork") is not True:
-            ready = any(
-                text(row, "type") == "Ready" and text(row, "status") == "True"
-                for row in items(each, "status", "conditions")
-            )
-            ports = (port,) if port else ()
-            yield Backend(host, ports, namespace_of(each), name_of(each), text(each, "spec", "nodeName"), ready)
-
-
 # -- the doors -------------------------------------------------------------------------------------------------------
 
 
@@ -270,10 +127,10 @@ class Landmarks:
 
 async def look(target: Target, cluster: Cluster) -> Connects:
     """Try the doors of the question and a few that every pod knows."""
-    destination, landmarks, own = await asyncio.gather(
-        destination_of(target, cluster), _landmarks(target, cluster), _own_services(target, cluster)
-    )
-    doors = doors_to_try(destination, landmarks, own)
+    (where, unread), (conf, _) = await asyncio.gather(surroundings(cluster), if_readable(_resolver(target, cluster)))
+    destination = _destination(target, where, unread)
+    landmarks = Landmarks(frozenset(conf.nameservers if conf else ()), frozenset(_api_doors(where)))
+    doors = doors_to_try(destination, landmarks, _own_services(target, where))
     rows = await cluster.connects(target.namespace, target.pod, doors)
     if not rows:
         raise Blind("no door was tried from inside the pod")
@@ -281,36 +138,29 @@ async def look(target: Target, cluster: Cluster) -> Connects:
     return Connects(classify(tried, destination, landmarks), target.to, destination.unread if destination else ())
 
 
-async def _landmarks(target: Target, cluster: Cluster) -> Landmarks:
-    (conf, _), (services, _), (slices, _) = await asyncio.gather(
-        if_readable(_resolver(target, cluster)),
-        if_readable(cluster.objects(SERVICE)),
-        if_readable(cluster.objects(ENDPOINT_SLICE)),
-    )
-    api = named(services or (), "kubernetes", "default")
-    return Landmarks(frozenset(conf.nameservers if conf else ()), frozenset(_api_doors(api, slices or ())))
+def _destination(target: Target, where: Places, unread: tuple[str, ...]) -> Destination | None:
+    if target.to_host is None:
+        return None
+    return destination_at(target.to_host, target.to_port, target.namespace, where, unread)
 
 
 async def _resolver(target: Target, cluster: Cluster) -> Resolver:
     return parse_resolv_conf(await cluster.pod_file(target.namespace, target.pod, "resolv.conf"))
 
 
-def _api_doors(api: Object | None, slices: Iterable[Object]) -> Iterable[tuple[str, int]]:
-    if api is None:
-        return
-    for each in items(api, "spec", "ports"):
-        yield from ((address, number(each, "port") or 443) for address in _addresses(api))
-    for backend in _backends(api, None, slices):
-        yield from ((backend.address, port) for port in backend.ports)
+def _api_doors(where: Places) -> Iterable[tuple[str, int]]:
+    api = destination_at(f"{API_SERVICE.name}.{API_SERVICE.namespace}.svc", None, "", where)
+    yield from ((address, port) for address in api.cluster_ips for port in api.service_ports)
+    yield from ((backend.address, port) for backend in api.backends for port in backend.ports)
 
 
-async def _own_services(target: Target, cluster: Cluster) -> tuple[tuple[str, int], ...]:
+def _own_services(target: Target, where: Places) -> Iterable[tuple[str, int]]:
     """Doors of the Services next to the pod; of use only where the question names no peer."""
-    services, _ = await if_readable(cluster.objects(SERVICE, target.namespace))
-    return tuple(
+    return (
         (address, port)
-        for each in services or ()
-        for address in _addresses(each)[:1]
+        for each in where.services
+        if namespace_of(each) == target.namespace
+        for address in service_addresses(each)[:1]
         for row in items(each, "spec", "ports")
         if text(row, "protocol") in ("", "TCP") and (port := number(row, "port"))
     )
@@ -351,7 +201,11 @@ def read_door(row: Connect) -> Door:
 
 def classify(doors: tuple[Door, ...], destination: Destination | None, landmarks: Landmarks) -> tuple[Door, ...]:
     """Tells the doors of the question from those around it."""
-    resolved = {each.address for each in doors if destination and each.address and each.host == destination.host}
+    resolved = {
+        spelled(each.address)
+        for each in doors
+        if destination and each.address and spelled(each.host) == destination.host
+    }
     told = (_place(each, destination, landmarks, resolved) for each in doors)
     return tuple({(each.host, each.port, each.protocol, each.result, each.errno): each for each in told}.values())
 
@@ -366,11 +220,12 @@ def _place(door: Door, destination: Destination | None, landmarks: Landmarks, re
 
 def _asked_role(door: Door, destination: Destination, resolved: set[str]) -> Role | None:
     ports = (destination.port,) if destination.port else destination.service_ports
-    if door.host == destination.host and (door.port in ports or not ports):
+    host = spelled(door.host)
+    if host == destination.host and (door.port in ports or not ports):
         return Role.PEER
-    if door.host in (*destination.cluster_ips, *resolved) and door.port in ports:
+    found = [each for each in destination.backends if each.address == host]
+    if host in (*destination.cluster_ips, *resolved) and door.port in ports and not found:
         return Role.SERVICE
-    found = [each for each in destination.backends if each.address == door.host]
     if any(door.port in each.ports for each in found):
         return Role.BACKEND
     return Role.BACKEND_OTHER_PORT if any(each.pod for each in found) else None

@@ -21,7 +21,7 @@ from sensors.kit import Blind, Cluster, Environment, Sensor, Target
 from sensors.kit.kinds import NODE, POD
 from sensors.kit.objects import flag, name_of, named, one_line, parse_time, text
 from sensors.kit.reading import if_readable
-from sensors.net_connect import destination_of
+from sensors.topology.destination import destination_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ async def _home(target: Target, cluster: Cluster) -> tuple[str, bool | None]:
 async def _nodes_to_read(target: Target, cluster: Cluster, home: str) -> list[str]:
     """The pod's own node, those of the asked backends, then the rest by name."""
     (listed, _), destination = await asyncio.gather(if_readable(cluster.objects(NODE)), destination_of(target, cluster))
-    theirs = [each.node for each in destination.backends] if destination else []
+    theirs = destination.nodes if destination else ()
     rest = sorted(map(name_of, listed or ()))
     return [each for each in dict.fromkeys((home, *theirs, *rest)) if each]
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sensors.dns_lookup import is_address
 from sensors.kit import Blind, Cluster, PathMtu, Sensor, Target
+from sensors.kit.addresses import as_ip
 from sensors.kit.kinds import POD
 from sensors.kit.objects import items, named, number, one_line, text, texts
 from sensors.kit.reading import if_readable
-from sensors.net_connect import Destination, destination_of
 from sensors.net_tcp_stats import PodSockets, ports_by_pod, read_sockets
+from sensors.topology.destination import Destination, destination_of
 
 
 class Reach(StrEnum):
@@ -216,7 +216,7 @@ def destinations_to_probe(destination: Destination | None) -> tuple[str, ...]:
     if destination is None:
         return ()
     behind = tuple(dict.fromkeys(each.address for each in destination.backends))
-    itself = (destination.host,) if is_address(destination.host) and destination.service is None else ()
+    itself = (destination.host,) if as_ip(destination.host) and destination.service is None else ()
     return (behind or itself)[:MOST_DESTINATIONS]
 
 
@@ -226,7 +226,7 @@ async def _node_links(
     """The links of the pod's node and of the nodes behind the peer, without the other pods' ends."""
     pods, _ = await if_readable(cluster.objects(POD))
     home = text(named(pods or (), target.pod, target.namespace), "spec", "nodeName")
-    theirs = [each.node for each in destination.backends] if destination else []
+    theirs = destination.nodes if destination else ()
     wanted = [each for each in dict.fromkeys((home, *theirs)) if each][:MOST_DESTINATIONS]
     read = await asyncio.gather(*(if_readable(cluster.node_file(each, "links.json")) for each in wanted))
     return [_node_part(node, each) for node, each in zip(wanted, read, strict=True)]

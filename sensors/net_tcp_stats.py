@@ -19,7 +19,7 @@ from sensors.kit import Absent, Blind, Cluster, Sensor, Target
 from sensors.kit.kinds import POD
 from sensors.kit.objects import flag, named
 from sensors.kit.reading import if_readable
-from sensors.net_connect import Backend, destination_of
+from sensors.topology.destination import Backend, destination_of
 
 MOST_PEERS = 5
 

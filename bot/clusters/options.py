@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,8 +25,6 @@ IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
 HOW_TO_REACH = "; run `cilium hubble port-forward` beside this, or name the relay with --server HOST:PORT"
 PROBE_NAMESPACE = "kai"
 SERVER_VARIABLES = ("HUBBLE_SERVER", "KAI_HUBBLE_ADDR")
-DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,9 @@ def since_of(word: str | None) -> timedelta | None:
     """`90s`, `10m`, `1h`, `2d`. Raises `UsageMistake`."""
     if word is None:
         return None
-    found = DURATION.fullmatch(word)
-    if found is None:
-        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word!r}")
-    return timedelta(seconds=int(found[1]) * SECONDS[found[2]])
+    from sensors.kit.durations import seconds_in  # here, since the command's help needs none of it
+
+    try:
+        return timedelta(seconds=seconds_in(word))
+    except ValueError:
+        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word[:40]!r}") from None

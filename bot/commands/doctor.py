@@ -12,6 +12,7 @@ from bot.clusters.target import NoSuchPod, resolve
 from bot.commands.output import write
 from bot.doctor import Check, State, exit_code
 from bot.doctor.examine import Patient, examine
+from bot.doctor.packages import packages
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
 from sensors.access.live import LiveCluster
@@ -23,7 +24,7 @@ from sensors.kit.kinds import POD
 def doctor(live: Live, pod: str, namespace: str | None, output: str) -> int:
     """Examine, tell, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
-        checks = asyncio.run(_examine(live, pod, namespace))
+        checks = (*asyncio.run(_examine(live, pod, namespace)), packages())
     except NoSuchPod as why:
         raise UsageMistake(str(why)) from why
     except Blind as why:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from bot.report import Circumstances
 from bot.report.outline import outline
 from flows.model import Diagnosis
 
@@ -17,13 +16,13 @@ WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""
 
 
-def say(diagnosis: Diagnosis, circumstances: Circumstances, output: str, *, verbose: bool = False) -> None:
+def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
     """Print the diagnosis as text, json or markdown."""
     if output == "json":
         from bot.report import json_result
 
-        return write(json_result.render(diagnosis, circumstances))
-    sections = outline(diagnosis, circumstances, verbose=verbose)
+        return write(json_result.render(diagnosis))
+    sections = outline(diagnosis, verbose=verbose)
     if output == "markdown":
         from bot.report import markdown
 

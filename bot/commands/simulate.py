@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.clusters.options import live_of, live_options
+from bot.clusters.options import live_of, live_options, since_of
 
 if TYPE_CHECKING:
     from flows.model import Case
@@ -23,8 +21,6 @@ EPILOG = (
     "2 usage or input error, 3 could not look."
 )
 LIMIT = 20
-SINCE = re.compile(r"(\d+)(s|m|h|d)")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.command(epilog=EPILOG)
@@ -67,7 +63,7 @@ def _try(asked: dict[str, Any]) -> int:
     from flows.simulate import BadChange
     from flows.simulate import simulate as try_change
 
-    text, since = _text(asked), _since(asked["since"])
+    text, since = _text(asked), since_of(asked["since"])
     case = _look(asked, asked["pod"] or "", None)
     most = MAX_NEWLY_ALLOWED if asked["most"] is None else asked["most"]
     try:
@@ -78,7 +74,7 @@ def _try(asked: dict[str, Any]) -> int:
     except Missing as why:
         raise CouldNotLook(f"could not look: {why}") from why
     write(_as_json(said) if asked["output"] == "json" else "\n".join(_told(said)) + "\n")
-    if not said.trial.proof.replayed and not _sees_flows(case):
+    if said.refused is None and not said.trial.proof.replayed and not _sees_flows(case):
         return COULD_NOT_LOOK
     return NO_FAULT if said.helps else FAULT
 
@@ -133,17 +129,6 @@ def _text(asked: dict[str, Any]) -> str:
         return Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UsageMistake(f"{file} is not text") from None
-
-
-def _since(word: str | None) -> timedelta | None:
-    from bot.errors import UsageMistake
-
-    if word is None:
-        return None
-    found = SINCE.fullmatch(word)
-    if found is None or len(word) > 9:
-        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word!r}")
-    return timedelta(seconds=int(found[1]) * SECONDS[found[2]])
 
 
 def _look(asked: dict[str, Any], pod: str, peer: str | None) -> Case:
@@ -254,11 +239,12 @@ def _as_json(said: Simulation) -> str:
 
 def _answered(answer: Answer) -> Iterator[str]:
     from bot.report.sanitize import clean
+    from flows.policy import judgement_in_words
 
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
     yield from (f"Note: {clean(each)}" for each in answer.notes)
     for each in answer.judgements[:LIMIT]:
-        for line in each.words().splitlines():
+        for line in judgement_in_words(each).splitlines():
             yield f"{' ' * (len(line) - len(line.lstrip()))}{clean(line)}"
     yield from _some("What the datapath did:", [f"  {clean(each)}" for each in answer.seen])
 
@@ -266,13 +252,15 @@ def _answered(answer: Answer) -> Iterator[str]:
 def _answer_json(answer: Answer) -> str:
     import json
 
+    from flows.policy import judgement_in_words
+
     ways = [
         {
             "connection": each.traffic.words(),
             "allowed": each.allowed,
             "egress": {"allowed": each.egress.allowed, "why": each.egress.why},
             "ingress": {"allowed": each.ingress.allowed, "why": each.ingress.why},
-            "walk": each.words().splitlines(),
+            "walk": judgement_in_words(each).splitlines(),
         }
         for each in answer.judgements
     ]

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bot.clusters.target import NoSuchPod, resolve
 from bot.desk.ports import CannotLook, Looked, Watcher
-from bot.report import Circumstances
 from bot.store import Investigation, Request
 from flows.engine import Tools, run
 from flows.load import Flow
-from flows.model import Rule
+from flows.model import Recording, Rule
 from sensors.access.casefolder import BadCase
 from sensors.kit import Blind, Cluster, Sensor
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A cluster to look at, and what a report says about it."""
+    """A cluster to look at, and the recording it plays where it is no living one."""
 
     cluster: Cluster
-    circumstances: Circumstances = field(default_factory=Circumstances)
+    recording: Recording | None = None
 
 
 OpenWorld = Callable[[Request], AbstractAsyncContextManager[World]]
@@ -50,6 +49,6 @@ class Looking:
 
     async def _walk(self, it: Investigation, flow: Flow, world: World, watcher: Watcher) -> Looked:
         asked = it.request.target
-        found = await resolve(world.cluster, asked.pod, asked.namespace, asked.to_host, asked.to_port)
+        found = await resolve(world.cluster, asked.pod, asked.namespace, *asked.peer)
         tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
-        return Looked(await run(flow, found.target, world.cluster, tools, watcher), world.circumstances)
+        return Looked(await run(flow, found.target, world.cluster, tools, watcher, world.recording))

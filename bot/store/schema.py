@@ -139,3 +139,64 @@ feedback = Table(
     Column("words", Text, nullable=False),
     Column("at", Moment, nullable=False),
 )
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("purpose", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("investigation", Text, nullable=False),
+    Column("cluster", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("written", Text, nullable=False),
+    Column("denied", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("thread", Text, nullable=False),
+    Column("ts", Text, nullable=False),
+    Column("private", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("moved_at", Moment, nullable=False),
+    Index("ix_proposals_state", "state"),
+    Index("ix_proposals_investigation", "investigation"),
+)
+"""No foreign key: what was changed in a cluster is remembered longer than the investigation that led to it."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("proposal", Text, ForeignKey("proposals.id", ondelete="CASCADE"), primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("kube_user", Text, nullable=False),
+    Column("kube_groups", Text, nullable=False),
+    Column("covers", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("proposal", Text, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index("ix_audit_proposal", "proposal"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+"""One row: where the audit ends."""

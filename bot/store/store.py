@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.store.audit import Audit
 from bot.store.database import Database, Unreachable, open_database
 from bot.store.investigations import Investigations
 from bot.store.messages import Messages
 from bot.store.migrate import migrate
 from bot.store.opinions import Opinions
 from bot.store.packing import plain
+from bot.store.proposals import Proposals
 from bot.store.retention import Retention
 from bot.store.seen import SeenIds
 
@@ -21,11 +23,14 @@ class Store:
     """Everything that KAI remembers, by subject."""
 
     def __init__(self, database: Database) -> None:
+        self.database = database  # for transactions that change several subjects
         self.investigations = Investigations(database)
         self.messages = Messages(database)
         self.seen = SeenIds(database)
         self.opinions = Opinions(database)
         self.retention = Retention(database)
+        self.proposals = Proposals(database)
+        self.audit = Audit(database)
 
 
 @asynccontextmanager

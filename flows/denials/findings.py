@@ -8,11 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from flows.belief import (
+    CONFIRMED,
+    CONSISTENT,
+    DISPUTED,
+    LIKELY,
+    PARTIAL,
+    PLAUSIBLE,
+    REMOTE,
+    ROOT_CAUSE_FROM,
+    SUSPECTED,
+    TOO_YOUNG,
+)
 from flows.denials.attribution import Denial, denials, first_drop, onset
 from flows.denials.judged import START, YOUNG, Tried, enforces, probe_says
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Component, Finding
-from flows.policy import Direction, Endpoint, PolicyRef, Traffic
+from flows.model import AdmitTraffic, Case, Component, Finding, Remedy
+from flows.policy import Direction, Endpoint, Miss, PolicyRef, Traffic
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
@@ -53,17 +64,17 @@ def belief(case: Case, denial: Denial) -> float:
     """How sure: the datapath and the simulator agreeing is best, a computation nobody saw fail is weakest."""
     one, computed = denial.tried, denial.verdict.allowed
     if one.drop is not None:
-        sure = {False: 0.96, None: 0.75, True: 0.55}[computed]
+        sure = {False: CONFIRMED, None: PLAUSIBLE, True: DISPUTED}[computed]
     else:
-        sure = {False: 0.8, None: 0.6, True: 0.5}[probe_says(case, one)]
-        sure = min(sure, 0.7) if case.get(HubbleFlows) is not None else sure
+        sure = {False: LIKELY, None: PARTIAL, True: ROOT_CAUSE_FROM}[probe_says(case, one)]
+        sure = min(sure, CONSISTENT) if case.get(HubbleFlows) is not None else sure
     if is_too_young(case, denial):
-        sure *= 0.75
+        sure *= TOO_YOUNG
     if not enforces(case):
-        sure = min(sure, 0.2)
+        sure = min(sure, REMOTE)
     if _is_somebody_else_s(case, one):
-        sure = min(sure, 0.55)
-    return round(sure if one.asked else min(sure, 0.4), 2)
+        sure = min(sure, DISPUTED)
+    return round(sure if one.asked else min(sure, SUSPECTED), 2)
 
 
 def _is_somebody_else_s(case: Case, one: Tried) -> bool:
@@ -187,15 +198,13 @@ def groups(case: Case, *classes: str) -> Iterator[list[Denial]]:
 def admit(group: list[Denial], correct: bool = False) -> AdmitTraffic:
     """The request to let a group of connections through, by correcting the one wrong word if there is one."""
     head = group[0]
-    correction: tuple[PolicyRef, Any] | None = None
+    correction: tuple[PolicyRef, Miss] | None = None
     if correct and head.miss is not None and head.guilty:
         correction = (head.guilty[0], head.miss)
     return AdmitTraffic(tuple(each.tried.judgement for each in group), head.guilty, correction)
 
 
-def finding(
-    case: Case, group: list[Denial], cause: str, recommendation: str, remedy: Any = None, hides: Iterable[str] = ()
-) -> Finding:
+def finding(case: Case, group: list[Denial], cause: str, recommendation: str, remedy: Remedy | None = None) -> Finding:
     """The finding about denials with one cause. A pod in its first seconds gets no remedy."""
     head = group[0]
     wait = is_too_young(case, head)
@@ -208,7 +217,6 @@ def finding(
         shown_by=shown_by(case, head),
         recommendation=WAIT if wait else _unread(case) if _is_unknown(head) else recommendation,
         remedy=None if wait else remedy,
-        hides=frozenset(hides),
     )
 
 

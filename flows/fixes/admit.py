@@ -17,10 +17,10 @@ from flows.fixes.change import Change, created, owner_of, patched
 from flows.fixes.correct import corrections
 from flows.fixes.identity import selector_of
 from flows.fixes.jsonpatch import CannotPatch, Operation
-from flows.fixes.remedy import AdmitTraffic
 from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
-from flows.model import Case
-from flows.policy import Datapath, Direction, Endpoint, Judgement, PolicyRef, World
+from flows.model import AdmitTraffic, Case
+from flows.policy import Datapath, Direction, Endpoint, Enforcement, Judgement, PolicyRef, World
+from flows.policy.rules import Tier
 from sensors.kit.objects import get, string_map
 
 LIFETIME = timedelta(days=30)
@@ -31,8 +31,8 @@ CILIUM_KINDS = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
 class Draft:
     """One way out, not yet proved.
 
-    `rank`: the smaller, the rather it is offered. `gives_up` are ports that nobody serves, so that closing them takes
-    nothing away. `wide`: it holds for other pods, too, so that a person has to weigh it.
+    `rank`: the smaller the edit, the smaller. `gives_up` are ports that a rule no longer names: no loss where nobody
+    serves them. `wide`: it holds for other pods, too, so that a person has to weigh it.
     """
 
     title: str
@@ -124,7 +124,9 @@ def _merged(changes: list[Change]) -> Change | None:
 
 # -- ways for one side -----------------------------------------------------------------------------------------------
 
-CORRECTED, AMENDED, ADDED, BROADER = 0, 10, 20, 50
+CORRECTED, AMENDED, ADDED, WIDER, BROADER = 0, 10, 20, 40, 50
+"""The size of an edit: one word, one rule, one small policy; a word and a rule that hold for other pods, too."""
+
 OWNED = 25
 """What an owner outside the cluster adds to the rank of a patch: it would be undone, a policy of our own would not."""
 
@@ -157,9 +159,26 @@ def _corrected(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> It
     if remedy.correction is None:
         return
     ref, miss = remedy.correction
-    for found in corrections(ref, miss, side, case, world):
-        rank = CORRECTED + (OWNED if found.change.owner else 0)
-        yield _Way(found.change, found.words, rank, gives_up=found.gives_up)
+    for place, found in enumerate(corrections(ref, miss, side, case, world)):
+        holds_for = tuple(_holds_for_others(found.change, ref, side, world))
+        rank = (WIDER if holds_for else CORRECTED + place) + (OWNED if found.change.owner else 0)
+        yield _Way(found.change, found.words, rank, holds_for, found.gives_up, bool(holds_for))
+
+
+def _holds_for_others(change: Change, ref: PolicyRef, side: Side, world: World) -> Iterator[str]:
+    """Whom a change of a policy, or of a namespace's labels, is about besides this one connection."""
+    if change.target.kind == "Namespace":
+        name = change.target.name
+        pods = (each for each in world.inventory.pods.values() if each.namespace == name)
+        others = sorted({_name_of(each) for each in pods} - {_name_of(each.peer) for each in side.passages})
+        if others:
+            yield f"the label is for all of namespace {name}, {_list(others)} too: whatever admits it admits them"
+    elif others := _others(ref, side.subject, world):
+        yield f"{ref} also selects {_list(others)}: the rule would hold for them, too"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _amended(side: Side, ref: PolicyRef, world: World) -> Iterator[_Way]:
@@ -177,11 +196,10 @@ def _amended(side: Side, ref: PolicyRef, world: World) -> Iterator[_Way]:
     except CannotPatch:
         return
     rank = AMENDED + (OWNED if change.owner else 0)
-    notes: tuple[str, ...] = ()
-    others = _others(ref, side.subject, world)
-    if others:
-        rank, notes = BROADER, (f"{ref} also selects {', '.join(others[:3])}: the rule would hold for them, too",)
-    yield _Way(change, f"Add to {ref} {_what(side)}", rank, (*notes, *_cautions(rules, side)), wide=bool(others))
+    notes = tuple(_holds_for_others(change, ref, side, world))
+    wide = bool(notes) or _names_nodes(side)
+    words = f"Add to {ref} {_what(side)}"
+    yield _Way(change, words, BROADER if notes else rank, (*notes, *_cautions(rules, side)), wide=wide)
 
 
 def _appended(spec: Mapping[str, Any], key: str, rules: Sequence[Any]) -> list[Operation]:
@@ -203,7 +221,7 @@ def _added(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterat
     """A small policy of our own beside the others: nobody's file is edited, and the way back is to delete it."""
     namespace = side.subject.namespace
     labels = _own_selector(side, remedy, world)
-    if not labels or not namespace:
+    if not labels or not namespace or not _is_isolated(side, world):
         return
     plain = [kubernetes_rule(side, each, namespace, world) for each in side.passages]
     special = [cilium_rule(side, each, namespace, world) for each in side.passages]
@@ -216,6 +234,14 @@ def _added(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterat
     elif knows_cilium:
         spec = {"endpointSelector": {"matchLabels": labels}, side.key: special}
         yield _addition(case, side, "cilium.io/v2", "CiliumNetworkPolicy", spec)
+
+
+def _is_isolated(side: Side, world: World) -> bool:
+    """Whether some policy isolates the pod in this direction already: else ours would, and cut all the rest."""
+    selecting = [policy for policy, certain in world.selecting(side.subject, side.direction) if certain]
+    isolating = (each for each in selecting if each.side(side.direction).isolates and not each.inert)
+    always = world.profile.enforcement is Enforcement.ALWAYS
+    return always or any(each.tier is Tier.NAMESPACE for each in isolating)
 
 
 def _own_selector(side: Side, remedy: AdmitTraffic, world: World) -> dict[str, str]:

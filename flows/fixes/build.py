@@ -5,17 +5,17 @@ The first fix is the one to offer. A patch never comes from a model or from Slac
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from flows.denials.judged import Tried, tried
 from flows.fixes.admit import Draft, drafts
-from flows.fixes.change import component_of_object, fix_of, owner_of
+from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
+from flows.fixes.closing import in_words, taken_away
 from flows.fixes.memory import raise_memory
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out, unread_kinds
-from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTargetPort
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
-from flows.model import Case, Finding, Fix, Missing
+from flows.model import AdmitTraffic, Case, Finding, Fix, JsonPatchFix, Missing, RaiseMemory, SetSelector, SetTargetPort
 from sensors.k8s_network_policies import Policies
 
 MOST_FIXES = 4
@@ -36,23 +36,43 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
     return ()
 
 
-def _owned(fix: Fix, case: Case) -> Fix:
-    """With the name of whoever would undo the change, where the object was read."""
+def _owned(fix: JsonPatchFix, case: Case) -> JsonPatchFix:
+    """With the name of whoever would undo the change, and which object it is, where the object was read."""
     policies = case.get(Policies)
     objects = policies.objects if policies is not None else ()
     found = next((each for each in objects if component_of_object(each) == fix.target), None)
-    return replace(fix, owner=owner_of(found)) if found is not None else fix
+    if found is None:
+        return fix
+    uid, version = said_of(found, "uid"), said_of(found, "resourceVersion")
+    return replace(fix, owner=owner_of(found), uid=uid, resource_version=version)
 
 
 def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:
     try:
         if any(each.traffic.l7 for each in remedy.denied):
             return admit_requests(remedy, case)
-        found = [_proved(each, remedy, case, most) for each in drafts(remedy, case)]
+        found = [_try(each, remedy, case, most) for each in drafts(remedy, case)]
     except Missing:
         return ()
-    ranked = sorted(found, key=lambda fix: (bool(fix.refused), not (fix.proof and fix.proof.holds)))
-    return tuple(each for each in ranked if _helps(each))[:MOST_FIXES]
+    return tuple(each.fix for each in sorted(found, key=_Ranked.order) if _helps(each.fix))[:MOST_FIXES]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """A fix with what decides about its place: it closes nothing, then it opens little, then it is a small edit."""
+
+    fix: Fix
+    ways: int
+    rank: int
+
+    def order(self) -> tuple[bool, bool, int, int]:
+        return bool(self.fix.refused), not (self.fix.proof and self.fix.proof.holds), self.ways, self.rank
+
+
+def _try(draft: Draft, remedy: AdmitTraffic, case: Case, most: int) -> _Ranked:
+    trial = try_out(case, [each.after for each in draft.changes], only=_replays(remedy, case))
+    ways = {(each.source, each.destination, each.protocol) for each in (*trial.diff.opened, *trial.diff.undecidable)}
+    return _Ranked(_proved(draft, trial, case, most), len(ways), draft.rank)
 
 
 def _helps(fix: Fix) -> bool:
@@ -60,15 +80,15 @@ def _helps(fix: Fix) -> bool:
     return fix.proof is not None and fix.proof.allowed_after > 0
 
 
-def _proved(draft: Draft, remedy: AdmitTraffic, case: Case, most: int) -> Fix:
-    trial = try_out(case, [each.after for each in draft.changes], only=_replays(remedy, case))
+def _proved(draft: Draft, trial: Trial, case: Case, most: int) -> Fix:
     first, *others = (fix_of(each, draft.title) for each in draft.changes)
-    refused = trial.refused(most) or _closes(trial, draft)
+    refused = "; ".join(filter(None, (trial.refused(most), _closes(trial, draft, case)))) or None
     unread = unread_kinds(case)
     return replace(
         first,
         proof=trial.proof,
         newly_allowed=tuple(str(each) for each in trial.diff.opened),
+        newly_denied=in_words(case, trial.diff.closed),
         refused=refused,
         automatic=not (refused or unread or trial.diff.undecidable or draft.wide) and trial.proof.holds,
         notes=(*draft.notes, *_unheard(unread), *_doubts(trial)),
@@ -92,12 +112,11 @@ def _ends(*ends: object) -> tuple[str, ...]:
     return tuple(map(str, ends))
 
 
-def _closes(trial: Trial, draft: Draft) -> str | None:
-    """A fix takes nothing away, apart from ports that nobody serves and addresses that nobody has."""
-    known = {"workload", "fqdn", "entity"}
-    closed = (each for each in trial.diff.closed if {each.source.kind, each.destination.kind} <= known)
-    taken = [each for each in closed if not all(low == high and low in draft.gives_up for low, high in each.ports)]
-    return f"it closes {taken[0]}" if taken else None
+def _closes(trial: Trial, draft: Draft, case: Case) -> str | None:
+    """A fix takes nothing away, in use or not."""
+    taken = in_words(case, taken_away(case, trial.diff.closed, draft.gives_up))
+    more = f", and {len(taken) - 1} ways more" if len(taken) > 2 else ", and 1 way more" if len(taken) > 1 else ""
+    return f"it closes {taken[0]}{more}" if taken else None
 
 
 def _unheard(unread: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from flows.belief import AMBIGUOUS, PROBABLE, SHOWN
 from flows.model import Case, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
@@ -30,7 +31,7 @@ def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
         line = _answer(peer, last)
         if line and _delivers(peer):
-            yield _finding(case, peer, line, weight * (0.5 if _may_be_a_proxy_s(case, line) else 1.0))
+            yield _finding(case, peer, line, weight * (AMBIGUOUS if _may_be_a_proxy_s(case, line) else 1))
 
 
 def _newest(pod: PodFacts) -> datetime | None:
@@ -63,11 +64,11 @@ def _finding(case: Case, peer: Peer, line: LogError, weight: float) -> Finding:
         cause_class="app.error",
         cause=f"the network is fine: {peer} is reached and {said} ({line.count} times in the caller's log)",
         component=peer.component,
-        belief=(0.95 if line.trouble is not LogTrouble.HTTP or (line.code or 0) >= 500 else 0.85) * weight,
+        belief=(SHOWN if line.trouble is not LogTrouble.HTTP or (line.code or 0) >= 500 else PROBABLE) * weight,
         because=f'connections open and nothing is dropped; the caller logs: "{line.text}"',
         shown_by=(PodFacts, Connects, HubbleFlows),
         recommendation=f"Look into the log of {peer.component}: the fault is in the application, not in the network.",
     )
 
 
-RULE = Rule("app-error", judge, ("app.error",))
+RULE = Rule(id="app-error", judge=judge, causes=("app.error",), needs=(PodFacts,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import CONFIRMED, PLAUSIBLE
 from flows.model import Case, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble.connections import Outcome
@@ -19,7 +20,6 @@ from sensors.net_tcp_stats import PodSockets, TcpStats
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[Services]
     for peer, weight in suspects(case):
         ports = _backend_ports(peer)
         if ports and _refused(peer) and not _some_answer(peer):
@@ -82,7 +82,7 @@ def _finding(peer: Peer, port: int, loopback: bool, nobody: bool, weight: float)
         cause_class="app.not_listening",
         cause=f"the process of {name} {where} on port {port}: every connection to the pod is refused",
         component=peer.component,
-        belief=(0.96 if loopback or nobody else 0.75) * weight,
+        belief=(CONFIRMED if loopback or nobody else PLAUSIBLE) * weight,
         because=f"connections are delivered and reset on {port}, the port the container declares; {seen}",
         shown_by=(TcpStats, HubbleFlows, Connects, Services),
         recommendation=(
@@ -93,4 +93,4 @@ def _finding(peer: Peer, port: int, loopback: bool, nobody: bool, weight: float)
     )
 
 
-RULE = Rule("app-not-listening", judge, ("app.not_listening",))
+RULE = Rule(id="app-not-listening", judge=judge, causes=("app.not_listening",), needs=(Services,))

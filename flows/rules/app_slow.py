@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import PROBABLE
 from flows.model import Case, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
@@ -44,11 +45,11 @@ def _finding(peer: Peer, line: LogError, weight: float) -> Finding:
         cause_class="app.slow",
         cause=f"{peer} accepts connections at once and answers too late for the caller ({line.count} time-outs)",
         component=peer.component,
-        belief=0.85 * weight,
+        belief=PROBABLE * weight,
         because=f'connections open, no packet is dropped or repeated; the caller logs: "{line.text}"',
         shown_by=(PodFacts, HubbleFlows, TcpStats, Mtu),
         recommendation=f"Look at what {peer.component} does while it is asked: load, locks, its own callees.",
     )
 
 
-RULE = Rule("app-slow", judge, ("app.slow",))
+RULE = Rule(id="app-slow", judge=judge, causes=("app.slow",), needs=(PodFacts, Mtu, TcpStats))

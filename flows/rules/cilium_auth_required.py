@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flows.belief import EVIDENT, SUSPECTED
 from flows.denials.attribution import Denial
 from flows.denials.findings import finding, groups, passage
 from flows.model import Case, Finding, Rule
+from sensors.k8s_network_policies import Policies
 
 ADVICE = "Look at the SPIRE server and agents and at the identities of both sides; no policy rule is missing."
 
@@ -20,7 +22,7 @@ def judge(case: Case) -> list[Finding]:
 def _finding(case: Case, group: list[Denial]) -> Finding:
     """The policies admit it, on a condition: that they do is no doubt about the datapath's own word."""
     said = finding(case, group, _cause(group[0]), ADVICE)
-    return replace(said, belief=0.9 if group[0].tried.asked else 0.4)
+    return replace(said, belief=EVIDENT if group[0].tried.asked else SUSPECTED)
 
 
 def _keeps_failing(group: list[Denial]) -> bool:
@@ -31,4 +33,4 @@ def _cause(denial: Denial) -> str:
     return f"{passage(denial)} needs mutual authentication, which does not come about"
 
 
-RULE = Rule(id="cilium-auth-required", judge=judge, causes=("cilium.auth_required",))
+RULE = Rule(id="cilium-auth-required", judge=judge, causes=("cilium.auth_required",), needs=(Policies,))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from flows.belief import CONSISTENT, DOUBTED
 from flows.denials.attribution import is_refused
 from flows.denials.findings import is_young, plural
 from flows.denials.judged import AUTH_REQUIRED, START, Tried, is_from_target, policy_drops, tried
@@ -21,7 +22,6 @@ ADVICE = "Wait and let the program retry; no policy is missing. If it does not s
 
 def judge(case: Case) -> list[Finding]:
     """The refusals that ended by themselves. Needs Hubble: without it no refusal can be seen to end."""
-    case[HubbleFlows]
     return [_finding(case, each) for each in case.once(tried) if _was_race(case, each)]
 
 
@@ -54,7 +54,7 @@ def _finding(case: Case, one: Tried) -> Finding:
         cause_class="cilium.identity_race",
         cause=f"{one.traffic.words()} was refused for the first {seconds:.0f} s only, {end}",
         component=Component("Pod", case.target.namespace, case.target.pod),
-        belief=0.7 if _is_the_complaint(case, one) else 0.3,
+        belief=CONSISTENT if _is_the_complaint(case, one) else DOUBTED,
         because=f"{one.packets} dropped {plural(one.packets, 'packet')}; {one.judgement.egress.why}",
         shown_by=(HubbleFlows, Policies, PodFacts),
         recommendation=ADVICE,
@@ -76,4 +76,4 @@ def _seconds(one: Tried) -> float:
     return (one.seen.last_drop - one.seen.first_drop).total_seconds()
 
 
-RULE = Rule(id="cilium-identity-race", judge=judge, causes=("cilium.identity_race",))
+RULE = Rule(id="cilium-identity-race", judge=judge, causes=("cilium.identity_race",), needs=(HubbleFlows, Policies))

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from flows.belief import ATTESTED, CONFIRMED, INFERRED, PROBABLE, SUSPECTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from flows.symptoms.sandbox import Victim, victims
@@ -28,8 +29,6 @@ REFUSED = re.compile(
     re.IGNORECASE,
 )
 """How the plug-ins of Cilium, Calico, flannel and AWS say that their agent did not answer (their own sources)."""
-
-BY_ITS_WORD, BY_TWO, BY_SILENCE, SUSPECTED = 0.96, 0.93, 0.65, 0.4
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -51,12 +50,12 @@ def _sure(case: Case, cni: CniHealth, node: str, waiting: list[Victim]) -> float
         return 0.0
     agent = cni.agent(node)
     if any(REFUSED.search(each.pod.message) for each in waiting) or (agent and agent.state is AgentState.FAILING):
-        return BY_ITS_WORD
+        return CONFIRMED
     if agent is not None and agent.state is AgentState.OK:
         return 0.0
     if _silent(case, node):
-        return BY_TWO
-    return BY_SILENCE if any(each.state is AgentState.OK for each in cni.agents) else SUSPECTED
+        return ATTESTED
+    return INFERRED if any(each.state is AgentState.OK for each in cni.agents) else SUSPECTED
 
 
 def _silent(case: Case, node: str) -> SilentNode | None:
@@ -77,7 +76,7 @@ def _finding(case: Case, cni: CniHealth, node: str, waiting: list[Victim], sure:
             f"Start the {cni.cni or 'network'} agent on {node} again (or mend why it crashes); waiting pods then get "
             "their network by themselves. Do not drain the node: pods that run there keep working."
         ),
-        hides=frozenset[str]().union(*(each.hides for each in waiting)),
+        also_hides=frozenset[str]().union(*(each.also_hides for each in waiting)),
     )
 
 
@@ -134,7 +133,7 @@ def _stale_rules(case: Case, cni: CniHealth, agent: NodeAgent, service: str) -> 
     return replace(
         told,
         cause=f"{what}: {service} has ready backends that answer, and its own address does not lead to them",
-        belief=0.85,
+        belief=PROBABLE,
         because="; ".join([*_signs(case, cni, agent.node), f"the address of {service} fails, its backends open"]),
         shown_by=(CniHealth, HubbleFlows, Connects, Services),
         recommendation=f"Start the {cni.cni or 'network'} agent on {agent.node} again; it then catches up.",
@@ -153,4 +152,4 @@ def _suspicion(cni: CniHealth, agent: NodeAgent) -> Finding:
     )
 
 
-RULE = Rule(id="cni-agent-down", judge=judge, causes=("cni.agent_down",))
+RULE = Rule(id="cni-agent-down", judge=judge, causes=("cni.agent_down",), needs=(CniHealth,))

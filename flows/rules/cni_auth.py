@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from flows.belief import CONFIRMED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.sandbox import Victim, victims
 from sensors.cni_health import CniHealth
 from sensors.k8s_pod import PodFacts
 
 REFUSED = re.compile(r"\bunauthorized\b|x509: certificate has expired|token (?:has|is) expired", re.IGNORECASE)
-PROVEN = 0.96
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -32,15 +32,15 @@ def _finding(cni: CniHealth, node: str, waiting: list[Victim]) -> Finding:
         cause_class="cni.auth",
         cause=f"The {cni.cni or 'network'} plug-in on node {node} is refused by the Kubernetes API: {waiting[0]}",
         component=Component(owner.kind, owner.namespace, owner.name) if owner else Component("Node", "", node),
-        belief=round(PROVEN * max(each.weight for each in waiting), 3),
+        belief=round(CONFIRMED * max(each.weight for each in waiting), 3),
         because="; ".join([waiting[0].pod.message, *(str(each) for each in waiting[:3])]),
         shown_by=(CniHealth, PodFacts),
         recommendation=(
             f"Restart the plug-in's pod on {node}, which writes a new kubeconfig; look at the node's clock if that "
             "does not help."
         ),
-        hides=frozenset({"cni.agent_down"}).union(*(each.hides for each in waiting)),
+        also_hides=frozenset[str]().union(*(each.also_hides for each in waiting)),
     )
 
 
-RULE = Rule(id="cni-auth", judge=judge, causes=("cni.auth",))
+RULE = Rule(id="cni-auth", judge=judge, causes=("cni.auth",), needs=(CniHealth,))

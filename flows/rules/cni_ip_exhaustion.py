@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import CONFIRMED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.sandbox import Victim, victims
 from sensors.cni_health import CniHealth
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
-
-PROVEN = 0.96
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -35,15 +34,15 @@ def _finding(cni: CniHealth, node: str, message: str, waiting: list[Victim]) -> 
         cause_class="cni.ip_exhaustion",
         cause=f"Node {node} has no pod address left ({message}): {waiting[0]}",
         component=Component("Node", "", node),
-        belief=round(PROVEN * max(each.weight for each in waiting), 3),
+        belief=round(CONFIRMED * max(each.weight for each in waiting), 3),
         because="; ".join([f"{node}: {message}", *(str(each) for each in waiting[:3])]),
         shown_by=(CniHealth, PodFacts, Services),
         recommendation=(
             f"Delete pods on {node} that have ended and still hold addresses; then give the node (or the pool of "
             f"{cni.cni or 'the network plug-in'}) a larger range, or move pods to other nodes."
         ),
-        hides=frozenset({"cni.agent_down"}).union(*(each.hides for each in waiting)),
+        also_hides=frozenset[str]().union(*(each.also_hides for each in waiting)),
     )
 
 
-RULE = Rule(id="cni-ip-exhaustion", judge=judge, causes=("cni.ip_exhaustion",))
+RULE = Rule(id="cni-ip-exhaustion", judge=judge, causes=("cni.ip_exhaustion",), needs=(CniHealth,))

@@ -37,7 +37,7 @@ def _finding(case: Case, node: NodeFacts, found: tuple[Hit, ...]) -> Finding:
             f"See why the network plug-in has written no configuration on {node.name} (/etc/cni/net.d): its pod there "
             "first, then the container runtime, which may need to read the file again."
         ),
-        hides=frozenset({"node.not_ready", "cni.agent_down"}).union(*(each.hides for each in found)),
+        also_hides=frozenset[str]().union(*(each.also_hides for each in found)),
     )
 
 
@@ -48,4 +48,4 @@ def _component(case: Case, node: NodeFacts) -> Component:
     return Component(cni.daemon_set.kind, cni.daemon_set.namespace, cni.daemon_set.name)
 
 
-RULE = Rule(id="cni-not-initialised", judge=judge, causes=("cni.not_initialised",))
+RULE = Rule(id="cni-not-initialised", judge=judge, causes=("cni.not_initialised",), needs=(Nodes,))

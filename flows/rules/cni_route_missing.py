@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import INFERRED, NAMED, OWN_TROUBLE, PLAUSIBLE, PROBABLE, SUSPECTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.hubble.connections import Connection, Outcome
@@ -17,11 +18,11 @@ from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import Services
 from sensors.net_conntrack_usage import Conntrack
 
-NO_WAY = {160: 0.92, 169: 0.85, 151: 0.75}
+NO_WAY = {160: NAMED, 169: PROBABLE, 151: PLAUSIBLE}
 """No tunnel endpoint, no route, unroutable address: how sure each is when the pod at the other end exists."""
 
-LOST, STALLED, SUSPECTED, FULL = 0.85, 0.65, 0.4, 0.95
-"""Nothing ever arrived; it once did and does not any more, which a peer that died looks like, too."""
+FULL_SHARE = 0.95
+"""A connection table this full loses packets by itself."""
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -43,7 +44,7 @@ def _tried(case: Case, flows: HubbleFlows) -> list[tuple[Connection, float]]:
     asks = [
         each for each in flows.connections if each.port == 53 and (each.source.namespace, each.source.pod) == target
     ]
-    return [*peers, *((each, 0.95) for each in asks)]
+    return [*peers, *((each, OWN_TROUBLE) for each in asks)]
 
 
 def _no_way(each: Connection) -> int:
@@ -84,7 +85,6 @@ def _drop_finding(case: Case, each: Connection, weight: float) -> Finding:
         because=f"{each.packets_dropped} packets of {each} dropped as {said.reason} ({number}); the pod there exists",
         shown_by=(HubbleFlows, Nodes, Services),
         recommendation=f"Compare the routes and tunnel endpoints on {node} with the node list of the network plug-in.",
-        hides=frozenset({"service.stale_address", "external.unreachable"}),
     )
 
 
@@ -105,17 +105,17 @@ def _lost_finding(case: Case, each: Connection, weight: float, count: int) -> Fi
             "See whether the nodes reach each other on the tunnel's port (VXLAN UDP 8472 or 4789, Geneve 6081, "
             "WireGuard 51871) and whether a firewall or security group lets it through."
         ),
-        hides=frozenset({"external.unreachable", "path.loss"}),
     )
 
 
 def _sure(each: Connection, count: int) -> float:
-    return LOST if not each.opened or count > 1 else STALLED
+    """Nothing ever arrived; or it once did and does not any more, which a peer that died looks like, too."""
+    return PROBABLE if not each.opened or count > 1 else INFERRED
 
 
 def _table_is_full(case: Case) -> bool:
     tables = case.get(Conntrack)
-    return tables is not None and any((each.fill or 0.0) >= FULL for each in tables.nodes)
+    return tables is not None and any((each.fill or 0.0) >= FULL_SHARE for each in tables.nodes)
 
 
 def _node(case: Case) -> str:
@@ -123,4 +123,6 @@ def _node(case: Case) -> str:
     return nodes.target_node if nodes and nodes.target_node else "of the pod"
 
 
-RULE = Rule(id="cni-route-missing", judge=judge, causes=("cni.route_missing", "cni.overlay_blocked"))
+RULE = Rule(
+    id="cni-route-missing", judge=judge, causes=("cni.route_missing", "cni.overlay_blocked"), needs=(HubbleFlows,)
+)

@@ -7,19 +7,14 @@ depends on the traffic: under Cilium pods use the BPF map, host-network pods the
 
 from __future__ import annotations
 
+from flows.belief import ASIDE, CONFIRMED, CONSISTENT, PROBABLE, SHOWN
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import asked_peer
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.net_conntrack_usage import Conntrack, NodeTables
 
-NEARLY_FULL = 0.95
+NEARLY_FULL_SHARE = 0.95
 CT_INSERTION_FAILED = 155
-EXPLAINED = frozenset(
-    {
-        "dns.coredns_down", "dns.conntrack_race", "dns.upstream_failure", "dns.nodelocal", "dns.overload",
-        "external.unreachable", "conntrack.insert_race", "nat.port_exhaustion", "app.not_listening",
-    }
-)  # fmt: skip
 
 
 def judge(case: Case) -> Finding | None:
@@ -31,13 +26,13 @@ def judge(case: Case) -> Finding | None:
 
 
 def _kernel(case: Case, tables: Conntrack, here: NodeTables) -> Finding | None:
-    if here.fill is None or here.fill < NEARLY_FULL:
+    if here.fill is None or here.fill < NEARLY_FULL_SHARE:
         return None
     lines = here.full.lines if here.full else 0
     drops = (here.counted("drop") or 0) + (here.counted("insert_failed") or 0)
     on_path = tables.datapath_table != "cilium" or tables.host_network is True
     proof = f"the kernel logged 'table full' {lines} times" if lines else f"{drops} entries refused since boot"
-    belief = (0.96 if lines else 0.85 if drops else 0.7) if on_path else 0.45
+    belief = (CONFIRMED if lines else PROBABLE if drops else CONSISTENT) if on_path else ASIDE
     why = f"nf_conntrack of {here.node} holds {here.count} of {here.maximum} entries; {proof}"
     return _finding(
         here, f"the connection table of node {here.node} is full ({here.count} of {here.maximum})", why, belief
@@ -46,12 +41,12 @@ def _kernel(case: Case, tables: Conntrack, here: NodeTables) -> Finding | None:
 
 def _cilium(case: Case, here: NodeTables) -> Finding | None:
     pressure = here.cilium.connection_pressure if here.cilium else None
-    if pressure is None or pressure < NEARLY_FULL or here.cilium is None:
+    if pressure is None or pressure < NEARLY_FULL_SHARE or here.cilium is None:
         return None
     flows, peer = case.get(HubbleFlows), asked_peer(case)
     mine = peer.connections if peer else flows.connections if flows else ()
     failed = sum(drop.packets for each in mine for drop in each.drops if drop.number == CT_INSERTION_FAILED)
-    belief = 0.95 if failed else 0.7 if here.cilium.insert_failures else 0.45
+    belief = SHOWN if failed else CONSISTENT if here.cilium.insert_failures else ASIDE
     why = f"Cilium's connection map of {here.node} is {pressure:.0%} full; {failed} packets of the pod dropped with 155"
     return _finding(here, f"Cilium's connection map on node {here.node} is full ({pressure:.0%})", why, belief)
 
@@ -68,8 +63,7 @@ def _finding(here: NodeTables, cause: str, because: str, belief: float) -> Findi
             f"Find who fills the table of {here.node} and slow it down; raise the limit there "
             "(net.netfilter.nf_conntrack_max, or Cilium's bpf.ctTcpMax) only as a stopgap. KAI changes no node."
         ),
-        hides=EXPLAINED,
     )
 
 
-RULE = Rule("conntrack-full", judge, ("conntrack.full",))
+RULE = Rule(id="conntrack-full", judge=judge, causes=("conntrack.full",), needs=(Conntrack,))

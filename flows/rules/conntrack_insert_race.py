@@ -6,18 +6,18 @@ mistaken for a full table. A rising `insert_failed` alone is since boot, so it s
 
 from __future__ import annotations
 
+from flows.belief import LIKELY
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.net_conntrack_usage import Conntrack, NodeTables
 
 CT_INSERTION_FAILED = 155
-ROOMY = 0.9
+ROOMY_SHARE = 0.9
 
 
 def judge(case: Case) -> Finding | None:
     here = case[Conntrack].here
-    case[HubbleFlows]
     if here is None or _full(here):
         return None
     failed, weight = 0, 0.0
@@ -29,7 +29,7 @@ def judge(case: Case) -> Finding | None:
 
 def _full(here: NodeTables) -> bool:
     pressure = here.cilium.connection_pressure if here.cilium else None
-    return any(each is not None and each >= ROOMY for each in (here.fill, pressure))
+    return any(each is not None and each >= ROOMY_SHARE for each in (here.fill, pressure))
 
 
 def _finding(here: NodeTables, failed: int, weight: float) -> Finding:
@@ -37,11 +37,11 @@ def _finding(here: NodeTables, failed: int, weight: float) -> Finding:
         cause_class="conntrack.insert_race",
         cause=f"{failed} packets of the pod found no place in the connection table of {here.node}, which has room",
         component=Component("Node", "", here.node),
-        belief=0.8 * weight,
+        belief=LIKELY * weight,
         because=f"{failed} packets dropped with CT_MAP_INSERTION_FAILED (155) while the table is not under pressure",
         shown_by=(Conntrack, HubbleFlows),
         recommendation="Look at connection churn on the node and at its garbage collection interval; retries pass.",
     )
 
 
-RULE = Rule("conntrack-insert-race", judge, ("conntrack.insert_race",))
+RULE = Rule(id="conntrack-insert-race", judge=judge, causes=("conntrack.insert_race",), needs=(Conntrack, HubbleFlows))

@@ -7,8 +7,9 @@ runs since boot, so alone it says nothing.
 
 from __future__ import annotations
 
+from flows.belief import CONSISTENT, DOUBTED
 from flows.model import Case, Component, Finding, Rule
-from flows.symptoms.dns import SUSPECTED, dropped_questions, is_serving
+from flows.symptoms.dns import dropped_questions, is_serving
 from sensors.dns_coredns_health import CoreDns, Trouble
 from sensors.dns_lookup import Lookups, Outcome, Question
 from sensors.net_conntrack_usage import Conntrack, NodeTables
@@ -16,8 +17,7 @@ from sensors.net_conntrack_usage import Conntrack, NodeTables
 RETRY_MS = (4500.0, 6500.0)
 """The resolver libraries' retry after 5 s, with what the answer itself takes (source: resolv.conf(5), timeout:5)."""
 
-FULL = 0.95
-LIKELY_SO = 0.7
+FULL_SHARE = 0.95
 
 
 def judge(case: Case) -> Finding | None:
@@ -34,7 +34,7 @@ def judge(case: Case) -> Finding | None:
             f"in the connection table of node {here.node} ({_failed(tables, here)} failed insertions)"
         ),
         component=Component("Node", "", here.node),
-        belief=LIKELY_SO if fast > 0 else SUSPECTED,
+        belief=CONSISTENT if fast > 0 else DOUBTED,
         because=(
             f"{late[0].name} was answered after {late[0].ms:g} ms; {here.node} counts {_failed(tables, here)} failed "
             f"insertions{_fill(here)}"
@@ -57,7 +57,7 @@ def _late(lookups: Lookups) -> list[Question]:
 
 
 def _collides(tables: Conntrack, here: NodeTables) -> bool:
-    return _failed(tables, here) > 0 and (here.fill is None or here.fill < FULL)
+    return _failed(tables, here) > 0 and (here.fill is None or here.fill < FULL_SHARE)
 
 
 def _failed(tables: Conntrack, here: NodeTables) -> int:
@@ -74,4 +74,4 @@ def _otherwise_explained(case: Case) -> bool:
     return busy or bool(dropped_questions(case))
 
 
-RULE = Rule(id="dns-conntrack-race", judge=judge, causes=("dns.conntrack_race",))
+RULE = Rule(id="dns-conntrack-race", judge=judge, causes=("dns.conntrack_race",), needs=(Lookups, Conntrack))

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flows.belief import CONFIRMED, DOUBTED, INFERRED, PROBABLE
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.dns import (
     ANSWERS,
-    PROVEN,
-    SUSPECTED,
     always_there,
     asks_elsewhere,
     changed,
@@ -29,10 +28,10 @@ from flows.symptoms.dns import (
 )
 from flows.symptoms.peers import subject
 from sensors.dns_coredns_health import CoreDns, Trouble
-from sensors.dns_lookup import USUAL_DOMAIN, Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.kit.resolv_conf import USUAL_DOMAIN
 
-LIKELY_SO, UNEXPLAINED = 0.85, 0.65
 NO_WAY = frozenset({Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED, Outcome.TIMEOUT})
 """How a name from outside ends when the way there is broken; NXDOMAIN is an answer from outside."""
 
@@ -59,11 +58,10 @@ def judge(case: Case) -> Finding | None:
         cause_class="dns.coredns_config",
         cause=fault.cause,
         component=fault.component,
-        belief=SUSPECTED if _may_be_another_s(case, dns) else fault.belief,
+        belief=DOUBTED if _may_be_another_s(case, dns) else fault.belief,
         because=f"{dns.summary()}; {told(case)}{changed(case, fault.component)}",
         shown_by=shown_by(case, CoreDns),
         recommendation=fault.advice,
-        hides=frozenset({"dns.nxdomain", "dns.upstream_failure"}),
     )
 
 
@@ -90,7 +88,7 @@ def _zone_missing(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
     where, zones = config_map(dns), ", ".join(dns.corefile.cluster_zones)
     has = f"its kubernetes plugin serves {zones}" if zones else "it has no kubernetes plugin"
     cause = f"CoreDNS does not serve the cluster's zone {domain}: {has}, and {bad.name} is {words_of(bad.outcome)}"
-    return Fault(cause, where, PROVEN, f"Put `kubernetes {domain} in-addr.arpa ip6.arpa` back into {where}.")
+    return Fault(cause, where, CONFIRMED, f"Put `kubernetes {domain} in-addr.arpa ip6.arpa` back into {where}.")
 
 
 def _other_port(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
@@ -103,7 +101,7 @@ def _other_port(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
         return None
     where, listens, told = config_map(dns), *(", ".join(map(str, sorted(each))) for each in (ports, asked))
     cause = f"CoreDNS listens on port {listens}, as the Corefile of {where} says, and its Service sends to {told}"
-    return Fault(cause, where, PROVEN, f"Put the server block of {where} back on port {told} (`.:{min(asked)} {{`).")
+    return Fault(cause, where, CONFIRMED, f"Put the server block of {where} back on port {told} (`.:{min(asked)} {{`).")
 
 
 def _port_of(zone: str) -> int:
@@ -124,7 +122,7 @@ def _no_api(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
     component = Component("ClusterRole", "", "system:coredns") if forbidden else config_map(dns)
     what = "may not read" if forbidden else "cannot reach"
     cause = f"CoreDNS {what} the Kubernetes API and so knows no cluster name: {said.example}"
-    return Fault(cause, component, LIKELY_SO, f"Let CoreDNS read Services and EndpointSlices again ({component}).")
+    return Fault(cause, component, PROBABLE, f"Let CoreDNS read Services and EndpointSlices again ({component}).")
 
 
 NO_API = (Trouble.API_FORBIDDEN, Trouble.API_UNREACHABLE)
@@ -141,7 +139,7 @@ def _rewritten(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
         return None
     where, exists = config_map(dns), f" although {peer.service.ref} exists" if peer and peer.service else ""
     cause = f"{asked.name} is {words_of(asked.outcome)}{exists}: the Corefile of {where} says `{lines[0]}`"
-    return Fault(cause, where, LIKELY_SO, f"Take the line `{lines[0]}` out of {where}, or correct it.")
+    return Fault(cause, where, PROBABLE, f"Take the line `{lines[0]}` out of {where}, or correct it.")
 
 
 def _no_way_out(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
@@ -150,7 +148,7 @@ def _no_way_out(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
         return None
     where = config_map(dns)
     cause = f"CoreDNS has no forward line for `.`, the world outside: {bad.name} is {words_of(bad.outcome)}"
-    return Fault(cause, where, PROVEN, f"Put `forward . /etc/resolv.conf` (or your resolvers) back into {where}.")
+    return Fault(cause, where, CONFIRMED, f"Put `forward . /etc/resolv.conf` (or your resolvers) back into {where}.")
 
 
 def _forward_changed(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
@@ -162,7 +160,7 @@ def _forward_changed(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None
     upstreams = ", ".join(to for each in dns.corefile.forwards for to in each.upstreams)
     nowhere = f"the forward line of {where} leads nowhere ({upstreams}) since it was changed"
     cause = f"{bad.name} is {words_of(bad.outcome)}, as every name from outside: {nowhere}"
-    return Fault(cause, where, LIKELY_SO, f"Put the last good forward line of {where} back.")
+    return Fault(cause, where, PROBABLE, f"Put the last good forward line of {where} back.")
 
 
 def _unexplained(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
@@ -172,7 +170,7 @@ def _unexplained(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
     where = config_map(dns)
     said = f": {dns.log[-1].example}" if dns.log else ""
     cause = f"CoreDNS runs and answers {words_of(bad.outcome)} to {bad.name}, a name that every cluster has{said}"
-    return Fault(cause, where, UNEXPLAINED, f"Compare {where} with its last good version, and read CoreDNS's log.")
+    return Fault(cause, where, INFERRED, f"Compare {where} with its last good version, and read CoreDNS's log.")
 
 
 FAULTS: tuple[Callable[[Case, CoreDns, Lookups], Fault | None], ...] = (
@@ -204,4 +202,4 @@ def _domain(lookups: Lookups) -> str:
     return (lookups.resolver and lookups.resolver.domain) or USUAL_DOMAIN
 
 
-RULE = Rule(id="coredns-config", judge=judge, causes=("dns.coredns_config",))
+RULE = Rule(id="coredns-config", judge=judge, causes=("dns.coredns_config",), needs=(CoreDns, Lookups))

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flows.belief import DOUBTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.dns import (
-    SUSPECTED,
     belief_of,
     changed,
     config_map,
@@ -52,7 +52,6 @@ def judge(case: Case) -> Finding | None:
         because=f"{dns.summary()}; {told(case)}{eperm_told(case)}{changed(case, why.component)}",
         shown_by=shown_by(case, CoreDns),
         recommendation=why.advice,
-        hides=frozenset({"dns.overload", "dns.nodelocal"}),
     )
 
 
@@ -62,9 +61,9 @@ def _belief(case: Case, dns: CoreDns) -> float:
     So it does where nobody read the pods: that none is ready is true then, and whose fault it is, open.
     """
     if not dns.pods_read and _scaled_to_nothing(dns) is None:
-        return SUSPECTED
+        return DOUBTED
     lost = bool(dns.pods) and all(each.node_ready is False for each in dns.pods)
-    return SUSPECTED if lost and case.get(Nodes) is None else belief_of(case, dns)
+    return DOUBTED if lost and case.get(Nodes) is None else belief_of(case, dns)
 
 
 def _explained_by_memory(dns: CoreDns) -> bool:
@@ -221,4 +220,4 @@ REASONS: tuple[Callable[[CoreDns], Why | None], ...] = (
     _not_ready,
 )
 
-RULE = Rule(id="coredns-down", judge=judge, causes=("dns.coredns_down",))
+RULE = Rule(id="coredns-down", judge=judge, causes=("dns.coredns_down",), needs=(CoreDns,))

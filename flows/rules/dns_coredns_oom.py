@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from flows.fixes.remedy import RaiseMemory
-from flows.model import Case, Component, Finding, Rule
+from flows.belief import DOUBTED, INFERRED
+from flows.model import Case, Component, Finding, RaiseMemory, Rule
 from flows.symptoms.dns import (
-    SUSPECTED,
     belief_of,
     changed,
     dropped_questions,
@@ -24,12 +23,12 @@ from flows.symptoms.dns import (
     shown_by,
     told,
 )
+from flows.symptoms.dns_circle import circle
 from sensors.dns_coredns_health import CoreDns, DnsPod, Trouble
 
 USUAL_LIMIT = 170 << 20
 """The limit in CoreDNS's own deployment manifest, in bytes (170Mi)."""
 
-UNHEARD = 0.65
 LISTEN = "Read CoreDNS's log before that: where it forwards to itself, more memory does not help. "
 WITHIN = timedelta(seconds=30)
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
@@ -39,7 +38,7 @@ def judge(case: Case) -> Finding | None:
     """Speaks when a DNS server was killed for its memory."""
     dns = case[CoreDns]
     killed = _killed(dns)
-    if not killed or dns.found(Trouble.LOOP):
+    if not killed or dns.found(Trouble.LOOP) or circle(dns):
         return None
     limit = _limit(dns, killed[0])
     return Finding(
@@ -51,7 +50,6 @@ def judge(case: Case) -> Finding | None:
         shown_by=shown_by(case, CoreDns),
         recommendation=f"{LISTEN if _unheard(dns, killed[0]) else ''}{_advice(dns, limit)}",
         remedy=None if _unheard(dns, killed[0]) else _remedy(dns, killed[0], limit),
-        hides=frozenset({"dns.coredns_down", "dns.overload"}),
     )
 
 
@@ -84,10 +82,10 @@ def _killed_by_kernel(dns: CoreDns, pod: DnsPod) -> bool:
 def _belief(case: Case, dns: CoreDns, killed: list[DnsPod]) -> float:
     end = killed[0].last_ending
     if not is_recent(case, end.finished if end else None):
-        return SUSPECTED
+        return DOUBTED
     if is_serving(dns) and dropped_questions(case):
-        return SUSPECTED
-    return min(belief_of(case, dns), UNHEARD) if _unheard(dns, killed[0]) else belief_of(case, dns)
+        return DOUBTED
+    return min(belief_of(case, dns), INFERRED) if _unheard(dns, killed[0]) else belief_of(case, dns)
 
 
 def _cause(dns: CoreDns, killed: list[DnsPod], limit: str | None) -> str:
@@ -135,4 +133,4 @@ def _bytes(quantity: str | None) -> int | None:
     return int(found[1]) * UNITS[found[2]] if found else None
 
 
-RULE = Rule(id="coredns-oom", judge=judge, causes=("dns.coredns_oom",))
+RULE = Rule(id="coredns-oom", judge=judge, causes=("dns.coredns_oom",), needs=(CoreDns,))

@@ -6,14 +6,13 @@ missing or not ready. Not to be mistaken for CoreDNS being down, nor for a polic
 
 from __future__ import annotations
 
+from flows.belief import DOUBTED, EVIDENT, PARTIAL
 from flows.model import Case, Component, Finding, Rule
-from flows.symptoms.dns import SUSPECTED, dropped_questions, is_link_local, is_serving, resolvers, shown_by, told
+from flows.symptoms.dns import dropped_questions, is_link_local, is_serving, resolvers, shown_by, told
 from flows.symptoms.owner import owner
 from sensors.dns_coredns_health import CoreDns, DnsWorkload
 from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import PodFacts
-
-PROVEN, BY_SILENCE = 0.9, 0.6
 
 
 def judge(case: Case) -> Finding | None:
@@ -62,8 +61,8 @@ def _component(cache: DnsWorkload | None, case: Case) -> Component:
 
 def _belief(case: Case, cache: DnsWorkload | None) -> float:
     if dropped_questions(case):
-        return SUSPECTED
-    return PROVEN if _is_short(cache) else BY_SILENCE
+        return DOUBTED
+    return EVIDENT if _is_short(cache) else PARTIAL
 
 
-RULE = Rule(id="dns-nodelocal", judge=judge, causes=("dns.nodelocal",))
+RULE = Rule(id="dns-nodelocal", judge=judge, causes=("dns.nodelocal",), needs=(Lookups, CoreDns))

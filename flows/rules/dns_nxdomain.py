@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import DOUBTED, LIKELY, PROBABLE, PROVED
 from flows.model import Case, Component, Finding, Rule
-from flows.symptoms.dns import SUSPECTED, is_recent, names_fail
+from flows.symptoms.dns import is_recent, names_fail
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import asked_peer
 from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
@@ -21,7 +22,6 @@ from sensors.topology.peer import Asked, AskedKind
 
 NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE, AskedKind.UNKNOWN_POD})
 NOWHERE = (Outcome.NXDOMAIN, Outcome.NO_DATA)  # an alias whose target is gone is an answer without an address
-ASKED, LOGGED, OUTSIDE = 0.97, 0.85, 0.8
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def _alias_finding(burst: Burst, alias: ServiceFacts) -> Finding:
         cause_class="dns.nxdomain",
         cause=f"{alias.ref} stands for {alias.external_name} (ExternalName), and there is no such name",
         component=Component("Service", alias.namespace, alias.name),
-        belief=OUTSIDE,
+        belief=LIKELY,
         because=f"{burst.server} knows no address of {burst.name}, which is only an alias of {alias.external_name}",
         shown_by=(Lookups, Services),
         recommendation=f"Correct externalName of {alias.ref}, or have {alias.external_name} registered again.",
@@ -105,10 +105,10 @@ def _finding(case: Case, burst: Burst, meant: Asked | None) -> Finding:
 
 def _belief(burst: Burst, meant: Asked | None, knows_services: bool) -> float:
     if meant is not None and meant.kind in NOT_THERE:
-        return ASKED
+        return PROVED
     if burst.origin is Origin.EXTERNAL:
-        return OUTSIDE
-    return LOGGED if knows_services and not burst.is_asked else SUSPECTED
+        return LIKELY
+    return PROBABLE if knows_services and not burst.is_asked else DOUBTED
 
 
 def _why(meant: Asked | None) -> str:
@@ -154,4 +154,4 @@ def _full(service: Ref, burst: Burst) -> str:
     return f"{service.name}.{service.namespace}.svc{domain}" if found else f"{service.name}.{service.namespace}"
 
 
-RULE = Rule(id="dns-nxdomain", judge=judge, causes=("dns.nxdomain",))
+RULE = Rule(id="dns-nxdomain", judge=judge, causes=("dns.nxdomain",), needs=(Lookups,))

@@ -6,9 +6,9 @@ be mistaken for CoreDNS being killed or down, for a policy, nor for questions lo
 
 from __future__ import annotations
 
+from flows.belief import DOUBTED, INFERRED, LIKELY
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import (
-    SUSPECTED,
     asks_elsewhere,
     dropped_questions,
     is_about_a_name,
@@ -22,7 +22,6 @@ from sensors.dns_coredns_health import CoreDns, Trouble
 from sensors.dns_lookup import Lookups, Outcome
 
 SLOW_MS = 1000.0
-FELT, BY_LOG = 0.8, 0.65
 FAILS = frozenset({Outcome.TIMEOUT, Outcome.SERVFAIL, Outcome.REFUSED})
 
 
@@ -49,10 +48,10 @@ def judge(case: Case) -> Finding | None:
 
 def _belief(case: Case) -> float:
     if dropped_questions(case) or not is_about_a_name(case):
-        return SUSPECTED
+        return DOUBTED
     if _is_felt(case):
-        return FELT
-    return BY_LOG if log_complains(case) else SUSPECTED
+        return LIKELY
+    return INFERRED if log_complains(case) else DOUBTED
 
 
 def _is_felt(case: Case) -> bool:
@@ -61,4 +60,4 @@ def _is_felt(case: Case) -> bool:
     return any(each.outcome in FAILS or (each.ms or 0.0) >= SLOW_MS for each in asked)
 
 
-RULE = Rule(id="dns-overload", judge=judge, causes=("dns.overload",))
+RULE = Rule(id="dns-overload", judge=judge, causes=("dns.overload",), needs=(CoreDns,))

@@ -7,9 +7,9 @@ other pods resolve.
 
 from __future__ import annotations
 
+from flows.belief import DOUBTED, PARTIAL, PROBABLE, PROVED
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import (
-    SUSPECTED,
     asks_elsewhere,
     dropped_questions,
     in_question,
@@ -17,15 +17,15 @@ from flows.symptoms.dns import (
     log_complains,
     names_fail,
     resolvers,
+    serves_dns,
     told,
+    wants_cluster_name,
 )
 from flows.symptoms.owner import owner
-from flows.symptoms.peers import subject
+from flows.symptoms.peers import asked_peer, subject
 from sensors.dns_coredns_health import CoreDns
-from sensors.dns_lookup import Lookups, Origin, Outcome, expand
+from sensors.dns_lookup import Lookups, Outcome, expand
 from sensors.k8s_pod import PodFacts
-
-PROVEN, BY_LOG, BY_SPEC = 0.97, 0.85, 0.6
 
 
 def judge(case: Case) -> Finding | None:
@@ -36,7 +36,9 @@ def judge(case: Case) -> Finding | None:
 
 def _elsewhere(case: Case, pod: PodFacts) -> Finding | None:
     dns = case.get(CoreDns)
-    if dns is None or dns.service is None or not asks_elsewhere(case, dns):
+    if dns is None or dns.service is None or not asks_elsewhere(case, dns) or serves_dns(case, dns):
+        return None
+    if wants_cluster_name(case) is None and not (_is_odd(pod) or log_complains(case)):
         return None
     asked, ours = ", ".join(resolvers(case)), ", ".join(dns.service.cluster_ips)
     cause = f"{case.target} asks {asked} for names and not the cluster's DNS at {ours}: {_setting(pod)}"
@@ -46,10 +48,14 @@ def _elsewhere(case: Case, pod: PodFacts) -> Finding | None:
 
 def _by_spec(case: Case, pod: PodFacts) -> Finding | None:
     """resolv.conf could not be read: then the pod's spec alone must tell, and it tells less."""
-    if resolvers(case) or not (_leads_away(pod) and log_complains(case)):
+    dns, peer = case.get(CoreDns), asked_peer(case)
+    if resolvers(case) or not _leads_away(pod) or (dns is not None and serves_dns(case, dns)):
+        return None
+    works = peer is not None and peer.fails is False
+    if not log_complains(case) and (works or not wants_cluster_name(case)):
         return None
     cause = f"{case.target} does not ask the cluster's DNS: {_setting(pod)}"
-    return _finding(case, pod, cause, f"{_setting(pod)}; {told(case)}; resolv.conf was not read", BY_SPEC)
+    return _finding(case, pod, cause, f"{_setting(pod)}; {told(case)}; resolv.conf was not read", PARTIAL)
 
 
 def _lost_search(case: Case, pod: PodFacts) -> Finding | None:
@@ -64,7 +70,7 @@ def _lost_search(case: Case, pod: PodFacts) -> Finding | None:
     search = " ".join(lookups.resolver.search) or "empty"
     cause = f"{case.target} cannot find {service.ref} as {peer.host}: its search list ({search}) does not lead there"
     because = f"{peer.host} is NXDOMAIN although {service.ref} exists as {full}; {_setting(pod)}"
-    return _finding(case, pod, cause, because, PROVEN)
+    return _finding(case, pod, cause, because, PROVED)
 
 
 def _finding(case: Case, pod: PodFacts, cause: str, because: str, belief: float) -> Finding:
@@ -76,7 +82,6 @@ def _finding(case: Case, pod: PodFacts, cause: str, because: str, belief: float)
         because=because,
         shown_by=(PodFacts, Lookups, CoreDns),
         recommendation=_advice(case, pod),
-        hides=frozenset({"dns.nxdomain", "dns.coredns_config", "dns.upstream_failure"}),
     )
 
 
@@ -84,20 +89,29 @@ def _belief(case: Case) -> float:
     """Proven where a cluster name fails; an outside name may well be meant for the other server."""
     lookups = case.get(Lookups)
     works = lookups is not None and lookups.asked_outcome is Outcome.ANSWERED
-    if works or dropped_questions(case) or not is_about_a_name(case) or _asks_outside(case):
-        return SUSPECTED
+    if works or dropped_questions(case) or not is_about_a_name(case) or _is_served(case):
+        return DOUBTED
+    if lookups is not None and lookups.asked is not None and wants_cluster_name(case):
+        return PROBABLE if lookups.cluster_dns_works is None else PROVED
     fails = names_fail(case)
     if fails is None:
-        return BY_SPEC
-    return (BY_LOG if lookups is None or lookups.cluster_dns_works is None else PROVEN) if fails else SUSPECTED
+        return PARTIAL
+    return (PROBABLE if lookups is None or lookups.cluster_dns_works is None else PROVED) if fails else DOUBTED
 
 
-def _asks_outside(case: Case) -> bool:
-    """A name from outside, and a server that answers: then it is no matter which server that is."""
+def _is_served(case: Case) -> bool:
+    """No name of the cluster is needed, and the server does answer: then it is no matter which server that is.
+
+    Whose name it is the Services tell, not the search list, which is part of what may be wrong.
+    """
     lookups = case.get(Lookups)
-    if lookups is None or lookups.asked is None or lookups.no_server_answers:
-        return False
-    return lookups.asked.origin is Origin.EXTERNAL
+    unheard = lookups is not None and lookups.no_server_answers
+    return not wants_cluster_name(case) and not log_complains(case) and not (unheard and case.target.to_host)
+
+
+def _is_odd(pod: PodFacts) -> bool:
+    """Settings that nobody chooses on purpose; dnsPolicy Default is the norm of many pods."""
+    return pod.dns_policy == "None" or (pod.host_network and pod.dns_policy in ("", "ClusterFirst"))
 
 
 def _leads_away(pod: PodFacts) -> bool:
@@ -124,4 +138,4 @@ def _advice(case: Case, pod: PodFacts) -> str:
     return f"See where its resolv.conf comes from: the dnsConfig of {owner(case)}, the kubelet's clusterDNS."
 
 
-RULE = Rule(id="dns-pod-config", judge=judge, causes=("dns.pod_config",))
+RULE = Rule(id="dns-pod-config", judge=judge, causes=("dns.pod_config",), needs=(PodFacts,))

@@ -6,17 +6,17 @@ a name that does not exist at all, nor for DNS servers that are slow with every 
 
 from __future__ import annotations
 
+from flows.belief import DOUBTED, LIKELY
 from flows.model import Case, Finding, Rule
-from flows.symptoms.dns import SUSPECTED
 from flows.symptoms.owner import owner
-from sensors.dns_lookup import Burst, Lookups, Outcome, Resolver
+from sensors.dns_lookup import Burst, Lookups, Outcome
 from sensors.k8s_pod import PodFacts
+from sensors.kit.resolv_conf import Resolver
 
 SLOW_MS = 1000.0
 """A look-up that takes longer than this is felt; less is what every pod with ndots:5 pays."""
 
-MOST = 0.7
-LIKELY_SO = 0.8
+MOST_SHARE = 0.7
 
 
 def judge(case: Case) -> Finding | None:
@@ -38,7 +38,7 @@ def _finding(case: Case, burst: Burst, resolver: Resolver) -> Finding:
             f"that do not exist (ndots:{resolver.ndots}, {len(resolver.search)} search domains)"
         ),
         component=owner(case),
-        belief=LIKELY_SO if is_it else SUSPECTED,
+        belief=LIKELY if is_it else DOUBTED,
         because=f"{burst.answered_by} is answered after {burst.dead_ends} dead ends: {', '.join(_tried(burst))}",
         shown_by=(Lookups, PodFacts),
         recommendation=(
@@ -51,7 +51,7 @@ def _finding(case: Case, burst: Burst, resolver: Resolver) -> Finding:
 def _is_slow_by_detour(burst: Burst) -> bool:
     if burst.outcome is not Outcome.ANSWERED or burst.ms < SLOW_MS or burst.dead_ends < 2:
         return False
-    return _lost(burst) >= MOST * burst.ms
+    return _lost(burst) >= MOST_SHARE * burst.ms
 
 
 def _lost(burst: Burst) -> float:
@@ -64,4 +64,4 @@ def _tried(burst: Burst) -> list[str]:
     return [f"{each.name} {each.ms or 0.0:g} ms" for each in dead[:4]]
 
 
-RULE = Rule(id="dns-search-amplification", judge=judge, causes=("dns.search_amplification",))
+RULE = Rule(id="dns-search-amplification", judge=judge, causes=("dns.search_amplification",), needs=(Lookups,))

@@ -6,8 +6,7 @@ where the selector is right and its pods are not ready.
 
 from __future__ import annotations
 
-from flows.fixes.remedy import SetSelector
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.dns import belief_of, changed, eperm_told, shown_by, told
 from sensors.dns_coredns_health import CoreDns, DnsService
 from sensors.k8s_services import LabelMiss, Services
@@ -30,7 +29,6 @@ def judge(case: Case) -> Finding | None:
         shown_by=shown_by(case, CoreDns),
         recommendation=f"Set the selector of {component} back to the labels of the DNS pods{_right(miss)}.",
         remedy=_remedy(component, service, miss),
-        hides=frozenset({"dns.coredns_down", "service.no_endpoints"}),
     )
 
 
@@ -60,4 +58,4 @@ def _remedy(component: Component, service: DnsService, miss: LabelMiss | None) -
     return SetSelector(component, dict(service.selector), {**service.selector, miss.key: miss.found})
 
 
-RULE = Rule(id="dns-service-selector", judge=judge, causes=("dns.service_selector",))
+RULE = Rule(id="dns-service-selector", judge=judge, causes=("dns.service_selector",), needs=(CoreDns,))

@@ -8,11 +8,11 @@ then named instead, as no other rule looks at what CoreDNS may do.
 
 from __future__ import annotations
 
+from flows.belief import ATTESTED, CONSISTENT, DOUBTED, SIMULATED
 from flows.denials.judged import DNS_PORT, world_of
 from flows.model import Case, Component, Finding, Rule
 from flows.policy import Judgement, Traffic
 from flows.symptoms.dns import (
-    SUSPECTED,
     asks_elsewhere,
     dropped_questions,
     is_serving,
@@ -23,14 +23,12 @@ from flows.symptoms.dns import (
     words_of,
 )
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_recent_changes import RecentChanges
+from sensors.kit.addresses import as_ip
 
 FAILS = frozenset({Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.FAILED, Outcome.REFUSED})
-NAMED, UNNAMED = 0.93, 0.7
-BY_RULES = 0.15
-"""What the simulator's certainty adds to look-ups that fail for an unnamed reason."""
 TROUBLES = (Trouble.UPSTREAM_TIMEOUT, Trouble.UPSTREAM_REFUSED, Trouble.UPSTREAM_ERROR)
 
 
@@ -52,7 +50,7 @@ def judge(case: Case) -> Finding | None:
             f"{upstream or 'to which CoreDNS forwards'} does not answer CoreDNS"
         ),
         component=Component("External", "", upstream or "upstream resolver"),
-        belief=_belief(case, failed, said) if _is_known(case, dns) else SUSPECTED,
+        belief=_belief(case, failed, said) if _is_known(case, dns) else DOUBTED,
         because=f"{told(case)}; {_logged(said)}",
         shown_by=shown_by(case, Lookups, CoreDns),
         recommendation=(
@@ -69,7 +67,7 @@ def _is_known(case: Case, dns: CoreDns) -> bool:
 
 def _refused(case: Case, dns: CoreDns, upstream: str) -> Judgement | None:
     """The policies do not let the first DNS server ask the upstream; None where they do, or nobody can tell."""
-    if case.get(Policies) is None or not dns.pods or not is_address(upstream):
+    if case.get(Policies) is None or not dns.pods or as_ip(upstream) is None:
         return None
     world, server = case.once(world_of), dns.pods[0]
     source = world.endpoint_of_pod(server.namespace, server.name)
@@ -86,7 +84,7 @@ def _policy_finding(case: Case, dns: CoreDns, failed: Burst, refused: Judgement)
         cause_class="policy.egress_denied",
         cause=f"{component or 'A policy'} does not let CoreDNS ask its upstream: {refused.traffic.words()} is refused",
         component=component,
-        belief=_belief(case, failed, None) + BY_RULES,
+        belief=_belief(case, failed, None) + SIMULATED,
         because=f"{told(case)}; {refused.egress.why}",
         shown_by=shown_by(case, Policies, CoreDns),
         recommendation=f"Let {servers(dns)} reach its upstream on port 53, UDP and TCP.",
@@ -118,14 +116,19 @@ def _upstream(dns: CoreDns, said: LogFinding | None) -> str:
 def _belief(case: Case, failed: Burst, said: LogFinding | None) -> float:
     asks_this = case.target.to_host is None or failed.is_asked
     if not asks_this or dropped_questions(case):
-        return SUSPECTED
+        return DOUBTED
     if case.get(RecentChanges) is None or case.get(Policies) is None:
-        return SUSPECTED  # a forward line changed a minute ago and a policy of CoreDNS's own look the same
-    return NAMED if said is not None else UNNAMED
+        return DOUBTED  # a forward line changed a minute ago and a policy of CoreDNS's own look the same
+    return ATTESTED if said is not None else CONSISTENT
 
 
 def _logged(said: LogFinding | None) -> str:
     return f"CoreDNS says {said.count} times: {said.example}" if said else "CoreDNS's log says nothing of it"
 
 
-RULE = Rule(id="dns-upstream-failure", judge=judge, causes=("dns.upstream_failure", "policy.egress_denied"))
+RULE = Rule(
+    id="dns-upstream-failure",
+    judge=judge,
+    causes=("dns.upstream_failure", "policy.egress_denied"),
+    needs=(Lookups, CoreDns),
+)

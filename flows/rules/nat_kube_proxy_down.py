@@ -6,16 +6,14 @@ opens. Not to be mistaken for a Service without endpoints, nor for a cluster whe
 
 from __future__ import annotations
 
+from flows.belief import PARTIAL, SHOWN, SUSPECTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import asked_peer
-from sensors.kit import Sight
 from sensors.kube_proxy_health import KubeProxy
 from sensors.net_connect import Connects, Door, Role
 
 
 def judge(case: Case) -> Finding | None:
-    if case.sight_of("kube_proxy.health") is Sight.ABSENT:
-        return None  # the CNI replaces it, and none runs: nothing to be down
     proxy, peer = case[KubeProxy], asked_peer(case)
     here = [each for each in proxy.not_ready if each.node == proxy.target_node]
     missing = proxy.target_node in proxy.nodes_without
@@ -30,7 +28,7 @@ def judge(case: Case) -> Finding | None:
         cause_class="nat.kube_proxy_down",
         cause=f"kube-proxy does not work on {proxy.target_node} ({state}), so Service addresses lead nowhere there",
         component=Component("DaemonSet", "kube-system", "kube-proxy"),
-        belief=0.95 if proven else 0.4 if backend_opens or not doors else 0.6,
+        belief=SHOWN if proven else SUSPECTED if backend_opens or not doors else PARTIAL,
         because=_because(state, address_fails, backend_opens),
         shown_by=(KubeProxy, Connects),
         recommendation=f"Bring kube-proxy on {proxy.target_node} back; pods there keep failing until it has synced.",
@@ -44,4 +42,10 @@ def _because(state: str, address_fails: list[Door], backend_opens: list[Door]) -
     return "; ".join(told)
 
 
-RULE = Rule("nat-kube-proxy-down", judge, ("nat.kube_proxy_down",))
+RULE = Rule(
+    id="nat-kube-proxy-down",
+    judge=judge,
+    causes=("nat.kube_proxy_down",),
+    needs=(KubeProxy,),
+    moot_if_absent=("kube_proxy.health",),
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import ATTESTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.hubble_capture_flows import HubbleFlows
@@ -16,7 +17,6 @@ SNAT = {167: "NO_MAPPING_FOR_NAT_MASQUERADE", 191: "SNAT_NO_MAP_FOUND"}
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[HubbleFlows]
     for peer, weight in suspects(case):
         drops = [drop for each in peer.connections for drop in each.drops if drop.number in SNAT]
         if drops:
@@ -27,7 +27,7 @@ def judge(case: Case) -> Iterator[Finding]:
                 cause_class="nat.port_exhaustion",
                 cause=f"node {node} has no source port left to translate connections to {peer.host}",
                 component=Component("Node", "", node),
-                belief=0.93 * weight,
+                belief=ATTESTED * weight,
                 because=f"{packets} packets dropped with {names}",
                 shown_by=(HubbleFlows,),
                 recommendation=(
@@ -37,4 +37,4 @@ def judge(case: Case) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("nat-port-exhaustion", judge, ("nat.port_exhaustion",))
+RULE = Rule(id="nat-port-exhaustion", judge=judge, causes=("nat.port_exhaustion",), needs=(HubbleFlows,))

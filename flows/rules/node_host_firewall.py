@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import INFERRED, NAMED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.hubble.connections import Connection, Outcome
@@ -18,19 +19,17 @@ from sensors.net_connect import Connects
 
 BY_POLICY = (133, 181)
 NODES = frozenset({"host", "remote-node", "kube-apiserver"})
-PROVEN, BY_SILENCE = 0.92, 0.65
 
 
 def judge(case: Case) -> Iterator[Finding]:
     """Speaks for each peer that is a node and whose own policy drops the pod's packets."""
-    case[HubbleFlows]
     for peer, weight in suspects(case):
         refused = [each for each in peer.connections if _is_refused_by_node(each)]
         swallowed = [each for each in peer.connections if _is_swallowed(case, each)]
         if refused:
-            yield _finding(case, refused[0], PROVEN * weight)
+            yield _finding(case, refused[0], NAMED * weight)
         elif swallowed and _answers_elsewhere(case, swallowed[0]):
-            yield _swallowed(case, swallowed[0], BY_SILENCE * weight)
+            yield _swallowed(case, swallowed[0], INFERRED * weight)
 
 
 def _is_refused_by_node(each: Connection) -> bool:
@@ -54,7 +53,6 @@ def _finding(case: Case, refused: Connection, belief: float) -> Finding:
             f"Find the CiliumClusterwideNetworkPolicy with a nodeSelector that isolates {where.ip} and let it admit "
             "this traffic, if it is wanted; it belongs to whoever runs the nodes."
         ),
-        hides=frozenset({"policy.ingress_denied"}),
     )
 
 
@@ -101,4 +99,4 @@ def _component(case: Case, refused: Connection) -> Component:
     return Component("Node", "", next(owner, refused.destination.ip))
 
 
-RULE = Rule(id="node-host-firewall", judge=judge, causes=("node.host_firewall",))
+RULE = Rule(id="node-host-firewall", judge=judge, causes=("node.host_firewall",), needs=(HubbleFlows,))

@@ -46,7 +46,7 @@ def _finding(node: NodeFacts, found: tuple[Hit, ...]) -> Finding:
             f"Bring {node.name} back (start its kubelet, or see whether the machine is up and reaches the API server); "
             "its pods return to their Services by themselves. Do not drain it blindly: its pods may still run."
         ),
-        hides=frozenset[str]().union(*(each.hides for each in found)),
+        also_hides=frozenset[str]().union(*(each.also_hides for each in found)),
     )
 
 
@@ -61,4 +61,4 @@ def _heard(node: NodeFacts) -> str:
     return f" Its kubelet was last heard at {node.heartbeat:%H:%M:%S}" if node.heartbeat else ""
 
 
-RULE = Rule(id="node-not-ready", judge=judge, causes=("node.not_ready",))
+RULE = Rule(id="node-not-ready", judge=judge, causes=("node.not_ready",), needs=(Nodes,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from flows.belief import ATTESTED, PROBABLE
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble.connections import Outcome
@@ -20,7 +21,6 @@ from sensors.topology.peer import AskedKind
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[HubbleFlows]
     for peer, weight in suspects(case):
         silent = [each for each in peer.connections if each.outcome in (Outcome.UNANSWERED, Outcome.REFUSED)]
         denied = any(each.packets_dropped for each in peer.connections)
@@ -78,11 +78,11 @@ def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
         cause_class="external.unreachable",
         cause=f"{peer.host} outside the cluster {does}: packets leave the node, and nothing here denies them",
         component=Component("External", "", peer.host if peer.asked else there.names[0] if there.names else there.ip),
-        belief=(0.93 if timeout else 0.85) * weight,
+        belief=(ATTESTED if timeout else PROBABLE) * weight,
         because=f"{attempts} attempts to {there} were forwarded to the network and {came}{probed}",
         shown_by=(HubbleFlows, Connects),
         recommendation=f"Ask whoever runs {peer.host}, or the network between: firewall, route, or the host is down.",
     )
 
 
-RULE = Rule("path-external", judge, ("external.unreachable",))
+RULE = Rule(id="path-external", judge=judge, causes=("external.unreachable",), needs=(HubbleFlows,))

@@ -7,6 +7,7 @@ answers is not MTU evidence (a policy denies ICMP), and retransmits alone are lo
 
 from __future__ import annotations
 
+from flows.belief import CONTEXT, EVIDENT, NAMED, PROVED, SHOWN
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, asked_peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
@@ -21,7 +22,7 @@ TOO_LARGE = {136: "Fragmentation needed", 157: "IP_FRAGMENTATION_NOT_SUPPORTED"}
 def judge(case: Case) -> Finding | None:
     mtu = case[Mtu]
     short = [(each, _weight(case, each)) for each in mtu.short]
-    path, weight = max(short, key=lambda pair: pair[1], default=(None, 0.0))
+    path, weight = max(short, key=lambda pair: pair[1], default=(None, EVIDENT))
     dropped = _too_large(case)
     if path is None and not dropped:
         return None
@@ -31,7 +32,7 @@ def judge(case: Case) -> Finding | None:
 def _weight(case: Case, path: Path) -> float:
     """A short path counts in full where the complaint goes that way."""
     hosts = {ip: weight for peer, weight in suspects(case) for ip in _addresses(peer)}
-    return hosts.get(path.destination, 0.45 if asked_peer(case) else 0.9)
+    return hosts.get(path.destination, CONTEXT if asked_peer(case) else EVIDENT)
 
 
 def _addresses(peer: Peer) -> set[str]:
@@ -54,11 +55,18 @@ def _finding(case: Case, mtu: Mtu, path: Path | None, weight: float, dropped: in
         cause_class="mtu.mismatch",
         cause=f"{told}: small answers pass, large ones stall",
         component=Component("Node", "", node),
-        belief=min(0.97, 0.9 + 0.05 * bool(stalls) + 0.02 * bool(dropped)) * (weight or 0.9),
+        belief=_level(bool(stalls), bool(dropped)) * weight,
         because=f"{told}{extra}; nothing on the way sends back 'fragmentation needed'",
         shown_by=(Mtu, HubbleFlows) if dropped else (Mtu,),
         recommendation=_advice(path, node),
     )
+
+
+def _level(stalls: bool, dropped: bool) -> float:
+    """Stalled connections and drops as too large are two more signs, each of its own."""
+    if stalls:
+        return PROVED if dropped else SHOWN
+    return NAMED if dropped else EVIDENT
 
 
 def _told(path: Path) -> str:
@@ -89,4 +97,4 @@ def _advice(path: Path | None, node: str) -> str:
     )
 
 
-RULE = Rule("path-mtu", judge, ("mtu.mismatch",))
+RULE = Rule(id="path-mtu", judge=judge, causes=("mtu.mismatch",), needs=(Mtu,))

@@ -7,12 +7,12 @@ long ago, nor for a peer that crashes.
 
 from __future__ import annotations
 
+from flows.belief import ATTESTED, CONFIRMED, SUSPECTED
 from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
 from sensors.k8s_pod import ContainerFacts, LogTrouble, PodFacts
 
 OF_THE_NETWORK = frozenset(LogTrouble) - {LogTrouble.OTHER, LogTrouble.HTTP, LogTrouble.TLS}
-PROVEN, BY_MEMORY, CONSEQUENCE = 0.93, 0.96, 0.4
 
 
 def judge(case: Case) -> Finding | None:
@@ -49,8 +49,8 @@ def _state(pod: PodFacts, container: ContainerFacts | None) -> str:
 
 def _belief(pod: PodFacts, container: ContainerFacts | None) -> float:
     if container is not None and container.last_terminated_reason == "OOMKilled":
-        return BY_MEMORY
-    return CONSEQUENCE if _blames_network(pod) else PROVEN
+        return CONFIRMED
+    return SUSPECTED if _blames_network(pod) else ATTESTED
 
 
 def _blames_network(pod: PodFacts) -> bool:
@@ -62,4 +62,4 @@ def _last_words(pod: PodFacts, container: ContainerFacts | None) -> list[str]:
     return [f'its last words are "{line}"' for name, line in pod.log_last if not wanted or name == wanted][:1]
 
 
-RULE = Rule(id="pod-crash", judge=judge, causes=("app.crash",))
+RULE = Rule(id="pod-crash", judge=judge, causes=("app.crash",), needs=(PodFacts,))

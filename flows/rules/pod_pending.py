@@ -6,6 +6,7 @@ mistaken for a pod that waits for its network (ContainerCreating with nothing el
 
 from __future__ import annotations
 
+from flows.belief import EVIDENT, PROVED
 from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
 from sensors.k8s_pod import ContainerFacts, PodFacts
@@ -13,7 +14,6 @@ from sensors.k8s_pod import ContainerFacts, PodFacts
 IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 VOLUME = frozenset({"FailedMount", "FailedAttachVolume"})
-SURE, LIKELY_SO = 0.97, 0.9
 
 
 def judge(case: Case) -> Finding | None:
@@ -23,7 +23,7 @@ def judge(case: Case) -> Finding | None:
         return None
     if not pod.node:
         said = pod.scheduling or "no node was chosen yet"
-        return _finding(case, f"no node takes it ({said})", _room(case), SURE if pod.scheduling else LIKELY_SO)
+        return _finding(case, f"no node takes it ({said})", _room(case), PROVED if pod.scheduling else EVIDENT)
     return _waits(case, pod)
 
 
@@ -35,11 +35,13 @@ def _waits(case: Case, pod: PodFacts) -> Finding | None:
     waiting = next((each for each in pod.containers if each.waiting_reason in IMAGE | CONFIG), None)
     if waiting is not None:
         what = f"the image {waiting.image} cannot be had" if waiting.waiting_reason in IMAGE else "a setting is missing"
-        return _finding(case, f"{what} ({_told(waiting)})", f"Correct it in {owner(case)}.", SURE)
+        return _finding(case, f"{what} ({_told(waiting)})", f"Correct it in {owner(case)}.", PROVED)
     volume = next((each for each in pod.events if each.reason in VOLUME), None)
     if volume is None or pod.ips:
         return None
-    return _finding(case, f"a volume is missing ({volume})", f"Mend the volume, or take it out of {owner(case)}.", SURE)
+    return _finding(
+        case, f"a volume is missing ({volume})", f"Mend the volume, or take it out of {owner(case)}.", PROVED
+    )
 
 
 def _told(container: ContainerFacts) -> str:
@@ -59,4 +61,4 @@ def _finding(case: Case, why: str, advice: str, belief: float) -> Finding:
     )
 
 
-RULE = Rule(id="pod-pending", judge=judge, causes=("app.pending",))
+RULE = Rule(id="pod-pending", judge=judge, causes=("app.pending",), needs=(PodFacts,))

@@ -11,6 +11,7 @@ from flows.denials.attribution import Denial, component_of
 from flows.denials.findings import admit, belief, door, finding, groups, named, passage, who
 from flows.model import Case, Finding, Rule
 from flows.policy import Direction, PolicyRef
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -18,9 +19,7 @@ def judge(case: Case) -> list[Finding]:
     found: list[Finding] = []
     for group in groups(case, "policy.both_sides_denied"):
         hidden = _hidden(group[0])
-        found.append(
-            finding(case, group, _cause(group[0], hidden), _advice(hidden), admit(group), {"policy.ingress_denied"})
-        )
+        found.append(finding(case, group, _cause(group[0], hidden), _advice(hidden), admit(group)))
         found.append(_other_side(case, hidden))
     return found
 
@@ -62,4 +61,9 @@ def _other_side(case: Case, hidden: Denial) -> Finding:
     return replace(told, belief=max(round(belief(case, hidden), 2), told.belief), because=because)
 
 
-RULE = Rule(id="policy-both-sides-denied", judge=judge, causes=("policy.both_sides_denied", "policy.ingress_denied"))
+RULE = Rule(
+    id="policy-both-sides-denied",
+    judge=judge,
+    causes=("policy.both_sides_denied", "policy.ingress_denied"),
+    needs=(Policies,),
+)

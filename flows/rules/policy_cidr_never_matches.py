@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.denials.attribution import Denial
 from flows.denials.findings import admit, finding, groups, named, passage, who
 from flows.model import Case, Finding, Rule
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -25,4 +26,4 @@ def _advice(denial: Denial) -> str:
     return f"Name {who(denial.peer)} by {kind} instead: pods, nodes and Services have no address to this datapath."
 
 
-RULE = Rule(id="policy-cidr-never-matches", judge=judge, causes=("policy.cidr_never_matches",))
+RULE = Rule(id="policy-cidr-never-matches", judge=judge, causes=("policy.cidr_never_matches",), needs=(Policies,))

@@ -7,19 +7,18 @@ from dataclasses import replace
 from flows.denials.attribution import Denial
 from flows.denials.findings import finding, groups, named, passage
 from flows.denials.judged import DNS_PORT, is_from_target, world_of
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Finding, Rule
+from flows.model import AdmitTraffic, Case, Finding, Rule
 from flows.policy import Judgement
 from sensors.dns_lookup import Lookups
+from sensors.k8s_network_policies import Policies
 
-HIDES = ("dns.upstream_failure", "dns.nxdomain", "dns.coredns_down", "dns.overload", "dns.conntrack_race", "app.error")
 ADVICE = "Let the pod reach its DNS servers on port 53, UDP and TCP (large answers come over TCP)."
 
 
 def judge(case: Case) -> list[Finding]:
     """One finding for each policy in the way. Silent where names resolve all the same."""
     return [
-        finding(case, group, _cause(group[0]), ADVICE, _remedy(case, group), HIDES)
+        finding(case, group, _cause(group[0]), ADVICE, _remedy(case, group))
         for group in groups(case, "policy.dns_blocked")
         if not _resolves(case, group)
     ]
@@ -49,4 +48,4 @@ def _cause(denial: Denial) -> str:
     return f"{named(denial.component, denial)} has no rule for DNS: {passage(denial)} is refused, so no name resolves"
 
 
-RULE = Rule(id="policy-dns-blocked", judge=judge, causes=("policy.dns_blocked",))
+RULE = Rule(id="policy-dns-blocked", judge=judge, causes=("policy.dns_blocked",), needs=(Policies,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.denials.attribution import Denial
 from flows.denials.findings import admit, door, finding, groups, named, who
 from flows.model import Case, Finding, Rule
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -26,4 +27,4 @@ def _advice(denial: Denial) -> str:
     return f"Add {where} on {door(denial.tried.traffic).partition(' (')[0]}, the port that policies see."
 
 
-RULE = Rule(id="policy-egress-denied", judge=judge, causes=("policy.egress_denied",))
+RULE = Rule(id="policy-egress-denied", judge=judge, causes=("policy.egress_denied",), needs=(Policies,))

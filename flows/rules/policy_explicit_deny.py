@@ -6,6 +6,7 @@ from flows.denials.attribution import Denial
 from flows.denials.findings import finding, groups, named, passage
 from flows.model import Case, Finding, Rule
 from flows.policy import Decision
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -35,4 +36,4 @@ def _deny_rule(denial: Denial) -> str:
     return ""
 
 
-RULE = Rule(id="policy-explicit-deny", judge=judge, causes=("policy.explicit_deny",))
+RULE = Rule(id="policy-explicit-deny", judge=judge, causes=("policy.explicit_deny",), needs=(Policies,))

@@ -6,6 +6,7 @@ from flows.denials.attribution import Denial
 from flows.denials.findings import admit, finding, groups, named, passage
 from flows.model import Case, Finding, Rule
 from flows.policy import MissKind
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -29,4 +30,4 @@ def _advice(denial: Denial) -> str:
     return f'Add matchName: {denial.peer.fqdns[0]} ("*.x" matches what is below x, never x itself).'
 
 
-RULE = Rule(id="policy-fqdn-mismatch", judge=judge, causes=("policy.fqdn_mismatch",))
+RULE = Rule(id="policy-fqdn-mismatch", judge=judge, causes=("policy.fqdn_mismatch",), needs=(Policies,))

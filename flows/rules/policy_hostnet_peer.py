@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.denials.attribution import Denial
 from flows.denials.findings import admit, finding, groups, named, passage, who
 from flows.model import Case, Finding, Rule
+from sensors.k8s_network_policies import Policies
 
 ADVICE = (
     "Admit the node instead (Cilium: the entities host and remote-node; others: an ipBlock of the node). "
@@ -25,4 +26,4 @@ def _cause(denial: Denial) -> str:
     return f"{policy} selects a pod on the host network, but policies see {seen}: {passage(denial)} is refused"
 
 
-RULE = Rule(id="policy-hostnet-peer", judge=judge, causes=("policy.hostnet_peer",))
+RULE = Rule(id="policy-hostnet-peer", judge=judge, causes=("policy.hostnet_peer",), needs=(Policies,))

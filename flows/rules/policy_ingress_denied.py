@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.denials.attribution import Denial
 from flows.denials.findings import admit, finding, groups, named, passage, who
 from flows.model import Case, Finding, Rule
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -23,4 +24,4 @@ def _advice(denial: Denial) -> str:
     return f"Add an ingress rule at {who(denial.subject)} for exactly this client and port; the sender's side is open."
 
 
-RULE = Rule(id="policy-ingress-denied", judge=judge, causes=("policy.ingress_denied",))
+RULE = Rule(id="policy-ingress-denied", judge=judge, causes=("policy.ingress_denied",), needs=(Policies,))

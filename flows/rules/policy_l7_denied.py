@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flows.belief import DOUBTED, EVIDENT, PARTIAL, SUSPECTED
 from flows.denials.attribution import component_of
 from flows.denials.findings import plural
 from flows.denials.judged import Tried, tried
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Component, Finding, Rule
+from flows.model import AdmitTraffic, Case, Component, Finding, Rule
 from flows.policy import Decision, PolicyRef, Verdict
 from sensors.hubble.connections import DnsOutcome, HttpOutcome
 from sensors.hubble_capture_flows import HubbleFlows
@@ -42,7 +42,7 @@ def _http(one: Tried) -> Finding:
         cause_class="policy.l7_denied",
         cause=f"The proxy refuses {first.method} {first.path} of {one.traffic.words()}: no HTTP rule admits it",
         component=component_of(ref),
-        belief=(0.9 if ref is not None else 0.6) if one.asked else 0.4,
+        belief=(EVIDENT if ref is not None else PARTIAL) if one.asked else SUSPECTED,
         because=f"{count} {plural(count, 'request')} with verdict DROPPED at the proxy, which answers {PROXY_SAID}",
         shown_by=(HubbleFlows, Policies),
         recommendation=f"If it is meant, add {first.method} {first.path} to the HTTP rules.",
@@ -73,7 +73,7 @@ def _dns(case: Case, names: list[DnsOutcome]) -> list[Finding]:
             cause_class="policy.l7_denied",
             cause=f"The DNS proxy refuses to look up {told}: no DNS rule admits the name",
             component=component,
-            belief=(0.9 if ref is not None else 0.6) if asked else 0.3,
+            belief=(EVIDENT if ref is not None else PARTIAL) if asked else DOUBTED,
             because=f"{sum(each.denied for each in names)} questions with verdict DROPPED at the proxy (REFUSED)",
             shown_by=(HubbleFlows, Policies),
             recommendation=_dns_advice(names, wanted),
@@ -97,4 +97,4 @@ def _dns_advice(names: list[DnsOutcome], wanted: str) -> str:
     return f"If it is meant, add matchName: {name} to the DNS rules{also if name not in plain else ''}."
 
 
-RULE = Rule(id="policy-l7-denied", judge=judge, causes=("policy.l7_denied",))
+RULE = Rule(id="policy-l7-denied", judge=judge, causes=("policy.l7_denied",), needs=(HubbleFlows, Policies))

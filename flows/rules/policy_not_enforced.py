@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from flows.belief import NOTED
 from flows.denials.attribution import component_of
 from flows.denials.judged import Tried, enforces, only_audits, tried
 from flows.model import Case, Component, Finding, Rule
 from flows.policy import PolicyRef
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
-
-BELIEF = 0.35
-"""It explains no failure: it is said so that nobody looks for the fault in a policy."""
 
 SETTLING = timedelta(seconds=5)
 """Until a new policy is in force on every node; label changes take longer, but those make no new policy."""
@@ -51,7 +49,7 @@ def _finding(case: Case, passing: list[Tried], why: str) -> Finding:
         cause_class="policy.not_enforced",
         cause=f"Policies are not enforced here: {why}",
         component=_component(case, passing),
-        belief=BELIEF,
+        belief=NOTED,
         because=why + shown,
         shown_by=(Policies, HubbleFlows) if passing else (Policies,),
         recommendation="Do not look for this fault in a policy; whether to enforce them is the platform's to say.",
@@ -68,4 +66,4 @@ def _component(case: Case, passing: list[Tried]) -> Component | None:
     return Component(ref.kind, ref.namespace, ref.name) if ref is not None else None
 
 
-RULE = Rule(id="policy-not-enforced", judge=judge, causes=("policy.not_enforced",))
+RULE = Rule(id="policy-not-enforced", judge=judge, causes=("policy.not_enforced",), needs=(Policies,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.denials.attribution import Denial
 from flows.denials.findings import finding, groups, named, passage
 from flows.model import Case, Finding, Rule
+from sensors.k8s_network_policies import Policies
 
 ADVICE = (
     "Either set externalTrafficPolicy: Local on the Service, so that the client's address is kept (nodes without a pod "
@@ -22,4 +23,4 @@ def _cause(denial: Denial) -> str:
     return f"{policy} admits clients by address, but sees the node's: {passage(denial)} is refused"
 
 
-RULE = Rule(id="policy-snat-source", judge=judge, causes=("policy.snat_source",))
+RULE = Rule(id="policy-snat-source", judge=judge, causes=("policy.snat_source",), needs=(Policies,))

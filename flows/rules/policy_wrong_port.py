@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.denials.attribution import Denial
 from flows.denials.findings import admit, finding, groups, named, passage
 from flows.model import Case, Finding, Rule
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -31,4 +32,4 @@ def _advice(denial: Denial) -> str:
     return f"Let the rule name {traffic.protocol} {traffic.port}{why}."
 
 
-RULE = Rule(id="policy-wrong-port", judge=judge, causes=("policy.wrong_port",))
+RULE = Rule(id="policy-wrong-port", judge=judge, causes=("policy.wrong_port",), needs=(Policies,))

@@ -10,6 +10,7 @@ from flows.denials.attribution import Denial
 from flows.denials.findings import admit, finding, groups, passage
 from flows.model import Case, Finding, Rule
 from flows.policy import MissKind
+from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
@@ -43,4 +44,4 @@ def _advice(denial: Denial) -> str:
     return "Correct the selector of the rule, or the label it asks for."
 
 
-RULE = Rule(id="policy-wrong-selector", judge=judge, causes=("policy.wrong_selector",))
+RULE = Rule(id="policy-wrong-selector", judge=judge, causes=("policy.wrong_selector",), needs=(Policies,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import SHOWN
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.k8s_pod import PodFacts
@@ -15,7 +16,6 @@ from sensors.k8s_services import Services
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[Services]
     node = case[PodFacts].node
     for peer, weight in suspects(case):
         service = peer.service
@@ -31,11 +31,13 @@ def judge(case: Case) -> Iterator[Finding]:
                     f"the caller's node (they are on {there})"
                 ),
                 component=Component("Service", service.namespace, service.name),
-                belief=0.95 * weight,
+                belief=SHOWN * weight,
                 because=f"internalTrafficPolicy: Local; ready endpoints on {there}, the caller on {node}",
                 shown_by=(Services, PodFacts),
                 recommendation=f"Set internalTrafficPolicy of {service.ref} to Cluster, or run it on every node.",
             )
 
 
-RULE = Rule("service-local-policy", judge, ("service.external_traffic_local",))
+RULE = Rule(
+    id="service-local-policy", judge=judge, causes=("service.external_traffic_local",), needs=(Services, PodFacts)
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from flows.belief import EVIDENT
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble.connections import Outcome
@@ -19,7 +20,6 @@ from sensors.net_connect import Connects, Role
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[Services]
     for peer, weight in suspects(case):
         if peer.service and peer.service.matching_pods:
             bad, good = _split(peer, peer.service)
@@ -50,11 +50,11 @@ def _finding(service: ServiceFacts, bad: set[Ref], good: set[Ref], weight: float
         cause_class="service.mixed_backends",
         cause=f"{service.ref} also selects the pods of {wrong}, which refuse; only {right} answers",
         component=Component("Service", service.namespace, service.name),
-        belief=0.9 * weight,
+        belief=EVIDENT * weight,
         because=f"connections to {right} open, those to {wrong} are refused, and the selector matches both",
         shown_by=(Services, HubbleFlows, Connects),
         recommendation=f"Tighten the selector of {service.ref} so that it matches {right} only.",
     )
 
 
-RULE = Rule("service-mixed-backends", judge, ("service.mixed_backends",))
+RULE = Rule(id="service-mixed-backends", judge=judge, causes=("service.mixed_backends",), needs=(Services,))

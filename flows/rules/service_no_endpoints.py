@@ -11,19 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from flows.fixes.remedy import SetSelector
-from flows.model import Case, Component, Finding, Rule
+from flows.belief import PROVED
+from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.peers import Peer, suspects
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import LabelMiss, ServiceFacts, Services
 from sensors.kit.objects import Ref
 
-ALIKE = 0.6
+ALIKE_SHARE = 0.6
 """How alike two label values must be (difflib's ratio, 0 to 1) to take one for a slip of the other."""
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[Services]
     for peer, weight in suspects(case):
         service = peer.service
         if service and service.selector and service.matching_pods == () and not service.endpoints:
@@ -39,7 +38,7 @@ def _finding(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Fi
         cause_class="service.no_endpoints",
         cause=f"{service.ref} selects {selector}, and no pod has that{near}",
         component=guilty,
-        belief=0.97 * weight,
+        belief=PROVED * weight,
         because=f"the selector of {service.ref} matches no pod and it has no endpoints{_tried(peer)}",
         shown_by=(Services,),
         recommendation=_advice(service, miss, guilty),
@@ -97,7 +96,7 @@ def _remedy(service: ServiceFacts, miss: LabelMiss | None) -> SetSelector | None
 
 
 def _alike(miss: LabelMiss) -> bool:
-    return miss.found is not None and SequenceMatcher(None, miss.wanted, miss.found).ratio() >= ALIKE
+    return miss.found is not None and SequenceMatcher(None, miss.wanted, miss.found).ratio() >= ALIKE_SHARE
 
 
-RULE = Rule("service-no-endpoints", judge, ("service.no_endpoints",))
+RULE = Rule(id="service-no-endpoints", judge=judge, causes=("service.no_endpoints",), needs=(Services,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from flows.belief import ASKED, EVIDENT
 from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import suspects
@@ -24,7 +25,7 @@ def judge(case: Case) -> Iterator[Finding]:
     services = case[Services]
     asked = services.asked
     if asked is not None and (asked.kind in NOT_THERE or _is_nobodys(case, services, asked.host)):
-        yield _finding(case, asked, 1.0)
+        yield _finding(case, asked, ASKED)
     for peer, weight in suspects(case):
         if not peer.asked and peer.service is None and _is_nobodys(case, services, peer.host):
             yield _finding(case, Asked(AskedKind.UNKNOWN_SERVICE, peer.host, peer.port), weight)
@@ -52,11 +53,10 @@ def _finding(case: Case, asked: Asked, weight: float) -> Finding:
         cause_class="service.not_found",
         cause=f"{case.target} calls {asked.host}: {what}{hint}",
         component=owner(case),
-        belief=0.9 * weight,
+        belief=EVIDENT * weight,
         because=f"{what}{hint}",
         shown_by=(Services, Lookups),
         recommendation=_advice(asked),
-        hides=frozenset({"external.unreachable"}),
     )
 
 
@@ -67,4 +67,4 @@ def _advice(asked: Asked) -> str:
     return f"Correct the address {asked.host} in the caller's configuration, or make the Service it expects."
 
 
-RULE = Rule("service-not-found", judge, ("service.not_found",))
+RULE = Rule(id="service-not-found", judge=judge, causes=("service.not_found",), needs=(Services,))

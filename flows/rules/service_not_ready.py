@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from flows.belief import ASIDE, SHOWN
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.k8s_nodes import Nodes
@@ -17,7 +18,6 @@ from sensors.k8s_services import BackendPod, ServiceFacts, Services
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[Services]
     for peer, weight in suspects(case):
         service = peer.service
         if service and service.matching_pods and service.ready_endpoints == () and _unready(service):
@@ -46,11 +46,11 @@ def _finding(service: ServiceFacts, pods: list[BackendPod], nodes_lost: bool, we
         cause_class="service.no_ready_endpoints",
         cause=f"{service.ref} has no ready endpoint: {count} ready ({why})",
         component=owner or Component("Service", service.namespace, service.name),
-        belief=(0.45 if unsure else 0.95) * weight,
+        belief=(ASIDE if unsure else SHOWN) * weight,
         because=f"{pods[0].pod} on {pods[0].node or 'no node'} is {pods[0].phase} and not ready: {why}",
         shown_by=(Services,),
         recommendation=f"Make the pods of {owner or service.ref} ready again; traffic returns by itself when one is.",
     )
 
 
-RULE = Rule("service-not-ready", judge, ("service.no_ready_endpoints",))
+RULE = Rule(id="service-not-ready", judge=judge, causes=("service.no_ready_endpoints",), needs=(Services,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from flows.belief import PROBABLE, SHOWN
 from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
@@ -46,12 +47,11 @@ def _finding(case: Case, peer: Peer, dropped: int, weight: float) -> Finding:
         cause_class="service.stale_address",
         cause=f"{case.target} calls {peer.host}, and no pod has that address any more",
         component=owner(case),
-        belief=(0.95 if dropped else 0.85) * weight,
+        belief=(SHOWN if dropped else PROBABLE) * weight,
         because=f"no pod has {peer.host}; {proof}",
         shown_by=(Services, HubbleFlows),
         recommendation="Let the caller look the name up again (or restart it); call the Service, not a pod's address.",
-        hides=frozenset({"external.unreachable"}),
     )
 
 
-RULE = Rule("service-stale-address", judge, ("service.stale_address",))
+RULE = Rule(id="service-stale-address", judge=judge, causes=("service.stale_address",), needs=(Services,))

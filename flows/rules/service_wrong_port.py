@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.belief import EVIDENT, PROBABLE, PROVED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
@@ -19,7 +20,6 @@ from sensors.net_connect import Connects
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[Services]
     for peer, weight in suspects(case):
         service = peer.service
         if service is None or peer.port is None or service.external_name or not service.ports:
@@ -28,9 +28,9 @@ def judge(case: Case) -> Iterator[Finding]:
             if _is_refused(peer) and (pods_port := _untranslated(peer, service)):
                 yield _headless(case, peer, service, pods_port, weight)
             continue
-        if service.port(peer.port) is None:
+        if peer.service_port is None:
             yield _wrong_port(case, peer, service, weight)
-        elif service.port(peer.port, "TCP") is None and any(not door.is_open for door in peer.doors):
+        elif service.port(peer.service_port.port, "TCP") is None and any(not door.is_open for door in peer.doors):
             yield _wrong_protocol(peer, service, weight)
 
 
@@ -54,7 +54,7 @@ def _headless(case: Case, peer: Peer, service: ServiceFacts, pods_port: int, wei
             "the Service is headless, so nothing translates its port"
         ),
         component=owner(case),
-        belief=0.9 * weight,
+        belief=EVIDENT * weight,
         because=f"{service.ref} has no address of its own; port {peer.port} of its pods refuses",
         shown_by=(Services, Connects, HubbleFlows),
         recommendation=f"Let the caller use port {pods_port}, or give {service.ref} a cluster address.",
@@ -70,11 +70,10 @@ def _wrong_port(case: Case, peer: Peer, service: ServiceFacts, weight: float) ->
         cause_class="service.wrong_port",
         cause=f"{case.target} asks {service.ref} for port {peer.port}, which it does not have; it has {has}{hint}",
         component=owner(case),
-        belief=0.97 * weight,
+        belief=PROVED * weight,
         because=f"{service.ref} has {has} and no {peer.port}",
         shown_by=(Services,),
         recommendation=f"Let the caller use port {right or has} of {service.ref}.",
-        hides=frozenset({"external.unreachable"}),
     )
 
 
@@ -84,11 +83,11 @@ def _wrong_protocol(peer: Peer, service: ServiceFacts, weight: float) -> Finding
         cause_class="service.protocol",
         cause=f"{service.ref} offers port {port.port} over {port.protocol} only, and the caller speaks TCP",
         component=Component("Service", service.namespace, service.name),
-        belief=0.85 * weight,
+        belief=PROBABLE * weight,
         because=f"port {port.port} of {service.ref} is {port.protocol}; TCP to it does not open",
         shown_by=(Services,),
         recommendation=f"Give port {port.port} of {service.ref} the protocol its pods speak.",
     )
 
 
-RULE = Rule("service-wrong-port", judge, ("service.wrong_port", "service.protocol"))
+RULE = Rule(id="service-wrong-port", judge=judge, causes=("service.wrong_port", "service.protocol"), needs=(Services,))

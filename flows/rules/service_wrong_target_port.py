@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from flows.belief import ASIDE, LIKELY, PARTIAL, PROVED
 from flows.denials.judged import policy_drops
-from flows.fixes.remedy import SetTargetPort
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, Rule, SetTargetPort
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble.connections import Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import PodSockets, TcpStats
-
-BEHIND_A_POLICY, SUSPECTED = 0.6, 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,6 @@ class _Aim:
 
 
 def judge(case: Case) -> Iterator[Finding]:
-    case[Services]
     for peer, weight in suspects(case):
         if peer.service and peer.service_port and peer.service.matching_pods and peer.service.ready_endpoints:
             aim = _aim(case, peer.service, peer.service_port)
@@ -77,7 +74,7 @@ def _hidden(case: Case, peer: Peer, told: Finding) -> Finding:
     """Nobody saw a refusal, as nothing gets that far; the pods' own socket tables tell of it all the same."""
     policy = case.get(Policies) is not None and any(policy_drops(each) for each in peer.connections)
     because = "its pods' socket tables show it; no connection got that far, so no refusal was seen"
-    return replace(told, belief=BEHIND_A_POLICY if policy else SUSPECTED, because=because)
+    return replace(told, belief=PARTIAL if policy else ASIDE, because=because)
 
 
 def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: _Aim, weight: float) -> Finding:
@@ -91,7 +88,7 @@ def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: _Aim, we
             f"{service.ref} sends port {port.port} to {said}, where nobody listens; its pods' container {proof} {other}"
         ),
         component=Component("Service", service.namespace, service.name),
-        belief=(0.97 if right else 0.8) * weight,
+        belief=(PROVED if right else LIKELY) * weight,
         because=f"endpoints are ready, connections to {said} are refused, and the container {proof} {other}",
         shown_by=(Services, Connects, TcpStats),
         recommendation=_advice(service, port, right),
@@ -112,4 +109,4 @@ def _remedy(service: ServiceFacts, port: ServicePort, right: int | None) -> SetT
     return SetTargetPort(component, service.ports.index(port), port.target_port, right)
 
 
-RULE = Rule("service-wrong-target-port", judge, ("service.wrong_target_port",))
+RULE = Rule(id="service-wrong-target-port", judge=judge, causes=("service.wrong_target_port",), needs=(Services,))

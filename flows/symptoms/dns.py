@@ -9,20 +9,21 @@ from __future__ import annotations
 import ipaddress
 from datetime import datetime, timedelta
 
+from flows.belief import CONFIRMED, DOUBTED, PLAUSIBLE
 from flows.model import Case, Component
 from sensors.dns_coredns_health import CoreDns
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome, is_address
+from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.hubble.connections import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_recent_changes import ChangeKind, RecentChanges
+from sensors.k8s_services import Services
+from sensors.kit.addresses import as_ip
 from sensors.kit.objects import Ref
+from sensors.topology.peer import AskedKind
 
 RECENT = timedelta(minutes=15)
 """What happened longer ago than this is history, not the trouble of now."""
-
-PROVEN, UNSEEN, SUSPECTED = 0.96, 0.75, 0.3
-"""Look-ups of this pod were seen to fail; nobody looked; they were seen to work."""
 
 ANSWERS = frozenset({Outcome.NXDOMAIN, Outcome.NO_DATA, Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED})
 """Ways to fail in which a DNS server did say something."""
@@ -53,15 +54,18 @@ def is_recent(case: Case, when: datetime | None) -> bool:
 
 
 def belief_of(case: Case, dns: CoreDns) -> float:
-    """How far a standing fault of the cluster's DNS servers can be this pod's trouble, 0 to 1."""
+    """How far a standing fault of the cluster's DNS servers can be this pod's trouble, 0 to 1.
+
+    Its look-ups were seen to fail; nobody looked; they were seen to work.
+    """
     if asks_elsewhere(case, dns) or not is_about_a_name(case):
-        return SUSPECTED
+        return DOUBTED
     fails = names_fail(case)
     if fails is None:
-        return UNSEEN
+        return PLAUSIBLE
     if fails:
-        return PROVEN
-    return UNSEEN if log_complains(case) and not name_is_wrong(case) else SUSPECTED
+        return CONFIRMED
+    return PLAUSIBLE if log_complains(case) and not name_is_wrong(case) else DOUBTED
 
 
 def name_is_wrong(case: Case) -> bool:
@@ -83,7 +87,34 @@ def in_question(case: Case) -> Burst | None:
 def is_about_a_name(case: Case) -> bool:
     """Whether a name has to be resolved at all: an address in the question needs no DNS."""
     host = case.target.to_host
-    return host is None or not is_address(host) or log_complains(case)
+    return host is None or as_ip(host) is None or log_complains(case)
+
+
+def wants_cluster_name(case: Case) -> bool | None:
+    """Whether the pod needs a name of the cluster: by the question, else by its own log. None where neither says so.
+
+    Names that KAI asks for by itself are no need of the pod's: CoreDNS, agents and pods with dnsPolicy Default live
+    well without any.
+    """
+    host, services, pod = case.target.to_host, case.get(Services), case.get(PodFacts)
+    if host is not None and as_ip(host) is None:
+        asked = services.asked.kind if services and services.asked else AskedKind.UNDECIDABLE
+        return None if asked is AskedKind.UNDECIDABLE else asked is not AskedKind.EXTERNAL
+    errors = (each for each in (pod.log_errors if pod else ()) if each.trouble is LogTrouble.RESOLVE)
+    hosts = [each.host.rstrip(".").lower() for each in errors if is_recent(case, each.time)]
+    return any(_is_of_the_cluster(case, each) for each in hosts) if hosts else None
+
+
+def _is_of_the_cluster(case: Case, host: str) -> bool:
+    """`svc`, `svc.ns`, `svc.ns.svc…`: a name without a dot is never one from outside."""
+    name, _, rest = host.partition(".")
+    services, space = case.get(Services), rest.partition(".")[0]
+    return not rest or ".svc" in host or bool(services and services.find(space, name))
+
+
+def serves_dns(case: Case, dns: CoreDns) -> bool:
+    """The pod in question is a DNS server itself: dnsPolicy Default is its norm, and it asks whom it forwards to."""
+    return any((each.namespace, each.name) == (case.target.namespace, case.target.pod) for each in dns.pods)
 
 
 def asks_elsewhere(case: Case, dns: CoreDns) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from flows.belief import CONFIRMED, EVIDENT, PARTIAL, PROBABLE, SUSPECTED
+from flows.causes import BACKENDS_LOST, DNS_SERVERS_LOST
 from flows.model import Case
 from flows.symptoms.dns import belief_of, is_serving
 from flows.symptoms.peers import Peer, asked_peer, suspects
@@ -23,16 +25,14 @@ from sensors.topology.peer import AskedKind
 NO_NETWORK = re.compile(r"NetworkPluginNotReady|NetworkReady=false|cni (?:plugin|config) (?:not |un)initialized", re.I)
 """The kubelet's words for a node whose container runtime finds no network plug-in (source: kubelet, containerd)."""
 
-SURE, PARTLY, SUSPECTED = 0.96, 0.6, 0.4
-
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One thing the node takes with it, how far that explains the complaint (0 to 1), what it therefore hides."""
+    """One thing the node takes with it, how far that explains the complaint (0 to 1), what else it explains."""
 
     words: str
     belief: float
-    hides: frozenset[str] = frozenset()
+    also_hides: frozenset[str] = frozenset()
 
 
 def lacks_network(node: NodeFacts) -> bool:
@@ -50,10 +50,10 @@ def _target(case: Case, node: NodeFacts) -> list[Hit]:
         return []
     pod = case.get(PodFacts)
     if pod is not None and not pod.ips:
-        return [Hit(f"{case.target} is on it and has no address", SURE)]
+        return [Hit(f"{case.target} is on it and has no address", CONFIRMED)]
     if _traffic_is_seen(case):
         return [Hit(f"{case.target} runs on it, and its traffic flows in part", SUSPECTED)]
-    return [Hit(f"{case.target} runs on it, and nothing of its traffic is seen to work", 0.9)]
+    return [Hit(f"{case.target} runs on it, and nothing of its traffic is seen to work", EVIDENT)]
 
 
 def _traffic_is_seen(case: Case) -> bool:
@@ -74,10 +74,8 @@ def _backends(case: Case, node: NodeFacts) -> list[Hit]:
             words = (
                 f"{peer.service.ref if peer.service else peer} has no ready endpoint ({', '.join(ours[:3])} ran on it)"
             )
-            belief = (SURE if len(ours) == all_of_them else PARTLY) * weight
-            found.append(
-                Hit(words, belief, frozenset({"service.no_ready_endpoints", "service.external_traffic_local"}))
-            )
+            belief = (CONFIRMED if len(ours) == all_of_them else PARTIAL) * weight
+            found.append(Hit(words, belief, BACKENDS_LOST))
     return found
 
 
@@ -96,8 +94,8 @@ def _peer(case: Case, node: NodeFacts) -> list[Hit]:
     if peer is None or peer.resolved is None or node.name not in case[Nodes].peer_nodes or peer.fails is False:
         return []
     if peer.resolved.kind in (AskedKind.POD, AskedKind.NODE):
-        return [Hit(f"{peer} is on it", 0.9)]
-    return [Hit(f"backends of {peer} are on it", 0.85)] if node.network_unavailable and peer.fails else []
+        return [Hit(f"{peer} is on it", EVIDENT)]
+    return [Hit(f"backends of {peer} are on it", PROBABLE)] if node.network_unavailable and peer.fails else []
 
 
 def _dns(case: Case, node: NodeFacts) -> list[Hit]:
@@ -107,4 +105,4 @@ def _dns(case: Case, node: NodeFacts) -> list[Hit]:
     if not all(each.node_ready is False for each in dns.pods) or node.name not in {each.node for each in dns.pods}:
         return []
     words = f"no DNS server is ready ({', '.join(each.name for each in dns.pods[:3])} ran there)"
-    return [Hit(words, belief_of(case, dns), frozenset({"dns.coredns_down"}))]
+    return [Hit(words, belief_of(case, dns), DNS_SERVERS_LOST)]

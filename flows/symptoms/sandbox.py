@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flows.belief import ASKED
+from flows.causes import BACKENDS_LOST, DNS_SERVERS_LOST
 from flows.model import Case
 from flows.symptoms.dns import belief_of, is_serving
 from flows.symptoms.peers import Peer, suspects
@@ -20,12 +22,12 @@ PATIENCE_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A pod that waits for its network, who it is to the complaint, and how much that weighs (0 to 1)."""
+    """A pod that waits for its network, who it is to the complaint, how much that weighs (0 to 1), what it explains."""
 
     pod: StuckPod
     role: str
     weight: float
-    hides: frozenset[str] = frozenset()
+    also_hides: frozenset[str] = frozenset()
 
     @property
     def node(self) -> str:
@@ -49,7 +51,7 @@ def _is_long(pod: StuckPod) -> bool:
 def _target(case: Case, stuck: list[StuckPod]) -> list[Victim]:
     target = case.target
     mine = (each for each in stuck if (each.pod.namespace, each.pod.name) == (target.namespace, target.pod))
-    return [Victim(each, "pod", 1.0) for each in mine]
+    return [Victim(each, "pod", ASKED) for each in mine]
 
 
 def _backends(case: Case, stuck: list[StuckPod]) -> list[Victim]:
@@ -58,7 +60,7 @@ def _backends(case: Case, stuck: list[StuckPod]) -> list[Victim]:
     for peer, weight in suspects(case):
         names = _waited_for(peer)
         mine = (each for each in stuck if (each.pod.namespace, each.pod.name) in names)
-        found += [Victim(each, "backend", weight, frozenset({"service.no_ready_endpoints"})) for each in mine]
+        found += [Victim(each, "backend", weight, BACKENDS_LOST) for each in mine]
     return found
 
 
@@ -75,4 +77,4 @@ def _dns(case: Case, stuck: list[StuckPod]) -> list[Victim]:
         return []
     names = {(each.namespace, each.name) for each in dns.pods}
     mine = (each for each in stuck if (each.pod.namespace, each.pod.name) in names)
-    return [Victim(each, "DNS server", belief_of(case, dns), frozenset({"dns.coredns_down"})) for each in mine]
+    return [Victim(each, "DNS server", belief_of(case, dns), DNS_SERVERS_LOST) for each in mine]

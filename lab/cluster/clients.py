@@ -22,7 +22,7 @@ from lab.cluster.resolver import look_up
 from lab.cluster.shift import STAMP
 from lab.cluster.store import Thing
 from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
-from sensors.topology.peer import as_ip
+from sensors.kit.addresses import as_ip
 
 URL = re.compile(r"https?://([A-Za-z0-9.\-]+)(?::(\d+))?/")
 RETRIES = (1.0, 2.0)

@@ -205,7 +205,7 @@ def _load(store: Store, served: Catalog, recording: Recording, shift: Shift, now
         resource = served.find(kind.api, of_kind(kind).plural)
         if resource is None:
             continue
-        found = recording.folder.by_kind.get((kind.group, kind.name), ())
+        found = recording.folder.recorded.by_kind.get((kind.group, kind.name), ())
         store.load(resource, [_whole(resource.api, resource.kind, shift.thing(each)) for each in found])
     nodes = store.all(served.named("nodes"))
     extra = probe_objects(nodes, now) if probes else []

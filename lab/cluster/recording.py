@@ -109,8 +109,8 @@ def read_recording(path: Path) -> Recording:
 
 def recorded_plurals(folder: CaseFolder) -> frozenset[str]:
     """Kinds that were read when the case was made, also those of which there was none."""
-    held = {kind.plural for kind in KINDS if folder.by_kind.get((kind.group, kind.name))}
-    return folder.recorded_kinds | held
+    held = {kind.plural for kind in KINDS if folder.recorded.by_kind.get((kind.group, kind.name))}
+    return folder.recorded.recorded | held
 
 
 def _away(path: Path) -> Iterator[str]:

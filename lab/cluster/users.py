@@ -76,6 +76,7 @@ GROUPS = {
     "networking.k8s.io": "networkpolicies",
     "policy.networking.k8s.io": "*",
     "projectcalico.org": "*",
+    "crd.projectcalico.org": "*",
     "cilium.io": "*",
 }
 READER = [

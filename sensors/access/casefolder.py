@@ -9,25 +9,40 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 
-from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleMessage, UnreadableFlows, read_flow_lines
+from sensors.access.case_files import MOST_TEXT, Unfit, open_regular, read_bytes, text_of
+from sensors.access.case_objects import BadObjects, RecordedObjects, load_yaml, read_objects
+from sensors.hubble.lines import (
+    MOST_BYTES,
+    FlowQuestion,
+    FlowReading,
+    HubbleMessage,
+    UnreadableFlows,
+    read_flow_lines,
+)
+from sensors.kit.addresses import host_port
 from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
-from sensors.kit.kinds import KINDS, Kind
+from sensors.kit.kinds import Kind
 from sensors.kit.model import Blind, Target
 
 NOT_RECORDED = "not in the recording"
 FLOW_FILES = ("flows.jsonl", "flows.jsonl.gz")
+LOOK_AT = 4 << 20
+"""Bytes of hubble flows that are read to see whether they are any."""
+
 PARTS = ("case.yaml", "objects", *FLOW_FILES, "logs", "pods", "nodes")
 
 Row = TypeVar("Row")
+Read = TypeVar("Read")
 
 
 class BadCase(ValueError):
@@ -61,8 +76,7 @@ class CaseFolder:
 
     path: Path
     header: CaseHeader
-    by_kind: Mapping[tuple[str, str], tuple[Object, ...]]
-    recorded_kinds: frozenset[str]
+    recorded: RecordedObjects
 
     async def now(self) -> datetime:
         return self.header.recorded_at or self._newest_file()
@@ -71,10 +85,11 @@ class CaseFolder:
         return self.header.environment
 
     async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
-        if kind.plural not in self.recorded_kinds:
+        if kind.plural not in self.recorded.recorded:
             where = f"objects/{kind.plural}.yaml"
-            raise Blind(self.header.why_missing(where, f"{kind.plural} are {NOT_RECORDED} ({where})"))
-        found = self.by_kind.get((kind.group, kind.name), ())
+            unread = self.recorded.why_not(kind, f"{kind.plural} are {NOT_RECORDED} ({where})")
+            raise Blind(self.header.why_missing(where, unread))
+        found = self.recorded.by_kind.get((kind.group, kind.name), ())
         if namespace is None:
             return found
         return tuple(each for each in found if _meta(each).get("namespace") == namespace)
@@ -86,9 +101,12 @@ class CaseFolder:
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         path = self._flow_file()
-        batches = iter(read_flow_lines(path, question))
-        while (batch := await asyncio.to_thread(_next_batch, batches, path)) is not None:
-            yield [self._as_read(each) for each in batch]
+        batches = _flow_batches(path, question)
+        try:
+            while (batch := await asyncio.to_thread(_next_batch, batches, path)) is not None:
+                yield [self._as_read(each) for each in batch]
+        except BadCase as why:
+            raise Blind(str(why)) from None
 
     def _as_read(self, message: HubbleMessage) -> HubbleMessage:
         """A capture holds the flows that were brought, and says beside them what came of the whole look."""
@@ -124,24 +142,24 @@ class CaseFolder:
         path = self.path.joinpath(*parts)
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise Blind(f"{'/'.join(parts)} points outside the case")
+        where = "/".join(parts)
         try:
-            return path.read_text(encoding="utf-8", errors="replace")
+            return text_of(read_bytes(path, MOST_TEXT), errors="replace")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            where = "/".join(parts)
             raise Blind(self.header.why_missing(where, f"{where} is {NOT_RECORDED}")) from None
-        except OSError as why:
-            raise Blind(f"{'/'.join(parts)}: {why.strerror or why}") from None
+        except (OSError, Unfit) as why:
+            raise Blind(f"{where}: {getattr(why, 'strerror', None) or why}") from None
 
     def _rows(self, name: str, namespace: str, pod: str, parse: Callable[[Mapping[str, Any]], Row]) -> tuple[Row, ...]:
         text = self._read("pods", namespace, pod, name)
         try:
             return tuple(parse(row) for row in json.loads(text))
-        except (ValueError, TypeError, KeyError, AttributeError) as why:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as why:
             raise Blind(f"pods/{namespace}/{pod}/{name} is not the list it should be ({why})") from None
 
     def _flow_file(self) -> Path:
         for name in FLOW_FILES:
-            if (path := self.path / name).is_file():
+            if (path := self.path / name).exists():
                 return path
         raise Blind(self.header.why_missing("flows.jsonl", f"flows.jsonl is {NOT_RECORDED}"))
 
@@ -160,10 +178,9 @@ def open_case(path: Path) -> CaseFolder:
     for each in (path / "case.yaml", *sorted((path / "objects").glob("*")), *(path / name for name in FLOW_FILES)):
         _check_inside(each, path)
     header = _read_header(path / "case.yaml")
-    by_kind, recorded = _read_objects(path / "objects")
     for name in FLOW_FILES:
         _check_flows(path / name)
-    return CaseFolder(path, header, by_kind, recorded)
+    return CaseFolder(path, header, _recorded(path / "objects"))
 
 
 def _check_inside(path: Path, case: Path) -> None:
@@ -173,13 +190,28 @@ def _check_inside(path: Path, case: Path) -> None:
 
 
 def _check_flows(path: Path) -> None:
-    """Flows that nobody can read are the giver's mistake; a file that breaks off in the middle is still of use."""
-    if path.is_file():
-        _next_batch(read_flow_lines(path, FlowQuestion()), path)
+    """Flows that nobody can read are the giver's mistake; a file that breaks off in the middle is still of use.
+
+    Only the beginning is read here: the rest is for the sensor, which has a time limit.
+    """
+    if path.exists():
+        _next_batch(_flow_batches(path, FlowQuestion(), LOOK_AT), path)
+
+
+def _flow_batches(path: Path, question: FlowQuestion, at_most: int = 0) -> Iterator[Sequence[HubbleMessage]]:
+    """The hubble flows of a regular file, or only of its first bytes. Raises `UnreadableFlows`."""
+    try:
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > MOST_BYTES:
+                raise UnreadableFlows(f"larger ({size >> 20} MiB) than a recording can be ({MOST_BYTES >> 20} MiB)")
+            yield from read_flow_lines(BytesIO(stream.read(at_most)) if at_most else stream, question)
+    except (OSError, Unfit) as why:
+        raise UnreadableFlows(getattr(why, "strerror", None) or str(why)) from None
 
 
 def _read_header(path: Path) -> CaseHeader:
-    documents = _load_yaml(path) if path.exists() else []
+    documents = _in_one_line(load_yaml, path) if path.exists() else []
     said = documents[0] if documents else {}
     if not isinstance(said, dict):
         raise BadCase(f"{path}: expected keys such as target and cluster, found {type(said).__name__}")
@@ -219,31 +251,16 @@ def _target(said: Mapping[str, Any], path: Path) -> Target | None:
         return None
     try:
         pod, namespace, to = _name(said["pod"]), _name(said["namespace"]), said.get("to")
-        host, port = split_door(str(to)) if to else (None, None)
+        peer = host_port(str(to)) if to else None
     except (KeyError, ValueError) as why:
         raise BadCase(f"{path}: target needs pod and namespace, and to as HOST:PORT ({why})") from None
-    return Target(pod, namespace, host, port)
+    return Target(pod, namespace, peer.host, peer.port, peer.protocol) if peer else Target(pod, namespace)
 
 
 def _name(value: object) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
         raise ValueError(f"{value!r} is no name")
     return str(value)
-
-
-def split_door(text: str) -> tuple[str, int | None]:
-    """`HOST:PORT` into its halves; `[v6]:PORT` and a bare host are fine. Raises `ValueError` on a port that is none."""
-    host, colon, port = text.strip().rpartition(":")
-    if not colon or (":" in host and not host.startswith("[")):
-        host, port = text.strip(), ""
-    host = host.strip("[]")
-    if not host or any(letter.isspace() or letter == "/" for letter in host):
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    if not port:
-        return host, None
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{port!r} is not a port")
-    return host, int(port)
 
 
 def _environment(said: Mapping[str, Any], path: Path) -> Environment:
@@ -285,54 +302,15 @@ def _when(value: object, path: Path) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def _read_objects(folder: Path) -> tuple[dict[tuple[str, str], tuple[Object, ...]], frozenset[str]]:
-    plurals = {kind.plural for kind in KINDS}
-    found: dict[tuple[str, str], list[Object]] = {}
-    recorded: set[str] = set()
-    for path in sorted(each for each in folder.glob("*") if each.suffix in (".yaml", ".yml", ".json")):
-        recorded |= {path.stem} & plurals
-        for each in _flatten(_load_yaml(path), path):
-            key = str(each.get("apiVersion") or "").rpartition("/")[0], str(each.get("kind") or "")
-            found.setdefault(key, []).append(each)
-    recorded |= {kind.plural for kind in KINDS if (kind.group, kind.name) in found}
-    return {key: tuple(objects) for key, objects in found.items()}, frozenset(recorded)
+def _recorded(folder: Path) -> RecordedObjects:
+    return _in_one_line(read_objects, folder)
 
 
-def _flatten(documents: list[Any], path: Path) -> list[Object]:
-    """Single objects, `kind: List` and typed lists (`PodList`), any nesting, as one list."""
-    flat: list[Object] = []
-    for each in documents:
-        if not isinstance(each, dict):
-            found = "nothing (null)" if each is None else type(each).__name__
-            raise BadCase(f"{path}: expected Kubernetes objects, found {found}")
-        items = each.get("items")
-        if isinstance(items, list):
-            flat += _flatten([_typed(item, each) for item in items], path)
-        elif each.get("kind") and not str(each["kind"]).endswith("List"):
-            flat.append(each)
-    return flat
-
-
-def _typed(item: Any, parent: Mapping[str, Any]) -> Any:
-    """Items of a typed list (`PodList`) may leave out kind and apiVersion: the list says them."""
-    kind = str(parent.get("kind") or "")
-    if isinstance(item, dict) and "kind" not in item and kind.endswith("List") and kind != "List":
-        return {"apiVersion": parent.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
-    return item
-
-
-def _load_yaml(path: Path) -> list[Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _in_one_line(read: Callable[[Path], Read], path: Path) -> Read:
     try:
-        text = path.read_text(encoding="utf-8")
-        return [each for each in yaml.load_all(text, loader) if each is not None]
-    except yaml.MarkedYAMLError as why:
-        line = f", line {why.problem_mark.line + 1}" if why.problem_mark else ""
-        raise BadCase(f"{path}{line}: not YAML ({why.problem or why.context})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as why:
-        raise BadCase(f"{path}: not YAML ({str(why).splitlines()[0]})") from None
-    except OSError as why:
-        raise BadCase(f"{path}: {why.strerror or why}") from None
+        return read(path)
+    except BadObjects as why:
+        raise BadCase(str(why)) from None
 
 
 def _next_batch(batches: Any, path: Path) -> Sequence[HubbleMessage] | None:

@@ -1,18 +1,26 @@
 """Reads recorded hubble flows: any form Hubble writes, plain or gzip, whole or broken off, in bounded memory.
 
 Accepted lines: `hubble observe -o jsonpb` (a GetFlowsResponse), a bare flow, exporter lines (field-masked, without
-uuid), lowerCamelCase spellings, GetNodes answers. What cannot be read is counted and reported, never silently skipped.
+uuid), lowerCamelCase spellings, GetNodes answers, GKE's policy action log. The same as one JSON array (`jq -s`), laid
+out over several lines (`jq .`) or in UTF-16 (PowerShell's `>`) is read, too. What cannot be read is counted and
+reported, never silently skipped.
 """
 
 from __future__ import annotations
 
+import codecs
 import heapq
+import itertools
+import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
 
 from sensors.hubble.records import (
     BAD_VERDICTS,
@@ -51,9 +59,13 @@ __all__ = [
 CHUNK = 1 << 20
 BATCH = 512
 LONGEST_LINE = 4 << 20  # a hubble flow is about 1.5 kB; what is longer is not one
+LONGEST_DOCUMENT = 64 << 20  # of flows that are no lines, which have to be held at once
+MOST_BYTES = 512 << 20  # unpacked: a small archive may hold far more than any recording does
 GIVE_UP = 2000  # lines of garbage, and not one understood: not a file of flows
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
+UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+COMPACT_TEXT = re.compile(rb"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d\.\d+.*(?:->|<>|<-)")  # hubble's default
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -125,7 +137,7 @@ def read_flow_lines(source: Path | str | BinaryIO, question: FlowQuestion) -> It
 def _read_stream(stream: BinaryIO, question: FlowQuestion) -> Iterator[list[HubbleMessage]]:
     reader = _Reader(question)
     batch: list[HubbleMessage] = []
-    for line, is_whole in _lines(_inflated(_chunks(stream))):
+    for line, is_whole in _texts(_limited(_in_utf8(_inflated(_chunks(stream))))):
         batch += reader.read(line, is_whole)
         if len(batch) >= BATCH:
             yield batch
@@ -168,6 +180,75 @@ def _member(gzip: Any, head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise _BrokeOff
 
 
+def _in_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same text as UTF-8, which it is already unless a mark at its beginning says UTF-16."""
+    head = next(chunks, b"")
+    if not head.startswith(UTF16_BOMS):
+        yield head
+        yield from chunks
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    yield decoder.decode(head).encode("utf-8", "replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+
+
+def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes. Raises `UnreadableFlows` where they are more than any recording holds."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise UnreadableFlows(f"more than {MOST_BYTES >> 20} MiB of hubble flows; record fewer (--last, --since)")
+        yield chunk
+
+
+def _texts(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The JSON texts of a source, each with whether its end was there: one in a line, or documents of several lines."""
+    try:
+        head = next(chunks, b"")
+    except _BrokeOff:
+        yield b"", False
+        return
+    rest = itertools.chain((head,), chunks)
+    first = head.removeprefix(BOM).lstrip()
+    is_laid_out = first.startswith(b"[") or first.partition(b"\n")[0].strip() == b"{"
+    yield from _documents(rest) if is_laid_out else _lines(rest)
+
+
+def _documents(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The objects of an array, or objects one after the other, each as one line."""
+    text, is_whole = _joined(chunks)
+    decoder, at = json.JSONDecoder(), 0
+    while (found := _NEXT_VALUE.match(text, at)) and found.end() < len(text):
+        try:
+            value, at = decoder.raw_decode(text, found.end())
+        except (ValueError, RecursionError):
+            yield text[found.end() : found.end() + 1].encode("utf-8", "replace"), False
+            return
+        yield msgspec.json.encode(value), True
+    if not is_whole:
+        yield b"", False
+
+
+def _joined(chunks: Iterator[bytes]) -> tuple[str, bool]:
+    """All of the text, and whether its end was there. Raises `UnreadableFlows` where it is too long to hold."""
+    data = bytearray()
+    try:
+        for chunk in chunks:
+            data += chunk
+            if len(data) > LONGEST_DOCUMENT:
+                raise UnreadableFlows(
+                    "one JSON document of more than 64 MiB; hubble writes a flow in each line (-o jsonpb)"
+                )
+    except _BrokeOff:
+        return data.removeprefix(BOM).decode("utf-8", "replace"), False
+    return data.removeprefix(BOM).decode("utf-8", "replace"), True
+
+
+_NEXT_VALUE = re.compile(r"[\s,\[\]]*")
+
+
 def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
     """Lines without their ends, each with whether its end was there."""
     carry = b""
@@ -191,7 +272,7 @@ class _Reader:
     def __init__(self, question: FlowQuestion) -> None:
         self.question = question
         self.lines = self.flows = self.understood = self.garbage = self.first_garbage = self.other = 0
-        self.truncated = False
+        self.truncated = self.is_compact_text = False
         self.spans: dict[str, list[datetime]] = {}
         self.newest: dict[str, list[tuple[datetime, int, Line]]] = {}
 
@@ -202,6 +283,7 @@ class _Reader:
             return []
         read = read_line(line if self.lines > 1 else line.removeprefix(BOM))
         if read is None:
+            self.is_compact_text = self.is_compact_text or COMPACT_TEXT.match(line.removeprefix(BOM)) is not None
             self._cannot_read(is_whole)
             return []
         if read.flow is not None:
@@ -278,6 +360,11 @@ class _Reader:
         return FlowReading(self.flows, self.garbage, self.first_garbage, self.other, self.truncated, horizons)
 
     def _unreadable(self) -> UnreadableFlows:
+        if self.is_compact_text:
+            return UnreadableFlows(
+                "hubble's compact text leaves out addresses and the year; "
+                "record it again with `hubble observe … -o jsonpb`"
+            )
         return UnreadableFlows(
             f"line {self.first_garbage or 1} is not a hubble flow, nor is any other; "
             "expected JSON lines as `hubble observe -o jsonpb` writes them"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_origin
 
@@ -190,7 +190,8 @@ POINTS = (
     "TO_CRYPTO",
 )
 BAD_ON_THE_WIRE = BAD_VERDICTS | {VERDICTS.index(each) for each in BAD_VERDICTS}
-DROP_EVENT = 1
+DROP_EVENT, POLICY_VERDICT_EVENT = 1, 5
+POLICY_DENIED, POLICY_DENY = 133, 181
 IP_VERSIONS = {"IPv4": 4, "IPv6": 6, 1: 4, 2: 6}
 NOTHING_SAID = frozenset({"VERDICT_UNKNOWN", "TRAFFIC_DIRECTION_UNKNOWN", "UNKNOWN_FLOW_TYPE", "UNKNOWN_POINT"})
 
@@ -391,7 +392,7 @@ def _read_patiently(line: bytes) -> Line | None:
         raw = _decode_anything(line)
         if not isinstance(raw, dict):
             return None
-        raw = _snake(raw)
+        raw = _plain(_snake(raw))
         if _looks_like_flow(raw):
             raw = {**raw, "flow": raw}
         if "flow" in raw and not _looks_like_flow(raw["flow"]):
@@ -399,6 +400,59 @@ def _read_patiently(line: bytes) -> Line | None:
         return _tolerant(Line, raw)
     except _CANNOT_READ:
         return None
+
+
+def _plain(raw: dict[str, Any]) -> dict[str, Any]:
+    """A line of another writer, in the words of Hubble's."""
+    raw = raw["json_payload"] if isinstance(raw.get("json_payload"), dict) else raw  # as Cloud Logging exports it
+    if isinstance(raw.get("connection"), dict) and "disposition" in raw:
+        return _from_policy_log(raw)
+    if isinstance(raw.get("flow"), dict):
+        return {**raw, "flow": _from_go(raw["flow"])}
+    return _from_go(raw)
+
+
+def _from_go(flow: dict[str, Any]) -> dict[str, Any]:
+    """Hubble before 0.6 printed Go's structs: an l4 in a Protocol, times as seconds."""
+    l4, time = flow.get("l4"), flow.get("time")
+    changed: dict[str, Any] = {}
+    if isinstance(l4, dict) and isinstance(l4.get("Protocol"), dict):
+        changed["l4"] = l4["Protocol"]
+    if isinstance(time, dict) and isinstance(time.get("seconds"), int):
+        nanos = time.get("nanos")
+        seconds = time["seconds"] + (nanos / 1e9 if isinstance(nanos, int) else 0)
+        changed["time"] = datetime.fromtimestamp(seconds, UTC).isoformat()
+    return {**flow, **changed} if changed else flow
+
+
+def _from_policy_log(raw: dict[str, Any]) -> dict[str, Any]:
+    """GKE's network policy log (Dataplane V2): one line for each connection that a policy allowed or denied.
+
+    https://cloud.google.com/kubernetes-engine/docs/how-to/network-policy-logging: policies are named where one
+    allowed or denied it; a default deny names none.
+    """
+    link, is_denied = raw["connection"], raw["disposition"] == "deny"
+    ports = {"source_port": link.get("src_port"), "destination_port": link.get("dest_port")}
+    reason = POLICY_DENY if raw.get("policies") else POLICY_DENIED
+    return {
+        "time": raw.get("timestamp"),
+        "verdict": "DROPPED" if is_denied else "FORWARDED",
+        **({"drop_reason": reason} if is_denied else {}),
+        "IP": {"source": link.get("src_ip"), "destination": link.get("dest_ip")},
+        "l4": {str(link.get("protocol", "")).upper(): ports},
+        "source": _logged_side(raw.get("src")),
+        "destination": _logged_side(raw.get("dest")),
+        "Type": "L3_L4",
+        "node_name": raw.get("node_name"),
+        "event_type": {"type": POLICY_VERDICT_EVENT},
+        "traffic_direction": str(link.get("direction", "")).upper(),
+        "is_reply": False,
+    }
+
+
+def _logged_side(side: object) -> dict[str, Any]:
+    said = side if isinstance(side, dict) else {}
+    return {"pod_name": said.get("pod_name"), "namespace": said.get("namespace") or said.get("pod_namespace")}
 
 
 def _looks_like_flow(raw: object) -> bool:

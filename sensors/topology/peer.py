@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TypeAlias
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from sensors.kit.addresses import Address, as_ip, spelled
 from sensors.kit.cluster import Environment, Object
 from sensors.kit.kinds import ENDPOINT_SLICE, NAMESPACE, NODE, POD
 from sensors.kit.nearest import nearest
@@ -29,8 +29,6 @@ from sensors.kit.objects import (
     texts,
 )
 from sensors.kit.reading import Kinds
-
-Address: TypeAlias = IPv4Address | IPv6Address
 
 SLICE_OWNER = "kubernetes.io/service-name"
 API_SERVICE = Ref("Service", "default", "kubernetes")
@@ -55,9 +53,11 @@ class Asked:
     """How the asked peer resolved.
 
     `service` is the existing Service, or the one that was meant and does not exist (`unknown_service`,
-    `unknown_namespace`); `pod` the pod behind a pod address; `node` the node's name. For what does not exist:
-    `nearest` are names like it in the same namespace, `elsewhere` Services of that very name in other namespaces,
-    `nearest_namespaces` namespaces like the one that does not exist.
+    `unknown_namespace`); `pod` the pod behind a pod address; `node` the node's name. A node port is its Service:
+    `service_port` is then the Service's own port. `alias` is the ExternalName Service that was named, where it leads
+    to something of this cluster (the rest then says what) or to `external_name`, a name outside. For what does not
+    exist: `nearest` are names like it in the same namespace, `elsewhere` Services of that very name in other
+    namespaces, `nearest_namespaces` namespaces like the one that does not exist.
     """
 
     kind: AskedKind
@@ -70,6 +70,14 @@ class Asked:
     elsewhere: tuple[Ref, ...] = ()
     nearest_namespaces: tuple[str, ...] = ()
     why: str = ""
+    service_port: int | None = None
+    alias: Ref | None = None
+    external_name: str = ""
+
+    @property
+    def port_of_service(self) -> int | None:
+        """The asked port as the Service knows it: behind a node port its own one."""
+        return self.service_port or self.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +115,8 @@ def places(services: tuple[Object, ...], kinds: Kinds, environment: Environment)
 def addressed(host: str, port: int | None, namespace: str, where: Places) -> Asked:
     """What `host`, seen from a pod in `namespace`, means in this cluster."""
     address = as_ip(host)
-    asked = _by_ip(address, port, where) if address else _by_name(host.rstrip(".").lower(), namespace, where)
-    return replace(asked, host=host, port=port)
-
-
-def nodes_of(asked: Asked, where: Places) -> tuple[str, ...]:
-    """The nodes on which the asked peer lives, as far as it lives in the cluster."""
-    if asked.node:
-        return (asked.node,)
-    slices = slices_of(asked.service, where.slices or ()) if asked.service else ()
-    names = {text(each, "nodeName") for part in slices for each in items(part, "endpoints")}
-    return tuple(sorted(names - {""}))
+    asked = _by_ip(address, port, where) if address else _by_name(spelled(host), namespace, where)
+    return replace(_followed(asked, where), host=host, port=port)
 
 
 def slices_of(service: Ref, slices: Iterable[Object]) -> tuple[Object, ...]:
@@ -145,15 +144,36 @@ def pod_addresses(pod: Object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(address) for address in map(as_ip, written) if address))
 
 
-def as_ip(word: str) -> Address | None:
-    """An IP address (brackets and zone tolerated), or None for a name."""
-    try:
-        return ip_address(word.strip("[]").partition("%")[0])
-    except ValueError:
-        return None
+MOST_ALIASES = 4
+"""ExternalName Services may lead to each other; resolvers give up after a few, too."""
+
+
+def _followed(asked: Asked, where: Places) -> Asked:
+    """Where an ExternalName leads. The DNS server answers with an alias, to which no search domain is added: only a
+    full name of the cluster leads back into it. An address written there is taken for a name, and none exists."""
+    for _ in range(MOST_ALIASES):
+        name = _external_name(asked, where)
+        if not name:
+            return asked
+        alias = asked.alias or asked.service
+        there = _by_name(name, "", where) if ".svc." in name else None
+        if there is None:
+            why = f"{asked.service} stands for {name} (ExternalName)"
+            return Asked(AskedKind.EXTERNAL, service=asked.service, alias=alias, external_name=name, why=why)
+        asked = replace(there, alias=alias)
+    return asked
+
+
+def _external_name(asked: Asked, where: Places) -> str:
+    if asked.kind is not AskedKind.SERVICE or asked.service is None:
+        return ""
+    service = _find(asked.service.name, asked.service.namespace, where) or {}
+    return spelled(text(service, "spec", "externalName")) if text(service, "spec", "type") == "ExternalName" else ""
 
 
 def _by_name(host: str, namespace: str, where: Places) -> Asked:
+    if balanced := next((each for each in where.services if host in _balancer_names(each)), None):
+        return Asked(AskedKind.SERVICE, service=_ref(balanced))
     match host.split("."):
         case ["localhost"]:
             return Asked(AskedKind.POD, why="the pod itself")
@@ -170,6 +190,11 @@ def _by_name(host: str, namespace: str, where: Places) -> Asked:
         case [name, space]:
             return _two_words(name, space, namespace, where)
     return Asked(AskedKind.EXTERNAL, why="a name outside the cluster")
+
+
+def _balancer_names(service: Object) -> set[str]:
+    """The names that a load balancer gave a Service (AWS gives names where others give addresses)."""
+    return {spelled(text(each, "hostname")) for each in items(service, "status", "loadBalancer", "ingress")} - {""}
 
 
 def _two_words(name: str, space: str, namespace: str, where: Places) -> Asked:
@@ -211,8 +236,13 @@ def _pod_of_service(pod: str, name: str, space: str, where: Places) -> Asked:
     return replace(service, kind=AskedKind.POD, pod=ref_of_pod(found), node=text(found, "spec", "nodeName"))
 
 
+def dashed_ip(label: str) -> Address | None:
+    """The address in `10-0-0-7` or `fd00--7`, the first word of a pod's DNS name; None for any other word."""
+    return as_ip(label.replace("-", ".")) or as_ip(label.replace("-", ":"))
+
+
 def _pod_by_dashes(dashed: str, where: Places) -> Asked:
-    address = as_ip(dashed.replace("-", ".")) or as_ip(dashed.replace("-", ":"))
+    address = dashed_ip(dashed)
     return _by_ip(address, None, where) if address else Asked(AskedKind.UNKNOWN_POD, why="not an address with dashes")
 
 
@@ -222,6 +252,7 @@ def _by_ip(address: Address, port: int | None, where: Places) -> Asked:
     return (
         _service_at(address, where)
         or _api_server_at(address, port, where)
+        or _node_port_at(address, port, where)
         or _node_at(address, where)
         or _pod_at(address, where)
         or _nobody_at(address, where)
@@ -231,7 +262,7 @@ def _by_ip(address: Address, port: int | None, where: Places) -> Asked:
 def _service_at(address: Address, where: Places) -> Asked | None:
     for each in where.services:
         if str(address) in service_addresses(each):
-            ref = Ref("Service", namespace_of(each), name_of(each))
+            ref = _ref(each)
             return Asked(_service_kind(ref), service=ref)
     return None
 
@@ -242,6 +273,16 @@ def _api_server_at(address: Address, port: int | None, where: Places) -> Asked |
         held = {as_ip(each) for endpoint in items(part, "endpoints") for each in texts(endpoint, "addresses")}
         if address in held and (port is None or port in ports):
             return Asked(AskedKind.API_SERVER, service=API_SERVICE)
+    return None
+
+
+def _node_port_at(address: Address, port: int | None, where: Places) -> Asked | None:
+    """The Service behind a node's address and one of its node ports; the node is where the packet arrives first."""
+    node = _node_at(address, where) if port is not None else None
+    for each in where.services if node else ():
+        rows = (row for row in items(each, "spec", "ports") if number(row, "nodePort") == port)
+        if node and (row := next(rows, None)) is not None:
+            return replace(node, kind=AskedKind.SERVICE, service=_ref(each), service_port=number(row, "port"))
     return None
 
 
@@ -283,6 +324,10 @@ def _network(cidr: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
+def _ref(service: Object) -> Ref:
+    return Ref("Service", namespace_of(service), name_of(service))
+
+
 def _service_kind(ref: Ref) -> AskedKind:
     return AskedKind.API_SERVER if ref == API_SERVICE else AskedKind.SERVICE
 
@@ -292,7 +337,7 @@ def _find(name: str, space: str, where: Places) -> Object | None:
 
 
 def _elsewhere(name: str, where: Places) -> tuple[Ref, ...]:
-    return tuple(sorted(Ref("Service", namespace_of(each), name) for each in where.services if name_of(each) == name))
+    return tuple(sorted(_ref(each) for each in where.services if name_of(each) == name))
 
 
 def ref_of_pod(pod: Object) -> Ref:

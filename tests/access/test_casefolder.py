@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sensors.access.casefolder import NOT_RECORDED, BadCase, open_case, split_door
+from sensors.access.casefolder import LOOK_AT, NOT_RECORDED, BadCase, open_case
 from sensors.kit.cluster import Connect, Environment, Lookup, PathMtu
 from sensors.kit.kinds import ADMIN_NETWORK_POLICY, CALICO_NETWORK_POLICY, KINDS, NETWORK_POLICY, POD, SERVICE
 from sensors.kit.model import Blind, Target
@@ -57,26 +58,6 @@ async def test_a_case_without_a_header_knows_nothing_and_is_as_old_as_its_files(
     assert opened.header.target is None
     assert await opened.environment() == Environment()
     assert (await opened.now()).tzinfo is UTC
-
-
-@pytest.mark.parametrize(
-    ("door", "halves"),
-    [
-        ("api", ("api", None)),
-        ("api:80", ("api", 80)),
-        (" api.shop:8080 ", ("api.shop", 8080)),
-        ("[2001:db8::1]:443", ("2001:db8::1", 443)),
-        ("2001:db8::1", ("2001:db8::1", None)),
-    ],
-)
-def test_a_door_is_a_host_and_perhaps_a_port(door: str, halves: tuple[str, int | None]) -> None:
-    assert split_door(door) == halves
-
-
-@pytest.mark.parametrize("door", ["", ":80", "api:0", "api:65536", "api:http", "http://api:80", "a b:80", "api:٣"])
-def test_what_is_no_door_is_refused(door: str) -> None:
-    with pytest.raises(ValueError, match=r"is not (HOST:PORT|a port)"):
-        split_door(door)
 
 
 # -- folders that are none ---------------------------------------------------------------------------------------------
@@ -160,7 +141,7 @@ async def test_every_recorded_case_opens_and_holds_its_target(name: str) -> None
     pods = await recorded.objects(POD, target.namespace)
 
     assert target.pod in [each["metadata"]["name"] for each in pods]
-    assert {each for each in KINDS if each.plural in recorded.recorded_kinds} >= {POD, SERVICE, NETWORK_POLICY}
+    assert {each for each in KINDS if each.plural in recorded.recorded.recorded} >= {POD, SERVICE, NETWORK_POLICY}
     with pytest.raises(Blind):
         await recorded.objects(ADMIN_NETWORK_POLICY)
 
@@ -241,3 +222,45 @@ def test_a_file_that_is_a_link_out_of_the_case_is_refused(tmp_path: Path, name: 
 
     with pytest.raises(BadCase, match=f"{name} points outside the case"):
         open_case(case)
+
+
+# -- files of somebody who means no good -------------------------------------------------------------------------------
+
+
+def test_a_fifo_in_place_of_flows_is_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "flows.jsonl")
+
+    with pytest.raises(BadCase, match=r"flows\.jsonl: it is not a regular file"):
+        open_case(tmp_path)
+
+
+def test_flows_larger_than_a_recording_are_refused_by_their_size(tmp_path: Path) -> None:
+    with (tmp_path / "flows.jsonl").open("wb") as stream:
+        stream.truncate(1 << 30)
+
+    with pytest.raises(BadCase, match=r"flows\.jsonl: larger \(1024 MiB\)"):
+        open_case(tmp_path)
+
+
+async def test_a_fifo_in_place_of_a_log_is_blind(tmp_path: Path) -> None:
+    place = folder(tmp_path, case_yaml="{}") / "logs" / "shop" / "web"
+    place.mkdir(parents=True)
+    os.mkfifo(place / "app.log")
+
+    with pytest.raises(Blind, match="not a regular file"):
+        await open_case(tmp_path).log("shop", "web", "app")
+
+
+def test_only_the_beginning_of_the_flows_is_read_to_open_a_case(tmp_path: Path) -> None:
+    line = b'{"flow":{"time":"2026-01-01T00:00:00Z","verdict":"FORWARDED","node_name":"n"}}\n'
+    (tmp_path / "flows.jsonl").write_bytes(line * (2 * LOOK_AT // len(line)) + b"garbage\n" * 5000)
+
+    assert open_case(tmp_path).path == tmp_path
+
+
+async def test_a_kind_whose_file_is_empty_is_blind_by_the_name_of_the_file(tmp_path: Path) -> None:
+    opened = open_case(folder(tmp_path, objects__pods_yaml=POD_YAML, objects__networkpolicies_yaml=""))
+
+    with pytest.raises(Blind, match=r"objects/networkpolicies\.yaml is empty"):
+        await opened.objects(NETWORK_POLICY)
+    assert len(await opened.objects(POD)) == 1

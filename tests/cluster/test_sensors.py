@@ -38,7 +38,7 @@ async def test_the_server_gives_back_every_object_as_it_was_recorded(incident: t
     recorded = case(name)
 
     async with connect(server.kubeconfig()) as kube:
-        for kind in (each for each in KINDS if each.plural in recorded.recorded_kinds):
+        for kind in (each for each in KINDS if each.plural in recorded.recorded.recorded):
             assert _plain(await kube.list(kind)) == _plain(await recorded.objects(kind)), kind
 
 
@@ -92,4 +92,4 @@ async def test_the_recordings_are_of_use_for_this(incident: tuple[str, ApiServer
 
     assert await recorded.objects(POD)
     assert await recorded.objects(EVENT)
-    assert NETWORK_POLICY.plural in recorded.recorded_kinds
+    assert NETWORK_POLICY.plural in recorded.recorded.recorded

@@ -224,18 +224,32 @@ async def test_a_kind_that_is_served_and_refused_is_blindness(tmp_path: Path) ->
     )
 
 
-async def test_calico_policies_without_calicos_own_api_server_are_not_called_absent(tmp_path: Path) -> None:
+async def test_calico_policies_without_calicos_own_api_server_are_read_where_they_are_stored(tmp_path: Path) -> None:
+    policy = {"apiVersion": "crd.projectcalico.org/v1", "items": [{"metadata": {"name": "default.web"}}]}
     store = {
         "/apis/crd.projectcalico.org": [says({"versions": [{"groupVersion": "crd.projectcalico.org/v1"}]})],
         "/apis/crd.projectcalico.org/v1": [says({"resources": [{"name": "networkpolicies"}]})],
     }
 
-    said = await blindness(tmp_path, kind=CALICO_NETWORK_POLICY, **store)
-
-    assert said == (
-        "networkpolicies.projectcalico.org are there as crd.projectcalico.org only: "
-        "their own API server is not installed"
+    found, _ = await listed(
+        tmp_path,
+        kind=CALICO_NETWORK_POLICY,
+        **store,
+        **{"/apis/crd.projectcalico.org/v1/networkpolicies": [says(policy)]},
     )
+    refused = await blindness(
+        tmp_path,
+        kind=CALICO_NETWORK_POLICY,
+        **store,
+        **{"/apis/crd.projectcalico.org/v1/networkpolicies": [status(403)]},
+    )
+
+    assert [each["apiVersion"] for each in found] == ["crd.projectcalico.org/v1"]
+    assert "no right to list networkpolicies.crd.projectcalico.org" in refused
+
+
+async def test_an_answer_without_items_is_not_an_empty_list(tmp_path: Path) -> None:
+    assert "is not a list" in await blindness(tmp_path, kind=NODE, **{"/api/v1/nodes": [says({"kind": "NodeList"})]})
 
 
 async def test_a_server_that_does_not_say_what_it_serves_is_blindness(tmp_path: Path) -> None:

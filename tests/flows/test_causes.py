@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.catalog import rules
-from flows.causes import CAUSES, Stage
+from flows.causes import BACKENDS_LOST, CAUSES, DNS_SERVERS_LOST, EXPLAINS, Stage
 
 NOT_A_FAULT = {"none.healthy", "inconclusive"}
 FOR_LATER = {
@@ -23,3 +23,13 @@ def test_it_is_known_which_classes_no_rule_can_name_yet():
     named = {cause for rule in rules().values() for cause in rule.causes}
 
     assert set(CAUSES) - named - {"inconclusive"} == FOR_LATER
+
+
+def test_what_explains_what_names_only_classes_of_the_list_and_never_itself():
+    assert set(EXPLAINS) <= set(CAUSES)
+    for cause, explained in {**EXPLAINS, "": BACKENDS_LOST | DNS_SERVERS_LOST}.items():
+        assert explained <= set(CAUSES) - {cause}
+
+
+def test_no_two_causes_explain_each_other():
+    assert [(one, other) for one in EXPLAINS for other in EXPLAINS[one] if one in EXPLAINS.get(other, ())] == []

@@ -72,7 +72,7 @@ def says(word: str, belief: float = 0.9, cause: str = "app.error") -> Rule:
         seen = case[Seen]
         return Finding(cause, f"{word} {seen.word}", Component("Pod", "shop", "web-1"), belief, "because", (Seen,))
 
-    return Rule(word, judge, (cause,))
+    return Rule(word, judge, (cause,), needs=(Seen,))
 
 
 async def walk(order: Order, answers: list[str], names: tuple[str, ...] = ("a", "b", "c")) -> Any:
@@ -170,7 +170,7 @@ async def test_a_rule_that_breaks_sinks_no_other_rule():
     def broken(case: Case) -> None:
         raise KeyError("spec")
 
-    rules = (Rule("broken", broken, ("app.slow",)), says("x"))
+    rules = (Rule("broken", broken, ("app.slow",), needs=()), says("x"))
     diagnosis = await run(flow(step("a")), TARGET, FakeCluster(), tools(sensor, rules=rules))
 
     assert diagnosis.cause_class == "app.error"
@@ -195,9 +195,10 @@ async def test_a_watcher_that_fails_does_not_stop_the_walk(caplog):
 
 
 async def test_a_cancelled_walk_cancels_its_looks():
-    order, ended = Order(), []
+    order, ended, begun = Order(), [], asyncio.Event()
 
     async def look(target: Target, cluster: Any) -> Seen:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -207,7 +208,7 @@ async def test_a_cancelled_walk_cancels_its_looks():
     walk_on = asyncio.create_task(
         run(flow(step("a")), TARGET, FakeCluster(), tools(Sensor("a", look, Seen, 5.0, ("policy",))))
     )
-    await asyncio.sleep(0.01)
+    await begun.wait()
     walk_on.cancel()
     with pytest.raises(asyncio.CancelledError):
         await walk_on

@@ -6,7 +6,6 @@ import pytest
 
 from flows.catalog import rules
 from flows.causes import Layer
-from flows.engine import findings_of
 from flows.ledger import ledger
 from flows.model import Case, Finding, LayerRow, LayerState, Missing
 from flows.verdict import inconclusive, rank
@@ -34,7 +33,7 @@ def findings(case: Case) -> list[Finding]:
     said: list[Finding] = []
     for rule in rules().values():
         try:
-            said += findings_of(rule, case)
+            said += rule.of(case)
         except Missing:
             continue
     return rank(said)

@@ -13,6 +13,7 @@ import yaml
 from flows.fixes.build import build
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case
+from flows.policy import judgement_in_words
 from flows.rules.policy_egress_denied import RULE
 from flows.simulate import (
     BadChange,
@@ -137,6 +138,28 @@ def test_a_change_that_cuts_what_works_is_refused() -> None:
     assert "which works now" in said.refused
 
 
+def test_an_object_that_cilium_would_refuse_does_not_help() -> None:
+    """The rule that would help stands beside one that Cilium does not take, so nothing of the object is applied."""
+    rules = [{"toEntities": ["kube-apiserver"]}, {"toCIDRSet": [{"cidr": "203.0.113.0/24", "except": ["10.0.0.0/8"]}]}]
+    manifest = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"name": "open", "namespace": "production"},
+        "spec": {"endpointSelector": {}, "egress": rules},
+    }
+
+    said = tried_on(API, json.dumps(manifest))
+
+    assert not said.helps
+    assert said.trial.proof.allowed_after == 0
+    assert said.refused == (
+        "Cilium would refuse this object: CiliumNetworkPolicy production/open: "
+        "/spec/egress/1/toCIDRSet/0/except/0: the exception 10.0.0.0/8 is outside 203.0.113.0/24"
+    )
+    manifest["spec"] = {"endpointSelector": {}, "egress": rules[:1]}
+    assert tried_on(API, json.dumps(manifest)).trial.proof.allowed_after == 847
+
+
 def test_several_documents_and_lists_are_one_change() -> None:
     (fix, *_) = build(only(RULE, case_of(API)), case_of(API))
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fresh"}}
@@ -216,7 +239,7 @@ async def test_may_this_talk_to_that_walks_every_policy() -> None:
     answer = can(await asked(API, "10.96.0.1", 443))
 
     assert answer.allowed is False
-    assert "NetworkPolicy production/strict-egress" in answer.judgements[0].words()
+    assert "NetworkPolicy production/strict-egress" in judgement_in_words(answer.judgements[0])
     assert answer.seen == (
         "production/api-server-79fd8d4cc-jzc5m → kube-apiserver, remote-node (172.30.0.11) TCP/6443: dropped",
     )

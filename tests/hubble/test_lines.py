@@ -554,3 +554,88 @@ def test_the_order_of_lines_does_not_decide_what_is_newest() -> None:
     times = [each.time for each in flows if isinstance(each, HubbleFlow) and each.time]
     assert times == sorted(times)
     assert min(times) > max(each.time for each in hubble_flows("02")[:4] if each.time) - timedelta(microseconds=1)
+
+
+# -- other writers, other layouts --------------------------------------------------------------------------------------
+
+DROP = {
+    "flow": {
+        "time": "2026-11-20T09:58:00.1Z",
+        "verdict": "DROPPED",
+        "drop_reason": 133,
+        "IP": {"source": "10.0.0.1", "destination": "10.0.0.2", "ipVersion": "IPv4"},
+        "l4": {"TCP": {"source_port": 4000, "destination_port": 80}},
+        "node_name": "n1",
+    }
+}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        json.dumps([DROP, DROP]).encode(),
+        json.dumps([DROP, DROP], indent=2).encode(),
+        b"\n".join(json.dumps(DROP, indent=2).encode() for _ in range(2)),
+        lines([DROP, DROP]).decode().encode("utf-16"),
+        gzip.compress(json.dumps([DROP, DROP]).encode()),
+    ],
+    ids=["jq -s -c", "jq -s", "jq .", "PowerShell", "gzip of an array"],
+)
+def test_flows_read_the_same_however_they_are_laid_out(source: bytes) -> None:
+    *flows, reading = read(source)
+
+    assert flows == [one(DROP)] * 2
+    assert isinstance(reading, FlowReading)
+    assert (reading.flows, reading.garbage, reading.truncated) == (2, 0, False)
+
+
+def test_an_array_that_breaks_off_is_read_up_to_the_break() -> None:
+    *flows, reading = read(json.dumps([DROP, DROP], indent=2).encode()[:-60])
+
+    assert flows == [one(DROP)]
+    assert isinstance(reading, FlowReading)
+    assert reading.truncated
+
+
+def test_gos_own_json_of_old_hubble_is_read() -> None:
+    flow = {**DROP["flow"], "time": {"seconds": 1795168680, "nanos": 100000000}, "verdict": 2}
+    flow["l4"] = {"Protocol": flow["l4"]}
+
+    read_flow = one(flow)
+
+    assert read_flow == one(DROP)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_gkes_policy_log_is_read_as_policy_verdicts(wrapped: bool) -> None:
+    row: dict[str, Any] = {
+        "connection": {
+            "src_ip": "10.0.0.1", "dest_ip": "10.0.0.2", "src_port": 4000, "dest_port": 80,
+            "protocol": "tcp", "direction": "egress",
+        },
+        "disposition": "deny",
+        "src": {"pod_name": "web", "namespace": "shop"},
+        "dest": {"pod_name": "db", "namespace": "shop"},
+        "timestamp": "2026-11-20T09:58:00.100000000Z",
+        "node_name": "n1",
+    }  # fmt: skip
+    flow = one({"jsonPayload": row} if wrapped else row)
+
+    assert (flow.verdict, flow.drop_reason, flow.direction, flow.protocol) == ("DROPPED", 133, "EGRESS", "TCP")
+    assert (flow.source.pod, flow.destination.pod, flow.destination.port, flow.node) == ("web", "db", 80, "n1")
+    assert one({**row, "disposition": "allow"}).verdict == "FORWARDED"
+    assert one({**row, "policies": [{"name": "no", "namespace": "shop"}]}).drop_reason == 181
+
+
+def test_compact_text_is_refused_with_the_command_that_helps() -> None:
+    text = b"Nov 20 09:58:00.100: shop/web:40000 (ID:1) <> shop/db:9000 (ID:2) policy-verdict:none EGRESS DENIED\n"
+
+    with pytest.raises(UnreadableFlows, match=r"compact text leaves out .*hubble observe … -o jsonpb"):
+        read(text)
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensors.hubble.lines.MOST_BYTES", 1 << 20)
+
+    with pytest.raises(UnreadableFlows, match="more than 1 MiB of hubble flows"):
+        read(gzip.compress(b"\n" * (8 << 20)))

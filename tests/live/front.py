@@ -126,7 +126,7 @@ class Front:
         return web.json_response({"versions": versions}) if versions else _status(404, "not found")
 
     def _kinds(self) -> list[Kind]:
-        return [each for each in KINDS if each.plural in self.case.recorded_kinds or each.api in CORE]
+        return [each for each in KINDS if each.plural in self.case.recorded.recorded or each.api in CORE]
 
     async def _list(self, parts: list[str]) -> web.StreamResponse:
         api, rest = (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
@@ -136,7 +136,7 @@ class Front:
             return _status(404, "the server could not find the requested resource")
         if name in self.refused:
             return _status(403, f'{name} is forbidden: User "somebody" cannot list resource "{name}"')
-        recorded = self.case.by_kind.get((kind.group, kind.name), ())
+        recorded = self.case.recorded.by_kind.get((kind.group, kind.name), ())
         found = [*recorded, *self.extra.get(kind, ())]
         items = [each for each in found if namespace in ("", each["metadata"].get("namespace"))]
         body = json.dumps({"apiVersion": api, "kind": f"{kind.name}List", "metadata": {}, "items": items}, default=str)
@@ -234,7 +234,7 @@ async def resets(request: web.Request) -> web.StreamResponse:
 def standing_in(folder: Path, case: CaseFolder, *, probes: bool = True, agents: bool = True) -> list[dict[str, Any]]:
     """A probe on each node, and an agent where one ran, as their DaemonSets would have made them."""
     wanted = []
-    for node in (each["metadata"]["name"] for each in case.by_kind.get((NODE.group, NODE.name), ())):
+    for node in (each["metadata"]["name"] for each in case.recorded.by_kind.get((NODE.group, NODE.name), ())):
         if probes:
             wanted.append(_pod(PROBE_SPACE, f"probe-on-{node}", node, {"app.kubernetes.io/name": "kai-probe"}, "probe"))
         if agents and (folder / "nodes" / node / "cilium").is_dir():
@@ -285,4 +285,4 @@ async def _serving(front: Front) -> AsyncIterator[None]:
 
 
 def _pods(case: CaseFolder) -> list[dict[str, Any]]:
-    return [dict(each) for each in case.by_kind.get(("", "Pod"), ())]
+    return [dict(each) for each in case.recorded.by_kind.get(("", "Pod"), ())]

@@ -9,6 +9,7 @@ import pytest
 
 from bot.cli import run
 from bot.clusters.options import HOW_TO_REACH, Live, live_of, since_of
+from tests.cluster.processes import free_port
 from tests.live.conftest import Opens
 from tests.live.world import World
 
@@ -46,7 +47,11 @@ def test_run_flow_takes_the_relay_from_hubbles_own_variable(
     assert 7 in {each.number for each in world.relay.requests}
 
 
-def test_without_a_relay_it_is_said_how_to_reach_one(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_relay_it_is_said_how_to_reach_one(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = f"localhost:{free_port()}"  # the default port may be somebody's on this machine
+    monkeypatch.setattr("sensors.access.relay.config.DEFAULT_SERVER", nobody)
     asked = ["netdebug", POD, "-n", "checkout", "--to", "bank.payments:8443", "-o", "json"]
 
     code = run([*asked, "--kubeconfig", str(world.kubeconfig)])
@@ -54,7 +59,7 @@ def test_without_a_relay_it_is_said_how_to_reach_one(world: World, capsys: pytes
     flows = next(each for each in said["evidence"] if each["sensor"] == "hubble.capture_flows")
 
     assert code == 1
-    assert flows["summary"].startswith("hubble relay localhost:4245: connection refused")
+    assert flows["summary"].startswith(f"hubble relay {nobody}: connection refused")
     assert flows["summary"].endswith(HOW_TO_REACH)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -73,8 +74,9 @@ async def test_a_probe_is_missing_on_the_node_that_has_none(tmp_path: Path) -> N
 
 async def test_a_network_plug_in_without_its_definitions_is_told(tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
-        kinds = world.front.case.recorded_kinds - {"ciliumnetworkpolicies"}
-        object.__setattr__(world.front.case, "recorded_kinds", kinds)
+        recorded = world.front.case.recorded
+        fewer = replace(recorded, recorded=recorded.recorded - {"ciliumnetworkpolicies"})
+        object.__setattr__(world.front.case, "recorded", fewer)
         checks = await examined(world)
 
     assert missing(checks) == ["definition: ciliumnetworkpolicies.cilium.io"]

@@ -7,20 +7,9 @@ from pathlib import Path
 import pytest
 
 from sensors.access.casefolder import open_case
-from sensors.dns_lookup import (
-    SENSOR,
-    Lookups,
-    Origin,
-    Outcome,
-    Resolver,
-    bursts,
-    expand,
-    look,
-    names_to_ask,
-    parse_resolv_conf,
-    read_question,
-)
+from sensors.dns_lookup import SENSOR, Lookups, Origin, Outcome, bursts, expand, look, names_to_ask, read_question
 from sensors.kit import Blind, Lookup, Sight, Target, observe
+from sensors.kit.resolv_conf import Resolver, parse_resolv_conf
 from tests.kit.fakes import FakeCluster
 
 FOLDER = Path(__file__).parents[2] / "lab" / "cases"

@@ -9,7 +9,6 @@ import pytest
 from sensors.access.casefolder import open_case
 from sensors.kit import Blind, PathMtu, Sight, Target, observe
 from sensors.kit.objects import Ref
-from sensors.net_connect import Backend, Destination
 from sensors.net_mtu import (
     SENSOR,
     Link,
@@ -27,6 +26,7 @@ from sensors.net_mtu import (
 from sensors.net_mtu import (
     Path as Way,
 )
+from sensors.topology.destination import Backend, Destination
 from tests.kit.fakes import FakeCluster
 
 FOLDER = Path(__file__).parents[2] / "lab" / "cases"

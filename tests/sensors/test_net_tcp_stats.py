@@ -8,7 +8,6 @@ import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.kit import Blind, Sight, Target, observe
-from sensors.net_connect import Backend
 from sensors.net_tcp_stats import (
     SENSOR,
     Connection,
@@ -25,6 +24,7 @@ from sensors.net_tcp_stats import (
     parse_table,
     ports_by_pod,
 )
+from sensors.topology.destination import Backend
 from tests.kit.fakes import FakeCluster
 
 FOLDER = Path(__file__).parents[2] / "lab" / "cases"

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sensors.kit.objects import Ref
-from sensors.topology.peer import Asked, AskedKind, Places, addressed, nodes_of
+from sensors.topology.destination import destination_at
+from sensors.topology.peer import Asked, AskedKind, Places, addressed
 from tests.kit.build import endpoint, endpoint_slice, node, pod, service
 
 API = [{"name": "https", "port": 6443, "protocol": "TCP"}]
@@ -170,9 +172,9 @@ def test_without_namespaces_nobody_claims_that_one_is_missing() -> None:
 
 
 def test_the_peers_nodes_come_from_its_endpoints_or_itself() -> None:
-    assert nodes_of(asked("api"), WHERE) == ("node-b",)
-    assert nodes_of(asked("10.0.0.8"), WHERE) == ("node-a",)
-    assert nodes_of(asked("example.com"), WHERE) == ()
+    assert destination_at("api", None, "shop", WHERE).nodes == ("node-b",)
+    assert destination_at("10.0.0.8", None, "shop", WHERE).nodes == ("node-a",)
+    assert destination_at("example.com", None, "shop", WHERE).nodes == ()
 
 
 @pytest.mark.parametrize(
@@ -180,3 +182,51 @@ def test_the_peers_nodes_come_from_its_endpoints_or_itself() -> None:
 )
 def test_odd_words_never_crash(host: str) -> None:
     assert isinstance(asked(host).kind, AskedKind)
+
+
+NODE_PORT = [{"name": "http", "port": 80, "nodePort": 30080}]
+
+
+def alias(name: str, to: str) -> dict[str, Any]:
+    return service("shop", name, ip="", type="ExternalName", externalName=to)
+
+
+def test_a_node_s_address_with_a_node_port_is_the_service_behind_it() -> None:
+    where = replace(WHERE, services=(*WHERE.services, service("bank", "till", ip="10.96.0.30", ports=NODE_PORT)))
+
+    till = asked("172.30.0.12", 30080, where)
+
+    assert (till.kind, till.service, till.service_port) == (AskedKind.SERVICE, Ref("Service", "bank", "till"), 80)
+    assert (till.node, till.port_of_service) == ("node-b", 80)
+    assert asked("172.30.0.12", 80, where).kind is AskedKind.NODE
+    assert asked("203.0.113.9", 30080, where).kind is AskedKind.EXTERNAL
+
+
+def test_a_load_balancer_s_name_is_its_service() -> None:
+    balancer = {"loadBalancer": {"ingress": [{"hostname": "Front-1.elb.example.com."}]}}
+    where = replace(WHERE, services=({**service("shop", "front", ip="10.96.0.22"), "status": balancer},))
+
+    assert asked("front-1.ELB.example.com", 80, where).service == Ref("Service", "shop", "front")
+
+
+def test_an_external_name_leads_to_a_service_of_this_cluster() -> None:
+    where = replace(WHERE, services=(*WHERE.services, alias("store", "Ledger.bank.svc.cluster.local.")))
+
+    store = asked("store", 80, where)
+
+    assert (store.kind, store.service) == (AskedKind.SERVICE, Ref("Service", "bank", "ledger"))
+    assert store.alias == Ref("Service", "shop", "store")
+
+
+@pytest.mark.parametrize("to", ["db.example.com", "ledger.bank", "10.96.0.21"])
+def test_an_external_name_without_the_cluster_s_domain_leads_outside(to: str) -> None:
+    store = asked("store", 80, replace(WHERE, services=(*WHERE.services, alias("store", to))))
+
+    assert (store.kind, store.external_name) == (AskedKind.EXTERNAL, to)
+    assert store.why == f"Service shop/store stands for {to} (ExternalName)"
+
+
+def test_external_names_that_lead_to_each_other_end() -> None:
+    loop = (alias("a", "b.shop.svc.cluster.local"), alias("b", "a.shop.svc.cluster.local"))
+
+    assert isinstance(asked("a", 80, replace(WHERE, services=loop)).kind, AskedKind)

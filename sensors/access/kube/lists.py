@@ -27,7 +27,7 @@ MOST_BYTES = 256 * MIB
 WITHIN = 30.0
 BUILT_IN = frozenset({"", "apps", "networking.k8s.io", "discovery.k8s.io"})
 STORED_ELSEWHERE = {"projectcalico.org": "crd.projectcalico.org"}
-"""Calico's policies are CRDs of another group, and of our group only where its own API server is installed."""
+"""Calico stores its policies in another group; ours is there only where its own API server is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,19 @@ class Lists:
         """A CRD that was refused or not found: not installed, served in another version, or really not for us."""
         versions = [api for api, plurals in (await self.serving(kind.group)).items() if plural_of(kind) in plurals]
         if not versions:
-            raise await self._not_installed(kind)
+            return await self._stored(kind, namespace)
         if kind.api in versions:
             raise Blind(_refusal(kind, namespace, refusal))
         return await self._of(replace(kind, api=versions[0]), namespace)
 
-    async def _not_installed(self, kind: Kind) -> Absent | Blind:
-        store = STORED_ELSEWHERE.get(kind.group)
-        if store and any(plural_of(kind) in plurals for plurals in (await self.serving(store)).values()):
-            return Blind(f"{resource_of(kind)} are there as {store} only: their own API server is not installed")
-        return Absent(f"{resource_of(kind)} are not installed in this cluster")
+    async def _stored(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
+        """The same objects where they are stored as another group. Raises `Absent` where that is not there either."""
+        store = STORED_ELSEWHERE.get(kind.group, "")
+        served = await self.serving(store) if store else {}
+        version = next((api for api, plurals in served.items() if plural_of(kind) in plurals), None)
+        if version is None:
+            raise Absent(f"{resource_of(kind)} are not installed in this cluster")
+        return await self._of(replace(kind, api=version), namespace)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
@@ -128,7 +131,7 @@ def path_to(kind: Kind, namespace: str | None = None) -> str:
 def read_page(kind: Kind, body: bytes) -> tuple[list[Object], str]:
     """Objects with the apiVersion and kind that a list leaves out, and the token for the next page."""
     said = _decoded(body)
-    if not isinstance(said, dict) or not isinstance(said.get("items") or [], list):
+    if not isinstance(said, dict) or "items" not in said or not isinstance(said["items"] or [], list):
         raise Blind(f"the list of {resource_of(kind)} is not a list ({body[:60].decode(errors='replace')!r})")
     head = {"apiVersion": text(said, "apiVersion") or kind.api, "kind": kind.name}
     return [{**head, **each} for each in items(said, "items")], text(said, "metadata", "continue")

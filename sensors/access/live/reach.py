@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from sensors.access.probe.agent import refusal
+from sensors.kit.addresses import as_ip
 from sensors.kit.cluster import Lookup
-from sensors.kit.objects import items, named, texts
-from sensors.topology.peer import Asked, Places, addressed, as_ip, pod_addresses, service_addresses, slices_of
+from sensors.topology.destination import destination_at
+from sensors.topology.peer import Places
 
 Door = tuple[str, int]
 
@@ -49,25 +50,8 @@ def addresses_of(host: str, port: int, namespace: str, where: Places) -> tuple[s
     """An address is itself; a name of the cluster is its Service, the endpoints behind it, or its pod."""
     if address := as_ip(host):
         return (str(address),)
-    asked = addressed(host, port, namespace, where)
-    found = (*_of_service(asked, where), *_of_pod(asked, where))
-    return tuple(dict.fromkeys(str(address) for each in found if (address := as_ip(each))))
-
-
-def _of_service(asked: Asked, where: Places) -> tuple[str, ...]:
-    if asked.service is None:
-        return ()
-    service = named(where.services, asked.service.name, asked.service.namespace)
-    slices = slices_of(asked.service, where.slices or ())
-    behind = (each for part in slices for endpoint in items(part, "endpoints") for each in texts(endpoint, "addresses"))
-    return (*(service_addresses(service) if service else ()), *behind)
-
-
-def _of_pod(asked: Asked, where: Places) -> tuple[str, ...]:
-    if asked.pod is None:
-        return ()
-    pod = named(where.pods or (), asked.pod.name, asked.pod.namespace)
-    return pod_addresses(pod) if pod else ()
+    behind = destination_at(host, port, namespace, where).addresses
+    return tuple(str(address) for each in behind if (address := as_ip(each)))
 
 
 def answered(host: str, rows: Iterable[Lookup]) -> tuple[str, ...]:

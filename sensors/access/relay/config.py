@@ -85,7 +85,8 @@ def relay_config(environ: Mapping[str, str], **flags: Any) -> RelayConfig:
     said = {name: _read(name, environ) for name in VARIABLES}
     given = {name: value for name, value in flags.items() if value not in (None, "", ())}
     known = {each.name for each in fields(RelayConfig)}
-    return RelayConfig(**{name: value for name, value in {**said, **given}.items() if value and name in known})
+    told = {name: value for name, value in {**said, **given}.items() if value and name in known}
+    return RelayConfig(**{"server": DEFAULT_SERVER, **told})
 
 
 def _read(name: str, environ: Mapping[str, str]) -> Any:

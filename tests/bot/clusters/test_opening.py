@@ -40,7 +40,7 @@ async def test_a_word_becomes_the_pod_and_the_recording_fills_in_its_peer():
 
 async def test_a_window_leaves_out_what_is_older():
     whole = case(NAME)
-    recent = RecentCase(whole.path, whole.header, whole.by_kind, whole.recorded_kinds, timedelta(seconds=2))
+    recent = RecentCase(whole.path, whole.header, whole.recorded, timedelta(seconds=2))
     question = FlowQuestion("production", POD, last=100_000)
 
     everything = [each async for batch in whole.hubble_flows(question) for each in batch]

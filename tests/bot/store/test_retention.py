@@ -41,6 +41,7 @@ async def test_nothing_of_a_forgotten_investigation_is_left_in_any_table(store: 
         left = {
             each.name: (await connection.execute(select(func.count()).select_from(each))).scalar_one()
             for each in metadata.sorted_tables
+            if each.name != "audit_head"  # where the audit ends, which is never forgotten
         }
     await database.close()
     assert left == dict.fromkeys(left, 0)

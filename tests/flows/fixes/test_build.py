@@ -14,6 +14,7 @@ from flows.fixes.build import build
 from flows.fixes.change import GONE, applied, component_of_object, undone
 from flows.model import Case, Component, Finding, Fix
 from flows.policy import Endpoint, Traffic, World
+from sensors.cni_health import CniHealth
 from sensors.k8s_network_policies import Policies
 from tests.kit.cases import case_of, expected, names, with_facts
 
@@ -26,13 +27,9 @@ def diagnosed(name: str) -> tuple[Case, Finding]:
     """The case and the policy finding that is believed most, as the rules see it."""
     case = case_of(name)
     policy_rules = [rule for rule in rules().values() if rule.id.startswith("policy-")]
-    said = [each for rule in policy_rules for each in findings(rule.judge(case))]
+    said = [each for rule in policy_rules for each in rule.of(case)]
     cause = expected(name)["cause_class"]
     return case, next(each for each in said if each.cause_class == cause)
-
-
-def findings(said: Any) -> list[Finding]:
-    return [] if said is None else [said] if isinstance(said, Finding) else list(said)
 
 
 def offered(name: str) -> tuple[Case, tuple[Fix, ...]]:
@@ -145,9 +142,29 @@ def test_a_wrong_port_is_one_word_to_replace() -> None:
     )
 
 
-def test_a_cidr_inside_the_cluster_gives_way_to_labels() -> None:
+def test_a_cidr_around_the_pods_addresses_stays_beside_the_labels() -> None:
+    """10.244.0.0/16 in the rule, a /24 of it for each of two nodes: who has the rest is not known."""
     _, (fix, *_) = offered("importer-to-store")
 
+    assert fix.patch[-1] == {
+        "op": "add",
+        "path": "/spec/egress/1/to/-",
+        "value": {"podSelector": {"matchLabels": {"app": "objects"}}},
+    }
+
+
+@pytest.mark.parametrize("known_by", ["nodes", "pool"])
+def test_a_cidr_inside_the_pods_addresses_gives_way_to_labels(known_by: str) -> None:
+    case, finding = diagnosed("importer-to-store")
+    whole = ("10.244.0.0/16",)
+    if known_by == "nodes":
+        case = replace(case, environment=replace(case.environment, pod_cidrs=whole), derived={})
+    else:
+        case = with_facts(case, replace(case[CniHealth], config={"cluster-pool-ipv4-cidr": whole[0]}))
+
+    (fix, *_) = build(finding, case)
+
+    assert fix.newly_denied == ()
     assert fix.patch[-1] == {
         "op": "replace",
         "path": "/spec/egress/1/to",

@@ -17,8 +17,7 @@ from tests.kit.cases import with_facts
 
 def said(rule: Rule, case: Case) -> list[Finding]:
     """All that a rule says of a case."""
-    found = rule.judge(case)
-    return [] if found is None else [found] if isinstance(found, Finding) else list(found)
+    return rule.of(case)
 
 
 def classes(rule: Rule, case: Case) -> list[str]:

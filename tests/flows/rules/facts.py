@@ -10,9 +10,10 @@ from typing import Any
 
 from flows.model import Case, Finding, Missing, Rule
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
-from sensors.dns_lookup import Lookups, Resolver, bursts
+from sensors.dns_lookup import Lookups, bursts
 from sensors.k8s_pod import ContainerFacts, LogError, LogTrouble, PodFacts
 from sensors.kit import Lookup
+from sensors.kit.resolv_conf import Resolver
 from tests.kit.cases import case_of, with_facts
 
 HEALTHY = "search-to-index"
@@ -28,10 +29,7 @@ def healthy() -> Case:
 
 def judged(rule: Rule, case: Case) -> list[Finding]:
     """What the rule says, as a list."""
-    said = rule.judge(case)
-    if said is None:
-        return []
-    return [said] if isinstance(said, Finding) else list(said)
+    return rule.of(case)
 
 
 def only(rule: Rule, case: Case) -> Finding:

@@ -9,7 +9,7 @@ import pytest
 from flows.model import Component
 from flows.rules.dns_coredns_down import RULE
 from sensors.dns_coredns_health import CoreDns, Corefile, DnsEvent, Ending, Trouble
-from sensors.dns_lookup import Resolver
+from sensors.kit.resolv_conf import Resolver
 from tests.flows.rules.facts import (
     ALWAYS,
     altered,

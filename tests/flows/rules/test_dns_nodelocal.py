@@ -7,8 +7,9 @@ from dataclasses import replace
 from flows.model import Case, Component
 from flows.rules.dns_nodelocal import RULE
 from sensors.dns_coredns_health import CoreDns, DnsWorkload
-from sensors.dns_lookup import Lookups, Resolver
+from sensors.dns_lookup import Lookups
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.kit.resolv_conf import Resolver
 from tests.flows.rules.facts import (
     ALWAYS,
     altered,

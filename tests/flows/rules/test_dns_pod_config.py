@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flows.model import Case, Component
 from flows.rules.dns_pod_config import RULE
-from sensors.dns_lookup import Lookups, Resolver
+from sensors.dns_coredns_health import CoreDns
+from sensors.dns_lookup import Lookups
+from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
+from sensors.kit.resolv_conf import Resolver
+from sensors.net_connect import Connects
 from tests.flows.rules.facts import (
     ALWAYS,
     OUTSIDE,
@@ -92,6 +98,38 @@ def test_stays_silent_as_root_cause_when_the_other_server_resolves_what_the_pod_
     rows = (answered(ALWAYS, "NXDOMAIN", server="172.30.0.100"), answered(OUTSIDE, server="172.30.0.100"))
 
     assert only(RULE, resolving(case, *rows, resolver=NODES_OWN)).belief < 0.5
+
+
+def test_speaks_of_a_short_cluster_name_that_the_other_server_takes_for_one_from_outside():
+    """`svc.ns` looks like a name from outside to whoever trusts the broken search list."""
+    case = altered(asks(healthy(), "index.search"), PodFacts, host_network=True, dns_policy="ClusterFirst")
+    case = resolving(case, answered("index.search", "NXDOMAIN", server="172.30.0.100"), resolver=NODES_OWN)
+
+    assert only(RULE, case).belief >= 0.8
+
+
+def test_speaks_by_the_spec_alone_of_a_cluster_name_in_the_question():
+    case = altered(asks(healthy(), NAME), PodFacts, host_network=True, dns_policy="ClusterFirst")
+    case = without(case, Lookups, Connects, HubbleFlows)
+
+    assert 0.5 <= only(RULE, case).belief < 0.95
+
+
+@pytest.mark.parametrize("policy", ["Default", "ClusterFirst"])
+def test_stays_silent_about_a_dns_server_itself(policy):
+    """dnsPolicy Default is the norm of CoreDNS; the only failing look-up is the one KAI asked for."""
+    server = case_of("search-to-index")[CoreDns].pods[0]
+    case = altered(healthy(), PodFacts, dns_policy=policy)
+    case = replace(case, target=replace(case.target, pod=server.name, namespace=server.namespace, to_host=None))
+
+    assert judged(RULE, resolving(case, answered(ALWAYS, "NXDOMAIN"), resolver=NODES_OWN)) == []
+
+
+def test_stays_silent_about_a_pod_that_never_asks_for_a_cluster_name():
+    case = altered(asks(healthy(), OUTSIDE), PodFacts, dns_policy="Default")
+    case = replace(case, target=replace(case.target, to_host=None))
+
+    assert judged(RULE, resolving(case, answered(ALWAYS, "NXDOMAIN"), resolver=NODES_OWN)) == []
 
 
 def test_stays_silent_about_a_node_local_cache():

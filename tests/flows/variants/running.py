@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from flows.catalog import rules
-from flows.engine import findings_of
 from flows.load import load_flows
 from flows.model import Case, Diagnosis, Doubt, Finding, Missing
 from flows.verdict import conclude
@@ -38,7 +37,7 @@ def diagnose(case: Case) -> Diagnosis:
     doubts: list[Doubt] = []
     for rule in rules().values():
         try:
-            findings += findings_of(rule, case)
+            findings += rule.of(case)
         except Missing as missing:
             doubts.append(Doubt(rule.id, str(missing)))
     return conclude(case, FLOW, sensors(), findings, doubts, "made", lambda: 0.0)
