@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.clusters.opening import Windows, Worlds, looking_back, recorded
+from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
@@ -74,8 +74,8 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
     `look` takes the place of sensors and rules, for measurements of everything around them.
     """
     worlds, url = _worlds(settings), settings.database_url.reveal()
-    flows, seers = Windows(load_flows()), sensors()
-    if settings.flow not in flows.flows:
+    flows, seers = load_flows(), sensors()
+    if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
@@ -90,7 +90,7 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         desk = await stack.enter_async_context(open_desk(url, look, conversations, watching, limits, extensions=more))
         names, work, health = Names(worlds.cluster), Work(), Health(store)
         stack.push_async_callback(names.close)
-        intake = Intake(desk, store, worlds.find, lambda since: looking_back(settings.flow, since))
+        intake = Intake(desk, store, worlds.find, settings.flow)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         services = services_of(identity, client, store, desk, intake, conversations, names, inbox, work)
         app = bolt(client, identity, _secret(settings))

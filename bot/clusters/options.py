@@ -43,7 +43,6 @@ class Live:
     probe_namespace: str | None = None
     exec_in_target: bool = True
     exec_in_agents: bool = False
-    since: str | None = None
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property
@@ -146,9 +145,7 @@ def settings_of(live: Live, kube: Kube, hint: str = "") -> LiveSettings:
     from sensors.access.live import LiveSettings
 
     usual = kube.namespace if is_in_cluster(kube) else PROBE_NAMESPACE
-    return LiveSettings(
-        live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, since_of(live.since), hint
-    )
+    return LiveSettings(live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, hint)
 
 
 def since_of(word: str | None) -> timedelta | None:

@@ -11,7 +11,7 @@ from bot.desk.ports import CannotLook, Looked, Watcher
 from bot.report import Circumstances
 from bot.store import Investigation, Request
 from flows.engine import Tools, run
-from flows.load import Flow
+from flows.load import FLOW_SENSOR, Flow
 from flows.model import Rule
 from sensors.access.casefolder import BadCase
 from sensors.kit import Blind, Cluster, Sensor
@@ -52,4 +52,5 @@ class Looking:
         asked = it.request.target
         found = await resolve(world.cluster, asked.pod, asked.namespace, *asked.peer)
         tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
-        return Looked(await run(flow, found.target, world.cluster, tools, watcher), world.circumstances)
+        asking = flow.asking(FLOW_SENSOR, since=it.request.since)
+        return Looked(await run(asking, found.target, world.cluster, tools, watcher), world.circumstances)
