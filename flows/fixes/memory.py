@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal, InvalidOperation
-
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
 from flows.fixes.remedy import RaiseMemory
 from flows.model import Fix
+from sensors.kit.quantities import bytes_of
 
 LEAST = "170Mi"
 """CoreDNS' own limit in the manifest Kubernetes ships (`cluster/addons/dns/coredns/coredns.yaml.base`)."""
-
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?")
-
-
-def bytes_of(quantity: str | None) -> int | None:
-    """A memory quantity in bytes; None where it is none. Source: Kubernetes `resource.Quantity`."""
-    found = QUANTITY.fullmatch(quantity.strip()) if quantity else None
-    if found is None:
-        return None
-    try:
-        return int(Decimal(found[1]) * UNITS[found[2] or ""])
-    except (InvalidOperation, OverflowError):
-        return None
 
 
 def sensible_limit(current: str | None) -> str:

@@ -18,8 +18,9 @@ from flows.symptoms.peers import Peer, suspects
 from sensors.hubble.connections import Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.sockets import PodSockets
 from sensors.net_connect import Connects, Role
-from sensors.net_tcp_stats import PodSockets, TcpStats
+from sensors.net_tcp_stats import TcpStats
 
 
 @dataclass(frozen=True, slots=True)
