@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bot.clusters.options import Live, opened
+from bot.clusters.connecting import opened
+from bot.clusters.opened import OpenedCluster
+from bot.clusters.options import Live
+from bot.clusters.recorded import recording_of
 from bot.clusters.target import resolve
-from bot.desk.looking import World
 from bot.errors import UsageMistake
-from bot.report import Circumstances
 from bot.store import Request
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
@@ -29,13 +30,13 @@ class Worlds:
     case: CaseFolder | None = None
 
     @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[World]:
+    async def open(self, request: Request) -> AsyncIterator[OpenedCluster]:
         """For one investigation. Raises `Blind` when there is no way to the cluster."""
         if self.case is not None:
-            yield World(self.case, circumstances(self.case))
+            yield OpenedCluster(self.case, recording_of(self.case))
             return
         async with self._living() as cluster:
-            yield World(cluster)
+            yield OpenedCluster(cluster)
 
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[Cluster]:
@@ -74,7 +75,3 @@ class Worlds:
 def recorded(path: Path) -> Worlds:
     """Raises `BadCase`."""
     return Worlds(case=open_case(path))
-
-
-def circumstances(case: CaseFolder) -> Circumstances:
-    return Circumstances(case.header.recorded_at, case.path.resolve().name, case.header.synthetic)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
-from flows.fixes.remedy import RaiseMemory
-from flows.model import Fix
+from flows.model import Fix, JsonPatchFix, RaiseMemory
 from sensors.kit.quantities import bytes_of
 
 LEAST = "170Mi"
@@ -35,8 +34,7 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
     forth = (name, *(each for path, old in pairs for each in _swap(path, old, wanted)))
     back = (name, *(each for path, old in reversed(pairs) for each in _swap(path, wanted, old)))
     return (
-        Fix(
-            kind="json-patch",
+        JsonPatchFix(
             target=remedy.workload,
             title=f"Raise the memory limit of {remedy.container} from {remedy.current_limit} to {wanted}",
             patch=forth,

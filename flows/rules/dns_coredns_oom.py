@@ -11,8 +11,7 @@ from datetime import timedelta
 
 from flows.belief import DOUBTED, INFERRED
 from flows.fixes.memory import sensible_limit
-from flows.fixes.remedy import RaiseMemory
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, RaiseMemory, Rule
 from flows.symptoms.dns import (
     belief_of,
     changed,

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from flows.belief import PROVED
-from flows.fixes.remedy import SetSelector
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.peers import Peer, suspects
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import LabelMiss, ServiceFacts, Services
@@ -82,6 +81,11 @@ def _tried(peer: Peer) -> str:
 def _advice(service: ServiceFacts, miss: LabelMiss | None, guilty: Component) -> str:
     if miss is None:
         return f"Give {service.ref} a selector that its pods have, or start the pods that it selects."
+    if miss.found is None:
+        pods = f"the pods of {miss.workload}" if miss.workload else "its pods"
+        return (
+            f"Take {miss.key} out of the selector of {service.ref}, or give {pods} the label {miss.key}={miss.wanted}."
+        )
     if guilty.kind == "Service":
         return f"Set the selector of {service.ref} to {miss.key}={miss.found}."
     return f"Give the pods of {guilty} the label {miss.key}={miss.wanted} again."
