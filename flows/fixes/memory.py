@@ -5,16 +5,8 @@ from __future__ import annotations
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
 from flows.model import Fix, JsonPatchFix, RaiseMemory
+from flows.symptoms.memory import sensible_limit
 from sensors.kit.quantities import bytes_of
-
-LEAST = "170Mi"
-"""CoreDNS' own limit in the manifest Kubernetes ships (`cluster/addons/dns/coredns/coredns.yaml.base`)."""
-
-
-def sensible_limit(current: str | None) -> str:
-    """The larger of what CoreDNS ships with and twice what was not enough."""
-    now = bytes_of(current) or 0
-    return LEAST if 2 * now <= (bytes_of(LEAST) or 0) else _written(2 * now)
 
 
 def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
@@ -50,7 +42,3 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
 
 def _swap(path: str, old: str | None, new: str | None) -> tuple[Operation, ...]:
     return {"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}
-
-
-def _written(size: int) -> str:
-    return f"{size // 2**20}Mi" if size % 2**20 == 0 else str(size)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flows.belief import DOUBTED, INFERRED
-from flows.fixes.memory import sensible_limit
 from flows.model import Case, Component, Finding, RaiseMemory, Rule
 from flows.symptoms.dns import (
     belief_of,
@@ -24,6 +23,7 @@ from flows.symptoms.dns import (
     told,
 )
 from flows.symptoms.dns_circle import circle
+from flows.symptoms.memory import sensible_limit
 from sensors.dns_coredns_health import CoreDns, DnsPod, Trouble
 from sensors.kit.quantities import bytes_of
 
