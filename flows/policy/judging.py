@@ -115,18 +115,24 @@ class _Said:
     policies: Sequence[Selected]
     walks: Sequence[PolicyWalk]
 
-    def by(self, *decisions: Decision, tiers: Sequence[Tier] = tuple(Tier)) -> tuple[PolicyRef, ...]:
-        pairs = zip(self.policies, self.walks, strict=True)
-        refs = [walk.ref for (policy, _), walk in pairs if walk.decision in decisions and policy.tier in tiers]
-        return tuple(dict.fromkeys(refs))
-
     def decided_by(self, effect: Effect) -> tuple[PolicyRef, ...]:
-        """The first tier that has the effect: an Admin Deny hides a Baseline Deny."""
+        """The first tier that has the effect: an Admin Deny hides a Baseline Deny. There one policy decides, by its
+        priority, unless it hands on; in the namespace's tier all that say the same."""
         decision = Decision.DENIES if effect is Effect.DENY else Decision.ADMITS
         for tier in Tier:
-            if refs := self.by(decision, tiers=(tier,)):
-                return refs[:1] if tier is not Tier.NAMESPACE else refs
+            said = self._in(tier)
+            refs = [walk.ref for walk in said if walk.decision is decision]
+            if tier is Tier.NAMESPACE and refs:
+                return tuple(dict.fromkeys(refs))
+            if tier is not Tier.NAMESPACE and said and said[0].decision is decision:
+                return (said[0].ref,)
         return ()
+
+    def _in(self, tier: Tier) -> list[PolicyWalk]:
+        """The walks of a tier with a rule that matched, in the order in which they decide."""
+        pairs = zip(self.policies, self.walks, strict=True)
+        found = [(policy.priority, walk) for (policy, _), walk in pairs if policy.tier is tier]
+        return [walk for _, walk in sorted(found, key=lambda pair: pair[0]) if walk.decision in _MATCHED]
 
 
 def _verdict(
