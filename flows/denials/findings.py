@@ -22,9 +22,8 @@ from flows.belief import (
 )
 from flows.denials.attribution import Denial, denials, first_drop, onset
 from flows.denials.judged import START, YOUNG, Tried, enforces, probe_says
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Component, Finding
-from flows.policy import Direction, Endpoint, PolicyRef, Traffic
+from flows.model import AdmitTraffic, Case, Component, Finding, Remedy
+from flows.policy import Direction, Endpoint, Miss, PolicyRef, Traffic
 from flows.symptoms.target_port import wrong_port_of
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
@@ -200,13 +199,13 @@ def groups(case: Case, *classes: str) -> Iterator[list[Denial]]:
 def admit(group: list[Denial], correct: bool = False) -> AdmitTraffic:
     """The request to let a group of connections through, by correcting the one wrong word if there is one."""
     head = group[0]
-    correction: tuple[PolicyRef, Any] | None = None
+    correction: tuple[PolicyRef, Miss] | None = None
     if correct and head.miss is not None and head.guilty:
         correction = (head.guilty[0], head.miss)
     return AdmitTraffic(tuple(each.tried.judgement for each in group), head.guilty, correction)
 
 
-def finding(case: Case, group: list[Denial], cause: str, recommendation: str, remedy: Any = None) -> Finding:
+def finding(case: Case, group: list[Denial], cause: str, recommendation: str, remedy: Remedy | None = None) -> Finding:
     """The finding about denials with one cause. A pod in its first seconds gets no remedy."""
     head = group[0]
     wait = is_too_young(case, head)

@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 
 from flows.denials.judged import Tried, tried
 from flows.fixes.admit import Draft, drafts
-from flows.fixes.change import component_of_object, fix_of, owner_of
+from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
 from flows.fixes.closing import in_words, taken_away
 from flows.fixes.memory import raise_memory
 from flows.fixes.pair import as_it_will_be, led_right, refused_after, together
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out, unread_kinds
-from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTargetPort
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
-from flows.model import Case, Finding, Fix, Missing
+from flows.model import AdmitTraffic, Case, Finding, Fix, JsonPatchFix, Missing, RaiseMemory, SetSelector, SetTargetPort
 from sensors.k8s_network_policies import Policies
 
 MOST_FIXES = 4
@@ -38,12 +37,15 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
     return ()
 
 
-def _owned(fix: Fix, case: Case) -> Fix:
-    """With the name of whoever would undo the change, where the object was read."""
+def _owned(fix: JsonPatchFix, case: Case) -> JsonPatchFix:
+    """With the name of whoever would undo the change, and which object it is, where the object was read."""
     policies = case.get(Policies)
     objects = policies.objects if policies is not None else ()
     found = next((each for each in objects if component_of_object(each) == fix.target), None)
-    return replace(fix, owner=owner_of(found)) if found is not None else fix
+    if found is None:
+        return fix
+    uid, version = said_of(found, "uid"), said_of(found, "resourceVersion")
+    return replace(fix, owner=owner_of(found), uid=uid, resource_version=version)
 
 
 def _leading(remedy: SetTargetPort, case: Case, most: int) -> tuple[Fix, ...]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from flows.denials.judged import Tried, tried, world_of
-from flows.fixes.remedy import AdmitTraffic, SetTargetPort
-from flows.model import Case, Fix
+from flows.model import AdmitTraffic, Case, Fix, SetTargetPort
 from flows.policy import Endpoint, Judgement, Traffic
 from flows.symptoms.target_port import wrong_port_of
 from sensors.k8s_network_policies import Policies

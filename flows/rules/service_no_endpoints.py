@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from flows.belief import PROVED
-from flows.fixes.remedy import SetSelector
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.peers import Peer, suspects
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import LabelMiss, ServiceFacts, Services

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.fixes.remedy import SetTargetPort
-from flows.model import Case, Component
+from flows.model import Case, Component, SetTargetPort
 from flows.policy import Traffic
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_tcp_stats import PodSockets, TcpStats

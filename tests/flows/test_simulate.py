@@ -13,6 +13,7 @@ import yaml
 from flows.fixes.build import build
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case
+from flows.policy import judgement_in_words
 from flows.proposed import BadChange, Meant, read_change, read_deletion
 from flows.rules.policy_egress_denied import RULE
 from flows.simulate import Simulation, as_json, can, look, objects_of, simulate
@@ -237,7 +238,7 @@ async def test_may_this_talk_to_that_walks_every_policy() -> None:
     answer = can(await asked(API, "10.96.0.1", 443))
 
     assert answer.allowed is False
-    assert "NetworkPolicy production/strict-egress" in answer.judgements[0].words()
+    assert "NetworkPolicy production/strict-egress" in judgement_in_words(answer.judgements[0])
     assert answer.seen == (
         "production/api-server-79fd8d4cc-jzc5m → kube-apiserver, remote-node (172.30.0.11) TCP/6443: dropped",
     )

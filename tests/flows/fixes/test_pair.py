@@ -9,8 +9,7 @@ from flows.denials.judged import tried, world_of
 from flows.fixes.build import build
 from flows.fixes.change import applied, undone
 from flows.fixes.proof import denied_ones
-from flows.fixes.remedy import AdmitTraffic, SetTargetPort
-from flows.model import Case, Component, Finding, Fix
+from flows.model import AdmitTraffic, Case, Component, Finding, Fix, SetTargetPort
 from flows.rules import policy_egress_denied, policy_ingress_denied, service_wrong_target_port
 from flows.symptoms.peers import asked_peer
 from flows.symptoms.target_port import wrong_port_of

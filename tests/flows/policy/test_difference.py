@@ -214,8 +214,8 @@ def test_what_opens_for_those_who_are_no_pod_and_no_node_is_told(word: str) -> N
     """`unmanaged` are real pods: started before Cilium, or by another plug-in."""
     before = World.of([*PODS, cnp("shop/p", {"app": "web"}, ingress=[{}])], CILIUM)
 
-    diff = before.newly_allowed(
-        before.with_objects([cnp("shop/p", {"app": "web"}, ingress=[{}, {"fromEntities": [word]}])])
+    diff = difference_of(
+        before, before.with_objects([cnp("shop/p", {"app": "web"}, ingress=[{}, {"fromEntities": [word]}])])
     )
 
     assert {str(each.source) for each in diff.opened} == {word}
@@ -239,7 +239,7 @@ def test_an_api_server_outside_is_a_party_where_a_block_holds_it() -> None:
     rule = {"to": [{"ipBlock": {"cidr": "34.1.2.0/24"}}], "ports": [{"port": 443}]}
     before = World.of(objects, CILIUM)
 
-    diff = before.newly_allowed(before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
+    diff = difference_of(before, before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
 
     assert {str(each.destination) for each in diff.opened} == {"34.1.2.0/24", "kube-apiserver"}
 
@@ -249,7 +249,7 @@ def test_an_api_server_on_a_node_is_none_outside() -> None:
     rule = {"to": [{"ipBlock": {"cidr": "192.168.5.0/24"}}], "ports": [{"port": 443}]}
     before = World.of(objects, CILIUM)
 
-    diff = before.newly_allowed(before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
+    diff = difference_of(before, before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
 
     assert {str(each.destination) for each in diff.opened} == {"192.168.5.0/24"}
 
@@ -262,7 +262,7 @@ def test_node_addresses_are_parties_where_the_datapath_compares_them_with_blocks
     rule = {"to": [{"ipBlock": {"cidr": "192.168.5.0/24"}}], "ports": [{"port": 443}]}
     before = World.of(objects, profile)
 
-    diff = before.newly_allowed(before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
+    diff = difference_of(before, before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
 
     assert {str(each.destination) for each in diff.opened} == {"192.168.5.0/24", "host", "remote-node"}
     assert diff.undecidable == ()
@@ -280,7 +280,7 @@ def test_whoever_is_no_pod_gains_exactly_what_a_second_opinion_finds() -> None:
         before = World.of(objects, CILIUM)
         after = before.with_objects([other])
 
-        told = told_reserved(before.newly_allowed(after))
+        told = told_reserved(difference_of(before, after))
 
         later = [item for item in objects if key_of(item) != key_of(other)] + [other]
         assert told == found_by_the_second_opinion(objects, later), seed

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.fixes.remedy import SetSelector
-from flows.model import Component, Missing
+from flows.model import Component, Missing, SetSelector
 from flows.rules.service_no_endpoints import RULE
 from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
 from sensors.k8s_services import Services
