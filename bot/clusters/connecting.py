@@ -74,9 +74,7 @@ def is_in_cluster(kube: Kube) -> bool:
 
 def settings_of(live: Live, kube: Kube, hint: str = "") -> LiveSettings:
     usual = kube.namespace if is_in_cluster(kube) else PROBE_NAMESPACE
-    return LiveSettings(
-        live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, since_of(live.since), hint
-    )
+    return LiveSettings(live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, hint)
 
 
 def since_of(word: str | None) -> timedelta | None:

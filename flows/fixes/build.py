@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flows.denials.judged import Tried, tried
+from flows.denials.connection import JudgedConnection
+from flows.denials.judged import judged_connections
 from flows.fixes.admit import Draft, drafts
 from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
 from flows.fixes.closing import in_words, taken_away
@@ -67,7 +68,7 @@ def _leading(remedy: SetTargetPort, case: Case, most: int) -> tuple[Fix, ...]:
     mended = _owned(set_target_port(remedy), case)
     try:
         refused = refused_after(case, remedy)
-        replays = tuple(Tried(each, None, True) for each in refused)
+        replays = tuple(JudgedConnection(each, None, True) for each in refused)
         rules = _ranked(AdmitTraffic(refused, ()), replays, case, most) if refused else ()
     except Missing:
         return (mended,)
@@ -98,7 +99,7 @@ def _lifting(remedy: LiftDeny, case: Case, most: int) -> tuple[Fix, ...]:
         return ()
 
 
-def _ranked(remedy: AdmitTraffic, replays: tuple[Tried, ...], case: Case, most: int) -> tuple[Fix, ...]:
+def _ranked(remedy: AdmitTraffic, replays: tuple[JudgedConnection, ...], case: Case, most: int) -> tuple[Fix, ...]:
     found = [_try(each, replays, case, most) for each in drafts(remedy, case)]
     return tuple(each.fix for each in sorted(found, key=_Ranked.order) if _helps(each.fix))[:MOST_FIXES]
 
@@ -115,7 +116,7 @@ class _Ranked:
         return bool(self.fix.refused), not (self.fix.proof and self.fix.proof.holds), self.ways, self.rank
 
 
-def _try(draft: Draft, replays: tuple[Tried, ...], case: Case, most: int) -> _Ranked:
+def _try(draft: Draft, replays: tuple[JudgedConnection, ...], case: Case, most: int) -> _Ranked:
     trial = try_out(case, [each.after for each in draft.changes], only=replays)
     ways = {(each.source, each.destination, each.protocol) for each in (*trial.diff.opened, *trial.diff.undecidable)}
     return _Ranked(_proved(draft, trial, case, most), len(ways), draft.rank)
@@ -142,12 +143,12 @@ def _proved(draft: Draft, trial: Trial, case: Case, most: int) -> Fix:
     )
 
 
-def _replays(remedy: AdmitTraffic | LiftDeny, case: Case) -> tuple[Tried, ...]:
+def _replays(remedy: AdmitTraffic | LiftDeny, case: Case) -> tuple[JudgedConnection, ...]:
     """The observed connections this remedy is about; where none was observed, those that were computed."""
     wanted = {_ends(each.traffic.source, each.traffic.destination, each.traffic.port) for each in remedy.denied}
     mine = [
         each
-        for each in case.once(tried)
+        for each in case.once(judged_connections)
         if _ends(each.traffic.source, each.traffic.destination, each.traffic.port) in wanted
     ]
     dropped = tuple(each for each in mine if each.drop is not None)

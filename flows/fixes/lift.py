@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flows.denials.judged import Tried, world_of
+from flows.denials.connection import JudgedConnection
+from flows.denials.policy_world import world_of
 from flows.fixes.change import Json, apply_line, component_of_object, delete_line, fix_of, owner_of, patched
 from flows.fixes.closing import in_words
 from flows.fixes.jsonpatch import CannotPatch, Operation, value_at
@@ -22,7 +23,7 @@ SERVER_S = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "gen
 NOTE = "somebody wrote this rule to deny exactly this: ask its owner first"
 
 
-def lift_deny(remedy: LiftDeny, replays: Sequence[Tried], case: Case, most: int) -> tuple[Fix, ...]:
+def lift_deny(remedy: LiftDeny, replays: Sequence[JudgedConnection], case: Case, most: int) -> tuple[Fix, ...]:
     """The deny rules of one policy gone, or the policy where it has no other rule. Raises `Missing`."""
     world = case.once(world_of)
     for ref in remedy.deniers:

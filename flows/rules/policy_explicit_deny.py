@@ -18,7 +18,7 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _lift(group: list[Denial]) -> LiftDeny:
-    return LiftDeny(tuple(each.tried.judgement for each in group), group[0].guilty)
+    return LiftDeny(tuple(each.connection.judgement for each in group), group[0].guilty)
 
 
 def _cause(denial: Denial) -> str:

@@ -20,7 +20,9 @@ from tests.kit.cases import case_of, without
         ("billing-to-tax", Component("CiliumNetworkPolicy", "billing", "billing-boundary")),
     ],
 )
-def test_speaks_of_the_denying_policy_by_name_and_asks_what_its_removal_would_do(name: str, component: Component) -> None:
+def test_speaks_of_the_denying_policy_by_name_and_asks_what_its_removal_would_do(
+    name: str, component: Component
+) -> None:
     finding = only(RULE, case_of(name))
 
     assert finding.component == component
