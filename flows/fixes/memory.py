@@ -12,8 +12,8 @@ from sensors.kit.quantities import bytes_of
 def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
     """The limit rises to the wanted one, or to a sensible one if that is more; a request that equalled it rises, too.
 
-    Pods are replaced, so it is marked disruptive. Nothing where no limit is set: then the limit was not it; nor where it
-    is so high that more memory is no cure.
+    Pods are replaced, so it is marked disruptive. Nothing where no limit is set: then the limit was not it; nothing
+    where it is so high that more memory is no cure.
     """
     current, sensible = bytes_of(remedy.current_limit), sensible_limit(remedy.current_limit)
     if current is None or sensible is None:
