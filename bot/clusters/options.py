@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -23,7 +24,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
 IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
 HOW_TO_REACH = "; run `cilium hubble port-forward` beside this, or name the relay with --server HOST:PORT"
-PROBE_NAMESPACE = "kai"
+PROBE_NAMESPACE = "kai-probe"
+PROBE_NAMESPACE_VARIABLE = "KAI_PROBE_NAMESPACE"
+PROBE_TLS, PROBE_TLS_VARIABLE = Path("/etc/kai/probe-tls"), "KAI_PROBE_TLS"
 SERVER_VARIABLES = ("HUBBLE_SERVER", "KAI_HUBBLE_ADDR")
 
 
@@ -145,10 +148,20 @@ def is_in_cluster(kube: Kube) -> bool:
 def settings_of(live: Live, kube: Kube, hint: str = "") -> LiveSettings:
     from sensors.access.live import LiveSettings
 
-    usual = kube.namespace if is_in_cluster(kube) else PROBE_NAMESPACE
     return LiveSettings(
-        live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, since_of(live.since), hint
+        live.probe_namespace or live.environ.get(PROBE_NAMESPACE_VARIABLE) or PROBE_NAMESPACE,
+        live.exec_in_target,
+        live.exec_in_agents,
+        since_of(live.since),
+        hint,
+        probe_tls_of(live),
     )
+
+
+def probe_tls_of(live: Live) -> Path | None:
+    """The folder with our certificate for the probes: the chart's own place, or where KAI_PROBE_TLS says."""
+    said = live.environ.get(PROBE_TLS_VARIABLE, "").strip()
+    return Path(said) if said else PROBE_TLS if PROBE_TLS.is_dir() else None
 
 
 def since_of(word: str | None) -> timedelta | None:

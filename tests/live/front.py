@@ -25,7 +25,8 @@ from tests.cluster.apiserver import CORE, plural
 from tests.live.probes import Probes
 
 SUCCESS = b"\x03" + json.dumps({"metadata": {}, "status": "Success"}).encode()
-PROBE_SPACE = "kai"
+JSON_ALONE = {"Accept": "application/json"}
+PROBE_SPACE = "kai-probe"
 AGENT_FILES = {("status", "--verbose"): "status.json", ("metrics", "list"): "metrics.txt"}
 
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
@@ -159,7 +160,7 @@ class Front:
         *_, namespace, _, pod, _ = request.path.split("/")
         if not await self._may(request, namespace, "pods/exec", ("get", "create")):
             return _status(403, 'pods "x" is forbidden: User "somebody" cannot create resource "pods/exec"')
-        if refusal := not_acceptable(request):
+        if refusal := not_acceptable(request if self.probe_mood != "json" else request.clone(headers=JSON_ALONE)):
             return refusal
         if self.probe_mood == "reset":
             assert request.transport is not None

@@ -72,6 +72,20 @@ async def test_a_probe_is_missing_on_the_node_that_has_none(tmp_path: Path) -> N
     assert (missing(everywhere), missing(here)) == (["probe on node lab2"], [])
 
 
+@pytest.mark.parametrize(
+    ("mood", "words"),
+    [("killed", "breaks off or is garbled"), ("reset", "it broke the connection off"), ("json", "answered 406")],
+)
+async def test_a_probe_that_runs_and_does_not_answer_is_missing(mood: str, words: str, tmp_path: Path) -> None:
+    """Both pods are ready, and the rights are there: only a question shows it."""
+    async with world_of("checkout-to-bank", tmp_path) as world:
+        world.front.probe_mood = mood
+        checks = await examined(world)
+
+    assert missing(checks) == ["probe"]
+    assert words in next(each.found for each in checks if each.name == "probe")
+
+
 async def test_a_network_plug_in_without_its_definitions_is_told(tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         recorded = world.front.case.recorded
