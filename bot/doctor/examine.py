@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bot.doctor.agents import agents
 from bot.doctor.check import Check, State
 from bot.doctor.claude import claude
+from bot.doctor.impersonation import impersonation
 from bot.doctor.rights import Right, check_of, rights_needed
 from sensors.access.kube import Kube
 from sensors.access.kube.failure import plural_of, resource_of
@@ -60,8 +61,13 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
     """Every prerequisite, in the order of the way. Raises `Blind` when the API server does not answer."""
     server = await _api_server(patient)
     installed = await _installed(patient.kube)
-    rights, relay, probes, clock, told = await asyncio.gather(
-        _rights(patient, installed), _relay(patient), _probes(patient), _clock(patient), agents(patient.cluster)
+    rights, relay, probes, clock, told, approvals = await asyncio.gather(
+        _rights(patient, installed),
+        _relay(patient),
+        _probes(patient),
+        _clock(patient),
+        agents(patient.cluster),
+        impersonation(patient.kube),
     )
     return (
         server,
@@ -70,6 +76,7 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
         *relay,
         *probes,
         *told,
+        *approvals,
         clock,
         *claude(patient.environ, (await patient.cluster.now()).date()),
     )

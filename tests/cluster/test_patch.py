@@ -30,6 +30,7 @@ from bot.patch import (
     rights_for,
     undo,
 )
+from bot.patch.operations import guarded_patch
 from sensors.access.kube import connect
 from sensors.kit.kinds import CILIUM_NETWORK_POLICY, DEPLOYMENT, NAMESPACE, NETWORK_POLICY, SERVICE, Kind
 from tests.bot.patch.cutting import Cut, cutting
@@ -71,7 +72,9 @@ def furnish(server: ApiServer) -> None:
     for namespace, name in (("kube-system", "coredns"), ("shop", "web")):
         server.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment(name))
     bind(server, "alice", "cluster-admin")
-    bind(server, "bob", "view")
+    reading = [{"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["get"]}]
+    server.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": "reads"}, "rules": reading})
+    bind(server, "bob", "reads")
 
 
 def deployment(name: str) -> dict[str, Any]:
@@ -227,8 +230,6 @@ async def test_the_servers_own_test_of_the_revision_stops_what_ours_did_not_see(
     target = fresh(server, "guarded")
     stale = edit_of(server, target)
     server.ask("PATCH", f"{POLICIES.format('shop')}/guarded", {"metadata": {"labels": {"a": "b"}}}, MERGE)
-    from bot.patch.operations import guarded_patch
-
     path, body = f"{POLICIES.format('shop')}/guarded", guarded_patch(stale, "p", stored(server, target))
     reply = ask_as(server, token, "PATCH", path, body, AS_ALICE)
 

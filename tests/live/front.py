@@ -46,6 +46,7 @@ class Front:
     refused: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
     probe_mood: str = ""
     has_cat: bool = False
     url: str = ""
@@ -106,6 +107,8 @@ class Front:
             return web.json_response({"gitVersion": self.case.header.environment.kubernetes}, headers=self.headers)
         if request.path.endswith("/selfsubjectreviews"):
             return web.json_response({"status": {"userInfo": {"username": "somebody"}}}, status=201)
+        if request.path.endswith("/selfsubjectrulesreviews"):
+            return web.json_response({"status": {"resourceRules": self.rules}}, status=201)
         if request.path.endswith("/selfsubjectaccessreviews"):
             return web.json_response({"status": {"allowed": self._allowed(await request.json())}}, status=201)
         parts = request.path.strip("/").split("/")
