@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
+from bot.approval.rules import Approvals, BadRules, read
 from bot.errors import UsageMistake
+from bot.store.location import default_url
 from sensors.kit.nearest import did_you_mean
 
 SLACK_API = "https://slack.com/api/"
@@ -78,6 +80,7 @@ class Settings:
     port: int = 8080
     log_level: str = "INFO"
     flow: str = "flow.k8s_network_debug"
+    approvals: Approvals = field(default_factory=Approvals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,14 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
     for name, key in _KEYS.items():
         if name not in found and (value := _value(key, environ, written)) is not None:
             found[name] = value
-    return _checked(found)
+    return _checked({**found, "approvals": _approvals(written)})
+
+
+def _approvals(written: Mapping[str, Any]) -> Approvals:
+    try:
+        return read(written.get("approvals"))
+    except BadRules as why:
+        raise BadSettings(str(why)) from None
 
 
 # -- where a value comes from ----------------------------------------------------------------------------------------
@@ -148,7 +158,7 @@ def _written(path: Path | None) -> Mapping[str, Any]:
 
 def _words(place: tuple[str, ...]) -> list[str]:
     """What may stand at a place of the file; of a secret only where it is."""
-    words = ["slack"] if not place else []
+    words = ["slack", "approvals"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:
             words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
@@ -208,10 +218,11 @@ def _checked(found: Mapping[str, Any]) -> Settings:
     slack = _slack(found)
     return Settings(
         slack=slack,
-        database_url=found.get("database_url") or Secret(_default_database()),
+        database_url=found.get("database_url") or Secret(default_url()),
         case=_case(found.get("case")),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
+        approvals=found["approvals"],
         **_texts(found),
     )
 
@@ -280,12 +291,6 @@ def _one_of(name: str, said: str, known: tuple[str, ...]) -> str:
     if said not in known:
         raise BadSettings(f"{name} should be {' or '.join(known)}, not {said[:20]!r}{did_you_mean(said, known)}")
     return said
-
-
-def _default_database() -> str:
-    from bot.commands.history import default_url
-
-    return default_url()
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:

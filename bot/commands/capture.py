@@ -6,13 +6,14 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bot.capture import NotEmpty, Recorder, claim, release, write_case
+from bot.clusters.options import live_of
 from bot.clusters.target import NoSuchPod
-from bot.commands.investigate import Question, find_target, with_last, world_of
+from bot.commands.investigate import TerminalRequest, find_target, flow_asked, world_of
 from bot.commands.output import write
 from bot.commands.progress import progress
-from bot.commands.recipe import flow_named
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
 from flows.engine import Tools, run
@@ -32,7 +33,13 @@ class Captured:
     missing: tuple[str, ...]
 
 
-def capture(question: Question, folder: Path, *, redact: bool) -> int:
+def typed(folder: Path, redact: bool, **asked: Any) -> int:
+    """`kai capture`."""
+    live = live_of(asked)
+    return capture(TerminalRequest(**asked, live=live), folder, redact=redact)
+
+
+def capture(question: TerminalRequest, folder: Path, *, redact: bool) -> int:
     """Look as an investigation would, and keep the answers. Raises `UsageMistake` or `CouldNotLook`."""
     is_new = not folder.exists()
     try:
@@ -54,8 +61,8 @@ def capture(question: Question, folder: Path, *, redact: bool) -> int:
     return 0
 
 
-async def _capture(question: Question, folder: Path, redact: bool) -> Captured:
-    flow = with_last(flow_named(question.flow), question.last)
+async def _capture(question: TerminalRequest, folder: Path, redact: bool) -> Captured:
+    flow = flow_asked(question)
     async with world_of(question) as (cluster, _):
         found = await find_target(question, cluster)
         if found.note:

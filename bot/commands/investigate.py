@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from bot.clusters.options import Live, opened
+from bot.clusters.connecting import opened, since_of
+from bot.clusters.options import Live, live_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
 from bot.commands.output import say
@@ -19,18 +21,16 @@ from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMista
 from bot.report.sanitize import clean
 from flows.catalog import rules
 from flows.engine import Tools, run
-from flows.load import BadFlow, Flow
+from flows.load import FLOW_SENSOR, BadFlow, Flow
 from flows.model import Diagnosis, Recording
 from sensors.access.casefolder import BadCase, CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
 from sensors.kit.addresses import HostPort, host_port
 from sensors.kit.catalog import sensors
 
-FLOW_SENSOR = "hubble.capture_flows"
-
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
@@ -44,13 +44,20 @@ class Question:
     output: str = "text"
     verbose: bool = False
     last: int | None = None
+    since: str | None = None
     live: Live = field(default_factory=Live)
 
 
-def investigate(question: Question) -> int:
+def typed(**asked: Any) -> int:
+    """`kai netdebug` and `kai run-flow`."""
+    live = live_of(asked)
+    return investigate(TerminalRequest(**asked, live=live))
+
+
+def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
-        flow = with_last(flow_named(question.flow), question.last)
+        flow = flow_asked(question)
         diagnosis = asyncio.run(_investigate(question, flow))
     except (BadCase, BadFlow, NoSuchPod) as why:
         raise UsageMistake(str(why)) from why
@@ -67,18 +74,14 @@ def exit_code(diagnosis: Diagnosis) -> int:
     return FAULT if diagnosis.fault_found else NO_FAULT
 
 
-def with_last(flow: Flow, last: int | None) -> Flow:
-    """The flow, bringing another number of hubble flows per node."""
-    if last is None:
-        return flow
-    steps = (
-        replace(each, settings={**each.settings, "last": last}) if each.ref == FLOW_SENSOR else each
-        for each in flow.steps
-    )
-    return replace(flow, steps=tuple(steps))
+def flow_asked(question: TerminalRequest) -> Flow:
+    """The flow with how many hubble flows it brings and how far back they go. Raises `BadFlow`, `UsageMistake`."""
+    window = since_of(question.since)
+    since = window.total_seconds() if window else None
+    return flow_named(question.flow).asking(FLOW_SENSOR, last=question.last, since=since)
 
 
-async def _investigate(question: Question, flow: Flow) -> Diagnosis:
+async def _investigate(question: TerminalRequest, flow: Flow) -> Diagnosis:
     async with world_of(question) as (cluster, recording):
         found = await find_target(question, cluster)
         if found.note:
@@ -88,12 +91,12 @@ async def _investigate(question: Question, flow: Flow) -> Diagnosis:
 
 
 @asynccontextmanager
-async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Recording | None]]:
+async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Recording | None]]:
     """The recording that was named, else the living cluster."""
     if question.case is not None:
         if question.live.names_a_cluster:
             raise UsageMistake("--case is a recording; --kubeconfig, --context, --server name a cluster; leave one out")
-        if question.live.since is not None:
+        if question.since is not None:
             raise UsageMistake("--since asks a living cluster; a recording holds what it holds")
         case = open_case(question.case)
         yield case, recording_of(case)
@@ -104,7 +107,7 @@ async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Recording
         yield cluster, None
 
 
-async def find_target(question: Question, cluster: Cluster) -> Resolved:
+async def find_target(question: TerminalRequest, cluster: Cluster) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
     recorded = cluster.header.target if isinstance(cluster, CaseFolder) else None
     peer = door(question.to) if question.to else None

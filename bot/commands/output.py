@@ -9,7 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
+from bot.report import json_result, markdown
 from bot.report.outline import outline
+from bot.report.text import lay_out, render
 from flows.model import Diagnosis
 
 WIDEST = 120
@@ -19,19 +21,13 @@ WIDEST = 120
 def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
     """Print the diagnosis as text, json or markdown."""
     if output == "json":
-        from bot.report import json_result
-
         return write(json_result.render(diagnosis))
     sections = outline(diagnosis, verbose=verbose)
     if output == "markdown":
-        from bot.report import markdown
-
         return write(markdown.render(sections))
-    from bot.report.text import lay_out, render
-
     if not is_painted(sys.stdout):
         return write(render(sections, width_of(sys.stdout)))
-    from bot.report.terminal import paint
+    from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it
 
     return _despite_closed_pipes(lambda: paint(lay_out(sections, width_of(sys.stdout)), sys.stdout))
 

@@ -7,7 +7,7 @@ can carry on; `bot.slack.delivery` sees to it that nothing is said twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ from bot.report.blocks import Said
 from bot.slack.conversation import Conversation, Place
 from bot.slack.delivery import Delivery, Parcel, digest, place_of, thread_key
 from bot.slack.layer_replies import EarlyReplies
-from bot.slack.notes import ROOT, Answer, EarlyReply, Kept, Picture, Root, RootState
+from bot.slack.notes import ROOT, EarlyReply, Kept, Picture, Root, RootState, ThreadAnswer
 from bot.slack.outbox import Outbox, Stopped, Unwelcome
 from bot.slack.progress import Progress, progress_of
 from bot.slack.recovery import Seeker
@@ -213,9 +213,17 @@ class Conversations:
         except Unwelcome as why:
             raise CannotPost(str(why)) from why
 
+    async def say(self, it: Investigation, messages: Sequence[Kept]) -> list[tuple[str, str]]:
+        """More about an investigation that is over, and where each message stands. May be called again at any point.
+
+        Raises `Unwelcome` when it can stand nowhere.
+        """
+        conversation, place = Conversation(), await self.open(it)
+        return [await self._deliver(each, Parcel(each, it, conversation, place, doubtful=True)) for each in messages]
+
     async def answer(self, it: Investigation, said: Said, channel: str, thread: str) -> None:
-        """Answer a question in the thread of an investigation."""
-        await self._delivery.deliver(Parcel(Answer(said, channel, thread), it, Conversation()))
+        """ThreadAnswer a question in the thread of an investigation."""
+        await self._delivery.deliver(Parcel(ThreadAnswer(said, channel, thread), it, Conversation()))
 
     # -- whose thread is it? ------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from flows.denials.judged import world_of
+from flows.denials.policy_world import world_of
 from flows.fixes.change import Change, created, owner_of, patched
 from flows.fixes.correct import corrections
 from flows.fixes.identity import selector_of

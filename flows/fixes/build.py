@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flows.denials.judged import Tried, tried
+from flows.denials.connection import JudgedConnection
+from flows.denials.judged import judged_connections
 from flows.fixes.admit import Draft, drafts
 from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
 from flows.fixes.closing import in_words, taken_away
 from flows.fixes.memory import raise_memory
+from flows.fixes.pair import as_it_will_be, led_right, refused_after, together
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out, unread_kinds
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
@@ -28,7 +30,7 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
         case AdmitTraffic():
             return _admitting(remedy, case, max_newly_allowed)
         case SetTargetPort():
-            return (_owned(set_target_port(remedy), case),)
+            return _leading(remedy, case, max_newly_allowed)
         case SetSelector():
             return (_owned(set_selector(remedy), case),)
         case RaiseMemory():
@@ -47,13 +49,37 @@ def _owned(fix: JsonPatchFix, case: Case) -> JsonPatchFix:
     return replace(fix, owner=owner_of(found), uid=uid, resource_version=version)
 
 
+def _leading(remedy: SetTargetPort, case: Case, most: int) -> tuple[Fix, ...]:
+    """The Service's right port, with the rule that this port needs, too, where policies would refuse it."""
+    mended = _owned(set_target_port(remedy), case)
+    try:
+        refused = refused_after(case, remedy)
+        replays = tuple(JudgedConnection(each, None, True) for each in refused)
+        rules = _ranked(AdmitTraffic(refused, ()), replays, case, most) if refused else ()
+    except Missing:
+        return (mended,)
+    if refused and not rules:
+        note = f"policies refuse port {remedy.wanted}, too, and no change of them could be proved"
+        return (replace(mended, automatic=False, notes=(*mended.notes, note)),)
+    return tuple(together(each, [mended]) for each in rules) or (mended,)
+
+
 def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:
     try:
         if any(each.traffic.l7 for each in remedy.denied):
             return admit_requests(remedy, case)
-        found = [_try(each, remedy, case, most) for each in drafts(remedy, case)]
+        right, wrong = led_right(case, remedy)
+        services = [_owned(set_target_port(each), case) for each in wrong]
+        if services and all(each.allowed for each in right.denied):
+            return tuple(services)  # the policies admit the right port already
+        replays = tuple(as_it_will_be(case, each) for each in _replays(remedy, case))
+        return tuple(together(each, services) for each in _ranked(right, replays, case, most))
     except Missing:
         return ()
+
+
+def _ranked(remedy: AdmitTraffic, replays: tuple[JudgedConnection, ...], case: Case, most: int) -> tuple[Fix, ...]:
+    found = [_try(each, replays, case, most) for each in drafts(remedy, case)]
     return tuple(each.fix for each in sorted(found, key=_Ranked.order) if _helps(each.fix))[:MOST_FIXES]
 
 
@@ -69,8 +95,8 @@ class _Ranked:
         return bool(self.fix.refused), not (self.fix.proof and self.fix.proof.holds), self.ways, self.rank
 
 
-def _try(draft: Draft, remedy: AdmitTraffic, case: Case, most: int) -> _Ranked:
-    trial = try_out(case, [each.after for each in draft.changes], only=_replays(remedy, case))
+def _try(draft: Draft, replays: tuple[JudgedConnection, ...], case: Case, most: int) -> _Ranked:
+    trial = try_out(case, [each.after for each in draft.changes], only=replays)
     ways = {(each.source, each.destination, each.protocol) for each in (*trial.diff.opened, *trial.diff.undecidable)}
     return _Ranked(_proved(draft, trial, case, most), len(ways), draft.rank)
 
@@ -96,12 +122,12 @@ def _proved(draft: Draft, trial: Trial, case: Case, most: int) -> Fix:
     )
 
 
-def _replays(remedy: AdmitTraffic, case: Case) -> tuple[Tried, ...]:
+def _replays(remedy: AdmitTraffic, case: Case) -> tuple[JudgedConnection, ...]:
     """The observed connections this remedy is about; where none was observed, those that were computed."""
     wanted = {_ends(each.traffic.source, each.traffic.destination, each.traffic.port) for each in remedy.denied}
     mine = [
         each
-        for each in case.once(tried)
+        for each in case.once(judged_connections)
         if _ends(each.traffic.source, each.traffic.destination, each.traffic.port) in wanted
     ]
     dropped = tuple(each for each in mine if each.drop is not None)

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal, InvalidOperation
-
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
 from flows.model import Fix, JsonPatchFix, RaiseMemory
-
-LEAST = "170Mi"
-"""CoreDNS' own limit in the manifest Kubernetes ships (`cluster/addons/dns/coredns/coredns.yaml.base`)."""
-
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?")
-
-
-def bytes_of(quantity: str | None) -> int | None:
-    """A memory quantity in bytes; None where it is none. Source: Kubernetes `resource.Quantity`."""
-    found = QUANTITY.fullmatch(quantity.strip()) if quantity else None
-    if found is None:
-        return None
-    try:
-        return int(Decimal(found[1]) * UNITS[found[2] or ""])
-    except (InvalidOperation, OverflowError):
-        return None
-
-
-def sensible_limit(current: str | None) -> str:
-    """The larger of what CoreDNS ships with and twice what was not enough."""
-    now = bytes_of(current) or 0
-    return LEAST if 2 * now <= (bytes_of(LEAST) or 0) else _written(2 * now)
+from flows.symptoms.memory import sensible_limit
+from sensors.kit.quantities import bytes_of
 
 
 def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
@@ -66,7 +42,3 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
 
 def _swap(path: str, old: str | None, new: str | None) -> tuple[Operation, ...]:
     return {"op": "test", "path": path, "value": old}, {"op": "replace", "path": path, "value": new}
-
-
-def _written(size: int) -> str:
-    return f"{size // 2**20}Mi" if size % 2**20 == 0 else str(size)

@@ -79,7 +79,7 @@ def comparable(endpoint: Endpoint, profile: Profile) -> bool | None:
     workload = is_workload(endpoint, profile)
     if workload or (endpoint.is_pod and workload is None):
         return profile.cidr_matches_pods
-    if is_node(endpoint) or endpoint.is_pod:
+    if is_node(endpoint):  # a pod of the host network, too
         return profile.cidr_matches_nodes
     if endpoint.entities & {"unmanaged", "init", "health", "ingress"}:
         return profile.cidr_matches_pods

@@ -81,6 +81,11 @@ def _tried(peer: Peer) -> str:
 def _advice(service: ServiceFacts, miss: LabelMiss | None, guilty: Component) -> str:
     if miss is None:
         return f"Give {service.ref} a selector that its pods have, or start the pods that it selects."
+    if miss.found is None:
+        pods = f"the pods of {miss.workload}" if miss.workload else "its pods"
+        return (
+            f"Take {miss.key} out of the selector of {service.ref}, or give {pods} the label {miss.key}={miss.wanted}."
+        )
     if guilty.kind == "Service":
         return f"Set the selector of {service.ref} to {miss.key}={miss.found}."
     return f"Give the pods of {guilty} the label {miss.key}={miss.wanted} again."

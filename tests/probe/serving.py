@@ -50,7 +50,7 @@ def proc_of(folder: Path) -> Path:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, proc: Path | None = None) -> Iterator[Server]:
     """A server that runs, and folders with certificates: `kai` may ask, `mallory` may not; others deceive."""
     ca, other = authority(folder / "ca"), authority(folder / "other")
     tls = signed(ca, "kai-probe", folder="server")
@@ -59,7 +59,7 @@ def serving(folder: Path) -> Iterator[Server]:
     signed(other, "kai", folder="stranger")
     (folder / "stranger/ca.crt").write_bytes((ca / "ca.crt").read_bytes())
     signed(other, "kai", folder="deceived")
-    proc, port = proc_of(folder / "proc"), free_port()
+    proc, port = proc or proc_of(folder / "proc"), free_port()
     command = [sys.executable, "-I", str(AGENT), "serve", "--listen", f"{HERE}:{port}", "--tls", str(tls)]
     pids = folder / "pid"
     with running([*_noting(pids), *command, "--proc", str(proc)], folder / "log", lambda: listens(port)):

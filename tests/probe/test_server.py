@@ -21,7 +21,7 @@ from sensors.access.probe import agent
 from sensors.access.probe.client import ProbeRequest
 from sensors.kit.model import Blind
 from tests.cluster.processes import free_port
-from tests.probe.namespaces import AGENT
+from tests.probe.namespaces import AGENT, PEER, UID, World
 from tests.probe.serving import HERE, Server, listens, serving
 
 
@@ -140,6 +140,29 @@ async def test_any_number_of_questions_at_once_are_all_answered_in_a_fixed_memor
 
     print({many: f"{peak / 1024:.1f} MiB" for many, peak in peaks.items()})
     assert max(peaks.values()) < 100 * 1024, peaks
+
+
+async def test_whole_looks_into_a_pod_stay_within_the_chart_s_memory(world: World, tmp_path: Path) -> None:
+    """Files, names that nobody answers, connections and a path, as six and as twenty people ask at once."""
+    whole = ProbeRequest(
+        pod_uid=UID,
+        files=agent.POD_FILES,
+        node_files=agent.NODE_FILES,
+        lookups=(("db.shop", "A"), ("db.shop", "AAAA")),
+        connects=((PEER, 80), (PEER, 81)),
+        path_mtu=(PEER,),
+        allow=("10.0.0.0/8",),
+        budget_ms=3000,
+    )
+    peaks = {}
+    with serving(tmp_path / "tls", world.proc) as server:
+        for many in (1, 6, 20):
+            asking = asyncio.gather(*(server.ask(request=whole, within=120) for _ in range(many)))
+            peaks[many], _ = await _peak(server.pid, asking)
+            assert {each.connects for each in await asking} != {()}
+
+    print({many: f"{peak / 1024:.1f} MiB" for many, peak in peaks.items()})
+    assert max(peaks.values()) < 110 * 1024, peaks
 
 
 async def _peak(pid: int, work: asyncio.Future[Any]) -> tuple[int, list[int]]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -66,14 +66,12 @@ class LiveSettings:
     probe_port       where the probes' server listens.
     exec_in_target   read /proc/net in the pod's own container where no probe is on its node.
     exec_in_agents   run the agents' own tool in their pods; off, since nothing limits what else could be run there.
-    since            leave out hubble flows older than this.
     relay_hint       what to try when the relay is not where it was guessed to be.
     """
 
     probe_namespace: str = "kai-probe"
     exec_in_target: bool = True
     exec_in_agents: bool = False
-    since: timedelta | None = None
     relay_hint: str = ""
     probe_tls: Path | None = None
     probe_port: int = PORT
@@ -134,8 +132,6 @@ class LiveCluster:
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         if self.relay is None:
             raise Blind("no hubble relay is configured (--server)")
-        if self.settings.since is not None and question.since is None:
-            question = replace(question, since=await self.now() - self.settings.since)
         try:
             async for batch in self.relay.hubble_flows(question):
                 yield batch

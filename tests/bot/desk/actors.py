@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bot.clusters.opened import OpenedCluster
 from bot.clusters.recorded import recording_of
-from bot.desk.looking import Looking, World
+from bot.desk.looking import Looking
 from bot.desk.ports import Looked, Note, VerdictNote, Watcher
 from bot.store import Investigation, OriginKind, Posted, Request
 from flows.catalog import rules
@@ -136,9 +137,9 @@ class Recordings:
     folders: dict[str, CaseFolder]
 
     @asynccontextmanager
-    async def open(self, asked: Request) -> AsyncIterator[World]:
+    async def open(self, asked: Request) -> AsyncIterator[OpenedCluster]:
         folder = self.folders[str(asked.target)]
-        yield World(folder, recording_of(folder))
+        yield OpenedCluster(folder, recording_of(folder))
 
 
 def recordings() -> Recordings:

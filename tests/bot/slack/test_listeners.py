@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 
 from bot.report import blocks
 from bot.slack import form, listeners, lists
-from bot.slack.connection import Identity
-from bot.slack.gate import is_ours
+from bot.slack import proposal_blocks as proposals
+from bot.slack.connection import Identity, bolt, web_client
+from bot.slack.gate import Gate, is_ours
 from tests.bot.slack.registered import Registered, registered
 
 KNOWN = set(inspect.signature(AsyncArgs.__init__).parameters) | {"error"}
-KINDS = {"command": 1, "shortcut": 1, "view": 1, "options": 2, "event": 3, "error": 1, "use": 1}
+KINDS = {"command": 1, "shortcut": 1, "view": 3, "options": 2, "event": 3, "error": 1, "use": 1}
 OURS = Identity("T1", "U1", "B1", "", "A1")
 
 
@@ -52,6 +55,7 @@ def test_what_nobody_knows_is_acked_after_all_others(app: Registered):
 def test_every_button_that_is_shown_has_its_listener(app: Registered):
     shown = {blocks.SHOW_PROOF, blocks.COPY_KUBECTL, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
     shown |= {blocks.WRONG, lists.SHOW, form.OPEN_FORM}
+    shown |= {proposals.APPROVE, proposals.REJECT, proposals.EDIT, proposals.UNDO, proposals.SHOW_FIX, proposals.CHECK}
 
     assert shown == {what for kind, what, _ in app.found if kind == "action" and isinstance(what, str)}
 
@@ -88,3 +92,17 @@ def test_a_request_of_our_organisation_is_ours():
 
     assert is_ours({"team_id": "T2", "enterprise_id": "E1", "api_app_id": "A1"}, ours)
     assert not is_ours({"team_id": "T2", "enterprise_id": "E2", "api_app_id": "A1"}, ours)
+
+
+@pytest.mark.parametrize(("team", "works"), [("T1", True), ("T2", False), (None, False)])
+async def test_bolt_asks_the_gate_before_any_work_and_acks_either_way(team: str | None, works: bool):
+    services = MagicMock()
+    services.identity, services.gate = OURS, Gate(OURS, *[MagicMock() for _ in range(4)])
+    services.gate.start = MagicMock()
+    app = bolt(web_client("xoxb-1", "http://localhost:1/api/"), OURS, "")
+    listeners.register(app, services)
+    body = {"command": "/kai", "text": "status", "team_id": team, "api_app_id": "A1", "user_id": "U2"}
+
+    answer = await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+
+    assert (answer.status, services.gate.start.called) == (200, works)

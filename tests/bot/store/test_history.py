@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.history import history
+from bot.cli import history
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.json_result import encode
 from bot.report.outline import outline

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flows.catalog import rules
-from flows.denials.judged import world_of
+from flows.denials.policy_world import world_of
 from flows.fixes.build import build
 from flows.fixes.change import GONE, applied, component_of_object, undone
 from flows.model import Case, Component, Finding, Fix

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from flows.fixes.jsonpatch import apply
-from flows.fixes.memory import bytes_of, raise_memory, sensible_limit
+from flows.fixes.memory import raise_memory
 from flows.model import Component, RaiseMemory
+from flows.symptoms.memory import sensible_limit
+from sensors.kit.quantities import bytes_of
 
 COREDNS = Component("Deployment", "kube-system", "coredns")
 

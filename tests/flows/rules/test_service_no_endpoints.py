@@ -51,6 +51,22 @@ def test_offers_no_selector_when_two_workloads_are_equally_near():
     assert finding.remedy is None
 
 
+def test_a_label_that_the_pods_do_not_have_is_no_value_to_select():
+    """`tier=None` selects nothing: there is no such label."""
+    seen = case_of("web-to-catalog")
+    service = seen[Services].asked_service
+    assert service is not None
+    bare = replace(service.near_misses[0], key="tier", wanted="back", found=None)
+
+    (finding,) = said(RULE, with_service(seen, near_misses=(bare,)))
+
+    assert finding.remedy is None
+    assert finding.recommendation == (
+        "Take tier out of the selector of Service store/catalog, or give the pods of Deployment store/catalog the "
+        "label tier=back."
+    )
+
+
 @pytest.mark.parametrize("name", ["portal-to-profile", "planner-to-roster", "mobile-to-gateway", "search-to-index"])
 def test_stays_silent_when_pods_match_and_are_only_unready(name):
     assert classes(RULE, case_of(name)) == []
