@@ -35,7 +35,7 @@ from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
-from bot.slack.investigating import Investigating
+from bot.slack.investigating import Investigating, Joined, nobody_joined
 from bot.slack.lookup import Lookup
 from bot.slack.names import Names
 from bot.slack.outbox import Outbox
@@ -102,7 +102,9 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         stack.push_async_callback(names.close)
         intake = Intake(desk, store, worlds.find, settings.flow)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
-        services = services_of(identity, client, store, desk, intake, conversations, names, inbox, work)
+        joined = changes.joined if changes is not None else nobody_joined
+        parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
+        services = services_of(*parts, settings.approvals, joined)
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
@@ -131,11 +133,14 @@ def services_of(
     names: Names,
     inbox: Inbox,
     work: Work,
+    visibility: Visibility,
+    approvals: Approvals,
+    joined: Joined,
 ) -> Services:
     """What Slack's listeners work with."""
     ephemerals = Ephemerals(client)
-    lookup = Lookup(store, conversations, ephemerals, client)
-    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client)
+    lookup = Lookup(store, conversations, ephemerals, client, visibility)
+    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined)
     words = Words(investigating, lookup, conversations, ephemerals)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)

@@ -150,6 +150,12 @@ class Changes:
         rules = [(each, self.rules().of(each.namespace)) for each in fresh.parts]
         return any(each.denied or part.target.kind in each.denied_kinds for part, each in rules)
 
+    async def joined(self, investigation: str, person: str) -> None:
+        """Somebody asked the same, before there is a proposal or after."""
+        now = self.clock.now()
+        await self.store.seen.first_time(joined_key(investigation, person), now, KEPT, person)
+        await self.store.proposals.joined(investigation, person, Entry(Event.JOINED, person), now)
+
     async def _diagnosis(self, investigation: str) -> Diagnosis | None:
         verdict = await self.store.investigations.verdict(investigation)
         try:
