@@ -15,7 +15,7 @@ from bot.approval.person import Installation
 from bot.approval.rules import Approvals
 from bot.change.changes import Changes, Proposing
 from bot.change.opening import changes_on
-from bot.clusters.opening import Windows, Worlds, looking_back, recorded
+from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
@@ -81,8 +81,8 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
     `look` takes the place of sensors and rules, for measurements of everything around them.
     """
     worlds, url = _worlds(settings), settings.database_url.reveal()
-    flows, seers = Windows(load_flows()), sensors()
-    if settings.flow not in flows.flows:
+    flows, seers = load_flows(), sensors()
+    if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
@@ -100,7 +100,7 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         desk = await stack.enter_async_context(open_desk(url, look, poster, watching, limits, extensions=more))
         names, work, health = Names(worlds.cluster), Work(), Health(store)
         stack.push_async_callback(names.close)
-        intake = Intake(desk, store, worlds.find, lambda since: looking_back(settings.flow, since))
+        intake = Intake(desk, store, worlds.find, settings.flow)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)

@@ -16,7 +16,8 @@ from bot.change.marks import bound, fingerprint, uid_of
 from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
 from bot.verify.looking import OpenCluster
 from bot.verify.moment import flow_of
-from flows.denials.judged import Tried, policy_drops, world_of
+from flows.denials.connection import JudgedConnection, policy_drops
+from flows.denials.policy_world import world_of
 from flows.fixes.jsonpatch import CannotPatch, apply, inverse
 from flows.fixes.proof import Trial, denied_ones, try_out, unread_kinds
 from flows.model import Case, Fix, Missing
@@ -115,7 +116,7 @@ def _fresh(case: Case, parts: Sequence[Part], after: Sequence[Json], flows: Sequ
     replayed = [each for each in after if dialect_of(each) or each.get("kind") in PROVED_BY_REPLAY]
     if not replayed:
         return Fresh(tuple(parts), Proved(policies, tuple(flows)), "", denied)
-    tries = [Tried(world.judge(each), asked=True) for each in traffics]
+    tries = [JudgedConnection(world.judge(each), asked=True) for each in traffics]
     trial = try_out(case, after, only=tries)
     proof, opened = trial.proof, tuple(str(each) for each in trial.diff.opened)
     proved = Proved(policies, tuple(flows), proof.replayed, proof.allowed_after, opened)
@@ -149,7 +150,7 @@ def _complaint(case: Case) -> tuple[Tuple5, ...]:
     return tuple(dict.fromkeys(_tuple(each) for each in found))
 
 
-def _tuple(one: Tried) -> Tuple5:
+def _tuple(one: JudgedConnection) -> Tuple5:
     if one.seen is not None:
         return flow_of(one.seen)
     it = one.traffic

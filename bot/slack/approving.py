@@ -16,8 +16,8 @@ from bot.approval.proposal import Proposal
 from bot.approval.trail import Event, Note
 from bot.change.changes import Changes
 from bot.change.deciding import NO_SUCH, Answer, Caller, Identify
-from bot.report import proposal_blocks
 from bot.report.mrkdwn import safe
+from bot.slack import proposal_blocks
 from bot.slack.button import Press
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.store.proposals import Forged

@@ -6,9 +6,9 @@ from bot.approval.decision import standing
 from bot.approval.proposal import Place, Proposal
 from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
-from bot.report import proposal_blocks
 from bot.report.blocks import Said, verdict
 from bot.report.json_result import CannotDecode, decode
+from bot.slack import proposal_blocks
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, Reply, RootState
 from bot.slack.renderers.ended import person_of

@@ -82,7 +82,7 @@ class Lookup:
         return None
 
     async def meant(self, word: str, who: Asker) -> Investigation | None:
-        """By its id, one's own also by the beginning of it; who asks is told when it is none, or several."""
+        """An investigation by its id, one's own also by its beginning; who asks is told when it is none, or several."""
         found = await self._store.investigations.starting_with(word)
         visible = await self._visibility.seen_by(who.user, found, lambda it: it)
         own = [each for each in visible if each.request.asked_by == who.user]

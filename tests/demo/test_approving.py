@@ -8,7 +8,7 @@ import pytest
 
 from bot.approval.states import State
 from bot.approval.trail import faults
-from bot.report import proposal_blocks as ids
+from bot.slack import proposal_blocks as ids
 from lab.demo import Demo
 from tests.demo.visitor import CHANNEL, type_command, verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.report import proposal_blocks
+from bot.slack import proposal_blocks
 from bot.slack.button import on_press
 from bot.slack.services import Services
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.report import proposal_blocks
+from bot.slack import proposal_blocks
 from bot.slack.approving import read_change
 from bot.slack.ephemeral import Asker
 from bot.slack.services import Services

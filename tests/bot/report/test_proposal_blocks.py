@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from bot.report.proposal_blocks import card, edit_view, is_shown_whole, on_root, patch_text, shown, submitted
 
 from bot.approval.states import IN_FORCE, State
 from bot.report import proposal_blocks as ids
 from bot.report.blocks import Said
-from bot.report.proposal_blocks import card, edit_view, is_shown_whole, on_root, patch_text, shown, submitted
 from bot.slack.limits import problems
 from tests.bot.approval.making import ADD, part, proposal
-
 
 HEADER = {"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}}
 ROOT = Said("✖ a cannot reach b", (HEADER,))
@@ -99,10 +98,6 @@ def test_markup_of_slack_is_shown_as_it_stands(value):
 
 
 def test_the_root_turns_green_when_the_change_is_verified():
-    root = Said(
-        "✖ a cannot reach b", ({"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}},)
-    )
-
     said = on_root(ROOT, proposal(state=State.VERIFIED, why="verified: 12 forwarded, 0 dropped"))
 
     assert said.blocks[0]["text"]["text"] == "✔ shop/web-1 talks again"
@@ -111,10 +106,6 @@ def test_the_root_turns_green_when_the_change_is_verified():
 
 
 def test_the_root_keeps_its_cross_when_the_change_was_taken_back():
-    root = Said(
-        "✖ a cannot reach b", ({"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}},)
-    )
-
     said = on_root(ROOT, proposal(state=State.ROLLED_BACK, why="not verified: 0 forwarded, 3 dropped"))
 
     assert said.blocks[1] == HEADER

@@ -11,8 +11,8 @@ from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 
 from bot.report import blocks
-from bot.report import proposal_blocks as proposals
 from bot.slack import form, listeners, lists
+from bot.slack import proposal_blocks as proposals
 from bot.slack.connection import Identity, bolt, web_client
 from bot.slack.gate import Gate, is_ours
 from tests.bot.slack.registered import Registered, registered
