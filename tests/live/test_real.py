@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,8 +67,15 @@ async def test_the_least_privileged_account_gets_the_verdict_of_the_recording(lo
         said = await world.diagnose(world.least)
 
     for key in ("root_cause", "cause_class", "affected_component", "fix"):
-        assert said[key] == expected[key]
+        assert without_revisions(said[key]) == without_revisions(expected[key])
     assert {each for each, sight in sights(said).items() if sight == "blind"} <= {"cni.health"}
+
+
+def without_revisions(said: Any) -> Any:
+    """The server counts revisions itself."""
+    if isinstance(said, dict):
+        return {key: without_revisions(each) for key, each in said.items() if key != "resource_version"}
+    return [without_revisions(each) for each in said] if isinstance(said, list) else said
 
 
 async def test_a_capture_of_it_gives_equal_json(loaded: Loaded, tmp_path: Path) -> None:
