@@ -39,7 +39,7 @@ class Incidents:
         self._most = most
 
     def hear(self, alert: Alert) -> Novelty:
-        """The same firing again is a repeat, however often it comes; after a resolve or with another start it is new."""
+        """The same firing again is a repeat; after a resolve, or with another start, it is new."""
         if alert.state is AlertState.ACKNOWLEDGED:
             return Novelty.ACKNOWLEDGED
         known = self._known.get(alert.key)
