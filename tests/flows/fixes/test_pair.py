@@ -19,7 +19,8 @@ from sensors.hubble.connections import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import BackendPod, EndpointFacts, Services
-from sensors.net_tcp_stats import PodSockets, TcpStats
+from sensors.kit.sockets import PodSockets
+from sensors.net_tcp_stats import TcpStats
 from sensors.topology.peer import Asked, AskedKind
 from tests.flows.policy.builders import netpol
 from tests.flows.rules.edits import with_service
