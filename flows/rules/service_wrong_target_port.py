@@ -8,60 +8,29 @@ refused), nor for a port the Service does not have.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flows.belief import ASIDE, LIKELY, PARTIAL, PROVED
 from flows.denials.judged import policy_drops
 from flows.fixes.remedy import SetTargetPort
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.aim import Aim, astray
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble.connections import Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_connect import Connects, Role
-from sensors.net_tcp_stats import PodSockets, TcpStats
-
-
-@dataclass(frozen=True, slots=True)
-class _Aim:
-    """Where the Service port points, where the pods could be reached instead, and how we know."""
-
-    actual: int | None
-    better: tuple[int, ...]
-    listens: tuple[int, ...]
+from sensors.net_tcp_stats import TcpStats
 
 
 def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
         if peer.service and peer.service_port and peer.service.matching_pods and peer.service.ready_endpoints:
-            aim = _aim(case, peer.service, peer.service_port)
+            aim = astray(case, peer.service, peer.service_port)
             if aim and _refused(peer, aim.actual):
                 yield _finding(case, peer.service, peer.service_port, aim, weight)
             elif aim and aim.listens and peer.fails:
                 yield _hidden(case, peer, _finding(case, peer.service, peer.service_port, aim, weight))
-
-
-def _aim(case: Case, service: ServiceFacts, port: ServicePort) -> _Aim | None:
-    """None where the port the Service sends to is one that the container declares, or is seen to listen on."""
-    targets = {number for pod in service.matching_pods or () for name, number in pod.targets if name == port.name}
-    declared = {
-        number for pod in service.matching_pods or () for _, number, kind in pod.declared if kind == port.protocol
-    }
-    sockets = [each for each in _peer_sockets(case, service) if each.knows_listeners]
-    listens = {each.port for pod in sockets for each in pod.listeners if not each.on_loopback}
-    actual = next(iter(targets)) if len(targets) == 1 else None
-    if len(targets) > 1 or (actual in declared and actual not in listens and not (listens & declared)):
-        return None  # several backends, or the declared port itself is silent: the application's matter
-    if actual is not None and (actual in listens or (actual in declared and not sockets)):
-        return None
-    better = (listens & declared) or listens or declared
-    return _Aim(actual, tuple(sorted(better - {actual})), tuple(sorted(listens)))
-
-
-def _peer_sockets(case: Case, service: ServiceFacts) -> tuple[PodSockets, ...]:
-    stats = case.get(TcpStats)
-    names = {each.pod for each in service.matching_pods or ()}
-    return tuple(each for each in stats.peers if each.pod in names) if stats else ()
 
 
 def _refused(peer: Peer, actual: int | None) -> bool:
@@ -78,7 +47,7 @@ def _hidden(case: Case, peer: Peer, told: Finding) -> Finding:
     return replace(told, belief=PARTIAL if policy else ASIDE, because=because)
 
 
-def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: _Aim, weight: float) -> Finding:
+def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: Aim, weight: float) -> Finding:
     said = port.target_port if port.target_port is not None else port.port
     right = aim.better[0] if len(aim.better) == 1 else None
     proof = "listens on" if aim.listens else "declares"

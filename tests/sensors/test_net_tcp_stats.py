@@ -117,6 +117,14 @@ async def test_v4_mapped_peers_of_a_v6_listener_are_written_as_v4():
     assert pricing.traffic == (PeerTraffic("TIME_WAIT", "10.244.0.77", 0, count=6, retransmits=0, send_queue=0),)
 
 
+async def test_the_tables_of_the_pods_behind_the_peer_are_used_where_the_callers_own_are_missing():
+    found = await seen("101-declared-port-nobody-listens")
+
+    assert "net/tcp is not in the recording" in found.target.blind
+    assert found.peers[0].listens_on(8080) == ("0.0.0.0",)
+    assert "taster-6b8d9c7f5-p1p1p not read" in found.summary()
+
+
 async def test_blind_when_none_of_the_pod_s_files_can_be_read():
     evidence = await observe(SENSOR, WEB, FakeCluster(blind={"pod_files": "no right to exec into shop/web"}))
 
