@@ -25,6 +25,7 @@ from sensors.net_tcp_stats import (
     ports_by_pod,
 )
 from sensors.topology.destination import Backend
+from tests.kit.cases import look_at
 from tests.kit.fakes import FakeCluster
 
 FOLDER = Path(__file__).parents[2] / "lab" / "cases"
@@ -118,7 +119,7 @@ async def test_v4_mapped_peers_of_a_v6_listener_are_written_as_v4():
 
 
 async def test_the_tables_of_the_pods_behind_the_peer_are_used_where_the_callers_own_are_missing():
-    found = await seen("101-declared-port-nobody-listens")
+    found = await look_at(SENSOR, "101-declared-port-nobody-listens")
 
     assert "net/tcp is not in the recording" in found.target.blind
     assert found.peers[0].listens_on(8080) == ("0.0.0.0",)
