@@ -17,6 +17,7 @@ from flows.load import Flow, Step
 from flows.model import Case, Diagnosis, Doubt, Finding, Missing, Rule
 from flows.verdict import conclude
 from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
+from sensors.kit.attempt import attempt, attempt_logged
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +109,7 @@ async def _look(flow: Flow, target: Target, cluster: Cluster, tools: Tools, watc
 
 async def _tell(watcher: Watcher, moment: Saw | Concluded) -> None:
     """Tell the watcher; one that fails is logged, never raised into the walk."""
-    (failure,) = await asyncio.gather(watcher(moment), return_exceptions=True)
-    if failure is not None:
-        log.warning("a watcher failed: %s", failure, exc_info=failure)
+    await attempt_logged(watcher(moment), log, "a watcher failed")
 
 
 async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt]]:
@@ -118,7 +117,7 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     findings: list[Finding] = []
     doubts: list[Doubt] = []
     for rule in rules:
-        (said,) = await asyncio.gather(asyncio.to_thread(rule.of, case), return_exceptions=True)
+        said = await attempt(asyncio.to_thread(rule.of, case))
         if isinstance(said, list):
             findings += said
         elif isinstance(said, Missing):

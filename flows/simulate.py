@@ -238,13 +238,19 @@ def simulate(
     dropped = [each for each in case.once(tried) if each.drop is not None]
     return Simulation(
         trial,
-        trial.refused(most),
+        _would_be_refused(objects, trial.after) or trial.refused(most),
         tuple(line for _, judged in later if judged.allowed is not True for line in why_not(judged, case, named)),
         tuple(sorted(named, key=str)),
         len([each for each in dropped if each not in only]),
         (*_idle(objects, trial.after), *_unread(case)),
         in_words(case, trial.diff.closed),
     )
+
+
+def _would_be_refused(objects: Iterable[Json], after: World) -> str | None:
+    """Why the datapath would apply nothing of a changed object. The API server accepts it, and nobody is told."""
+    faults = [f"{component_of_object(each)}: {why}" for each in objects for why in after.refusals(each)]
+    return f"Cilium would refuse this object: {faults[0]}" if faults else None
 
 
 def _unread(case: Case) -> Iterator[str]:
@@ -365,7 +371,8 @@ def _no_way_to(case: Case) -> str:
     """Why there is nothing to judge, and what to ask instead."""
     services, port = case.get(Services), case.target.to_port
     service = services.asked_service if services else None
-    if service is not None and port is not None and service.port(port) is None:
+    asked_port = services.asked.port_of_service if services and services.asked else port
+    if service is not None and asked_port is not None and service.port(asked_port) is None:
         known = ", ".join(str(each.port) for each in service.ports) or "no port at all"
         return f"{service.ref} has no port {port}; it has {known}"
     if service is not None and not service.endpoints:

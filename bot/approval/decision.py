@@ -47,7 +47,7 @@ def barred(proposal: Proposal, person: str, who: KubeUser, approvals: Approvals,
             return Refusal("denied_namespace", f"Nothing is changed by KAI in the namespace {each.namespace}.")
         if each.target.kind in rules.denied_kinds:
             return Refusal("denied_kind", f"KAI changes no {each.target.kind} in the namespace {each.namespace}.")
-        if rules.quiet is not None and rules.quiet.holds(now):
+        if rules.quiet is not None and rules.quiet.holds(now) and proposal.purpose is Purpose.CHANGE:
             return Refusal("quiet", f"No change is approved in {each.namespace} from {rules.quiet}.")
     return _not_the_one(proposal, person, who, approvals)
 

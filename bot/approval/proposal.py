@@ -9,7 +9,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -43,8 +43,9 @@ class Kind(StrEnum):
 class Part:
     """The change of one object. `body`: RFC 6902 operations, or the manifest alone, or nothing (a deletion).
 
-    `inverse` undoes it in the same form. `uid` and `resource_version` are those of the object that was read for the
-    proof; empty for one that does not exist yet.
+    `inverse` undoes it in the same form. `uid`, `resource_version` and `fingerprint` are those of the object that was
+    read for the proof; empty for one that does not exist yet. The fingerprint is of what people write in an object: it
+    tells a change from a mere new resourceVersion, which a status alone gives.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class Part:
     inverse: tuple[Json, ...] = ()
     uid: str = ""
     resource_version: str = ""
+    fingerprint: str = ""
 
     @property
     def namespace(self) -> str:
@@ -61,12 +63,25 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Tuple5:
-    """One denied connection that the proof rests on. `source` and `destination` are `namespace/pod` or an address."""
+    """A connection that the proof rests on, or that was seen. `source`, `destination`: `namespace/pod` or an address.
+
+    The workloads (`namespace/kind/name`) and the address know it again when its pods are others by then.
+    """
 
     source: str
     destination: str
     protocol: str
     port: int
+    source_workload: str = ""
+    destination_workload: str = ""
+    address: str = ""
+
+    def is_like(self, other: Tuple5) -> bool:
+        """The same client asking the same server port."""
+        source = self.source == other.source or (self.source_workload and self.source_workload == other.source_workload)
+        pairs = [(self.destination, other.destination), (self.destination_workload, other.destination_workload)]
+        there = any(mine and mine == theirs for mine, theirs in [*pairs, (self.address, other.address)])
+        return bool(source) and there and (self.protocol, self.port) == (other.protocol, other.port)
 
     def __str__(self) -> str:
         return f"{self.source} → {self.destination} on {self.protocol} {self.port}"
@@ -99,7 +114,8 @@ class Proposal:
     """`asked_by`: everyone who asked, joined or ran it again. `edited_by`: who wrote this version of the patch.
 
     `sha256` is that of the parts as they were shown. `why` says in a sentence how it came to its state. `written` are
-    the uid and resourceVersion of each part after the write, by place; None where it was not written.
+    the uid and fingerprint of each part after the write, by place; None where it was not written. `denied` is what was
+    denied just before it, so that only what is new counts against the change. `shown`: the state that its card shows.
     """
 
     id: str
@@ -120,6 +136,13 @@ class Proposal:
     why: str = ""
     moved_at: datetime | None = None
     written: tuple[tuple[str, str] | None, ...] = ()
+    denied: tuple[Tuple5, ...] = ()
+    shown: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Every part of it is written."""
+        return len(self.written) == len(self.parts) and None not in self.written
 
     @property
     def sha256(self) -> str:
@@ -163,7 +186,9 @@ def canonical(value: Any) -> str:
 
 
 def digest_of(parts: Iterable[Part]) -> str:
-    return hashlib.sha256(canonical([part_json(each) for each in parts]).encode()).hexdigest()
+    """Of all but the resourceVersion, which is read again for the write and changes without anybody's doing."""
+    exact = [part_json(replace(each, resource_version="")) for each in parts]
+    return hashlib.sha256(canonical(exact).encode()).hexdigest()
 
 
 def part_json(part: Part) -> dict[str, Any]:
@@ -175,6 +200,7 @@ def part_json(part: Part) -> dict[str, Any]:
         "inverse": list(part.inverse),
         "uid": part.uid,
         "resource_version": part.resource_version,
+        "fingerprint": part.fingerprint,
     }
 
 
@@ -187,4 +213,5 @@ def part_of(said: Json) -> Part:
         tuple(said["inverse"]),
         said["uid"],
         said["resource_version"],
+        said["fingerprint"],
     )

@@ -33,7 +33,7 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.APPROVED: frozenset({State.APPLYING, State.PROPOSED, State.EXPIRED, State.SUPERSEDED, State.REJECTED}),
     State.APPLYING: frozenset({State.APPLIED, State.PROPOSED, State.UNKNOWN}),
     State.UNKNOWN: frozenset({State.APPLIED, State.PROPOSED}),
-    State.APPLIED: frozenset({State.VERIFIED, State.NOT_VERIFIED}),
+    State.APPLIED: frozenset({State.VERIFIED, State.NOT_VERIFIED, State.ROLLING_BACK}),
     State.VERIFIED: frozenset({State.ROLLING_BACK}),
     State.NOT_VERIFIED: frozenset({State.ROLLING_BACK}),
     State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.STUCK}),

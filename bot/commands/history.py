@@ -137,7 +137,7 @@ def _listed(rows: tuple[tuple[Investigation, Verdict | None], ...], output: str)
 def _row(it: Investigation, verdict: Verdict | None) -> tuple[str, ...]:
     from bot.report.sanitize import clean
 
-    asked = f"{it.request.door} {it.request.asked_by}"
+    asked = f"{it.request.origin} {it.request.asked_by}"
     target = f"{it.request.target} → {it.request.target.to}" if it.request.target.to else str(it.request.target)
     if verdict is None:
         end = f"{it.state}: {it.why}" if it.why else str(it.state)
@@ -164,7 +164,7 @@ def _entry(it: Investigation, verdict: Verdict | None) -> dict[str, Any]:
         "flow": it.request.flow,
         "cluster": it.request.cluster,
         "target": {"pod": target.pod, "namespace": target.namespace, "to": target.to},
-        "door": it.request.door.value,
+        "door": it.request.origin.value,
         "asked_by": it.request.asked_by,
         "asked_at": rfc3339(it.asked_at),
         "ended_at": rfc3339(it.ended_at) if it.ended_at else None,

@@ -78,7 +78,7 @@ def _try(asked: dict[str, Any]) -> int:
     except Missing as why:
         raise CouldNotLook(f"could not look: {why}") from why
     write(_as_json(said) if asked["output"] == "json" else "\n".join(_told(said)) + "\n")
-    if not said.trial.proof.replayed and not _sees_flows(case):
+    if said.refused is None and not said.trial.proof.replayed and not _sees_flows(case):
         return COULD_NOT_LOOK
     return NO_FAULT if said.helps else FAULT
 
@@ -254,11 +254,12 @@ def _as_json(said: Simulation) -> str:
 
 def _answered(answer: Answer) -> Iterator[str]:
     from bot.report.sanitize import clean
+    from flows.policy import judgement_in_words
 
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
     yield from (f"Note: {clean(each)}" for each in answer.notes)
     for each in answer.judgements[:LIMIT]:
-        for line in each.words().splitlines():
+        for line in judgement_in_words(each).splitlines():
             yield f"{' ' * (len(line) - len(line.lstrip()))}{clean(line)}"
     yield from _some("What the datapath did:", [f"  {clean(each)}" for each in answer.seen])
 
@@ -266,13 +267,15 @@ def _answered(answer: Answer) -> Iterator[str]:
 def _answer_json(answer: Answer) -> str:
     import json
 
+    from flows.policy import judgement_in_words
+
     ways = [
         {
             "connection": each.traffic.words(),
             "allowed": each.allowed,
             "egress": {"allowed": each.egress.allowed, "why": each.egress.why},
             "ingress": {"allowed": each.ingress.allowed, "why": each.ingress.why},
-            "walk": each.words().splitlines(),
+            "walk": judgement_in_words(each).splitlines(),
         }
         for each in answer.judgements
     ]

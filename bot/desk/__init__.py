@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from bot.desk.limits import Limits, Refused
-from bot.desk.ports import CannotLook, CannotPost, Look, Looked, Note, Poster, Watching, nobody
+from bot.desk.notes import EndedNote, Note, VerdictNote
+from bot.desk.ports import CannotLook, CannotPost, Look, Looked, Poster, Watching, nobody
 
-__all__ = ["CannotLook", "CannotPost", "Limits", "Look", "Looked", "Note", "Poster", "Refused", "Watching", "nobody"]
+__all__ = [
+    "CannotLook",
+    "CannotPost",
+    "EndedNote",
+    "Limits",
+    "Look",
+    "Looked",
+    "Note",
+    "Poster",
+    "Refused",
+    "VerdictNote",
+    "Watching",
+    "nobody",
+]

@@ -9,21 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
+from bot.desk import delivery
 from bot.desk.delivery import Delivery
-from bot.desk.journal import VERSION, Journal, Run
+from bot.desk.journal import VERSION, Journal, Run, Steps, Workflow
 from bot.desk.limits import Limits, refusal, unknown_cluster
-from bot.desk.ports import CannotLook, Look, Looked, Poster, Watching, nobody
+from bot.desk.notes import NOTES, VERDICT, NoteOf
+from bot.desk.ports import CannotLook, Look, Looked, Poster, nobody
 from bot.desk.recording import Recorder, written
+from bot.desk.watching import Later, Listener, Watching, fan_out, tell_later
 from bot.store import Full, Investigation, Request, State, Verdict
 from bot.store.claims import Claims
 from bot.store.store import Store
+from flows.engine import Watcher
+from sensors.kit.attempt import attempt_logged
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +47,8 @@ SUSPECT = 2
 KEEP = timedelta(days=90)
 TIDY = timedelta(hours=1)
 SWEEP = 1.0
+INVESTIGATE = "kai.investigate"
+AGAIN = "it will be tried again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,19 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Extensions:
+    """What other parts of KAI add: durable runs of their own, notes by role, and who hears of what follows a verdict.
+
+    `sweeps` are called once a second, as the desk mends what a crash has left of its own runs.
+    """
+
+    workflows: Sequence[Workflow] = ()
+    notes: Mapping[str, NoteOf] = field(default_factory=dict)
+    listeners: Sequence[Listener] = ()
+    sweeps: Sequence[Callable[[Journal], Coroutine[Any, Any, None]]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What a desk works with; the composition root fills it once. `alone`: no other replica shares the database."""
 
@@ -71,6 +91,7 @@ class Tools:
     look: Look
     poster: Poster
     watching: Watching = nobody
+    extensions: Extensions = field(default_factory=Extensions)
     limits: Limits = field(default_factory=Limits)
     clusters: tuple[str, ...] = ("default",)
     alone: bool = True
@@ -87,14 +108,15 @@ class Desk:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._store, self._journal = tools.store, tools.journal
-        self._delivery = Delivery(tools.store, tools.poster, tools.now)
+        self._delivery = Delivery(tools.store, tools.poster, {**NOTES, **tools.extensions.notes}, tools.now)
         self._suspects = asyncio.Lock()
         self._looks: dict[str, asyncio.Task[Looked]] = {}
         self._ends: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()  # those who wait keep them
         self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        await self._journal.open(self._look, self._delivery.deliver)
+        own = (Workflow(INVESTIGATE, self._investigate), self._delivery.workflow())
+        await self._journal.open((*own, *self._tools.extensions.workflows))
 
     async def close(self) -> None:
         """Stop here; what runs is carried on by whoever opens the desk next."""
@@ -127,8 +149,21 @@ class Desk:
         if (task := self._looks.get(investigation)) is not None:
             task.cancel()
         await self._journal.cancel(investigation)
-        await self._journal.deliver(key, 0)
+        await self.deliver(key)
         return True
+
+    @property
+    def journal(self) -> Journal:
+        """Where durable runs are started."""
+        return self._journal
+
+    async def deliver(self, key: str) -> None:
+        """Say at once what `bot.store.messages.owe` has written down; the sweep would say it within a second."""
+        await delivery.start(self._journal, key)
+
+    async def tell(self, moment: Later) -> None:
+        """Something came after a verdict: tell everybody who listens for it."""
+        await tell_later(moment, self._tools.extensions.listeners)
 
     async def status(self, investigation: str | None = None) -> tuple[Status, ...]:
         """One investigation (none: no such id), or everything that is live, oldest first."""
@@ -168,7 +203,7 @@ class Desk:
         return Status(it, await investigations.answered(it.id), verdict)
 
     async def _queue(self, it: Investigation) -> None:
-        await self._journal.investigate(it.id, it.request.cluster, it.request.target.namespace)
+        await self._journal.queue(INVESTIGATE, it.id, it.request.cluster, it.request.target.namespace, it.id)
 
     async def _end(self, investigation: str, state: State, why: str) -> str | None:
         key = await self._store.investigations.finish(investigation, state, why, state.value, self._tools.now())
@@ -180,6 +215,11 @@ class Desk:
             over.set()
 
     # -- what the journal runs ----------------------------------------------------------------------------------------
+
+    async def _investigate(self, steps: Steps, investigation: str) -> None:
+        key = await steps.take("look", self._look, investigation, preemptible=True)
+        if key is not None:
+            await delivery.start_from(steps, key)
 
     async def _look(self, investigation: str) -> str | None:
         """Look, and keep what came of it. The key of the message that is owed; None when there is nothing to say."""
@@ -194,8 +234,8 @@ class Desk:
             return await self._look_into(it)
 
     async def _look_into(self, it: Investigation) -> str | None:
-        recorder = Recorder(self._store, it, self._tools.watching(it))
-        task = asyncio.create_task(self._walk(it, recorder))
+        watcher = fan_out(Recorder(self._store, it.id).watch, self._tools.watching(it))
+        task = asyncio.create_task(self._walk(it, watcher))
         self._looks[it.id] = task
         try:
             await asyncio.wait({task})
@@ -204,9 +244,9 @@ class Desk:
             task.cancel()
             del self._looks[it.id]
 
-    async def _walk(self, it: Investigation, recorder: Recorder) -> Looked:
+    async def _walk(self, it: Investigation, watcher: Watcher) -> Looked:
         async with asyncio.timeout(self._tools.overtime):
-            return await self._tools.look(it, recorder.watch)
+            return await self._tools.look(it, watcher)
 
     async def _settle(self, it: Investigation, task: asyncio.Task[Looked]) -> str | None:
         if task.cancelled():
@@ -215,8 +255,7 @@ class Desk:
         if why is not None:
             return await self._end(it.id, State.FAILED, self._in_words(it, why))
         result, rows = await asyncio.to_thread(written, task.result())
-        role, now = "verdict", self._tools.now()
-        key = await self._store.investigations.conclude(it.id, result, rows, role, now)
+        key = await self._store.investigations.conclude(it.id, result, rows, VERDICT, self._tools.now())
         self._tell_waiting(it.id)
         return key
 
@@ -234,10 +273,10 @@ class Desk:
         tidied = self._tools.now() - TIDY
         while True:
             await asyncio.sleep(SWEEP)
-            await _despite(self.sweep())
+            await attempt_logged(self.sweep(), log, AGAIN)
             if self._tools.now() - tidied >= TIDY:
                 tidied = self._tools.now()
-                await _despite(self.forget(self._tools.keep))
+                await attempt_logged(self.forget(self._tools.keep), log, AGAIN)
 
     async def sweep(self) -> None:
         """Take over from the dead, queue what was admitted and never queued, mark what nobody will end, deliver."""
@@ -251,6 +290,8 @@ class Desk:
         for each in live:
             await self._mend(each, runs.get(each.id))
         await self._delivery.sweep(self._journal)
+        for sweep in self._tools.extensions.sweeps:
+            await attempt_logged(sweep(self._journal), log, AGAIN)
 
     async def _take_over(self) -> None:
         for executor in sorted(await self._journal.owners() - {self._journal.executor}):
@@ -274,11 +315,4 @@ class Desk:
             log.error("investigation %s is lost: %s", investigation, why)
 
 
-async def _despite(act: Coroutine[Any, Any, object]) -> None:
-    """What comes round again: it may fail once without ending the desk."""
-    (failure,) = await asyncio.gather(act, return_exceptions=True)
-    if isinstance(failure, BaseException):
-        log.warning("it will be tried again: %s", failure, exc_info=failure)
-
-
-__all__ = ["Desk", "Started", "Status", "Tools"]
+__all__ = ["Desk", "Extensions", "Started", "Status", "Tools"]

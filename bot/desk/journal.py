@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from bot.store.database import journal_engine, journal_url
 log = logging.getLogger(__name__)
 
 VERSION = "kai-desk-1"
-"""Bump it when the shape of the two workflows below changes: runs of another version are not carried on, but marked."""
+"""Bump it when the steps of a workflow change: runs of another version are not carried on, but marked."""
 
 POLLING = 0.4
 """Seconds between two looks at a queue: 0.2 s to start at the median. Each look a second costs a third of a percent of
@@ -37,8 +37,34 @@ RECOVERIES = 100
 
 ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
-Look = Callable[[str], Coroutine[Any, Any, str | None]]
-Deliver = Callable[[str, int], Coroutine[Any, Any, None]]
+Act = Callable[..., Coroutine[Any, Any, Any]]
+
+
+class Steps:
+    """What the body of a workflow may do; what it returns is written once and read again after a crash."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def take(self, name: str, act: Act, *arguments: Any, preemptible: bool = False) -> Any:
+        """A step. It runs again when a crash came before its result was written. `preemptible`: `cancel` ends it."""
+        step = DBOS.reserve_step()
+        return await step.run_async(StepOptions(name=name, preemptible=preemptible), act, *arguments)
+
+    async def start(self, workflow: str, run: str, *arguments: Any) -> None:
+        """Start another run, once."""
+        await self._journal.start(workflow, run, *arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A kind of durable run. After a crash the body is called again with the same arguments (plain JSON).
+
+    So the body takes the same steps in the same order each time, and reaches outside itself in steps only.
+    """
+
+    name: str
+    body: Callable[..., Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +82,16 @@ class Run:
 
 
 class Journal:
-    """Two kinds of runs: an investigation (look, then deliver what came of it), and a delivery."""
+    """Runs of registered workflows, by id: a second start of one id changes nothing."""
 
     def __init__(self, url: str, executor: str, limits: Limits, clusters: Sequence[str]) -> None:
         self._url, self.executor, self._limits = url, executor, limits
         self._clusters = tuple(clusters)
+        self._registered: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._closing = False
 
-    async def open(self, look: Look, deliver: Deliver) -> None:
+    async def open(self, workflows: Iterable[Workflow]) -> None:
         """Launch, carry on what a dead process of this executor left, and listen to the queues.
 
         It blocks the loop for some tens of milliseconds (a fresh Postgres: 0.3 s), before anything else runs: dbos
@@ -72,7 +99,8 @@ class Journal:
         """
         DBOS(config=self._config())
         _log_like_everybody()
-        self._register(look, deliver)
+        for each in workflows:
+            self._register(each)
         DBOS.launch()
         for cluster in self._clusters:
             await DBOS.register_queue_async(
@@ -97,24 +125,16 @@ class Journal:
             "log_level": "ERROR",
         }
 
-    def _register(self, look: Look, deliver: Deliver) -> None:
-        async def deliver_(key: str, attempt: int) -> None:
+    def _register(self, workflow: Workflow) -> None:
+        if workflow.name in self._registered:
+            raise ValueError(f"two workflows are named {workflow.name}")
+
+        async def run(*arguments: Any) -> None:
             with self._interruptible():
-                post = DBOS.reserve_step()
-                await post.run_async(StepOptions(name="post"), deliver, key, attempt)
+                await workflow.body(Steps(self), *arguments)
 
-        delivery = DBOS.workflow(name="kai.deliver", max_recovery_attempts=RECOVERIES)(deliver_)
-
-        async def investigate(investigation: str) -> None:
-            with self._interruptible():
-                step = DBOS.reserve_step()
-                key = await step.run_async(StepOptions(name="look", preemptible=True), look, investigation)
-                if key is not None:
-                    with SetWorkflowID(delivery_id(key, 0)):
-                        await DBOS.start_workflow_async(delivery, key, 0)
-
-        self._investigation = DBOS.workflow(name="kai.investigate", max_recovery_attempts=RECOVERIES)(investigate)
-        self._delivery = delivery
+        named = DBOS.workflow(name=workflow.name, max_recovery_attempts=RECOVERIES)
+        self._registered[workflow.name] = named(run)
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -128,15 +148,15 @@ class Journal:
         finally:
             self._running.discard(task)
 
-    async def investigate(self, investigation: str, cluster: str, namespace: str) -> None:
-        """Queue an investigation. Doing so again, from wherever, changes nothing."""
-        with SetWorkflowID(investigation), SetEnqueueOptions(queue_partition_key=namespace):
-            await DBOS.enqueue_workflow_async(_queue(cluster), self._investigation, investigation)
+    async def queue(self, workflow: str, run: str, cluster: str, namespace: str, *arguments: Any) -> None:
+        """Queue a run behind the others of its cluster and namespace. Again, from wherever: changes nothing."""
+        with SetWorkflowID(run), SetEnqueueOptions(queue_partition_key=namespace):
+            await DBOS.enqueue_workflow_async(_queue(cluster), self._registered[workflow], *arguments)
 
-    async def deliver(self, key: str, attempt: int) -> None:
-        """Start a delivery. Doing so again, from wherever, changes nothing."""
-        with SetWorkflowID(delivery_id(key, attempt)):
-            await DBOS.start_workflow_async(self._delivery, key, attempt)
+    async def start(self, workflow: str, run: str, *arguments: Any) -> None:
+        """Start a run at once. Again, from wherever: changes nothing."""
+        with SetWorkflowID(run):
+            await DBOS.start_workflow_async(self._registered[workflow], *arguments)
 
     async def runs(self, ids: Sequence[str]) -> dict[str, Run]:
         """The runs there are of these, by id."""
@@ -157,10 +177,10 @@ class Journal:
         await DBOS.cancel_workflow_async(run)
 
     async def forget(self, ids: Sequence[str]) -> None:
-        """Delete investigations with all their deliveries."""
+        """Delete runs with all that belong to them, whose ids begin with theirs and a dot."""
         if ids:
-            deliveries = await self._list(workflow_id_prefix=[f"{each}." for each in ids])
-            await DBOS.delete_workflows_async([*ids, *(each.id for each in deliveries)])
+            parts = await self._list(workflow_id_prefix=[f"{each}." for each in ids])
+            await DBOS.delete_workflows_async([*ids, *(each.id for each in parts)])
 
     async def close(self) -> None:
         """What runs is interrupted, to be carried on later. The loop gets an executor of its own again."""
@@ -175,10 +195,6 @@ class Journal:
     async def _list(self, **which: object) -> list[Run]:
         found = await DBOS.list_workflows_async(**which, load_input=False, load_output=False)  # type: ignore[arg-type]
         return [Run(each.workflow_id, each.status, each.executor_id or "", each.app_version or "") for each in found]
-
-
-def delivery_id(key: str, attempt: int) -> str:
-    return f"{key}.{attempt}"
 
 
 def _queue(cluster: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-from bot.desk.desk import KEEP, LOOKS, OVERTIME, Desk, Tools
+from bot.desk.desk import KEEP, LOOKS, OVERTIME, Desk, Extensions, Tools
 from bot.desk.journal import Journal
 from bot.desk.limits import Limits
 from bot.desk.ports import Look, Poster, Watching, nobody
@@ -37,6 +37,7 @@ async def open_desk(
     keep: timedelta = KEEP,
     overtime: float = OVERTIME,
     patience: float = PATIENCE,
+    extensions: Extensions | None = None,
 ) -> AsyncIterator[Desk]:
     """A desk that works, with everything that an earlier process left carried on. Raises `Occupied`, `BadDatabase`."""
     alone, limits = is_sqlite(url), limits or Limits()
@@ -48,7 +49,9 @@ async def open_desk(
         await _claim(claims, executor, patience)
         journal = Journal(url, executor, limits, clusters)
         known = tuple(clusters)
-        desk = Desk(Tools(store, journal, claims, look, poster, watching, limits, known, alone, overtime, looks, keep))
+        more = extensions or Extensions()
+        wide = (limits, known, alone, overtime, looks, keep)
+        desk = Desk(Tools(store, journal, claims, look, poster, watching, more, *wide))
         stack.push_async_callback(desk.close)
         await desk.open()
         await desk.resume()

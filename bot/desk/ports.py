@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from bot.desk.notes import EndedNote, Note, VerdictNote
+from bot.desk.watching import Watching
 from bot.report import Circumstances
-from bot.store import Investigation, Posted, Verdict
+from bot.store import Investigation, Posted
 from flows.engine import Concluded, Saw, Watcher, ignore
 from flows.model import Diagnosis
 
@@ -30,22 +32,6 @@ class Looked:
 
 Look: TypeAlias = Callable[[Investigation, Watcher], Awaitable[Looked]]
 """Walks the flow of an investigation and tells the watcher. Called again after a crash: reading twice is harmless."""
-
-Watching: TypeAlias = Callable[[Investigation], Watcher]
-"""A watcher for an investigation that begins, or begins again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something to say once. `key` is the same each time it is tried; `role` is verdict, failed, cancelled or lost.
-
-    `verdict` is there exactly for the role `verdict`; otherwise `investigation.why` says what happened.
-    """
-
-    key: str
-    role: str
-    investigation: Investigation
-    verdict: Verdict | None = None
 
 
 class Poster(Protocol):
@@ -73,11 +59,13 @@ __all__ = [
     "CannotLook",
     "CannotPost",
     "Concluded",
+    "EndedNote",
     "Look",
     "Looked",
     "Note",
     "Poster",
     "Saw",
+    "VerdictNote",
     "Watcher",
     "Watching",
     "nobody",

@@ -5,31 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.desk.ports import Looked, Saw, Watcher
+from bot.desk.ports import Looked, Saw
 from bot.report.facts import to_json
 from bot.report.json_result import result
-from bot.store import EvidenceRow, Investigation
+from bot.store import EvidenceRow
 from bot.store.store import Store
 from flows.engine import Concluded
 from sensors.kit import Evidence
 
 
 class Recorder:
-    """A watcher that writes each answer down and then tells the next watcher; neither failing keeps from the other."""
+    """A watcher that writes each answer down."""
 
-    def __init__(self, store: Store, investigation: Investigation, then: Watcher) -> None:
-        self._store, self._investigation, self._then = store, investigation, then
+    def __init__(self, store: Store, investigation: str) -> None:
+        self._store, self._investigation = store, investigation
 
     async def watch(self, moment: Saw | Concluded) -> None:
-        ends = await asyncio.gather(self._keep(moment), self._then(moment), return_exceptions=True)
-        for failure in ends:
-            if isinstance(failure, BaseException):
-                raise failure  # the walk logs it
-
-    async def _keep(self, moment: Saw | Concluded) -> None:
         if isinstance(moment, Saw):
             row = await asyncio.to_thread(row_of, moment.id, moment.evidence)
-            await self._store.investigations.saw(self._investigation.id, row, int(moment.id[1:]))
+            await self._store.investigations.saw(self._investigation, row, int(moment.id[1:]))
 
 
 def written(looked: Looked) -> tuple[dict[str, Any], tuple[EvidenceRow, ...]]:

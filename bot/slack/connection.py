@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from aiohttp import ClientError, web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
@@ -42,8 +43,9 @@ _BAD = frozenset(
     {"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked", "account_inactive"}
 )
 
-LARGEST = 1024 * 1024
-"""Bytes of one request over HTTP; Slack's own are far smaller."""
+
+Client: TypeAlias = AsyncWebClient
+"""What speaks to Slack's Web API, for those outside this folder."""
 
 
 class BadToken(ValueError):
@@ -52,12 +54,13 @@ class BadToken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are in this workspace."""
+    """Who we are in this workspace. `enterprise` and `app` are empty where Slack does not say."""
 
     team: str
     bot_user: str
     bot_id: str
     enterprise: str = ""
+    app: str = ""
 
 
 def web_client(token: str, api_url: str, *, patient: bool = True) -> AsyncWebClient:
@@ -78,7 +81,8 @@ async def identify(client: AsyncWebClient) -> Identity:
         if error_of(why) in FOR_NOW:
             raise ConnectionError(f"{client.base_url} answers with {error_of(why) or 'no JSON'}") from None
         raise BadToken(f"Slack does not take SLACK_BOT_TOKEN: {error_of(why)}") from None
-    return Identity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), str(it.get("enterprise_id") or ""))
+    more = (str(it.get("enterprise_id") or ""), str(it.get("app_id") or ""))
+    return Identity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), *more)
 
 
 def bolt(client: AsyncWebClient, identity: Identity, signing_secret: str) -> AsyncApp:
@@ -181,14 +185,14 @@ async def open_socket(app: AsyncApp, app_token: str, web: AsyncWebClient) -> Asy
         await socket.close()
 
 
-def add_http(routes: web.Application, app: AsyncApp, path: str = "/slack/events") -> None:
+def http_handler(app: AsyncApp) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Signed requests of Slack, for all listeners. What is not signed is refused before anything reads it."""
 
-    async def received(request: web.Request) -> web.Response:
+    async def received(request: web.Request) -> web.StreamResponse:
         stamp = request.headers.get("X-Slack-Request-Timestamp", "")
-        if not (stamp.isascii() and stamp.isdigit()) or (request.content_length or 0) > LARGEST:
+        if not (stamp.isascii() and stamp.isdigit()):
             return web.Response(status=401)
         answer = await app.async_dispatch(await to_bolt_request(request))
         return await to_aiohttp_response(answer)
 
-    routes.router.add_post(path, received)
+    return received

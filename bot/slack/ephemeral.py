@@ -11,17 +11,18 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.report.blocks import Said, older
+from bot.intake import Origin
+from bot.report.blocks import Block, Said, older, section
 from bot.report.mrkdwn import fit
 from bot.slack.limits import TEXT, problems
-from bot.store import Door
+from bot.store import OriginKind
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asked, where, and by what: `key` is the same each time Slack delivers the same thing.
+    """A person who asks, where, and by what: `key` is the same each time Slack delivers the same thing.
 
     `thread` is empty at the top level of a channel; `channel` is empty where there is none (the home tab).
     """
@@ -29,14 +30,19 @@ class Asker:
     user: str
     channel: str
     key: str
-    door: Door
+    kind: OriginKind
     thread: str = ""
     trigger: str = ""
     response_url: str = ""
 
+    @property
+    def origin(self) -> Origin:
+        """The same without what only Slack knows; where there is no channel, the answer is awaited directly."""
+        return Origin(self.kind, self.user, self.channel or self.user, self.thread, self.key)
 
-class Whisper:
-    """Ephemeral answers have limits of their own, so they do not wait in the channel's queue."""
+
+class Ephemerals:
+    """Messages that one person sees. They have limits of their own, so they do not wait in the channel's queue."""
 
     def __init__(self, client: AsyncWebClient) -> None:
         self._client = client
@@ -52,6 +58,10 @@ class Whisper:
             except (SlackApiError, ClientError, TimeoutError, OSError) as why:
                 log.info("%s could not be answered by %s: %s", asker.user, way.__name__.strip("_"), why)
         log.warning("%s could not be answered at all: %s", asker.user, said.text[:200])
+
+    async def tell(self, asker: Asker, sentence: str, *more: Block) -> None:
+        """A sentence; it is escaped already."""
+        await self.say(asker, Said(sentence, (section(sentence), *more)))
 
     async def _by_address(self, asker: Asker, parts: dict[str, Any]) -> bool:
         if not asker.response_url:

@@ -8,11 +8,10 @@ from typing import Any
 
 from bot.report.blocks import Block, plain_text, section
 from bot.report.mrkdwn import fit, literal, safe
-from bot.triggers import slash
-from bot.triggers.commands import Fill, Investigate, Misread
+from bot.triggers.commands import Fill
+from bot.triggers.form import NAMESPACE, POD, SINCE, TO, value_of
 
 FORM, OPEN_FORM = "kai_form", "kai_open_form"
-NAMESPACE, POD, TO, SINCE = "kai_namespace", "kai_pod", "kai_to", "kai_since"
 
 MOST_OPTIONS = 100
 LONGEST_VALUE = 150
@@ -38,29 +37,6 @@ def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
     }
 
 
-def read(view: Mapping[str, Any]) -> Investigate | dict[str, str]:
-    """What was filled in, or what is wrong with it by block."""
-    said = {name: _value(view, name) for name in (NAMESPACE, POD, TO, SINCE)}
-    wrong: dict[str, str] = {}
-
-    def checked(name: str, read_one: Any) -> Any:
-        try:
-            return read_one(said[name]) if said[name] else None
-        except Misread as why:
-            wrong[name] = literal(why, 200)
-            return None
-
-    pod, namespace = checked(POD, slash.pod_word), checked(NAMESPACE, lambda text: slash.name(text, "namespace"))
-    door, since = checked(TO, slash.door), checked(SINCE, slash.since)
-    for name, value in ((POD, pod), (NAMESPACE, namespace)):
-        if value is None and name not in wrong:
-            wrong[name] = "This is needed."
-    if wrong:
-        return wrong
-    host, port = door or (None, None)
-    return Investigate(pod, namespace, host, port, since)
-
-
 def place(view: Mapping[str, Any]) -> tuple[str, str]:
     """Channel and thread of the form; empty when there are none."""
     try:
@@ -83,7 +59,7 @@ def options(names: Iterable[str], typed: str) -> list[dict[str, Any]]:
 
 def chosen_namespace(body: Mapping[str, Any]) -> str:
     """The namespace that is chosen in the form while a pod is looked for."""
-    return _value(body.get("view") or {}, NAMESPACE)
+    return value_of(body.get("view") or {}, NAMESPACE)
 
 
 def opener(fill: Fill) -> Block:
@@ -107,12 +83,6 @@ def filled(value: str) -> Fill:
     if not isinstance(said, dict):
         return Fill()
     return Fill(**{name: str(said.get(name) or "")[:253] for name in ("pod", "namespace", "to", "since")})
-
-
-def _value(view: Mapping[str, Any], name: str) -> str:
-    held = ((view.get("state") or {}).get("values") or {}).get(name, {}).get(name, {})
-    option = held.get("selected_option") or {}
-    return str(option.get("value") or held.get("value") or "").strip()
 
 
 def _input(label: str, element: Block, *, optional: bool = False) -> Block:

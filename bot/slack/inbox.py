@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.slack.ephemeral import Asker
-from bot.store import Door
+from bot.store import OriginKind
 from bot.store.store import Store
 
 KEPT = timedelta(hours=24)
@@ -53,5 +53,5 @@ class Inbox:
 
 
 def _asker(key: str, note: dict[str, Any]) -> tuple[Asker, str]:
-    who = Asker(str(note["user"]), str(note["channel"]), f"{key} lost", Door.SLASH, str(note["thread"]))
+    who = Asker(str(note["user"]), str(note["channel"]), f"{key} lost", OriginKind.SLASH, str(note["thread"]))
     return who, str(note["said"])

@@ -22,6 +22,7 @@ from bot.report.blocks import Said, is_newer, older
 from bot.report.mrkdwn import fit, safe
 from bot.slack.api_error import body_of, error_of
 from bot.slack.limits import TEXT, problems
+from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
@@ -192,14 +193,14 @@ class Outbox:
             await self._do(job)
             return
         ts = next(iter(waiting.states))
-        [failure] = await _tried(self._patiently(lambda: self._newest(channel, ts, waiting)))
+        failure = await attempt(self._patiently(lambda: self._newest(channel, ts, waiting)))
         if isinstance(failure, BaseException):
             waiting.states.pop(ts, None)
             log.info("a progress state of %s was not shown: %s", channel, failure)
 
     async def _do(self, job: _Job) -> None:
         try:
-            [said] = await _tried(self._patiently(lambda: self._wanted(job)))
+            said = await attempt(self._patiently(lambda: self._wanted(job)))
         except asyncio.CancelledError:
             _settle(job.done, Stopped())
             raise
@@ -265,11 +266,6 @@ class Outbox:
         text = Said(fit(said.text, TEXT))
         whole = [] if self.plain_only and is_newer(said) else [Said(text.text, said.blocks)]
         return [*whole, *([Said(text.text, older(said).blocks)] if is_newer(said) else []), text]
-
-
-async def _tried(work: Awaitable[Any]) -> list[Any]:
-    """What came of it, or how it failed; a cancellation of ours goes through."""
-    return list(await asyncio.gather(work, return_exceptions=True))
 
 
 def _settle(done: asyncio.Future[Any], said: Any) -> None:

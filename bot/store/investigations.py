@@ -6,25 +6,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
+from bot.store.messages import owe
 from bot.store.nouns import (
     LIVE,
     Admitted,
     Ceiling,
-    Door,
     EvidenceRow,
     Full,
     Investigation,
-    MessageState,
+    OriginKind,
     Request,
     State,
     Verdict,
 )
 from bot.store.packing import pack, plain, unpack
-from bot.store.schema import diagnoses, evidence, investigations, messages, seen_ids
+from bot.store.schema import diagnoses, evidence, investigations, seen_ids
+from bot.store.transitions import INVESTIGATION
 from sensors.kit import Target
 
 REMEMBERED = timedelta(hours=24)
@@ -68,8 +69,8 @@ class Investigations:
         """It is being looked into now (again, after a crash). None when it is over already."""
         async with self._database.writing() as connection:
             began = func.coalesce(investigations.c.began_at, now)
-            values = {"state": State.RUNNING.value, "began_at": began, "looks": investigations.c.looks + 1}
-            if not await _change(connection, investigation, LIVE, values):
+            values = {"began_at": began, "looks": investigations.c.looks + 1}
+            if not await INVESTIGATION.change(connection, investigation, State.RUNNING, **values):
                 return None
             return await _one(connection, select(investigations).where(investigations.c.id == investigation))
 
@@ -87,24 +88,22 @@ class Investigations:
 
         None when it is not running any more: it was cancelled, or another replica was first.
         """
-        values = {"state": State.CONCLUDED.value, "ended_at": now}
         async with self._database.writing() as connection:
-            if not await _change(connection, investigation, (State.RUNNING,), values):
+            if not await INVESTIGATION.change(connection, investigation, State.CONCLUDED, ended_at=now):
                 return None
             await connection.execute(delete(evidence).where(evidence.c.investigation == investigation))
             kept = [_evidence(investigation, row, at) for at, row in enumerate(rows)]
             if kept:
                 await connection.execute(evidence.insert(), kept)
             await connection.execute(diagnoses.insert().values(_diagnosis(investigation, result)))
-            return await _owe(connection, investigation, role, now)
+            return await owe(connection, investigation, role, now)
 
     async def finish(self, investigation: str, state: State, why: str, role: str, now: datetime) -> str | None:
         """End it without a verdict, and owe the message about it. The message's key; None when it is over already."""
-        values = {"state": state.value, "why": plain(why), "ended_at": now}
         async with self._database.writing() as connection:
-            if not await _change(connection, investigation, LIVE, values):
+            if not await INVESTIGATION.change(connection, investigation, state, why=plain(why), ended_at=now):
                 return None
-            return await _owe(connection, investigation, role, now)
+            return await owe(connection, investigation, role, now)
 
     async def get(self, investigation: str) -> Investigation | None:
         async with self._database.reading() as connection:
@@ -180,22 +179,6 @@ async def _full(connection: AsyncConnection, request: Request, ceiling: Ceiling)
     return None
 
 
-async def _change(
-    connection: AsyncConnection, investigation: str, before: Sequence[State], values: Mapping[str, Any]
-) -> bool:
-    """Compare and set: did the state change, and by us?"""
-    this = (investigations.c.id == investigation) & investigations.c.state.in_([each.value for each in before])
-    done = await connection.execute(update(investigations).where(this).values(dict(values)))
-    return done.rowcount == 1
-
-
-async def _owe(connection: AsyncConnection, investigation: str, role: str, now: datetime) -> str:
-    key = f"{investigation}.{role}"
-    row = {"key": key, "investigation": investigation, "role": role, "state": MessageState.PENDING.value}
-    await connection.execute(messages.insert().values(**row, attempts=0, due_at=now, why=""))
-    return key
-
-
 async def _one(connection: AsyncConnection, rows: Select[Any]) -> Investigation | None:
     row = (await connection.execute(rows.limit(1))).one_or_none()
     return None if row is None else _investigation(row)
@@ -216,7 +199,7 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
         "pod": target.pod,
         "to_host": target.to_host,
         "to_port": target.to_port,
-        "door": request.door.value,
+        "door": request.origin.value,
         "asked_by": request.asked_by,
         "channel": request.channel,
         "thread": request.thread,
@@ -229,7 +212,7 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
 
 def _investigation(row: Row[Any]) -> Investigation:
     target = Target(row.pod, row.namespace, row.to_host, row.to_port)
-    request = Request(target, row.flow, Door(row.door), row.asked_by, row.cluster, row.channel, row.thread)
+    request = Request(target, row.flow, OriginKind(row.door), row.asked_by, row.cluster, row.channel, row.thread)
     times = (row.asked_at, row.began_at, row.ended_at)
     return Investigation(row.id, request, State(row.state), *times, why=row.why, looks=row.looks)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
 from bot.store.nouns import Message, MessageState, Posted
@@ -68,6 +69,14 @@ class Messages:
         async with self._database.writing() as connection:
             done = await connection.execute(update(messages).where(this).values(values))
             return done.rowcount == 1
+
+
+async def owe(connection: AsyncConnection, investigation: str, role: str, now: datetime) -> str:
+    """Owe a message, in the transaction of what it speaks of. Its key, for `Desk.deliver`."""
+    key = f"{investigation}.{role}"
+    row = {"key": key, "investigation": investigation, "role": role, "state": MessageState.PENDING.value}
+    await connection.execute(messages.insert().values(**row, attempts=0, due_at=now, why=""))
+    return key
 
 
 def _message(row: Row[Any]) -> Message:

@@ -17,13 +17,15 @@ LONGEST_WORD = 200
 """Characters of any other short word of a request: a flow, a user, a channel."""
 
 
-class Door(StrEnum):
-    """Where a request came in."""
+class OriginKind(StrEnum):
+    """Where a request came from."""
 
     SLASH = "slash"
     MENTION = "mention"
+    SHORTCUT = "shortcut"
+    FORM = "form"
     ALERT = "alert"
-    CLI = "cli"
+    TERMINAL = "terminal"
 
 
 class State(StrEnum):
@@ -50,7 +52,7 @@ class Request:
 
     target: Target
     flow: str
-    door: Door
+    origin: OriginKind
     asked_by: str
     cluster: str = "default"
     channel: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -55,17 +55,31 @@ class Proposals:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, it: Proposal, notes: Sequence[Note], now: datetime, instead_of: str = "") -> bool:
-        """Take a proposal in; the one that it replaces is superseded in the same transaction.
+    async def create(
+        self,
+        it: Proposal,
+        notes: Sequence[Note],
+        now: datetime,
+        instead_of: str = "",
+        given: Sequence[Approval] = (),
+    ) -> bool:
+        """Take a proposal in, with approvals where it has some; the one that it replaces is superseded with it.
 
         False, and nothing is kept, when that one is not waiting any more: somebody was faster.
         """
         async with self._database.writing() as connection:
             if instead_of and not await self._supersede(connection, instead_of, it.id, now):
                 return False
-            await connection.execute(proposals.insert().values(_row(it, now)))
+            await self._insert(connection, it, given, now)
             await written_down(self._database, connection, it.id, notes, now)
             return True
+
+    async def _insert(
+        self, connection: AsyncConnection, it: Proposal, given: Sequence[Approval], now: datetime
+    ) -> None:
+        await connection.execute(proposals.insert().values(_row(it, now)))
+        for each in given:
+            await self._keep(connection, it.id, each)
 
     async def _supersede(self, connection: AsyncConnection, old: str, new: str, now: datetime) -> bool:
 
@@ -119,11 +133,13 @@ class Proposals:
         now: datetime,
         why: str = "",
         written: Written | None = None,
+        denied: Iterable[Tuple5] | None = None,
     ) -> bool:
         """Compare and set. False when it was not in that state any more. Back at `proposed` no approval is left."""
         check(before, after)
         values: dict[str, Any] = {"state": after.value, "why": plain(why), "moved_at": now}
         values |= {} if written is None else {"written": json.dumps(list(written))}
+        values |= {} if denied is None else {"denied": _flows(denied)}
         async with self._database.writing() as connection:
             await self._alone(connection, proposal)
             if not await _change(connection, proposal, (before,), values):
@@ -139,6 +155,33 @@ class Proposals:
         async with self._database.writing() as connection:
             await connection.execute(update(proposals).where(this).values(written=json.dumps(list(written))))
             await written_down(self._database, connection, proposal, [note], now)
+
+    async def roll_back(
+        self, parent: Proposal, child: Proposal, given: Sequence[Approval], notes: Sequence[Note], now: datetime
+    ) -> bool:
+        """Begin to take a change back: its rollback is taken in, approved by those who may, in the same transaction.
+
+        False when the change is not in the state any more in which it was read.
+        """
+        check(parent.state, State.ROLLING_BACK)
+        values = {"state": State.ROLLING_BACK.value, "why": plain(parent.why), "moved_at": now}
+        async with self._database.writing() as connection:
+            await self._alone(connection, parent.id)
+            if not await _change(connection, parent.id, (parent.state,), values):
+                return False
+            await self._insert(connection, child, given, now)
+            await written_down(self._database, connection, parent.id, notes, now)
+            return True
+
+    async def was_shown(self, proposal: str, state: str) -> None:
+        """Its card shows this state now."""
+        async with self._database.writing() as connection:
+            await connection.execute(update(proposals).where(proposals.c.id == proposal).values(shown=state))
+
+    async def to_show(self, most: int = 50) -> tuple[Proposal, ...]:
+        """Proposals whose card does not show their state yet; rollbacks have no card."""
+        behind = (proposals.c.shown != proposals.c.state) & (proposals.c.purpose == Purpose.CHANGE.value)
+        return await self._many(select(proposals).where(behind).limit(most))
 
     async def stand(self, proposal: str, place: Place) -> None:
         """Where its card stands."""
@@ -229,6 +272,8 @@ def _row(it: Proposal, now: datetime) -> dict[str, Any]:
         "sha256": it.sha256,
         "content": zlib.compress(canonical(_content(it)).encode(), 6),
         "written": json.dumps(list(it.written)),
+        "denied": _flows(it.denied),
+        "shown": it.shown,
         "asked_by": json.dumps(list(it.asked_by)),
         "team": it.place.team,
         "channel": it.place.channel,
@@ -244,7 +289,6 @@ def _row(it: Proposal, now: datetime) -> dict[str, Any]:
 def _content(it: Proposal) -> dict[str, Any]:
     """Exactly as it is: the usual washing of rows would make another patch of it."""
     proved, target = it.proved, it.target
-    flows = [[each.source, each.destination, each.protocol, each.port] for each in proved.flows]
     return {
         "target": [target.pod, target.namespace, target.to_host, target.to_port],
         "title": it.title,
@@ -252,12 +296,16 @@ def _content(it: Proposal) -> dict[str, Any]:
         "parts": [part_json(each) for each in it.parts],
         "proved": {
             "policies": proved.policies,
-            "flows": flows,
+            "flows": [list(astuple(each)) for each in proved.flows],
             "replayed": proved.replayed,
             "allowed": proved.allowed,
             "newly_allowed": list(proved.newly_allowed),
         },
     }
+
+
+def _flows(flows: Iterable[Tuple5]) -> str:
+    return json.dumps([list(astuple(each)) for each in flows])
 
 
 def _proposal(row: Row[Any]) -> Proposal:
@@ -283,6 +331,8 @@ def _proposal(row: Row[Any]) -> Proposal:
         state=State(row.state),
         why=row.why,
         moved_at=row.moved_at,
+        denied=tuple(Tuple5(*each) for each in json.loads(row.denied)),
+        shown=row.shown,
         written=tuple(None if each is None else (each[0], each[1]) for each in json.loads(row.written)),
     )
 

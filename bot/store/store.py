@@ -23,6 +23,7 @@ class Store:
     """Everything that KAI remembers, by subject."""
 
     def __init__(self, database: Database) -> None:
+        self.database = database  # for transactions that change several subjects
         self.investigations = Investigations(database)
         self.messages = Messages(database)
         self.seen = SeenIds(database)

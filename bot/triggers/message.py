@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bot.triggers.commands import Fill
+from bot.store import OriginKind
+from bot.triggers.commands import Command, Fill, Investigate, Misread
 from bot.triggers.slack_text import words_of
+from bot.triggers.slash import name, pod_word
+from bot.triggers.trigger import Payload, Trigger
 
 DEEPEST = 8
 MOST = 8000
@@ -71,9 +74,25 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
 def _of_mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
     if isinstance(value.get("title"), str) and isinstance(value.get("value"), str):
         yield f"{value['title']}: {value['value']}"  # a field of an attachment
-    for name, each in value.items():
+    for field, each in value.items():
         if isinstance(each, str):
-            if name not in _NOT_SHOWN:
+            if field not in _NOT_SHOWN:
                 yield each
         else:
             yield from _texts(each, depth + 1)
+
+
+def read(message: Payload) -> Command:
+    """The question about the pod that the message names, else the form with what it does name."""
+    return complete(parse(message))
+
+
+def complete(fill: Fill) -> Investigate | Fill:
+    """The question, if pod and namespace are there and could be names."""
+    try:
+        return Investigate(pod_word(fill.pod), name(fill.namespace, "namespace"))
+    except Misread:
+        return fill
+
+
+TRIGGER = Trigger("message", OriginKind.SHORTCUT, read)

@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from bot.clusters.target import KINDS
+from bot.store import OriginKind
 from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
 from bot.triggers.slack_text import typed
+from bot.triggers.trigger import Nothing, Payload, Trigger
 from sensors.access.casefolder import split_door
 from sensors.kit.nearest import did_you_mean
 
@@ -161,3 +163,14 @@ _VERBS: dict[str, Callable[[Sequence[str]], Command]] = {
     "cancel": _cancel,
     "stop": _cancel,
 }
+
+
+def read(payload: Payload) -> Command | Nothing:
+    """The command in `payload["text"]`."""
+    try:
+        return parse(str(payload.get("text") or ""))
+    except Misread as why:
+        return Nothing(str(why))
+
+
+TRIGGER = Trigger("slash", OriginKind.SLASH, read)

@@ -87,7 +87,12 @@ def _cilium(version: str, config: Mapping[str, str]) -> Profile:
         local_node_allowed=config.get("allow-localhost") != "policy",
         enforcement=known.get(config.get("enable-policy", ""), Enforcement.DEFAULT),
         cluster_name=config.get("cluster-name") or "default",
+        **({"local_cluster_only": config[_LOCAL] == "true"} if _LOCAL in config else {}),
+        **({"default_deny_options": False} if config.get("enable-non-default-deny-policies") == "false" else {}),
     )
+
+
+_LOCAL = "policy-default-local-cluster"
 
 
 def only_audits(case: Case) -> bool:
@@ -240,7 +245,7 @@ def needs_lookup(case: Case) -> bool:
 def _end(party: Party, world: World) -> Endpoint:
     """One side as the datapath saw it: the object we know, with the entities and names Hubble adds."""
     known = world.endpoint_of_pod(party.namespace, party.pod) if party.pod else None
-    if known is not None:
+    if known is not None and _cluster_of(party) in ("", world.profile.cluster_name):
         return known if known.host_network else replace(known, ip=party.ip or known.ip)
     if party.pod or party.namespace:
         return _from_labels(party)
@@ -266,7 +271,14 @@ def _from_labels(party: Party) -> Endpoint:
     own = {key: value for key, value in pod_labels.items() if not key.startswith(foreign)}
     account = pod_labels.get("io.cilium.k8s.policy.serviceaccount", "")
     workload = f"Deployment {party.workload}" if party.workload else ""
-    return Endpoint(party.namespace, party.pod, own, spaces, party.ip, workload=workload, service_account=account)
+    end = Endpoint(party.namespace, party.pod, own, spaces, party.ip, workload=workload, service_account=account)
+    return replace(end, cluster=_cluster_of(party))
+
+
+def _cluster_of(party: Party) -> str:
+    """The cluster of a mesh that an identity is of; "" where its labels do not say."""
+    labels = (each.removeprefix("k8s:").partition("=") for each in party.labels)
+    return next((value for key, _, value in labels if key == "io.cilium.k8s.policy.cluster"), "")
 
 
 def _with_complaint(case: Case, seen: list[Tried]) -> list[Tried]:
@@ -349,7 +361,7 @@ def asked_doors(case: Case) -> Doors:
     port = case.target.to_port if case.target.to_port is not None else services.asked.port
     service = services.asked_service
     if service is not None and services.asked.pod is None:
-        return dict(_behind(service, port, me, world))
+        return dict(_behind(service, services.asked.service_port or port, me, world))
     return dict(_plain(case, services, port, me, world)) if port is not None else {}
 
 

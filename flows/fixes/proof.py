@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.denials.judged import Tried, tried, world_of
 from flows.model import Case, Proof
-from flows.policy import Decision, Diff, Judgement, Traffic, World
+from flows.policy import Decision, Diff, Judgement, Traffic, World, difference_of
 from sensors.access.probe.agent import METADATA
 from sensors.k8s_network_policies import Policies
 
@@ -47,7 +47,7 @@ def try_out(
     after = before.with_objects(changed, removed)
     replays = denied_ones(case) if only is None else tuple(only)
     later = [after.judge(moved(each.traffic, after)) for each in replays]
-    diff = before.newly_allowed(after)
+    diff = difference_of(before, after)
     return Trial(_proof(replays, later), diff, after, tuple(_broken(case, after)), _admitted_by(later))
 
 

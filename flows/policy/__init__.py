@@ -5,11 +5,12 @@ nothing outside the standard library is used.
 
     world = World.of(objects, profile=CILIUM)
     judgement = world.judge(Traffic(source, destination, "TCP", 8080))
-    print(judgement.words())
-    diff = world.newly_allowed(world.with_objects([patched_policy]))
+    print(judgement_in_words(judgement))
+    diff = difference_of(world, world.with_objects([patched_policy]))
 """
 
 from flows.policy.closest import Mistake, distance, mistake_of, mistake_of_rule, slips
+from flows.policy.difference import difference_of
 from flows.policy.model import (
     Decision,
     Diff,
@@ -35,6 +36,7 @@ from flows.policy.profile import (
     Enforcement,
     Profile,
 )
+from flows.policy.wording import diff_in_words, judgement_in_words
 from flows.policy.world import World
 
 __all__ = [
@@ -61,7 +63,10 @@ __all__ = [
     "Traffic",
     "Verdict",
     "World",
+    "diff_in_words",
+    "difference_of",
     "distance",
+    "judgement_in_words",
     "mistake_of",
     "mistake_of_rule",
     "slips",

@@ -14,7 +14,7 @@ from functools import lru_cache
 from flows.policy.model import Endpoint, Miss, MissKind
 from flows.policy.peers import not_a_pod
 from flows.policy.profile import Profile
-from flows.policy.scene import Scene, entities_of, is_workload, node_word_missing
+from flows.policy.scene import Scene, entities_of, is_here, is_workload, node_word_missing
 from flows.policy.selectors import Requirement, Selector
 
 POD_NAMESPACE = "io.kubernetes.pod.namespace"
@@ -51,19 +51,22 @@ class Term:
     wanted: Requirement
 
     def met_by(self, endpoint: Endpoint, entities: frozenset[str], profile: Profile) -> bool | None:
+        """``None``: the service account of the pod is not known. Nodes and addresses carry reserved labels only."""
         if self.source == "reserved":
             return self.wanted.met_by("" if self.key in entities else None)
+        if is_workload(endpoint, profile) is False:
+            return self.wanted.met_by(None)
         if self.key == SERVICE_ACCOUNT and not endpoint.service_account:
             return None
-        if self.key == SERVICE_ACCOUNT:
-            return self.wanted.met_by(endpoint.service_account)
         return self.wanted.met_by(self._value(endpoint, profile))
 
     def _value(self, endpoint: Endpoint, profile: Profile) -> str | None:
         if self.key == POD_NAMESPACE:
             return endpoint.namespace or None
         if self.key == CLUSTER:
-            return profile.cluster_name
+            return endpoint.cluster or profile.cluster_name
+        if self.key == SERVICE_ACCOUNT:
+            return endpoint.service_account
         if self.key.startswith(NAMESPACE_LABELS):
             return endpoint.namespace_labels.get(self.key.removeprefix(NAMESPACE_LABELS))
         return endpoint.labels.get(self.key)
@@ -78,7 +81,8 @@ class Term:
             bare = Requirement(self.key.removeprefix(NAMESPACE_LABELS), *_rest(self.wanted))
             return bare.miss(peer.namespace_labels, MissKind.NAMESPACE_LABEL, f"namespace {peer.namespace}")
         bare = Requirement(self.key, *_rest(self.wanted))
-        return bare.miss(peer.labels, MissKind.LABEL, f"pod {peer}")
+        labels = {**peer.labels, CLUSTER: peer.cluster} if peer.cluster else peer.labels
+        return bare.miss(labels, MissKind.LABEL, f"pod {peer}")
 
 
 def _rest(wanted: Requirement) -> tuple[str, tuple[str, ...], str, bool]:
@@ -98,12 +102,17 @@ def _term(requirement: Requirement) -> Term:
 
 @dataclass(frozen=True, slots=True)
 class CiliumEndpoints:
-    """``toEndpoints``/``fromEndpoints``: endpoints by label. ``namespace`` scopes it when the selector names none."""
+    """``toEndpoints``/``fromEndpoints``: endpoints by label. ``namespace`` scopes it when the selector names none.
+
+    Not ``pods_only``: the selector asks for reserved labels, or speaks of the namespace in its own words. Then nodes
+    and addresses outside are asked, too, and meet every NotIn and DoesNotExist (``getEndpointSelector`` in
+    ``pkg/k8s/apis/cilium.io/utils``).
+    """
 
     selector: Selector
     terms: tuple[Term, ...]
     namespace: str = ""  # "" = not scoped
-    pods_only: bool = True  # False: the selector asks for reserved labels
+    pods_only: bool = True
     path: str = ""
 
     def fits(self, scene: Scene) -> bool | None:
@@ -113,9 +122,18 @@ class CiliumEndpoints:
             return False
         entities = scene.peer_entities
         answers = [term.met_by(peer, entities, scene.profile) for term in self.terms]
+        answers.append(self._cluster_fits(peer, scene.profile))
         if False in answers:
             return False
         return None if None in answers else workload
+
+    def _cluster_fits(self, peer: Endpoint, profile: Profile) -> bool | None:
+        """A selector that names no cluster means this one, from Cilium 1.19 on (``policy-default-local-cluster``)."""
+        if profile.local_cluster_only is False or any(_names_its_reach(term) for term in self.terms):
+            return True
+        if is_workload(peer, profile) is not False and is_here(peer, profile):
+            return True
+        return False if profile.local_cluster_only else None
 
     def misses(self, scene: Scene) -> tuple[Miss, ...]:
         peer, profile = scene.peer, scene.profile
@@ -123,7 +141,7 @@ class CiliumEndpoints:
             return (not_a_pod(peer, self.path),)
         entities = entities_of(peer, scene.subject, profile)
         wrong = tuple(t.miss(peer) for t in self.terms if t.met_by(peer, entities, profile) is False)
-        return self._elsewhere(peer) + wrong
+        return self._elsewhere(peer) + self._abroad(peer, profile) + wrong
 
     def _elsewhere(self, peer: Endpoint) -> tuple[Miss, ...]:
         if not self.namespace or peer.namespace == self.namespace:
@@ -131,14 +149,27 @@ class CiliumEndpoints:
         why = f"without {POD_NAMESPACE} it looks into namespace {self.namespace} only, {peer} is elsewhere"
         return (Miss(MissKind.NAMESPACE, why, self.path, POD_NAMESPACE, (self.namespace,), peer.namespace),)
 
+    def _abroad(self, peer: Endpoint, profile: Profile) -> tuple[Miss, ...]:
+        if self._cluster_fits(peer, profile) is not False:
+            return ()
+        here = profile.cluster_name
+        why = f"without {CLUSTER} it means cluster {here} only (from Cilium 1.19 on), {peer} is in {peer.cluster}"
+        return (Miss(MissKind.LABEL, why, self.path, CLUSTER, (here,), peer.cluster),)
+
     def doubt(self, scene: Scene) -> str:
         if is_workload(scene.peer, scene.profile) is None:
             return f"{scene.peer} is on the host network: whether policies see a pod or a node is not known here"
+        if self._cluster_fits(scene.peer, scene.profile) is None:
+            return f"whether it reaches {scene.peer} depends on policy-default-local-cluster, on from Cilium 1.19"
         return f"the service account of {scene.peer} is not known"
 
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""
         return f"endpoints {self.selector}{where}"
+
+
+def _names_its_reach(term: Term) -> bool:
+    return term.source == "reserved" or term.key == CLUSTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +182,7 @@ class Entity:
     def fits(self, scene: Scene) -> bool | None:
         if self.name in scene.peer_entities:
             return True
-        asks_for_node = self.name in ("host", "remote-node", "cluster")
+        asks_for_node = self.name in ("host", "remote-node")
         return None if asks_for_node and node_word_missing(scene) else False
 
     def misses(self, scene: Scene) -> tuple[Miss, ...]:

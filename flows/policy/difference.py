@@ -11,28 +11,32 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
-from flows.policy.populace import Group, Vocabulary, outsiders, phantom, vocabulary
+from flows.policy.populace import Group, Places, Vocabulary, outsiders, phantom, vocabulary
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
 from flows.policy.reach import Outcome, Selected, dns_shown, open_way, side
 from flows.policy.rules import Policy
 from flows.policy.scene import Scene, is_workload
-
-if TYPE_CHECKING:
-    from flows.policy.world import World
+from flows.policy.world import World
 
 _OPEN = open_way()
 LIMIT = 10_000  # pairs of groups; a change that touches more is too broad to be read by anyone
 
 
-def difference(before: World, after: World) -> Diff:
-    """Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
+def difference_of(before: World, after: World) -> Diff:
+    """What ``after`` allows that ``before`` does not, and the reverse.
+
+    Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
     words = vocabulary([*before.policies, *after.policies])
-    everyone = [*_groups(before, after, words), *outsiders(words, after.profile)]
+    everyone = [*_groups(before, after, words), *outsiders(words, after.profile, _places(after))]
     return _Comparison(before, after, everyone).diff()
+
+
+def _places(world: World) -> Places:
+    nodes = tuple(each for each in world.inventory.by_ip.values() if not each.is_pod)
+    return Places(nodes, tuple(sorted(world.api_servers - world.inventory.by_ip.keys())))
 
 
 def _groups(before: World, after: World, words: Vocabulary) -> list[Group]:

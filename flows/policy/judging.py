@@ -70,6 +70,9 @@ def walk_policy(policy: Policy, certain: bool | None, scene: Scene, traffic: Tra
 
 def _doubt(policy: Policy, scene: Scene) -> str:
     why = policy.fault or policy.subject.doubt
+    unmet = [c for c in policy.subject.conditions if c.met_by(scene.subject, frozenset(), scene.profile) is None]
+    if unmet and not why:
+        return f"whether it selects {scene.subject} is not known: {unmet[0].key} of the pod is not at hand"
     return why or f"{scene.subject} is on the host network: whether policies select it is not known here"
 
 

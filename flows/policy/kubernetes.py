@@ -41,7 +41,8 @@ def parse_network_policy(policy: Json, profile: Profile) -> Policy:
         spec = mapping(policy.get("spec"), "/spec")
         only(spec, ("podSelector", "policyTypes", "ingress", "egress"), "/spec")
         pods = parse_selector(spec.get("podSelector"), "/spec/podSelector", profile.hides)
-        sides = {direction: _side(spec, direction, ref.namespace, profile) for direction in _directions(spec)}
+        directions = _directions(spec, profile)
+        sides = {direction: _side(spec, direction, ref.namespace, profile) for direction in directions}
     except NotUnderstood as fault:
         return Policy(ref, Subject(EVERYTHING, ref.namespace, doubt=str(fault)), fault=str(fault))
     return Policy(ref, Subject(pods, ref.namespace), sides)
@@ -52,13 +53,15 @@ def ref_of(policy: Json, kind: str, default_namespace: str = "") -> PolicyRef:
     return PolicyRef(kind, loose_text(metadata.get("namespace")) or default_namespace, loose_text(metadata.get("name")))
 
 
-def _directions(spec: Json) -> tuple[Direction, ...]:
+def _directions(spec: Json, profile: Profile) -> tuple[Direction, ...]:
+    """Cilium also enforces rules of a direction that policyTypes leaves out (``pkg/k8s/network_policy.go``)."""
     types = texts(spec.get("policyTypes"), "/spec/policyTypes")
     unknown = [each for each in types if each not in ("Ingress", "Egress")]
     if unknown:
         raise NotUnderstood("/spec/policyTypes", f"{unknown[0]!r} is not known")
     if types:
-        return tuple(Direction(each.lower()) for each in dict.fromkeys(types))
+        ruled = [d.value.title() for d in Direction if profile.rules_name_types and spec.get(d.value)]
+        return tuple(Direction(each.lower()) for each in dict.fromkeys([*types, *ruled]))
     egress = items(spec.get("egress"), "/spec/egress")
     return (Direction.INGRESS, Direction.EGRESS) if egress else (Direction.INGRESS,)
 

@@ -93,6 +93,7 @@ class Endpoint:
     names_known: bool = False  # True = ``fqdns`` is complete (read from the datapath's own identity labels)
     workload: str = ""  # "Deployment web"
     service_account: str = ""
+    cluster: str = ""  # of a cluster mesh; "" = this one
 
     @property
     def is_pod(self) -> bool:
@@ -202,12 +203,6 @@ class Judgement:
             return False
         return None if None in both else True
 
-    def words(self) -> str:
-        """The walk, one line a step, for people."""
-        from flows.policy.wording import judgement_in_words
-
-        return judgement_in_words(self)
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Party:
@@ -260,9 +255,3 @@ class Diff:
     @property
     def sources(self) -> int:
         return len({opening.source for opening in self.opened})
-
-    def words(self) -> str:
-        """What becomes possible, for the person who approves."""
-        from flows.policy.wording import diff_in_words
-
-        return diff_in_words(self)

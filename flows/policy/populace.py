@@ -65,6 +65,7 @@ def vocabulary(policies: Iterable[Policy]) -> Vocabulary:
     for policy in policies:
         namespaces.add(policy.subject.namespace)
         labels |= _keys(policy.subject.pods)
+        labels |= {condition.key for condition in policy.subject.conditions}
         spaces |= _keys(policy.subject.namespaces)
         for peer in _peers(policy):
             found, around = _label_keys(peer)
@@ -131,9 +132,17 @@ class Group:
         return not self.before.is_pod
 
 
-def outsiders(words: Vocabulary, profile: Profile) -> list[Group]:
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Addresses of nodes and of the API server, as far as they are known."""
+
+    nodes: tuple[Endpoint, ...] = ()
+    api_outside: tuple[str, ...] = ()  # API servers that are no node of the cluster (EKS, GKE, AKS)
+
+
+def outsiders(words: Vocabulary, profile: Profile, places: Places = Places()) -> list[Group]:
     """Everyone who is no pod: nodes, the API server, blocks of addresses, DNS names, and the rest of the world."""
-    found = list(_nodes(profile))
+    found = list(_reserved(profile, places, words.blocks))
     found += [(party, Endpoint(ip=ip, entities=_WORLD, names_known=True)) for party, ip in _atoms(words.blocks)]
     for pattern, exact in words.names:
         name = pattern if exact else pattern.replace("**", "any").replace("*", "any")
@@ -144,15 +153,36 @@ def outsiders(words: Vocabulary, profile: Profile) -> list[Group]:
 
 _WORLD = frozenset({"world"})
 _REST_V4 = "0.0.0.1"
+_NO_NODES = ("ingress", "health", "init", "unmanaged")
+"""Entities that are no node. `unmanaged` are real pods: started before Cilium, or by another plug-in."""
 
 
-def _nodes(profile: Profile) -> Iterator[tuple[Party, Endpoint]]:
-    """Nodes and their like in Cilium's words; other datapaths see a node's address, which blocks speak for."""
+def _reserved(profile: Profile, places: Places, blocks: frozenset[Network]) -> Iterator[tuple[Party, Endpoint]]:
+    """Everyone with a name of its own in Cilium; other datapaths see a node's address, which blocks speak for."""
     if profile.datapath is not Datapath.CILIUM:
         return
-    for words in (("host",), ("remote-node",), ("kube-apiserver", "remote-node"), ("ingress",)):
-        node = words[-1] != "ingress"
-        yield Party("entity", "", words[0]), Endpoint(entities=frozenset(words), host_network=node)
+    for name in _NO_NODES:
+        yield Party("entity", "", name), Endpoint(entities=frozenset({name}))
+    for ip in places.api_outside:
+        words = _WORLD | {"kube-apiserver"}
+        yield Party("entity", "", "kube-apiserver"), Endpoint(ip=ip, entities=words, names_known=True)
+    for name in ("host", "remote-node", *(["kube-apiserver"] if _api_is_a_node(places) else [])):
+        words = frozenset({name, "remote-node"} if name == "kube-apiserver" else {name})
+        for ip in _node_addresses(name, profile, places, blocks):
+            yield Party("entity", "", name), Endpoint(ip=ip, entities=words, host_network=True)
+
+
+def _api_is_a_node(places: Places) -> bool:
+    """Also where nobody knows where the API server is."""
+    return not places.api_outside or any("kube-apiserver" in each.entities for each in places.nodes)
+
+
+def _node_addresses(name: str, profile: Profile, places: Places, blocks: frozenset[Network]) -> list[str]:
+    """One address for each piece of the blocks that holds nodes, where the datapath compares nodes with blocks."""
+    if profile.cidr_matches_nodes is False:
+        return [""]
+    wanted = (each for each in places.nodes if name != "kube-apiserver" or name in each.entities)
+    return list({_smallest(each.ip, blocks): each.ip for each in wanted}.values()) or [""]
 
 
 def _atoms(blocks: Iterable[Network]) -> Iterator[tuple[Party, str]]:

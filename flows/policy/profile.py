@@ -52,6 +52,11 @@ class Profile:
     admin_network_policy: bool | None = None  # policy.networking.k8s.io/v1alpha1
     filters_labels: bool = False  # drops labels such as pod-template-hash from identities
     end_port: bool = True  # False: Cilium up to 1.15 takes a range as its first port
+    rules_name_types: bool = False  # a NetworkPolicy's rules count although policyTypes leaves their direction out
+    refuses_no_rules: bool = True  # Cilium from 1.17 refuses a policy without any rule; before, it does nothing
+    default_deny_options: bool = True  # reads enableDefaultDeny (Cilium from 1.16)
+    services_by_selector: bool | None = None  # toServices reaches the pods behind a Service (Cilium from 1.17)
+    local_cluster_only: bool | None = None  # a selector that names no cluster means this one (Cilium from 1.19)
     enforcement: Enforcement = Enforcement.DEFAULT
     cluster_name: str = "default"
 
@@ -76,6 +81,7 @@ CILIUM = Profile(
     cluster_network_policy=False,  # from 1.20 behind k8sClusterNetworkPolicy.enabled, off by default
     admin_network_policy=False,
     filters_labels=True,
+    rules_name_types=True,
 )
 CALICO_IPTABLES = Profile(
     datapath=Datapath.CALICO_IPTABLES,
@@ -98,11 +104,24 @@ UNKNOWN = Profile()
 
 
 def cilium(version: str = "", **options: object) -> Profile:
-    """Cilium of one version ("1.15.4"); endPort is enforced from 1.16 (commit 036ecab321)."""
-    return CILIUM.with_options(version=version, end_port=_minor(version) >= 16, **options)
+    """Cilium of one version ("1.15.4"). What changed, and when (each read in the sources of both versions):
+
+    1.16 endPort (commit 036ecab321) and enableDefaultDeny; 1.17 toServices for Services with a selector, and no policy
+    without rules (``pkg/policy/api/rule_validation.go``); 1.19 ``policy-default-local-cluster`` on by default. An
+    unknown version is taken for a current one, except where an older one would decide otherwise: that is not known.
+    """
+    minor = _minor(version)
+    current = {
+        "end_port": minor >= 16,
+        "default_deny_options": minor >= 16,
+        "refuses_no_rules": minor >= 17,
+        "services_by_selector": minor >= 17 if version else None,
+        "local_cluster_only": minor >= 19 if version else None,
+    }
+    return CILIUM.with_options(version=version, **{**current, **options})
 
 
 def _minor(version: str) -> int:
-    """An unknown version is taken for a current one."""
+    """The minor version; a large number where it is unknown."""
     found = re.match(r"v?1\.(\d+)", version)
     return int(found[1]) if found else 99

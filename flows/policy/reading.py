@@ -19,6 +19,10 @@ class NotUnderstood(ValueError):
         super().__init__(f"{path}: {why}" if path else why)
 
 
+class Invalid(NotUnderstood):
+    """What the datapath's own validation refuses. Cilium then applies nothing of the whole object."""
+
+
 def mapping(value: object, path: str) -> Json:
     """A JSON object; ``null`` and an absent key count as empty, as the API server reads them."""
     if value is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 from flows.policy.model import Decision, Direction, Endpoint, Miss, PolicyRef, RuleWalk, Traffic
 from flows.policy.peers import Addresses, Peer, any_of, nearest_misses
@@ -109,14 +110,24 @@ class Clause:
         return f"{who} on {', '.join(map(str, self.ports)) or 'no port'}"
 
 
+class Condition(Protocol):
+    """A requirement on something else than a pod's labels, such as its service account."""
+
+    @property
+    def key(self) -> str: ...
+
+    def met_by(self, endpoint: Endpoint, entities: frozenset[str], profile: Profile) -> bool | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Which endpoints a policy selects."""
 
     pods: Selector = EVERYTHING
     namespace: str = ""  # exactly this one
-    namespaces: Selector | None = None  # cluster-wide policies
+    namespaces: Selector | None = None  # in these only
     doubt: str = ""  # why the selector is not understood: may be any pod in reach
+    conditions: tuple[Condition, ...] = ()  # all of them
 
     def selects(self, endpoint: Endpoint, profile: Profile) -> bool | None:
         if not endpoint.namespace or not self._in_reach(endpoint):
@@ -124,11 +135,14 @@ class Subject:
         workload = is_workload(endpoint, profile)
         if workload is False or not self.pods.matches(endpoint.labels):
             return False
-        return None if self.doubt else workload
+        met = [each.met_by(endpoint, frozenset(), profile) for each in self.conditions]
+        if False in met:
+            return False
+        return None if self.doubt or None in met else workload
 
     def _in_reach(self, endpoint: Endpoint) -> bool:
-        if self.namespace:
-            return endpoint.namespace == self.namespace
+        if self.namespace and endpoint.namespace != self.namespace:
+            return False
         return self.namespaces is None or self.namespaces.matches(endpoint.namespace_labels)
 
 
@@ -154,13 +168,14 @@ class Policy:
     priority: int = 0  # smaller = earlier; admin tiers only
     fault: str = ""  # why the whole policy is not understood: it may admit, deny or isolate
     inert: str = ""  # why the datapath does not apply it; said, never judged
+    refused: str = ""  # what the datapath's own validation would say of the object; then it is inert, too
 
     def side(self, direction: Direction) -> Side:
         return self.sides.get(direction, SILENT)
 
     def speaks(self, direction: Direction) -> bool:
         side = self.side(direction)
-        return bool(self.fault) or side.isolates or bool(side.clauses)
+        return bool(self.fault or self.refused or side.isolates or side.clauses)
 
     def selects(self, endpoint: Endpoint, profile: Profile) -> bool | None:
         return self.subject.selects(endpoint, profile)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from flows.policy.model import Direction, Endpoint, Traffic
 from flows.policy.profile import Profile
 
-IN_CLUSTER = frozenset({"host", "remote-node", "init", "ingress", "health", "unmanaged", "cluster-mesh"})
+IN_CLUSTER = frozenset({"host", "remote-node", "init", "ingress", "health", "unmanaged", "kube-apiserver"})
+"""Entities that are part of the entities cluster and cluster-mesh; an API server outside the cluster is, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ def is_workload(endpoint: Endpoint, profile: Profile) -> bool | None:
     return None if profile.host_network_is_node is None else False
 
 
+def is_here(endpoint: Endpoint, profile: Profile) -> bool:
+    """Whether a pod is of this cluster, not of another one of the same mesh."""
+    return endpoint.cluster in ("", profile.cluster_name)
+
+
 def is_node(endpoint: Endpoint) -> bool:
     return endpoint.host_network or bool(endpoint.entities & {"host", "remote-node"})
 
@@ -60,11 +66,11 @@ def entities_of(peer: Endpoint, subject: Endpoint, profile: Profile) -> frozense
     """Every entity word that holds for the peer. Source: Cilium ``pkg/policy/api/entity.go``."""
     names = set(peer.entities)
     if is_workload(peer, profile):
-        return frozenset(names | {"cluster", "all"})
+        return frozenset(names | ({"cluster"} if is_here(peer, profile) else set()) | {"cluster-mesh", "all"})
     if peer.host_network and not names & {"host", "remote-node"}:
         names |= _node_word(peer, subject)
-    if names & IN_CLUSTER or names == {"kube-apiserver"}:
-        names.add("cluster")
+    if names & IN_CLUSTER or peer.host_network:
+        names |= {"cluster", "cluster-mesh"}
     if "world" in names and peer.ip:
         names.add("world-ipv6" if ":" in peer.ip else "world-ipv4")
     return frozenset(names | {"all"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from flows.policy.model import Miss, MissKind
-from flows.policy.reading import NotUnderstood, mapping, numbered, only, pointer, text, texts
+from flows.policy.reading import Invalid, NotUnderstood, mapping, numbered, only, pointer, text, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,9 @@ def _checked(requirement: Requirement) -> Requirement:
         raise NotUnderstood(f"{requirement.path}/operator", f"the operator {requirement.operator!r} is not known")
     if not requirement.key:
         raise NotUnderstood(f"{requirement.path}/key", "the key is missing")
-    if requirement.operator in ("In", "NotIn") and not requirement.values:
-        raise NotUnderstood(f"{requirement.path}/values", f"{requirement.operator} needs at least one value")
+    if (requirement.operator in ("In", "NotIn")) is not bool(requirement.values):
+        needs = "needs at least one value" if not requirement.values else "takes no values"
+        raise Invalid(f"{requirement.path}/values", f"{requirement.operator} {needs}")
     return requirement
 
 

@@ -9,6 +9,7 @@ _ANSWER = {True: "allowed", False: "denied", None: "undecidable"}
 
 
 def judgement_in_words(judgement: Judgement) -> str:
+    """The walk, one line a step, for people."""
     lines = [f"{judgement.traffic.words()}: {_ANSWER[judgement.allowed]}"]
     for verdict in (judgement.egress, judgement.ingress):
         lines += verdict_in_words(verdict)
@@ -32,7 +33,7 @@ def _walk_in_words(walk: PolicyWalk) -> list[str]:
 
 
 def diff_in_words(diff: Diff, limit: int = 10) -> str:
-    """Numbers first, then the first few openings, then what is too broad."""
+    """For the person who approves: numbers first, then the first few openings, then what is too broad."""
     lines = [_count(diff)]
     lines += _some("opens", diff.opened, limit) + _some("closes", diff.closed, limit)
     lines += _some("undecidable:", diff.undecidable, limit)

@@ -1,6 +1,6 @@
 """A cluster as policies see it: an indexed, immutable view of its pods, Services, nodes and policies.
 
-Ask it who has an address, whether a connection is allowed, and what a changed set of objects would open.
+Ask it who has an address and whether a connection is allowed; `flows.policy.difference` tells what a change opens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from flows.policy.catalog import Catalog, Service, ServicePort, parse_service, s
 from flows.policy.cilium import group_cidrs, group_labels
 from flows.policy.inventory import Inventory
 from flows.policy.judging import judge
-from flows.policy.model import Diff, Direction, Endpoint, Judgement, PolicyRef, Traffic
+from flows.policy.model import Direction, Endpoint, Judgement, PolicyRef, Traffic
 from flows.policy.parse import dialect_of, parse_policy
 from flows.policy.policy_index import PolicyIndex
 from flows.policy.profile import Profile
@@ -153,11 +153,10 @@ class World:
     def selecting(self, endpoint: Endpoint, direction: Direction) -> list[Selected]:
         return selecting(self._index.candidates(endpoint), endpoint, direction, self.profile)
 
-    def newly_allowed(self, after: World) -> Diff:
-        """What ``after`` allows that this world does not, and the reverse: exact, over all workloads."""
-        from flows.policy.difference import difference
-
-        return difference(self, after)
+    def refusals(self, policy: Json) -> tuple[str, ...]:
+        """What the datapath's own validation would say of this policy object; empty where it would be applied."""
+        compiled = self._compiled.get(identity(policy))
+        return tuple(dict.fromkeys(each.refused for each in compiled.policies if each.refused)) if compiled else ()
 
     def policy_object(self, ref: PolicyRef) -> Json | None:
         """The object behind a reference, as it came."""

@@ -28,9 +28,9 @@ def judge(case: Case) -> Iterator[Finding]:
             if _is_refused(peer) and (pods_port := _untranslated(peer, service)):
                 yield _headless(case, peer, service, pods_port, weight)
             continue
-        if service.port(peer.port) is None:
+        if peer.service_port is None:
             yield _wrong_port(case, peer, service, weight)
-        elif service.port(peer.port, "TCP") is None and any(not door.is_open for door in peer.doors):
+        elif service.port(peer.service_port.port, "TCP") is None and any(not door.is_open for door in peer.doors):
             yield _wrong_protocol(peer, service, weight)
 
 

@@ -16,6 +16,7 @@ from sensors.hubble.connections import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.addresses import spelled
 from sensors.kit.app_log import LogError
 from sensors.kit.objects import Ref
 from sensors.net_connect import Connects, Door, Role
@@ -133,26 +134,24 @@ def _asked(case: Case) -> Peer | None:
     resolved = services.asked if services else None
     service = services.asked_service if services else None
     port = target.to_port if target.to_port is not None else (resolved.port if resolved else None)
+    known = resolved.port_of_service if resolved else port
+    host = spelled(target.to_host)
     return Peer(
-        host=target.to_host,
+        host=host,
         port=port,
         asked=True,
         resolved=resolved,
         service=service,
-        service_port=service.port(port) if service and port is not None else None,
-        connections=_towards(case, target.to_host, port, service),
+        service_port=service.port(known) if service and known is not None else None,
+        connections=_towards(case, host, port, service, resolved.pod if resolved else None),
         doors=connects.asked if connects else (),
-        logged=_log_of(case, target.to_host),
+        logged=_log_of(case, host),
     )
 
 
 def _log_of(case: Case, host: str) -> tuple[LogError, ...]:
     pod = case.get(PodFacts)
-    return (
-        tuple(each for each in pod.log_errors if each.host and each.host in (host, host.partition(".")[0]))
-        if pod
-        else ()
-    )
+    return tuple(each for each in pod.log_errors if spelled(each.host) in (host, host.partition(".")[0])) if pod else ()
 
 
 def _own(case: Case) -> tuple[Connection, ...]:
@@ -170,14 +169,31 @@ def _is_mine(case: Case, connection: Connection) -> bool:
     return (source.namespace, source.pod) == (case.target.namespace, case.target.pod)
 
 
-def _towards(case: Case, host: str, port: int | None, service: ServiceFacts | None) -> tuple[Connection, ...]:
-    """The attempts that reach for this peer: its own address or name, its Service's addresses, its backends."""
+def _towards(
+    case: Case, host: str, port: int | None, service: ServiceFacts | None, pod: Ref | None = None
+) -> tuple[Connection, ...]:
+    """The attempts that reach for this peer: its own address or name, its Service's addresses, its backends.
+
+    Where one `pod` was named, only that one of the backends.
+    """
+    whole = service if pod is None else None
     backends = (
-        {(each.ip, number) for each in (service.endpoints or ()) for _, number, _ in each.ports} if service else set()
+        {(each.ip, number) for each in (whole.endpoints or ()) for _, number, _ in each.ports} if whole else set()
     )
-    own = (*service.cluster_ips, *service.external_ips) if service else ()
+    own = (*whole.cluster_ips, *whole.external_ips) if whole else ()
     addresses = {host, *_addresses_of(case, host), *own}
-    return tuple(each for each in _own(case) if _fits(each, addresses, port, backends))
+    return tuple(
+        each
+        for each in _own(case)
+        if _fits(each, addresses, port, backends) or (_is_to(each, pod) and port in (None, each.port))
+    )
+
+
+def _is_to(connection: Connection, pod: Ref | None) -> bool:
+    return pod is not None and (connection.destination.namespace, connection.destination.pod) == (
+        pod.namespace,
+        pod.name,
+    )
 
 
 def _addresses_of(case: Case, host: str) -> set[str]:
@@ -186,7 +202,8 @@ def _addresses_of(case: Case, host: str) -> set[str]:
     name = host.rstrip(".").lower()
     bursts = [each for each in (lookups.bursts if lookups else ()) if each.name == name]
     found = {address for each in bursts for address in each.addresses}
-    return found | {each.address for each in (connects.doors if connects else ()) if each.host == host and each.address}
+    doors = connects.doors if connects else ()
+    return found | {each.address for each in doors if spelled(each.host) == host and each.address}
 
 
 def _fits(connection: Connection, addresses: set[str], port: int | None, backends: set[tuple[str, int]]) -> bool:

@@ -190,7 +190,7 @@ class Containers:
             errors[f"path_mtu/{destination}"] = NOT_RECORDED
             return []
         there = self.dataplane.world.endpoint_at(destination)
-        allowed = self.dataplane.world.judge(Traffic(source, there, "ICMP", icmp_type=8)).allowed
+        allowed = self.dataplane.judge(Traffic(source, there, "ICMP", icmp_type=8)).allowed
         if row is not None and (allowed is None or self._agrees(pod, row, allowed)):
             return [dict(row)]
         head = {"destination": destination, "method": "icmp-echo-df", "route_mtu": route}
@@ -223,7 +223,7 @@ def icmp_allowed_at_start(dataplane: Dataplane, pods: list[PodName]) -> frozense
         source = dataplane.source(pod)
         for row in dataplane.recording.rows(pod, "pmtu.json"):
             there = dataplane.world.endpoint_at(str(row.get("destination")))
-            if source is not None and dataplane.world.judge(Traffic(source, there, "ICMP", icmp_type=8)).allowed:
+            if source is not None and dataplane.judge(Traffic(source, there, "ICMP", icmp_type=8)).allowed:
                 found.add((pod, str(row.get("destination"))))
     return frozenset(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
 from typing import TypeVar
@@ -20,13 +20,18 @@ def walk(package: ModuleType, value: str, kind: type[Plugin]) -> dict[str, Plugi
     Sub-packages are not plug-ins. Raises `ValueError` when two plug-ins claim one id.
     """
     found: dict[str, Plugin] = {}
-    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda each: each.name):
-        if module.ispkg:
-            continue
-        plugin = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), value, None)
+    for module in modules_of(package):
+        plugin = getattr(module, value, None)
         if isinstance(plugin, kind):
-            _add(found, plugin, module.name)
+            _add(found, plugin, module.__name__.rpartition(".")[2])
     return found
+
+
+def modules_of(package: ModuleType) -> Iterator[ModuleType]:
+    """The modules of a folder by name, imported; not its sub-packages."""
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda each: each.name):
+        if not module.ispkg:
+            yield importlib.import_module(f"{package.__name__}.{module.name}")
 
 
 def _add(found: dict[str, Plugin], plugin: Plugin, module: str) -> None:

@@ -12,7 +12,7 @@ from sensors.kit.addresses import as_ip, spelled
 from sensors.kit.cluster import Cluster, Object
 from sensors.kit.kinds import ENDPOINT_SLICE, POD, SERVICE
 from sensors.kit.model import Target
-from sensors.kit.objects import Ref, flag, items, named, number, pod_is_ready, text, texts
+from sensors.kit.objects import Ref, flag, items, named, namespace_of, number, pod_is_ready, text, texts
 from sensors.kit.reading import read_kinds
 from sensors.topology.peer import (
     NEEDED,
@@ -152,7 +152,7 @@ def _backends(asked: Asked, service: Object, slices: Iterable[Object]) -> Iterab
     untranslated = (asked.port,) if asked.port and text(service, "spec", "clusterIP") == "None" else ()
     for each in slices:
         for endpoint in items(each, "endpoints"):
-            yield from _endpoint(endpoint, untranslated or _ports(each, names))
+            yield from _endpoint(endpoint, namespace_of(each), untranslated or _ports(each, names))
 
 
 def _ports(part: Object, names: set[str]) -> tuple[int, ...]:
@@ -163,13 +163,13 @@ def _ports(part: Object, names: set[str]) -> tuple[int, ...]:
     )
 
 
-def _endpoint(endpoint: Object, ports: tuple[int, ...]) -> Iterable[Backend]:
+def _endpoint(endpoint: Object, space: str, ports: tuple[int, ...]) -> Iterable[Backend]:
     is_pod = text(endpoint, "targetRef", "kind") == "Pod"
     for address in texts(endpoint, "addresses"):
         yield Backend(
             address=spelled(address),
             ports=ports,
-            namespace=text(endpoint, "targetRef", "namespace") if is_pod else "",
+            namespace=(text(endpoint, "targetRef", "namespace") or space) if is_pod else "",
             pod=text(endpoint, "targetRef", "name") if is_pod else "",
             node=text(endpoint, "nodeName"),
             ready=flag(endpoint, "conditions", "ready") is not False,

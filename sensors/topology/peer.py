@@ -74,6 +74,11 @@ class Asked:
     alias: Ref | None = None
     external_name: str = ""
 
+    @property
+    def port_of_service(self) -> int | None:
+        """The asked port as the Service knows it: behind a node port its own one."""
+        return self.service_port or self.port
+
 
 @dataclass(frozen=True, slots=True)
 class Places:

@@ -19,7 +19,7 @@ from tests.cluster.apiserver import ApiServer
 
 @dataclass
 class Kubelet:
-    """`logs` maps `namespace/pod/container` to (status, text); a program says its arguments. `asked`: the queries."""
+    """`logs` maps `namespace/pod/container` to (status, text); a program repeats its words. `asked`: the queries."""
 
     logs: Mapping[str, tuple[int, str]]
     asked: list[dict[str, str]] = field(default_factory=list)

@@ -77,6 +77,39 @@ async def test_output_errors_and_the_exit_code_come_over_their_own_channels(spea
     assert await ran(tmp_path, plays(*frames, speaks=speaks)) == ExecResult(b"hello\n", b"oh\n", 7)
 
 
+async def test_a_kubelet_that_refuses_a_wish_for_json_alone_is_not_asked_for_json(tmp_path: Path) -> None:
+    """Its router answers 406 to any request that does not take anything, for none of its routes says what it gives."""
+    accepted: list[str] = []
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        accepted.append(request.headers["Accept"])
+        return await plays(b"\x03" + SUCCESS)(request)
+
+    async def log(request: web.Request) -> web.StreamResponse:
+        accepted.append(request.headers["Accept"])
+        return not_acceptable(request) or web.Response(text="line\n")
+
+    async with (
+        stand_in({EXEC: [run], EXEC.replace("exec", "log"): [log]}) as server,
+        kube_at(server, tmp_path) as kube,
+    ):
+        ended = await kube.exec("kai", "probe-x", "probe", ["true"])
+        text = await kube.log("kai", "probe-x", "probe")
+
+    assert (ended.exit_code, text, accepted) == (0, "line", ["*/*", "*/*"])
+
+
+async def test_a_refusal_of_the_kubelet_is_told_with_its_number(tmp_path: Path) -> None:
+    async def json_only(request: web.Request) -> web.StreamResponse:
+        refusal = not_acceptable(request.clone(headers={"Accept": "application/json"}))
+        assert refusal is not None
+        return refusal
+
+    said = await blindness(tmp_path, json_only)
+
+    assert said == "no program can be run in kai/probe-x (probe): the API server answered 406"
+
+
 async def test_a_program_that_ends_well_has_exit_code_nought(tmp_path: Path) -> None:
     assert await ran(tmp_path, plays(b"\x03" + SUCCESS)) == ExecResult(b"", b"", 0)
 

@@ -137,6 +137,28 @@ def test_a_change_that_cuts_what_works_is_refused() -> None:
     assert "which works now" in said.refused
 
 
+def test_an_object_that_cilium_would_refuse_does_not_help() -> None:
+    """The rule that would help stands beside one that Cilium does not take, so nothing of the object is applied."""
+    rules = [{"toEntities": ["kube-apiserver"]}, {"toCIDRSet": [{"cidr": "203.0.113.0/24", "except": ["10.0.0.0/8"]}]}]
+    manifest = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": {"name": "open", "namespace": "production"},
+        "spec": {"endpointSelector": {}, "egress": rules},
+    }
+
+    said = tried_on(API, json.dumps(manifest))
+
+    assert not said.helps
+    assert said.trial.proof.allowed_after == 0
+    assert said.refused == (
+        "Cilium would refuse this object: CiliumNetworkPolicy production/open: "
+        "/spec/egress/1/toCIDRSet/0/except/0: the exception 10.0.0.0/8 is outside 203.0.113.0/24"
+    )
+    manifest["spec"] = {"endpointSelector": {}, "egress": rules[:1]}
+    assert tried_on(API, json.dumps(manifest)).trial.proof.allowed_after == 847
+
+
 def test_several_documents_and_lists_are_one_change() -> None:
     (fix, *_) = build(only(RULE, case_of(API)), case_of(API))
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fresh"}}

@@ -12,7 +12,7 @@ import pytest
 from bot.app import running
 from bot.report.blocks import SHOW_PROOF
 from bot.settings import Secret, Settings, SlackSettings
-from bot.slack.form import NAMESPACE, POD, SINCE, TO
+from bot.triggers.form import NAMESPACE, POD, SINCE, TO
 from tests.kit.cases import CASES
 from tests.peer.chat import Chat, Json, open_form, text_of, until
 from tests.peer.local_slack import local_slack

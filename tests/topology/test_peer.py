@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,3 +182,51 @@ def test_the_peers_nodes_come_from_its_endpoints_or_itself() -> None:
 )
 def test_odd_words_never_crash(host: str) -> None:
     assert isinstance(asked(host).kind, AskedKind)
+
+
+NODE_PORT = [{"name": "http", "port": 80, "nodePort": 30080}]
+
+
+def alias(name: str, to: str) -> dict[str, Any]:
+    return service("shop", name, ip="", type="ExternalName", externalName=to)
+
+
+def test_a_node_s_address_with_a_node_port_is_the_service_behind_it() -> None:
+    where = replace(WHERE, services=(*WHERE.services, service("bank", "till", ip="10.96.0.30", ports=NODE_PORT)))
+
+    till = asked("172.30.0.12", 30080, where)
+
+    assert (till.kind, till.service, till.service_port) == (AskedKind.SERVICE, Ref("Service", "bank", "till"), 80)
+    assert (till.node, till.port_of_service) == ("node-b", 80)
+    assert asked("172.30.0.12", 80, where).kind is AskedKind.NODE
+    assert asked("203.0.113.9", 30080, where).kind is AskedKind.EXTERNAL
+
+
+def test_a_load_balancer_s_name_is_its_service() -> None:
+    balancer = {"loadBalancer": {"ingress": [{"hostname": "Front-1.elb.example.com."}]}}
+    where = replace(WHERE, services=({**service("shop", "front", ip="10.96.0.22"), "status": balancer},))
+
+    assert asked("front-1.ELB.example.com", 80, where).service == Ref("Service", "shop", "front")
+
+
+def test_an_external_name_leads_to_a_service_of_this_cluster() -> None:
+    where = replace(WHERE, services=(*WHERE.services, alias("store", "Ledger.bank.svc.cluster.local.")))
+
+    store = asked("store", 80, where)
+
+    assert (store.kind, store.service) == (AskedKind.SERVICE, Ref("Service", "bank", "ledger"))
+    assert store.alias == Ref("Service", "shop", "store")
+
+
+@pytest.mark.parametrize("to", ["db.example.com", "ledger.bank", "10.96.0.21"])
+def test_an_external_name_without_the_cluster_s_domain_leads_outside(to: str) -> None:
+    store = asked("store", 80, replace(WHERE, services=(*WHERE.services, alias("store", to))))
+
+    assert (store.kind, store.external_name) == (AskedKind.EXTERNAL, to)
+    assert store.why == f"Service shop/store stands for {to} (ExternalName)"
+
+
+def test_external_names_that_lead_to_each_other_end() -> None:
+    loop = (alias("a", "b.shop.svc.cluster.local"), alias("b", "a.shop.svc.cluster.local"))
+
+    assert isinstance(asked("a", 80, replace(WHERE, services=loop)).kind, AskedKind)

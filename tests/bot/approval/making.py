@@ -22,7 +22,7 @@ REMOVE = {"op": "remove", "path": "/spec/egress/1"}
 
 
 def part(namespace: str = "shop", name: str = "strict-egress", **changes: Any) -> Part:
-    made = Part(Kind.PATCH, Component("NetworkPolicy", namespace, name), (ADD,), (REMOVE,), "uid-1", "7")
+    made = Part(Kind.PATCH, Component("NetworkPolicy", namespace, name), (ADD,), (REMOVE,), "uid-1", "7", "before")
     return replace(made, **changes)
 
 

@@ -176,7 +176,7 @@ def test_the_hash_is_of_the_exact_change():
     other = [
         part(name="other"),
         part(uid="uid-2"),
-        part(resource_version="8"),
+        part(fingerprint="after"),
         part(body=()),
         part(inverse=()),
         part(namespace="web"),
@@ -184,6 +184,7 @@ def test_the_hash_is_of_the_exact_change():
 
     assert len({it.sha256, *(proposal(each).sha256 for each in other)}) == 7
     assert proposal(title="in other words").sha256 == it.sha256
+    assert proposal(part(resource_version="8")).sha256 == it.sha256  # a status alone gives a new one
 
 
 def test_a_user_without_groups_is_a_user():

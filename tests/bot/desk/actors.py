@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.desk.looking import Looking, World
-from bot.desk.ports import Looked, Note, Watcher
+from bot.desk.ports import Looked, Note, VerdictNote, Watcher
 from bot.report import Circumstances
-from bot.store import Door, Investigation, Posted, Request
+from bot.store import Investigation, OriginKind, Posted, Request
 from flows.catalog import rules
 from flows.engine import Concluded, Saw
 from flows.load import Step, load_flows
@@ -30,7 +30,7 @@ FLOW = "flow.k8s_network_debug"
 
 
 def request(pod: str = "api-server", **more: Any) -> Request:
-    words = {"namespace": "production", "asked_by": "U1", "flow": FLOW, "door": Door.SLASH, **more}
+    words = {"namespace": "production", "asked_by": "U1", "flow": FLOW, "origin": OriginKind.SLASH, **more}
     return Request(Target(pod, words.pop("namespace"), "10.96.0.1", 443), **words)
 
 
@@ -99,7 +99,7 @@ class FilePoster:
     async def post(self, note: Note) -> Posted:
         die_once("before-post", self.path.parent)
         it = note.investigation
-        cause = note.verdict.cause_class if note.verdict else it.why
+        cause = note.verdict.cause_class if isinstance(note, VerdictNote) else it.why
         line = {"key": note.key, "role": note.role, "pod": str(it.request.target), "cause": cause}
         file = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
         os.write(file, f"{json.dumps(line)}\n".encode())

@@ -15,7 +15,7 @@ from bot.desk.desk import Desk
 from bot.desk.limits import Limits
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look, Looked, Watcher
-from bot.store import Ceiling, Door, Investigation, Request
+from bot.store import Ceiling, Investigation, OriginKind, Request
 from bot.store.store import open_store
 from tests.bot.desk.actors import FLOW, FilePoster, die_once, looking, recordings
 
@@ -41,7 +41,7 @@ async def main(url: str, folder: Path, count: int) -> None:
 async def ask(desk: Desk, targets: list, count: int) -> None:  # type: ignore[type-arg]
     for number in range(count):
         cluster, target = CLUSTERS[number // len(targets)], targets[number % len(targets)]
-        await desk.start(Request(target, FLOW, Door.ALERT, f"U{number}", cluster), once=f"alert-{number}")
+        await desk.start(Request(target, FLOW, OriginKind.ALERT, f"U{number}", cluster), once=f"alert-{number}")
 
 
 async def until_said(url: str, count: int) -> None:

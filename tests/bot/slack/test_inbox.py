@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.slack.doors import Doors
 from bot.slack.ephemeral import Asker
 from bot.slack.inbox import SLOW, STALE, Inbox
-from bot.store import Door
+from bot.slack.words import Words
+from bot.store import OriginKind
 from bot.store.store import Store, open_store
 from tests.bot.slack.conftest import Start
 from tests.bot.store.words import NOW
 
-ALICE = Asker("U0ALICE", "C0INCIDENTS", "slash 1.2.3", Door.SLASH)
+ALICE = Asker("U0ALICE", "C0INCIDENTS", "slash 1.2.3", OriginKind.SLASH)
 
 
 class Clock:
@@ -50,10 +50,10 @@ async def test_what_is_done_or_under_way_or_taken_on_is_not_lost(store: Store):
     clock = Clock()
     dead, alive = Inbox(store, clock, alone=True), Inbox(store, clock, alone=True)
     for key in ("done", "taken on"):
-        await dead.first(Asker("U0ALICE", "C1", key, Door.SLASH))
-    await dead.done(Asker("U0ALICE", "C1", "done", Door.SLASH))
+        await dead.first(Asker("U0ALICE", "C1", key, OriginKind.SLASH))
+    await dead.done(Asker("U0ALICE", "C1", "done", OriginKind.SLASH))
     await store.seen.first_time("taken on", NOW, timedelta(hours=1), "1f00baa5e77e")
-    await alive.first(Asker("U0ALICE", "C1", "under way", Door.SLASH))
+    await alive.first(Asker("U0ALICE", "C1", "under way", OriginKind.SLASH))
 
     assert await lost(alive) == []
 
@@ -66,7 +66,7 @@ async def test_another_replica_gets_its_time_and_nobody_is_told_of_what_is_long_
     soon = await lost(other)
     clock.now = NOW + SLOW + timedelta(seconds=1)
     later = await lost(other)
-    await Inbox(store, clock, alone=False).first(Asker("U0BOB", "C1", "slash 4", Door.SLASH))
+    await Inbox(store, clock, alone=False).first(Asker("U0BOB", "C1", "slash 4", OriginKind.SLASH))
     clock.now += STALE + timedelta(seconds=1)
 
     assert (soon, later) == ([], [("U0ALICE", "")])
@@ -84,7 +84,7 @@ async def test_a_command_that_was_acked_and_not_taken_on_is_told_after_the_resta
 
     monkeypatch.setattr("bot.app.GRACE", 0.01)
     with monkeypatch.context() as hanging:
-        hanging.setattr(Doors, "command", never)
+        hanging.setattr(Words, "command", never)
         async with start() as kai:
             reply = await kai.workspace.user("alice").command("/kai netdebug api-server production")
             await began.wait()

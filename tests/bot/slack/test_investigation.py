@@ -218,8 +218,8 @@ async def test_a_second_question_about_the_same_is_led_to_the_first(start: Start
 
 
 async def test_a_replica_that_looks_shows_its_progress_in_the_root_that_another_has_opened(start: Start):
+    from bot.slack.conversations import Conversations
     from bot.slack.recovery import Seeker
-    from bot.slack.threads import Threads
     from flows.engine import Saw
     from flows.load import load_flows
     from sensors.kit import Evidence, Sight
@@ -233,7 +233,7 @@ async def test_a_replica_that_looks_shows_its_progress_in_the_root_that_another_
         await kai.workspace.wait_for(kai.root)
         ((it, _),) = await kai.served.store.investigations.recent()
         seeker = Seeker(kai.served.outbox._client)
-        other = Threads(kai.served.store, kai.served.outbox, seeker, {flow.id: flow}, sensors())
+        other = Conversations(kai.served.store, kai.served.outbox, seeker, {flow.id: flow}, sensors())
         await other.watching(it)(Saw(flow.looks[0], "E1", Evidence(flow.looks[0].ref, Sight.ABSENT)))
         await kai.workspace.wait_for(lambda: "1 of 14 looks done" in kai.root()["text"])
         hands.go[POD].set()

@@ -10,7 +10,7 @@ import pytest
 
 from bot.desk.ports import Looked, Watcher
 from bot.slack import layer_replies as early
-from bot.slack.threads import Progress
+from bot.slack.progress import Progress
 from bot.store import Investigation
 from flows.engine import Concluded, Saw
 from flows.load import Step, load_flows

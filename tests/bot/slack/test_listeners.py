@@ -3,28 +3,88 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
+import pytest
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 
-from bot.slack.listeners import Listeners
+from bot.report import blocks
+from bot.slack import form, listeners, lists
+from bot.slack.connection import Identity
+from bot.slack.gate import is_ours
+from tests.bot.slack.registered import Registered, registered
 
 KNOWN = set(inspect.signature(AsyncArgs.__init__).parameters) | {"error"}
-REGISTERED = (
-    *("command", "mention", "message", "shortcut", "submitted", "namespaces", "pods", "no_options"),
-    *("action", "home", "ignored", "failed"),
+KINDS = {"command": 1, "shortcut": 1, "view": 1, "options": 2, "event": 3, "error": 1, "use": 1}
+OURS = Identity("T1", "U1", "B1", "", "A1")
+
+
+@pytest.fixture
+def app() -> Registered:
+    return registered()
+
+
+def test_every_listener_names_only_arguments_that_bolt_knows(app: Registered):
+    for kind, what, listener in app.found:
+        parameters = inspect.signature(listener).parameters.values()
+
+        assert {each.name for each in parameters} - {"self"} <= KNOWN, (kind, what)
+        assert all(each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for each in parameters), (kind, what)
+
+
+def test_every_kind_of_listener_is_found_in_its_folder(app: Registered):
+    known = [kind for kind, what, listener in app.found if listener not in (listeners.ignored, listeners.no_options)]
+
+    assert {kind: known.count(kind) for kind in KINDS} == KINDS
+
+
+def test_the_gate_comes_before_every_listener(app: Registered):
+    assert app.found[0][0] == "use"
+
+
+def test_what_nobody_knows_is_acked_after_all_others(app: Registered):
+    last = [kind for kind, _, listener in app.found if listener in (listeners.ignored, listeners.no_options)]
+
+    assert set(last) == {"command", "shortcut", "view", "view_closed", "action", "event", "options"}
+    assert [kind for kind, *_ in app.found][-len(last) - 1 : -1] == last
+
+
+def test_every_button_that_is_shown_has_its_listener(app: Registered):
+    shown = {blocks.SHOW_PROOF, blocks.COPY_KUBECTL, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
+    shown |= {blocks.WRONG, lists.SHOW, form.OPEN_FORM}
+
+    assert shown == {what for kind, what, _ in app.found if kind == "action" and isinstance(what, str)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"team_id": "T1", "api_app_id": "A1"},
+        {"team": {"id": "T1"}, "api_app_id": "A1"},
+    ],
 )
+def test_a_request_to_our_app_in_our_workspace_is_ours(body: dict[str, Any]):
+    assert is_ours(body, OURS)
 
 
-def test_every_listener_names_only_arguments_that_bolt_knows():
-    for name in REGISTERED:
-        parameters = inspect.signature(getattr(Listeners, name)).parameters.values()
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"team_id": "T1"},
+        {"api_app_id": "A1"},
+        {"team_id": "T2", "api_app_id": "A1"},
+        {"team_id": "T1", "api_app_id": "A2"},
+        {"team": None, "team_id": None, "api_app_id": "A1"},
+        {"team_id": "T2", "enterprise_id": "", "api_app_id": "A1"},
+    ],
+)
+def test_a_request_of_another_workspace_or_app_or_of_none_is_not(body: dict[str, Any]):
+    assert not is_ours(body, OURS)
 
-        assert {each.name for each in parameters} - {"self"} <= KNOWN, name
-        assert all(each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for each in parameters), name
 
+def test_a_request_of_our_organisation_is_ours():
+    ours = Identity("T1", "U1", "B1", "E1", "A1")
 
-def test_every_listener_that_is_registered_is_checked():
-    source = inspect.getsource(Listeners.register)
-
-    assert [name for name in REGISTERED if f"self.{name})" not in source] == []
-    assert source.count("(self.") == len(REGISTERED) + 1  # `ignored` stands twice
+    assert is_ours({"team_id": "T2", "enterprise_id": "E1", "api_app_id": "A1"}, ours)
+    assert not is_ours({"team_id": "T2", "enterprise_id": "E2", "api_app_id": "A1"}, ours)

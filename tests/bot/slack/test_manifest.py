@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import yaml
 
-from bot.slack.listeners import COMMAND, SHORTCUT, Listeners
+from bot.slack.commands.kai import COMMAND
+from bot.slack.shortcuts.investigate import SHORTCUT
+from tests.bot.slack.registered import registered
 
 ROOT = Path(__file__).parents[3]
 MANIFEST = yaml.safe_load((ROOT / "docs/slack-manifest.yaml").read_text("utf-8"))
@@ -36,9 +37,9 @@ def test_command_and_shortcut_are_those_that_are_listened_to():
 
 def test_every_event_has_a_listener_and_its_scope():
     events = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
-    listened = inspect.getsource(Listeners.register)
+    listened = registered().of("event")
 
-    assert [each for each in events if f'"{each.partition(".")[0]}"' not in listened] == []
+    assert [each for each in events if each.partition(".")[0] not in listened] == []
     assert {each for each in NEEDED.values() if each} <= set(events)
 
 

@@ -48,7 +48,7 @@ async def test_a_trigger_is_forgotten_after_a_day(store: Store) -> None:
 async def test_another_peer_of_the_same_pod_is_another_question(store: Store) -> None:
     await admitted(store, "first")
 
-    other = Request(Target("api", "prod", "10.96.0.9", 80), request().flow, request().door, "U1")
+    other = Request(Target("api", "prod", "10.96.0.9", 80), request().flow, request().origin, "U1")
 
     assert (await admitted(store, "second", other)).id == "second"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.store import Admitted, Ceiling, Door, EvidenceRow, Investigation, Request
+from bot.store import Admitted, Ceiling, EvidenceRow, Investigation, OriginKind, Request
 from bot.store.store import Store
 from sensors.kit import Target
 
@@ -27,7 +27,13 @@ ROWS = (
 
 
 def request(pod: str = "api", **more: Any) -> Request:
-    words = {"namespace": "prod", "asked_by": "U1", "flow": "flow.k8s_network_debug", "door": Door.SLASH, **more}
+    words = {
+        "namespace": "prod",
+        "asked_by": "U1",
+        "flow": "flow.k8s_network_debug",
+        "origin": OriginKind.SLASH,
+        **more,
+    }
     return Request(Target(pod, words.pop("namespace"), "10.96.0.1", 443), **words)
 
 

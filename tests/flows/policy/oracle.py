@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Profile, World
+from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Profile, World, judgement_in_words
+from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, admin, ask, cnp, named, netpol, pod, space
 
 Answer = tuple[str, str, str, bool | None]  # source, destination, port, allowed
@@ -279,7 +280,8 @@ CILIUM_CASES = [
         ("y/b", "x/a", "TCP 80", True),
         ("x/a", "203.0.113.1", "TCP 80", False),
         ("y/b", "y/a", "TCP 80", True),
-        ("z/a", "y/b", "TCP 80", False),
+        ("z/a", "y/b", "TCP 80", True),
+        ("y/b", "z/a", "TCP 80", False),
     ),
     _cilium(
         "an empty list of peers is nobody, a missing one everybody",
@@ -481,6 +483,7 @@ CILIUM_CASES = [
         cnp("x/n", {"pod": "a"}, egress=[{"toServices": [{"k8sService": {"serviceName": "s", "namespace": "y"}}]}]),
         ("x/a", "y/b", "TCP 80", True),
         ("x/a", "y/c", "TCP 80", False),
+        profile=cilium("1.20.2"),
         extra=(
             {
                 "apiVersion": "v1",
@@ -640,7 +643,7 @@ def wrong_answers(case: Case) -> Iterator[str]:
     for source, destination, port, expected in case.answers:
         judgement = world.judge(ask(world, source, destination, port))
         if judgement.allowed is not expected:
-            yield f"{case.name}: expected {expected}: {judgement.words()}"
+            yield f"{case.name}: expected {expected}: {judgement_in_words(judgement)}"
 
 
 def disagreements() -> list[str]:

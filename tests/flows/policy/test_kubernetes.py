@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CILIUM
+from flows.policy import CALICO_IPTABLES, CILIUM
 from flows.policy.kubernetes import parse_network_policy
 from flows.policy.model import Direction
-from tests.flows.policy.builders import Json, netpol
+from tests.flows.policy.builders import Json, allowed, netpol, pod
 
 
 def clause_fault(rule: Json) -> str:
@@ -52,3 +52,18 @@ def test_a_policy_without_a_namespace_is_in_default() -> None:
     del policy["metadata"]["namespace"]
 
     assert str(parse_network_policy(policy, CILIUM).ref) == "NetworkPolicy default/n"
+
+
+def test_cilium_enforces_rules_of_a_direction_that_policy_types_leaves_out() -> None:
+    """The API says nothing of ingress here; Cilium makes entries of every rule (``pkg/k8s/network_policy.go``)."""
+    nobody = [{"from": [{"podSelector": {"matchLabels": {"app": "zzz"}}}]}]
+    objects = [
+        pod("x/a", app="a"),
+        pod("x/b", app="b"),
+        netpol("x/n", {"app": "a"}, ["Egress"], egress=[{}], ingress=nobody),
+    ]
+
+    assert allowed(objects, CILIUM, "x/b", "x/a", "TCP 80") is False
+    assert allowed(objects, CALICO_IPTABLES, "x/b", "x/a", "TCP 80") is True
+    objects[-1]["spec"]["ingress"] = []
+    assert allowed(objects, CILIUM, "x/b", "x/a", "TCP 80") is True

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.policy import Direction, cilium, kubernetes, peers, ports, reach, selectors
+from flows.policy import Direction, cilium_rules, kubernetes, peers, ports, reach, selectors
 from flows.policy.cilium_peers import CiliumEndpoints
 from flows.policy.peers import Addresses, Anyone, Pods, any_of
 from flows.policy.portset import NONE, PortSet
@@ -50,7 +50,7 @@ def empty_ports_admit_nothing(patch: Patch) -> None:
 
 
 def policy_types_are_ignored(patch: Patch) -> None:
-    patch(kubernetes, "_directions", lambda spec: tuple(Direction))
+    patch(kubernetes, "_directions", lambda spec, profile: tuple(Direction))
 
 
 def egress_is_ignored(patch: Patch) -> None:
@@ -64,7 +64,7 @@ def egress_is_ignored(patch: Patch) -> None:
 
 
 def an_empty_cilium_rule_admits_all(patch: Patch) -> None:
-    patch(cilium, "_without_peers", lambda rule, path: (Anyone(path),))
+    patch(cilium_rules._Peers, "_without_peers", lambda self, empty: ((Anyone(self.path),), ()))
 
 
 def a_deny_does_not_beat_an_allow(patch: Patch) -> None:
@@ -109,7 +109,11 @@ def exceptions_of_a_block_are_forgotten(patch: Patch) -> None:
 
 def a_policy_without_types_isolates_egress(patch: Patch) -> None:
     right = kubernetes._directions
-    patch(kubernetes, "_directions", lambda spec: right(spec) if spec.get("policyTypes") else tuple(Direction))
+
+    def directions(spec: Any, profile: Any) -> tuple[Direction, ...]:
+        return right(spec, profile) if spec.get("policyTypes") else tuple(Direction)
+
+    patch(kubernetes, "_directions", directions)
 
 
 MUTANTS = [

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Direction, Endpoint, Profile, Traffic, World
+from flows.policy import (
+    CALICO_IPTABLES,
+    CILIUM,
+    UNKNOWN,
+    Direction,
+    Endpoint,
+    Profile,
+    Traffic,
+    World,
+    judgement_in_words,
+)
 from flows.policy.portset import ALL
 from tests.flows.policy.builders import cnp, netpol, pod
 from tests.flows.policy.clusters import mixed_cluster
@@ -36,7 +46,7 @@ def test_a_single_port_and_all_ports_agree(profile: Profile) -> None:
                 allowed = every.allowed.holds(protocol, number), every.denied.holds(protocol, number)
 
                 expected = {(True, False): True, (False, True): False, (False, False): None}[allowed]
-                assert world.judge(traffic).allowed is expected, (seed, world.judge(traffic).words())
+                assert world.judge(traffic).allowed is expected, (seed, judgement_in_words(world.judge(traffic)))
 
 
 def test_every_port_is_allowed_denied_or_undecidable() -> None:

@@ -13,14 +13,23 @@ SUBJECT = Endpoint(namespace="x", pod="p", node="node1")
 @pytest.mark.parametrize(
     ("peer", "words"),
     [
-        (Endpoint(namespace="y", pod="q"), {"cluster", "all"}),
+        (Endpoint(namespace="y", pod="q"), {"cluster", "cluster-mesh", "all"}),
         (Endpoint(ip="203.0.113.1", entities=frozenset({"world"})), {"world", "world-ipv4", "all"}),
         (Endpoint(ip="2001:db8::1", entities=frozenset({"world"})), {"world", "world-ipv6", "all"}),
-        (Endpoint(node="node1", host_network=True), {"host", "cluster", "all"}),
-        (Endpoint(node="node2", host_network=True), {"remote-node", "cluster", "all"}),
-        (Endpoint(namespace="y", pod="agent", node="node2", host_network=True), {"remote-node", "cluster", "all"}),
-        (Endpoint(entities=frozenset({"kube-apiserver"})), {"kube-apiserver", "cluster", "all"}),
-        (Endpoint(entities=frozenset({"kube-apiserver", "world"})), {"kube-apiserver", "world", "all"}),
+        (Endpoint(node="node1", host_network=True), {"host", "cluster", "cluster-mesh", "all"}),
+        (Endpoint(node="node2", host_network=True), {"remote-node", "cluster", "cluster-mesh", "all"}),
+        (
+            Endpoint(namespace="y", pod="agent", node="node2", host_network=True),
+            {"remote-node", "cluster", "cluster-mesh", "all"},
+        ),
+        (Endpoint(entities=frozenset({"kube-apiserver"})), {"kube-apiserver", "cluster", "cluster-mesh", "all"}),
+        (
+            Endpoint(ip="34.1.2.3", entities=frozenset({"kube-apiserver", "world"})),
+            {"kube-apiserver", "world", "world-ipv4", "cluster", "cluster-mesh", "all"},
+        ),
+        (Endpoint(namespace="y", pod="q", cluster="west"), {"cluster-mesh", "all"}),
+        (Endpoint(namespace="y", pod="q", cluster="default"), {"cluster", "cluster-mesh", "all"}),
+        (Endpoint(host_network=True), {"cluster", "cluster-mesh", "all"}),
     ],
 )
 def test_every_word_that_holds_for_a_peer(peer: Endpoint, words: set[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.policy import Diff, Opening, Party
+from flows.policy import Diff, Opening, Party, diff_in_words
 
 WEB, API, WORLD = (
     Party("workload", "shop", "Deployment web"),
@@ -15,7 +15,7 @@ EVERY = (("ICMP", 255), ("ICMPv6", 255), ("SCTP", 65535), ("TCP", 65535), ("UDP"
 def test_a_narrow_opening_is_two_lines() -> None:
     diff = Diff(opened=(Opening(WEB, API, "TCP", ((8080, 8080),)),))
 
-    assert diff.words() == (
+    assert diff_in_words(diff) == (
         "newly allowed: 1 source, 1 destination, 1 port\n  opens shop/Deployment web -> pay/Deployment api: TCP 8080"
     )
 
@@ -23,7 +23,7 @@ def test_a_narrow_opening_is_two_lines() -> None:
 def test_a_broad_opening_is_one_line_a_pair_and_its_warnings() -> None:
     opened = tuple(Opening(WEB, WORLD, protocol, ((0, high),)) for protocol, high in EVERY)
 
-    lines = Diff(opened=opened, opens_world=True, opens_all_ports=True, complete=False).words().splitlines()
+    lines = diff_in_words(Diff(opened=opened, opens_world=True, opens_all_ports=True, complete=False)).splitlines()
 
     assert lines[1:] == [
         "  opens shop/Deployment web -> world-ipv4: every port",
@@ -36,7 +36,7 @@ def test_a_broad_opening_is_one_line_a_pair_and_its_warnings() -> None:
 def test_what_is_undecidable_is_never_left_out() -> None:
     diff = Diff(undecidable=(Opening(WEB, API, "UDP", ((53, 53), (60, 70))),), because=("a group is not at hand",))
 
-    assert diff.words().splitlines() == [
+    assert diff_in_words(diff).splitlines() == [
         "newly allowed: nothing; 1 undecidable",
         "  undecidable: shop/Deployment web -> pay/Deployment api: UDP 53, 60-70",
         "  because a group is not at hand",
@@ -46,4 +46,4 @@ def test_what_is_undecidable_is_never_left_out() -> None:
 def test_long_lists_are_cut_with_their_number() -> None:
     opened = tuple(Opening(WEB, Party("cidr", "", f"10.0.0.{n}/32"), "TCP", ((1, 1),)) for n in range(13))
 
-    assert Diff(opened=opened).words().splitlines()[-1] == "  … and 3 more"
+    assert diff_in_words(Diff(opened=opened)).splitlines()[-1] == "  … and 3 more"

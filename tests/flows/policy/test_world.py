@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.policy import AWS_VPC_CNI, CILIUM, UNKNOWN, Endpoint, PolicyRef, Traffic, World
+from flows.policy import (
+    AWS_VPC_CNI,
+    CILIUM,
+    UNKNOWN,
+    Endpoint,
+    PolicyRef,
+    Traffic,
+    World,
+    difference_of,
+    judgement_in_words,
+)
+from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, cnp, named, netpol, pod, space
 
 SLICE: Json = {
@@ -126,7 +137,7 @@ def test_changed_and_removed_objects_make_another_world() -> None:
 
 def test_a_changed_service_changes_the_policies_that_name_it() -> None:
     to_service = cnp("shop/out", egress=[{"toServices": [{"k8sService": {"serviceName": "api", "namespace": "pay"}}]}])
-    before = world_of(to_service)
+    before = World.of([*OBJECTS, to_service], cilium("1.20.2"))
     moved = {**SERVICE, "spec": {**SERVICE["spec"], "selector": {"app": "other"}}}
     web, api = before.endpoint_of_pod("shop", "web"), before.endpoint_of_pod("pay", "api")
     assert web is not None
@@ -155,7 +166,7 @@ def test_the_words_of_a_denial_name_policy_rule_and_port() -> None:
 
     wrong = "it admits 80, the traffic is on 8080 (80 is the Service's port; policies see the pod's, 8080)"
     peers = "all pods in namespaces kubernetes.io/metadata.name=shop"
-    assert world.judge(traffic).words().splitlines() == [
+    assert judgement_in_words(world.judge(traffic)).splitlines() == [
         "shop/web to pay/api on TCP 8080: denied",
         "  egress: allowed: no policy restricts the egress of shop/web",
         "  ingress: denied: ingress of pay/api is isolated by NetworkPolicy pay/in, and no rule admits this",
@@ -219,8 +230,8 @@ def test_no_object_of_a_cluster_can_make_it_crash(item: Json, data: st.DataObjec
     ends = [world.endpoint_at(ip) for ip in ("10.0.0.1", "10.0.1.1", "203.0.113.1", "172.30.0.11")]
     for source in ends:
         for destination in ends:
-            assert world.judge(Traffic(source, destination, "TCP", 80)).words()
-    world.newly_allowed(world_of())
+            assert judgement_in_words(world.judge(Traffic(source, destination, "TCP", 80)))
+    difference_of(world, world_of())
 
 
 @pytest.mark.parametrize("field", ["egress", "podSelector"])

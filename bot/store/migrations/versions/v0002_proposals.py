@@ -39,7 +39,7 @@ def _proposals() -> None:
         "proposals",
         *(_text(each) for each in what),
         sa.Column("content", sa.LargeBinary, nullable=False),
-        *(_text(each) for each in ("written", "asked_by", "team", "channel", "thread", "ts")),
+        *(_text(each) for each in ("written", "denied", "shown", "asked_by", "team", "channel", "thread", "ts")),
         sa.Column("private", sa.Integer, nullable=False),
         *(_moment(each) for each in ("created_at", "expires_at", "moved_at")),
         sa.PrimaryKeyConstraint("id", name="pk_proposals"),

@@ -1,0 +1,174 @@
+"""What a person does to a proposal: approve, reject, undo. Each press is examined anew and written down, also a no."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from bot.approval.decision import Review, Standing, barred, closed, covered, may_undo, standing, words
+from bot.approval.person import Refusal
+from bot.approval.proposal import Approval, KubeUser, Proposal
+from bot.approval.rules import Approvals
+from bot.approval.states import State
+from bot.approval.trail import Event, Note
+from bot.change.pipeline import Pipeline, rollback_of
+from bot.change.ports import CannotRead, Patcher
+from bot.store.proposals import Forged
+from bot.store.store import Store
+from bot.verify.looking import Clock
+
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who acts, after all that could be asked about them: `person` as in the audit, `who` for the API server."""
+
+    person: str
+    who: KubeUser
+
+
+Identify: TypeAlias = Callable[[Proposal], Awaitable[Caller | Refusal]]
+"""Finds out who acts on this proposal, with fresh answers only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the person is told. `code` is empty where it was done; `carry_on` names what is to be carried on now."""
+
+    sentence: str
+    code: str = ""
+    carry_on: str = ""
+
+
+NO_SUCH = Refusal("no_such_proposal", "There is no such proposal here.")
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """One for each process. `rules` is asked for each press: what an operator has changed holds at once."""
+
+    store: Store
+    patcher: Patcher
+    pipeline: Pipeline
+    rules: Callable[[], Approvals]
+    clock: Clock = field(default_factory=Clock)
+
+    async def approve(self, proposal: str, actor: str, identify: Identify) -> Answer:
+        """Count a yes; with the last one that was needed the answer says what is to be carried on."""
+        it = await self._get(proposal)
+        said = await self._examined(it, identify) if isinstance(it, Proposal) else it
+        if isinstance(said, Refusal) or not isinstance(it, Proposal):
+            return await self._refuse(proposal, actor, said if isinstance(said, Refusal) else NO_SUCH)
+        caller, covers = said
+        now = self.clock.now()
+        approval = Approval(caller.person, caller.who, covers, it.sha256, now)
+        note = Note(Event.APPROVED, caller.person, {"as": caller.who.name, "covers": list(covers), "sha256": it.sha256})
+        counted = await self.store.proposals.approve(it.id, approval, self._standing, note, now)
+        if counted is None or counted.standing is None:
+            late = closed(counted.proposal, now) if counted is not None else None
+            return await self._refuse(proposal, actor, late or NO_SUCH)
+        if counted.standing.enough:
+            return Answer("Approved: it is proved once more, tried and then applied.", carry_on=it.id)
+        return Answer(f"Your approval is counted: {counted.standing.missing}.")
+
+    def _standing(self, it: Proposal, given: Sequence[Approval]) -> Standing:
+        return standing(it, given, self.rules())
+
+    async def why_not(self, proposal: str, identify: Identify) -> Refusal | None:
+        """Whether this person may approve it: what a card tells its viewer. Nothing is counted or written down."""
+        it = await self._get(proposal)
+        if isinstance(it, Refusal):
+            return it
+        said = await self._examined(it, identify)
+        return said if isinstance(said, Refusal) else None
+
+    async def reject(self, proposal: str, actor: str, identify: Identify, reason: str) -> Answer:
+        """A no of somebody who asked for it or who might have approved it."""
+        it = await self._get(proposal)
+        if isinstance(it, Refusal):
+            return await self._refuse(proposal, actor, it)
+        now = self.clock.now()
+        caller = await identify(it)
+        refused = caller if isinstance(caller, Refusal) else closed(it, now) or self._may_reject(it, caller, now)
+        if refused is not None:
+            return await self._refuse(it.id, actor, refused)
+        why = " ".join(reason.split())[:LONGEST_REASON]
+        by = caller.person if isinstance(caller, Caller) else actor
+        note = Note(Event.REJECTED, by, {"why": why})
+        said = f"{by}: {why}" if why else f"by {by}"
+        if await self.store.proposals.move(it.id, State.PROPOSED, State.REJECTED, note, now, said):
+            return Answer("Rejected: nothing is changed.", carry_on=it.id)
+        return await self._refuse(it.id, actor, await self._late(it.id))
+
+    def _may_reject(self, it: Proposal, caller: Caller | Refusal, now: datetime) -> Refusal | None:
+        if isinstance(caller, Refusal) or caller.person in it.asked_by:
+            return caller if isinstance(caller, Refusal) else None
+        return barred(it, caller.person, caller.who, self.rules(), now)
+
+    async def undo(self, proposal: str, actor: str, identify: Identify) -> Answer:
+        """Begin a rollback with the rights of whoever wants it."""
+        it = await self._get(proposal)
+        if isinstance(it, Refusal):
+            return await self._refuse(proposal, actor, it)
+        caller = await identify(it)
+        refused = caller if isinstance(caller, Refusal) else may_undo(it) or await self._cannot_undo(it, caller)
+        if refused is not None or isinstance(caller, Refusal):
+            return await self._refuse(it.id, actor, refused or NO_SUCH)
+        now = self.clock.now()
+        approval = Approval(caller.person, caller.who, tuple(range(len(it.parts))), it.sha256, now)
+        note = Note(Event.ROLLING_BACK, caller.person, {"as": caller.who.name})
+        if await self.pipeline.roll_back(it, [approval], [note]):
+            return Answer("It is being taken back.", carry_on=it.id)
+        return await self._refuse(it.id, actor, await self._late(it.id))
+
+    async def _cannot_undo(self, it: Proposal, caller: Caller) -> Refusal | None:
+        back = rollback_of(it, self.clock.now())
+        refused = barred(back, caller.person, caller.who, self.rules(), self.clock.now())
+        covers = refused or await self._covered(back, caller)
+        if isinstance(covers, Refusal):
+            return covers
+        missing = [part.target for place, part in enumerate(back.parts) if place not in covers]
+        return Refusal("rbac", f"Kubernetes does not let {caller.who} change {missing[0]}.") if missing else None
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    async def _examined(self, it: Proposal, identify: Identify) -> tuple[Caller, tuple[int, ...]] | Refusal:
+        """Everything that can be a no, the cheap and local first; the API server is asked last."""
+        now = self.clock.now()
+        caller = await identify(it)
+        if isinstance(caller, Refusal):
+            return caller
+        if refused := closed(it, now) or barred(it, caller.person, caller.who, self.rules(), now):
+            return refused
+        covers = await self._covered(it, caller)
+        return covers if isinstance(covers, Refusal) else (caller, covers)
+
+    async def _covered(self, it: Proposal, caller: Caller) -> tuple[int, ...] | Refusal:
+        reviews: list[Review] = []
+        for part in it.parts:
+            try:
+                reviews.append(await self.patcher.review(caller.who, part))
+            except CannotRead:
+                break
+        return covered(it, caller.person, caller.who, self.rules(), reviews)
+
+    async def _get(self, proposal: str) -> Proposal | Refusal:
+        try:
+            return await self.store.proposals.get(proposal) or NO_SUCH
+        except Forged:
+            return Refusal("forged", "The stored patch is not the one that was shown: nothing was done.")
+
+    async def _late(self, proposal: str) -> Refusal:
+        it = await self._get(proposal)
+        if isinstance(it, Refusal):
+            return it
+        return Refusal("closed", f"This proposal is {words(it.state)}: nothing was done.")
+
+    async def _refuse(self, proposal: str, actor: str, refusal: Refusal) -> Answer:
+        """Also a refused press is written down."""
+        said = {"code": refusal.code, "said": refusal.sentence}
+        await self.store.audit.append(proposal[:64], Note(Event.REFUSED, actor, said), self.clock.now())
+        return Answer(refusal.sentence, refusal.code)

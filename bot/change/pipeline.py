@@ -1,0 +1,418 @@
+"""Carries an approved proposal on: proved anew, tried, written once, verified, and taken back when it did not help.
+
+What is true is in the store. A step is repeated after a crash until its state has moved on; only the write is not:
+whoever finds a proposal that is being applied reads the object and looks for the proposal's mark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+from bot.approval.decision import writer
+from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose, Tuple5, digest_of, new_id
+from bot.approval.rules import EXPIRY
+from bot.approval.states import UNDER_WAY, State
+from bot.approval.trail import Event, Note
+from bot.change.marks import as_written, back, bound, fingerprint, is_as_read, is_written
+from bot.change.ports import (
+    Baseline,
+    CannotProve,
+    CannotRead,
+    Fresh,
+    Json,
+    Lost,
+    Moved,
+    NotWritten,
+    Patcher,
+    Prove,
+    Show,
+    Verify,
+    nobody,
+)
+from bot.store.store import Store
+from bot.verify.looking import Clock
+from bot.verify.verdict import Outcome
+
+log = logging.getLogger(__name__)
+
+SETTLE = 2.0
+"""Seconds after which a request that a dying process has sent must have arrived, one way or the other."""
+
+MOST_ROLLBACKS = 3
+"""Rollbacks of one change that may be begun: one may be interrupted before it wrote anything."""
+
+SELF = "kai"
+Written = list[tuple[str, str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the pipeline works with; the composition root fills it once."""
+
+    store: Store
+    patcher: Patcher
+    prove: Prove
+    baseline: Baseline
+    verify: Verify
+    show: Show = nobody
+    clock: Clock = field(default_factory=Clock)
+    settle: float = SETTLE
+
+
+class Pipeline:
+    """One for each process; one proposal is carried on by one caller at a time."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools, self._store, self._patcher = tools, tools.store.proposals, tools.patcher
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._steps: Mapping[State, Callable[[Proposal], Awaitable[None]]] = {
+            State.APPROVED: self._begin,
+            State.APPLYING: self._reconcile,
+            State.UNKNOWN: self._reconcile,
+            State.APPLIED: self._judge,
+            State.ROLLING_BACK: self._await_rollback,
+        }
+
+    async def carry_on(self, proposal: str) -> Proposal | None:
+        """Until a person has to act, or nothing more can be done now. To be called again after a crash."""
+        async with self._locks.setdefault(proposal, asyncio.Lock()):
+            it = await self._store.get(proposal)
+            while it is not None and it.state in UNDER_WAY:
+                before = it.state
+                await self._steps[before](it)
+                it = await self._store.get(proposal)
+                await self._shown(it)
+                if it is not None and it.state is before:
+                    break
+            return it
+
+    async def sweep(self) -> tuple[str, ...]:
+        """Close what has expired, show what is not shown yet, and say which proposals are to be carried on."""
+        now = self._now()
+        for it in await self._store.in_states([State.PROPOSED]):
+            if now >= it.expires_at:
+                await self._move(it, State.EXPIRED, Event.EXPIRED, "nobody approved it in time")
+        for it in await self._store.to_show():
+            await self._shown(it)
+        return tuple(each.id for each in await self._store.in_states(UNDER_WAY) if each.purpose is Purpose.CHANGE)
+
+    async def _shown(self, it: Proposal | None) -> None:
+        """Tell people; what fails is told by the next sweep."""
+        if it is None or it.shown == it.state.value or it.purpose is Purpose.ROLLBACK:
+            return
+        (failure,) = await asyncio.gather(self._tools.show(it), return_exceptions=True)
+        if isinstance(failure, Exception):
+            log.warning("the state of proposal %s is not shown yet: %s", it.id, failure)
+        elif isinstance(failure, BaseException):
+            raise failure
+        else:
+            await self._store.was_shown(it.id, it.state.value)
+
+    # -- from approved to written --------------------------------------------------------------------------------------
+
+    async def _begin(self, it: Proposal) -> None:
+        """Everything that must hold before the one write, in the order in which it is cheapest to fail."""
+        if it.purpose is Purpose.CHANGE and self._now() >= it.expires_at:
+            await self._move(it, State.EXPIRED, Event.EXPIRED, "it was approved, and its time was up before it began")
+            return
+        given = await self._store.approvals(it.id)
+        try:
+            who = await self._writers(it, given)
+            read = await self._read(it.parts)
+            if _is_there_already(it, read):
+                await self._move(it, State.APPLYING, Event.RECOGNISED, "an earlier write of it has come through")
+                return
+            if await self._is_another(it, read):
+                return
+            parts = tuple(bound(part, now) for part, now in zip(it.parts, read, strict=True))
+            await self._try_out(it, parts, who)
+            denied = await self._tools.baseline(it) if it.purpose is Purpose.CHANGE else ()
+        except (NotWritten, Lost, CannotRead, CannotProve) as why:
+            await self._stop(it, str(why) or type(why).__name__)
+            return
+        said = {"as": [each.name for each in who], "sha256": it.sha256}
+        nothing: Written = [None] * len(parts)
+        if await self._move(it, State.APPLYING, Event.WRITING, "", said, nothing, denied):
+            await self._write(replace(it, state=State.APPLYING), parts, who)
+
+    async def _writers(self, it: Proposal, given: Sequence[Approval]) -> list[KubeUser]:
+        """As whom each part is written; asked anew, for rights can be taken away between the press and the write."""
+        found: list[KubeUser] = []
+        for place, part in enumerate(it.parts):
+            who = writer(it, given, place)
+            if who is None:
+                raise NotWritten(f"nobody with rights on {part.target} has approved it")
+            review = await self._patcher.review(who, part)
+            await self._audit(it, Event.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason})
+            if not review.allowed:
+                words = f" ({review.reason})" if review.reason else ""
+                raise NotWritten(f"Kubernetes does not let {who} change {part.target}{words}")
+            found.append(who)
+        return found
+
+    async def _is_another(self, it: Proposal, read: Sequence[Json | None]) -> bool:
+        """Is it not what people approved any more? Then a fresh proposal takes its place, and nothing is written."""
+        same = all(is_as_read(part, now) for part, now in zip(it.parts, read, strict=True))
+        if it.purpose is Purpose.ROLLBACK:
+            if not same:
+                raise Moved("somebody has changed the object since: KAI takes nothing back over that")
+            return False
+        fresh = await self._tools.prove(it)
+        await self._audit(it, Event.REPROVED, {"holds": not fresh.why, "why": fresh.why, "same_object": same})
+        if fresh.why:
+            raise CannotProve(f"it is not proved any more: {fresh.why}")
+        if same and _is_same(it, fresh):
+            return False
+        await self._replace(
+            it, fresh, "the object has changed since" if not same else "the policies have changed since"
+        )
+        return True
+
+    async def _replace(self, it: Proposal, fresh: Fresh, why: str) -> None:
+        now = self._now()
+        span = it.expires_at - it.created_at
+        new = replace(
+            it,
+            id=new_id(),
+            parts=fresh.parts,
+            proved=fresh.proved,
+            created_at=now,
+            expires_at=now + (span if span > timedelta(0) else EXPIRY),
+            state=State.PROPOSED,
+            why=why,
+            place=replace(it.place, ts=""),
+            shown="",
+        )
+        note = Note(Event.PROPOSED, SELF, {"instead_of": it.id, "sha256": new.sha256, "why": why})
+        if await self._store.create(new, [note], now, instead_of=it.id):
+            await self._shown(await self._store.get(new.id))
+
+    async def _try_out(self, it: Proposal, parts: Sequence[Part], who: Sequence[KubeUser]) -> None:
+        for part, each in zip(parts, who, strict=True):
+            await self._patcher.dry_run(each, part, it.id)
+        await self._audit(it, Event.DRY_RUN, {"as": [each.name for each in who], "parts": len(parts)})
+
+    async def _write(self, it: Proposal, parts: Sequence[Part], who: Sequence[KubeUser]) -> None:
+        """Each part once. What is refused at the first part has changed nothing; later it has to be taken back."""
+        written: Written = [None] * len(parts)
+        for place, (part, each) in enumerate(zip(parts, who, strict=True)):
+            try:
+                after = await self._patcher.write(each, part, it.id)
+            except NotWritten as why:
+                await self._broken_off(it, written, f"{each} was refused: {why}")
+                return
+            except Lost as why:
+                log.warning("proposal %s: the answer to a write is lost: %s", it.id, why)
+                await self._reconcile(it)
+                return
+            written[place] = as_written(after) if after is not None else (part.uid, "")
+            said = {"as": each.name, "part": str(part.target), "uid": written[place]}
+            await self._store.keep_written(it.id, written, Note(Event.WRITTEN, SELF, said), self._now())
+        await self._move(it, State.APPLIED, Event.WRITTEN, "", {"parts": len(parts)}, written)
+
+    async def _broken_off(self, it: Proposal, written: Written, why: str) -> None:
+        if any(each is not None for each in written):
+            await self._move(
+                it, State.APPLIED, Event.NOT_WRITTEN, f"only a part of it was written: {why}", None, written
+            )
+        else:
+            await self._move(it, State.PROPOSED, Event.NOT_WRITTEN, why, None, [])
+
+    async def _stop(self, it: Proposal, why: str) -> None:
+        """Nothing is written. A change can be approved again by somebody else; a rollback is over."""
+        if it.purpose is Purpose.ROLLBACK:
+            await self._move(it, State.REJECTED, Event.NOT_WRITTEN, why)
+        else:
+            await self._move(it, State.PROPOSED, Event.NOT_WRITTEN, why)
+
+    # -- after a crash, or a lost answer -------------------------------------------------------------------------------
+
+    async def _reconcile(self, it: Proposal) -> None:
+        """Read the objects and look for the mark. What is nowhere to be found is looked for once more, later."""
+        try:
+            found = await self._found(it)
+            if not any(found):
+                await self._tools.clock.sleep(self._tools.settle)
+                found = await self._found(it)
+        except CannotRead as why:
+            if it.state is State.APPLYING:
+                await self._move(it, State.UNKNOWN, Event.UNKNOWN, f"whether it was written is not known: {why}")
+            return
+        if all(found):
+            await self._move(it, State.APPLIED, Event.RECOGNISED, "", {"parts": len(found)}, found)
+        else:
+            await self._broken_off(it, found, await self._why_nothing(it))
+
+    async def _why_nothing(self, it: Proposal) -> str:
+        try:
+            read = await self._read(it.parts)
+        except CannotRead:
+            read = []
+        if read and all(is_as_read(part, now) for part, now in zip(it.parts, read, strict=True)):
+            return "KAI was interrupted before it was written; nothing is changed"
+        return "KAI was interrupted, and its mark is not on the object, which somebody has changed since"
+
+    async def _found(self, it: Proposal) -> Written:
+        read = await self._read(it.parts)
+        kept = [*it.written, *[None] * (len(it.parts) - len(it.written))]
+        return [
+            (before or _as_found(part, now)) if is_written(part, now, it.id) else None
+            for part, now, before in zip(it.parts, read, kept, strict=True)
+        ]
+
+    async def _read(self, parts: Sequence[Part]) -> list[Json | None]:
+        return [await self._patcher.read(each) for each in parts]
+
+    # -- did it help? --------------------------------------------------------------------------------------------------
+
+    async def _judge(self, it: Proposal) -> None:
+        if it.purpose is Purpose.ROLLBACK:
+            await self._judge_rollback(it)
+            return
+        if not it.is_whole:
+            await self._take_back(it, it.why or "only a part of it was written")
+            return
+        said = await self._tools.verify(it, it.moved_at or self._now())
+        figures = {"forwarded": said.forwarded, "dropped": said.dropped, "opened": said.opened, "tried": said.tried}
+        if said.outcome is Outcome.FAILED:
+            await self._take_back(it, said.words(), figures)
+            return
+        done = said.outcome is Outcome.VERIFIED
+        state, event = (State.VERIFIED, Event.VERIFIED) if done else (State.NOT_VERIFIED, Event.NOT_VERIFIED)
+        await self._move(it, state, event, said.words(), figures)
+
+    async def _judge_rollback(self, it: Proposal) -> None:
+        """Is everything exactly as it was before the change?"""
+        parent = await self._store.get(it.parent)
+        try:
+            read = await self._read(it.parts)
+        except CannotRead:
+            return  # it is written; the next sweep reads it again
+        before = {part.target: part.fingerprint for part in parent.parts} if parent is not None else {}
+        same = all(
+            now is None if part.kind is Kind.DELETE else fingerprint(now) == before.get(part.target)
+            for part, now in zip(it.parts, read, strict=True)
+        )
+        if same and it.is_whole:
+            await self._move(it, State.VERIFIED, Event.VERIFIED, "everything is as it was")
+        else:
+            await self._move(it, State.NOT_VERIFIED, Event.NOT_VERIFIED, "it was taken back, and is not as it was")
+
+    # -- the way back --------------------------------------------------------------------------------------------------
+
+    async def _take_back(self, it: Proposal, why: str, figures: Mapping[str, object] | None = None) -> None:
+        """By itself, with the rights of those who approved the change."""
+        given = await self._store.approvals(it.id)
+        note = Note(Event.NOT_VERIFIED, SELF, {"why": why, **(figures or {})})
+        await self.roll_back(replace(it, why=why), given, [note, Note(Event.ROLLING_BACK, SELF)])
+
+    async def roll_back(self, it: Proposal, given: Sequence[Approval], notes: Sequence[Note]) -> bool:
+        """A rollback of its own, approved by these. False when somebody was faster."""
+        now = self._now()
+        child = rollback_of(it, now)
+        places = [place for place, each in enumerate(it.written) if each is not None][::-1]
+        mine = [_carried(each, places, child, now) for each in given]
+        return await self._store.roll_back(it, child, [each for each in mine if each.covers], notes, now)
+
+    async def _await_rollback(self, it: Proposal) -> None:
+        """Carry the rollback on, and end as it ends."""
+        children = await self._store.children(it.id)
+        if not children:
+            await self._move(it, State.STUCK, Event.STUCK, "its rollback is not there any more")
+            return
+        child = await self.carry_on(children[-1].id)
+        if child is None or child.state in UNDER_WAY:
+            return
+        if child.state is State.VERIFIED:
+            await self._move(it, State.ROLLED_BACK, Event.ROLLED_BACK, it.why, {"by": child.id})
+        elif child.state is State.PROPOSED and len(children) < MOST_ROLLBACKS:
+            await self._again(it, child)
+        else:
+            await self._close(child)
+            await self._move(it, State.STUCK, Event.STUCK, f"it could not be taken back: {child.why}", {"by": child.id})
+
+    async def _again(self, it: Proposal, child: Proposal) -> None:
+        """It was interrupted before it wrote anything, which has cost it its approvals: begin another one."""
+        await self._close(child)
+        given = await self._store.approvals(it.id)
+        now, another = self._now(), rollback_of(it, self._now())
+        places = [place for place, each in enumerate(it.written) if each is not None][::-1]
+        note = Note(Event.ROLLING_BACK, SELF, {"parent": it.id, "after": child.id})
+        mine = [_carried(each, places, another, now) for each in given]
+        await self._store.create(another, [note], now, given=[each for each in mine if each.covers])
+
+    async def _close(self, child: Proposal) -> None:
+        if child.state is State.PROPOSED:
+            await self._move(child, State.REJECTED, Event.REJECTED, child.why)
+
+    # -- small things --------------------------------------------------------------------------------------------------
+
+    async def _move(
+        self,
+        it: Proposal,
+        after: State,
+        event: Event,
+        why: str,
+        said: Mapping[str, object] | None = None,
+        written: Written | None = None,
+        denied: Sequence[Tuple5] | None = None,
+    ) -> bool:
+        note = Note(event, SELF, {**({"why": why} if why else {}), **(said or {})})
+        return await self._store.move(it.id, it.state, after, note, self._now(), why, written, denied)
+
+    async def _audit(self, it: Proposal, event: Event, said: Mapping[str, object]) -> None:
+        await self._tools.store.audit.append(it.id, Note(event, SELF, said), self._now())
+
+    def _now(self) -> datetime:
+        return self._tools.clock.now()
+
+
+def rollback_of(parent: Proposal, now: datetime) -> Proposal:
+    """What takes back whatever is written of a proposal, the last part first."""
+    pairs = [(part, each) for part, each in zip(parent.parts, parent.written, strict=False) if each is not None]
+    return replace(
+        parent,
+        id=new_id(),
+        purpose=Purpose.ROLLBACK,
+        parent=parent.id,
+        title=f"Take back: {parent.title}",
+        parts=tuple(back(part, each) for part, each in reversed(pairs)),
+        created_at=now,
+        expires_at=now + EXPIRY,
+        state=State.APPROVED,
+        why="",
+        written=(),
+        denied=(),
+        shown="",
+    )
+
+
+def _carried(given: Approval, places: Sequence[int], child: Proposal, now: datetime) -> Approval:
+    """The same person's approval of the way back, for the parts that they may change."""
+    covers = tuple(new for new, old in enumerate(places) if old in given.covers)
+    return Approval(given.person, given.who, covers, child.sha256, now)
+
+
+def _is_there_already(it: Proposal, read: Sequence[Json | None]) -> bool:
+    """A write that was thought to be lost has come through; or what was to be deleted is gone."""
+    found = [is_written(part, now, it.id) for part, now in zip(it.parts, read, strict=True)]
+    return all(found) if it.purpose is Purpose.ROLLBACK else any(found)
+
+
+def _is_same(it: Proposal, fresh: Fresh) -> bool:
+    """Is it, to a person who approves, what was shown?"""
+    before, now = it.proved, fresh.proved
+    return (
+        digest_of(fresh.parts) == it.sha256
+        and now.policies == before.policies
+        and set(now.newly_allowed) == set(before.newly_allowed)
+    )
+
+
+def _as_found(part: Part, now: Json | None) -> tuple[str, str]:
+    return as_written(now) if now is not None and part.kind is not Kind.DELETE else (part.uid, "")

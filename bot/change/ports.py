@@ -1,0 +1,80 @@
+"""What a change needs from others: somebody who writes, somebody who proves, somebody who looks, somebody who tells."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from bot.approval.decision import Review
+from bot.approval.proposal import KubeUser, Part, Proposal, Proved, Tuple5
+from bot.verify.verdict import Verification
+
+Json: TypeAlias = Mapping[str, Any]
+
+
+class NotWritten(Exception):
+    """The API server has refused: nothing is changed. The message is its own words in one line."""
+
+
+class Moved(NotWritten):
+    """Not written, because the object is not as it was read (409, a failed `test`, a name that is taken)."""
+
+
+class Lost(Exception):
+    """Nobody knows whether it was written: the answer did not come."""
+
+
+class CannotRead(Exception):
+    """The object could not be read just now. The message is one line."""
+
+
+class CannotProve(Exception):
+    """There is no fresh proof: no way to the cluster, or the change does not fit any more. One line."""
+
+
+class Patcher(Protocol):
+    """The only way to a change. Never repeats a write by itself."""
+
+    async def read(self, part: Part) -> Json | None:
+        """The object past every cache, None where there is none. Raises `CannotRead`."""
+        ...
+
+    async def review(self, who: KubeUser, part: Part) -> Review:
+        """What a SubjectAccessReview says of exactly this. Raises `CannotRead`."""
+        ...
+
+    async def dry_run(self, who: KubeUser, part: Part, proposal: str) -> None:
+        """The same request as the write, tried by the API server. Raises `NotWritten`, `Lost`."""
+        ...
+
+    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
+        """Once, with the proposal's mark. The object after it; None: deleted. Raises `NotWritten`, `Lost`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A proof of now: the parts bound to the objects of now. `why` says why it does not hold; empty when it does."""
+
+    parts: tuple[Part, ...]
+    proved: Proved
+    why: str = ""
+
+
+Prove: TypeAlias = Callable[[Proposal], Awaitable[Fresh]]
+"""Reads the cluster, past every cache, and proves the proposal's own change anew. Raises `CannotProve`."""
+
+Baseline: TypeAlias = Callable[[Proposal], Awaitable[Sequence[Tuple5]]]
+"""What is denied now, before the change."""
+
+Verify: TypeAlias = Callable[[Proposal, datetime], Awaitable[Verification]]
+"""Looks until it can be said what a change has done since a moment."""
+
+Show: TypeAlias = Callable[[Proposal], Awaitable[None]]
+"""Shows the state of a proposal to people. May fail: it is called again until it did not."""
+
+
+async def nobody(proposal: Proposal) -> None:
+    """For those who show nothing."""

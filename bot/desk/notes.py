@@ -1,0 +1,62 @@
+"""What is said once about an investigation, whatever crashes: one class for each kind of note.
+
+A message in the store has a role; `NOTES` turns it into its note. Another part of KAI adds a kind with a class of its
+own, a line for its role (`open_desk(notes=…)`), and a renderer where it is posted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bot.store import Investigation, Message, State, Verdict
+from bot.store.store import Store
+
+VERDICT = "verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """`key` is the same each time it is tried: the id of the investigation, a dot, and the role."""
+
+    key: str
+    investigation: Investigation
+
+    @property
+    def role(self) -> str:
+        return self.key.partition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictNote(Note):
+    """The investigation concluded."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class EndedNote(Note):
+    """The investigation failed, was cancelled or was lost: its `why` says what happened."""
+
+
+NoteOf: TypeAlias = Callable[[Message, Investigation, Store], Awaitable[Note | None]]
+"""The note of a stored message; None where there is nothing to say any more."""
+
+
+async def _verdict(message: Message, it: Investigation, store: Store) -> Note | None:
+    verdict = await store.investigations.verdict(it.id)
+    return None if verdict is None else VerdictNote(message.key, it, verdict)
+
+
+async def _ended(message: Message, it: Investigation, store: Store) -> Note | None:
+    return EndedNote(message.key, it)
+
+
+NOTES: Mapping[str, NoteOf] = {VERDICT: _verdict, State.FAILED: _ended, State.CANCELLED: _ended, State.LOST: _ended}
+"""By the first word of a role: `proposal.3` is of the kind `proposal`."""
+
+
+def kind_of(role: str) -> str:
+    """The first word of a role."""
+    return role.partition(".")[0]

@@ -1,0 +1,85 @@
+"""Takes a request on, whatever its origin: the pod that is meant is found, and the desk looks into it once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.desk import Refused
+from bot.store import Investigation, OriginKind, Request
+from bot.store.store import Store
+from bot.triggers.commands import Investigate
+from sensors.kit import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request comes from: its kind, a person's or a sender's id, and where the answer is awaited.
+
+    `once` is the same each time the same thing is delivered: it never starts a second investigation.
+    """
+
+    kind: OriginKind
+    by: str
+    channel: str = ""
+    thread: str = ""
+    once: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`joined`: the same was being looked into already, or was asked with the same `once`."""
+
+    investigation: Investigation
+    joined: bool
+
+
+class Started(Protocol):
+    """What a desk says of a request that it took on."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def joined(self) -> bool: ...
+
+
+class Desk(Protocol):
+    """As much of the desk as a request needs."""
+
+    async def start(self, request: Request, once: str = "") -> Started: ...
+
+
+class Intake:
+    """`find` names the pod that is meant (`NoSuchPod`); `flow_of` the flow for a window in seconds."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        store: Store,
+        find: Callable[[Target], Awaitable[Target]],
+        flow_of: Callable[[int | None], str],
+        cluster: str = "default",
+    ) -> None:
+        self._desk, self._store, self._find, self._flow_of, self._cluster = desk, store, find, flow_of, cluster
+
+    async def take(self, asked: Investigate, origin: Origin) -> Taken:
+        """Raises `NoSuchPod` or `Refused`, each in one sentence."""
+        target = await self._find(Target(asked.pod, asked.namespace, asked.to_host, asked.to_port))
+        return await self._start(target, self._flow_of(asked.since), origin)
+
+    async def repeat(self, earlier: Investigation, origin: Origin) -> Taken:
+        """The same question once more. Raises `Refused`."""
+        return await self._start(earlier.request.target, earlier.request.flow, origin)
+
+    async def _start(self, target: Target, flow: str, origin: Origin) -> Taken:
+        try:
+            where = (self._cluster, origin.channel, origin.thread)
+            request = Request(target, flow, origin.kind, origin.by, *where)
+        except ValueError as why:
+            raise Refused("invalid", str(why), 0.0) from why
+        started = await self._desk.start(request, once=origin.once)
+        it = await self._store.investigations.get(started.id)
+        if it is None:
+            raise Refused("forgotten", "It was forgotten as soon as it began: ask again.", 0.0)
+        return Taken(it, started.joined)

@@ -1,0 +1,91 @@
+"""What a person may do in the cluster, asked of the API server (SubjectAccessReview): it decides, never we."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.patch.model import EVERYBODY, Approver, Change, Creation, Deletion, Edit, ObjectName
+from bot.patch.wire import AnswerLost, Call, Line, NotSent
+from sensors.access.kube.failure import plural_of
+from sensors.kit.kinds import Kind
+from sensors.kit.model import Blind
+from sensors.kit.objects import flag, one_line, text
+
+PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One verb on one object; an empty `name` means any object of the namespace, an empty `namespace` all of them."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        grouped = f"{resource}.{self.group}" if self.group else resource
+        named = f" {self.name}" if self.name else ""
+        return f"{self.verb} {grouped}{named}{f' in namespace {self.namespace}' if self.namespace else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The API server's word; `words` are its reason, or which right is missing."""
+
+    allowed: bool
+    words: str
+
+
+def rights_for(change: Change) -> tuple[Right, ...]:
+    """Exactly what the requests of a change need: it is read, and it is written."""
+    target = change.target
+    match change:
+        case Edit():
+            return (right_on(target, "get"), right_on(target, "patch"))
+        case Creation():
+            return (right_on(target, "get"), right_to(target.kind, "create", target.namespace))
+        case Deletion():
+            return (right_on(target, "get"), right_on(target, "delete"))
+
+
+def right_on(target: ObjectName, verb: str) -> Right:
+    return Right(verb, plural_of(target.kind), target.kind.group, target.namespace, target.name)
+
+
+def right_to(kind: Kind, verb: str, namespace: str) -> Right:
+    """Without a name: what is created has none yet, as far as the API server's authorizers know."""
+    return Right(verb, plural_of(kind), kind.group, namespace)
+
+
+async def may(line: Line, agent: str, approver: Approver, right: Right) -> Verdict:
+    """Whether the person may. Raises `Blind` where that could not be asked: nobody may do what nobody could ask."""
+    call = Call("POST", PATH, agent, body=review(approver, right))
+    try:
+        reply = await line.send(call)
+    except (NotSent, AnswerLost) as why:
+        raise Blind(f"what {one_line(approver.user)} may do could not be asked: {why}") from None
+    allowed = flag(reply.body, "status", "allowed") if reply.good else None
+    if allowed is None:
+        raise Blind(f"what {one_line(approver.user)} may do could not be asked: {reply.words}")
+    reason = one_line(text(reply.body, "status", "reason") or text(reply.body, "status", "evaluationError"))
+    denied = flag(reply.body, "status", "denied") is True
+    return Verdict(allowed and not denied, reason or (f"may {right}" if allowed else f"may not {right}"))
+
+
+def review(approver: Approver, right: Right) -> dict[str, Any]:
+    """Impersonation makes everybody a member of `system:authenticated`; a review does not, so that it is said here."""
+    asked = {"verb": right.verb, "resource": right.resource, "group": right.group, "subresource": right.subresource}
+    asked |= {"namespace": right.namespace, "name": right.name}
+    spec: dict[str, Any] = {
+        "user": approver.user,
+        "groups": sorted({*approver.groups, EVERYBODY}),
+        "resourceAttributes": {key: value for key, value in asked.items() if value},
+    }
+    if approver.extra:
+        spec["extra"] = {key.lower(): list(values) for key, values in approver.extra.items()}
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}

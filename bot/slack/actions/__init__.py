@@ -1,0 +1,1 @@
+"""Buttons: one module for each, which registers its own `action_id`."""

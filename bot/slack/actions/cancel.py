@@ -1,0 +1,16 @@
+"""Cancel: ends an investigation."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.report import blocks
+from bot.slack.button import Press, on_press
+from bot.slack.services import Services
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    async def cancel(press: Press) -> None:
+        await services.investigating.cancel(press.value, press.who)
+
+    on_press(app, services.gate, blocks.CANCEL, cancel)

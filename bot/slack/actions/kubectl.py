@@ -1,0 +1,16 @@
+"""Copy kubectl: the commands of a fix and of its undoing, for one person."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.report import blocks
+from bot.slack.button import Press, on_press
+from bot.slack.services import Services
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    async def commands(press: Press) -> None:
+        await services.lookup.about(press.value, press.who, blocks.commands)
+
+    on_press(app, services.gate, blocks.COPY_KUBECTL, commands)

@@ -1,0 +1,20 @@
+"""Was this right? What a person thinks of a verdict."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.report import blocks
+from bot.slack.button import Press, on_press
+from bot.slack.services import Services
+from bot.store import Opinion
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    async def opinion(press: Press) -> None:
+        word, _, investigation = press.value.partition(":")
+        if word in (Opinion.RIGHT.value, Opinion.WRONG.value):
+            await services.lookup.opinion(investigation, Opinion(word), press.who)
+
+    for action_id in (blocks.OPINION, blocks.RIGHT, blocks.WRONG):
+        on_press(app, services.gate, action_id, opinion)

@@ -1,0 +1,46 @@
+"""What this process knows of the messages about one investigation; all that matters can be found again in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from bot.slack.layer_replies import EarlyReplies
+from bot.slack.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the root message stands, and its thread. `direct`: to the asker, because KAI is not in the channel."""
+
+    channel: str
+    ts: str
+    thread: str
+    direct: bool = False
+
+
+@dataclass(slots=True)
+class Conversation:
+    """`root` and `progress` are there while the investigation is live; `replies` stand where, by their roles.
+
+    `tried`: an earlier try to say how it ended failed somewhere on the way.
+    """
+
+    root: Place | None = None
+    progress: Progress | None = None
+    early: EarlyReplies | None = None
+    replies: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tried: bool = False
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def news(self) -> None:
+        """Something new could be told early."""
+        if self.early is not None:
+            self.early.news()
+
+    def hush(self) -> EarlyReplies | None:
+        """Tell nothing early any more."""
+        early, self.early = self.early, None
+        if early is not None:
+            early.stop()
+        return early

@@ -1,0 +1,230 @@
+"""The conversations about investigations: one root message that changes its state, and what is said in its thread.
+
+This is the desk's `Poster` and one of its watchers. Where a message stands is kept in the store, so that any process
+can carry on; `bot.slack.delivery` sees to it that nothing is said twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bot.desk import CannotPost, Limits, Note
+from bot.desk.ports import Concluded, Saw, Watcher
+from bot.report import blocks
+from bot.report.blocks import Said
+from bot.slack.conversation import Conversation, Place
+from bot.slack.delivery import Delivery, Parcel, digest, place_of, thread_key
+from bot.slack.layer_replies import EarlyReplies
+from bot.slack.notes import ROOT, Answer, EarlyReply, Kept, Picture, Root, RootState
+from bot.slack.outbox import Outbox, Stopped, Unwelcome
+from bot.slack.progress import Progress, progress_of
+from bot.slack.recovery import Seeker
+from bot.slack.renderer import render
+from bot.slack.renderers.ended import person_of
+from bot.store import Investigation, OriginKind, Posted
+from bot.store.store import Store
+from flows.load import Flow
+from sensors.kit import Sensor
+from sensors.kit.attempt import attempt
+
+log = logging.getLogger(__name__)
+
+SAID = "told"
+"""The role, with that of a note behind it, under which the store has that all of the note was said."""
+
+FRESH = timedelta(seconds=10)
+"""What was asked this long ago and has no root message may have had one before a crash."""
+
+
+class Conversations:
+    """One for each process. `flows` and `sensors` say what there is to wait for."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbox: Outbox,
+        seeker: Seeker,
+        flows: Mapping[str, Flow],
+        sensors: Mapping[str, Sensor],
+        limits: Limits | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._outbox = store, outbox
+        self._flows, self._sensors, self._limits, self._now = flows, sensors, limits or Limits(), now
+        self._delivery = Delivery(store, outbox, seeker, now)
+        self._live: dict[str, Conversation] = {}
+
+    async def close(self) -> None:
+        """Nothing is told early any more; the verdict, wherever it comes, tells it."""
+        for each in list(self._live.values()):
+            if (early := each.hush()) is not None:
+                await early.settled()
+
+    def _of(self, it: Investigation) -> Conversation:
+        return self._live.setdefault(it.id, Conversation())
+
+    # -- the root message ---------------------------------------------------------------------------------------------
+
+    async def open(self, it: Investigation) -> Place:
+        """The root message, posted now or before. Raises `Unwelcome` when it can stand nowhere."""
+        conversation = self._of(it) if it.is_live or it.id in self._live else Conversation()
+        async with conversation.opening:
+            place = conversation.root or await self._kept(it) or await self._opened(it, conversation)
+            if it.is_live:
+                conversation.root = place
+                conversation.news()
+                self._catch_up(it, conversation)
+            return place
+
+    def _catch_up(self, it: Investigation, conversation: Conversation) -> None:
+        """It may have begun, and even ended, while its root was on the way."""
+        if conversation.progress is not None and conversation.progress.begun:
+            self._show(it, conversation)
+
+    async def _kept(self, it: Investigation) -> Place | None:
+        kept = await self._store.messages.get(f"{it.id}.{ROOT}")
+        return None if kept is None or kept.posted is None else place_of(it, kept.posted.channel, kept.posted.ts)
+
+    async def _opened(self, it: Investigation, conversation: Conversation) -> Place:
+        await self._line_up(it, conversation)
+        request = it.request
+        instead = "" if request.origin is OriginKind.ALERT else person_of(it)
+        root = Root(self._looking(it, conversation), request.channel, request.thread, instead)
+        doubtful = self._now() - it.asked_at > FRESH
+        where = await self._delivery.deliver(Parcel(root, it, conversation, doubtful=doubtful))
+        return place_of(it, *where)
+
+    def _looking(self, it: Investigation, conversation: Conversation) -> Said:
+        progress = self._progress(it, conversation)
+        return blocks.looking(it.id, it.request.target, progress.tasks(), progress.words())
+
+    def _progress(self, it: Investigation, conversation: Conversation) -> Progress:
+        conversation.progress = conversation.progress or self._start(it)
+        return conversation.progress
+
+    def _start(self, it: Investigation) -> Progress:
+        return progress_of(self._flows.get(it.request.flow), self._sensors)
+
+    async def _line_up(self, it: Investigation, conversation: Conversation) -> None:
+        """How many it has to wait for, as far as it has to: nobody at 3 a.m. should wonder why nothing moves."""
+        live = await self._store.investigations.live()
+        before = [each for each in live if each.asked_at < it.asked_at and each.request.cluster == it.request.cluster]
+        near = [each for each in before if each.request.target.namespace == it.request.target.namespace]
+        self._progress(it, conversation).before = self._limits.waits_for(len(before), len(near))
+
+    # -- while it is looked into --------------------------------------------------------------------------------------
+
+    def watching(self, it: Investigation) -> Watcher:
+        """The desk's watcher: each answer changes the root message, and evidence is told as it comes."""
+        conversation = self._of(it)
+        progress = conversation.progress = replace(self._start(it), begun=True)
+        self._show(it, conversation)
+
+        async def watch(moment: Saw | Concluded) -> None:
+            if isinstance(moment, Saw) and conversation.progress is progress:
+                progress.saw(moment)
+                await self._find_root(it, conversation)
+                self._show(it, conversation)
+                conversation.news()
+
+        self._begin_early(it, conversation, progress)
+        return watch
+
+    def _begin_early(self, it: Investigation, conversation: Conversation, progress: Progress) -> None:
+        def ready() -> tuple[str, Said] | None:
+            return progress.ready() if conversation.root is not None else None
+
+        async def say(layer: str, words: Callable[[], Said]) -> None:
+            reply = EarlyReply(f"reply.{layer}", words)
+            await self._delivery.deliver(Parcel(reply, it, conversation, conversation.root, doubtful=it.looks > 1))
+
+        conversation.hush()
+        conversation.early = EarlyReplies(ready, say)
+
+    async def _find_root(self, it: Investigation, conversation: Conversation) -> None:
+        """Another replica, or this one before a restart, may have opened the root of what is looked into here."""
+        if conversation.root is None:
+            kept = await self._kept(it)
+            if conversation.progress is not None:
+                conversation.root = conversation.root or kept
+
+    def _show(self, it: Investigation, conversation: Conversation) -> None:
+        if (place := conversation.root) is not None:
+            self._outbox.refresh(place.channel, place.ts, self._looking(it, conversation))
+
+    # -- notes of the desk --------------------------------------------------------------------------------------------
+
+    async def find(self, note: Note) -> Posted | None:
+        """Was all of it said? Parts of it are found by `post` itself."""
+        said = await self._store.messages.get(f"{note.investigation.id}.{SAID}.{note.role}")
+        return None if said is None else said.posted
+
+    async def post(self, note: Note) -> Posted:
+        """Say a note, with all its messages. May be called again at any point."""
+        it, conversation = note.investigation, self._of(note.investigation)
+        early = conversation.hush()
+        try:
+            place = await self.open(it)
+        except Unwelcome as why:
+            raise CannotPost(str(why)) from why
+        conversation.root = conversation.progress = None
+        place, content = await self._all(note, conversation, place, early)
+        posted = Posted(place.channel, place.ts, content)
+        await self._store.messages.note(it.id, f"{SAID}.{note.role}", posted, self._now())
+        self._live.pop(it.id, None)
+        return posted
+
+    async def _all(
+        self, note: Note, conversation: Conversation, place: Place, early: EarlyReplies | None
+    ) -> tuple[Place, str]:
+        """Every message of a note, in order; where the root stands then, and a digest of the first."""
+        it, first = note.investigation, ""
+        doubtful = it.looks > 1 or conversation.tried or self._now() - (it.ended_at or self._now()) > FRESH
+        conversation.tried = True
+        for message in render(note):
+            where = await self._deliver(message, Parcel(message, it, conversation, place, doubtful))
+            if isinstance(message, RootState):
+                place = place_of(it, *where) if where != (place.channel, place.ts) else place
+            if early is not None:
+                await early.settled()
+            first = first or (digest(message.said) if isinstance(message, RootState) else "")
+        return place, first
+
+    async def _deliver(self, message: Kept, parcel: Parcel) -> tuple[str, str]:
+        """A picture may fail: without it nothing is missing."""
+        if isinstance(message, RootState):
+            return await self._change(parcel)
+        if not isinstance(message, Picture):
+            return await self._delivery.deliver(parcel)
+        outcome = await attempt(self._delivery.deliver(parcel))
+        if isinstance(outcome, Stopped):
+            raise outcome
+        if isinstance(outcome, BaseException):
+            log.warning("the picture of %s could not be posted: %s", parcel.it.id, outcome)
+            return parcel.channel, parcel.thread
+        return outcome
+
+    async def _change(self, parcel: Parcel) -> tuple[str, str]:
+        try:
+            return await self._delivery.deliver(parcel)
+        except Unwelcome as why:
+            raise CannotPost(str(why)) from why
+
+    async def answer(self, it: Investigation, said: Said, channel: str, thread: str) -> None:
+        """Answer a question in the thread of an investigation."""
+        await self._delivery.deliver(Parcel(Answer(said, channel, thread), it, Conversation()))
+
+    # -- whose thread is it? ------------------------------------------------------------------------------------------
+
+    async def of_thread(self, channel: str, thread: str) -> Investigation | None:
+        """The newest investigation of a thread. The top level of a channel is nobody's thread."""
+        if not thread:
+            return None
+        for it, _ in await self._store.investigations.recent(50):
+            if (it.request.channel, it.request.thread) == (channel, thread):
+                return it
+        found = await self._store.seen.value_of(thread_key(channel, thread), self._now())
+        return None if found is None else await self._store.investigations.get(found)

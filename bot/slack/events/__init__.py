@@ -1,0 +1,1 @@
+"""Events: one module for each type."""

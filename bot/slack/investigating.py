@@ -1,0 +1,139 @@
+"""Starts, repeats and ends investigations for a person in Slack, and says where they can be followed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from aiohttp import ClientError
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.clusters.target import NoSuchPod
+from bot.desk import Refused
+from bot.intake import Intake, Taken
+from bot.report.mrkdwn import safe
+from bot.slack import form
+from bot.slack.api_error import error_of
+from bot.slack.conversation import Place
+from bot.slack.conversations import Conversations
+from bot.slack.ephemeral import Asker, Ephemerals
+from bot.slack.lookup import Lookup
+from bot.slack.outbox import Stopped, Unwelcome
+from bot.triggers.commands import Fill, Investigate
+from sensors.kit import Target
+
+log = logging.getLogger(__name__)
+
+INVITE = "KAI is not in this channel, so the answer comes to you directly. To have it here: `/invite @kai`."
+
+LATE = (
+    "It is being looked into (id {id}), but Slack did not take my message just now: the answer comes as soon as it "
+    "does. No need to ask again."
+)
+
+
+class Cancels(Protocol):
+    """As much of the desk as ends an investigation."""
+
+    async def cancel(self, investigation: str, why: str = "cancelled") -> bool: ...
+
+
+class Investigating:
+    """Each method returns when the answer is on its way."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        desk: Cancels,
+        lookup: Lookup,
+        conversations: Conversations,
+        ephemerals: Ephemerals,
+        client: AsyncWebClient,
+    ) -> None:
+        self._intake, self._desk, self._lookup = intake, desk, lookup
+        self._conversations, self._ephemerals, self._client = conversations, ephemerals, client
+
+    async def investigate(self, asked: Investigate, who: Asker) -> None:
+        """Take it on and open its conversation; or say why not."""
+        try:
+            taken = await self._intake.take(asked, who.origin)
+        except NoSuchPod as why:
+            return await self.fill(_again(asked, str(why)), who)
+        except Refused as why:
+            return await self._ephemerals.tell(who, safe(why))
+        return await self._opened(taken, who)
+
+    async def repeat(self, investigation: str, who: Asker) -> None:
+        """The same question once more."""
+        it = await self._lookup.remembered(investigation, who)
+        if it is None:
+            return
+        thread = it.request.thread if it.request.channel == who.channel else ""
+        who = replace(who, thread=thread)
+        try:
+            taken = await self._intake.repeat(it, who.origin)
+        except Refused as why:
+            await self._ephemerals.tell(who, safe(why))
+        else:
+            await self._opened(taken, who)
+
+    async def _opened(self, taken: Taken, who: Asker) -> None:
+        it, tell = taken.investigation, self._ephemerals.tell
+        try:
+            place = await self._conversations.open(it)
+        except Unwelcome as why:
+            log.warning("the root message of %s can stand nowhere: %s", it.id, why)
+            return await tell(who, f"I cannot write here ({safe(why.error)}). Invite me with `/invite @kai`.")
+        except (SlackApiError, ClientError, TimeoutError, OSError, Stopped) as why:
+            log.warning("the root message of %s is not there yet: %s", it.id, why)
+            return await tell(who, LATE.format(id=it.id))
+        if taken.joined:
+            return await tell(who, f"This is being looked into already (id {it.id}): {await self._link(place)}")
+        if place.direct:
+            await tell(who, INVITE)
+        return None
+
+    async def _link(self, place: Place) -> str:
+        """A link of Slack's own making."""
+        try:
+            answer = await self._client.chat_getPermalink(channel=place.channel, message_ts=place.ts)
+        except SlackApiError:
+            return f"in <#{place.channel}>"
+        return f"<{answer['permalink']}|its thread>"
+
+    async def cancel(self, word: str, who: Asker) -> None:
+        """End what is under way: by its id, or the one of this thread."""
+        if word:
+            it = await self._lookup.meant(word, who)
+        else:
+            it = await self._conversations.of_thread(who.channel, who.thread)
+        if it is None:
+            return None if word else await self._lookup.say_which(who)
+        if not await self._desk.cancel(it.id, f"cancelled by {who.user}"):
+            return await self._ephemerals.tell(who, f"There is nothing to cancel: {safe(it.id)} is over.")
+        return None
+
+    # -- the form -----------------------------------------------------------------------------------------------------
+
+    async def fill(self, fill: Fill, who: Asker) -> None:
+        """Ask for what is missing with the form; where no form can be opened, with a button that opens it."""
+        if who.trigger and await self._opens(form.form(fill, who.channel, who.thread), who):
+            return
+        hint = safe(fill.hint, 1000) if fill.hint else "I need a pod and its namespace."
+        await self._ephemerals.tell(who, hint, form.opener(fill))
+
+    async def _opens(self, view: Mapping[str, Any], who: Asker) -> bool:
+        try:
+            await self._client.views_open(trigger_id=who.trigger, view=dict(view))
+        except SlackApiError as why:
+            log.info("the form could not be opened: %s", error_of(why))
+            return False
+        return True
+
+
+def _again(asked: Investigate, hint: str) -> Fill:
+    target = Target(asked.pod, asked.namespace, asked.to_host, asked.to_port)
+    return Fill(asked.pod, asked.namespace, target.to or "", "" if asked.since is None else f"{asked.since}s", hint)

@@ -1,0 +1,148 @@
+"""Shows what is remembered to a person: lists, verdicts, proofs, and answers to questions about a verdict."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.report import blocks
+from bot.report.blocks import Said, older, plain_text, section
+from bot.report.mrkdwn import safe
+from bot.slack import answers, lists
+from bot.slack.conversations import Conversations
+from bot.slack.ephemeral import Asker, Ephemerals
+from bot.store import Feedback, Investigation, Opinion
+from bot.store.recall import CannotRecall, recall
+from bot.store.store import Store
+from bot.triggers.followup import Topic, parse
+from flows.model import Diagnosis
+
+log = logging.getLogger(__name__)
+
+FORGOTTEN = "That investigation is not remembered any more."
+
+
+class Lookup:
+    """Reads the store, and starts nothing."""
+
+    def __init__(
+        self,
+        store: Store,
+        conversations: Conversations,
+        ephemerals: Ephemerals,
+        client: AsyncWebClient,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._conversations, self._ephemerals = store, conversations, ephemerals
+        self._client, self._now = client, now
+
+    # -- lists --------------------------------------------------------------------------------------------------------
+
+    async def status(self, who: Asker) -> None:
+        """What is being looked into."""
+        await self._ephemerals.say(who, lists.status(await self._live()))
+
+    async def history(self, who: Asker) -> None:
+        """The latest investigations."""
+        await self._ephemerals.say(who, lists.history(await self._store.investigations.recent(lists.MOST)))
+
+    async def say_which(self, who: Asker) -> None:
+        """What there is to cancel."""
+        live = lists.status(await self._live())
+        said = Said("Say which: cancel ID", (section("Say which: `cancel ID`."), *live.blocks))
+        await self._ephemerals.say(who, said)
+
+    async def _live(self) -> list[tuple[Investigation, int]]:
+        live = await self._store.investigations.live()
+        return [(it, await self._store.investigations.answered(it.id)) for it in live[: lists.MOST]]
+
+    # -- one of them --------------------------------------------------------------------------------------------------
+
+    async def remembered(self, investigation: str, who: Asker) -> Investigation | None:
+        """An investigation by its whole id; who asks is told when it is forgotten."""
+        it = await self._store.investigations.get(investigation)
+        if it is None:
+            await self._ephemerals.tell(who, FORGOTTEN)
+        return it
+
+    async def meant(self, word: str, who: Asker) -> Investigation | None:
+        """An investigation by its id or the beginning of it; who asks is told when it is none, or several."""
+        found = await self._store.investigations.starting_with(word)
+        exact = [each for each in found if each.id == word] or list(found)
+        if len(exact) == 1:
+            return exact[0]
+        several = f"{safe(word)} may be {', '.join(each.id for each in exact)}: say more of it."
+        none = f"No investigation {safe(word)} is remembered (history lists them)."
+        await self._ephemerals.tell(who, several if exact else none)
+        return None
+
+    async def show(self, word: str, who: Asker) -> None:
+        """A verdict once more, for one person."""
+        it = await self.meant(word, who)
+        if it is None:
+            return
+        if it.is_live:
+            said = lists.status([(it, await self._store.investigations.answered(it.id))])
+        else:
+            said = await self._verdict(it)
+        await self._ephemerals.say(who, said)
+
+    async def show_in_view(self, investigation: str, who: Asker) -> None:
+        """The same from the home tab, as a modal."""
+        it = await self.remembered(investigation, who)
+        if it is None:
+            return
+        said = older(await self._verdict(it))
+        shown = [each for each in said.blocks if each["type"] != "actions"]
+        view = {"type": "modal", "title": plain_text("Verdict"), "close": plain_text("Close"), "blocks": shown}
+        await self._client.views_open(trigger_id=who.trigger, view=view)
+
+    async def about(self, investigation: str, who: Asker, part: Callable[[Diagnosis], Said]) -> None:
+        """A part of a verdict, for one person."""
+        diagnosis = await self._diagnosis(investigation)
+        if diagnosis is None:
+            return await self._ephemerals.tell(who, "That verdict is not remembered any more.")
+        return await self._ephemerals.say(who, part(diagnosis))
+
+    async def opinion(self, investigation: str, opinion: Opinion, who: Asker) -> None:
+        """What a person thinks of a verdict; his last word counts."""
+        it = await self._store.investigations.get(investigation)
+        if it is None or it.is_live:
+            return await self._ephemerals.tell(who, "There is no verdict to have an opinion about.")
+        await self._store.opinions.keep(Feedback(it.id, who.user, opinion, "", self._now()))
+        thanks = "Thank you: it is kept with the verdict, and nothing else is sent anywhere."
+        return await self._ephemerals.tell(who, thanks)
+
+    async def answer(self, text: str, it: Investigation, who: Asker) -> None:
+        """A question about a verdict, in its thread."""
+        question = parse(text)
+        diagnosis = await self._diagnosis(it.id)
+        if diagnosis is None:
+            what = "no verdict about this yet" if it.is_live else "no verdict about this"
+            return await self._ephemerals.tell(who, f"There is {what}: {blocks.reason(it.why or it.state)}.")
+        said = answers.answer(question, diagnosis)
+        if question.topic is Topic.UNKNOWN:
+            return await self._ephemerals.say(who, said)
+        return await self._conversations.answer(it, said, who.channel, who.thread)
+
+    async def _verdict(self, it: Investigation) -> Said:
+        verdict = await self._store.investigations.verdict(it.id)
+        if verdict is None:
+            return blocks.ended(it.request.target, it.state.value, it.why, it.id)
+        try:
+            return blocks.verdict(*recall(verdict.result))
+        except CannotRecall as why:
+            return Said(safe(why))
+
+    async def _diagnosis(self, investigation: str) -> Diagnosis | None:
+        verdict = await self._store.investigations.verdict(investigation)
+        if verdict is None:
+            return None
+        try:
+            return recall(verdict.result)[0]
+        except CannotRecall as why:
+            log.warning("%s", why)
+            return None

@@ -1,0 +1,1 @@
+"""What selects offer while somebody types: one module for each form."""

@@ -1,0 +1,33 @@
+"""What listeners work with. Each module of a listener folder has `register(app, services)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.connection import Identity
+from bot.slack.conversations import Conversations
+from bot.slack.ephemeral import Ephemerals
+from bot.slack.gate import Gate
+from bot.slack.investigating import Investigating
+from bot.slack.lookup import Lookup
+from bot.slack.names import Names
+from bot.slack.words import Words
+from bot.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for."""
+
+    identity: Identity
+    gate: Gate
+    words: Words
+    investigating: Investigating
+    lookup: Lookup
+    conversations: Conversations
+    ephemerals: Ephemerals
+    names: Names
+    store: Store
+    client: AsyncWebClient

@@ -1,0 +1,1 @@
+"""Modals that are submitted: one module each."""

@@ -1,0 +1,50 @@
+"""Which change of state may follow which, and the one place where a state is compared and set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Table, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.store.nouns import State
+from bot.store.schema import investigations
+
+S = TypeVar("S", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions(Generic[S]):
+    """The states of the rows of `table` (columns `id` and `state`), each with those that may come next."""
+
+    table: Table
+    after: Mapping[S, frozenset[S]]
+
+    def before(self, state: S) -> tuple[S, ...]:
+        """The states from which `state` can be reached."""
+        return tuple(each for each, following in self.after.items() if state in following)
+
+    async def change(self, connection: AsyncConnection, row: str, state: S, **values: Any) -> bool:
+        """Set the state and `values`, if the state that is there allows it. True for exactly one of many callers."""
+        allowed = self.table.c.state.in_([each.value for each in self.before(state)])
+        changed = update(self.table).where((self.table.c.id == row) & allowed).values(state=state.value, **values)
+        return (await connection.execute(changed)).rowcount == 1
+
+
+_EARLY_ENDS = frozenset({State.FAILED, State.CANCELLED, State.LOST})
+
+INVESTIGATION = Transitions(
+    investigations,
+    {
+        State.QUEUED: frozenset({State.RUNNING}) | _EARLY_ENDS,
+        State.RUNNING: frozenset({State.RUNNING, State.CONCLUDED}) | _EARLY_ENDS,  # again after a crash
+        State.CONCLUDED: frozenset(),
+        State.FAILED: frozenset(),
+        State.CANCELLED: frozenset(),
+        State.LOST: frozenset(),
+    },
+)
+"""An investigation ends once; only a running one ends with a verdict."""

@@ -1,0 +1,47 @@
+"""The form that was filled in: what it asks, or what is wrong with each of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bot.store import OriginKind
+from bot.triggers import slash
+from bot.triggers.commands import Investigate, Misread
+from bot.triggers.trigger import Nothing, Payload, Trigger
+
+NAMESPACE, POD, TO, SINCE = "kai_namespace", "kai_pod", "kai_to", "kai_since"
+"""The fields, by block and action."""
+
+
+def read(view: Payload) -> Investigate | Nothing:
+    """What was filled in, or what is wrong with it by block."""
+    said = {name: value_of(view, name) for name in (NAMESPACE, POD, TO, SINCE)}
+    wrong: dict[str, str] = {}
+
+    def checked(name: str, read_one: Callable[[str], Any]) -> Any:
+        try:
+            return read_one(said[name]) if said[name] else None
+        except Misread as why:
+            wrong[name] = str(why)
+            return None
+
+    pod, namespace = checked(POD, slash.pod_word), checked(NAMESPACE, lambda text: slash.name(text, "namespace"))
+    peer, since = checked(TO, slash.door), checked(SINCE, slash.since)
+    for name, value in ((POD, pod), (NAMESPACE, namespace)):
+        if value is None and name not in wrong:
+            wrong[name] = "This is needed."
+    if wrong:
+        return Nothing("the form is not complete", wrong)
+    host, port = peer or (None, None)
+    return Investigate(pod, namespace, host, port, since)
+
+
+def value_of(view: Payload, name: str) -> str:
+    """What a field of a view holds; empty for nothing."""
+    held = ((view.get("state") or {}).get("values") or {}).get(name, {}).get(name, {})
+    option = held.get("selected_option") or {}
+    return str(option.get("value") or held.get("value") or "").strip()
+
+
+TRIGGER = Trigger("form", OriginKind.FORM, read)

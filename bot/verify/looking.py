@@ -1,0 +1,102 @@
+"""The same walk again, live, until it can be said what the change has done: at most `within` seconds.
+
+A policy takes its time to be in force: identities after a changed label took 26 s on a real cluster. So a drop is no
+verdict before the time is up; each one moves the beginning of what is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, cast
+
+from bot.approval.proposal import Proposal, Tuple5
+from bot.verify.moment import moment_of
+from bot.verify.verdict import QUIET, Moment, Outcome, Verification, judge, last_drop
+from sensors.hubble.lines import FlowQuestion, HubbleMessage
+from sensors.kit import Blind, Cluster, Sensor, Target, observe
+
+WITHIN = 60.0
+PAUSE = 1.5
+MOST_OTHERS = 4
+"""Other pods that the changed policy selects and at which new drops are looked for, too."""
+
+OpenCluster: TypeAlias = Callable[[], AbstractAsyncContextManager[Cluster]]
+See: TypeAlias = Callable[[datetime], Awaitable[Moment]]
+
+
+class _Since:
+    """A cluster whose hubble flows begin at a moment; everything else is the cluster's own."""
+
+    def __init__(self, cluster: Cluster, since: datetime) -> None:
+        self._cluster, self._since = cluster, since
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
+        return self._cluster.hubble_flows(replace(question, since=self._since))
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Looks at a target and its neighbours. `sensors` are the catalogue's own."""
+
+    open_cluster: OpenCluster
+    sensors: Mapping[str, Sensor]
+
+    async def see(self, target: Target, others: Sequence[Target], since: datetime, within: float = 12.0) -> Moment:
+        """What happened after `since`, with one try of our own from the pod."""
+        try:
+            async with self.open_cluster() as cluster:
+                recent = cast(Cluster, _Since(cluster, since))
+                looks = [self._look("hubble.capture_flows", each, recent, within) for each in (target, *others)]
+                tried = self._look("net.connect", target, recent, within)
+                return moment_of(await asyncio.gather(*looks, tried))
+        except Blind as why:
+            return Moment(blind=f"no way to the cluster: {why}")
+
+    async def _look(self, name: str, target: Target, cluster: Cluster, within: float) -> Any:
+        return await observe(self.sensors[name], target, cluster, {}, within=within)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, handed in so that tests need not wait."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+
+async def watch(
+    see: See,
+    wanted: Sequence[Tuple5],
+    denied_before: Sequence[Tuple5],
+    applied_at: datetime,
+    clock: Clock,
+    within: float = WITHIN,
+) -> Verification:
+    """Look until the traffic flows and nothing was dropped for `QUIET`, or until the time is up."""
+    since, said = applied_at, Verification(Outcome.UNDECIDED, why="nothing was seen")
+    while True:
+        now = await see(since)
+        said = judge(wanted, denied_before, now, since)
+        at = clock.now()
+        if said.outcome is Outcome.VERIFIED and at - since >= QUIET:
+            return said
+        if (at - applied_at).total_seconds() >= within:
+            return said
+        since = last_drop(now, since) or since
+        await clock.sleep(PAUSE)
+
+
+def asked(proposal: Proposal) -> Target:
+    """The target with a peer: the one that was asked for, else the first that the proof is about."""
+    it = proposal.target
+    if it.to_host is not None or not proposal.proved.flows:
+        return it
+    first = proposal.proved.flows[0]
+    return replace(it, to_host=first.address, to_port=first.port) if first.address and first.protocol == "TCP" else it

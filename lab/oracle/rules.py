@@ -1,0 +1,33 @@
+"""One rule of any dialect, as three questions about a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.oracle.ends import End
+
+Packet = tuple[str, int | None]
+"""Protocol, and port (ICMP: type)."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Whose it is (`applies`), in which direction, whether it isolates, and whom it admits or denies on which ports."""
+
+    policy: str
+    egress: bool
+    applies: Callable[[End], bool]
+    isolates: bool
+    denies: bool
+    peer: Callable[[End, End], bool]  # (the other side, the pod whose rule this is)
+    port: Callable[[Packet, End], bool]  # the packet, and who receives it
+    shows_names: bool = False  # DNS answers pass the datapath, so that it knows which name an address has
+
+
+def nobody(_other: End, _me: End) -> bool:
+    return False
+
+
+def every_port(_packet: Packet, _there: End) -> bool:
+    return True

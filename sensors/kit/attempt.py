@@ -1,0 +1,35 @@
+"""Work that may fail without taking others along: the one `except Exception` besides `observe`'s.
+
+Everything that must go on whatever its part does (a watcher, a rule, a sweep, a delivery) runs its part through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+async def attempt(work: Awaitable[Result]) -> Result | BaseException:
+    """What `work` returned, or what it raised. Only a cancellation of the caller goes through."""
+    try:
+        return await work
+    except asyncio.CancelledError as why:
+        caller = asyncio.current_task()
+        if caller is not None and caller.cancelling():
+            raise
+        return why
+    except Exception as why:  # noqa: BLE001 - that is what this is for
+        return why
+
+
+async def attempt_logged(work: Awaitable[object], log: logging.Logger, failure: str) -> bool:
+    """Did `work` succeed? Otherwise the log has one line that begins with `failure`, and the trace."""
+    outcome = await attempt(work)
+    if isinstance(outcome, BaseException):
+        log.warning("%s: %s", failure, outcome, exc_info=outcome)
+        return False
+    return True

@@ -1,0 +1,181 @@
+"""A proposal, people who press buttons, and the processes of KAI that carry it on: the stage of all these tests."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bot.approval.person import Refusal
+from bot.approval.proposal import Kind, KubeUser, Part, Proposal, Proved, new_id
+from bot.approval.rules import Approvals
+from bot.approval.states import State
+from bot.approval.trail import Event, Note
+from bot.change.deciding import Answer, Caller, Deciding
+from bot.change.marks import bound, fingerprint, uid_of
+from bot.change.pipeline import Pipeline, Tools
+from bot.change.ports import CannotProve, Fresh
+from bot.store.store import Store
+from bot.verify.looking import Clock
+from bot.verify.verdict import Outcome, Verification
+from flows.fixes.jsonpatch import CannotPatch, apply, inverse
+from flows.model import Component
+from tests.bot.approval.making import proposal
+from tests.bot.change.server import Client, Mortal, Process, Server, Time
+
+ALICE, BOB, CAROL = KubeUser("alice"), KubeUser("bob"), KubeUser("carol")
+PEOPLE: Mapping[str, KubeUser] = {"U1ALICE": ALICE, "U2BOB": BOB, "U3CAROL": CAROL}
+RULE = {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}
+HELPED = Verification(Outcome.VERIFIED, forwarded=12)
+FAILED = Verification(Outcome.FAILED, dropped=3)
+UNDECIDED = Verification(Outcome.UNDECIDED, why="no new attempt of these connections was seen")
+
+
+def policy(namespace: str = "shop", name: str = "strict-egress") -> tuple[str, str, str]:
+    return "NetworkPolicy", namespace, name
+
+
+class Play:
+    """One cluster and one database; processes come and go."""
+
+    def __init__(self, store: Store, seed: int) -> None:
+        self.store, self.rng, self.time = store, random.Random(seed), Time()
+        self.server = Server(self.time)
+        self.rules = Approvals()
+        self.policies = "policies-1"
+        self.verdict = HELPED
+        self.shown: dict[str, str] = {}
+        self.started_with: dict[Any, str] = {}
+        self.server.rights |= {("alice", "shop"), ("bob", "shop"), ("alice", "web")}
+
+    # -- the proposal --------------------------------------------------------------------------------------------------
+
+    def part(self, key: tuple[str, str, str] = policy(), make: bool = False) -> Part:
+        target = Component(*key)
+        if make:
+            manifest = {"kind": key[0], "metadata": {"namespace": key[1], "name": key[2]}, "spec": {"egress": [RULE]}}
+            return Part(Kind.CREATE, target, (manifest,), ({"op": "remove", "path": ""},))
+        thing = self.server.objects.get(key) or self.server.put(key, {"egress": []})
+        body = ({"op": "add", "path": "/spec/egress/-", "value": RULE},)
+        found = Part(Kind.PATCH, target, body, inverse(thing, body), uid_of(thing), "", fingerprint(thing))
+        return bound(found, thing)
+
+    async def propose(self, *parts: Part, **changes: Any) -> Proposal:
+        it = proposal(*(parts or (self.part(),)), id=new_id(), asked_by=("U3CAROL",))
+        it = replace(it, proved=replace(it.proved, policies=self.policies), **changes)
+        self.started_with |= {each.target: each.fingerprint for each in it.parts}
+        assert await self.store.proposals.create(it, [Note(Event.PROPOSED, "kai")], self.time.at)
+        return it
+
+    # -- a process -----------------------------------------------------------------------------------------------------
+
+    def process(self, dies_after: int | None = None, faults: float = 0.0) -> Kai:
+        return Kai(self, Process(self.rng, dies_after), faults)
+
+    async def state(self, it: Proposal) -> State:
+        found = await self.store.proposals.get(it.id)
+        assert found is not None
+        return found.state
+
+    async def why(self, it: Proposal) -> str:
+        found = await self.store.proposals.get(it.id)
+        return found.why if found is not None else ""
+
+    async def events(self, it: Proposal) -> list[str]:
+        links = [each async for each in self.store.audit.links(it.id)]
+        return [each.entry.partition('"event":"')[2].partition('"')[0] for each in links]
+
+
+class Kai:
+    """One process of KAI: everything that it calls is a step at which it may die."""
+
+    def __init__(self, play: Play, process: Process, faults: float) -> None:
+        self.play, self.process = play, process
+        self.client = Client(play.server, process, play.time, faults)
+        store: Any = _Parts(play.store, process)
+        clock = Clock(play.time.now, play.time.sleep)
+        tools = Tools(store, self.client, self._prove, self._baseline, self._verify, self._show, clock)
+        self.pipeline = Pipeline(tools)
+        self.deciding = Deciding(store, self.client, self.pipeline, lambda: play.rules, clock)
+
+    async def approve(self, it: Proposal, person: str = "U1ALICE") -> Answer:
+        return await self._then(self.deciding.approve(it.id, person, _as(person)))
+
+    async def undo(self, it: Proposal, person: str = "U1ALICE") -> Answer:
+        return await self._then(self.deciding.undo(it.id, person, _as(person)))
+
+    async def reject(self, it: Proposal, person: str = "U3CAROL", reason: str = "not today") -> Answer:
+        return await self._then(self.deciding.reject(it.id, person, _as(person), reason))
+
+    async def _then(self, press: Coroutine[Any, Any, Answer]) -> Answer:
+        said = await press
+        if said.carry_on:
+            await self.pipeline.carry_on(said.carry_on)
+        return said
+
+    async def restart(self) -> None:
+        """What a process does when it begins, and again and again."""
+        for each in await self.pipeline.sweep():
+            await self.pipeline.carry_on(each)
+
+    async def at_once(self, *presses: Coroutine[Any, Any, Any]) -> list[Any]:
+        return await asyncio.gather(*presses, return_exceptions=True)
+
+    # -- what the pipeline asks ----------------------------------------------------------------------------------------
+
+    async def _prove(self, it: Proposal) -> Fresh:
+        await self.process.step()
+        parts = []
+        for part in it.parts:
+            now = self.play.server.objects.get((part.target.kind, part.target.namespace, part.target.name))
+            parts.append(_anew(part, now))
+        await self.process.step()
+        return Fresh(tuple(parts), Proved(self.play.policies, it.proved.flows, 847, 847, it.proved.newly_allowed))
+
+    async def _baseline(self, it: Proposal) -> tuple[()]:
+        await self.process.step()
+        return ()
+
+    async def _verify(self, it: Proposal, since: datetime) -> Verification:
+        await self.process.step()
+        await self.play.time.sleep(3)
+        await self.process.step()
+        return self.play.verdict
+
+    async def _show(self, it: Proposal) -> None:
+        await self.process.step()
+        self.play.shown[it.id] = it.state.value
+        await self.process.step()
+
+
+class _Parts:
+    """The store, each part of it mortal."""
+
+    def __init__(self, store: Store, process: Process) -> None:
+        self.proposals, self.audit = Mortal(store.proposals, process), Mortal(store.audit, process)
+
+
+def _anew(part: Part, now: Any) -> Part:
+    if part.kind is Kind.CREATE:
+        if now is not None:
+            raise CannotProve("an object of this name is there already")
+        return part
+    if now is None:
+        raise CannotProve(f"{part.target} is not there any more")
+    try:
+        apply(now, part.body)
+        back = inverse(now, part.body)
+    except CannotPatch as why:
+        raise CannotProve(str(why)) from None
+    return Part(part.kind, part.target, part.body, back, uid_of(now), "", fingerprint(now))
+
+
+def _as(person: str) -> Any:
+    async def identify(it: Proposal) -> Caller | Refusal:
+        who = PEOPLE.get(person)
+        return Caller(person, who) if who is not None else Refusal("unmapped", "You are not known here.")
+
+    return identify

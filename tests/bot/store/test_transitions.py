@@ -1,0 +1,40 @@
+"""An investigation's state changes along the table, and by one of those who try."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.store import LIVE, State
+from bot.store.store import Store
+from bot.store.transitions import INVESTIGATION
+from tests.bot.store.words import NOW, RESULT, ROWS, admitted
+
+
+def test_every_state_is_in_the_table_and_exactly_the_live_ones_lead_on():
+    assert set(INVESTIGATION.after) == set(State)
+    assert {each for each, after in INVESTIGATION.after.items() if after} == set(LIVE)
+
+
+def test_only_a_running_investigation_concludes():
+    assert INVESTIGATION.before(State.CONCLUDED) == (State.RUNNING,)
+
+
+async def test_of_many_ends_one_counts(store: Store):
+    it = await admitted(store)
+    await store.investigations.begin(it.id, NOW)
+    ends = [store.investigations.finish(it.id, State.CANCELLED, "", f"cancelled.{at}", NOW) for at in range(4)]
+
+    told = await asyncio.gather(store.investigations.conclude(it.id, RESULT, ROWS, "verdict", NOW), *ends)
+
+    assert sum(key is not None for key in told) == 1
+
+
+@pytest.mark.parametrize("end", [State.FAILED, State.CANCELLED, State.LOST])
+async def test_what_is_over_stays_as_it_ended(store: Store, end: State):
+    it = await admitted(store)
+    await store.investigations.finish(it.id, end, "why", end.value, NOW)
+
+    assert await store.investigations.begin(it.id, NOW) is None
+    assert (await store.investigations.get(it.id)).state is end
