@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sensors.kit.cluster import Cluster, Object
@@ -25,7 +25,7 @@ KINDS = {
     **dict.fromkeys(("job", "jobs"), "Job"),
     **dict.fromkeys(("po", "pod", "pods"), "Pod"),
 }
-"""kubectl's short names; they win over a namespace of the same name in `word/word`."""
+"""kubectl's short names; in `word/word` they win over a namespace of the same name, if there is such a workload."""
 
 
 class NoSuchPod(ValueError):
@@ -50,8 +50,19 @@ async def resolve(
     )
     kind, name, space = _split(word.strip(), namespace)
     scene = _Scene(pods, sets or (), None if spaces is None else frozenset(map(name_of, spaces)), space)
-    pod, note = _find(kind, name, scene)
+    (pod, note), space = _found(word.strip(), kind, name, scene)
     return Resolved(Target(name_of(pod), space, to_host, to_port), note)
+
+
+def _found(word: str, kind: str, name: str, scene: _Scene) -> tuple[tuple[Object, str], str]:
+    """The pod and its namespace. `jobs/worker-1` is a Job where there is one, else a pod of a namespace so named."""
+    space = word.partition("/")[0]
+    try:
+        return _find(kind, name, scene), scene.namespace
+    except NoSuchPod:
+        if not kind or space not in {namespace_of(each) for each in scene.pods}:
+            raise
+    return _find("", name, replace(scene, namespace=space)), space
 
 
 @dataclass(frozen=True, slots=True)

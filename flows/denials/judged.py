@@ -360,9 +360,14 @@ def asked_doors(case: Case) -> Doors:
         return {}
     port = case.target.to_port if case.target.to_port is not None else services.asked.port
     service = services.asked_service
-    if service is not None and services.asked.pod is None:
+    if service is not None and services.asked.pod is None and not _is_backend(service, case.target.to_host):
         return dict(_behind(service, services.asked.service_port or port, me, world))
     return dict(_plain(case, services, port, me, world)) if port is not None else {}
+
+
+def _is_backend(service: ServiceFacts, host: str) -> bool:
+    """An address behind the Service (the API server's own, say): its ports are its own, not the Service's."""
+    return as_ip(host) is not None and any(as_ip(each.ip) == as_ip(host) for each in service.endpoints or ())
 
 
 def _behind(service: ServiceFacts, port: int | None, me: Endpoint, world: World) -> Iterator[tuple[Door, Traffic]]:
