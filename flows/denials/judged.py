@@ -26,6 +26,7 @@ from flows.policy import (
     World,
 )
 from flows.policy.profile import cilium
+from flows.symptoms.names import is_named, names_at
 from flows.symptoms.peers import subject
 from sensors.cni_health import CniHealth
 from sensors.dns_lookup import Lookups
@@ -189,8 +190,9 @@ def _seen(connection: Connection, world: World, case: Case, doors: Doors, resolv
     door = (connection.destination.ip, connection.port, connection.protocol)
     mine = is_from_target(case, Traffic(source, destination))
     meant = (doors.get(door) or _in_front(case, source, destination, door)) if mine else None
-    lookup = connection.port == DNS_PORT and ((mine and door in resolvers) or _serves_dns(destination))
-    named = mine and case.target.to_host in connection.destination.names
+    lookup = connection.port == DNS_PORT and ((mine and door in resolvers) or _answers_names(destination))
+    destination = _with_names(case, destination) if mine else destination
+    named = mine and case.target.to_host is not None and is_named(case, case.target.to_host, destination.fqdns)
     traffic = Traffic(
         source,
         destination,
@@ -208,6 +210,13 @@ def _seen(connection: Connection, world: World, case: Case, doors: Doors, resolv
         lookup,
         standing_drop(connection),
     )
+
+
+def _with_names(case: Case, end: Endpoint) -> Endpoint:
+    """An address outside with the names that led the pod there, where Hubble knew none."""
+    if end.is_pod or end.host_network or end.fqdns:
+        return end
+    return replace(end, fqdns=names_at(case, end.ip))
 
 
 def fronts(case: Case) -> Mapping[Door, tuple[ServiceFacts, ServicePort]]:
@@ -232,8 +241,11 @@ def _in_front(case: Case, source: Endpoint, destination: Endpoint, door: Door) -
     )
 
 
-def _serves_dns(destination: Endpoint) -> bool:
-    labels = destination.labels
+def _answers_names(destination: Endpoint) -> bool:
+    """A DNS server of the cluster, or a cache on the pod's own node, which is known by its link-local address."""
+    labels, address = destination.labels, as_ip(destination.ip)
+    if address is not None and address.is_link_local:
+        return True
     return labels.get("k8s-app") == "kube-dns" or labels.get("app.kubernetes.io/name") == "coredns"
 
 
