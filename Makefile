@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-for test-busy test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz fuzz-fixes demo reports bench bench-live protos golden
+.PHONY: help setup check test test-for test-busy test-slow test-postgres test-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-cluster: setup ## sensors, kai, capture and doctor against a real kube-apis
 
 fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes
 	$(PYTHON) tests/flows/policy/fuzz_nca.py 2000
+
+fuzz-cilium: setup ## 1,000 random clusters against Cilium's own code; built with Go at the first run
+	$(PYTHON) tests/flows/policy/fuzz_cilium.py 1000
 
 fuzz-fixes: setup ## 2,000 random refused connections: our fixes against a second opinion; takes minutes
 	$(PYTHON) tests/flows/fixes/fuzz_fixes.py 2000

@@ -1,13 +1,16 @@
 """The command line `kai`: what may be asked, which exit code answers, and every error in one line.
 
 Exit codes: 0 no fault found, 1 fault found, 2 usage or input error, 3 could not look. Nothing heavy is imported
-here: each command imports its work when it runs.
+here: what does a command is imported when it runs (`bot.lazy`).
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,10 +18,9 @@ from typing import Any, TypeVar
 import click
 
 from bot import __version__
-from bot.clusters.options import live_of, live_options
-from bot.commands.history import history
-from bot.commands.serve import serve
-from bot.commands.simulate import simulate
+from bot.clusters.options import live_options
+from bot.errors import code_of, line_of
+from bot.lazy import LazyGroup
 
 NETDEBUG = "flow.k8s_network_debug"
 INTERRUPTED = 130
@@ -26,6 +28,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 EPILOG = "Exit codes: 0 no fault found, 1 fault found, 2 usage or input error, 3 could not look."
 
+SIMULATE_EPILOG = (
+    "Exit codes: 0 every replayed connection would pass and nothing speaks against it, 1 otherwise, "
+    "2 usage or input error, 3 could not look."
+)
+
+SERVE_EPILOG = (
+    "Secrets come from the environment: SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (socket mode) or SLACK_SIGNING_SECRET "
+    "(http mode), each also as …_FILE. docs/slack.md says what else there is."
+)
 
 _DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
 
@@ -55,71 +66,56 @@ _FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLO
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG
+)
 @click.version_option(__version__, prog_name="kai")
 @_DEBUG
 @click.pass_obj
 def kai(debug: bool) -> None:
     """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
-    from bot.logs import quiet
-
-    quiet(debug)
+    _quiet(debug)
 
 
-@kai.command(epilog=EPILOG)
+@kai.lazy("bot.commands.investigate:typed", epilog=EPILOG)
 @click.argument("pod", required=False, default="")
 @_asking
 @_FLOW
 @live_options
 @_VERBOSE
 @_answering("text", "json", "markdown")
-def netdebug(**asked: Any) -> int:
+def netdebug() -> None:
     """Find out why POD cannot talk.
 
     POD is a pod's name or its beginning, a workload (api, deploy/api), or NAMESPACE/POD. It is looked for in the
     cluster that kubectl talks to, or with --case in a recording; there it may be left out.
     """
-    return _investigate(**asked)
 
 
-@kai.command("run-flow", epilog=EPILOG)
+@kai.lazy("bot.commands.investigate:typed", "run-flow", epilog=EPILOG)
 @click.argument("flow")
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @_asking
 @live_options
 @_VERBOSE
 @_answering("text", "json", "markdown")
-def run_flow(**asked: Any) -> int:
+def run_flow() -> None:
     """Walk one flow for a pod. FLOW is an id (kai list-flows) or a YAML file."""
-    return _investigate(**asked)
 
 
-def _investigate(**asked: Any) -> int:
-    from bot.commands.investigate import Question, investigate
-
-    live = live_of(asked)
-    return investigate(Question(**asked, live=live))
-
-
-@kai.command("list-flows")
+@kai.lazy("bot.commands.lists:list_flows", "list-flows")
 @_answering("text", "json")
-def list_flows(output: str) -> int:
+def list_flows() -> None:
     """The flows there are."""
-    from bot.commands import lists
-
-    return lists.list_flows(output)
 
 
-@kai.command("list-sensors")
+@kai.lazy("bot.commands.lists:list_sensors", "list-sensors")
 @_answering("text", "json")
-def list_sensors(output: str) -> int:
+def list_sensors() -> None:
     """The sensors there are, and what each one looks at."""
-    from bot.commands import lists
-
-    return lists.list_sensors(output)
 
 
-@kai.command()
+@kai.lazy("bot.commands.demo:demo")
 @click.argument("name", required=False, default="")
 @click.option("--list", "listing", is_flag=True, help="Name the incidents that come with KAI.")
 @click.option("--page/--once", "page", default=None, help="Go on with the page, or not; yes on a terminal.")
@@ -128,7 +124,7 @@ def list_sensors(output: str) -> int:
 @_FLOW
 @_VERBOSE
 @_answering("text", "json", "markdown")
-def demo(name: str, listing: bool, page: bool | None, port: int, no_browser: bool, **asked: Any) -> int:
+def demo() -> None:
     """Diagnose a real incident that was recorded, without any cluster; then try KAI out in a chat, in a browser.
 
     The page is a Slack-like workspace with KAI in it, on a simulated cluster that replays the same incident. It ends
@@ -136,19 +132,9 @@ def demo(name: str, listing: bool, page: bool | None, port: int, no_browser: boo
 
     Exits with 0 when it could be shown, whatever the incident was.
     """
-    from bot.commands import demo
-
-    if listing:
-        return demo.list_cases()
-    demo.show(name or demo.USUAL, **asked)
-    if demo.wants_page(page, asked["output"]):
-        from lab.demo import serve as show_page
-
-        demo.to_the_page(show_page, name or demo.USUAL, port, browser=not no_browser)
-    return 0
 
 
-@kai.command()
+@kai.lazy("bot.commands.capture:typed")
 @click.argument("pod")
 @click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
 @click.option("--to", metavar="HOST:PORT", help="The peer that cannot be reached.")
@@ -159,36 +145,96 @@ def demo(name: str, listing: bool, page: bool | None, port: int, no_browser: boo
 @_FLOW
 @live_options
 @_DEBUG
-def capture(folder: Path, redact: bool, **asked: Any) -> int:
+def capture() -> None:
     """Record what can be seen of POD now as a case in DIR, a new folder; kai netdebug --case DIR looks at it again.
 
     Secrets are never read. Names and addresses stay, also with --redact: read docs/case-folder.md before you send it.
     """
-    from bot.commands.capture import capture as record
-    from bot.commands.investigate import Question
-
-    live = live_of(asked)
-    return record(Question(**asked, live=live), folder, redact=redact)
 
 
-@kai.command()
+@kai.lazy("bot.commands.doctor:typed")
 @click.argument("pod", required=False, default="")
 @click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
 @live_options
 @_answering("text", "json")
-def doctor(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
+def doctor() -> None:
     """Check everything an investigation needs, and say what mends it. With POD, only its own node needs a probe.
 
     Exit codes: 0 all there, 1 something is missing, 2 usage or input error, 3 could not look.
     """
-    from bot.commands.doctor import doctor as examine
-
-    return examine(live_of(asked), pod, namespace, output)
 
 
-kai.add_command(simulate)
-kai.add_command(history)
-kai.add_command(serve)
+@kai.lazy("bot.commands.simulate:simulate", epilog=SIMULATE_EPILOG)
+@click.option("-f", "--filename", "file", metavar="FILE", help="Manifests, a JSON patch or a merge patch; - is stdin.")
+@click.option("--patch", metavar="PATCH", help="The patch itself, as kubectl patch takes it.")
+@click.option("--type", "kind", type=click.Choice(("json", "merge")), help="What kind of patch it is.")
+@click.option("--target", metavar="KIND/NAME", help="The object a patch is for, such as networkpolicy/strict-egress.")
+@click.option("--delete", metavar="KIND/NAME", help="Instead of a change: what if this policy were gone?")
+@click.option("--can", "question", metavar="POD->HOST:PORT", help="May this pod talk to that, and who says so?")
+@click.option("-n", "--namespace", metavar="NS", help="The namespace of the object, or of the pod.")
+@click.option("--pod", metavar="[NS/]POD", help="Whose dropped traffic is replayed; with --case the recorded pod.")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
+@live_options
+@click.option("--since", metavar="TIME", help="Only what was dropped in this time before, such as 10m or 1h.")
+@click.option("--max-newly-allowed", "most", type=click.IntRange(min=0), help="Refuse what opens more ways than this.")
+@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", help="How to say it.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+def simulate() -> None:
+    """Try a change on the traffic that was really seen: would it help, and what else would it open?
+
+    Nothing is applied anywhere. FILE holds whole policies (new ones, or new versions of old ones), or a patch for
+    --target.
+
+    \b
+    kai simulate -f policy.yaml --case DIR
+    kai simulate --case DIR -n production --target networkpolicy/strict-egress --patch '[{"op":"add",…}]'
+    kai simulate --case DIR -n production --delete networkpolicy/strict-egress
+    kai simulate --case DIR --can 'production/api-server->10.96.0.1:443'
+    """
+
+
+@kai.lazy("bot.commands.history:history")
+@click.argument("investigation", required=False, default="", metavar="[ID]")
+@click.option("-n", "--number", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
+@click.option("-v", "--verbose", is_flag=True, help="Leave nothing out of a report.")
+@click.option("-o", "--output", type=click.Choice(("text", "json", "markdown")), default="text", help="How to say it.")
+@click.option(
+    "--database",
+    metavar="URL",
+    envvar=["KAI_DATABASE_URL", "DATABASE_URL"],
+    help="Where KAI remembers: sqlite:////path/kai.db or postgresql://… (KAI_DATABASE_URL, DATABASE_URL).",
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+def history() -> None:
+    """The last N investigations, newest first; with ID (or its beginning), the report of that one again."""
+
+
+@kai.lazy("bot.commands.serve:serve", epilog=SERVE_EPILOG)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file (KAI_CONFIG).")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case, for trials (KAI_CASE).")
+@click.option("--mode", type=click.Choice(("socket", "http")), help="How Slack reaches us (KAI_SLACK_MODE).")
+@click.option("--database", metavar="URL", help="Where KAI remembers (KAI_DATABASE_URL, DATABASE_URL).")
+@click.option("--host", metavar="HOST", help="Where to listen (KAI_HOST); everywhere, if nothing is said.")
+@click.option("--port", metavar="PORT", help="Port of /healthz, /readyz and of Slack's requests (KAI_PORT); 8080.")
+@click.option("--context", metavar="NAME", help="The kubeconfig's context to use.")
+@click.option("--kubeconfig", metavar="FILE", help="The kubeconfig to use; default as kubectl.")
+@click.option("--server", "hubble_server", metavar="HOST:PORT", help="hubble-relay (HUBBLE_SERVER).")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+def serve() -> None:
+    """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
+
+
+def _quiet(debug: bool) -> None:
+    """For commands that answer and end: without --debug the log says nothing, for what matters is in the report."""
+    root = logging.getLogger()
+    root.handlers[:] = [each for each in root.handlers if getattr(each, "name", None) != "kai"]
+    handler = logging.StreamHandler(sys.stderr) if debug else logging.NullHandler()
+    handler.set_name("kai")
+    root.addHandler(handler)
+    if debug:
+        root.setLevel(logging.DEBUG)
+    else:  # a look that its time limit cuts leaves coroutines behind that were never begun
+        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
 
 
 def main() -> None:
@@ -215,11 +261,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complain(why: Exception, debug: bool) -> int:
-    from bot.errors import code_of, line_of
-
     if debug:
-        import traceback
-
         traceback.print_exception(why, file=sys.stderr)
     click.echo(f"kai: {line_of(why)}", err=True)
     return code_of(why)

@@ -1,11 +1,13 @@
-"""What KAI writes to its log: without secrets, and while a command answers nothing at all."""
+"""What `kai serve` writes to its log: nothing secret."""
 
 from __future__ import annotations
 
 import logging
 import sys
-import warnings
 from collections.abc import Iterable
+
+from bot.report.sanitize import clean
+from bot.store.packing import HIDDEN, without_secrets
 
 
 class Hiding(logging.Formatter):
@@ -16,9 +18,6 @@ class Hiding(logging.Formatter):
         self._secrets = tuple(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        from bot.report.sanitize import clean
-        from bot.store.packing import HIDDEN, without_secrets
-
         text = super().format(record)
         for each in self._secrets:
             text = text.replace(each, HIDDEN)
@@ -37,16 +36,3 @@ def set_up_logging(level: str, secrets: Iterable[str]) -> None:
     logging.getLogger("slack_bolt").setLevel(logging.ERROR)  # it warns of what is meant, with whole requests
     for ours in ("bot", "flows", "sensors"):
         logging.getLogger(ours).setLevel(level)
-
-
-def quiet(debug: bool) -> None:
-    """For commands that answer and end: without --debug the log says nothing, for what matters is in the report."""
-    root = logging.getLogger()
-    root.handlers[:] = [each for each in root.handlers if getattr(each, "name", None) != "kai"]
-    handler = logging.StreamHandler(sys.stderr) if debug else logging.NullHandler()
-    handler.set_name("kai")
-    root.addHandler(handler)
-    if debug:
-        root.setLevel(logging.DEBUG)
-    else:  # a look that its time limit cuts leaves coroutines behind that were never begun
-        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)

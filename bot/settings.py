@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from bot.errors import UsageMistake
+from bot.store.location import default_url
 from sensors.kit.nearest import did_you_mean
 
 SLACK_API = "https://slack.com/api/"
@@ -208,7 +209,7 @@ def _checked(found: Mapping[str, Any]) -> Settings:
     slack = _slack(found)
     return Settings(
         slack=slack,
-        database_url=found.get("database_url") or Secret(_default_database()),
+        database_url=found.get("database_url") or Secret(default_url()),
         case=_case(found.get("case")),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
@@ -280,12 +281,6 @@ def _one_of(name: str, said: str, known: tuple[str, ...]) -> str:
     if said not in known:
         raise BadSettings(f"{name} should be {' or '.join(known)}, not {said[:20]!r}{did_you_mean(said, known)}")
     return said
-
-
-def _default_database() -> str:
-    from bot.commands.history import default_url
-
-    return default_url()
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flows.load import Flow, Step
-from flows.model import Case, Diagnosis, Doubt, Finding, Missing, Rule
+from flows.model import Case, Diagnosis, Doubt, Finding, Missing, Recording, Rule
 from flows.verdict import conclude
 from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
 from sensors.kit.attempt import attempt, attempt_logged
@@ -58,14 +58,28 @@ class Tools:
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex[:12])
 
 
-async def run(flow: Flow, target: Target, cluster: Cluster, tools: Tools, watcher: Watcher = ignore) -> Diagnosis:
-    """Look, think, and come back with a diagnosis within `flow.within` seconds, whatever the sensors do."""
+async def run(
+    flow: Flow,
+    target: Target,
+    cluster: Cluster,
+    tools: Tools,
+    watcher: Watcher = ignore,
+    recording: Recording | None = None,
+) -> Diagnosis:
+    """Look, think, and come back with a diagnosis within `flow.within` seconds, whatever the sensors do.
+
+    `recording` says which one `cluster` plays, where it is no living one; the diagnosis then says so.
+    """
     began = tools.clock()
     evidence = await _look(flow, target, cluster, tools, watcher)
     case = Case(target, await _environment(cluster), await cluster.now(), evidence)
     findings, doubts = await _judge(case, tools.rules.values())
+
+    def took_ms() -> float:
+        return (tools.clock() - began) * 1000
+
     diagnosis = await asyncio.to_thread(
-        conclude, case, flow, tools.sensors, findings, doubts, tools.new_id(), lambda: (tools.clock() - began) * 1000
+        conclude, case, flow, tools.sensors, findings, doubts, tools.new_id(), took_ms, recording
     )
     await _tell(watcher, Concluded(diagnosis))
     return diagnosis

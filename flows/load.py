@@ -7,7 +7,6 @@ is a flow too. There is no expression anywhere: conditions are rules, in Python,
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from sensors.kit.catalog import sensors as all_sensors
+from sensors.kit.durations import seconds_in
 from sensors.kit.model import Sensor
 from sensors.kit.nearest import did_you_mean
 
@@ -26,8 +26,6 @@ DEFAULT_WITHIN = 30.0
 AGENTS = ("correlation",)
 TYPES = ("sensor", "agent")
 STEP_WORDS = ("id", "type", "ref", "with", "needs", "within", "agentType", "title")
-DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 
 class BadFlow(ValueError):
@@ -223,10 +221,10 @@ def _seconds(spot: _Spot | None, default: float | None) -> float | None:
     if spot is None:
         return default
     text = spot.text("within")
-    match = DURATION.fullmatch(text)
-    if match is None or float(match[1]) <= 0:
-        raise spot.wrong(f"within should be a time such as 30s, found {text!r}")
-    return float(match[1]) * SECONDS[match[2]]
+    try:
+        return seconds_in(f"{text}s" if text[-1:].isdigit() else text)
+    except ValueError:
+        raise spot.wrong(f"within should be a time such as 30s, found {text!r}") from None
 
 
 def _sort(node: yaml.Node) -> str:

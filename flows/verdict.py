@@ -10,7 +10,7 @@ from flows.coverage import coverage_of
 from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
-from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding
+from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, Recording
 from flows.symptoms.peers import asked_peer
 from sensors.kit import Sensor, Sight
 
@@ -25,6 +25,7 @@ def conclude(
     doubts: Sequence[Doubt],
     investigation_id: str,
     elapsed_ms: Callable[[], float],
+    recording: Recording | None = None,
 ) -> Diagnosis:
     """Name exactly one root cause, or say honestly that none is shown, and what to measure next."""
     ordered = rank(findings)
@@ -35,9 +36,6 @@ def conclude(
         investigation_id=investigation_id,
         flow=flow.id,
         target=case.target,
-        root_cause=root.cause,
-        cause_class=root.cause_class,
-        component=root.component,
         confidence=round(min(root.belief, coverage), 2),
         coverage=round(coverage, 2),
         decided_by="rules",
@@ -45,13 +43,20 @@ def conclude(
         evidence=case.evidence,
         layers=ledger(case, sensors, root, ordered, doubts),
         findings=tuple((each, evidence_ids(case, each)) for each in _with_root(root, ordered)),
-        recommended_action=root.recommendation,
         fix=fixes[0] if fixes else NO_FIX,
         alternatives=tuple(fixes[1:]),
         doubts=tuple(doubts),
         total_ms=round(elapsed_ms(), 1),
         hubble_command=hubble_command(case, root.cause_class),
+        provenance=Provenance(case.at, recording, _cluster(case)),
     )
+
+
+def _cluster(case: Case) -> str:
+    """The cluster in the words of its facts: `cilium 1.17.4, Kubernetes 1.33.1`."""
+    it = case.environment
+    kubernetes = f"Kubernetes {it.kubernetes}" if it.kubernetes else ""
+    return ", ".join(filter(None, (f"{it.cni or ''} {it.cni_version or ''}".strip(), kubernetes)))
 
 
 def rank(findings: Iterable[Finding]) -> list[Finding]:
@@ -71,11 +76,6 @@ def rank(findings: Iterable[Finding]) -> list[Finding]:
 
 def is_root(finding: Finding, among: Sequence[Finding]) -> bool:
     return finding in among and finding.belief >= ROOT_CAUSE_FROM
-
-
-def is_hidden(finding: Finding, root: Finding) -> bool:
-    """Would mending the root cause be needed before this finding can be seen to matter?"""
-    return finding is not root and (finding.cause_class in root.hides or finding.stage > root.stage)
 
 
 def evidence_ids(case: Case, finding: Finding) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ def _with_root(root: Finding, ordered: Sequence[Finding]) -> list[Finding]:
 
 def _reasoning(root: Finding, ordered: Sequence[Finding]) -> str:
     others = [each for each in ordered if each is not root and each.belief >= ROOT_CAUSE_FROM]
-    behind = [f"{each.cause_class} is hidden behind it" for each in others if is_hidden(each, root)]
+    behind = [f"{each.cause_class} is hidden behind it" for each in others if each.is_hidden_by(root)]
     return "; ".join([root.because, *behind])
 
 
@@ -144,4 +144,4 @@ def hubble_command(case: Case, cause_class: str = "") -> str:
     return shlex.join(words)
 
 
-__all__ = ["conclude", "evidence_ids", "hubble_command", "is_hidden", "rank"]
+__all__ = ["conclude", "evidence_ids", "hubble_command", "rank"]

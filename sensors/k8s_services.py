@@ -154,9 +154,8 @@ def _reason(service: ServiceFacts) -> str:
         return f"; {service.idle[0]}"
     if service.near_misses:
         miss = service.near_misses[0]
-        return (
-            f"; the selector wants {miss.key}={miss.wanted}, the pods of {miss.workload} have {miss.key}={miss.found}"
-        )
+        found = f"{miss.key}={miss.found}" if miss.found is not None else f"no label {miss.key}"
+        return f"; the selector wants {miss.key}={miss.wanted}, the pods of {miss.workload} have {found}"
     waiting = next((each for each in service.matching_pods or () if not each.ready), None)
     return f"; {waiting.pod}: {waiting.why}" if waiting else ""
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from bot.clusters.options import Live, opened
+from bot.clusters.connecting import opened
+from bot.clusters.opened import OpenedCluster
+from bot.clusters.options import Live
+from bot.clusters.recorded import recording_of
 from bot.clusters.target import resolve
-from bot.desk.looking import World
 from bot.errors import UsageMistake
-from bot.report import Circumstances
 from bot.store import Request
 from flows.load import Flow
 from sensors.access.casefolder import CaseFolder, open_case
@@ -74,14 +75,14 @@ class Worlds:
     case: CaseFolder | None = None
 
     @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[World]:
+    async def open(self, request: Request) -> AsyncIterator[OpenedCluster]:
         """For one investigation. Raises `Blind` when there is no way to the cluster."""
         _, since = window_of(request.flow)
         if self.case is not None:
-            yield World(_recent(self.case, since), circumstances(self.case))
+            yield OpenedCluster(_recent(self.case, since), recording_of(self.case))
             return
         async with self._living(since) as cluster:
-            yield World(cluster)
+            yield OpenedCluster(cluster)
 
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[Cluster]:
@@ -104,7 +105,7 @@ class Worlds:
         """The pod that is meant, as far as that can be told in time. Raises `NoSuchPod`."""
         try:
             async with asyncio.timeout(PATIENCE), self.cluster() as cluster:
-                found = await resolve(cluster, asked.pod, asked.namespace, asked.to_host, asked.to_port)
+                found = await resolve(cluster, asked.pod, asked.namespace, *asked.peer)
         except (Blind, TimeoutError):
             return asked
         return self._with_recorded_peer(found.target)
@@ -114,16 +115,12 @@ class Worlds:
         recorded = self.case.header.target if self.case is not None else None
         if recorded is None or (target.pod, target.namespace) != (recorded.pod, recorded.namespace) or target.to_host:
             return target
-        return replace(target, to_host=recorded.to_host, to_port=recorded.to_port)
+        return replace(target, to_host=recorded.to_host, to_port=recorded.to_port, to_protocol=recorded.to_protocol)
 
 
 def recorded(path: Path) -> Worlds:
     """Raises `BadCase`."""
     return Worlds(case=open_case(path))
-
-
-def circumstances(case: CaseFolder) -> Circumstances:
-    return Circumstances(case.header.recorded_at, case.path.resolve().name, case.header.synthetic)
 
 
 def _recent(case: CaseFolder, since: int | None) -> CaseFolder:

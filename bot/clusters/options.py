@@ -1,33 +1,17 @@
-"""A living cluster from the command line: kubectl's options, hubble's options, and what to try where none are given."""
+"""Which living cluster is meant: kubectl's options and hubble's options, under their own names. Light, for --help."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from bot.errors import UsageMistake
-
-if TYPE_CHECKING:
-    from sensors.access.kube import Kube
-    from sensors.access.live import LiveCluster, LiveSettings
-    from sensors.access.relay import Relay
-
 F = TypeVar("F", bound=Callable[..., Any])
 
-IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
-IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
-HOW_TO_REACH = "; run `cilium hubble port-forward` beside this, or name the relay with --server HOST:PORT"
 PROBE_NAMESPACE = "kai"
-SERVER_VARIABLES = ("HUBBLE_SERVER", "KAI_HUBBLE_ADDR")
-DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,80 +69,3 @@ def live_of(asked: dict[str, Any]) -> Live:
     """Takes the options of `live_options` out of what a command was asked."""
     names = [each for each in Live.__dataclass_fields__ if each in asked]
     return Live(**{name: asked.pop(name) for name in names})
-
-
-@asynccontextmanager
-async def connected(live: Live) -> AsyncIterator[Kube]:
-    """The API server. Raises `UsageMistake` (nothing to connect to) or `Blind` (no answer)."""
-    from sensors.access.kube import BadKubeconfig, connect
-
-    try:
-        async with connect(live.kubeconfig, live.context, environ=live.environ) as kube:
-            yield kube
-    except BadKubeconfig as why:
-        raise UsageMistake(f"{why}, or look at a recorded case with --case DIR") from why
-
-
-@asynccontextmanager
-async def opened(live: Live) -> AsyncIterator[LiveCluster]:
-    """The cluster, for one investigation. Raises as `connected` does."""
-    from sensors.access.live import live_cluster
-
-    async with connected(live) as kube:
-        relay, hint = relay_of(live, kube)
-        async with live_cluster(kube, relay, settings_of(live, kube, hint)) as cluster:
-            yield cluster
-
-
-def relay_of(live: Live, kube: Kube) -> tuple[Relay, str]:
-    """The relay that was named, else the usual one; and what to try when the usual one is not there."""
-    from sensors.access.relay import BadRelayConfig, Relay, relay_config
-
-    try:
-        config = relay_config(live.environ, **_flags(live))
-        if _is_named(live) or not is_in_cluster(kube):
-            return Relay(config), "" if _is_named(live) else HOW_TO_REACH
-        usual = IN_CLUSTER_RELAY_TLS if config.tls else IN_CLUSTER_RELAY
-        return Relay(relay_config(live.environ, **{**_flags(live), "server": usual})), ""
-    except BadRelayConfig as why:
-        raise UsageMistake(str(why)) from why
-
-
-def _flags(live: Live) -> dict[str, Any]:
-    return {
-        "server": live.server,
-        "tls": live.tls,
-        "ca_files": tuple(each for said in live.tls_ca_cert_files for each in said.split(",") if each),
-        "cert_file": live.tls_client_cert_file,
-        "key_file": live.tls_client_key_file,
-        "server_name": live.tls_server_name,
-        "allow_insecure": live.tls_allow_insecure,
-    }
-
-
-def _is_named(live: Live) -> bool:
-    return bool(live.server) or any(live.environ.get(each, "").strip() for each in SERVER_VARIABLES)
-
-
-def is_in_cluster(kube: Kube) -> bool:
-    """Whether we are a pod that talks to its own cluster."""
-    return kube.place.name == "the pod's ServiceAccount"
-
-
-def settings_of(live: Live, kube: Kube, hint: str = "") -> LiveSettings:
-    from sensors.access.live import LiveSettings
-
-    usual = kube.namespace if is_in_cluster(kube) else PROBE_NAMESPACE
-    return LiveSettings(
-        live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, since_of(live.since), hint
-    )
-
-
-def since_of(word: str | None) -> timedelta | None:
-    """`90s`, `10m`, `1h`, `2d`. Raises `UsageMistake`."""
-    if word is None:
-        return None
-    found = DURATION.fullmatch(word)
-    if found is None:
-        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word!r}")
-    return timedelta(seconds=int(found[1]) * SECONDS[found[2]])

@@ -41,7 +41,12 @@ class Resolved:
 
 
 async def resolve(
-    cluster: Cluster, word: str, namespace: str, to_host: str | None = None, to_port: int | None = None
+    cluster: Cluster,
+    word: str,
+    namespace: str,
+    to_host: str | None = None,
+    to_port: int | None = None,
+    to_protocol: str | None = None,
 ) -> Resolved:
     """The pod that `word` means, seen from `namespace`. Raises `NoSuchPod`; `Blind` when pods cannot be read."""
     pods = await cluster.objects(POD)
@@ -51,7 +56,7 @@ async def resolve(
     kind, name, space = _split(word.strip(), namespace)
     scene = _Scene(pods, sets or (), None if spaces is None else frozenset(map(name_of, spaces)), space)
     (pod, note), space = _found(word.strip(), kind, name, scene)
-    return Resolved(Target(name_of(pod), space, to_host, to_port), note)
+    return Resolved(Target(name_of(pod), space, to_host, to_port, to_protocol), note)
 
 
 def _found(word: str, kind: str, name: str, scene: _Scene) -> tuple[tuple[Object, str], str]:

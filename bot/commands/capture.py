@@ -6,10 +6,12 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bot.capture import NotEmpty, Recorder, claim, release, write_case
+from bot.clusters.options import live_of
 from bot.clusters.target import NoSuchPod
-from bot.commands.investigate import Question, find_target, with_last, world_of
+from bot.commands.investigate import TerminalRequest, find_target, with_last, world_of
 from bot.commands.output import write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
@@ -32,7 +34,13 @@ class Captured:
     missing: tuple[str, ...]
 
 
-def capture(question: Question, folder: Path, *, redact: bool) -> int:
+def typed(folder: Path, redact: bool, **asked: Any) -> int:
+    """`kai capture`."""
+    live = live_of(asked)
+    return capture(TerminalRequest(**asked, live=live), folder, redact=redact)
+
+
+def capture(question: TerminalRequest, folder: Path, *, redact: bool) -> int:
     """Look as an investigation would, and keep the answers. Raises `UsageMistake` or `CouldNotLook`."""
     is_new = not folder.exists()
     try:
@@ -54,7 +62,7 @@ def capture(question: Question, folder: Path, *, redact: bool) -> int:
     return 0
 
 
-async def _capture(question: Question, folder: Path, redact: bool) -> Captured:
+async def _capture(question: TerminalRequest, folder: Path, redact: bool) -> Captured:
     flow = with_last(flow_named(question.flow), question.last)
     async with world_of(question) as (cluster, _):
         found = await find_target(question, cluster)

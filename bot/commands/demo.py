@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from bot.commands.investigate import Question, investigate
+from bot.commands.investigate import TerminalRequest, investigate
 from bot.commands.lists import columns
 from bot.commands.output import write
 from bot.errors import UsageMistake
+from bot.lazy import resolve
 from bot.report.sanitize import clean
 from sensors.access.casefolder import BadCase, CaseHeader, open_case
 from sensors.kit.nearest import did_you_mean
@@ -21,6 +23,20 @@ USUAL = "api-server-cannot-watch"
 
 Serve = Callable[[Path, int, bool, Callable[[str], None]], None]
 """Runs the page of a case on a port, with or without a browser, and says each line for the terminal."""
+
+
+PAGE = "lab.demo:serve"
+"""The page comes from the lab, which nothing else of the product may import."""
+
+
+def demo(name: str, listing: bool, page: bool | None, port: int, no_browser: bool, **asked: Any) -> int:
+    """`kai demo`."""
+    if listing:
+        return list_cases()
+    show(name or USUAL, **asked)
+    if wants_page(page, asked["output"]):
+        to_the_page(resolve(PAGE), name or USUAL, port, browser=not no_browser)
+    return 0
 
 
 def cases() -> dict[str, Path]:
@@ -38,7 +54,7 @@ def show(name: str, output: str, flow: str, *, verbose: bool) -> None:
     """Diagnose one bundled incident and print it, whatever it was."""
     case = case_of(name)
     print(f"A recorded incident ({name}), not your cluster.", file=sys.stderr)  # noqa: T201
-    investigate(Question(flow, case=case, output=output, verbose=verbose))
+    investigate(TerminalRequest(flow, case=case, output=output, verbose=verbose))
 
 
 def case_of(name: str) -> Path:

@@ -6,8 +6,10 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
-from bot.clusters.options import Live, opened
+from bot.clusters.connecting import opened
+from bot.clusters.options import Live, live_of
 from bot.clusters.target import NoSuchPod, resolve
 from bot.commands.output import write
 from bot.doctor import Check, State, exit_code
@@ -19,6 +21,11 @@ from sensors.access.live import LiveCluster
 from sensors.access.live.cluster import place_of
 from sensors.kit import Blind
 from sensors.kit.kinds import POD
+
+
+def typed(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
+    """`kai doctor`."""
+    return doctor(live_of(asked), pod, namespace, output)
 
 
 def doctor(live: Live, pod: str, namespace: str | None, output: str) -> int:

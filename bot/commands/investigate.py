@@ -8,28 +8,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from bot.clusters.options import Live, opened
+from bot.clusters.connecting import opened
+from bot.clusters.options import Live, live_of
+from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
 from bot.commands.output import say
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
-from bot.report import Circumstances
 from bot.report.sanitize import clean
 from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import BadFlow, Flow
-from flows.model import Diagnosis
-from sensors.access.casefolder import BadCase, CaseFolder, open_case, split_door
+from flows.model import Diagnosis, Recording
+from sensors.access.casefolder import BadCase, CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
+from sensors.kit.addresses import HostPort, host_port
 from sensors.kit.catalog import sensors
 
 FLOW_SENSOR = "hubble.capture_flows"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
@@ -46,16 +49,22 @@ class Question:
     live: Live = field(default_factory=Live)
 
 
-def investigate(question: Question) -> int:
+def typed(**asked: Any) -> int:
+    """`kai netdebug` and `kai run-flow`."""
+    live = live_of(asked)
+    return investigate(TerminalRequest(**asked, live=live))
+
+
+def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
         flow = with_last(flow_named(question.flow), question.last)
-        diagnosis, circumstances = asyncio.run(_investigate(question, flow))
+        diagnosis = asyncio.run(_investigate(question, flow))
     except (BadCase, BadFlow, NoSuchPod) as why:
         raise UsageMistake(str(why)) from why
     except Blind as why:
         raise CouldNotLook(f"could not look: {why}") from why
-    say(diagnosis, circumstances, question.output, verbose=question.verbose)
+    say(diagnosis, question.output, verbose=question.verbose)
     return exit_code(diagnosis)
 
 
@@ -77,17 +86,17 @@ def with_last(flow: Flow, last: int | None) -> Flow:
     return replace(flow, steps=tuple(steps))
 
 
-async def _investigate(question: Question, flow: Flow) -> tuple[Diagnosis, Circumstances]:
-    async with world_of(question) as (cluster, circumstances):
+async def _investigate(question: TerminalRequest, flow: Flow) -> Diagnosis:
+    async with world_of(question) as (cluster, recording):
         found = await find_target(question, cluster)
         if found.note:
             print(clean(found.note), file=sys.stderr)  # noqa: T201
         with progress(len(flow.looks)) as watcher:
-            return await run(flow, found.target, cluster, Tools(sensors(), rules()), watcher), circumstances
+            return await run(flow, found.target, cluster, Tools(sensors(), rules()), watcher, recording)
 
 
 @asynccontextmanager
-async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Circumstances]]:
+async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Recording | None]]:
     """The recording that was named, else the living cluster."""
     if question.case is not None:
         if question.live.names_a_cluster:
@@ -95,22 +104,18 @@ async def world_of(question: Question) -> AsyncIterator[tuple[Cluster, Circumsta
         if question.live.since is not None:
             raise UsageMistake("--since asks a living cluster; a recording holds what it holds")
         case = open_case(question.case)
-        yield case, _circumstances(case, question.case)
+        yield case, recording_of(case)
         return
     if not question.pod:
         raise UsageMistake("name a pod: kai netdebug POD -n NAMESPACE (or --case DIR for a recording)")
     async with opened(question.live) as cluster:
-        yield cluster, Circumstances()
+        yield cluster, None
 
 
-def _circumstances(case: CaseFolder, path: Path) -> Circumstances:
-    return Circumstances(case.header.recorded_at, path.resolve().name, case.header.synthetic)
-
-
-async def find_target(question: Question, cluster: Cluster) -> Resolved:
+async def find_target(question: TerminalRequest, cluster: Cluster) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
     recorded = cluster.header.target if isinstance(cluster, CaseFolder) else None
-    host, port = door(question.to) if question.to else (None, None)
+    peer = door(question.to) if question.to else None
     usual = recorded.namespace if recorded else namespace_of(cluster)
     word, namespace = question.pod, question.namespace or usual
     if not word and recorded is None:
@@ -118,7 +123,8 @@ async def find_target(question: Question, cluster: Cluster) -> Resolved:
     if not word and recorded is not None:
         word = recorded.pod
     one_namespace(word, question.namespace)
-    found = await resolve(cluster, word, namespace, host, port)
+    asked = (peer.host, peer.port, peer.protocol) if peer else ()
+    found = await resolve(cluster, word, namespace, *asked)
     return replace(found, target=_with_recorded_peer(found.target, recorded))
 
 
@@ -132,7 +138,7 @@ def _with_recorded_peer(target: Target, recorded: Target | None) -> Target:
     same = recorded is not None and (target.pod, target.namespace) == (recorded.pod, recorded.namespace)
     if recorded is None or not same or target.to_host is not None:
         return target
-    return replace(target, to_host=recorded.to_host, to_port=recorded.to_port)
+    return replace(target, to_host=recorded.to_host, to_port=recorded.to_port, to_protocol=recorded.to_protocol)
 
 
 def one_namespace(word: str, said: str | None) -> None:
@@ -142,9 +148,9 @@ def one_namespace(word: str, said: str | None) -> None:
         raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {said!r} after -n; leave one out")
 
 
-def door(text: str) -> tuple[str, int | None]:
-    """`--to HOST:PORT`. Raises `UsageMistake`."""
+def door(text: str) -> HostPort:
+    """`--to HOST:PORT[/PROTOCOL]`. Raises `UsageMistake`."""
     try:
-        return split_door(text)
+        return host_port(text)
     except ValueError as why:
         raise UsageMistake(f"--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ({why})") from None

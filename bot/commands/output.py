@@ -9,30 +9,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from bot.report import Circumstances
+from bot.report import json_result, markdown
 from bot.report.outline import outline
+from bot.report.text import lay_out, render
 from flows.model import Diagnosis
 
 WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""
 
 
-def say(diagnosis: Diagnosis, circumstances: Circumstances, output: str, *, verbose: bool = False) -> None:
+def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
     """Print the diagnosis as text, json or markdown."""
     if output == "json":
-        from bot.report import json_result
-
-        return write(json_result.render(diagnosis, circumstances))
-    sections = outline(diagnosis, circumstances, verbose=verbose)
+        return write(json_result.render(diagnosis))
+    sections = outline(diagnosis, verbose=verbose)
     if output == "markdown":
-        from bot.report import markdown
-
         return write(markdown.render(sections))
-    from bot.report.text import lay_out, render
-
     if not is_painted(sys.stdout):
         return write(render(sections, width_of(sys.stdout)))
-    from bot.report.terminal import paint
+    from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it
 
     return _despite_closed_pipes(lambda: paint(lay_out(sections, width_of(sys.stdout)), sys.stdout))
 

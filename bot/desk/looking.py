@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from bot.clusters.opened import OpenedCluster
 from bot.clusters.target import NoSuchPod, resolve
 from bot.desk.ports import CannotLook, Looked, Watcher
-from bot.report import Circumstances
 from bot.store import Investigation, Request
 from flows.engine import Tools, run
 from flows.load import Flow
 from flows.model import Rule
 from sensors.access.casefolder import BadCase
-from sensors.kit import Blind, Cluster, Sensor
+from sensors.kit import Blind, Sensor
 
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """A cluster to look at, and what a report says about it."""
-
-    cluster: Cluster
-    circumstances: Circumstances = field(default_factory=Circumstances)
-
-
-OpenWorld = Callable[[Request], AbstractAsyncContextManager[World]]
+OpenCluster = Callable[[Request], AbstractAsyncContextManager[OpenedCluster]]
 
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """The desk's `Look` over sensors and rules. `open_world` gives the cluster that a request speaks of."""
+    """The desk's `Look` over sensors and rules. `open_cluster` gives the cluster that a request speaks of."""
 
-    open_world: OpenWorld
+    open_cluster: OpenCluster
     flows: Mapping[str, Flow]
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
@@ -43,13 +34,13 @@ class Looking:
         if flow is None:
             raise CannotLook(f"there is no flow {request.flow} here")
         try:
-            async with self.open_world(request) as world:
-                return await self._walk(it, flow, world, watcher)
+            async with self.open_cluster(request) as opened:
+                return await self._walk(it, flow, opened, watcher)
         except (Blind, BadCase, NoSuchPod) as why:
             raise CannotLook(str(why)) from why
 
-    async def _walk(self, it: Investigation, flow: Flow, world: World, watcher: Watcher) -> Looked:
+    async def _walk(self, it: Investigation, flow: Flow, opened: OpenedCluster, watcher: Watcher) -> Looked:
         asked = it.request.target
-        found = await resolve(world.cluster, asked.pod, asked.namespace, asked.to_host, asked.to_port)
+        found = await resolve(opened.cluster, asked.pod, asked.namespace, *asked.peer)
         tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
-        return Looked(await run(flow, found.target, world.cluster, tools, watcher), world.circumstances)
+        return Looked(await run(flow, found.target, opened.cluster, tools, watcher, opened.recording))

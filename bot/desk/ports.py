@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from bot.desk.notes import EndedNote, Note, VerdictNote
 from bot.desk.watching import Watching
-from bot.report import Circumstances
 from bot.store import Investigation, Posted
 from flows.engine import Concluded, Saw, Watcher, ignore
 from flows.model import Diagnosis
@@ -24,10 +23,9 @@ class CannotPost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of a look, and what a report says besides the diagnosis."""
+    """What came of a look."""
 
     diagnosis: Diagnosis
-    circumstances: Circumstances = field(default_factory=Circumstances)
 
 
 Look: TypeAlias = Callable[[Investigation, Watcher], Awaitable[Looked]]

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from bot.desk.ports import Looked, Saw
-from bot.report.facts import to_json
-from bot.report.json_result import result
+from bot.report.facts import reported
+from bot.report.json_result import encode
 from bot.store import EvidenceRow
 from bot.store.store import Store
 from flows.engine import Concluded
@@ -29,10 +29,8 @@ class Recorder:
 def written(looked: Looked) -> tuple[dict[str, Any], tuple[EvidenceRow, ...]]:
     """The result to store, and its evidence one by one. A second or so of work for a thread where facts are many."""
     rows = tuple(row_of(key, each) for key, each in looked.diagnosis.evidence.items())
-    return {**result(looked.diagnosis, looked.circumstances)}, rows
+    return encode(looked.diagnosis), rows
 
 
 def row_of(key: str, evidence: Evidence) -> EvidenceRow:
-    facts = to_json(evidence.facts) if evidence.facts is not None else {}
-    plain = facts if isinstance(facts, dict) else {"value": facts}
-    return EvidenceRow(key, evidence.sensor, evidence.sight.value, evidence.summary, plain)
+    return EvidenceRow(key, evidence.sensor, evidence.sight.value, evidence.summary, reported(evidence))

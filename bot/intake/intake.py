@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.desk import Refused
+from bot.desk.desk import Started
 from bot.store import Investigation, OriginKind, Request
 from bot.store.store import Store
 from bot.triggers.commands import Investigate
@@ -35,16 +36,7 @@ class Taken:
     joined: bool
 
 
-class Started(Protocol):
-    """What a desk says of a request that it took on."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def joined(self) -> bool: ...
-
-
-class Desk(Protocol):
+class TakesRequests(Protocol):
     """As much of the desk as a request needs."""
 
     async def start(self, request: Request, once: str = "") -> Started: ...
@@ -55,7 +47,7 @@ class Intake:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: TakesRequests,
         store: Store,
         find: Callable[[Target], Awaitable[Target]],
         flow_of: Callable[[int | None], str],
@@ -65,7 +57,7 @@ class Intake:
 
     async def take(self, asked: Investigate, origin: Origin) -> Taken:
         """Raises `NoSuchPod` or `Refused`, each in one sentence."""
-        target = await self._find(Target(asked.pod, asked.namespace, asked.to_host, asked.to_port))
+        target = await self._find(asked.target)
         return await self._start(target, self._flow_of(asked.since), origin)
 
     async def repeat(self, earlier: Investigation, origin: Origin) -> Taken:

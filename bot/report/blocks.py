@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
-from bot.report import Circumstances
-from bot.report.facts import to_json
+from bot.report.facts import reported
 from bot.report.mrkdwn import BREAK, apart, literal, safe
-from bot.report.outline import Command, Item, Line, Point, Section, Tone, ledger, outline
+from bot.report.outline import Command, Item, Line, Part, Point, Section, Tone, ledger, parts_of
 from bot.report.sanitize import clean, clean_command
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight, Target
@@ -77,16 +76,16 @@ def _task(task: Task) -> Block:
     return {"type": "task_card", "task_id": task.layer, "title": literal(title, 250), "status": task.state}
 
 
-def verdict(it: Diagnosis, circumstances: Circumstances, asked_by: str = "") -> Said:
+def verdict(it: Diagnosis, asked_by: str = "") -> Said:
     """The root message in the end: what it is, what to change, how sure, what the fix is proved to do."""
-    parts = {each.title: each for each in outline(it, circumstances)}
+    parts = parts_of(it)
     blocks = (
         _header(_headline(it)),
         _sentence(it),
         *_fields(it, parts),
         *_remedy(parts),
         _actions(*_buttons(it)),
-        _context(parts[""].text, asked_by),
+        _context(parts[Part.FOOTER].text, asked_by),
         _feedback(it.investigation_id),
     )
     return Said(_spoken(it, parts), blocks)
@@ -144,16 +143,16 @@ def _bold(text: str) -> str:
     return safe(text, SENTENCE).replace("*", f"{BREAK}*{BREAK}")
 
 
-def _fields(it: Diagnosis, parts: Mapping[str, Section]) -> Iterator[Block]:
+def _fields(it: Diagnosis, parts: Mapping[Part, Section]) -> Iterator[Block]:
     said = {
         "Affected component": str(it.component) if it.component else "",
-        "Confidence": parts["Confidence"].text,
+        "Confidence": parts[Part.CONFIDENCE].text,
         "Layer": _failing(it),
         "Cause class": it.cause_class,
     }
     fields = [mrkdwn(f"*{name}*\n{safe(text, 400)}") for name, text in said.items() if text]
     yield {"type": "section", "fields": fields}
-    if because := parts.get("Because"):
+    if because := parts.get(Part.BECAUSE):
         yield section(f"*Because* {safe(because.text, SENTENCE)}")
 
 
@@ -165,10 +164,10 @@ def _layer_name(row: LayerRow) -> str:
     return row.layer.value.replace("_", " ")
 
 
-def _remedy(parts: Mapping[str, Section]) -> Iterator[Block]:
-    if said := parts.get("Recommendation"):
+def _remedy(parts: Mapping[Part, Section]) -> Iterator[Block]:
+    if said := parts.get(Part.RECOMMENDATION):
         yield section(f"*Recommendation* {safe(said.text, SENTENCE)}")
-    if fix := parts.get("Fix"):
+    if fix := parts.get(Part.FIX):
         yield section(few((f"*Fix* {safe(fix.text, SENTENCE)}", *_lines(fix.items))))
 
 
@@ -215,11 +214,11 @@ def _feedback(investigation: str) -> Block:
     return {"type": "context_actions", "elements": [element]}
 
 
-def _spoken(it: Diagnosis, parts: Mapping[str, Section]) -> str:
+def _spoken(it: Diagnosis, parts: Mapping[Part, Section]) -> str:
     """Verdict and object first, for a watch or a screen reader."""
-    fix = parts.get("Fix")
+    fix = parts.get(Part.FIX)
     proof = next((each.text for each in fix.items if isinstance(each, Line)), "") if fix else ""
-    words = [f"{_headline(it)}: {clean(it.root_cause)} ({parts['Confidence'].text})"]
+    words = [f"{_headline(it)}: {clean(it.root_cause)} ({parts[Part.CONFIDENCE].text})"]
     words += [f"Fix: {fix.text}"] if fix and fix.text else []
     return safe(". ".join(filter(None, (*words, proof))), 2000)
 
@@ -263,7 +262,7 @@ def _look(key: str, evidence: Evidence) -> str:
 
 def proof(it: Diagnosis) -> Said:
     """What was replayed, and what came of it."""
-    fix = next((each for each in outline(it, Circumstances(), verbose=True) if each.title == "Fix"), None)
+    fix = parts_of(it, verbose=True).get(Part.FIX)
     if fix is None or it.fix.proof is None or not it.fix.proof.replayed:
         return Said("There is no proof: this verdict proposes no change that could be replayed.")
     before = f"{it.fix.proof.denied_before} of {it.fix.proof.replayed} are denied by the policies as they are."
@@ -273,10 +272,10 @@ def proof(it: Diagnosis) -> Said:
 
 def commands(it: Diagnosis) -> Said:
     """The commands as they must be typed, and the way back."""
-    parts = {each.title: each for each in outline(it, Circumstances())}
+    parts = parts_of(it)
     blocks: list[Block] = []
-    for title, heading in (("Fix", "*Fix* for a person to review and run"), ("Undo", "*Undo*")):
-        typed = [each.text for each in parts[title].items if isinstance(each, Command)] if title in parts else []
+    for part, heading in ((Part.FIX, "*Fix* for a person to review and run"), (Part.UNDO, "*Undo*")):
+        typed = [each.text for each in parts[part].items if isinstance(each, Command)] if part in parts else []
         blocks += [section(heading), *(code(each) for each in typed)] if typed else []
     if not blocks:
         return Said("There is no command: this verdict proposes no change.")
@@ -286,22 +285,13 @@ def commands(it: Diagnosis) -> Said:
 def facts(key: str, it: Diagnosis) -> Said:
     """One look with its facts, as far as a message holds them."""
     evidence = it.evidence[key]
-    values = plain_facts(evidence)
+    values = reported(evidence)
     text = apart(json.dumps(values, indent=1, ensure_ascii=False)) if values else ""
     rest = (
         f"{text[:CODE]}\n… {len(text) - CODE} more characters: take them from `-o json`" if len(text) > CODE else text
     )
     shown = (fold(f"Facts of {key}", [code(_washed(rest))]),) if text else ()
     return Said(f"{key} {safe(evidence.summary)}", (section(_look(key, evidence)), *shown))
-
-
-def plain_facts(evidence: Evidence) -> Mapping[str, Any]:
-    """The facts as plain values, of a look just made or of one that was kept; empty where nothing was seen."""
-    if evidence.facts is None:
-        return {}
-    kept = getattr(evidence.facts, "facts", None)
-    values = kept if isinstance(kept, Mapping) else to_json(evidence.facts)
-    return values if isinstance(values, Mapping) else {"value": values}
 
 
 def _washed(text: str) -> str:

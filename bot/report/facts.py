@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from itertools import islice
 from typing import Any
+
+from sensors.kit import Evidence
 
 MOST = 50
 """Entries of one list or mapping in a written result."""
@@ -37,6 +39,27 @@ def to_json(value: object, most: int = MOST, depth: int = 0) -> Any:
     if depth >= DEEPEST:
         return _text(str(value))
     return _compound(value, most, depth + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Facts as a result holds them: their sentence, and what of them is reported."""
+
+    sentence: str
+    facts: Mapping[str, Any]
+
+    def summary(self) -> str:
+        return self.sentence
+
+
+def reported(evidence: Evidence) -> Mapping[str, Any]:
+    """The facts of a look as plain JSON values, of one just made or of one that was kept; empty: nothing was seen."""
+    if evidence.facts is None:
+        return {}
+    if isinstance(evidence.facts, Told):
+        return evidence.facts.facts
+    plain = to_json(evidence.facts)
+    return plain if isinstance(plain, dict) else {"value": plain}
 
 
 def rfc3339(moment: datetime) -> str:

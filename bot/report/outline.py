@@ -5,17 +5,16 @@ All words pass through `clean` here, so that no renderer has to remember that a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
 from typing import TypeAlias
 
-from bot.report import Circumstances
 from bot.report.sanitize import clean, clean_command
 from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import Layer
-from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof
+from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof, Recording
 from sensors.kit import Evidence, Sight
 
 BRIEF = 80
@@ -75,43 +74,58 @@ class Command:
 Item: TypeAlias = Point | Row | Line | Command
 
 
+class Part(StrEnum):
+    """What a section is about. Its value is the heading; the footer has none."""
+
+    ROOT_CAUSE = "Root Cause"
+    COMPONENT = "Affected Component"
+    CONFIDENCE = "Confidence"
+    BECAUSE = "Because"
+    EVIDENCE = "Evidence"
+    RECOMMENDATION = "Recommendation"
+    FIX = "Fix"
+    UNDO = "Undo"
+    OTHER_WAY = "Another way"
+    ALSO_FOUND = "Also found"
+    LAYERS = "Layers"
+    DOUBTS = "Could not tell"
+    LOOK_FOR_YOURSELF = "Look for yourself"
+    FOOTER = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, the words right behind it, and what stands under it. No heading: the footer."""
+    """What is said of one part: a sentence right behind the heading, and what stands under it."""
 
-    title: str
+    part: Part
     text: str = ""
     items: tuple[Item, ...] = ()
     tone: Tone = Tone.PLAIN
 
+    @property
+    def title(self) -> str:
+        return self.part.value
 
-def outline(diagnosis: Diagnosis, circumstances: Circumstances, *, verbose: bool = False) -> tuple[Section, ...]:
+
+def parts_of(diagnosis: Diagnosis, *, verbose: bool = False) -> Mapping[Part, Section]:
+    """The report by what its sections are about; other ways than the fix are not among them."""
+    return {each.part: each for each in outline(diagnosis, verbose=verbose) if each.part is not Part.OTHER_WAY}
+
+
+def outline(diagnosis: Diagnosis, *, verbose: bool = False) -> tuple[Section, ...]:
     """The whole report as sections; empty ones are left out."""
     sections = (
         *_verdict(diagnosis),
         _evidence(diagnosis, verbose),
-        Section("Recommendation", clean(diagnosis.recommended_action)),
+        Section(Part.RECOMMENDATION, clean(diagnosis.recommended_action)),
         *_remedy(diagnosis, verbose),
         _also_found(diagnosis),
         _layers(diagnosis),
         _could_not_tell(diagnosis, verbose),
         _look_for_yourself(diagnosis),
-        _footer(diagnosis, circumstances),
+        _footer(diagnosis),
     )
     return tuple(each for each in sections if each.text or each.items)
-
-
-def root_of(diagnosis: Diagnosis) -> Finding | None:
-    """The finding that became the root cause."""
-    same = [each for each, _ in diagnosis.findings if each.cause_class == diagnosis.cause_class]
-    return next((each for each in same if each.cause == diagnosis.root_cause), same[0] if same else None)
-
-
-def hidden_behind(finding: Finding, root: Finding | None) -> bool:
-    """Must the root cause be mended before this finding can be seen to matter?"""
-    if root is None or finding is root:
-        return False
-    return finding.cause_class in root.hides or finding.stage > root.stage
 
 
 def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:
@@ -123,38 +137,33 @@ def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:
 
 def _verdict(it: Diagnosis) -> Iterator[Section]:
     tone = Tone.BAD if it.fault_found else Tone.UNSURE if it.cause_class == "inconclusive" else Tone.GOOD
-    yield Section("Root Cause", clean(it.root_cause), tone=tone)
-    yield Section("Affected Component", _component(it.component) if it.component else "")
-    yield Section("Confidence", f"{_percent(it.confidence)}{_cap(it)}")
-    yield Section("Because", clean(it.reasoning))
+    yield Section(Part.ROOT_CAUSE, clean(it.root_cause), tone=tone)
+    yield Section(Part.COMPONENT, _component(it.component) if it.component else "")
+    cap = held_down_by(it)
+    yield Section(Part.CONFIDENCE, f"{_percent(it.confidence)}{f' ({cap})' if cap else ''}")
+    yield Section(Part.BECAUSE, clean(it.reasoning))
 
 
-def _cap(it: Diagnosis) -> str:
-    """Why the confidence is not higher, where coverage and not the evidence holds it down."""
-    root = root_of(it)
-    if root is None or root.belief - it.confidence < 0.005:
+def held_down_by(it: Diagnosis) -> str:
+    """Why the confidence is not higher, where coverage and not the evidence holds it down; else empty."""
+    if it.root.belief - it.confidence < 0.005:
         return ""
     blind = [each for each in it.evidence.values() if each.sight is Sight.BLIND]
     if not blind:
-        return " (capped by coverage)"
+        return "capped by coverage"
     one = f"{blind[0].sensor}: {brief(clean(blind[0].why), LONGER)}"
     several = f"nothing from {', '.join(each.sensor for each in blind)}"
-    return f" (capped by coverage: {one if len(blind) == 1 else several})"
+    return f"capped by coverage: {one if len(blind) == 1 else several}"
 
 
 def _evidence(it: Diagnosis, verbose: bool) -> Section:
     """What carries the verdict in full and first; the other looks in brief, the blind ones last."""
-    resting = _resting(it)
+    resting = it.shown_by
     first = [key for key in resting if key in it.evidence]
     rest = [key for key, each in it.evidence.items() if key not in resting and each.sight is not Sight.BLIND]
     blind = [key for key, each in it.evidence.items() if key not in resting and each.sight is Sight.BLIND]
     points = [_point(key, it.evidence[key], key in resting, verbose) for key in (*first, *rest, *blind)]
-    return Section("Evidence", items=tuple(points))
-
-
-def _resting(it: Diagnosis) -> tuple[str, ...]:
-    root = root_of(it)
-    return next((ids for each, ids in it.findings if each is root), ())
+    return Section(Part.EVIDENCE, items=tuple(points))
 
 
 def _point(key: str, evidence: Evidence, carries: bool, verbose: bool) -> Point:
@@ -179,12 +188,12 @@ def brief(text: str, longest: int = BRIEF) -> str:
 def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
     fix = it.fix
     if fix.refused:
-        yield Section("Fix", f"none proposed: {clean(fix.refused)}", tone=Tone.UNSURE)
+        yield Section(Part.FIX, f"none proposed: {clean(fix.refused)}", tone=Tone.UNSURE)
     elif fix.kubectl or fix.also:
-        yield Section("Fix", _fix_title(fix), tuple(_fix_items(fix, verbose)))
-        yield Section("Undo", items=tuple(_commands(fix, "undo")))
+        yield Section(Part.FIX, _fix_title(fix), tuple(_fix_items(fix, verbose)))
+        yield Section(Part.UNDO, items=tuple(_commands(fix, "undo")))
     elif it.fault_found:
-        yield Section("Fix", "no change that could be proved safe; the recommendation is for a person")
+        yield Section(Part.FIX, "no change that could be proved safe; the recommendation is for a person")
     if verbose:
         yield from (_other_way(each) for each in it.alternatives)
 
@@ -192,7 +201,7 @@ def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
 def _other_way(fix: Fix) -> Section:
     why_not = f"refused: {clean(fix.refused)}" if fix.refused else ""
     commands = () if fix.refused else tuple(_commands(fix, "kubectl"))
-    return Section("Another way", "; ".join(filter(None, (clean(fix.title), why_not))), commands)
+    return Section(Part.OTHER_WAY, "; ".join(filter(None, (clean(fix.title), why_not))), commands)
 
 
 def _fix_title(fix: Fix) -> str:
@@ -261,14 +270,12 @@ def _proof_line(proof: Proof) -> str:
 
 
 def _also_found(it: Diagnosis) -> Section:
-    root = root_of(it)
-    others = [each for each, _ in it.findings if each is not root]
-    return Section("Also found", items=tuple(_other(each, root) for each in others))
+    return Section(Part.ALSO_FOUND, items=tuple(_other(each, it) for each, _ in it.others))
 
 
-def _other(finding: Finding, root: Finding | None) -> Point:
+def _other(finding: Finding, it: Diagnosis) -> Point:
     likely = finding.belief >= ROOT_CAUSE_FROM
-    behind = "; hidden behind the root cause" if likely and hidden_behind(finding, root) else ""
+    behind = "; hidden behind the root cause" if likely and it.is_hidden(finding) else ""
     return Point(
         f"{clean(finding.cause)} ({finding.cause_class}, {_percent(finding.belief)}{behind})",
         tone=Tone.PLAIN if likely else Tone.QUIET,
@@ -289,7 +296,7 @@ def _layers(it: Diagnosis) -> Section:
         state, tone = _STATES[row.state]
         why = brief(clean(_without_the_verdict(row.why, it)), LONGER)
         rows.append(Row(row.layer.value.replace("_", " "), state, why, tone))
-    return Section("Layers", items=tuple(rows))
+    return Section(Part.LAYERS, items=tuple(rows))
 
 
 def _without_the_verdict(why: str, it: Diagnosis) -> str:
@@ -307,33 +314,32 @@ def _could_not_tell(it: Diagnosis, verbose: bool) -> Section:
     shown = points if verbose else points[:FEW]
     left = len(points) - len(shown)
     more = (Line(f"{left} more (-v lists them)", Tone.QUIET),) if left else ()
-    return Section("Could not tell", items=(*shown, *more))
+    return Section(Part.DOUBTS, items=(*shown, *more))
 
 
 def _look_for_yourself(it: Diagnosis) -> Section:
     command = clean(it.hubble_command)
-    return Section("Look for yourself", items=(Command(command),) if command else ())
+    return Section(Part.LOOK_FOR_YOURSELF, items=(Command(command),) if command else ())
 
 
-def _footer(it: Diagnosis, circumstances: Circumstances) -> Section:
+def _footer(it: Diagnosis) -> Section:
     parts = (
         f"coverage {_percent(it.coverage)}",
         _duration(it.total_ms),
         clean(it.flow, 80),
         f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}",
-        _recorded(circumstances),
+        _recorded(it.provenance.recording),
         f"id {clean(it.investigation_id, 40)}",
     )
-    return Section("", " · ".join(each for each in parts if each), tone=Tone.QUIET)
+    return Section(Part.FOOTER, " · ".join(each for each in parts if each), tone=Tone.QUIET)
 
 
-def _recorded(circumstances: Circumstances) -> str:
-    if not circumstances.case:
+def _recorded(it: Recording | None) -> str:
+    if it is None:
         return ""
-    at = circumstances.recorded_at
-    when = f" at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else ""
-    made_up = ", synthetic" if circumstances.synthetic else ""
-    return f"recorded{when} ({clean(circumstances.case, 80)}{made_up})"
+    when = f" at {it.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if it.at else ""
+    made_up = ", synthetic" if it.synthetic else ""
+    return f"recorded{when} ({clean(it.name, 80)}{made_up})"
 
 
 def _component(component: Component) -> str:

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 from unicodedata import east_asian_width
 
-from bot.report.blocks import plain_facts
+from bot.report.facts import reported
 from bot.report.outline import ledger
 from bot.report.sanitize import clean
 from flows.causes import CAUSES, Layer
@@ -148,7 +148,7 @@ def _connections(it: Diagnosis) -> Iterator[Mapping[str, Any]]:
 
 
 def _facts(it: Diagnosis, sensor: str) -> Mapping[str, Any]:
-    return next((plain_facts(each) for each in it.evidence.values() if each.sensor == sensor), {})
+    return next((reported(each) for each in it.evidence.values() if each.sensor == sensor), {})
 
 
 def _rows(facts: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bot.report import Circumstances, blocks
+from bot.report import blocks
 from bot.report.blocks import STATE_WORDS, Said, section
 from bot.report.mrkdwn import safe
-from bot.report.outline import Section, ledger, outline
+from bot.report.outline import Part, held_down_by, ledger, parts_of
 from bot.triggers.followup import Question, Topic
 from flows.model import Diagnosis, LayerState
 from sensors.kit import Sight
@@ -25,10 +25,9 @@ def answer(question: Question, it: Diagnosis) -> Said:
 
 def _why(question: Question, it: Diagnosis) -> Said:
     because = it.reasoning or "nothing more was written down"
-    ids = next((ids for each, ids in it.findings if each.cause_class == it.cause_class), ())
-    shown = f" Shown by {safe(', '.join(ids))}." if ids else ""
+    shown = f" Shown by {safe(', '.join(it.shown_by))}." if it.shown_by else ""
     lines = [f"*{safe(it.root_cause, 1000).replace('*', '')}*", f"Because {safe(because, 1200)}.{shown}"]
-    lines += [f"Also found: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.findings[1:4]]
+    lines += [f"Also found: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.others[:3]]
     return _lines(lines)
 
 
@@ -43,14 +42,14 @@ def _not_measured(question: Question, it: Diagnosis) -> Said:
 
 
 def _fix(question: Question, it: Diagnosis) -> Said:
-    parts = _parts(it)
-    if "Fix" not in parts and not it.recommended_action:
+    parts = parts_of(it)
+    if Part.FIX not in parts and not it.recommended_action:
         return _lines(["This verdict proposes no change."])
     said = blocks.commands(it)
     told = [
-        section(f"*{title}* {safe(parts[title].text, 1200)}") for title in ("Recommendation", "Fix") if title in parts
+        section(f"*{part}* {safe(parts[part].text, 1200)}") for part in (Part.RECOMMENDATION, Part.FIX) if part in parts
     ]
-    return Said(safe(parts["Fix"].text if "Fix" in parts else it.recommended_action), (*told, *said.blocks))
+    return Said(safe(parts[Part.FIX].text if Part.FIX in parts else it.recommended_action), (*told, *said.blocks))
 
 
 def _evidence(question: Question, it: Diagnosis) -> Said:
@@ -63,10 +62,10 @@ def _evidence(question: Question, it: Diagnosis) -> Said:
 
 
 def _sure(question: Question, it: Diagnosis) -> Said:
-    cap = _parts(it)["Confidence"].text.partition(" (")[2].removesuffix(")")
+    cap = held_down_by(it)
     held = f"It is {safe(cap, 400)}." if cap else "Nothing that was not measured holds it down."
     lines = [f"*{it.confidence:.0%} sure.* {held} Coverage {it.coverage:.0%}."]
-    rivals = [f"Less believed: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.findings[1:3]]
+    rivals = [f"Less believed: {safe(each.cause)} ({each.belief:.0%})" for each, _ in it.others[:2]]
     return _lines([*lines, *rivals])
 
 
@@ -77,10 +76,6 @@ def _layer(question: Question, it: Diagnosis) -> Said:
 
 def _unknown(question: Question, it: Diagnosis) -> Said:
     return _lines([I_CAN_ONLY])
-
-
-def _parts(it: Diagnosis) -> Mapping[str, Section]:
-    return {each.title: each for each in outline(it, Circumstances())}
 
 
 def _lines(lines: list[str]) -> Said:

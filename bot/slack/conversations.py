@@ -18,7 +18,7 @@ from bot.report.blocks import Said
 from bot.slack.conversation import Conversation, Place
 from bot.slack.delivery import Delivery, Parcel, digest, place_of, thread_key
 from bot.slack.layer_replies import EarlyReplies
-from bot.slack.notes import ROOT, Answer, EarlyReply, Kept, Picture, Root, RootState
+from bot.slack.notes import ROOT, EarlyReply, Kept, Picture, Root, RootState, ThreadAnswer
 from bot.slack.outbox import Outbox, Stopped, Unwelcome
 from bot.slack.progress import Progress, progress_of
 from bot.slack.recovery import Seeker
@@ -214,8 +214,8 @@ class Conversations:
             raise CannotPost(str(why)) from why
 
     async def answer(self, it: Investigation, said: Said, channel: str, thread: str) -> None:
-        """Answer a question in the thread of an investigation."""
-        await self._delivery.deliver(Parcel(Answer(said, channel, thread), it, Conversation()))
+        """ThreadAnswer a question in the thread of an investigation."""
+        await self._delivery.deliver(Parcel(ThreadAnswer(said, channel, thread), it, Conversation()))
 
     # -- whose thread is it? ------------------------------------------------------------------------------------------
 

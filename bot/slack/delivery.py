@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from bot.report.blocks import Said
 from bot.slack.conversation import Conversation, Place
-from bot.slack.notes import ROOT, Answer, EarlyReply, Picture, Root, RootState, SlackNote
+from bot.slack.notes import ROOT, EarlyReply, Picture, Root, RootState, SlackNote, ThreadAnswer
 from bot.slack.outbox import Outbox, Unwelcome, Vanished
 from bot.slack.recovery import Seeker
 from bot.store import Investigation, Posted
@@ -46,7 +46,7 @@ class Parcel:
 
     @property
     def role(self) -> str:
-        return "" if isinstance(self.note, Answer) else self.note.role
+        return "" if isinstance(self.note, ThreadAnswer) else self.note.role
 
     @property
     def key(self) -> str:
@@ -131,7 +131,7 @@ class Delivery:
             await self._upload(parcel, note)
         elif isinstance(note, Root):
             parcel.stands = parcel.stands or await self._open(parcel, note)
-        elif isinstance(note, Answer):
+        elif isinstance(note, ThreadAnswer):
             parcel.stands = await self._outbox.post(note.channel, note.said, note.thread, lane=note.lane)
         elif isinstance(note, EarlyReply):
             parcel.stands = parcel.stands or await self._post(parcel, note.words, note.lane)

@@ -23,7 +23,6 @@ from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.lookup import Lookup
 from bot.slack.outbox import Stopped, Unwelcome
 from bot.triggers.commands import Fill, Investigate
-from sensors.kit import Target
 
 log = logging.getLogger(__name__)
 
@@ -135,5 +134,5 @@ class Investigating:
 
 
 def _again(asked: Investigate, hint: str) -> Fill:
-    target = Target(asked.pod, asked.namespace, asked.to_host, asked.to_port)
-    return Fill(asked.pod, asked.namespace, target.to or "", "" if asked.since is None else f"{asked.since}s", hint)
+    since = "" if asked.since is None else f"{asked.since}s"
+    return Fill(asked.pod, asked.namespace, asked.target.to or "", since, hint)

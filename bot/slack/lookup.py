@@ -10,12 +10,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.report import blocks
 from bot.report.blocks import Said, older, plain_text, section
+from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
 from bot.slack import answers, lists
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.store import Feedback, Investigation, Opinion
-from bot.store.recall import CannotRecall, recall
 from bot.store.store import Store
 from bot.triggers.followup import Topic, parse
 from flows.model import Diagnosis
@@ -133,8 +133,8 @@ class Lookup:
         if verdict is None:
             return blocks.ended(it.request.target, it.state.value, it.why, it.id)
         try:
-            return blocks.verdict(*recall(verdict.result))
-        except CannotRecall as why:
+            return blocks.verdict(decode(verdict.result))
+        except CannotDecode as why:
             return Said(safe(why))
 
     async def _diagnosis(self, investigation: str) -> Diagnosis | None:
@@ -142,7 +142,7 @@ class Lookup:
         if verdict is None:
             return None
         try:
-            return recall(verdict.result)[0]
-        except CannotRecall as why:
+            return decode(verdict.result)
+        except CannotDecode as why:
             log.warning("%s", why)
             return None

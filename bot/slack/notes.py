@@ -69,7 +69,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ThreadAnswer:
     """An answer in a thread. It has no role: when it is lost in a crash, the person asks again."""
 
     said: Said
@@ -81,4 +81,4 @@ class Answer:
 Kept: TypeAlias = Root | RootState | EarlyReply | Reply | Picture
 """Messages of an investigation that are remembered by their role."""
 
-SlackNote: TypeAlias = Kept | Answer
+SlackNote: TypeAlias = Kept | ThreadAnswer

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sensors.kit import Target
+
 
 class Misread(ValueError):
     """The words cannot be understood. The message is one line that says what to write instead."""
@@ -19,6 +21,12 @@ class Investigate:
     to_host: str | None = None
     to_port: int | None = None
     since: int | None = None
+    to_protocol: str | None = None
+
+    @property
+    def target(self) -> Target:
+        """The pod and its peer as they were written."""
+        return Target(self.pod, self.namespace, self.to_host, self.to_port, self.to_protocol)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,9 @@ def read(view: Payload) -> Investigate | Nothing:
             wrong[name] = "This is needed."
     if wrong:
         return Nothing("the form is not complete", wrong)
-    host, port = peer or (None, None)
-    return Investigate(pod, namespace, host, port, since)
+    if peer is None:
+        return Investigate(pod, namespace, since=since)
+    return Investigate(pod, namespace, peer.host, peer.port, since, peer.protocol)
 
 
 def value_of(view: Payload, name: str) -> str:

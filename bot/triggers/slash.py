@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -10,11 +11,12 @@ from bot.store import OriginKind
 from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
 from bot.triggers.slack_text import typed
 from bot.triggers.trigger import Nothing, Payload, Trigger
-from sensors.access.casefolder import split_door
+from sensors.kit.addresses import HostPort, host_port
+from sensors.kit.durations import seconds_in
 from sensors.kit.nearest import did_you_mean
 
 USAGE = (
-    "netdebug POD NAMESPACE [--to HOST:PORT] [--since 15m]",
+    "netdebug POD NAMESPACE [--to HOST:PORT[/PROTOCOL]] [--since 15m]",
     "status",
     "history",
     "show ID",
@@ -25,10 +27,7 @@ USAGE = (
 
 LONGEST_LOOK_BACK = 24 * 3600
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _ID = re.compile(r"[0-9a-z]{3,40}")
-_TIME = re.compile(r"(\d{1,5})(s|m|h)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _OPTIONS = {"--to": "to", "--since": "since", "-n": "namespace", "--namespace": "namespace"}
 
 
@@ -51,23 +50,21 @@ def is_command(text: str) -> bool:
 
 def since(text: str) -> int:
     """`15m` in seconds. Raises `Misread`."""
-    found = _TIME.fullmatch(text)
-    seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
+    try:
+        seconds = math.ceil(seconds_in(text))
+    except ValueError:
+        seconds = 0
     if not 0 < seconds <= LONGEST_LOOK_BACK:
         raise Misread(f"--since wants a time such as 90s, 15m or 2h (24h at most), not {text[:20]!r}")
     return seconds
 
 
-def door(text: str) -> tuple[str, int | None]:
-    """`HOST:PORT` as its halves; of an address of the web, its host and port. Raises `Misread`."""
-    place, _, path = _SCHEME.sub("", text).partition("/")
+def door(text: str) -> HostPort:
+    """`HOST:PORT[/PROTOCOL]`, or an address of the web. Raises `Misread`."""
     try:
-        host, port = split_door(text if path.isdigit() else place)  # a range of addresses is no place to connect to
-    except ValueError:
-        host, port = "", None
-    if not host or len(host) > 253 or not host.isascii() or not host.isprintable():
-        raise Misread(f"--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080, not {text[:60]!r}")
-    return host, port
+        return host_port(text)
+    except ValueError as why:
+        raise Misread(f"--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ({why})") from None
 
 
 def name(text: str, what: str) -> str:
@@ -94,7 +91,7 @@ def _netdebug(words: Sequence[str]) -> Command:
     before, slash, after = pod.partition("/")
     if slash and before.lower() not in KINDS:
         pod, namespace = after, _one_namespace(before, namespace)
-    host, port = door(said["to"]) if "to" in said else (None, None)
+    peer = door(said["to"]) if "to" in said else HostPort("")
     window = since(said["since"]) if "since" in said else None
     if not pod or not namespace:
         return Fill(
@@ -103,7 +100,8 @@ def _netdebug(words: Sequence[str]) -> Command:
             said.get("to", ""),
             said.get("since", ""),
         )
-    return Investigate(pod_word(pod), name(namespace, "namespace"), host, port, window)
+    place = pod_word(pod), name(namespace, "namespace")
+    return Investigate(*place, peer.host or None, peer.port, window, peer.protocol)
 
 
 def _one_namespace(first: str, second: str) -> str:

@@ -22,9 +22,9 @@ from flows.belief import (
 )
 from flows.denials.attribution import Denial, denials, first_drop, onset
 from flows.denials.judged import START, YOUNG, Tried, enforces, probe_says
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Component, Finding
-from flows.policy import Direction, Endpoint, PolicyRef, Traffic
+from flows.model import AdmitTraffic, Case, Component, Finding, Remedy
+from flows.policy import Direction, Endpoint, Miss, PolicyRef, Traffic
+from flows.symptoms.target_port import wrong_port_of
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
@@ -199,13 +199,13 @@ def groups(case: Case, *classes: str) -> Iterator[list[Denial]]:
 def admit(group: list[Denial], correct: bool = False) -> AdmitTraffic:
     """The request to let a group of connections through, by correcting the one wrong word if there is one."""
     head = group[0]
-    correction: tuple[PolicyRef, Any] | None = None
+    correction: tuple[PolicyRef, Miss] | None = None
     if correct and head.miss is not None and head.guilty:
         correction = (head.guilty[0], head.miss)
     return AdmitTraffic(tuple(each.tried.judgement for each in group), head.guilty, correction)
 
 
-def finding(case: Case, group: list[Denial], cause: str, recommendation: str, remedy: Any = None) -> Finding:
+def finding(case: Case, group: list[Denial], cause: str, recommendation: str, remedy: Remedy | None = None) -> Finding:
     """The finding about denials with one cause. A pod in its first seconds gets no remedy."""
     head = group[0]
     wait = is_too_young(case, head)
@@ -216,9 +216,21 @@ def finding(case: Case, group: list[Denial], cause: str, recommendation: str, re
         belief=belief(case, head),
         because=because(case, group),
         shown_by=shown_by(case, head),
-        recommendation=WAIT if wait else _unread(case) if _is_unknown(head) else recommendation,
+        recommendation=WAIT if wait else _unread(case) if _is_unknown(head) else _both(case, head) or recommendation,
         remedy=None if wait else remedy,
     )
+
+
+def _both(case: Case, denial: Denial) -> str:
+    """What to do where the Service leads to a port on which its pods do not listen; empty where it does not."""
+    wrong = wrong_port_of(case, denial.tried.traffic)
+    if wrong is None:
+        return ""
+    nobody = f"nobody listens on {wrong.aim.actual}, to which {wrong.service.ref} leads"
+    if wrong.aim.right is None:
+        ports = " or ".join(map(str, wrong.aim.listens))
+        return f"Find out which port of its pods is meant ({ports}): {nobody}. Then admit that port and no other."
+    return f"Admit port {wrong.aim.right}, then point {wrong.service.ref} at it: {nobody}."
 
 
 def named(component: Component | None, denial: Denial) -> str:

@@ -17,9 +17,8 @@ from flows.fixes.change import Change, created, owner_of, patched
 from flows.fixes.correct import corrections
 from flows.fixes.identity import selector_of
 from flows.fixes.jsonpatch import CannotPatch, Operation
-from flows.fixes.remedy import AdmitTraffic
 from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
-from flows.model import Case
+from flows.model import AdmitTraffic, Case
 from flows.policy import Datapath, Direction, Endpoint, Enforcement, Judgement, PolicyRef, World
 from flows.policy.rules import Tier
 from sensors.kit.objects import get, string_map

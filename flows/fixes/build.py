@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 from flows.denials.judged import Tried, tried
 from flows.fixes.admit import Draft, drafts
-from flows.fixes.change import component_of_object, fix_of, owner_of
+from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
 from flows.fixes.closing import in_words, taken_away
 from flows.fixes.memory import raise_memory
+from flows.fixes.pair import as_it_will_be, led_right, refused_after, together
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out, unread_kinds
-from flows.fixes.remedy import AdmitTraffic, RaiseMemory, SetSelector, SetTargetPort
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
-from flows.model import Case, Finding, Fix, Missing
+from flows.model import AdmitTraffic, Case, Finding, Fix, JsonPatchFix, Missing, RaiseMemory, SetSelector, SetTargetPort
 from sensors.k8s_network_policies import Policies
 
 MOST_FIXES = 4
@@ -29,7 +29,7 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
         case AdmitTraffic():
             return _admitting(remedy, case, max_newly_allowed)
         case SetTargetPort():
-            return (_owned(set_target_port(remedy), case),)
+            return _leading(remedy, case, max_newly_allowed)
         case SetSelector():
             return (_owned(set_selector(remedy), case),)
         case RaiseMemory():
@@ -37,21 +37,48 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
     return ()
 
 
-def _owned(fix: Fix, case: Case) -> Fix:
-    """With the name of whoever would undo the change, where the object was read."""
+def _owned(fix: JsonPatchFix, case: Case) -> JsonPatchFix:
+    """With the name of whoever would undo the change, and which object it is, where the object was read."""
     policies = case.get(Policies)
     objects = policies.objects if policies is not None else ()
     found = next((each for each in objects if component_of_object(each) == fix.target), None)
-    return replace(fix, owner=owner_of(found)) if found is not None else fix
+    if found is None:
+        return fix
+    uid, version = said_of(found, "uid"), said_of(found, "resourceVersion")
+    return replace(fix, owner=owner_of(found), uid=uid, resource_version=version)
+
+
+def _leading(remedy: SetTargetPort, case: Case, most: int) -> tuple[Fix, ...]:
+    """The Service's right port, with the rule that this port needs, too, where policies would refuse it."""
+    mended = _owned(set_target_port(remedy), case)
+    try:
+        refused = refused_after(case, remedy)
+        replays = tuple(Tried(each, None, True) for each in refused)
+        rules = _ranked(AdmitTraffic(refused, ()), replays, case, most) if refused else ()
+    except Missing:
+        return (mended,)
+    if refused and not rules:
+        note = f"policies refuse port {remedy.wanted}, too, and no change of them could be proved"
+        return (replace(mended, automatic=False, notes=(*mended.notes, note)),)
+    return tuple(together(each, [mended]) for each in rules) or (mended,)
 
 
 def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:
     try:
         if any(each.traffic.l7 for each in remedy.denied):
             return admit_requests(remedy, case)
-        found = [_try(each, remedy, case, most) for each in drafts(remedy, case)]
+        right, wrong = led_right(case, remedy)
+        services = [_owned(set_target_port(each), case) for each in wrong]
+        if services and all(each.allowed for each in right.denied):
+            return tuple(services)  # the policies admit the right port already
+        replays = tuple(as_it_will_be(case, each) for each in _replays(remedy, case))
+        return tuple(together(each, services) for each in _ranked(right, replays, case, most))
     except Missing:
         return ()
+
+
+def _ranked(remedy: AdmitTraffic, replays: tuple[Tried, ...], case: Case, most: int) -> tuple[Fix, ...]:
+    found = [_try(each, replays, case, most) for each in drafts(remedy, case)]
     return tuple(each.fix for each in sorted(found, key=_Ranked.order) if _helps(each.fix))[:MOST_FIXES]
 
 
@@ -67,8 +94,8 @@ class _Ranked:
         return bool(self.fix.refused), not (self.fix.proof and self.fix.proof.holds), self.ways, self.rank
 
 
-def _try(draft: Draft, remedy: AdmitTraffic, case: Case, most: int) -> _Ranked:
-    trial = try_out(case, [each.after for each in draft.changes], only=_replays(remedy, case))
+def _try(draft: Draft, replays: tuple[Tried, ...], case: Case, most: int) -> _Ranked:
+    trial = try_out(case, [each.after for each in draft.changes], only=replays)
     ways = {(each.source, each.destination, each.protocol) for each in (*trial.diff.opened, *trial.diff.undecidable)}
     return _Ranked(_proved(draft, trial, case, most), len(ways), draft.rank)
 

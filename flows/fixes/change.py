@@ -14,14 +14,11 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from flows.fixes.jsonpatch import Operation, apply, inverse, value_at
-from flows.model import Component, Fix
+from flows.fixes.jsonpatch import apply, inverse, value_at
+from flows.model import GONE, Component, Fix, JsonPatchFix, ManifestFix, NoFix, Operation
 from sensors.kit.objects import managed_by
 
 Json: TypeAlias = Mapping[str, Any]
-
-GONE: tuple[Operation, ...] = ({"op": "remove", "path": ""},)
-"""The way back of a manifest that made a new object: the object as a whole goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +72,18 @@ def guard(before: Json, operations: Sequence[Operation]) -> tuple[Operation, ...
     return ()
 
 
-def fix_of(change: Change, title: str) -> Fix:
+def fix_of(change: Change, title: str) -> JsonPatchFix | ManifestFix:
     """The change as a fix without proof."""
     if change.before is None:
-        return Fix(
-            kind="manifest",
+        return ManifestFix(
             target=change.target,
             title=title,
-            patch=(change.after,),
-            inverse=GONE,
+            manifest=change.after,
             kubectl=apply_line(change.after),
             undo=delete_line(change.target),
         )
     back = inverse(change.before, change.patch)
-    return Fix(
-        kind="json-patch",
+    return JsonPatchFix(
         target=change.target,
         title=title,
         patch=change.patch,
@@ -97,7 +91,15 @@ def fix_of(change: Change, title: str) -> Fix:
         kubectl=patch_line(change.target, change.patch),
         undo=patch_line(change.target, back),
         owner=change.owner,
+        uid=said_of(change.before, "uid"),
+        resource_version=said_of(change.before, "resourceVersion"),
     )
+
+
+def said_of(thing: Json, name: str) -> str:
+    """One word of an object's metadata; empty where it has none."""
+    meta = thing.get("metadata")
+    return str(meta.get(name) or "") if isinstance(meta, Mapping) else ""
 
 
 def applied(objects: Iterable[Json], fix: Fix) -> tuple[Json, ...]:
@@ -113,13 +115,20 @@ def undone(objects: Iterable[Json], fix: Fix) -> tuple[Json, ...]:
 def _run(objects: Iterable[Json], steps: Iterable[tuple[Fix, Sequence[Operation]]]) -> tuple[Json, ...]:
     result = list(objects)
     for fix, operations in steps:
-        if fix.kind == "manifest" and tuple(operations) != GONE:
-            result = [*result, *operations]
-        elif fix.kind == "manifest":
-            result = [each for each in result if component_of_object(each) != fix.target]
-        else:
-            result = [apply(each, operations) if component_of_object(each) == fix.target else each for each in result]
+        result = _step(result, fix, operations)
     return tuple(result)
+
+
+def _step(objects: list[Json], fix: Fix, operations: Sequence[Operation]) -> list[Json]:
+    match fix:
+        case NoFix():
+            return objects
+        case ManifestFix() if tuple(operations) == GONE:
+            return [each for each in objects if component_of_object(each) != fix.target]
+        case ManifestFix():
+            return [*objects, fix.manifest]
+        case JsonPatchFix():
+            return [apply(each, operations) if component_of_object(each) == fix.target else each for each in objects]
 
 
 # -- lines to copy ---------------------------------------------------------------------------------------------------

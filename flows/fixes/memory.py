@@ -7,8 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
-from flows.fixes.remedy import RaiseMemory
-from flows.model import Fix
+from flows.model import Fix, JsonPatchFix, RaiseMemory
 
 LEAST = "170Mi"
 """CoreDNS' own limit in the manifest Kubernetes ships (`cluster/addons/dns/coredns/coredns.yaml.base`)."""
@@ -51,8 +50,7 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
     forth = (name, *(each for path, old in pairs for each in _swap(path, old, wanted)))
     back = (name, *(each for path, old in reversed(pairs) for each in _swap(path, wanted, old)))
     return (
-        Fix(
-            kind="json-patch",
+        JsonPatchFix(
             target=remedy.workload,
             title=f"Raise the memory limit of {remedy.container} from {remedy.current_limit} to {wanted}",
             patch=forth,

@@ -13,8 +13,7 @@ from typing import Any
 from flows.denials.judged import world_of
 from flows.fixes.change import fix_of, patched
 from flows.fixes.jsonpatch import CannotPatch
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Fix
+from flows.model import AdmitTraffic, Case, Fix
 from flows.policy import Decision, Judgement, PolicyRef
 from sensors.kit.objects import get, items
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
-from flows.fixes.remedy import SetSelector, SetTargetPort
-from flows.model import Component, Fix
+from flows.model import Component, JsonPatchFix, SetSelector, SetTargetPort
 
 
-def set_target_port(remedy: SetTargetPort) -> Fix:
+def set_target_port(remedy: SetTargetPort) -> JsonPatchFix:
     """The Service's port points at another port of its pods. It tests the old value first, and so does the way back."""
     path = f"/spec/ports/{remedy.index}/targetPort"
     words = f"Point {remedy.service} at port {remedy.wanted} of its pods"
@@ -22,7 +21,7 @@ def set_target_port(remedy: SetTargetPort) -> Fix:
     return _fix(remedy.service, words, *_swap(path, remedy.current, remedy.wanted))
 
 
-def set_selector(remedy: SetSelector) -> Fix:
+def set_selector(remedy: SetSelector) -> JsonPatchFix:
     """The Service selects the pods that are meant."""
     labels = ",".join(f"{key}={value}" for key, value in sorted(remedy.wanted.items()))
     forth, back = _swap("/spec/selector", dict(remedy.current), dict(remedy.wanted))
@@ -36,9 +35,8 @@ def _swap(path: str, old: object, new: object) -> tuple[tuple[Operation, ...], t
     return change(old, new), change(new, old)
 
 
-def _fix(target: Component, title: str, forth: tuple[Operation, ...], back: tuple[Operation, ...]) -> Fix:
-    return Fix(
-        kind="json-patch",
+def _fix(target: Component, title: str, forth: tuple[Operation, ...], back: tuple[Operation, ...]) -> JsonPatchFix:
+    return JsonPatchFix(
         target=target,
         title=title,
         patch=forth,

@@ -108,6 +108,9 @@ def _check_l7_ports(entry: Json, path: str, kind: str) -> None:
     for place, port in listed:
         if str(port.get("port")) == "0":
             raise Invalid(f"{place}/port", f"{kind} rules need a port other than 0")
+        end, low = port.get("endPort"), str(port.get("port"))
+        if kind == "dns" and isinstance(end, int) and low.isdigit() and end > int(low):
+            raise Invalid(f"{place}/endPort", "DNS rules take no range of ports")
         if kind != "dns" and _protocol(port, place) != "TCP":
             raise Invalid(f"{place}/protocol", f"{kind} rules are for TCP, not {_protocol(port, place)}")
 

@@ -27,7 +27,7 @@ def judge(
 
 
 def judge_direction(traffic: Traffic, policies: Sequence[Selected], scene: Scene) -> Verdict:
-    free = exempt(scene, traffic)
+    free = exempt(policies, scene, traffic)
     if free:
         return Verdict(scene.direction, True, Decision.NOT_APPLICABLE, free)
     allowed = _allowed(traffic, policies, scene)
@@ -183,7 +183,9 @@ def _verdict_why(
     if decision is Decision.DENIES:
         return f"{what} is denied by {_named(denied)}"
     if decision is Decision.ADMITS:
-        return f"{what} is admitted by {_named(admitted)}"
+        return (
+            f"{what} is admitted by {_named(admitted)}" if admitted else f"{what} is from its own node, never isolated"
+        )
     if not isolating:
         return f"{what} is refused: the datapath isolates every pod and no policy admits this"
     return f"{what} is isolated by {_named(isolating)}, and no rule admits this"

@@ -13,7 +13,8 @@ from typing import Protocol
 from flows.policy.addresses import Block, comparable, is_address, kind_in_words
 from flows.policy.closest import weight
 from flows.policy.model import Endpoint, Miss, MissKind
-from flows.policy.scene import Scene, is_workload
+from flows.policy.profile import Profile
+from flows.policy.scene import Scene, is_here, is_workload
 from flows.policy.selectors import EVERYTHING, Selector
 
 
@@ -101,12 +102,24 @@ class Pods:
     path: str = ""
 
     def fits(self, scene: Scene) -> bool | None:
-        peer = scene.peer
+        peer, profile = scene.peer, scene.profile
+        workload = is_workload(peer, profile)
+        if workload is False:
+            return self._fits_without_labels(profile)
         if not self.selects(peer):
             return False
-        return is_workload(peer, scene.profile)
+        return workload if is_here(peer, profile) else _reaches_abroad(profile)
+
+    def _fits_without_labels(self, profile: Profile) -> bool | None:
+        """Cilium asks nodes and addresses, too (``parseNetworkPolicyPeer``): one whose labels are all ruled out by
+        NotIn and DoesNotExist means them, until 1.19 made every such selector mean pods of this cluster."""
+        if not profile.labels_alone or self.namespaces is None or not self.namespaces.requirements:
+            return False
+        fits = self.namespaces.matches({}) and self.pods.matches({})
+        return _reaches_abroad(profile) if fits else False
 
     def selects(self, peer: Endpoint) -> bool:
+        """Whether it means this pod, by namespace and labels."""
         if not peer.namespace:
             return False
         if self.namespaces is None:
@@ -117,7 +130,8 @@ class Pods:
         peer = scene.peer
         if not is_workload(peer, scene.profile):
             return (not_a_pod(peer, self.path),)
-        return self._namespace_misses(peer) + self.pods.misses(peer.labels, MissKind.LABEL, f"pod {peer}")
+        own = self._namespace_misses(peer) + self.pods.misses(peer.labels, MissKind.LABEL, f"pod {peer}")
+        return own + (() if is_here(peer, scene.profile) else (_abroad(peer, self.path, scene.profile),))
 
     def _namespace_misses(self, peer: Endpoint) -> tuple[Miss, ...]:
         if self.namespaces is not None:
@@ -129,6 +143,8 @@ class Pods:
         return (Miss(MissKind.NAMESPACE, why, self.path, "namespace", (self.namespace,), peer.namespace),)
 
     def doubt(self, scene: Scene) -> str:
+        if is_workload(scene.peer, scene.profile) is not None:
+            return f"whether it reaches {scene.peer} depends on policy-default-local-cluster, on from Cilium 1.19"
         return f"{scene.peer} is on the host network: whether policies see a pod or a node is not known here"
 
     def __str__(self) -> str:
@@ -137,6 +153,17 @@ class Pods:
             return f"{pods} in {self.namespace}"
         where = f"namespaces {self.namespaces}" if self.namespaces.requirements else "all namespaces"
         return f"{pods} in {where}"
+
+
+def _reaches_abroad(profile: Profile) -> bool | None:
+    """Whether a selector means more than this cluster's pods; ``None``: it depends on Cilium's version."""
+    return None if profile.local_cluster_only is None else not profile.local_cluster_only
+
+
+def _abroad(peer: Endpoint, path: str, profile: Profile) -> Miss:
+    here = profile.cluster_name
+    why = f"it means cluster {here} only (from Cilium 1.19 on), {peer} is in {peer.cluster}"
+    return Miss(MissKind.LABEL, why, path, "io.cilium.k8s.policy.cluster", (here,), peer.cluster)
 
 
 def not_a_pod(peer: Endpoint, path: str) -> Miss:

@@ -52,6 +52,8 @@ class Profile:
     admin_network_policy: bool | None = None  # policy.networking.k8s.io/v1alpha1
     filters_labels: bool = False  # drops labels such as pod-template-hash from identities
     end_port: bool = True  # False: Cilium up to 1.15 takes a range as its first port
+    denies_own_node: bool = False  # a deny rule also stops the node a pod runs on, which no isolation does
+    labels_alone: bool = False  # selectors are asked of nodes and addresses, too; without labels they meet every NotIn
     rules_name_types: bool = False  # a NetworkPolicy's rules count although policyTypes leaves their direction out
     refuses_no_rules: bool = True  # Cilium from 1.17 refuses a policy without any rule; before, it does nothing
     default_deny_options: bool = True  # reads enableDefaultDeny (Cilium from 1.16)
@@ -81,6 +83,8 @@ CILIUM = Profile(
     cluster_network_policy=False,  # from 1.20 behind k8sClusterNetworkPolicy.enabled, off by default
     admin_network_policy=False,
     filters_labels=True,
+    denies_own_node=True,
+    labels_alone=True,
     rules_name_types=True,
 )
 CALICO_IPTABLES = Profile(

@@ -52,17 +52,24 @@ def open_way(universe: PortSet = ALL) -> Outcome:
     return Outcome(universe, NONE)
 
 
-def exempt(scene: Scene, traffic: Traffic | None = None) -> str | None:
+def exempt(policies: Sequence[Selected], scene: Scene, traffic: Traffic | None = None) -> str | None:
     """Why no policy has a say, or ``None``: the subject is no pod, speaks to itself, or is called by its own node."""
     if is_workload(scene.subject, scene.profile) is False:
         return f"{scene.subject} is no pod: policies of pods do not judge it"
     if scene.profile.enforcement is Enforcement.NEVER:
         return "the datapath enforces no policies"
-    if from_own_node(scene):
+    if from_own_node(scene) and not (scene.profile.denies_own_node and _may_deny(policies, scene)):
         return "a node always reaches its own pods"
     if traffic is not None and same_pod(scene) and (traffic.service is None or scene.profile.hairpin_allowed):
         return "a pod always reaches itself"
     return None
+
+
+def _may_deny(policies: Sequence[Selected], scene: Scene) -> bool:
+    """Whether a deny rule may mean the peer. Source: Cilium ``addDefaultRule`` in ``pkg/policy/repository.go``: the
+    pod's own node is admitted last, after every deny."""
+    clauses = (c for policy, _ in policies if not policy.inert for c in policy.side(scene.direction).clauses)
+    return any(clause.effect is Effect.DENY and clause.peer_fits(scene) is not False for clause in clauses)
 
 
 def same_pod(scene: Scene) -> bool:
@@ -86,19 +93,21 @@ def outcome(
 def side(policies: Sequence[Selected], scene: Scene) -> Outcome:
     """One side of a pair of endpoints on every port, exemptions included."""
     isolating = policies or scene.profile.enforcement is Enforcement.ALWAYS
-    return outcome(policies, scene) if isolating and not exempt(scene) else open_way()
+    return outcome(policies, scene) if isolating and not exempt(policies, scene) else open_way()
 
 
 def _namespace(policies: Sequence[Selected], scene: Scene, universe: PortSet, traffic: Traffic | None) -> _Tier:
     """NetworkPolicy, CiliumNetworkPolicy and its sister: denies first, then the union of what is admitted."""
     deny = may_deny = admit = may_admit = NONE
-    isolated = may_isolate = scene.profile.enforcement is Enforcement.ALWAYS
+    home = from_own_node(scene)
+    isolated = may_isolate = scene.profile.enforcement is Enforcement.ALWAYS and not home
     for policy, certain in policies:
         if policy.fault:
             may_isolate, may_deny, may_admit = True, universe, universe
             continue
         side = policy.side(scene.direction)
-        isolated, may_isolate = isolated or (side.isolates and certain is True), may_isolate or side.isolates
+        isolates = side.isolates and not home
+        isolated, may_isolate = isolated or (isolates and certain is True), may_isolate or isolates
         for clause in side.clauses:
             sure, maybe = clause_ports(clause, scene, universe, traffic)
             if clause.effect is Effect.DENY:

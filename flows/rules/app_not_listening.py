@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from flows.belief import CONFIRMED, PLAUSIBLE
 from flows.model import Case, Finding, Rule
-from flows.symptoms.aim import astray, open_elsewhere
 from flows.symptoms.peers import Peer, suspects
+from flows.symptoms.target_port import aim_of, open_elsewhere
 from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
@@ -49,7 +49,7 @@ def _some_answer(peer: Peer) -> bool:
 
 def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -> Iterator[Finding]:
     sockets, port = _sockets(case, peer), ports[0]
-    if peer.service and peer.service_port and astray(case, peer.service, peer.service_port):
+    if peer.service and peer.service_port and aim_of(case, peer.service, peer.service_port):
         return
     loopback = any(each.listens_only_on_loopback(port) for each in sockets)
     nobody = any(each.does_not_listen_on(port) for each in sockets)

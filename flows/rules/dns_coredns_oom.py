@@ -11,8 +11,7 @@ import re
 from datetime import timedelta
 
 from flows.belief import DOUBTED, INFERRED
-from flows.fixes.remedy import RaiseMemory
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, RaiseMemory, Rule
 from flows.symptoms.dns import (
     belief_of,
     changed,

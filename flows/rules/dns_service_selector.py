@@ -6,8 +6,7 @@ where the selector is right and its pods are not ready.
 
 from __future__ import annotations
 
-from flows.fixes.remedy import SetSelector
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.dns import belief_of, changed, eperm_told, shown_by, told
 from sensors.dns_coredns_health import CoreDns, DnsService
 from sensors.k8s_services import LabelMiss, Services

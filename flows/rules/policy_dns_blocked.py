@@ -7,8 +7,7 @@ from dataclasses import replace
 from flows.denials.attribution import Denial
 from flows.denials.findings import finding, groups, named, passage
 from flows.denials.judged import DNS_PORT, is_from_target, world_of
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Finding, Rule
+from flows.model import AdmitTraffic, Case, Finding, Rule
 from flows.policy import Judgement
 from sensors.dns_lookup import Lookups
 from sensors.k8s_network_policies import Policies

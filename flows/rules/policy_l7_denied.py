@@ -8,8 +8,7 @@ from flows.belief import DOUBTED, EVIDENT, PARTIAL, SUSPECTED
 from flows.denials.attribution import component_of
 from flows.denials.findings import plural
 from flows.denials.judged import Tried, tried
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Case, Component, Finding, Rule
+from flows.model import AdmitTraffic, Case, Component, Finding, Rule
 from flows.policy import Decision, PolicyRef, Verdict
 from sensors.hubble.connections import DnsOutcome, HttpOutcome
 from sensors.hubble_capture_flows import HubbleFlows

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from flows.belief import PROBABLE, PROVED
-from flows.fixes.remedy import SetSelector
-from flows.model import Case, Component, Finding, Rule
+from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
 from sensors.k8s_recent_changes import RecentChanges
@@ -159,8 +158,10 @@ def _advice(service: ServiceFacts, miss: LabelMiss | None, guilty: Component) ->
     if miss is None:
         return f"Give {service.ref} a selector that its pods have, or start the pods that it selects."
     if miss.found is None:
-        have = f"Give the pods of {miss.workload} the label {miss.key}={miss.wanted}"
-        return f"{have}, or take {miss.key} out of the selector of {service.ref}."
+        pods = f"the pods of {miss.workload}" if miss.workload else "its pods"
+        return (
+            f"Take {miss.key} out of the selector of {service.ref}, or give {pods} the label {miss.key}={miss.wanted}."
+        )
     if guilty.kind == "Service":
         return f"Set the selector of {service.ref} to {miss.key}={miss.found}."
     return f"Give the pods of {guilty} the label {miss.key}={miss.wanted} again."

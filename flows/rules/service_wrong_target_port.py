@@ -12,10 +12,9 @@ from dataclasses import replace
 
 from flows.belief import ASIDE, LIKELY, PARTIAL, PROVED
 from flows.denials.judged import policy_drops
-from flows.fixes.remedy import SetTargetPort
 from flows.model import Case, Component, Finding, Rule
-from flows.symptoms.aim import Aim, astray
 from flows.symptoms.peers import Peer, suspects
+from flows.symptoms.target_port import Aim, aim_of, corrected
 from sensors.hubble.connections import Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
@@ -26,7 +25,7 @@ from sensors.net_tcp_stats import TcpStats
 def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
         if peer.service and peer.service_port and peer.service.matching_pods and peer.service.ready_endpoints:
-            aim = astray(case, peer.service, peer.service_port)
+            aim = aim_of(case, peer.service, peer.service_port)
             if aim and _refused(peer, aim.actual):
                 yield _finding(case, peer.service, peer.service_port, aim, weight)
             elif aim and aim.listens and peer.fails:
@@ -49,7 +48,7 @@ def _hidden(case: Case, peer: Peer, told: Finding) -> Finding:
 
 def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: Aim, weight: float) -> Finding:
     said = port.target_port if port.target_port is not None else port.port
-    right = aim.better[0] if len(aim.better) == 1 else None
+    right = aim.right
     proof = "listens on" if aim.listens else "declares"
     other = " or ".join(map(str, aim.better)) or "no other port"
     return Finding(
@@ -62,7 +61,7 @@ def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: Aim, wei
         because=f"endpoints are ready, connections to {said} are refused, and the container {proof} {other}",
         shown_by=(Services, Connects, TcpStats),
         recommendation=_advice(service, port, right),
-        remedy=_remedy(service, port, right),
+        remedy=corrected(service, port, right),
     )
 
 
@@ -70,13 +69,6 @@ def _advice(service: ServiceFacts, port: ServicePort, right: int | None) -> str:
     if right is None:
         return f"Set targetPort of port {port.port} of {service.ref} to the port its container listens on."
     return f"Set targetPort of port {port.port} of {service.ref} to {right}."
-
-
-def _remedy(service: ServiceFacts, port: ServicePort, right: int | None) -> SetTargetPort | None:
-    if right is None:
-        return None
-    component = Component("Service", service.namespace, service.name)
-    return SetTargetPort(component, service.ports.index(port), port.target_port, right)
 
 
 RULE = Rule(id="service-wrong-target-port", judge=judge, causes=("service.wrong_target_port",), needs=(Services,))

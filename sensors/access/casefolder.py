@@ -30,6 +30,7 @@ from sensors.hubble.lines import (
     UnreadableFlows,
     read_flow_lines,
 )
+from sensors.kit.addresses import host_port
 from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
 from sensors.kit.kinds import CILIUM_NODE, NODE, POD, Kind
 from sensors.kit.model import Blind, Target
@@ -261,31 +262,16 @@ def _target(said: Mapping[str, Any], path: Path) -> Target | None:
         return None
     try:
         pod, namespace, to = _name(said["pod"]), _name(said["namespace"]), said.get("to")
-        host, port = split_door(str(to)) if to else (None, None)
+        peer = host_port(str(to)) if to else None
     except (KeyError, ValueError) as why:
         raise BadCase(f"{path}: target needs pod and namespace, and to as HOST:PORT ({why})") from None
-    return Target(pod, namespace, host, port)
+    return Target(pod, namespace, peer.host, peer.port, peer.protocol) if peer else Target(pod, namespace)
 
 
 def _name(value: object) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
         raise ValueError(f"{value!r} is no name")
     return str(value)
-
-
-def split_door(text: str) -> tuple[str, int | None]:
-    """`HOST:PORT` into its halves; `[v6]:PORT` and a bare host are fine. Raises `ValueError` on a port that is none."""
-    host, colon, port = text.strip().rpartition(":")
-    if not colon or (":" in host and not host.startswith("[")):
-        host, port = text.strip(), ""
-    host = host.strip("[]")
-    if not host or any(letter.isspace() or letter == "/" for letter in host):
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    if not port:
-        return host, None
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{port!r} is not a port")
-    return host, int(port)
 
 
 def _environment(said: Mapping[str, Any], path: Path) -> Environment:

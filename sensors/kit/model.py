@@ -41,20 +41,30 @@ class Facts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The pod that cannot talk and, where the question says so, the peer it cannot talk to (host and port)."""
+    """The pod that cannot talk and, where the question says so, the peer it cannot talk to.
+
+    `to_protocol` is TCP, UDP or SCTP, None where nobody said it.
+    """
 
     pod: str
     namespace: str
     to_host: str | None = None
     to_port: int | None = None
+    to_protocol: str | None = None
+
+    @property
+    def peer(self) -> tuple[str | None, int | None, str | None]:
+        """Host, port and protocol of the peer."""
+        return self.to_host, self.to_port, self.to_protocol
 
     @property
     def to(self) -> str | None:
-        """The peer as the person wrote it, `HOST:PORT`; IPv6 hosts in brackets."""
+        """The peer as the person wrote it, `HOST:PORT[/PROTOCOL]`; IPv6 hosts in brackets."""
         if self.to_host is None:
             return None
         host = f"[{self.to_host}]" if ":" in self.to_host else self.to_host
-        return host if self.to_port is None else f"{host}:{self.to_port}"
+        place = host if self.to_port is None else f"{host}:{self.to_port}"
+        return f"{place}/{self.to_protocol.lower()}" if self.to_protocol else place
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.pod}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sensors.access.casefolder import LOOK_AT, NOT_RECORDED, BadCase, open_case, split_door
+from sensors.access.casefolder import LOOK_AT, NOT_RECORDED, BadCase, open_case
 from sensors.kit.cluster import Connect, Environment, Lookup, PathMtu
 from sensors.kit.kinds import ADMIN_NETWORK_POLICY, CALICO_NETWORK_POLICY, KINDS, NETWORK_POLICY, POD, SERVICE
 from sensors.kit.model import Blind, Target
@@ -58,26 +58,6 @@ async def test_a_case_without_a_header_knows_nothing_and_is_as_old_as_its_files(
     assert opened.header.target is None
     assert await opened.environment() == Environment()
     assert (await opened.now()).tzinfo is UTC
-
-
-@pytest.mark.parametrize(
-    ("door", "halves"),
-    [
-        ("api", ("api", None)),
-        ("api:80", ("api", 80)),
-        (" api.shop:8080 ", ("api.shop", 8080)),
-        ("[2001:db8::1]:443", ("2001:db8::1", 443)),
-        ("2001:db8::1", ("2001:db8::1", None)),
-    ],
-)
-def test_a_door_is_a_host_and_perhaps_a_port(door: str, halves: tuple[str, int | None]) -> None:
-    assert split_door(door) == halves
-
-
-@pytest.mark.parametrize("door", ["", ":80", "api:0", "api:65536", "api:http", "http://api:80", "a b:80", "api:٣"])
-def test_what_is_no_door_is_refused(door: str) -> None:
-    with pytest.raises(ValueError, match=r"is not (HOST:PORT|a port)"):
-        split_door(door)
 
 
 # -- folders that are none ---------------------------------------------------------------------------------------------

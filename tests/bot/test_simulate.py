@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from bot.commands.simulate import simulate
+from bot.cli import simulate
 from bot.errors import UsageMistake
 from tests.kit.cases import CASES
 

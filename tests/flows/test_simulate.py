@@ -13,19 +13,10 @@ import yaml
 from flows.fixes.build import build
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case
+from flows.policy import judgement_in_words
+from flows.proposed import BadChange, Meant, read_change, read_deletion
 from flows.rules.policy_egress_denied import RULE
-from flows.simulate import (
-    BadChange,
-    Meant,
-    Simulation,
-    as_json,
-    can,
-    look,
-    objects_of,
-    read_change,
-    read_deletion,
-    simulate,
-)
+from flows.simulate import Simulation, as_json, can, look, objects_of, simulate
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.kit.catalog import sensors
@@ -137,6 +128,15 @@ def test_a_change_that_cuts_what_works_is_refused() -> None:
     assert "which works now" in said.refused
 
 
+def test_what_a_change_takes_away_is_told_with_how_often_it_was_used() -> None:
+    said = tried_on("search-to-index", "spec:\n  egress: []\n", Meant("search", "networkpolicy/search-egress", "merge"))
+
+    told = as_json(said)["newly_denied"]
+
+    assert any(each.startswith("search/Deployment search -> search/Deployment index TCP 8080") for each in told)
+    assert any("recorded connection" in each and "(0 " not in each for each in told)
+
+
 def test_an_object_that_cilium_would_refuse_does_not_help() -> None:
     """The rule that would help stands beside one that Cilium does not take, so nothing of the object is applied."""
     rules = [{"toEntities": ["kube-apiserver"]}, {"toCIDRSet": [{"cidr": "203.0.113.0/24", "except": ["10.0.0.0/8"]}]}]
@@ -238,7 +238,7 @@ async def test_may_this_talk_to_that_walks_every_policy() -> None:
     answer = can(await asked(API, "10.96.0.1", 443))
 
     assert answer.allowed is False
-    assert "NetworkPolicy production/strict-egress" in answer.judgements[0].words()
+    assert "NetworkPolicy production/strict-egress" in judgement_in_words(answer.judgements[0])
     assert answer.seen == (
         "production/api-server-79fd8d4cc-jzc5m → kube-apiserver, remote-node (172.30.0.11) TCP/6443: dropped",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flows.model import Case, Component, Finding
-from flows.verdict import hubble_command, is_hidden, rank
+from flows.verdict import hubble_command, rank
 from sensors.kit import Environment, Target
 from tests.kit.cases import case_of
 
@@ -34,13 +34,13 @@ def test_what_explains_another_finding_goes_before_it_even_from_a_later_stage():
     dns, full = finding("dns.coredns_down"), finding("external.unreachable", hides=("dns.coredns_down",))
 
     assert order(dns, full) == ["external.unreachable", "dns.coredns_down"]
-    assert is_hidden(dns, full)
+    assert dns.is_hidden_by(full)
 
 
 def test_the_root_cause_is_not_hidden_behind_itself():
     one = finding("node.not_ready", hides=("node.not_ready",))
 
-    assert not is_hidden(one, one)
+    assert not one.is_hidden_by(one)
 
 
 def asking(target: Target) -> Case:

@@ -30,7 +30,11 @@ async def captured(world: World, folder: Path, *, redact: bool = False) -> dict[
 
 def comparable(said: dict[str, Any]) -> dict[str, Any]:
     """The published JSON without times and ids."""
-    return {key: value for key, value in said.items() if key not in ("investigation_id", "timings", "recorded")}
+    return {
+        key: value
+        for key, value in said.items()
+        if key not in ("investigation_id", "timings", "recorded", "provenance")
+    }
 
 
 @pytest.mark.parametrize("name", INCIDENTS)

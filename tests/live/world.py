@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bot.report import Circumstances
-from bot.report.json_result import result
+from bot.report.json_result import encode
 from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import load_flows
@@ -59,7 +58,7 @@ async def diagnosed(target: Target, cluster: Cluster, within: float = 30.0) -> d
     """The published JSON of one walk."""
     flow = replace(load_flows()[NETDEBUG], within=within)
     diagnosis = await run(flow, target, cluster, Tools(sensors(), rules()))
-    said: dict[str, Any] = json.loads(json.dumps(result(diagnosis, Circumstances())))
+    said: dict[str, Any] = json.loads(json.dumps(encode(diagnosis)))
     return said
 
 

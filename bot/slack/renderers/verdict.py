@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 from bot.desk import VerdictNote
 from bot.report import blocks, picture
+from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import literal
 from bot.slack.notes import Kept, Picture, Reply, RootState
 from bot.slack.renderer import Renderer
 from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
-from bot.store.recall import CannotRecall, recall
 from flows.model import Diagnosis
 
 
 def render(note: VerdictNote) -> Sequence[Kept]:
     it, asked_by = note.investigation, person_of(note.investigation)
     try:
-        diagnosis, circumstances = recall(note.verdict.result)
-    except CannotRecall as why:
+        diagnosis = decode(note.verdict.result)
+    except CannotDecode as why:
         return (RootState(blocks.ended(it.request.target, "failed", str(why), it.id, asked_by)),)
-    root = RootState(blocks.verdict(diagnosis, circumstances, asked_by))
+    root = RootState(blocks.verdict(diagnosis, asked_by))
     replies = (Reply(f"reply.{name}", said) for name, said in blocks.replies(diagnosis))
     return (root, *replies, _picture(it, diagnosis))
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bot.desk.looking import Looking, World
+from bot.clusters.opened import OpenedCluster
+from bot.clusters.recorded import recording_of
+from bot.desk.looking import Looking
 from bot.desk.ports import Looked, Note, VerdictNote, Watcher
-from bot.report import Circumstances
 from bot.store import Investigation, OriginKind, Posted, Request
 from flows.catalog import rules
 from flows.engine import Concluded, Saw
@@ -23,7 +24,7 @@ from flows.load import Step, load_flows
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit import Target
 from sensors.kit.catalog import sensors
-from tests.bot.report.examples import DENIED, RECORDED
+from tests.bot.report.examples import DENIED
 from tests.kit.cases import CASES
 
 FLOW = "flow.k8s_network_debug"
@@ -59,7 +60,7 @@ class Hands:
         for number, (key, evidence) in enumerate(diagnosis.evidence.items()):
             await watcher(Saw(Step(f"s{number}", "sensor", evidence.sensor), key, evidence))
         await watcher(Concluded(diagnosis))
-        return Looked(diagnosis, RECORDED)
+        return Looked(diagnosis)
 
 
 @dataclass
@@ -136,9 +137,9 @@ class Recordings:
     folders: dict[str, CaseFolder]
 
     @asynccontextmanager
-    async def open(self, asked: Request) -> AsyncIterator[World]:
+    async def open(self, asked: Request) -> AsyncIterator[OpenedCluster]:
         folder = self.folders[str(asked.target)]
-        yield World(folder, Circumstances(folder.header.recorded_at, folder.path.name))
+        yield OpenedCluster(folder, recording_of(folder))
 
 
 def recordings() -> Recordings:

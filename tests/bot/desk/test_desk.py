@@ -12,12 +12,12 @@ from bot.desk.desk import Desk
 from bot.desk.limits import Refused
 from bot.desk.opening import Occupied, open_desk
 from bot.desk.ports import CannotLook, CannotPost, Look, Looked, Watcher
-from bot.report.json_result import result
+from bot.report.json_result import encode
 from bot.store import Investigation, MessageState, State
 from bot.store.store import Store
 from flows.engine import Concluded, Saw
 from tests.bot.desk.actors import Hands, Wall, request
-from tests.bot.report.examples import DENIED, RECORDED
+from tests.bot.report.examples import DENIED
 
 SOON = 60.0
 
@@ -53,7 +53,7 @@ async def test_an_investigation_ends_in_one_verdict_that_is_kept_and_posted_once
     assert status is not None
     assert status.investigation.state is State.CONCLUDED
     assert status.verdict is not None
-    assert status.verdict.result == {**result(DENIED, RECORDED), "investigation_id": started.id}
+    assert status.verdict.result == {**encode(DENIED), "investigation_id": started.id}
     assert [each.summary for each in await store.investigations.evidence(started.id)] == [
         each.summary for each in DENIED.evidence.values()
     ]

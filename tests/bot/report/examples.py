@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from bot.report import Circumstances
 from flows.causes import Layer
-from flows.model import NO_FIX, Component, Diagnosis, Doubt, Finding, Fix, LayerRow, LayerState, Proof
+from flows.model import (
+    NO_FIX,
+    Component,
+    Diagnosis,
+    Doubt,
+    Finding,
+    JsonPatchFix,
+    LayerRow,
+    LayerState,
+    ManifestFix,
+    Proof,
+    Provenance,
+    Recording,
+)
 from sensors.kit import Evidence, Sight, Target
 
-RECORDED = Circumstances(datetime(2026, 11, 23, 21, 11, 11, tzinfo=UTC), "api-server-cannot-watch")
+MOMENT = datetime(2026, 11, 23, 21, 11, 11, tzinfo=UTC)
+RECORDED = Provenance(MOMENT, Recording("api-server-cannot-watch", MOMENT), "cilium 1.17.4, Kubernetes 1.33.1")
+LIVE = Provenance(MOMENT)
 POLICY = Component("NetworkPolicy", "production", "strict-egress")
 
 
@@ -71,8 +86,7 @@ SUSPECTED = Finding(
     shown_by=(Said,),
 )
 
-FIX = Fix(
-    kind="json-patch",
+FIX = JsonPatchFix(
     target=POLICY,
     title="Add an egress rule to NetworkPolicy production/strict-egress",
     patch=({"op": "add", "path": "/spec/egress/-", "value": {"ports": [{"port": 6443, "protocol": "TCP"}]}},),
@@ -83,6 +97,20 @@ FIX = Fix(
     newly_allowed=("production/api-server → kube-apiserver on 6443/TCP",),
     automatic=True,
     owner="Argo CD application prod",
+)
+
+NEW = ManifestFix(
+    target=Component("CiliumNetworkPolicy", "production", "api-server-kai"),
+    manifest={"kind": "CiliumNetworkPolicy", "metadata": {"namespace": "production", "name": "api-server-kai"}},
+)
+
+CALM = Finding(
+    cause_class="none.healthy",
+    cause="No fault is visible now: everything that was measured passes",
+    component=None,
+    belief=0.9,
+    because="",
+    shown_by=(),
 )
 
 EVIDENCE = {
@@ -113,9 +141,6 @@ DENIED = Diagnosis(
     investigation_id="1f00baa5e77e",
     flow="flow.k8s_network_debug",
     target=Target("api-server", "production", "10.96.0.1", 443),
-    root_cause=ROOT.cause,
-    cause_class=ROOT.cause_class,
-    component=POLICY,
     confidence=0.94,
     coverage=0.94,
     decided_by="rules",
@@ -123,35 +148,44 @@ DENIED = Diagnosis(
     evidence=EVIDENCE,
     layers=LAYERS,
     findings=((ROOT, ("E2",)), (BEHIND, ("E1",)), (SUSPECTED, ())),
-    recommended_action=ROOT.recommendation,
     fix=FIX,
-    alternatives=(Fix("manifest", title="A new CiliumNetworkPolicy", kubectl="kubectl apply -f rule.yaml"),),
+    alternatives=(
+        ManifestFix(
+            target=NEW.target,
+            manifest=NEW.manifest,
+            title="A new CiliumNetworkPolicy",
+            kubectl="kubectl apply -f rule.yaml",
+        ),
+    ),
     doubts=(
         Doubt("mtu_mismatch", "no Mtu: pmtu.json is not in the recording"),
         Doubt("path_loss", "no Mtu: pmtu.json is not in the recording"),
     ),
     total_ms=412.3,
     hubble_command="hubble observe --pod production/api-server --last 1000 --port 443",
+    provenance=RECORDED,
 )
 
 HEALTHY = Diagnosis(
     investigation_id="0123456789ab",
     flow="flow.k8s_network_debug",
     target=Target("web", "shop"),
-    root_cause="No fault is visible now: everything that was measured passes",
-    cause_class="none.healthy",
-    component=None,
     confidence=0.9,
     coverage=1.0,
     decided_by="rules",
     reasoning="",
     evidence={"E1": EVIDENCE["E1"]},
     layers=(),
-    findings=(),
-    recommended_action="",
+    findings=((CALM, ()),),
     fix=NO_FIX,
     alternatives=(),
     doubts=(),
     total_ms=80.0,
     hubble_command="hubble observe --pod shop/web --last 1000",
+    provenance=LIVE,
 )
+
+
+def with_root(it: Diagnosis, **fields: Any) -> Diagnosis:
+    """The diagnosis with its root cause changed."""
+    return replace(it, findings=((replace(it.root, **fields), it.shown_by), *it.others))

@@ -38,13 +38,10 @@ def attacked(words: str = ATTACK) -> Diagnosis:
     return replace(
         DENIED,
         target=Target(words, words, words, 443),
-        root_cause=words,
-        component=component,
         reasoning=words,
         evidence=evidence,
         layers=layers,
         findings=tuple((replace(finding, belief=0.97 - n / 100), ("E1",)) for n in range(20)),
-        recommended_action=words,
         fix=fix,
         doubts=tuple(Doubt(words, f"{words}{n}") for n in range(20)),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.report import Circumstances, blocks
+from bot.report import blocks
 from bot.report.blocks import Said, Task, older
 from bot.slack.limits import BUDGET, length, problems
 from flows.catalog import rules
@@ -22,12 +22,12 @@ from flows.model import Diagnosis
 from lab.workspace.limits import check_message
 from sensors.kit import Target
 from sensors.kit.catalog import sensors
-from tests.bot.report.examples import DENIED, FIX, HEALTHY, RECORDED
+from tests.bot.report.examples import DENIED, FIX, HEALTHY, with_root
 from tests.bot.report.hostile import ATTACK, LONG, attacked
 from tests.kit.cases import case, names, target_of
 
 GOLDEN = Path(__file__).parent / "golden"
-DIAGNOSES = {"denied": (DENIED, RECORDED), "healthy": (HEALTHY, Circumstances())}
+DIAGNOSES = {"denied": DENIED, "healthy": HEALTHY}
 
 
 @cache
@@ -37,11 +37,11 @@ def diagnosed(name: str) -> Diagnosis:
     return asyncio.run(run(flow, target_of(recorded), recorded, Tools(sensors(), rules())))
 
 
-def everything(it: Diagnosis, circumstances: Circumstances = RECORDED) -> list[Said]:
+def everything(it: Diagnosis) -> list[Said]:
     """Every message that can be made of a diagnosis, with its version for older workspaces."""
     made = [
         blocks.looking(it.investigation_id, it.target, [Task("policy", "in_progress", "1 of 3 looks")], "1 of 14"),
-        blocks.verdict(it, circumstances, "U0ALICE"),
+        blocks.verdict(it, "U0ALICE"),
         *(said for _, said in blocks.replies(it)),
         *(blocks.ended(it.target, role, it.root_cause, it.investigation_id, "U0BOB") for role in ("failed", "lost")),
         blocks.proof(it),
@@ -61,9 +61,9 @@ def texts(value: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", DIAGNOSES)
 def test_a_verdict_is_said_like_this(name: str):
-    it, circumstances = DIAGNOSES[name]
+    it = DIAGNOSES[name]
     thread = {role: [said.text, list(said.blocks)] for role, said in blocks.replies(it)}
-    root = blocks.verdict(it, circumstances, "U0ALICE")
+    root = blocks.verdict(it, "U0ALICE")
 
     told = {"text": root.text, "blocks": list(root.blocks), "thread": thread}
 
@@ -83,7 +83,9 @@ def test_every_message_about_a_recorded_incident_is_one_that_slack_takes(name: s
     "words", [ATTACK, LONG, "", " ", "\x00", "𝕏" * 5000], ids=["attack", "long", "", " ", "nul", "wide"]
 )
 def test_whatever_a_cluster_says_slack_takes_the_message(words: str):
-    said = everything(attacked(words) if words.strip("\x00 ") else replace(DENIED, root_cause=words, reasoning=words))
+    said = everything(
+        attacked(words) if words.strip("\x00 ") else replace(with_root(DENIED, cause=words), reasoning=words)
+    )
 
     assert [problems(each) for each in said if problems(each)] == []
     assert [each for each in said if check_message({"text": each.text, "blocks": list(each.blocks)})] == []
@@ -145,7 +147,7 @@ def test_a_command_is_said_literally_or_not_at_all():
 
 def test_a_button_is_only_there_when_it_does_something():
     def actions(it: Diagnosis) -> list[str]:
-        (row,) = (block for block in blocks.verdict(it, RECORDED).blocks if block["type"] == "actions")
+        (row,) = (block for block in blocks.verdict(it).blocks if block["type"] == "actions")
         return [element["action_id"] for element in row["elements"]]
 
     assert actions(DENIED) == ["kai_show_proof", "kai_copy_kubectl", "kai_rerun"]
@@ -154,7 +156,7 @@ def test_a_button_is_only_there_when_it_does_something():
 
 
 def test_what_caps_the_confidence_is_said_beside_it():
-    said = "\n".join(texts(list(blocks.verdict(DENIED, RECORDED).blocks)))
+    said = "\n".join(texts(list(blocks.verdict(DENIED).blocks)))
 
     assert "*Confidence*\n94% (capped by coverage: net.mtu: pods/production/api-server/pmtu.json is not in" in said
 
@@ -202,7 +204,7 @@ def test_progress_is_a_plan_and_for_older_workspaces_a_list_with_words():
 def test_who_gets_an_answer_with_an_error_has_reached_his_peer():
     it = diagnosed("cart-to-coupons")
 
-    assert blocks.verdict(it, RECORDED).text.startswith(f"✖ {it.target} gets errors from coupons:80: ")
+    assert blocks.verdict(it).text.startswith(f"✖ {it.target} gets errors from coupons:80: ")
 
 
 def test_who_cancelled_is_shown_by_name_and_nothing_else_in_a_reason_is():

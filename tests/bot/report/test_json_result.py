@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bot.report import Circumstances
-from bot.report.json_result import render, result
+from bot.report.json_result import encode, render
 from flows.causes import CAUSES
-from flows.model import Diagnosis, Fix
+from flows.model import Diagnosis, Provenance, Recording
 from sensors.kit import Evidence, Sight
-from tests.bot.report.examples import DENIED, FIX, HEALTHY, RECORDED, Said
+from tests.bot.report.examples import DENIED, FIX, HEALTHY, NEW, Said
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "schema" / "diagnosis.v1.schema.json").read_text(encoding="utf-8"))
@@ -25,13 +24,10 @@ KEYS = """
 """
 
 EXAMPLES = {
-    "a fault": (DENIED, RECORDED),
-    "no fault": (HEALTHY, Circumstances()),
-    "a fix of two patches": (
-        replace(DENIED, fix=replace(FIX, also=(Fix("manifest", patch=({"kind": "X"},)),))),
-        RECORDED,
-    ),
-    "a time nobody wrote down": (HEALTHY, Circumstances(case="drill", synthetic=True)),
+    "a fault": DENIED,
+    "no fault": HEALTHY,
+    "a fix of two patches": replace(DENIED, fix=replace(FIX, also=(NEW,))),
+    "a time nobody wrote down": replace(HEALTHY, provenance=Provenance(recording=Recording("drill", synthetic=True))),
 }
 
 
@@ -41,9 +37,7 @@ def test_the_schema_is_a_schema() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_result_fits_the_published_schema(name: str) -> None:
-    diagnosis, circumstances = EXAMPLES[name]
-
-    said = json.loads(render(diagnosis, circumstances))
+    said = json.loads(render(EXAMPLES[name]))
 
     assert [each.message for each in Draft202012Validator(SCHEMA).iter_errors(said)] == []
 
@@ -63,7 +57,7 @@ def test_every_result_fits_the_published_schema(name: str) -> None:
     ],
 )
 def test_the_schema_refuses_what_is_no_result(spoil: Any) -> None:
-    said = result(DENIED, RECORDED)
+    said = encode(DENIED)
 
     spoil(said)
 
@@ -76,13 +70,13 @@ def test_the_schema_knows_every_cause() -> None:
 
 @pytest.mark.parametrize("diagnosis", [DENIED, HEALTHY])
 def test_the_known_keys_come_first_and_in_order(diagnosis: Diagnosis) -> None:
-    said = list(result(diagnosis, RECORDED))
+    said = list(encode(diagnosis))
 
-    assert said == [*KEYS.split(), "alternatives", "doubts", "recorded"]
+    assert said == [*KEYS.split(), "alternatives", "doubts", "recorded", "provenance", "apiVersion"]
 
 
 def test_the_ledger_always_has_its_eight_rows() -> None:
-    said = result(HEALTHY, RECORDED)["layers"]
+    said = encode(HEALTHY)["layers"]
 
     names = " ".join(row["layer"] for row in said)
     assert names == "pod_network service policy dns conntrack nat physical application"
@@ -90,7 +84,7 @@ def test_the_ledger_always_has_its_eight_rows() -> None:
 
 
 def test_evidence_tells_the_three_outcomes_apart() -> None:
-    said = result(DENIED, RECORDED)["evidence"]
+    said = encode(DENIED)["evidence"]
 
     assert said[1:] == [
         {
@@ -120,7 +114,7 @@ def test_evidence_tells_the_three_outcomes_apart() -> None:
 def test_a_patch_is_never_shortened() -> None:
     long = {"op": "add", "path": "/spec/egress/-", "value": {"ports": [{"port": port} for port in range(1, 200)]}}
 
-    said = result(replace(DENIED, fix=replace(FIX, patch=(long,))), RECORDED)
+    said = encode(replace(DENIED, fix=replace(FIX, patch=(long,))))
 
     assert said["fix"]["patch"] == [long]
 
@@ -129,7 +123,7 @@ def test_what_a_terminal_would_obey_is_written_as_an_escape() -> None:
     evil = "\x1b[2J\x9b2J\u202e\x7f"
     poisoned = replace(HEALTHY, evidence={"E1": Evidence("k8s.pod", Sight.SEEN, Said(evil))})
 
-    said = render(poisoned, RECORDED)
+    said = render(poisoned)
 
     assert said.isprintable() or all(letter.isprintable() or letter == "\n" for letter in said)
     assert json.loads(said)["evidence"][0]["facts"] == {"text": evil}

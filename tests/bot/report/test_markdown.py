@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from textwrap import dedent
 
-from bot.report import Circumstances
 from bot.report.markdown import fence, render
 from bot.report.outline import outline
-from tests.bot.report.examples import DENIED, HEALTHY, RECORDED
+from tests.bot.report.examples import DENIED, HEALTHY, with_root
 
 
 def test_a_ticket_holds_the_same_words_with_commands_in_fences() -> None:
-    said = render(outline(DENIED, RECORDED))
+    said = render(outline(DENIED))
 
     assert said == dedent(
         """\
@@ -84,9 +82,9 @@ def test_a_ticket_holds_the_same_words_with_commands_in_fences() -> None:
 
 
 def test_a_name_from_the_cluster_is_no_markup_and_calls_nobody() -> None:
-    evil = replace(HEALTHY, root_cause="![x](https://evil.test/x.png) @here <b>")
+    evil = with_root(HEALTHY, cause="![x](https://evil.test/x.png) @here <b>")
 
-    said = render(outline(evil, Circumstances()))
+    said = render(outline(evil))
 
     assert said.startswith("**Root Cause:** !\\[x\\](https:\\//evil.test/x.png) @\u200bhere \\<b\\>\n")
 

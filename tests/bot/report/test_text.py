@@ -9,14 +9,13 @@ from textwrap import dedent
 
 import pytest
 
-from bot.report import Circumstances
 from bot.report.outline import outline
 from bot.report.terminal import paint
 from bot.report.text import lay_out, render, wrap, wrap_command
 from flows.causes import Layer
-from flows.model import NO_FIX, Doubt, Fix, LayerRow, LayerState, Proof
+from flows.model import NO_FIX, Doubt, LayerRow, LayerState, Proof, Provenance, Recording
 from sensors.kit import Evidence, Sight
-from tests.bot.report.examples import DENIED, FIX, HEALTHY, PATCH, RECORDED, Said
+from tests.bot.report.examples import DENIED, FIX, HEALTHY, NEW, PATCH, Said, with_root
 
 BLOCK = """\
     Root Cause: NetworkPolicy production/strict-egress does not let production/api-server reach
@@ -75,7 +74,7 @@ BLOCK = """\
 
 
 def text_of(diagnosis: object, **how: object) -> str:
-    return render(outline(diagnosis, Circumstances(), **how))  # type: ignore[arg-type]
+    return render(outline(diagnosis, **how))  # type: ignore[arg-type]
 
 
 def heard_by_a_shell(command: str) -> list[str]:
@@ -85,7 +84,7 @@ def heard_by_a_shell(command: str) -> list[str]:
 
 
 def test_a_fault_is_told_verdict_first_with_its_proof_beside_the_fix() -> None:
-    said = render(outline(DENIED, RECORDED), 100)
+    said = render(outline(DENIED), 100)
 
     assert said == dedent(BLOCK)
 
@@ -122,7 +121,7 @@ def test_a_healthy_pod_gets_no_fix_and_no_component() -> None:
 def test_colour_changes_no_letter() -> None:
     painted = StringIO()
 
-    paint(lay_out(outline(DENIED, RECORDED), 100), painted)
+    paint(lay_out(outline(DENIED), 100), painted)
 
     assert painted.getvalue() == dedent(BLOCK)
 
@@ -132,7 +131,7 @@ def test_a_terminal_gets_colour_and_the_same_words(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("NO_COLOR", raising=False)
     painted = StringIO()
 
-    paint(lay_out(outline(DENIED, RECORDED), 100), painted)
+    paint(lay_out(outline(DENIED), 100), painted)
 
     from bot.report.sanitize import clean_command
 
@@ -141,7 +140,7 @@ def test_a_terminal_gets_colour_and_the_same_words(monkeypatch: pytest.MonkeyPat
 
 
 def test_without_a_width_every_command_is_one_line() -> None:
-    said = render(outline(DENIED, RECORDED))
+    said = render(outline(DENIED))
 
     assert PATCH in said.splitlines()
 
@@ -190,7 +189,7 @@ def test_a_fault_without_a_safe_change_says_so() -> None:
 
 
 def test_a_fix_that_needs_two_patches_shows_both_and_both_ways_back() -> None:
-    second = Fix("manifest", kubectl="kubectl apply -f ingress.yaml", undo="kubectl delete -f ingress.yaml")
+    second = replace(NEW, kubectl="kubectl apply -f ingress.yaml", undo="kubectl delete -f ingress.yaml")
     both = replace(DENIED, fix=replace(FIX, also=(second,)))
 
     lines = text_of(both).splitlines()
@@ -288,16 +287,15 @@ def test_the_ledger_does_not_repeat_the_verdict() -> None:
 
 
 def test_a_synthetic_case_is_called_one() -> None:
-    made_up = Circumstances(case="drill", synthetic=True)
+    made_up = replace(HEALTHY, provenance=Provenance(recording=Recording("drill", synthetic=True)))
 
-    assert "recorded (drill, synthetic)" in render(outline(HEALTHY, made_up))
+    assert "recorded (drill, synthetic)" in render(outline(made_up))
 
 
 def test_what_a_cluster_says_reaches_no_terminal_unwashed() -> None:
     evil = "\x1b]0;pwned\x07\x1b[2J[bold red]ok[/]\u202e\r\nFix: rm -rf /"
     poisoned = replace(
-        HEALTHY,
-        root_cause=evil,
+        with_root(HEALTHY, cause=evil),
         evidence={"E1": Evidence("k8s.pod", Sight.SEEN, Said(evil))},
         hubble_command=f"hubble observe {evil}",
     )

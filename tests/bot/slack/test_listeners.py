@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 
 from bot.report import blocks
 from bot.slack import form, listeners, lists
-from bot.slack.connection import Identity
-from bot.slack.gate import is_ours
+from bot.slack.connection import Identity, bolt, web_client
+from bot.slack.gate import Gate, is_ours
 from tests.bot.slack.registered import Registered, registered
 
 KNOWN = set(inspect.signature(AsyncArgs.__init__).parameters) | {"error"}
@@ -88,3 +90,17 @@ def test_a_request_of_our_organisation_is_ours():
 
     assert is_ours({"team_id": "T2", "enterprise_id": "E1", "api_app_id": "A1"}, ours)
     assert not is_ours({"team_id": "T2", "enterprise_id": "E2", "api_app_id": "A1"}, ours)
+
+
+@pytest.mark.parametrize(("team", "works"), [("T1", True), ("T2", False), (None, False)])
+async def test_bolt_asks_the_gate_before_any_work_and_acks_either_way(team: str | None, works: bool):
+    services = MagicMock()
+    services.identity, services.gate = OURS, Gate(OURS, *[MagicMock() for _ in range(4)])
+    services.gate.start = MagicMock()
+    app = bolt(web_client("xoxb-1", "http://localhost:1/api/"), OURS, "")
+    listeners.register(app, services)
+    body = {"command": "/kai", "text": "status", "team_id": team, "api_app_id": "A1", "user_id": "U2"}
+
+    answer = await app.async_dispatch(AsyncBoltRequest(mode="socket_mode", body=body))
+
+    assert (answer.status, services.gate.start.called) == (200, works)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.serve import serve
+from bot.cli import serve
 from bot.logs import Hiding, set_up_logging
 from bot.settings import BadSettings, Secret, SlackSettings
 from bot.slack.connection import BadToken

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.history import history
+from bot.cli import history
 from bot.errors import CouldNotLook, UsageMistake
-from bot.report.json_result import result
+from bot.report.json_result import encode
 from bot.report.outline import outline
 from bot.report.text import render
 from bot.store import Ceiling, State
 from bot.store.store import open_store
-from tests.bot.report.examples import DENIED, RECORDED
+from tests.bot.report.examples import DENIED
 from tests.bot.store.words import NOW, ROWS, request
 
-KEPT = {**result(DENIED, RECORDED), "investigation_id": "abc1"}
+KEPT = {**encode(DENIED), "investigation_id": "abc1"}
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_verdict_is_told_again_in_the_words_of_the_report(
 
     told = say(capsys, "--database", url, "abc")
 
-    assert told == render(outline(DENIED, RECORDED)).replace(DENIED.investigation_id, "abc1")
+    assert told == render(outline(DENIED)).replace(DENIED.investigation_id, "abc1")
 
 
 def test_the_json_is_the_published_result_and_nothing_a_terminal_obeys(

@@ -90,7 +90,7 @@ def cluster(chance: Chance, mixed: bool) -> list[Json]:
     count = chance.randint(1, 5)
     for number in range(count):
         cilium = mixed and chance.often(0.6)
-        objects.append(_cilium(number, spaces, chance) if cilium else _kubernetes(number, spaces, chance))
+        objects.append(a_cilium_policy(number, spaces, chance) if cilium else _kubernetes(number, spaces, chance))
     return objects
 
 
@@ -188,7 +188,7 @@ def _kubernetes_port(chance: Chance) -> Json:
     return {"port": chance.choice(PORTS), "protocol": "UDP" if chance.often(0.08) else "TCP"}
 
 
-def _cilium(number: int, spaces: list[str], chance: Chance) -> Json:
+def a_cilium_policy(number: int, spaces: list[str], chance: Chance) -> Json:
     space = chance.choice(spaces) if chance.often(0.7) else ""
     spec: Json = {"endpointSelector": _selector(chance, 0.3)}
     for section, share in (("ingress", 0.5), ("egress", 0.5), ("ingressDeny", 0.12), ("egressDeny", 0.12)):

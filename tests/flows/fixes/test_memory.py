@@ -6,8 +6,7 @@ import pytest
 
 from flows.fixes.jsonpatch import apply
 from flows.fixes.memory import bytes_of, raise_memory, sensible_limit
-from flows.fixes.remedy import RaiseMemory
-from flows.model import Component
+from flows.model import Component, RaiseMemory
 
 COREDNS = Component("Deployment", "kube-system", "coredns")
 

@@ -8,9 +8,8 @@ import pytest
 
 from flows.fixes.build import build
 from flows.fixes.jsonpatch import CannotPatch, apply
-from flows.fixes.remedy import SetSelector, SetTargetPort
 from flows.fixes.service import set_selector, set_target_port
-from flows.model import Component
+from flows.model import Component, SetSelector, SetTargetPort
 from flows.rules.service_no_endpoints import RULE
 from tests.flows.rules.facts import judged
 from tests.flows.rules.policies import with_objects

@@ -9,6 +9,8 @@ import pytest
 
 from flows.policy import CALICO_IPTABLES, CILIUM, Diff, Opening, Party, Profile, World, diff_in_words, difference_of
 from flows.policy.portset import NONE, PortSet
+from lab.oracle import End, Network
+from tests.flows.fixes import random_cases
 from tests.flows.policy.builders import Json, cnp, named, netpol, pod, space
 from tests.flows.policy.clusters import Chance, a_policy, mixed_cluster
 
@@ -202,3 +204,120 @@ def piece(ip: str, blocks: Iterable[str]) -> str:
     """The piece an address lies in: that of the smallest block around it."""
     around = [block for block in blocks if ip_address(ip) in ip_network(block)]
     return max(around, key=lambda block: ip_network(block).prefixlen, default="world-ipv4")
+
+
+RESERVED = ("host", "remote-node", "kube-apiserver", "health", "init", "unmanaged", "ingress")
+
+
+@pytest.mark.parametrize("word", ["health", "init", "unmanaged", "ingress"])
+def test_what_opens_for_those_who_are_no_pod_and_no_node_is_told(word: str) -> None:
+    """`unmanaged` are real pods: started before Cilium, or by another plug-in."""
+    before = World.of([*PODS, cnp("shop/p", {"app": "web"}, ingress=[{}])], CILIUM)
+
+    diff = before.newly_allowed(
+        before.with_objects([cnp("shop/p", {"app": "web"}, ingress=[{}, {"fromEntities": [word]}])])
+    )
+
+    assert {str(each.source) for each in diff.opened} == {word}
+    assert diff.undecidable == ()
+
+
+def api_server_at(*addresses: str) -> Json:
+    labels = {"kubernetes.io/service-name": "kubernetes"}
+    meta = {"name": "kubernetes", "namespace": "default", "labels": labels}
+    ends = [{"addresses": [each]} for each in addresses]
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": meta, "endpoints": ends}
+
+
+def a_node(name: str, ip: str) -> Json:
+    status = {"addresses": [{"type": "InternalIP", "address": ip}]}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": status}
+
+
+def test_an_api_server_outside_is_a_party_where_a_block_holds_it() -> None:
+    objects = [*PODS, ISOLATED, api_server_at("34.1.2.3"), a_node("n1", "192.168.5.1")]
+    rule = {"to": [{"ipBlock": {"cidr": "34.1.2.0/24"}}], "ports": [{"port": 443}]}
+    before = World.of(objects, CILIUM)
+
+    diff = before.newly_allowed(before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
+
+    assert {str(each.destination) for each in diff.opened} == {"34.1.2.0/24", "kube-apiserver"}
+
+
+def test_an_api_server_on_a_node_is_none_outside() -> None:
+    objects = [*PODS, ISOLATED, api_server_at("192.168.5.1"), a_node("n1", "192.168.5.1")]
+    rule = {"to": [{"ipBlock": {"cidr": "192.168.5.0/24"}}], "ports": [{"port": 443}]}
+    before = World.of(objects, CILIUM)
+
+    diff = before.newly_allowed(before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
+
+    assert {str(each.destination) for each in diff.opened} == {"192.168.5.0/24"}
+
+
+def test_node_addresses_are_parties_where_the_datapath_compares_them_with_blocks() -> None:
+    """policy-cidr-match-mode=nodes. Two nodes, one of them inside the block."""
+    profile = CILIUM.with_options(cidr_matches_nodes=True)
+    nodes = [a_node("n1", "192.168.5.1"), a_node("n2", "172.20.0.1"), api_server_at("172.20.0.1")]
+    objects = [*PODS, ISOLATED, *nodes]
+    rule = {"to": [{"ipBlock": {"cidr": "192.168.5.0/24"}}], "ports": [{"port": 443}]}
+    before = World.of(objects, profile)
+
+    diff = before.newly_allowed(before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
+
+    assert {str(each.destination) for each in diff.opened} == {"192.168.5.0/24", "host", "remote-node"}
+    assert diff.undecidable == ()
+
+
+def test_whoever_is_no_pod_gains_exactly_what_a_second_opinion_finds() -> None:
+    """`lab.oracle` shares nothing with the simulator."""
+    gained = 0
+    for seed in range(60):
+        chance = Chance(seed)
+        objects = random_cases.cluster(random_cases.Chance(seed), mixed=True)
+        names = [item["metadata"]["name"] for item in objects if item["kind"].endswith("Policy")]
+        other = random_cases.a_cilium_policy(99, ["shop", "data", "pay"], random_cases.Chance(1000 + seed))
+        other["metadata"]["name"] = chance.choice([*names, "another"])
+        before = World.of(objects, CILIUM)
+        after = before.with_objects([other])
+
+        told = told_reserved(before.newly_allowed(after))
+
+        later = [item for item in objects if key_of(item) != key_of(other)] + [other]
+        assert told == found_by_the_second_opinion(objects, later), seed
+        gained += len(told)
+    assert gained > 30
+
+
+def key_of(item: Json) -> tuple[str, str, str]:
+    return item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+Ways = set[tuple[str, str, int]]
+
+
+def told_reserved(diff: Diff) -> Ways:
+    ways = ((str(each.source), str(each.destination), each) for each in diff.opened if each.protocol == "TCP")
+    return {
+        (source, there, port)
+        for source, there, each in ways
+        for port in (80, 9090)
+        if {source, there} & set(RESERVED) and PortSet({"TCP": each.ports}).holds("TCP", port)
+    }
+
+
+def found_by_the_second_opinion(objects: list[Json], later: list[Json]) -> Ways:
+    before, after = Network(objects), Network(later)
+    pods = {f"{pod.namespace}/{pod.workload}": pod for pod in before.pods.values()}
+    others = {word: End(words=frozenset({word} | _as_node(word)), names=()) for word in RESERVED}
+    pairs = [(a, b) for a in pods for b in RESERVED] + [(b, a) for a in pods for b in RESERVED]
+    ends = {**pods, **others}
+    return {
+        (a, b, port)
+        for a, b in pairs
+        for port in (80, 9090)
+        if after.allows(ends[a], ends[b], "TCP", port) and not before.allows(ends[a], ends[b], "TCP", port)
+    }
+
+
+def _as_node(word: str) -> set[str]:
+    return {"remote-node"} if word == "kube-apiserver" else set()

@@ -56,8 +56,8 @@ def policy_types_are_ignored(patch: Patch) -> None:
 def egress_is_ignored(patch: Patch) -> None:
     right = reach.exempt
 
-    def exempt(scene: Any, traffic: Any = None) -> str | None:
-        return "ignored" if scene.direction is Direction.EGRESS else right(scene, traffic)
+    def exempt(policies: Any, scene: Any, traffic: Any = None) -> str | None:
+        return "ignored" if scene.direction is Direction.EGRESS else right(policies, scene, traffic)
 
     patch(reach, "exempt", exempt)
     patch(__import__("flows.policy.judging", fromlist=["exempt"]), "exempt", exempt)

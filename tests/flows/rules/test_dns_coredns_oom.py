@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from flows.fixes.remedy import RaiseMemory
-from flows.model import Component
+from flows.model import Component, RaiseMemory
 from flows.rules.dns_coredns_oom import RULE
 from sensors.dns_coredns_health import CoreDns, DnsEvent, Trouble
 from sensors.dns_lookup import Lookups

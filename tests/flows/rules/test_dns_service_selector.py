@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.fixes.remedy import SetSelector
-from flows.model import Case, Component
+from flows.model import Case, Component, SetSelector
 from flows.rules.dns_service_selector import RULE
 from sensors.dns_coredns_health import CoreDns
 from sensors.k8s_services import LabelMiss, Services

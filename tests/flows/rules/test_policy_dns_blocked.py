@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Component
+from flows.model import AdmitTraffic, Component
 from flows.rules.policy_dns_blocked import RULE
 from sensors.dns_lookup import Lookups, Outcome
 from sensors.hubble_capture_flows import HubbleFlows

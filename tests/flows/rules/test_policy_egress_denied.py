@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from flows.fixes.remedy import AdmitTraffic
-from flows.model import Component
+from flows.model import AdmitTraffic, Component
 from flows.rules.policy_egress_denied import RULE
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies

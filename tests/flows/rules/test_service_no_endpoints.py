@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.fixes.remedy import SetSelector
-from flows.model import Component, Missing
+from flows.model import Component, Missing, SetSelector
 from flows.rules.service_no_endpoints import RULE
 from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
 from sensors.k8s_services import IdleWorkload, LabelMiss, Services
@@ -50,6 +49,22 @@ def test_offers_no_selector_when_two_workloads_are_equally_near():
     (finding,) = said(RULE, with_service(seen, near_misses=twice))
 
     assert finding.remedy is None
+
+
+def test_a_label_that_the_pods_do_not_have_is_no_value_to_select():
+    """`tier=None` selects nothing: there is no such label."""
+    seen = case_of("web-to-catalog")
+    service = seen[Services].asked_service
+    assert service is not None
+    bare = replace(service.near_misses[0], key="tier", wanted="back", found=None)
+
+    (finding,) = said(RULE, with_service(seen, near_misses=(bare,)))
+
+    assert finding.remedy is None
+    assert finding.recommendation == (
+        "Take tier out of the selector of Service store/catalog, or give the pods of Deployment store/catalog the "
+        "label tier=back."
+    )
 
 
 @pytest.mark.parametrize("name", ["portal-to-profile", "planner-to-roster", "mobile-to-gateway", "search-to-index"])
@@ -143,9 +158,7 @@ def test_a_label_that_is_not_there_is_never_set_to_none():
     (finding,) = near(miss("catalog", None))
 
     assert "None" not in finding.recommendation
-    assert (
-        "Give the pods of Deployment store/catalog the label app=catalogue, or take app out" in finding.recommendation
-    )
+    assert "give the pods of Deployment store/catalog the label app=catalogue" in finding.recommendation
 
 
 # -- Services without a selector ---------------------------------------------------------------------------------------

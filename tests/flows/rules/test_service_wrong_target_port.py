@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.fixes.remedy import SetTargetPort
-from flows.model import Component, Missing
+from flows.model import Component, Missing, SetTargetPort
 from flows.rules.service_wrong_target_port import RULE
 from sensors.k8s_services import Services
 from sensors.net_tcp_stats import TcpStats

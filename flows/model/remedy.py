@@ -1,4 +1,4 @@
-"""What a rule may ask of the fix builders: typed requests, never text. The builders turn them into patches.
+"""What a rule asks of the fix builders (`flows.fixes`): typed requests, never text. They turn them into patches.
 
 A patch never comes from a model, from Slack or from a string: only from one of these values.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from flows.model import Component
+from flows.model.component import Component
 from flows.policy import Judgement, Miss, PolicyRef
 
 
@@ -56,4 +57,11 @@ class RaiseMemory:
     wanted_limit: str
 
 
-Remedy = AdmitTraffic | SetTargetPort | SetSelector | RaiseMemory
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The request of a diagnosis that was kept: its kind, for a reader. No fix can be built from it."""
+
+    kind: str
+
+
+Remedy: TypeAlias = AdmitTraffic | SetTargetPort | SetSelector | RaiseMemory | Recorded

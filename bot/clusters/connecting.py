@@ -1,0 +1,89 @@
+"""Opens the living cluster that was meant, and says what to try where nothing was named."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from bot.clusters.options import PROBE_NAMESPACE, Live
+from bot.errors import UsageMistake
+from sensors.access.kube import BadKubeconfig, Kube, connect
+from sensors.access.live import LiveCluster, LiveSettings, live_cluster
+from sensors.access.relay import BadRelayConfig, Relay, relay_config
+from sensors.kit.durations import seconds_in
+
+IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
+IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
+HOW_TO_REACH = "; run `cilium hubble port-forward` beside this, or name the relay with --server HOST:PORT"
+SERVER_VARIABLES = ("HUBBLE_SERVER", "KAI_HUBBLE_ADDR")
+
+
+@asynccontextmanager
+async def connected(live: Live) -> AsyncIterator[Kube]:
+    """The API server. Raises `UsageMistake` (nothing to connect to) or `Blind` (no answer)."""
+    try:
+        async with connect(live.kubeconfig, live.context, environ=live.environ) as kube:
+            yield kube
+    except BadKubeconfig as why:
+        raise UsageMistake(f"{why}, or look at a recorded case with --case DIR") from why
+
+
+@asynccontextmanager
+async def opened(live: Live) -> AsyncIterator[LiveCluster]:
+    """The cluster, for one investigation. Raises as `connected` does."""
+    async with connected(live) as kube:
+        relay, hint = relay_of(live, kube)
+        async with live_cluster(kube, relay, settings_of(live, kube, hint)) as cluster:
+            yield cluster
+
+
+def relay_of(live: Live, kube: Kube) -> tuple[Relay, str]:
+    """The relay that was named, else the usual one; and what to try when the usual one is not there."""
+    try:
+        config = relay_config(live.environ, **_flags(live))
+        if _is_named(live) or not is_in_cluster(kube):
+            return Relay(config), "" if _is_named(live) else HOW_TO_REACH
+        usual = IN_CLUSTER_RELAY_TLS if config.tls else IN_CLUSTER_RELAY
+        return Relay(relay_config(live.environ, **{**_flags(live), "server": usual})), ""
+    except BadRelayConfig as why:
+        raise UsageMistake(str(why)) from why
+
+
+def _flags(live: Live) -> dict[str, Any]:
+    return {
+        "server": live.server,
+        "tls": live.tls,
+        "ca_files": tuple(each for said in live.tls_ca_cert_files for each in said.split(",") if each),
+        "cert_file": live.tls_client_cert_file,
+        "key_file": live.tls_client_key_file,
+        "server_name": live.tls_server_name,
+        "allow_insecure": live.tls_allow_insecure,
+    }
+
+
+def _is_named(live: Live) -> bool:
+    return bool(live.server) or any(live.environ.get(each, "").strip() for each in SERVER_VARIABLES)
+
+
+def is_in_cluster(kube: Kube) -> bool:
+    """Whether we are a pod that talks to its own cluster."""
+    return kube.place.name == "the pod's ServiceAccount"
+
+
+def settings_of(live: Live, kube: Kube, hint: str = "") -> LiveSettings:
+    usual = kube.namespace if is_in_cluster(kube) else PROBE_NAMESPACE
+    return LiveSettings(
+        live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, since_of(live.since), hint
+    )
+
+
+def since_of(word: str | None) -> timedelta | None:
+    """`90s`, `10m`, `1h`, `2d`. Raises `UsageMistake`."""
+    if word is None:
+        return None
+    try:
+        return timedelta(seconds=seconds_in(word))
+    except ValueError:
+        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word[:40]!r}") from None

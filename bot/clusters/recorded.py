@@ -1,0 +1,11 @@
+"""What a diagnosis says of the recording that it was made from."""
+
+from __future__ import annotations
+
+from flows.model import Recording
+from sensors.access.casefolder import CaseFolder
+
+
+def recording_of(case: CaseFolder) -> Recording:
+    """By the folder's name and the header of the case."""
+    return Recording(case.path.resolve().name, case.header.recorded_at, case.header.synthetic)

@@ -1,0 +1,36 @@
+"""The nouns of thinking: a case of evidence, what a rule finds in it, and the diagnosis that comes of it."""
+
+from flows.model.case import Case, Missing
+from flows.model.component import Component
+from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Provenance, Recording
+from flows.model.finding import Doubt, Finding, Rule
+from flows.model.fix import GONE, NO_FIX, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
+from flows.model.remedy import AdmitTraffic, RaiseMemory, Recorded, Remedy, SetSelector, SetTargetPort
+
+__all__ = [
+    "GONE",
+    "NO_FIX",
+    "AdmitTraffic",
+    "Case",
+    "Component",
+    "Diagnosis",
+    "Doubt",
+    "Finding",
+    "Fix",
+    "JsonPatchFix",
+    "LayerRow",
+    "LayerState",
+    "ManifestFix",
+    "Missing",
+    "NoFix",
+    "Operation",
+    "Proof",
+    "Provenance",
+    "RaiseMemory",
+    "Recorded",
+    "Recording",
+    "Remedy",
+    "Rule",
+    "SetSelector",
+    "SetTargetPort",
+]

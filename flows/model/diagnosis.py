@@ -1,0 +1,122 @@
+"""The diagnosis: the answer of one investigation, whole. A report needs nothing besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from flows.causes import Layer
+from flows.model.component import Component
+from flows.model.finding import Doubt, Finding
+from flows.model.fix import Fix
+from sensors.kit import Evidence, Target
+
+
+class LayerState(StrEnum):
+    FAIL = "fail"
+    PASS = "pass"  # noqa: S105 - a state, not a password
+    INCONCLUSIVE = "inconclusive"
+    NOT_MEASURED = "not_measured"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One line of the ledger. `pass` is only ever said of what was measured."""
+
+    layer: Layer
+    state: LayerState
+    evidence: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded case that was looked at instead of a cluster. `name` is the folder's; `at` is when it was recorded,
+    None where nobody wrote that down. `synthetic`: a person wrote the facts by hand."""
+
+    name: str
+    at: datetime | None = None
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """When and from what a diagnosis was made.
+
+    `at` is the moment of the facts: the clock of the cluster, or of the recording. `recording` is None for a living
+    cluster. `cluster` says which one, by its network plug-in and the version of Kubernetes; empty: not known.
+    """
+
+    at: datetime | None = None
+    recording: Recording | None = None
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The answer: one root cause, how sure, what shows it, what else was found, what was not measured, what to do.
+
+    `findings` are in order, each with the ids of the evidence that shows it. The first is the root cause: there is
+    always one, be it that nothing is wrong or that no cause is shown.
+    """
+
+    investigation_id: str
+    flow: str
+    target: Target
+    confidence: float
+    coverage: float
+    decided_by: str
+    reasoning: str
+    evidence: Mapping[str, Evidence]
+    layers: tuple[LayerRow, ...]
+    findings: tuple[tuple[Finding, tuple[str, ...]], ...]
+    fix: Fix
+    alternatives: tuple[Fix, ...]
+    doubts: tuple[Doubt, ...]
+    total_ms: float
+    hubble_command: str
+    provenance: Provenance = Provenance()
+
+    def __post_init__(self) -> None:
+        if not self.findings:
+            raise ValueError("a diagnosis without a root cause")
+
+    @property
+    def root(self) -> Finding:
+        return self.findings[0][0]
+
+    @property
+    def shown_by(self) -> tuple[str, ...]:
+        """The ids of the evidence that shows the root cause."""
+        return self.findings[0][1]
+
+    @property
+    def others(self) -> tuple[tuple[Finding, tuple[str, ...]], ...]:
+        """What else was found, each with the ids of its evidence."""
+        return self.findings[1:]
+
+    @property
+    def root_cause(self) -> str:
+        return self.root.cause
+
+    @property
+    def cause_class(self) -> str:
+        return self.root.cause_class
+
+    @property
+    def component(self) -> Component | None:
+        return self.root.component
+
+    @property
+    def recommended_action(self) -> str:
+        return self.root.recommendation
+
+    @property
+    def fault_found(self) -> bool:
+        return self.cause_class not in ("none.healthy", "inconclusive")
+
+    def is_hidden(self, finding: Finding) -> bool:
+        """Must the root cause be mended before this finding can be seen to matter?"""
+        return finding.is_hidden_by(self.root)
