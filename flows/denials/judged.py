@@ -13,6 +13,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeAlias
 
+from flows.denials.tunnels import as_it_arrives
 from flows.model import Case
 from flows.policy import (
     AWS_VPC_CNI,
@@ -373,8 +374,10 @@ def asked_doors(case: Case) -> Doors:
     port = case.target.to_port if case.target.to_port is not None else services.asked.port
     service = services.asked_service
     if service is not None and services.asked.pod is None and not _is_backend(service, case.target.to_host):
-        return dict(_behind(service, services.asked.service_port or port, me, world))
-    return dict(_plain(case, services, port, me, world)) if port is not None else {}
+        found = dict(_behind(service, services.asked.service_port or port, me, world))
+    else:
+        found = dict(_plain(case, services, port, me, world)) if port is not None else {}
+    return {door: as_it_arrives(case, each) for door, each in found.items()}
 
 
 def _is_backend(service: ServiceFacts, host: str) -> bool:
