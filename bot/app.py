@@ -7,11 +7,15 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.clusters.opening import Windows, Worlds, looking_back, recorded
+from bot.approval.person import Installation
+from bot.approval.rules import Approvals
+from bot.change.changes import Changes, Proposing
+from bot.change.opening import changes_on
+from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
@@ -23,19 +27,22 @@ from bot.errors import UsageMistake
 from bot.intake import Intake
 from bot.settings import Settings
 from bot.slack import listeners
+from bot.slack.approving import Approving
 from bot.slack.background import Work
-from bot.slack.connection import Client, Identity, bolt, http_handler, identify, open_socket, web_client
+from bot.slack.cards import Cards
+from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
-from bot.slack.investigating import Investigating
+from bot.slack.investigating import Investigating, Joined, nobody_joined
 from bot.slack.lookup import Lookup
 from bot.slack.names import Names
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.recovery import Seeker
 from bot.slack.services import Services
+from bot.slack.visibility import Visibility
 from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
@@ -74,8 +81,8 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
     `look` takes the place of sensors and rules, for measurements of everything around them.
     """
     worlds, url = _worlds(settings), settings.database_url.reveal()
-    flows, seers = Windows(load_flows()), sensors()
-    if settings.flow not in flows.flows:
+    flows, seers = load_flows(), sensors()
+    if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
@@ -86,13 +93,23 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         stack.push_async_callback(conversations.close)
         look = look or Looking(worlds.open, flows, seers, rules())
-        watching, more = all_watching(conversations.watching), Extensions()
-        desk = await stack.enter_async_context(open_desk(url, look, conversations, watching, limits, extensions=more))
+        watching, visibility = all_watching(conversations.watching), Visibility(client)
+        changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
+        more = Extensions(changes.workflows, sweeps=(changes.sweep,)) if changes is not None else Extensions()
+        poster = conversations if changes is None else Proposing(conversations, changes)
+        desk = await stack.enter_async_context(open_desk(url, look, poster, watching, limits, extensions=more))
         names, work, health = Names(worlds.cluster), Work(), Health(store)
         stack.push_async_callback(names.close)
-        intake = Intake(desk, store, worlds.find, lambda since: looking_back(settings.flow, since))
+        intake = Intake(desk, store, worlds.find, settings.flow)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
-        services = services_of(identity, client, store, desk, intake, conversations, names, inbox, work)
+        joined = changes.joined if changes is not None else nobody_joined
+        parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
+        services = services_of(*parts, settings.approvals, joined)
+        if changes is not None:
+            ours = Installation(identity.team, await app_of(client, identity))
+            directory = settings.approvals.directory
+            approving = Approving(changes, client, services.ephemerals, directory, ours)
+            services = replace(services, approving=approving)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
@@ -116,14 +133,31 @@ def services_of(
     names: Names,
     inbox: Inbox,
     work: Work,
+    visibility: Visibility,
+    approvals: Approvals,
+    joined: Joined,
 ) -> Services:
     """What Slack's listeners work with."""
     ephemerals = Ephemerals(client)
-    lookup = Lookup(store, conversations, ephemerals, client)
-    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client)
+    lookup = Lookup(store, conversations, ephemerals, client, visibility)
+    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined)
     words = Words(investigating, lookup, conversations, ephemerals)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
+
+
+def _changes(
+    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, visibility: Visibility, team: str
+) -> Changes | None:
+    """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
+    if settings.case is not None or not settings.approvals.enabled:
+        return None
+
+    def rules() -> Approvals:
+        return settings.approvals
+
+    cards = Cards(store, conversations, visibility, team, rules)
+    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, team)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:

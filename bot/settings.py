@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
+from bot.approval.rules import Approvals, BadRules, read
 from bot.errors import UsageMistake
 from bot.store.location import default_url
 from sensors.kit.nearest import did_you_mean
@@ -79,6 +80,7 @@ class Settings:
     port: int = 8080
     log_level: str = "INFO"
     flow: str = "flow.k8s_network_debug"
+    approvals: Approvals = field(default_factory=Approvals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,14 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
     for name, key in _KEYS.items():
         if name not in found and (value := _value(key, environ, written)) is not None:
             found[name] = value
-    return _checked(found)
+    return _checked({**found, "approvals": _approvals(written)})
+
+
+def _approvals(written: Mapping[str, Any]) -> Approvals:
+    try:
+        return read(written.get("approvals"))
+    except BadRules as why:
+        raise BadSettings(str(why)) from None
 
 
 # -- where a value comes from ----------------------------------------------------------------------------------------
@@ -149,7 +158,7 @@ def _written(path: Path | None) -> Mapping[str, Any]:
 
 def _words(place: tuple[str, ...]) -> list[str]:
     """What may stand at a place of the file; of a secret only where it is."""
-    words = ["slack"] if not place else []
+    words = ["slack", "approvals"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:
             words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
@@ -213,6 +222,7 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         case=_case(found.get("case")),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
+        approvals=found["approvals"],
         **_texts(found),
     )
 

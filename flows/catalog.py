@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+import flows.rules
 from flows.model import Rule
 from sensors.kit.catalog import walk
 
@@ -12,6 +13,4 @@ from sensors.kit.catalog import walk
 @cache
 def rules() -> Mapping[str, Rule]:
     """All rules by id."""
-    import flows.rules
-
     return walk(flows.rules, "RULE", Rule)

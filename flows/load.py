@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,10 @@ DEFAULT_WITHIN = 30.0
 AGENTS = ("correlation",)
 TYPES = ("sensor", "agent")
 STEP_WORDS = ("id", "type", "ref", "with", "needs", "within", "agentType", "title")
+
+
+FLOW_SENSOR = "hubble.capture_flows"
+"""The sensor whose reach into the past, and whose amount, a person may set."""
 
 
 class BadFlow(ValueError):
@@ -52,6 +56,15 @@ class Flow:
     title: str
     within: float
     steps: tuple[Step, ...]
+
+    def asking(self, sensor: str, **settings: Any) -> Flow:
+        """The same flow in which a sensor is asked with these settings, too; what is None stays as it was."""
+        said = {word: value for word, value in settings.items() if value is not None}
+
+        def asked(step: Step) -> Step:
+            return replace(step, settings={**step.settings, **said}) if step.ref == sensor else step
+
+        return replace(self, steps=tuple(map(asked, self.steps)))
 
     @property
     def looks(self) -> tuple[Step, ...]:

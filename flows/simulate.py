@@ -12,8 +12,11 @@ from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from flows.denials.asked import asked_peers
+from flows.denials.connection import JudgedConnection, is_from_target
 from flows.denials.findings import door, who
-from flows.denials.judged import Tried, asked_doors, is_from_target, tried, world_of
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import world_of
 from flows.fixes.change import Json, component_of_object
 from flows.fixes.closing import in_words
 from flows.fixes.proof import Trial, denied_ones, moved, try_out, unread_kinds
@@ -21,11 +24,11 @@ from flows.model import Case, Component
 from flows.policy import Direction, Endpoint, Judgement, MissKind, PolicyRef, Profile, World
 from flows.policy.parse import dialect_of
 from flows.proposed import BadChange
-from sensors.access.casefolder import NOT_RECORDED
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
 from sensors.kit import Cluster, Environment, Sensor, Target, observe
 from sensors.kit.addresses import as_ip
+from sensors.kit.model import NOT_RECORDED
 from sensors.kit.nearest import did_you_mean
 
 NEEDED = (
@@ -88,7 +91,7 @@ def simulate(
     trial = try_out(case, objects, gone, only=only)
     later = [(each, trial.after.judge(moved(each.traffic, trial.after))) for each in only]
     named = frozenset(component_of_object(each) for each in (*objects, *gone))
-    dropped = [each for each in case.once(tried) if each.drop is not None]
+    dropped = [each for each in case.once(judged_connections) if each.drop is not None]
     return Simulation(
         trial,
         _would_be_refused(objects, trial.after) or trial.refused(most),
@@ -131,7 +134,7 @@ def _selects(policy: Component, pod: Endpoint, after: World) -> bool:
     return any(_component(by.ref) == policy for by, _ in found)
 
 
-def _is_recent(case: Case, one: Tried, since: timedelta | None) -> bool:
+def _is_recent(case: Case, one: JudgedConnection, since: timedelta | None) -> bool:
     last = one.seen.last_drop if one.seen is not None else None
     return since is None or last is None or case.at - last <= since
 
@@ -214,10 +217,14 @@ class Answer:
 def can(case: Case) -> Answer:
     """Judge every way from the case's pod to the asked peer. Raises `BadChange` when nobody knows that peer."""
     world = case.once(world_of)
-    judgements = tuple(world.judge(traffic) for traffic in case.once(asked_doors).values())
+    judgements = tuple(world.judge(traffic) for traffic in case.once(asked_peers).values())
     if not judgements:
         raise BadChange(_no_way_to(case))
-    mine = [each for each in case.once(tried) if each.asked and each.seen and is_from_target(case, each.traffic)]
+    mine = [
+        each
+        for each in case.once(judged_connections)
+        if each.asked and each.seen and is_from_target(case, each.traffic)
+    ]
     seen = tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen)
     return Answer(judgements, seen, tuple(_unread(case)), tuple(_refused(case)))
 

@@ -17,10 +17,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sensors.kit.cilium_metrics import read_metrics
 from sensors.kit.cluster import Cluster, Environment, Object
 from sensors.kit.events import fold_events
 from sensors.kit.kinds import CILIUM_ENDPOINT, CONFIG_MAP, DAEMON_SET, EVENT, NODE, POD
+from sensors.kit.metrics import read_metrics
 from sensors.kit.model import Blind, Sensor, Target
 from sensors.kit.objects import (
     NOTHING,
@@ -40,6 +40,7 @@ from sensors.kit.objects import (
     texts,
 )
 from sensors.kit.reading import Kinds, if_readable, read_kinds
+from sensors.topology.agents import AGENTS
 from sensors.topology.nodes import nodes_in_question
 from sensors.topology.peer import ref_of_pod
 from sensors.topology.sandboxes import StuckPod as StuckPod
@@ -146,20 +147,6 @@ class CniHealth:
         parts += [f"addresses used up on {node}" for node, _ in self.exhausted[:2]]
         return "; ".join(parts)
 
-
-AGENTS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "cilium": (("k8s-app", "cilium"),),
-    "calico": (("k8s-app", "calico-node"), ("k8s-app", "canal")),
-    "aws-vpc-cni": (("k8s-app", "aws-node"),),
-    "flannel": (("app", "flannel"), ("k8s-app", "flannel")),
-    "antrea": (("component", "antrea-agent"),),
-    "kindnet": (("k8s-app", "kindnet"), ("app", "kindnet")),
-    "kube-router": (("k8s-app", "kube-router"),),
-    "weave": (("name", "weave-net"),),
-    "ovn-kubernetes": (("app", "ovnkube-node"),),
-    "azure-cni": (("k8s-app", "azure-cns"),),
-}
-"""Labels of the agents' pods, by CNI, from the projects' own manifests."""
 
 DECISIVE = (
     "bpf-lb-sock",

@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sensors.kit import Absent, Blind, Cluster, Object, Sensor, Target
+from sensors.kit.app_log import log_time
 from sensors.kit.events import EventFact, fold_events
 from sensors.kit.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, ENDPOINT_SLICE, EVENT, NODE, POD, SERVICE, Kind
 from sensors.kit.objects import (
@@ -40,7 +41,6 @@ from sensors.kit.objects import (
 )
 from sensors.kit.reading import if_readable
 from sensors.kit.resolv_conf import nameservers_in
-from sensors.net_conntrack_usage import log_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sensors.hubble.connections import Connection, Connections, DnsOutcome, Outcome
 from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, LostEvents, NodeStatus
@@ -192,14 +192,23 @@ def _attempts(count: int) -> str:
 
 
 async def look(
-    target: Target, cluster: Cluster, *, last: int = 1000, others: bool = True, patience: float = 10.0
+    target: Target,
+    cluster: Cluster,
+    *,
+    last: int = 1000,
+    others: bool = True,
+    patience: float = 10.0,
+    since: float | None = None,
 ) -> HubbleFlows:
-    """The pod's connections. `last` limits its undropped flows per node; `others` counts other pods' drops too.
+    """The pod's connections. `last` limits its undropped flows per node; `others` counts other pods' drops too;
+    `since` leaves out flows older than so many seconds before the moment of the investigation.
 
     After `patience` seconds what has come must do: a relay with a failing agent can take half a minute to end.
     """
     who = await who_is(target, cluster)
-    question = FlowQuestion(target.namespace, target.pod, who.addresses, who.ports, last=last, others=others)
+    start = None if since is None else await cluster.now() - timedelta(seconds=since)
+    named = target.namespace, target.pod, who.addresses, who.ports
+    question = FlowQuestion(*named, last=last, others=others, since=start)
     gathered = Gathered(question)
     try:
         async with asyncio.timeout(patience):

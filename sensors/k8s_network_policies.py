@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sensors.access.casefolder import NOT_RECORDED
 from sensors.kit.cluster import Cluster, Environment, Object
 from sensors.kit.kinds import (
     ADMIN_NETWORK_POLICY,
@@ -41,7 +40,7 @@ from sensors.kit.kinds import (
     SERVICE,
     Kind,
 )
-from sensors.kit.model import Absent, Blind, Sensor, Target
+from sensors.kit.model import NOT_RECORDED, Absent, Blind, Sensor, Target
 from sensors.kit.objects import (
     Owner,
     Ref,

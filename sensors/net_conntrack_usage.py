@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sensors.kit import Blind, Cluster, Environment, Sensor, Target
+from sensors.kit.app_log import log_time
 from sensors.kit.kinds import NODE, POD
-from sensors.kit.objects import flag, name_of, named, one_line, parse_time, text
+from sensors.kit.metrics import parse_metrics
+from sensors.kit.objects import flag, name_of, named, one_line, text
 from sensors.kit.reading import if_readable
 from sensors.topology.destination import destination_of
 
@@ -306,22 +308,7 @@ def _left_unsaid(lines: list[str]) -> int:
     return sum(int(found[1]) for line, after in pairs if FULL.search(after) and (found := SUPPRESSED.search(line)))
 
 
-def log_time(line: str) -> datetime | None:
-    """The wall clock of a line of `dmesg --time-format iso`; None for seconds since boot and for times without zone."""
-    stamp = re.match(r"(?:<\d+>)?(\d{4}-\d\d-\d\dT[\d:]{8})[,.](\d{1,6})([+-]\d\d:?\d\d|Z)", line)
-    return parse_time(f"{stamp[1]}.{stamp[2]}{stamp[3]}") if stamp else None
-
-
 # -- Cilium's tables -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One sample of a metric, whichever of the two forms it was written in."""
-
-    name: str
-    labels: Mapping[str, str]
-    value: float
 
 
 def parse_cilium(said: str) -> CiliumTables:
@@ -335,28 +322,6 @@ def parse_cilium(said: str) -> CiliumTables:
         pressure={each.labels["map_name"]: each.value for each in pressure},
         drops=_summed((each.labels["reason"], int(each.value)) for each in drops),
     )
-
-
-def parse_metrics(said: str) -> Iterable[Metric]:
-    """Samples in Prometheus' text form (`name{label="value"} 1`) or in the columns of `cilium-dbg metrics list`.
-
-    Histograms in the column form have no single value and are skipped.
-    """
-    for line in said.splitlines():
-        found = PROMETHEUS.fullmatch(line.strip()) or COLUMNS.fullmatch(line.rstrip())
-        if found:
-            yield Metric(found["name"], _labels(found["labels"] or ""), float(found["value"]))
-
-
-NUMBER = r"(?P<value>[-+]?\d[\d.]*(?:e[-+]?\d+)?)"
-PROMETHEUS = re.compile(rf"(?P<name>\w+)(?:\{{(?P<labels>.*)\}})? {NUMBER}(?: \d+)?", re.IGNORECASE)
-COLUMNS = re.compile(rf"(?P<name>\w+)\s{{2,}}(?:(?P<labels>\S+=.*?)\s{{2,}})?{NUMBER}", re.IGNORECASE)
-QUOTED = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-BARE = re.compile(r"(\w+)=(.*?)(?= \w+=|$)")
-
-
-def _labels(said: str) -> dict[str, str]:
-    return dict(QUOTED.findall(said) or BARE.findall(said))
 
 
 SENSOR = Sensor(id="net.conntrack_usage", look=look, gives=Conntrack, within=8.0, layers=("conntrack", "nat"))

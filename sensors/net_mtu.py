@@ -21,8 +21,8 @@ from sensors.kit.addresses import as_ip
 from sensors.kit.kinds import POD
 from sensors.kit.objects import items, named, number, one_line, text, texts
 from sensors.kit.reading import if_readable
-from sensors.net_tcp_stats import PodSockets, ports_by_pod, read_sockets
-from sensors.topology.destination import Destination, destination_of
+from sensors.kit.sockets import PodSockets, read_sockets
+from sensors.topology.destination import Destination, destination_of, ports_by_pod
 
 
 class Reach(StrEnum):

@@ -59,12 +59,17 @@ def click_of(body: Json) -> Click:
     )
 
 
-def misplaced(click: Click, ours: Installation, place: Place) -> Refusal | None:
-    """Is it our app, our workspace, and the very message in which the proposal stands?"""
+def misplaced(click: Click, ours: Installation, place: Place, *, in_modal: bool = False) -> Refusal | None:
+    """Is it our app, our workspace, and the very message in which the proposal stands?
+
+    A modal stands in no message; the press that opened it was compared with the message.
+    """
     if not (ours.app and click.app == ours.app):
         return Refusal("other_app", "This button is not one of this KAI: nothing was done.")
     if not (ours.team and click.team == ours.team == place.team):
         return Refusal("other_team", "This button was pressed in another workspace: nothing was done.")
+    if in_modal:
+        return None
     if not (place.channel and click.channel == place.channel):
         return Refusal("other_channel", "The proposal stands in another channel: nothing was done.")
     if not (place.ts and click.ts == place.ts):

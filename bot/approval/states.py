@@ -35,7 +35,7 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.UNKNOWN: frozenset({State.APPLIED, State.PROPOSED}),
     State.APPLIED: frozenset({State.VERIFIED, State.NOT_VERIFIED, State.ROLLING_BACK}),
     State.VERIFIED: frozenset({State.ROLLING_BACK}),
-    State.NOT_VERIFIED: frozenset({State.ROLLING_BACK}),
+    State.NOT_VERIFIED: frozenset({State.VERIFIED, State.ROLLING_BACK}),
     State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.STUCK}),
     State.STUCK: frozenset({State.ROLLING_BACK}),
     State.ROLLED_BACK: frozenset(),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from bot.approval.decision import Review, Standing, barred, closed, covered, may_undo, standing, words
 from bot.approval.person import Refusal
-from bot.approval.proposal import Approval, KubeUser, Proposal
+from bot.approval.proposal import Approval, Kind, KubeUser, Proposal
 from bot.approval.rules import Approvals
 from bot.approval.states import State
 from bot.approval.trail import Event, Note
-from bot.change.pipeline import Pipeline, rollback_of
-from bot.change.ports import CannotRead, Patcher
+from bot.change.pipeline import Pipeline
+from bot.change.ports import CannotProve, CannotRead, Fresh, Json, Patcher
+from bot.change.rollback import rollback_of
 from bot.store.proposals import Forged
 from bot.store.store import Store
 from bot.verify.looking import Clock
+from flows.fixes.change import component_of_object
 
 LONGEST_REASON = 500
 
@@ -120,7 +122,7 @@ class Deciding:
         now = self.clock.now()
         approval = Approval(caller.person, caller.who, tuple(range(len(it.parts))), it.sha256, now)
         note = Note(Event.ROLLING_BACK, caller.person, {"as": caller.who.name})
-        if await self.pipeline.roll_back(it, [approval], [note]):
+        if await self.pipeline.roll_back(replace(it, why=f"undone by {caller.person}"), [approval], [note]):
             return Answer("It is being taken back.", carry_on=it.id)
         return await self._refuse(it.id, actor, await self._late(it.id))
 
@@ -132,6 +134,35 @@ class Deciding:
             return covers
         missing = [part.target for place, part in enumerate(back.parts) if place not in covers]
         return Refusal("rbac", f"Kubernetes does not let {caller.who} change {missing[0]}.") if missing else None
+
+    async def edit(self, proposal: str, actor: str, identify: Identify, body: Sequence[Json]) -> Answer:
+        """Another version of the patch, proved anew: a proposal of its own, for which nobody has approved anything."""
+        it = await self._get(proposal)
+        caller = it if isinstance(it, Refusal) else await identify(it)
+        if isinstance(it, Refusal) or isinstance(caller, Refusal):
+            return await self._refuse(proposal, actor, caller if isinstance(caller, Refusal) else NO_SUCH)
+        now = self.clock.now()
+        refused = closed(it, now) or self._may_reject(it, caller, now)
+        fresh = refused or await self._edited(it, tuple(body))
+        if isinstance(fresh, Refusal):
+            return await self._refuse(it.id, actor, fresh)
+        new = self.pipeline.anew(it, fresh, f"edited by {caller.person}", edited_by=caller.person)
+        said = {"instead_of": it.id, "sha256": new.sha256}
+        if await self.store.proposals.create(new, [Note(Event.EDITED, caller.person, said)], now, instead_of=it.id):
+            return Answer("Edited and proved anew: earlier approvals do not count for it.", carry_on=new.id)
+        return await self._refuse(it.id, actor, await self._late(it.id))
+
+    async def _edited(self, it: Proposal, body: tuple[Json, ...]) -> Fresh | Refusal:
+        if len(it.parts) != 1:
+            return Refusal("several_parts", "A fix of several objects cannot be edited here.")
+        part = replace(it.parts[0], body=body)
+        if part.kind is Kind.CREATE and (len(body) != 1 or component_of_object(body[0]) != part.target):
+            return Refusal("another_object", f"An edit stays with its object: {part.target}.")
+        try:
+            fresh = await self.pipeline.prove(replace(it, parts=(part,)))
+        except CannotProve as why:
+            return Refusal("not_proved", f"It is not proved: {why}.")
+        return Refusal("not_proved", f"It is not proved: {fresh.why}.") if fresh.why else fresh
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

@@ -14,13 +14,12 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from bot.approval.decision import writer
-from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose, Tuple5, digest_of, new_id
+from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose, Tuple5, new_id
 from bot.approval.rules import EXPIRY
 from bot.approval.states import UNDER_WAY, State
 from bot.approval.trail import Event, Note
-from bot.change.marks import as_written, back, bound, fingerprint, is_as_read, is_written
+from bot.change.marks import as_written, bound, fingerprint, is_as_read, is_written
 from bot.change.ports import (
-    Baseline,
     CannotProve,
     CannotRead,
     Fresh,
@@ -34,9 +33,10 @@ from bot.change.ports import (
     Verify,
     nobody,
 )
+from bot.change.rollback import as_found, carried, is_same, is_there_already, rollback_of
 from bot.store.store import Store
 from bot.verify.looking import Clock
-from bot.verify.verdict import Outcome
+from bot.verify.verdict import Outcome, Verification
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,6 @@ class Tools:
     store: Store
     patcher: Patcher
     prove: Prove
-    baseline: Baseline
     verify: Verify
     show: Show = nobody
     clock: Clock = field(default_factory=Clock)
@@ -101,6 +100,18 @@ class Pipeline:
             await self._shown(it)
         return tuple(each.id for each in await self._store.in_states(UNDER_WAY) if each.purpose is Purpose.CHANGE)
 
+    async def show(self, proposal: str) -> None:
+        """Tell people where it stands now."""
+        await self._shown(await self._store.get(proposal))
+
+    async def check(self, it: Proposal) -> Verification:
+        """Look once more whether it helps, without a change. What was not verified may be so now."""
+        said = await self._tools.verify(it, self._now())
+        if it.state is State.NOT_VERIFIED and said.outcome is Outcome.VERIFIED:
+            await self._move(it, State.VERIFIED, Event.VERIFIED, said.words())
+            await self.show(it.id)
+        return said
+
     async def _shown(self, it: Proposal | None) -> None:
         """Tell people; what fails is told by the next sweep."""
         if it is None or it.shown == it.state.value or it.purpose is Purpose.ROLLBACK:
@@ -124,20 +135,20 @@ class Pipeline:
         try:
             who = await self._writers(it, given)
             read = await self._read(it.parts)
-            if _is_there_already(it, read):
+            if is_there_already(it, read):
                 await self._move(it, State.APPLYING, Event.RECOGNISED, "an earlier write of it has come through")
                 return
-            if await self._is_another(it, read):
+            fresh = await self._proved(it, read)
+            if fresh is None:
                 return
             parts = tuple(bound(part, now) for part, now in zip(it.parts, read, strict=True))
             await self._try_out(it, parts, who)
-            denied = await self._tools.baseline(it) if it.purpose is Purpose.CHANGE else ()
         except (NotWritten, Lost, CannotRead, CannotProve) as why:
             await self._stop(it, str(why) or type(why).__name__)
             return
         said = {"as": [each.name for each in who], "sha256": it.sha256}
         nothing: Written = [None] * len(parts)
-        if await self._move(it, State.APPLYING, Event.WRITING, "", said, nothing, denied):
+        if await self._move(it, State.APPLYING, Event.WRITING, "", said, nothing, fresh.denied):
             await self._write(replace(it, state=State.APPLYING), parts, who)
 
     async def _writers(self, it: Proposal, given: Sequence[Approval]) -> list[KubeUser]:
@@ -155,41 +166,49 @@ class Pipeline:
             found.append(who)
         return found
 
-    async def _is_another(self, it: Proposal, read: Sequence[Json | None]) -> bool:
-        """Is it not what people approved any more? Then a fresh proposal takes its place, and nothing is written."""
+    async def _proved(self, it: Proposal, read: Sequence[Json | None]) -> Fresh | None:
+        """A proof of now. None where it is not what people approved any more: then a fresh proposal takes its place."""
         same = all(is_as_read(part, now) for part, now in zip(it.parts, read, strict=True))
         if it.purpose is Purpose.ROLLBACK:
             if not same:
                 raise Moved("somebody has changed the object since: KAI takes nothing back over that")
-            return False
+            return Fresh(it.parts, it.proved)
         fresh = await self._tools.prove(it)
         await self._audit(it, Event.REPROVED, {"holds": not fresh.why, "why": fresh.why, "same_object": same})
         if fresh.why:
             raise CannotProve(f"it is not proved any more: {fresh.why}")
-        if same and _is_same(it, fresh):
-            return False
+        if same and is_same(it, fresh):
+            return fresh
         await self._replace(
             it, fresh, "the object has changed since" if not same else "the policies have changed since"
         )
-        return True
+        return None
 
-    async def _replace(self, it: Proposal, fresh: Fresh, why: str) -> None:
-        now = self._now()
-        span = it.expires_at - it.created_at
-        new = replace(
+    async def prove(self, it: Proposal) -> Fresh:
+        """The proof of a change on the cluster of now. Raises `CannotProve`."""
+        return await self._tools.prove(it)
+
+    def anew(self, it: Proposal, fresh: Fresh, why: str, edited_by: str = "") -> Proposal:
+        """The proposal that takes the place of one: proved now, with its whole time, and approved by nobody."""
+        now, span = self._now(), it.expires_at - it.created_at
+        return replace(
             it,
             id=new_id(),
             parts=fresh.parts,
             proved=fresh.proved,
             created_at=now,
             expires_at=now + (span if span > timedelta(0) else EXPIRY),
+            edited_by=edited_by or it.edited_by,
             state=State.PROPOSED,
             why=why,
             place=replace(it.place, ts=""),
             shown="",
         )
+
+    async def _replace(self, it: Proposal, fresh: Fresh, why: str) -> None:
+        new = self.anew(it, fresh, why)
         note = Note(Event.PROPOSED, SELF, {"instead_of": it.id, "sha256": new.sha256, "why": why})
-        if await self._store.create(new, [note], now, instead_of=it.id):
+        if await self._store.create(new, [note], self._now(), instead_of=it.id):
             await self._shown(await self._store.get(new.id))
 
     async def _try_out(self, it: Proposal, parts: Sequence[Part], who: Sequence[KubeUser]) -> None:
@@ -261,7 +280,7 @@ class Pipeline:
         read = await self._read(it.parts)
         kept = [*it.written, *[None] * (len(it.parts) - len(it.written))]
         return [
-            (before or _as_found(part, now)) if is_written(part, now, it.id) else None
+            (before or as_found(part, now)) if is_written(part, now, it.id) else None
             for part, now, before in zip(it.parts, read, kept, strict=True)
         ]
 
@@ -316,7 +335,7 @@ class Pipeline:
         now = self._now()
         child = rollback_of(it, now)
         places = [place for place, each in enumerate(it.written) if each is not None][::-1]
-        mine = [_carried(each, places, child, now) for each in given]
+        mine = [carried(each, places, child, now) for each in given]
         return await self._store.roll_back(it, child, [each for each in mine if each.covers], notes, now)
 
     async def _await_rollback(self, it: Proposal) -> None:
@@ -343,7 +362,7 @@ class Pipeline:
         now, another = self._now(), rollback_of(it, self._now())
         places = [place for place, each in enumerate(it.written) if each is not None][::-1]
         note = Note(Event.ROLLING_BACK, SELF, {"parent": it.id, "after": child.id})
-        mine = [_carried(each, places, another, now) for each in given]
+        mine = [carried(each, places, another, now) for each in given]
         await self._store.create(another, [note], now, given=[each for each in mine if each.covers])
 
     async def _close(self, child: Proposal) -> None:
@@ -370,49 +389,3 @@ class Pipeline:
 
     def _now(self) -> datetime:
         return self._tools.clock.now()
-
-
-def rollback_of(parent: Proposal, now: datetime) -> Proposal:
-    """What takes back whatever is written of a proposal, the last part first."""
-    pairs = [(part, each) for part, each in zip(parent.parts, parent.written, strict=False) if each is not None]
-    return replace(
-        parent,
-        id=new_id(),
-        purpose=Purpose.ROLLBACK,
-        parent=parent.id,
-        title=f"Take back: {parent.title}",
-        parts=tuple(back(part, each) for part, each in reversed(pairs)),
-        created_at=now,
-        expires_at=now + EXPIRY,
-        state=State.APPROVED,
-        why="",
-        written=(),
-        denied=(),
-        shown="",
-    )
-
-
-def _carried(given: Approval, places: Sequence[int], child: Proposal, now: datetime) -> Approval:
-    """The same person's approval of the way back, for the parts that they may change."""
-    covers = tuple(new for new, old in enumerate(places) if old in given.covers)
-    return Approval(given.person, given.who, covers, child.sha256, now)
-
-
-def _is_there_already(it: Proposal, read: Sequence[Json | None]) -> bool:
-    """A write that was thought to be lost has come through; or what was to be deleted is gone."""
-    found = [is_written(part, now, it.id) for part, now in zip(it.parts, read, strict=True)]
-    return all(found) if it.purpose is Purpose.ROLLBACK else any(found)
-
-
-def _is_same(it: Proposal, fresh: Fresh) -> bool:
-    """Is it, to a person who approves, what was shown?"""
-    before, now = it.proved, fresh.proved
-    return (
-        digest_of(fresh.parts) == it.sha256
-        and now.policies == before.policies
-        and set(now.newly_allowed) == set(before.newly_allowed)
-    )
-
-
-def _as_found(part: Part, now: Json | None) -> tuple[str, str]:
-    return as_written(now) if now is not None and part.kind is not Kind.DELETE else (part.uid, "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
@@ -56,18 +56,19 @@ class Patcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A proof of now: the parts bound to the objects of now. `why` says why it does not hold; empty when it does."""
+    """A proof of now: the parts bound to the objects of now. `why` says why it does not hold; empty when it does.
+
+    `denied` is all that was seen denied at that moment, so that only what is new counts against the change later.
+    """
 
     parts: tuple[Part, ...]
     proved: Proved
     why: str = ""
+    denied: tuple[Tuple5, ...] = ()
 
 
 Prove: TypeAlias = Callable[[Proposal], Awaitable[Fresh]]
 """Reads the cluster, past every cache, and proves the proposal's own change anew. Raises `CannotProve`."""
-
-Baseline: TypeAlias = Callable[[Proposal], Awaitable[Sequence[Tuple5]]]
-"""What is denied now, before the change."""
 
 Verify: TypeAlias = Callable[[Proposal, datetime], Awaitable[Verification]]
 """Looks until it can be said what a change has done since a moment."""

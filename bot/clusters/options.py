@@ -11,7 +11,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PROBE_NAMESPACE = "kai"
+PROBE_NAMESPACE = "kai-probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,6 @@ class Live:
     probe_namespace: str | None = None
     exec_in_target: bool = True
     exec_in_agents: bool = False
-    since: str | None = None
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property

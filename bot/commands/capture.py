@@ -11,10 +11,9 @@ from typing import Any
 from bot.capture import NotEmpty, Recorder, claim, release, write_case
 from bot.clusters.options import live_of
 from bot.clusters.target import NoSuchPod
-from bot.commands.investigate import TerminalRequest, find_target, with_last, world_of
+from bot.commands.investigate import TerminalRequest, find_target, flow_asked, world_of
 from bot.commands.output import write
 from bot.commands.progress import progress
-from bot.commands.recipe import flow_named
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
 from flows.engine import Tools, run
@@ -63,7 +62,7 @@ def capture(question: TerminalRequest, folder: Path, *, redact: bool) -> int:
 
 
 async def _capture(question: TerminalRequest, folder: Path, redact: bool) -> Captured:
-    flow = with_last(flow_named(question.flow), question.last)
+    flow = flow_asked(question)
     async with world_of(question) as (cluster, _):
         found = await find_target(question, cluster)
         if found.note:

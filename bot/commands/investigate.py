@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bot.clusters.connecting import opened
+from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import Live, live_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
@@ -21,14 +21,12 @@ from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMista
 from bot.report.sanitize import clean
 from flows.catalog import rules
 from flows.engine import Tools, run
-from flows.load import BadFlow, Flow
+from flows.load import FLOW_SENSOR, BadFlow, Flow
 from flows.model import Diagnosis, Recording
 from sensors.access.casefolder import BadCase, CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
 from sensors.kit.addresses import HostPort, host_port
 from sensors.kit.catalog import sensors
-
-FLOW_SENSOR = "hubble.capture_flows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,7 @@ class TerminalRequest:
     output: str = "text"
     verbose: bool = False
     last: int | None = None
+    since: str | None = None
     live: Live = field(default_factory=Live)
 
 
@@ -58,7 +57,7 @@ def typed(**asked: Any) -> int:
 def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
-        flow = with_last(flow_named(question.flow), question.last)
+        flow = flow_asked(question)
         diagnosis = asyncio.run(_investigate(question, flow))
     except (BadCase, BadFlow, NoSuchPod) as why:
         raise UsageMistake(str(why)) from why
@@ -75,15 +74,11 @@ def exit_code(diagnosis: Diagnosis) -> int:
     return FAULT if diagnosis.fault_found else NO_FAULT
 
 
-def with_last(flow: Flow, last: int | None) -> Flow:
-    """The flow, bringing another number of hubble flows per node."""
-    if last is None:
-        return flow
-    steps = (
-        replace(each, settings={**each.settings, "last": last}) if each.ref == FLOW_SENSOR else each
-        for each in flow.steps
-    )
-    return replace(flow, steps=tuple(steps))
+def flow_asked(question: TerminalRequest) -> Flow:
+    """The flow with how many hubble flows it brings and how far back they go. Raises `BadFlow`, `UsageMistake`."""
+    window = since_of(question.since)
+    since = window.total_seconds() if window else None
+    return flow_named(question.flow).asking(FLOW_SENSOR, last=question.last, since=since)
 
 
 async def _investigate(question: TerminalRequest, flow: Flow) -> Diagnosis:
@@ -101,7 +96,7 @@ async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Re
     if question.case is not None:
         if question.live.names_a_cluster:
             raise UsageMistake("--case is a recording; --kubeconfig, --context, --server name a cluster; leave one out")
-        if question.live.since is not None:
+        if question.since is not None:
             raise UsageMistake("--since asks a living cluster; a recording holds what it holds")
         case = open_case(question.case)
         yield case, recording_of(case)

@@ -103,8 +103,7 @@ def _look(asked: dict[str, Any], pod: str, peer: str | None) -> Case:
     namespace = asked["namespace"] if pod and "/" not in pod else None
     if asked["case"] is None and not pod:
         raise UsageMistake("say whose traffic to try it on: --pod [NS/]POD in a cluster, or --case DIR, a recording")
-    cluster_said = {name: value for name, value in asked.items() if name != "since"}  # ours is about drops, not flows
-    question = TerminalRequest("", pod, namespace, peer, asked["case"], live=live_of(cluster_said))
+    question = TerminalRequest("", pod, namespace, peer, asked["case"], live=live_of(dict(asked)))
 
     async def seen() -> Case:
         async with world_of(question) as (cluster, _):

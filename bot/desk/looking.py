@@ -11,7 +11,7 @@ from bot.clusters.target import NoSuchPod, resolve
 from bot.desk.ports import CannotLook, Looked, Watcher
 from bot.store import Investigation, Request
 from flows.engine import Tools, run
-from flows.load import Flow
+from flows.load import FLOW_SENSOR, Flow
 from flows.model import Rule
 from sensors.access.casefolder import BadCase
 from sensors.kit import Blind, Sensor
@@ -43,4 +43,5 @@ class Looking:
         asked = it.request.target
         found = await resolve(opened.cluster, asked.pod, asked.namespace, *asked.peer)
         tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
-        return Looked(await run(flow, found.target, opened.cluster, tools, watcher, opened.recording))
+        asking = flow.asking(FLOW_SENSOR, since=it.request.since)
+        return Looked(await run(asking, found.target, opened.cluster, tools, watcher, opened.recording))

@@ -43,31 +43,32 @@ class TakesRequests(Protocol):
 
 
 class Intake:
-    """`find` names the pod that is meant (`NoSuchPod`); `flow_of` the flow for a window in seconds."""
+    """`find` names the pod that is meant (`NoSuchPod`); `flow` the flow that every request asks for."""
 
     def __init__(
         self,
         desk: TakesRequests,
         store: Store,
         find: Callable[[Target], Awaitable[Target]],
-        flow_of: Callable[[int | None], str],
+        flow: str,
         cluster: str = "default",
     ) -> None:
-        self._desk, self._store, self._find, self._flow_of, self._cluster = desk, store, find, flow_of, cluster
+        self._desk, self._store, self._find, self._flow, self._cluster = desk, store, find, flow, cluster
 
     async def take(self, asked: Investigate, origin: Origin) -> Taken:
         """Raises `NoSuchPod` or `Refused`, each in one sentence."""
         target = await self._find(asked.target)
-        return await self._start(target, self._flow_of(asked.since), origin)
+        return await self._start(target, self._flow, asked.since, origin)
 
     async def repeat(self, earlier: Investigation, origin: Origin) -> Taken:
         """The same question once more. Raises `Refused`."""
-        return await self._start(earlier.request.target, earlier.request.flow, origin)
+        was = earlier.request
+        return await self._start(was.target, was.flow, was.since, origin)
 
-    async def _start(self, target: Target, flow: str, origin: Origin) -> Taken:
+    async def _start(self, target: Target, flow: str, since: int | None, origin: Origin) -> Taken:
         try:
             where = (self._cluster, origin.channel, origin.thread)
-            request = Request(target, flow, origin.kind, origin.by, *where)
+            request = Request(target, flow, origin.kind, origin.by, *where, since)
         except ValueError as why:
             raise Refused("invalid", str(why), 0.0) from why
         started = await self._desk.start(request, once=origin.once)

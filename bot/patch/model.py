@@ -125,12 +125,13 @@ Change = Edit | Creation | Deletion
 class Order:
     """One change by one person for one proposal. A rollback is an order of its own, with its own proposal id.
 
+    `approver` None is the owner of the credentials that the writer was opened with: a person at a terminal.
     `expects` is the digest of the result that was shown to the approver (`Rehearsed.digest`): where the API server
     would make anything else of it now, nothing is written. None: whatever the dry run says is taken.
     """
 
     proposal: str
-    approver: Approver
+    approver: Approver | None
     change: Change
     expects: str | None = None
 

@@ -12,7 +12,7 @@ from sensors.kit.kinds import Kind
 from sensors.kit.model import Blind
 from sensors.kit.objects import flag, one_line, text
 
-PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+ROOT = "/apis/authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +62,30 @@ def right_to(kind: Kind, verb: str, namespace: str) -> Right:
     return Right(verb, plural_of(kind), kind.group, namespace)
 
 
-async def may(line: Line, agent: str, approver: Approver, right: Right) -> Verdict:
+async def may(line: Line, agent: str, approver: Approver | None, right: Right) -> Verdict:
     """Whether the person may. Raises `Blind` where that could not be asked: nobody may do what nobody could ask."""
-    call = Call("POST", PATH, agent, body=review(approver, right))
+    who = f"what {one_line(approver.user) if approver else 'you'} may do could not be asked"
+    body = review(approver, right)
     try:
-        reply = await line.send(call)
+        reply = await line.send(Call("POST", f"{ROOT}/{body['kind'].lower()}s", agent, body=body))
     except (NotSent, AnswerLost) as why:
-        raise Blind(f"what {one_line(approver.user)} may do could not be asked: {why}") from None
+        raise Blind(f"{who}: {why}") from None
     allowed = flag(reply.body, "status", "allowed") if reply.good else None
     if allowed is None:
-        raise Blind(f"what {one_line(approver.user)} may do could not be asked: {reply.words}")
+        raise Blind(f"{who}: {reply.words}")
     reason = one_line(text(reply.body, "status", "reason") or text(reply.body, "status", "evaluationError"))
     denied = flag(reply.body, "status", "denied") is True
     return Verdict(allowed and not denied, reason or (f"may {right}" if allowed else f"may not {right}"))
 
 
-def review(approver: Approver, right: Right) -> dict[str, Any]:
+def review(approver: Approver | None, right: Right) -> dict[str, Any]:
     """Impersonation makes everybody a member of `system:authenticated`; a review does not, so that it is said here."""
     asked = {"verb": right.verb, "resource": right.resource, "group": right.group, "subresource": right.subresource}
     asked |= {"namespace": right.namespace, "name": right.name}
-    spec: dict[str, Any] = {
-        "user": approver.user,
-        "groups": sorted({*approver.groups, EVERYBODY}),
-        "resourceAttributes": {key: value for key, value in asked.items() if value},
-    }
+    spec: dict[str, Any] = {"resourceAttributes": {key: value for key, value in asked.items() if value}}
+    if approver is None:
+        return {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
+    spec |= {"user": approver.user, "groups": sorted({*approver.groups, EVERYBODY})}
     if approver.extra:
         spec["extra"] = {key.lower(): list(values) for key, values in approver.extra.items()}
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}

@@ -62,7 +62,7 @@ JSON_PATCH = "application/json-patch+json"
 class Writes(Protocol):
     """What `bot/approval` needs of a writer."""
 
-    async def may(self, approver: Approver, right: Right) -> Verdict: ...
+    async def may(self, approver: Approver | None, right: Right) -> Verdict: ...
 
     async def rehearse(self, order: Order) -> Rehearsed | Trouble | Unknown: ...
 
@@ -96,7 +96,7 @@ class Writer:
     line: Line
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 
-    async def may(self, approver: Approver, right: Right) -> Verdict:
+    async def may(self, approver: Approver | None, right: Right) -> Verdict:
         """Whether the person may do this, by the API server's own word. Raises `Blind` where it could not be asked."""
         return await may(self.line, f"kai-netdebug/{__version__}", approver, right)
 

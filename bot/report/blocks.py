@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.report.facts import reported
 from bot.report.mrkdwn import BREAK, apart, literal, safe
-from bot.report.outline import Command, Item, Line, Part, Point, Section, Tone, ledger, parts_of
+from bot.report.outline import Command, Item, Line, Part, Point, Section, Tone, ledger, parts_of, proof_line
 from bot.report.sanitize import clean, clean_command
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight, Target
@@ -217,7 +217,7 @@ def _feedback(investigation: str) -> Block:
 def _spoken(it: Diagnosis, parts: Mapping[Part, Section]) -> str:
     """Verdict and object first, for a watch or a screen reader."""
     fix = parts.get(Part.FIX)
-    proof = next((each.text for each in fix.items if isinstance(each, Line)), "") if fix else ""
+    proof = proof_line(it.fix).text if fix and fix.items else ""
     words = [f"{_headline(it)}: {clean(it.root_cause)} ({parts[Part.CONFIDENCE].text})"]
     words += [f"Fix: {fix.text}"] if fix and fix.text else []
     return safe(". ".join(filter(None, (*words, proof))), 2000)

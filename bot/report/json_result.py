@@ -79,6 +79,9 @@ def _kind_of(remedy: object) -> str:
     return remedy.kind if isinstance(remedy, Recorded) else type(remedy).__name__
 
 
+PEER = ("host", "port", "protocol")
+
+
 @cache
 def facts_types() -> Mapping[str, type]:
     """What the sensors give, by the name that a result uses for it."""
@@ -111,16 +114,19 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "alternatives": [_fix_out(each) for each in it.alternatives],
         "doubts": [{"rule": each.rule, "why": each.why} for each in it.doubts],
         "recorded": _recording_out(it.provenance.recording),
-        "provenance": {"at": _moment_out(it.provenance.at), "cluster": it.provenance.cluster},
+        "provenance": _provenance_out(it),
         "apiVersion": API_VERSION,
     }
 
 
 def _target_out(it: Target) -> dict[str, Any]:
-    host, port, protocol = it.peer
-    return {
-        "pod": it.pod, "namespace": it.namespace, "to": it.to, "host": host, "port": port, "protocol": protocol
-    }  # fmt: skip
+    return {"pod": it.pod, "namespace": it.namespace, "to": it.to}
+
+
+def _provenance_out(it: Diagnosis) -> dict[str, Any]:
+    """`peer` holds the parts of the target's `to`, so that nobody has to take it apart again."""
+    peer = None if it.target.peer == (None, None, None) else dict(zip(PEER, it.target.peer, strict=True))
+    return {"at": _moment_out(it.provenance.at), "cluster": it.provenance.cluster, "peer": peer}
 
 
 def _component_out(it: Component | None) -> dict[str, str] | None:
@@ -233,7 +239,7 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
     return Diagnosis(
         investigation_id=it["investigation_id"],
         flow=it["flow"],
-        target=Target(*(it["target"].get(each) for each in ("pod", "namespace", "host", "port", "protocol"))),
+        target=Target(it["target"]["pod"], it["target"]["namespace"], *_peer_in(it["provenance"]["peer"])),
         confidence=it["confidence"],
         coverage=it["coverage"],
         decided_by=it["decided_by"],
@@ -248,6 +254,10 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
     )
+
+
+def _peer_in(it: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    return () if it is None else tuple(it[each] for each in PEER)
 
 
 def _component_in(it: Mapping[str, str] | None) -> Component | None:

@@ -188,7 +188,8 @@ def brief(text: str, longest: int = BRIEF) -> str:
 def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
     fix = it.fix
     if fix.refused:
-        yield Section(Part.FIX, f"none proposed: {clean(fix.refused)}", tone=Tone.UNSURE)
+        ways = tuple(_changed_ways(fix, verbose))
+        yield Section(Part.FIX, f"none proposed: {clean(fix.refused)}", ways, tone=Tone.UNSURE)
     elif fix.kubectl or fix.also:
         yield Section(Part.FIX, _fix_title(fix), tuple(_fix_items(fix, verbose)))
         yield Section(Part.UNDO, items=tuple(_commands(fix, "undo")))
@@ -210,9 +211,8 @@ def _fix_title(fix: Fix) -> str:
 
 def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
     yield from _commands(fix, "kubectl")
-    if fix.proof is None:
-        yield Line("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
-    yield from _proof(fix)  # of all parts together, as they help together only
+    yield proof_line(fix)  # of all parts together, as they help together only
+    yield from (Line(clean(word), Tone.QUIET) for word in (fix.proof.words if fix.proof else ()))
     yield from _changed_ways(fix, verbose)
     yield from _warnings(fix)
 
@@ -251,18 +251,17 @@ def _commands(fix: Fix, which: str) -> Iterator[Command]:
             yield Command(text)
 
 
-def _proof(fix: Fix) -> Iterator[Item]:
+def proof_line(fix: Fix) -> Line:
+    """What the fix is proved to do, or why nothing is proved."""
     proof = fix.proof
     if proof is None:
-        return
+        return Line("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
     if not proof.replayed:
-        yield Line("Not proved: no denied packet was there to replay.", Tone.UNSURE)
-    else:
-        yield Line(_proof_line(proof), Tone.GOOD if proof.holds else Tone.UNSURE)
-    yield from (Line(clean(word), Tone.QUIET) for word in proof.words)
+        return Line("Not proved: no denied packet was there to replay.", Tone.UNSURE)
+    return Line(_proved(proof), Tone.GOOD if proof.holds else Tone.UNSURE)
 
 
-def _proof_line(proof: Proof) -> str:
+def _proved(proof: Proof) -> str:
     head = "Proof" if proof.holds else "Only part of it is proved"
     packets = "denied packet" if proof.replayed == 1 else "denied packets"
     undecided = f"; {proof.undecidable} cannot be decided" if proof.undecidable else ""

@@ -22,13 +22,15 @@ class Press:
     body: Mapping[str, Any]
 
 
-def on_press(app: AsyncApp, gate: Gate, action_id: str, work: Callable[[Press], Awaitable[None]]) -> None:
-    """Register what a button does, by its `action_id`."""
+def on_press(
+    app: AsyncApp, gate: Gate, action_id: str, work: Callable[[Press], Awaitable[None]], *, examined: bool = True
+) -> None:
+    """Register what a button does, by its `action_id`. Not `examined`: the work asks by itself who pressed."""
 
     async def action(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         press = press_of(body)
-        gate.start(press.who, lambda: work(press))
+        gate.start(press.who, lambda: work(press), examined=examined)
 
     app.action(action_id)(action)
 

@@ -85,6 +85,18 @@ async def identify(client: AsyncWebClient) -> Identity:
     return Identity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), *more)
 
 
+async def app_of(client: AsyncWebClient, identity: Identity) -> str:
+    """Our app's id, with which every press of a button is compared; empty where Slack does not say."""
+    if identity.app or not identity.bot_id:
+        return identity.app
+    try:
+        bot = (await client.bots_info(bot=identity.bot_id)).get("bot") or {}
+    except (SlackApiError, ClientError, TimeoutError, OSError) as why:
+        log.warning("which app this is cannot be found out: %s", why)
+        return ""
+    return str(bot.get("app_id") or "")
+
+
 def bolt(client: AsyncWebClient, identity: Identity, signing_secret: str) -> AsyncApp:
     """The app. Who we are is known already, so that no listener waits for it; without a secret, only a socket works."""
 

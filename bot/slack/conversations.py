@@ -7,7 +7,7 @@ can carry on; `bot.slack.delivery` sees to it that nothing is said twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -212,6 +212,14 @@ class Conversations:
             return await self._delivery.deliver(parcel)
         except Unwelcome as why:
             raise CannotPost(str(why)) from why
+
+    async def say(self, it: Investigation, messages: Sequence[Kept]) -> list[tuple[str, str]]:
+        """More about an investigation that is over, and where each message stands. May be called again at any point.
+
+        Raises `Unwelcome` when it can stand nowhere.
+        """
+        conversation, place = Conversation(), await self.open(it)
+        return [await self._deliver(each, Parcel(each, it, conversation, place, doubtful=True)) for each in messages]
 
     async def answer(self, it: Investigation, said: Said, channel: str, thread: str) -> None:
         """ThreadAnswer a question in the thread of an investigation."""

@@ -48,9 +48,12 @@ class Gate:
         log.warning("a request of another workspace or app is ignored: %.60r", body.get("type") or body.get("command"))
         return await ack()
 
-    def start(self, who: Asker, work: Callable[[], Awaitable[None]], said: str = "") -> None:
-        """Work for a person, in the background. `said` is told back to who asked when a crash takes it."""
-        self._work.start(self._once(who, work, said))
+    def start(self, who: Asker, work: Callable[[], Awaitable[None]], said: str = "", *, examined: bool = True) -> None:
+        """Work for a person, in the background. `said` is told back to who asked when a crash takes it.
+
+        Not `examined`: the work itself asks who that is, with fresh answers, and writes down whom it refuses.
+        """
+        self._work.start(self._once(who, work, said, examined))
 
     def start_for(self, user: str, work: Callable[[], Awaitable[None]]) -> None:
         """Work that may be done again and answers nobody, such as the home tab; members only."""
@@ -60,15 +63,18 @@ class Gate:
         if user and await self._people.why_not(user) == "":
             await work()
 
-    async def _once(self, who: Asker, work: Callable[[], Awaitable[None]], said: str) -> None:
+    async def _once(self, who: Asker, work: Callable[[], Awaitable[None]], said: str, examined: bool) -> None:
         if who.user and await self._inbox.first(who, said):
-            await self._allowed(who, work)
+            await (self._allowed(who, work) if examined else self._done(who, work))
             await self._inbox.done(who)  # not where it is cancelled: then the next start tells the asker
 
     async def _allowed(self, who: Asker, work: Callable[[], Awaitable[None]]) -> None:
         if why := await self._people.why_not(who.user):
             await self._ephemerals.tell(who, safe(why))
             return
+        await self._done(who, work)
+
+    async def _done(self, who: Asker, work: Callable[[], Awaitable[None]]) -> None:
         outcome = await attempt(work())
         if isinstance(outcome, BaseException):
             log.error("a request from Slack failed", exc_info=outcome)

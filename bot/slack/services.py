@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.approving import Approving
 from bot.slack.connection import Identity
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
@@ -19,7 +20,10 @@ from bot.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for."""
+    """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for.
+
+    `approving` is None where nobody may approve anything: then no button of a proposal does anything.
+    """
 
     identity: Identity
     gate: Gate
@@ -31,3 +35,4 @@ class Services:
     names: Names
     store: Store
     client: AsyncWebClient
+    approving: Approving | None = None

@@ -199,6 +199,8 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
         "pod": target.pod,
         "to_host": target.to_host,
         "to_port": target.to_port,
+        "to_protocol": target.to_protocol,
+        "since_s": request.since,
         "door": request.origin.value,
         "asked_by": request.asked_by,
         "channel": request.channel,
@@ -211,8 +213,9 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
 
 
 def _investigation(row: Row[Any]) -> Investigation:
-    target = Target(row.pod, row.namespace, row.to_host, row.to_port)
-    request = Request(target, row.flow, OriginKind(row.door), row.asked_by, row.cluster, row.channel, row.thread)
+    target = Target(row.pod, row.namespace, row.to_host, row.to_port, row.to_protocol)
+    place = row.cluster, row.channel, row.thread
+    request = Request(target, row.flow, OriginKind(row.door), row.asked_by, *place, row.since_s)
     times = (row.asked_at, row.began_at, row.ended_at)
     return Investigation(row.id, request, State(row.state), *times, why=row.why, looks=row.looks)
 

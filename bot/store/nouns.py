@@ -46,8 +46,9 @@ LIVE = (State.QUEUED, State.RUNNING)
 class Request:
     """What somebody wants to know. `target.pod` may be any word that `resolve` understands.
 
-    `channel` and `thread` are where the answer is awaited (Slack ids), empty outside Slack. Raises `ValueError` in one
-    line when a word is longer than anything of its kind can be.
+    `channel` and `thread` are where the answer is awaited (Slack ids), empty outside Slack. `since` in seconds bounds
+    how far back hubble flows are read; None: all there are. Raises `ValueError` in one line when a word is longer than
+    anything of its kind can be.
     """
 
     target: Target
@@ -57,6 +58,7 @@ class Request:
     cluster: str = "default"
     channel: str = ""
     thread: str = ""
+    since: int | None = None
 
     def __post_init__(self) -> None:
         names = {"pod": self.target.pod, "namespace": self.target.namespace, "peer": self.target.to_host or ""}
@@ -71,7 +73,8 @@ class Request:
     @property
     def key(self) -> str:
         """Two requests with one key ask the same: while one is looked into, the other joins it."""
-        return f"{self.cluster} {self.flow} {self.target} {self.target.to or '*'}"
+        window = "" if self.since is None else f" {self.since}s"
+        return f"{self.cluster} {self.flow} {self.target} {self.target.to or '*'}{window}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ investigations = Table(
     Column("pod", Text, nullable=False),
     Column("to_host", Text),
     Column("to_port", Integer),
+    Column("to_protocol", Text),
+    Column("since_s", Integer),
     Column("door", Text, nullable=False),
     Column("asked_by", Text, nullable=False),
     Column("channel", Text, nullable=False),

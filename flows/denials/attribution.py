@@ -12,7 +12,10 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from flows.denials.judged import AUTH_REQUIRED, POLICY_DENY, Tried, enforces, only_audits, probe_says, tried, world_of
+from flows.denials.connection import AUTH_REQUIRED, POLICY_DENY, JudgedConnection
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import enforces, only_audits, world_of
+from flows.denials.probes import probe_says
 from flows.model import Case, Component
 from flows.policy import Direction, Endpoint, Miss, MissKind, Mistake, PolicyRef, RuleWalk, Verdict, mistake_of_rule
 from sensors.k8s_recent_changes import Change, RecentChanges
@@ -38,7 +41,7 @@ class Denial:
     """
 
     cause_class: str
-    tried: Tried
+    connection: JudgedConnection
     direction: Direction
     component: Component | None
     guilty: tuple[PolicyRef, ...] = ()
@@ -47,17 +50,17 @@ class Denial:
 
     @property
     def verdict(self) -> Verdict:
-        judgement = self.tried.judgement
+        judgement = self.connection.judgement
         return judgement.egress if self.direction is Direction.EGRESS else judgement.ingress
 
     @property
     def subject(self) -> Endpoint:
-        traffic = self.tried.traffic
+        traffic = self.connection.traffic
         return traffic.source if self.direction is Direction.EGRESS else traffic.destination
 
     @property
     def peer(self) -> Endpoint:
-        traffic = self.tried.traffic
+        traffic = self.connection.traffic
         return traffic.destination if self.direction is Direction.EGRESS else traffic.source
 
 
@@ -66,7 +69,7 @@ def denials(case: Case) -> tuple[Denial, ...]:
 
     Raises `Missing` when policies could not be looked at.
     """
-    found = (_denial(case, each) for each in case.once(tried) if is_refused(case, each))
+    found = (_denial(case, each) for each in case.once(judged_connections) if is_refused(case, each))
     return tuple(each for each in found if each is not None)
 
 
@@ -74,7 +77,7 @@ def component_of(ref: PolicyRef | None) -> Component | None:
     return None if ref is None else Component(ref.kind, ref.namespace, ref.name)
 
 
-def is_refused(case: Case, one: Tried) -> bool:
+def is_refused(case: Case, one: JudgedConnection) -> bool:
     """Dropped by a policy and not let through since; or computed to be refused, and nothing shows it open now.
 
     Hubble flows that saw it pass may be older than the policy: against them a probe that fails now has the last word.
@@ -88,7 +91,7 @@ def is_refused(case: Case, one: Tried) -> bool:
     return one.judgement.allowed is False and not newest_word_is_open
 
 
-def _denial(case: Case, one: Tried) -> Denial | None:
+def _denial(case: Case, one: JudgedConnection) -> Denial | None:
     direction = _direction(one)
     verdict = one.judgement.egress if direction is Direction.EGRESS else one.judgement.ingress
     if one.drop is not None and one.drop.number == AUTH_REQUIRED:
@@ -105,14 +108,14 @@ def _denial(case: Case, one: Tried) -> Denial | None:
     return _by_nearest_miss(case, one, direction, verdict, guilty)
 
 
-def _direction(one: Tried) -> Direction:
+def _direction(one: JudgedConnection) -> Direction:
     """The datapath's word where there is one; egress is judged first and hides an ingress denial."""
     if one.drop is not None and one.drop.direction in ("EGRESS", "INGRESS"):
         return Direction(one.drop.direction.lower())
     return Direction.INGRESS if one.judgement.egress.allowed is not False else Direction.EGRESS
 
 
-def _denier(one: Tried, verdict: Verdict) -> PolicyRef | None:
+def _denier(one: JudgedConnection, verdict: Verdict) -> PolicyRef | None:
     """The policy with the deny rule: as the datapath names it on reason 181, else as computed."""
     if one.drop is not None and one.drop.number != POLICY_DENY:
         return None
@@ -144,7 +147,7 @@ CLASSES: Mapping[Mistake, str] = {
 
 
 def _by_nearest_miss(
-    case: Case, one: Tried, direction: Direction, verdict: Verdict, guilty: tuple[PolicyRef, ...]
+    case: Case, one: JudgedConnection, direction: Direction, verdict: Verdict, guilty: tuple[PolicyRef, ...]
 ) -> Denial:
     plain = Denial(f"policy.{direction.value}_denied", one, direction, component_of(next(iter(guilty), None)), guilty)
     for ref, rule in verdict.closest:
@@ -224,7 +227,7 @@ def raw_rule(case: Case, ref: PolicyRef, rule: RuleWalk) -> Mapping[str, Any]:
 
 def _covers_service(case: Case, denial: Denial, rule: RuleWalk) -> bool:
     """A CIDR that covers the Service's address on a fitting port: the datapath sees the backend's address instead."""
-    service, port = denial.tried.traffic.service_ip, denial.tried.traffic.service_port
+    service, port = denial.connection.traffic.service_ip, denial.connection.traffic.service_port
     blocks = [miss for miss in rule.misses if miss.kind is MissKind.CIDR]
     if case.get(Services) is None:  # which Service it is cannot be known; that the rule means one can
         return any(_lies_in(cidr, case.environment.service_cidrs) for miss in blocks for cidr in miss.expected)
@@ -303,7 +306,7 @@ def _label_is_missing(case: Case, denial: Denial, ref: PolicyRef, miss: Miss) ->
 
 
 def first_drop(denials: Iterable[Denial]) -> datetime | None:
-    times = [each.tried.seen.first_drop for each in denials if each.tried.seen is not None]
+    times = [each.connection.seen.first_drop for each in denials if each.connection.seen is not None]
     return min((each for each in times if each), default=None)
 
 

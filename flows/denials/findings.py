@@ -21,7 +21,9 @@ from flows.belief import (
     TOO_YOUNG,
 )
 from flows.denials.attribution import Denial, denials, first_drop, onset
-from flows.denials.judged import START, YOUNG, Tried, enforces, probe_says
+from flows.denials.connection import START, YOUNG, JudgedConnection
+from flows.denials.policy_world import enforces
+from flows.denials.probes import probe_says
 from flows.model import AdmitTraffic, Case, Component, Finding, Remedy
 from flows.policy import Direction, Endpoint, Miss, PolicyRef, Traffic
 from flows.symptoms.target_port import wrong_port_of
@@ -36,17 +38,17 @@ WAIT = "Look again in half a minute; change no policy before that."
 
 def is_too_young(case: Case, denial: Denial) -> bool:
     """Whether to wait rather than patch. Not where the policies deny it and one of them is newer than the pod."""
-    return is_young(case, denial.tried) and not (denial.verdict.allowed is False and _came_later(case, denial))
+    return is_young(case, denial.connection) and not (denial.verdict.allowed is False and _came_later(case, denial))
 
 
 def _came_later(case: Case, denial: Denial) -> bool:
-    pod, seen = case.get(PodFacts), denial.tried.seen
+    pod, seen = case.get(PodFacts), denial.connection.seen
     if pod is None or pod.created is None or seen is None or seen.first_drop is None:
         return False
     return any(pod.created < each.at <= seen.first_drop for each in onset(case, denial))
 
 
-def is_young(case: Case, one: Tried) -> bool:
+def is_young(case: Case, one: JudgedConnection) -> bool:
     """Whether the drops may be a start race: a pod under 30 s old that never got through before the first one.
 
     While a pod's identity travels to the nodes, its packets are refused as a stranger's. One that talked first and was
@@ -63,7 +65,7 @@ def is_young(case: Case, one: Tried) -> bool:
 
 def belief(case: Case, denial: Denial) -> float:
     """How sure: the datapath and the simulator agreeing is best, a computation nobody saw fail is weakest."""
-    one, computed = denial.tried, denial.verdict.allowed
+    one, computed = denial.connection, denial.verdict.allowed
     if one.drop is not None:
         sure = {False: CONFIRMED, None: PLAUSIBLE, True: DISPUTED}[computed]
     else:
@@ -78,7 +80,7 @@ def belief(case: Case, denial: Denial) -> float:
     return round(sure if one.asked else min(sure, SUSPECTED), 2)
 
 
-def _is_somebody_else_s(case: Case, one: Tried) -> bool:
+def _is_somebody_else_s(case: Case, one: JudgedConnection) -> bool:
     """Nobody named a peer, and it is another who cannot reach this pod: perhaps rightly, as with a scanner."""
     there = one.traffic.destination
     return case.target.to_host is None and (there.namespace, there.pod) == (case.target.namespace, case.target.pod)
@@ -93,11 +95,11 @@ def because(case: Case, group: Iterable[Denial]) -> str:
 
 
 def _seen_words(group: list[Denial]) -> str:
-    packets = sum(each.tried.packets for each in group if each.tried.drop is not None)
+    packets = sum(each.connection.packets for each in group if each.connection.drop is not None)
     if not packets:
         return "computed from the policies; no hubble flow shows it"
-    attempts = sum(each.tried.seen.dropped for each in group if each.tried.seen is not None)
-    drop = group[0].tried.drop
+    attempts = sum(each.connection.seen.dropped for each in group if each.connection.seen is not None)
+    drop = group[0].connection.drop
     what = f"{drop.reason} ({drop.number}), {drop.direction}" if drop is not None else ""
     return f"{packets} dropped {plural(packets, 'packet')} of {attempts} {plural(attempts, 'attempt')}, {what}"
 
@@ -128,7 +130,7 @@ def _walk_words(denial: Denial) -> str:
 
 def _doubt_words(case: Case, denial: Denial) -> list[str]:
     said: list[str] = []
-    if denial.tried.drop is not None and denial.verdict.allowed is not False:
+    if denial.connection.drop is not None and denial.verdict.allowed is not False:
         model = "would let it through" if denial.verdict.allowed else "cannot decide it"
         since = "they may have changed since, or not all are known"
         said.append(f"the datapath drops it, the policies as read {model}: {since}")
@@ -142,9 +144,9 @@ def _doubt_words(case: Case, denial: Denial) -> list[str]:
 
 def shown_by(case: Case, denial: Denial) -> tuple[type, ...]:
     """The facts a finding about this denial rests on."""
-    facts: list[type] = [HubbleFlows] if denial.tried.seen is not None else []
+    facts: list[type] = [HubbleFlows] if denial.connection.seen is not None else []
     facts.append(Policies)
-    if probe_says(case, denial.tried) is False and not denial.tried.lookup:
+    if probe_says(case, denial.connection) is False and not denial.connection.lookup:
         facts.append(Connects)
     if onset(case, denial):
         facts.append(RecentChanges)
@@ -175,7 +177,7 @@ def door(traffic: Traffic) -> str:
 
 def passage(denial: Denial) -> str:
     """Who wants to go where: `production/api-server to the API server (172.30.0.11) on TCP 6443`."""
-    traffic = denial.tried.traffic
+    traffic = denial.connection.traffic
     return f"{who(traffic.source)} to {who(traffic.destination)} on {door(traffic)}"
 
 
@@ -191,9 +193,9 @@ def groups(case: Case, *classes: str) -> Iterator[list[Denial]]:
     for each in case.once(denials):
         if each.cause_class in classes:
             path = each.miss.path if each.miss is not None else ""
-            key = (each.cause_class, each.component, each.direction, path, each.tried.asked)
+            key = (each.cause_class, each.component, each.direction, path, each.connection.asked)
             found.setdefault(key, []).append(each)
-    yield from sorted(found.values(), key=lambda group: not group[0].tried.asked)
+    yield from sorted(found.values(), key=lambda group: not group[0].connection.asked)
 
 
 def admit(group: list[Denial], correct: bool = False) -> AdmitTraffic:
@@ -202,7 +204,7 @@ def admit(group: list[Denial], correct: bool = False) -> AdmitTraffic:
     correction: tuple[PolicyRef, Miss] | None = None
     if correct and head.miss is not None and head.guilty:
         correction = (head.guilty[0], head.miss)
-    return AdmitTraffic(tuple(each.tried.judgement for each in group), head.guilty, correction)
+    return AdmitTraffic(tuple(each.connection.judgement for each in group), head.guilty, correction)
 
 
 def finding(case: Case, group: list[Denial], cause: str, recommendation: str, remedy: Remedy | None = None) -> Finding:
@@ -223,7 +225,7 @@ def finding(case: Case, group: list[Denial], cause: str, recommendation: str, re
 
 def _both(case: Case, denial: Denial) -> str:
     """What to do where the Service leads to a port on which its pods do not listen; empty where it does not."""
-    wrong = wrong_port_of(case, denial.tried.traffic)
+    wrong = wrong_port_of(case, denial.connection.traffic)
     if wrong is None:
         return ""
     nobody = f"nobody listens on {wrong.aim.actual}, to which {wrong.service.ref} leads"

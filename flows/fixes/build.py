@@ -7,16 +7,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from flows.denials.judged import Tried, tried
+from flows.denials.connection import JudgedConnection
+from flows.denials.judged import judged_connections
 from flows.fixes.admit import Draft, drafts
 from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
 from flows.fixes.closing import in_words, taken_away
+from flows.fixes.lift import lift_deny
 from flows.fixes.memory import raise_memory
 from flows.fixes.pair import as_it_will_be, led_right, refused_after, together
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out, unread_kinds
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
-from flows.model import AdmitTraffic, Case, Finding, Fix, JsonPatchFix, Missing, RaiseMemory, SetSelector, SetTargetPort
+from flows.model import (
+    AdmitTraffic,
+    Case,
+    Finding,
+    Fix,
+    JsonPatchFix,
+    LiftDeny,
+    Missing,
+    RaiseMemory,
+    SetSelector,
+    SetTargetPort,
+)
 from sensors.k8s_network_policies import Policies
 
 MOST_FIXES = 4
@@ -28,6 +41,8 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
     match remedy:
         case AdmitTraffic():
             return _admitting(remedy, case, max_newly_allowed)
+        case LiftDeny():
+            return _lifting(remedy, case, max_newly_allowed)
         case SetTargetPort():
             return _leading(remedy, case, max_newly_allowed)
         case SetSelector():
@@ -53,7 +68,7 @@ def _leading(remedy: SetTargetPort, case: Case, most: int) -> tuple[Fix, ...]:
     mended = _owned(set_target_port(remedy), case)
     try:
         refused = refused_after(case, remedy)
-        replays = tuple(Tried(each, None, True) for each in refused)
+        replays = tuple(JudgedConnection(each, None, True) for each in refused)
         rules = _ranked(AdmitTraffic(refused, ()), replays, case, most) if refused else ()
     except Missing:
         return (mended,)
@@ -77,7 +92,14 @@ def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:
         return ()
 
 
-def _ranked(remedy: AdmitTraffic, replays: tuple[Tried, ...], case: Case, most: int) -> tuple[Fix, ...]:
+def _lifting(remedy: LiftDeny, case: Case, most: int) -> tuple[Fix, ...]:
+    try:
+        return tuple(each for each in lift_deny(remedy, _replays(remedy, case), case, most) if _helps(each))
+    except Missing:
+        return ()
+
+
+def _ranked(remedy: AdmitTraffic, replays: tuple[JudgedConnection, ...], case: Case, most: int) -> tuple[Fix, ...]:
     found = [_try(each, replays, case, most) for each in drafts(remedy, case)]
     return tuple(each.fix for each in sorted(found, key=_Ranked.order) if _helps(each.fix))[:MOST_FIXES]
 
@@ -94,7 +116,7 @@ class _Ranked:
         return bool(self.fix.refused), not (self.fix.proof and self.fix.proof.holds), self.ways, self.rank
 
 
-def _try(draft: Draft, replays: tuple[Tried, ...], case: Case, most: int) -> _Ranked:
+def _try(draft: Draft, replays: tuple[JudgedConnection, ...], case: Case, most: int) -> _Ranked:
     trial = try_out(case, [each.after for each in draft.changes], only=replays)
     ways = {(each.source, each.destination, each.protocol) for each in (*trial.diff.opened, *trial.diff.undecidable)}
     return _Ranked(_proved(draft, trial, case, most), len(ways), draft.rank)
@@ -121,12 +143,12 @@ def _proved(draft: Draft, trial: Trial, case: Case, most: int) -> Fix:
     )
 
 
-def _replays(remedy: AdmitTraffic, case: Case) -> tuple[Tried, ...]:
+def _replays(remedy: AdmitTraffic | LiftDeny, case: Case) -> tuple[JudgedConnection, ...]:
     """The observed connections this remedy is about; where none was observed, those that were computed."""
     wanted = {_ends(each.traffic.source, each.traffic.destination, each.traffic.port) for each in remedy.denied}
     mine = [
         each
-        for each in case.once(tried)
+        for each in case.once(judged_connections)
         if _ends(each.traffic.source, each.traffic.destination, each.traffic.port) in wanted
     ]
     dropped = tuple(each for each in mine if each.drop is not None)

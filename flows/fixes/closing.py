@@ -11,7 +11,8 @@ from ipaddress import ip_address, ip_network
 from itertools import product
 from typing import Any, TypeAlias
 
-from flows.denials.judged import tried, world_of
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import world_of
 from flows.model import Case
 from flows.policy import Endpoint, Opening, Party, Traffic
 from flows.policy.catalog import Service
@@ -43,7 +44,7 @@ def _uses(case: Case, way: Opening) -> str:
 
 def used(case: Case, way: Opening) -> int:
     """Recorded connections of the case that were opened on this way."""
-    seen = (each for each in case.once(tried) if each.seen is not None and _is_on(each.traffic, way))
+    seen = (each for each in case.once(judged_connections) if each.seen is not None and _is_on(each.traffic, way))
     return sum(each.seen.opened for each in seen if each.seen is not None)
 
 
@@ -182,7 +183,7 @@ def _listening(case: Case, ends: Iterable[Endpoint]) -> Iterator[int]:
 
 def _answering(case: Case, workload: Workload) -> Iterator[int]:
     """Ports on which a recorded connection was opened."""
-    for each in case.once(tried):
+    for each in case.once(judged_connections):
         there, port = each.traffic.destination, each.traffic.port
         if each.works and port is not None and (there.namespace, there.workload) == workload:
             yield port

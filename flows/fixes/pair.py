@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from flows.denials.judged import Tried, tried, world_of
+from flows.denials.connection import JudgedConnection
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import world_of
 from flows.model import AdmitTraffic, Case, Fix, SetTargetPort
 from flows.policy import Endpoint, Judgement, Traffic
 from flows.symptoms.target_port import wrong_port_of
@@ -20,7 +22,7 @@ from sensors.kit.objects import items, kind_of, number
 MOST_BACKENDS = 20
 
 
-def as_it_will_be(case: Case, one: Tried) -> Tried:
+def as_it_will_be(case: Case, one: JudgedConnection) -> JudgedConnection:
     """The connection after its Service leads to the right port, judged again; as it is where nothing is wrong."""
     wrong = wrong_port_of(case, one.traffic)
     if wrong is None or wrong.aim.right is None:
@@ -58,7 +60,7 @@ def _is_rewritten(case: Case, traffic: Traffic) -> bool:
     """
     if not traffic.destination.host_network or case.environment.kube_proxy_replacement is not True:
         return False
-    if any(each.drop is not None and each.traffic == traffic for each in case.once(tried)):
+    if any(each.drop is not None and each.traffic == traffic for each in case.once(judged_connections)):
         return False
     services = (each for each in case[Policies].objects if kind_of(each) == "Service")
     ports = (port for each in services for port in items(each, "spec", "ports"))

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
-from flows.denials.judged import Tried, tried, world_of
+from flows.denials.connection import JudgedConnection
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import world_of
 from flows.model import Case, Proof
 from flows.policy import Decision, Diff, Judgement, Traffic, World, difference_of
 from sensors.access.probe.agent import METADATA
@@ -37,7 +39,7 @@ class Trial:
 
 
 def try_out(
-    case: Case, changed: Iterable[Json], removed: Iterable[Json] = (), only: Sequence[Tried] | None = None
+    case: Case, changed: Iterable[Json], removed: Iterable[Json] = (), only: Sequence[JudgedConnection] | None = None
 ) -> Trial:
     """The trial of a change against every observed connection of the case; `only` says which denials to replay.
 
@@ -51,9 +53,9 @@ def try_out(
     return Trial(_proof(replays, later), diff, after, tuple(_broken(case, after)), _admitted_by(later))
 
 
-def denied_ones(case: Case) -> tuple[Tried, ...]:
+def denied_ones(case: Case) -> tuple[JudgedConnection, ...]:
     """The dropped connections of the complaint; where none was seen, the computed ones the question names."""
-    asked = [each for each in case.once(tried) if each.asked]
+    asked = [each for each in case.once(judged_connections) if each.asked]
     dropped = tuple(each for each in asked if each.drop is not None)
     return dropped or tuple(each for each in asked if each.seen is None and each.judgement.allowed is not True)
 
@@ -74,7 +76,7 @@ def moved(traffic: Traffic, world: World) -> Traffic:
     return replace(traffic, source=ends[0], destination=ends[1])
 
 
-def _proof(replays: Sequence[Tried], later: Sequence[Judgement]) -> Proof:
+def _proof(replays: Sequence[JudgedConnection], later: Sequence[Judgement]) -> Proof:
     pairs = list(zip(replays, later, strict=True))
     return Proof(
         replayed=sum(each.packets for each, _ in pairs),
@@ -85,7 +87,7 @@ def _proof(replays: Sequence[Tried], later: Sequence[Judgement]) -> Proof:
     )
 
 
-def _words(pairs: Sequence[tuple[Tried, Judgement]]) -> Iterable[str]:
+def _words(pairs: Sequence[tuple[JudgedConnection, Judgement]]) -> Iterable[str]:
     computed = sum(each.seen is None for each, _ in pairs)
     if computed:
         yield f"{computed} of them computed from the question, not seen by Hubble"
@@ -104,7 +106,7 @@ def _admitted_by(judgements: Iterable[Judgement]) -> tuple[str, ...]:
 
 
 def _broken(case: Case, after: World) -> Iterable[str]:
-    for each in case.once(tried):
+    for each in case.once(judged_connections):
         counts = each.works and each.judgement.allowed is not False
         if counts and after.judge(moved(each.traffic, after)).allowed is False:
             yield each.traffic.words()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from flows.denials.judged import world_of
+from flows.denials.policy_world import world_of
 from flows.fixes.change import fix_of, patched
 from flows.fixes.jsonpatch import CannotPatch
 from flows.model import AdmitTraffic, Case, Fix

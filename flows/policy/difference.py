@@ -7,17 +7,18 @@ are looked at, and each pair for all of its ports at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import islice
 
 from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
+from flows.policy.peers import Pods
 from flows.policy.populace import Group, Places, Vocabulary, outsiders, phantom, vocabulary
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
 from flows.policy.reach import Outcome, Selected, dns_shown, open_way, side
-from flows.policy.rules import Policy
+from flows.policy.rules import Clause, Policy
 from flows.policy.scene import Scene, is_workload
 from flows.policy.world import World
 
@@ -126,9 +127,13 @@ class _Comparison:
         self.closed: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
         self.unclear: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
         self.everywhere = False
-        self.moved = any(group.moved for group in everyone)
+        self.moved = [group for group in everyone if group.moved]
         self.partitions: dict[Vocabulary, _Alike] = {}
         self.readers: dict[Hashable, _Alike] = {}
+        self.spoken: dict[Hashable, Vocabulary] = {}  # by rulebook
+        self.turned: dict[Hashable, list[Group]] = {}  # by policy and direction
+        self.renamed = _renamed(self.moved)
+        self.seen = {direction: [self._scenes(peer, direction) for peer in self.moved] for direction in Direction}
 
     def diff(self) -> Diff:
         pairs = self._suspects()
@@ -165,10 +170,8 @@ class _Comparison:
         if subject.outside:
             return []
         book = self._book(subject, direction)
-        if not book.affected and not subject.moved and not self.moved:
-            return []
-        alike = self._alike(book)
-        return [peer for peers in alike.classes for peer in peers if not self._side(subject, peer, direction).same]
+        peers = self.everyone if book.affected else self._told_apart(book, direction)
+        return [peer for peer in peers if not self._side(subject, peer, direction).same]
 
     def _compare(self, source: Group, destination: Group) -> None:
         out = self._side(source, destination, Direction.EGRESS)
@@ -204,15 +207,49 @@ class _Comparison:
             return _Change(_OPEN, _OPEN)
         book = self._book(subject, direction)
         ports = frozenset(subject.after.named_ports.items()) if direction is Direction.INGRESS else None
-        key = (book.key, self._alike(book).number[id(peer)], direction, ports)
+        key = (book.key, self._look(book, peer), direction, ports)
         if key not in self.memory:
             self.memory[key] = self._work_out(book, subject, peer, direction)
         return self.memory[key]
 
+    def _scenes(self, peer: Group, direction: Direction) -> tuple[Group, Scene, Scene]:
+        old, new = peer.before, peer.after
+        return peer, Scene(direction, old, old, self.before.profile), Scene(direction, new, new, self.after.profile)
+
+    def _told_apart(self, book: _Rulebook, direction: Direction) -> list[Group]:
+        """The peers that moved and that a rule of this book now takes for somebody else."""
+        found = {id(peer): peer for policy, _ in book.before for peer in self._turned(policy, direction)}
+        return list(found.values())
+
+    def _turned(self, policy: Policy, direction: Direction) -> list[Group]:
+        """The peers that moved and that fit a rule of this policy before or after, not both; whoever the subject is,
+        since only a node's place depends on it, and a node's labels are not read."""
+        key = id(policy), direction
+        if key not in self.turned:
+            rules = [rule for rule in policy.side(direction).clauses if not _untouched(rule, self.renamed)]
+            self.turned[key] = [peer for peer, old, new in self.seen[direction] if _turns(peer, old, new, rules)]
+        return self.turned[key]
+
+    def _look(self, book: _Rulebook, peer: Group) -> Hashable:
+        """What tells this peer from others under a rulebook. Where it says the same as before, few peers are looked
+        at: then everyone need not be parted first, which takes longest."""
+        if book.affected:
+            return self._alike(book).number[id(peer)]
+        if peer.outside:
+            return id(peer)
+        words = self._words(book)
+        one = words.of(peer.after, self.after.profile)
+        return one, words.of(peer.before, self.before.profile) if peer.moved else one
+
+    def _words(self, book: _Rulebook) -> Vocabulary:
+        if book.key not in self.spoken:
+            self.spoken[book.key] = book.words()
+        return self.spoken[book.key]
+
     def _alike(self, book: _Rulebook) -> _Alike:
         """Everyone, parted by what the policies of this rulebook can tell apart."""
         if book.key not in self.readers:
-            words = book.words()
+            words = self._words(book)
             if words not in self.partitions:
                 self.partitions[words] = _part(self.everyone, words, self.before.profile, self.after.profile)
             self.readers[book.key] = self.partitions[words]
@@ -220,7 +257,7 @@ class _Comparison:
 
     def _work_out(self, book: _Rulebook, subject: Group, peer: Group, direction: Direction) -> _Change:
         before = _outcome(self.before, book.before, subject.before, peer.before, direction)
-        if not (book.affected or subject.moved or peer.moved):
+        if not (book.affected or peer.moved):
             return _Change(before, before)
         return _Change(before, _outcome(self.after, book.after, subject.after, peer.after, direction))
 
@@ -235,8 +272,10 @@ class _Comparison:
         after = before if not self.changed and not subject.moved else self.after.selecting(subject.after, direction)
         policies = tuple((id(p), certain) for p, certain in before), tuple((id(p), certain) for p, certain in after)
         affected = self.all_affected or any(id(p) in self.changed for p, _ in (*before, *after))
+        affected = affected or policies[0] != policies[1] or (subject.moved and _is_another(subject))
         dns = dns_shown(before, self.before.dns_shown_somewhere) != dns_shown(after, self.after.dns_shown_somewhere)
-        return _Rulebook((policies, id(subject) if subject.moved else 0), before, after, affected or dns)
+        key = policies, id(subject) if subject.moved and affected else 0
+        return _Rulebook(key, before, after, affected or dns)
 
     def _doubts(self) -> Iterator[str]:
         """Why something is undecidable: what is not understood in the policies that changed."""
@@ -244,6 +283,42 @@ class _Comparison:
             faults = [policy.fault, policy.subject.doubt]
             faults += [c.fault for side in policy.sides.values() for c in side.clauses]
             yield from (f"{policy.ref}: {fault}" for fault in dict.fromkeys(faults) if fault)
+
+
+def _is_another(subject: Group) -> bool:
+    """Whether the subject itself changed in what the same policies then decide by."""
+    one, other = subject.before, subject.after
+    return (one.named_ports, one.host_network, one.node) != (other.named_ports, other.host_network, other.node)
+
+
+_Labels = Mapping[str, str]
+
+
+def _renamed(moved: Iterable[Group]) -> list[tuple[_Labels, _Labels]] | None:
+    """The labels of namespaces before and after, each once, where nothing else of a pod changed; else ``None``."""
+    found: dict[str, tuple[_Labels, _Labels]] = {}
+    for group in moved:
+        old, new = group.before, group.after
+        if replace(old, namespace_labels=new.namespace_labels) != new:
+            return None
+        found[new.namespace] = old.namespace_labels, new.namespace_labels
+    return list(found.values())
+
+
+def _untouched(rule: Clause, renamed: list[tuple[_Labels, _Labels]] | None) -> bool:
+    """Whether a rule certainly takes everybody for whom it took them: its selectors of namespaces answer as before."""
+    if renamed is None or not all(isinstance(peer, Pods) for peer in rule.peers):
+        return False
+    asked = [peer.namespaces for peer in rule.peers if isinstance(peer, Pods) and peer.namespaces is not None]
+    return all(selector.matches(old) is selector.matches(new) for selector in asked for old, new in renamed)
+
+
+def _turns(peer: Group, old: Scene, new: Scene, rules: Iterable[Clause]) -> bool:
+    if peer.before.named_ports != peer.after.named_ports:
+        return True
+    if not (is_workload(old.peer, old.profile) and is_workload(new.peer, new.profile)):
+        return True
+    return any(rule.peer_fits(old) is not rule.peer_fits(new) for rule in rules)
 
 
 def _outcome(

@@ -12,7 +12,7 @@ from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Enforcement, Profile
 from flows.policy.reach import Selected, dns_shown, exempt, outcome, same_pod
 from flows.policy.rules import Effect, Policy, Tier
-from flows.policy.scene import Scene, scene_of
+from flows.policy.scene import Scene, scene_of, through_tunnel
 
 
 def judge(
@@ -115,18 +115,24 @@ class _Said:
     policies: Sequence[Selected]
     walks: Sequence[PolicyWalk]
 
-    def by(self, *decisions: Decision, tiers: Sequence[Tier] = tuple(Tier)) -> tuple[PolicyRef, ...]:
-        pairs = zip(self.policies, self.walks, strict=True)
-        refs = [walk.ref for (policy, _), walk in pairs if walk.decision in decisions and policy.tier in tiers]
-        return tuple(dict.fromkeys(refs))
-
     def decided_by(self, effect: Effect) -> tuple[PolicyRef, ...]:
-        """The first tier that has the effect: an Admin Deny hides a Baseline Deny."""
+        """The first tier that has the effect: an Admin Deny hides a Baseline Deny. There one policy decides, by its
+        priority, unless it hands on; in the namespace's tier all that say the same."""
         decision = Decision.DENIES if effect is Effect.DENY else Decision.ADMITS
         for tier in Tier:
-            if refs := self.by(decision, tiers=(tier,)):
-                return refs[:1] if tier is not Tier.NAMESPACE else refs
+            said = self._in(tier)
+            refs = [walk.ref for walk in said if walk.decision is decision]
+            if tier is Tier.NAMESPACE and refs:
+                return tuple(dict.fromkeys(refs))
+            if tier is not Tier.NAMESPACE and said and said[0].decision is decision:
+                return (said[0].ref,)
         return ()
+
+    def _in(self, tier: Tier) -> list[PolicyWalk]:
+        """The walks of a tier with a rule that matched, in the order in which they decide."""
+        pairs = zip(self.policies, self.walks, strict=True)
+        found = [(policy.priority, walk) for (policy, _), walk in pairs if policy.tier is tier]
+        return [walk for _, walk in sorted(found, key=lambda pair: pair[0]) if walk.decision in _MATCHED]
 
 
 def _verdict(
@@ -162,6 +168,9 @@ def _doubts(walks: Sequence[PolicyWalk], scene: Scene, traffic: Traffic) -> list
     rules = [f"{w.ref}: {rule.why}" for w in walks for rule in w.rules if rule.decision is Decision.UNDECIDABLE]
     if whole or rules:
         return whole + rules
+    if other := through_tunnel(scene):
+        tunnel = other.peer.ip
+        return [f"{scene.peer} may come with the address of its tunnel, {tunnel}, which policies tell from its own"]
     if port_of(traffic) is None:
         return ["the port of the traffic is not known, and policies differ by port"]
     return ["policies of the same priority disagree, which the API leaves undefined"]

@@ -16,8 +16,9 @@ from flows.symptoms.target_port import aim_of, open_elsewhere
 from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
+from sensors.kit.sockets import PodSockets
 from sensors.net_connect import Connects, Role
-from sensors.net_tcp_stats import PodSockets, TcpStats
+from sensors.net_tcp_stats import TcpStats
 
 
 def judge(case: Case) -> Iterator[Finding]:

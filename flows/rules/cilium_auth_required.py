@@ -22,11 +22,11 @@ def judge(case: Case) -> list[Finding]:
 def _finding(case: Case, group: list[Denial]) -> Finding:
     """The policies admit it, on a condition: that they do is no doubt about the datapath's own word."""
     said = finding(case, group, _cause(group[0]), ADVICE)
-    return replace(said, belief=EVIDENT if group[0].tried.asked else SUSPECTED)
+    return replace(said, belief=EVIDENT if group[0].connection.asked else SUSPECTED)
 
 
 def _keeps_failing(group: list[Denial]) -> bool:
-    return any(each.tried.seen is not None and each.tried.seen.dropped > 1 for each in group)
+    return any(each.connection.seen is not None and each.connection.seen.dropped > 1 for each in group)
 
 
 def _cause(denial: Denial) -> str:

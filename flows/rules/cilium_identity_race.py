@@ -9,8 +9,9 @@ from datetime import timedelta
 
 from flows.belief import CONSISTENT, DOUBTED
 from flows.denials.attribution import is_refused
+from flows.denials.connection import AUTH_REQUIRED, START, JudgedConnection, is_from_target, policy_drops
 from flows.denials.findings import is_young, plural
-from flows.denials.judged import AUTH_REQUIRED, START, Tried, is_from_target, policy_drops, tried
+from flows.denials.judged import judged_connections
 from flows.model import Case, Component, Finding, Rule
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
@@ -22,10 +23,10 @@ ADVICE = "Wait and let the program retry; no policy is missing. If it does not s
 
 def judge(case: Case) -> list[Finding]:
     """The refusals that ended by themselves. Needs Hubble: without it no refusal can be seen to end."""
-    return [_finding(case, each) for each in case.once(tried) if _was_race(case, each)]
+    return [_finding(case, each) for each in case.once(judged_connections) if _was_race(case, each)]
 
 
-def _was_race(case: Case, one: Tried) -> bool:
+def _was_race(case: Case, one: JudgedConnection) -> bool:
     """Refused at first, admitted by the policies, and let through since, or still in the first seconds."""
     if one.seen is None or not policy_drops(one.seen) or one.judgement.allowed is False:
         return False
@@ -37,7 +38,7 @@ def _was_race(case: Case, one: Tried) -> bool:
     return one.seen.only_at_start or _was_short(one)
 
 
-def _was_short(one: Tried) -> bool:
+def _was_short(one: JudgedConnection) -> bool:
     """A name's address: refused as an unknown part of the world for a moment, from its first packet on."""
     seen = one.seen
     if seen is None or seen.first is None or seen.first_drop is None or seen.last_drop is None:
@@ -46,7 +47,7 @@ def _was_short(one: Tried) -> bool:
     return from_the_first and seen.last_drop - seen.first_drop <= START and bool(one.traffic.destination.fqdns)
 
 
-def _finding(case: Case, one: Tried) -> Finding:
+def _finding(case: Case, one: JudgedConnection) -> Finding:
     seconds = _seconds(one)
     passes = one.seen is not None and one.seen.opened > 0
     end = "and let through since" if passes else "and the policies admit it"
@@ -61,7 +62,7 @@ def _finding(case: Case, one: Tried) -> Finding:
     )
 
 
-def _is_the_complaint(case: Case, one: Tried) -> bool:
+def _is_the_complaint(case: Case, one: JudgedConnection) -> bool:
     """It was asked for, or nobody asked and it is the pod's own; a start of long ago is history."""
     seen = one.seen
     if seen is None or seen.last_drop is None or case.at - seen.last_drop > LATELY:
@@ -69,7 +70,7 @@ def _is_the_complaint(case: Case, one: Tried) -> bool:
     return one.asked or (case.target.to_host is None and is_from_target(case, one.traffic))
 
 
-def _seconds(one: Tried) -> float:
+def _seconds(one: JudgedConnection) -> float:
     """From the first refusal to the last."""
     if one.seen is None or one.seen.first_drop is None or one.seen.last_drop is None:
         return 0.0

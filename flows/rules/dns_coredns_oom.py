@@ -7,7 +7,6 @@ or for a policy that drops the questions.
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 from flows.belief import DOUBTED, INFERRED
@@ -24,14 +23,12 @@ from flows.symptoms.dns import (
     told,
 )
 from flows.symptoms.dns_circle import circle
+from flows.symptoms.memory import sensible_limit
 from sensors.dns_coredns_health import CoreDns, DnsPod, Trouble
-
-USUAL_LIMIT = 170 << 20
-"""The limit in CoreDNS's own deployment manifest, in bytes (170Mi)."""
+from sensors.kit.quantities import bytes_of
 
 LISTEN = "Read CoreDNS's log before that: where it forwards to itself, more memory does not help. "
 WITHIN = timedelta(seconds=30)
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 
 
 def judge(case: Case) -> Finding | None:
@@ -108,6 +105,8 @@ def _limit(dns: CoreDns, pod: DnsPod) -> str | None:
 
 def _advice(dns: CoreDns, limit: str | None) -> str:
     wanted = _wanted(limit)
+    if wanted is None and bytes_of(limit):
+        return f"Find out what fills {limit} in {servers(dns)}: no cluster needs that much, so more is no cure."
     if wanted is None:
         return f"Give {servers(dns)} a memory request, and find out what uses up the memory of its node."
     return f"Raise the memory limit of {servers(dns)} from {limit} to {wanted}; then look who asks so much."
@@ -123,14 +122,8 @@ def _remedy(dns: CoreDns, pod: DnsPod, limit: str | None) -> RaiseMemory | None:
 
 
 def _wanted(limit: str | None) -> str | None:
-    """Twice the limit, at least what CoreDNS's own manifest gives; None for a quantity we cannot read."""
-    size = _bytes(limit)
-    return f"{max(2 * size, USUAL_LIMIT) >> 20}Mi" if size else None
-
-
-def _bytes(quantity: str | None) -> int | None:
-    found = re.fullmatch(r"(\d{1,15})(|k|M|G|Ki|Mi|Gi)", quantity or "")
-    return int(found[1]) * UNITS[found[2]] if found else None
+    """A limit that should do; None for a quantity we cannot read, or one that should have done."""
+    return sensible_limit(limit) if bytes_of(limit) else None
 
 
 RULE = Rule(id="coredns-oom", judge=judge, causes=("dns.coredns_oom",), needs=(CoreDns,))

@@ -9,7 +9,8 @@ then named instead, as no other rule looks at what CoreDNS may do.
 from __future__ import annotations
 
 from flows.belief import ATTESTED, CONSISTENT, DOUBTED, SIMULATED
-from flows.denials.judged import DNS_PORT, world_of
+from flows.denials.connection import DNS_PORT
+from flows.denials.policy_world import world_of
 from flows.model import Case, Component, Finding, Rule
 from flows.policy import Judgement, Traffic
 from flows.symptoms.dns import (

@@ -10,7 +10,7 @@ before the address is translated.
 from __future__ import annotations
 
 from flows.belief import ATTESTED, CONSISTENT, PARTIAL, SHOWN, SUSPECTED
-from flows.denials.judged import world_of
+from flows.denials.policy_world import world_of
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, asked_peer
 from sensors.k8s_network_policies import Policies

@@ -26,7 +26,7 @@ def judge(case: Case) -> list[Finding]:
 
 def _hidden(denial: Denial) -> Denial:
     """The ingress half of the denial."""
-    ingress = denial.tried.judgement.ingress
+    ingress = denial.connection.judgement.ingress
     guilty: tuple[PolicyRef, ...] = tuple(dict.fromkeys((*(ref for ref, _ in ingress.closest), *ingress.isolated_by)))
     first = component_of(next(iter(guilty), None))
     return replace(
@@ -35,12 +35,12 @@ def _hidden(denial: Denial) -> Denial:
         direction=Direction.INGRESS,
         component=first,
         guilty=guilty,
-        tried=replace(denial.tried, drop=None),
+        connection=replace(denial.connection, drop=None),
     )
 
 
 def _cause(denial: Denial, hidden: Denial) -> str:
-    first, second, traffic = named(denial.component, denial), named(hidden.component, hidden), denial.tried.traffic
+    first, second, traffic = named(denial.component, denial), named(hidden.component, hidden), denial.connection.traffic
     way = f"{who(traffic.source)} out to {who(traffic.destination)} on {door(traffic)}"
     return f"{first} does not let {way}, and {second} would not let it in"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.denials.attribution import Denial
+from flows.denials.connection import DNS_PORT, is_from_target
 from flows.denials.findings import finding, groups, named, passage
-from flows.denials.judged import DNS_PORT, is_from_target, world_of
+from flows.denials.policy_world import world_of
 from flows.model import AdmitTraffic, Case, Finding, Rule
 from flows.policy import Judgement
 from sensors.dns_lookup import Lookups
@@ -27,7 +28,9 @@ def judge(case: Case) -> list[Finding]:
 def _resolves(case: Case, group: list[Denial]) -> bool:
     """A late ICMP or one stray drop is no blocked resolver while every look-up has an answer."""
     lookups = case.get(Lookups)
-    own = any(each.tried.traffic.protocol == "UDP" and is_from_target(case, each.tried.traffic) for each in group)
+    own = any(
+        each.connection.traffic.protocol == "UDP" and is_from_target(case, each.connection.traffic) for each in group
+    )
     return own and lookups is not None and bool(lookups.bursts) and lookups.cluster_dns_works is True
 
 
@@ -37,7 +40,7 @@ def _remedy(case: Case, group: list[Denial]) -> AdmitTraffic:
     wanted: dict[tuple[str, str], Judgement] = {}
     for each in group:
         for protocol in ("UDP", "TCP"):
-            traffic = replace(each.tried.traffic, protocol=protocol, port=DNS_PORT)
+            traffic = replace(each.connection.traffic, protocol=protocol, port=DNS_PORT)
             judged = world.judge(traffic)
             if judged.allowed is not True:
                 wanted[(traffic.destination.pod or traffic.destination.ip, protocol)] = judged

@@ -17,14 +17,14 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    traffic = denial.tried.traffic
+    traffic = denial.connection.traffic
     way = f"{who(traffic.source)} reach {who(traffic.destination)} on {door(traffic)}"
     return f"{named(denial.component, denial)} has no rule that lets {way}"
 
 
 def _advice(denial: Denial) -> str:
     where = "an egress rule for exactly this peer"
-    return f"Add {where} on {door(denial.tried.traffic).partition(' (')[0]}, the port that policies see."
+    return f"Add {where} on {door(denial.connection.traffic).partition(' (')[0]}, the port that policies see."
 
 
 RULE = Rule(id="policy-egress-denied", judge=judge, causes=("policy.egress_denied",), needs=(Policies,))

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from flows.belief import DOUBTED, EVIDENT, PARTIAL, SUSPECTED
 from flows.denials.attribution import component_of
+from flows.denials.connection import JudgedConnection
 from flows.denials.findings import plural
-from flows.denials.judged import Tried, tried
+from flows.denials.judged import judged_connections
 from flows.model import AdmitTraffic, Case, Component, Finding, Rule
 from flows.policy import Decision, PolicyRef, Verdict
 from sensors.hubble.connections import DnsOutcome, HttpOutcome
@@ -23,16 +24,16 @@ def judge(case: Case) -> list[Finding]:
     A 403 of the application itself is not ours: the proxy's own refusals carry the verdict DROPPED.
     """
     flows = case[HubbleFlows]
-    http = [each for each in case.once(tried) if each.seen is not None and _refused(each)]
+    http = [each for each in case.once(judged_connections) if each.seen is not None and _refused(each)]
     names = [each for each in flows.dns if each.denied and not each.addresses]
     return [*(_http(each) for each in http), *_dns(case, names)]
 
 
-def _refused(one: Tried) -> list[HttpOutcome]:
+def _refused(one: JudgedConnection) -> list[HttpOutcome]:
     return [each for each in (one.seen.http if one.seen is not None else ()) if each.verdict == "DROPPED"]
 
 
-def _http(one: Tried) -> Finding:
+def _http(one: JudgedConnection) -> Finding:
     refused = _refused(one)
     count, first = sum(each.count for each in refused), refused[0]
     ref = _proxied(one.judgement.ingress) or _proxied(one.judgement.egress)
@@ -62,7 +63,7 @@ def _proxied(verdict: Verdict) -> PolicyRef | None:
 def _dns(case: Case, names: list[DnsOutcome]) -> list[Finding]:
     if not names:
         return []
-    resolver = next((each for each in case.once(tried) if each.lookup), None)
+    resolver = next((each for each in case.once(judged_connections) if each.lookup), None)
     ref = _proxied(resolver.judgement.egress) if resolver is not None else None
     component: Component | None = component_of(ref)
     wanted = (case.target.to_host or "").rstrip(".").lower()

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from flows.belief import NOTED
 from flows.denials.attribution import component_of
-from flows.denials.judged import Tried, enforces, only_audits, tried
+from flows.denials.connection import JudgedConnection
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import enforces, only_audits
 from flows.model import Case, Component, Finding, Rule
 from flows.policy import PolicyRef
 from sensors.hubble_capture_flows import HubbleFlows
@@ -20,7 +22,9 @@ SETTLING = timedelta(seconds=5)
 def judge(case: Case) -> Finding | None:
     """Speaks where denied connections open, or where the plug-in has no policy engine and policies select the pod."""
     policies = case[Policies]
-    passing = [each for each in case.once(tried) if each.judgement.allowed is False and _passed_since(case, each)]
+    passing = [
+        each for each in case.once(judged_connections) if each.judgement.allowed is False and _passed_since(case, each)
+    ]
     if only_audits(case):
         return _finding(case, passing, "policy audit mode is on: denials are reported, nothing is dropped")
     if not enforces(case) and policies.selecting:
@@ -28,7 +32,7 @@ def judge(case: Case) -> Finding | None:
     return _finding(case, passing, "connections that the policies deny were seen to open") if passing else None
 
 
-def _passed_since(case: Case, one: Tried) -> bool:
+def _passed_since(case: Case, one: JudgedConnection) -> bool:
     """It opened after the newest policy that denies it: what opened before says nothing of that policy."""
     deniers = {ref for side in (one.judgement.egress, one.judgement.ingress) for ref in side.isolated_by}
     known = [
@@ -43,7 +47,7 @@ def _names(refs: Iterable[PolicyRef]) -> set[tuple[str, str, str]]:
     return {(each.kind, each.namespace, each.name) for each in refs}
 
 
-def _finding(case: Case, passing: list[Tried], why: str) -> Finding:
+def _finding(case: Case, passing: list[JudgedConnection], why: str) -> Finding:
     shown = f"; {passing[0].traffic.words()} opened" if passing else ""
     return Finding(
         cause_class="policy.not_enforced",
@@ -56,7 +60,7 @@ def _finding(case: Case, passing: list[Tried], why: str) -> Finding:
     )
 
 
-def _component(case: Case, passing: list[Tried]) -> Component | None:
+def _component(case: Case, passing: list[JudgedConnection]) -> Component | None:
     """The policy that is passed over, else the first one that selects the pod."""
     verdicts = [verdict for each in passing for verdict in (each.judgement.egress, each.judgement.ingress)]
     ignored = next((ref for verdict in verdicts for ref in verdict.isolated_by), None)

@@ -22,7 +22,7 @@ def _cause(denial: Denial) -> str:
 
 
 def _advice(denial: Denial) -> str:
-    traffic = denial.tried.traffic
+    traffic = denial.connection.traffic
     service = traffic.service_port is not None and denial.miss is not None
     why = (
         " (policies see the pod's port, never the Service's)"

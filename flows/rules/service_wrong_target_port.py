@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from flows.belief import ASIDE, LIKELY, PARTIAL, PROVED
-from flows.denials.judged import policy_drops
+from flows.denials.connection import policy_drops
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.target_port import Aim, aim_of, corrected

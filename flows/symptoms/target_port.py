@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from flows.model import Case, Component, SetTargetPort
 from flows.policy import Traffic
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.sockets import PodSockets
 from sensors.net_connect import Connects
-from sensors.net_tcp_stats import PodSockets, TcpStats
+from sensors.net_tcp_stats import TcpStats
 
 
 @dataclass(frozen=True, slots=True)

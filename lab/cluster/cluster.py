@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 
-from flows.denials.judged import profile_of
+from flows.denials.policy_world import profile_of
 from flows.model import Case
 from flows.policy import Profile
 from lab.cluster import kubeconfig

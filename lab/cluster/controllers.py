@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from flows.fixes.memory import bytes_of
 from lab.cluster.agenda import Agenda
 from lab.cluster.dataplane import Dataplane, Delays
 from lab.cluster.recording import Recording
@@ -25,6 +24,7 @@ from lab.cluster.resources import Catalog, Resource
 from lab.cluster.shift import stamp_of
 from lab.cluster.store import Change, Store, Thing
 from lab.cluster.writing import Pen, Writer
+from sensors.kit.quantities import bytes_of
 
 MANAGER = "kube-controller-manager"
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"

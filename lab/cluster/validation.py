@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_network
 from typing import Any
 
-from flows.fixes.memory import bytes_of
 from lab.cluster.refusal import invalid
 from lab.cluster.resources import Resource
+from sensors.kit.quantities import bytes_of
 
 Json = Mapping[str, Any]
 Fault = tuple[str, str, str]  # field, message, reason

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.app import Served, running
+from bot.approval.person import Directory
+from bot.approval.proposal import KubeUser
+from bot.approval.rules import Approvals
 from bot.settings import Secret, Settings, SlackSettings
 from lab.cluster import LabCluster
 from lab.demo.alert import alert, command, note, topic
@@ -19,6 +22,9 @@ from sensors.access.casefolder import BadCase
 from sensors.kit import Target
 
 CHANNEL = "alerts"
+OUTSIDERS = ("grace", "mallory")
+"""A guest, and somebody of another company: they see the buttons, too, and may press none of them."""
+
 PACE = 0.3
 """Seconds between two messages in a channel. Slack wants one; nobody limits rates here, and a visitor waits."""
 
@@ -58,7 +64,14 @@ def settings(workspace: Workspace, lab: LabCluster, folder: Path) -> Settings:
         hubble_server=lab.relay,
         host="127.0.0.1",
         port=0,
+        approvals=approvals(workspace),
     )
+
+
+def approvals(workspace: Workspace) -> Approvals:
+    """Who is who in the simulated cluster: alice is on call there, bob may only look."""
+    known = {workspace.user(name).user.id: KubeUser(name) for name in ("alice", "bob")}
+    return Approvals(Directory(known))
 
 
 def target_of(lab: LabCluster) -> Target:
@@ -71,7 +84,9 @@ def target_of(lab: LabCluster) -> Target:
 async def tell(workspace: Workspace, lab: LabCluster, target: Target) -> None:
     """The alert, and below it, where the visitor looks first, what this is and what to type."""
     name, header = lab.recording.path.name, lab.recording.folder.header
-    workspace.world.channel(CHANNEL).topic = topic(name)
+    room = workspace.world.channel(CHANNEL)
+    room.topic = topic(name)
+    room.members |= {workspace.user(each).user.id for each in OUTSIDERS}
     for body in (alert(target), note(name, header, target, lab.unsimulated)):
         async with workspace.post_webhook(body) as answer:
             answer.raise_for_status()

@@ -33,10 +33,9 @@ from sensors.hubble.lines import (
 from sensors.kit.addresses import host_port
 from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
 from sensors.kit.kinds import CILIUM_NODE, NODE, POD, Kind
-from sensors.kit.model import Blind, Target
+from sensors.kit.model import NOT_RECORDED, Blind, Target
 from sensors.kit.reading import Kinds
 
-NOT_RECORDED = "not in the recording"
 FLOW_FILES = ("flows.jsonl", "flows.jsonl.gz")
 LOOK_AT = 4 << 20
 """Bytes of hubble flows that are read to see whether they are any."""

@@ -151,3 +151,9 @@ def _word(line: str) -> LogTrouble | None:
 
 def _port(digits: str | None) -> int | None:
     return int(digits) if digits and 0 < int(digits) < 65536 else None
+
+
+def log_time(line: str) -> datetime | None:
+    """The wall clock of a line of `dmesg --time-format iso`; None for seconds since boot and for times without zone."""
+    stamp = re.match(r"(?:<\d+>)?(\d{4}-\d\d-\d\dT[\d:]{8})[,.](\d{1,6})([+-]\d\d:?\d\d|Z)", line)
+    return parse_time(f"{stamp[1]}.{stamp[2]}{stamp[3]}") if stamp else None

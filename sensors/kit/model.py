@@ -28,6 +28,10 @@ class Blind(Exception):
     """Could not look: say why in words that tell the reader what is missing (a right, a file, a node, time)."""
 
 
+NOT_RECORDED = "not in the recording"
+"""What a recording is blind for says so in these words: nothing refused the look, it was just not kept."""
+
+
 class Facts(Protocol):
     """What one sensor saw: a frozen dataclass, one type per sensor, so that rules can ask for it by type.
 

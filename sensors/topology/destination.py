@@ -174,3 +174,13 @@ def _endpoint(endpoint: Object, space: str, ports: tuple[int, ...]) -> Iterable[
             node=text(endpoint, "nodeName"),
             ready=flag(endpoint, "conditions", "ready") is not False,
         )
+
+
+def ports_by_pod(backends: Iterable[Backend]) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The pods behind a peer with the ports the question arrives at; a pod with two addresses counts once."""
+    found: dict[tuple[str, str], tuple[int, ...]] = {}
+    for each in backends:
+        if each.pod:
+            key = each.namespace, each.pod
+            found[key] = tuple(dict.fromkeys((*found.get(key, ()), *each.ports)))
+    return found

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sensors.access.casefolder import LOOK_AT, NOT_RECORDED, BadCase, open_case
+from sensors.access.casefolder import LOOK_AT, BadCase, open_case
 from sensors.kit.cluster import Connect, Environment, Lookup, PathMtu
 from sensors.kit.kinds import ADMIN_NETWORK_POLICY, CALICO_NETWORK_POLICY, KINDS, NETWORK_POLICY, POD, SERVICE
-from sensors.kit.model import Blind, Target
+from sensors.kit.model import NOT_RECORDED, Blind, Target
 from tests.kit.cases import CASES, case, target_of
 
 POD_YAML = "apiVersion: v1\nkind: Pod\nmetadata: {name: web-1, namespace: shop}\n"

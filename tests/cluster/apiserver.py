@@ -34,6 +34,15 @@ STORED_AS = {
 }
 """Where the API server keeps a built-in resource in etcd, below its prefix; CRDs are kept under group and plural."""
 
+AUDIT_POLICY = """
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: Metadata, verbs: [create, patch, update, delete], resources: [{group: networking.k8s.io}, {group: cilium.io}]}
+- {level: None}
+"""
+
 IP_LABEL = "ipaddress.kubernetes.io"
 CORE = {"v1", "apps/v1", "discovery.k8s.io/v1", "networking.k8s.io/v1"}
 
@@ -88,6 +97,10 @@ class ApiServer:
         assert reply.status in (200, 201), reply
         return reply.body
 
+    def audited(self) -> list[dict[str, Any]]:
+        """What the server's own audit log tells of writes to policies, oldest first."""
+        return [json.loads(each) for each in (self.folder / "audit.log").read_text().splitlines()]
+
     def create_namespace(self, name: str) -> None:
         """A namespace with its default ServiceAccount, which a controller would make."""
         self.create("/api/v1/namespaces", {"metadata": {"name": name}})
@@ -119,6 +132,7 @@ class ApiServer:
         resource, _, subresource = rule["resources"][0].partition("/")
         attributes = {"verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": resource}
         attributes |= {"subresource": subresource, "namespace": role["metadata"].get("namespace", "")}
+        attributes |= {"name": rule.get("resourceNames", [""])[0]}
         body = {"spec": {"user": user, "resourceAttributes": attributes}}
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         return self.ask("POST", path, body).body["status"]["allowed"] is True
@@ -269,9 +283,10 @@ def crd(kind: Kind, versions: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 @contextmanager
-def api_server(programs: Binaries, folder: Path) -> Iterator[ApiServer]:
-    """A fresh, empty cluster."""
-    with etcd(programs, folder) as etcd_port, _serving(programs, folder, etcd_port) as server:
+def api_server(programs: Binaries, folder: Path, **flags: str) -> Iterator[ApiServer]:
+    """A fresh, empty cluster; `flags` of the server beside the usual ones (`feature_gates="X=false"`)."""
+    folder.mkdir(exist_ok=True)
+    with etcd(programs, folder) as etcd_port, _serving(programs, folder, etcd_port, flags) as server:
         yield server
 
 
@@ -298,12 +313,14 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def _serving(programs: Binaries, folder: Path, etcd_port: int) -> Iterator[ApiServer]:
+def _serving(programs: Binaries, folder: Path, etcd_port: int, more: Mapping[str, str]) -> Iterator[ApiServer]:
     server = ApiServer(folder, free_port(), etcd_port, "/registry", programs.version())
     (folder / "tokens.csv").write_text(f'{ADMIN},admin,admin,"system:masters"\n')
     key = folder / "service-accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
-    with running([str(programs.apiserver), *_flags(server, key)], folder / "apiserver.log", server.ready):
+    (folder / "audit.yaml").write_text(AUDIT_POLICY)
+    flags = [*_flags(server, key), *(f"--{name.replace('_', '-')}={value}" for name, value in more.items())]
+    with running([str(programs.apiserver), *flags], folder / "apiserver.log", server.ready):
         yield server
 
 
@@ -325,6 +342,8 @@ def _flags(server: ApiServer, key: Path) -> list[str]:
         "endpoint-reconciler-type": "none",
         "watch-cache-sizes": "configmaps#0",  # these are listed from etcd itself, where the past can be compacted away
         "kubelet-preferred-address-types": "InternalIP",
+        "audit-policy-file": server.folder / "audit.yaml",
+        "audit-log-path": server.folder / "audit.log",
         "disable-admission-plugins": "ServiceAccount,TaintNodesByCondition,Priority,DefaultTolerationSeconds",
     }
     return [f"--{name}={value}" for name, value in flags.items()]

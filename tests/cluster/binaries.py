@@ -1,4 +1,6 @@
-"""The real kube-apiserver and etcd for the tests: given ready (KUBEBUILDER_ASSETS), built before, or built now with Go.
+"""The real kube-apiserver, etcd and helm for the tests: given ready, built before, or built now with Go.
+
+Given ready are the first two in KUBEBUILDER_ASSETS, and helm on the PATH. helm/go.mod says which helm.
 
 go/go.mod says which versions; `go/update.sh VERSION ETCD` moves them. A build goes to .cache/kube/<version> and is done
 once, whoever asks first; the others wait for it. Measured on two busy cores: 9 minutes, 7 of CPU time (etcd 1, API
@@ -20,8 +22,11 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent / "go"
-CACHE = Path(__file__).parents[2] / ".cache" / "kube"
+HELM = Path(__file__).parent / "helm"
+CACHE = Path(__file__).parents[2] / ".cache"
 PACKAGES = {"etcd": "go.etcd.io/etcd/server/v3", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
+VERSION_OF_SERVER = "k8s.io/component-base/version.gitVersion"
+HELM_PACKAGE = "helm.sh/helm/v4/cmd/helm"
 
 
 class CannotBuild(RuntimeError):
@@ -43,17 +48,32 @@ def binaries() -> Binaries:
     """The two programs, built if need be. Raises `CannotBuild`."""
     if given := os.environ.get("KUBEBUILDER_ASSETS"):
         return _in(Path(given))
-    folder = CACHE / kubernetes_version()
+    folder, flags = CACHE / "kube" / kubernetes_version(), f"-X {VERSION_OF_SERVER}={kubernetes_version()}"
     with _alone(folder):
-        for name in PACKAGES:
+        for name, package in PACKAGES.items():
             if not (folder / name).exists():
-                _build(name, folder)
+                _build(package, HERE, folder / name, flags)
     return _in(folder)
 
 
+def helm() -> Path:
+    """helm, of any version on the PATH or ours; two minutes, once, where it must be built. Raises `CannotBuild`."""
+    if given := shutil.which("helm"):
+        return Path(given)
+    folder = CACHE / "helm" / _version_in(HELM, "helm.sh/helm/v4")
+    with _alone(folder):
+        if not (folder / "helm").exists():
+            _build(HELM_PACKAGE, HELM, folder / "helm")
+    return folder / "helm"
+
+
 def kubernetes_version() -> str:
-    found = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", (HERE / "go.mod").read_text(), re.MULTILINE)
-    assert found, "go.mod names no version of k8s.io/kubernetes"
+    return _version_in(HERE, "k8s.io/kubernetes")
+
+
+def _version_in(module: Path, name: str) -> str:
+    found = re.search(rf"^\s*{re.escape(name)} (v\S+)", (module / "go.mod").read_text(), re.MULTILINE)
+    assert found, f"{module}/go.mod names no version of {name}"
     return found[1]
 
 
@@ -65,18 +85,18 @@ def _in(folder: Path) -> Binaries:
     return found
 
 
-def _build(name: str, folder: Path) -> None:
+def _build(package: str, module: Path, target: Path, flags: str = "") -> None:
     if shutil.which("go") is None:
-        raise CannotBuild("the cluster tests need Go, or KUBEBUILDER_ASSETS with kube-apiserver and etcd in it")
-    print(f"building {name} for {folder.name}: minutes, once", file=sys.stderr, flush=True)
-    flags = f"-s -w -X k8s.io/component-base/version.gitVersion={kubernetes_version()}"
-    command = ["go", "build", "-ldflags", flags, "-o", str(folder / f"{name}.new"), PACKAGES[name]]
-    done = subprocess.run(
-        ["nice", *command], cwd=HERE, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True
-    )
+        raise CannotBuild(
+            "the cluster tests need Go, or KUBEBUILDER_ASSETS with kube-apiserver and etcd in it, and helm"
+        )
+    print(f"building {target.name} for {target.parent.name}: minutes, once", file=sys.stderr, flush=True)
+    new = target.with_suffix(".new")
+    command = ["nice", "go", "build", "-ldflags", f"-s -w {flags}".strip(), "-o", str(new), package]
+    done = subprocess.run(command, cwd=module, env={**os.environ, "CGO_ENABLED": "0"}, capture_output=True, text=True)
     if done.returncode:
-        raise CannotBuild(f"go build of {name} failed:\n{done.stderr[-2000:]}")
-    (folder / f"{name}.new").rename(folder / name)
+        raise CannotBuild(f"go build of {target.name} failed:\n{done.stderr[-2000:]}")
+    new.rename(target)
 
 
 @contextmanager

@@ -1,32 +1,51 @@
-"""The chart's reader role as manifests, rendered as Helm would.
-
-Helm itself is not at hand everywhere; this understands the few constructs that this one template uses and refuses
-to guess at any other.
-"""
+"""The chart as helm renders it: every object, for a release `kai` in the namespace `kai`."""
 
 from __future__ import annotations
 
-import re
+import json
+import subprocess
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-TEMPLATE = Path(__file__).parents[2] / "helm" / "kai" / "templates" / "rbac-reader.yaml"
+from tests.cluster.binaries import helm, kubernetes_version
+
+CHART = Path(__file__).parents[2] / "helm" / "kai"
 RELEASE = NAMESPACE = ACCOUNT = "kai"
 SYSTEM = "kube-system"
+IMAGE = {"image": {"repository": "kai-netdebug"}}
 
-BLOCK = re.compile(r"\{\{- (?:/\*.*?\*/ -|\$account := [^}]*|(?:range|if) [^}]*|end )\}\}", re.DOTALL)
+
+class CannotRender(ValueError):
+    """helm refuses: the message is what it says."""
+
+
+def rendered(release: str = RELEASE, *, kubernetes: str = "", **values: Any) -> list[dict[str, Any]]:
+    """All objects of a release in the namespace of the same name. Raises `CannotRender`."""
+    text = _template(release, kubernetes or kubernetes_version(), json.dumps({**IMAGE, **values}))
+    return [each for each in yaml.safe_load_all(text) if each]
+
+
+@cache
+def _template(release: str, kubernetes: str, values: str) -> str:
+    command = [str(helm()), "template", release, str(CHART), "-n", release, "--kube-version", kubernetes, "-f", "-"]
+    done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise CannotRender(done.stderr.strip())
+    return done.stdout
+
+
+def roles_in(manifests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The roles and their bindings."""
+    return [each for each in manifests if each["apiVersion"].startswith("rbac.")]
 
 
 def reader_manifests(release: str = RELEASE) -> list[dict[str, Any]]:
-    """ClusterRole, Roles and their bindings, for a release in the namespace of the same name."""
-    flat = BLOCK.sub("", TEMPLATE.read_text())
-    words = {".": SYSTEM, "$account": release, ".Release.Service": "Helm"}  # the one `range` goes over one namespace
-    words |= {".Release.Name": release, ".Release.Namespace": release}
-    text = re.sub(r"\{\{ (\S+) \}\}", lambda found: words[found[1].replace("$.", ".")], flat)
-    assert "{{" not in text, "the template uses something that is not understood here"
-    return [each for each in yaml.safe_load_all(text) if each]
+    """What the chart lets KAI read where nothing is configured."""
+    return roles_in(rendered(release))
 
 
 def without_rule(manifests: list[dict[str, Any]], resource: str) -> list[dict[str, Any]]:

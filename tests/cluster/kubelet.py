@@ -32,7 +32,7 @@ class Kubelet:
         return web.Response(status=code, text=text)
 
     async def run(self, request: web.Request) -> web.StreamResponse:
-        return await exec_in(request, lambda argv, stdin: (" ".join(argv).encode() + stdin, b"", len(argv) - 1))
+        return await exec_in(request, lambda argv, _: (" ".join(argv).encode(), b"", len(argv) - 1))
 
 
 @asynccontextmanager

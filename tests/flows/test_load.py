@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from flows.load import BadFlow, Flow, load_file, load_flows
+from flows.load import FLOW_SENSOR, BadFlow, Flow, load_file, load_flows
 from sensors.kit import Cluster, Sensor, Target
 
 
@@ -113,3 +113,14 @@ def test_every_shipped_flow_loads_and_judges_at_its_end():
 
     assert set(flows) == {"flow.k8s_network_debug", "flow.k8s_dns_debug", "flow.k8s_policy_drops"}
     assert {flow.steps[-1].type for flow in flows.values()} == {"agent"}
+
+
+def test_a_flow_can_ask_one_sensor_with_other_settings():
+    flow = load_flows()["flow.k8s_network_debug"]
+
+    asking = flow.asking(FLOW_SENSOR, since=900, last=None)
+
+    settings = {each.ref: dict(each.settings) for each in asking.looks}
+    before = {each.ref: dict(each.settings) for each in flow.looks}
+    assert settings == {**before, FLOW_SENSOR: {**before[FLOW_SENSOR], "since": 900}}
+    assert flow.asking(FLOW_SENSOR, since=None) == flow

@@ -19,6 +19,7 @@ from flows.rules.policy_egress_denied import RULE
 from flows.simulate import Simulation, as_json, can, look, objects_of, simulate
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
+from sensors.k8s_services import Services
 from sensors.kit.catalog import sensors
 from tests.flows.rules.facts import only
 from tests.kit.cases import case, case_of, expected, target_of, with_facts, without

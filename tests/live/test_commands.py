@@ -164,7 +164,7 @@ def test_the_options_of_a_cluster_are_taken_out_of_what_was_asked() -> None:
 
     live = live_of(asked)
 
-    assert asked == {"pod": "web"}
+    assert asked == {"pod": "web", "since": "10m"}
     assert (live.context, live.tls_ca_cert_files) == ("prod", ("a", "b"))
-    assert since_of(live.since) is not None
+    assert since_of(asked["since"]) is not None
     assert Live().names_a_cluster is False

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -8,8 +7,8 @@ import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.access.live import LiveSettings
-from sensors.hubble.lines import FlowQuestion
-from sensors.kit import Absent, Blind
+from sensors.hubble_capture_flows import look
+from sensors.kit import Absent, Blind, Target
 from sensors.kit.kinds import POD
 from tests.live.world import CASES, diagnosed, sights, summary, verdict, world_of
 
@@ -120,7 +119,7 @@ async def test_without_a_probe_nothing_is_tried_and_nothing_run_where_that_is_fo
         runs = [each for each in world.front.asked if "/exec" in each]
 
     assert runs == []
-    assert summary(said, "net.connect").startswith("no probe in namespace kai (Helm value probe.enabled")
+    assert summary(said, "net.connect").startswith("no probe in namespace kai-probe (Helm value probe.enabled")
 
 
 async def test_without_a_probe_the_pods_own_container_is_read_and_no_door_is_tried(tmp_path: Path) -> None:
@@ -147,12 +146,11 @@ async def test_a_pod_that_is_not_there_is_absent(tmp_path: Path) -> None:
 
 
 async def test_only_flows_of_the_asked_time_are_brought(tmp_path: Path) -> None:
-    question = FlowQuestion("checkout", "checkout-5df9dc997b-qb72b")
+    target = Target("checkout-5df9dc997b-qb72b", "checkout")
 
     async with world_of("checkout-to-bank", tmp_path) as world:
-        async with world.cluster(LiveSettings(since=timedelta(seconds=90))) as cluster:
-            async for _ in cluster.hubble_flows(question):
-                pass
+        async with world.cluster(LiveSettings()) as cluster:
+            await look(target, cluster, since=90)
         since = {each.since.seconds for each in world.relay.requests if each.HasField("since")}
 
     assert since == {int(world.moment) - 90}

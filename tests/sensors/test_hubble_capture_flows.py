@@ -17,6 +17,7 @@ from sensors.hubble.connections import Outcome
 from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage, LostEvents, NodeStatus, read_flow_lines
 from sensors.hubble_capture_flows import SENSOR, DropTotal, HubbleFlows, SilentNode, look
 from sensors.kit import Blind, Target
+from tests.kit.cases import case
 from tests.kit.fakes import FakeCluster
 from tests.kit.hubble_captures import messages, path
 
@@ -290,3 +291,12 @@ async def test_many_connections_are_cut_and_drops_are_not() -> None:
 
 def test_the_sensor_keeps_its_promise() -> None:
     assert (SENSOR.id, SENSOR.look, SENSOR.gives, SENSOR.within) == ("hubble.capture_flows", look, HubbleFlows, 12.0)
+
+
+async def test_a_window_leaves_out_what_is_older():
+    whole = case("api-server-cannot-watch")
+    target = Target("api-server-79fd8d4cc-jzc5m", "production")
+
+    everything, lately = await look(target, whole), await look(target, whole, since=2)
+
+    assert 0 < lately.flows < everything.flows

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from sensors.access.casefolder import NOT_RECORDED
 from sensors.k8s_network_policies import SENSOR, PolicyRef
 from sensors.kit.cluster import Environment
 from sensors.kit.kinds import KINDS, NETWORK_POLICY
-from sensors.kit.model import Sight, Target
+from sensors.kit.model import NOT_RECORDED, Sight, Target
 from sensors.kit.objects import Owner
 from sensors.kit.observe import observe
 from tests.kit.build import Json, config_map, meta, namespace, pod

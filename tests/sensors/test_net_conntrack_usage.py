@@ -10,6 +10,8 @@ import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.kit import Blind, Environment, Sight, Target, observe
+from sensors.kit.app_log import log_time
+from sensors.kit.metrics import parse_metrics
 from sensors.net_conntrack_usage import (
     SENSOR,
     CiliumTables,
@@ -17,11 +19,9 @@ from sensors.net_conntrack_usage import (
     FullTable,
     NodeTables,
     datapath_table,
-    log_time,
     look,
     parse_cilium,
     parse_log,
-    parse_metrics,
     parse_node,
     parse_number,
     parse_stats,
@@ -229,7 +229,7 @@ def test_every_recorded_metrics_file_has_a_connection_table_and_its_drops():
 def test_a_label_value_with_spaces_and_an_escaped_quote_is_one_value():
     (found,) = parse_metrics('x_total{reason="a \\"b\\" c",way="in"} 1\n')
 
-    assert found.labels == {"reason": 'a \\"b\\" c', "way": "in"}
+    assert found.labels == {"reason": 'a "b" c', "way": "in"}
 
 
 def test_metrics_that_are_none_leave_cilium_untold_and_named():

@@ -8,23 +8,18 @@ import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.kit import Blind, Sight, Target, observe
-from sensors.net_tcp_stats import (
-    SENSOR,
+from sensors.kit.proc_net import (
     Connection,
     Counters,
     Listener,
-    PeerTraffic,
-    PodSockets,
-    TcpStats,
     decode_address,
-    look,
-    parse_pod,
     parse_sockets,
     parse_sockstat,
     parse_table,
-    ports_by_pod,
 )
-from sensors.topology.destination import Backend
+from sensors.kit.sockets import PeerTraffic, PodSockets, parse_pod
+from sensors.net_tcp_stats import SENSOR, TcpStats, look
+from sensors.topology.destination import Backend, ports_by_pod
 from tests.kit.cases import look_at
 from tests.kit.fakes import FakeCluster
 

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 
-from sensors.cni_health import AGENTS
 from sensors.kit.cluster import Environment, Object
 from sensors.kit.kinds import CILIUM_NODE, CONFIG_MAP, DAEMON_SET, NODE, POD, Kind
 from sensors.kit.objects import items, label_of, labels_of, mapping, named, string_map, text, texts
 from sensors.kit.reading import Kinds
+from sensors.topology.agents import AGENTS
 
 SERVICE_CIDR = Kind("ServiceCIDR", "networking.k8s.io/v1", "servicecidrs", namespaced=False)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sensors.kit.cluster import Connect, Lookup, PathMtu
@@ -17,6 +17,9 @@ from sensors.kit.model import Blind
 VERSION = 1
 PROGRAM = "kai-probe"
 MAX_ANSWER = 4 * 1024 * 1024
+MOST_TEXTS, MOST_ROWS = 256, 2048
+"""Of one table: far more than any question can bring."""
+
 RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset"})
 
 Row = TypeVar("Row")
@@ -92,8 +95,33 @@ class ProbeAnswer:
         raise Blind(f"{name}: {self.errors.get(f'{table}/{name}', 'the probe was not asked for it')}")
 
 
-def parse_answer(raw: bytes) -> ProbeAnswer:
-    """The probe's standard output as values. Raises `Blind` with one sentence where it is not an answer."""
+def parse_answer(raw: bytes, asked: ProbeRequest | None = None) -> ProbeAnswer:
+    """The probe's answer as values. Raises `Blind` with one sentence where it is not an answer.
+
+    With `asked` nothing is taken that was not asked for: a node that is not its own master can say what it likes
+    about itself, and nothing else.
+    """
+    found = _parsed(raw)
+    return found if asked is None else _as_asked(found, asked)
+
+
+def _as_asked(found: ProbeAnswer, asked: ProbeRequest) -> ProbeAnswer:
+    names = tuple(name.rstrip(".").lower() for name in (*(name for name, _ in asked.lookups), *_hosts(asked)))
+    return replace(
+        found,
+        pod_files={name: each for name, each in found.pod_files.items() if name in asked.files},
+        node_files={name: each for name, each in found.node_files.items() if name in asked.node_files},
+        lookups=tuple(each for each in found.lookups if each.name.lower().startswith(names)) if names else (),
+        connects=tuple(each for each in found.connects if (each.host, each.port) in asked.connects),
+        path_mtu=tuple(each for each in found.path_mtu if each.destination in asked.path_mtu),
+    )
+
+
+def _hosts(asked: ProbeRequest) -> Iterable[str]:
+    return (host for host, _ in asked.connects)
+
+
+def _parsed(raw: bytes) -> ProbeAnswer:
     said = _document(raw)
     if isinstance(said.get("error"), str):
         raise Blind(f"the probe refused the request: {_line(said['error'])}")
@@ -149,7 +177,8 @@ def _as(kind: type[Kind], value: object) -> Kind | None:
 def _texts(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
-    return {key: each for key, each in value.items() if isinstance(each, str)}
+    texts = {key: each for key, each in value.items() if isinstance(each, str)}
+    return dict(list(texts.items())[:MOST_TEXTS])
 
 
 def _rows(
@@ -157,7 +186,7 @@ def _rows(
 ) -> tuple[Row, ...]:
     found: list[Row] = []
     wrong = 0
-    for each in value if isinstance(value, list) else ():
+    for each in value[:MOST_ROWS] if isinstance(value, list) else ():
         try:
             found.append(read(each))
         except (KeyError, TypeError, ValueError, AttributeError):

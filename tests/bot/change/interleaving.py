@@ -134,7 +134,7 @@ def _about_writes(it: Proposal, writes: list[Write]) -> list[str]:
     mine = [each for each in writes if each.proposal == it.id]
     counted = Counter(each.key for each in mine)
     said = [f"{it.id}: {count} writes to {key}" for key, count in counted.items() if count > 1]
-    exact = {(part.kind, part.target, part.body) for part in it.parts}
+    exact = [(part.kind, part.target, part.body) for part in it.parts]
     return said + [f"{it.id}: wrote what was not shown" for each in mine if _shape(each) not in exact]
 
 

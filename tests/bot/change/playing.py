@@ -97,7 +97,7 @@ class Kai:
         self.client = Client(play.server, process, play.time, faults)
         store: Any = _Parts(play.store, process)
         clock = Clock(play.time.now, play.time.sleep)
-        tools = Tools(store, self.client, self._prove, self._baseline, self._verify, self._show, clock)
+        tools = Tools(store, self.client, self._prove, self._verify, self._show, clock)
         self.pipeline = Pipeline(tools)
         self.deciding = Deciding(store, self.client, self.pipeline, lambda: play.rules, clock)
 
@@ -134,10 +134,6 @@ class Kai:
             parts.append(_anew(part, now))
         await self.process.step()
         return Fresh(tuple(parts), Proved(self.play.policies, it.proved.flows, 847, 847, it.proved.newly_allowed))
-
-    async def _baseline(self, it: Proposal) -> tuple[()]:
-        await self.process.step()
-        return ()
 
     async def _verify(self, it: Proposal, since: datetime) -> Verification:
         await self.process.step()

@@ -420,6 +420,21 @@ async def test_the_api_server_says_what_a_person_may_do(tmp_path: Path) -> None:
     assert no.words
 
 
+async def test_somebody_at_a_terminal_changes_things_as_themselves(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        order = replace(await at.edit(), approver=None)
+        as_kai = await at.writer.apply(order)
+        config = kubeconfig(tmp_path, at.proxy.url, user={"token": at.lab.tokens["alice"]})
+        async with connect(config, environ={}) as kube, open_writer(kube.place, pause=at.pauses) as alice:
+            may = [(await alice.may(None, each)).allowed for each in rights_for(order.change)]
+            outcome = await alice.apply(order)
+        (write,) = at.proxy.writes
+
+    assert isinstance(as_kai, Refused)
+    assert (may, type(outcome)) == ([True, True], Applied)
+    assert not any(each.lower().startswith("impersonate") for each in write.headers)
+
+
 async def test_rights_that_cannot_be_asked_are_blindness_and_never_a_yes(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         (right, _) = rights_for((await at.edit()).change)

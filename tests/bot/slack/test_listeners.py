@@ -12,12 +12,13 @@ from slack_bolt.kwargs_injection.async_args import AsyncArgs
 
 from bot.report import blocks
 from bot.slack import form, listeners, lists
+from bot.slack import proposal_blocks as proposals
 from bot.slack.connection import Identity, bolt, web_client
 from bot.slack.gate import Gate, is_ours
 from tests.bot.slack.registered import Registered, registered
 
 KNOWN = set(inspect.signature(AsyncArgs.__init__).parameters) | {"error"}
-KINDS = {"command": 1, "shortcut": 1, "view": 1, "options": 2, "event": 3, "error": 1, "use": 1}
+KINDS = {"command": 1, "shortcut": 1, "view": 3, "options": 2, "event": 3, "error": 1, "use": 1}
 OURS = Identity("T1", "U1", "B1", "", "A1")
 
 
@@ -54,6 +55,7 @@ def test_what_nobody_knows_is_acked_after_all_others(app: Registered):
 def test_every_button_that_is_shown_has_its_listener(app: Registered):
     shown = {blocks.SHOW_PROOF, blocks.COPY_KUBECTL, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
     shown |= {blocks.WRONG, lists.SHOW, form.OPEN_FORM}
+    shown |= {proposals.APPROVE, proposals.REJECT, proposals.EDIT, proposals.UNDO, proposals.SHOW_FIX, proposals.CHECK}
 
     assert shown == {what for kind, what, _ in app.found if kind == "action" and isinstance(what, str)}
 

@@ -165,3 +165,13 @@ async def test_half_an_id_finds_the_investigation_and_a_wildcard_does_not(store:
 def test_a_request_that_names_no_possible_pod_is_refused_in_one_line(word: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         request(word)
+
+
+async def test_a_request_comes_back_with_its_protocol_and_its_window(store: Store) -> None:
+    asked = replace(request(), target=Target("web-7f9", "shop", "core", 5140, "UDP"), since=900)
+
+    taken = await store.investigations.admit(asked, "i1", NOW, Ceiling())
+
+    assert isinstance(taken, Admitted)
+    assert taken.investigation.request == asked
+    assert asked.key not in (replace(asked, since=None).key, replace(asked, since=60).key)

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import Connection, inspect, text
 
 from bot.store.claims import open_claims
 from bot.store.database import BadDatabase, open_database
 from bot.store.migrate import VERSIONS, migrate
-from bot.store.schema import metadata
+from bot.store.migrations.versions import v0003_peer_and_window
+from bot.store.schema import investigations, metadata
+from tests.bot.store.words import NOW
 
 
 async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: str) -> None:
@@ -27,6 +30,26 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_knows(url: s
         assert await connection.run_sync(differences) == []
         names = await connection.run_sync(lambda plain: inspect(plain).get_table_names())
         assert set(names) == {*metadata.tables, VERSIONS}
+    await database.close()
+
+
+async def test_a_window_that_was_part_of_the_flow_s_id_gets_its_own_column(url: str) -> None:
+    database = open_database(url)
+    await migrate(database)
+
+    def split(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            v0003_peer_and_window.split_windows()
+
+    async with database.writing() as connection:
+        for each, flow in (("i1", "flow.a"), ("i2", "flow.b@900s"), ("i3", "flow.c@s")):
+            row = dict.fromkeys(("cluster", "namespace", "pod", "door", "asked_by", "channel", "thread", "why"), "")
+            row |= {"id": each, "request_key": each, "flow": flow, "state": "failed"}
+            await connection.execute(investigations.insert().values(**row, asked_at=NOW, looks=0))
+        await connection.run_sync(split)
+        rows = (await connection.execute(text("SELECT flow, since_s FROM investigations ORDER BY id"))).all()
+
+    assert [tuple(each) for each in rows] == [("flow.a", None), ("flow.b", 900), ("flow.c@s", None)]
     await database.close()
 
 

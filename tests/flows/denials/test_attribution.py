@@ -9,7 +9,7 @@ import pytest
 
 from flows.catalog import rules
 from flows.denials.attribution import component_of, denials, onset
-from flows.denials.judged import world_of
+from flows.denials.policy_world import world_of
 from flows.fixes.build import build
 from flows.model import Component, Missing
 from flows.policy import PolicyRef
@@ -24,7 +24,7 @@ POLICY = [each for each in names() if expected(each)["cause_class"].startswith("
 
 @pytest.mark.parametrize("name", POLICY)
 def test_the_recorded_cause_is_the_one_that_is_named(name: str) -> None:
-    named = {each.cause_class for each in case_of(name).once(denials) if each.tried.asked}
+    named = {each.cause_class for each in case_of(name).once(denials) if each.connection.asked}
 
     assert named == {expected(name)["cause_class"]}
 

@@ -6,16 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from flows.denials.judged import (
-    asked_doors,
-    enforces,
-    probe_says,
-    profile_of,
-    resolver_doors,
-    standing_drop,
-    tried,
-    world_of,
-)
+from flows.denials.asked import asked_peers, resolvers_of
+from flows.denials.connection import standing_drop
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import enforces, profile_of, world_of
+from flows.denials.probes import probe_says
 from flows.model import Case, Missing
 from flows.policy import Datapath, Enforcement
 from sensors.cni_health import CniHealth
@@ -43,7 +38,7 @@ def with_cni(case: Case, cni: str | None) -> Case:
 @pytest.mark.parametrize("name", names())
 def test_the_simulator_agrees_with_every_connection_the_datapath_decided(name: str) -> None:
     """No recorded drop is one the policies would admit, and nothing that works now is one they would refuse."""
-    found = case_of(name).once(tried)
+    found = case_of(name).once(judged_connections)
 
     assert [str(each.seen) for each in found if each.drop is not None and each.judgement.allowed is not False] == []
     assert [str(each.seen) for each in found if each.works and each.judgement.allowed is False] == []
@@ -77,27 +72,27 @@ def test_an_unknown_mode_or_plug_in_is_not_guessed() -> None:
 
 
 def test_the_asked_service_is_its_backends_on_their_own_port() -> None:
-    (door,) = case_of("basket-to-pricing").once(asked_doors).values()
+    (door,) = case_of("basket-to-pricing").once(asked_peers).values()
 
     assert (door.destination.pod, door.port) == ("pricing-56958f8695-wnzn5", 8080)
     assert (door.service, door.service_port) == (("retail", "pricing"), 80)
 
 
 def test_the_api_server_is_who_answers_behind_its_service() -> None:
-    (door,) = case_of(API).once(asked_doors).values()
+    (door,) = case_of(API).once(asked_peers).values()
 
     assert (door.destination.ip, door.port, door.service_ip) == ("172.30.0.11", 6443, "10.96.0.1")
     assert "kube-apiserver" in door.destination.entities
 
 
 def test_an_outside_name_is_the_addresses_it_resolves_to() -> None:
-    (door,) = case_of("sync-to-partner").once(asked_doors).values()
+    (door,) = case_of("sync-to-partner").once(asked_peers).values()
 
     assert (door.destination.ip, door.destination.fqdns) == ("198.51.100.20", ("cdn.example.net",))
 
 
 def test_the_resolver_is_its_pods_on_both_protocols() -> None:
-    doors = case_of("worker-to-queue").once(resolver_doors)
+    doors = case_of("worker-to-queue").once(resolvers_of)
 
     assert {(each.destination.namespace, protocol, port) for (_, port, protocol), each in doors.items()} == {
         ("kube-system", "UDP", 53),
@@ -106,7 +101,7 @@ def test_the_resolver_is_its_pods_on_both_protocols() -> None:
 
 
 def test_what_nobody_saw_is_computed_from_the_question() -> None:
-    (computed, *_) = without(case_of(API), HubbleFlows).once(tried)
+    (computed, *_) = without(case_of(API), HubbleFlows).once(judged_connections)
 
     assert computed.seen is None
     assert computed.asked
@@ -117,7 +112,7 @@ def test_without_an_asked_peer_the_most_retried_drop_is_the_complaint() -> None:
     case = case_of(API)
     unasked = replace(case, target=replace(case.target, to_host=None, to_port=None), derived={})
 
-    assert [each.traffic.port for each in unasked.once(tried) if each.asked and not each.lookup] == [6443]
+    assert [each.traffic.port for each in unasked.once(judged_connections) if each.asked and not each.lookup] == [6443]
 
 
 def test_a_drop_that_was_let_through_since_does_not_stand() -> None:
@@ -143,12 +138,12 @@ def test_late_answers_are_nobodys_failure() -> None:
     icmp = replace(dropped, protocol="ICMPv4", port=0, icmp=(3, 3))
     flows = replace(case[HubbleFlows], connections=(icmp,))
 
-    assert [each for each in with_facts(case, flows).once(tried) if each.seen is not None] == []
+    assert [each for each in with_facts(case, flows).once(judged_connections) if each.seen is not None] == []
 
 
 def test_a_probe_counts_for_the_door_it_was_for() -> None:
     case = case_of(API)
-    asked = next(each for each in case.once(tried) if each.asked)
+    asked = next(each for each in case.once(judged_connections) if each.asked)
 
     assert probe_says(case, asked) is False
     assert probe_says(without(case, Connects), asked) is None
@@ -166,7 +161,7 @@ def test_a_link_local_resolver_is_on_the_pods_own_node() -> None:
     assert lookups.resolver is not None
     nodelocal = replace(lookups, resolver=replace(lookups.resolver, nameservers=("169.254.20.10",)))
 
-    doors = with_facts(case, nodelocal).once(resolver_doors)
+    doors = with_facts(case, nodelocal).once(resolvers_of)
 
     assert set(doors) == {("169.254.20.10", 53, "UDP"), ("169.254.20.10", 53, "TCP")}
     assert {each.destination.entities for each in doors.values()} == {frozenset({"host"})}
@@ -176,7 +171,7 @@ def test_the_datapaths_word_for_an_address_goes_before_ours() -> None:
     """It called the address a node; by its number alone we would have taken it for the world outside."""
     there = Party("198.18.0.9", entities=("remote-node",))
 
-    found = with_traffic(case_of("orders-to-ledger"), towards(there)).once(tried)
+    found = with_traffic(case_of("orders-to-ledger"), towards(there)).once(judged_connections)
 
     (dropped,) = (each for each in found if each.drop is not None)
     assert dropped.traffic.destination.entities == {"remote-node"}
@@ -191,5 +186,5 @@ def test_without_an_asked_peer_a_drop_towards_a_pod_that_is_gone_is_no_complaint
     gone = with_traffic(seen, towards(Party(beside.rpartition(".")[0] + ".251", entities=("world",))))
     outside = with_traffic(seen, towards(Party("203.0.113.10", entities=("world",))))
 
-    assert [each.asked for each in tried(gone) if each.drop] == [False]
-    assert [each.asked for each in tried(outside) if each.drop] == [True]
+    assert [each.asked for each in judged_connections(gone) if each.drop] == [False]
+    assert [each.asked for each in judged_connections(outside) if each.drop] == [True]

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from flows.denials.judged import asked_doors, world_of
+from flows.denials.asked import asked_peers
+from flows.denials.policy_world import world_of
 from flows.denials.tunnels import as_it_arrives
 from flows.model import Case
 from flows.policy import Traffic
@@ -28,7 +29,7 @@ def annotated(**notes: Any) -> Case:
 
 
 def arriving(case: Case) -> set[str]:
-    return {each.source.ip for each in asked_doors(case).values()}
+    return {each.source.ip for each in asked_peers(case).values()}
 
 
 def test_a_host_network_pod_arrives_with_the_address_of_its_nodes_tunnel() -> None:
@@ -50,7 +51,7 @@ def test_each_overlay_says_so_in_its_own_annotation(notes: dict[str, str], addre
 
 def test_a_pod_of_the_same_node_is_reached_without_the_tunnel() -> None:
     case = case_of(OVERLAY)
-    (traffic,) = asked_doors(case).values()
+    (traffic,) = asked_peers(case).values()
     near = replace(traffic, destination=replace(traffic.destination, node=traffic.source.node))
     plain = case.once(world_of).endpoint_of_pod(traffic.source.namespace, traffic.source.pod)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from flows.denials.judged import world_of
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import world_of
 from flows.fixes.build import build
 from flows.fixes.change import applied
 from flows.fixes.closing import is_nobody_s, taken_away, used
@@ -141,9 +142,10 @@ def test_how_often_a_way_was_used_is_counted_in_connections() -> None:
 
 
 def denied_or_not(case: Case, there: Party) -> list[Any]:
-    from flows.denials.judged import tried
 
-    return [each for each in case.once(tried) if each.traffic.destination.workload == there.name and each.seen]
+    return [
+        each for each in case.once(judged_connections) if each.traffic.destination.workload == there.name and each.seen
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flows.fixes.remedy import AdmitTraffic, SetTargetPort
-
-from flows.denials.judged import tried, world_of
+from flows.denials.judged import judged_connections
+from flows.denials.policy_world import world_of
 from flows.fixes.build import build
 from flows.fixes.change import applied, undone
 from flows.fixes.proof import denied_ones
-from flows.model import Case, Component, Finding, Fix
+from flows.model import AdmitTraffic, Case, Component, Finding, Fix, SetTargetPort
 from flows.rules import policy_egress_denied, policy_ingress_denied, service_wrong_target_port
 from flows.symptoms.peers import asked_peer
 from flows.symptoms.target_port import wrong_port_of
@@ -20,7 +19,8 @@ from sensors.hubble.connections import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import BackendPod, EndpointFacts, Services
-from sensors.net_tcp_stats import PodSockets, TcpStats
+from sensors.kit.sockets import PodSockets
+from sensors.net_tcp_stats import TcpStats
 from sensors.topology.peer import Asked, AskedKind
 from tests.flows.policy.builders import netpol
 from tests.flows.rules.edits import with_service
@@ -218,7 +218,8 @@ def towards_a_node(port: int) -> tuple[Case, Finding]:
     asked = Asked(AskedKind.NODE, there.ip, port, node=there.node)
     case = with_facts(case, replace(case[Services], asked=asked))
     case = replace(case, target=replace(case.target, to_host=there.ip, to_port=port), derived={})
-    (judged,) = (each.judgement for each in case.once(tried) if each.traffic.destination.ip == there.ip and each.asked)
+    asked = (each for each in case.once(judged_connections) if each.asked)
+    (judged,) = (each.judgement for each in asked if each.traffic.destination.ip == there.ip)
     assert judged.egress.allowed is False
     guilty = judged.egress.isolated_by
     return case, replace(only_one(case), remedy=AdmitTraffic((judged,), guilty))

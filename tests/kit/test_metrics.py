@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sensors.kit.cilium_metrics import read_metrics
+from sensors.kit.metrics import Metric, parse_metrics, read_metrics
 from tests.kit.cases import CASES
 
 TABLE = """\
@@ -45,3 +45,9 @@ def test_what_is_no_metric_is_nothing() -> None:
     words = "Error: cannot connect\n\ncilium_controllers_failing\ncilium_controllers_failing NaN\n{}\n"
 
     assert read_metrics(words) == {}
+
+
+def test_blanks_between_a_sample_and_its_value_do_not_matter():
+    one, two = (list(parse_metrics(f'cilium_x{{reason="CT: full"}}{gap}7')) for gap in (" ", "  "))
+
+    assert one == two == [Metric("cilium_x", {"reason": "CT: full"}, 7.0)]

@@ -1,0 +1,77 @@
+"""Puts changes together over a living cluster: KAI's own account reads, and `bot.patch` writes as the approver."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from bot.approval.proposal import Proposal
+from bot.approval.rules import Approvals
+from bot.change.changes import Changes
+from bot.change.deciding import Deciding
+from bot.change.orders import Line, Orders
+from bot.change.pipeline import Pipeline, Tools
+from bot.change.ports import Show, nobody
+from bot.change.proving import Proving
+from bot.clusters.connecting import connected
+from bot.clusters.options import Live
+from bot.errors import UsageMistake
+from bot.patch import open_writer
+from bot.store.store import Store
+from bot.verify.looking import MOST_OTHERS, Clock, Eyes, OpenCluster, asked, watch
+from bot.verify.verdict import Moment, Verification
+from sensors.kit import Blind, Sensor, Target
+
+
+def changes_on(
+    live: Live,
+    open_cluster: OpenCluster,
+    sensors: Mapping[str, Sensor],
+    store: Store,
+    rules: Callable[[], Approvals],
+    show: Show = nobody,
+    team: str = "",
+    clock: Clock | None = None,
+) -> Changes:
+    """Everything, for one cluster."""
+    clock = clock or Clock()
+    orders = Orders(lambda: _line(live))
+    proving = Proving(open_cluster, sensors, orders)
+    verifying = _Verifying(Eyes(open_cluster, sensors), clock)
+    pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
+    deciding = Deciding(store, orders, pipeline, rules, clock)
+    return Changes(store, pipeline, deciding, proving, rules, team, clock)
+
+
+@asynccontextmanager
+async def _line(live: Live) -> AsyncIterator[Line]:
+    try:
+        async with connected(live) as kube, open_writer(kube.place) as writer:
+            yield Line(kube, writer)
+    except UsageMistake as why:
+        raise Blind(str(why)) from why
+
+
+class _Verifying:
+    """The pipeline's `Verify` on the living cluster."""
+
+    def __init__(self, eyes: Eyes, clock: Clock) -> None:
+        self._eyes, self._clock = eyes, clock
+
+    async def __call__(self, it: Proposal, since: datetime) -> Verification:
+        target, others = asked(it), neighbours(it)
+
+        async def see(moment: datetime) -> Moment:
+            return await self._eyes.see(target, others, moment)
+
+        return await watch(see, it.proved.flows, it.denied, since, self._clock)
+
+
+def neighbours(it: Proposal) -> tuple[Target, ...]:
+    """The pods on the other side of the proved connections: a policy there selects them."""
+    names = [name for each in it.proved.flows for name in (each.source, each.destination) if "/" in name]
+    pods = [Target(pod, space) for space, _, pod in (name.partition("/") for name in dict.fromkeys(names))]
+    return tuple(each for each in pods if (each.pod, each.namespace) != (it.target.pod, it.target.namespace))[
+        :MOST_OTHERS
+    ]

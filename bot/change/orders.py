@@ -1,0 +1,166 @@
+"""The parts of a proposal as orders for `bot.patch`, the only writer, and its answers in the words of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from bot.approval.decision import Review
+from bot.approval.proposal import Kind, KubeUser, Part
+from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten
+from bot.patch import (
+    AlreadyExists,
+    Applied,
+    Approver,
+    BadOrder,
+    Change,
+    Conflict,
+    Creation,
+    Deletion,
+    Edit,
+    Gone,
+    NotApplied,
+    ObjectName,
+    Order,
+    Outcome,
+    Rehearsed,
+    Unknown,
+    rights_for,
+)
+from bot.patch.model import WRITABLE
+from bot.patch.writer import Writes
+from sensors.kit import Absent, Blind
+from sensors.kit.cluster import Object
+from sensors.kit.kinds import Kind as Resource
+from sensors.kit.objects import name_of
+
+KINDS: Mapping[str, Resource] = {each.name: each for each in WRITABLE.values()}
+
+
+class Lister(Protocol):
+    """Reads with KAI's own account, from the API server itself."""
+
+    async def list(self, kind: Resource, namespace: str | None = None) -> tuple[Object, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A connection to one cluster: to read with KAI's own account, and to write as somebody."""
+
+    reader: Lister
+    writer: Writes
+
+
+OpenLine: TypeAlias = Callable[[], AbstractAsyncContextManager[Line]]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The pipeline's `Patcher`. `shown` keeps what the dry run of a part said, which the write must then say, too."""
+
+    open_line: OpenLine
+    shown: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    async def read(self, part: Part) -> Json | None:
+        async with self._line() as line:
+            try:
+                found = await line.reader.list(_resource(part), part.target.namespace or None)
+            except Absent:
+                return None
+            except Blind as why:
+                raise CannotRead(str(why)) from why
+        return next((each for each in found if name_of(each) == part.target.name), None)
+
+    async def review(self, who: KubeUser, part: Part) -> Review:
+        """Every right that the change needs; the first that is missing speaks for all."""
+        said = Review(False, "nothing was asked")
+        async with self._line() as line:
+            for right in rights_for(change_of(part)):
+                try:
+                    verdict = await line.writer.may(Approver(who.name, who.groups), right)
+                except (Blind, BadOrder) as why:
+                    raise CannotRead(str(why)) from why
+                said = Review(verdict.allowed, verdict.words)
+                if not said.allowed:
+                    return said
+        return said
+
+    async def dry_run(self, who: KubeUser, part: Part, proposal: str) -> None:
+        async with self._line() as line:
+            said = await line.writer.rehearse(_order(who, part, proposal))
+        if not isinstance(said, Rehearsed):
+            raise _trouble(said)
+        self.shown[_key(part, proposal)] = said.digest
+
+    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
+        expects = self.shown.pop(_key(part, proposal), None)
+        if expects is None:
+            raise NotWritten("it was not tried by a dry run before")
+        order = _order(who, part, proposal, expects)
+        try:
+            async with self._line() as line:
+                said = await line.writer.apply(order)
+        except CannotRead as why:
+            raise NotWritten(f"there was no way to the API server: {why}") from why
+        if not isinstance(said, Applied):
+            raise _trouble(said)
+        return said.after
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Line]:
+        """A way to the cluster that cannot be opened is a read that failed: nothing has gone out."""
+        try:
+            async with self.open_line() as line:
+                yield line
+        except Blind as why:
+            raise CannotRead(str(why)) from why
+
+
+def change_of(part: Part) -> Change:
+    """Raises `NotWritten` for what KAI never changes."""
+    try:
+        if part.kind is Kind.CREATE:
+            made = Creation(part.body[0])
+            if (made.target.namespace, made.target.name) != (part.target.namespace, part.target.name):
+                raise BadOrder("the manifest is not the object that was approved")
+            return made
+        name = ObjectName(_resource(part), part.target.name, part.target.namespace)
+        if part.kind is Kind.DELETE:
+            return Deletion(name, part.uid, part.resource_version)
+        return Edit(name, tuple(part.body), part.uid, part.resource_version)
+    except BadOrder as why:
+        raise NotWritten(str(why)) from why
+
+
+def _order(who: KubeUser, part: Part, proposal: str, expects: str | None = None) -> Order:
+    try:
+        return Order(proposal, Approver(who.name, who.groups), change_of(part), expects)
+    except BadOrder as why:
+        raise NotWritten(str(why)) from why
+
+
+def _resource(part: Part) -> Resource:
+    found = KINDS.get(part.target.kind)
+    if found is None:
+        raise NotWritten(f"a {part.target.kind} is never changed by KAI")
+    return found
+
+
+def _key(part: Part, proposal: str) -> tuple[str, str, str]:
+    return proposal, str(part.target), part.resource_version
+
+
+def _trouble(said: Outcome) -> NotWritten | Lost:
+    match said:
+        case Unknown(words=words):
+            return Lost(words)
+        case Conflict(words=words) | Gone(words=words) | AlreadyExists(words=words):
+            return Moved(words)
+        case NotApplied(words=words):
+            return NotWritten(words)
+        case Applied():
+            return Lost("an answer that was not expected")
+        case _:
+            return NotWritten(said.words)

@@ -1,0 +1,200 @@
+"""Proves a proposal on the living cluster: the connections it is about, through the policies as they are right now.
+
+The proof rests on the denied connections themselves and not on the flow ring, which forgets within minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.approval.proposal import Kind, Part, Proposal, Proved, Tuple5, canonical
+from bot.change.marks import bound, fingerprint, uid_of
+from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
+from bot.verify.looking import OpenCluster
+from bot.verify.moment import flow_of
+from flows.denials.connection import JudgedConnection, policy_drops
+from flows.denials.policy_world import world_of
+from flows.fixes.jsonpatch import CannotPatch, apply, inverse
+from flows.fixes.proof import Trial, denied_ones, try_out, unread_kinds
+from flows.model import Case, Fix, Missing
+from flows.policy import Direction, Endpoint, PolicyRef, Traffic, World
+from flows.policy.parse import dialect_of
+from flows.simulate import NEEDED
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.kit import Blind, Sensor, Target, observe
+
+QUICK = ("hubble.capture_flows", "k8s.network_policies", "k8s.services", "k8s.pod", "cni.health")
+"""What a proof of known connections needs: no try of our own, which would wait for what is denied."""
+
+PROVED_BY_REPLAY = frozenset({"Namespace"})
+"""Kinds besides policies whose change is replayed: labels decide what selectors mean."""
+
+
+def eligible(fix: Fix) -> bool:
+    """May people be asked about it with a button? Automatic, proved, not refused, and undone by nobody outside."""
+    every = (fix, *fix.also)
+    ready = all(each.kind in ("json-patch", "manifest") and each.target and each.patch for each in every)
+    proved = fix.proof is None or fix.proof.holds
+    return ready and fix.automatic and proved and not any(each.refused or each.owner for each in every)
+
+
+@dataclass(frozen=True, slots=True)
+class Proving:
+    """Looks and proves. `patcher` reads the objects that are to be changed, past every cache."""
+
+    open_cluster: OpenCluster
+    sensors: Mapping[str, Sensor]
+    patcher: Patcher
+
+    async def __call__(self, it: Proposal) -> Fresh:
+        """The pipeline's `Prove`: the same change on the cluster of now."""
+        case = await self._case(it.target, QUICK)
+        parts = [await self._anew(each) for each in it.parts]
+        return await asyncio.to_thread(
+            _fresh, case, [each for each, _ in parts], [a for _, a in parts], it.proved.flows
+        )
+
+    async def first(self, target: Target, fix: Fix) -> Fresh:
+        """The proof that a proposal begins with; what is denied is looked for anew."""
+        case = await self._case(target, NEEDED)
+        parts = [await self._anew(each) for each in _parts(fix)]
+        flows = await asyncio.to_thread(_complaint, case)
+        return await asyncio.to_thread(_fresh, case, [each for each, _ in parts], [a for _, a in parts], flows)
+
+    async def _case(self, target: Target, names: Iterable[str]) -> Case:
+        try:
+            async with self.open_cluster() as cluster:
+                asked = [self.sensors[each] for each in names if each in self.sensors]
+                seen = await asyncio.gather(*(observe(each, target, cluster) for each in asked))
+                evidence = {f"E{number}": each for number, each in enumerate(seen, start=1)}
+                return Case(target, await cluster.environment(), await cluster.now(), evidence)
+        except Blind as why:
+            raise CannotProve(f"there is no way to the cluster: {why}") from why
+
+    async def _anew(self, part: Part) -> tuple[Part, Json]:
+        """The part for the object of now, and what would become of that."""
+        try:
+            now = await self.patcher.read(part)
+        except (CannotRead, NotWritten) as why:
+            raise CannotProve(str(why)) from why
+        if part.kind is Kind.CREATE:
+            if now is not None:
+                raise CannotProve(f"{part.target} is there already")
+            return part, part.body[0]
+        if now is None:
+            raise CannotProve(f"{part.target} is not there any more")
+        try:
+            after, back = apply(now, part.body), inverse(now, part.body)
+        except CannotPatch as why:
+            raise CannotProve(f"the patch does not fit {part.target} any more: {why}") from why
+        fresh = replace(part, inverse=back, uid=uid_of(now), fingerprint=fingerprint(now))
+        return bound(fresh, now), after
+
+
+def _parts(fix: Fix) -> Iterator[Part]:
+    for each in (fix, *fix.also):
+        if each.target is not None:
+            kind = Kind.CREATE if each.kind == "manifest" else Kind.PATCH
+            yield Part(kind, each.target, tuple(each.patch), tuple(each.inverse))
+
+
+# -- pure --------------------------------------------------------------------------------------------------------------
+
+
+def _fresh(case: Case, parts: Sequence[Part], after: Sequence[Json], flows: Sequence[Tuple5]) -> Fresh:
+    denied = tuple(dict.fromkeys((*flows, *_denied(case))))
+    try:
+        world = case.once(world_of)
+    except Missing as why:
+        return Fresh(tuple(parts), Proved(""), f"the policies could not be read: {why}", denied)
+    traffics = [traffic for each in flows if (traffic := _traffic(each, world)) is not None]
+    policies = _hash_of(world, traffics)
+    replayed = [each for each in after if dialect_of(each) or each.get("kind") in PROVED_BY_REPLAY]
+    if not replayed:
+        return Fresh(tuple(parts), Proved(policies, tuple(flows)), "", denied)
+    tries = [JudgedConnection(world.judge(each), asked=True) for each in traffics]
+    trial = try_out(case, after, only=tries)
+    proof, opened = trial.proof, tuple(str(each) for each in trial.diff.opened)
+    proved = Proved(policies, tuple(flows), proof.replayed, proof.allowed_after, opened)
+    return Fresh(tuple(parts), proved, _why_not(case, trial, len(flows)), denied)
+
+
+def _why_not(case: Case, trial: Trial, flows: int) -> str:
+    """Why nobody should be asked; empty where the proof holds."""
+    proof = trial.proof
+    if unread := unread_kinds(case):
+        return unread
+    if refused := trial.refused():
+        return refused
+    if trial.diff.undecidable:
+        return f"whether it also opens {trial.diff.undecidable[0]} cannot be told"
+    if not proof.replayed or proof.replayed < flows:
+        return "the denied connections cannot be found any more"
+    if proof.undecidable:
+        return f"{proof.undecidable} of {proof.replayed} connections cannot be decided"
+    if not proof.denied_before:
+        return "nothing denies these connections any more"
+    missing = proof.replayed - proof.allowed_after
+    return f"{missing} of {proof.replayed} connections would still be denied" if missing else ""
+
+
+def _complaint(case: Case) -> tuple[Tuple5, ...]:
+    try:
+        found = denied_ones(case)
+    except Missing as why:
+        raise CannotProve(str(why)) from why
+    return tuple(dict.fromkeys(_tuple(each) for each in found))
+
+
+def _tuple(one: JudgedConnection) -> Tuple5:
+    if one.seen is not None:
+        return flow_of(one.seen)
+    it = one.traffic
+    names = (_name(it.source), _name(it.destination))
+    return Tuple5(*names, it.protocol, it.port or 0, _workload(it.source), _workload(it.destination), it.destination.ip)
+
+
+def _name(end: Endpoint) -> str:
+    return f"{end.namespace}/{end.pod}" if end.is_pod else end.ip
+
+
+def _workload(end: Endpoint) -> str:
+    """As Hubble names it: without the kind."""
+    return f"{end.namespace}/{end.workload.partition(' ')[2] or end.workload}" if end.workload else ""
+
+
+def _denied(case: Case) -> Iterator[Tuple5]:
+    """Everything that a policy was seen to drop, of whatever it is about."""
+    flows = case.get(HubbleFlows)
+    yield from (flow_of(each) for each in (flows.connections if flows else ()) if policy_drops(each))
+
+
+def _traffic(flow: Tuple5, world: World) -> Traffic | None:
+    """The connection between what is there now: the same pod, or another of the same workload."""
+    source = _endpoint(flow.source, flow.source_workload, "", world)
+    there = _endpoint(flow.destination, flow.destination_workload, flow.address, world)
+    return None if source is None or there is None else Traffic(source, there, flow.protocol, flow.port)
+
+
+def _endpoint(name: str, workload: str, address: str, world: World) -> Endpoint | None:
+    namespace, slash, pod = name.partition("/")
+    if not slash:
+        return world.endpoint_at(address or name)
+    known = world.endpoint_of_pod(namespace, pod)
+    if known is not None or not workload:
+        return known
+    return next((each for each in world.inventory.pods.values() if _workload(each) == workload), None)
+
+
+def _hash_of(world: World, traffics: Iterable[Traffic]) -> str:
+    """Of every policy that selects an endpoint of these connections, on its side."""
+    refs: set[PolicyRef] = set()
+    for each in traffics:
+        refs |= {policy.ref for policy, _ in world.selecting(each.source, Direction.EGRESS)}
+        refs |= {policy.ref for policy, _ in world.selecting(each.destination, Direction.INGRESS)}
+    said: dict[str, Any] = {str(each): fingerprint(world.policy_object(each)) for each in refs}
+    return hashlib.sha256(canonical(said).encode()).hexdigest()

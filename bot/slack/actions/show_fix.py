@@ -1,0 +1,14 @@
+"""Show fix: the whole change, and whether one may approve it."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.slack import proposal_blocks
+from bot.slack.button import on_press
+from bot.slack.services import Services
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    if services.approving is not None:
+        on_press(app, services.gate, proposal_blocks.SHOW_FIX, services.approving.show_fix, examined=False)

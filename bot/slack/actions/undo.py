@@ -1,0 +1,14 @@
+"""Undo: takes a change back."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.slack import proposal_blocks
+from bot.slack.button import on_press
+from bot.slack.services import Services
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    if services.approving is not None:
+        on_press(app, services.gate, proposal_blocks.UNDO, services.approving.undo, examined=False)

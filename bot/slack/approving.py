@@ -1,0 +1,178 @@
+"""Buttons and modals of a proposal: who pressed is found out anew for each press, and each press is written down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from aiohttp import ClientError
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.approval.person import Click, Directory, Installation, Refusal, click_of, misplaced, stranger
+from bot.approval.proposal import Proposal
+from bot.approval.trail import Event, Note
+from bot.change.changes import Changes
+from bot.change.deciding import NO_SUCH, Answer, Caller, Identify
+from bot.report.mrkdwn import safe
+from bot.slack import proposal_blocks
+from bot.slack.button import Press
+from bot.slack.ephemeral import Asker, Ephemerals
+from bot.store.proposals import Forged
+
+log = logging.getLogger(__name__)
+
+TERMINAL_ONLY = Refusal(
+    "not_shown_whole", "This change cannot be shown here exactly as it is: approve it in a terminal (kai approve ID)."
+)
+PLACED_TRIES = 12
+YOU_MAY = "You may approve this change."
+
+
+class Approving:
+    """One for each process. `ours` is what a press is compared with; without an app's id nobody may approve here."""
+
+    def __init__(
+        self, changes: Changes, client: AsyncWebClient, ephemerals: Ephemerals, directory: Directory, ours: Installation
+    ) -> None:
+        self._changes, self._client, self._ephemerals = changes, client, ephemerals
+        self._directory, self._ours = directory, ours
+
+    # -- presses -------------------------------------------------------------------------------------------------------
+
+    async def approve(self, press: Press) -> None:
+        await self._placed(press.value)
+        identify = self._whole(self._identify(click_of(press.body)))
+        await self._answer(press.who, await self._changes.deciding.approve(press.value, press.who.user, identify))
+
+    async def undo(self, press: Press) -> None:
+        identify = self._identify(click_of(press.body))
+        await self._answer(press.who, await self._changes.deciding.undo(press.value, press.who.user, identify))
+
+    async def show_fix(self, press: Press) -> None:
+        """The whole change for one person, and whether they may approve it, and why not."""
+        it = await self._seen(press)
+        if it is not None:
+            why = await self._changes.deciding.why_not(it.id, self._whole(self._identify(click_of(press.body))))
+            may = YOU_MAY if why is None else f"You cannot approve it: {safe(why.sentence)}"
+            await self._ephemerals.say(press.who, proposal_blocks.shown(it, may))
+
+    async def check(self, press: Press) -> None:
+        """Look again, without a change."""
+        it = await self._seen(press)
+        if it is not None:
+            said = await self._changes.pipeline.check(it)
+            await self._ephemerals.tell(press.who, safe(f"Checked again: {said.words()}."))
+
+    async def open_edit(self, press: Press) -> None:
+        it = await self._seen(press)
+        if it is not None:
+            await self._open(press, proposal_blocks.edit_view(it))
+
+    async def open_reject(self, press: Press) -> None:
+        it = await self._seen(press)
+        if it is not None:
+            await self._open(press, proposal_blocks.reject_view(it))
+
+    # -- modals --------------------------------------------------------------------------------------------------------
+
+    async def edited(self, body: Mapping[str, Any], who: Asker) -> None:
+        proposal, text = proposal_blocks.submitted(body.get("view") or {})
+        change = read_change(text)
+        if isinstance(change, str):
+            return await self._ephemerals.tell(who, safe(f"Nothing was changed: {change}."))
+        identify = self._identify(click_of(body), in_modal=True)
+        return await self._answer(who, await self._changes.deciding.edit(proposal, who.user, identify, change))
+
+    async def rejected(self, body: Mapping[str, Any], who: Asker) -> None:
+        proposal, reason = proposal_blocks.submitted(body.get("view") or {})
+        identify = self._identify(click_of(body), in_modal=True)
+        await self._answer(who, await self._changes.deciding.reject(proposal, who.user, identify, reason))
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _identify(self, click: Click, *, in_modal: bool = False) -> Identify:
+        async def identify(it: Proposal) -> Caller | Refusal:
+            if refused := misplaced(click, self._ours, it.place, in_modal=in_modal):
+                return refused
+            told = await self._told(click.user)
+            if refused := stranger(click, told, self._ours):
+                return refused
+            who = self._directory.kube_user(click.user, told or {})
+            return who if isinstance(who, Refusal) else Caller(click.user, who)
+
+        return identify
+
+    def _whole(self, identify: Identify) -> Identify:
+        """What nobody could see whole is not approved here, whatever button was pressed."""
+
+        async def checked(it: Proposal) -> Caller | Refusal:
+            said = await identify(it)
+            shown = isinstance(said, Refusal) or proposal_blocks.is_shown_whole(it)
+            return said if shown else TERMINAL_ONLY
+
+        return checked
+
+    async def _told(self, user: str) -> Mapping[str, Any] | None:
+        """Asked for each press: somebody who left two seconds ago must not be known from before."""
+        try:
+            said = (await self._client.users_info(user=user)).get("user")
+        except (SlackApiError, ClientError, TimeoutError, OSError) as why:
+            log.warning("who %s is cannot be found out: %s", user, why)
+            return None
+        return said if isinstance(said, Mapping) else None
+
+    async def _placed(self, proposal: str) -> None:
+        """Somebody may press before it is written down where the card stands: that takes a moment, and no more."""
+        for _ in range(PLACED_TRIES):
+            it = await self._stored(proposal)
+            if it is None or it.place.ts:
+                return
+            await self._changes.clock.sleep(0.25)
+
+    async def _stored(self, proposal: str) -> Proposal | None:
+        try:
+            return await self._changes.store.proposals.get(proposal)
+        except Forged:
+            return None
+
+    async def _seen(self, press: Press) -> Proposal | None:
+        """The proposal, for a member who looks at its own message; a refusal is told and written down."""
+        await self._placed(press.value)
+        it = await self._stored(press.value)
+        click = click_of(press.body)
+        refused = NO_SUCH if it is None else misplaced(click, self._ours, it.place)
+        refused = refused or stranger(click, await self._told(click.user), self._ours)
+        if refused is None:
+            return it
+        note = Note(Event.REFUSED, press.who.user, {"code": refused.code, "said": refused.sentence})
+        await self._changes.store.audit.append(press.value[:64], note, self._changes.clock.now())
+        await self._ephemerals.tell(press.who, safe(refused.sentence))
+        return None
+
+    async def _open(self, press: Press, view: Mapping[str, Any]) -> None:
+        try:
+            await self._client.views_open(trigger_id=press.who.trigger, view=dict(view))
+        except SlackApiError as why:
+            log.info("a modal could not be opened: %s", why)
+            await self._ephemerals.tell(press.who, "Slack could not open the window just now: press it once more.")
+
+    async def _answer(self, who: Asker, said: Answer) -> None:
+        await self._ephemerals.tell(who, safe(said.sentence, 1000))
+        if said.carry_on:
+            await self._changes.push(said.carry_on)
+
+
+def read_change(text: str) -> list[Mapping[str, Any]] | str:
+    """The operations or the manifest of an edit; or why it is neither, in a few words."""
+    try:
+        said = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as why:
+        mark = getattr(why, "problem_mark", None)
+        return f"it is neither YAML nor JSON{f' (line {mark.line + 1})' if mark else ''}"
+    found = said if isinstance(said, list) else [said]
+    if not found or not all(isinstance(each, dict) and all(isinstance(key, str) for key in each) for each in found):
+        return "a change is a list of JSON patch operations, or one manifest"
+    return found

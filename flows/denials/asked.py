@@ -1,0 +1,158 @@
+"""What the question names, as policies see it: the asked peer and the pod's DNS resolver, each with its backends."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from flows.denials.connection import DNS_PORT
+from flows.denials.policy_world import world_of
+from flows.denials.tunnels import as_it_arrives
+from flows.model import Case
+from flows.policy import Endpoint, Traffic, World
+from flows.symptoms.peers import subject
+from sensors.dns_lookup import Lookups
+from sensors.k8s_pod import LogTrouble, PodFacts
+from sensors.k8s_services import ServiceFacts, ServicePort, Services
+from sensors.kit.addresses import as_ip
+
+NO_CONNECTION = frozenset({LogTrouble.TIMEOUT, LogTrouble.CONNECT, LogTrouble.UNREACHABLE})
+
+MOST_BACKENDS = 20
+
+Address: TypeAlias = tuple[str, int, str]
+"""Address, port and protocol, as policies see them."""
+
+Ways: TypeAlias = dict[Address, Traffic]
+
+
+def fronts(case: Case) -> Mapping[Address, tuple[ServiceFacts, ServicePort]]:
+    """The Service before each backend's door, where exactly one Service has it: how the door is usually reached."""
+    services, found = case.get(Services), defaultdict[Address, list[tuple[ServiceFacts, ServicePort]]](list)
+    for each in services.services if services is not None else ():
+        wanted = {known.name: known for known in each.ports} if each.cluster_ips and not each.headless else {}
+        for end in each.endpoints or ():
+            for name, number, protocol in end.ports:
+                if name in wanted:
+                    found[(end.ip, number, protocol)].append((each, wanted[name]))
+    return {door: listed[0] for door, listed in found.items() if len(listed) == 1}
+
+
+def asked_peers(case: Case) -> Ways:
+    """Where the asked peer really is, behind its Service or name. Empty without one, or where nobody knows it.
+
+    Where nobody asked, it is the Service to which the pod's own log says that it cannot connect.
+    """
+    services, world = case.get(Services), case.once(world_of)
+    me = target_endpoint(case, world)
+    if case.target.to_host is None:
+        peer = subject(case)
+        blocked = peer is not None and any(each.trouble in NO_CONNECTION for each in peer.logged)
+        return dict(_behind(peer.service, peer.port, me, world)) if peer and peer.service and blocked else {}
+    if services is None or services.asked is None:
+        return {}
+    port = case.target.to_port if case.target.to_port is not None else services.asked.port
+    service = services.asked_service
+    if service is not None and services.asked.pod is None and not _is_backend(service, case.target.to_host):
+        found = dict(_behind(service, services.asked.service_port or port, me, world))
+    else:
+        found = dict(_plain(case, services, port, me, world)) if port is not None else {}
+    return {address: as_it_arrives(case, each) for address, each in found.items()}
+
+
+def _is_backend(service: ServiceFacts, host: str) -> bool:
+    """An address behind the Service (the API server's own, say): its ports are its own, not the Service's."""
+    return as_ip(host) is not None and any(as_ip(each.ip) == as_ip(host) for each in service.endpoints or ())
+
+
+def _behind(service: ServiceFacts, port: int | None, me: Endpoint, world: World) -> Iterator[tuple[Address, Traffic]]:
+    """One door for each endpoint of a Service, ready or not: policy does not ask about readiness."""
+    address = service.cluster_ips[0] if service.cluster_ips and not service.headless else ""
+    wanted = {each.name: each for each in service.ports if port in (None, each.port)}
+    for end in (service.endpoints or ())[:MOST_BACKENDS]:
+        for name, number, protocol in end.ports:
+            direct = service.headless and port == number
+            if name not in wanted and not direct:
+                continue
+            there = world.endpoint_of_pod(service.namespace, end.pod) if end.pod else None
+            said = wanted[name].port if name in wanted else number
+            yield (
+                (end.ip, number, protocol),
+                Traffic(
+                    me,
+                    there or world.endpoint_at(end.ip),
+                    protocol,
+                    number,
+                    service=(service.namespace, service.name),
+                    service_ip=address,
+                    service_port=said,
+                ),
+            )
+
+
+def _plain(case: Case, services: Services, port: int, me: Endpoint, world: World) -> Iterator[tuple[Address, Traffic]]:
+    host = case.target.to_host or ""
+    pod = services.asked.pod if services.asked else None
+    endpoint = world.endpoint_of_pod(pod.namespace, pod.name) if pod else None
+    if endpoint is not None:
+        yield (endpoint.ip, port, "TCP"), Traffic(me, endpoint, "TCP", port)
+        return
+    for ip in addresses_of(case, host):
+        there = world.endpoint_at(ip)
+        names = (host,) if as_ip(host) is None else there.fqdns
+        yield (ip, port, "TCP"), Traffic(me, replace(there, fqdns=names), "TCP", port)
+
+
+def addresses_of(case: Case, host: str) -> tuple[str, ...]:
+    """What a host means: itself if it is an address, else what looking it up in the pod gave."""
+    if address := as_ip(host):
+        return (str(address),)
+    lookups = case.get(Lookups)
+    return lookups.asked.addresses if lookups is not None and lookups.asked is not None else ()
+
+
+def resolvers_of(case: Case) -> Ways:
+    """The pod's DNS resolver as policies see it: the server pods behind the resolver's Service, on UDP and TCP."""
+    services, world = case.get(Services), case.once(world_of)
+    me, found = target_endpoint(case, world), Ways()
+    for server in _nameservers(case):
+        ref = services.by_ip.get(server) if services is not None else None
+        service = services.find(ref.namespace, ref.name) if services is not None and ref is not None else None
+        if service is not None and service.endpoints:
+            found |= dict(_behind(service, DNS_PORT, me, world))
+        elif ref is None:
+            there = _server_at(server, me, world)
+            found |= {(server, DNS_PORT, each): Traffic(me, there, each, DNS_PORT) for each in ("UDP", "TCP")}
+    return found
+
+
+def _server_at(server: str, me: Endpoint, world: World) -> Endpoint:
+    """A resolver by its address; a link-local one (NodeLocal DNSCache) is on the pod's own node."""
+    address = as_ip(server)
+    if address is not None and address.is_link_local:
+        return Endpoint(ip=server, node=me.node, host_network=True, entities=frozenset({"host"}))
+    return world.endpoint_at(server)
+
+
+def _nameservers(case: Case) -> tuple[str, ...]:
+    lookups, services = case.get(Lookups), case.get(Services)
+    if lookups is not None and lookups.resolver is not None and lookups.resolver.nameservers:
+        return lookups.resolver.nameservers
+    pod = case.get(PodFacts)
+    if pod is not None and pod.dns_policy == "None":
+        return pod.dns_nameservers
+    kube_dns = services.find("kube-system", "kube-dns") if services is not None else None
+    return kube_dns.cluster_ips if kube_dns is not None else ()
+
+
+def target_endpoint(case: Case, world: World) -> Endpoint:
+    """The pod itself; without its object it has no labels, and hardly any policy selects it."""
+    known = world.endpoint_of_pod(case.target.namespace, case.target.pod)
+    return known or Endpoint(case.target.namespace, case.target.pod)
+
+
+def needs_lookup(case: Case) -> bool:
+    """Whether the asked peer is a name. Without an asked peer a blocked resolver matters to everything."""
+    return case.target.to_host is None or as_ip(case.target.to_host) is None
