@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from bot.clusters.options import PROBE_NAMESPACE, Live
@@ -17,6 +18,8 @@ from sensors.kit.durations import seconds_in
 IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
 IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
 HOW_TO_REACH = "; run `cilium hubble port-forward` beside this, or name the relay with --server HOST:PORT"
+PROBE_NAMESPACE_VARIABLE = "KAI_PROBE_NAMESPACE"
+PROBE_TLS, PROBE_TLS_VARIABLE = Path("/etc/kai/probe-tls"), "KAI_PROBE_TLS"
 SERVER_VARIABLES = ("HUBBLE_SERVER", "KAI_HUBBLE_ADDR")
 
 
@@ -35,7 +38,7 @@ async def opened(live: Live) -> AsyncIterator[LiveCluster]:
     """The cluster, for one investigation. Raises as `connected` does."""
     async with connected(live) as kube:
         relay, hint = relay_of(live, kube)
-        async with live_cluster(kube, relay, settings_of(live, kube, hint)) as cluster:
+        async with live_cluster(kube, relay, settings_of(live, hint)) as cluster:
             yield cluster
 
 
@@ -72,9 +75,17 @@ def is_in_cluster(kube: Kube) -> bool:
     return kube.place.name == "the pod's ServiceAccount"
 
 
-def settings_of(live: Live, kube: Kube, hint: str = "") -> LiveSettings:
-    usual = kube.namespace if is_in_cluster(kube) else PROBE_NAMESPACE
-    return LiveSettings(live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, hint)
+def settings_of(live: Live, hint: str = "") -> LiveSettings:
+    usual = live.environ.get(PROBE_NAMESPACE_VARIABLE, "").strip() or PROBE_NAMESPACE
+    return LiveSettings(
+        live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, hint, probe_tls_of(live)
+    )
+
+
+def probe_tls_of(live: Live) -> Path | None:
+    """The folder with our certificate for the probes: where KAI_PROBE_TLS says, or the chart's own place."""
+    said = live.environ.get(PROBE_TLS_VARIABLE, "").strip()
+    return Path(said) if said else PROBE_TLS if PROBE_TLS.is_dir() else None
 
 
 def since_of(word: str | None) -> timedelta | None:

@@ -11,7 +11,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PROBE_NAMESPACE = "kai"
+PROBE_NAMESPACE = "kai-probe"
 
 
 @dataclass(frozen=True, slots=True)

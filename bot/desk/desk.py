@@ -99,7 +99,7 @@ class Tools:
     looks: int = LOOKS
     keep: timedelta = KEEP
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    new_id: Callable[[], str] = lambda: uuid.uuid4().hex[:12]
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
 
 
 class Desk:

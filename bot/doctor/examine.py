@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from bot.doctor.agents import agents
 from bot.doctor.check import Check, State
 from bot.doctor.claude import claude
+from bot.doctor.impersonation import impersonation
 from bot.doctor.rights import Right, check_of, rights_needed
 from sensors.access.kube import Kube
 from sensors.access.kube.failure import plural_of, resource_of
 from sensors.access.kube.lists import BUILT_IN
 from sensors.access.live import LiveCluster
-from sensors.access.live.cluster import probe_on
 from sensors.access.live.environment import SERVICE_CIDR
 from sensors.access.live.whoami import whoami
+from sensors.access.probe.client import ProbeRequest
 from sensors.kit import Blind
 from sensors.kit.kinds import (
     CILIUM_CLUSTERWIDE_NETWORK_POLICY,
@@ -24,7 +25,6 @@ from sensors.kit.kinds import (
     CILIUM_NETWORK_POLICY,
     KINDS,
     NODE,
-    POD,
     SERVICE,
     Kind,
 )
@@ -37,7 +37,9 @@ MOST_SKEW = 5.0
 
 RELAY_SERVICE = "hubble-relay"
 NEEDED_BY = {"cilium": (CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY, CILIUM_ENDPOINT)}
-INSTALL_PROBE = "helm upgrade --install kai helm/kai -n {} --create-namespace --set image.repository=IMAGE"
+QUESTION = ProbeRequest(node_files=("links.json",), budget_ms=3000)
+INSTALL_PROBE = "helm upgrade --install kai helm/kai -n kai --create-namespace --set image.repository=IMAGE"
+LOOK_AT_PROBES = "kubectl -n {} get pods -l app.kubernetes.io/name=kai-probe -o wide"
 ENABLE_RELAY = "helm upgrade cilium cilium/cilium -n kube-system --reuse-values --set hubble.relay.enabled=true"
 FORWARD = "cilium hubble port-forward"
 
@@ -59,8 +61,13 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
     """Every prerequisite, in the order of the way. Raises `Blind` when the API server does not answer."""
     server = await _api_server(patient)
     installed = await _installed(patient.kube)
-    rights, relay, probes, clock, told = await asyncio.gather(
-        _rights(patient, installed), _relay(patient), _probes(patient), _clock(patient), agents(patient.cluster)
+    rights, relay, probes, clock, told, approvals = await asyncio.gather(
+        _rights(patient, installed),
+        _relay(patient),
+        _probes(patient),
+        _clock(patient),
+        agents(patient.cluster),
+        impersonation(patient.kube),
     )
     return (
         server,
@@ -69,6 +76,7 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
         *relay,
         *probes,
         *told,
+        *approvals,
         clock,
         *claude(patient.environ, (await patient.cluster.now()).date()),
     )
@@ -101,7 +109,8 @@ async def _served(kube: Kube, group: str) -> frozenset[str]:
 async def _rights(patient: Patient, installed: frozenset[Kind]) -> list[Check]:
     user, _ = await if_readable(whoami(patient.kube))
     settings = patient.cluster.settings
-    needed = rights_needed(installed, settings.probe_namespace, with_agents=settings.exec_in_agents)
+    by_hand = settings.probe_namespace if settings.probe_tls is None else ""
+    needed = rights_needed(installed, by_hand, with_agents=settings.exec_in_agents)
     return list(await asyncio.gather(*(_right(patient.kube, each, user or "") for each in needed)))
 
 
@@ -158,28 +167,33 @@ async def _reach_relay(patient: Patient) -> str:
 
 
 async def _probes(patient: Patient) -> list[Check]:
-    """One line where all nodes, or none, have a probe; else one for each node without."""
+    """One line where the probes of all nodes, or none, answer a question; else one for each node whose does not."""
     namespace = patient.cluster.settings.probe_namespace
-    pods, why = await if_readable(patient.cluster.objects(POD))
-    nodes, why_not = ((), "") if patient.node else await if_readable(patient.cluster.objects(NODE))
-    if pods is None or nodes is None:
-        return [Check("probe", State.UNKNOWN, why or why_not)]
+    nodes, why = ((), "") if patient.node else await if_readable(patient.cluster.objects(NODE))
+    if nodes is None:
+        return [Check("probe", State.UNKNOWN, why)]
     wanted = [patient.node] if patient.node else sorted(map(name_of, nodes))
-    lacking = {each: said for each in wanted if (said := _lacks_probe(pods, each, namespace))}
+    said = await asyncio.gather(*(_asked(patient.cluster, each) for each in wanted))
+    lacking = {node: why for node, why in zip(wanted, said, strict=True) if why}
     if not lacking:
-        return [Check("probe", State.OK, f"on {len(wanted)} of {len(wanted)} nodes, namespace {namespace}")]
-    without = "nothing is measured from inside pods (counters, DNS, doors, MTU, connection tracking)"
-    mend = INSTALL_PROBE.format(namespace)
+        return [Check("probe", State.OK, f"{len(wanted)} of {len(wanted)} nodes answer, namespace {namespace}")]
+    without = "nothing is measured from inside pods (counters, DNS, connections, MTU, connection tracking)"
     if len(lacking) == len(wanted):
+        mend = INSTALL_PROBE if "no probe in" in next(iter(lacking.values())) else LOOK_AT_PROBES.format(namespace)
         return [Check("probe", State.MISSING, next(iter(lacking.values())), without, mend)]
-    look = f"kubectl -n {namespace} get pods -l app.kubernetes.io/name=kai-probe -o wide"
-    return [Check(f"probe on node {node}", State.MISSING, said, without, look) for node, said in lacking.items()]
+    look = LOOK_AT_PROBES.format(namespace)
+    return [Check(f"probe on node {node}", State.MISSING, why, without, look) for node, why in lacking.items()]
 
 
-def _lacks_probe(pods: tuple[Mapping[str, object], ...], node: str, namespace: str) -> str:
+async def _asked(cluster: LiveCluster, node: str) -> str:
+    """Why the probe of a node gave no answer, or cannot see its node; empty where all is well.
+
+    A pod that runs proves nothing: the question is asked over the way that an investigation takes.
+    """
     try:
-        probe_on(pods, node, namespace)
-    except Blind as why:
+        answer = await cluster.ask_probe(node, QUESTION)
+        answer.node_file(QUESTION.node_files[0])
+    except (Blind, Absent) as why:
         return str(why)
     return ""
 

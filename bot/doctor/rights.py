@@ -54,12 +54,18 @@ EXEC = ("get", "create")
 """A websocket is opened with GET, and newer API servers ask for create as well."""
 
 
-def rights_needed(installed: frozenset[Kind], probe_namespace: str, *, with_agents: bool = False) -> tuple[Right, ...]:
-    """The rights for the kinds that this cluster has; `with_agents`: programs are to run in its agents."""
+def rights_needed(
+    installed: frozenset[Kind], probe_namespace: str = "", *, with_agents: bool = False
+) -> tuple[Right, ...]:
+    """The rights for the kinds that this cluster has.
+
+    `probe_namespace` is where the probe's program is run by hand; empty where its server is asked, which needs none.
+    `with_agents`: programs are to run in the network plug-in's agents.
+    """
     lists = tuple(_list(each) for each in (*KINDS, SERVICE_CIDR) if each in installed)
     log = Right("get", "pods", subresource="log", without="the application's own complaints are not read")
     probe = "nothing is measured from inside pods (counters, DNS, doors, MTU, connection tracking)"
-    execs = [Right(verb, "pods", "", "exec", probe_namespace, probe) for verb in EXEC]
+    execs = [Right(verb, "pods", "", "exec", probe_namespace, probe) for verb in EXEC if probe_namespace]
     if with_agents:
         execs += [Right(verb, "pods", "", "exec", SYSTEM, "agents do not tell of themselves") for verb in EXEC]
     return (*lists, log, *dict.fromkeys(execs))

@@ -54,7 +54,10 @@ class Reply:
 
     @property
     def words(self) -> str:
-        return one_line(text(self.body, "message"), 400) or f"the API server answered {self.status}"
+        """Its own message. A long one quotes the whole object in its middle: what is wrong stands at the end."""
+        said = text(self.body, "message")
+        said = said if len(said) <= 600 else f"{said[:150]} … {said[-400:]}"
+        return one_line(said, 600) or f"the API server answered {self.status}"
 
 
 @dataclass(frozen=True, slots=True)

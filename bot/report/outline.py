@@ -188,7 +188,8 @@ def brief(text: str, longest: int = BRIEF) -> str:
 def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
     fix = it.fix
     if fix.refused:
-        yield Section(Part.FIX, f"none proposed: {clean(fix.refused)}", tone=Tone.UNSURE)
+        ways = tuple(_changed_ways(fix, verbose))
+        yield Section(Part.FIX, f"none proposed: {clean(fix.refused)}", ways, tone=Tone.UNSURE)
     elif fix.kubectl or fix.also:
         yield Section(Part.FIX, _fix_title(fix), tuple(_fix_items(fix, verbose)))
         yield Section(Part.UNDO, items=tuple(_commands(fix, "undo")))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.approval.rules import Approvals
 from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
 from bot.intake import Intake, Taken
@@ -22,6 +23,7 @@ from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.lookup import Lookup
 from bot.slack.outbox import Stopped, Unwelcome
+from bot.store import Investigation, OriginKind
 from bot.triggers.commands import Fill, Investigate
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,14 @@ LATE = (
     "It is being looked into (id {id}), but Slack did not take my message just now: the answer comes as soon as it "
     "does. No need to ask again."
 )
+
+
+Joined: TypeAlias = Callable[[str, str], Awaitable[None]]
+"""Hears which person joined which investigation: of two persons who approve a change, they are no second one."""
+
+
+async def nobody_joined(investigation: str, person: str) -> None:
+    """Where nobody approves anything, it does not matter who joined."""
 
 
 class Cancels(Protocol):
@@ -51,7 +61,10 @@ class Investigating:
         conversations: Conversations,
         ephemerals: Ephemerals,
         client: AsyncWebClient,
+        approvals: Approvals,
+        joined: Joined,
     ) -> None:
+        self._approvals, self._joined = approvals, joined
         self._intake, self._desk, self._lookup = intake, desk, lookup
         self._conversations, self._ephemerals, self._client = conversations, ephemerals, client
 
@@ -90,6 +103,7 @@ class Investigating:
             log.warning("the root message of %s is not there yet: %s", it.id, why)
             return await tell(who, LATE.format(id=it.id))
         if taken.joined:
+            await self._joined(it.id, who.user)
             return await tell(who, f"This is being looked into already (id {it.id}): {await self._link(place)}")
         if place.direct:
             await tell(who, INVITE)
@@ -111,6 +125,8 @@ class Investigating:
             it = await self._conversations.of_thread(who.channel, who.thread)
         if it is None:
             return None if word else await self._lookup.say_which(who)
+        if not may_cancel(it, who.user, self._approvals):
+            return await self._ephemerals.tell(who, "Only who asked for it, or may approve changes, can cancel it.")
         if not await self._desk.cancel(it.id, f"cancelled by {who.user}"):
             return await self._ephemerals.tell(who, f"There is nothing to cancel: {safe(it.id)} is over.")
         return None
@@ -131,6 +147,12 @@ class Investigating:
             log.info("the form could not be opened: %s", error_of(why))
             return False
         return True
+
+
+def may_cancel(it: Investigation, user: str, approvals: Approvals) -> bool:
+    """Whoever asked for it, and whoever is known as somebody who may approve; an alert's is anybody's."""
+    request = it.request
+    return user == request.asked_by or request.origin is OriginKind.ALERT or user in approvals.directory.people
 
 
 def _again(asked: Investigate, hint: str) -> Fill:

@@ -15,12 +15,16 @@ from bot.report.mrkdwn import safe
 from bot.slack import answers, lists
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
-from bot.store import Feedback, Investigation, Opinion
+from bot.slack.visibility import Visibility
+from bot.store import Feedback, Investigation, Opinion, Verdict
 from bot.store.store import Store
 from bot.triggers.followup import Topic, parse
 from flows.model import Diagnosis
 
 log = logging.getLogger(__name__)
+
+LOOKED_THROUGH = 50
+"""Of the newest investigations so many are looked through for those that a person may see."""
 
 FORGOTTEN = "That investigation is not remembered any more."
 
@@ -34,8 +38,10 @@ class Lookup:
         conversations: Conversations,
         ephemerals: Ephemerals,
         client: AsyncWebClient,
+        visibility: Visibility,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._visibility = visibility
         self._store, self._conversations, self._ephemerals = store, conversations, ephemerals
         self._client, self._now = client, now
 
@@ -43,35 +49,44 @@ class Lookup:
 
     async def status(self, who: Asker) -> None:
         """What is being looked into."""
-        await self._ephemerals.say(who, lists.status(await self._live()))
+        await self._ephemerals.say(who, lists.status(await self._live(who.user)))
 
     async def history(self, who: Asker) -> None:
         """The latest investigations."""
-        await self._ephemerals.say(who, lists.history(await self._store.investigations.recent(lists.MOST)))
+        await self._ephemerals.say(who, lists.history(await self.latest(who.user)))
+
+    async def latest(self, user: str) -> list[tuple[Investigation, Verdict | None]]:
+        """The newest that this person may see."""
+        rows = await self._store.investigations.recent(LOOKED_THROUGH)
+        return (await self._visibility.seen_by(user, rows, lambda row: row[0]))[: lists.MOST]
 
     async def say_which(self, who: Asker) -> None:
         """What there is to cancel."""
-        live = lists.status(await self._live())
+        live = lists.status(await self._live(who.user))
         said = Said("Say which: cancel ID", (section("Say which: `cancel ID`."), *live.blocks))
         await self._ephemerals.say(who, said)
 
-    async def _live(self) -> list[tuple[Investigation, int]]:
-        live = await self._store.investigations.live()
+    async def _live(self, user: str) -> list[tuple[Investigation, int]]:
+        every = await self._store.investigations.live()
+        live = await self._visibility.seen_by(user, every, lambda it: it)
         return [(it, await self._store.investigations.answered(it.id)) for it in live[: lists.MOST]]
 
     # -- one of them --------------------------------------------------------------------------------------------------
 
     async def remembered(self, investigation: str, who: Asker) -> Investigation | None:
-        """An investigation by its whole id; who asks is told when it is forgotten."""
+        """An investigation by its whole id; who may not see it is told the same as when it is forgotten."""
         it = await self._store.investigations.get(investigation)
-        if it is None:
-            await self._ephemerals.tell(who, FORGOTTEN)
-        return it
+        if it is not None and await self._visibility.may_see(it, who.user):
+            return it
+        await self._ephemerals.tell(who, FORGOTTEN)
+        return None
 
     async def meant(self, word: str, who: Asker) -> Investigation | None:
-        """An investigation by its id or the beginning of it; who asks is told when it is none, or several."""
+        """An investigation by its id, one's own also by its beginning; who asks is told when it is none, or several."""
         found = await self._store.investigations.starting_with(word)
-        exact = [each for each in found if each.id == word] or list(found)
+        visible = await self._visibility.seen_by(who.user, found, lambda it: it)
+        own = [each for each in visible if each.request.asked_by == who.user]
+        exact = [each for each in visible if each.id == word] or own
         if len(exact) == 1:
             return exact[0]
         several = f"{safe(word)} may be {', '.join(each.id for each in exact)}: say more of it."
@@ -102,7 +117,9 @@ class Lookup:
 
     async def about(self, investigation: str, who: Asker, part: Callable[[Diagnosis], Said]) -> None:
         """A part of a verdict, for one person."""
-        diagnosis = await self._diagnosis(investigation)
+        it = await self._store.investigations.get(investigation)
+        seen = it is not None and await self._visibility.may_see(it, who.user)
+        diagnosis = await self._diagnosis(investigation) if seen else None
         if diagnosis is None:
             return await self._ephemerals.tell(who, "That verdict is not remembered any more.")
         return await self._ephemerals.say(who, part(diagnosis))
@@ -110,7 +127,7 @@ class Lookup:
     async def opinion(self, investigation: str, opinion: Opinion, who: Asker) -> None:
         """What a person thinks of a verdict; his last word counts."""
         it = await self._store.investigations.get(investigation)
-        if it is None or it.is_live:
+        if it is None or it.is_live or not await self._visibility.may_see(it, who.user):
             return await self._ephemerals.tell(who, "There is no verdict to have an opinion about.")
         await self._store.opinions.keep(Feedback(it.id, who.user, opinion, "", self._now()))
         thanks = "Thank you: it is kept with the verdict, and nothing else is sent anywhere."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bot.triggers.alert import Alert
 from sensors.kit import Target
 
 
@@ -69,4 +70,4 @@ class Cancel:
     id: str = ""
 
 
-Command: TypeAlias = Investigate | Fill | Help | Status | History | Show | Cancel
+Command: TypeAlias = Investigate | Fill | Help | Status | History | Show | Cancel | Alert

@@ -23,7 +23,12 @@ _BOTH = re.compile(
     r"(?<![\w/.-])([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
 )
 _NAME = re.compile(r"(?<![\w./-])[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?![\w/])")
-_NOT_SHOWN = frozenset({"block_id", "action_id", "type", "ts", "user", "bot_id", "app_id", "team", "url", "value"})
+_NOT_SHOWN = frozenset(
+    {
+        *("block_id", "action_id", "type", "subtype", "ts", "user", "channel", "team", "url", "value", "id", "color"),
+        *("bot_id", "app_id", "bot_profile", "username", "previous_message", "edited", "footer_icon"),
+    }
+)
 
 
 def text_of(message: Mapping[str, Any]) -> str:
@@ -75,9 +80,10 @@ def _of_mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
     if isinstance(value.get("title"), str) and isinstance(value.get("value"), str):
         yield f"{value['title']}: {value['value']}"  # a field of an attachment
     for field, each in value.items():
+        if field in _NOT_SHOWN:
+            continue
         if isinstance(each, str):
-            if field not in _NOT_SHOWN:
-                yield each
+            yield each
         else:
             yield from _texts(each, depth + 1)
 

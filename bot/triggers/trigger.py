@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -22,8 +22,13 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """One kind of thing that can ask, at the foot of its module as `TRIGGER`. `read` is given untrusted data."""
+    """One kind of thing that can ask, at the foot of its module as `TRIGGER`. All is untrusted data.
+
+    Of an alert's: `fits` tells by its form that this trigger reads it; `split` gives one payload for each alert in it.
+    """
 
     id: str
     origin: OriginKind
     read: Callable[[Payload], Command | Nothing]
+    fits: Callable[[Payload], bool] = lambda payload: False
+    split: Callable[[Payload], Sequence[Payload]] = lambda payload: (payload,)

@@ -304,8 +304,10 @@ def _port_words(passage: Passage) -> str:
 
 def _peer_words(passage: Passage) -> str:
     peer = passage.peer
-    if peer.is_pod:
+    if peer.is_pod and not peer.host_network:
         return f"{peer.namespace}/{peer.workload.partition(' ')[2] or peer.pod}"
     if "kube-apiserver" in peer.entities:
         return "the API server"
+    if peer.host_network:
+        return f"every process of nodes such as {peer.node or peer.ip}"
     return peer.fqdns[0] if peer.fqdns else peer.ip

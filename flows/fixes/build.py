@@ -12,12 +12,24 @@ from flows.denials.judged import judged_connections
 from flows.fixes.admit import Draft, drafts
 from flows.fixes.change import component_of_object, fix_of, owner_of, said_of
 from flows.fixes.closing import in_words, taken_away
+from flows.fixes.lift import lift_deny
 from flows.fixes.memory import raise_memory
 from flows.fixes.pair import as_it_will_be, led_right, refused_after, together
 from flows.fixes.proof import MAX_NEWLY_ALLOWED, Trial, denied_ones, try_out, unread_kinds
 from flows.fixes.requests import admit_requests
 from flows.fixes.service import set_selector, set_target_port
-from flows.model import AdmitTraffic, Case, Finding, Fix, JsonPatchFix, Missing, RaiseMemory, SetSelector, SetTargetPort
+from flows.model import (
+    AdmitTraffic,
+    Case,
+    Finding,
+    Fix,
+    JsonPatchFix,
+    LiftDeny,
+    Missing,
+    RaiseMemory,
+    SetSelector,
+    SetTargetPort,
+)
 from sensors.k8s_network_policies import Policies
 
 MOST_FIXES = 4
@@ -29,6 +41,8 @@ def build(finding: Finding, case: Case, max_newly_allowed: int = MAX_NEWLY_ALLOW
     match remedy:
         case AdmitTraffic():
             return _admitting(remedy, case, max_newly_allowed)
+        case LiftDeny():
+            return _lifting(remedy, case, max_newly_allowed)
         case SetTargetPort():
             return _leading(remedy, case, max_newly_allowed)
         case SetSelector():
@@ -78,6 +92,13 @@ def _admitting(remedy: AdmitTraffic, case: Case, most: int) -> tuple[Fix, ...]:
         return ()
 
 
+def _lifting(remedy: LiftDeny, case: Case, most: int) -> tuple[Fix, ...]:
+    try:
+        return tuple(each for each in lift_deny(remedy, _replays(remedy, case), case, most) if _helps(each))
+    except Missing:
+        return ()
+
+
 def _ranked(remedy: AdmitTraffic, replays: tuple[JudgedConnection, ...], case: Case, most: int) -> tuple[Fix, ...]:
     found = [_try(each, replays, case, most) for each in drafts(remedy, case)]
     return tuple(each.fix for each in sorted(found, key=_Ranked.order) if _helps(each.fix))[:MOST_FIXES]
@@ -122,7 +143,7 @@ def _proved(draft: Draft, trial: Trial, case: Case, most: int) -> Fix:
     )
 
 
-def _replays(remedy: AdmitTraffic, case: Case) -> tuple[JudgedConnection, ...]:
+def _replays(remedy: AdmitTraffic | LiftDeny, case: Case) -> tuple[JudgedConnection, ...]:
     """The observed connections this remedy is about; where none was observed, those that were computed."""
     wanted = {_ends(each.traffic.source, each.traffic.destination, each.traffic.port) for each in remedy.denied}
     mine = [

@@ -5,19 +5,20 @@ from __future__ import annotations
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
 from flows.model import Fix, JsonPatchFix, RaiseMemory
-from flows.symptoms.memory import sensible_limit
+from flows.symptoms.memory import MOST, sensible_limit
 from sensors.kit.quantities import bytes_of
 
 
 def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
     """The limit rises to the wanted one, or to a sensible one if that is more; a request that equalled it rises, too.
 
-    Pods are replaced, so it is marked disruptive. Nothing where no limit is set: then the limit was not it.
+    Pods are replaced, so it is marked disruptive. Nothing where no limit is set: then the limit was not it; nothing
+    where it is so high that more memory is no cure.
     """
-    current = bytes_of(remedy.current_limit)
-    if current is None:
+    current, sensible = bytes_of(remedy.current_limit), sensible_limit(remedy.current_limit)
+    if current is None or sensible is None:
         return ()
-    wanted = max(remedy.wanted_limit, sensible_limit(remedy.current_limit), key=lambda each: bytes_of(each) or 0)
+    wanted = min(MOST, max(remedy.wanted_limit, sensible, key=_size), key=_size)
     place = f"/spec/template/spec/containers/{remedy.index}"
     pairs = [(f"{place}/resources/limits/memory", remedy.current_limit)]
     if bytes_of(remedy.current_request) == current:
@@ -38,6 +39,10 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
             notes=("the pods are replaced one after the other",),
         ),
     )
+
+
+def _size(quantity: str) -> int:
+    return bytes_of(quantity) or 0
 
 
 def _swap(path: str, old: str | None, new: str | None) -> tuple[Operation, ...]:

@@ -5,7 +5,7 @@ from flows.model.component import Component
 from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Provenance, Recording
 from flows.model.finding import Doubt, Finding, Rule
 from flows.model.fix import GONE, NO_FIX, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
-from flows.model.remedy import AdmitTraffic, RaiseMemory, Recorded, Remedy, SetSelector, SetTargetPort
+from flows.model.remedy import AdmitTraffic, LiftDeny, RaiseMemory, Recorded, Remedy, SetSelector, SetTargetPort
 
 __all__ = [
     "GONE",
@@ -20,6 +20,7 @@ __all__ = [
     "JsonPatchFix",
     "LayerRow",
     "LayerState",
+    "LiftDeny",
     "ManifestFix",
     "Missing",
     "NoFix",

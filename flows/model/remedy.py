@@ -27,6 +27,14 @@ class AdmitTraffic:
 
 
 @dataclass(frozen=True, slots=True)
+class LiftDeny:
+    """Tell what would be if the deny rules that match these connections were gone; `deniers` are their policies."""
+
+    denied: tuple[Judgement, ...]
+    deniers: tuple[PolicyRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SetTargetPort:
     """Point a Service port at the port its pods listen on. `index` is the port's place in `spec.ports`."""
 
@@ -64,4 +72,4 @@ class Recorded:
     kind: str
 
 
-Remedy: TypeAlias = AdmitTraffic | SetTargetPort | SetSelector | RaiseMemory | Recorded
+Remedy: TypeAlias = AdmitTraffic | LiftDeny | SetTargetPort | SetSelector | RaiseMemory | Recorded

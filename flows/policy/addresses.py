@@ -50,7 +50,7 @@ def parse_block(cidr: str, excepts: Iterable[str], path: str) -> Block:
 
 
 def inside(ip: str, network: Network) -> bool:
-    value = _number(ip)
+    value = number_of(ip)
     if value is None or value[0] != network.version:
         return False
     shift = network.max_prefixlen - network.prefixlen
@@ -58,7 +58,8 @@ def inside(ip: str, network: Network) -> bool:
 
 
 @lru_cache(maxsize=65536)
-def _number(ip: str) -> tuple[int, int] | None:
+def number_of(ip: str) -> tuple[int, int] | None:
+    """The version of an address and its number; ``None`` where it is none."""
     try:
         address = ip_address(ip)
     except ValueError:
@@ -67,7 +68,7 @@ def _number(ip: str) -> tuple[int, int] | None:
 
 
 def is_address(ip: str) -> bool:
-    return _number(ip) is not None
+    return number_of(ip) is not None
 
 
 def comparable(endpoint: Endpoint, profile: Profile) -> bool | None:

@@ -7,12 +7,13 @@ are looked at, and each pair for all of its ports at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import islice
 
 from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
+from flows.policy.peers import Pods
 from flows.policy.populace import Group, Places, Vocabulary, outsiders, phantom, vocabulary
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
@@ -131,6 +132,7 @@ class _Comparison:
         self.readers: dict[Hashable, _Alike] = {}
         self.spoken: dict[Hashable, Vocabulary] = {}  # by rulebook
         self.turned: dict[Hashable, list[Group]] = {}  # by policy and direction
+        self.renamed = _renamed(self.moved)
         self.seen = {direction: [self._scenes(peer, direction) for peer in self.moved] for direction in Direction}
 
     def diff(self) -> Diff:
@@ -224,7 +226,7 @@ class _Comparison:
         since only a node's place depends on it, and a node's labels are not read."""
         key = id(policy), direction
         if key not in self.turned:
-            rules = policy.side(direction).clauses
+            rules = [rule for rule in policy.side(direction).clauses if not _untouched(rule, self.renamed)]
             self.turned[key] = [peer for peer, old, new in self.seen[direction] if _turns(peer, old, new, rules)]
         return self.turned[key]
 
@@ -287,6 +289,28 @@ def _is_another(subject: Group) -> bool:
     """Whether the subject itself changed in what the same policies then decide by."""
     one, other = subject.before, subject.after
     return (one.named_ports, one.host_network, one.node) != (other.named_ports, other.host_network, other.node)
+
+
+_Labels = Mapping[str, str]
+
+
+def _renamed(moved: Iterable[Group]) -> list[tuple[_Labels, _Labels]] | None:
+    """The labels of namespaces before and after, each once, where nothing else of a pod changed; else ``None``."""
+    found: dict[str, tuple[_Labels, _Labels]] = {}
+    for group in moved:
+        old, new = group.before, group.after
+        if replace(old, namespace_labels=new.namespace_labels) != new:
+            return None
+        found[new.namespace] = old.namespace_labels, new.namespace_labels
+    return list(found.values())
+
+
+def _untouched(rule: Clause, renamed: list[tuple[_Labels, _Labels]] | None) -> bool:
+    """Whether a rule certainly takes everybody for whom it took them: its selectors of namespaces answer as before."""
+    if renamed is None or not all(isinstance(peer, Pods) for peer in rule.peers):
+        return False
+    asked = [peer.namespaces for peer in rule.peers if isinstance(peer, Pods) and peer.namespaces is not None]
+    return all(selector.matches(old) is selector.matches(new) for selector in asked for old, new in renamed)
 
 
 def _turns(peer: Group, old: Scene, new: Scene, rules: Iterable[Clause]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.policy.model import Endpoint
 from flows.policy.reading import Json, loose_items, loose_labels, loose_mapping, loose_text
@@ -86,9 +86,26 @@ def without_hash(name: str, labels: Mapping[str, str]) -> str:
 
 
 def endpoints_of_node(node: Json, api_servers: frozenset[str]) -> dict[str, Endpoint]:
-    """One endpoint per address of a node, also the one its own network gives it (Cilium's router address)."""
+    """One endpoint per address of a node, also the ones its own network gives it (Cilium's router address, an
+    overlay's tunnel address)."""
     name = loose_text(loose_mapping(node.get("metadata")).get("name"))
-    return {ip: node_endpoint(name, ip, api_servers) for ip in addresses_of_node(node)}
+    tunnel = tunnel_address(node)
+    ends = [node_endpoint(name, ip, api_servers) for ip in dict.fromkeys((*addresses_of_node(node), tunnel)) if ip]
+    return {end.ip: replace(end, tunnel_ip=tunnel if ":" not in end.ip else "") for end in ends}
+
+
+def tunnel_address(node: Json) -> str:
+    """The IPv4 address with which a node reaches pods of other nodes through an overlay; "" where it tells none.
+
+    Sources: annotations of Calico's node (``IPv4VXLANTunnelAddr``, ``IPv4IPIPTunnelAddr``); flannel gives its VXLAN
+    interface the first address of the node's pod range.
+    """
+    metadata, spec = loose_mapping(node.get("metadata")), loose_mapping(node.get("spec"))
+    notes = loose_labels(metadata.get("annotations"))
+    calico = [notes.get(f"projectcalico.org/IPv4{kind}TunnelAddr", "") for kind in ("VXLAN", "IPIP")]
+    flannel = notes.get("flannel.alpha.coreos.com/backend-type") == "vxlan"
+    first = loose_text(spec.get("podCIDR")).partition("/")[0] if flannel else ""
+    return next((each for each in (*calico, first) if each), "")
 
 
 def node_endpoint(name: str, ip: str, api_servers: frozenset[str]) -> Endpoint:

@@ -12,7 +12,7 @@ from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Enforcement, Profile
 from flows.policy.reach import Selected, dns_shown, exempt, outcome, same_pod
 from flows.policy.rules import Effect, Policy, Tier
-from flows.policy.scene import Scene, scene_of
+from flows.policy.scene import Scene, scene_of, through_tunnel
 
 
 def judge(
@@ -168,6 +168,9 @@ def _doubts(walks: Sequence[PolicyWalk], scene: Scene, traffic: Traffic) -> list
     rules = [f"{w.ref}: {rule.why}" for w in walks for rule in w.rules if rule.decision is Decision.UNDECIDABLE]
     if whole or rules:
         return whole + rules
+    if other := through_tunnel(scene):
+        tunnel = other.peer.ip
+        return [f"{scene.peer} may come with the address of its tunnel, {tunnel}, which policies tell from its own"]
     if port_of(traffic) is None:
         return ["the port of the traffic is not known, and policies differ by port"]
     return ["policies of the same priority disagree, which the API leaves undefined"]

@@ -85,6 +85,7 @@ class Endpoint:
     labels: Mapping[str, str] = field(default_factory=_no_labels)
     namespace_labels: Mapping[str, str] = field(default_factory=_no_labels)
     ip: str = ""  # "" = not known
+    tunnel_ip: str = ""  # of a node on an overlay: what pods of other nodes may see instead of its address
     named_ports: Mapping[tuple[str, str], int] = field(default_factory=_no_ports)  # (name, protocol) -> number
     node: str = ""
     host_network: bool = False  # also True for a node itself

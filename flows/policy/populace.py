@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
-from flows.policy.addresses import Network
+from flows.policy.addresses import Network, number_of
 from flows.policy.cilium_peers import NAMESPACE_LABELS, POD_NAMESPACE, SERVICE_ACCOUNT, CiliumEndpoints, Names
 from flows.policy.model import Endpoint, Party
 from flows.policy.peers import Addresses, AnyOf, Peer, Pods
@@ -50,10 +51,24 @@ class Vocabulary:
 
 
 def _smallest(ip: str, blocks: frozenset[Network]) -> Network | None:
-    address = ip_address(ip)
-    lengths = sorted({b.prefixlen for b in blocks if b.version == address.version}, reverse=True)
-    around = (ip_network((address, length), strict=False) for length in lengths)
-    return next((network for network in around if network in blocks), None)
+    found = number_of(ip)
+    if found is None:
+        return None
+    version, value = found
+    for shift, known in _by_length(blocks).get(version, ()):
+        if (network := known.get(value >> shift)) is not None:
+            return network
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _by_length(blocks: frozenset[Network]) -> dict[int, list[tuple[int, dict[int, Network]]]]:
+    """Blocks by version, longest prefix first: how far to shift an address, and what block it is then."""
+    shelves: dict[int, dict[int, dict[int, Network]]] = {}
+    for block in blocks:
+        shift = block.max_prefixlen - block.prefixlen
+        shelves.setdefault(block.version, {}).setdefault(shift, {})[int(block.network_address) >> shift] = block
+    return {version: sorted(found.items()) for version, found in shelves.items()}
 
 
 def vocabulary(policies: Iterable[Policy]) -> Vocabulary:

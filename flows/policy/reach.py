@@ -16,7 +16,7 @@ from flows.policy.ports import all_on
 from flows.policy.portset import ALL, NONE, PortSet
 from flows.policy.profile import Enforcement, Profile
 from flows.policy.rules import Clause, Effect, Policy, Tier
-from flows.policy.scene import Scene, from_own_node, is_workload
+from flows.policy.scene import Scene, from_own_node, is_workload, through_tunnel
 
 Selected = tuple[Policy, bool | None]  # a policy and whether it certainly selects the subject
 
@@ -81,6 +81,14 @@ def outcome(
     policies: Sequence[Selected], scene: Scene, universe: PortSet = ALL, traffic: Traffic | None = None
 ) -> Outcome:
     """What may happen to each port of ``universe``. ``traffic`` matters only where policies see Service addresses."""
+    found, other = _by_tiers(policies, scene, universe, traffic), through_tunnel(scene)
+    if other is None:
+        return found
+    too = _by_tiers(policies, other, universe, traffic)
+    return Outcome(found.may_allow | too.may_allow, found.may_deny | too.may_deny)
+
+
+def _by_tiers(policies: Sequence[Selected], scene: Scene, universe: PortSet, traffic: Traffic | None) -> Outcome:
     tiers = {tier: [each for each in policies if each[0].tier is tier and not each[0].inert] for tier in Tier}
     admin = _ordered(tiers[Tier.ADMIN], scene, universe)
     namespace = _namespace(tiers[Tier.NAMESPACE], scene, admin.next, traffic)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flows.policy.model import Direction, Endpoint, Traffic
 from flows.policy.profile import Profile
@@ -104,3 +104,14 @@ def _same_node(scene: Scene) -> bool:
     peer, subject = scene.peer, scene.subject
     as_node = is_node(peer) and is_workload(peer, scene.profile) is not True
     return as_node and bool(peer.node) and peer.node == subject.node
+
+
+def through_tunnel(scene: Scene) -> Scene | None:
+    """The same with the other address the peer may come with: a node on an overlay reaches pods of other nodes with
+    that of its tunnel (unless the overlay spans other subnets only, which is not read here). ``None``: there is none.
+    """
+    peer, subject = scene.peer, scene.subject
+    away = not subject.node or peer.node != subject.node
+    if scene.direction is not Direction.INGRESS or not peer.tunnel_ip or not away:
+        return None
+    return replace(scene, peer=replace(peer, ip=peer.tunnel_ip, tunnel_ip=""))

@@ -88,13 +88,17 @@ class World:
         by_ip: dict[str, Endpoint] = {}
         for node in (*self._of_kind("CiliumNode"), *self._of_kind("Node")):
             by_ip |= inventory.endpoints_of_node(node, self.api_servers)
-        nodes = {endpoint.node: endpoint for endpoint in by_ip.values()}
+        nodes: dict[str, Endpoint] = {}
+        for endpoint in by_ip.values():
+            nodes.setdefault(endpoint.node, endpoint)
         pods = {}
         for item in self._of_kind("Pod"):
             space = loose_text(loose_mapping(item.get("metadata")).get("namespace")) or "default"
             endpoint = inventory.endpoint_of_pod(
                 item, spaces.setdefault(space, inventory.namespace_labels(space, None))
             )
+            if endpoint.host_network and (host := nodes.get(endpoint.node)) is not None:
+                endpoint = replace(endpoint, tunnel_ip=host.tunnel_ip)
             pods[(endpoint.namespace, endpoint.pod)] = endpoint
             if not endpoint.host_network:
                 by_ip |= {ip: replace(endpoint, ip=ip) for ip in inventory.addresses_of_pod(item)}

@@ -105,6 +105,8 @@ def _limit(dns: CoreDns, pod: DnsPod) -> str | None:
 
 def _advice(dns: CoreDns, limit: str | None) -> str:
     wanted = _wanted(limit)
+    if wanted is None and bytes_of(limit):
+        return f"Find out what fills {limit} in {servers(dns)}: no cluster needs that much, so more is no cure."
     if wanted is None:
         return f"Give {servers(dns)} a memory request, and find out what uses up the memory of its node."
     return f"Raise the memory limit of {servers(dns)} from {limit} to {wanted}; then look who asks so much."
@@ -120,7 +122,7 @@ def _remedy(dns: CoreDns, pod: DnsPod, limit: str | None) -> RaiseMemory | None:
 
 
 def _wanted(limit: str | None) -> str | None:
-    """A limit that should do; None for a quantity we cannot read."""
+    """A limit that should do; None for a quantity we cannot read, or one that should have done."""
     return sensible_limit(limit) if bytes_of(limit) else None
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from flows.denials.attribution import Denial
 from flows.denials.findings import finding, groups, named, passage
-from flows.model import Case, Finding, Rule
+from flows.model import Case, Finding, LiftDeny, Rule
 from flows.policy import Decision
 from sensors.k8s_network_policies import Policies
 
 
 def judge(case: Case) -> list[Finding]:
-    """One finding for each denying policy, without a patch: it is another person's intent."""
-    return [finding(case, group, _cause(group[0]), _advice(group[0])) for group in groups(case, "policy.explicit_deny")]
+    """One finding for each denying policy. Its rule is another person's intent: what its removal would do is told."""
+    return [
+        finding(case, group, _cause(group[0]), _advice(group[0]), _lift(group))
+        for group in groups(case, "policy.explicit_deny")
+    ]
+
+
+def _lift(group: list[Denial]) -> LiftDeny:
+    return LiftDeny(tuple(each.connection.judgement for each in group), group[0].guilty)
 
 
 def _cause(denial: Denial) -> str:

@@ -7,11 +7,17 @@ from sensors.kit.quantities import bytes_of
 LEAST = "170Mi"
 """CoreDNS' own limit in the manifest Kubernetes ships (`cluster/addons/dns/coredns/coredns.yaml.base`)."""
 
+MOST = "1Gi"
+"""More than any cluster asks for: with `autopath`, its hungriest plug-in, a pod or Service costs 4 kB (CoreDNS'
+`Scaling_CoreDNS.md`), so that 160,000 of them stay below 700 MB. Whoever fills this leaks, or is flooded."""
 
-def sensible_limit(current: str | None) -> str:
-    """The larger of what CoreDNS ships with and twice what was not enough."""
-    now = bytes_of(current) or 0
-    return LEAST if 2 * now <= (bytes_of(LEAST) or 0) else _written(2 * now)
+
+def sensible_limit(current: str | None) -> str | None:
+    """The larger of what CoreDNS ships with and twice what was not enough; None where more memory is no cure."""
+    now, least, most = bytes_of(current) or 0, bytes_of(LEAST) or 0, bytes_of(MOST) or 0
+    if now >= most:
+        return None
+    return LEAST if 2 * now <= least else MOST if 2 * now >= most else _written(2 * now)
 
 
 def _written(size: int) -> str:

@@ -18,7 +18,7 @@ LABELS = {
     "app.kubernetes.io/component": "probe",
     "app.kubernetes.io/part-of": "kai",
 }
-CONTAINER = {"name": "probe", "image": "kai-netdebug", "command": ["kai-probe", "rest"], "resources": {}}
+CONTAINER = {"name": "probe", "image": "kai-netdebug", "command": ["kai-probe", "serve"], "resources": {}}
 AGE = timedelta(days=3)
 
 

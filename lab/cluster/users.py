@@ -18,7 +18,7 @@ from typing import Any
 from lab.cluster.resources import RBAC
 
 Rule = Mapping[str, Any]
-PROBE_NAMESPACE = "kai"
+PROBE_NAMESPACE = "kai-probe"
 EVERYBODY = "system:authenticated"
 
 

@@ -132,6 +132,7 @@ class ApiServer:
         resource, _, subresource = rule["resources"][0].partition("/")
         attributes = {"verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": resource}
         attributes |= {"subresource": subresource, "namespace": role["metadata"].get("namespace", "")}
+        attributes |= {"name": rule.get("resourceNames", [""])[0]}
         body = {"spec": {"user": user, "resourceAttributes": attributes}}
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         return self.ask("POST", path, body).body["status"]["allowed"] is True
@@ -284,6 +285,7 @@ def crd(kind: Kind, versions: tuple[str, ...] = ()) -> dict[str, Any]:
 @contextmanager
 def api_server(programs: Binaries, folder: Path, **flags: str) -> Iterator[ApiServer]:
     """A fresh, empty cluster; `flags` of the server beside the usual ones (`feature_gates="X=false"`)."""
+    folder.mkdir(exist_ok=True)
     with etcd(programs, folder) as etcd_port, _serving(programs, folder, etcd_port, flags) as server:
         yield server
 

@@ -69,7 +69,8 @@ async def test_an_automatic_fix_is_offered_exactly_where_one_is_safe(name):
     diagnosis = await diagnose(name)
 
     assert diagnosis.fix.automatic is expected(name)["fix"]["automatic"]
-    assert (diagnosis.fix.kind != "none") is diagnosis.fix.automatic
+    without_button = diagnosis.cause_class == "policy.explicit_deny"  # what its removal would do is told
+    assert diagnosis.fix.kind == "none" or diagnosis.fix.automatic or without_button
 
 
 @pytest.mark.parametrize("name", names())

@@ -169,10 +169,12 @@ async def probe(lab: LabCluster, namespace: str, pod: str, **wanted: Any) -> Pro
     pods = (await ask(lab, "kai", "GET", "/api/v1/pods")).body["items"]
     mine = next(each for each in pods if (each["metadata"]["namespace"], each["metadata"]["name"]) == (namespace, pod))
     node = mine["spec"]["nodeName"]
-    probes = [each for each in pods if each["metadata"]["namespace"] == "kai" and each["spec"]["nodeName"] == node]
+    probes = [
+        each for each in pods if each["metadata"]["namespace"] == "kai-probe" and each["spec"]["nodeName"] == node
+    ]
     allow = ("10.0.0.0/8", "172.30.0.0/24", "198.51.100.0/24", "203.0.113.0/24")
     request = ProbeRequest(pod_uid=mine["metadata"]["uid"], allow=allow, **wanted)
     async with connect(lab.kubeconfig("kai"), environ={}) as kube:
         name = probes[0]["metadata"]["name"]
-        ended = await kube.exec("kai", name, "probe", build_command(request))
+        ended = await kube.exec("kai-probe", name, "probe", build_command(request))
     return parse_answer(ended.stdout)

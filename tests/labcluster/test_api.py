@@ -423,18 +423,18 @@ async def test_the_probe_runs_nothing_but_its_own_program(lab):
     from sensors.access.kube import connect
     from sensors.kit.model import Blind
 
-    pods = (await ask(lab, "kai", "GET", "/api/v1/namespaces/kai/pods")).body["items"]
+    pods = (await ask(lab, "kai", "GET", "/api/v1/namespaces/kai-probe/pods")).body["items"]
     async with connect(lab.kubeconfig("kai"), environ={}) as kube:
         with pytest.raises(Blind, match="could not be run") as refused:
-            await kube.exec("kai", pods[0]["metadata"]["name"], "probe", ["sh", "-c", "id"])
-        garbled = await kube.exec("kai", pods[0]["metadata"]["name"], "probe", ["kai-probe", "{}"])
+            await kube.exec("kai-probe", pods[0]["metadata"]["name"], "probe", ["sh", "-c", "id"])
+        garbled = await kube.exec("kai-probe", pods[0]["metadata"]["name"], "probe", ["kai-probe", "{}"])
 
     assert 'exec: "sh": executable file not found' in str(refused.value)
     assert (garbled.exit_code, json.loads(garbled.stdout)["version"]) == (2, 1)
 
 
 async def test_nobody_else_may_run_programs_there(lab):
-    reply = await ask(lab, "alice", "POST", "/api/v1/namespaces/kai/pods/kai-probe-bbbbb/exec?command=kai-probe")
+    reply = await ask(lab, "alice", "POST", "/api/v1/namespaces/kai-probe/pods/kai-probe-bbbbb/exec?command=kai-probe")
 
     assert reply.status == 403
     assert 'cannot create resource "pods/exec"' in reply.message

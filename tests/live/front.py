@@ -25,7 +25,8 @@ from tests.cluster.apiserver import CORE, plural
 from tests.live.probes import Probes
 
 SUCCESS = b"\x03" + json.dumps({"metadata": {}, "status": "Success"}).encode()
-PROBE_SPACE = "kai"
+JSON_ALONE = {"Accept": "application/json"}
+PROBE_SPACE = "kai-probe"
 AGENT_FILES = {("status", "--verbose"): "status.json", ("metrics", "list"): "metrics.txt"}
 
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
@@ -45,6 +46,7 @@ class Front:
     refused: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    rules: list[dict[str, Any]] = field(default_factory=list)
     probe_mood: str = ""
     has_cat: bool = False
     url: str = ""
@@ -105,6 +107,8 @@ class Front:
             return web.json_response({"gitVersion": self.case.header.environment.kubernetes}, headers=self.headers)
         if request.path.endswith("/selfsubjectreviews"):
             return web.json_response({"status": {"userInfo": {"username": "somebody"}}}, status=201)
+        if request.path.endswith("/selfsubjectrulesreviews"):
+            return web.json_response({"status": {"resourceRules": self.rules}}, status=201)
         if request.path.endswith("/selfsubjectaccessreviews"):
             return web.json_response({"status": {"allowed": self._allowed(await request.json())}}, status=201)
         parts = request.path.strip("/").split("/")
@@ -159,7 +163,7 @@ class Front:
         *_, namespace, _, pod, _ = request.path.split("/")
         if not await self._may(request, namespace, "pods/exec", ("get", "create")):
             return _status(403, 'pods "x" is forbidden: User "somebody" cannot create resource "pods/exec"')
-        if refusal := not_acceptable(request):
+        if refusal := not_acceptable(request if self.probe_mood != "json" else request.clone(headers=JSON_ALONE)):
             return refusal
         if self.probe_mood == "reset":
             assert request.transport is not None

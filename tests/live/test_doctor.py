@@ -72,6 +72,20 @@ async def test_a_probe_is_missing_on_the_node_that_has_none(tmp_path: Path) -> N
     assert (missing(everywhere), missing(here)) == (["probe on node lab2"], [])
 
 
+@pytest.mark.parametrize(
+    ("mood", "words"),
+    [("killed", "breaks off or is garbled"), ("reset", "it broke the connection off"), ("json", "answered 406")],
+)
+async def test_a_probe_that_runs_and_does_not_answer_is_missing(mood: str, words: str, tmp_path: Path) -> None:
+    """Both pods are ready, and the rights are there: only a question shows it."""
+    async with world_of("checkout-to-bank", tmp_path) as world:
+        world.front.probe_mood = mood
+        checks = await examined(world)
+
+    assert missing(checks) == ["probe"]
+    assert words in next(each.found for each in checks if each.name == "probe")
+
+
 async def test_a_network_plug_in_without_its_definitions_is_told(tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         recorded = world.front.case.recorded
@@ -169,6 +183,44 @@ def test_the_range_of_services_is_a_right_where_the_cluster_tells_it() -> None:
     old, new = rights_needed(frozenset(KINDS), "kai"), rights_needed(frozenset({*KINDS, SERVICE_CIDR}), "kai")
 
     assert [each.name for each in new if each not in old] == ["right: list servicecidrs.networking.k8s.io"]
+
+
+def acts_as(verb: str, *names: str, resource: str = "users") -> dict[str, list[str]]:
+    return {"verbs": [verb], "apiGroups": [""], "resources": [resource], "resourceNames": list(names)}
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([], {"approvals": "KAI may act as nobody"}),
+        ([acts_as("list", resource="pods")], {"approvals": "KAI may act as nobody"}),
+        ([acts_as("impersonate:user-info", "bob", "alice")], {"approvals": "in the name of alice, bob"}),
+        (
+            [acts_as("impersonate", "alice")],
+            {
+                "approvals": "in the name of alice",
+                "limits of approvals": "WARNING: nothing limits what KAI does as alice",
+            },
+        ),
+        (
+            [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+            {
+                "approvals": "in the name of anybody",
+                "limits of approvals": "WARNING: nothing limits what KAI does as anybody",
+            },
+        ),
+    ],
+)
+async def test_as_whom_kai_may_act_is_told_with_a_warning_where_nothing_limits_it(
+    rules: list[dict[str, list[str]]], said: dict[str, str], tmp_path: Path
+) -> None:
+    async with world_of("checkout-to-bank", tmp_path) as world:
+        world.front.rules = rules
+        checks = await examined(world)
+
+    assert {each.name: each.found for each in checks if "approvals" in each.name} == said
+    assert missing(checks) == []
+    assert all(each.without and each.mend for each in checks if each.state is State.OFF)
 
 
 async def test_a_right_that_cannot_be_asked_for_is_unknown_and_not_missing(tmp_path: Path) -> None:

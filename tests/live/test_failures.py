@@ -130,7 +130,7 @@ async def test_a_probe_that_is_not_ready_is_not_asked_and_named(tmp_path: Path) 
         runs = [each for each in world.front.asked if "/pods/probe-on-" in each]
 
     assert runs == []
-    assert "the probe on node lab1 is not ready (kai/probe-on-lab1)" in summary(said, "net.connect")
+    assert "the probe on node lab1 is not ready (kai-probe/probe-on-lab1)" in summary(said, "net.connect")
     assert said["cause_class"] == "policy.both_sides_denied"
 
 
@@ -138,7 +138,7 @@ async def test_a_missing_right_to_run_the_probe_names_the_right(tmp_path: Path) 
     said = await diagnosed(tmp_path, lambda world: world.front.refused.add("pods/exec"))
 
     assert blind(said) == {*INSIDE, "net.conntrack_usage"}
-    assert "needed are the verbs get and create on pods/exec in namespace kai" in summary(said, "net.connect")
+    assert "needed are the verbs get and create on pods/exec in namespace kai-probe" in summary(said, "net.connect")
 
 
 # -- the API server ----------------------------------------------------------------------------------------------------

@@ -129,5 +129,5 @@ async def test_without_the_right_to_run_the_probe_the_doors_are_not_measured(
         async with world_of(loaded.name, tmp_path, **loaded.behind) as world:
             said = await world.diagnose(LEAST)
 
-    assert "pods/exec in namespace kai" in summary(said, "net.connect")
+    assert "pods/exec in namespace kai-probe" in summary(said, "net.connect")
     assert said["cause_class"] == "policy.both_sides_denied"

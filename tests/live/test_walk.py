@@ -119,7 +119,7 @@ async def test_without_a_probe_nothing_is_tried_and_nothing_run_where_that_is_fo
         runs = [each for each in world.front.asked if "/exec" in each]
 
     assert runs == []
-    assert summary(said, "net.connect").startswith("no probe in namespace kai (Helm value probe.enabled")
+    assert summary(said, "net.connect").startswith("no probe in namespace kai-probe (Helm value probe.enabled")
 
 
 async def test_without_a_probe_the_pods_own_container_is_read_and_no_door_is_tried(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bot.slack.services import Services
 
 def register(app: AsyncApp, services: Services) -> None:
     async def publish(user: str) -> None:
-        view = lists.home(await services.store.investigations.recent(lists.MOST))
+        view = lists.home(await services.lookup.latest(user))
         await services.client.views_publish(user_id=user, view=view)
 
     async def home(ack: AsyncAck, event: dict[str, Any]) -> None:

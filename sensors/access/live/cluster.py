@@ -8,17 +8,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequen
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sensors.access.kube import Kube, RememberingLists
 from sensors.access.kube.failure import resource_of
-from sensors.access.kube.wire import MIB
 from sensors.access.live.agents import agent_on, ask_agent, is_agent
 from sensors.access.live.container_files import read_inside
 from sensors.access.live.environment import TELLING, environment_of, version_in
 from sensors.access.live.probing import Desk, PodPlace, Tried, Wish, looked_at, outcome
 from sensors.access.live.reach import Door, Plan, plan
-from sensors.access.probe.client import PROGRAM, ProbeAnswer, ProbeRequest, build_command, parse_answer
+from sensors.access.probe.channel import PORT, ProbeChannel, probe_channel
+from sensors.access.probe.client import MAX_ANSWER, PROGRAM, ProbeAnswer, ProbeRequest, build_command, parse_answer
 from sensors.access.relay import RelayStatus
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
 from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
@@ -51,21 +52,29 @@ LISTING = 5.0
 WAY = 2.0
 """Seconds on top of the probe's own budget for the way there and back."""
 
+TURN = 6.0
+"""Seconds to wait for a seat at the probe's server, which answers a few questions at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
     """What a living cluster may be asked, and where.
 
     probe_namespace  only pods there are believed to be probes: anybody may give a pod a label.
+    probe_tls        the folder with our certificate for the probes' server (ca.crt, tls.crt, tls.key); without it the
+                     probe's program is run in its pod, which needs the right to run programs there.
+    probe_port       where the probes' server listens.
     exec_in_target   read /proc/net in the pod's own container where no probe is on its node.
     exec_in_agents   run the agents' own tool in their pods; off, since nothing limits what else could be run there.
     relay_hint       what to try when the relay is not where it was guessed to be.
     """
 
-    probe_namespace: str = "kai"
+    probe_namespace: str = "kai-probe"
     exec_in_target: bool = True
     exec_in_agents: bool = False
     relay_hint: str = ""
+    probe_tls: Path | None = None
+    probe_port: int = PORT
 
 
 class FlowSource(Protocol):
@@ -91,6 +100,7 @@ class LiveCluster:
         self._lists = RememberingLists(self._list)
         self._desk = Desk(self._ask_probe, self._plan)
         self._room = asyncio.Semaphore(MANY)
+        self._way_to_probes: ProbeChannel | None = None
         self._once: dict[object, asyncio.Task[Any]] = {}
 
     def start(self) -> None:
@@ -179,8 +189,12 @@ class LiveCluster:
 
         return await self._remember(f"place of {namespace}/{name}", find)
 
-    async def _probe_on(self, node: str) -> str:
-        """The name of the probe's pod on a node. Raises `Blind`."""
+    async def ask_probe(self, node: str, request: ProbeRequest) -> ProbeAnswer:
+        """One question to the probe of a node, whatever else is asked. Raises `Blind`."""
+        return await self._ask_probe(node, request)
+
+    async def _probe_on(self, node: str) -> Object:
+        """The probe's pod on a node. Raises `Blind`."""
         probes = await self._remember("probes", self._probes)
         return probe_on(probes, node, self.settings.probe_namespace)
 
@@ -192,26 +206,33 @@ class LiveCluster:
         return tuple(each for each in await self.objects(POD) if is_agent(each))
 
     async def _ask_probe(self, node: str, request: ProbeRequest) -> ProbeAnswer:
-        probe = await self._probe_on(node)
-        within = request.budget_ms / 1000 + WAY
+        probe, within = await self._probe_on(node), request.budget_ms / 1000 + WAY
         async with self._room:
-            try:
-                ended = await self.kube.exec(
-                    self.settings.probe_namespace,
-                    probe,
-                    PROBE_CONTAINER,
-                    build_command(request),
-                    within=within,
-                    limit=4 * MIB,
-                )
-            except Absent as gone:
-                raise Blind(f"the probe on node {node} is gone: {gone}") from None
+            if self.settings.probe_tls is None:
+                return parse_answer(await self._run_probe(probe, node, request, within), request)
+            address = text(probe, "status", "podIP")
+            if not address:
+                raise Blind(f"the probe on node {node} has no address yet")
+            return parse_answer(await self._channel().ask(address, request, within + TURN), request)
+
+    def _channel(self) -> ProbeChannel:
+        if self._way_to_probes is None:
+            self._way_to_probes = probe_channel(self.settings.probe_tls or Path(), self.settings.probe_port)
+        return self._way_to_probes
+
+    async def _run_probe(self, probe: Object, node: str, request: ProbeRequest, within: float) -> bytes:
+        """A person's way: the same question to the same program, with their own right to run programs there."""
+        where, name, command = self.settings.probe_namespace, name_of(probe), build_command(request)
+        try:
+            ended = await self.kube.exec(where, name, PROBE_CONTAINER, command, within=within, limit=MAX_ANSWER)
+        except Absent as gone:
+            raise Blind(f"the probe on node {node} is gone: {gone}") from None
         if not ended.stdout.strip():
             said = one_line(ended.stderr.decode(errors="replace"), 200)
             raise Blind(
                 f"{PROGRAM} on node {node} ended with exit code {ended.exit_code}{f' ({said})' if said else ''}"
             )
-        return parse_answer(ended.stdout)
+        return ended.stdout
 
     async def _inside(self, namespace: str, pod: str, name: str, no_probe: Blind) -> str:
         """Without a probe: the same text from the pod's own container, where its network is the same."""
@@ -275,7 +296,7 @@ def is_probe(pod: Object, namespace: str) -> bool:
     return namespace_of(pod) == namespace and label_of(pod, PROBE_LABEL) == PROGRAM
 
 
-def probe_on(pods: Iterable[Object], node: str, namespace: str) -> str:
+def probe_on(pods: Iterable[Object], node: str, namespace: str) -> Object:
     """The probe's pod on a node. Raises `Blind` that says what is missing."""
     probes = [each for each in pods if is_probe(each, namespace)]
     here = [each for each in probes if text(each, "spec", "nodeName") == node and not pod_is_over(each)]
@@ -290,7 +311,7 @@ def probe_on(pods: Iterable[Object], node: str, namespace: str) -> str:
     best = max(here, key=lambda each: pod_is_ready(each) is True)
     if pod_is_ready(best) is not True:
         raise Blind(f"the probe on node {node} is not ready ({namespace}/{name_of(best)})")
-    return name_of(best)
+    return best
 
 
 @asynccontextmanager

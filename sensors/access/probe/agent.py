@@ -1,9 +1,10 @@
 #!/usr/bin/env -S python3 -I
-"""What a pod's and a node's own network looks like right now: one JSON question in, one JSON answer out, then gone.
+"""What a pod's and a node's own network looks like right now: one JSON question in, one JSON answer out.
 
 Runs on the pod's node with the node's process list in sight (hostPID). It finds the pod by its UID in the cgroups,
 reads its network files, enters its network namespace to resolve names, open connections and measure path MTUs, and
-reads the node's connection tracking and kernel log. docs/probe.md describes question, answer and limits.
+reads the node's connection tracking and kernel log. docs/probe.md describes question, answer and limits. As a server
+(`serve`) it answers one client, known by its certificate, over TLS; it has no other questions than these.
 
 What it never does: send to an address nobody allowed, to a metadata service or to a group address; send more than 50
 packets in a second; outlive its budget; write anything; start another program; load a kernel module. Standard library
@@ -15,10 +16,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import ipaddress
 import json
 import os
 import re
+import resource
 import selectors
 import signal
 import socket
@@ -32,7 +35,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from errno import EAGAIN, EMSGSIZE, ENOSYS, EPERM, EPIPE, errorcode
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import ssl
 
 VERSION = 1
 POD_FILES = (
@@ -54,7 +60,7 @@ MAX_TEXT = 256 * 1024
 MAX_TARGETS = 16
 MAX_ALLOWED = 1024
 MAX_BUDGET_MS = 30_000
-MAX_SPOKEN = 8 * MAX_ANSWER
+MAX_SPOKEN = 2 * MAX_ANSWER
 PACKETS_PER_SECOND = 50
 PATIENCE = 2.5
 """Seconds that one DNS server or one connection gets to answer."""
@@ -1591,14 +1597,218 @@ def _shorten(answer: Row, table: str, name: str) -> None:
     answer["truncated"][f"{table}/{name}"] = f"only the first {len(half.encode())} bytes"
 
 
-# -- the program -------------------------------------------------------------------------------------------------------
+# -- the server: one short-lived process for each question, a few at a time --------------------------------------------
+
+PORT = 4246
+PATH = "/v1/look"
+SEATS = 4
+"""Questions answered at the same time. Whoever comes later waits in the kernel's queue, which costs no memory here."""
+
+QUEUE = 128
+MOST_DATA = 96 * 1024 * 1024
+"""Bytes of memory of its own that one answering process may ever take; it needs about a tenth."""
+
+MAX_HEAD = 8 * 1024
+HANDSHAKE = 3.0
+"""Seconds from a connection to a whole question; a client that takes longer gives its seat to the next."""
+
+REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 411: "Length Required"}
 
 
-def rest() -> int:
-    """What the DaemonSet's container does between questions: nothing, until it is told to stop."""
+class NotOurs(Exception):
+    """A request that is no question to the probe: the status, and why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where the server listens, its certificates (tls.crt, tls.key and ca.crt in `tls`), and who alone may ask.
+
+    `local` names an abstract socket in the pod's own network for programs that are run beside the server.
+    """
+
+    address: str = "::"
+    port: int = PORT
+    tls: str = "/etc/kai-probe"
+    client: str = "kai"
+    proc: str = "/proc"
+    local: str = ""
+
+
+OPTIONS = {"--listen": "address", "--tls": "tls", "--client": "client", "--proc": "proc", "--local": "local"}
+
+
+def read_post(arguments: Sequence[str]) -> Post:
+    """`--listen ADDRESS:PORT --tls FOLDER --client NAME --proc PROC`. Raises `BadRequest`."""
+    if len(arguments) % 2 or not set(arguments[::2]) <= set(OPTIONS):
+        raise BadRequest(f"options of serve are {', '.join(OPTIONS)}, each with a value")
+    said = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    named = {OPTIONS[option]: value for option, value in said.items() if option != "--listen"}
+    address, _, port = said.get("--listen", f"[::]:{PORT}").rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 65536 or as_address(address.strip("[]")) is None:
+        raise BadRequest(f"{_short(said['--listen'])} is not ADDRESS:PORT")
+    return Post(address.strip("[]"), int(port), **named)
+
+
+def serve(post: Post) -> int:
+    """Answers questions until SIGTERM. This process reads none: each gets a process that ends with its answer."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    while True:
-        signal.pause()
+    seated: set[int] = set()
+    with contextlib.ExitStack() as open_doors, selectors.DefaultSelector() as knocks:
+        for door in (listen_at(post), *([_listen_beside(post.local)] if post.local else [])):
+            knocks.register(open_doors.enter_context(door), selectors.EVENT_READ)
+        gc.freeze()  # what is here now is shared with the children for good
+        while True:
+            _leave(seated, wait=len(seated) >= SEATS)
+            door = cast(socket.socket, knocks.select()[0][0].fileobj)
+            with contextlib.suppress(ConnectionAbortedError), door.accept()[0] as connection:
+                seated.add(_seat(connection, post, open_doors))
+
+
+def _listen_beside(name: str) -> socket.socket:
+    """For programs in the same container: an abstract name belongs to the pod's own network and leaves no file."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(f"\0{name}")
+    listening.listen(QUEUE)
+    return listening
+
+
+def listen_at(post: Post) -> socket.socket:
+    """The listening socket; IPv4 as well where it listens on all addresses of IPv6. A node without IPv6 has IPv4."""
+    if ":" in post.address and not socket.has_dualstack_ipv6():
+        return socket.create_server(("0.0.0.0", post.port), backlog=QUEUE)  # noqa: S104 - the pod's own network
+    if ":" not in post.address:
+        return socket.create_server((post.address, post.port), backlog=QUEUE)
+    return socket.create_server(
+        (post.address, post.port), family=socket.AF_INET6, backlog=QUEUE, dualstack_ipv6=post.address == "::"
+    )
+
+
+def _leave(seated: set[int], *, wait: bool) -> None:
+    """Takes leave of those who have ended; with `wait` of one at least."""
+    while seated:
+        pid, _ = os.waitpid(-1, 0 if wait else os.WNOHANG)
+        if pid == 0:
+            return
+        seated.discard(pid)
+        wait = False
+
+
+def _seat(connection: socket.socket, post: Post, open_doors: contextlib.ExitStack) -> int:
+    parent = os.getpid()
+    if (pid := os.fork()) != 0:
+        return pid
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        open_doors.close()
+        _silence(parent)
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
+        with contextlib.suppress(OSError, ValueError, MemoryError):
+            attend(connection, post)
+    finally:
+        os._exit(0)
+
+
+def attend(connection: socket.socket, post: Post) -> None:
+    """One client: handshake, question, answer, good-bye. Whatever hangs is ended by the timer's default action."""
+    signal.setitimer(signal.ITIMER_REAL, HANDSHAKE)
+    connection.settimeout(None)
+    if connection.family == socket.AF_UNIX:
+        connection.sendall(json.dumps(_reply_beside(connection, post), separators=(",", ":")).encode())
+        return
+    with _tls(post).wrap_socket(connection, server_side=True) as channel:
+        status, said = reply(channel, post)
+        body = json.dumps(said, separators=(",", ":")).encode()
+        head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        channel.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n" + body)
+
+
+def _tls(post: Post) -> ssl.SSLContext:
+    """Read anew for each client, so that certificates may be replaced under a running server."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.num_tickets = 0
+    context.load_cert_chain(f"{post.tls}/tls.crt", f"{post.tls}/tls.key")
+    context.load_verify_locations(f"{post.tls}/ca.crt")
+    return context
+
+
+def reply(channel: ssl.SSLSocket, post: Post) -> tuple[int, Row]:
+    """Status and answer. The same authority has signed our own certificate: only the client's name may ask."""
+    try:
+        who = common_name(channel.getpeercert() or {})
+        if who != post.client:
+            raise NotOurs(403, f"{_short(who)} may not ask")
+        request = read_request(read_question(channel).decode())
+    except NotOurs as why:
+        return why.status, {"version": VERSION, "error": str(why)}
+    except (BadRequest, UnicodeDecodeError) as why:
+        return 400, {"version": VERSION, "error": str(why)}
+    signal.setitimer(signal.ITIMER_REAL, request.budget_ms / 1000 + 2)
+    return 200, look(request, post.proc)
+
+
+def _reply_beside(connection: socket.socket, post: Post) -> Row:
+    """To a program in the same container, which has all rights of the server already."""
+    heard = b""
+    while len(heard) <= MAX_REQUEST and (part := connection.recv(16 * 1024)):
+        heard += part
+    try:
+        request = read_request(heard.decode())
+    except (BadRequest, UnicodeDecodeError) as why:
+        return {"version": VERSION, "error": str(why)}
+    signal.setitimer(signal.ITIMER_REAL, request.budget_ms / 1000 + 2)
+    return look(request, post.proc)
+
+
+def common_name(certificate: Mapping[str, Any]) -> str:
+    names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return names[0] if len(names) == 1 else ""
+
+
+def read_question(channel: ssl.SSLSocket) -> bytes:
+    """The body of the one request there is: POST /v1/look with a Content-Length. Raises `NotOurs`."""
+    heard = b""
+    while b"\r\n\r\n" not in heard:
+        heard += _more(channel)
+        if len(heard) > MAX_HEAD + MAX_REQUEST:
+            raise NotOurs(400, "the head of the request is too large")
+    head, _, body = heard.partition(b"\r\n\r\n")
+    length = question_length(head)
+    while len(body) < length:
+        body += _more(channel)
+    return body[:length]
+
+
+def _more(channel: ssl.SSLSocket) -> bytes:
+    if part := channel.recv(16 * 1024):
+        return part
+    raise NotOurs(400, "the request breaks off")
+
+
+def question_length(head: bytes) -> int:
+    """How long the question is that this head announces. Raises `NotOurs` where it announces none."""
+    first, *lines = head.split(b"\r\n")
+    if first not in (f"POST {PATH} HTTP/1.1".encode(), f"POST {PATH} HTTP/1.0".encode()):
+        raise NotOurs(404, f"there is POST {PATH} and nothing else")
+    said = [value.strip() for name, _, value in (each.partition(b":") for each in lines) if name.lower() == LENGTH]
+    if len(said) != 1 or not said[0].isdigit() or len(said[0]) > 6:
+        raise NotOurs(411, "one Content-Length is needed")
+    if int(said[0]) > MAX_REQUEST:
+        raise NotOurs(400, f"the request is larger than {MAX_REQUEST} bytes")
+    return int(said[0])
+
+
+LENGTH = b"content-length"
+
+
+# -- the program -------------------------------------------------------------------------------------------------------
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[str, str]:
@@ -1611,6 +1821,26 @@ def read_arguments(arguments: Sequence[str]) -> tuple[str, str]:
     return proc, arguments[0] if arguments else sys.stdin.read(MAX_REQUEST + 1)
 
 
+BESIDE = "KAI_PROBE_LOCAL"
+"""Names the socket of the server in the same container: the program then lets it look, and takes no memory for that."""
+
+
+def handed_over(text: str, name: str) -> Row | None:
+    """The server's answer; None where there is no server to ask, and the program looks itself."""
+    if not name:
+        return None
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.connect(f"\0{name}")
+            server.sendall(text.encode())
+            server.shutdown(socket.SHUT_WR)
+            return cast(Row, json.loads(b"".join(iter(lambda: server.recv(65536), b""))))
+    except ConnectionRefusedError:
+        return None
+    except (OSError, ValueError) as why:
+        return {"version": VERSION, "error": f"the probe's server gave no answer ({words(why)})"}
+
+
 def answer(arguments: Sequence[str]) -> tuple[Row, int]:
     """The answer and the exit code: 0 for an answer (partial ones too), 2 for a request that cannot be understood."""
     try:
@@ -1618,20 +1848,30 @@ def answer(arguments: Sequence[str]) -> tuple[Row, int]:
         request = read_request(text)
     except (BadRequest, UnicodeDecodeError) as why:
         return {"version": VERSION, "error": str(why)}, 2
+    if (found := handed_over(text, os.environ.get(BESIDE, ""))) is not None:
+        return found, 0
     signal.setitimer(signal.ITIMER_REAL, request.budget_ms / 1000 + 2)  # its default action ends us, whatever hangs
     return look(request, proc), 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`kai-probe REQUEST` answers and exits; `kai-probe rest` waits for SIGTERM."""
+    """`kai-probe REQUEST` answers and exits; `kai-probe serve [OPTIONS]` answers over TLS until SIGTERM."""
     said = sys.argv[1:] if arguments is None else list(arguments)
-    if said == ["rest"]:
-        return rest()
+    if said[:1] == ["serve"]:
+        return _serve(said[1:])
     signal.setitimer(signal.ITIMER_REAL, MAX_BUDGET_MS / 1000)
     found, code = answer(said)
     sys.stdout.write(json.dumps(found, separators=(",", ":")) + "\n")
     sys.stdout.flush()
     return code
+
+
+def _serve(options: Sequence[str]) -> int:
+    try:
+        return serve(read_post(options))
+    except (BadRequest, OSError) as why:
+        sys.stderr.write(f"kai-probe: {words(why)}\n")
+        return 2
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ what it should be is left out and named in `errors`, and an answer that is none 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from sensors.kit.cluster import Connect, Lookup, PathMtu
@@ -17,6 +18,9 @@ from sensors.kit.model import Blind
 VERSION = 1
 PROGRAM = "kai-probe"
 MAX_ANSWER = 4 * 1024 * 1024
+MOST_TEXTS, MOST_ROWS = 256, 2048
+"""Of one table: far more than any question can bring."""
+
 RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset"})
 
 Row = TypeVar("Row")
@@ -92,8 +96,46 @@ class ProbeAnswer:
         raise Blind(f"{name}: {self.errors.get(f'{table}/{name}', 'the probe was not asked for it')}")
 
 
-def parse_answer(raw: bytes) -> ProbeAnswer:
-    """The probe's standard output as values. Raises `Blind` with one sentence where it is not an answer."""
+def parse_answer(raw: bytes, asked: ProbeRequest | None = None) -> ProbeAnswer:
+    """The probe's answer as values. Raises `Blind` with one sentence where it is not an answer.
+
+    With `asked` nothing is taken that was not asked for: a node that is not its own master can say what it likes
+    about itself, and nothing else.
+    """
+    found = _parsed(raw)
+    return found if asked is None else _as_asked(found, asked)
+
+
+def _as_asked(found: ProbeAnswer, asked: ProbeRequest) -> ProbeAnswer:
+    names = {name.rstrip(".").lower() for name in (*(n for n, _ in asked.lookups), *(h for h, _ in asked.connects))}
+    peers = {(as_spoken(host), port) for host, port in asked.connects}
+    ends = set(map(as_spoken, asked.path_mtu))
+    return replace(
+        found,
+        pod_files={name: each for name, each in found.pod_files.items() if name in asked.files},
+        node_files={name: each for name, each in found.node_files.items() if name in asked.node_files},
+        lookups=tuple(each for each in found.lookups if _is_one_of(each.name.lower(), names)),
+        connects=tuple(each for each in found.connects if (each.host, each.port) in peers),
+        path_mtu=tuple(each for each in found.path_mtu if each.destination in ends),
+    )
+
+
+def as_spoken(host: str) -> str:
+    """A host as the probe repeats it: addresses in their shortest form, IPv4 in IPv6 clothes as IPv4."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str((isinstance(address, IPv6Address) and address.ipv4_mapped) or address)
+
+
+def _is_one_of(name: str, asked: Set[str]) -> bool:
+    """A name that was asked, itself or with a search domain behind it."""
+    labels = name.rstrip(".").split(".")
+    return any(".".join(labels[:end]) in asked for end in range(1, len(labels) + 1))
+
+
+def _parsed(raw: bytes) -> ProbeAnswer:
     said = _document(raw)
     if isinstance(said.get("error"), str):
         raise Blind(f"the probe refused the request: {_line(said['error'])}")
@@ -149,7 +191,8 @@ def _as(kind: type[Kind], value: object) -> Kind | None:
 def _texts(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
-    return {key: each for key, each in value.items() if isinstance(each, str)}
+    texts = {key: each for key, each in value.items() if isinstance(each, str)}
+    return dict(list(texts.items())[:MOST_TEXTS])
 
 
 def _rows(
@@ -157,7 +200,7 @@ def _rows(
 ) -> tuple[Row, ...]:
     found: list[Row] = []
     wrong = 0
-    for each in value if isinstance(value, list) else ():
+    for each in value[:MOST_ROWS] if isinstance(value, list) else ():
         try:
             found.append(read(each))
         except (KeyError, TypeError, ValueError, AttributeError):

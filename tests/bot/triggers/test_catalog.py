@@ -27,6 +27,7 @@ def test_each_trigger_stands_for_one_origin():
         OriginKind.MENTION,
         OriginKind.SHORTCUT,
         OriginKind.FORM,
+        OriginKind.ALERT,
     }
 
 

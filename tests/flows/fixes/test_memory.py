@@ -24,12 +24,17 @@ def deployment(limit: str, request: str) -> dict[str, object]:
         ("20Mi", "170Mi"),
         ("85Mi", "170Mi"),
         ("170Mi", "340Mi"),
-        ("1Gi", "2048Mi"),
+        ("600Mi", "1Gi"),
+        ("1000Mi", "1Gi"),
+        ("1Gi", None),
+        ("8Gi", None),
         (None, "170Mi"),
         ("rubbish", "170Mi"),
     ],
 )
-def test_the_limit_is_what_coredns_ships_with_or_twice_what_was_not_enough(current: str | None, wanted: str) -> None:
+def test_the_limit_is_what_coredns_ships_with_or_twice_what_was_not_enough_up_to_what_is_no_cure(
+    current: str | None, wanted: str | None
+) -> None:
     assert sensible_limit(current) == wanted
 
 
@@ -66,3 +71,10 @@ def test_the_wanted_limit_counts_when_it_is_more() -> None:
 
 def test_without_a_limit_there_is_nothing_to_raise() -> None:
     assert raise_memory(RaiseMemory(COREDNS, "coredns", 0, None, None, "170Mi")) == ()
+
+
+def test_no_limit_rises_above_what_any_cluster_needs() -> None:
+    (fix,) = raise_memory(RaiseMemory(COREDNS, "coredns", 0, "900Mi", None, "16Gi"))
+
+    assert fix.patch[-1]["value"] == "1Gi"
+    assert raise_memory(RaiseMemory(COREDNS, "coredns", 0, "1Gi", None, "2Gi")) == ()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flows.policy import (
     AWS_VPC_CNI,
+    CALICO_IPTABLES,
     CILIUM,
     UNKNOWN,
     Endpoint,
@@ -20,7 +21,7 @@ from flows.policy import (
     judgement_in_words,
 )
 from flows.policy.profile import cilium
-from tests.flows.policy.builders import Json, cnp, named, netpol, pod, space
+from tests.flows.policy.builders import Json, ask, cnp, named, netpol, pod, space
 
 SLICE: Json = {
     "apiVersion": "discovery.k8s.io/v1",
@@ -244,3 +245,50 @@ def test_a_field_nobody_knows_is_never_skipped(field: str) -> None:
 
     assert verdict.allowed is None
     assert f"/spec/{field}V2: this field is not known here" in verdict.undecidable_because[0]
+
+
+def overlay_node(name: str, ip: str, **notes: str) -> Json:
+    annotations = {key.replace("__", "/").replace("_", "."): value for key, value in notes.items()}
+    status = {"addresses": [{"type": "InternalIP", "address": ip}]}
+    metadata = {"name": name, "annotations": annotations}
+    spec = {"podCIDR": "10.244.7.0/24"}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec, "status": status}
+
+
+CALICO_TUNNEL = {"projectcalico_org__IPv4VXLANTunnelAddr": "10.244.1.0"}
+FLANNEL_TUNNEL = {"flannel_alpha_coreos_com__backend-type": "vxlan"}
+
+
+@pytest.mark.parametrize(
+    ("notes", "blocks", "elsewhere"),
+    [
+        (CALICO_TUNNEL, ["172.16.0.0/24"], None),
+        (CALICO_TUNNEL, ["172.16.0.0/24", "10.244.0.0/16"], True),
+        (CALICO_TUNNEL, ["10.244.0.0/16"], None),
+        (CALICO_TUNNEL, ["198.51.100.0/24"], False),
+        (FLANNEL_TUNNEL, ["172.16.0.0/24"], None),
+        ({}, ["172.16.0.0/24"], True),
+    ],
+)
+def test_a_host_network_client_may_come_with_the_address_of_its_tunnel(
+    notes: dict[str, str], blocks: list[str], elsewhere: bool | None
+) -> None:
+    """To pods of other nodes; its own pods it always reaches."""
+    peers = [{"ipBlock": {"cidr": each}} for each in blocks]
+    client, far, near = (pod(f"x/{name}", ip) for name, ip in (("c", "172.16.0.21"), ("far", ""), ("near", "")))
+    client["spec"] |= {"hostNetwork": True, "nodeName": "n1"}
+    far["spec"]["nodeName"], near["spec"]["nodeName"] = "n2", "n1"
+    policy = netpol("x/n", types=["Ingress"], ingress=[{"from": [each]} for each in peers])
+    world = World.of([overlay_node("n1", "172.16.0.21", **notes), client, far, near, policy], CALICO_IPTABLES)
+
+    found = {name: world.judge(ask(world, "x/c", f"x/{name}", "TCP 80")).ingress for name in ("far", "near")}
+
+    assert (found["far"].allowed, found["near"].allowed) == (elsewhere, True)
+    if elsewhere is None:
+        assert "with the address of its tunnel" in found["far"].why
+
+
+def test_the_address_of_a_tunnel_is_the_node_s() -> None:
+    world = World.of([overlay_node("n1", "172.16.0.21", **CALICO_TUNNEL)], CALICO_IPTABLES)
+
+    assert world.endpoint_at("10.244.1.0").node == "n1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.model import Component
+from flows.model import Component, LiftDeny
 from flows.rules.policy_explicit_deny import RULE
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
@@ -20,12 +20,14 @@ from tests.kit.cases import case_of, without
         ("billing-to-tax", Component("CiliumNetworkPolicy", "billing", "billing-boundary")),
     ],
 )
-def test_speaks_of_the_denying_policy_by_name_and_offers_no_patch(name: str, component: Component) -> None:
+def test_speaks_of_the_denying_policy_by_name_and_asks_what_its_removal_would_do(
+    name: str, component: Component
+) -> None:
     finding = only(RULE, case_of(name))
 
     assert finding.component == component
     assert finding.belief > 0.9
-    assert finding.remedy is None
+    assert isinstance(finding.remedy, LiftDeny)
     assert "its rule /spec/egressDeny/0 must go or except this peer" in finding.recommendation
 
 

@@ -1,0 +1,118 @@
+"""What a message in an alert channel says: its title, its labels, how the alert stands. For every sender's trigger.
+
+Alerts of most senders have an empty `text`: everything is in attachments or blocks. An edit comes as `message_changed`
+with the new message inside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bot.triggers.alert import MOST_WORDS, Alert, AlertState, Kind, Meant, key_of, mappings, text
+from bot.triggers.alert_labels import KNOWN, meant_by, peer_in
+from bot.triggers.message import text_of
+from bot.triggers.slack_text import words_of
+from bot.triggers.trigger import Payload
+
+_NAMES = "|".join(re.escape(each) for each in sorted(KNOWN, key=len, reverse=True))
+_LABEL = re.compile(
+    rf"(?<![\w.-])[\"'`*]*({_NAMES})[\"'`*]*(?:[ \t]*[:=][ \t]*[\"'`*]*|[ \t]+`)([^\s\"'`*,;|]{{1,300}})", re.IGNORECASE
+)
+_STATES = (
+    (AlertState.RESOLVED, re.compile(r"\[RESOLVED\b|\brecovered\b|^\W*resolved\b|\bresolved:|✅", re.IGNORECASE)),
+    (AlertState.ACKNOWLEDGED, re.compile(r"\backnowledged\b", re.IGNORECASE)),
+)
+_STATUS = re.compile(
+    r"^\s*(?:\[(?:FIRING|RESOLVED)[^\]]{0,40}\]|(?:re-)?(?:triggered|recovered|resolved|warn|no data|acknowledged)"
+    r"(?:\s*\([^)]{0,40}\))?:?)\s*",
+    re.IGNORECASE,
+)
+
+
+def message_of(payload: Payload) -> Payload:
+    """The message itself, also of an edit."""
+    inner = payload.get("message")
+    return inner if payload.get("subtype") == "message_changed" and isinstance(inner, Mapping) else payload
+
+
+def title_of(message: Payload) -> str:
+    """The line that a reader sees first: an attachment's title, a header, the first line of the text."""
+    return next((line for line in map(_one_line, _titles(message)) if line), "")
+
+
+def _titles(message: Payload) -> Iterator[str]:
+    for each in mappings(message.get("attachments"), 5):
+        yield text(each.get("title"))
+    for block in mappings(message.get("blocks"), 10):
+        inner = block.get("text")
+        yield text(inner.get("text")) if isinstance(inner, Mapping) else ""
+    yield text(message.get("text"))
+    for each in mappings(message.get("attachments"), 5):
+        yield text(each.get("pretext")) or text(each.get("text")) or text(each.get("fallback"))
+        yield next((title for title in _titles({"blocks": each.get("blocks")}) if title), "")
+
+
+def shown_title(title: str) -> str:
+    """A title as `title_of` has it, for comparing."""
+    return _one_line(title)
+
+
+def _one_line(said: str) -> str:
+    lines = (line.replace("*", "").strip(" _`") for line in words_of(said).splitlines())
+    return next((line for line in lines if any(letter.isalnum() for letter in line)), "")[:300]
+
+
+def subject_of(title: str) -> str:
+    """The title without how the alert stands: the same when it fires, repeats and resolves."""
+    return _STATUS.sub("", title).strip()
+
+
+def state_of(title: str) -> AlertState:
+    """By the sender's own words; what says nothing fires."""
+    return next((state for state, said in _STATES if said.search(title)), AlertState.FIRING)
+
+
+def labels_in(message: Payload) -> dict[str, str]:
+    """Known labels that the text names with exactly one value each; of several, none: nothing is guessed."""
+    found: dict[str, set[str]] = {}
+    for label, value in _LABEL.findall(text_of(message)[:MOST_WORDS]):
+        found.setdefault(label.lower(), set()).add(value.rstrip(".)]}"))
+    return {label: next(iter(values)) for label, values in found.items() if len(values) == 1 and "" not in values}
+
+
+def alert_in(source: str, payload: Payload, title: str = "", key: str = "", **more: Any) -> Alert:
+    """The alert of a message. `key`: the sender's own id of the incident, where the message has one."""
+    message = message_of(payload)
+    title = title or title_of(message)
+    labels, words = {**labels_in(message), **more.get("labels", {})}, text_of(message)[:MOST_WORDS]
+    name = text(labels.get("alertname")) or more.get("name") or subject_of(title)[:120]
+    meant = meant_by(labels, name)
+    return Alert(
+        source=source,
+        name=name,
+        state=more.get("state") or state_of(title),
+        key=key or key_of(source, subject_of(title), str(sorted(labels.items()))),
+        title=title,
+        labels=labels,
+        words=words,
+        meant=(*meant, Meant(Kind.WORDS, "")) if not _exact(meant) else meant,
+        peer=peer_in(labels, words, name),
+    )
+
+
+def _exact(meant: tuple[Meant, ...]) -> bool:
+    return any(each.kind in (Kind.POD, Kind.WORKLOAD, Kind.PROBE) for each in meant)
+
+
+def author_of(message: Payload) -> str:
+    """The sender's name as the message shows it, in lower case: a hint for its form, never a proof of who it is."""
+    profile = message.get("bot_profile")
+    named = text(profile.get("name")) if isinstance(profile, Mapping) else ""
+    return (text(message.get("username")) or named).lower()
+
+
+def attachment_of(message: Payload) -> Mapping[str, Any]:
+    """The first attachment; empty where there is none."""
+    return next(iter(mappings(message.get("attachments"), 1)), {})

@@ -1,0 +1,26 @@
+"""Grafana's webhook: a failed probe names who probes and what was probed."""
+
+from __future__ import annotations
+
+from bot.triggers.alert import Alert, Kind, Meant
+from bot.triggers.grafana import TRIGGER
+from bot.triggers.trigger import Nothing
+from sensors.kit.addresses import HostPort
+from tests.bot.triggers.payloads import payload
+
+
+def test_a_failed_probe_names_the_prober_and_the_target():
+    (one,) = TRIGGER.split(payload("grafana"))
+    found = TRIGGER.read(one)
+
+    assert isinstance(found, Alert)
+    assert found.meant == (Meant(Kind.PROBE, "blackbox-5d8f7-x2x4q", "monitoring"),)
+    assert found.peer == HostPort("pay.example.com", 443)
+    assert found.title == payload("grafana")["title"]
+
+
+def test_a_test_notification_starts_nothing():
+    labels = {"alertname": "TestAlert", "instance": "Grafana"}
+
+    assert TRIGGER.read({"alerts": [{"labels": labels}]}) == Nothing("it is a test notification")
+    assert TRIGGER.read({}) == Nothing("the payload has no alerts")
