@@ -1,6 +1,6 @@
 """Addresses at which clouds hand out credentials: nothing is sent there, and no fix may open them.
 
-From the clouds' own manuals: AWS (instance, task and pod identity), Google, Azure, Alibaba, Oracle. The probe carries the
+From their own manuals: AWS (instance, task and pod identity), Google, Azure, Alibaba, Oracle. The probe carries the
 same table, for it runs as a file of its own on a node; a test holds the two together.
 """
 
