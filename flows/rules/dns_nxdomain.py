@@ -29,7 +29,10 @@ def judge(case: Case) -> Iterator[Finding]:
     lookups = case[Lookups]
     if names_fail(case):
         return
+    resolved = {each.name for each in lookups.bursts if each.outcome is Outcome.ANSWERED}
     for burst in lookups.bursts:
+        if burst.name in resolved:
+            continue  # one record type is not there (AAAA, say) and another one is: the name exists
         meant = _meant(case, burst)
         alias = _alias(case, meant)
         if alias and burst.outcome in NOWHERE and _is_complained_of(case, burst):

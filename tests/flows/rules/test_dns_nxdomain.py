@@ -13,6 +13,7 @@ from sensors.topology.peer import Asked, AskedKind
 from tests.flows.rules.edits import with_service
 from tests.flows.rules.facts import (
     ALWAYS,
+    OUTSIDE,
     altered,
     answered,
     asks,
@@ -125,3 +126,13 @@ def test_stays_silent_while_the_search_list_was_not_asked_to_its_end():
 
 def test_cannot_tell_without_look_ups_from_inside_the_pod():
     assert doubts(RULE, without(case_of("notify-to-mailer"), Lookups)) == "Lookups"
+
+
+def test_stays_silent_about_a_record_type_that_a_name_does_not_have():
+    """A answers and AAAA is NXDOMAIN, as many servers say of names without IPv6."""
+    case = altered(asks(healthy(), OUTSIDE, 443), Services, asked=Asked(AskedKind.EXTERNAL, OUTSIDE))
+    seen = resolving(case, answered(OUTSIDE), replace(answered(OUTSIDE, "NXDOMAIN"), qtype="AAAA"))
+
+    assert judged(RULE, seen) == []
+    gone = judged(RULE, resolving(case, answered(OUTSIDE, "NXDOMAIN")))
+    assert [each.cause_class for each in gone] == ["dns.nxdomain"]
