@@ -52,6 +52,9 @@ fuzz-cilium: setup ## 1,000 random clusters against Cilium's own code; built wit
 fuzz-fixes: setup ## 2,000 random refused connections: our fixes against a second opinion; takes minutes
 	$(PYTHON) tests/flows/fixes/fuzz_fixes.py 2000
 
+fuzz-cases: setup ## 100,000 spoiled case folders: no crash, no false calm; goes on where it stopped (rm .cache/fuzz-cases.json to begin anew)
+	$(PYTHON) bench/fuzz_cases.py
+
 demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 	.venv/bin/kai demo
 
