@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
+.PHONY: help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-postgres: setup ## the store and the desk on a private Postgres; needs `apt
 test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
+test-approve-crash: setup ## 1,000 interleavings of presses, edits, changed rights and kill -9 around an approval
+	$(PYTHON) -m pytest -n0 -m crash tests/bot/change/test_crashes.py
+
 test-browser: setup ## the workspace and the demo as a person sees them; needs `apt-get install chromium`
 	$(PYTHON) -m pytest -m browser tests/workspace tests/demo
 
@@ -52,6 +55,9 @@ fuzz-cilium: setup ## 1,000 random clusters against Cilium's own code; built wit
 
 fuzz-fixes: setup ## 2,000 random refused connections: our fixes against a second opinion; takes minutes
 	$(PYTHON) tests/flows/fixes/fuzz_fixes.py 2000
+
+fuzz-cases: setup ## 100,000 spoiled case folders: no crash, no false calm; goes on where it stopped (rm .cache/fuzz-cases.json to begin anew)
+	$(PYTHON) bench/fuzz_cases.py
 
 demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 	.venv/bin/kai demo

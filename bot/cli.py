@@ -244,6 +244,66 @@ def serve() -> None:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
 
 
+_DATABASE = click.option(
+    "--database",
+    metavar="URL",
+    envvar=["KAI_DATABASE_URL", "DATABASE_URL"],
+    help="Where KAI remembers: sqlite:////path/kai.db or postgresql://… (KAI_DATABASE_URL, DATABASE_URL).",
+)
+_CONFIG = click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
+_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask once more.")
+
+
+@kai.lazy("bot.commands.approve:approve")
+@click.argument("proposal", metavar="ID")
+@_YES
+@_DATABASE
+@_CONFIG
+@live_options
+@_DEBUG
+def approve() -> None:
+    """Apply a proposed change with your own kubeconfig: proved anew, tried, written once, verified, else taken back.
+
+    Exit codes: 0 applied and verified (or your approval is counted), 1 refused or not verified, 2 usage error,
+    3 could not look.
+    """
+
+
+@kai.lazy("bot.commands.approve:reject")
+@click.argument("proposal", metavar="ID")
+@click.option("--reason", default="", metavar="TEXT", help="Why not.")
+@_DATABASE
+@_CONFIG
+@live_options
+@_DEBUG
+def reject() -> None:
+    """Say no to a proposed change."""
+
+
+@kai.lazy("bot.commands.approve:undo")
+@click.argument("proposal", metavar="ID")
+@_YES
+@_DATABASE
+@_CONFIG
+@live_options
+@_DEBUG
+def undo() -> None:
+    """Take an applied change back with your own kubeconfig; nobody's later change is overwritten."""
+
+
+@kai.lazy("bot.commands.audit:audit")
+@click.argument("action", required=False, default="", type=click.Choice(("", "verify")), metavar="[verify]")
+@click.option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")
+@click.option("--head", default="", metavar="HASH", help="A head noted earlier: it must still be in the trail.")
+@_DATABASE
+@_DEBUG
+def audit() -> None:
+    """Every entry of the audit trail, one JSON line each; kai audit verify: is it all as it was written?
+
+    Exit codes of verify: 0 whole, 1 an entry was changed, removed or moved.
+    """
+
+
 def _quiet(debug: bool) -> None:
     """For commands that answer and end: without --debug the log says nothing, for what matters is in the report."""
     root = logging.getLogger()

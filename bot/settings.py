@@ -146,6 +146,11 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
     return _checked({**found, "approvals": _approvals(written)})
 
 
+def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
+    """The approvals of the settings file alone, for a terminal. Raises `BadSettings`."""
+    return _approvals(_written(_file(os.environ if environ is None else environ, file)))
+
+
 def _approvals(written: Mapping[str, Any]) -> Approvals:
     try:
         return read(written.get("approvals"))

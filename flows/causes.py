@@ -113,6 +113,9 @@ def _explained() -> Mapping[str, frozenset[str]]:
         "policy.dns_blocked": (
             "dns.upstream_failure dns.nxdomain dns.coredns_down dns.overload dns.conntrack_race app.error"
         ),
+        "mesh.authz": "app.error",
+        "mesh.mtls": "app.error",
+        "nat.stale_udp": "service.stale_address external.unreachable",
         "service.not_found": "external.unreachable",
         "service.stale_address": "external.unreachable",
         "service.wrong_port": "external.unreachable",

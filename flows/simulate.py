@@ -28,6 +28,7 @@ from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services
 from sensors.kit import Cluster, Environment, Sensor, Target, observe
 from sensors.kit.addresses import as_ip
+from sensors.kit.model import NOT_RECORDED
 from sensors.kit.nearest import did_you_mean
 
 NEEDED = (
@@ -197,18 +198,20 @@ def _covers(cidr: str, ip: str) -> bool:
 class Answer:
     """May the pod talk to the peer? One judgement for each endpoint behind it; `seen` what the datapath did.
 
-    `notes` say for what the answer does not hold.
+    `notes` say for what the answer does not hold. `unread` are policies that may matter and were not read, with the
+    reason: what they say nobody knows, so the answer is never a plain yes.
     """
 
     judgements: tuple[Judgement, ...]
     seen: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> bool | None:
-        """True when every way is open, False when one is shut, None when one cannot be decided."""
+        """True when every way is open, False when one is shut, None when one cannot be decided, or not all was read."""
         said = {each.allowed for each in self.judgements}
-        return False if False in said else None if None in said or not said else True
+        return False if False in said else None if None in said or not said or self.unread else True
 
 
 def can(case: Case) -> Answer:
@@ -223,7 +226,21 @@ def can(case: Case) -> Answer:
         if each.asked and each.seen and is_from_target(case, each.traffic)
     ]
     seen = tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen)
-    return Answer(judgements, seen, tuple(_unread(case)))
+    return Answer(judgements, seen, tuple(_unread(case)), tuple(_refused(case)))
+
+
+def _refused(case: Case) -> Iterator[str]:
+    """The kinds of policy that are there, or always are on this datapath, and could not be read.
+
+    What a recording leaves out counts too, but for Calico's own kinds, which only Calico's tools print.
+    """
+    policies = case.get(Policies)
+    for kind, why in (policies.unreadable if policies else {}).items():
+        if "Polic" in kind and not (NOT_RECORDED in why and kind in CALICO_KINDS):
+            yield f"{kind}: {why}"
+
+
+CALICO_KINDS = ("Calico NetworkPolicy", "GlobalNetworkPolicy")
 
 
 def _no_way_to(case: Case) -> str:

@@ -1,7 +1,8 @@
 """Which policies exist, which of them select the pod, who keeps them in sync, and which the CNI itself calls invalid.
 
-Reads    NetworkPolicies, Cilium, admin and Calico policies; and, for the simulator behind it, Pods, Namespaces,
-         Services, EndpointSlices, Nodes, CiliumEndpoints, CiliumNodes, CIDR groups and the ConfigMap cilium-config.
+Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh; and, for the simulator behind it,
+         Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints, CiliumNodes, CIDR groups and the ConfigMap
+         cilium-config.
 Touches  nothing. It does not judge: what a policy means is the simulator's to say.
 Blind    when NetworkPolicies cannot be read. Kinds that should be there and are not readable stand in `unreadable`.
 """
@@ -17,6 +18,7 @@ from typing import Any
 from sensors.kit.cluster import Cluster, Environment, Object
 from sensors.kit.kinds import (
     ADMIN_NETWORK_POLICY,
+    AUTHORIZATION_POLICY,
     BASELINE_ADMIN_NETWORK_POLICY,
     CALICO_GLOBAL_NETWORK_POLICY,
     CALICO_NETWORK_POLICY,
@@ -28,9 +30,12 @@ from sensors.kit.kinds import (
     CLUSTER_NETWORK_POLICY,
     CONFIG_MAP,
     ENDPOINT_SLICE,
+    LINKERD_AUTHORIZATION,
+    LINKERD_SERVER,
     NAMESPACE,
     NETWORK_POLICY,
     NODE,
+    PEER_AUTHENTICATION,
     POD,
     SERVICE,
     Kind,
@@ -124,13 +129,15 @@ OWN_KINDS = {
 
 WORLD_KINDS = (POD, NAMESPACE, SERVICE, ENDPOINT_SLICE, NODE)
 CILIUM_WORLD_KINDS = (CILIUM_ENDPOINT, CILIUM_NODE, CILIUM_CIDR_GROUP)
+MESH_KINDS = (PEER_AUTHENTICATION, AUTHORIZATION_POLICY, LINKERD_SERVER, LINKERD_AUTHORIZATION)
+"""What a service mesh asks of connections on top; no policy of the network."""
 
 
 async def look(target: Target, cluster: Cluster) -> Policies:
     """All policies and what a simulator needs to work out their meaning."""
     await cluster.objects(NETWORK_POLICY)  # without them there is nothing to say: let its Blind fly
     environment = await cluster.environment()
-    kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, CONFIG_MAP)
+    kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, *MESH_KINDS, CONFIG_MAP)
     readings = await asyncio.gather(*(_read(cluster, each, environment) for each in kinds))
     return policies_seen(target, dict(zip(kinds, readings, strict=True)))
 

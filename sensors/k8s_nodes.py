@@ -1,17 +1,18 @@
 """Whether the nodes are there: ready or not and since when, pressure, taints, addresses, and which node the pod is on.
 
-Reads    Nodes; Pods, Services and EndpointSlices to tell which nodes matter for the question.
+Reads    Nodes and CiliumNodes; Pods, Services and EndpointSlices to tell which nodes matter for the question.
 Touches  nothing.
 Blind    when nodes cannot be read.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
 from sensors.kit.cluster import Cluster, Object
-from sensors.kit.kinds import NODE
+from sensors.kit.kinds import CILIUM_NODE, NODE
 from sensors.kit.model import Sensor, Target
 from sensors.kit.objects import (
     condition_of,
@@ -20,11 +21,13 @@ from sensors.kit.objects import (
     get,
     items,
     name_of,
+    named,
     one_line,
     parse_time,
     text,
     texts,
 )
+from sensors.kit.reading import if_readable
 from sensors.topology.nodes import nodes_in_question
 
 
@@ -75,13 +78,14 @@ class Nodes:
 
 async def look(target: Target, cluster: Cluster) -> Nodes:
     """Every node, and which of them the question is about."""
-    nodes = await cluster.objects(NODE)
+    nodes, (cilium, _) = await asyncio.gather(cluster.objects(NODE), if_readable(cluster.objects(CILIUM_NODE)))
     target_node, peers = await nodes_in_question(target, cluster)
-    return Nodes(tuple(sorted(map(node_facts, nodes), key=lambda each: each.name)), target_node, peers)
+    facts = (node_facts(each, named(cilium or (), name_of(each))) for each in nodes)
+    return Nodes(tuple(sorted(facts, key=lambda each: each.name)), target_node, peers)
 
 
-def node_facts(node: Object) -> NodeFacts:
-    """One node from its object."""
+def node_facts(node: Object, cilium: Object | None = None) -> NodeFacts:
+    """One node from its object, and from the CiliumNode of its name where there is one."""
     ready, network = condition_of(node, "Ready"), condition_of(node, "NetworkUnavailable")
     return NodeFacts(
         name=name_of(node),
@@ -95,10 +99,18 @@ def node_facts(node: Object) -> NodeFacts:
         unschedulable=flag(node, "spec", "unschedulable") is True,
         taints=tuple(_taint(each) for each in items(node, "spec", "taints")),
         internal_ips=_internal_ips(node),
-        pod_cidrs=texts(node, "spec", "podCIDRs") or tuple(filter(None, [text(node, "spec", "podCIDR")])),
+        pod_cidrs=_pod_cidrs(node, cilium),
         kubelet=text(node, "status", "nodeInfo", "kubeletVersion"),
         kernel=text(node, "status", "nodeInfo", "kernelVersion"),
     )
+
+
+def _pod_cidrs(node: Object, cilium: Object | None) -> tuple[str, ...]:
+    """The ranges that its pods' addresses come from; what Cilium hands out wins over what Kubernetes set aside."""
+    pools = items(cilium or {}, "spec", "ipam", "pools", "allocated")
+    own = (*texts(cilium or {}, "spec", "ipam", "podCIDRs"), *(each for pool in pools for each in texts(pool, "cidrs")))
+    written = texts(node, "spec", "podCIDRs") or tuple(filter(None, [text(node, "spec", "podCIDR")]))
+    return tuple(dict.fromkeys(own or written))
 
 
 def _presses(condition: str) -> bool:

@@ -1,6 +1,6 @@
 """The Services on the pod's path: what they select, where their endpoints really are, and why backends are not ready.
 
-Reads    Services, EndpointSlices, Pods, ReplicaSets, Namespaces, Nodes, Events; where the question names no peer, the
+Reads    Services, EndpointSlices, Pods, workloads, Namespaces, Nodes, Events; where the question names no peer, the
          last log lines of the pod, for the names in them.
 Touches  nothing.
 Blind    when Services cannot be read. What else is missing reads as None in the facts and is named in `unread`.
@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sensors.kit.app_log import hosts_in
 from sensors.kit.cluster import Cluster, Object
-from sensors.kit.kinds import ENDPOINT_SLICE, EVENT, POD, REPLICA_SET, SERVICE
+from sensors.kit.kinds import ENDPOINT_SLICE, EVENT, POD, SERVICE
 from sensors.kit.model import Sensor, Target
 from sensors.kit.objects import (
     Owner,
@@ -34,6 +34,7 @@ from sensors.kit.objects import (
     texts,
 )
 from sensors.kit.reading import Kinds, if_readable, read_kinds
+from sensors.topology import workloads
 from sensors.topology.backends import BackendPod as BackendPod
 from sensors.topology.backends import LabelMiss as LabelMiss
 from sensors.topology.backends import Scene, backend, matching, near_misses, scene_of
@@ -47,6 +48,7 @@ from sensors.topology.peer import (
     places,
     service_addresses,
 )
+from sensors.topology.workloads import IdleWorkload as IdleWorkload
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ class EndpointFacts:
 class ServiceFacts:
     """One Service. `endpoints` and `matching_pods` are None where slices or pods could not be read, never "none".
 
-    `near_misses` is filled when the selector matches no pod: the workloads of the namespace that come closest.
+    Where the selector matches no pod, `idle` are the workloads that it would match if they had pods, `near_misses` the
+    workloads of the namespace that come closest. Where there is no selector, `unowned_slices` are the names of Services
+    that are not there and to which EndpointSlices of the namespace belong.
     """
 
     namespace: str
@@ -92,6 +96,8 @@ class ServiceFacts:
     endpoints: tuple[EndpointFacts, ...] | None
     matching_pods: tuple[BackendPod, ...] | None
     near_misses: tuple[LabelMiss, ...] = ()
+    idle: tuple[IdleWorkload, ...] = ()
+    unowned_slices: tuple[str, ...] = ()
 
     @property
     def ref(self) -> Ref:
@@ -144,6 +150,8 @@ def _line(service: ServiceFacts) -> str:
 
 def _reason(service: ServiceFacts) -> str:
     """Why there is no backend, where a fact says so."""
+    if service.idle:
+        return f"; {service.idle[0]}"
     if service.near_misses:
         miss = service.near_misses[0]
         found = f"{miss.key}={miss.found}" if miss.found is not None else f"no label {miss.key}"
@@ -161,7 +169,7 @@ def _asked_line(asked: Asked) -> str:
 async def look(target: Target, cluster: Cluster) -> Services:
     """The asked peer, the Services of the pod's namespace, the cluster's DNS and its API server."""
     services = await cluster.objects(SERVICE)
-    kinds = await read_kinds(cluster, *NEEDED, REPLICA_SET, EVENT)
+    kinds = await read_kinds(cluster, *NEEDED, *workloads.NEEDED, EVENT)
     where = places(services, kinds, await cluster.environment())
     hosts = () if target.to_host is not None else await _logged_hosts(target, cluster, kinds)
     return services_seen(target, services, kinds, where, hosts)
@@ -188,10 +196,14 @@ def services_seen(
     scene = scene_of(kinds, frozenset(map(namespace_of, wanted)))
     return Services(
         asked=asked,
-        services=tuple(describe(each, scene) for each in wanted),
+        services=tuple(describe(each, scene, _names(services, namespace_of(each))) for each in wanted),
         unread=kinds.complaints,
         by_ip={ip: _ref(each) for each in services for ip in service_addresses(each)},
     )
+
+
+def _names(services: Iterable[Object], namespace: str) -> frozenset[str]:
+    return frozenset(name_of(each) for each in services if namespace_of(each) == namespace)
 
 
 def _ref(service: Object) -> Ref:
@@ -215,8 +227,8 @@ def _order(service: Object, asked: Asked | None) -> tuple[bool, bool, Ref]:
 # -- one Service -------------------------------------------------------------------------------------------------------
 
 
-def describe(service: Object, scene: Scene) -> ServiceFacts:
-    """One Service with its endpoints and the pods behind it."""
+def describe(service: Object, scene: Scene, names: frozenset[str] = frozenset()) -> ServiceFacts:
+    """One Service with its endpoints and the pods behind it; `names` are all Services of its namespace."""
     ref, selector, ports = _ref(service), string_map(service, "spec", "selector"), _ports(service)
     candidates = scene.candidates.get(ref.namespace, ())
     chosen = matching(selector, ref.namespace, scene)
@@ -240,7 +252,9 @@ def describe(service: Object, scene: Scene) -> ServiceFacts:
         owner=managed_by(service),
         endpoints=None if scene.kinds.known(ENDPOINT_SLICE) is None else endpoints_in(slices),
         matching_pods=None if scene.kinds.known(POD) is None else tuple(backend(each, ports, scene) for each in chosen),
-        near_misses=near_misses(selector, candidates) if selector and not chosen else (),
+        near_misses=near_misses(selector, candidates, ports) if selector and not chosen else (),
+        idle=() if chosen else workloads.idle_workloads(selector, ref.namespace, scene.kinds, scene.events),
+        unowned_slices=() if selector else scene.unowned_slices(ref.namespace, names),
     )
 
 

@@ -1,14 +1,15 @@
 """Whether something turns Service addresses into pod addresses on every node: kube-proxy, or what replaces it.
 
-Reads    Pods, DaemonSets, Nodes, the ConfigMaps kube-proxy and cilium-config.
+Reads    Pods, DaemonSets, Nodes, the ConfigMaps kube-proxy and cilium-config; the log of kube-proxy on the pod's node.
 Touches  nothing.
 Blind    when pods cannot be read. Absent when kube-proxy is replaced and not running.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensors.kit.cluster import Cluster, Environment, Object
 from sensors.kit.kinds import CONFIG_MAP, DAEMON_SET, NODE, POD
@@ -18,13 +19,15 @@ from sensors.kit.objects import (
     labels_of,
     name_of,
     named,
+    namespace_of,
     number,
+    one_line,
     pod_is_over,
     pod_is_ready,
     string_map,
     text,
 )
-from sensors.kit.reading import Kinds, read_kinds
+from sensors.kit.reading import Kinds, if_readable, read_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class KubeProxy:
     or nftables where the ConfigMap says so.
 
     `nodes_without` are nodes that have no kube-proxy pod although others have one. `both_on`: it runs while Cilium
-    replaces it, two translators on one node.
+    replaces it, two translators on one node. `lost_api` is what its log on the pod's node ends with, where that says
+    that it cannot read Services or EndpointSlices any more: it then keeps the rules of the past.
     """
 
     replaced: bool | None
@@ -54,6 +58,7 @@ class KubeProxy:
     pods: tuple[ProxyPod, ...]
     nodes_without: tuple[str, ...]
     unread: tuple[str, ...]
+    lost_api: str = ""
 
     @property
     def both_on(self) -> bool:
@@ -68,6 +73,7 @@ class KubeProxy:
         parts += [f"{each.pod} on {each.node} not ready {each.waiting_reason}".rstrip() for each in self.not_ready[:4]]
         parts += [f"none on {', '.join(self.nodes_without[:4])}"] if self.nodes_without else []
         parts += ["and Cilium replaces it as well"] if self.both_on else []
+        parts += [f'on {self.target_node} it says "{self.lost_api}"'] if self.lost_api else []
         return "; ".join(parts)
 
 
@@ -75,7 +81,33 @@ async def look(target: Target, cluster: Cluster) -> KubeProxy:
     """kube-proxy on every node, or `Absent` where something replaces it."""
     pods = await cluster.objects(POD)
     kinds = await read_kinds(cluster, NODE, DAEMON_SET, CONFIG_MAP)
-    return kube_proxy(target, pods, kinds, await cluster.environment())
+    seen = kube_proxy(target, pods, kinds, await cluster.environment())
+    return replace(seen, lost_api=await _lost_api(seen, pods, cluster))
+
+
+async def _lost_api(seen: KubeProxy, pods: tuple[Object, ...], cluster: Cluster) -> str:
+    """What kube-proxy on the pod's node said last of the API server; empty where it is well, or its log unreadable."""
+    here = next((each for each in pods if _is_proxy(each) and _runs_on(each, seen.target_node)), None)
+    if here is None or not seen.target_node:
+        return ""
+    container = text(here, "spec", "containers", 0, "name") or "kube-proxy"
+    said, _ = await if_readable(cluster.log(namespace_of(here), name_of(here), container, lines=LOG_LINES))
+    return lost_api((said or "").splitlines())
+
+
+LOG_LINES = 200
+LOST = re.compile(r"[Ff]ailed to (?:watch|list)\b.*\b(?:Service|EndpointSlice|Node)")
+"""client-go's words (reflector.go) for a list or watch that fails."""
+
+
+def lost_api(lines: list[str]) -> str:
+    """The last of the log's final lines, if they are all complaints about what kube-proxy cannot read."""
+    last = [each for each in lines if each.strip()][-3:]
+    return one_line(last[-1], 200) if last and all(LOST.search(each) for each in last) else ""
+
+
+def _runs_on(pod: Object, node: str) -> bool:
+    return text(pod, "spec", "nodeName") == node and not pod_is_over(pod)
 
 
 def kube_proxy(target: Target, pods: tuple[Object, ...], kinds: Kinds, environment: Environment) -> KubeProxy:

@@ -306,7 +306,7 @@ def judge_path(row: PathMtu, route_mtu: int | None) -> Path:
     unanswered = tuple(found for each in sizes if (found := _size(each)))
     return Path(
         destination=one_line(str(row.destination)),
-        reach=_reach(mtu, promised, unanswered),
+        reach=_reach(mtu, promised, unanswered, bool(row.method or row.unanswered or row.route_mtu)),
         mtu=mtu,
         promised=promised,
         unanswered=unanswered,
@@ -320,13 +320,14 @@ def _size(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 65536 else None
 
 
-def _reach(mtu: int | None, promised: int | None, unanswered: tuple[int, ...]) -> Reach:
+def _reach(mtu: int | None, promised: int | None, unanswered: tuple[int, ...], is_search: bool) -> Reach:
+    """A search says what it tried or what it was promised; a bare `mtu` is a result of its own (tracepath, say)."""
     if mtu is None:
         return Reach.SILENT
     if promised is not None and mtu >= promised:
         return Reach.OK
     larger = [each for each in unanswered if each > mtu]
-    return Reach.SMALLER if promised is not None and larger else Reach.UNPROVEN
+    return Reach.SMALLER if promised is not None and (larger or not is_search) else Reach.UNPROVEN
 
 
 # -- what TCP says ---------------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 Reads    /proc/net/{snmp,netstat,sockstat,tcp,tcp6} of the pod and of at most five pods behind the asked peer; Pods,
          Services and EndpointSlices to find those.
 Touches  nothing.
-Blind    when none of the pod's own files can be read, or one is not in a format this sensor knows. A peer that cannot
-         be read is noted with that peer. Counters run since the network namespace was made, not since the trouble.
+Blind    when neither the pod's own files nor those of a pod behind the peer can be read, or are not in a format this
+         sensor knows. Which of them could not is noted with each (`blind`). Counters run since the network namespace
+         was made, not since the trouble.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class TcpStats:
 
 
 def _told(pod: PodSockets) -> str:
+    if pod.blind:
+        return f"{pod} not read ({pod.blind})"
     count = pod.counters
     figures = (
         ("SYN retransmits", count.syn_retransmits),
@@ -57,10 +60,10 @@ async def look(target: Target, cluster: Cluster) -> TcpStats:
     backends = destination.backends if destination else ()
     wanted = ports_by_pod(backends)
     mine = await read_sockets(cluster, target.namespace, target.pod, wanted.get((target.namespace, target.pod), ()))
-    if mine.blind:
-        raise Blind(mine.blind)
     others = [each for each in wanted if each != (target.namespace, target.pod)]
     peers = await asyncio.gather(*(read_sockets(cluster, *each, wanted[each]) for each in others[:MOST_PEERS]))
+    if mine.blind and all(each.blind for each in peers):
+        raise Blind(mine.blind)
     unread = destination.unread if destination else ()
     return TcpStats(mine, tuple(peers), max(len(others) - MOST_PEERS, 0), unread)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.truth import REPORTED, ROOT, Row, ask, row_of, shortfalls
+from bench.truth import REPORTED, ROOT, SHELVES, Row, ask, row_of, shortfalls, truths
 
 CASE = "01-ipblock-any-calico"
 
@@ -50,3 +50,14 @@ def test_a_usage_error_is_an_answer_of_its_own() -> None:
     code, out, err = ask("netdebug", "--case", "no-such-folder", "-o", "json")
     assert (code, out) == (2, "")
     assert "no such folder" in err
+
+
+# -- the recordings of the project -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shelf", SHELVES)
+def test_every_shelf_is_within_reach(shelf: str) -> None:
+    """As `make reports` prints it: classes, objects, confidence, the worst answers, and what `--can` says."""
+    folders, reach = SHELVES[shelf]
+
+    assert shortfalls([row_of(each) for each in truths(folders)], reach) == []

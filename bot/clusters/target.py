@@ -25,7 +25,7 @@ KINDS = {
     **dict.fromkeys(("job", "jobs"), "Job"),
     **dict.fromkeys(("po", "pod", "pods"), "Pod"),
 }
-"""kubectl's short names; they win over a namespace of the same name in `word/word`."""
+"""kubectl's short names; in `word/word` they win over a namespace of the same name, if there is such a workload."""
 
 
 class NoSuchPod(ValueError):
@@ -75,7 +75,7 @@ def resolve_among(listing: Listing, word: str, namespace: str) -> Resolved:
     """The same among what was read before. Raises `NoSuchPod`."""
     kind, name, space = _split(word.strip(), namespace)
     scene = _Scene(listing.pods, listing.replica_sets, listing.namespaces, space)
-    pod, note = _find(kind, name, scene)
+    (pod, note), space = _found(word.strip(), kind, name, scene)
     return Resolved(Target(name_of(pod), space), note)
 
 
@@ -83,6 +83,17 @@ def failing_first(pods: Iterable[Object]) -> list[Object]:
     """Pods that are not over: those that are not ready first, then the newest."""
     alive = [each for each in pods if not pod_is_over(each)]
     return sorted(alive, key=lambda each: (pod_is_ready(each) is True, -_birth(each), name_of(each)))
+
+
+def _found(word: str, kind: str, name: str, scene: _Scene) -> tuple[tuple[Object, str], str]:
+    """The pod and its namespace. `jobs/worker-1` is a Job where there is one, else a pod of a namespace so named."""
+    space = word.partition("/")[0]
+    try:
+        return _find(kind, name, scene), scene.namespace
+    except NoSuchPod:
+        if not kind or space not in {namespace_of(each) for each in scene.pods}:
+            raise
+    return _find("", name, replace(scene, namespace=space)), space
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,8 @@ def _as_json(said: Simulation) -> str:
 
 def _answered(answer: Answer) -> Iterator[str]:
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
-    yield from (f"Note: {clean(each)}" for each in answer.notes)
+    yield from (f"Not read: {clean(each)}" for each in answer.unread)
+    yield from (f"Note: {clean(each)}" for each in answer.notes if not answer.unread)
     for each in answer.judgements[:LIMIT]:
         for line in judgement_in_words(each).splitlines():
             yield f"{' ' * (len(line) - len(line.lstrip()))}{clean(line)}"
@@ -204,4 +205,5 @@ def _answer_json(answer: Answer) -> str:
         for each in answer.judgements
     ]
     told = {"allowed": answer.allowed, "ways": ways, "seen": list(answer.seen), "notes": list(answer.notes)}
+    told["unread"] = list(answer.unread)
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"

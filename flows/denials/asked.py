@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from flows.denials.connection import DNS_PORT
 from flows.denials.policy_world import world_of
+from flows.denials.tunnels import as_it_arrives
 from flows.model import Case
 from flows.policy import Endpoint, Traffic, World
 from flows.symptoms.peers import subject
@@ -54,9 +55,16 @@ def asked_peers(case: Case) -> Ways:
         return {}
     port = case.target.to_port if case.target.to_port is not None else services.asked.port
     service = services.asked_service
-    if service is not None and services.asked.pod is None:
-        return dict(_behind(service, services.asked.service_port or port, me, world))
-    return dict(_plain(case, services, port, me, world)) if port is not None else {}
+    if service is not None and services.asked.pod is None and not _is_backend(service, case.target.to_host):
+        found = dict(_behind(service, services.asked.service_port or port, me, world))
+    else:
+        found = dict(_plain(case, services, port, me, world)) if port is not None else {}
+    return {address: as_it_arrives(case, each) for address, each in found.items()}
+
+
+def _is_backend(service: ServiceFacts, host: str) -> bool:
+    """An address behind the Service (the API server's own, say): its ports are its own, not the Service's."""
+    return as_ip(host) is not None and any(as_ip(each.ip) == as_ip(host) for each in service.endpoints or ())
 
 
 def _behind(service: ServiceFacts, port: int | None, me: Endpoint, world: World) -> Iterator[tuple[Address, Traffic]]:

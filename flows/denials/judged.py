@@ -6,6 +6,8 @@ The datapath's word goes before the simulator's; where they differ, the differen
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows.denials.asked import Address, Ways, asked_peers, fronts, needs_lookup, resolvers_of
 from flows.denials.complaint import with_complaint
 from flows.denials.connection import DNS_PORT, JudgedConnection, is_from_target, standing_drop
@@ -14,8 +16,10 @@ from flows.denials.policy_world import world_of
 from flows.denials.unseen import unseen, unseen_lookups
 from flows.model import Case
 from flows.policy import Endpoint, Traffic, World
+from flows.symptoms.names import is_named, names_at
 from sensors.hubble.connections import Connection
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.kit.addresses import as_ip
 
 
 def judged_connections(case: Case) -> tuple[JudgedConnection, ...]:
@@ -46,8 +50,9 @@ def _seen(connection: Connection, world: World, case: Case, ways: Ways, resolver
     address = (connection.destination.ip, connection.port, connection.protocol)
     mine = is_from_target(case, Traffic(source, destination))
     meant = (ways.get(address) or _in_front(case, source, destination, address)) if mine else None
-    lookup = connection.port == DNS_PORT and ((mine and address in resolvers) or _serves_dns(destination))
-    named = mine and case.target.to_host in connection.destination.names
+    lookup = connection.port == DNS_PORT and ((mine and address in resolvers) or _answers_names(destination))
+    destination = _with_names(case, destination) if mine else destination
+    named = mine and case.target.to_host is not None and is_named(case, case.target.to_host, destination.fqdns)
     traffic = Traffic(
         source,
         destination,
@@ -83,6 +88,16 @@ def _in_front(case: Case, source: Endpoint, destination: Endpoint, address: Addr
     )
 
 
-def _serves_dns(destination: Endpoint) -> bool:
-    labels = destination.labels
+def _with_names(case: Case, end: Endpoint) -> Endpoint:
+    """An address outside with the names that led the pod there, where Hubble knew none."""
+    if end.is_pod or end.host_network or end.fqdns:
+        return end
+    return replace(end, fqdns=names_at(case, end.ip))
+
+
+def _answers_names(destination: Endpoint) -> bool:
+    """A DNS server of the cluster, or a cache on the pod's own node, which is known by its link-local address."""
+    labels, address = destination.labels, as_ip(destination.ip)
+    if address is not None and address.is_link_local:
+        return True
     return labels.get("k8s-app") == "kube-dns" or labels.get("app.kubernetes.io/name") == "coredns"

@@ -56,6 +56,8 @@ def _written(policy: Json, ref: PolicyRef, miss: Miss, side: Side, case: Case, w
         yield from _port(policy, miss, side)
     elif miss.kind is MissKind.FQDN:
         yield from _name(policy, miss, side)
+    elif miss.kind is MissKind.FQDN_NOT_SEEN:
+        yield from _shown_answers(policy, miss)
     elif miss.kind in (MissKind.CIDR_NEVER_MATCHES, MissKind.CIDR):
         yield from _peers(policy, ref, miss, side, case, world)
     elif miss.kind is MissKind.NAMESPACE:
@@ -109,6 +111,26 @@ def _name(policy: Json, miss: Miss, side: Side) -> Iterator[Written]:
     name = side.passages[0].peer.fqdns[0].rstrip(".") if side.passages[0].peer.fqdns else ""
     if name and isinstance(value_at(policy, listed), list) and len(side.passages) == 1:
         yield Written([{"op": "add", "path": f"{listed}/-", "value": {"matchName": name}}], f"Add the name {name}")
+
+
+def _shown_answers(policy: Json, miss: Miss) -> Iterator[Written]:
+    """A DNS rule where the policy lets the pod ask its resolver: through it the datapath learns which address is meant.
+
+    Every name may still be asked; what is allowed to be reached does not change.
+    """
+    listed = _parent(miss.path, 4)  # /spec/egress of /spec/egress/1/toFQDNs/0/matchName
+    for index, rule in enumerate(_list(value_at(policy, listed))):
+        for number_, ports in enumerate(_list(get(rule, "toPorts"))):
+            asked = [str(get(each, "port")) for each in _list(get(ports, "ports"))]
+            if asked and set(asked) == {"53"} and "rules" not in ports:
+                path = f"{listed}/{index}/toPorts/{number_}/rules"
+                value = {"dns": [{"matchPattern": "*"}]}
+                yield Written([{"op": "add", "path": path, "value": value}], "Show the DNS answers to the datapath")
+                return
+
+
+def _list(value: Any) -> list[Any]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _peers(policy: Json, ref: PolicyRef, miss: Miss, side: Side, case: Case, world: World) -> Iterator[Written]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.belief import PROBABLE
-from flows.model import Case, Finding, Rule
+from flows.model import Case, Finding, Missing, Rule
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
@@ -23,6 +23,8 @@ AFTER_CONNECTING = ("bytes received", "read timed out", "awaiting headers", "res
 
 def judge(case: Case) -> Iterator[Finding]:
     pod, mtu, stats = case[PodFacts], case[Mtu], case[TcpStats]
+    if stats.target.blind:
+        raise Missing(TcpStats, stats.target.blind)
     if mtu.short or mtu.stalls or stats.target.stalled or any(each.stalled for each in stats.peers):
         return
     latest = max((each.time for each in pod.log_errors if each.time), default=None)

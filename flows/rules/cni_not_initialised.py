@@ -1,15 +1,20 @@
-"""A node has no network plug-in set up (no CNI configuration), so it is not ready and no pod starts there.
+"""A node has no network plug-in set up, or not wholly: it is not ready, or no pod starts there.
 
 Proof: the kubelet says that the container runtime's network is not ready, on the node of the pod, of its peer's only
-backends or of the DNS servers. Not to be mistaken for a node whose kubelet or machine is gone.
+backends or of the DNS servers; or somebody of the complaint waits for a network and the runtime says that a plug-in's
+program, its attachment or its bridge is not as the configuration wants it. Not to be mistaken for a node whose kubelet
+or machine is gone, nor for an agent that does not answer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from flows.belief import CONFIRMED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.node import Hit, hits, lacks_network
+from flows.symptoms.sandbox import Victim, victims
 from sensors.cni_health import CniHealth
 from sensors.k8s_nodes import NodeFacts, Nodes
 from sensors.k8s_pod import PodFacts
@@ -22,6 +27,54 @@ def judge(case: Case) -> Iterator[Finding]:
         found = hits(case, node) if lacks_network(node) else ()
         if found:
             yield _finding(case, node, found)
+    if case.get(CniHealth) is not None:
+        yield from _half_set_up(case)
+
+
+HALF = (
+    (
+        r'failed to find plugin "?(?P<what>[\w.-]+)"? in path (?P<where>\[[^\]]*\])',
+        "the program {what} is missing in {where}",
+    ),
+    (
+        r'"?(?P<what>cni\d+|kube-bridge|docker0)"? already has an IP address different from (?P<where>\S+)',
+        "the bridge {what} is left over from another configuration (it should have {where})",
+    ),
+    (r"(?P<what>cannot find a network-attachment-definition) \((?P<where>[^)]+)\)", "{what} {where}"),
+    (r"(?P<what>no networks? found|no network config(?:uration)? found) in (?P<where>/\S+)", "{what} in {where}"),
+)
+"""The runtime's and the plug-ins' words: libcni (find), the bridge plug-in, Multus, ocicni and containerd."""
+
+
+def _half_set_up(case: Case) -> Iterator[Finding]:
+    for node in dict.fromkeys(each.node for each in victims(case)):
+        waiting = [(each, what) for each in victims(case) if each.node == node and (what := _lacks(each.pod.message))]
+        if waiting:
+            yield _half_finding(node, *waiting[0])
+
+
+def _lacks(message: str) -> str:
+    found = ((re.search(pattern, message), words) for pattern, words in HALF)
+    return next((words.format(**hit.groupdict()) for hit, words in found if hit), "")
+
+
+def _half_finding(node: str, victim: Victim, what: str) -> Finding:
+    attachment = "network-attachment-definition" in what
+    advice = (
+        "Create that attachment, or take it out of the pod's annotation k8s.v1.cni.cncf.io/networks."
+        if attachment
+        else f"Put the network plug-in's installation on {node} right ({what}); waiting pods then start by themselves."
+    )
+    return Finding(
+        cause_class="cni.not_initialised",
+        cause=f"The network plug-in on node {node} is not set up wholly ({what}): {victim}",
+        component=Component("Node", "", node),
+        belief=round(CONFIRMED * victim.weight, 3),
+        because=f"{victim.pod.reason}: {victim.pod.message}",
+        shown_by=(CniHealth, PodFacts, Services),
+        recommendation=advice,
+        also_hides=victim.also_hides,
+    )
 
 
 def _finding(case: Case, node: NodeFacts, found: tuple[Hit, ...]) -> Finding:

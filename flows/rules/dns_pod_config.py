@@ -51,8 +51,8 @@ def _by_spec(case: Case, pod: PodFacts) -> Finding | None:
     dns, peer = case.get(CoreDns), asked_peer(case)
     if resolvers(case) or not _leads_away(pod) or (dns is not None and serves_dns(case, dns)):
         return None
-    works = peer is not None and peer.fails is False
-    if not log_complains(case) and (works or not wants_cluster_name(case)):
+    tried = peer is not None and bool(peer.connections or peer.doors)  # whoever tries has an address already
+    if not log_complains(case) and (tried or not wants_cluster_name(case)):
         return None
     cause = f"{case.target} does not ask the cluster's DNS: {_setting(pod)}"
     return _finding(case, pod, cause, f"{_setting(pod)}; {told(case)}; resolv.conf was not read", PARTIAL)

@@ -1,51 +1,133 @@
-"""Nothing turns Service addresses into pod addresses on the pod's node.
+"""A Service's address leads nowhere on the pod's node, while its backends answer at their own addresses.
 
-Proof: kube-proxy is missing or unwell on that node, and the Service's address fails while a backend's own address
-opens. Not to be mistaken for a Service without endpoints, nor for a cluster where the CNI replaces kube-proxy.
+Proof: the Service's address fails and every backend that was tried opens: whatever translates Service addresses there
+(kube-proxy, what replaces it, k3s' own process) is down, or keeps rules of the past, whatever its pod says of itself.
+Surer where its pod is unwell or missing, or where its log says that it lost the API server. Not to be mistaken for a
+Service without endpoints, with a Local policy, whose only backend is the caller, or behind policies that are asked
+before the address is translated.
 """
 
 from __future__ import annotations
 
-from flows.belief import PARTIAL, SHOWN, SUSPECTED
+from flows.belief import ASIDE, ATTESTED, CONSISTENT, PARTIAL, SHOWN, SUSPECTED
+from flows.denials.policy_world import world_of
 from flows.model import Case, Component, Finding, Rule
-from flows.symptoms.peers import asked_peer
+from flows.symptoms.peers import Peer, asked_peer
+from sensors.cni_health import AgentState, CniHealth
+from sensors.k8s_network_policies import Policies
+from sensors.k8s_nodes import Nodes
+from sensors.k8s_pod import PodFacts
+from sensors.kit import Sight
 from sensors.kube_proxy_health import KubeProxy
 from sensors.net_connect import Connects, Door, Role
 
 
 def judge(case: Case) -> Finding | None:
-    proxy, peer = case[KubeProxy], asked_peer(case)
-    here = [each for each in proxy.not_ready if each.node == proxy.target_node]
-    missing = proxy.target_node in proxy.nodes_without
-    if proxy.replaced or not (here or missing):
+    proxy, peer = case.get(KubeProxy), asked_peer(case)
+    if proxy is None and case.sight_of("kube_proxy.health") is Sight.BLIND:
+        case[KubeProxy]  # what stands there could not be looked at: say so
+    fails, opens = _doors(peer)
+    complaint = _complaint(proxy)
+    proven = bool(fails and opens) and _is_translations_fault(case, peer)
+    if proven:
+        sure = _belief(proxy, complaint)
+        return _finding(case, proxy, complaint, fails, opens, min(sure, ASIDE) if _agent_is_unwell(case) else sure)
+    if not complaint or (proxy is not None and proxy.replaced):
         return None
+    return _finding(case, proxy, complaint, fails, opens, SUSPECTED if opens or not fails else PARTIAL)
+
+
+def _agent_is_unwell(case: Case) -> bool:
+    """Cilium translates in kube-proxy's place, and its agent there is not known to be well: that is another fault."""
+    proxy, cni = case.get(KubeProxy), case.get(CniHealth)
+    replaced = proxy.replaced if proxy is not None else case.environment.kube_proxy_replacement
+    agent = cni.agent(cni.target_node) if cni is not None else None
+    return bool(replaced) and (agent is None or agent.state is not AgentState.OK)
+
+
+def _doors(peer: Peer | None) -> tuple[list[Door], list[Door]]:
+    """The Service's addresses that fail, and its backends that open; nothing where the two do not contradict."""
     doors = peer.doors if peer else ()
-    address_fails = [each for each in doors if each.role in (Role.SERVICE, Role.PEER) and not each.is_open]
-    backend_opens = [each for each in doors if each.role is Role.BACKEND and each.is_open]
-    state = f"{here[0].pod} is not ready {here[0].waiting_reason}".strip() if here else "no kube-proxy pod runs there"
-    proven = bool(address_fails and backend_opens)
+    address = [each for each in doors if each.role in (Role.SERVICE, Role.PEER)]
+    backends = [each for each in doors if each.role is Role.BACKEND]
+    fails = address if address and not any(each.is_open for each in address) else []
+    return fails, backends if backends and all(each.is_open for each in backends) else []
+
+
+def _is_translations_fault(case: Case, peer: Peer | None) -> bool:
+    """Nothing else explains that only the Service's own address fails."""
+    service, pod = peer.service if peer else None, case.get(PodFacts)
+    if peer is None or service is None or peer.service_port is None or service.headless or not service.ready_endpoints:
+        return False
+    if "Local" in (service.internal_traffic_policy, service.external_traffic_policy):
+        return False
+    itself = pod is not None and all(each.ip in pod.ips for each in service.ready_endpoints)
+    return not itself and not _policies_come_first(case)
+
+
+def _policies_come_first(case: Case) -> bool:
+    """A policy of this pod's may be asked about the Service's own address, which only some datapaths never do."""
+    policies = case.get(Policies)
+    selected = policies is None or any(each.selects is not False for each in policies.policies)
+    return selected and case.once(world_of).profile.sees_service_address is not False
+
+
+def _complaint(proxy: KubeProxy | None) -> str:
+    """What is wrong with kube-proxy on the pod's node, in words; empty where nothing is, or nobody knows."""
+    if proxy is None:
+        return ""
+    here = [each for each in proxy.not_ready if each.node == proxy.target_node]
+    if here:
+        return f"{here[0].pod} is not ready {here[0].waiting_reason}".strip()
+    if proxy.target_node in proxy.nodes_without:
+        return "no kube-proxy pod runs there"
+    return f'kube-proxy there says "{proxy.lost_api}"' if proxy.lost_api else ""
+
+
+def _belief(proxy: KubeProxy | None, complaint: str) -> float:
+    if not complaint or proxy is None or proxy.replaced:
+        return CONSISTENT
+    return ATTESTED if proxy.lost_api else SHOWN
+
+
+def _component(case: Case, proxy: KubeProxy | None) -> Component:
+    """Who translates: kube-proxy, Cilium in its place; the node where it is part of another process."""
+    replaced = proxy.replaced if proxy is not None else case.environment.kube_proxy_replacement
+    if proxy is not None or replaced:
+        return Component("DaemonSet", "kube-system", "cilium" if replaced else "kube-proxy")
+    nodes = case.get(Nodes)
+    return Component("Node", "", nodes.target_node if nodes and nodes.target_node else "of the pod")
+
+
+def _finding(
+    case: Case, proxy: KubeProxy | None, complaint: str, fails: list[Door], opens: list[Door], belief: float
+) -> Finding:
+    who, node = _component(case, proxy), proxy.target_node if proxy else ""
+    told = [complaint] if complaint else []
+    told += [f"{fails[0].where} is {fails[0].result}"] if fails else []
+    told += [f"the backend {opens[0].where} opens"] if opens else []
+    where = f" on {node}" if node else ""
+    why = f" ({complaint})" if complaint else ""
     return Finding(
         cause_class="nat.kube_proxy_down",
-        cause=f"kube-proxy does not work on {proxy.target_node} ({state}), so Service addresses lead nowhere there",
-        component=Component("DaemonSet", "kube-system", "kube-proxy"),
-        belief=SHOWN if proven else SUSPECTED if backend_opens or not doors else PARTIAL,
-        because=_because(state, address_fails, backend_opens),
+        cause=(
+            f"{_name(who)} does not work{where}{why}, so Service addresses lead nowhere there"
+            if complaint
+            else f"Service addresses are not translated{where}: {fails[0].where} fails, {opens[0].where} opens"
+        ),
+        component=who,
+        belief=belief,
+        because="; ".join(told),
         shown_by=(KubeProxy, Connects),
-        recommendation=f"Bring kube-proxy on {proxy.target_node} back; pods there keep failing until it has synced.",
+        recommendation=(
+            f"Look at the rules and the log of {_name(who)}{where}, and restart its pod there; pods there keep failing "
+            "until it has synced."
+        ),
     )
 
 
-def _because(state: str, address_fails: list[Door], backend_opens: list[Door]) -> str:
-    told = [state]
-    told += [f"{address_fails[0].where} is {address_fails[0].result}"] if address_fails else []
-    told += [f"the backend {backend_opens[0].where} opens"] if backend_opens else []
-    return "; ".join(told)
+def _name(component: Component) -> str:
+    return component.name if component.kind == "DaemonSet" else f"what stands for kube-proxy on {component.name}"
 
 
-RULE = Rule(
-    id="nat-kube-proxy-down",
-    judge=judge,
-    causes=("nat.kube_proxy_down",),
-    needs=(KubeProxy,),
-    moot_if_absent=("kube_proxy.health",),
-)
+RULE = Rule(id="nat-kube-proxy-down", judge=judge, causes=("nat.kube_proxy_down",), needs=(Connects,))

@@ -7,14 +7,17 @@ to be mistaken for an egress policy of the pod, which drops them on the way out,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from flows.belief import INFERRED, NAMED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.hubble.connections import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes
+from sensors.kit.objects import items, kind_of, label_selector_matches, labels_of, mapping, name_of, text
 from sensors.net_connect import Connects
 
 BY_POLICY = (133, 181)
@@ -94,9 +97,36 @@ def _component(case: Case, refused: Connection) -> Component:
     named = next(denied, None)
     if named is not None:
         return Component(named.kind or "CiliumClusterwideNetworkPolicy", named.namespace, named.name)
+    computed = _isolating(case, refused)
+    if len(computed) == 1:
+        return Component("CiliumClusterwideNetworkPolicy", "", computed[0])
     nodes = case.get(Nodes)
     owner = (each.name for each in (nodes.nodes if nodes else ()) if refused.destination.ip in each.internal_ips)
     return Component("Node", "", next(owner, refused.destination.ip))
+
+
+def _isolating(case: Case, refused: Connection) -> list[str]:
+    """The policies for nodes that select the refusing node and restrict what comes in: a default deny names none."""
+    policies = case.get(Policies)
+    objects = policies.objects if policies else ()
+    nodes = [each for each in objects if kind_of(each) == "Node" and refused.destination.ip in _addresses(each)]
+    labels = labels_of(nodes[0]) if nodes else None
+    found = (each for each in objects if kind_of(each) == "CiliumClusterwideNetworkPolicy")
+    return [name_of(each) for each in found if any(_isolates(rule, labels) for rule in _rules(each))]
+
+
+def _addresses(node: Mapping[str, Any]) -> set[str]:
+    return {text(each, "address") for each in items(node, "status", "addresses")}
+
+
+def _rules(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [mapping(policy, "spec"), *items(policy, "specs")]
+
+
+def _isolates(rule: Mapping[str, Any], labels: Mapping[str, str] | None) -> bool:
+    if "nodeSelector" not in rule or labels is None or not (items(rule, "ingress") or items(rule, "ingressDeny")):
+        return False
+    return label_selector_matches(rule["nodeSelector"] or {}, labels) is True
 
 
 RULE = Rule(id="node-host-firewall", judge=judge, causes=("node.host_firewall",), needs=(HubbleFlows,))

@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from flows.belief import ATTESTED, PROBABLE
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
+from flows.symptoms.ranges import may_be_a_pods
 from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
@@ -45,12 +46,11 @@ def _inside(case: Case, text: str) -> bool:
     """An address of the cluster's own ranges is not outside, whatever the datapath took it for."""
     try:
         address = ip_address(text)
-        ranges = [
-            ip_network(each, strict=False) for each in (*_service_ranges(case, text), *case.environment.pod_cidrs)
-        ]
+        ranges = [ip_network(each, strict=False) for each in _service_ranges(case, text)]
     except ValueError:
         return True
-    return any(address in each for each in ranges if each.version == address.version)
+    own = any(address in each for each in ranges if each.version == address.version)
+    return own or may_be_a_pods(case, text)
 
 
 def _service_ranges(case: Case, text: str) -> tuple[str, ...]:

@@ -70,10 +70,10 @@ def _level(stalls: bool, dropped: bool) -> float:
 
 
 def _told(path: Path) -> str:
-    sizes = ", ".join(map(str, path.unanswered))
+    lost = f" (lost: {', '.join(map(str, path.unanswered))})" if path.unanswered else ""
     return (
-        f"the way to {path.destination} carries {path.mtu} bytes, "
-        f"the pod's route promises {path.promised} (lost: {sizes})"
+        f"the path to {path.destination} carries at most {path.mtu:,} bytes, "
+        f"the pod's route promises {path.promised or 0:,}{lost}"
     )
 
 

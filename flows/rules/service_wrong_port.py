@@ -53,7 +53,7 @@ def _headless(case: Case, peer: Peer, service: ServiceFacts, pods_port: int, wei
             f"{case.target} dials port {peer.port} of the pods behind {service.ref}, and they listen on {pods_port}: "
             "the Service is headless, so nothing translates its port"
         ),
-        component=owner(case),
+        component=Component("Service", service.namespace, service.name),
         belief=EVIDENT * weight,
         because=f"{service.ref} has no address of its own; port {peer.port} of its pods refuses",
         shown_by=(Services, Connects, HubbleFlows),

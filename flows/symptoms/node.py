@@ -68,6 +68,11 @@ def _backends(case: Case, node: NodeFacts) -> list[Hit]:
     """Services of the complaint that have lost their last endpoint with the node."""
     found = []
     for peer, weight in suspects(case):
+        if peer.fails and _all_there(peer, node):
+            words = (
+                f"every endpoint of {peer.service.ref if peer.service else peer} is on it, though still called ready"
+            )
+            found.append(Hit(words, EVIDENT * weight))
         lost = _lost_backends(peer, node)
         if lost is not None:
             ours, all_of_them = lost
@@ -77,6 +82,12 @@ def _backends(case: Case, node: NodeFacts) -> list[Hit]:
             belief = (CONFIRMED if len(ours) == all_of_them else PARTIAL) * weight
             found.append(Hit(words, belief, BACKENDS_LOST))
     return found
+
+
+def _all_there(peer: Peer, node: NodeFacts) -> bool:
+    """All endpoints that the Service still sends to are on the node: they are taken out only after a while."""
+    ends = peer.service.ready_endpoints if peer.service else None
+    return bool(ends) and all(each.node == node.name for each in ends or ())
 
 
 def _lost_backends(peer: Peer, node: NodeFacts) -> tuple[list[str], int] | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from flows.belief import ASKED, CONTEXT, OWN_TROUBLE
 from flows.model import Case, Component
-from sensors.dns_lookup import Lookups
+from flows.symptoms.names import addresses_of_name, is_named
 from sensors.hubble.connections import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
@@ -185,7 +185,9 @@ def _towards(
     return tuple(
         each
         for each in _own(case)
-        if _fits(each, addresses, port, backends) or (_is_to(each, pod) and port in (None, each.port))
+        if _fits(each, addresses, port, backends)
+        or (_is_to(each, pod) and port in (None, each.port))
+        or (port in (None, each.port) and is_named(case, host, each.destination.names))
     )
 
 
@@ -198,12 +200,7 @@ def _is_to(connection: Connection, pod: Ref | None) -> bool:
 
 def _addresses_of(case: Case, host: str) -> set[str]:
     """What the name resolved to from inside the pod: without a DNS proxy hubble knows the address only."""
-    lookups, connects = case.get(Lookups), case.get(Connects)
-    name = host.rstrip(".").lower()
-    bursts = [each for each in (lookups.bursts if lookups else ()) if each.name == name]
-    found = {address for each in bursts for address in each.addresses}
-    doors = connects.doors if connects else ()
-    return found | {each.address for each in doors if spelled(each.host) == host and each.address}
+    return set(addresses_of_name(case, host))
 
 
 def _fits(connection: Connection, addresses: set[str], port: int | None, backends: set[tuple[str, int]]) -> bool:

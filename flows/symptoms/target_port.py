@@ -8,6 +8,7 @@ from flows.model import Case, Component, SetTargetPort
 from flows.policy import Traffic
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.sockets import PodSockets
+from sensors.net_connect import Connects
 from sensors.net_tcp_stats import TcpStats
 
 
@@ -49,6 +50,16 @@ def _peer_sockets(case: Case, service: ServiceFacts) -> tuple[PodSockets, ...]:
     stats = case.get(TcpStats)
     names = {each.pod for each in service.matching_pods or ()}
     return tuple(each for each in stats.peers if each.pod in names) if stats else ()
+
+
+def open_elsewhere(
+    case: Case, addresses: frozenset[str], sockets: tuple[PodSockets, ...], port: int
+) -> tuple[int, ...]:
+    """The other ports on which those pods are seen to listen for everyone, or at which they were seen to answer."""
+    connects = case.get(Connects)
+    answered = {each.port for each in (connects.doors if connects else ()) if each.is_open and each.host in addresses}
+    listens = {each.port for pod in sockets for each in pod.listeners if not each.on_loopback}
+    return tuple(sorted((answered | listens) - {port}))
 
 
 def corrected(service: ServiceFacts, port: ServicePort, right: int | None) -> SetTargetPort | None:

@@ -77,6 +77,8 @@ GROUPS = {
     "policy.networking.k8s.io": "*",
     "projectcalico.org": "*",
     "crd.projectcalico.org": "*",
+    "security.istio.io": "*",
+    "policy.linkerd.io": "*",
     "cilium.io": "*",
 }
 READER = [

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,7 @@ import msgspec
 
 from sensors.access.case_files import MOST_TEXT, Unfit, open_regular, read_bytes, text_of
 from sensors.access.case_objects import BadObjects, RecordedObjects, load_yaml, read_objects
+from sensors.access.live.environment import SERVICE_CIDR, pod_cidrs, service_cidrs
 from sensors.hubble.lines import (
     MOST_BYTES,
     FlowQuestion,
@@ -31,8 +32,9 @@ from sensors.hubble.lines import (
 )
 from sensors.kit.addresses import host_port
 from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
-from sensors.kit.kinds import Kind
+from sensors.kit.kinds import CILIUM_NODE, NODE, POD, Kind
 from sensors.kit.model import NOT_RECORDED, Blind, Target
+from sensors.kit.reading import Kinds
 
 FLOW_FILES = ("flows.jsonl", "flows.jsonl.gz")
 LOOK_AT = 4 << 20
@@ -81,7 +83,16 @@ class CaseFolder:
         return self.header.recorded_at or self._newest_file()
 
     async def environment(self) -> Environment:
-        return self.header.environment
+        """As the header says; the ranges of addresses that it leaves out as the recorded objects tell them."""
+        said, kinds = self.header.environment, self._told(NODE, CILIUM_NODE, POD, SERVICE_CIDR)
+        return replace(
+            said,
+            service_cidrs=said.service_cidrs or service_cidrs(kinds),
+            pod_cidrs=said.pod_cidrs or pod_cidrs(kinds),
+        )
+
+    def _told(self, *kinds: Kind) -> Kinds:
+        return Kinds({each: self.recorded.by_kind.get((each.group, each.name), ()) for each in kinds}, {})
 
     async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
         if kind.plural not in self.recorded.recorded:

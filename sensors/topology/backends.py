@@ -74,7 +74,8 @@ class LabelMiss:
     """A workload whose pods a selector just misses.
 
     `key` is the label that differs, `wanted` what the selector asks, `found` what the pods have (None = no such
-    label); `differing` how many keys of the selector differ in all.
+    label); `differing` how many keys of the selector differ in all; `of` how many keys it has; `has_port`: its pods
+    declare the port that the Service sends to.
     """
 
     workload: Ref | None
@@ -83,6 +84,8 @@ class LabelMiss:
     wanted: str
     found: str | None
     differing: int
+    of: int = 1
+    has_port: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,10 @@ class Scene:
     candidates: Mapping[str, tuple[Candidate, ...]]
     by_label: Mapping[tuple[str, str, str], tuple[Candidate, ...]]
     slices: Mapping[tuple[str, str], tuple[Object, ...]]
+
+    def unowned_slices(self, namespace: str, services: frozenset[str]) -> tuple[str, ...]:
+        """The Services that EndpointSlices of a namespace name, and that are not there."""
+        return tuple(sorted(name for space, name in self.slices if space == namespace and name not in services))
 
 
 def scene_of(kinds: Kinds, namespaces: frozenset[str]) -> Scene:
@@ -234,14 +241,25 @@ def _gates(pod: Object) -> str:
 # -- a selector that matches nothing -----------------------------------------------------------------------------------
 
 
-def near_misses(selector: Mapping[str, str], pods: Iterable[Candidate], limit: int = 3) -> tuple[LabelMiss, ...]:
+def near_misses(
+    selector: Mapping[str, str], pods: Iterable[Candidate], ports: Iterable[ServicePort] = (), limit: int = 3
+) -> tuple[LabelMiss, ...]:
     """The workloads whose pods come closest to a selector that matches none, nearest first."""
-    counted = Counter((each.workload, *_miss(selector, each.labels)) for each in pods)
+    listed, aims = tuple(pods), tuple(ports)
+    counted = Counter((each.workload, *_miss(selector, each.labels)) for each in listed)
+    serving = {each.workload for each in listed if _has_a_port(each, aims)}
     misses = (
-        LabelMiss(workload, count, key, selector[key], found, differing)
+        LabelMiss(workload, count, key, selector[key], found, differing, len(selector), workload in serving)
         for (workload, key, found, differing), count in counted.items()
     )
     return tuple(sorted(misses, key=_distance)[:limit])
+
+
+def _has_a_port(candidate: Candidate, ports: tuple[ServicePort, ...]) -> bool:
+    """Whether a pod declares a port that the Service sends to."""
+    declared = _declared(candidate.pod)
+    numbers = {(number, protocol) for _, number, protocol in declared}
+    return any((_target(each, declared), each.protocol) in numbers for each in ports)
 
 
 def _miss(selector: Mapping[str, str], labels: Mapping[str, str]) -> tuple[str, str | None, int]:

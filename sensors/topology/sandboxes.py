@@ -17,10 +17,12 @@ from sensors.topology.peer import pod_addresses, ref_of_pod
 
 EXHAUSTED = re.compile(
     r"range is full|no more ips available|no ip addresses available|no available ip|failed to assign an ip"
-    r"|no more free affine blocks|insufficient free ip|out of ip addresses|ip pool exhausted|all ips? .* in use",
+    r"|no more free affine blocks|insufficient ?free ?(?:ip|addresses)|out of ip addresses|ip pool exhausted"
+    r"|all ips? .* in use|no available addresses|noavailableaddress|no ips available|could not allocate ip in range"
+    r"|no more ip|failed to allocate (?:an )?(?:ip )?address|address space exhausted",
     re.IGNORECASE,
 )
-"""How Cilium, host-local, Calico, AWS and Azure say that addresses are used up (their own sources)."""
+"""How Cilium, host-local, Calico, AWS, Azure, Kube-OVN, whereabouts and Antrea say that addresses are used up."""
 
 SANDBOX_REASONS = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedSync")
 OTHER_REASONS = ("FailedMount", "FailedAttachVolume", "Failed", "BackOff", "ErrImagePull")

@@ -19,6 +19,7 @@ from flows.rules.policy_egress_denied import RULE
 from flows.simulate import Simulation, as_json, can, look, objects_of, simulate
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
+from sensors.k8s_services import Services
 from sensors.kit.catalog import sensors
 from tests.flows.rules.facts import only
 from tests.kit.cases import case, case_of, expected, target_of, with_facts, without
@@ -286,3 +287,27 @@ def test_a_deletion_is_tried_like_any_other_change() -> None:
     assert said.trial.proof.allowed_after == said.trial.proof.replayed == 847
     assert [str(each) for each in said.changed] == ["NetworkPolicy production/strict-egress"]
     assert said.refused is not None
+
+
+def test_never_a_plain_yes_while_a_kind_of_policy_was_refused() -> None:
+    """What such a policy says nobody knows: the answer is open, and names what was not read."""
+    seen = case_of("florist-to-greenhouse")
+    policies = seen[Policies]
+    refused = replace(policies, unreadable={"CiliumNetworkPolicy": "objects/ciliumnetworkpolicies.yaml is empty"})
+
+    assert can(seen).allowed is True
+    answer = can(with_facts(seen, refused))
+    assert answer.allowed is None
+    assert answer.unread == ("CiliumNetworkPolicy: objects/ciliumnetworkpolicies.yaml is empty",)
+
+
+def test_an_address_behind_a_service_is_judged_as_what_it_is() -> None:
+    """The API server's own address has its own port, which is not the Service's."""
+    seen = case_of("api-server-cannot-watch")
+    services = seen[Services]
+    assert services.asked is not None
+    asked = replace(services.asked, host="172.30.0.11", port=6443)
+    moved = with_facts(seen, replace(services, asked=asked))
+    moved = replace(moved, target=replace(moved.target, to_host="172.30.0.11", to_port=6443), derived={})
+
+    assert can(moved).allowed is False

@@ -18,13 +18,15 @@ from sensors.kit.model import Evidence, Sensor, Sight, Target
 from sensors.kit.observe import observe
 
 CASES = Path(__file__).parents[2] / "lab" / "cases"
+SHELVES = (CASES, Path(__file__).parents[1] / "cases", Path(__file__).parents[1] / "reports")
+"""The recordings that come with KAI; more of them, for tests only; and what was made from public reports."""
 
 
 # -- what one sensor sees --------------------------------------------------------------------------------------------
 
 
 def case(name: str) -> CaseFolder:
-    return open_case(CASES / name)
+    return open_case(next(shelf / name for shelf in SHELVES if (shelf / name).is_dir()))
 
 
 def target_of(recorded: CaseFolder) -> Target:

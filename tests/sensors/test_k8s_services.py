@@ -33,7 +33,7 @@ async def test_a_selector_that_matches_nothing_shows_the_label_that_differs() ->
     assert catalog.endpoints == ()
     assert catalog.matching_pods == ()
     assert catalog.near_misses[0] == LabelMiss(
-        Ref("Deployment", "store", "catalog"), 1, "app", "catalogue", "catalog", 1
+        Ref("Deployment", "store", "catalog"), 1, "app", "catalogue", "catalog", 1, 1, True
     )
     assert facts.summary() == (
         "Service store/catalog (80→8080/TCP): 0 of 0 endpoints ready; the selector wants app=catalogue, "

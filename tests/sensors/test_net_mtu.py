@@ -157,6 +157,14 @@ def test_a_gap_needs_an_answer_a_larger_silence_and_a_promise(row, reach):
     assert judge_path(row, None).reach is reach
 
 
+def test_a_bare_mtu_is_a_result_of_its_own():
+    """As docs/case-folder.md describes pmtu.json for whoever measures with tracepath."""
+    assert judge_path(PathMtu("d", mtu=1340), 1460).reach is Reach.SMALLER
+    assert judge_path(PathMtu("d", mtu=1460), 1460).reach is Reach.OK
+    assert judge_path(PathMtu("d", mtu=1340), None).reach is Reach.UNPROVEN
+    assert judge_path(PathMtu("d", mtu=1340, method="icmp-echo-df"), 1460).reach is Reach.UNPROVEN
+
+
 def test_the_pod_s_route_promises_where_the_probe_does_not_say():
     found = judge_path(PathMtu("d", mtu=1350, unanswered=(1400,)), 1450)
 

@@ -20,6 +20,7 @@ from sensors.kit.proc_net import (
 from sensors.kit.sockets import PeerTraffic, PodSockets, parse_pod
 from sensors.net_tcp_stats import SENSOR, TcpStats, look
 from sensors.topology.destination import Backend, ports_by_pod
+from tests.kit.cases import look_at
 from tests.kit.fakes import FakeCluster
 
 FOLDER = Path(__file__).parents[2] / "lab" / "cases"
@@ -110,6 +111,14 @@ async def test_v4_mapped_peers_of_a_v6_listener_are_written_as_v4():
     assert pricing.listeners == (Listener("::", 8080, v6=True),)
     assert {each.peer for each in pricing.connections} == {"10.244.0.77"}
     assert pricing.traffic == (PeerTraffic("TIME_WAIT", "10.244.0.77", 0, count=6, retransmits=0, send_queue=0),)
+
+
+async def test_the_tables_of_the_pods_behind_the_peer_are_used_where_the_callers_own_are_missing():
+    found = await look_at(SENSOR, "101-declared-port-nobody-listens")
+
+    assert "net/tcp is not in the recording" in found.target.blind
+    assert found.peers[0].listens_on(8080) == ("0.0.0.0",)
+    assert "taster-6b8d9c7f5-p1p1p not read" in found.summary()
 
 
 async def test_blind_when_none_of_the_pod_s_files_can_be_read():

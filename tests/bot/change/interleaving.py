@@ -67,7 +67,8 @@ async def _one_life(play: Play, it: Proposal, rng: random.Random, dies_after: in
 
 async def _press(kai: Kai, it: Proposal, rng: random.Random) -> None:
     person = rng.choice(["U1ALICE", "U1ALICE", "U2BOB", "U3CAROL", "U9MALLORY"])
-    what = rng.choice([kai.approve, kai.approve, kai.approve, kai.approve, kai.undo, kai.reject])
+    presses = [*[kai.approve] * 12, *[kai.undo] * 3, kai.reject]
+    what = rng.choice(presses)
     for _ in range(rng.choice([1, 1, 2])):
         await what(it, person)
 

@@ -133,3 +133,13 @@ async def test_a_recorded_pod_is_found_by_its_deployment() -> None:
     found = await resolve(case("web-to-catalog"), "deployment/web", "store")
 
     assert found == Resolved(Target("web-747d774df4-bk458", "store"))
+
+
+async def test_a_namespace_that_is_called_like_a_kind_is_meant_where_no_such_workload_is() -> None:
+    worker = pod("jobs", "worker-7d-x", owner=("Job", "nightly"))
+    found = await resolve(cluster(DB, worker, namespace("jobs")), "jobs/worker-7d-x", "shop")
+
+    assert found.target == Target("worker-7d-x", "jobs")
+    assert (await resolve(cluster(DB, worker), "jobs/nightly", "jobs")).target == Target("worker-7d-x", "jobs")
+    with pytest.raises(NoSuchPod, match='no job "db-0"'):
+        await resolve(cluster(DB), "jobs/db-0", "shop")

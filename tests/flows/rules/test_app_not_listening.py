@@ -8,6 +8,7 @@ import pytest
 
 from flows.model import Component, Missing
 from flows.rules.app_not_listening import RULE
+from flows.rules.service_wrong_target_port import RULE as TARGET_PORT
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
@@ -62,3 +63,26 @@ def test_speaks_of_the_pod_whose_own_address_is_asked_for_and_that_nobody_saw_tr
 
     assert finding.component == Component("Pod", "chat", there.pod)
     assert finding.recommendation == "Let the process bind 0.0.0.0:8080 (or ::) instead of loopback."
+
+
+# -- listening elsewhere than declared ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["tourist-to-maps", "101-declared-port-nobody-listens", "101b-declared-port-listens-elsewhere"]
+)
+def test_speaks_where_the_declared_port_is_silent_and_the_process_listens_elsewhere(name):
+    seen = case_of(name)
+    (finding,) = said(RULE, seen)
+
+    assert finding.component.kind == "Deployment"
+    assert "it listens on 80" in finding.cause
+    assert classes(TARGET_PORT, seen) == []
+
+
+def test_leaves_it_to_the_service_where_the_container_declares_another_port_than_the_one_aimed_at():
+    for name in ("mobile-to-gateway", "clerk-to-loans"):
+        assert (classes(RULE, case_of(name)), classes(TARGET_PORT, case_of(name))) == (
+            [],
+            ["service.wrong_target_port"],
+        )

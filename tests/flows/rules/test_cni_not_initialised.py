@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from flows.model import Case, Component
 from flows.rules.cni_not_initialised import RULE
 from sensors.cni_health import CniHealth
@@ -51,3 +53,53 @@ def test_stays_silent_about_such_a_node_that_hosts_nobody_of_the_complaint():
 
 def test_cannot_tell_without_the_nodes():
     assert doubts(RULE, without(case_of("planner-to-roster"), Nodes)) == "Nodes"
+
+
+# -- half set up: the runtime says what is missing ---------------------------------------------------------------------
+
+
+def waiting(message: str) -> Case:
+    """The pod that waits for its network, with other words of the runtime (synthetic)."""
+    case = case_of("46b-missing-plugin-agent-runs")
+    stuck = tuple(replace(each, message=message) for each in case[CniHealth].stuck_pods)
+    return altered(case, CniHealth, stuck_pods=stuck, exhausted=())
+
+
+def test_speaks_of_a_plug_in_s_program_that_is_missing():
+    finding = only(RULE, case_of("46b-missing-plugin-agent-runs"))
+
+    assert "the program bridge is missing in [/opt/cni/bin]" in finding.cause
+    assert finding.component == Component("Node", "", "n1")
+    assert finding.belief > 0.9
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            'plugin type="bridge" failed (add): failed to set bridge addr: "cni0" already has an IP address different '
+            "from 10.244.1.1/24",
+            "the bridge cni0 is left over from another configuration (it should have 10.244.1.1/24)",
+        ),
+        (
+            "Multus: cannot find a network-attachment-definition (net1) in namespace (shop)",
+            "cannot find a network-attachment-definition net1",
+        ),
+        ("no networks found in /etc/cni/net.d", "no networks found in /etc/cni/net.d"),
+    ],
+)
+def test_speaks_of_what_the_runtime_says_is_missing(message, words):
+    assert words in only(RULE, waiting(message)).cause
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'plugin type="cilium-cni" failed (add): unable to connect to Cilium agent',
+        "failed to assign an IP address to container",
+        "error getting ClusterInformation: connection is unauthorized: Unauthorized",
+        "",
+    ],
+)
+def test_stays_silent_about_agents_addresses_and_tokens(message):
+    assert judged(RULE, waiting(message)) == []

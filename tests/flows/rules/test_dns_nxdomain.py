@@ -13,6 +13,7 @@ from sensors.topology.peer import Asked, AskedKind
 from tests.flows.rules.edits import with_service
 from tests.flows.rules.facts import (
     ALWAYS,
+    OUTSIDE,
     altered,
     answered,
     asks,
@@ -52,7 +53,7 @@ def test_speaks_of_a_namespace_that_does_not_exist_and_of_the_service_that_was_m
 def test_speaks_of_a_typo_in_the_service_and_of_the_nearest_one():
     asked = Asked(AskedKind.UNKNOWN_SERVICE, "indx", 80, Ref("Service", "search", "indx"), nearest=("index",))
 
-    finding = only(RULE, nxdomain(healthy(), "indx", asked))
+    finding = only(RULE, nxdomain(complaining(healthy(), host="indx"), "indx", asked))
 
     assert finding.belief >= 0.95
     assert "the nearest is index" in finding.cause
@@ -125,3 +126,23 @@ def test_stays_silent_while_the_search_list_was_not_asked_to_its_end():
 
 def test_cannot_tell_without_look_ups_from_inside_the_pod():
     assert doubts(RULE, without(case_of("notify-to-mailer"), Lookups)) == "Lookups"
+
+
+def test_stays_silent_about_a_record_type_that_a_name_does_not_have():
+    """A answers and AAAA is NXDOMAIN, as many servers say of names without IPv6."""
+    case = altered(asks(healthy(), OUTSIDE, 443), Services, asked=Asked(AskedKind.EXTERNAL, OUTSIDE))
+    seen = resolving(case, answered(OUTSIDE), replace(answered(OUTSIDE, "NXDOMAIN"), qtype="AAAA"))
+
+    assert judged(RULE, seen) == []
+    gone = judged(RULE, resolving(case, answered(OUTSIDE, "NXDOMAIN")))
+    assert [each.cause_class for each in gone] == ["dns.nxdomain"]
+
+
+def test_blames_nobody_for_a_name_that_only_the_question_asks_for():
+    asked = Asked(AskedKind.UNKNOWN_SERVICE, "nonsense", 80, Ref("Service", "search", "nonsense"))
+
+    finding = only(RULE, nxdomain(healthy(), "nonsense", asked))
+
+    assert finding.component is None
+    assert finding.cause.startswith("you asked for nonsense, and there is no such name")
+    assert finding.belief < 0.8

@@ -8,6 +8,7 @@ from flows.model import Case, Component
 from flows.rules.node_host_firewall import RULE
 from sensors.hubble.connections import Connection, Outcome, PolicyUse
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import altered, doubts, judged, only
 from tests.kit.cases import case_of, without
 
@@ -75,3 +76,16 @@ def test_stays_silent_about_a_policy_that_keeps_the_peer_pod():
 
 def test_cannot_tell_without_hubble_flows():
     assert doubts(RULE, without(case_of(CASE), HubbleFlows)) == "HubbleFlows"
+
+
+def test_speaks_of_the_only_policy_for_nodes_that_isolates_the_one_that_refuses():
+    """A default deny names no policy: which one it is the objects tell."""
+    (finding,) = judged(RULE, case_of("99-host-firewall"))
+
+    assert str(finding.component) == "CiliumClusterwideNetworkPolicy node-lockdown"
+
+
+def test_names_the_node_where_no_policy_of_its_own_was_read():
+    (finding,) = judged(RULE, without(case_of("99-host-firewall"), Policies))
+
+    assert finding.component.kind == "Node"

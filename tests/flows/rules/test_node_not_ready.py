@@ -86,3 +86,11 @@ def test_stays_silent_about_backends_that_are_not_ready_on_a_good_node():
 
 def test_cannot_tell_without_the_nodes():
     assert doubts(RULE, without(case_of(CASE), Nodes)) == "Nodes"
+
+
+def test_speaks_of_a_node_that_went_away_with_endpoints_still_called_ready():
+    (finding,) = RULE.of(case_of("97-node-gone-endpoint-stays"))
+
+    assert finding.component.name == "n2"
+    assert "every endpoint of Service cellar/cask is on it, though still called ready" in finding.cause
+    assert finding.belief > 0.8

@@ -20,7 +20,8 @@ def test_speaks_with_what_passes_and_what_was_promised():
     assert finding.component == Component("Node", "", "lab2")
     assert finding.remedy is None
     assert finding.cause == (
-        "the way to 10.244.1.179 carries 1350 bytes, the pod's route promises 1450 (lost: 1372, 1400, 1450): "
+        "the path to 10.244.1.179 carries at most 1,350 bytes, "
+        "the pod's route promises 1,450 (lost: 1372, 1400, 1450): "
         "small answers pass, large ones stall"
     )
 
@@ -60,3 +61,9 @@ def _with_paths(seen: Case, paths: tuple) -> Case:  # type: ignore[type-arg]
 def test_cannot_tell_without_sizes():
     with pytest.raises(Missing, match="Mtu"):
         said(RULE, without(case_of("gallery-to-media"), Mtu))
+
+
+def test_speaks_of_a_path_mtu_as_somebody_measured_it_with_the_tool_at_hand():
+    (finding,) = said(RULE, case_of("47-wireguard-pod-mtu"))
+
+    assert "carries at most 1,340 bytes, the pod's route promises 1,460:" in finding.cause

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from flows.fixes.build import build
 from flows.model import Component
 from flows.rules.policy_fqdn_mismatch import RULE
 from sensors.hubble.connections import Connection
@@ -41,3 +42,18 @@ def test_stays_silent_about_an_address_without_a_name() -> None:
 
 def test_cannot_tell_without_the_policies() -> None:
     assert doubts(RULE, without(case_of("sync-to-partner"), Policies)) == "Policies"
+
+
+def test_offers_the_dns_rule_through_which_the_datapath_learns_the_address():
+    seen = case_of("exporter-to-api-example")
+    (finding,) = RULE.of(seen)
+    fix = build(finding, seen)[0]
+
+    assert finding.cause.startswith("CiliumNetworkPolicy invoices/exporter admits the name, but no DNS rule shows")
+    assert fix.patch[-1] == {
+        "op": "add",
+        "path": "/spec/egress/0/toPorts/0/rules",
+        "value": {"dns": [{"matchPattern": "*"}]},
+    }
+    assert fix.proof is not None
+    assert fix.proof.holds

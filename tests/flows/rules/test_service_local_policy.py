@@ -48,3 +48,38 @@ def test_stays_silent_when_no_endpoint_is_ready_anywhere():
 def test_cannot_tell_without_services_or_the_pod_s_place(facts):
     with pytest.raises(Missing, match=facts.__name__):
         said(RULE, without(local(backend_on="lab2", caller_on="lab1"), facts))
+
+
+# -- asked as clients outside the cluster do ---------------------------------------------------------------------------
+
+
+def test_speaks_of_a_node_port_of_a_node_without_a_backend():
+    (finding,) = said(RULE, case_of("30-nodeport-local-empty-node"))
+
+    assert finding.component == Component("Service", "cellar", "cask")
+    assert "has externalTrafficPolicy Local" in finding.cause
+    assert finding.belief > 0.5
+
+
+def test_is_less_sure_about_a_load_balancers_address():
+    (finding,) = said(RULE, case_of("30c-loadbalancer-local-own-ip"))
+
+    assert 0.5 < finding.belief < 0.8
+
+
+@pytest.mark.parametrize(
+    "changes", [{"external_traffic_policy": "Cluster"}, {"endpoints": ()}], ids=["Cluster", "no endpoints"]
+)
+def test_stays_silent_about_a_node_port_that_any_backend_may_answer(changes):
+    assert classes(RULE, with_service(case_of("30-nodeport-local-empty-node"), **changes)) == []
+
+
+def test_stays_silent_where_that_node_has_a_backend():
+    seen = case_of("30-nodeport-local-empty-node")
+    service, asked = seen[Services].asked_service, seen[Services].asked
+    assert service is not None
+    assert service.endpoints is not None
+    assert asked is not None
+    here = tuple(replace(each, node=asked.node) for each in service.endpoints)
+
+    assert classes(RULE, with_service(seen, endpoints=here)) == []

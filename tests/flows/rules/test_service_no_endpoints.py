@@ -9,7 +9,7 @@ import pytest
 from flows.model import Component, Missing, SetSelector
 from flows.rules.service_no_endpoints import RULE
 from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
-from sensors.k8s_services import Services
+from sensors.k8s_services import IdleWorkload, LabelMiss, Services
 from sensors.kit.objects import Ref
 from tests.flows.rules.edits import classes, said, with_service
 from tests.kit.cases import case_of, with_facts, without
@@ -72,8 +72,127 @@ def test_stays_silent_when_pods_match_and_are_only_unready(name):
     assert classes(RULE, case_of(name)) == []
 
 
-def test_stays_silent_on_a_service_without_a_selector():
-    assert classes(RULE, with_service(case_of("web-to-catalog"), selector={})) == []
+# -- a workload without pods -------------------------------------------------------------------------------------------
+
+
+def test_speaks_of_the_workload_that_is_scaled_to_nothing_and_changes_no_selector():
+    (finding,) = said(RULE, case_of("press-to-ink"))
+
+    assert finding.cause == "Service print/ink has no pod behind it: Deployment print/ink has 0 replicas"
+    assert (finding.component, finding.remedy) == (Component("Deployment", "print", "ink"), None)
+    assert "kubectl -n print scale deployment/ink" in finding.recommendation
+
+
+def test_a_look_alike_beside_the_sleeping_workload_gets_no_patch():
+    """Synthetic: an older workload, one letter away, runs beside the one that has no pods."""
+    near = LabelMiss(Ref("Deployment", "print", "inks"), 1, "app", "ink", "inks", 1)
+
+    (finding,) = said(RULE, with_service(case_of("press-to-ink"), near_misses=(near,)))
+
+    assert (finding.component.name, finding.remedy) == ("ink", None)
+    assert "inks" not in finding.recommendation
+
+
+@pytest.mark.parametrize(
+    ("refusal", "cause_class", "advice"),
+    [
+        ('pods "ink-1" is forbidden: exceeded quota: small', "service.no_endpoints", "Raise the quota of namespace"),
+        ('failed calling webhook "a.b": context deadline exceeded', "control.webhook", "what answers that webhook"),
+        ('serviceaccount "ink" not found', "service.no_endpoints", "Mend what refuses the pods"),
+    ],
+)
+def test_speaks_of_what_refuses_the_pods(refusal, cause_class, advice):
+    idle = IdleWorkload(Ref("Deployment", "print", "ink"), 1, refusal)
+
+    (finding,) = said(RULE, with_service(case_of("press-to-ink"), idle=(idle,)))
+
+    assert finding.cause_class == cause_class
+    assert refusal in finding.cause
+    assert advice in finding.recommendation
+
+
+# -- which near miss is meant ------------------------------------------------------------------------------------------
+
+
+def near(*misses: LabelMiss):
+    return said(RULE, with_service(case_of("web-to-catalog"), near_misses=misses))
+
+
+def miss(name: str, found: str | None = "paper", **fields) -> LabelMiss:
+    usual = LabelMiss(Ref("Deployment", "store", name), 1, "app", "catalogue", found, 1)
+    return replace(usual, **fields)
+
+
+def test_never_advises_to_select_the_caller_itself():
+    (finding,) = near(miss("web", "catalogues"))
+
+    assert "catalogues" not in f"{finding.cause}{finding.recommendation}"
+    assert finding.remedy is None
+
+
+def test_never_advises_to_select_a_stranger():
+    (finding,) = near(miss("printer", "paper"))
+
+    assert "paper" not in f"{finding.cause}{finding.recommendation}"
+    assert finding.remedy is None
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        miss("b", "b2", wanted="b1"),
+        miss("b", "green", wanted="blue", key="version", of=2),
+        miss("catalog", "shop"),
+        miss("stock", "stock", has_port=True),
+    ],
+    ids=["one letter", "the rest of the selector fits", "the Service's own name", "the only one with the port"],
+)
+def test_one_workload_that_differs_in_one_value_is_offered(meant):
+    (finding,) = near(meant)
+
+    assert finding.remedy is not None
+    assert finding.remedy.wanted[meant.key] == meant.found
+
+
+def test_a_label_that_is_not_there_is_never_set_to_none():
+    (finding,) = near(miss("catalog", None))
+
+    assert "None" not in finding.recommendation
+    assert "give the pods of Deployment store/catalog the label app=catalogue" in finding.recommendation
+
+
+# -- Services without a selector ---------------------------------------------------------------------------------------
+
+
+def test_speaks_of_slices_that_carry_another_name():
+    (finding,) = said(RULE, case_of("32-manual-endpoints-wrong-name"))
+
+    assert finding.cause == (
+        "Service cellar/olddb has no selector, and no EndpointSlice belongs to it; "
+        "EndpointSlices of old-db are there, and no such Service"
+    )
+    assert finding.component == Component("Service", "cellar", "olddb")
+    assert "selector" not in finding.recommendation
+
+
+def test_speaks_of_slices_without_the_port_by_its_name():
+    (finding,) = said(RULE, case_of("32c-manual-slice-port-name"))
+
+    assert "has no endpoint for port" in finding.cause
+    assert "same name" in finding.recommendation
+
+
+@pytest.mark.parametrize(
+    "changes", [{"external_name": "db.example.com"}, {"endpoints": None}], ids=["ExternalName", "slices not read"]
+)
+def test_stays_silent_on_a_service_without_a_selector_of_which_nothing_more_is_known(changes):
+    assert classes(RULE, with_service(case_of("web-to-catalog"), selector={}, **changes)) == []
+
+
+def test_stays_silent_on_endpoints_made_by_hand_that_have_the_port():
+    seen = case_of("search-to-index")
+
+    assert classes(RULE, with_service(seen, selector={}, matching_pods=())) == []
 
 
 def test_stays_silent_when_the_pods_could_not_be_read():

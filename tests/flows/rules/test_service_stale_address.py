@@ -53,3 +53,17 @@ def test_stays_silent_on_living_pods_and_outside_addresses(name):
 def test_cannot_tell_without_services():
     with pytest.raises(Missing, match="Services"):
         said(RULE, without(case_of("fx-to-rates"), Services))
+
+
+def test_speaks_of_a_nodes_pod_address_on_the_wire_that_no_pod_has():
+    (finding,) = said(RULE, case_of("38c-tcp-stuck-unasked"))
+
+    assert "calls 10.244.2.17, and no pod has that address any more" in finding.cause
+    assert finding.because == "no pod has 10.244.2.17; it lies in the pod range of node n2"
+
+
+def test_a_host_inside_a_wide_pool_is_a_suspicion_only():
+    (finding,) = said(RULE, case_of("98b-server-inside-pod-pool-no-nodes"))
+
+    assert finding.belief < 0.5
+    assert "a server of the network may have that address, too" in finding.because

@@ -67,7 +67,7 @@ def headless(result: str, port: int = 80) -> Case:
 def test_speaks_of_the_service_port_dialled_on_the_pods_of_a_headless_service():
     (finding,) = said(RULE, headless("refused"))
 
-    assert finding.component == Component("Deployment", "search", "search")
+    assert finding.component == Component("Service", "search", "index")
     assert "they listen on 8080" in finding.cause
     assert "port 8080" in finding.recommendation
 

@@ -1,0 +1,60 @@
+"""A UDP sender that is stuck on a pod which is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flows.model import Component, Missing
+from flows.rules.nat_stale_udp import RULE
+from sensors.hubble.connections import Outcome
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_services import Services
+from tests.flows.rules.edits import classes, said
+from tests.kit.cases import case_of, with_facts, without
+
+STUCK = "38b-udp-stuck-unasked"
+
+
+def altered(**changes):
+    seen = case_of(STUCK)
+    flows = seen[HubbleFlows]
+    touched = tuple(replace(each, **changes) if each.protocol == "UDP" else each for each in flows.connections)
+    return with_facts(seen, replace(flows, connections=touched))
+
+
+def test_speaks_of_datagrams_to_a_pod_that_is_gone_behind_a_service_that_has_others():
+    (finding,) = said(RULE, case_of(STUCK))
+
+    assert finding.cause.startswith(
+        "courier/meterman-7c8b9d6f5-s4s4s still sends UDP 8125 to 10.244.2.17, a pod that is gone"
+    )
+    assert finding.component == Component("Node", "", "n1")
+    assert "conntrack -D -p udp" in finding.recommendation
+
+
+def test_stays_silent_on_tcp_which_is_a_remembered_address():
+    assert classes(RULE, case_of("38c-tcp-stuck-unasked")) == []
+
+
+def test_stays_silent_on_datagrams_that_are_answered():
+    assert classes(RULE, altered(outcome=Outcome.OPENED)) == []
+
+
+def test_stays_silent_where_no_service_has_that_port():
+    seen = case_of(STUCK)
+    none = with_facts(seen, replace(seen[Services], services=()))
+
+    assert classes(RULE, none) == []
+
+
+@pytest.mark.parametrize("name", ["shipper-to-statsd", "search-to-index", "fx-to-rates"])
+def test_stays_silent_on_living_peers_and_outside_addresses(name):
+    assert classes(RULE, case_of(name)) == []
+
+
+@pytest.mark.parametrize("facts", [HubbleFlows, Services])
+def test_cannot_tell_without_flows_or_services(facts):
+    with pytest.raises(Missing, match=facts.__name__):
+        said(RULE, without(case_of(STUCK), facts))
