@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.alerts.alerts import Alerts
+from bot.alerts.gate import load_gate
+from bot.alerts.plan import AlertLimits
+from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
 from bot.approval.rules import Approvals
+from bot.change.asking import Asking, nobody_may
 from bot.change.changes import Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
@@ -23,11 +28,15 @@ from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look
 from bot.desk.watching import all_watching
+from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
 from bot.intake import Intake
 from bot.settings import Settings
 from bot.slack import listeners
-from bot.slack.approving import Approving
+from bot.slack.alert_anchors import Anchors
+from bot.slack.alert_channels import AlertChannels
+from bot.slack.alert_voice import AlertVoice
+from bot.slack.approving import Approving, told_of
 from bot.slack.background import Work
 from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
@@ -48,6 +57,7 @@ from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
 from bot.web import Route, listening
 from bot.web.health import Health
+from bot.web.hooks import Hooks
 from flows.catalog import rules
 from flows.load import load_flows
 from sensors.access.casefolder import BadCase
@@ -75,7 +85,12 @@ class Served:
 
 
 @asynccontextmanager
-async def running(settings: Settings, look: Look | None = None, limits: Limits | None = None) -> AsyncIterator[Served]:
+async def running(
+    settings: Settings,
+    look: Look | None = None,
+    limits: Limits | None = None,
+    alert_limits: AlertLimits | None = None,
+) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
     `look` takes the place of sensors and rules, for measurements of everything around them.
@@ -95,7 +110,10 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         look = look or Looking(worlds.open, flows, seers, rules())
         watching, visibility = all_watching(conversations.watching), Visibility(client)
         changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
-        more = Extensions(changes.workflows, sweeps=(changes.sweep,)) if changes is not None else Extensions()
+        notes = {ROLE: note_of}
+        more = Extensions(notes=notes)
+        if changes is not None:
+            more = Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep,))
         poster = conversations if changes is None else Proposing(conversations, changes)
         desk = await stack.enter_async_context(open_desk(url, look, poster, watching, limits, extensions=more))
         names, work, health = Names(worlds.cluster), Work(), Health(store)
@@ -104,16 +122,26 @@ async def running(settings: Settings, look: Look | None = None, limits: Limits |
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
-        services = services_of(*parts, settings.approvals, joined)
+        services = services_of(*parts, settings.approvals, joined, changes)
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
             approving = Approving(changes, client, services.ephemerals, directory, ours)
             services = replace(services, approving=approving)
+        routes = [*health.routes()]
+        if settings.alerts.enabled:
+            anchors = Anchors(client)
+            voice = AlertVoice(client, outbox, conversations, anchors, work)
+            resolves = Resolves(store, desk, lambda: datetime.now(UTC))
+            gate = load_gate(settings.alerts.gate)
+            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, alert_limits)
+            stack.push_async_callback(alerts.close)
+            heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
+            services = replace(services, alerts=heard)
+            routes += _hooks(settings, alerts).routes()
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
-        routes = [*health.routes()]
         if settings.slack.mode == "http":
             routes.append(Route("POST", "/slack/events", http_handler(app)))
         address = await stack.enter_async_context(listening(settings.host, settings.port, routes))
@@ -136,11 +164,14 @@ def services_of(
     visibility: Visibility,
     approvals: Approvals,
     joined: Joined,
+    changes: Changes | None,
 ) -> Services:
     """What Slack's listeners work with."""
     ephemerals = Ephemerals(client)
     lookup = Lookup(store, conversations, ephemerals, client, visibility)
-    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined)
+    review = nobody_may if changes is None else changes.may_read_logs
+    asking = Asking(lambda: approvals, lambda user: told_of(client, user), review)
+    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined, asking)
     words = Words(investigating, lookup, conversations, ephemerals)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
@@ -168,6 +199,7 @@ async def serve(settings: Settings, said: Callable[[str], None]) -> int:
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
+        await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
         await stop.wait()
         said("kai stops: what is under way is carried on by the next start")
         served.health.stopping = True
@@ -181,6 +213,12 @@ def _worlds(settings: Settings) -> Worlds:
         return recorded(settings.case)
     except BadCase as why:
         raise UsageMistake(f"KAI_CASE: {why}") from why
+
+
+def _hooks(settings: Settings, alerts: Alerts) -> Hooks:
+    token, pagerduty = settings.alerts.token, settings.alerts.pagerduty_secret
+    secrets = (each.reveal() if each is not None else "" for each in (token, pagerduty))
+    return Hooks(alerts.hear, settings.alerts.channel, *secrets)
 
 
 def _secret(settings: Settings) -> str:

@@ -33,6 +33,11 @@ SIMULATE_EPILOG = (
     "2 usage or input error, 3 could not look."
 )
 
+ALERT_EPILOG = (
+    "Exit codes: 0 an investigation would be started, 1 none would be, 2 usage or input error. docs/alerts.md says how "
+    "alerts get to KAI."
+)
+
 SERVE_EPILOG = (
     "Secrets come from the environment: SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (socket mode) or SLACK_SIGNING_SECRET "
     "(http mode), each also as …_FILE. docs/slack.md says what else there is."
@@ -209,6 +214,21 @@ def history() -> None:
     """The last N investigations, newest first; with ID (or its beginning), the report of that one again."""
 
 
+@kai.lazy("bot.commands.alert:typed", epilog=ALERT_EPILOG)
+@click.argument("action", type=click.Choice(("test",)))
+@click.option("-f", "--filename", "file", required=True, metavar="FILE", help="A webhook's body, or a Slack message.")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
+@click.option("--gate", type=click.Path(path_type=Path), metavar="FILE", help="A team's own rules (KAI_ALERT_GATE).")
+@click.option("--offline", is_flag=True, help="Ask no cluster whether what the alert names is there.")
+@live_options
+@_DEBUG
+def alert() -> None:
+    """Show what an alert would start, and why; nothing is started.
+
+    FILE is JSON as Alertmanager, Grafana, Datadog or PagerDuty send it, or a message from an alert channel; - is stdin.
+    """
+
+
 @kai.lazy("bot.commands.serve:serve", epilog=SERVE_EPILOG)
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file (KAI_CONFIG).")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case, for trials (KAI_CASE).")
@@ -222,6 +242,66 @@ def history() -> None:
 @click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
 def serve() -> None:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
+
+
+_DATABASE = click.option(
+    "--database",
+    metavar="URL",
+    envvar=["KAI_DATABASE_URL", "DATABASE_URL"],
+    help="Where KAI remembers: sqlite:////path/kai.db or postgresql://… (KAI_DATABASE_URL, DATABASE_URL).",
+)
+_CONFIG = click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
+_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask once more.")
+
+
+@kai.lazy("bot.commands.approve:approve")
+@click.argument("proposal", metavar="ID")
+@_YES
+@_DATABASE
+@_CONFIG
+@live_options
+@_DEBUG
+def approve() -> None:
+    """Apply a proposed change with your own kubeconfig: proved anew, tried, written once, verified, else taken back.
+
+    Exit codes: 0 applied and verified (or your approval is counted), 1 refused or not verified, 2 usage error,
+    3 could not look.
+    """
+
+
+@kai.lazy("bot.commands.approve:reject")
+@click.argument("proposal", metavar="ID")
+@click.option("--reason", default="", metavar="TEXT", help="Why not.")
+@_DATABASE
+@_CONFIG
+@live_options
+@_DEBUG
+def reject() -> None:
+    """Say no to a proposed change."""
+
+
+@kai.lazy("bot.commands.approve:undo")
+@click.argument("proposal", metavar="ID")
+@_YES
+@_DATABASE
+@_CONFIG
+@live_options
+@_DEBUG
+def undo() -> None:
+    """Take an applied change back with your own kubeconfig; nobody's later change is overwritten."""
+
+
+@kai.lazy("bot.commands.audit:audit")
+@click.argument("action", required=False, default="", type=click.Choice(("", "verify")), metavar="[verify]")
+@click.option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")
+@click.option("--head", default="", metavar="HASH", help="A head noted earlier: it must still be in the trail.")
+@_DATABASE
+@_DEBUG
+def audit() -> None:
+    """Every entry of the audit trail, one JSON line each; kai audit verify: is it all as it was written?
+
+    Exit codes of verify: 0 whole, 1 an entry was changed, removed or moved.
+    """
 
 
 def _quiet(debug: bool) -> None:

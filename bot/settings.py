@@ -7,6 +7,7 @@ The file is `KAI_CONFIG`, else ~/.kai/config.yaml, else /etc/kai/config.yaml. It
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ SLACK_API = "https://slack.com/api/"
 USUAL_FILES = (Path("~/.kai/config.yaml"), Path("/etc/kai/config.yaml"))
 MODES = ("socket", "http")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_SECTIONS = ("slack", "alerts")
+_CHANNEL, _SENDER = re.compile(r"[CG][A-Z0-9]{2,20}"), re.compile(r"[AB][A-Z0-9]{2,20}")
 _PREFIXES = {"bot_token": ("xoxb-",), "app_token": ("xapp-",)}
 
 
@@ -67,6 +70,21 @@ class SlackSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """`channel`: where webhooks are answered. `senders`: ids (`bot_id`, `app_id`) whose messages count, by channel."""
+
+    channel: str = ""
+    token: Secret | None = None
+    pagerduty_secret: Secret | None = None
+    senders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    gate: Path | None = None
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.channel or self.senders)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything `kai serve` needs to know. `case`: a recording in place of the living cluster, for trials."""
 
@@ -81,6 +99,7 @@ class Settings:
     log_level: str = "INFO"
     flow: str = "flow.k8s_network_debug"
     approvals: Approvals = field(default_factory=Approvals)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +127,11 @@ _KEYS: Mapping[str, _Key] = {
     "port": _Key(("KAI_PORT",), ("port",)),
     "log_level": _Key(("KAI_LOG_LEVEL",), ("log_level",)),
     "flow": _Key(("KAI_FLOW",), ("flow",)),
+    "alert_channel": _Key(("KAI_ALERT_CHANNEL",), ("alerts", "channel")),
+    "alert_token": _Key(("KAI_ALERT_TOKEN",), ("alerts", "token"), secret=True),
+    "pagerduty_secret": _Key(("KAI_ALERT_PAGERDUTY_SECRET",), ("alerts", "pagerduty_secret"), secret=True),
+    "alert_senders": _Key(("KAI_ALERT_SENDERS",), ("alerts", "senders")),
+    "alert_gate": _Key(("KAI_ALERT_GATE",), ("alerts", "gate")),
 }
 
 
@@ -120,6 +144,11 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
         if name not in found and (value := _value(key, environ, written)) is not None:
             found[name] = value
     return _checked({**found, "approvals": _approvals(written)})
+
+
+def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
+    """The approvals of the settings file alone, for a terminal. Raises `BadSettings`."""
+    return _approvals(_written(_file(os.environ if environ is None else environ, file)))
 
 
 def _approvals(written: Mapping[str, Any]) -> Approvals:
@@ -149,16 +178,17 @@ def _written(path: Path | None) -> Mapping[str, Any]:
         said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as why:
         raise BadSettings(f"{path} cannot be read: {type(why).__name__}") from None
-    if not isinstance(said, dict) or not isinstance(said.get("slack", {}), dict):
+    if not isinstance(said, dict) or not all(isinstance(said.get(each, {}), dict) for each in _SECTIONS):
         raise BadSettings(f"{path} should hold keys such as database_url_env and slack:")
     _check_words(path, said, _words(()), "the file")
-    _check_words(path, said.get("slack", {}), _words(("slack",)), "slack")
+    for each in _SECTIONS:
+        _check_words(path, said.get(each, {}), _words((each,)), each)
     return said
 
 
 def _words(place: tuple[str, ...]) -> list[str]:
     """What may stand at a place of the file; of a secret only where it is."""
-    words = ["slack", "approvals"] if not place else []
+    words = [*_SECTIONS, "approvals"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:
             words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
@@ -220,6 +250,7 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         slack=slack,
         database_url=found.get("database_url") or Secret(default_url()),
         case=_case(found.get("case")),
+        alerts=_alerts(found),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
         approvals=found["approvals"],
@@ -255,6 +286,33 @@ def _slack(found: Mapping[str, Any]) -> SlackSettings:
 def _needed(found: Mapping[str, Any], name: str, variable: str, what: str) -> None:
     if name not in found:
         raise BadSettings(f"{variable} is missing: {what} (docs/slack.md says where to find it)")
+
+
+def _alerts(found: Mapping[str, Any]) -> AlertSettings:
+    channel = str(found.get("alert_channel") or "")
+    token, pagerduty = (found.get(each) for each in ("alert_token", "pagerduty_secret"))
+    if channel and not _CHANNEL.fullmatch(channel):
+        raise BadSettings(f"KAI_ALERT_CHANNEL should be a channel's id such as C0123ABCD, not {channel[:30]!r}")
+    if (token or pagerduty) and not channel:
+        raise BadSettings("KAI_ALERT_CHANNEL is missing: the channel in which webhooks are answered")
+    if channel and not (token or pagerduty):
+        raise BadSettings("KAI_ALERT_TOKEN is missing: what a webhook has to show (docs/alerts.md)")
+    senders, gate = _senders(found.get("alert_senders")), _case(found.get("alert_gate"))
+    return AlertSettings(channel, token, pagerduty, senders, gate)
+
+
+def _senders(said: object) -> Mapping[str, frozenset[str]]:
+    """`C0ALERTS=B0AM,A0GRAFANA C0OTHER=B0X`, or in the file lists by channel."""
+    pairs = said.items() if isinstance(said, dict) else [each.partition("=")[::2] for each in str(said or "").split()]
+    found = {str(channel): _ids(ids) for channel, ids in pairs}
+    for channel, ids in found.items():
+        if not _CHANNEL.fullmatch(channel) or not ids or not all(map(_SENDER.fullmatch, ids)):
+            raise BadSettings(f"KAI_ALERT_SENDERS should be CHANNEL=BOT_ID,APP_ID …, not {channel[:30]!r}=…")
+    return found
+
+
+def _ids(said: object) -> frozenset[str]:
+    return frozenset(map(str, said)) if isinstance(said, list) else frozenset(str(said or "").split(","))
 
 
 def _api_url(url: str) -> str:
@@ -296,6 +354,7 @@ def _one_of(name: str, said: str, known: tuple[str, ...]) -> str:
 def secrets_of(settings: Settings) -> Iterator[str]:
     """Every secret, for the filter that keeps them out of the log."""
     slack = settings.slack
-    for each in (slack.bot_token, slack.app_token, slack.signing_secret, settings.database_url):
+    alerts = (settings.alerts.token, settings.alerts.pagerduty_secret)
+    for each in (slack.bot_token, slack.app_token, slack.signing_secret, settings.database_url, *alerts):
         if each is not None and len(each.reveal()) >= 6:
             yield each.reveal()

@@ -14,6 +14,7 @@ from bot.approval.rules import Approvals
 from bot.approval.states import UNDER_WAY, State
 from bot.approval.trail import Event
 from bot.approval.trail import Note as Entry
+from bot.change.asking import MayReadLogs
 from bot.change.deciding import Deciding
 from bot.change.pipeline import SELF, Pipeline
 from bot.change.ports import CannotProve, Fresh
@@ -39,6 +40,10 @@ EVERY = 5
 """Sweeps of the desk (one a second) for one of ours: presses start their runs themselves."""
 
 
+TERMINAL = "terminal:"
+TERMINAL_TIME = timedelta(minutes=5)
+"""So long a terminal has a proposal to itself: longer than any of its steps takes."""
+
 ASK = "propose "
 KEPT = timedelta(hours=1)
 """How long after a verdict a proposal is still thought about; later, nobody waits for it."""
@@ -58,6 +63,7 @@ class Changes:
     deciding: Deciding
     proving: Proving
     rules: Rulebook
+    may_read_logs: MayReadLogs
     team: str = ""
     clock: Clock = field(default_factory=Clock)
     _journal: Journal | None = None
@@ -111,7 +117,7 @@ class Changes:
             await self._begin(journal)
         if due:
             for each in await self.pipeline.sweep():
-                if self._is_due(each):
+                if self._is_due(each) and not await self._is_in_a_terminal(each):
                     await self.push(each)
 
     def _is_due(self, proposal: str) -> bool:
@@ -122,6 +128,16 @@ class Changes:
             return False
         self._pushed[proposal] = now
         return True
+
+    async def _is_in_a_terminal(self, proposal: str) -> bool:
+        """Somebody carries it on with their own kubeconfig, unless that was interrupted some time ago."""
+        family = [proposal, *(each.id for each in await self.store.proposals.children(proposal))]
+        given = [each for one in family for each in await self.store.proposals.approvals(one)]
+        it = await self.store.proposals.get(proposal)
+        last = max(given, key=lambda each: each.at, default=None)
+        if it is None or last is None or not last.person.startswith(TERMINAL):
+            return False
+        return self.clock.now() - (it.moved_at or it.created_at) < TERMINAL_TIME
 
     # -- a proposal for a verdict --------------------------------------------------------------------------------------
 

@@ -33,15 +33,16 @@ def changes_on(
     show: Show = nobody,
     team: str = "",
     clock: Clock | None = None,
+    own: bool = False,
 ) -> Changes:
-    """Everything, for one cluster."""
+    """Everything, for one cluster. `own`: the credentials are a person's own, and nobody is impersonated."""
     clock = clock or Clock()
-    orders = Orders(lambda: _line(live))
+    orders = Orders(lambda: _line(live), own)
     proving = Proving(open_cluster, sensors, orders)
     verifying = _Verifying(Eyes(open_cluster, sensors), clock)
     pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
-    return Changes(store, pipeline, deciding, proving, rules, team, clock)
+    return Changes(store, pipeline, deciding, proving, rules, orders.may_read_logs, team, clock)
 
 
 @asynccontextmanager

@@ -49,14 +49,40 @@ async def resolve(
     to_protocol: str | None = None,
 ) -> Resolved:
     """The pod that `word` means, seen from `namespace`. Raises `NoSuchPod`; `Blind` when pods cannot be read."""
+    found = resolve_among(await read_listing(cluster), word, namespace)
+    return replace(found, target=replace(found.target, to_host=to_host, to_port=to_port, to_protocol=to_protocol))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What there is to choose from, read once. `namespaces` is None where they cannot be listed."""
+
+    pods: tuple[Object, ...]
+    replica_sets: tuple[Object, ...] = ()
+    namespaces: frozenset[str] | None = None
+
+
+async def read_listing(cluster: Cluster) -> Listing:
+    """Raises `Blind` when pods cannot be read; the rest may be missing."""
     pods = await cluster.objects(POD)
     (sets, _), (spaces, _) = await asyncio.gather(
         if_readable(cluster.objects(REPLICA_SET)), if_readable(cluster.objects(NAMESPACE))
     )
+    return Listing(pods, sets or (), None if spaces is None else frozenset(map(name_of, spaces)))
+
+
+def resolve_among(listing: Listing, word: str, namespace: str) -> Resolved:
+    """The same among what was read before. Raises `NoSuchPod`."""
     kind, name, space = _split(word.strip(), namespace)
-    scene = _Scene(pods, sets or (), None if spaces is None else frozenset(map(name_of, spaces)), space)
+    scene = _Scene(listing.pods, listing.replica_sets, listing.namespaces, space)
     (pod, note), space = _found(word.strip(), kind, name, scene)
-    return Resolved(Target(name_of(pod), space, to_host, to_port, to_protocol), note)
+    return Resolved(Target(name_of(pod), space), note)
+
+
+def failing_first(pods: Iterable[Object]) -> list[Object]:
+    """Pods that are not over: those that are not ready first, then the newest."""
+    alive = [each for each in pods if not pod_is_over(each)]
+    return sorted(alive, key=lambda each: (pod_is_ready(each) is True, -_birth(each), name_of(each)))
 
 
 def _found(word: str, kind: str, name: str, scene: _Scene) -> tuple[tuple[Object, str], str]:
@@ -124,9 +150,8 @@ def _one_of(pods: list[Object], scene: _Scene) -> tuple[Object, str]:
     workloads = {str(each) for each in map(scene.workload, pods) if each}
     if len(workloads) > 1:
         raise NoSuchPod(f"more than one workload of that name: {', '.join(sorted(workloads))}; say which (deploy/NAME)")
-    alive = [each for each in pods if not pod_is_over(each)] or pods
-    chosen = min(alive, key=lambda each: (pod_is_ready(each) is True, -_birth(each), name_of(each)))
-    return chosen, _note(chosen, alive, scene)
+    alive = failing_first(pods) or sorted(pods, key=lambda each: (-_birth(each), name_of(each)))
+    return alive[0], _note(alive[0], alive, scene)
 
 
 def _note(chosen: Object, pods: list[Object], scene: _Scene) -> str:

@@ -18,6 +18,7 @@ from bot.approval.proposal import Kind, Part, Proposal
 from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Block, Said, plain_text, section
 from bot.report.mrkdwn import literal, safe
+from bot.report.sanitize import clean
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
 SHOW_FIX, CHECK = "kai_show_fix", "kai_check_again"
@@ -115,6 +116,12 @@ def state_line(it: Proposal, given: int = 0, needed: int = 1) -> str:
         return f"{sign} Waiting for an approval{count}.{why}"
     said = _WORDS.get(it.state, words(it.state).capitalize())
     return f"{sign} {said}{f': {_why(it.why)}' if it.why else ''}"
+
+
+def plain_state(it: Proposal) -> str:
+    """Where it stands, for a terminal."""
+    said = _WORDS.get(it.state, words(it.state).capitalize())
+    return clean(f"{said}: {it.why}" if it.why else said, 1000)
 
 
 def _why(why: str) -> str:

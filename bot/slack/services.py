@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.alert_channels import AlertChannels
 from bot.slack.approving import Approving
 from bot.slack.connection import Identity
 from bot.slack.conversations import Conversations
@@ -23,6 +24,7 @@ class Services:
     """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for.
 
     `approving` is None where nobody may approve anything: then no button of a proposal does anything.
+    `alerts` is None where no channel is listened to for alerts.
     """
 
     identity: Identity
@@ -36,3 +38,4 @@ class Services:
     store: Store
     client: AsyncWebClient
     approving: Approving | None = None
+    alerts: AlertChannels | None = None

@@ -69,11 +69,6 @@ class Alert:
     meant: tuple[Meant, ...] = ()
     peer: HostPort | None = None
 
-    @property
-    def once(self) -> str:
-        """The id of this firing, under which the store remembers what it started."""
-        return f"alert {self.key} {self.since}"[:200]
-
 
 def strings(value: Any) -> dict[str, str]:
     """A mapping of labels or annotations as plain text, bounded; whatever else it is, is none."""

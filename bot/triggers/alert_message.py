@@ -54,6 +54,11 @@ def _titles(message: Payload) -> Iterator[str]:
         yield next((title for title in _titles({"blocks": each.get("blocks")}) if title), "")
 
 
+def shown_title(title: str) -> str:
+    """A title as `title_of` has it, for comparing."""
+    return _one_line(title)
+
+
 def _one_line(said: str) -> str:
     lines = (line.replace("*", "").strip(" _`") for line in words_of(said).splitlines())
     return next((line for line in lines if any(letter.isalnum() for letter in line)), "")[:300]

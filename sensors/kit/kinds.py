@@ -38,6 +38,7 @@ DEPLOYMENT = Kind("Deployment", "apps/v1", "deployments")
 REPLICA_SET = Kind("ReplicaSet", "apps/v1", "replicasets")
 STATEFUL_SET = Kind("StatefulSet", "apps/v1", "statefulsets")
 DAEMON_SET = Kind("DaemonSet", "apps/v1", "daemonsets")
+INGRESS = Kind("Ingress", "networking.k8s.io/v1", "ingresses")
 NETWORK_POLICY = Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies")
 CILIUM_NETWORK_POLICY = Kind("CiliumNetworkPolicy", "cilium.io/v2", "ciliumnetworkpolicies")
 CILIUM_CLUSTERWIDE_NETWORK_POLICY = Kind(

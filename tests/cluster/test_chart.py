@@ -144,7 +144,11 @@ async def test_the_certificates_of_the_chart_open_the_probe_that_the_chart_start
         "containers"
     ]
     port = free_port()
-    here = {"[::]:4246": f"{HERE}:{port}", "/etc/kai-probe": str(sides["kai-probe-server"])}
+    here = {
+        "[::]:4246": f"{HERE}:{port}",
+        "/etc/kai-probe": str(sides["kai-probe-server"]),
+        "kai-probe": f"beside-{port}",
+    }
     words = [here.get(each, each) for each in container["command"][1:]]
     proc = proc_of(tmp_path / "proc")
     command = [sys.executable, "-I", str(AGENT), *words, "--proc", str(proc)]

@@ -11,7 +11,7 @@ import pytest
 
 from lab.demo import Demo, demonstrate
 from tests.demo.conftest import USUAL
-from tests.demo.visitor import PATIENCE
+from tests.demo.visitor import PATIENCE, alert_verdict
 from tests.workspace.browser import Browser, browser
 
 pytestmark = pytest.mark.browser
@@ -36,6 +36,7 @@ async def test_a_visitor_types_the_command_reads_the_verdict_presses_and_asks_wh
     async with demonstrate(USUAL) as demo:
         await tab.open(demo.url, **LOOKS[look])  # type: ignore[arg-type]
         await see_what_it_is(tab, demo)
+        await alert_verdict(demo)
         await keep(tab, f"demo-1-alert-{look}")
 
         seconds = await ask(tab, demo)
@@ -69,7 +70,7 @@ async def ask(tab: Browser, demo: Demo) -> float:
 
 
 async def open_thread(tab: Browser) -> None:
-    """Once the last reply, the picture, is in it."""
+    """The alert's, once the last reply, the picture, is in it."""
     await tab.until("document.querySelector('main button.replies')", PATIENCE)
     await tab.click("main button.replies")
     drawn = "(document.querySelector('aside.thread figure img')?.naturalWidth ?? 0) > 500"

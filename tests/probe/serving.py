@@ -61,6 +61,7 @@ def serving(folder: Path, proc: Path | None = None) -> Iterator[Server]:
     signed(other, "kai", folder="deceived")
     proc, port = proc or proc_of(folder / "proc"), free_port()
     command = [sys.executable, "-I", str(AGENT), "serve", "--listen", f"{HERE}:{port}", "--tls", str(tls)]
+    command += ["--local", f"kai-probe-test-{port}"]
     pids = folder / "pid"
     with running([*_noting(pids), *command, "--proc", str(proc)], folder / "log", lambda: listens(port)):
         yield Server(port, int(pids.read_text()), folder)

@@ -152,6 +152,43 @@ def test_no_answer_can_make_kai_fall_over(said: dict[str, object]) -> None:
     assert isinstance(parse_answer(json.dumps({"x": 0} | said | {"version": 1}).encode()), ProbeAnswer)
 
 
+def test_nothing_is_taken_that_was_not_asked_for() -> None:
+    """A node that is not its own master says what it likes about others, too; nobody listens."""
+    asked = ProbeRequest(
+        pod_uid=UID,
+        files=("net/snmp",),
+        node_files=("dmesg",),
+        lookups=(("db.", "A"),),
+        connects=(("10.0.0.2", 80),),
+        path_mtu=("10.0.0.1",),
+    )
+    more = {"pod_files": {"net/snmp": "Tcp: 1\n", "net/tcp": "x", "../secret": "y"}}
+    others = [*ANSWER["lookups"], *({**ANSWER["lookups"][0], "name": n} for n in ("bank.example.", "dbx"))]  # type: ignore[misc]
+
+    found = parse_answer(json.dumps({**ANSWER, **more, "lookups": others}).encode(), asked)
+
+    assert (found.pod_files, found.node_files) == ({"net/snmp": "Tcp: 1\n"}, {})
+    assert [each.name for each in found.lookups] == ["db.a", "db"]
+    assert found.connects == PARSED.connects[1:]
+    assert found.path_mtu == PARSED.path_mtu[:1]
+    assert parse_answer(json.dumps(ANSWER).encode(), ProbeRequest()).lookups == ()
+
+
+@pytest.mark.parametrize("host", ["::ffff:10.0.0.1", "fd00:0:0::1", "10.0.0.1", "db.shop"])
+def test_a_host_is_recognised_in_the_form_in_which_the_probe_repeats_it(host: str) -> None:
+    repeated, _ = agent.read_request(ProbeRequest(UID, connects=((host, 80),)).to_json()).connects[0]
+    row = {"host": repeated, "port": 80, "protocol": "tcp", "result": "open"}
+    answer = json.dumps({"version": 1, "connects": [row]}).encode()
+
+    assert len(parse_answer(answer, ProbeRequest(UID, connects=((host, 80),))).connects) == 1
+
+
+def test_more_rows_than_any_question_brings_are_cut_off() -> None:
+    many = {"version": 1, "connects": ANSWER["connects"] * 5000, "lookups": [], "path_mtu": []}  # type: ignore[operator]
+
+    assert len(parse_answer(json.dumps(many).encode()).connects) == 2048
+
+
 def test_a_file_that_is_missing_says_why() -> None:
     assert PARSED.pod_file("net/snmp") == "Tcp: 1\n"
     assert PARSED.node_file("nf_conntrack_count") == "12\n"

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +20,11 @@ from typing import Any
 import pytest
 
 from sensors.access.probe import agent
-from sensors.access.probe.client import ProbeRequest
+from sensors.access.probe.client import ProbeRequest, parse_answer
 from sensors.kit.model import Blind
 from tests.cluster.processes import free_port
 from tests.probe.namespaces import AGENT, PEER, UID, World
-from tests.probe.serving import HERE, Server, listens, serving
+from tests.probe.serving import HERE, QUESTION, Server, listens, serving
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,32 @@ async def test_any_number_of_questions_at_once_are_all_answered_in_a_fixed_memor
 
     print({many: f"{peak / 1024:.1f} MiB" for many, peak in peaks.items()})
     assert max(peaks.values()) < 100 * 1024, peaks
+
+
+def test_programs_run_beside_it_let_it_look_and_fit_into_the_memory_too(server: Server) -> None:
+    """A person at a terminal runs kai-probe in the probe's pod; six of them at once took all of its memory."""
+    command = [sys.executable, "-I", str(AGENT), "--proc", "/nowhere", QUESTION.to_json()]
+    environ = {**os.environ, agent.BESIDE: f"kai-probe-test-{server.port}"}
+    runs = [subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) for _ in range(6)]
+    answers = [(run.communicate(timeout=60)[0], run.returncode) for run in runs]
+
+    assert [code for _, code in answers] == [0] * 6
+    assert {parse_answer(raw).node_file("nf_conntrack_count") for raw, _ in answers} == {"17\n"}
+
+
+def test_a_program_without_a_server_beside_it_looks_itself_and_one_whose_server_is_silent_says_so(
+    server: Server,
+) -> None:
+    assert agent.handed_over(QUESTION.to_json(), "") is None
+    assert agent.handed_over(QUESTION.to_json(), f"nobody-{server.port}") is None
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"\0silent-{server.port}")
+        silent.listen()
+        threading.Thread(target=lambda: silent.accept()[0].close()).start()
+        said = agent.handed_over(QUESTION.to_json(), f"silent-{server.port}")
+
+    assert said is not None
+    assert str(said["error"]).startswith("the probe's server gave no answer (")
 
 
 async def test_whole_looks_into_a_pod_stay_within_the_chart_s_memory(world: World, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ def register(app: AsyncApp, services: Services) -> None:
         """Direct messages are for KAI; elsewhere only a known question in a thread is; mentions come twice."""
         await ack()
         if not is_by_person(event):
+            if services.alerts is not None:
+                services.alerts.hear(event)
             return
         text, in_thread = _text(event, bot_user), bool(event.get("thread_ts"))
         who = _asker(event, in_thread=in_thread)

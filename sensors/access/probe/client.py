@@ -7,8 +7,9 @@ what it should be is left out and named in `errors`, and an answer that is none 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from sensors.kit.cluster import Connect, Lookup, PathMtu
@@ -106,19 +107,32 @@ def parse_answer(raw: bytes, asked: ProbeRequest | None = None) -> ProbeAnswer:
 
 
 def _as_asked(found: ProbeAnswer, asked: ProbeRequest) -> ProbeAnswer:
-    names = tuple(name.rstrip(".").lower() for name in (*(name for name, _ in asked.lookups), *_hosts(asked)))
+    names = {name.rstrip(".").lower() for name in (*(n for n, _ in asked.lookups), *(h for h, _ in asked.connects))}
+    peers = {(as_spoken(host), port) for host, port in asked.connects}
+    ends = set(map(as_spoken, asked.path_mtu))
     return replace(
         found,
         pod_files={name: each for name, each in found.pod_files.items() if name in asked.files},
         node_files={name: each for name, each in found.node_files.items() if name in asked.node_files},
-        lookups=tuple(each for each in found.lookups if each.name.lower().startswith(names)) if names else (),
-        connects=tuple(each for each in found.connects if (each.host, each.port) in asked.connects),
-        path_mtu=tuple(each for each in found.path_mtu if each.destination in asked.path_mtu),
+        lookups=tuple(each for each in found.lookups if _is_one_of(each.name.lower(), names)),
+        connects=tuple(each for each in found.connects if (each.host, each.port) in peers),
+        path_mtu=tuple(each for each in found.path_mtu if each.destination in ends),
     )
 
 
-def _hosts(asked: ProbeRequest) -> Iterable[str]:
-    return (host for host, _ in asked.connects)
+def as_spoken(host: str) -> str:
+    """A host as the probe repeats it: addresses in their shortest form, IPv4 in IPv6 clothes as IPv4."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str((isinstance(address, IPv6Address) and address.ipv4_mapped) or address)
+
+
+def _is_one_of(name: str, asked: Set[str]) -> bool:
+    """A name that was asked, itself or with a search domain behind it."""
+    labels = name.rstrip(".").split(".")
+    return any(".".join(labels[:end]) in asked for end in range(1, len(labels) + 1))
 
 
 def _parsed(raw: bytes) -> ProbeAnswer:

@@ -49,7 +49,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 @pytest.fixture
 def intake(desk: Desk) -> Intake:
-    return Intake(desk, desk.store, find, lambda since: f"flow@{since}")
+    return Intake(desk, desk.store, find, "flow")
 
 
 @pytest.mark.parametrize("kind", list(OriginKind))
@@ -60,7 +60,7 @@ async def test_every_origin_reaches_the_desk_with_where_the_answer_is_awaited(in
 
     ((request, once),) = desk.requests
     assert request == Request(
-        Target("web-1", "shop", "payments.prod", 8080), "flow@900", kind, "U1", "default", "C1", "1.2"
+        Target("web-1", "shop", "payments.prod", 8080), "flow", kind, "U1", "default", "C1", "1.2", 900
     )
     assert (once, taken.investigation.request, taken.joined) == ("key-1", request, False)
 
@@ -80,7 +80,8 @@ async def test_a_repeated_question_keeps_target_and_flow_and_takes_the_new_origi
     again = (await intake.repeat(first.investigation, Origin(OriginKind.MENTION, "U2"))).investigation.request
 
     before = first.investigation.request
-    assert (again.target, again.flow, again.asked_by, again.origin) == (before.target, before.flow, "U2", "mention")
+    assert (again.target, again.flow, again.since) == (before.target, before.flow, before.since)
+    assert (again.asked_by, again.origin) == ("U2", "mention")
 
 
 async def test_a_pod_that_is_not_there_is_said_and_nothing_started(intake: Intake, desk: Desk):

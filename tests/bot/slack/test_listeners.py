@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.kwargs_injection.async_args import AsyncArgs
 
 from bot.report import blocks
-from bot.slack import form, listeners, lists
+from bot.slack import alert_words, form, listeners, lists
 from bot.slack import proposal_blocks as proposals
 from bot.slack.connection import Identity, bolt, web_client
 from bot.slack.gate import Gate, is_ours
@@ -54,7 +54,7 @@ def test_what_nobody_knows_is_acked_after_all_others(app: Registered):
 
 def test_every_button_that_is_shown_has_its_listener(app: Registered):
     shown = {blocks.SHOW_PROOF, blocks.COPY_KUBECTL, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
-    shown |= {blocks.WRONG, lists.SHOW, form.OPEN_FORM}
+    shown |= {alert_words.LOOK, alert_words.CHOOSE, blocks.WRONG, lists.SHOW, form.OPEN_FORM}
     shown |= {proposals.APPROVE, proposals.REJECT, proposals.EDIT, proposals.UNDO, proposals.SHOW_FIX, proposals.CHECK}
 
     assert shown == {what for kind, what, _ in app.found if kind == "action" and isinstance(what, str)}

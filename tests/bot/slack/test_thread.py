@@ -106,11 +106,54 @@ async def test_history_and_show_tell_of_what_was(kai: Kai, root):
 
     await carol.command("/kai history")
     await kai.whispers("carol")
-    await carol.command(f"/kai show {it.id[:6]}")
+    await carol.command(f"/kai show {it.id}")
     history, shown = await kai.whispers("carol", 2)
 
     assert f"id {it.id}" in history
     assert "*Affected component*\nNetworkPolicy production/strict-egress" in shown
+
+
+async def test_one_s_own_is_found_by_the_beginning_of_its_id_and_nobody_else_s(kai: Kai, root):
+    ((it, _),) = await kai.served.store.investigations.recent()
+    for who in ("alice", "carol"):
+        await kai.workspace.user(who).command(f"/kai show {it.id[:6]}")
+
+    (own,), (other,) = await kai.whispers("alice"), await kai.whispers("carol")
+
+    assert "*Affected component*\nNetworkPolicy production/strict-egress" in own
+    assert other == f"No investigation {it.id[:6]} is remembered (history lists them)."
+
+
+async def test_what_was_asked_in_private_is_shown_to_nobody_else(kai: Kai):
+    alice, bob = kai.workspace.user("alice"), kai.workspace.user("bob")
+    await alice.message_bot(f"netdebug {POD} production")
+    await kai.workspace.wait_for(lambda: len(kai.workspace.direct_messages("alice")) > 4, 20)
+    ((it, _),) = await kai.served.store.investigations.recent()
+
+    await bob.command("/kai history")
+    await bob.command(f"/kai show {it.id}")
+    await bob.open_home()
+    history, shown = await kai.whispers("bob", 2)
+    home = await kai.workspace.wait_for(lambda: bob.home)
+
+    assert history == "Nothing has been investigated yet."
+    assert shown == f"No investigation {it.id} is remembered (history lists them)."
+    assert POD not in text_of(home)
+
+
+async def test_somebody_else_s_investigation_cannot_be_cancelled(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        await hands.began[POD].wait()
+        await kai.workspace.wait_for(kai.root)
+        await kai.workspace.user("bob").press(kai.root(), "kai_cancel")
+        (said,) = await kai.whispers("bob")
+        hands.go[POD].set()
+        await kai.verdict()
+
+    assert said == "Only who asked for it, or may approve changes, can cancel it."
+    assert hands.interrupted == []
 
 
 async def test_the_home_tab_lists_what_was_found_and_opens_the_form(kai: Kai, root):
@@ -166,10 +209,10 @@ async def test_cancel_in_the_thread_ends_the_investigation_of_that_thread(start:
         await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
         await hands.began[POD].wait()
         await kai.workspace.wait_for(kai.root)
-        await kai.workspace.user("bob").mention("stop", thread_ts=kai.root()["ts"])
+        await kai.workspace.user("alice").mention("stop", thread_ts=kai.root()["ts"])
         root = await kai.verdict()
 
-    assert root["text"].endswith("cancelled by <@U0BOB>")
+    assert root["text"].endswith("cancelled by <@U0ALICE>")
     assert hands.interrupted == [POD]
 
 

@@ -36,7 +36,7 @@ def test_what_resolves_is_what_fired():
     assert isinstance(fired, Alert)
     assert isinstance(ended, Alert)
     assert ended.state is AlertState.RESOLVED
-    assert ended.once == fired.once
+    assert (ended.key, ended.since) == (fired.key, fired.since)
 
 
 def test_a_repeat_starts_nothing():

@@ -104,7 +104,7 @@ def _held(fix: Fix, case: Case, asked: Refused, before: dict[Way, bool | None], 
     objects = [dict(each) for each in applied(case[Policies].objects, fix)]
     network = Network(objects)
     after = ways(network)
-    if not network.allows(asked.source, asked.destination, "TCP", asked.port):
+    if not network.allows(_now(network, asked.source), _now(network, asked.destination), "TCP", asked.port):
         note("does not open the connection", fix.title)
     closed = {way for way, allowed in before.items() if allowed and after[way] is False and not _is_empty(way, network)}
     if closed:
@@ -117,6 +117,11 @@ def _held(fix: Fix, case: Case, asked: Refused, before: dict[Way, bool | None], 
     if json.dumps(back, sort_keys=False) != json.dumps(asked.objects, sort_keys=False):
         note("cannot be undone exactly", fix.title)
     return opened
+
+
+def _now(network: Network, end: End) -> End:
+    """The same pod with the labels that it and its namespace have in this network."""
+    return network.pods.get((end.namespace, end.name), end)
 
 
 def _pairs(opened: Iterable[Way]) -> set[tuple[str, str, str]]:

@@ -1,0 +1,276 @@
+"""Takes alerts on: at once, whatever comes; then, a moment later and all together, looks into what is worth it.
+
+`hear` costs microseconds and never waits, so that a storm delays no webhook and no person. Each channel has a room:
+its alerts are gathered, judged by the gate, planned, and checked against the cluster that was read once for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from bot.alerts.gate import Judged, Network, Rule, judged
+from bot.alerts.incidents import Incidents, Novelty
+from bot.alerts.notices import Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert, Voice
+from bot.alerts.plan import AlertLimits, Group, Received, namespace_of, plan
+from bot.alerts.resolved import Resolves
+from bot.alerts.room import AlertList, Room, Start
+from bot.alerts.who import Chosen, Scene, Unclear, named_target, read_scene, who
+from bot.clusters.target import NoSuchPod
+from bot.desk import Refused
+from bot.intake import Intake, Origin
+from bot.store import OriginKind
+from bot.store.store import Store
+from bot.triggers.alert import Alert
+from bot.triggers.commands import Investigate
+from sensors.kit import Absent, Blind, Cluster, Target
+from sensors.kit.attempt import attempt, attempt_logged
+
+log = logging.getLogger(__name__)
+
+MOST_NOTICES = 10
+"""What is said of skipped and unclear alerts in a channel and window; the rest is counted in the log."""
+
+MOST_TRIED = 50
+"""Alerts of a group that are tried until one of them leads to a pod."""
+
+OVER_LIMIT = "the most that alerts may start in a minute was reached"
+READING_S = 15.0
+"""Seconds for the one look at pods and Services that all alerts of a moment share."""
+
+OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
+
+
+def found_in(scene: Scene | str | None, alert: Alert) -> Chosen | Unclear:
+    """Who is meant; where the cluster cannot be read, as the alert names it: the investigation will say the same."""
+    if isinstance(scene, Scene):
+        return who(alert, scene)
+    why, target = scene or "the cluster was not read", named_target(alert)
+    return Unclear(why) if target is None else Chosen(target, f"the pod is taken as the alert names it, because {why}")
+
+
+class Alerts:
+    """One for each process."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        store: Store,
+        open_cluster: OpenCluster,
+        voice: Voice,
+        resolves: Resolves,
+        rules: Sequence[Rule],
+        limits: AlertLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._intake, self._store, self._open, self._voice = intake, store, open_cluster, voice
+        self._resolves, self._rules, self._limits = resolves, rules, limits or AlertLimits()
+        self._clock, self._sleep = clock, sleep
+        self._incidents = Incidents()
+        self._rooms: dict[str, Room] = {}
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._resolving: set[asyncio.Task[Any]] = set()
+        self.counts: Counter[str] = Counter()
+
+    def hear(self, received: Received) -> Novelty:
+        """Take it on. What there is no room for is counted and said, and new when it is sent again."""
+        novelty = self._incidents.hear(received.alert)
+        self.counts[novelty] += 1
+        if novelty in (Novelty.NEW, Novelty.RESOLVED):
+            room = self._rooms.setdefault(received.channel, Room())
+            queue = room.waiting if novelty is Novelty.NEW else room.resolved
+            if len(queue) >= self._limits.waiting:
+                room.dropped += 1
+                self.counts["dropped"] += 1
+                self._incidents.forget(received.alert)
+            else:
+                queue.append(received)
+            self._wake(received.channel, room)
+        return novelty
+
+    async def close(self) -> None:
+        tasks = [*self._workers.values(), *self._resolving]
+        for each in tasks:
+            each.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _wake(self, channel: str, room: Room) -> None:
+        if channel not in self._workers:
+            self._workers[channel] = asyncio.create_task(self._work(channel, room))
+
+    async def _work(self, channel: str, room: Room) -> None:
+        """Until nothing waits; the room itself stays for as long as its window and its storms last."""
+        try:
+            while room.waiting or room.resolved or room.dropped:
+                await self._sleep(self._limits.gather_s)
+                batch, room.waiting = room.waiting, []
+                ended, room.resolved = room.resolved, []
+                dropped, room.dropped = room.dropped, 0
+                all_of_it = self._together(channel, room, batch, dropped)
+                await attempt_logged(all_of_it, log, f"alerts of {channel} are not looked into")
+                for each in ended:
+                    await self._ended(each)
+        finally:
+            del self._workers[channel]
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Rooms in which nothing happened for a window go."""
+        before = self._clock() - self._limits.window_s
+        for channel, room in list(self._rooms.items()):
+            room.forget(before)
+            if room.is_idle and channel not in self._workers:
+                del self._rooms[channel]
+
+    # -- all that came together ---------------------------------------------------------------------------------------
+
+    async def _together(self, channel: str, room: Room, batch: Sequence[Received], dropped: int) -> None:
+        room.forget(self._clock() - self._limits.window_s)
+        said = [(each, judged(each.alert, self._rules)) for each in batch]
+        passed = [each for each, gate in said if gate.network is not Network.NO]
+        made = plan(passed, room.spent(), self._limits)
+        scene = await self._read() if made.groups else None
+        for group in made.groups:  # before anything is awaited, or two batches would spend the same room
+            room.starts.append(Start(self._clock(), namespace_of(group.lead.alert), made.is_storm))
+        gates = {each.alert.key: gate for each, gate in said}
+        await asyncio.gather(*(self._group(room, group, scene, gates, made.is_storm) for group in made.groups))
+        await self._list(channel, room, made.rest, dropped)
+        for each, gate in said:
+            if gate.network is Network.NO:
+                await self._skip(room, each, gate.why, named_target(each.alert))
+
+    async def _read(self) -> Scene | str:
+        """The cluster as it is now, or why it cannot be read."""
+        try:
+            async with asyncio.timeout(READING_S), self._open() as cluster:
+                return await read_scene(cluster)
+        except TimeoutError:
+            return f"the cluster did not list its pods within {READING_S:.0f} s"
+        except (Blind, Absent) as why:
+            return str(why)
+
+    async def _group(
+        self, room: Room, group: Group, scene: Scene | str | None, gates: dict[str, Judged], storm: bool
+    ) -> None:
+        outcome = await attempt(self._look_into(room, group, scene, gates))
+        if isinstance(outcome, BaseException):
+            log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
+        started = outcome if isinstance(outcome, str) else ""
+        if storm:
+            await self._list_of(room, group, started)
+
+    async def _look_into(self, room: Room, group: Group, scene: Scene | str | None, gates: dict[str, Judged]) -> str:
+        """The thread of the investigation; empty where none was started, which is said."""
+        tried = [(each, found_in(scene, each.alert)) for each in group.members[:MOST_TRIED]]
+        found = next(((each, said) for each, said in tried if isinstance(said, Chosen)), None)
+        if found is None:
+            unclear = tried[0][1]
+            assert isinstance(unclear, Unclear)  # noqa: S101 - for the type checker: none of them is Chosen
+            await self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
+            return ""
+        lead, chosen = found
+        gate = gates[lead.alert.key]
+        if gate.network is Network.ASK and chosen.ready is True:
+            why = f"{gate.why}, it names no peer, and pod {chosen.target} is ready"
+            await self._skip(room, lead, why, chosen.target)
+            return ""
+        return await self._start(room, group, lead, chosen, gate)
+
+    async def _start(self, room: Room, group: Group, lead: Received, chosen: Chosen, gate: Judged) -> str:
+        if known := await self._known(lead):
+            self._incidents.started(lead.alert, known)
+            return ""
+        thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
+        it = chosen.target
+        asked = Investigate(it.pod, it.namespace, it.to_host, it.to_port, None, it.to_protocol)
+        origin = Origin(OriginKind.ALERT, f"alert {lead.alert.source}"[:100], lead.channel, thread, lead.once)
+        try:
+            taken = await self._intake.take(asked, origin)
+        except (Refused, NoSuchPod) as why:
+            await self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
+            return ""
+        for each in group.members:
+            self._incidents.started(each.alert, taken.investigation.id)
+        self.counts["started"] += not taken.joined
+        where = await self._voice.open(taken.investigation)
+        if where:
+            because = "the pod is not ready" if gate.network is Network.ASK else gate.why
+            notice = StartedByAlert(lead.alert, because, chosen.why, len(group.members) - 1)
+            await self._voice.tell(lead.channel, where, notice)
+        if thread:
+            self._voice.mark(lead.channel, thread, Mark.LOOKING)
+        return where
+
+    async def _known(self, received: Received) -> str:
+        """What this very firing has started before: in another replica, or before a restart."""
+        return await self._store.seen.value_of(received.once, self._resolves.now()) or ""
+
+    # -- what is not looked into --------------------------------------------------------------------------------------
+
+    async def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
+        """A sign and one line at the channel's own message; without such a message, only the log says it."""
+        self.counts["skipped"] += 1
+        await self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
+
+    async def _say(
+        self, room: Room, received: Received, notice: SkippedAlert | UnclearAlert, *, only_in_thread: bool = False
+    ) -> None:
+        log.info("the alert %.100r starts nothing: %s", received.alert.name, notice.why)
+        if len(room.said) >= MOST_NOTICES:
+            return
+        thread = received.thread or await self._voice.anchor(received.channel, received.alert.title, 0.0)
+        if only_in_thread and not thread:
+            return
+        room.said.append(self._clock())
+        await self._voice.tell(received.channel, thread, notice)
+        if thread:
+            mark = Mark.SKIPPED if isinstance(notice, SkippedAlert) else Mark.UNCLEAR
+            self._voice.mark(received.channel, thread, mark)
+
+    async def _list_of(self, room: Room, group: Group, thread: str) -> None:
+        """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
+        there = room.lists.setdefault(group.cause, AlertList(group.cause))
+        if thread:
+            there.thread, there.investigated = thread, True
+        elif not there.investigated:
+            there.why = "no pod that is meant could be found"
+        there.add(group.members, self._clock())
+        await self._show(group.lead.channel, there)
+
+    async def _list(self, channel: str, room: Room, rest: Sequence[Received], dropped: int) -> None:
+        """Those beyond a limit: with the storm that they belong to, else in one list of all others."""
+        touched: dict[str, AlertList] = {}
+        if dropped:
+            log.error("%d alerts were dropped: too many wait", dropped)
+            touched[""] = room.lists.setdefault("", AlertList("", OVER_LIMIT))
+            touched[""].add((), self._clock())
+            touched[""].dropped += dropped
+        for each in rest:
+            cause = Group((each,)).cause
+            name = cause if cause in room.lists else ""
+            touched[name] = room.lists.setdefault(name, AlertList("", OVER_LIMIT))
+            touched[name].add((each,), self._clock())
+        for there in touched.values():
+            await self._show(channel, there)
+
+    async def _show(self, channel: str, there: AlertList) -> None:
+        self.counts["listed"] = sum(len(each.lines) for room in self._rooms.values() for each in room.lists.values())
+        notice: Notice = there.notice()
+        there.ts = await self._voice.tell(channel, there.thread, notice, there.ts) or there.ts
+
+    # -- what ended ---------------------------------------------------------------------------------------------------
+
+    async def _ended(self, received: Received) -> None:
+        investigation = self._incidents.investigation_of(received.alert) or await self._known(received)
+        if not investigation or len(self._resolving) >= self._limits.waiting:
+            return
+        task = asyncio.create_task(attempt_logged(self._resolves.resolve(investigation), log, "a resolve is not said"))
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)

@@ -1,0 +1,82 @@
+"""What alerts give to say, before anybody knows how it is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from bot.store import Investigation
+from bot.triggers.alert import Alert
+from sensors.kit import Target
+
+
+class Mark(StrEnum):
+    """A sign on the channel's message about an alert."""
+
+    LOOKING = "looking"
+    SKIPPED = "skipped"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class StartedByAlert:
+    """An investigation was started. `chosen` says why this pod where the alert left a choice; `because`: the gate."""
+
+    alert: Alert
+    because: str
+    chosen: str = ""
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedAlert:
+    """Nothing was started, and why. `target`: the pod that could be looked into nevertheless."""
+
+    alert: Alert
+    why: str
+    target: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnclearAlert:
+    """Which pod is meant cannot be told. `candidates` (namespace, name) are those to choose from."""
+
+    alert: Alert
+    why: str
+    candidates: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAlerts:
+    """Alerts of a storm, or beyond a limit. `investigated`: one of them is looked into for all; else `why` none is.
+
+    `lines` are those that are shown, of `count`; `by_namespace` counts all of them; `dropped` could not even be kept.
+    """
+
+    name: str
+    count: int
+    lines: tuple[str, ...]
+    by_namespace: tuple[tuple[str, int], ...]
+    investigated: bool
+    why: str = ""
+    dropped: int = 0
+
+
+Notice: TypeAlias = StartedByAlert | SkippedAlert | UnclearAlert | ListedAlerts
+
+
+class Voice(Protocol):
+    """The channel. Each method tries its best: what cannot be said is logged, and does not end anything."""
+
+    async def anchor(self, channel: str, title: str, seconds: float) -> str:
+        """The ts of the channel's message with that title, waited for so long; empty where none comes."""
+
+    async def open(self, it: Investigation) -> str:
+        """The root message of an investigation; its thread, empty where it could not be opened."""
+
+    async def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> str:
+        """Say it in a thread, or at the top of the channel; with `ts`, in place of what was said there. Its ts."""
+
+    def mark(self, channel: str, ts: str, mark: Mark) -> None:
+        """A reaction on the alert's own message."""

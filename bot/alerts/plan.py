@@ -1,0 +1,126 @@
+"""What to do about alerts that came together: look into each, or into the common cause of a storm. Pure.
+
+Few alerts are looked into one by one; those about the same pod and peer are one. More than `each` in a window are a
+storm: alerts of one name and one peer (or, without a peer, one node) have a common cause, and the largest groups are
+looked into once. Nothing is left out of the plan: what is not looked into is listed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.triggers.alert import Alert, Kind, Meant
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLimits:
+    """Investigations that alerts may start in `window_s` seconds: `each` one by one, in one namespace at most
+    `namespace`, and `storm` for common causes beyond them."""
+
+    each: int = 5
+    storm: int = 3
+    namespace: int = 3
+    window_s: float = 60.0
+    gather_s: float = 1.0
+    anchor_s: float = 5.0
+    waiting: int = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An alert and where it came in. `thread` is the channel's own message about it, where that is known."""
+
+    alert: Alert
+    channel: str
+    thread: str = ""
+    sender: str = ""
+
+    @property
+    def once(self) -> str:
+        """The id of this firing, under which the store remembers what it started; of a message, its place."""
+        return f"alert {self.alert.key} {self.alert.since or self.thread}"[:200]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Alerts with one cause: the first leads."""
+
+    members: tuple[Received, ...]
+
+    @property
+    def lead(self) -> Received:
+        return self.members[0]
+
+    @property
+    def cause(self) -> str:
+        return cause_of(self.lead.alert)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Investigations already started in the window: by namespace, and for storms."""
+
+    each: int = 0
+    storm: int = 0
+    namespaces: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`groups` are looked into, one investigation each; `rest` is listed with the reason."""
+
+    groups: tuple[Group, ...]
+    rest: tuple[Received, ...] = ()
+    is_storm: bool = False
+
+
+def plan(heard: Sequence[Received], spent: Spent, limits: AlertLimits) -> Plan:
+    """Who is looked into, and who is only listed."""
+    units = _grouped(heard, lambda each: subject_of(each.alert))
+    if spent.each + len(units) <= limits.each:
+        return _within_namespaces(units, spent, limits)
+    causes = sorted(_grouped(heard, lambda each: cause_of(each.alert)), key=lambda group: -len(group.members))
+    room = max(0, limits.storm - spent.storm)
+    rest = tuple(each for group in causes[room:] for each in group.members)
+    return Plan(tuple(causes[:room]), rest, is_storm=True)
+
+
+def _within_namespaces(units: Sequence[Group], spent: Spent, limits: AlertLimits) -> Plan:
+    taken: list[Group] = []
+    rest: list[Received] = []
+    counts = Counter(spent.namespaces)
+    for group in units:
+        namespace = namespace_of(group.lead.alert)
+        if namespace and counts[namespace] >= limits.namespace:
+            rest += group.members
+            continue
+        counts[namespace] += 1
+        taken.append(group)
+    return Plan(tuple(taken), tuple(rest))
+
+
+def _grouped(heard: Sequence[Received], key: Callable[[Received], str]) -> list[Group]:
+    found: dict[str, list[Received]] = {}
+    for each in heard:
+        found.setdefault(key(each), []).append(each)
+    return [Group(tuple(members)) for members in found.values()]
+
+
+def subject_of(alert: Alert) -> str:
+    """Two alerts with one subject ask the same: which thing, which peer."""
+    first = next(iter(alert.meant), Meant(Kind.WORDS, ""))
+    where = str(first) if first.kind is not Kind.WORDS else alert.key
+    return f"{where} → {alert.peer}"
+
+
+def cause_of(alert: Alert) -> str:
+    """What alerts with one cause have in common: the name, and the peer, else the node, where they name one."""
+    node = next((each.name for each in alert.meant if each.kind is Kind.NODE), "")
+    peer = f"{alert.peer.host}:{alert.peer.port}" if alert.peer is not None else ""
+    return f"{alert.name} {peer or node}".strip()
+
+
+def namespace_of(alert: Alert) -> str:
+    return next((each.namespace for each in alert.meant if each.namespace), "")

@@ -1,0 +1,97 @@
+"""What one channel's alerts are about just now: what waits, what was started in the last minute, which storms go on."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bot.alerts.notices import ListedAlerts
+from bot.alerts.plan import Received, Spent, namespace_of
+
+SHOWN = 30
+"""Lines of a list that are shown; the rest is counted by namespace."""
+
+MOST_LISTED = 5000
+"""Lines of a list that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An investigation that was started at `at` seconds."""
+
+    at: float
+    namespace: str
+    storm: bool
+
+
+@dataclass(slots=True)
+class AlertList:
+    """Alerts that are not looked into one by one, by key: those of a storm's cause, or those beyond a limit."""
+
+    name: str
+    why: str = ""
+    thread: str = ""
+    ts: str = ""
+    investigated: bool = False
+    heard_at: float = 0.0
+    lines: dict[str, tuple[str, str]] = field(default_factory=dict)
+    dropped: int = 0
+
+    def add(self, received: Iterable[Received], now: float) -> None:
+        self.heard_at = now
+        for each in received:
+            if len(self.lines) >= MOST_LISTED and each.alert.key not in self.lines:
+                self.dropped += 1
+            else:
+                self.lines[each.alert.key] = line_of(each), namespace_of(each.alert) or "no namespace"
+
+    def notice(self) -> ListedAlerts:
+        """As it stands now; where all lines are from a few namespaces, one line for each namespace comes first."""
+        counted = Counter(namespace for _, namespace in self.lines.values()).most_common()
+        shown: dict[str, str] = {}
+        for line, namespace in self.lines.values():
+            shown.setdefault(namespace, line)
+        first = list(shown.values())
+        rest = [line for line, _ in self.lines.values() if line not in first]
+        lines = tuple(dict.fromkeys([*first, *rest]))[:SHOWN]
+        return ListedAlerts(
+            self.name, len(self.lines), lines, tuple(counted), self.investigated, self.why, self.dropped
+        )
+
+
+@dataclass(slots=True)
+class Room:
+    """Of one channel. Everything in it is bounded, and it goes when nothing was heard for a window."""
+
+    waiting: list[Received] = field(default_factory=list)
+    resolved: list[Received] = field(default_factory=list)
+    starts: deque[Start] = field(default_factory=deque)
+    lists: dict[str, AlertList] = field(default_factory=dict)
+    said: deque[float] = field(default_factory=deque)
+    dropped: int = 0
+
+    def forget(self, before: float) -> None:
+        """Leave the window behind; a list lives as long as something is added to it."""
+        while self.starts and self.starts[0].at < before:
+            self.starts.popleft()
+        while self.said and self.said[0] < before:
+            self.said.popleft()
+        self.lists = {name: each for name, each in self.lists.items() if each.heard_at >= before}
+
+    def spent(self) -> Spent:
+        counted = Counter(each.namespace for each in self.starts if each.namespace)
+        storm = sum(each.storm for each in self.starts)
+        return Spent(len(self.starts) - storm, storm, counted)
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.waiting or self.resolved or self.starts or self.lists or self.dropped or self.said)
+
+
+def line_of(received: Received) -> str:
+    """An alert in one line: its name, what it names first, its peer."""
+    alert = received.alert
+    first = next((str(each) for each in alert.meant if each.name), "")
+    peer = f" → {alert.peer.host}:{alert.peer.port or '*'}" if alert.peer is not None else ""
+    return f"{alert.name or alert.title}: {first}{peer}" if first or peer else (alert.title or alert.name)

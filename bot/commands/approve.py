@@ -1,0 +1,113 @@
+"""`kai approve`, `kai reject`, `kai undo`: decisions about a proposal in a terminal, with one's own kubeconfig."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bot.approval.proposal import KubeUser, Proposal
+from bot.approval.states import State
+from bot.change.changes import TERMINAL, Changes
+from bot.change.deciding import Answer, Caller, Identify
+from bot.change.opening import changes_on
+from bot.change.own import myself
+from bot.clusters.opening import Worlds
+from bot.clusters.options import Live, live_of
+from bot.commands.output import write
+from bot.errors import CouldNotLook, UsageMistake
+from bot.report.sanitize import clean, clean_command
+from bot.settings import approvals_of
+from bot.slack.proposal_blocks import patch_text, plain_state
+from bot.store.database import BadDatabase, Unreachable, file_of
+from bot.store.location import default_url
+from bot.store.proposals import Forged
+from bot.store.store import open_store
+from sensors.kit.catalog import sensors
+
+FAILED = (State.STUCK, State.UNKNOWN, State.NOT_VERIFIED, State.PROPOSED, State.EXPIRED, State.SUPERSEDED)
+
+Act = Callable[[Changes, str, str, Identify], Awaitable[Answer]]
+
+
+def approve(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
+    """Show the change whole, ask once more, then apply and verify it with one's own rights."""
+
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+        return await changes.deciding.approve(it, who, identify)
+
+    return _decide(proposal, "Apply it with your own rights?", yes, database, config, live_of(asked), act)
+
+
+def undo(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+        return await changes.deciding.undo(it, who, identify)
+
+    return _decide(proposal, "Take it back with your own rights?", yes, database, config, live_of(asked), act)
+
+
+def reject(proposal: str, reason: str, database: str | None, config: Path | None, **asked: Any) -> int:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+        return await changes.deciding.reject(it, who, identify, reason)
+
+    return _decide(proposal, "", True, database, config, live_of(asked), act)
+
+
+def _decide(
+    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: Act
+) -> int:
+    url = database or default_url()
+    try:
+        if (path := file_of(url)) is not None and not path.exists():
+            raise UsageMistake(f"there is no {path} (--database says where KAI remembers)")
+        return asyncio.run(_decided(url, proposal, question, yes, config, live, act))
+    except BadDatabase as why:
+        raise UsageMistake(str(why)) from why
+    except (Unreachable, Forged) as why:
+        raise CouldNotLook(str(why)) from why
+
+
+async def _decided(url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: Act) -> int:
+    rules, who = approvals_of(config), await myself(live)
+    async with open_store(url) as store:
+        worlds = Worlds(live)
+        changes = changes_on(live, worlds.cluster, sensors(), store, lambda: rules, _tell, own=True)
+        it = await store.proposals.get(proposal)
+        if it is None:
+            raise UsageMistake(f"there is no proposal {clean(proposal, 60)!r}: give its whole id")
+        _show(it)
+        if not yes and question and not await asyncio.to_thread(click.confirm, question, err=True):
+            return 1
+        return await _done(changes, it, who, act)
+
+
+async def _done(changes: Changes, it: Proposal, who: KubeUser, act: Act) -> int:
+    person = f"{TERMINAL}{who.name}"
+
+    async def identify(proposal: Proposal) -> Caller:
+        return Caller(person, who)
+
+    said = await act(changes, it.id, person, identify)
+    click.echo(said.sentence, err=True)
+    if said.code:
+        return 1
+    after = await changes.pipeline.carry_on(it.id) if said.carry_on else await changes.store.proposals.get(it.id)
+    write(f"{plain_state(after)}\n" if after is not None else "")
+    return 1 if after is not None and said.carry_on and after.state in FAILED else 0
+
+
+async def _tell(it: Proposal) -> None:
+    click.echo(plain_state(it), err=True)
+
+
+def _show(it: Proposal) -> None:
+    """Exactly what would be applied: odd characters stand by their numbers, and never act on the terminal."""
+    text = patch_text(it)
+    whole = text if clean_command(text) == text else json.dumps([list(each.body) for each in it.parts], indent=1)
+    proof = f"{it.proved.allowed} of {it.proved.replayed} denied connections would be allowed"
+    opened = "".join(f"\n  newly allowed: {clean(each)}" for each in it.proved.newly_allowed)
+    click.echo(f"{clean(it.title)}\n\n{whole}\n\n{proof}{opened}\nsha256 {it.sha256}, {plain_state(it)}\n", err=True)

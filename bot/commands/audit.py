@@ -1,0 +1,54 @@
+"""`kai audit`: every entry of the audit as a line of JSON; `kai audit verify`: is the trail as it was written?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from bot.approval.trail import Head, Link, faults, line
+from bot.commands.output import write
+from bot.errors import CouldNotLook, UsageMistake
+from bot.store.database import BadDatabase, Unreachable, file_of
+from bot.store.location import default_url
+from bot.store.store import open_store
+
+
+def audit(action: str, proposal: str, head: str, database: str | None) -> int:
+    """Exit code 1 where an entry was changed, removed or moved, or where the trail does not hold the given head."""
+    links, kept = _read(database, "" if action else proposal)
+    if action:
+        return _examined(links, kept, head)
+    for each in links:
+        write(f"{line(each)}\n")
+    return 0
+
+
+def _examined(links: list[Link], kept: Head, head: str) -> int:
+    found = faults(links, kept)
+    if head and head not in {each.hash for each in links}:
+        found.append(f"no entry has the hash {head[:16]}, which was the head when it was noted")
+    for each in found:
+        click.echo(each, err=True)
+    count = "1 entry" if len(links) == 1 else f"{len(links)} entries"
+    faulty = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+    write(f"the audit has {faulty} in {count}\n" if found else f"the audit is whole: {count}, head {kept.hash}\n")
+    return 1 if found else 0
+
+
+def _read(database: str | None, proposal: str) -> tuple[list[Link], Head]:
+    url = database or default_url()
+    try:
+        if (path := file_of(url)) is not None and not path.exists():
+            raise UsageMistake(f"there is no {path} (--database says where KAI remembers)")
+        return asyncio.run(_links(url, proposal))
+    except BadDatabase as why:
+        raise UsageMistake(str(why)) from why
+    except Unreachable as why:
+        raise CouldNotLook(str(why)) from why
+
+
+async def _links(url: str, proposal: str) -> tuple[list[Link], Head]:
+    async with open_store(url) as store:
+        head = await store.audit.head()
+        return [each async for each in store.audit.links(proposal)], head

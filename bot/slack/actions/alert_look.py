@@ -1,0 +1,17 @@
+"""Investigate anyway: an alert that was skipped is looked into after all."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.slack import alert_words
+from bot.slack.button import Press, on_press
+from bot.slack.services import Services
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    async def look(press: Press) -> None:
+        if (asked := alert_words.pressed_look(press.value)) is not None:
+            await services.investigating.investigate(asked, press.who)
+
+    on_press(app, services.gate, alert_words.LOOK, look)

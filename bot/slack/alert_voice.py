@@ -1,0 +1,65 @@
+"""How alerts speak in Slack: the channel's own message is found, marked and answered in its thread."""
+
+from __future__ import annotations
+
+import logging
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.alerts.notices import Mark, Notice
+from bot.slack.alert_anchors import Anchors
+from bot.slack.alert_words import words_of
+from bot.slack.api_error import error_of
+from bot.slack.background import Work
+from bot.slack.conversations import Conversations
+from bot.slack.outbox import LATER, Outbox
+from bot.store import Investigation
+from sensors.kit.attempt import attempt
+
+log = logging.getLogger(__name__)
+
+_EMOJI = {Mark.LOOKING: "eyes", Mark.SKIPPED: "fast_forward", Mark.UNCLEAR: "grey_question"}
+
+
+class AlertVoice:
+    """`bot.alerts.notices.Voice` in Slack."""
+
+    def __init__(
+        self, client: AsyncWebClient, outbox: Outbox, conversations: Conversations, anchors: Anchors, work: Work
+    ) -> None:
+        self._client, self._outbox, self._conversations = client, outbox, conversations
+        self._anchors, self._work = anchors, work
+        self._cannot_mark = False
+
+    async def anchor(self, channel: str, title: str, seconds: float) -> str:
+        return await self._anchors.find(channel, title, seconds)
+
+    async def open(self, it: Investigation) -> str:
+        place = await attempt(self._conversations.open(it))
+        if isinstance(place, BaseException):
+            log.warning("the root message of %s, started by an alert, is not there yet: %s", it.id, place)
+            return ""
+        return place.thread
+
+    async def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> str:
+        said = words_of(notice)
+        if ts:
+            outcome = await attempt(self._outbox.update(channel, ts, said, LATER))
+            return ts if not isinstance(outcome, BaseException) else self._failed(channel, outcome)
+        posted = await attempt(self._outbox.post(channel, said, thread, lane=LATER))
+        return posted[1] if not isinstance(posted, BaseException) else self._failed(channel, posted)
+
+    def _failed(self, channel: str, why: BaseException) -> str:
+        log.warning("what an alert led to could not be said in %s: %s", channel, why)
+        return ""
+
+    def mark(self, channel: str, ts: str, mark: Mark) -> None:
+        if not self._cannot_mark:
+            self._work.start(self._mark(channel, ts, mark))
+
+    async def _mark(self, channel: str, ts: str, mark: Mark) -> None:
+        outcome = await attempt(self._client.reactions_add(channel=channel, timestamp=ts, name=_EMOJI[mark]))
+        if isinstance(outcome, SlackApiError) and error_of(outcome) == "missing_scope":
+            self._cannot_mark = True
+            log.info("alerts get no reactions: the app has no reactions:write")

@@ -1,0 +1,122 @@
+"""What is said about alerts, as Slack messages. Pure; everything that an alert or a cluster says is escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bot.alerts.notices import ListedAlerts, Notice, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.report.blocks import Block, Said, few, mrkdwn, plain_text, section
+from bot.report.mrkdwn import fit, literal, safe
+from bot.triggers.alert import Alert
+from bot.triggers.commands import Investigate
+from sensors.kit import Target
+
+LOOK, CHOOSE = "kai_alert_look", "kai_alert_pod"
+MOST_SPACES = 20
+
+
+def words_of(notice: Notice) -> Said:
+    """The message."""
+    match notice:
+        case StartedByAlert():
+            return _started(notice)
+        case SkippedAlert():
+            return _skipped(notice)
+        case UnclearAlert():
+            return _unclear(notice)
+        case ListedAlerts():
+            return _listed(notice)
+
+
+def _started(it: StartedByAlert) -> Said:
+    others = f" It stands for {_count(it.others, 'other alert')}, too." if it.others else ""
+    chosen = f" {_sentence(it.chosen)}" if it.chosen else ""
+    text = f"Started by the alert {_name(it.alert)}, because {safe(it.because, 300)}.{chosen}{others}"
+    return Said(text, ({"type": "context", "elements": [mrkdwn(text)]},))
+
+
+def _skipped(it: SkippedAlert) -> Said:
+    text = f"The alert {_name(it.alert)} was not looked into: {safe(it.why, 600).rstrip('.')}."
+    target = it.target
+    return Said(text, (section(text), *(_buttons(target) if target is not None else ())))
+
+
+def _buttons(target: Target) -> tuple[Block, ...]:
+    value = json.dumps(
+        {"pod": target.pod, "namespace": target.namespace, "host": target.to_host, "port": target.to_port}
+    )
+    if len(value) > 2000:
+        return ()
+    button = {"type": "button", "action_id": LOOK, "text": plain_text("Investigate anyway"), "value": value}
+    return ({"type": "actions", "elements": [button]},)
+
+
+def _unclear(it: UnclearAlert) -> Said:
+    text = f"Which pod the alert {_name(it.alert)} means is not clear: {safe(it.why, 600).rstrip('.')}."
+    more = " Choose one:" if it.candidates else ""
+    return Said(text, (section(f"{text}{more}"), *_select(it.candidates)))
+
+
+def _select(candidates: Sequence[tuple[str, str]]) -> tuple[Block, ...]:
+    options = [_option(f"{namespace}/{pod}") for namespace, pod in candidates]
+    fitting = [each for each in options if len(each["value"]) <= 150]
+    if not fitting:
+        return ()
+    select = {
+        "type": "static_select",
+        "action_id": CHOOSE,
+        "placeholder": plain_text("A pod"),
+        "options": fitting[:100],
+    }
+    return ({"type": "actions", "elements": [select]},)
+
+
+def _option(name: str) -> dict[str, Any]:
+    return {"text": plain_text(literal(name, 75)), "value": name}
+
+
+def _listed(it: ListedAlerts) -> Said:
+    name = f" {safe(it.name, 200)}" if it.name else ""
+    what = "One investigation is for all of them." if it.investigated else f"Not looked into: {safe(it.why, 300)}."
+    text = f"{_count(it.count, 'alert')}{name and ' of'}{name}. {what}"
+    lines = [f"*{text}*", *(f"• {safe(each, 250)}" for each in it.lines)]
+    spaces = [f"{safe(name, 80)} {count:,}" for name, count in it.by_namespace[:MOST_SPACES]]
+    if it.count > len(it.lines):
+        more = len(it.by_namespace) - MOST_SPACES
+        lines.append(f"By namespace: {', '.join(spaces)}{f' and {more} more' if more > 0 else ''}.")
+    if it.dropped:
+        lines.append(f"{_count(it.dropped, 'more alert')} could not be kept: too many came at once.")
+    return Said(text, (section(few(lines)),))
+
+
+def pressed_look(value: str) -> Investigate | None:
+    """What the button asks for; None where it cannot be read."""
+    try:
+        said = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or not all(isinstance(said.get(each), str) for each in ("pod", "namespace")):
+        return None
+    host, port = said.get("host"), said.get("port")
+    peer = (host if isinstance(host, str) else None, port if isinstance(port, int) else None)
+    return Investigate(said["pod"][:253], said["namespace"][:253], *peer)
+
+
+def chosen_pod(value: str) -> Investigate | None:
+    """What was chosen."""
+    namespace, slash, pod = value.partition("/")
+    return Investigate(pod[:253], namespace[:253]) if slash and namespace and pod else None
+
+
+def _name(alert: Alert) -> str:
+    return f"*{safe(alert.name or alert.title or 'without a name', 150).replace('*', '')}*"
+
+
+def _sentence(clause: str) -> str:
+    return f"{fit(safe(clause, 400), 400).rstrip('.')}."
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -1,0 +1,75 @@
+"""The gate: what is about the network, what is not, and a team's own rules before KAI's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.alerts.gate import Judged, Network, judged, load_gate
+from bot.errors import UsageMistake
+from tests.bot.alerts.alerting import alert
+
+RULES = load_gate()
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("CiliumPolicyDropsHigh", Network.YES),
+        ("CoreDNSErrorsHigh", Network.YES),
+        ("ProbeFailed", Network.YES),
+        ("TargetDown", Network.YES),
+        ("PodCannotReachPeer", Network.YES),
+        ("NodeNetworkReceiveErrs", Network.YES),
+        ("Watchdog", Network.NO),
+        ("CPUThrottlingHigh", Network.NO),
+        ("KubePersistentVolumeFillingUp", Network.NO),
+        ("KubeJobFailed", Network.NO),
+        ("KubePodCrashLooping", Network.ASK),
+        ("KubePodNotReady", Network.ASK),
+        ("SomethingOfOurs", Network.ASK),
+    ],
+)
+def test_usual_alerts_are_known_by_name(name: str, network: Network):
+    assert judged(alert(name), RULES).network is network
+
+
+def test_words_about_a_connection_count_where_the_name_says_nothing():
+    words = 'Get "https://10.96.0.1:443/api": dial tcp 10.96.0.1:443: i/o timeout'
+
+    assert judged(alert("OrdersFailing", words=words), RULES).why == "its text speaks of a connection"
+
+
+def test_a_named_peer_is_about_the_network_unless_a_rule_says_no():
+    assert judged(alert("KubePodNotReady", peer=("10.96.0.1", 443)), RULES).network is Network.YES
+    assert judged(alert("CPUThrottlingHigh", peer=("10.96.0.1", 443)), RULES).network is Network.NO
+
+
+def test_a_team_s_rules_come_first(tmp_path: Path):
+    file = tmp_path / "gate.yaml"
+    file.write_text("- alert: ^OrdersFailing$\n  labels: {team: shop}\n  network: yes\n  why: orders need payments\n")
+    rules = load_gate(file)
+
+    assert judged(alert("OrdersFailing", labels={"team": "shop"}), rules) == Judged(Network.YES, "orders need payments")
+    assert judged(alert("OrdersFailing", labels={"team": "web"}), rules).network is Network.ASK
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("- alrt: x\n  network: no\n", "rule 1: unknown word 'alrt'; did you mean 'alert'?"),
+        ("- alert: x\n  network: maybe\n", "rule 1: network should be yes, no or ask"),
+        ("- network: no\n", "rule 1: it fits everything"),
+        ("- alert: '('\n  network: no\n", "rule 1: '(' is no pattern"),
+        ("alert: x\n", "it should be a list of rules"),
+        ("- [\n", "it is not YAML"),
+    ],
+)
+def test_a_wrong_rule_stops_the_start_in_one_line(tmp_path: Path, text: str, why: str):
+    file = tmp_path / "gate.yaml"
+    file.write_text(text)
+
+    with pytest.raises(UsageMistake, match=r"gate\.yaml") as refused:
+        load_gate(file)
+    assert why in str(refused.value)

@@ -1,0 +1,224 @@
+"""The attacks on an approve button, each at the door where a press comes in: nothing is asked of the cluster then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.approval.person import Directory, Installation
+from bot.approval.proposal import KubeUser, Proposal
+from bot.approval.states import State
+from bot.slack.approving import Approving, read_change
+from bot.slack.button import Press
+from bot.slack.ephemeral import Asker
+from bot.store import OriginKind
+from bot.store.store import Store, open_store
+from tests.bot.approval.making import MEMBER, PLACE, part
+from tests.bot.change.playing import Play
+
+BODY: dict[str, Any] = {
+    "api_app_id": "A1",
+    "team": {"id": "T1"},
+    "user": {"id": "U1ALICE", "team_id": "T1"},
+    "channel": {"id": "C1"},
+    "container": {"message_ts": "2.0"},
+}
+
+
+class Slack:
+    """As much of Slack as is asked: `users.info`, each time anew."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, Any] = {"U1ALICE": dict(MEMBER)}
+        self.asked: list[str] = []
+        self.told: list[str] = []
+
+    async def users_info(self, user: str) -> dict[str, Any]:
+        self.asked.append(user)
+        if user not in self.people:
+            raise TimeoutError
+        return {"user": self.people[user]}
+
+    async def tell(self, who: Asker, sentence: str) -> None:
+        self.told.append(sentence)
+
+
+class Changes:
+    """As much of `bot.change.changes` as is asked, on the stage of the pipeline's tests."""
+
+    def __init__(self, play: Play) -> None:
+        kai = play.process()
+        self.deciding, self.pipeline, self.store, self.clock = (
+            kai.deciding,
+            kai.pipeline,
+            play.store,
+            kai.deciding.clock,
+        )
+
+    async def push(self, proposal: str) -> None:
+        await self.pipeline.carry_on(proposal)
+
+
+class Stage:
+    def __init__(self, play: Play) -> None:
+        self.play, self.slack = play, Slack()
+        directory = Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")})
+        changes: Any = Changes(play)
+        slack: Any = self.slack
+        self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"))
+
+    async def press(self, it: Proposal, **changes: Any) -> str:
+        """What the person is told."""
+        body = {**BODY, **changes}
+        who = Asker(str((body.get("user") or {}).get("id") or ""), "C1", "key", OriginKind.MENTION)
+        await self.approving.approve(Press(who, it.id, body))
+        return self.slack.told[-1]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
+        yield Stage(Play(store, seed=1))
+
+
+async def placed(stage: Stage, **changes: Any) -> Proposal:
+    return await stage.play.propose(place=PLACE, **changes)
+
+
+async def refused(store: Store, it: Proposal) -> list[str]:
+    links = [each.entry async for each in store.audit.links(it.id)]
+    return [each for each in links if '"event":"refused"' in each]
+
+
+async def test_alice_in_her_own_workspace_on_the_message_itself_may(stage):
+    it = await placed(stage)
+
+    await stage.press(it)
+
+    assert await stage.play.state(it) is State.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"api_app_id": "A9"}, "not one of this KAI"),
+        ({"api_app_id": None}, "not one of this KAI"),
+        ({"team": {"id": "T9"}}, "another workspace"),
+        ({"team": None}, "another workspace"),
+        ({"channel": {"id": "C9"}}, "another channel"),
+        ({"container": {"message_ts": "9.9"}}, "not the message"),
+        ({"container": {}}, "not the message"),
+        ({"user": {"id": "U1ALICE", "team_id": "T9"}}, "members of this workspace"),
+        ({"user": {"id": "U1ALICE"}}, "did not say who"),
+    ],
+)
+async def test_a_press_that_does_not_belong_here_asks_nothing_of_the_cluster(stage, change, words):
+    it = await placed(stage)
+
+    said = await stage.press(it, **change)
+
+    assert words in said
+    assert stage.play.server.requests == []
+    assert await stage.play.state(it) is State.PROPOSED
+    assert len(await refused(stage.play.store, it)) == 1
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"is_stranger": True, "team_id": "T9"},
+        {"is_restricted": True},
+        {"is_ultra_restricted": True},
+        {"is_bot": True},
+        {"deleted": True},
+        {"id": "U2BOB"},
+        {"team_id": ""},
+    ],
+)
+async def test_guests_strangers_bots_and_leavers_are_refused_before_any_call(stage, told):
+    it = await placed(stage)
+    stage.slack.people["U1ALICE"] |= told
+
+    await stage.press(it)
+
+    assert stage.play.server.requests == []
+    assert len(await refused(stage.play.store, it)) == 1
+
+
+async def test_somebody_who_left_two_seconds_ago_is_not_known_from_before(stage):
+    it = await placed(stage)
+    stage.play.rules = replace(stage.play.rules, everywhere=replace(stage.play.rules.everywhere, needed=2))
+    await stage.press(it)
+    stage.slack.people["U1ALICE"]["deleted"] = True
+
+    await stage.press(it)
+
+    assert stage.slack.asked == ["U1ALICE", "U1ALICE"]
+    assert "active people" in stage.slack.told[-1]
+
+
+async def test_when_slack_does_not_answer_nobody_may(stage):
+    it = await placed(stage)
+    stage.slack.people.clear()
+
+    assert "did not tell who you are" in await stage.press(it)
+    assert stage.play.server.requests == []
+
+
+async def test_a_member_who_is_nobody_in_kubernetes_may_not(stage):
+    it = await placed(stage)
+    stage.slack.people["U3CAROL"] = {**MEMBER, "id": "U3CAROL"}
+
+    assert "not known as a Kubernetes user" in await stage.press(it, user={"id": "U3CAROL", "team_id": "T1"})
+    assert stage.play.server.requests == []
+
+
+async def test_the_value_of_another_proposal_pressed_on_this_message_does_nothing(stage):
+    await placed(stage)
+    other = await stage.play.propose(place=replace(PLACE, ts="7.7"))
+
+    assert "not the message" in await stage.press(other)
+    assert await stage.play.state(other) is State.PROPOSED
+
+
+async def test_a_made_up_value_does_nothing_and_is_written_down(stage):
+    it = replace(await placed(stage), id="' OR 1=1 --")
+
+    assert "no such proposal" in await stage.press(it)
+    assert len(await refused(stage.play.store, it)) == 1
+
+
+async def test_what_could_not_be_shown_whole_is_not_approved_whatever_was_pressed(stage):
+    body = ({"op": "add", "path": "/spec/egress/-", "value": {"x": "\u202e"}},)
+    it = await placed(stage)
+    odd = await stage.play.propose(part(body=body), place=PLACE)
+
+    assert "in a terminal" in await stage.press(odd)
+    assert await stage.play.state(odd) is State.PROPOSED
+    assert await stage.play.state(it) is State.PROPOSED
+
+
+async def test_ten_presses_at_once_write_once(stage):
+    it = await placed(stage)
+
+    await asyncio.gather(*(stage.press(it) for _ in range(10)))
+
+    assert len(stage.play.server.writes) == 1
+    assert len(await refused(stage.play.store, it)) == 9
+
+
+@pytest.mark.parametrize(
+    "text", ["", "just words", "[1, 2]", "- {1: 2}", "[", "&a [*a]", "!!python/object:os.system x"]
+)
+def test_an_edit_that_is_no_change_is_refused_in_words(text):
+    assert isinstance(read_change(text), str)
+
+
+def test_an_edit_is_a_list_of_operations_or_a_manifest():
+    assert read_change('[{"op": "remove", "path": "/spec/x"}]') == [{"op": "remove", "path": "/spec/x"}]
+    assert read_change("kind: NetworkPolicy") == [{"kind": "NetworkPolicy"}]

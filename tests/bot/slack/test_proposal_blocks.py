@@ -1,0 +1,139 @@
+"""The card of a proposal: what is shown is what is applied, and the buttons carry the id and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.approval.states import IN_FORCE, State
+from bot.report.blocks import Said
+from bot.slack import proposal_blocks as ids
+from bot.slack.limits import problems
+from bot.slack.proposal_blocks import card, edit_view, is_shown_whole, on_root, patch_text, shown, submitted
+from tests.bot.approval.making import ADD, part, proposal
+
+HEADER = {"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}}
+ROOT = Said("✖ a cannot reach b", (HEADER,))
+
+
+def elements(said: Said) -> list[dict[str, object]]:
+    return [element for block in said.blocks if block["type"] == "actions" for element in block["elements"]]
+
+
+def code(said: Said) -> str:
+    return "".join(
+        one["text"]
+        for block in said.blocks
+        if block["type"] == "rich_text"
+        for element in block["elements"]
+        for one in element["elements"]
+    )
+
+
+def actions(said: Said) -> set[object]:
+    return {each["action_id"] for each in elements(said)}
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_a_card_that_slack_takes(state):
+    it = proposal(state=state, why="U1ALICE: we move <!channel> & *all* tomorrow")
+
+    said = card(it, 1, 2)
+
+    assert not problems(said)
+    assert "<!channel>" not in str(said.blocks)
+    assert said.text
+
+
+def test_the_patch_stands_in_the_card_character_by_character():
+    it = proposal()
+
+    assert code(card(it)) == f"patch NetworkPolicy shop/strict-egress\n{json.dumps(ADD)}"
+
+
+def test_each_button_carries_the_id_and_nothing_else():
+    it = proposal()
+
+    assert {each["value"] for each in elements(card(it))} == {it.id}
+    assert {ids.APPROVE, ids.REJECT, ids.EDIT, ids.SHOW_FIX} == actions(card(it))
+
+
+@pytest.mark.parametrize("state", set(State) - {State.PROPOSED})
+def test_nothing_but_a_waiting_proposal_has_a_button_to_approve(state):
+    assert ids.APPROVE not in actions(card(proposal(state=state)))
+    assert (ids.UNDO in actions(card(proposal(state=state)))) is (state in IN_FORCE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a" * 3000,
+        "safe\u202egnp.exe",  # right-to-left override
+        "zero\u200bwidth",
+        "no\u00a0break",
+        "combin\u0301ing",
+        "tag\U000e0041",
+    ],
+)
+def test_what_nobody_could_see_whole_has_no_button_and_says_how_to_approve_it(value):
+    it = proposal(part(body=({"op": "add", "path": "/spec/x", "value": value},)))
+
+    said = card(it)
+
+    assert not is_shown_whole(it)
+    assert ids.APPROVE not in actions(said)
+    assert ids.EDIT not in actions(said)
+    assert f"kai approve {it.id}" in str(said.blocks)
+    assert code(said).partition("… (")[0].isascii()
+    assert not problems(said)
+
+
+@pytest.mark.parametrize("value", ["plain", 'with "quotes" & <signs> `ticks` *stars* <!channel> @here :boom:', "Größe"])
+def test_markup_of_slack_is_shown_as_it_stands(value):
+    it = proposal(part(body=({"op": "add", "path": "/spec/x", "value": value},)))
+
+    assert is_shown_whole(it)
+    assert json.dumps(value, ensure_ascii=False) in code(card(it))
+
+
+def test_the_root_turns_green_when_the_change_is_verified():
+    said = on_root(ROOT, proposal(state=State.VERIFIED, why="verified: 12 forwarded, 0 dropped"))
+
+    assert said.blocks[0]["text"]["text"] == "✔ shop/web-1 talks again"
+    assert "12 forwarded, 0 dropped" in said.text
+    assert [each["type"] for each in said.blocks].count("header") == 1
+
+
+def test_the_root_keeps_its_cross_when_the_change_was_taken_back():
+    said = on_root(ROOT, proposal(state=State.ROLLED_BACK, why="not verified: 0 forwarded, 3 dropped"))
+
+    assert said.blocks[1] == HEADER
+    assert "Rolled back" in said.text
+
+
+def test_what_is_edited_comes_back_with_the_id_of_its_proposal():
+    it = proposal()
+    view = dict(edit_view(it))
+    typed = view["blocks"][0]["element"]["initial_value"]
+
+    view["state"] = {"values": {"text": {"text": {"type": "plain_text_input", "value": typed}}}}
+
+    assert submitted(view) == (it.id, typed)
+    assert json.loads(typed) == [ADD]
+    assert submitted({}) == ("", "")
+
+
+def test_show_fix_tells_the_change_its_way_back_and_whether_one_may():
+    said = shown(proposal(), "You may approve this change.")
+
+    assert said.text == "You may approve this change."
+    assert "remove" in code(said)
+    assert not problems(said)
+
+
+def test_two_objects_stand_one_below_the_other():
+    it = proposal(part("web"), part("shop"))
+
+    assert patch_text(it).count("patch NetworkPolicy") == 2
+    assert ids.EDIT not in actions(card(it))
