@@ -310,7 +310,7 @@ def facts_of(target: Target, who: Who, gathered: Gathered) -> HubbleFlows:
     silent = _silent(gathered.statuses)
     if not gathered.flows_read:
         raise Blind(_why_nothing(silent, gathered.cut_short))
-    found = gathered.own.all(started=who.started)
+    found = gathered.own.all(started=who.started, until=max((each.last for each in memory), default=None))
     dropped = [each for each in found if each.packets_dropped]
     reading = gathered.reading or FlowReading()
     lost = tuple(_lost(each, memory) for each in gathered.lost)
