@@ -12,6 +12,7 @@ not drops, and ICMP port-unreachable (a pod that stopped waiting turns away a la
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,9 @@ FOLD = 50_000  # attempts kept apart in memory before they are summed into conne
 
 MOST_PATHS = 50  # HTTP paths told per connection
 MOST_ADDRESSES = 20  # told per DNS name
+
+PROBE_PORTS = range(61000, 62000)  # source ports that KAI's probe tries doors from; Linux gives out none above 60999
+MOST_BEGINNINGS = 16  # told per connection
 
 POLICY_VERDICT = 5  # the event type of a policy's own word
 BOTH = ("EGRESS", "INGRESS")
@@ -130,7 +134,9 @@ class Connection:
     and `port` 0 for ICMP. `delivered`: a packet from the client was seen entering the server's own interface. `points`
     are the places its forwarded packets were seen at. `only_at_start`: dropped for some seconds when the asked pod was
     new, and let through since. `stale_peer`: dropped as world, although the address was a pod's in other flows.
-    `audited` attempts passed only because policy audit mode is on.
+    `audited` attempts passed only because policy audit mode is on. `probed` attempts came from the source ports of
+    KAI's own probe (`PROBE_PORTS`); `began` tells when the newest attempts began. `passes_again`: each policy that
+    dropped has let through since.
     """
 
     source: Party
@@ -162,6 +168,8 @@ class Connection:
     first_opened: datetime | None = None
     last_opened: datetime | None = None
     passes_again: bool = False
+    probed: int = 0
+    began: tuple[datetime, ...] = ()
     only_at_start: bool = False
     stale_peer: bool = False
 
@@ -265,6 +273,8 @@ class _Group:
     first_refused: datetime | None = None
     last_refused: datetime | None = None
     unanswered_at: list[datetime] = field(default_factory=list)  # the last two
+    probed: int = 0
+    began: list[datetime] = field(default_factory=list)  # the newest
     drops: dict[tuple[bool, int, str, int, int], list[int]] = field(default_factory=dict)
     policies: set[PolicyUse] = field(default_factory=set)
 
@@ -398,7 +408,9 @@ class Connections:
             lower_began = _lower_began(attempt)
             client, server = (lower, upper) if lower_began else (upper, lower)
             key = (protocol, client[0], server[0], server[1])
-            _sum(self._groups.setdefault(key, _Group()), attempt, lower_began)
+            group = self._groups.setdefault(key, _Group())
+            group.probed += protocol == "TCP" and client[1] in PROBE_PORTS
+            _sum(group, attempt, lower_began)
         self._attempts.clear()
 
     def all(self, *, started: datetime | None = None, until: datetime | None = None) -> tuple[Connection, ...]:
@@ -448,6 +460,8 @@ class Connections:
             first_opened=group.first_opened,
             last_opened=group.last_opened,
             passes_again=_passes_again(group),
+            probed=group.probed,
+            began=tuple(group.began),
             only_at_start=_only_at_start(group, started),
             stale_peer=self._is_stale(server, group),
         )
@@ -717,6 +731,9 @@ def _sum_drops(group: _Group, attempt: _Attempt, lower_began: bool) -> None:
 
 
 def _sum_times(group: _Group, attempt: _Attempt) -> None:
+    if attempt.first is not None:
+        insort(group.began, attempt.first)
+        del group.began[:-MOST_BEGINNINGS]
     group.first = _earlier(group.first, attempt.first)
     group.last = _later(group.last, attempt.last)
     group.first_drop = _earlier(group.first_drop, attempt.first_drop)
