@@ -83,7 +83,7 @@ def reading(path: Path) -> str:
 
 
 def typed(path: Path) -> str:
-    from sensors.hubble.wire import _decode
+    from sensors.hubble.decoding import _decode
 
     return each_line(path, _decode)
 

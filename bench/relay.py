@@ -25,8 +25,9 @@ from google.protobuf import json_format
 from lab.observer import Node, ObserverServer, Ring, nodes_of
 from sensors.access.relay import Pace, Relay, RelayConfig
 from sensors.access.relay.conversion import read_response
+from sensors.hubble.decoding import read_line
 from sensors.hubble.lines import FlowQuestion, HubbleFlow
-from sensors.hubble.wire import messages, read_line
+from sensors.hubble.wire import messages
 
 CASE = Path(__file__).resolve().parents[1] / "lab" / "cases" / "checkout-to-bank"
 POD = FlowQuestion("checkout", "checkout-5df9dc997b-qb72b", last=0, others=False)

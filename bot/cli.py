@@ -33,6 +33,11 @@ SIMULATE_EPILOG = (
     "2 usage or input error, 3 could not look."
 )
 
+ALERT_EPILOG = (
+    "Exit codes: 0 an investigation would be started, 1 none would be, 2 usage or input error. docs/alerts.md says how "
+    "alerts get to KAI."
+)
+
 SERVE_EPILOG = (
     "Secrets come from the environment: SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (socket mode) or SLACK_SIGNING_SECRET "
     "(http mode), each also as …_FILE. docs/slack.md says what else there is."
@@ -207,6 +212,21 @@ def simulate() -> None:
 @click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
 def history() -> None:
     """The last N investigations, newest first; with ID (or its beginning), the report of that one again."""
+
+
+@kai.lazy("bot.commands.alert:typed", epilog=ALERT_EPILOG)
+@click.argument("action", type=click.Choice(("test",)))
+@click.option("-f", "--filename", "file", required=True, metavar="FILE", help="A webhook's body, or a Slack message.")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
+@click.option("--gate", type=click.Path(path_type=Path), metavar="FILE", help="A team's own rules (KAI_ALERT_GATE).")
+@click.option("--offline", is_flag=True, help="Ask no cluster whether what the alert names is there.")
+@live_options
+@_DEBUG
+def alert() -> None:
+    """Show what an alert would start, and why; nothing is started.
+
+    FILE is JSON as Alertmanager, Grafana, Datadog or PagerDuty send it, or a message from an alert channel; - is stdin.
+    """
 
 
 @kai.lazy("bot.commands.serve:serve", epilog=SERVE_EPILOG)

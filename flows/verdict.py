@@ -12,7 +12,8 @@ from flows.ledger import ledger
 from flows.load import Flow
 from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, Recording
 from flows.symptoms.peers import asked_peer
-from sensors.kit import Sensor, Sight
+from flows.unexplained import blind_looks, known, next_look
+from sensors.kit import Sensor
 
 OF_NAMES = ("dns.", "policy.dns_blocked")
 
@@ -86,34 +87,20 @@ def evidence_ids(case: Case, finding: Finding) -> tuple[str, ...]:
 
 def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt]) -> Finding:
     """No cause is shown. Say what stands in the way of a verdict, and what to measure next."""
-    blind = [f"{each.sensor} ({each.why})" for each in case.evidence.values() if each.sight is Sight.BLIND]
+    blind, facts = blind_looks(case), known(case)
     suspicion = f" Most suspected: {findings[0].cause}." if findings else ""
-    told = [*_symptom(case), *([f"not measured: {'; '.join(blind)}"] if blind else [])]
-    advice = _next_look(case, blind)
+    first = f" {facts[0][0].upper()}{facts[0][1:]}." if facts else ""
+    unmeasured = "; ".join(f"{each.sensor} ({each.why})" for each in blind)
+    told = [*facts, *([f"not measured: {unmeasured}"] if blind else [])]
     return Finding(
         cause_class="inconclusive",
-        cause=f"No cause is shown by what could be measured.{suspicion}",
+        cause=f"No cause is shown by what could be measured.{first}{suspicion}",
         component=None,
         belief=DOUBTED,
         because="; ".join(told) or "everything that was measured passes or is undecided",
         shown_by=(),
-        recommendation=advice,
+        recommendation=next_look(case, blind),
     )
-
-
-def _symptom(case: Case) -> list[str]:
-    """What is known to fail, although nothing shows why."""
-    peer = asked_peer(case)
-    closed = next((each for each in peer.doors if not each.is_open), None) if peer else None
-    return [f"{closed.where} ends in {closed.result}, and nothing that was measured explains it"] if closed else []
-
-
-def _next_look(case: Case, blind: Sequence[str]) -> str:
-    if blind:
-        return f"Measure next what is missing: {blind[0]}; then run again."
-    if case.target.to is None:
-        return "Name the peer that cannot be reached (--to HOST:PORT) and run again while the fault is visible."
-    return "Run again while the fault is visible, so that its hubble flows are still in the ring."
 
 
 def _with_root(root: Finding, ordered: Sequence[Finding]) -> list[Finding]:

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sensors.hubble.connections import Connection, Connections, DnsOutcome, Outcome
-from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, LostEvents, NodeStatus
+from sensors.hubble.connections import Connection, DnsOutcome, Outcome
+from sensors.hubble.gathered import Gathered
+from sensors.hubble.gathered import NodeMemory as NodeMemory
+from sensors.hubble.lines import FlowQuestion, FlowReading, LostEvents, NodeStatus
 from sensors.hubble.probed import only_probed
-from sensors.kit import Blind, Cluster, Object, Sensor, Target
-from sensors.kit.kinds import CILIUM_NODE, POD
-from sensors.kit.objects import flag, get, items, named, number, parse_time, text
-from sensors.kit.reading import if_readable
+from sensors.kit import Blind, Cluster, Sensor, Target
 from sensors.topology.destination import Destination, destination_of
-from sensors.topology.peer import pod_addresses
+from sensors.topology.flow_subject import FlowSubject, flow_subject
 
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
 CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt
@@ -31,30 +30,6 @@ CUT_SHORT = 0.8  # what is left of the coverage when flows were still to come: t
 SILENCE = 0.4  # what flows without any of the pod are worth
 LEAST = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
 CONNECTED = "NODE_CONNECTED"
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """The pod as hubble flows may name it. `ports` only on the host network, where the address is the node's."""
-
-    addresses: frozenset[str] = frozenset()
-    ports: frozenset[int] = frozenset()
-    host_network: bool = False
-    node: str = ""
-    started: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NodeMemory:
-    """How far back a node's flows reach, of any pod."""
-
-    node: str
-    first: datetime
-    last: datetime
-
-    @property
-    def seconds(self) -> float:
-        return (self.last - self.first).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +189,7 @@ async def look(
 
     After `patience` seconds what has come must do: a relay with a failing agent can take half a minute to end.
     """
-    who = await who_is(target, cluster)
+    who, there = await asyncio.gather(flow_subject(target, cluster), destination_of(target, cluster))
     start = None if since is None else await cluster.now() - timedelta(seconds=since)
     named = target.namespace, target.pod, who.addresses, who.ports
     question = FlowQuestion(*named, last=last, others=others, since=start)
@@ -225,95 +200,13 @@ async def look(
                 gathered.take(batch)
     except TimeoutError:
         gathered.cut_short = True
-    return facts_of(target, who, gathered, await destination_of(target, cluster))
-
-
-async def who_is(target: Target, cluster: Cluster) -> Who:
-    """How to know the pod's flows; only by its name where the Pod cannot be read."""
-    pods, _ = await if_readable(cluster.objects(POD, target.namespace))
-    pod = named(pods or (), target.pod, target.namespace)
-    if pod is None:
-        return Who()
-    who = Who(frozenset(pod_addresses(pod)), node=text(pod, "spec", "nodeName"), started=_started(pod))
-    return await _on_host(who, pod, target, cluster) if flag(pod, "spec", "hostNetwork") else who
-
-
-def _started(pod: Object) -> datetime | None:
-    return parse_time(get(pod, "status", "startTime"))
-
-
-async def _on_host(who: Who, pod: Object, target: Target, cluster: Cluster) -> Who:
-    """A pod on the host network has its node's addresses, in flows to pods the one Cilium keeps for itself there.
-
-    What tells it from the rest of the node are the ports it declares and those of the peer it cannot reach.
-    """
-    nodes, _ = await if_readable(cluster.objects(CILIUM_NODE))
-    addresses = {text(each, "ip") for each in items(named(nodes or (), who.node), "spec", "addresses")} - {""}
-    declared = {
-        number(port, "containerPort") for each in items(pod, "spec", "containers") for port in items(each, "ports")
-    }
-    there = await destination_of(target, cluster)
-    asked = {port for each in there.backends for port in each.ports} if there else set()
-    ports = frozenset(port for port in {*declared, *asked, target.to_port} if port)
-    return replace(who, addresses=who.addresses | addresses, ports=ports, host_network=True)
-
-
-# -- gathering -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What has come in so far."""
-
-    question: FlowQuestion
-    own: Connections = field(default_factory=Connections)
-    others: Connections = field(default_factory=Connections)
-    statuses: list[NodeStatus] = field(default_factory=list)
-    lost: list[LostEvents] = field(default_factory=list)
-    reading: FlowReading | None = None
-    cut_short: bool = False
-    spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
-
-    def take(self, batch: Iterable[HubbleMessage]) -> None:
-        for message in batch:
-            if isinstance(message, HubbleFlow):
-                self._take_flow(message)
-            elif isinstance(message, NodeStatus):
-                self.statuses.append(message)
-            elif isinstance(message, LostEvents):
-                self.lost.append(message)
-            else:
-                self.reading = message
-
-    def _take_flow(self, flow: HubbleFlow) -> None:
-        if self.question.is_about(flow):
-            self.own.add(flow)
-        elif flow.is_bad:
-            self.others.add(flow)
-        if flow.time is not None:
-            first, last = self.spans.get(flow.node, (flow.time, flow.time))
-            self.spans[flow.node] = (min(first, flow.time), max(last, flow.time))
-
-    @property
-    def flows_read(self) -> int:
-        return max(self.reading.flows if self.reading else 0, self.own.flows + self.others.flows)
-
-    @property
-    def is_cut_short(self) -> bool:
-        """Whether there was more to come: we stopped listening, or a relay did not answer to the end."""
-        return self.cut_short or (self.reading is not None and self.reading.unfinished)
-
-    def memory(self) -> tuple[NodeMemory, ...]:
-        """Per node, from the reader where it told (it saw every flow), else from what was brought."""
-        if self.reading and self.reading.horizons:
-            return tuple(NodeMemory(each.node, each.first, each.last) for each in self.reading.horizons)
-        return tuple(NodeMemory(node, *span) for node, span in sorted(self.spans.items()))
+    return facts_of(target, who, gathered, there)
 
 
 # -- concluding ------------------------------------------------------------------------------------------------------
 
 
-def facts_of(target: Target, who: Who, gathered: Gathered, asked: Destination | None = None) -> HubbleFlows:
+def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destination | None = None) -> HubbleFlows:
     """The facts of one look at a pod, and at the peer it is asked about. Raises `Blind` when there was nothing."""
     memory = gathered.memory()
     silent = _silent(gathered.statuses)
@@ -421,7 +314,7 @@ def _reasons(dropped: Iterable[Connection]) -> tuple[DropTotal, ...]:
 
 
 def coverage(
-    who: Who, gathered: Gathered, silent: tuple[SilentNode, ...], lost: tuple[Lost, ...], *, saw_drops: bool
+    who: FlowSubject, gathered: Gathered, silent: tuple[SilentNode, ...], lost: tuple[Lost, ...], *, saw_drops: bool
 ) -> float:
     """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
     memory = gathered.memory()
@@ -442,7 +335,7 @@ def _longest(memory: tuple[NodeMemory, ...]) -> float:
     return max((each.seconds for each in memory), default=0.0)
 
 
-def _nodes_share(who: Who, answering: tuple[str, ...], silent: tuple[SilentNode, ...]) -> float:
+def _nodes_share(who: FlowSubject, answering: tuple[str, ...], silent: tuple[SilentNode, ...]) -> float:
     """The share of nodes that answered; the pod's own node is half of it."""
     quiet = {each.node for each in silent}
     nodes = {*answering, *quiet}

@@ -275,6 +275,8 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
     assert code == 2
     commands = said.out.partition("Commands:")[2].partition("Exit codes")[0]
     assert re.findall(r"^  ([a-z-]+)  ", commands, re.MULTILINE) == [
+        "approve",
+        "audit",
         "capture",
         "demo",
         "doctor",
@@ -282,9 +284,11 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "list-flows",
         "list-sensors",
         "netdebug",
+        "reject",
         "run-flow",
         "serve",
         "simulate",
+        "undo",
     ]
 
 

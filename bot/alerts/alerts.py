@@ -20,14 +20,15 @@ from bot.alerts.notices import Mark, Notice, SkippedAlert, StartedByAlert, Uncle
 from bot.alerts.plan import AlertLimits, Group, Received, namespace_of, plan
 from bot.alerts.resolved import Resolves
 from bot.alerts.room import AlertList, Room, Start
-from bot.alerts.who import Chosen, Scene, Unclear, read_scene, who
+from bot.alerts.who import Chosen, Scene, Unclear, named_target, read_scene, who
 from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
 from bot.intake import Intake, Origin
 from bot.store import OriginKind
 from bot.store.store import Store
+from bot.triggers.alert import Alert
 from bot.triggers.commands import Investigate
-from sensors.kit import Absent, Blind, Cluster
+from sensors.kit import Absent, Blind, Cluster, Target
 from sensors.kit.attempt import attempt, attempt_logged
 
 log = logging.getLogger(__name__)
@@ -35,14 +36,22 @@ log = logging.getLogger(__name__)
 MOST_NOTICES = 10
 """What is said of skipped and unclear alerts in a channel and window; the rest is counted in the log."""
 
-MOST_TRIED = 5
+MOST_TRIED = 50
 """Alerts of a group that are tried until one of them leads to a pod."""
 
 OVER_LIMIT = "the most that alerts may start in a minute was reached"
-READING_S = 5.0
+READING_S = 15.0
 """Seconds for the one look at pods and Services that all alerts of a moment share."""
 
 OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
+
+
+def found_in(scene: Scene | str | None, alert: Alert) -> Chosen | Unclear:
+    """Who is meant; where the cluster cannot be read, as the alert names it: the investigation will say the same."""
+    if isinstance(scene, Scene):
+        return who(alert, scene)
+    why, target = scene or "the cluster was not read", named_target(alert)
+    return Unclear(why) if target is None else Chosen(target, f"the pod is taken as the alert names it, because {why}")
 
 
 class Alerts:
@@ -135,7 +144,7 @@ class Alerts:
         await self._list(channel, room, made.rest, dropped)
         for each, gate in said:
             if gate.network is Network.NO:
-                await self._skip(room, each, gate.why, scene)
+                await self._skip(room, each, gate.why, named_target(each.alert))
 
     async def _read(self) -> Scene | str:
         """The cluster as it is now, or why it cannot be read."""
@@ -159,10 +168,7 @@ class Alerts:
 
     async def _look_into(self, room: Room, group: Group, scene: Scene | str | None, gates: dict[str, Judged]) -> str:
         """The thread of the investigation; empty where none was started, which is said."""
-        if not isinstance(scene, Scene):
-            await self._say(room, group.lead, UnclearAlert(group.lead.alert, scene or "the cluster was not read"))
-            return ""
-        tried = [(each, who(each.alert, scene)) for each in group.members[:MOST_TRIED]]
+        tried = [(each, found_in(scene, each.alert)) for each in group.members[:MOST_TRIED]]
         found = next(((each, said) for each, said in tried if isinstance(said, Chosen)), None)
         if found is None:
             unclear = tried[0][1]
@@ -173,7 +179,7 @@ class Alerts:
         gate = gates[lead.alert.key]
         if gate.network is Network.ASK and chosen.ready is True:
             why = f"{gate.why}, it names no peer, and pod {chosen.target} is ready"
-            await self._skip(room, lead, why, chosen)
+            await self._skip(room, lead, why, chosen.target)
             return ""
         return await self._start(room, group, lead, chosen, gate)
 
@@ -208,13 +214,9 @@ class Alerts:
 
     # -- what is not looked into --------------------------------------------------------------------------------------
 
-    async def _skip(self, room: Room, received: Received, why: str, found: Chosen | Scene | str | None) -> None:
+    async def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
         """A sign and one line at the channel's own message; without such a message, only the log says it."""
         self.counts["skipped"] += 1
-        if isinstance(found, Scene):
-            said = who(received.alert, found)
-            found = said if isinstance(said, Chosen) else None
-        target = found.target if isinstance(found, Chosen) else None
         await self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
 
     async def _say(

@@ -77,6 +77,12 @@ def who(alert: Alert, scene: Scene) -> Chosen | Unclear:
     )
 
 
+def named_target(alert: Alert) -> Target | None:
+    """The pod or workload as the alert names it, unchecked: for a person who wants it looked into nevertheless."""
+    first = next((each for each in alert.meant if each.kind in (Kind.POD, Kind.WORKLOAD) and each.namespace), None)
+    return None if first is None else _with_peer(Chosen(Target(first.name, first.namespace)), alert).target
+
+
 def _with_peer(chosen: Chosen, alert: Alert) -> Chosen:
     it, peer = chosen.target, alert.peer
     if peer is None:

@@ -10,7 +10,7 @@ from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
 from bot.change.changes import Changes
 from bot.change.deciding import Deciding
-from bot.change.orders import Line, OpenLine, Orders
+from bot.change.orders import Line, Orders
 from bot.change.pipeline import Pipeline, Tools
 from bot.change.ports import Show, nobody
 from bot.change.proving import Proving
@@ -33,16 +33,16 @@ def changes_on(
     show: Show = nobody,
     team: str = "",
     clock: Clock | None = None,
-    way: OpenLine | None = None,
+    own: bool = False,
 ) -> Changes:
-    """Everything, for one cluster. `way`: another way to write than as KAI in an approver's name."""
+    """Everything, for one cluster. `own`: the credentials are a person's own, and nobody is impersonated."""
     clock = clock or Clock()
-    orders = Orders(way or (lambda: _line(live)))
+    orders = Orders(lambda: _line(live), own)
     proving = Proving(open_cluster, sensors, orders)
     verifying = _Verifying(Eyes(open_cluster, sensors), clock)
     pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
-    return Changes(store, pipeline, deciding, proving, rules, team, clock)
+    return Changes(store, pipeline, deciding, proving, rules, orders.may_read_logs, team, clock)
 
 
 @asynccontextmanager

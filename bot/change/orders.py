@@ -26,6 +26,7 @@ from bot.patch import (
     Order,
     Outcome,
     Rehearsed,
+    Right,
     Unknown,
     rights_for,
 )
@@ -58,9 +59,13 @@ OpenLine: TypeAlias = Callable[[], AbstractAsyncContextManager[Line]]
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """The pipeline's `Patcher`. `shown` keeps what the dry run of a part said, which the write must then say, too."""
+    """The pipeline's `Patcher`. `shown` keeps what the dry run of a part said, which the write must then say, too.
+
+    `own`: a person's own credentials write, and nobody is impersonated.
+    """
 
     open_line: OpenLine
+    own: bool = False
     shown: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     async def read(self, part: Part) -> Json | None:
@@ -79,7 +84,7 @@ class Orders:
         async with self._line() as line:
             for right in rights_for(change_of(part)):
                 try:
-                    verdict = await line.writer.may(Approver(who.name, who.groups), right)
+                    verdict = await line.writer.may(self._approver(who), right)
                 except (Blind, BadOrder) as why:
                     raise CannotRead(str(why)) from why
                 said = Review(verdict.allowed, verdict.words)
@@ -87,9 +92,19 @@ class Orders:
                     return said
         return said
 
+    async def may_read_logs(self, who: KubeUser, namespace: str) -> Review:
+        """What a person needs to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
+        async with self._line() as line:
+            try:
+                right = Right("get", "pods", namespace=namespace, subresource="log")
+                verdict = await line.writer.may(Approver(who.name, who.groups), right)
+            except (Blind, BadOrder) as why:
+                raise CannotRead(str(why)) from why
+        return Review(verdict.allowed, verdict.words)
+
     async def dry_run(self, who: KubeUser, part: Part, proposal: str) -> None:
         async with self._line() as line:
-            said = await line.writer.rehearse(_order(who, part, proposal))
+            said = await line.writer.rehearse(_order(self._approver(who), part, proposal))
         if not isinstance(said, Rehearsed):
             raise _trouble(said)
         self.shown[_key(part, proposal)] = said.digest
@@ -98,7 +113,7 @@ class Orders:
         expects = self.shown.pop(_key(part, proposal), None)
         if expects is None:
             raise NotWritten("it was not tried by a dry run before")
-        order = _order(who, part, proposal, expects)
+        order = _order(self._approver(who), part, proposal, expects)
         try:
             async with self._line() as line:
                 said = await line.writer.apply(order)
@@ -107,6 +122,12 @@ class Orders:
         if not isinstance(said, Applied):
             raise _trouble(said)
         return said.after
+
+    def _approver(self, who: KubeUser) -> Approver | None:
+        try:
+            return None if self.own else Approver(who.name, who.groups)
+        except BadOrder as why:
+            raise NotWritten(str(why)) from why
 
     @asynccontextmanager
     async def _line(self) -> AsyncIterator[Line]:
@@ -134,9 +155,9 @@ def change_of(part: Part) -> Change:
         raise NotWritten(str(why)) from why
 
 
-def _order(who: KubeUser, part: Part, proposal: str, expects: str | None = None) -> Order:
+def _order(approver: Approver | None, part: Part, proposal: str, expects: str | None = None) -> Order:
     try:
-        return Order(proposal, Approver(who.name, who.groups), change_of(part), expects)
+        return Order(proposal, approver, change_of(part), expects)
     except BadOrder as why:
         raise NotWritten(str(why)) from why
 

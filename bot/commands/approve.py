@@ -15,14 +15,14 @@ from bot.approval.states import State
 from bot.change.changes import TERMINAL, Changes
 from bot.change.deciding import Answer, Caller, Identify
 from bot.change.opening import changes_on
-from bot.change.own import myself, own_way
+from bot.change.own import myself
 from bot.clusters.opening import Worlds
 from bot.clusters.options import Live, live_of
 from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
-from bot.report.proposal_blocks import patch_text, plain_state
 from bot.report.sanitize import clean, clean_command
 from bot.settings import approvals_of
+from bot.slack.proposal_blocks import patch_text, plain_state
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
 from bot.store.proposals import Forged
@@ -75,7 +75,7 @@ async def _decided(url: str, proposal: str, question: str, yes: bool, config: Pa
     rules, who = approvals_of(config), await myself(live)
     async with open_store(url) as store:
         worlds = Worlds(live)
-        changes = changes_on(live, worlds.cluster, sensors(), store, lambda: rules, _tell, way=lambda: own_way(live))
+        changes = changes_on(live, worlds.cluster, sensors(), store, lambda: rules, _tell, own=True)
         it = await store.proposals.get(proposal)
         if it is None:
             raise UsageMistake(f"there is no proposal {clean(proposal, 60)!r}: give its whole id")

@@ -25,6 +25,7 @@ from sensors.kit.kinds import (
     CILIUM_NETWORK_POLICY,
     KINDS,
     NODE,
+    POD,
     SERVICE,
     Kind,
 )
@@ -169,9 +170,10 @@ async def _reach_relay(patient: Patient) -> str:
 async def _probes(patient: Patient) -> list[Check]:
     """One line where the probes of all nodes, or none, answer a question; else one for each node whose does not."""
     namespace = patient.cluster.settings.probe_namespace
-    nodes, why = ((), "") if patient.node else await if_readable(patient.cluster.objects(NODE))
-    if nodes is None:
-        return [Check("probe", State.UNKNOWN, why)]
+    pods, why = await if_readable(patient.cluster.objects(POD))
+    nodes, why_not = ((), "") if patient.node else await if_readable(patient.cluster.objects(NODE))
+    if pods is None or nodes is None:
+        return [Check("probe", State.UNKNOWN, why or why_not)]
     wanted = [patient.node] if patient.node else sorted(map(name_of, nodes))
     said = await asyncio.gather(*(_asked(patient.cluster, each) for each in wanted))
     lacking = {node: why for node, why in zip(wanted, said, strict=True) if why}

@@ -25,7 +25,7 @@ from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
-WENT_WRONG = "Something went wrong here, and the log says what. Nothing was changed in the cluster; please ask again."
+WENT_WRONG = "Something went wrong here, and the log says what. Please try again in a moment."
 RESTARTED = "KAI was restarted before it could take this on. Please ask again"
 
 Json = Mapping[str, Any]

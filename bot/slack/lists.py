@@ -41,7 +41,7 @@ def home(rows: Rows) -> dict[str, Any]:
         {"type": "header", "text": plain_text("Why can this pod not talk?")},
         section(
             "KAI looks at every layer at once, names the cause with its evidence, and proves a fix before anybody "
-            "applies it. It cannot change anything in your cluster."
+            "applies it. Its own account changes nothing in your cluster: a fix is made with the approver's rights."
         ),
         {"type": "actions", "elements": [{**ask, "style": "primary"}]},
         {"type": "divider"},

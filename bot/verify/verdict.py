@@ -83,7 +83,7 @@ def judge(wanted: Sequence[Tuple5], denied_before: Iterable[Tuple5], now: Moment
     dropped = sum(each.dropped for each in mine if _dropped_after(each, since))
     opened = sum(each.result == "open" for each in now.tries)
     said = Verification(
-        _outcome(forwarded, dropped, opened, now, bool(newly)),
+        _outcome(forwarded, dropped, opened, now, bool(newly), bool(wanted)),
         forwarded,
         dropped,
         opened,
@@ -93,10 +93,11 @@ def judge(wanted: Sequence[Tuple5], denied_before: Iterable[Tuple5], now: Moment
     return _explained(said, now)
 
 
-def _outcome(forwarded: int, dropped: int, opened: int, now: Moment, newly: bool) -> Outcome:
+def _outcome(forwarded: int, dropped: int, opened: int, now: Moment, newly: bool, flows: bool) -> Outcome:
+    """A try of our own counts alone where no flow can be read, and for a change that no denied flow is about."""
     if dropped or newly or opened < len(now.tries):
         return Outcome.FAILED
-    shown = forwarded > 0 or (now.blind and opened > 0)
+    shown = forwarded > 0 or (opened > 0 and (now.blind or not flows))
     return Outcome.VERIFIED if shown else Outcome.UNDECIDED
 
 

@@ -12,8 +12,8 @@ from flows.denials.judged import judged_connections
 from flows.denials.policy_world import world_of
 from flows.model import Case, Proof
 from flows.policy import Decision, Diff, Judgement, Traffic, World, difference_of
-from sensors.access.probe.agent import METADATA
 from sensors.k8s_network_policies import Policies
+from sensors.kit.cloud_metadata import METADATA_ADDRESSES
 
 MAX_NEWLY_ALLOWED = 25
 """More newly allowed ways (source, destination, protocol) than this are too many for anyone to approve."""
@@ -115,7 +115,7 @@ def _broken(case: Case, after: World) -> Iterable[str]:
 def _to_credentials(diff: Diff) -> list[str]:
     """Addresses at which a cloud hands out the node's credentials: whoever may ask there may become the node."""
     blocks = {each.destination.name for each in diff.opened if each.destination.kind == "cidr"}
-    named = sorted({str(each) for each in METADATA for block in blocks if _holds(block, each)})
+    named = sorted({str(each) for each in METADATA_ADDRESSES for block in blocks if _holds(block, each)})
     return [f"it opens {', '.join(named)}, where a cloud hands out the node's credentials"] if named else []
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.belief import DOUBTED, LIKELY, PROBABLE, PROVED
+from flows.belief import DOUBTED, LIKELY, PARTIAL, PROBABLE, PROVED
 from flows.model import Case, Component, Finding, Rule
+from flows.symptoms.caller import asks_itself
 from flows.symptoms.dns import is_recent, names_fail
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import asked_peer
@@ -92,11 +93,14 @@ def _exists(meant: Asked | None) -> bool:
 
 def _finding(case: Case, burst: Burst, meant: Asked | None) -> Finding:
     component = owner(case)
+    itself = not burst.is_asked or asks_itself(case, case.target.to_host or burst.name)
+    asks = f"{case.target} asks for" if itself else "you asked for"
+    belief = _belief(burst, meant, case.get(Services) is not None)
     return Finding(
         cause_class="dns.nxdomain",
-        cause=f"{case.target} asks for {burst.name}, and there is no such name{_why(meant)}{_near(meant, ', but ')}",
-        component=component,
-        belief=_belief(burst, meant, case.get(Services) is not None),
+        cause=f"{asks} {burst.name}, and there is no such name{_why(meant)}{_near(meant, ', but ')}",
+        component=component if itself else None,
+        belief=belief if itself else min(belief, PARTIAL),
         because=(
             f"{burst.server} answers NXDOMAIN to {burst.questions[-1].name}, the last of {len(burst.questions)} names "
             f"tried{_works(case)}"

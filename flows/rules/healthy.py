@@ -2,16 +2,19 @@
 
 Said only where the pod was really seen talking (or its asked peer opening), names resolve, nothing of its traffic was
 dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without flows,
-doors or look-ups this rule cannot tell. Where nobody read the pod's log, what it complains of is not known: then that
-an asked peer opens is all that can be said, and is said so.
+doors or look-ups this rule cannot tell. Never said against the policies as read, unless the peer opens now and on the
+wire. Where nobody read the pod's log, or it is empty, what it complains of is not known: then that an asked peer opens
+is all that can be said, and is said so. Faults towards another peer than the asked one are told beside it.
 """
 
 from __future__ import annotations
 
 from flows.belief import EVIDENT, PARTIAL
+from flows.denials.asked import asked_peers
+from flows.denials.policy_world import enforces, only_audits, world_of
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import asks_elsewhere, wants_cluster_name
-from flows.symptoms.peers import asked_peer, peers
+from flows.symptoms.peers import Peer, asked_peer, peers
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups
 from sensors.dns_lookup import Outcome as Resolved
@@ -20,8 +23,10 @@ from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
+from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import Services
-from sensors.kit.app_log import read_line
+from sensors.kit.app_log import CALM as CALM_LINE
+from sensors.kit.app_log import TIME, read_line
 from sensors.net_connect import Connects
 
 ENOUGH_SHARE = 0.5
@@ -31,20 +36,63 @@ ENOUGH_SHARE = 0.5
 def judge(case: Case) -> Finding | None:
     pod, flows, lookups, connects = case[PodFacts], case[HubbleFlows], case[Lookups], case[Connects]
     troubles = [*_pod(pod), *_dns(case, lookups), *_traffic(case, flows), *_doors(case, connects), *_nodes(case)]
-    peer = asked_peer(case)
-    if troubles or not _talks(case) or (pod.log_unread and peer is None):
+    peer, heard = asked_peer(case), _heard(pod)
+    heard = CLEAN if peer is None and pod.log_last and _answers(case) else heard  # its clients tell how it goes
+    if troubles or not _talks(case) or (heard != CLEAN and peer is None) or _is_denied(case, peer, connects):
         return None
     what = f"{pod.namespace}/{pod.pod} reaches {peer}" if peer else f"{pod.namespace}/{pod.pod} reaches its peers"
-    heard = "its log ends without error" if not pod.log_unread else "its log was not read"
+    sure = heard == CLEAN and (peer is None or _is_fresh(case, peer, connects))
+    other = next((each for each in case.once(peers) if peer is not None and not each.asked and each.fails), None)
+    all_ = f"; another fault of this pod: {other} fails" if other else ", and all that was measured passes"
+    clean = "" if other else "none of the pod's traffic was dropped, "
     return Finding(
         cause_class="none.healthy",
-        cause=f"nothing is wrong now: {what}, and all that was measured passes",
+        cause=f"nothing is wrong now: {what}{all_}",
         component=None,
-        belief=PARTIAL if pod.log_unread else EVIDENT,
-        because=f"connections open, none of the pod's traffic was dropped, names resolve, {heard}",
+        belief=EVIDENT if sure else PARTIAL,
+        because=f"connections open, {clean}names resolve, {heard}",
         shown_by=(HubbleFlows, Connects, Lookups, Services, Policies, PodFacts),
-        recommendation=LISTEN if pod.log_unread else CALM,
+        recommendation=_advice(other, sure),
     )
+
+
+def _advice(other: Peer | None, sure: bool) -> str:
+    if other is not None:
+        return f"Ask about the other peer: --to {other.host}:{other.port}."
+    return CALM if sure else LISTEN
+
+
+CLEAN = "its log ends without error"
+
+
+def _heard(pod: PodFacts) -> str:
+    """What the log says: nothing at all is no clean log."""
+    if pod.log_unread:
+        return "its log was not read"
+    if not pod.log_last:
+        return "its log is empty"
+    tells = any(TIME.search(line) or CALM_LINE.search(line) for _, line in pod.log_last)
+    return CLEAN if tells else "its log ends with nothing that tells how it went"
+
+
+def _is_fresh(case: Case, peer: Peer, connects: Connects) -> bool:
+    """Shown to open now, or on the wire after the newest change of any policy."""
+    if any(each.is_open for each in connects.asked):
+        return True
+    changes = case.get(RecentChanges)
+    opened = max((each.last_opened for each in peer.connections if each.last_opened), default=None)
+    changed = [each.at for each in (changes.changes if changes else ()) if "Policy" in each.about.kind]
+    return changes is not None and opened is not None and all(opened > each for each in changed)
+
+
+def _is_denied(case: Case, peer: Peer | None, connects: Connects) -> bool:
+    """The policies as read deny the asked peer, and it was not both tried now and seen to open on the wire."""
+    if peer is None or not enforces(case) or only_audits(case):
+        return False
+    world = case.once(world_of)
+    denied = any(world.judge(each).allowed is False for each in case.once(asked_peers).values())
+    measured = bool(connects.asked) and all(each.is_open for each in connects.asked) and _is_fresh(case, peer, connects)
+    return denied and not (measured and any(each.outcome is Outcome.OPENED for each in peer.connections))
 
 
 CALM = "Nothing to change. If the fault comes and goes, run again while it is visible."
@@ -68,7 +116,8 @@ def _traffic(case: Case, flows: HubbleFlows) -> list[str]:
     """Drops before the newest opening are over: a new pod's first packets often die before its identity is known."""
     if flows.coverage < ENOUGH_SHARE:
         return ["too few hubble flows to go by"]
-    return [f"{each} fails" for each in case.once(peers) if each.fails]
+    asked = asked_peer(case)
+    return [f"{each} fails" for each in case.once(peers) if each.fails and (asked is None or each.asked)]
 
 
 def _doors(case: Case, connects: Connects) -> list[str]:

@@ -9,10 +9,11 @@ before the address is translated.
 
 from __future__ import annotations
 
-from flows.belief import ATTESTED, CONSISTENT, PARTIAL, SHOWN, SUSPECTED
+from flows.belief import ASIDE, ATTESTED, CONSISTENT, PARTIAL, SHOWN, SUSPECTED
 from flows.denials.policy_world import world_of
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, asked_peer
+from sensors.cni_health import AgentState, CniHealth
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
@@ -29,10 +30,19 @@ def judge(case: Case) -> Finding | None:
     complaint = _complaint(proxy)
     proven = bool(fails and opens) and _is_translations_fault(case, peer)
     if proven:
-        return _finding(case, proxy, complaint, fails, opens, _belief(proxy, complaint))
+        sure = _belief(proxy, complaint)
+        return _finding(case, proxy, complaint, fails, opens, min(sure, ASIDE) if _agent_is_unwell(case) else sure)
     if not complaint or (proxy is not None and proxy.replaced):
         return None
     return _finding(case, proxy, complaint, fails, opens, SUSPECTED if opens or not fails else PARTIAL)
+
+
+def _agent_is_unwell(case: Case) -> bool:
+    """Cilium translates in kube-proxy's place, and its agent there is not known to be well: that is another fault."""
+    proxy, cni = case.get(KubeProxy), case.get(CniHealth)
+    replaced = proxy.replaced if proxy is not None else case.environment.kube_proxy_replacement
+    agent = cni.agent(cni.target_node) if cni is not None else None
+    return bool(replaced) and (agent is None or agent.state is not AgentState.OK)
 
 
 def _doors(peer: Peer | None) -> tuple[list[Door], list[Door]]:

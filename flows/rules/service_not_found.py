@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
-from flows.belief import ASKED, EVIDENT
+from flows.belief import ASKED, EVIDENT, PARTIAL
 from flows.model import Case, Finding, Rule
-from flows.symptoms.owner import owner
+from flows.symptoms.caller import asks_itself, caller_of, who_asks
 from flows.symptoms.peers import suspects
 from sensors.dns_lookup import Lookups
 from sensors.k8s_services import Services
@@ -51,13 +51,16 @@ def _finding(case: Case, asked: Asked, weight: float) -> Finding:
         what = f"there is no namespace {asked.service.namespace}, so no {asked.service}"
     return Finding(
         cause_class="service.not_found",
-        cause=f"{case.target} calls {asked.host}: {what}{hint}",
-        component=owner(case),
-        belief=EVIDENT * weight,
+        cause=f"{who_asks(case, asked.host)}: {what}{hint}",
+        component=caller_of(case, asked.host),
+        belief=(EVIDENT if asks_itself(case, asked.host) else PARTIAL) * weight,
         because=f"{what}{hint}",
         shown_by=(Services, Lookups),
-        recommendation=_advice(asked),
+        recommendation=_advice(asked) if asks_itself(case, asked.host) else QUESTION.format(asked.host),
     )
+
+
+QUESTION = "See whether {} is the name or address that is meant: nothing shows that the pod itself asks for it."
 
 
 def _advice(asked: Asked) -> str:

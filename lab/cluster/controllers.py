@@ -11,13 +11,13 @@ import copy
 import hashlib
 import json
 import random
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from lab.cluster.agenda import Agenda
+from lab.cluster.bodies import deployment_conditions, empty_slice, is_ready, owner_reference, running, starting
 from lab.cluster.dataplane import Dataplane, Delays
 from lab.cluster.recording import Recording
 from lab.cluster.resources import Catalog, Resource
@@ -77,7 +77,7 @@ class Controllers:
             return
         mine = [each for each in self.store.all(slices, namespace) if _of_service(each) == name]
         if not mine:
-            self.pen.create(slices, namespace, _empty_slice(service, self._suffix(5)), Writer(MANAGER))
+            self.pen.create(slices, namespace, empty_slice(service, self._suffix(5)), Writer(MANAGER))
             mine = [each for each in self.store.all(slices, namespace) if _of_service(each) == name]
         wanted = {"endpoints": list(self._endpoints(service)) or None, "ports": self._ports(service)}
         self.pen.change(slices, mine[0], {**mine[0], **wanted}, Writer(MANAGER))
@@ -140,7 +140,7 @@ class Controllers:
                 return  # replaced meanwhile
             fault = self._fault(now, pods)
             ready += not fault
-            self.pen.set_status(self._resource("pods"), now, _running(now, fault, stamp_of(self.agenda.now)), "kubelet")
+            self.pen.set_status(self._resource("pods"), now, running(now, fault, stamp_of(self.agenda.now)), "kubelet")
             if fault:
                 self.doubts.append(f"{'/'.join(_name(each))}: {fault}")
         if ready == len(news):
@@ -181,7 +181,7 @@ class Controllers:
             "availableReplicas": available,
             "unavailableReplicas": max(0, copies + keep - available),
             "observedGeneration": now["metadata"].get("generation", 1),
-            "conditions": _conditions(now, available, stamp_of(self.agenda.now)),
+            "conditions": deployment_conditions(now, available, stamp_of(self.agenda.now)),
         }
         status = {key: value for key, value in status.items() if value != 0}
         self.pen.set_status(resource, now, status, MANAGER)
@@ -208,7 +208,7 @@ class Controllers:
             "metadata": {
                 "name": f"{meta['name']}-{digest}",
                 "labels": labels,
-                "ownerReferences": [_owner(deployment, resource.api, "Deployment")],
+                "ownerReferences": [owner_reference(deployment, resource.api, "Deployment")],
             },
             "spec": {"replicas": spec.get("replicas", 1), "selector": selector, "template": template},
         }
@@ -236,14 +236,14 @@ class Controllers:
             "metadata": {
                 "name": name,
                 "labels": dict(template["metadata"]["labels"]),
-                "ownerReferences": [_owner(owner, "apps/v1", "ReplicaSet")],
+                "ownerReferences": [owner_reference(owner, "apps/v1", "ReplicaSet")],
             },
             "spec": spec,
         }
         pod = self.pen.create(self._resource("pods"), meta["namespace"], body, Writer(MANAGER))
         if like is not None:
             self.dataplane.ancestors[(meta["namespace"], name)] = _name(like)
-        status = _starting(pod, self._free_address(node), stamp_of(self.agenda.now), like)
+        status = starting(pod, self._free_address(node), stamp_of(self.agenda.now), like)
         return self.pen.set_status(self._resource("pods"), pod, status, "kubelet")
 
     def _free_address(self, node: str) -> str:
@@ -314,11 +314,6 @@ def _memory_fault(container: Mapping[str, Any], old: list[Thing]) -> str:
     return ""
 
 
-def is_ready(pod: Thing) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return any((each.get("type"), each.get("status")) == ("Ready", "True") for each in conditions)
-
-
 def _is_health(container: Mapping[str, Any], port: int | None) -> bool:
     """CoreDNS serves its own health ports without declaring them."""
     return "coredns" in str(container.get("image", "")) + container["name"] and port in (8080, 8181, 9153)
@@ -352,27 +347,8 @@ def _is_owned(thing: Thing, owner: Thing) -> bool:
     return any(each.get("uid") == uid for each in thing["metadata"].get("ownerReferences") or ())
 
 
-def _owner(thing: Thing, api: str, kind: str) -> dict[str, Any]:
-    meta = thing["metadata"]
-    uid = meta.get("uid") or str(uuid.uuid4())
-    said = {"apiVersion": api, "kind": kind, "name": meta["name"], "uid": uid}
-    return {**said, "controller": True, "blockOwnerDeletion": True}
-
-
 def _of_service(thing: Thing) -> str:
     return str((thing["metadata"].get("labels") or {}).get("kubernetes.io/service-name", ""))
-
-
-def _empty_slice(service: Thing, suffix: str) -> dict[str, Any]:
-    meta = service["metadata"]
-    labels = {
-        **(meta.get("labels") or {}),
-        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-        "kubernetes.io/service-name": meta["name"],
-    }
-    name = f"{meta['name']}-{suffix}"
-    owners = [_owner(service, "v1", "Service")]
-    return {"metadata": {"name": name, "labels": labels, "ownerReferences": owners}, "addressType": "IPv4"}
 
 
 def _number(port: Any, pods: list[Thing]) -> int | None:
@@ -385,67 +361,3 @@ def _number(port: Any, pods: list[Thing]) -> int | None:
                 if each.get("name") == port:
                     return int(each["containerPort"])
     return None
-
-
-def _conditions(deployment: Thing, available: int, stamp: str) -> list[dict[str, Any]]:
-    name, is_up = deployment["metadata"]["name"], bool(available)
-    reason = "MinimumReplicasAvailable" if is_up else "MinimumReplicasUnavailable"
-    said = f"Deployment {'has' if is_up else 'does not have'} minimum availability."
-    stamps = {"lastTransitionTime": stamp, "lastUpdateTime": stamp}
-    rolled = f'ReplicaSet of "{name}" is progressing.'
-    return [
-        {**stamps, "type": "Available", "status": str(is_up), "reason": reason, "message": said},
-        {**stamps, "type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": rolled},
-    ]
-
-
-def _starting(pod: Thing, address: str, stamp: str, like: Thing | None) -> dict[str, Any]:
-    """A pod that has its address, and whose containers are being made."""
-    statuses = [
-        {
-            "name": each["name"],
-            "image": each.get("image", ""),
-            "imageID": "",
-            "ready": False,
-            "started": False,
-            "restartCount": 0,
-            "lastState": {},
-            "state": {"waiting": {"reason": "ContainerCreating"}},
-        }
-        for each in pod["spec"]["containers"]
-    ]
-    host = like["status"].get("hostIP") if like else None
-    head = {"phase": "Pending", "hostIP": host, "podIP": address, "podIPs": [{"ip": address}], "startTime": stamp}
-    kept = {key: value for key, value in head.items() if value is not None}
-    return {**kept, "conditions": _pod_conditions(False, stamp, ""), "containerStatuses": statuses}
-
-
-def _running(pod: Thing, fault: str, stamp: str) -> dict[str, Any]:
-    killed = fault.startswith("OOMKilled")
-    ended = {"exitCode": 137, "reason": "OOMKilled", "startedAt": stamp, "finishedAt": stamp}
-    state = {"waiting": {"reason": "CrashLoopBackOff"}} if killed else {"running": {"startedAt": stamp}}
-    statuses = [
-        {
-            **each,
-            "ready": not fault,
-            "started": not killed,
-            "restartCount": 2 if killed else 0,
-            "state": state,
-            "lastState": {"terminated": ended} if killed else {},
-        }
-        for each in pod["status"]["containerStatuses"]
-    ]
-    unready = "" if not fault else f"containers with unready status: [{statuses[0]['name']}]"
-    conditions = _pod_conditions(not fault, stamp, unready)
-    return {**pod["status"], "phase": "Running", "conditions": conditions, "containerStatuses": statuses}
-
-
-def _pod_conditions(ready: bool, stamp: str, why: str) -> list[dict[str, Any]]:
-    told = {"reason": "ContainersNotReady", "message": why} if why else {}
-    word = str(ready)
-    return [
-        {"type": "PodScheduled", "status": "True", "lastTransitionTime": stamp},
-        {"type": "Initialized", "status": "True", "lastTransitionTime": stamp},
-        {"type": "Ready", "status": word, "lastTransitionTime": stamp, **told},
-        {"type": "ContainersReady", "status": word, "lastTransitionTime": stamp, **told},
-    ]

@@ -72,8 +72,8 @@ def _what_it_is(name: str, header: CaseHeader) -> str:
 
 def _what_to_do(target: Target) -> str:
     return (
-        f"Ask KAI why the pod cannot talk. Type:\n```{command(target)}```\n"
-        "Then open the thread of its answer, ask `why?` or `what did you not measure?` there, and press its buttons."
+        "The alert has started an investigation: KAI answers in its thread. Open it, ask `why?` or `what did you not "
+        f"measure?` there, and press its buttons. To ask by yourself, type:\n```{command(target)}```"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,11 +12,12 @@ from bot.app import Served, running
 from bot.approval.person import Directory
 from bot.approval.proposal import KubeUser
 from bot.approval.rules import Approvals
-from bot.settings import Secret, Settings, SlackSettings
+from bot.settings import AlertSettings, Secret, Settings, SlackSettings
 from lab.cluster import LabCluster
 from lab.demo.alert import alert, command, note, topic
 from lab.demo.surroundings import set_aside
 from lab.workspace import Workspace
+from lab.workspace.people import ALERTMANAGER, NOTES
 from sensors.access.casefolder import BadCase
 from sensors.kit import Target
 
@@ -49,7 +49,8 @@ async def demonstrate(case: Path, port: int = 0) -> AsyncIterator[Demo]:
             lab = await stack.enter_async_context(LabCluster.start(case))
             served = await stack.enter_async_context(running(settings(workspace, lab, Path(folder))))
             target = target_of(lab)
-            await asyncio.gather(workspace.connected(), tell(workspace, lab, target))
+            await workspace.connected()
+            await tell(workspace, lab, target)
             yield Demo(address(workspace), command(target), workspace, lab, served)
 
 
@@ -64,6 +65,7 @@ def settings(workspace: Workspace, lab: LabCluster, folder: Path) -> Settings:
         hubble_server=lab.relay,
         host="127.0.0.1",
         port=0,
+        alerts=AlertSettings(senders={workspace.world.channel(CHANNEL).id: frozenset({ALERTMANAGER.id})}),
         approvals=approvals(workspace),
     )
 
@@ -82,13 +84,14 @@ def target_of(lab: LabCluster) -> Target:
 
 
 async def tell(workspace: Workspace, lab: LabCluster, target: Target) -> None:
-    """The alert, and below it, where the visitor looks first, what this is and what to type."""
+    """The alert, which KAI answers by itself, and below it, where the visitor looks first, what this is."""
     name, header = lab.recording.path.name, lab.recording.folder.header
     room = workspace.world.channel(CHANNEL)
     room.topic = topic(name)
     room.members |= {workspace.user(each).user.id for each in OUTSIDERS}
-    for body in (alert(target), note(name, header, target, lab.unsimulated)):
-        async with workspace.post_webhook(body) as answer:
+    said = ((alert(target), ALERTMANAGER), (note(name, header, target, lab.unsimulated), NOTES))
+    for body, app in said:
+        async with workspace.post_webhook(body, app.id) as answer:
             answer.raise_for_status()
 
 

@@ -174,6 +174,17 @@ ALERTMANAGER = App(
     signing_secret="alertmanager-signing-secret",  # noqa: S106
     events=frozenset(),
 )
+NOTES = App(
+    id="A0NOTES",
+    name="Notes",
+    bot_user="U0NOTES",
+    bot_id="B0NOTES",
+    bot_token="xoxb-notes",  # noqa: S106
+    app_token="xapp-notes",  # noqa: S106
+    signing_secret="notes-signing-secret",  # noqa: S106
+    events=frozenset(),
+)
+"""Whoever else posts by an incoming webhook: not a sender of alerts."""
 
 CAST = (
     User("U0ALICE", "alice", "Alice Adler", "alice@example.com", title="On-call", colour="2eb67d"),
@@ -187,6 +198,7 @@ CAST = (
 BOTS = (
     User("U0KAI", "kai", "KAI", bot=True, colour="4a154b"),
     User("U0ALERTS", "alertmanager", "Alertmanager", bot=True, colour="a30200"),
+    User("U0NOTES", "notes", "Notes", bot=True, colour="757575"),
     User("USLACKBOT", "slackbot", "Slackbot", bot=True, colour="757575"),
 )
 GROUPS = (Group("S0ONCALL", "oncall", "On-call", ("U0ALICE", "U0CAROL")),)

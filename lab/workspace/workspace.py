@@ -91,9 +91,10 @@ class Workspace:
         return f"{self.url}/services/T0LAB/{ALERTMANAGER.id}/secret"
 
     @asynccontextmanager
-    async def post_webhook(self, body: Json) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Speaks to the incoming webhook as Alertmanager would; gives its answer."""
-        async with aiohttp.ClientSession() as session, session.post(self.webhook_url, json=body) as response:
+    async def post_webhook(self, body: Json, app: str = ALERTMANAGER.id) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Speaks to the incoming webhook as Alertmanager would, or another app such as Notes; gives its answer."""
+        url = self.webhook_url.replace(ALERTMANAGER.id, app)
+        async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
             yield response
 
     async def use_http(self, request_url: str) -> bool:

@@ -15,7 +15,20 @@ from lab.workspace.clock import Clock
 from lab.workspace.ids import Mint, Stamps
 from lab.workspace.kit import with_ids
 from lab.workspace.modals import Modals
-from lab.workspace.people import ALERTMANAGER, BOTS, CAST, DOMAIN, GROUPS, KAI, PARTNER_TEAM, TEAM, App, Group, User
+from lab.workspace.people import (
+    ALERTMANAGER,
+    BOTS,
+    CAST,
+    DOMAIN,
+    GROUPS,
+    KAI,
+    NOTES,
+    PARTNER_TEAM,
+    TEAM,
+    App,
+    Group,
+    User,
+)
 from lab.workspace.refusal import Refusal
 from lab.workspace.text import compose, rich_text
 from lab.workspace.tickets import ReplyHooks, Triggers
@@ -63,7 +76,7 @@ class World:
         self._stamps = Stamps()
         self.users: dict[str, User] = {user.id: user for user in (*CAST, *BOTS)}
         self.groups: dict[str, Group] = {group.id: replace(group) for group in GROUPS}
-        self.apps: dict[str, App] = {app.id: _own(app) for app in (KAI, ALERTMANAGER)}
+        self.apps: dict[str, App] = {app.id: _own(app) for app in (KAI, ALERTMANAGER, NOTES)}
         self.channels: dict[str, Channel] = {channel.id: channel for channel in _channels()}
         self.modals = Modals(self.mint)
         self.triggers = Triggers(clock, self.mint)

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from sensors.hubble.decoding import read_line
 from sensors.hubble.records import (
     BAD_VERDICTS,
     Dns,
@@ -36,7 +37,7 @@ from sensors.hubble.records import (
     Policy,
     Workload,
 )
-from sensors.hubble.wire import Flow, Line, is_bad, messages, read_line
+from sensors.hubble.wire import Flow, Line, is_bad, messages
 
 __all__ = [
     "BAD_VERDICTS",

@@ -14,12 +14,20 @@ PATIENCE = 15.0
 
 
 async def type_command(demo: Demo) -> Reply:
+    """After the alert's own investigation: the same question would join it while it runs."""
+    await alert_verdict(demo)
     return await demo.workspace.user("alice").command(demo.command, CHANNEL)
 
 
 async def verdict(demo: Demo) -> Json:
     """The root message once it says how the investigation ended."""
     return await demo.workspace.wait_for(lambda: next(filter(_is_over, kais(demo)), None), PATIENCE)  # type: ignore[return-value]
+
+
+async def alert_verdict(demo: Demo) -> Json:
+    """KAI's answer in the thread of the alert, once it says how the investigation ended."""
+    ts = demo.workspace.messages(CHANNEL)[0]["ts"]
+    return await demo.workspace.wait_for(lambda: next(filter(_is_over, demo.workspace.thread(ts)), None), PATIENCE)  # type: ignore[return-value]
 
 
 def kais(demo: Demo) -> list[Json]:

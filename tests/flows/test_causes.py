@@ -7,9 +7,8 @@ from flows.causes import BACKENDS_LOST, CAUSES, DNS_SERVERS_LOST, EXPLAINS, Stag
 
 NOT_A_FAULT = {"none.healthy", "inconclusive"}
 FOR_LATER = {
-    "cni.cidr_overlap", "cni.ip_conflict", "control.webhook", "ip.family", "mesh.authz", "mesh.mtls", "mesh.sidecar",
-    "nat.ephemeral_ports", "nat.invalid_dropped", "nat.stale_udp", "path.checksum", "path.loss", "service.hairpin",
-    "service.lb_source_range", "service.rollout", "app.bind_localhost", "app.client_config",
+    "app.bind_localhost", "app.client_config", "cni.ip_conflict", "ip.family", "mesh.sidecar", "nat.ephemeral_ports",
+    "nat.invalid_dropped", "path.checksum", "path.loss", "service.rollout",
 }  # fmt: skip
 """Classes of the list that no sensor brings a proof for yet: no rule may pretend to know them."""
 

@@ -22,6 +22,7 @@ from lab.cluster.streams import not_acceptable
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit.kinds import KINDS, NODE, POD, Kind
 from tests.cluster.apiserver import CORE, plural
+from tests.live.probe_servers import address_of
 from tests.live.probes import Probes
 
 SUCCESS = b"\x03" + json.dumps({"metadata": {}, "status": "Success"}).encode()
@@ -51,6 +52,10 @@ class Front:
     has_cat: bool = False
     url: str = ""
     session: aiohttp.ClientSession | None = None
+
+    @property
+    def nodes(self) -> list[str]:
+        return nodes_of(self.case)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path_qs)
@@ -235,12 +240,18 @@ async def resets(request: web.Request) -> web.StreamResponse:
 # -- pods that the recording has not -----------------------------------------------------------------------------------
 
 
+def nodes_of(case: CaseFolder) -> list[str]:
+    return [each["metadata"]["name"] for each in case.recorded.by_kind.get((NODE.group, NODE.name), ())]
+
+
 def standing_in(folder: Path, case: CaseFolder, *, probes: bool = True, agents: bool = True) -> list[dict[str, Any]]:
     """A probe on each node, and an agent where one ran, as their DaemonSets would have made them."""
     wanted = []
-    for node in (each["metadata"]["name"] for each in case.recorded.by_kind.get((NODE.group, NODE.name), ())):
+    for number, node in enumerate(nodes_of(case)):
         if probes:
-            wanted.append(_pod(PROBE_SPACE, f"probe-on-{node}", node, {"app.kubernetes.io/name": "kai-probe"}, "probe"))
+            probe = _pod(PROBE_SPACE, f"probe-on-{node}", node, {"app.kubernetes.io/name": "kai-probe"}, "probe")
+            probe["status"]["podIP"] = address_of(number)
+            wanted.append(probe)
         if agents and (folder / "nodes" / node / "cilium").is_dir():
             wanted.append(_pod("kube-system", f"cilium-on-{node}", node, {"k8s-app": "cilium"}, "cilium-agent"))
     return wanted

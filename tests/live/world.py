@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sensors.kit import Cluster, Target
 from sensors.kit.catalog import sensors
 from tests.cluster.standin import kubeconfig
 from tests.live.front import Front, front_of
+from tests.live.probe_servers import ProbeServers, probe_servers
 
 CASES = Path(__file__).parents[2] / "lab" / "cases"
 QUICK = Pace(follow=0.05, within=4.0, greeting=1.0, settling=0.05)
@@ -31,13 +32,23 @@ NETDEBUG = "flow.k8s_network_debug"
 
 @dataclass
 class World:
-    """What a test may break: the front (API server, probes) and the relay."""
+    """What a test may break: the front (API server, programs in pods), the relay, and the probes' servers.
+
+    Where the servers run, probes are asked over the network, as KAI in a cluster does; else their program is run.
+    """
 
     front: Front
     relay: ObserverServer
+    probes: ProbeServers | None
     kubeconfig: Path
     target: Target
     moment: float
+
+    @property
+    def least(self) -> LiveSettings:
+        """The settings of the chart's KAI: it runs no program anywhere."""
+        assert self.probes is not None
+        return self.probes.settings
 
     @asynccontextmanager
     async def cluster(self, settings: LiveSettings = EVERYTHING, pace: Pace = QUICK) -> AsyncIterator[LiveCluster]:
@@ -70,6 +81,7 @@ async def world_of(
     nodes: list[Node] | None = None,
     manners: Manners | None = None,
     token: str = "",
+    servers: bool = False,
     **front: Any,
 ) -> AsyncIterator[World]:
     path = CASES / name
@@ -79,9 +91,13 @@ async def world_of(
     nodes = recorded_nodes(path) if nodes is None else nodes
     for each in nodes:
         each.version = f"cilium v{header.environment.cni_version}"
-    async with front_of(path, **front) as served, ObserverServer(nodes, manners or Manners()) as relay:
+    async with (
+        front_of(path, **front) as served,
+        ObserverServer(nodes, manners or Manners()) as relay,
+        probe_servers(served.probes, served.nodes, folder / "probes") if servers else nullcontext() as probes,
+    ):
         config = kubeconfig(folder, served.url, user={"token": token} if token else None)
-        yield World(served, relay, config, header.target, header.recorded_at.timestamp())
+        yield World(served, relay, probes, config, header.target, header.recorded_at.timestamp())
 
 
 def recorded_nodes(path: Path) -> list[Node]:

@@ -10,10 +10,11 @@ import pytest
 from google.protobuf import json_format
 
 from sensors.access.relay.conversion import read_response
+from sensors.hubble.decoding import read_line
 from sensors.hubble.lines import Endpoint, HubbleFlow, NodeStatus
 from sensors.hubble.pb.cilium.flow.flow_pb2 import Flow
 from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
-from sensors.hubble.wire import messages, read_line
+from sensors.hubble.wire import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = [

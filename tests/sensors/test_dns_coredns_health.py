@@ -1,6 +1,4 @@
-"""Objects and logs are recorded incidents (Kubernetes 1.36.2, CoreDNS 1.13.1). Further log lines keep the wording that
-CoreDNS wrote in public reports: 1.6.7 (coredns/deployment#215, #225), 1.2.2 (kubeasz#355), 1.13 (coredns#7727), and
-the errors plugin's manual; names and addresses are documentation ones."""
+"""Objects and logs are recorded incidents (Kubernetes 1.36.2, CoreDNS 1.13.1)."""
 
 from __future__ import annotations
 
@@ -19,18 +17,14 @@ from sensors.dns_coredns_health import (
     DnsWorkload,
     Ending,
     Forward,
-    LogFinding,
     Trouble,
     assemble,
     kills_in,
     look,
-    parse_corefile,
-    read_log,
-    read_pod,
-    read_workload,
 )
-from sensors.kit import Blind, Sight, Target, observe
+from sensors.kit import Sight, Target, observe
 from sensors.kit.kinds import DAEMON_SET, DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE
+from sensors.topology.dns_servers import read_pod, read_workload
 from tests.kit.fakes import FakeCluster
 from tests.kit.spoil import real_objects, spoiled
 
@@ -218,140 +212,7 @@ def test_a_deployment_s_memory_limit_is_that_of_the_container_that_answers():
     assert (found.memory_limit, found.container, found.desired, found.ready) == ("170Mi", "coredns", 2, 0)
 
 
-# -- logs ------------------------------------------------------------------------------------------------------------
-
-
-def test_which_upstream_does_not_answer_for_which_names():
-    found = read_log((CAPTURES / "coredns_upstream_down.log").read_text(), "coredns-1")
-
-    told = [(each.trouble, each.upstream, each.count, each.names) for each in found]
-    assert told == [
-        (Trouble.LOOP_PROBE_UNANSWERED, "172.23.83.11:53", 1, ()),
-        (Trouble.LOOP_PROBE_UNANSWERED, "172.23.83.12:53", 1, ()),
-        (Trouble.UPSTREAM_TIMEOUT, "172.23.83.11:53", 3, ("api.example.com", "cdn.example.net")),
-        (Trouble.UPSTREAM_REFUSED, "172.23.83.12:53", 1, ("cdn.example.net",)),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("line", "trouble"),
-    [
-        (
-            '[FATAL] plugin/loop: Loop (127.0.0.1:55953 -> :1053) detected for zone ".", see https://coredns.io/plugins/'
-            'loop#troubleshooting. Query: "HINFO 4547991504243258144.3688648895315093531."',
-            Trouble.LOOP,
-        ),
-        (
-            '2018/11/05 13:48:22 [FATAL] plugin/loop: Seen "HINFO IN 4849932600568443392.1730530029506169038." '
-            "more than twice, loop detected",
-            Trouble.LOOP,
-        ),
-        ("/etc/coredns/Corefile:3 - Error during parsing: Unknown directive '.'", Trouble.CONFIG_ERROR),
-        (
-            "plugin/forward: /etc/coredns/Corefile:14 - Error during parsing: Wrong argument count or unexpected line "
-            "ending after '.'",
-            Trouble.CONFIG_ERROR,
-        ),
-        ("loading Caddyfile via flag: open /etc/coredns/Corefile: no such file or directory", Trouble.CONFIG_ERROR),
-        ('[INFO] plugin/ready: Still waiting on: "kubernetes"', Trouble.NOT_READY),
-        ('[INFO] plugin/ready: Plugins not ready: "kubernetes"', Trouble.NOT_READY),
-        ("[INFO] plugin/kubernetes: waiting for Kubernetes API before starting server", Trouble.API_UNREACHABLE),
-        ("[WARNING] plugin/kubernetes: starting server with unsynced Kubernetes API", Trouble.API_UNREACHABLE),
-        (
-            '[ERROR] plugin/kubernetes: Failed to watch: failed to list *v1.Namespace: Get "https://10.96.0.1:443/api/v1/'
-            'namespaces?limit=500&resourceVersion=0": dial tcp 10.96.0.1:443: i/o timeout',
-            Trouble.API_UNREACHABLE,
-        ),
-        (
-            "[ERROR] plugin/kubernetes: Failed to watch: failed to list *v1.EndpointSlice: "
-            'endpointslices.discovery.k8s.io is forbidden: User "system:serviceaccount:kube-system:coredns" '
-            "cannot list resource",
-            Trouble.API_FORBIDDEN,
-        ),
-        ("panic: runtime error: invalid memory address or nil pointer dereference", Trouble.PANIC),
-        (
-            "[ERROR] plugin/errors: 2 www.example.com. A: concurrent queries exceeded maximum 1000",
-            Trouble.OVERLOADED,
-        ),
-        ("[ERROR] plugin/errors: 2 www.example.com. A: no healthy upstreams", Trouble.UPSTREAM_ERROR),
-    ],
-)
-def test_every_kind_of_trouble_is_known_by_coredns_s_own_words(line, trouble):
-    (found,) = read_log(f"[INFO] 127.0.0.1:1 - 1 NOERROR\n{line}\n", "coredns-1")
-
-    assert found.trouble is trouble
-
-
-def test_a_corefile_error_names_its_line():
-    line = "/etc/coredns/Corefile:3 - Error during parsing: Unknown directive '.'"
-
-    assert read_log(line, "coredns-1", previous=True) == (
-        LogFinding(Trouble.CONFIG_ERROR, "coredns-1", previous=True, count=1, example=line, config_line=3),
-    )
-
-
-def test_errors_that_coredns_itself_counted_keep_their_count():
-    line = "[ERROR] plugin/errors: 17 errors like '^read udp .* i/o timeout$' occurred in last 30s"
-
-    assert [(each.trouble, each.count) for each in read_log(line, "c")] == [(Trouble.UPSTREAM_TIMEOUT, 17)]
-
-
-def test_an_answered_query_for_a_name_with_telling_words_is_no_trouble():
-    line = '[INFO] 10.0.0.9:1 - 1 "A IN panic.loop.example.com. udp 41 false 512" NXDOMAIN qr,rd,ra 41 0.002s'
-
-    assert read_log(line, "c") == ()
-
-
-# -- Corefile --------------------------------------------------------------------------------------------------------
-
-# the Corefile of kubeadm 1.31 with a stub domain and a rewrite
-COREFILE = """\
-(common) {
-    errors
-}
-corp.example:53 {
-    import common
-    forward . 10.1.2.3 10.1.2.4:5353   # the office
-}
-.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    rewrite name old.example.com new.shop.svc.cluster.local
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30 {
-       disable success cluster.local
-    }
-    loop
-    reload
-}
-"""
-
-
-def test_a_corefile_is_read_by_server_block():
-    found = parse_corefile(COREFILE, "kube-system/coredns")
-
-    assert found.zones == ("corp.example:53", ".:53")
-    assert found.cluster_zones == ("cluster.local",)
-    assert found.forwards == (Forward(".", ("10.1.2.3", "10.1.2.4:5353")), Forward(".", ("/etc/resolv.conf",)))
-    assert (found.cache_seconds, "loop" in found.plugins, "ttl" in found.plugins) == (30, True, False)
-    assert found.rewrites == ("rewrite name old.example.com new.shop.svc.cluster.local",)
-
-
-@pytest.mark.parametrize("text", ["", "# nothing\n", "}}}", "forward . 1.1.1.1\n"])
-def test_blind_on_a_corefile_without_a_server_block(text):
-    with pytest.raises(Blind, match="no server block"):
-        parse_corefile(text)
+# -- kills -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_kernel_s_kills_of_other_programs_are_not_the_dns_server_s():

@@ -67,7 +67,8 @@ async def _one_life(play: Play, it: Proposal, rng: random.Random, dies_after: in
 
 async def _press(kai: Kai, it: Proposal, rng: random.Random) -> None:
     person = rng.choice(["U1ALICE", "U1ALICE", "U2BOB", "U3CAROL", "U9MALLORY"])
-    what = rng.choice([kai.approve, kai.approve, kai.approve, kai.approve, kai.undo, kai.reject])
+    presses = [*[kai.approve] * 12, *[kai.undo] * 3, kai.reject]
+    what = rng.choice(presses)
     for _ in range(rng.choice([1, 1, 2])):
         await what(it, person)
 
@@ -164,7 +165,8 @@ def _about_state(play: Play, it: Proposal, mine: dict[str, Proposal]) -> list[st
         said.append(f"{it.id} is {it.state.value}, and people see {play.shown.get(it.id)}")
     wrote = {each.key for each in play.server.writes if each.proposal == it.id}
     every = {(part.target.kind, part.target.namespace, part.target.name) for part in it.parts}
-    if it.state in (State.VERIFIED, State.NOT_VERIFIED) and wrote != every:
+    change = it.purpose.value == "change"  # a rollback that was made in part is not verified, and its parent is stuck
+    if (it.state is State.VERIFIED or (change and it.state is State.NOT_VERIFIED)) and wrote != every:
         said.append(f"{it.id} is {it.state.value}, and {every - wrote} was not written")
     if it.state in (State.PROPOSED, State.REJECTED, State.EXPIRED, State.SUPERSEDED) and wrote:
         said.append(f"{it.id} is {it.state.value}, and {wrote} was written")

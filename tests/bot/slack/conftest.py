@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.alerts.plan import AlertLimits
 from bot.app import Served, running
 from bot.desk.limits import Limits
 from bot.desk.ports import Look
@@ -113,10 +114,14 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
 
     @asynccontextmanager
     async def starting(
-        mode: str = "socket", look: Look | None = None, limits: Limits | None = None, **more: Any
+        mode: str = "socket",
+        look: Look | None = None,
+        limits: Limits | None = None,
+        alert_limits: AlertLimits | None = None,
+        **more: Any,
     ) -> AsyncIterator[Kai]:
         before = len(workspace.calls("apps.connections.open"))
-        async with running(settings(workspace, tmp_path, mode, **more), look, limits) as served:
+        async with running(settings(workspace, tmp_path, mode, **more), look, limits, alert_limits) as served:
             if mode == "http":
                 assert await workspace.use_http(f"{served.url}/slack/events")
             else:

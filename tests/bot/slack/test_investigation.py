@@ -164,11 +164,11 @@ async def test_only_the_last_minutes_of_hubble_flows_are_read_where_somebody_say
     root = await kai.verdict()
 
     verdict = await kai.served.store.investigations.recent(1)
-    flow = verdict[0][0].request.flow
+    request = verdict[0][0].request
     stored = await kai.served.store.investigations.verdict(verdict[0][0].id)
     packets = next(each for each in stored.result["evidence"] if each["sensor"] == "hubble.capture_flows")
 
-    assert flow == "flow.k8s_network_debug@2s"
+    assert (request.flow, request.since) == ("flow.k8s_network_debug", 2)
     assert root["text"].startswith("✖")
     assert 0 < packets["facts"]["packets_dropped"] < 100
 

@@ -78,6 +78,15 @@ def test_an_open_try_counts_alone_only_where_no_flow_can_be_read():
     assert said(blind="no flow could be read") is Outcome.UNDECIDED
 
 
+def test_for_a_change_that_no_denied_flow_is_about_an_open_try_counts():
+    """A Service's port: nothing was dropped, and nothing can be forwarded that was."""
+    tries = Moment(tries=(Try("backend:80", "open"),))
+
+    assert judge([], [], tries, AT).outcome is Outcome.VERIFIED
+    assert judge([], [], Moment(tries=(Try("backend:80", "refused"),)), AT).outcome is Outcome.FAILED
+    assert judge([], [], Moment(), AT).outcome is Outcome.UNDECIDED
+
+
 @pytest.mark.parametrize(
     ("flow", "same"),
     [

@@ -9,9 +9,10 @@ import pytest
 
 from flows.model import Case, Component
 from flows.rules.dns_coredns_config import RULE
-from sensors.dns_coredns_health import CoreDns, Trouble, parse_corefile
+from sensors.dns_coredns_health import CoreDns, Trouble
 from sensors.dns_lookup import Lookups
 from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
+from sensors.kit.corefile import parse_corefile
 from sensors.kit.objects import Ref
 from tests.flows.rules.facts import (
     ALWAYS,

@@ -53,7 +53,7 @@ def test_speaks_of_a_namespace_that_does_not_exist_and_of_the_service_that_was_m
 def test_speaks_of_a_typo_in_the_service_and_of_the_nearest_one():
     asked = Asked(AskedKind.UNKNOWN_SERVICE, "indx", 80, Ref("Service", "search", "indx"), nearest=("index",))
 
-    finding = only(RULE, nxdomain(healthy(), "indx", asked))
+    finding = only(RULE, nxdomain(complaining(healthy(), host="indx"), "indx", asked))
 
     assert finding.belief >= 0.95
     assert "the nearest is index" in finding.cause
@@ -136,3 +136,13 @@ def test_stays_silent_about_a_record_type_that_a_name_does_not_have():
     assert judged(RULE, seen) == []
     gone = judged(RULE, resolving(case, answered(OUTSIDE, "NXDOMAIN")))
     assert [each.cause_class for each in gone] == ["dns.nxdomain"]
+
+
+def test_blames_nobody_for_a_name_that_only_the_question_asks_for():
+    asked = Asked(AskedKind.UNKNOWN_SERVICE, "nonsense", 80, Ref("Service", "search", "nonsense"))
+
+    finding = only(RULE, nxdomain(healthy(), "nonsense", asked))
+
+    assert finding.component is None
+    assert finding.cause.startswith("you asked for nonsense, and there is no such name")
+    assert finding.belief < 0.8

@@ -9,6 +9,7 @@ import pytest
 from flows.model import Missing
 from flows.rules.healthy import RULE
 from sensors.dns_lookup import Lookups
+from sensors.hubble.connections import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
@@ -68,3 +69,49 @@ def test_stays_silent_where_nobody_read_the_log_and_nobody_named_a_peer():
     unasked = replace(unasked, target=replace(unasked.target, to_host=None, to_port=None))
 
     assert classes(RULE, unasked) == []
+
+
+# -- healthy must be earned --------------------------------------------------------------------------------------------
+
+
+def test_an_empty_log_is_no_clean_log():
+    seen = case_of("search-to-index")
+    quiet = with_facts(seen, replace(seen[PodFacts], log_errors=(), log_last=()))
+
+    (finding,) = said(RULE, quiet)
+
+    assert finding.belief < 0.8
+    assert finding.because.endswith("its log is empty")
+
+
+def test_stays_silent_where_the_policies_deny_the_asked_peer_and_no_attempt_of_now_shows_it_open():
+    """The recording of a denial without its drops, its failed attempts and its log: nothing of the fault is left."""
+    seen = case_of("basket-to-pricing")
+    flows, connects = seen[HubbleFlows], seen[Connects]
+    opened = tuple(
+        replace(each, drops=(), packets_dropped=0, dropped=0, outcome=Outcome.OPENED, opened=max(each.opened, 1))
+        for each in flows.connections
+    )
+    calm = with_facts(
+        seen,
+        replace(flows, connections=opened),
+        replace(connects, doors=tuple(each for each in connects.doors if each not in connects.asked)),
+        replace(seen[PodFacts], log_errors=(), log_last=(("basket", "all is well"),)),
+    )
+
+    assert classes(RULE, calm) == []
+
+
+def test_a_peer_that_opens_is_healthy_beside_another_that_is_broken_and_the_other_is_told():
+    seen = case_of("search-to-index")
+    flows = seen[HubbleFlows]
+    one = next(each for each in flows.connections if each.destination.pod.startswith("index"))
+    party = replace(one.destination, pod="stock-1", ip="10.244.9.9", workload="")
+    broken = replace(one, destination=party, port=9999, outcome=Outcome.UNANSWERED, opened=0)
+    more = with_facts(seen, replace(flows, connections=(*flows.connections, broken)))
+
+    (finding,) = said(RULE, more)
+
+    assert "another fault of this pod: " in finding.cause
+    assert "9999" in finding.recommendation
+    assert "none of the pod's traffic was dropped" not in finding.because

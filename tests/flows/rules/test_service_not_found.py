@@ -9,7 +9,8 @@ import pytest
 from flows.model import Component, Missing
 from flows.rules.service_not_found import RULE
 from sensors.k8s_services import Services
-from sensors.topology.peer import AskedKind
+from sensors.kit.objects import Ref
+from sensors.topology.peer import Asked, AskedKind
 from tests.flows.rules.edits import classes, said
 from tests.kit.cases import case_of, with_facts, without
 
@@ -42,3 +43,17 @@ def test_stays_silent_when_the_service_exists_or_the_address_is_outside(name):
 def test_cannot_tell_without_services():
     with pytest.raises(Missing, match="Services"):
         said(RULE, without(case_of("notify-to-mailer"), Services))
+
+
+def test_blames_nobody_for_a_name_that_only_the_question_asks_for():
+    seen = case_of("search-to-index")
+    services = seen[Services]
+    assert services.asked is not None
+    asked = Asked(AskedKind.UNKNOWN_SERVICE, "nonsense", 80, Ref("Service", "search", "nonsense"))
+    moved = with_facts(seen, replace(services, asked=asked))
+
+    (finding,) = said(RULE, replace(moved, target=replace(moved.target, to_host="nonsense"), derived={}))
+
+    assert finding.component is None
+    assert finding.cause.startswith("you asked for nonsense: there is no Service search/nonsense")
+    assert finding.belief < 0.8

@@ -398,7 +398,7 @@ def backend_waits_for_its_init_container() -> Incident:
     return lab
 
 
-@variant("service.wrong_port", CALLER, also="service.wrong_target_port app.not_listening")
+@variant("service.wrong_port", S, also="service.wrong_target_port app.not_listening")
 def headless_asked_at_the_service_port() -> Incident:
     """A headless Service translates nothing: the caller reaches the pods at the port it names."""
     lab = recording()

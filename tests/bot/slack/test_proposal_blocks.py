@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from bot.report.proposal_blocks import card, edit_view, is_shown_whole, on_root, patch_text, shown, submitted
 
 from bot.approval.states import IN_FORCE, State
-from bot.report import proposal_blocks as ids
 from bot.report.blocks import Said
+from bot.slack import proposal_blocks as ids
 from bot.slack.limits import problems
+from bot.slack.proposal_blocks import card, edit_view, is_shown_whole, on_root, patch_text, shown, submitted
 from tests.bot.approval.making import ADD, part, proposal
 
 HEADER = {"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}}

@@ -1,0 +1,131 @@
+"""`kai alert test`: what an alert would start, and why; nothing is started."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bot.alerts.gate import Network, Rule, judged, load_gate
+from bot.alerts.who import Chosen, Scene, named_target, read_scene, who
+from bot.clusters.opening import Worlds, recorded
+from bot.clusters.options import live_of
+from bot.commands.output import write
+from bot.errors import UsageMistake
+from bot.report.sanitize import clean
+from bot.triggers.alert import Alert, AlertState
+from bot.triggers.alerts import message_trigger, webhook_of
+from bot.triggers.trigger import Payload
+from sensors.access.casefolder import BadCase
+from sensors.kit import Absent, Blind
+
+LARGEST = 4 * 1024 * 1024
+_MESSAGE = ("text", "blocks", "attachments", "message")
+
+
+def typed(action: str, file: str, case: Path | None, gate: Path | None, offline: bool, **asked: Any) -> int:
+    """`kai alert test -f FILE`: 0 when something would be started, 1 when nothing would. `action` is `test`."""
+    payload, rules = payload_in(file), load_gate(gate)
+    kind, alerts = alerts_in(payload)
+    try:
+        worlds = recorded(case) if case is not None else Worlds(live_of(asked))
+    except BadCase as why:
+        raise UsageMistake(f"--case: {why}") from why
+    scene = "not asked (--offline)" if offline else asyncio.run(_scene(worlds))
+    rows = [("read as", kind), *(row for each in alerts for row in (("", ""), *explained(each, rules, scene)))]
+    write("".join(f"{f'{name:<15}{clean(said, 1000)}'.rstrip()}\n" for name, said in rows))
+    return 0 if any(would_start(each, rules, scene) for each in alerts) else 1
+
+
+def payload_in(file: str) -> Payload:
+    """The JSON of a file, or of stdin for `-`. Raises `UsageMistake`."""
+    try:
+        raw = sys.stdin.buffer.read(LARGEST + 1) if file == "-" else Path(file).read_bytes()
+    except OSError as why:
+        raise UsageMistake(f"{file}: {why.strerror or why}") from why
+    if len(raw) > LARGEST:
+        raise UsageMistake(f"{file}: more than {LARGEST // 1024 // 1024} MiB is no alert")
+    try:
+        said = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise UsageMistake(f"{file}: it is not JSON") from None
+    said = said.get("event", said) if isinstance(said, dict) and said.get("type") == "event_callback" else said
+    if not isinstance(said, dict):
+        raise UsageMistake(f"{file}: it is not a JSON object")
+    return said
+
+
+def alerts_in(payload: Payload) -> tuple[str, list[Alert | str]]:
+    """Who reads it, and each alert, or why it starts nothing. Raises `UsageMistake` for what is no alert."""
+    trigger = webhook_of(payload)
+    if trigger is None and not any(each in payload for each in _MESSAGE):
+        raise UsageMistake("it is no webhook of Alertmanager, Grafana, Datadog or PagerDuty, and no Slack message")
+    trigger = trigger or message_trigger(payload)
+    found = [trigger.read(each) for each in trigger.split(payload)]
+    return trigger.id, [each if isinstance(each, Alert) else getattr(each, "why", "nothing") for each in found]
+
+
+async def _scene(worlds: Worlds) -> Scene | str:
+    try:
+        async with worlds.cluster() as cluster:
+            return await read_scene(cluster)
+    except (Blind, Absent) as why:
+        return str(why)
+
+
+def explained(alert: Alert | str, rules: tuple[Rule, ...], scene: Scene | str) -> Iterator[tuple[str, str]]:
+    """One alert in rows: what it says, what the gate says, who is meant, what would happen."""
+    if isinstance(alert, str):
+        yield "would", f"start nothing: {alert}"
+        return
+    gate = judged(alert, rules)
+    peer = alert.peer
+    yield "alert", f"{alert.name or 'without a name'} ({alert.state})"
+    yield "incident", f"{alert.key}{f', since {alert.since}' if alert.since else ''}"
+    yield "channel title", alert.title
+    yield "network", f"{gate.network}: {gate.why}"
+    yield "names", ", ".join(map(str, alert.meant)) or "nothing that has a pod"
+    yield "peer", f"{peer.host}:{peer.port or '*'}" if peer is not None else "none that is named exactly"
+    yield "pod", _who(alert, scene)
+    yield "would", _would(alert, rules, scene)
+
+
+def _who(alert: Alert, scene: Scene | str) -> str:
+    if not isinstance(scene, Scene):
+        target = named_target(alert)
+        return f"{target or 'unknown'}, not checked: the cluster was {scene}"
+    found = who(alert, scene)
+    if isinstance(found, Chosen):
+        return f"{found.target}{f' ({found.why})' if found.why else ''}"
+    choice = ", ".join(f"{namespace}/{pod}" for namespace, pod in found.candidates)
+    return f"not clear: {found.why}{f'; to choose from: {choice}' if choice else ''}"
+
+
+def _would(alert: Alert, rules: tuple[Rule, ...], scene: Scene | str) -> str:
+    if alert.state is AlertState.RESOLVED:
+        return "edit the answer to its firing; start nothing"
+    if alert.state is AlertState.ACKNOWLEDGED:
+        return "start nothing: somebody has taken it on"
+    if judged(alert, rules).network is Network.NO:
+        return "start nothing: one line says why, with a button to investigate anyway"
+    if would_start(alert, rules, scene):
+        return "start an investigation, unless the same firing was heard before or it is one of a storm"
+    found = who(alert, scene) if isinstance(scene, Scene) else None
+    if isinstance(found, Chosen):
+        return "start nothing: no rule says that it is about the network, and the pod is ready"
+    return "ask in the thread which pod is meant"
+
+
+def would_start(alert: Alert | str, rules: tuple[Rule, ...], scene: Scene | str) -> bool:
+    """Taken by itself."""
+    if isinstance(alert, str) or alert.state is not AlertState.FIRING:
+        return False
+    gate = judged(alert, rules).network
+    if not isinstance(scene, Scene):
+        return gate is not Network.NO and named_target(alert) is not None
+    found = who(alert, scene)
+    ready = isinstance(found, Chosen) and found.ready is True
+    return isinstance(found, Chosen) and (gate is Network.YES or (gate is Network.ASK and not ready))

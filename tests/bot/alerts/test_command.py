@@ -1,0 +1,80 @@
+"""`kai alert test`: what would happen and why, from a file, without starting anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.cli import run
+from tests.bot.triggers.payloads import FOLDER
+from tests.kit.cases import CASES
+
+CASE = ["--case", str(CASES / "api-server-cannot-watch")]
+POD = "api-server-79fd8d4cc-jzc5m"
+
+
+def say(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = run(["alert", "test", *words])
+    said = capsys.readouterr()
+    return code, said.out or said.err
+
+
+def notification(folder: Path, **labels: str) -> str:
+    file = folder / "payload.json"
+    one = {"status": "firing", "labels": {"alertname": "PodCannotReachPeer", **labels}, "fingerprint": "f1"}
+    file.write_text(json.dumps({"version": "4", "groupLabels": {}, "alerts": [one]}))
+    return str(file)
+
+
+def test_an_alert_about_a_pod_that_is_there_would_start_an_investigation(tmp_path: Path, capsys):
+    code, said = say(capsys, "-f", notification(tmp_path, namespace="production", pod=POD), *CASE)
+
+    assert code == 0
+    assert "network        yes: a connection fails" in said
+    assert f"pod            production/{POD}" in said
+    assert "would          start an investigation" in said
+
+
+def test_a_pod_that_is_not_there_is_said(tmp_path: Path, capsys):
+    code, said = say(capsys, "-f", notification(tmp_path, namespace="shop", pod="web-1"), *CASE)
+
+    assert code == 1
+    assert "not clear: pod shop/web-1 is not there any more" in said
+    assert "would          ask in the thread which pod is meant" in said
+
+
+def test_what_is_not_about_the_network_would_start_nothing(tmp_path: Path, capsys):
+    file = notification(tmp_path, namespace="production", pod=POD, alertname="CPUThrottlingHigh")
+
+    code, said = say(capsys, "-f", file, *CASE)
+
+    assert code == 1
+    assert "network        no: it is about resources" in said
+
+
+@pytest.mark.parametrize("name", sorted(each.stem for each in FOLDER.glob("*.json")))
+def test_every_kind_of_payload_is_explained_without_a_cluster(name: str, capsys):
+    code, said = say(capsys, "-f", str(FOLDER / f"{name}.json"), "--offline")
+
+    assert code in (0, 1)
+    assert said.startswith("read as        ")
+    assert "would          " in said
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "it is not JSON"),
+        ("[1]", "it is not a JSON object"),
+        ('{"a": 1}', "it is no webhook of Alertmanager, Grafana, Datadog or PagerDuty, and no Slack message"),
+    ],
+)
+def test_what_is_no_alert_is_one_line(tmp_path: Path, capsys, text: str, why: str):
+    (tmp_path / "x.json").write_text(text)
+
+    code, said = say(capsys, "-f", str(tmp_path / "x.json"), "--offline")
+
+    assert (code, said.count("\n")) == (2, 1)
+    assert why in said

@@ -1,0 +1,155 @@
+"""The whole way on a simulated cluster: proved, written by `bot.patch`, verified by its hubble flows, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bot.approval.person import Directory, Refusal
+from bot.approval.proposal import KubeUser, Proposal, new_id
+from bot.approval.rules import Approvals
+from bot.approval.states import State
+from bot.approval.trail import Event, Note
+from bot.change.changes import Changes
+from bot.change.deciding import Caller, Identify
+from bot.change.opening import changes_on
+from bot.change.proving import eligible
+from bot.cli import kai
+from bot.clusters.opening import Worlds
+from bot.clusters.options import Live
+from bot.commands.recipe import flow_named
+from bot.store.store import Store, open_store
+from flows.catalog import rules
+from flows.engine import Tools, run
+from lab.cluster import LabCluster
+from sensors.kit.catalog import sensors
+
+CASES = Path(__file__).parents[3] / "lab" / "cases"
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Stage:
+    lab: LabCluster
+    changes: Changes
+    store: Store
+    url: str
+
+    async def propose(self) -> Proposal:
+        """The proposal for what is found at this moment."""
+        worlds = Worlds(_live(self.lab, "kai"))
+        assert self.lab.target is not None
+        async with worlds.cluster() as cluster:
+            tools = Tools(sensors(), rules())
+            found = await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
+        assert eligible(found.fix)
+        fresh = await self.changes.proving.first(found.target, found.fix)
+        assert fresh.why == ""
+        now = datetime.now(UTC)
+        title = found.fix.title
+        made = Proposal(
+            new_id(), "inv", found.target, title, fresh.parts, fresh.proved, now, now + timedelta(minutes=30)
+        )
+        await self.store.proposals.create(made, [Note(Event.PROPOSED, "kai")], now)
+        return made
+
+
+def _live(lab: LabCluster, user: str) -> Live:
+    return Live(str(lab.kubeconfig(user)), server=lab.relay, environ={})
+
+
+@asynccontextmanager
+async def stage(case: str, folder: Path) -> AsyncIterator[Stage]:
+    url = f"sqlite:///{folder}/kai.db"
+    async with LabCluster.start(CASES / case) as lab, open_store(url) as store:
+        live = _live(lab, "kai")
+        approvals = Approvals(Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")}))
+        changes = changes_on(live, Worlds(live).cluster, sensors(), store, lambda: approvals)
+        yield Stage(lab, changes, store, url)
+
+
+def _as(person: str, name: str) -> Identify:
+    async def identify(it: Proposal) -> Caller | Refusal:
+        return Caller(person, KubeUser(name))
+
+    return identify
+
+
+async def _approved(it: Stage, proposal: Proposal) -> Any:
+    said = await it.changes.deciding.approve(proposal.id, "U1ALICE", _as("U1ALICE", "alice"))
+    assert said.code == ""
+    return await it.changes.pipeline.carry_on(proposal.id)
+
+
+@pytest.mark.parametrize("case", ["api-server-cannot-watch", "orders-to-ledger", "mobile-to-gateway"])
+async def test_approved_by_alice_it_helps_and_undone_it_is_as_it_was(case, tmp_path):
+    async with stage(case, tmp_path) as it:
+        proposal = await it.propose()
+        bob = await it.changes.deciding.approve(proposal.id, "U2BOB", _as("U2BOB", "bob"))
+        done = await _approved(it, proposal)
+        await it.changes.deciding.undo(proposal.id, "U1ALICE", _as("U1ALICE", "alice"))
+        undone = await it.changes.pipeline.carry_on(proposal.id)
+
+    assert bob.code == "rbac"
+    assert done.state is State.VERIFIED
+    assert "0 dropped" in done.why
+    assert undone.state is State.ROLLED_BACK
+
+
+async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path, monkeypatch):
+    """A Service's port is no policy: nothing is replayed, and only the flows can tell that it does not help."""
+    monkeypatch.setattr("bot.verify.looking.WITHIN", 12.0)
+    async with stage("mobile-to-gateway", tmp_path) as it:
+        proposal = await it.propose()
+        body = [{**each, "value": 9} if each["op"] == "replace" else each for each in proposal.parts[0].body]
+        said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), body)
+        edited = await it.store.proposals.get(said.carry_on)
+        assert edited is not None
+        done = await _approved(it, edited)
+
+    assert done.state is State.ROLLED_BACK
+    assert done.why.startswith("not verified")
+
+
+async def test_an_edit_of_a_policy_that_would_not_help_is_refused_by_the_proof(tmp_path):
+    async with stage("orders-to-ledger", tmp_path) as it:
+        proposal = await it.propose()
+        said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), _useless(proposal))
+        kept = await it.store.proposals.get(proposal.id)
+
+    assert said.code == "not_proved"
+    assert kept is not None
+    assert kept.state is State.PROPOSED
+
+
+def _useless(it: Proposal) -> list[Any]:
+    part = it.parts[0]
+    if part.kind.value == "manifest":
+        return [replace(part).body[0] | {"spec": {"podSelector": {"matchLabels": {"app": "nobody"}}}}]
+    return [{"op": "add", "path": "/metadata/labels/x", "value": "y"}]
+
+
+async def test_in_a_terminal_alice_approves_with_her_own_kubeconfig(tmp_path):
+    import asyncio
+
+    async with stage("orders-to-ledger", tmp_path) as it:
+        proposal = await it.propose()
+
+        def typed(user: str, *words: str) -> Any:
+            where = ["--database", it.url, "--kubeconfig", str(it.lab.kubeconfig(user)), "--server", it.lab.relay]
+            return CliRunner().invoke(kai, [*words, proposal.id, *where])
+
+        bob = await asyncio.to_thread(typed, "bob", "approve", "--yes")
+        alice = await asyncio.to_thread(typed, "alice", "approve", "--yes")
+        undone = await asyncio.to_thread(typed, "alice", "undo", "--yes")
+
+    assert "Kubernetes does not let bob" in bob.output
+    assert "Verified: verified:" in alice.output
+    assert "Rolled back" in undone.output

@@ -1,0 +1,143 @@
+"""A real Alertmanager fires into KAI's webhook and into the channel: KAI answers below Alertmanager's own message."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from bot.alerts.plan import AlertLimits
+from bot.settings import AlertSettings, Secret
+from lab.workspace import Workspace
+from tests.bot.slack.conftest import POD, Kai, Start
+
+pytestmark = pytest.mark.alertmanager
+PROGRAM = "prometheus-alertmanager"
+TOKEN = "a-token-for-tests"
+
+
+@asynccontextmanager
+async def alertmanager(folder: Path, kai: Kai) -> AsyncIterator[str]:
+    """Its address. It notifies at once, and repeats every two seconds."""
+    if shutil.which(PROGRAM) is None:
+        pytest.fail(f"{PROGRAM} is not there: apt-get install {PROGRAM}")
+    port = free_port()
+    (folder / "am.yml").write_text(yaml.safe_dump(configuration(kai)))
+    told = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        f"--config.file={folder}/am.yml",
+        f"--storage.path={folder}/am",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+        stdout=told,
+        stderr=told,
+    )
+    try:
+        yield await ready(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def configuration(kai: Kai) -> dict[str, Any]:
+    webhook = {
+        "url": f"{kai.served.url}/hooks/alertmanager",
+        "http_config": {"authorization": {"credentials": TOKEN}},
+    }
+    slack = {"api_url": kai.workspace.webhook_url, "channel": "#alerts", "send_resolved": True}
+    times = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "2s"}
+    route = {"receiver": "kai", "group_by": ["alertname", "namespace"], **times}
+    receivers = [{"name": "kai", "webhook_configs": [webhook], "slack_configs": [slack]}]
+    return {"route": route, "receivers": receivers}
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+async def ready(url: str) -> str:
+    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+        while True:
+            try:
+                async with session.get(f"{url}/-/ready") as answer:
+                    if answer.status == 200:
+                        return url
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+async def fire(url: str, *labels: dict[str, str], resolved: bool = False) -> None:
+    ends = {"endsAt": datetime.now(UTC).isoformat()} if resolved else {}
+    notes = {"summary": "the pod cannot reach 10.96.0.1:443"}
+    alerts = [{"labels": {"alertname": "PodCannotReachPeer", **each}, "annotations": notes, **ends} for each in labels]
+    async with aiohttp.ClientSession() as session, session.post(f"{url}/api/v2/alerts", json=alerts) as answer:
+        answer.raise_for_status()
+
+
+@pytest.fixture
+async def kai(workspace: Workspace, start: Start) -> AsyncIterator[Kai]:
+    settings = AlertSettings(workspace.world.channel("alerts").id, Secret(TOKEN))
+    async with start(alerts=settings, alert_limits=AlertLimits(gather_s=0.2)) as kai:
+        yield kai
+
+
+def posted(kai: Kai, beginning: str) -> dict[str, Any] | None:
+    """Alertmanager's own message whose title begins like this."""
+    titles = (
+        (each, (each.get("attachments") or [{}])[0].get("title", "")) for each in kai.workspace.messages("alerts")
+    )
+    return next((each for each, title in titles if title.startswith(beginning)), None)
+
+
+def answered(kai: Kai, ts: str) -> dict[str, Any] | None:
+    return next((each for each in kai.workspace.thread(ts) if any(b["type"] == "header" for b in each["blocks"])), None)
+
+
+async def test_the_verdict_stands_below_alertmanager_s_message_and_the_resolve_edits_it(kai: Kai, tmp_path: Path):
+    pod = {"namespace": "production", "pod": POD, "severity": "critical"}
+    async with alertmanager(tmp_path, kai) as url:
+        await fire(url, pod)
+
+        first = await kai.workspace.wait_for(lambda: posted(kai, "[FIRING:1] PodCannotReachPeer"), 30.0)
+        root = await kai.workspace.wait_for(lambda: answered(kai, first["ts"]), 60.0)
+        assert "strict-egress" in root["text"]
+        await kai.workspace.wait_for(lambda: len(kai.workspace.messages("alerts")) > 1, 30.0)  # it was repeated
+        await fire(url, pod, resolved=True)
+        await kai.workspace.wait_for(lambda: posted(kai, "[RESOLVED]"), 30.0)
+        told = await kai.workspace.wait_for(
+            lambda: (r := answered(kai, first["ts"])) and r["text"].startswith("✔ The alert resolved") and r, 30.0
+        )
+
+    assert "strict-egress" in told["text"]
+    assert len(await kai.served.store.investigations.recent()) == 1
+
+
+async def test_a_burst_of_its_alerts_is_a_few_investigations_and_all_the_others_are_listed(kai: Kai, tmp_path: Path):
+    pods = [{"namespace": f"team-{each % 20}", "pod": f"web-{each}"} for each in range(199)]
+    async with alertmanager(tmp_path, kai) as url:
+        await fire(url, *pods, {"namespace": "production", "pod": POD})
+        lists = await kai.workspace.wait_for(lambda: listed(kai) == 200 and listed(kai), 60.0)
+
+    assert lists == 200
+    assert len(await kai.served.store.investigations.recent()) <= 10
+
+
+def listed(kai: Kai) -> int:
+    """Alerts that KAI's lists count, wherever they stand."""
+    rooms = kai.workspace.world.channel("alerts").messages.values()
+    texts = [each["text"] for each in rooms if each.get("user") == kai.workspace.app.bot_user]
+    counts = [text.partition(" alert")[0].replace(",", "") for text in texts if " alerts of" in text]
+    return sum(int(each) for each in counts if each.isdigit())
