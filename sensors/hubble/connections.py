@@ -12,6 +12,7 @@ not drops, and ICMP port-unreachable (a pod that stopped waiting turns away a la
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,10 +28,17 @@ from sensors.hubble.records import KNOWN_VERDICTS, Endpoint, HubbleFlow, Policy
 EPHEMERAL = 32768  # Linux gives clients source ports from here on
 YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
 RACE = timedelta(seconds=10)  # a new pod's identity reaches all nodes within this
+CLOCKS = timedelta(seconds=1)  # two nodes' clocks agree within this; nearer than that they tell no order
 FOLD = 50_000  # attempts kept apart in memory before they are summed into connections
 
 MOST_PATHS = 50  # HTTP paths told per connection
 MOST_ADDRESSES = 20  # told per DNS name
+
+PROBE_PORTS = range(61000, 62000)  # source ports that KAI's probe tries doors from; Linux gives out none above 60999
+MOST_BEGINNINGS = 16  # told per connection
+
+POLICY_VERDICT = 5  # the event type of a policy's own word
+BOTH = ("EGRESS", "INGRESS")
 
 NEIGHBOURS = frozenset({130, 131, 132, 133, 134, 135, 136, 143})  # ICMPv6: MLD, router and neighbour discovery
 
@@ -125,8 +133,10 @@ class Connection:
     an attempt (distinct 5-tuple) can be dropped first and opened later, so they may overlap. `icmp` is (type, code)
     and `port` 0 for ICMP. `delivered`: a packet from the client was seen entering the server's own interface. `points`
     are the places its forwarded packets were seen at. `only_at_start`: dropped for some seconds when the asked pod was
-    new, and forwarded since. `stale_peer`: dropped as world, although the address was a pod's in other flows.
-    `audited` attempts passed only because policy audit mode is on.
+    new, and let through since. `stale_peer`: dropped as world, although the address was a pod's in other flows.
+    `audited` attempts passed only because policy audit mode is on. `probed` attempts came from the source ports of
+    KAI's own probe (`PROBE_PORTS`); `began` tells when the newest attempts began. `passes_again`: each policy that
+    dropped has let through since.
     """
 
     source: Party
@@ -155,9 +165,11 @@ class Connection:
     last: datetime | None = None
     first_drop: datetime | None = None
     last_drop: datetime | None = None
-    last_forwarded: datetime | None = None
     first_opened: datetime | None = None
     last_opened: datetime | None = None
+    passes_again: bool = False
+    probed: int = 0
+    began: tuple[datetime, ...] = ()
     only_at_start: bool = False
     stale_peer: bool = False
 
@@ -198,6 +210,7 @@ Door: TypeAlias = tuple[str, int]
 AttemptKey: TypeAlias = tuple[str, Door, Door]
 GroupKey: TypeAlias = tuple[str, str, str, int]
 DropKey: TypeAlias = tuple[int, int, str, int, int]  # sender, reason, direction, source and destination identity
+Moments: TypeAlias = dict[tuple[int, str], datetime]  # the newest by node (its bit) and direction of the policy asked
 
 
 @dataclass(slots=True)
@@ -217,7 +230,8 @@ class _Attempt:
     last: datetime | None = None
     first_drop: datetime | None = None
     last_drop: datetime | None = None
-    last_forwarded: datetime | None = None
+    passed: Moments | None = None
+    dropped_at: Moments | None = None
     drops: dict[DropKey, list[int]] | None = None
     policies: set[PolicyUse] | None = None
 
@@ -252,12 +266,15 @@ class _Group:
     last: datetime | None = None
     first_drop: datetime | None = None
     last_drop: datetime | None = None
-    last_forwarded: datetime | None = None
+    passed: Moments = field(default_factory=dict)
+    dropped_at: Moments = field(default_factory=dict)
     first_opened: datetime | None = None  # when the attempts began that opened, were refused, got no answer
     last_opened: datetime | None = None
     first_refused: datetime | None = None
     last_refused: datetime | None = None
     unanswered_at: list[datetime] = field(default_factory=list)  # the last two
+    probed: int = 0
+    began: list[datetime] = field(default_factory=list)  # the newest
     drops: dict[tuple[bool, int, str, int, int], list[int]] = field(default_factory=dict)
     policies: set[PolicyUse] = field(default_factory=set)
 
@@ -353,7 +370,9 @@ class Connections:
             attempt = self._attempts[key] = _Attempt()
         _note_time(attempt, flow)
         _note_side(attempt, flow, is_lower)
-        attempt.nodes |= self._node_bit(flow.node)
+        node = self._node_bit(flow.node)
+        attempt.nodes |= node
+        _note_passing(attempt, flow, node)
         if flow.source_xlated:
             attempt.translated = True
         if flow.icmp_type is not None and attempt.icmp is None:
@@ -389,16 +408,19 @@ class Connections:
             lower_began = _lower_began(attempt)
             client, server = (lower, upper) if lower_began else (upper, lower)
             key = (protocol, client[0], server[0], server[1])
-            _sum(self._groups.setdefault(key, _Group()), attempt, lower_began)
+            group = self._groups.setdefault(key, _Group())
+            group.probed += protocol == "TCP" and client[1] in PROBE_PORTS
+            _sum(group, attempt, lower_began)
         self._attempts.clear()
 
-    def all(self, *, started: datetime | None = None) -> tuple[Connection, ...]:
+    def all(self, *, started: datetime | None = None, until: datetime | None = None) -> tuple[Connection, ...]:
         """Every connection, the worst first: most dropped packets, then most attempts without success.
 
         `started` is when the pod came to life that the flows were asked for; without it nothing is a start race.
+        `until` is when the flows end: what began just before may still be answered.
         """
         self._fold()
-        found = [self._connection(key, group, started) for key, group in self._groups.items()]
+        found = [self._connection(key, group, started, until) for key, group in self._groups.items()]
         return tuple(sorted(found, key=_severity))
 
     def dns(self) -> tuple[DnsOutcome, ...]:
@@ -406,14 +428,14 @@ class Connections:
         outcomes = [tally.outcome(*key) for key, tally in self._dns.items()]
         return tuple(sorted(outcomes, key=lambda each: (each.last is None, each.last, each.query)))
 
-    def _connection(self, key: GroupKey, group: _Group, started: datetime | None) -> Connection:
+    def _connection(self, key: GroupKey, group: _Group, started: datetime | None, until: datetime | None) -> Connection:
         protocol, client, server, port = key
         return Connection(
             source=self._party(client),
             destination=self._party(server),
             protocol=protocol.partition("/")[0],
             port=port,
-            outcome=_outcome(group),
+            outcome=_outcome(group, until),
             attempts=group.attempts,
             opened=group.opened,
             dropped=group.dropped,
@@ -435,9 +457,11 @@ class Connections:
             last=group.last,
             first_drop=group.first_drop,
             last_drop=group.last_drop,
-            last_forwarded=group.last_forwarded,
             first_opened=group.first_opened,
             last_opened=group.last_opened,
+            passes_again=_passes_again(group),
+            probed=group.probed,
+            began=tuple(group.began),
             only_at_start=_only_at_start(group, started),
             stale_peer=self._is_stale(server, group),
         )
@@ -492,6 +516,42 @@ def _note_time(attempt: _Attempt, flow: HubbleFlow) -> None:
         attempt.last_drop = _later(attempt.last_drop, when)
 
 
+def _note_passing(attempt: _Attempt, flow: HubbleFlow, node: int) -> None:
+    """When a node dropped the client's packet, or showed that a policy let it through."""
+    if flow.time is None or (flow.verdict == "DROPPED" and flow.is_reply):
+        return
+    if flow.verdict == "DROPPED":
+        attempt.dropped_at = _newest(attempt.dropped_at or {}, (node, flow.direction), flow.time)
+    elif flow.verdict in ("FORWARDED", "REDIRECTED"):
+        for direction in _lets_through(flow.event, flow.direction, flow.observed_at, flow.flags, flow.is_reply):
+            attempt.passed = _newest(attempt.passed or {}, (node, direction), flow.time)
+
+
+@lru_cache(maxsize=1024)
+def _lets_through(
+    event: int, direction: str, point: str, flags: frozenset[str], is_reply: bool | None
+) -> tuple[str, ...]:
+    """Whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
+
+    A packet that leaves its sender's node says nothing about the receiver, and one that only enters the datapath
+    (`FROM_…`) nothing at all. The server's SYN-ACK, or any answer where there is no handshake, shows both. Later
+    answers of a TCP connection pass by connection tracking, also where the client's packets are dropped since.
+    """
+    if is_reply or {"SYN", "ACK"} <= flags:
+        return () if flags and "SYN" not in flags else BOTH
+    if event == POLICY_VERDICT:
+        return (direction,)
+    if point == "TO_ENDPOINT":
+        return BOTH
+    return ("EGRESS",) if point.startswith("TO_") else ()
+
+
+def _newest(known: Moments, key: tuple[int, str], when: datetime) -> Moments:
+    if key not in known or when > known[key]:
+        known[key] = when
+    return known
+
+
 def _note_side(attempt: _Attempt, flow: HubbleFlow, is_lower: bool) -> None:
     """Who sent this, what it shows of them, and who must have begun."""
     bits, began = _signs(flow.flags, flow.is_reply, flow.verdict, flow.kind, flow.observed_at)
@@ -503,8 +563,6 @@ def _note_side(attempt: _Attempt, flow: HubbleFlow, is_lower: bool) -> None:
         attempt.lower |= bits
     else:
         attempt.upper |= bits
-    if flow.verdict in ("FORWARDED", "REDIRECTED") and flow.is_reply is not True:
-        attempt.last_forwarded = _later(attempt.last_forwarded, flow.time)
 
 
 @lru_cache(maxsize=1024)
@@ -673,11 +731,16 @@ def _sum_drops(group: _Group, attempt: _Attempt, lower_began: bool) -> None:
 
 
 def _sum_times(group: _Group, attempt: _Attempt) -> None:
+    if attempt.first is not None:
+        insort(group.began, attempt.first)
+        del group.began[:-MOST_BEGINNINGS]
     group.first = _earlier(group.first, attempt.first)
     group.last = _later(group.last, attempt.last)
     group.first_drop = _earlier(group.first_drop, attempt.first_drop)
     group.last_drop = _later(group.last_drop, attempt.last_drop)
-    group.last_forwarded = _later(group.last_forwarded, attempt.last_forwarded)
+    for mine, whole in ((attempt.passed, group.passed), (attempt.dropped_at, group.dropped_at)):
+        for key, when in (mine or {}).items():
+            _newest(whole, key, when)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -688,11 +751,11 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
     return other if one is None or (other is not None and other > one) else one
 
 
-def _outcome(group: _Group) -> Outcome:
+def _outcome(group: _Group, until: datetime | None) -> Outcome:
     """The newest word. Requests denied by a proxy are judged one by one, so they never speak for the others."""
     failure = _failure(group)
     if failure is None:
-        return _without_failure(group)
+        return _without_failure(group, until)
     if not group.opened:
         return failure
     first = group.first_drop if failure is Outcome.DROPPED else group.first_refused
@@ -715,12 +778,16 @@ def _failure(group: _Group) -> Outcome | None:
     return Outcome.REFUSED if group.refused else None
 
 
-def _without_failure(group: _Group) -> Outcome:
-    """Two attempts without an answer after the last that opened are a word; one may still be on its way."""
-    lonely = [each for each in group.unanswered_at if group.last_opened is None or each > group.last_opened]
-    if group.opened and len(lonely) < 2:
+def _without_failure(group: _Group, until: datetime | None) -> Outcome:
+    """Two attempts without an answer after the last that opened are a word; one may still be on its way.
+
+    So may any that began within the last moment of the flows at hand.
+    """
+    young = [each for each in group.unanswered_at if until is not None and until - each < CLOCKS]
+    since = [each for each in group.unanswered_at if group.last_opened is None or each > group.last_opened]
+    if group.opened and len(since) - len(young) < 2:
         return Outcome.OPENED
-    return Outcome.UNANSWERED if group.unanswered else Outcome.UNKNOWN
+    return Outcome.UNANSWERED if group.unanswered > len(young) else Outcome.UNKNOWN
 
 
 def _drops(group: _Group) -> tuple[Drop, ...]:
@@ -737,10 +804,21 @@ def _http_outcomes(seen: Counter[tuple[str, str, int, str]] | None) -> tuple[Htt
 
 def _only_at_start(group: _Group, started: datetime | None) -> bool:
     """Dropped for a moment when the pod was new, and let through since: its identity had not got round yet."""
-    first, last, passed = group.first_drop, group.last_drop, group.last_forwarded
-    if started is None or first is None or last is None or passed is None or not group.opened:
+    first, last = group.first_drop, group.last_drop
+    if started is None or first is None or last is None or not group.opened:
         return False
-    return last - first <= RACE and last - started <= YOUTH and last < passed
+    return last - first <= RACE and last - started <= YOUTH and _passes_again(group)
+
+
+def _passes_again(group: _Group) -> bool:
+    """Whether each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
+    return bool(group.dropped_at) and all(
+        any(
+            direction in ("", policy) and passed > (last if node == at else last + CLOCKS)
+            for (node, policy), passed in group.passed.items()
+        )
+        for (at, direction), last in group.dropped_at.items()
+    )
 
 
 def _severity(each: Connection) -> tuple[int, int, int, str]:

@@ -54,4 +54,4 @@ def towards(party: Party) -> Callable[[Connection], Connection]:
 def passed_since(each: Connection) -> Connection:
     """Dropped in the first seconds only, and let through afterwards."""
     assert each.last_drop is not None
-    return replace(each, only_at_start=True, opened=max(each.opened, 1), last_forwarded=each.last, last=each.last)
+    return replace(each, only_at_start=True, opened=max(each.opened, 1), passes_again=True, last=each.last)
