@@ -17,6 +17,7 @@ from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
 from bot.approval.rules import Approvals
+from bot.change.asking import Asking, nobody_may
 from bot.change.changes import Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
@@ -27,6 +28,7 @@ from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look
 from bot.desk.watching import all_watching
+from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
 from bot.intake import Intake
 from bot.settings import Settings
@@ -34,7 +36,7 @@ from bot.slack import listeners
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_channels import AlertChannels
 from bot.slack.alert_voice import AlertVoice
-from bot.slack.approving import Approving
+from bot.slack.approving import Approving, told_of
 from bot.slack.background import Work
 from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
@@ -120,7 +122,7 @@ async def running(
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
-        services = services_of(*parts, settings.approvals, joined)
+        services = services_of(*parts, settings.approvals, joined, changes)
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
@@ -162,11 +164,14 @@ def services_of(
     visibility: Visibility,
     approvals: Approvals,
     joined: Joined,
+    changes: Changes | None,
 ) -> Services:
     """What Slack's listeners work with."""
     ephemerals = Ephemerals(client)
     lookup = Lookup(store, conversations, ephemerals, client, visibility)
-    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined)
+    review = nobody_may if changes is None else changes.may_read_logs
+    asking = Asking(lambda: approvals, lambda user: told_of(client, user), review)
+    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined, asking)
     words = Words(investigating, lookup, conversations, ephemerals)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
@@ -194,6 +199,7 @@ async def serve(settings: Settings, said: Callable[[str], None]) -> int:
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
+        await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
         await stop.wait()
         said("kai stops: what is under way is carried on by the next start")
         served.health.stopping = True

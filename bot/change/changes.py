@@ -14,6 +14,7 @@ from bot.approval.rules import Approvals
 from bot.approval.states import UNDER_WAY, State
 from bot.approval.trail import Event
 from bot.approval.trail import Note as Entry
+from bot.change.asking import MayReadLogs
 from bot.change.deciding import Deciding
 from bot.change.pipeline import SELF, Pipeline
 from bot.change.ports import CannotProve, Fresh
@@ -62,6 +63,7 @@ class Changes:
     deciding: Deciding
     proving: Proving
     rules: Rulebook
+    may_read_logs: MayReadLogs
     team: str = ""
     clock: Clock = field(default_factory=Clock)
     _journal: Journal | None = None

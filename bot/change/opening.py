@@ -42,7 +42,7 @@ def changes_on(
     verifying = _Verifying(Eyes(open_cluster, sensors), clock)
     pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
-    return Changes(store, pipeline, deciding, proving, rules, team, clock)
+    return Changes(store, pipeline, deciding, proving, rules, orders.may_read_logs, team, clock)
 
 
 @asynccontextmanager

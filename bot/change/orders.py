@@ -26,6 +26,7 @@ from bot.patch import (
     Order,
     Outcome,
     Rehearsed,
+    Right,
     Unknown,
     rights_for,
 )
@@ -90,6 +91,16 @@ class Orders:
                 if not said.allowed:
                     return said
         return said
+
+    async def may_read_logs(self, who: KubeUser, namespace: str) -> Review:
+        """What a person needs to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
+        async with self._line() as line:
+            try:
+                right = Right("get", "pods", namespace=namespace, subresource="log")
+                verdict = await line.writer.may(Approver(who.name, who.groups), right)
+            except (Blind, BadOrder) as why:
+                raise CannotRead(str(why)) from why
+        return Review(verdict.allowed, verdict.words)
 
     async def dry_run(self, who: KubeUser, part: Part, proposal: str) -> None:
         async with self._line() as line:

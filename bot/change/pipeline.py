@@ -37,6 +37,7 @@ from bot.change.rollback import as_found, carried, is_same, is_there_already, ro
 from bot.store.store import Store
 from bot.verify.looking import Clock
 from bot.verify.verdict import Outcome, Verification
+from flows.model import Component
 
 log = logging.getLogger(__name__)
 
@@ -255,7 +256,7 @@ class Pipeline:
         """Read the objects and look for the mark. What is nowhere to be found is looked for once more, later."""
         try:
             found = await self._found(it)
-            if not any(found):
+            if not all(found):  # also what is missing of several may still be under way
                 await self._tools.clock.sleep(self._tools.settle)
                 found = await self._found(it)
         except CannotRead as why:
@@ -265,15 +266,16 @@ class Pipeline:
         if all(found):
             await self._move(it, State.APPLIED, Event.RECOGNISED, "", {"parts": len(found)}, found)
         else:
-            await self._broken_off(it, found, await self._why_nothing(it))
+            await self._broken_off(it, found, await self._why_nothing(it, found))
 
-    async def _why_nothing(self, it: Proposal) -> str:
+    async def _why_nothing(self, it: Proposal, found: Written) -> str:
+        missing = [part for part, each in zip(it.parts, found, strict=True) if each is None]
         try:
-            read = await self._read(it.parts)
+            read = await self._read(missing)
         except CannotRead:
             read = []
-        if read and all(is_as_read(part, now) for part, now in zip(it.parts, read, strict=True)):
-            return "KAI was interrupted before it was written; nothing is changed"
+        if read and all(is_as_read(part, now) for part, now in zip(missing, read, strict=True)):
+            return "KAI was interrupted before it was written"
         return "KAI was interrupted, and its mark is not on the object, which somebody has changed since"
 
     async def _found(self, it: Proposal) -> Written:
@@ -313,14 +315,16 @@ class Pipeline:
         except CannotRead:
             return  # it is written; the next sweep reads it again
         before = {part.target: part.fingerprint for part in parent.parts} if parent is not None else {}
-        same = all(
-            now is None if part.kind is Kind.DELETE else fingerprint(now) == before.get(part.target)
-            for part, now in zip(it.parts, read, strict=True)
-        )
-        if same and it.is_whole:
+        wrong = [
+            str(part.target)
+            for part, now, done in zip(it.parts, read, it.written, strict=True)
+            if done is None or (now is not None if part.kind is Kind.DELETE else _differs(now, before, part))
+        ]
+        if not wrong and it.is_whole:
             await self._move(it, State.VERIFIED, Event.VERIFIED, "everything is as it was")
         else:
-            await self._move(it, State.NOT_VERIFIED, Event.NOT_VERIFIED, "it was taken back, and is not as it was")
+            why = f"not as it was before: {', '.join(wrong)}"
+            await self._move(it, State.NOT_VERIFIED, Event.NOT_VERIFIED, why)
 
     # -- the way back --------------------------------------------------------------------------------------------------
 
@@ -389,3 +393,7 @@ class Pipeline:
 
     def _now(self) -> datetime:
         return self._tools.clock.now()
+
+
+def _differs(now: Json | None, before: Mapping[Component, str], part: Part) -> bool:
+    return fingerprint(now) != before.get(part.target)

@@ -97,7 +97,7 @@ class Approving:
         async def identify(it: Proposal) -> Caller | Refusal:
             if refused := misplaced(click, self._ours, it.place, in_modal=in_modal):
                 return refused
-            told = await self._told(click.user)
+            told = await told_of(self._client, click.user)
             if refused := stranger(click, told, self._ours):
                 return refused
             who = self._directory.kube_user(click.user, told or {})
@@ -114,15 +114,6 @@ class Approving:
             return said if shown else TERMINAL_ONLY
 
         return checked
-
-    async def _told(self, user: str) -> Mapping[str, Any] | None:
-        """Asked for each press: somebody who left two seconds ago must not be known from before."""
-        try:
-            said = (await self._client.users_info(user=user)).get("user")
-        except (SlackApiError, ClientError, TimeoutError, OSError) as why:
-            log.warning("who %s is cannot be found out: %s", user, why)
-            return None
-        return said if isinstance(said, Mapping) else None
 
     async def _placed(self, proposal: str) -> None:
         """Somebody may press before it is written down where the card stands: that takes a moment, and no more."""
@@ -144,7 +135,7 @@ class Approving:
         it = await self._stored(press.value)
         click = click_of(press.body)
         refused = NO_SUCH if it is None else misplaced(click, self._ours, it.place)
-        refused = refused or stranger(click, await self._told(click.user), self._ours)
+        refused = refused or stranger(click, await told_of(self._client, click.user), self._ours)
         if refused is None:
             return it
         note = Note(Event.REFUSED, press.who.user, {"code": refused.code, "said": refused.sentence})
@@ -163,6 +154,16 @@ class Approving:
         await self._ephemerals.tell(who, safe(said.sentence, 1000))
         if said.carry_on:
             await self._changes.push(said.carry_on)
+
+
+async def told_of(client: AsyncWebClient, user: str) -> Mapping[str, Any] | None:
+    """Asked for each press: somebody who left two seconds ago must not be known from before. None: no answer."""
+    try:
+        said = (await client.users_info(user=user)).get("user")
+    except (SlackApiError, ClientError, TimeoutError, OSError) as why:
+        log.warning("who %s is cannot be found out: %s", user, why)
+        return None
+    return said if isinstance(said, Mapping) else None
 
 
 def read_change(text: str) -> list[Mapping[str, Any]] | str:

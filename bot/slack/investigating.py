@@ -12,6 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approval.rules import Approvals
+from bot.change.asking import Asking
 from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
 from bot.intake import Intake, Taken
@@ -63,13 +64,16 @@ class Investigating:
         client: AsyncWebClient,
         approvals: Approvals,
         joined: Joined,
+        asking: Asking,
     ) -> None:
-        self._approvals, self._joined = approvals, joined
+        self._approvals, self._joined, self._asking = approvals, joined, asking
         self._intake, self._desk, self._lookup = intake, desk, lookup
         self._conversations, self._ephemerals, self._client = conversations, ephemerals, client
 
     async def investigate(self, asked: Investigate, who: Asker) -> None:
         """Take it on and open its conversation; or say why not."""
+        if why := await self._asking.why_not(who.user, asked.namespace):
+            return await self._ephemerals.tell(who, safe(why))
         try:
             taken = await self._intake.take(asked, who.origin)
         except NoSuchPod as why:
@@ -82,7 +86,9 @@ class Investigating:
         """The same question once more."""
         it = await self._lookup.remembered(investigation, who)
         if it is None:
-            return
+            return None
+        if why := await self._asking.why_not(who.user, it.request.target.namespace):
+            return await self._ephemerals.tell(who, safe(why))
         thread = it.request.thread if it.request.channel == who.channel else ""
         who = replace(who, thread=thread)
         try:

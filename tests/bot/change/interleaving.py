@@ -165,7 +165,8 @@ def _about_state(play: Play, it: Proposal, mine: dict[str, Proposal]) -> list[st
         said.append(f"{it.id} is {it.state.value}, and people see {play.shown.get(it.id)}")
     wrote = {each.key for each in play.server.writes if each.proposal == it.id}
     every = {(part.target.kind, part.target.namespace, part.target.name) for part in it.parts}
-    if it.state in (State.VERIFIED, State.NOT_VERIFIED) and wrote != every:
+    change = it.purpose.value == "change"  # a rollback that was made in part is not verified, and its parent is stuck
+    if (it.state is State.VERIFIED or (change and it.state is State.NOT_VERIFIED)) and wrote != every:
         said.append(f"{it.id} is {it.state.value}, and {every - wrote} was not written")
     if it.state in (State.PROPOSED, State.REJECTED, State.EXPIRED, State.SUPERSEDED) and wrote:
         said.append(f"{it.id} is {it.state.value}, and {wrote} was written")

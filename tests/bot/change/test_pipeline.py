@@ -425,3 +425,21 @@ async def _alice(it):
     from tests.bot.change.playing import ALICE
 
     return Caller("U1ALICE", ALICE)
+
+
+async def test_the_second_of_two_writes_may_arrive_after_its_answer_was_given_up(play):
+    other = policy("web")
+    for seed in range(30):
+        play.rng.seed(seed)
+        it = await play.propose(play.part(), play.part(other))
+        await play.process(faults=0.6).approve(it)
+        await play.process().restart()
+
+        written = {each.key for each in play.server.writes if each.proposal == it.id}
+        back = {each.key for each in play.server.writes if each.proposal != it.id}
+        if await play.state(it) is State.ROLLED_BACK:
+            assert written <= back
+            assert egress(play) == [] == play.server.objects[other]["spec"]["egress"]
+        play.server.put(KEY, {"egress": []})
+        play.server.put(other, {"egress": []})
+        play.server.writes.clear()
