@@ -129,4 +129,4 @@ async def test_a_button_carries_the_id_and_nothing_else(demo: Demo) -> None:
 
     assert len(values) == 1
     assert values <= {each.id for each in open_}
-    assert len(it.id) == 32
+    assert len(values.pop()) == 32
