@@ -206,8 +206,18 @@ def classify(doors: tuple[Door, ...], destination: Destination | None, landmarks
         for each in doors
         if destination and each.address and spelled(each.host) == destination.host
     }
-    told = (_place(each, destination, landmarks, resolved) for each in doors)
+    told = (_place(each, destination, landmarks, resolved) for each in doors if not _is_no_word(each, doors))
     return tuple({(each.host, each.port, each.protocol, each.result, each.errno): each for each in told}.values())
+
+
+NOT_TRIED = frozenset({"ENOENT", "EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN"})
+"""The kernel could not try just then; that says nothing about the peer (seen with several looks at one time)."""
+
+
+def _is_no_word(door: Door, doors: tuple[Door, ...]) -> bool:
+    """A door that could not be tried, while the same address and port opened."""
+    same = (door.address or door.host, door.port)
+    return door.errno in NOT_TRIED and any(each.is_open and same == (each.host, each.port) for each in doors)
 
 
 def _place(door: Door, destination: Destination | None, landmarks: Landmarks, resolved: set[str]) -> Door:

@@ -53,6 +53,20 @@ async def test_a_wrong_target_port_is_refused_while_the_pod_s_other_port_opens()
     ]
 
 
+def test_a_door_that_the_kernel_could_not_try_is_no_word_where_the_same_address_opened():
+    rows = [
+        Connect("db", 5432, "tcp", "unreachable", errno="ENOENT", address="10.96.0.7"),
+        Connect("10.96.0.7", 5432, "tcp", "open"),
+    ]
+    there = Destination("db", 5432, cluster_ips=("10.96.0.7",), service_ports=(5432,))
+
+    found = classify(tuple(map(read_door, rows)), there, Landmarks())
+    alone = classify(tuple(map(read_door, rows[:1])), there, Landmarks())
+
+    assert told(found) == [("10.96.0.7:5432", "open", "service")]
+    assert told(alone) == [("db:5432", "unreachable", "peer")]
+
+
 async def test_a_failed_door_that_nobody_asked_for_stays_context():
     found = await seen("search-to-index")
 
