@@ -28,6 +28,7 @@ from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look
 from bot.desk.watching import all_watching
+from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
 from bot.intake import Intake
 from bot.settings import Settings
@@ -198,6 +199,7 @@ async def serve(settings: Settings, said: Callable[[str], None]) -> int:
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
+        await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
         await stop.wait()
         said("kai stops: what is under way is carried on by the next start")
         served.health.stopping = True

@@ -9,14 +9,14 @@ Blind    when not one agent could be judged on any node. A node whose agent gave
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sensors.kit.cilium_status import FailingController as FailingController
+from sensors.kit.cilium_status import addresses_allocated, failing_controllers, read_status
 from sensors.kit.cluster import Cluster, Environment, Object
 from sensors.kit.events import fold_events
 from sensors.kit.kinds import CILIUM_ENDPOINT, CONFIG_MAP, DAEMON_SET, EVENT, NODE, POD
@@ -53,15 +53,6 @@ class AgentState(StrEnum):
     OK = "ok"
     FAILING = "failing"
     UNREADABLE = "unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class FailingController:
-    """A task of the agent that fails repeatedly; many are harmless (a namespace is going away): read the message."""
-
-    name: str
-    failures: int
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +283,7 @@ def _agent_pod(pod: Object) -> AgentPod:
 def _agent(node: str, pod: AgentPod | None, sets: list[Object], voice: Voice, kinds: Kinds) -> NodeAgent:
     status = read_status(voice.status)
     state, why = judge_agent(pod, status, _silence(voice), _missing(node, sets, kinds) if pod is None else "")
-    used, total = _ipam_figures(text(status, "ipam", "status"))
+    used, total = addresses_allocated(text(status, "ipam", "status"))
     return NodeAgent(
         node=node,
         state=state,
@@ -326,15 +317,6 @@ def judge_agent(
     return (AgentState.FAILING, missing) if missing else (AgentState.UNREADABLE, silence)
 
 
-def read_status(written: str | None) -> Mapping[str, Any] | None:
-    """`cilium-dbg status -o json`; None for what is not JSON of that shape."""
-    try:
-        status = json.loads(written) if written else None
-    except (ValueError, RecursionError):
-        return None
-    return status if isinstance(status, Mapping) and mapping(status, "cilium") else None
-
-
 def _silence(voice: Voice) -> str:
     return "its status is not what an agent writes" if voice.status is not None else voice.why
 
@@ -351,21 +333,6 @@ def _runs_everywhere(daemon_set: Object) -> bool:
     spec = mapping(daemon_set, "spec", "template", "spec")
     narrow = string_map(spec, "nodeSelector")
     return not mapping(spec, "affinity", "nodeAffinity") and narrow in ({}, {"kubernetes.io/os": "linux"})
-
-
-def failing_controllers(status: Any, limit: int = 5) -> tuple[FailingController, ...]:
-    """The agent's tasks that failed at their last runs, the most stubborn first."""
-    found = (
-        FailingController(text(each, "name"), failures, one_line(text(each, "status", "last-failure-msg")))
-        for each in items(status, "controllers")
-        if (failures := number(each, "status", "consecutive-failure-count"))
-    )
-    return tuple(sorted(found, key=lambda each: -each.failures)[:limit])
-
-
-def _ipam_figures(said: str) -> tuple[int | None, int | None]:
-    figures = re.search(r"\b(\d{1,9})/(\d{1,9}) allocated", said)
-    return (int(figures[1]), int(figures[2])) if figures else (None, None)
 
 
 # -- addresses that run out --------------------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sensors.hubble.connections import Connection, DnsOutcome, Outcome
 from sensors.hubble.gathered import Gathered
 from sensors.hubble.gathered import NodeMemory as NodeMemory
 from sensors.hubble.lines import FlowQuestion, FlowReading, LostEvents, NodeStatus
+from sensors.hubble.outcomes import Connection, DnsOutcome, Outcome
 from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
 from sensors.topology.destination import Destination, destination_of

@@ -6,7 +6,9 @@ and the one installed last wins; an environment of its own (venv, pipx, `uv tool
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import packages_distributions
 
 from bot.doctor.check import Check, State
@@ -24,6 +26,13 @@ def packages(owners: Mapping[str, Sequence[str]] | None = None) -> Check:
     return Check(
         "packages", State.MISSING, found, "KAI may run modules of another project", "pipx install kai-netdebug"
     )
+
+
+async def warn_of_strangers(log: logging.Logger, look: Callable[[], Check] = packages) -> None:
+    """One warning where KAI's names are not its own; the metadata of all distributions is read in a thread."""
+    check = await asyncio.to_thread(look)
+    if check.state is State.MISSING:
+        log.warning("%s: %s; give it an environment of its own (%s)", check.found, check.without, check.mend)
 
 
 def foreign_owners(owners: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

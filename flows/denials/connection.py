@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flows.model import Case
 from flows.policy import Judgement, Traffic
-from sensors.hubble.connections import Connection, Drop
+from sensors.hubble.outcomes import Connection, Drop
 
 POLICY_DENIED, POLICY_DENY, AUTH_REQUIRED = 133, 181, 189
 

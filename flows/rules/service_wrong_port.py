@@ -13,7 +13,7 @@ from flows.belief import EVIDENT, PROBABLE, PROVED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_connect import Connects

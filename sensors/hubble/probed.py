@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sensors.hubble.connections import CLOCKS, Connection
+from sensors.hubble.moments import CLOCKS
+from sensors.hubble.outcomes import Connection
 
 DNS_PORT = 53
 

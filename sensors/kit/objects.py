@@ -298,13 +298,16 @@ SECRETS = tuple(
     re.compile(pattern)
     for pattern in (
         r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}",
-        r"(?i)(\b[\w-]*(?:token|secret|passw(?:or)?d|pwd|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+",
+        r"(?i)((?:token|secret|passw(?:or)?d|pwd|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+",
         r"(://[^\s/:@]*:)[^\s/@]+(?=@)",
-        r"()\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?",
+        r"()(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?",
         r"()\b(?:xox[a-z]-[\w-]+|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16})",
     )
 )
-"""What looks like a credential: authorization headers, `password=…`, user:password@, JWTs, well-known key prefixes."""
+"""What looks like a credential: authorization headers, `password=…`, user:password@, JWTs, well-known key prefixes.
+
+Each is linear in the length of the text: none may begin a long run at every character of it.
+"""
 
 
 def redact(line: str) -> str:

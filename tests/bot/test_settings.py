@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import BadSettings, Secret, Settings, SlackSettings, load
+from bot.settings import AlertSettings, BadSettings, Secret, Settings, SlackSettings, load, secrets_of
 
 SOCKET = {"SLACK_BOT_TOKEN": "xoxb-1-secret", "SLACK_APP_TOKEN": "xapp-1-secret", "DATABASE_URL": "sqlite:////tmp/k.db"}
 
@@ -107,3 +107,39 @@ def test_the_log_holds_no_secret(capsys):
 
     assert "[hidden]" in shown
     assert [each for each in ("xoxb", "p4ssw0rd", "xapp-9") if each in shown] == []
+
+
+ALERTS = {**SOCKET, "KAI_ALERT_CHANNEL": "C0ALERTS", "KAI_ALERT_TOKEN": "a-long-token"}
+
+
+def test_alerts_are_off_until_a_channel_or_senders_are_named(tmp_path: Path):
+    file = tmp_path / "config.yaml"
+    file.write_text("alerts:\n  senders:\n    C0OTHER: [B0X]\n")
+
+    assert not load(SOCKET).alerts.enabled
+    assert load(ALERTS).alerts == AlertSettings("C0ALERTS", Secret("a-long-token"))
+    assert load(SOCKET, file).alerts.senders == {"C0OTHER": frozenset({"B0X"})}
+    said = load({**SOCKET, "KAI_ALERT_SENDERS": "C0ALERTS=B0AM,A0AM C0OTHER=B0X"}).alerts.senders
+    assert said == {"C0ALERTS": frozenset({"B0AM", "A0AM"}), "C0OTHER": frozenset({"B0X"})}
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({**SOCKET, "KAI_ALERT_TOKEN": "x"}, "KAI_ALERT_CHANNEL is missing"),
+        ({**SOCKET, "KAI_ALERT_CHANNEL": "C0ALERTS"}, "KAI_ALERT_TOKEN is missing"),
+        ({**ALERTS, "KAI_ALERT_CHANNEL": "#alerts"}, "should be a channel's id"),
+        ({**ALERTS, "KAI_ALERT_TOKEN": ""}, "KAI_ALERT_TOKEN is set and empty"),
+        ({**SOCKET, "KAI_ALERT_SENDERS": "C0ALERTS"}, "KAI_ALERT_SENDERS should be"),
+        ({**SOCKET, "KAI_ALERT_SENDERS": "C0ALERTS=bob"}, "KAI_ALERT_SENDERS should be"),
+    ],
+)
+def test_a_wrong_setting_of_alerts_is_named_in_one_line(environ: dict[str, str], why: str):
+    with pytest.raises(BadSettings) as refused:
+        load(environ)
+    assert why in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_secrets_of_alerts_are_kept_out_of_the_log():
+    assert "a-long-token" in set(secrets_of(load(ALERTS)))

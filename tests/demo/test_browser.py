@@ -11,7 +11,7 @@ import pytest
 
 from lab.demo import Demo, demonstrate
 from tests.demo.conftest import USUAL
-from tests.demo.visitor import PATIENCE
+from tests.demo.visitor import PATIENCE, alert_verdict
 from tests.workspace.browser import Browser, browser
 
 pytestmark = pytest.mark.browser
@@ -36,6 +36,7 @@ async def test_a_visitor_types_the_command_reads_the_verdict_presses_and_asks_wh
     async with demonstrate(USUAL) as demo:
         await tab.open(demo.url, **LOOKS[look])  # type: ignore[arg-type]
         await see_what_it_is(tab, demo)
+        await alert_verdict(demo)
         await keep(tab, f"demo-1-alert-{look}")
 
         seconds = await ask(tab, demo)
@@ -69,7 +70,7 @@ async def ask(tab: Browser, demo: Demo) -> float:
 
 
 async def open_thread(tab: Browser) -> None:
-    """Once the last reply, the picture, is in it."""
+    """The alert's, once the last reply, the picture, is in it."""
     await tab.until("document.querySelector('main button.replies')", PATIENCE)
     await tab.click("main button.replies")
     drawn = "(document.querySelector('aside.thread figure img')?.naturalWidth ?? 0) > 500"
@@ -93,3 +94,35 @@ async def why(tab: Browser) -> None:
 async def keep(tab: Browser, name: str) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     await tab.picture(PICTURES / f"{name}.png")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
+    look: str, tab: Browser, temporary: Path
+) -> None:
+    async with demonstrate(USUAL) as demo:
+        await tab.open(demo.url, **LOOKS[look])  # type: ignore[arg-type]
+        await ask(tab, demo)
+        await open_thread(tab)
+        await in_thread(tab, "Waiting for an approval")
+        await keep(tab, f"demo-5-proposal-{look}")
+
+        await tab.click("aside.thread button", "Approve & apply")
+        await tab.click("dialog button", "Approve & apply")  # in the question that Slack asks once more
+        await in_thread(tab, "forwarded, 0 dropped")
+        await tab.until("document.querySelector('main').innerText.includes('talks again')", SLOW)
+        await keep(tab, f"demo-6-verified-{look}")
+
+        await tab.click("aside.thread button", "Undo")
+        await in_thread(tab, "Rolled back")
+        await keep(tab, f"demo-7-undone-{look}")
+
+    assert tab.complaints == []
+
+
+SLOW = 60.0
+"""Seconds for a step of an approval on a busy machine; the demo promises fifteen on an idle one."""
+
+
+async def in_thread(tab: Browser, words: str) -> None:
+    await tab.until(f"document.querySelector('aside.thread')?.innerText.includes({json.dumps(words)})", SLOW)

@@ -8,17 +8,10 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from sensors.hubble.connections import (
-    Connection,
-    Connections,
-    DnsOutcome,
-    Drop,
-    HttpOutcome,
-    Outcome,
-    PolicyUse,
-    noise,
-)
+from sensors.hubble.connections import Connections
 from sensors.hubble.lines import Endpoint, Http, HubbleFlow
+from sensors.hubble.noise import noise
+from sensors.hubble.outcomes import Connection, DnsOutcome, Drop, HttpOutcome, Outcome, PolicyUse
 from tests.kit.hubble_captures import connections, gathered, hubble_flows
 
 replace = msgspec.structs.replace

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from sensors.access.probe.agent import SOURCE_PORTS
-from sensors.hubble.connections import PROBE_PORTS, Connection, Outcome, Party
+from sensors.hubble.connections import PROBE_PORTS
+from sensors.hubble.outcomes import Connection, Outcome, Party
 from sensors.hubble.probed import only_probed
 from tests.hubble.test_connections import attempt
 from tests.kit.hubble_captures import gathered, hubble_flows

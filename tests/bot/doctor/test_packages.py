@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 from bot.doctor.check import State
-from bot.doctor.packages import packages
+from bot.doctor.packages import packages, warn_of_strangers
 
 
 def test_alone_in_its_environment_all_is_well() -> None:
@@ -24,3 +26,16 @@ def test_another_owner_of_a_name_is_named_with_what_to_do() -> None:
 
 def test_this_environment_is_ours_alone() -> None:
     assert packages().state is State.OK
+
+
+async def test_a_start_warns_once_of_a_stranger_and_says_nothing_of_none(caplog) -> None:
+    log = logging.getLogger("kai.start")
+
+    await warn_of_strangers(log, lambda: packages({"bot": ["kai-netdebug"]}))
+    assert caplog.messages == []
+
+    await warn_of_strangers(log, lambda: packages({"bot": ["discord-helper"], "lab": ["lab-kit"]}))
+    assert caplog.messages == [
+        "bot is also installed by discord-helper; lab is also installed by lab-kit: KAI may run modules of another "
+        "project; give it an environment of its own (pipx install kai-netdebug)"
+    ]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from flows.model import Case
-from sensors.hubble.connections import Connection, Party
+from sensors.hubble.outcomes import Connection, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.kit.cases import with_facts

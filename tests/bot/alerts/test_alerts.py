@@ -1,0 +1,300 @@
+"""What comes in at once is judged together: what is started, skipped, listed, dropped, and that each of it is said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.alerts.alerts import Alerts
+from bot.alerts.gate import load_gate
+from bot.alerts.incidents import Novelty
+from bot.alerts.notices import ListedAlerts, Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.alerts.plan import AlertLimits, Received
+from bot.desk import Refused
+from bot.intake import Origin, Taken
+from bot.store import Investigation, OriginKind, Request, State
+from bot.triggers.alert import AlertState, Kind, Meant
+from bot.triggers.commands import Investigate
+from sensors.kit import Blind, Target
+from sensors.kit.kinds import POD
+from tests.bot.alerts.alerting import alert, pod, received
+
+NOW = datetime(2026, 11, 28, 22, 0, tzinfo=UTC)
+PODS = tuple(pod(f"web-{each}", ready=each != 3) for each in range(10))
+
+
+@dataclass
+class Spoken:
+    """What was said where, and which reactions were set."""
+
+    notices: list[tuple[str, Notice]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)
+
+    async def anchor(self, channel: str, title: str, seconds: float) -> str:
+        return self.titles.get(title, "")
+
+    async def open(self, it: Investigation) -> str:
+        return it.request.thread or f"root of {it.id}"
+
+    async def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> str:
+        self.notices.append((thread, notice))
+        return ts or f"ts{len(self.notices)}"
+
+    def mark(self, channel: str, ts: str, mark: Mark) -> None:
+        self.marks.append(mark)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [notice for _, notice in self.notices if isinstance(notice, kind)]
+
+
+@dataclass
+class Desk:
+    """Takes everything on, or refuses it."""
+
+    refuses: str = ""
+    taken: list[tuple[Investigate, Origin]] = field(default_factory=list)
+
+    async def take(self, asked: Investigate, origin: Origin) -> Taken:
+        if self.refuses:
+            raise Refused("user", self.refuses, 5.0)
+        self.taken.append((asked, origin))
+        request = Request(asked.target, "flow.x", OriginKind.ALERT, origin.by, "default", origin.channel, origin.thread)
+        return Taken(Investigation(f"i{len(self.taken)}", request, State.QUEUED, NOW), joined=False)
+
+
+@dataclass
+class Remembered:
+    """The store's memory of firings."""
+
+    known: dict[str, str] = field(default_factory=dict)
+
+    async def value_of(self, key: str, now: datetime) -> str | None:
+        return self.known.get(key)
+
+
+@dataclass
+class Resolved:
+    investigations: list[str] = field(default_factory=list)
+
+    async def resolve(self, investigation: str) -> None:
+        self.investigations.append(investigation)
+
+    def now(self) -> datetime:
+        return NOW
+
+
+@dataclass
+class World:
+    """The alerts with everything around them, and a clock that a test turns."""
+
+    spoken: Spoken = field(default_factory=Spoken)
+    desk: Desk = field(default_factory=Desk)
+    seen: Remembered = field(default_factory=Remembered)
+    resolved: Resolved = field(default_factory=Resolved)
+    pods: tuple[Any, ...] | Exception = PODS
+    at: float = 0.0
+
+    def alerts(self, **limits: Any) -> Alerts:
+        async def at_once(seconds: float) -> None:
+            await asyncio.sleep(0)
+
+        store: Any = SimpleNamespace(seen=self.seen)
+        made = AlertLimits(**{"gather_s": 0.0, **limits})
+        rules, desk, resolves = load_gate(), self.desk, self.resolved
+        everything: tuple[Any, ...] = (desk, store, self.cluster, self.spoken, resolves, rules, made)
+        return Alerts(*everything, clock=lambda: self.at, sleep=at_once)
+
+    @asynccontextmanager
+    async def cluster(self) -> AsyncIterator[Any]:
+        async def objects(kind: object) -> tuple[Any, ...]:
+            if isinstance(self.pods, Exception):
+                raise self.pods
+            return self.pods if kind is POD else ()
+
+        yield SimpleNamespace(objects=objects)
+
+
+async def hear(alerts: Alerts, *heard: Received) -> list[Novelty]:
+    """Hear all of them at once, and wait until nothing is under way."""
+    said = [alerts.hear(each) for each in heard]
+    while tasks := [*alerts._workers.values(), *alerts._resolving]:
+        await asyncio.wait(tasks)
+    return said
+
+
+async def test_an_alert_is_looked_into_and_its_thread_says_why():
+    world = World()
+
+    await hear(world.alerts(), *received(alert(peer=("10.96.0.1", 443))))
+
+    (asked, origin), (notice,) = world.desk.taken[0], world.spoken.of(StartedByAlert)
+    assert asked.target == Target("web-1", "shop", "10.96.0.1", 443)
+    assert (origin.kind, origin.channel, origin.thread) == (OriginKind.ALERT, "C0ALERTS", "1.0")
+    assert notice.because == "a connection fails"
+    assert world.spoken.marks == [Mark.LOOKING]
+
+
+async def test_the_same_firing_is_started_once_also_after_a_restart():
+    world = World()
+    (one,) = received(alert())
+    alerts = world.alerts()
+
+    assert await hear(alerts, one, one) == [Novelty.NEW, Novelty.REPEAT]
+    world.seen.known[one.once] = "i1"
+    await hear(world.alerts(), one)
+
+    assert len(world.desk.taken) == 1
+
+
+async def test_what_resolves_is_said_of_the_investigation_that_it_started():
+    world = World()
+    alerts = world.alerts()
+    (one,) = received(alert())
+    await hear(alerts, one)
+
+    await hear(alerts, replace(one, alert=replace(one.alert, state=AlertState.RESOLVED)))
+    await hear(alerts, *received(replace(alert(pod="other"), state=AlertState.RESOLVED)))
+
+    assert world.resolved.investigations == ["i1"]
+
+
+async def test_a_crash_loop_is_looked_into_only_where_the_pod_is_not_ready():
+    world = World()
+
+    await hear(world.alerts(), *received(alert("KubePodCrashLooping", "web-3"), alert("KubePodCrashLooping", "web-4")))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-3"]
+    (skipped,) = world.spoken.of(SkippedAlert)
+    assert skipped.why == "it may have many causes, it names no peer, and pod shop/web-4 is ready"
+    assert skipped.target == Target("web-4", "shop")
+
+
+async def test_without_a_message_to_answer_a_skipped_alert_says_nothing_in_the_channel():
+    world = World()
+
+    await hear(world.alerts(), Received(alert("Watchdog"), "C0ALERTS"))
+
+    assert (world.spoken.notices, world.desk.taken) == ([], [])
+
+
+async def test_who_is_not_clear_is_asked():
+    world = World()
+    several = alert(meant=(Meant(Kind.WORDS, ""),), words="web-1 and web-2 of shop", title="x")
+
+    await hear(world.alerts(), *received(several))
+
+    (unclear,) = world.spoken.of(UnclearAlert)
+    assert unclear.candidates == (("shop", "web-1"), ("shop", "web-2"))
+    assert world.spoken.marks == [Mark.UNCLEAR]
+
+
+async def test_a_cluster_that_cannot_be_read_keeps_no_named_pod_from_being_looked_into():
+    world = World(pods=Blind("the API server does not answer"))
+
+    await hear(world.alerts(), *received(alert(), alert("X", meant=(Meant(Kind.NODE, "w1"),), peer=("a.b", 1))))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
+    assert world.spoken.of(StartedByAlert)[0].chosen.endswith("because the API server does not answer")
+    assert world.spoken.of(UnclearAlert)[0].why == "the API server does not answer"
+
+
+async def test_what_the_desk_refuses_is_said():
+    world = World(desk=Desk(refuses="5 investigations are under way."))
+
+    await hear(world.alerts(), *received(alert()))
+
+    assert world.spoken.of(SkippedAlert)[0].why == "5 investigations are under way."
+
+
+async def test_a_webhook_s_answer_stands_below_the_channel_s_message_where_there_is_one():
+    world = World(spoken=Spoken(titles={alert().title: "7.7"}))
+
+    await hear(world.alerts(), Received(alert(), "C0ALERTS"), Received(alert(pod="web-2"), "C0ALERTS"))
+
+    assert sorted(origin.thread for _, origin in world.desk.taken) == ["", "7.7"]
+
+
+async def test_a_storm_is_one_investigation_for_each_cause_and_one_list():
+    world = World()
+    heard = [Received(alert(namespace=f"ns-{each}", peer=("10.96.0.1", 443)), "C0ALERTS") for each in range(6)]
+
+    await hear(world.alerts(), *heard, Received(alert(peer=("10.96.0.1", 443)), "C0ALERTS"))
+
+    (listed,) = world.spoken.of(ListedAlerts)
+    assert [asked.namespace for asked, _ in world.desk.taken] == ["shop"]
+    assert (listed.count, listed.investigated, len(listed.lines)) == (7, True, 7)
+
+
+async def test_in_a_storm_that_goes_on_the_lists_grow_and_no_more_is_started():
+    world = World()
+    alerts = world.alerts()
+    for batch in range(5):
+        many = [alert(f"C{each % 4}CannotReach", f"web-{each % 10}", key=f"{batch} {each}") for each in range(40)]
+        await hear(alerts, *received(*many, thread=""))
+
+    last = {notice.name: notice for notice in world.spoken.of(ListedAlerts)}
+    assert len(world.desk.taken) <= 3
+    assert sum(each.count for each in last.values()) == 200
+    assert {each.investigated for name, each in last.items() if name} == {True}
+
+
+async def test_a_minute_later_there_is_room_again():
+    world = World()
+    alerts = world.alerts(each=1)
+    await hear(alerts, *received(alert()))
+    await hear(alerts, *received(alert(pod="web-2", namespace="shop")))
+    world.at = 61.0
+
+    await hear(alerts, *received(alert(pod="web-4")))
+
+    assert [asked.pod for asked, _ in world.desk.taken][-1] == "web-4"
+
+
+async def test_what_there_is_no_room_for_is_counted_said_and_new_when_it_comes_again():
+    world = World()
+    alerts = world.alerts(waiting=6)
+    many = received(*(alert(f"N{each}CannotReach", f"web-{each}") for each in range(9)), thread="")
+
+    assert await hear(alerts, *many) == [Novelty.NEW] * 9
+    assert sum(each.dropped for each in world.spoken.of(ListedAlerts)) == 3
+    assert alerts.counts["dropped"] == 3
+    assert alerts.hear(many[-1]) is Novelty.NEW
+    await alerts.close()
+
+
+async def test_memory_is_given_back_when_nothing_happens_any_more():
+    world = World()
+    alerts = world.alerts()
+    for channel in range(50):
+        await hear(alerts, *received(alert(), channel=f"C{channel}"))
+    world.at = 1000.0
+
+    await hear(alerts, *received(alert(pod="web-5"), channel="CLAST"))
+
+    assert set(alerts._rooms) == {"CLAST"}
+
+
+@pytest.mark.parametrize("failing", ["open", "tell", "anchor"])
+async def test_one_that_fails_keeps_no_other_from_being_looked_into(failing: str):
+    world = World()
+    usual, calls = getattr(world.spoken, failing), []
+
+    async def once(*given: Any, **named: Any) -> str:
+        calls.append(given)
+        if len(calls) == 1:
+            raise RuntimeError("Slack is away")
+        return str(await usual(*given, **named))
+
+    setattr(world.spoken, failing, once)
+
+    await hear(world.alerts(), *(Received(alert(pod=f"web-{each}"), "C0ALERTS") for each in (1, 2, 4)))
+
+    assert len(world.desk.taken) >= 2
