@@ -94,7 +94,7 @@ def card(it: Proposal, given: int = 0, needed: int = 1) -> Said:
     blocks = [
         section(f"*{safe(it.title, 1000)}*"),
         section(state),
-        _code(patch_text(it) if whole else _escaped(it)),
+        preformatted(patch_text(it) if whole else _escaped(it)),
         *_about(it),
     ]
     if it.state is State.PROPOSED and not whole:
@@ -208,7 +208,7 @@ def _when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{{time}}|{moment.astimezone(UTC):%H:%M} UTC>"
 
 
-def _code(text: str) -> Block:
+def preformatted(text: str) -> Block:
     element = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
     return {"type": "rich_text", "elements": [element]}
 
@@ -234,9 +234,9 @@ def shown(it: Proposal, may: str) -> Said:
     blocks = (
         section(may),
         section("*The change*"),
-        _code(patch_text(it)[:LONGEST_PATCH] if is_shown_whole(it) else _escaped(it)),
+        preformatted(patch_text(it)[:LONGEST_PATCH] if is_shown_whole(it) else _escaped(it)),
         section("*The way back*"),
-        _code(back[:LONGEST_PATCH]),
+        preformatted(back[:LONGEST_PATCH]),
         section(f"In a terminal: {_terminal(it)}, `kai reject {it.id}`, `kai undo {it.id}`"),
     )
     return Said(may, blocks)
