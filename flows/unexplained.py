@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from flows.model import Case
 from flows.symptoms.peers import asked_peer
-from sensors.hubble.connections import Connection
+from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.kit import Evidence, Sight

@@ -15,11 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sensors.hubble.connections import Connection, DnsOutcome, Outcome
 from sensors.hubble.gathered import Gathered
 from sensors.hubble.gathered import NodeMemory as NodeMemory
 from sensors.hubble.lines import FlowQuestion, FlowReading, LostEvents, NodeStatus
+from sensors.hubble.outcomes import Connection, DnsOutcome, Outcome
+from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
+from sensors.topology.destination import Destination, destination_of
 from sensors.topology.flow_subject import FlowSubject, flow_subject
 
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
@@ -72,6 +74,7 @@ class HubbleFlows:
     memory               per node, oldest and newest flow; `silent` nodes gave none; `lost_events` in that time.
     garbage, truncated   unreadable lines, and whether the source broke off; `cut_short`: it had more to tell.
     attribution          `pod`, or `node` for a pod on the host network: its flows are any process's of the node.
+    probed               connections left out because only KAI's own probe ever tried them, and nobody asks for them.
     coverage             0 to 1: nodes answering (the pod's own counts half), events not lost, lines readable, memory
                          long enough, and flows of the pod at all.
     """
@@ -101,6 +104,7 @@ class HubbleFlows:
     cut_short: bool
     attribution: str
     coverage: float
+    probed: int = 0
 
     @property
     def dropped(self) -> tuple[Connection, ...]:
@@ -136,6 +140,8 @@ class HubbleFlows:
 
     def _doubts(self) -> list[str]:
         doubts = []
+        if self.probed:
+            doubts.append(f"{_connections(self.probed)} that only the probe tried left out")
         if self.attribution == "node":
             doubts.append("on the host network: seen by node address, not by pod")
         if self.silent:
@@ -156,6 +162,10 @@ class HubbleFlows:
 
 def _packets(count: int) -> str:
     return "1 packet" if count == 1 else f"{count} packets"
+
+
+def _connections(count: int) -> str:
+    return "1 connection" if count == 1 else f"{count} connections"
 
 
 def _attempts(count: int) -> str:
@@ -179,7 +189,7 @@ async def look(
 
     After `patience` seconds what has come must do: a relay with a failing agent can take half a minute to end.
     """
-    who = await flow_subject(target, cluster)
+    who, there = await asyncio.gather(flow_subject(target, cluster), destination_of(target, cluster))
     start = None if since is None else await cluster.now() - timedelta(seconds=since)
     named = target.namespace, target.pod, who.addresses, who.ports
     question = FlowQuestion(*named, last=last, others=others, since=start)
@@ -190,19 +200,21 @@ async def look(
                 gathered.take(batch)
     except TimeoutError:
         gathered.cut_short = True
-    return facts_of(target, who, gathered)
+    return facts_of(target, who, gathered, there)
 
 
 # -- concluding ------------------------------------------------------------------------------------------------------
 
 
-def facts_of(target: Target, who: FlowSubject, gathered: Gathered) -> HubbleFlows:
-    """The facts of one look. Raises `Blind` when there was nothing to look at."""
+def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destination | None = None) -> HubbleFlows:
+    """The facts of one look at a pod, and at the peer it is asked about. Raises `Blind` when there was nothing."""
     memory = gathered.memory()
     silent = _silent(gathered.statuses)
     if not gathered.flows_read:
         raise Blind(_why_nothing(silent, gathered.cut_short))
-    found = gathered.own.all(started=who.started)
+    found, probed = _wanted(
+        gathered.own.all(started=who.started, until=max((each.last for each in memory), default=None)), target, asked
+    )
     dropped = [each for each in found if each.packets_dropped]
     reading = gathered.reading or FlowReading()
     lost = tuple(_lost(each, memory) for each in gathered.lost)
@@ -233,7 +245,28 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered) -> HubbleFlow
         cut_short=gathered.is_cut_short,
         attribution="node" if who.host_network else "pod",
         coverage=coverage(who, gathered, silent, lost, saw_drops=bool(dropped)),
+        probed=probed,
     )
+
+
+def _wanted(
+    found: tuple[Connection, ...], target: Target, asked: Destination | None
+) -> tuple[tuple[Connection, ...], int]:
+    """What the pod tried, or the question asks about; and how many connections only KAI's own probe tried.
+
+    A drop of the probe's own packets to the asked peer is a measurement; elsewhere it shows a demand that is nobody's.
+    """
+    probed = only_probed(found, target.namespace, target.pod)
+    kept = tuple(each for each in found if each not in probed or _is_asked(each, target, asked))
+    return kept, len(found) - len(kept)
+
+
+def _is_asked(each: Connection, target: Target, asked: Destination | None) -> bool:
+    if asked is None:
+        return False
+    doors = {(end.address, port) for end in asked.backends for port in end.ports}
+    doors |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
+    return (each.destination.ip, each.port) in doors if doors else target.to_port in (None, each.port)
 
 
 def _why_nothing(silent: tuple[SilentNode, ...], cut_short: bool) -> str:

@@ -73,11 +73,15 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Connects:
-    """All doors tried, in the order tried. `unread` says what could not be read to tell asked from context."""
+    """All doors tried, in the order tried. `unread` says what could not be read to tell asked from context.
+
+    `over` is the protocol of the question: only TCP doors are tried, for nothing but TCP promises an answer.
+    """
 
     doors: tuple[Door, ...]
     to: str | None = None
     unread: tuple[str, ...] = ()
+    over: str = "TCP"
 
     @property
     def asked(self) -> tuple[Door, ...]:
@@ -101,7 +105,8 @@ class Connects:
         told = ", ".join(f"{each.where} {each.result}{_errno(each)}" for each in shown[:6])
         if self.asked:
             return f"asked: {told}; {_tally(self.context)} of context"
-        reason = "no asked door was tried" if self.to else "no peer was asked for"
+        silent = f": over {self.over} an answer need not come" if self.over != "TCP" else ""
+        reason = f"no asked door was tried{silent}" if self.to else "no peer was asked for"
         return f"{reason}; context: {told}"
 
 
@@ -135,13 +140,14 @@ async def look(target: Target, cluster: Cluster) -> Connects:
     if not rows:
         raise Blind("no door was tried from inside the pod")
     tried = tuple(map(read_door, rows))
-    return Connects(classify(tried, destination, landmarks), target.to, destination.unread if destination else ())
+    unread, over = (destination.unread, destination.protocol) if destination else ((), "TCP")
+    return Connects(classify(tried, destination, landmarks), target.to, unread, over)
 
 
 def _destination(target: Target, where: Places, unread: tuple[str, ...]) -> Destination | None:
     if target.to_host is None:
         return None
-    return destination_at(target.to_host, target.to_port, target.namespace, where, unread)
+    return destination_at(target.to_host, target.to_port, target.namespace, where, unread, target.to_protocol)
 
 
 async def _resolver(target: Target, cluster: Cluster) -> Resolver:
@@ -172,7 +178,7 @@ def doors_to_try(
     """The asked peer, its Service address and backends, the resolver and the API server; without a question the
     namespace's own Services. At most `MOST_DOORS`, the asked ones first."""
     known = [(each, 53) for each in sorted(landmarks.nameservers)[:2]] + sorted(landmarks.api_server)[:1]
-    asked = list(_asked_doors(destination)) if destination else []
+    asked = list(_asked_doors(destination)) if destination and destination.protocol == "TCP" else []
     room = MOST_DOORS - len(known)
     return tuple(dict.fromkeys([*(asked if destination else own)][:room] + known))
 
@@ -206,8 +212,18 @@ def classify(doors: tuple[Door, ...], destination: Destination | None, landmarks
         for each in doors
         if destination and each.address and spelled(each.host) == destination.host
     }
-    told = (_place(each, destination, landmarks, resolved) for each in doors)
+    told = (_place(each, destination, landmarks, resolved) for each in doors if not _is_no_word(each, doors))
     return tuple({(each.host, each.port, each.protocol, each.result, each.errno): each for each in told}.values())
+
+
+NOT_TRIED = frozenset({"ENOENT", "EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN"})
+"""The kernel could not try just then; that says nothing about the peer (seen with several looks at one time)."""
+
+
+def _is_no_word(door: Door, doors: tuple[Door, ...]) -> bool:
+    """A door that could not be tried, while the same address and port opened."""
+    same = (door.address or door.host, door.port)
+    return door.errno in NOT_TRIED and any(each.is_open and same == (each.host, each.port) for each in doors)
 
 
 def _place(door: Door, destination: Destination | None, landmarks: Landmarks, resolved: set[str]) -> Door:
@@ -219,6 +235,8 @@ def _place(door: Door, destination: Destination | None, landmarks: Landmarks, re
 
 
 def _asked_role(door: Door, destination: Destination, resolved: set[str]) -> Role | None:
+    if door.protocol.upper() != destination.protocol:  # TCP says nothing about a peer that speaks UDP
+        return None
     ports = (destination.port,) if destination.port else destination.service_ports
     host = spelled(door.host)
     if host == destination.host and (door.port in ports or not ports):

@@ -275,6 +275,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
     assert code == 2
     commands = said.out.partition("Commands:")[2].partition("Exit codes")[0]
     assert re.findall(r"^  ([a-z-]+)  ", commands, re.MULTILINE) == [
+        "alert",
         "approve",
         "audit",
         "capture",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from bot.approval.proposal import Place, Proposal, Proved, new_id
+from bot.approval.proposal import Place, Proposal, new_id
 from bot.approval.rules import Approvals
 from bot.approval.states import UNDER_WAY, State
 from bot.approval.trail import Event
@@ -190,7 +190,7 @@ class Changes:
             target=diagnosis.target,
             title=diagnosis.fix.title,
             parts=fresh.parts,
-            proved=_as_shown(fresh.proved, diagnosis),
+            proved=fresh.proved,
             created_at=now,
             expires_at=now,
             cluster=request.cluster,
@@ -202,14 +202,6 @@ class Changes:
 
 def _with_time(it: Proposal, rules: Approvals) -> Proposal:
     return replace(it, expires_at=it.created_at + rules.strictest(it.namespaces).expiry)
-
-
-def _as_shown(proved: Proved, diagnosis: Diagnosis) -> Proved:
-    """With the packets that were really replayed for the verdict, which is the stronger figure."""
-    proof = diagnosis.fix.proof
-    if proof is None or not proof.replayed:
-        return proved
-    return replace(proved, replayed=proof.replayed, allowed=proof.allowed_after)
 
 
 def newest(every: Sequence[Proposal]) -> Proposal | None:

@@ -22,7 +22,7 @@ from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.sanitize import clean, clean_command
 from bot.settings import approvals_of
-from bot.slack.proposal_blocks import patch_text, plain_state
+from bot.slack.proposal_blocks import patch_text, plain_state, proof_words
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
 from bot.store.proposals import Forged
@@ -108,6 +108,6 @@ def _show(it: Proposal) -> None:
     """Exactly what would be applied: odd characters stand by their numbers, and never act on the terminal."""
     text = patch_text(it)
     whole = text if clean_command(text) == text else json.dumps([list(each.body) for each in it.parts], indent=1)
-    proof = f"{it.proved.allowed} of {it.proved.replayed} denied connections would be allowed"
+    proof = proof_words(it)
     opened = "".join(f"\n  newly allowed: {clean(each)}" for each in it.proved.newly_allowed)
     click.echo(f"{clean(it.title)}\n\n{whole}\n\n{proof}{opened}\nsha256 {it.sha256}, {plain_state(it)}\n", err=True)

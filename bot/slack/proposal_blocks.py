@@ -141,14 +141,18 @@ def _sentence(why: str) -> str:
 def _about(it: Proposal) -> Iterator[Block]:
     lines = []
     if it.proved.replayed:
-        count = f"{it.proved.allowed} of {it.proved.replayed} denied connections would be allowed"
-        lines.append(f"✔ Proved on the policies of now: {count}")
+        lines.append(f"✔ Proved on the policies of now: {proof_words(it)}")
     lines += [f"• {safe(str(each), 200)}" for each in it.proved.flows[:5]]
     if it.proved.newly_allowed:
         lines.append("Newly allowed:")
         lines += [f"• {safe(each, 200)}" for each in it.proved.newly_allowed[:8]]
     if lines:
         yield section("\n".join(lines))
+
+
+def proof_words(it: Proposal) -> str:
+    many = "connection" if it.proved.replayed == 1 else "connections"
+    return f"{it.proved.allowed} of {it.proved.replayed} denied {many} would be allowed"
 
 
 def _buttons(it: Proposal, whole: bool) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from bot.approval.proposal import Tuple5
 from bot.verify.verdict import Moment, Seen, Try
 from flows.denials.connection import policy_drops
-from sensors.hubble.connections import Connection, Party
+from sensors.hubble.outcomes import Connection, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.kit import Evidence
 from sensors.net_connect import Connects

@@ -95,14 +95,15 @@ def _behind(service: ServiceFacts, port: int | None, me: Endpoint, world: World)
 def _plain(case: Case, services: Services, port: int, me: Endpoint, world: World) -> Iterator[tuple[Address, Traffic]]:
     host = case.target.to_host or ""
     pod = services.asked.pod if services.asked else None
+    protocol = case.target.to_protocol or "TCP"
     endpoint = world.endpoint_of_pod(pod.namespace, pod.name) if pod else None
     if endpoint is not None:
-        yield (endpoint.ip, port, "TCP"), Traffic(me, endpoint, "TCP", port)
+        yield (endpoint.ip, port, protocol), Traffic(me, endpoint, protocol, port)
         return
     for ip in addresses_of(case, host):
         there = world.endpoint_at(ip)
         names = (host,) if as_ip(host) is None else there.fqdns
-        yield (ip, port, "TCP"), Traffic(me, replace(there, fqdns=names), "TCP", port)
+        yield (ip, port, protocol), Traffic(me, replace(there, fqdns=names), protocol, port)
 
 
 def addresses_of(case: Case, host: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flows.model import Case
 from flows.policy import Judgement, Traffic
-from sensors.hubble.connections import Connection, Drop
+from sensors.hubble.outcomes import Connection, Drop
 
 POLICY_DENIED, POLICY_DENY, AUTH_REQUIRED = 133, 181, 189
 
@@ -57,12 +57,9 @@ def policy_drops(connection: Connection | None) -> tuple[Drop, ...]:
 
 
 def standing_drop(connection: Connection) -> Drop | None:
-    """The policy drop that still stands: nothing was let through after the last one."""
+    """The policy drop that still stands: not every policy that dropped was seen to let through since."""
     drops = policy_drops(connection)
-    if not drops or connection.only_at_start:
-        return None
-    last, through = connection.last_drop, connection.last_forwarded
-    if connection.opened and last is not None and through is not None and through > last:
+    if not drops or connection.only_at_start or (connection.opened and connection.passes_again):
         return None
     return drops[0]
 

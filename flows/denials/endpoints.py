@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.policy import Endpoint, World
-from sensors.hubble.connections import Party
+from sensors.hubble.outcomes import Party
 
 
 def endpoint_of(party: Party, world: World) -> Endpoint:

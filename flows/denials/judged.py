@@ -17,7 +17,7 @@ from flows.denials.unseen import unseen, unseen_lookups
 from flows.model import Case
 from flows.policy import Endpoint, Traffic, World
 from flows.symptoms.names import is_named, names_at
-from sensors.hubble.connections import Connection
+from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.kit.addresses import as_ip
 

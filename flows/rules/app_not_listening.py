@@ -13,7 +13,7 @@ from flows.belief import CONFIRMED, PLAUSIBLE
 from flows.model import Case, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.target_port import aim_of, open_elsewhere
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.sockets import PodSockets

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from flows.belief import INFERRED, NAMED, OWN_TROUBLE, PLAUSIBLE, PROBABLE, SUSPECTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
-from sensors.hubble.connections import Connection, Outcome
+from sensors.hubble.outcomes import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import Services

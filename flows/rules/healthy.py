@@ -18,7 +18,7 @@ from flows.symptoms.peers import Peer, asked_peer, peers
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups
 from sensors.dns_lookup import Outcome as Resolved
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes

@@ -14,7 +14,7 @@ from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.ranges import is_pods_alone
-from sensors.hubble.connections import Connection, Outcome
+from sensors.hubble.outcomes import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import ServiceFacts, Services

@@ -13,7 +13,7 @@ from typing import Any
 from flows.belief import INFERRED, NAMED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
-from sensors.hubble.connections import Connection, Outcome
+from sensors.hubble.outcomes import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes

@@ -14,7 +14,7 @@ from flows.belief import ATTESTED, PROBABLE
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.ranges import may_be_a_pods
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.net_connect import Connects

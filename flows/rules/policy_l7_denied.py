@@ -11,7 +11,7 @@ from flows.denials.findings import plural
 from flows.denials.judged import judged_connections
 from flows.model import AdmitTraffic, Case, Component, Finding, Rule
 from flows.policy import Decision, PolicyRef, Verdict
-from sensors.hubble.connections import DnsOutcome, HttpOutcome
+from sensors.hubble.outcomes import DnsOutcome, HttpOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 

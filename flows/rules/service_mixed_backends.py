@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from flows.belief import EVIDENT
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.kit.objects import Ref

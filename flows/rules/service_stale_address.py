@@ -15,7 +15,7 @@ from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.ranges import is_pods_alone, may_be_a_pods, node_of_range
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.addresses import as_ip

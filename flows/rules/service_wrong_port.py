@@ -13,9 +13,9 @@ from flows.belief import EVIDENT, PROBABLE, PROVED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
-from sensors.k8s_services import ServiceFacts, Services
+from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_connect import Connects
 
 
@@ -30,8 +30,8 @@ def judge(case: Case) -> Iterator[Finding]:
             continue
         if peer.service_port is None:
             yield _wrong_port(case, peer, service, weight)
-        elif service.port(peer.service_port.port, "TCP") is None and any(not door.is_open for door in peer.doors):
-            yield _wrong_protocol(peer, service, weight)
+        else:
+            yield from _wrong_protocols(case, peer, service, weight)
 
 
 def _is_refused(peer: Peer) -> bool:
@@ -77,14 +77,25 @@ def _wrong_port(case: Case, peer: Peer, service: ServiceFacts, weight: float) ->
     )
 
 
-def _wrong_protocol(peer: Peer, service: ServiceFacts, weight: float) -> Finding:
-    port = next(each for each in service.ports if each.port == peer.port)
+def _wrong_protocols(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Iterator[Finding]:
+    """What the pod speaks, or the question says, and the Service does not; KAI's own tries are nobody's language."""
+    port = next((each for each in service.ports if peer.service_port and each.port == peer.service_port.port), None)
+    if port is None or any(each.outcome is Outcome.OPENED for each in peer.connections):
+        return
+    seen = [each.protocol for each in peer.connections if each.attempts > each.probed and each.icmp is None]
+    said = [case.target.to_protocol] if peer.asked and case.target.to_protocol else []
+    spoken = next(iter([*said, *seen]), None)
+    if spoken is not None and service.port(port.port, spoken) is None:
+        yield _wrong_protocol(peer, service, port, spoken, weight)
+
+
+def _wrong_protocol(peer: Peer, service: ServiceFacts, port: ServicePort, spoken: str, weight: float) -> Finding:
     return Finding(
         cause_class="service.protocol",
-        cause=f"{service.ref} offers port {port.port} over {port.protocol} only, and the caller speaks TCP",
+        cause=f"{service.ref} offers port {port.port} over {port.protocol} only, and the caller speaks {spoken}",
         component=Component("Service", service.namespace, service.name),
         belief=PROBABLE * weight,
-        because=f"port {port.port} of {service.ref} is {port.protocol}; TCP to it does not open",
+        because=f"port {port.port} of {service.ref} is {port.protocol}, and nothing shows {spoken} to it open",
         shown_by=(Services,),
         recommendation=f"Give port {port.port} of {service.ref} the protocol its pods speak.",
     )

@@ -15,7 +15,7 @@ from flows.denials.connection import policy_drops
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.target_port import Aim, aim_of, corrected
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_connect import Connects, Role

@@ -13,7 +13,7 @@ from flows.belief import CONFIRMED, DOUBTED, PLAUSIBLE
 from flows.model import Case, Component
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
-from sensors.hubble.connections import Connection
+from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_recent_changes import ChangeKind, RecentChanges

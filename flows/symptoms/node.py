@@ -15,7 +15,7 @@ from flows.model import Case
 from flows.symptoms.dns import belief_of, is_serving
 from flows.symptoms.peers import Peer, asked_peer, suspects
 from sensors.dns_coredns_health import CoreDns
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import NodeFacts, Nodes
 from sensors.k8s_pod import PodFacts

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from flows.belief import ASKED, CONTEXT, OWN_TROUBLE
 from flows.model import Case, Component
 from flows.symptoms.names import addresses_of_name, is_named
-from sensors.hubble.connections import Connection, Outcome
+from sensors.hubble.outcomes import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services

@@ -6,7 +6,7 @@ One answer for every sensor and for what the probe may send to; what the peer *i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensors.kit.addresses import as_ip, spelled
 from sensors.kit.cluster import Cluster, Object
@@ -45,7 +45,8 @@ class Destination:
     """What the peer in the question is made of. Empty but for host and port where it is nothing of this cluster.
 
     `host` in its one spelling (`peer.spelled`); `service_ports` the Service's own ports; `cluster_ips` every address
-    of the Service at which the asked port counts (none for a node port); `node` the peer's node where it has one.
+    of the Service at which the asked port counts (none for a node port); `node` the peer's node where it has one;
+    `protocol` what the question says, else what the Service speaks at that port: TCP where it speaks both.
     """
 
     host: str
@@ -56,6 +57,7 @@ class Destination:
     backends: tuple[Backend, ...] = ()
     unread: tuple[str, ...] = ()
     node: str = ""
+    protocol: str = "TCP"
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ async def destination_of(target: Target, cluster: Cluster) -> Destination | None
     if target.to_host is None:
         return None
     where, unread = await surroundings(cluster)
-    return destination_at(target.to_host, target.to_port, target.namespace, where, unread)
+    return destination_at(target.to_host, target.to_port, target.namespace, where, unread, target.to_protocol)
 
 
 async def surroundings(cluster: Cluster) -> tuple[Places, tuple[str, ...]]:
@@ -84,16 +86,28 @@ async def surroundings(cluster: Cluster) -> tuple[Places, tuple[str, ...]]:
 
 
 def destination_at(
-    host: str, port: int | None, namespace: str, where: Places, unread: tuple[str, ...] = ()
+    host: str,
+    port: int | None,
+    namespace: str,
+    where: Places,
+    unread: tuple[str, ...] = (),
+    protocol: str | None = None,
 ) -> Destination:
-    """Pure: what stands behind `host`, seen from a pod in `namespace`."""
+    """Pure: what stands behind `host`, seen from a pod in `namespace`; `protocol` where the question says it."""
     asked = addressed(host, port, namespace, where)
     service = named(where.services, asked.service.name, asked.service.namespace) if asked.service else None
     if asked.pod is not None:
-        return _pod(asked, service, where, unread)
+        return replace(_pod(asked, service, where, unread), protocol=protocol or "TCP")
     if service is None or _is_backend_itself(asked, service):
-        return _plain(asked, unread)
-    return _service(asked, service, where, unread)
+        return replace(_plain(asked, unread), protocol=protocol or "TCP")
+    return _service(asked, service, where, unread, protocol or _spoken(service, asked.service_port or asked.port))
+
+
+def _spoken(service: Object, port: int | None) -> str:
+    """The protocol of a Service's port (of all its ports without one): TCP where it speaks that, too."""
+    rows = [each for each in items(service, "spec", "ports") if port in (None, number(each, "port"))]
+    spoken = {text(each, "protocol") or "TCP" for each in rows} or {"TCP"}
+    return "TCP" if "TCP" in spoken else min(spoken)
 
 
 def _is_backend_itself(asked: Asked, service: Object) -> bool:
@@ -128,7 +142,7 @@ def _pod_backend(address: str, port: int | None, pod: Object, ref: Ref | None) -
     return Backend(address, ports, namespace, name, text(pod, "spec", "nodeName"), pod_is_ready(pod) is True)
 
 
-def _service(asked: Asked, service: Object, where: Places, unread: tuple[str, ...]) -> Destination:
+def _service(asked: Asked, service: Object, where: Places, unread: tuple[str, ...], protocol: str) -> Destination:
     on_node, ref = asked.service_port is not None, asked.service
     return Destination(
         host=spelled(asked.host),
@@ -136,9 +150,10 @@ def _service(asked: Asked, service: Object, where: Places, unread: tuple[str, ..
         service=ref,
         cluster_ips=() if on_node else service_addresses(service),
         service_ports=_service_ports(service),
-        backends=tuple(_backends(asked, service, slices_of(ref, where.slices or ()) if ref else ())),
+        backends=tuple(_backends(asked, service, slices_of(ref, where.slices or ()) if ref else (), protocol)),
         unread=unread,
         node=asked.node,
+        protocol=protocol,
     )
 
 
@@ -146,20 +161,22 @@ def _service_ports(service: Object) -> tuple[int, ...]:
     return tuple(filter(None, (number(each, "port") for each in items(service, "spec", "ports"))))
 
 
-def _backends(asked: Asked, service: Object, slices: Iterable[Object]) -> Iterable[Backend]:
+def _backends(asked: Asked, service: Object, slices: Iterable[Object], protocol: str) -> Iterable[Backend]:
     wanted = asked.service_port or asked.port
     names = {text(each, "name") for each in items(service, "spec", "ports") if wanted in (None, number(each, "port"))}
     untranslated = (asked.port,) if asked.port and text(service, "spec", "clusterIP") == "None" else ()
     for each in slices:
         for endpoint in items(each, "endpoints"):
-            yield from _endpoint(endpoint, namespace_of(each), untranslated or _ports(each, names))
+            yield from _endpoint(endpoint, namespace_of(each), untranslated or _ports(each, names, protocol))
 
 
-def _ports(part: Object, names: set[str]) -> tuple[int, ...]:
+def _ports(part: Object, names: set[str], protocol: str) -> tuple[int, ...]:
     return tuple(
         found
         for row in items(part, "ports")
-        if text(row, "name") in names and text(row, "protocol") in ("", "TCP") and (found := number(row, "port"))
+        if text(row, "name") in names
+        and (text(row, "protocol") or "TCP") == protocol
+        and (found := number(row, "port"))
     )
 
 

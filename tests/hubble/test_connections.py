@@ -8,17 +8,10 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from sensors.hubble.connections import (
-    Connection,
-    Connections,
-    DnsOutcome,
-    Drop,
-    HttpOutcome,
-    Outcome,
-    PolicyUse,
-    noise,
-)
+from sensors.hubble.connections import Connections
 from sensors.hubble.lines import Endpoint, Http, HubbleFlow
+from sensors.hubble.noise import noise
+from sensors.hubble.outcomes import Connection, DnsOutcome, Drop, HttpOutcome, Outcome, PolicyUse
 from tests.kit.hubble_captures import connections, gathered, hubble_flows
 
 replace = msgspec.structs.replace
@@ -340,6 +333,50 @@ def test_drops_of_a_pods_first_seconds_are_told_from_lasting_ones() -> None:
     assert started(race, birth - timedelta(hours=1)) is False
     assert started(lasting, birth - timedelta(seconds=5)) is False
     assert race.all()[0].only_at_start is False  # nobody knows its age
+
+
+# -- what ends a drop ------------------------------------------------------------------------------------------------
+
+
+def seen_after_a_drop(seconds: float, **said: object) -> bool:
+    """Whether a drop at the receiver (07, node lab2) is over when this was seen of a later attempt."""
+    drop = next(each for each in hubble_flows("07") if each.verdict == "DROPPED")
+    usual = {"verdict": "FORWARDED", "drop_reason": 0, "event": 4, "direction": ""}
+    packet = replace(later(from_port(drop, 40001), seconds), **{**usual, **said})
+    return only(gathered([drop, packet]).all(), drop.destination.port).passes_again
+
+
+def test_a_packet_that_left_its_sender_says_nothing_about_the_receiver() -> None:
+    assert not seen_after_a_drop(9, node="sender", observed_at="TO_OVERLAY")
+    assert not seen_after_a_drop(9, observed_at="FROM_ENDPOINT")
+    assert not seen_after_a_drop(9, event=5, direction="EGRESS")
+    assert seen_after_a_drop(9, node="sender", event=5, direction="INGRESS")
+    assert seen_after_a_drop(9, observed_at="TO_ENDPOINT")
+
+
+def test_two_nodes_clocks_tell_no_order_within_a_second() -> None:
+    assert seen_after_a_drop(0.3, observed_at="TO_ENDPOINT")
+    assert not seen_after_a_drop(-0.3, observed_at="TO_ENDPOINT")
+    assert not seen_after_a_drop(0.3, node="another", observed_at="TO_ENDPOINT")
+    assert seen_after_a_drop(1.3, node="another", observed_at="TO_ENDPOINT")
+
+
+def test_an_old_connection_s_answer_ends_no_drop_and_a_new_handshake_does() -> None:
+    drop = next(each for each in hubble_flows("07") if each.verdict == "DROPPED")
+    ends = {"source": drop.destination, "destination": replace(drop.source, port=40001)}
+    answer = {**ends, "observed_at": "TO_OVERLAY", "is_reply": True}
+
+    assert not seen_after_a_drop(9, **answer, flags=frozenset({"ACK", "FIN"}))
+    assert seen_after_a_drop(9, **answer, flags=frozenset({"ACK", "SYN"}))
+
+
+def test_an_attempt_of_the_last_moment_may_still_be_answered() -> None:
+    syn = next(each for each in hubble_flows("02") if each.destination.port == 443 and "SYN" in each.flags)
+    assert syn.time is not None
+    found = gathered([syn])
+
+    assert found.all(until=syn.time)[0].outcome is Outcome.UNKNOWN
+    assert found.all(until=syn.time + timedelta(seconds=1))[0].outcome is Outcome.UNANSWERED
 
 
 def test_a_peer_that_was_a_pod_and_is_dropped_as_world_is_stale() -> None:

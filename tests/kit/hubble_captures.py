@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sensors.hubble.connections import Connection, Connections
+from sensors.hubble.connections import Connections
 from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage, read_flow_lines
+from sensors.hubble.outcomes import Connection
 
 FOLDER = Path(__file__).resolve().parents[1] / "captures" / "hubble"
 EVERYTHING = FlowQuestion(last=0)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from errno import EADDRNOTAVAIL, ECONNREFUSED, ENOENT
 
 import pytest
 from hypothesis import given, settings
@@ -293,6 +297,36 @@ def test_the_kernels_errors_become_the_five_results() -> None:
     found = {number: agent.door_result(number) for number in names}
 
     assert found == {number: {"result": results[number], "errno": names[number]} for number in names}
+
+
+@pytest.mark.parametrize(
+    ("errors", "result", "tries"),
+    [
+        ((ENOENT,), "open", 2),
+        ((EADDRNOTAVAIL,), "open", 2),
+        ((ENOENT, ENOENT), "unreachable", 2),
+        ((ECONNREFUSED,), "refused", 1),
+    ],
+)
+async def test_what_the_node_could_not_try_is_tried_once_more(
+    errors: tuple[int, ...], result: str, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, made = list(errors), []
+    near, far = socket.socketpair()
+    near.setblocking(False)
+
+    @contextlib.asynccontextmanager
+    async def wire(*asked: object) -> AsyncIterator[socket.socket]:
+        made.append(asked)
+        if left:
+            raise OSError(left.pop(0), "said by the kernel")
+        yield near
+
+    monkeypatch.setattr(agent, "wire", wire)
+    with near, far:
+        row, _ = await agent.try_door(Pace(), ipaddress.ip_address("10.0.0.1"), 80)
+
+    assert (row["result"], len(made)) == (result, tries)
 
 
 async def test_whoever_sends_too_fast_waits_for_the_second_to_pass() -> None:

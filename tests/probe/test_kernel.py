@@ -286,12 +286,13 @@ def _slammer(world: World, port: int):  # type: ignore[no-untyped-def]
 def test_nothing_is_said_in_an_opened_connection(world: World) -> None:
     with listener(world.peer.name, PEER, 80) as server:
         answer = world.probe(connects=doors(world, 80))
-        caller, _ = server.accept()
+        caller, (_, source_port) = server.accept()
         with caller:
             heard = caller.recv(100)
 
     assert results(answer) == [("open", None)]
     assert heard == b""
+    assert source_port in agent.SOURCE_PORTS  # whoever sees the packets knows whose they are
 
 
 def test_a_name_is_connected_to_by_the_pod_s_own_resolver_and_its_address_is_noted(world: World) -> None:

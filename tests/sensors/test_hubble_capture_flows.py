@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from sensors.access.casefolder import open_case
-from sensors.hubble.connections import Outcome
 from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage, LostEvents, NodeStatus, read_flow_lines
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import SENSOR, DropTotal, HubbleFlows, SilentNode, look
 from sensors.kit import Blind, Target
 from tests.kit.cases import case

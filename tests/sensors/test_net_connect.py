@@ -53,6 +53,37 @@ async def test_a_wrong_target_port_is_refused_while_the_pod_s_other_port_opens()
     ]
 
 
+def test_a_peer_that_speaks_udp_is_not_asked_over_tcp():
+    there = Destination(
+        "core", 5140, cluster_ips=("10.96.0.7",), service_ports=(5140,), backends=(backend("10.244.1.7", 5140),),
+        protocol="UDP",
+    )  # fmt: skip
+    known = Landmarks(frozenset({"10.96.0.10"}), frozenset())
+    tcp = (read_door(Connect("core", 5140, "tcp", "refused", errno="ECONNREFUSED", address="10.96.0.7")),)
+
+    assert doors_to_try(there, known) == (("10.96.0.10", 53),)
+    assert [each.about for each in classify(tcp, there, known)] == [About.CONTEXT]
+    assert "over UDP an answer need not come" in Connects(classify(tcp, there, known), "core:5140", (), "UDP").summary()
+
+
+def backend(address: str, port: int) -> Backend:
+    return Backend(address, (port,), "shop", "core-1", "node-1", True)
+
+
+def test_a_door_that_the_kernel_could_not_try_is_no_word_where_the_same_address_opened():
+    rows = [
+        Connect("db", 5432, "tcp", "unreachable", errno="ENOENT", address="10.96.0.7"),
+        Connect("10.96.0.7", 5432, "tcp", "open"),
+    ]
+    there = Destination("db", 5432, cluster_ips=("10.96.0.7",), service_ports=(5432,))
+
+    found = classify(tuple(map(read_door, rows)), there, Landmarks())
+    alone = classify(tuple(map(read_door, rows[:1])), there, Landmarks())
+
+    assert told(found) == [("10.96.0.7:5432", "open", "service")]
+    assert told(alone) == [("db:5432", "unreachable", "peer")]
+
+
 async def test_a_failed_door_that_nobody_asked_for_stays_context():
     found = await seen("search-to-index")
 

@@ -57,6 +57,28 @@ def test_what_is_no_service_of_this_cluster_has_nothing_behind_it(host):
     assert resolve(Target("web", "shop", host, 5432), [service()], [SLICE], []) == Destination(host, 5432)
 
 
+def speaking(*protocols: str, asked: str | None = None) -> Destination:
+    """A Service that speaks these at one port, one endpoint port for each."""
+    ports = [{"port": 5140, "name": each.lower(), "protocol": each} for each in protocols]
+    ends = {**SLICE, "ports": [{**each, "port": 6000 + at} for at, each in enumerate(ports)]}
+    where = Places((service(ports=ports),), (ends,), ())
+    return destination_at("db", 5140, "shop", where, (), asked)
+
+
+def test_a_service_is_asked_in_the_protocol_it_speaks():
+    found = speaking("UDP")
+
+    assert (found.protocol, found.backends[0].ports) == ("UDP", (6000,))
+
+
+def test_of_two_protocols_tcp_is_meant_unless_the_question_says_otherwise():
+    both, udp = speaking("TCP", "UDP"), speaking("TCP", "UDP", asked="UDP")
+
+    assert (both.protocol, both.backends[0].ports) == ("TCP", (6000,))
+    assert (udp.protocol, udp.backends[0].ports) == ("UDP", (6001,))
+    assert speaking("UDP", asked="TCP").backends[0].ports == ()
+
+
 def test_a_port_that_the_service_does_not_have_arrives_nowhere():
     found = resolve(Target("web", "shop", "db", 80), [service()], [SLICE], [])
 

@@ -34,7 +34,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterat
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from errno import EAGAIN, EMSGSIZE, ENOSYS, EPERM, EPIPE, errorcode
+from errno import EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EMSGSIZE, ENOENT, ENOSYS, EPERM, EPIPE, errorcode
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ MAX_ALLOWED = 1024
 MAX_BUDGET_MS = 30_000
 MAX_SPOKEN = 2 * MAX_ANSWER
 PACKETS_PER_SECOND = 50
+SOURCE_PORTS = range(61000, 62000)
+"""Where this probe's TCP connections come from, so that whoever sees their packets knows whose they are. Linux chooses
+source ports up to 60999 (`net.ipv4.ip_local_port_range`)."""
 PATIENCE = 2.5
 """Seconds that one DNS server or one connection gets to answer."""
 
@@ -817,10 +820,21 @@ async def wire(kind: int, address: Address, port: int, protocol: int = 0) -> Asy
     with socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol) as made:
         if kind == socket.SOCK_STREAM:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 2)
+            _from_own_port(made)
             await asyncio.get_running_loop().sock_connect(made, (str(address), port))
         else:
             made.connect((str(address), port))  # only notes the address: nothing to wait for
         yield made
+
+
+def _from_own_port(made: socket.socket) -> None:
+    """Any port of `SOURCE_PORTS`; the kernel's choice where all that were tried are in use."""
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that waits after its end is no hindrance
+    for _ in range(8):
+        port = SOURCE_PORTS[int.from_bytes(os.urandom(2), "big") % len(SOURCE_PORTS)]
+        with contextlib.suppress(OSError):
+            made.bind(("", port))
+            return
 
 
 async def ask_server(pace: Pace, server: Address, name: str, qtype: str, *, use_tcp: bool = False) -> DnsAnswer:
@@ -964,8 +978,17 @@ class Segments:
     tcp_mss: int
 
 
+LOCAL = {errorcode[each] for each in (ENOENT, EADDRINUSE, EADDRNOTAVAIL, EAGAIN)}
+"""Errors by which the node says that it could not try, not that nobody answers."""
+
+
 async def try_door(pace: Pace, address: Address, port: int) -> tuple[Row, Segments | None]:
-    """Opens and closes one TCP connection; nothing is sent in it."""
+    """Opens and closes one TCP connection; nothing is sent in it. What the node could not try is tried once more."""
+    row, segments = await _try_once(pace, address, port)
+    return (row, segments) if row.get("errno") not in LOCAL else await _try_once(pace, address, port)
+
+
+async def _try_once(pace: Pace, address: Address, port: int) -> tuple[Row, Segments | None]:
     await pace.packets(3)
     began = time.perf_counter()
     try:

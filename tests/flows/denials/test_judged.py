@@ -15,7 +15,7 @@ from flows.model import Case, Missing
 from flows.policy import Datapath, Enforcement
 from sensors.cni_health import CniHealth
 from sensors.dns_lookup import Lookups
-from sensors.hubble.connections import Party
+from sensors.hubble.outcomes import Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.net_connect import Connects

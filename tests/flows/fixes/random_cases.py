@@ -12,7 +12,7 @@ from typing import Any
 
 from flows.model import Case
 from lab.oracle import CannotTell, End, Network
-from sensors.hubble.connections import Connection, Drop, Outcome, Party
+from sensors.hubble.outcomes import Connection, Drop, Outcome, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.kit.cluster import Environment

@@ -15,7 +15,7 @@ from flows.rules import policy_egress_denied, policy_ingress_denied, service_wro
 from flows.symptoms.peers import asked_peer
 from flows.symptoms.target_port import wrong_port_of
 from lab.oracle import Network
-from sensors.hubble.connections import Connection
+from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import BackendPod, EndpointFacts, Services

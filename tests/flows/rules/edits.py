@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.model import Case, Finding, Rule
 from flows.symptoms.peers import asked_peer
-from sensors.hubble.connections import Connection
+from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.net_connect import Connects

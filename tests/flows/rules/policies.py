@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from flows.model import Case
-from sensors.hubble.connections import Connection, Party
+from sensors.hubble.outcomes import Connection, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.kit.cases import with_facts
@@ -54,4 +54,4 @@ def towards(party: Party) -> Callable[[Connection], Connection]:
 def passed_since(each: Connection) -> Connection:
     """Dropped in the first seconds only, and let through afterwards."""
     assert each.last_drop is not None
-    return replace(each, only_at_start=True, opened=max(each.opened, 1), last_forwarded=each.last, last=each.last)
+    return replace(each, only_at_start=True, opened=max(each.opened, 1), passes_again=True, last=each.last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.rules.cilium_auth_required import RULE
-from sensors.hubble.connections import Connection
+from sensors.hubble.outcomes import Connection
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import of_reason, with_traffic

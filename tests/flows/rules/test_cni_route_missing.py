@@ -9,7 +9,7 @@ import pytest
 
 from flows.model import Case, Component
 from flows.rules.cni_route_missing import RULE
-from sensors.hubble.connections import Drop, Outcome
+from sensors.hubble.outcomes import Drop, Outcome
 from sensors.hubble_capture_flows import HubbleFlows, SilentNode
 from sensors.net_conntrack_usage import Conntrack
 from tests.flows.rules.facts import altered, doubts, healthy, judged, only

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.conntrack_insert_race import RULE
-from sensors.hubble.connections import Drop
+from sensors.hubble.outcomes import Drop
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.net_conntrack_usage import CiliumTables, Conntrack
 from tests.flows.rules.edits import classes, said, with_connections

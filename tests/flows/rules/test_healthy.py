@@ -9,7 +9,7 @@ import pytest
 from flows.model import Missing
 from flows.rules.healthy import RULE
 from sensors.dns_lookup import Lookups
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.nat_port_exhaustion import RULE
-from sensors.hubble.connections import Drop
+from sensors.hubble.outcomes import Drop
 from sensors.hubble_capture_flows import HubbleFlows
 from tests.flows.rules.edits import classes, said, with_connections
 from tests.kit.cases import case_of, without

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Component, Missing
 from flows.rules.nat_stale_udp import RULE
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flows.model import Case, Component
 from flows.rules.node_host_firewall import RULE
-from sensors.hubble.connections import Connection, Outcome, PolicyUse
+from sensors.hubble.outcomes import Connection, Outcome, PolicyUse
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import altered, doubts, judged, only

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.path_mtu import RULE
-from sensors.hubble.connections import Drop
+from sensors.hubble.outcomes import Drop
 from sensors.net_mtu import Mtu
 from tests.flows.rules.edits import classes, said, strong, with_connections
 from tests.kit.cases import case_of, with_facts, without

@@ -9,7 +9,7 @@ import pytest
 from flows.fixes.build import build
 from flows.model import Component
 from flows.rules.policy_fqdn_mismatch import RULE
-from sensors.hubble.connections import Connection
+from sensors.hubble.outcomes import Connection
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import with_traffic

@@ -10,7 +10,7 @@ import pytest
 from flows.fixes.build import build
 from flows.model import Case, Component
 from flows.rules.policy_hostnet_peer import RULE
-from sensors.hubble.connections import Party
+from sensors.hubble.outcomes import Party
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only
 from tests.flows.rules.policies import towards, with_objects, with_traffic

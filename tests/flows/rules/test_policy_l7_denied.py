@@ -7,7 +7,7 @@ from dataclasses import replace
 from flows.fixes.build import build
 from flows.model import Case, Component
 from flows.rules.policy_l7_denied import RULE
-from sensors.hubble.connections import DnsOutcome, HttpOutcome, Outcome
+from sensors.hubble.outcomes import DnsOutcome, HttpOutcome, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only

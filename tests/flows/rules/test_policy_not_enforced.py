@@ -10,7 +10,7 @@ import pytest
 from flows.model import Component
 from flows.rules.policy_not_enforced import RULE
 from sensors.cni_health import CniHealth
-from sensors.hubble.connections import Connection, Outcome
+from sensors.hubble.outcomes import Connection, Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only

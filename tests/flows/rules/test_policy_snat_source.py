@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.model import Case, Component
 from flows.rules.policy_snat_source import RULE
-from sensors.hubble.connections import Connection, Party
+from sensors.hubble.outcomes import Connection, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import Services

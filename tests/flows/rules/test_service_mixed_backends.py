@@ -9,7 +9,7 @@ import pytest
 from flows.model import Case, Component, Missing
 from flows.rules.service_mixed_backends import RULE
 from flows.symptoms.peers import asked_peer
-from sensors.hubble.connections import Outcome
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref

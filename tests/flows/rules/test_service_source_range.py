@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.service_source_range import RULE
-from sensors.hubble.connections import Drop
+from sensors.hubble.outcomes import Drop
 from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said, with_connections, with_doors, with_service
 from tests.kit.cases import case_of, with_facts, without

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Component, Missing
 from flows.rules.service_stale_address import RULE
-from sensors.hubble.connections import Drop
+from sensors.hubble.outcomes import Drop
 from sensors.k8s_services import Services
 from sensors.topology.peer import AskedKind
 from tests.flows.rules.edits import classes, said, with_connections

@@ -8,6 +8,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.service_wrong_port import RULE
+from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said, with_doors, with_service
 from tests.kit.cases import case_of, with_facts, without
@@ -37,15 +38,25 @@ def test_speaks_of_the_pods_own_port_used_on_the_service():
     assert finding.cause.endswith("(8080 is the pods' own port behind 80)")
 
 
-def test_speaks_of_a_port_offered_over_udp_only():
-    """Synthetic: the same Service with its port as UDP, and TCP to it refused."""
-    seen = case_of("search-to-index")
+def over_udp(said: str | None) -> Case:
+    """Synthetic: the same Service with its port as UDP, TCP to it refused by the probe, and nothing seen of the pod."""
+    seen = without(case_of("search-to-index"), HubbleFlows)
     service = seen[Services].asked_service
     assert service is not None
+    udp = with_doors(with_service(seen, ports=(replace(service.ports[0], protocol="UDP"),)), "refused", "ECONNREFUSED")
+    return replace(udp, target=replace(udp.target, to_protocol=said), derived={})
 
-    udp = with_service(seen, ports=(replace(service.ports[0], protocol="UDP"),))
 
-    assert classes(RULE, with_doors(udp, "refused", "ECONNREFUSED")) == ["service.protocol"]
+def test_speaks_of_a_port_offered_over_udp_only():
+    (finding,) = said(RULE, over_udp("TCP"))
+
+    assert finding.cause_class == "service.protocol"
+    assert finding.cause.endswith("offers port 80 over UDP only, and the caller speaks TCP")
+
+
+@pytest.mark.parametrize("protocol", [None, "UDP"])
+def test_stays_silent_where_only_the_probe_spoke_tcp(protocol):
+    assert classes(RULE, over_udp(protocol)) == []
 
 
 @pytest.mark.parametrize(

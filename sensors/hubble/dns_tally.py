@@ -1,0 +1,48 @@
+"""What the DNS proxy saw, counted per client, name and type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sensors.hubble.moments import earlier, later
+from sensors.hubble.outcomes import DnsOutcome
+from sensors.hubble.records import HubbleFlow
+
+MOST_ADDRESSES = 20  # told per DNS name
+
+
+RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+
+
+@dataclass(slots=True)
+class DnsTally:
+    """What came by for one client, name and type."""
+
+    asked: int = 0
+    answered: int = 0
+    denied: int = 0
+    rcodes: Counter[int] = field(default_factory=Counter)
+    addresses: dict[str, None] = field(default_factory=dict)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, flow: HubbleFlow) -> None:
+        if flow.dns is None:
+            return
+        self.first, self.last = earlier(self.first, flow.time), later(self.last, flow.time)
+        if flow.dns.rcode is None:
+            self.asked += 1
+            self.denied += flow.verdict == "DROPPED"
+            return
+        self.answered += 1
+        self.rcodes[flow.dns.rcode] += 1
+        self.addresses |= dict.fromkeys(flow.dns.ips[:MOST_ADDRESSES])
+
+    def outcome(self, client: str, query: str, qtypes: tuple[str, ...]) -> DnsOutcome:
+        rcodes = tuple((RCODES.get(number, str(number)), count) for number, count in sorted(self.rcodes.items()))
+        addresses = tuple(self.addresses)[:MOST_ADDRESSES]
+        return DnsOutcome(
+            client, query, qtypes, self.asked, self.answered, self.denied, rcodes, addresses, self.first, self.last
+        )

@@ -1,0 +1,183 @@
+"""The attempts between two addresses on one port, summed up and judged."""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sensors.hubble.attempt import (
+    ANSWERED,
+    FORWARDED,
+    OPAQUE,
+    RST,
+    SYN,
+    SYN_ACK,
+    TALKED,
+    Attempt,
+)
+from sensors.hubble.drop_reasons import name_of
+from sensors.hubble.moments import CLOCKS, Moments, earlier, later, newest
+from sensors.hubble.outcomes import Drop, Outcome, PolicyUse
+
+YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
+RACE = timedelta(seconds=10)  # a new pod's identity reaches all nodes within this
+
+
+MOST_BEGINNINGS = 16  # told per connection
+
+
+@dataclass(slots=True)
+class Group:
+    """The sum of the attempts between two addresses on one port."""
+
+    attempts: int = 0
+    opened: int = 0
+    dropped: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    reset: int = 0
+    denied: int = 0
+    audited: int = 0
+    client: int = 0  # bits, all attempts together
+    nodes: int = 0
+    icmp: tuple[int, int] | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    first_drop: datetime | None = None
+    last_drop: datetime | None = None
+    passed: Moments = field(default_factory=dict)
+    dropped_at: Moments = field(default_factory=dict)
+    first_opened: datetime | None = None  # when the attempts began that opened, were refused, got no answer
+    last_opened: datetime | None = None
+    first_refused: datetime | None = None
+    last_refused: datetime | None = None
+    unanswered_at: list[datetime] = field(default_factory=list)  # the last two
+    probed: int = 0
+    began: list[datetime] = field(default_factory=list)  # the newest
+    drops: dict[tuple[bool, int, str, int, int], list[int]] = field(default_factory=dict)
+    policies: set[PolicyUse] = field(default_factory=set)
+
+
+def add_attempt(group: Group, attempt: Attempt, lower_began: bool) -> None:
+    """Sum one finished attempt into its group."""
+    client, server = (attempt.lower, attempt.upper) if lower_began else (attempt.upper, attempt.lower)
+    group.attempts += 1
+    group.client |= client
+    group.nodes |= attempt.nodes
+    group.icmp = group.icmp or attempt.icmp
+    group.denied += attempt.denied > 0
+    group.audited += attempt.audited
+    _sum_result(group, attempt, client, server)
+    _sum_drops(group, attempt, lower_began)
+    _sum_times(group, attempt)
+    if attempt.policies:
+        group.policies |= attempt.policies
+
+
+def _sum_result(group: Group, attempt: Attempt, client: int, server: int) -> None:
+    opened = bool(server & (SYN_ACK | TALKED | ANSWERED) or client & TALKED)
+    opened = opened or bool(server & FORWARDED and not server & RST)  # UDP, ICMP: any answer
+    refused = bool(server & RST and client & SYN and not opened)
+    group.reset += bool((server | client) & RST and not refused)
+    group.dropped += attempt.drops is not None
+    if opened and not attempt.denied:  # a proxy opens in order to refuse
+        group.opened += 1
+        group.first_opened = earlier(group.first_opened, attempt.first)
+        group.last_opened = later(group.last_opened, attempt.first)
+    elif refused:
+        group.refused += 1
+        group.first_refused = earlier(group.first_refused, attempt.first)
+        group.last_refused = later(group.last_refused, attempt.first)
+    elif client & FORWARDED and not (client & OPAQUE or server or attempt.drops or attempt.denied):
+        group.unanswered += 1
+        if attempt.first is not None:
+            group.unanswered_at = sorted([*group.unanswered_at, attempt.first])[-2:]
+
+
+def _sum_drops(group: Group, attempt: Attempt, lower_began: bool) -> None:
+    for (sender, number, direction, source, destination), counts in (attempt.drops or {}).items():
+        of_reply = (sender == 0) != lower_began
+        total = group.drops.setdefault((of_reply, number, direction, source, destination), [0, 0])
+        total[0] += max(counts)
+        total[1] += 1
+
+
+def _sum_times(group: Group, attempt: Attempt) -> None:
+    if attempt.first is not None:
+        insort(group.began, attempt.first)
+        del group.began[:-MOST_BEGINNINGS]
+    group.first = earlier(group.first, attempt.first)
+    group.last = later(group.last, attempt.last)
+    group.first_drop = earlier(group.first_drop, attempt.first_drop)
+    group.last_drop = later(group.last_drop, attempt.last_drop)
+    for mine, whole in ((attempt.passed, group.passed), (attempt.dropped_at, group.dropped_at)):
+        for key, when in (mine or {}).items():
+            newest(whole, key, when)
+
+
+def outcome_of(group: Group, until: datetime | None) -> Outcome:
+    """The newest word. Requests denied by a proxy are judged one by one, so they never speak for the others."""
+    failure = _failure(group)
+    if failure is None:
+        return _without_failure(group, until)
+    if not group.opened:
+        return failure
+    first = group.first_drop if failure is Outcome.DROPPED else group.first_refused
+    last = group.last_drop if failure is Outcome.DROPPED else group.last_refused
+    if failure is Outcome.DENIED or not (first and last and group.first_opened and group.last_opened):
+        return Outcome.MIXED
+    if group.last_opened < first:
+        return failure
+    return Outcome.OPENED if group.first_opened > last else Outcome.MIXED
+
+
+def _failure(group: Group) -> Outcome | None:
+    """The kind of failure that came last."""
+    if group.dropped and group.refused and group.last_drop and group.last_refused:
+        return Outcome.DROPPED if group.last_drop > group.last_refused else Outcome.REFUSED
+    if group.dropped:
+        return Outcome.DROPPED
+    if group.denied:
+        return Outcome.DENIED
+    return Outcome.REFUSED if group.refused else None
+
+
+def _without_failure(group: Group, until: datetime | None) -> Outcome:
+    """Two attempts without an answer after the last that opened are a word; one may still be on its way.
+
+    So may any that began within the last moment of the flows at hand.
+    """
+    young = [each for each in group.unanswered_at if until is not None and until - each < CLOCKS]
+    since = [each for each in group.unanswered_at if group.last_opened is None or each > group.last_opened]
+    if group.opened and len(since) - len(young) < 2:
+        return Outcome.OPENED
+    return Outcome.UNANSWERED if group.unanswered > len(young) else Outcome.UNKNOWN
+
+
+def drops_of(group: Group) -> tuple[Drop, ...]:
+    """What was dropped, the most packets first."""
+    found = (
+        Drop(number, name_of(number), direction, packets, attempts, source, destination, of_reply)
+        for (of_reply, number, direction, source, destination), (packets, attempts) in group.drops.items()
+    )
+    return tuple(sorted(found, key=lambda each: (-each.packets, each.number, each.direction, each.source_identity)))
+
+
+def only_at_start(group: Group, started: datetime | None) -> bool:
+    """Dropped for a moment when the pod was new, and let through since: its identity had not got round yet."""
+    first, last = group.first_drop, group.last_drop
+    if started is None or first is None or last is None or not group.opened:
+        return False
+    return last - first <= RACE and last - started <= YOUTH and passes_again(group)
+
+
+def passes_again(group: Group) -> bool:
+    """Whether each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
+    return bool(group.dropped_at) and all(
+        any(
+            direction in ("", policy) and passed > (last if node == at else last + CLOCKS)
+            for (node, policy), passed in group.passed.items()
+        )
+        for (at, direction), last in group.dropped_at.items()
+    )

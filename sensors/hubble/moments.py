@@ -1,0 +1,27 @@
+"""Which of two moments is the earlier, where one may be unknown or of another node's clock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+CLOCKS = timedelta(seconds=1)  # two nodes' clocks agree within this; nearer than that they tell no order
+
+Moments: TypeAlias = dict[tuple[int, str], datetime]  # the newest by node (its bit) and direction of the policy asked
+
+
+def newest(known: Moments, key: tuple[int, str], when: datetime) -> Moments:
+    """`known` with `when`, if that is the newest of its kind."""
+    if key not in known or when > known[key]:
+        known[key] = when
+    return known
+
+
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two; the other where one is unknown."""
+    return other if one is None or (other is not None and other < one) else one
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of two; the other where one is unknown."""
+    return other if one is None or (other is not None and other > one) else one

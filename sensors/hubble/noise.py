@@ -1,0 +1,32 @@
+"""Dropped packets that are nobody's failure."""
+
+from __future__ import annotations
+
+from sensors.hubble.drop_reasons import Noise, reason
+from sensors.hubble.records import HubbleFlow
+
+NEIGHBOURS = frozenset({130, 131, 132, 133, 134, 135, 136, 143})  # ICMPv6: MLD, router and neighbour discovery
+
+
+def noise(flow: HubbleFlow) -> str:
+    """Which kind of noise a dropped packet is, in a word or two; empty if it may matter."""
+    expected = reason(flow.drop_reason).noise
+    destination = flow.destination.ip
+    if expected is Noise.ALWAYS:
+        return "not a drop"
+    if flow.protocol == "ICMPv6" and flow.icmp_type in NEIGHBOURS:
+        return "IPv6 neighbour chatter"
+    if _is_multicast(destination):
+        return "multicast"
+    if expected is Noise.IPV6 and destination[:4].lower() == "fe80":
+        return "IPv6 neighbour chatter"
+    if flow.protocol == "ICMPv4" and (flow.icmp_type, flow.icmp_code) == (3, 3):
+        return "late answer turned away"
+    return ""
+
+
+def _is_multicast(ip: str) -> bool:
+    if ip[:2].lower() == "ff" and ":" in ip:
+        return True
+    head = ip.partition(".")[0]
+    return ip == "255.255.255.255" or (len(head) == 3 and "224" <= head <= "239")

@@ -1,0 +1,83 @@
+"""Which connections only KAI's own probe made: by its source ports, or by the pattern an older one left behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from sensors.access.probe.agent import SOURCE_PORTS
+from sensors.hubble.connections import PROBE_PORTS
+from sensors.hubble.outcomes import Connection, Outcome, Party
+from sensors.hubble.probed import only_probed
+from tests.hubble.test_connections import attempt
+from tests.kit.hubble_captures import gathered, hubble_flows
+
+AT = datetime(2026, 11, 28, 21, 11, tzinfo=UTC)
+POD = Party("10.244.1.42", "shop", "client")
+RESOLVER = Party("10.244.1.49", "kube-system", "coredns")
+API = Party("172.30.0.11", entities=("kube-apiserver", "remote-node"))
+
+
+def tried(there: Party, port: int, *seconds: float, attempts: int = 0, probed: int = 0) -> Connection:
+    began = tuple(AT + timedelta(seconds=each) for each in seconds)
+    count = attempts or len(seconds)
+    return Connection(POD, there, "TCP", port, Outcome.DROPPED, count, dropped=count, probed=probed, began=began)
+
+
+def left_out(*found: Connection) -> list[int]:
+    return sorted(each.port for each in only_probed(found, "shop", "client"))
+
+
+def test_the_probe_and_whoever_looks_for_it_know_the_same_ports() -> None:
+    assert SOURCE_PORTS == PROBE_PORTS
+    assert min(PROBE_PORTS) > 60999  # the last that Linux chooses by itself
+
+
+def test_an_attempt_is_the_probes_by_its_source_port() -> None:
+    probe, own = attempt("03", 443, 61007, 0), attempt("03", 443, 40001, 5)
+
+    (only,) = gathered(probe).all()
+    (mixed,) = gathered([*probe, *own]).all()
+
+    assert (only.attempts, only.probed) == (1, 1)
+    assert (mixed.attempts, mixed.probed) == (2, 1)
+
+
+def test_a_server_that_listens_in_that_range_makes_nobody_a_probe() -> None:
+    there = [
+        msgspec.structs.replace(each, destination=msgspec.structs.replace(each.destination, port=61007))
+        for each in hubble_flows("03")
+    ]
+
+    assert [each.probed for each in gathered(there).all()] == [0]
+
+
+def test_what_only_the_probe_tried_is_left_out_and_what_the_pod_tried_too_is_not() -> None:
+    assert left_out(tried(RESOLVER, 53, 0, 9, probed=2)) == [53]
+    assert left_out(tried(RESOLVER, 53, 0, 9, probed=1)) == []
+
+
+def test_another_pods_attempts_are_never_ours() -> None:
+    stranger = replace(tried(RESOLVER, 53, 0, probed=1), source=Party("10.244.1.43", "shop", "other"))
+
+    assert left_out(stranger) == []
+
+
+def test_without_the_mark_a_look_is_known_by_its_two_doors_at_one_time() -> None:
+    assert left_out(tried(RESOLVER, 53, 0, 16.3), tried(API, 6443, 0.01, 16.31)) == [53, 6443]
+
+
+def test_a_pod_that_wants_one_of_them_tries_it_without_the_other() -> None:
+    assert left_out(tried(RESOLVER, 53, 0), tried(API, 6443, 0, 3, 6)) == [53]
+    assert left_out(tried(RESOLVER, 53, 0, 5), tried(API, 6443, 0)) == [6443]
+    assert left_out(tried(RESOLVER, 53, 0, 16)) == []
+
+
+def test_a_pod_that_resolves_over_tcp_before_each_call_is_no_probe() -> None:
+    assert left_out(tried(RESOLVER, 53, 0, 0.01, 9, 9.01), tried(API, 6443, 0.02, 9.02)) == []
+
+
+def test_attempts_that_are_no_longer_known_one_by_one_are_the_pods() -> None:
+    assert left_out(tried(RESOLVER, 53, 0, attempts=40), tried(API, 6443, 0)) == [6443]
