@@ -186,6 +186,22 @@ async def test_one_whose_time_cannot_be_reckoned_with_holds_up_no_other(play):
     assert await play.state(it) is State.ROLLED_BACK
 
 
+async def test_the_desk_s_sweep_looks_at_once_and_then_every_half_minute(play):
+    kai = play.process()
+    looking, looks = expiry(play, kai), 0
+    journal: Any = None
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+
+    looking.look = look  # type: ignore[method-assign]
+    for _ in range(61):
+        await looking.sweep(journal)
+
+    assert looks == 3
+
+
 async def test_of_two_replicas_one_takes_it_back(play):
     kai, other = play.process(), play.process()
     it = await applied(play, kai)
