@@ -13,6 +13,7 @@ from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import CAUSES, Layer
 from flows.denials.findings import plural
 from flows.model import Case, Doubt, Finding, LayerRow, LayerState
+from flows.symptoms.dns import words_of
 from flows.symptoms.peers import asked_peer, peers
 from sensors.cni_health import AgentState, CniHealth
 from sensors.dns_coredns_health import CoreDns
@@ -159,7 +160,9 @@ def _policy_seen(case: Case) -> Word:
     if dropped:
         return Word(None, f"packets to {dropped[0].host} were dropped", (HubbleFlows, Policies))
     if not tried:
-        return Word(None, "no traffic of the pod was seen, so none was seen dropped", (HubbleFlows, Policies))
+        return Word(
+            None, "no connection that the pod began was seen, so none was seen dropped", (HubbleFlows, Policies)
+        )
     return Word(True, "the datapath dropped none of the pod's connections", (HubbleFlows, Policies))
 
 
@@ -170,9 +173,12 @@ def _dns(case: Case) -> Word | None:
     asked = lookups.asked_outcome
     if lookups.cluster_dns_works and asked in (None, Outcome.ANSWERED):
         return Word(True, "names resolve from inside the pod", (Lookups, CoreDns))
-    return Word(
-        None, f"look-ups from inside the pod: {asked or 'the cluster name did not resolve'}", (Lookups, CoreDns)
-    )
+    if asked is None:
+        tried = "did not resolve" if lookups.cluster_dns_works is False else "was not looked up to the end"
+        asked_words = f"the name that every cluster has {tried}"
+    else:
+        asked_words = f"{lookups.asked.name if lookups.asked else 'the asked name'}: {words_of(asked)}"
+    return Word(None, f"look-ups from inside the pod: {asked_words}", (Lookups, CoreDns))
 
 
 def _conntrack(case: Case) -> Word | None:
@@ -210,6 +216,9 @@ def _physical(case: Case) -> Word | None:
     node = nodes.find(nodes.target_node) if nodes else None
     if node is not None and node.ready != "True":
         return Word(None, f"{node.name} is Ready={node.ready or 'unset'}", (Nodes,))
+    lost = next((each for each in nodes.not_ready if each.name in nodes.peer_nodes), None) if nodes else None
+    if lost is not None:
+        return Word(None, f"{lost.name}, where the peer is, is Ready={lost.ready or 'unset'}", (Nodes,))
     if reached:
         return Word(True, f"packets of {reached[0].mtu} bytes reach {reached[0].destination}", (Nodes, Mtu))
     return Word(None, "the nodes are ready; no packet of full size was seen to arrive", (Nodes, Mtu))

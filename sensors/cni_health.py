@@ -134,7 +134,8 @@ class CniHealth:
         well = sum(each.state is AgentState.OK for each in self.agents)
         parts = [f"{self.cni or 'CNI unknown'} {self.version}".strip() + f": {well} of {len(self.agents)} agents ok"]
         parts += [f"{each.node} {each.state.value}: {each.why}" for each in (*self.failing, *self.unreadable)[:4]]
-        parts += [f"{len(self.stuck_pods)} pods wait for their network"] if self.stuck_pods else []
+        many = len(self.stuck_pods)
+        parts += [f"{many} pods wait for their network" if many > 1 else "1 pod waits for its network"] if many else []
         parts += [f"addresses used up on {node}" for node, _ in self.exhausted[:2]]
         return "; ".join(parts)
 

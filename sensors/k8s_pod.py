@@ -123,7 +123,8 @@ class PodFacts:
         parts = [f"{self.namespace}/{self.pod} {self._state()}"]
         parts += [f"on {self.node}"] if self.node else []
         parts += [f"{self.restarts} restarts"] if self.restarts else []
-        parts += [f'log: "{self.log_errors[0].text}" ({self.log_errors[0].count} times)'] if self.log_errors else []
+        worst = self.log_errors[0] if self.log_errors else None
+        parts += [f'log: "{worst.text}" ({worst.count} {"time" if worst.count == 1 else "times"})'] if worst else []
         return ", ".join(parts)
 
     def _state(self) -> str:
