@@ -102,6 +102,7 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
 ) -> None:
     async with demonstrate(USUAL) as demo:
         await tab.open(demo.url, **LOOKS[look])  # type: ignore[arg-type]
+        await alert_verdict(demo)  # else the command only joins what the alert has begun
         await ask(tab, demo)
         await open_thread(tab)
         await in_thread(tab, "Waiting for an approval")

@@ -151,5 +151,6 @@ async def test_in_a_terminal_alice_approves_with_her_own_kubeconfig(tmp_path):
         undone = await asyncio.to_thread(typed, "alice", "undo", "--yes")
 
     assert "Kubernetes does not let bob" in bob.output
-    assert "Verified: verified:" in alice.output
+    assert "Verified: " in alice.output
+    assert "forwarded, 0 dropped" in alice.output
     assert "Rolled back" in undone.output

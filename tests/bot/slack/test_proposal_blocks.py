@@ -10,7 +10,17 @@ from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Said
 from bot.slack import proposal_blocks as ids
 from bot.slack.limits import problems
-from bot.slack.proposal_blocks import card, edit_view, is_shown_whole, on_root, patch_text, shown, submitted
+from bot.slack.proposal_blocks import (
+    card,
+    edit_view,
+    is_shown_whole,
+    on_root,
+    patch_text,
+    plain_state,
+    shown,
+    state_line,
+    submitted,
+)
 from tests.bot.approval.making import ADD, part, proposal
 
 HEADER = {"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}}
@@ -50,6 +60,15 @@ def test_the_patch_stands_in_the_card_character_by_character():
     it = proposal()
 
     assert code(card(it)) == f"patch NetworkPolicy shop/strict-egress\n{json.dumps(ADD)}"
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.PROPOSED}))
+def test_once_it_is_decided_what_became_of_it_is_not_parted_from_the_buttons_by_the_patch(state):
+    it = proposal(state=state)
+
+    assert code(card(it)) == ""
+    assert ids.SHOW_FIX in actions(card(it))
+    assert code(shown(it, "")).startswith(patch_text(it))
 
 
 def test_each_button_carries_the_id_and_nothing_else():
@@ -95,6 +114,13 @@ def test_markup_of_slack_is_shown_as_it_stands(value):
 
     assert is_shown_whole(it)
     assert json.dumps(value, ensure_ascii=False) in code(card(it))
+
+
+def test_that_it_is_verified_is_said_once():
+    it = proposal(state=State.VERIFIED, why="verified: 2 forwarded, 0 dropped")
+
+    assert state_line(it) == "✔ Verified: 2 forwarded, 0 dropped"
+    assert plain_state(it) == "Verified: 2 forwarded, 0 dropped"
 
 
 def test_the_root_turns_green_when_the_change_is_verified():
