@@ -159,7 +159,7 @@ class Pipeline:
             who = writer(it, given, place)
             if who is None:
                 raise NotWritten(f"nobody with rights on {part.target} has approved it")
-            review = await self._patcher.review(who, part)
+            review = await self._patcher.review(who, part, it.id)
             await self._audit(it, Event.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason})
             if not review.allowed:
                 raise NotWritten(no_rights(it, who, part, review.reason))

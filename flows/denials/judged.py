@@ -12,6 +12,7 @@ from flows.denials.asked import Address, Ways, asked_peers, fronts, needs_lookup
 from flows.denials.complaint import with_complaint
 from flows.denials.connection import DNS_PORT, JudgedConnection, is_from_target, standing_drop
 from flows.denials.endpoints import endpoint_of
+from flows.denials.history import is_over, opens_now, was_refused
 from flows.denials.policy_world import world_of
 from flows.denials.unseen import unseen, unseen_lookups
 from flows.model import Case
@@ -32,6 +33,15 @@ def judged_connections(case: Case) -> tuple[JudgedConnection, ...]:
     seen = [_seen(each, world, case, asked, resolvers) for each in _observed(case)]
     seen = with_complaint(case, seen)
     return (*seen, *unseen(world, asked, seen, False), *unseen_lookups(case, world, resolvers, seen))
+
+
+def past_drops(case: Case) -> tuple[Connection, ...]:
+    """The pod's connections that a policy, now gone, refused: the very door opens now.
+
+    Raises `Missing` when policies could not be looked at.
+    """
+    judged = ((each, each.seen) for each in case.once(judged_connections) if each.drop is None)
+    return tuple(seen for each, seen in judged if seen is not None and was_refused(each) and opens_now(case, each))
 
 
 def _observed(case: Case) -> list[Connection]:
@@ -63,13 +73,14 @@ def _seen(connection: Connection, world: World, case: Case, ways: Ways, resolver
         service_port=meant.service_port if meant else None,
     )
     asked = (mine and address in ways) or (named and case.target.to_port in (None, connection.port))
-    return JudgedConnection(
+    one = JudgedConnection(
         world.judge(traffic),
         connection,
         asked or (mine and lookup and needs_lookup(case)),
         lookup,
         standing_drop(connection),
     )
+    return replace(one, drop=None) if is_over(case, world, one) else one
 
 
 def _in_front(case: Case, source: Endpoint, destination: Endpoint, address: Address) -> Traffic | None:

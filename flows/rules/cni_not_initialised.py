@@ -1,9 +1,10 @@
 """A node has no network plug-in set up, or not wholly: it is not ready, or no pod starts there.
 
 Proof: the kubelet says that the container runtime's network is not ready, on the node of the pod, of its peer's only
-backends or of the DNS servers; or somebody of the complaint waits for a network and the runtime says that a plug-in's
-program, its attachment or its bridge is not as the configuration wants it. Not to be mistaken for a node whose kubelet
-or machine is gone, nor for an agent that does not answer.
+backends or of the DNS servers; or it says so of every node, and the scheduler finds none for the pod because of their
+taints; or somebody of the complaint waits for a network and the runtime says that a plug-in's program, its attachment
+or its bridge is not as the configuration wants it. Not to be mistaken for a node whose kubelet or machine is gone, for
+an agent that does not answer, nor for a pod that fits nowhere for what it asks.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from flows.belief import CONFIRMED
+from flows.causes import DNS_SERVERS_LOST
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.node import Hit, hits, lacks_network
 from flows.symptoms.sandbox import Victim, victims
@@ -27,8 +29,36 @@ def judge(case: Case) -> Iterator[Finding]:
         found = hits(case, node) if lacks_network(node) else ()
         if found:
             yield _finding(case, node, found)
+    if _finds_no_node(case):
+        yield _nowhere_finding(case)
     if case.get(CniHealth) is not None:
         yield from _half_set_up(case)
+
+
+def _finds_no_node(case: Case) -> bool:
+    """No node has a network plug-in, and that is why the scheduler leaves the pod: such nodes are tainted."""
+    pod, nodes = case.get(PodFacts), case[Nodes].nodes
+    waits = pod is not None and pod.phase == "Pending" and not pod.node and "taint" in pod.scheduling
+    return waits and bool(nodes) and all(map(lacks_network, nodes))
+
+
+def _nowhere_finding(case: Case) -> Finding:
+    """One finding for the cluster, at its network plug-in where there is one: each node alone is not the fault."""
+    nodes, pod = case[Nodes].nodes, case[PodFacts]
+    names = ", ".join(each.name for each in nodes[:3]) + (" and others" if len(nodes) > 3 else "")
+    return Finding(
+        cause_class="cni.not_initialised",
+        cause=f"No node of the cluster has a network plug-in set up ({names}), so {case.target} finds no node",
+        component=_component(case, nodes[0]),
+        belief=CONFIRMED,
+        because=f"{nodes[0].name}: {nodes[0].message or nodes[0].reason}; the scheduler says {pod.scheduling}",
+        shown_by=(Nodes, CniHealth, PodFacts),
+        recommendation=(
+            f"Install the cluster's network plug-in, or see why it has written no configuration on {names} "
+            "(/etc/cni/net.d); the nodes then become ready and waiting pods start by themselves."
+        ),
+        also_hides=DNS_SERVERS_LOST | {"app.pending"},
+    )
 
 
 HALF = (

@@ -9,10 +9,9 @@ then named instead, as no other rule looks at what CoreDNS may do.
 from __future__ import annotations
 
 from flows.belief import ATTESTED, CONSISTENT, DOUBTED, SIMULATED
-from flows.denials.connection import DNS_PORT
-from flows.denials.policy_world import world_of
+from flows.denials.upstream import kept_from
 from flows.model import Case, Component, Finding, Rule
-from flows.policy import Judgement, Traffic
+from flows.policy import Judgement
 from flows.symptoms.dns import (
     asks_elsewhere,
     dropped_questions,
@@ -23,14 +22,13 @@ from flows.symptoms.dns import (
     told,
     words_of,
 )
-from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
+from flows.symptoms.upstream import UPSTREAM_FAILS, advice, upstream_of
+from sensors.dns_coredns_health import CoreDns, LogFinding
 from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_recent_changes import RecentChanges
-from sensors.kit.addresses import as_ip
 
 FAILS = frozenset({Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.FAILED, Outcome.REFUSED})
-TROUBLES = (Trouble.UPSTREAM_TIMEOUT, Trouble.UPSTREAM_REFUSED, Trouble.UPSTREAM_ERROR)
 
 
 def judge(case: Case) -> Finding | None:
@@ -40,8 +38,8 @@ def judge(case: Case) -> Finding | None:
     if failed is None or is_serving(dns) is False or asks_elsewhere(case, dns):
         return None
     said = _complaint(dns)
-    upstream = _upstream(dns, said)
-    refused = _refused(case, dns, upstream)
+    upstream = upstream_of(dns, said)
+    refused = kept_from(case, dns, upstream)
     if refused is not None:
         return _policy_finding(case, dns, failed, refused)
     return Finding(
@@ -54,28 +52,13 @@ def judge(case: Case) -> Finding | None:
         belief=_belief(case, failed, said) if _is_known(case, dns) else DOUBTED,
         because=f"{told(case)}; {_logged(said)}",
         shown_by=shown_by(case, Lookups, CoreDns),
-        recommendation=(
-            f"Ask it from a CoreDNS node (dig @{upstream or 'UPSTREAM'} {failed.name}); mend it or its network, or "
-            "have the forward line name another resolver."
-        ),
+        recommendation=advice(upstream, failed.name),
     )
 
 
 def _is_known(case: Case, dns: CoreDns) -> bool:
     """That the pod asks these servers, and whose policies might keep them from asking on."""
     return dns.pods_read and not may_ask_elsewhere(case, dns)
-
-
-def _refused(case: Case, dns: CoreDns, upstream: str) -> Judgement | None:
-    """The policies do not let the first DNS server ask the upstream; None where they do, or nobody can tell."""
-    if case.get(Policies) is None or not dns.pods or as_ip(upstream) is None:
-        return None
-    world, server = case.once(world_of), dns.pods[0]
-    source = world.endpoint_of_pod(server.namespace, server.name)
-    if source is None:
-        return None
-    judged = world.judge(Traffic(source, world.endpoint_at(upstream), "UDP", DNS_PORT))
-    return judged if judged.egress.allowed is False else None
 
 
 def _policy_finding(case: Case, dns: CoreDns, failed: Burst, refused: Judgement) -> Finding:
@@ -102,16 +85,8 @@ def _failed(lookups: Lookups) -> Burst | None:
 
 def _complaint(dns: CoreDns) -> LogFinding | None:
     """What CoreDNS says of its upstream, the lines that name it first."""
-    found = [each for kind in TROUBLES for each in dns.found(kind) if not each.previous]
+    found = [each for kind in UPSTREAM_FAILS for each in dns.found(kind) if not each.previous]
     return min(found, key=lambda each: (each.upstream is None, -each.count), default=None)
-
-
-def _upstream(dns: CoreDns, said: LogFinding | None) -> str:
-    """The upstream's address, from the log or else from the only forward line."""
-    if said is not None and said.upstream is not None:
-        return said.upstream.removesuffix(":53")
-    named = {to for each in dns.corefile.forwards for to in each.upstreams} if dns.corefile else set()
-    return named.pop().removesuffix(":53") if len(named) == 1 else ""
 
 
 def _belief(case: Case, failed: Burst, said: LogFinding | None) -> float:

@@ -9,8 +9,11 @@ is all that can be said, and is said so. Faults towards another peer than the as
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flows.belief import EVIDENT, PARTIAL
 from flows.denials.asked import asked_peers
+from flows.denials.judged import past_drops
 from flows.denials.policy_world import enforces, only_audits, world_of
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import asks_elsewhere, wants_cluster_name
@@ -42,9 +45,11 @@ def judge(case: Case) -> Finding | None:
         return None
     what = f"{pod.namespace}/{pod.pod} reaches {peer}" if peer else f"{pod.namespace}/{pod.pod} reaches its peers"
     sure = heard == CLEAN and (peer is None or _is_fresh(case, peer, connects))
-    other = next((each for each in case.once(peers) if peer is not None and not each.asked and each.fails), None)
+    other = next(
+        (each for each in case.once(peers) if peer is not None and not each.asked and _fails(case, each)), None
+    )
     all_ = f"; another fault of this pod: {other} fails" if other else ", and all that was measured passes"
-    clean = "" if other else "none of the pod's traffic was dropped, "
+    clean = "" if other else _dropped(case)
     return Finding(
         cause_class="none.healthy",
         cause=f"nothing is wrong now: {what}{all_}",
@@ -54,6 +59,18 @@ def judge(case: Case) -> Finding | None:
         shown_by=(HubbleFlows, Connects, Lookups, Services, Policies, PodFacts),
         recommendation=_advice(other, sure),
     )
+
+
+def _fails(case: Case, peer: Peer) -> bool | None:
+    """Whether it fails now: drops that are over are no word on today."""
+    over = case.once(past_drops)
+    return replace(peer, connections=tuple(each for each in peer.connections if each not in over)).fails
+
+
+def _dropped(case: Case) -> str:
+    last = max((each.last_drop for each in case.once(past_drops) if each.last_drop), default=None)
+    ended = f"the last drop was at {last:%H:%M:%S} UTC and the same door opens now, " if last else ""
+    return ended or "none of the pod's traffic was dropped, "
 
 
 def _advice(other: Peer | None, sure: bool) -> str:
@@ -117,7 +134,7 @@ def _traffic(case: Case, flows: HubbleFlows) -> list[str]:
     if flows.coverage < ENOUGH_SHARE:
         return ["too few hubble flows to go by"]
     asked = asked_peer(case)
-    return [f"{each} fails" for each in case.once(peers) if each.fails and (asked is None or each.asked)]
+    return [f"{each} fails" for each in case.once(peers) if _fails(case, each) and (asked is None or each.asked)]
 
 
 def _doors(case: Case, connects: Connects) -> list[str]:
@@ -133,8 +150,8 @@ def _nodes(case: Case) -> list[str]:
 def _talks(case: Case) -> bool:
     peer = asked_peer(case)
     if peer is not None:
-        return peer.fails is False
-    return any(each.fails is False for each in case.once(peers)) or _answers(case)
+        return _fails(case, peer) is False
+    return any(_fails(case, each) is False for each in case.once(peers)) or _answers(case)
 
 
 def _answers(case: Case) -> bool:

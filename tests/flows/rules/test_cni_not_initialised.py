@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +12,10 @@ from flows.model import Case, Component
 from flows.rules.cni_not_initialised import RULE
 from sensors.cni_health import CniHealth
 from sensors.k8s_nodes import Nodes
+from sensors.k8s_pod import PodFacts
 from sensors.kit.objects import Ref
 from tests.flows.rules.facts import altered, doubts, judged, only
+from tests.flows.variants.running import diagnose, look
 from tests.kit.cases import case_of, without
 
 SAID = (
@@ -103,3 +107,36 @@ def test_speaks_of_what_the_runtime_says_is_missing(message, words):
 )
 def test_stays_silent_about_agents_addresses_and_tokens(message):
     assert judged(RULE, waiting(message)) == []
+
+
+# -- no node of the cluster has one ------------------------------------------------------------------------------------
+
+NOWHERE = Path(__file__).parents[1] / "steady" / "cases" / "client-on-no-node"
+
+
+@pytest.fixture(scope="module")
+def on_no_node() -> Case:
+    """A Deployment's pod, recorded on a cluster of which no node had a network plug-in."""
+    return asyncio.run(look(NOWHERE))
+
+
+def test_a_pod_that_finds_no_node_because_none_has_a_network_is_told_so_and_not_to_make_room(on_no_node: Case):
+    said = diagnose(on_no_node)
+
+    assert said.cause_class == "cni.not_initialised"
+    assert "No node of the cluster has a network plug-in set up (lab1, lab2)" in said.findings[0][0].cause
+    assert "network plug-in" in said.recommended_action
+    assert "Make room" not in said.recommended_action
+
+
+def test_stays_silent_about_a_pod_that_fits_nowhere_for_what_it_asks(on_no_node: Case):
+    said = "Unschedulable: 0/2 nodes are available: 2 Insufficient memory."
+
+    assert judged(RULE, altered(on_no_node, PodFacts, scheduling=said)) == []
+
+
+def test_stays_silent_about_a_pod_without_a_node_where_one_node_has_a_network(on_no_node: Case):
+    one, *rest = on_no_node[Nodes].nodes
+    well = replace(one, ready="True", reason="KubeletReady", message="kubelet is posting ready status")
+
+    assert judged(RULE, altered(on_no_node, Nodes, nodes=(well, *rest))) == []
