@@ -133,11 +133,11 @@ def _once(it: Proposal) -> str:
 
 
 def _why(why: str) -> str:
-    """Who rejected it is shown by name: Slack's own ids are for programs."""
+    """Who rejected, edited or undid it is shown by name: Slack's own ids are for programs."""
     head, colon, rest = why.partition(": ")
-    by = head.removeprefix("by ").removeprefix("edited by ")
+    did, _, by = head.rpartition("by ")
     if by.startswith(("U", "W")) and by.isalnum() and by.isupper():
-        return f"<@{by}>{colon}{safe(rest, 600)}"
+        return f"{f'{safe(did, 100)} by ' if did else ''}<@{by}>{colon}{safe(rest, 600)}"
     return safe(why, 800)
 
 

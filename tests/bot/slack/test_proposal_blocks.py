@@ -116,6 +116,20 @@ def test_markup_of_slack_is_shown_as_it_stands(value):
     assert json.dumps(value, ensure_ascii=False) in code(card(it))
 
 
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("undone by U1ALICE", "undone by <@U1ALICE>"),
+        ("by U1ALICE", "<@U1ALICE>"),
+        ("U1ALICE: not today", "<@U1ALICE>: not today"),
+        ("undone by terminal:alice", "undone by terminal:alice"),
+        ("put aside by <!here>", "put aside by &lt;!here&gt;"),
+    ],
+)
+def test_who_did_it_is_shown_by_name(why, said):
+    assert state_line(proposal(state=State.ROLLED_BACK, why=why)) == f"↩ Rolled back: {said}"
+
+
 def test_that_it_is_verified_is_said_once():
     it = proposal(state=State.VERIFIED, why="verified: 2 forwarded, 0 dropped")
 
