@@ -44,7 +44,7 @@ test-alerts: setup ## a real Alertmanager fires into KAI; needs `apt-get install
 	$(PYTHON) -m pytest -n 0 -m alertmanager tests/bot/slack
 	$(PYTHON) bench/alerts.py
 
-test-cluster: setup ## sensors, kai, capture and doctor against a real kube-apiserver, built with Go at the first run
+test-cluster: setup ## sensors, kai, capture, doctor and approvals against a real kube-apiserver, built with Go at the first run
 	$(PYTHON) -m pytest -n auto -m cluster tests/cluster tests/live
 
 fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes

@@ -17,6 +17,7 @@ from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
 from bot.approval.rules import Approvals
+from bot.change import expiry
 from bot.change.asking import Asking, nobody_may
 from bot.change.changes import Changes, Proposing
 from bot.change.opening import changes_on
@@ -110,10 +111,10 @@ async def running(
         look = look or Looking(worlds.open, flows, seers, rules())
         watching, visibility = all_watching(conversations.watching), Visibility(client)
         changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
-        notes = {ROLE: note_of}
+        notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
         more = Extensions(notes=notes)
         if changes is not None:
-            more = Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep,))
+            more = Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep, changes.expiry.sweep))
         poster = conversations if changes is None else Proposing(conversations, changes)
         desk = await stack.enter_async_context(open_desk(url, look, poster, watching, limits, extensions=more))
         names, work, health = Names(worlds.cluster), Work(), Health(store)

@@ -16,6 +16,7 @@ from bot.approval.trail import Event
 from bot.approval.trail import Note as Entry
 from bot.change.asking import MayReadLogs
 from bot.change.deciding import Deciding
+from bot.change.expiry import Expiry
 from bot.change.pipeline import SELF, Pipeline
 from bot.change.ports import CannotProve, Fresh
 from bot.change.proving import Proving, eligible
@@ -62,6 +63,7 @@ class Changes:
     pipeline: Pipeline
     deciding: Deciding
     proving: Proving
+    expiry: Expiry
     rules: Rulebook
     may_read_logs: MayReadLogs
     team: str = ""

@@ -181,7 +181,7 @@ class Deciding:
         reviews: list[Review] = []
         for part in it.parts:
             try:
-                reviews.append(await self.patcher.review(caller.who, part))
+                reviews.append(await self.patcher.review(caller.who, part, it.id))
             except CannotRead:
                 break
         return covered(it, caller.person, caller.who, self.rules(), reviews)

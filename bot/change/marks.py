@@ -13,6 +13,9 @@ from sensors.kit.objects import get
 MARK = "kai.dev/proposal"
 """The annotation that says which proposal has written an object last."""
 
+EXPIRES = "kai.dev/expires"
+"""The annotation that says until when an added object is meant to stay."""
+
 _SERVER = ("resourceVersion", "managedFields", "generation", "uid", "creationTimestamp", "selfLink")
 
 Json = Mapping[str, Any]
@@ -33,11 +36,11 @@ def version_of(thing: Json | None) -> str:
 
 
 def fingerprint(thing: Json | None) -> str:
-    """Of all that people write: without status, without what only the server writes, and without our own mark."""
+    """Of all that people write: without status, what only the server writes, and our own marks (to extend is none)."""
     if thing is None:
         return ""
     meta = {key: value for key, value in thing.get("metadata", {}).items() if key not in _SERVER}
-    notes = {key: value for key, value in (meta.pop("annotations", None) or {}).items() if key != MARK}
+    notes = {key: value for key, value in (meta.pop("annotations", None) or {}).items() if key not in (MARK, EXPIRES)}
     rest = {key: value for key, value in thing.items() if key not in ("metadata", "status")}
     said = canonical({**rest, "metadata": {**meta, "annotations": notes}})
     return hashlib.sha256(said.encode()).hexdigest()

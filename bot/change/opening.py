@@ -10,6 +10,7 @@ from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
 from bot.change.changes import Changes
 from bot.change.deciding import Deciding
+from bot.change.expiry import Expiry
 from bot.change.orders import Line, Orders
 from bot.change.pipeline import Pipeline, Tools
 from bot.change.ports import Show, nobody
@@ -42,7 +43,8 @@ def changes_on(
     verifying = _Verifying(Eyes(open_cluster, sensors), clock)
     pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
-    return Changes(store, pipeline, deciding, proving, rules, orders.may_read_logs, team, clock)
+    expiry = Expiry(store, orders, pipeline, clock)
+    return Changes(store, pipeline, deciding, proving, expiry, rules, orders.may_read_logs, team, clock)
 
 
 @asynccontextmanager

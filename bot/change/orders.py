@@ -25,6 +25,7 @@ from bot.patch import (
     ObjectName,
     Order,
     Outcome,
+    Refused,
     Rehearsed,
     Right,
     Unknown,
@@ -78,7 +79,7 @@ class Orders:
                 raise CannotRead(str(why)) from why
         return next((each for each in found if name_of(each) == part.target.name), None)
 
-    async def review(self, who: KubeUser, part: Part) -> Review:
+    async def review(self, who: KubeUser, part: Part, proposal: str) -> Review:
         """Every right that the change needs; the first that is missing speaks for all."""
         said = Review(False, "nothing was asked")
         async with self._line() as line:
@@ -87,9 +88,10 @@ class Orders:
                     verdict = await line.writer.may(self._approver(who), right)
                 except (Blind, BadOrder) as why:
                     raise CannotRead(str(why)) from why
+                if not verdict.allowed:
+                    order = _order(self._approver(who), part, proposal)
+                    return Review(False, await _refusal(line.writer, order) or verdict.words)
                 said = Review(verdict.allowed, verdict.words)
-                if not said.allowed:
-                    return said
         return said
 
     async def may_read_logs(self, who: KubeUser, namespace: str) -> Review:
@@ -137,6 +139,15 @@ class Orders:
                 yield line
         except Blind as why:
             raise CannotRead(str(why)) from why
+
+
+async def _refusal(writer: Writes, order: Order) -> str:
+    """How the API server itself refuses: RBAC gives no reason in a review, but to a dry run of the change it does.
+
+    Only words: the review has said no already. Empty where KAI is refused and not the person, or nobody is.
+    """
+    said = await writer.rehearse(order)
+    return said.words if isinstance(said, Refused) and not said.as_kai else ""
 
 
 def change_of(part: Part) -> Change:

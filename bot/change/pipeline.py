@@ -33,7 +33,7 @@ from bot.change.ports import (
     Verify,
     nobody,
 )
-from bot.change.rollback import as_found, carried, is_same, is_there_already, rollback_of
+from bot.change.rollback import as_found, carried, is_same, is_there_already, no_rights, rollback_of
 from bot.store.store import Store
 from bot.verify.looking import Clock
 from bot.verify.verdict import Outcome, Verification
@@ -159,11 +159,10 @@ class Pipeline:
             who = writer(it, given, place)
             if who is None:
                 raise NotWritten(f"nobody with rights on {part.target} has approved it")
-            review = await self._patcher.review(who, part)
+            review = await self._patcher.review(who, part, it.id)
             await self._audit(it, Event.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason})
             if not review.allowed:
-                words = f" ({review.reason})" if review.reason else ""
-                raise NotWritten(f"Kubernetes does not let {who} change {part.target}{words}")
+                raise NotWritten(no_rights(it, who, part, review.reason))
             found.append(who)
         return found
 

@@ -41,7 +41,7 @@ class Patcher(Protocol):
         """The object past every cache, None where there is none. Raises `CannotRead`."""
         ...
 
-    async def review(self, who: KubeUser, part: Part) -> Review:
+    async def review(self, who: KubeUser, part: Part, proposal: str) -> Review:
         """What a SubjectAccessReview says of exactly this. Raises `CannotRead`."""
         ...
 

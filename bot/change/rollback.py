@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.approval.proposal import Approval, Kind, Part, Proposal, Purpose, digest_of, new_id
+from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose, digest_of, new_id
 from bot.approval.rules import EXPIRY
 from bot.approval.states import State
 from bot.change.marks import as_written, back, is_written
@@ -53,6 +53,13 @@ def is_same(it: Proposal, fresh: Fresh) -> bool:
         and now.policies == before.policies
         and set(now.newly_allowed) == set(before.newly_allowed)
     )
+
+
+def no_rights(it: Proposal, who: KubeUser, part: Part, said: str) -> str:
+    """Who cannot write it, in Kubernetes' words; for a rollback also who has to act now."""
+    words = f"Kubernetes does not let {who} change {part.target}{f' ({said})' if said else ''}"
+    acts = f"; somebody with rights on it has to press Undo or run kai undo {it.parent}"
+    return words + acts if it.purpose is Purpose.ROLLBACK else words
 
 
 def as_found(part: Part, now: Json | None) -> tuple[str, str]:

@@ -36,6 +36,10 @@ LATE = (
     "does. No need to ask again."
 )
 
+ELSEWHERE = (
+    "The same is being looked into just now in a conversation that you are not in, so its answer stays there. Ask "
+    "again in a minute or two: when that is over, KAI looks for you."
+)
 
 Joined: TypeAlias = Callable[[str, str], Awaitable[None]]
 """Hears which person joined which investigation: of two persons who approve a change, they are no second one."""
@@ -100,6 +104,9 @@ class Investigating:
 
     async def _opened(self, taken: Taken, who: Asker) -> None:
         it, tell = taken.investigation, self._ephemerals.tell
+        if taken.joined and not await self._lookup.may_see(it, who):
+            await self._joined(it.id, who.user)
+            return await tell(who, ELSEWHERE)
         try:
             place = await self._conversations.open(it)
         except Unwelcome as why:

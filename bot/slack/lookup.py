@@ -73,6 +73,10 @@ class Lookup:
 
     # -- one of them --------------------------------------------------------------------------------------------------
 
+    async def may_see(self, it: Investigation, who: Asker) -> bool:
+        """Whether this person may know where it is talked about."""
+        return await self._visibility.may_see(it, who.user)
+
     async def remembered(self, investigation: str, who: Asker) -> Investigation | None:
         """An investigation by its whole id; who may not see it is told the same as when it is forgotten."""
         it = await self._store.investigations.get(investigation)

@@ -88,13 +88,16 @@ def _is_plain(letter: str) -> bool:
 
 
 def card(it: Proposal, given: int = 0, needed: int = 1) -> Said:
-    """The proposal in the thread, in whatever state it is."""
+    """The proposal in the thread, in whatever state it is. Once it is decided the patch is behind *Show fix*.
+
+    Its length would part what became of it from the buttons by more than the screen of a phone.
+    """
     whole = is_shown_whole(it)
     state = state_line(it, given, needed)
     blocks = [
         section(f"*{safe(it.title, 1000)}*"),
         section(state),
-        _code(patch_text(it) if whole else _escaped(it)),
+        *([preformatted(patch_text(it) if whole else _escaped(it))] if it.state is State.PROPOSED else []),
         *_about(it),
     ]
     if it.state is State.PROPOSED and not whole:
@@ -114,22 +117,27 @@ def state_line(it: Proposal, given: int = 0, needed: int = 1) -> str:
         count = f" ({given} of {needed} approvals)" if needed > 1 else ""
         why = f" {_sentence(it.why)}" if it.why else ""
         return f"{sign} Waiting for an approval{count}.{why}"
-    said = _WORDS.get(it.state, words(it.state).capitalize())
-    return f"{sign} {said}{f': {_why(it.why)}' if it.why else ''}"
+    said, why = _WORDS.get(it.state, words(it.state).capitalize()), _once(it)
+    return f"{sign} {said}{f': {_why(why)}' if why else ''}"
 
 
 def plain_state(it: Proposal) -> str:
     """Where it stands, for a terminal."""
-    said = _WORDS.get(it.state, words(it.state).capitalize())
-    return clean(f"{said}: {it.why}" if it.why else said, 1000)
+    said, why = _WORDS.get(it.state, words(it.state).capitalize()), _once(it)
+    return clean(f"{said}: {why}" if why else said, 1000)
+
+
+def _once(it: Proposal) -> str:
+    """Why it is where it is, without the word that its state says already."""
+    return it.why.removeprefix(f"{it.state.value}: ")
 
 
 def _why(why: str) -> str:
-    """Who rejected it is shown by name: Slack's own ids are for programs."""
+    """Who rejected, edited or undid it is shown by name: Slack's own ids are for programs."""
     head, colon, rest = why.partition(": ")
-    by = head.removeprefix("by ").removeprefix("edited by ")
+    did, _, by = head.rpartition("by ")
     if by.startswith(("U", "W")) and by.isalnum() and by.isupper():
-        return f"<@{by}>{colon}{safe(rest, 600)}"
+        return f"{f'{safe(did, 100)} by ' if did else ''}<@{by}>{colon}{safe(rest, 600)}"
     return safe(why, 800)
 
 
@@ -208,7 +216,7 @@ def _when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{{time}}|{moment.astimezone(UTC):%H:%M} UTC>"
 
 
-def _code(text: str) -> Block:
+def preformatted(text: str) -> Block:
     element = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
     return {"type": "rich_text", "elements": [element]}
 
@@ -234,9 +242,9 @@ def shown(it: Proposal, may: str) -> Said:
     blocks = (
         section(may),
         section("*The change*"),
-        _code(patch_text(it)[:LONGEST_PATCH] if is_shown_whole(it) else _escaped(it)),
+        preformatted(patch_text(it)[:LONGEST_PATCH] if is_shown_whole(it) else _escaped(it)),
         section("*The way back*"),
-        _code(back[:LONGEST_PATCH]),
+        preformatted(back[:LONGEST_PATCH]),
         section(f"In a terminal: {_terminal(it)}, `kai reject {it.id}`, `kai undo {it.id}`"),
     )
     return Said(may, blocks)

@@ -108,7 +108,7 @@ async def test_bob_is_refused_by_kubernetes_and_mallory_before_any_call(demo: De
     await demo.workspace.user("grace").press(proposal, ids.APPROVE)
     await told(demo, "grace", "Guests of this workspace")
 
-    assert "may not create ciliumnetworkpolicies.cilium.io in namespace production" in bob
+    assert 'User "bob" cannot create resource "ciliumnetworkpolicies"' in bob
     assert "Kubernetes" not in mallory
     assert await policies(demo) == before
     entries = [each.entry async for each in demo.served.store.audit.links()]

@@ -182,7 +182,7 @@ class Client:
             raise CannotRead("the API server does not answer")
         return self.server.objects.get((part.target.kind, part.target.namespace, part.target.name))
 
-    async def review(self, who: KubeUser, part: Part) -> Review:
+    async def review(self, who: KubeUser, part: Part, proposal: str) -> Review:
         await self.process.step()
         self.server.requests.append(("review", who.name))
         allowed = (who.name, part.target.namespace) in self.server.rights

@@ -19,6 +19,7 @@ from bot.approval.states import State
 from bot.approval.trail import Event, Note
 from bot.change.changes import Changes
 from bot.change.deciding import Caller, Identify
+from bot.change.expiry import Expiry, approved_end
 from bot.change.opening import changes_on
 from bot.change.proving import eligible
 from bot.cli import kai
@@ -26,6 +27,7 @@ from bot.clusters.opening import Worlds
 from bot.clusters.options import Live
 from bot.commands.recipe import flow_named
 from bot.store.store import Store, open_store
+from bot.verify.looking import Clock
 from flows.catalog import rules
 from flows.engine import Tools, run
 from lab.cluster import LabCluster
@@ -103,6 +105,29 @@ async def test_approved_by_alice_it_helps_and_undone_it_is_as_it_was(case, tmp_p
     assert undone.state is State.ROLLED_BACK
 
 
+async def test_an_added_policy_is_gone_when_its_time_is_up_and_not_a_second_before(tmp_path):
+    async with stage("api-server-cannot-watch", tmp_path) as it:
+        proposal = await it.propose()
+        await _approved(it, proposal)
+        end = approved_end(proposal)
+        assert end is not None
+        before = await _looked(it, proposal, end - timedelta(seconds=1))
+        after = await _looked(it, proposal, end)
+
+    assert before.state is State.VERIFIED
+    assert after.state is State.ROLLED_BACK
+    assert after.why == f"its time was up at {end:%Y-%m-%d %H:%M} UTC"
+
+
+async def _looked(it: Stage, proposal: Proposal, at: datetime) -> Proposal:
+    """What stands once the end of added policies was looked after at a moment."""
+    ours = it.changes.expiry
+    await Expiry(it.store, ours.patcher, it.changes.pipeline, Clock(lambda: at)).look()
+    found = await it.changes.pipeline.carry_on(proposal.id)
+    assert found is not None
+    return found
+
+
 async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path, monkeypatch):
     """A Service's port is no policy: nothing is replayed, and only the flows can tell that it does not help."""
     monkeypatch.setattr("bot.verify.looking.WITHIN", 12.0)
@@ -151,5 +176,6 @@ async def test_in_a_terminal_alice_approves_with_her_own_kubeconfig(tmp_path):
         undone = await asyncio.to_thread(typed, "alice", "undo", "--yes")
 
     assert "Kubernetes does not let bob" in bob.output
-    assert "Verified: verified:" in alice.output
+    assert "Verified: " in alice.output
+    assert "forwarded, 0 dropped" in alice.output
     assert "Rolled back" in undone.output

@@ -10,7 +10,17 @@ from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Said
 from bot.slack import proposal_blocks as ids
 from bot.slack.limits import problems
-from bot.slack.proposal_blocks import card, edit_view, is_shown_whole, on_root, patch_text, shown, submitted
+from bot.slack.proposal_blocks import (
+    card,
+    edit_view,
+    is_shown_whole,
+    on_root,
+    patch_text,
+    plain_state,
+    shown,
+    state_line,
+    submitted,
+)
 from tests.bot.approval.making import ADD, part, proposal
 
 HEADER = {"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}}
@@ -52,6 +62,15 @@ def test_the_patch_stands_in_the_card_character_by_character():
     assert code(card(it)) == f"patch NetworkPolicy shop/strict-egress\n{json.dumps(ADD)}"
 
 
+@pytest.mark.parametrize("state", sorted(set(State) - {State.PROPOSED}))
+def test_once_it_is_decided_what_became_of_it_is_not_parted_from_the_buttons_by_the_patch(state):
+    it = proposal(state=state)
+
+    assert code(card(it)) == ""
+    assert ids.SHOW_FIX in actions(card(it))
+    assert code(shown(it, "")).startswith(patch_text(it))
+
+
 def test_each_button_carries_the_id_and_nothing_else():
     it = proposal()
 
@@ -59,7 +78,7 @@ def test_each_button_carries_the_id_and_nothing_else():
     assert {ids.APPROVE, ids.REJECT, ids.EDIT, ids.SHOW_FIX} == actions(card(it))
 
 
-@pytest.mark.parametrize("state", set(State) - {State.PROPOSED})
+@pytest.mark.parametrize("state", [each for each in State if each is not State.PROPOSED])
 def test_nothing_but_a_waiting_proposal_has_a_button_to_approve(state):
     assert ids.APPROVE not in actions(card(proposal(state=state)))
     assert (ids.UNDO in actions(card(proposal(state=state)))) is (state in IN_FORCE)
@@ -95,6 +114,27 @@ def test_markup_of_slack_is_shown_as_it_stands(value):
 
     assert is_shown_whole(it)
     assert json.dumps(value, ensure_ascii=False) in code(card(it))
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("undone by U1ALICE", "undone by <@U1ALICE>"),
+        ("by U1ALICE", "<@U1ALICE>"),
+        ("U1ALICE: not today", "<@U1ALICE>: not today"),
+        ("undone by terminal:alice", "undone by terminal:alice"),
+        ("put aside by <!here>", "put aside by &lt;!here&gt;"),
+    ],
+)
+def test_who_did_it_is_shown_by_name(why, said):
+    assert state_line(proposal(state=State.ROLLED_BACK, why=why)) == f"↩ Rolled back: {said}"
+
+
+def test_that_it_is_verified_is_said_once():
+    it = proposal(state=State.VERIFIED, why="verified: 2 forwarded, 0 dropped")
+
+    assert state_line(it) == "✔ Verified: 2 forwarded, 0 dropped"
+    assert plain_state(it) == "Verified: 2 forwarded, 0 dropped"
 
 
 def test_the_root_turns_green_when_the_change_is_verified():

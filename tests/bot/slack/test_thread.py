@@ -147,6 +147,23 @@ async def test_what_was_asked_in_private_is_shown_to_nobody_else(kai: Kai):
     assert POD not in text_of(home)
 
 
+async def test_who_asks_the_same_as_somebody_in_private_gets_no_link_and_no_id(start: Start):
+    hands = Hands()
+    async with start(look=hands.look) as kai:
+        await kai.workspace.user("alice").message_bot(f"netdebug {POD} production")
+        await hands.began[POD].wait()
+        ((it, _),) = await kai.served.store.investigations.recent()
+        await kai.workspace.user("bob").command(f"/kai netdebug {POD} production")
+        await kai.workspace.user("alice").command(f"/kai netdebug {POD} production")
+        (bob,), (alice,) = await kai.whispers("bob"), await kai.whispers("alice")
+        hands.go[POD].set()
+
+    assert "in a conversation that you are not in" in bob
+    assert it.id not in bob
+    assert "its thread" not in bob
+    assert f"This is being looked into already (id {it.id}): " in alice
+
+
 async def test_somebody_else_s_investigation_cannot_be_cancelled(start: Start):
     hands = Hands()
     async with start(look=hands.look) as kai:
