@@ -118,7 +118,7 @@ def _service(case: Case) -> Word | None:
     if services is None:
         return None
     if peer is None:
-        return _all_services(services)
+        return _called_services(case)
     if peer.service is None:
         outside = services.asked is not None and services.asked.kind in (
             AskedKind.EXTERNAL,
@@ -134,11 +134,16 @@ def _service(case: Case) -> Word | None:
     return Word(works, f"{peer.service.ref} has {len(ready)} ready {plural(len(ready), 'endpoint')}", (Services,))
 
 
-def _all_services(services: Services) -> Word:
-    empty = [each for each in services.services if each.selector and not each.ready_endpoints]
+def _called_services(case: Case) -> Word:
+    """Those that the pod is seen to call, or complains of: a Service beside it is none of its business."""
+    called = list({str(each.service.ref): each.service for each in case.once(peers) if each.service}.values())
+    empty = [each for each in called if each.selector and not each.ready_endpoints]
     if empty:
         return Word(None, f"{empty[0].ref} has no ready endpoints", (Services,))
-    return Word(True, f"all {len(services.services)} Services of the path have ready endpoints", (Services,))
+    if not called:
+        return Word(None, "the pod was not seen to call any Service", (Services,))
+    words = f"{called[0].ref} has" if len(called) == 1 else f"all {len(called)} Services that the pod calls have"
+    return Word(True, f"{words} ready endpoints", (Services,))
 
 
 def _policy(case: Case) -> Word | None:

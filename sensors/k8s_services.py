@@ -135,7 +135,8 @@ class Services:
 
     def summary(self) -> str:
         if self.asked is None:
-            return f"{len(self.services)} Services on the path; the question names no peer"
+            count = len(self.services)
+            return f"{count} {'Service' if count == 1 else 'Services'} nearby; the question names no peer"
         meant = self.asked_service
         return _line(meant) if meant else _asked_line(self.asked)
 

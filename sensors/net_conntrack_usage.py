@@ -205,7 +205,11 @@ async def read_node(cluster: Cluster, node: str, hosts_target: bool) -> tuple[No
     """
     read = await asyncio.gather(*(if_readable(cluster.node_file(node, each)) for each in FILES))
     texts = {name: value for name, (value, _) in zip(FILES, read, strict=True) if value is not None}
-    unread = tuple(f"{name}: {why}" for name, (_, why) in zip(FILES, read, strict=True) if why)
+    unread = tuple(
+        why if why.startswith(f"{name}: ") else f"{name}: {why}"
+        for name, (_, why) in zip(FILES, read, strict=True)
+        if why
+    )
     try:
         return parse_node(node, hosts_target, texts, unread), texts.get("dmesg", "")
     except Blind as why:

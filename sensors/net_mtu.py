@@ -166,7 +166,7 @@ async def look(target: Target, cluster: Cluster) -> Mtu:
         _node_links(target, cluster, destination),
         _both_ends(target, cluster, destination),
     )
-    unread = tuple(why for _, why in (links, routes, paths, *nodes) if why)
+    unread = tuple(dict.fromkeys(why for _, why in (links, routes, paths, *nodes) if why))
     seen = Mtu(
         pod_links=links[0],
         node_links=tuple(link for found, _ in nodes for link in found),

@@ -13,6 +13,7 @@ from sensors.kit.reading import if_readable
 NAME = "Cilium agents"
 WITHOUT = "their own health and their connection tables are not measured (cni.health, part of net.conntrack_usage)"
 FIND = "kubectl get pods -A -l k8s-app=cilium  # agents are believed in kube-system, cilium and cilium-system"
+MAY_GET = "kubectl -n {} create role kai-agent-metrics --verb=get --resource=pods/proxy  # and bind it to KAI's account"
 ALLOW = "kai doctor --exec-in-agents  # names the rights it needs; pods/exec there is giving the node"
 
 
@@ -38,4 +39,5 @@ async def _told(cluster: LiveCluster, pods: tuple[Object, ...]) -> Check:
     allowed, _ = await if_readable(asking)
     if allowed:
         return Check(NAME, State.OK, "metrics through the API server; status with --exec-in-agents only")
-    return Check(NAME, State.OFF, f"not asked: no right to get pods/proxy in {agent.namespace}", WITHOUT, ALLOW)
+    lacks = f"not asked: no right to get pods/proxy in {agent.namespace}"
+    return Check(NAME, State.OFF, lacks, WITHOUT, MAY_GET.format(agent.namespace))

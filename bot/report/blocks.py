@@ -218,7 +218,7 @@ def _spoken(it: Diagnosis, parts: Mapping[Part, Section]) -> str:
     """Verdict and object first, for a watch or a screen reader."""
     fix = parts.get(Part.FIX)
     proof = proof_line(it.fix).text if fix and fix.items else ""
-    words = [f"{_headline(it)}: {clean(it.root_cause)} ({parts[Part.CONFIDENCE].text})"]
+    words = [f"{_headline(it)}: {clean(it.root_cause)}", f"Confidence: {parts[Part.CONFIDENCE].text}"]
     words += [f"Fix: {fix.text}"] if fix and fix.text else []
     return safe(". ".join(filter(None, (*words, proof))), 2000)
 

@@ -84,7 +84,8 @@ def _config_error(dns: CoreDns) -> Why | None:
     where = config_map(dns)
     line = f" in line {said.config_line}" if said.config_line else ""
     words = f"CoreDNS cannot read its Corefile ({where}){line}{_written(dns, said.config_line)}: {said.example}"
-    advice = f"Correct{line or ' the Corefile'} of {where}, or put its last good version back; CoreDNS then starts."
+    what = f"line {said.config_line} of the Corefile" if said.config_line else "the Corefile"
+    advice = f"Correct {what} in {where}, or put its last good version back; CoreDNS then starts."
     return Why(words, where, advice)
 
 
@@ -192,9 +193,11 @@ def _crashes(dns: CoreDns) -> Why | None:
 def _not_ready(dns: CoreDns) -> Why | None:
     told_by = next((each for each in dns.events if each.reason == "Unhealthy"), None)
     plugins = _newest(dns, Trouble.NOT_READY)
-    said = told_by.message if told_by else plugins.example if plugins else "nothing says why"
-    names = ", ".join(each.name for each in dns.pods[:3])
-    return Why(f"{names} run and are not ready ({said})", servers(dns), f"Read the logs and probes of {servers(dns)}.")
+    said = told_by.message if told_by else plugins.example if plugins else ""
+    names, one = ", ".join(each.name for each in dns.pods[:3]), len(dns.pods) == 1
+    why = f" ({said})" if said else ", and no event or log line says why"
+    words = f"{names} {'is' if one else 'are'} not ready{why}"
+    return Why(words, servers(dns), f"Read the logs and probes of {servers(dns)}.")
 
 
 def _waiting(dns: CoreDns, reasons: frozenset[str]) -> DnsPod | None:

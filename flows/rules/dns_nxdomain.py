@@ -130,7 +130,7 @@ def _near(meant: Asked | None, before: str) -> str:
         return f"{before}there is {', '.join(map(str, meant.elsewhere[:3]))}"
     if meant.nearest_namespaces:
         return f"{before}there is namespace {', '.join(meant.nearest_namespaces[:3])}"
-    return f"{before}the nearest is {', '.join(meant.nearest[:3])}" if meant.nearest else ""
+    return f"; the nearest Service is {', '.join(meant.nearest[:3])}" if meant.nearest else ""
 
 
 def _works(case: Case) -> str:

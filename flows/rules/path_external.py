@@ -74,6 +74,7 @@ def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
     refuses = any(each.outcome is Outcome.REFUSED for each in peer.connections)
     does = "refuses the connection" if refuses else "does not answer"
     came = "were refused by it" if refuses else "not one was answered"
+    why = "nothing listens there, or a firewall rejects it" if refuses else "firewall, route, or the host is down"
     return Finding(
         cause_class="external.unreachable",
         cause=f"{peer.host} outside the cluster {does}: packets leave the node, and nothing here denies them",
@@ -81,7 +82,7 @@ def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
         belief=(ATTESTED if timeout else PROBABLE) * weight,
         because=f"{attempts} attempts to {there} were forwarded to the network and {came}{probed}",
         shown_by=(HubbleFlows, Connects),
-        recommendation=f"Ask whoever runs {peer.host}, or the network between: firewall, route, or the host is down.",
+        recommendation=f"Ask whoever runs {peer.host}, or the network between: {why}.",
     )
 
 

@@ -34,8 +34,10 @@ def _room(case: Case) -> str:
 def _waits(case: Case, pod: PodFacts) -> Finding | None:
     waiting = next((each for each in pod.containers if each.waiting_reason in IMAGE | CONFIG), None)
     if waiting is not None:
-        what = f"the image {waiting.image} cannot be had" if waiting.waiting_reason in IMAGE else "a setting is missing"
-        return _finding(case, f"{what} ({_told(waiting)})", f"Correct it in {owner(case)}.", PROVED)
+        image = waiting.waiting_reason in IMAGE
+        what = f"the image {waiting.image} cannot be had" if image else "a setting is missing"
+        mend = f"Correct the image of container {waiting.name}" if image else f"Correct container {waiting.name}"
+        return _finding(case, f"{what} ({_told(waiting)})", f"{mend} in {owner(case)}.", PROVED)
     volume = next((each for each in pod.events if each.reason in VOLUME), None)
     if volume is None or pod.ips:
         return None

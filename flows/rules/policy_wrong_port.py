@@ -5,6 +5,7 @@ from __future__ import annotations
 from flows.denials.attribution import Denial
 from flows.denials.findings import admit, finding, groups, named, passage
 from flows.model import Case, Finding, Rule
+from flows.policy import Miss, MissKind
 from sensors.k8s_network_policies import Policies
 
 
@@ -17,8 +18,14 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    port = ", ".join(denial.miss.expected) if denial.miss is not None else "another port"
-    return f"{named(denial.component, denial)} means this peer on port {port}, so {passage(denial)} is refused"
+    return f"{named(denial.component, denial)} means this peer {_door(denial.miss)}, so {passage(denial)} is refused"
+
+
+def _door(miss: Miss | None) -> str:
+    """`on port 80`, or `over UDP` where it is the protocol that differs."""
+    if miss is None:
+        return "on another port"
+    return f"{'over' if miss.kind is MissKind.PROTOCOL else 'on port'} {', '.join(miss.expected)}"
 
 
 def _advice(denial: Denial) -> str:

@@ -58,11 +58,18 @@ def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: Aim, wei
         ),
         component=Component("Service", service.namespace, service.name),
         belief=(PROVED if right else LIKELY) * weight,
-        because=f"endpoints are ready, connections to {said} are refused, and the container {proof} {other}",
+        because=f"{_shown(aim, said)}, and the container {proof} {other}",
         shown_by=(Services, Connects, TcpStats),
         recommendation=_advice(service, port, right),
         remedy=corrected(service, port, right),
     )
+
+
+def _shown(aim: Aim, said: int | str) -> str:
+    """A port's name that no container has leads to no port at all, so nothing could be refused there."""
+    if aim.actual is None and isinstance(said, str):
+        return f"no container of its pods has a port named '{said}'"
+    return f"endpoints are ready, connections to {said} are refused"
 
 
 def _advice(service: ServiceFacts, port: ServicePort, right: int | None) -> str:

@@ -177,6 +177,7 @@ async def test_agents_that_serve_metrics_need_the_right_to_get_them(tmp_path: Pa
 
     assert (may["Cilium agents"].state, may_not["Cilium agents"].state) == (State.OK, State.OFF)
     assert may_not["Cilium agents"].found == "not asked: no right to get pods/proxy in kube-system"
+    assert "--verb=get --resource=pods/proxy" in may_not["Cilium agents"].mend
 
 
 def test_the_range_of_services_is_a_right_where_the_cluster_tells_it() -> None:

@@ -201,7 +201,7 @@ async def test_a_question_without_a_peer_still_describes_the_namespace() -> None
 
     assert facts.asked is None
     assert [str(each.ref) for each in facts.services] == ["Service shop/api"]
-    assert facts.summary() == "1 Services on the path; the question names no peer"
+    assert facts.summary() == "1 Service nearby; the question names no peer"
 
 
 async def test_without_services_the_sensor_is_blind() -> None:

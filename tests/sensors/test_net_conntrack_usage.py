@@ -172,6 +172,13 @@ async def test_blind_when_nothing_of_the_pod_s_node_can_be_read():
     assert evidence.why == "nothing of node n1 can be read: nf_conntrack_count: no agent on node n1"
 
 
+async def test_a_file_is_named_once_where_the_reason_names_it_already():
+    said = "nf_conntrack_count: the network namespace /proc/1/ns/net cannot be entered"
+    evidence = await observe(SENSOR, WEB, FakeCluster([POD], blind={"node_files": said}))
+
+    assert evidence.why == f"nothing of node n1 can be read: {said}"
+
+
 async def test_blind_when_the_pod_is_on_no_node_or_nobody_knows_which():
     pending = {**POD, "spec": {}}
 

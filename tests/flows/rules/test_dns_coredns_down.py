@@ -64,6 +64,7 @@ def test_speaks_of_a_corefile_that_cannot_be_read_and_shows_the_line():
 
     assert finding.component == CONFIG_MAP
     assert "in line 3 (`fowrard . 10.0.0.2`)" in finding.cause
+    assert finding.recommendation.startswith("Correct line 3 of the Corefile in ConfigMap kube-system/coredns")
     assert finding.remedy is None
 
 
@@ -95,6 +96,12 @@ def test_speaks_of_pods_that_run_and_are_not_ready_with_the_probe_s_words():
     finding = only(RULE, altered(case, CoreDns, events=(probe,)))
 
     assert "statuscode: 503" in finding.cause
+
+
+def test_one_pod_is_told_as_one_and_silence_is_told_as_silence():
+    finding = only(RULE, dns_down(healthy()))
+
+    assert finding.cause.endswith("is not ready, and no event or log line says why")
 
 
 def test_speaks_of_coredns_that_may_not_read_the_api():

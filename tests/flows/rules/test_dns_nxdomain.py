@@ -56,7 +56,7 @@ def test_speaks_of_a_typo_in_the_service_and_of_the_nearest_one():
     finding = only(RULE, nxdomain(complaining(healthy(), host="indx"), "indx", asked))
 
     assert finding.belief >= 0.95
-    assert "the nearest is index" in finding.cause
+    assert "there is no such name; the nearest Service is index" in finding.cause
     assert finding.recommendation == "Let Deployment search/search ask for index.search instead of indx."
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.path_external import RULE
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said, with_connections, with_doors
@@ -19,6 +20,14 @@ def test_speaks_when_packets_leave_and_nothing_comes_back():
 
     assert finding.component == Component("External", "", "172.30.0.77")
     assert finding.recommendation.startswith("Ask whoever runs 172.30.0.77")
+
+
+def test_a_host_that_refuses_is_not_said_to_be_down():
+    refused = with_connections(case_of("fx-to-rates"), lambda each: replace(each, outcome=Outcome.REFUSED))
+
+    (finding,) = said(RULE, refused)
+
+    assert finding.recommendation.endswith("nothing listens there, or a firewall rejects it.")
 
 
 @pytest.mark.parametrize("name", ["agent-to-collector", "sync-to-partner", "api-server-cannot-watch"])

@@ -29,7 +29,10 @@ def test_speaks_of_an_image_that_cannot_be_had():
         case, waiting_reason="ImagePullBackOff", waiting_message="Back-off pulling image", image="lab/tols:1"
     )
 
-    assert "the image lab/tols:1 cannot be had" in only(RULE, altered(case, PodFacts, containers=(waits,))).cause
+    finding = only(RULE, altered(case_of(CASE), PodFacts, containers=(waits,)))
+
+    assert "the image lab/tols:1 cannot be had" in finding.cause
+    assert finding.recommendation == f"Correct the image of container {waits.name} in {WORKER}."
 
 
 def test_speaks_of_a_volume_that_is_missing():

@@ -32,6 +32,15 @@ def test_speaks_of_a_port_name_that_the_pod_does_not_have() -> None:
     assert "has no TCP port named 'web'" in finding.because
 
 
+def test_a_rule_for_another_protocol_is_said_to_be_over_it_and_not_on_a_port_of_that_name() -> None:
+    def datagrams(policy: dict[str, Any]) -> None:
+        policy["spec"]["egress"][1]["ports"][0] = {"protocol": "UDP"}
+
+    finding = only(RULE, with_policy(case_of("basket-to-pricing"), "basket-egress", datagrams))
+
+    assert "means this peer over UDP, so retail/basket to retail/pricing on TCP 8080" in finding.cause
+
+
 def test_stays_silent_about_a_rule_for_everybody() -> None:
     """Port 80 to anyone is not a mistaken rule for pricing."""
 

@@ -43,6 +43,8 @@ def test_speaks_of_a_named_port_that_no_pod_has():
     (finding,) = said(RULE, with_service(seen, matching_pods=nameless, ports=(port,)))
 
     assert "sends port 80 to htpp" in finding.cause
+    assert "no container of its pods has a port named 'htpp'" in finding.because
+    assert "refused" not in finding.because
 
 
 @pytest.mark.parametrize("name", ["chat-to-presence", "search-to-index", "web-to-catalog", "basket-to-pricing"])

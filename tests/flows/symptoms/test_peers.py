@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from flows.model import Case, Component
+from flows.causes import Layer
+from flows.model import Case, Component, LayerState
 from flows.symptoms.peers import asked_peer, peers, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
-from tests.kit.cases import case_of, names, without
+from sensors.k8s_services import Services
+from tests.flows.variants.running import diagnose
+from tests.kit.cases import case_of, expected, names, with_facts, without
 
 
 def unasked(seen: Case) -> Case:
@@ -48,6 +51,33 @@ def test_a_service_that_only_the_log_names_is_a_complaint_too():
     ((peer, weight),) = suspects(unasked(case_of("web-to-catalog")))
 
     assert (str(peer), peer.connections, weight) == ("Service store/catalog (catalog:80)", (), 0.95)
+
+
+def idle(seen: Case) -> Case:
+    """The same pod, asked about without a peer, that begins no connection and complains of nothing."""
+    seen = unasked(seen)
+    flows, pod = seen[HubbleFlows], seen[PodFacts]
+    own = (seen.target.namespace, seen.target.pod)
+    others = tuple(each for each in flows.connections if (each.source.namespace, each.source.pod) != own)
+    return with_facts(seen, replace(flows, connections=others), replace(pod, log_errors=()))
+
+
+@pytest.mark.parametrize("name", ["web-to-catalog", "portal-to-profile", "mobile-to-gateway"])
+def test_an_idle_pod_is_never_blamed_on_a_service_beside_it_that_it_does_not_call(name: str) -> None:
+    """The probe tries the Services beside the pod; what it finds shut there is no trouble of a pod that never asks."""
+    case = idle(case_of(name))
+    said = diagnose(case)
+
+    assert case[Services].services
+    assert suspects(case) == ()
+    assert [each.cause_class for each, _ in said.findings if each.cause_class.startswith("service.")] == []
+    (row,) = [each for each in said.layers if each.layer is Layer.SERVICE]
+    assert (row.state, row.why) == (LayerState.INCONCLUSIVE, "the pod was not seen to call any Service")
+
+
+@pytest.mark.parametrize("name", ["web-to-catalog", "portal-to-profile", "mobile-to-gateway"])
+def test_a_service_that_the_pod_does_call_is_blamed_without_a_question(name: str) -> None:
+    assert diagnose(unasked(case_of(name))).cause_class == expected(name)["cause_class"]
 
 
 def test_beside_a_question_every_other_trouble_is_context():
