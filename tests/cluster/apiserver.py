@@ -99,7 +99,8 @@ class ApiServer:
 
     def audited(self) -> list[dict[str, Any]]:
         """What the server's own audit log tells of writes to policies, oldest first."""
-        return [json.loads(each) for each in (self.folder / "audit.log").read_text().splitlines()]
+        whole = (self.folder / "audit.log").read_text().rpartition("\n")[0]  # the last line may still be written
+        return [json.loads(each) for each in whole.splitlines()]
 
     def create_namespace(self, name: str) -> None:
         """A namespace with its default ServiceAccount, which a controller would make."""

@@ -9,7 +9,7 @@ from aiohttp import ServerDisconnectedError
 from slack_sdk.errors import SlackRequestError
 
 from bot.store import MessageState
-from lab.workspace import limits as slack_limits
+from lab.workspace import block_shapes
 from lab.workspace.shapes import complaint
 from tests.bot.desk.actors import Hands
 from tests.bot.slack.conftest import POD, Kai, Start, text_of
@@ -202,7 +202,7 @@ async def test_a_deleted_root_is_written_anew_with_its_verdict(start: Start):
 
 async def test_a_workspace_without_the_newer_blocks_gets_the_same_in_older_ones(start: Start, monkeypatch):
     for name in ("plan", "container", "context_actions"):
-        monkeypatch.setitem(slack_limits.BLOCKS, name, lambda value, place: iter([complaint("unsupported", place)]))
+        monkeypatch.setitem(block_shapes.BLOCKS, name, lambda value, place: iter([complaint("unsupported", place)]))
     async with start() as kai:
         await kai.workspace.user("alice").command(ASK)
         thread = await kai.told()

@@ -130,9 +130,9 @@ async def test_a_message_that_is_too_long_is_sent_as_its_text(workspace, outbox,
 
 
 async def test_blocks_that_slack_refuses_for_a_reason_we_do_not_know_are_left_out(workspace, outbox, monkeypatch):
-    from lab.workspace import limits
+    from lab.workspace import block_shapes
 
-    monkeypatch.setitem(limits.BLOCKS, "header", lambda value, place: iter(["no headers today"]))
+    monkeypatch.setitem(block_shapes.BLOCKS, "header", lambda value, place: iter(["no headers today"]))
     await outbox.post("C0INCIDENTS", Said("the verdict", ({"type": "header", "text": plain_text("x")},)))
 
     assert [(each["text"], each["blocks"]) for each in workspace.messages()] == [("the verdict", [])]
