@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("kai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kai")
+
+BUILDS_FIRST = ("cluster", "cilium", "peer")
+"""Markers of tests whose first one on a new machine waits for a build through Go or npm: half an hour on two cores."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The time limit of a test is for what hangs, not for a build that comes before it."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in BUILDS_FIRST) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
