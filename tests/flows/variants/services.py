@@ -364,8 +364,9 @@ def calm() -> Incident:
     return lab
 
 
-@variant("none.healthy")
+@variant("none.healthy", unasked="none.healthy inconclusive")
 def calm_with_old_drops() -> Incident:
+    """Where nobody names the peer, its door was not tried since the drops: healthy would not be earned."""
     lab = recording(calm=True)
     lab.names(*found("index", VIP))
     lab.aged(timedelta(hours=1))
