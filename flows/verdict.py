@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flows.belief import DOUBTED, NO_RIVAL, ROOT_CAUSE_FROM
-from flows.coverage import coverage_of
+from flows.coverage import coverage_of_cause
 from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
@@ -27,8 +27,8 @@ def conclude(
 ) -> Diagnosis:
     """Name exactly one root cause, or say honestly that none is shown, and what to measure next."""
     ordered = rank(findings)
-    coverage = coverage_of(case, flow, sensors)
     root = ordered[0] if ordered and is_root(ordered[0], ordered) else inconclusive(case, ordered, doubts)
+    coverage = coverage_of_cause(case, root, sensors)
     fixes = build(root, case)
     return Diagnosis(
         investigation_id=investigation_id,
