@@ -110,7 +110,7 @@ async def running(
         stack.push_async_callback(conversations.close)
         look = look or Looking(worlds.open, flows, seers, rules())
         watching, visibility = all_watching(conversations.watching), Visibility(client)
-        changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
+        changes = _changes(settings, worlds, store, conversations, identity.team)
         notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
         more = Extensions(notes=notes)
         if changes is not None:
@@ -179,7 +179,7 @@ def services_of(
 
 
 def _changes(
-    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, visibility: Visibility, team: str
+    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, team: str
 ) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
@@ -188,7 +188,7 @@ def _changes(
     def rules() -> Approvals:
         return settings.approvals
 
-    cards = Cards(store, conversations, visibility, team, rules)
+    cards = Cards(store, conversations, team, rules)
     return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, team)
 
 
