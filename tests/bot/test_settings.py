@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import AlertSettings, BadSettings, Secret, Settings, SlackSettings, load, secrets_of
+from bot.alert_settings import AlertSettings
+from bot.errors import BadSettings
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings, load, secrets_of
 
 SOCKET = {"SLACK_BOT_TOKEN": "xoxb-1-secret", "SLACK_APP_TOKEN": "xapp-1-secret", "DATABASE_URL": "sqlite:////tmp/k.db"}
 
