@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from bot.alerts.alerts import Alerts
@@ -23,6 +24,7 @@ from bot.change.changes import Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
+from bot.clusters.recent_drops import recent_drops
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
@@ -135,7 +137,8 @@ async def running(
             voice = AlertVoice(client, outbox, conversations, anchors, work)
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, alert_limits)
+            drops = partial(recent_drops, worlds.cluster)
+            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, alert_limits)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
