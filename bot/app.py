@@ -15,6 +15,7 @@ from typing import Any
 from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
+from bot.alerts.kept import KeptAlerts
 from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
@@ -143,7 +144,9 @@ async def running(
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
             drops = partial(recent_drops, worlds.cluster)
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, alert_limits)
+            kept = KeptAlerts(store.seen, resolves.now, alone=is_sqlite(url))
+            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
+            stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
@@ -228,7 +231,7 @@ def _worlds(settings: Settings) -> Worlds:
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
     secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
     said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
-    return Hooks(alerts.hear, settings.channel, settings.token.reveal() if settings.token else "", said)
+    return Hooks(alerts.hear, alerts.written, settings.channel, settings.token.reveal() if settings.token else "", said)
 
 
 def _secret(settings: Settings) -> str:
