@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from flows.causes import Layer
 from flows.model.component import Component
+from flows.model.explanation import Explanation
 from flows.model.finding import Doubt, Finding
 from flows.model.fix import Fix
 from sensors.kit import Evidence, Target
@@ -59,7 +60,7 @@ class Diagnosis:
     """The answer: one root cause, how sure, what shows it, what else was found, what was not measured, what to do.
 
     `findings` are in order, each with the ids of the evidence that shows it. The first is the root cause: there is
-    always one, be it that nothing is wrong or that no cause is shown.
+    always one, be it that nothing is wrong or that no cause is shown. `explanation` is Claude's part, where it was asked.
     """
 
     investigation_id: str
@@ -78,6 +79,7 @@ class Diagnosis:
     total_ms: float
     hubble_command: str
     provenance: Provenance = Provenance()
+    explanation: Explanation | None = None
 
     def __post_init__(self) -> None:
         if not self.findings:
