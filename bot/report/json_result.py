@@ -14,7 +14,6 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from bot.report.facts import Told, reported, rfc3339
 from bot.report.outline import ledger
 from flows.causes import Layer
 from flows.model import (
@@ -35,6 +34,7 @@ from flows.model import (
 )
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.catalog import sensors
+from sensors.kit.reported import Told, reported, rfc3339
 
 API_VERSION = "kai.v1"
 _UNSAFE = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")

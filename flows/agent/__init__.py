@@ -1,2 +1,1 @@
-"""Claude: explains a verdict, weighs what conflicts, and asks for the look that decides. Never more certain than the
-evidence, never a cause outside the closed list, never a patch."""
+"""Claude beside the rules: what is sent, what may come back, and what of it holds."""
