@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from flows.agent.claims import NO_FIX_ID, Claim, Claims, Review
-from flows.agent.grounding import Ground, missing, why_struck
+from flows.agent.grounding import Ground, why_struck
 from flows.belief import PARTIAL
 from flows.causes import CAUSES
 from flows.model import (
@@ -41,10 +41,10 @@ class Bench:
     rules_know: frozenset[str]
 
 
-def ground_of(it: Diagnosis, words: Mapping[str, str]) -> Ground:
+def ground_of(it: Diagnosis, cited: Mapping[str, str], question: str) -> Ground:
     """What may be cited: the words of the brief, and which of them come from looks that saw nothing."""
     blind = frozenset(key for key, each in it.evidence.items() if each.sight is Sight.BLIND)
-    return Ground(words, blind, f"{it.target} {it.target.pod} {it.target.namespace} {it.target.to or ''}")
+    return Ground(cited, blind, question)
 
 
 def explained(it: Diagnosis, claims: Claims, bench: Bench) -> Explanation:
@@ -171,11 +171,3 @@ def reviewed(it: Diagnosis, review: Review, bench: Bench) -> Diagnosis:
     return replace(
         it, confidence=confidence, explanation=replace(said, statements=kept, struck=(*said.struck, *struck))
     )
-
-
-def failed(it: Diagnosis, said: Explanation) -> Diagnosis:
-    """The verdict of the rules as it was, with the one sentence that says why Claude adds nothing."""
-    return replace(it, explanation=replace(said, rules_confidence=it.confidence))
-
-
-__all__ = ["Bench", "explained", "failed", "ground_of", "missing", "reviewed", "weighed"]

@@ -60,7 +60,7 @@ class Diagnosis:
     """The answer: one root cause, how sure, what shows it, what else was found, what was not measured, what to do.
 
     `findings` are in order, each with the ids of the evidence that shows it. The first is the root cause: there is
-    always one, be it that nothing is wrong or that no cause is shown. `explanation` is Claude's part, where it was asked.
+    always one, be it that nothing is wrong or that no cause is shown. `explanation` is Claude's part.
     """
 
     investigation_id: str

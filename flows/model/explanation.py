@@ -1,4 +1,4 @@
-"""What Claude added to a diagnosis: statements with their evidence, what was struck out, what was asked, what it cost."""
+"""What Claude added to a diagnosis: statements with their evidence, what was struck, what was asked, the cost."""
 
 from __future__ import annotations
 
