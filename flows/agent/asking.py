@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -74,6 +75,7 @@ class Asking:
     settings: ClaudeSettings
     ledger: Ledger
     open: Open = opened
+    clock: Callable[[], float] = time.monotonic
     _line: Line | None = field(default=None, repr=False)
 
     async def warm(self) -> None:
@@ -96,11 +98,13 @@ class Asking:
         return await self._sent(call, request, within)
 
     async def _sent(self, call: Call, request: Mapping[str, Any], within: float) -> Reply:
+        until = self.clock() + within
         try:
-            await self.warm()
-            if self._line is None or within <= 0:
+            await self.warm()  # the first time it is an import, which takes of the same time
+            left = min(until - self.clock(), self.settings.timeout)
+            if self._line is None or left <= 0:
                 raise NoAnswer(sentence("no time was left to ask it"))
-            reply = await self._line.send(request, min(within, self.settings.timeout))
+            reply = await self._line.send(request, left)
         except NoAnswer as why:
             await self.ledger.end(
                 call.key, why.spent, call.most_usd if why.unknown_cost else self.cost(why.spent), None

@@ -16,9 +16,9 @@ from flows.agent.brief import Brief, brief_of
 from flows.agent.claims import BadAnswer, read_claims, read_review
 from flows.agent.reply import NoAnswer, Reply, sentence
 from flows.agent.untrusted import Wash
-from flows.agent.weighing import BOTH, Bench, explained, ground_of, reviewed, weighed
+from flows.agent.weighing import BOTH, CLAUDE, Bench, explained, ground_of, reviewed, weighed
 from flows.belief import ROOT_CAUSE_FROM
-from flows.model import AskedLook, Diagnosis, Explanation, OtherCause, Statement
+from flows.model import AskedLook, Diagnosis, Explanation, Statement
 from sensors.kit import Sensor
 
 TURNS, TURNS_WITHIN = 4, 20.0
@@ -61,7 +61,7 @@ async def unwatched(asked: AskedLook) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a correlation works with. `nonce` is drawn for it alone; `rules_know` are the classes that rules can name."""
+    """What a correlation works with. `nonce` is drawn for it alone; `rules_know` are the classes rules can name."""
 
     model: str
     ask: Ask
@@ -153,7 +153,8 @@ def _result(block: str, looked: Looked, brief: Brief, table: Table, *, first: bo
 
 async def _explained(it: Diagnosis, table: Table, until: float) -> Diagnosis:
     brief = table.brief(it)
-    reply = await table.ask("explain", prompt.explain(brief, table.model), until - table.clock())
+    request = prompt.explain(brief, table.model, read_again=table.second_look)
+    reply = await table.ask("explain", request, until - table.clock())
     try:
         claims = read_claims(reply.text)
     except BadAnswer as why:
@@ -190,10 +191,7 @@ def _revealed(it: Diagnosis, table: Table) -> Diagnosis:
         return it
     statements = tuple(Statement(reveal(each.text), each.evidence) for each in said.statements)
     struck = tuple(replace(each, text=reveal(each.text), why=reveal(each.why)) for each in said.struck)
-    return replace(
-        it, explanation=replace(said, statements=statements, struck=struck, other=_other(said.other, reveal))
-    )
-
-
-def _other(it: OtherCause | None, reveal: Callable[[str], str]) -> OtherCause | None:
-    return None if it is None else replace(it, cause=reveal(it.cause))
+    other = None if said.other is None else replace(said.other, cause=reveal(said.other.cause))
+    findings = tuple((replace(each, cause=reveal(each.cause)), ids) for each, ids in it.findings)
+    named = it if it.decided_by != CLAUDE else replace(it, findings=findings)
+    return replace(named, explanation=replace(said, statements=statements, struck=struck, other=other))

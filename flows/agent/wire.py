@@ -22,8 +22,10 @@ from anthropic.types import Model
 from flows.agent.money import Spent
 from flows.agent.reply import Asked, NoAnswer, Reply, sentence
 from flows.agent.settings import ClaudeSettings
+from sensors.kit.attempt import attempt
 
 RETRIES = 2
+USUAL_PAUSES_S = (0.5, 1.0, 2.0)
 CONNECT_S = 2.0
 LONGEST_WORDS = 160
 """Characters of the API's own words in a sentence of ours."""
@@ -48,13 +50,21 @@ class Wire:
         self, request: Mapping[str, Any], within: float, clock: Callable[[], float] = time.monotonic
     ) -> Reply:
         """The answer to a request. Raises `NoAnswer`, after at most `within` seconds, retries and all."""
-        began = clock()
         received = _Received()
-        try:
-            async with asyncio.timeout(within):
-                return await self._tried(request, began, within, received, clock)
-        except TimeoutError:
-            raise _no(f"it did not answer within {within:.0f} s", received) from None
+        made = await attempt(self._within(request, within, received, clock))
+        if isinstance(made, Reply):
+            return made
+        if isinstance(made, NoAnswer) or not isinstance(made, Exception):
+            raise made
+        if isinstance(made, TimeoutError):
+            raise _no(f"it did not answer within {within:.3g} s", received) from None
+        raise _no("its answer broke off", received) from made  # the SDK lets its HTTP library's errors through
+
+    async def _within(
+        self, request: Mapping[str, Any], within: float, received: _Received, clock: Callable[[], float]
+    ) -> Reply:
+        async with asyncio.timeout(within):
+            return await self._tried(request, clock(), within, received, clock)
 
     async def _tried(
         self, request: Mapping[str, Any], began: float, within: float, received: _Received, clock: Callable[[], float]
@@ -150,12 +160,12 @@ def _pause(why: anthropic.APIError, number: int) -> float | None:
     if isinstance(why, anthropic.APITimeoutError):
         return None
     if isinstance(why, anthropic.APIConnectionError):
-        return 0.2 * 2**number
+        return USUAL_PAUSES_S[number] / 2
     status = getattr(why, "status_code", None)
     if status not in (408, 409, 429, 500, 502, 503, 504, 529):
         return None
     said = why.response.headers if isinstance(why, anthropic.APIStatusError) else {}
-    return _said_pause(said) or 0.5 * float(2**number)
+    return _said_pause(said) or USUAL_PAUSES_S[number]
 
 
 def _said_pause(headers: Mapping[str, str]) -> float:
