@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from flows.agent.digest import digest
+from flows.agent.pseudonyms import pseudonyms_of
 from flows.agent.tokens import estimated
 from flows.agent.untrusted import Fence, Wash
 from flows.model import Diagnosis, Fix, LayerRow, LayerState, NoFix
@@ -64,6 +65,11 @@ def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = 
     while brief.tokens > budget and (shorter := next(composed, None)) is not None:
         brief = shorter
     return brief
+
+
+def wash_for(it: Diagnosis, *, anonymize: bool) -> Wash:
+    """How foreign text of a diagnosis is made fit to be sent: with its names, or with pseudonyms."""
+    return Wash(pseudonyms_of(it)) if anonymize else Wash()
 
 
 def _composed(it: Diagnosis, nonce: str, wash: Wash, share: float) -> Brief:
@@ -132,16 +138,14 @@ def _not_measured(it: Diagnosis, wash: Wash) -> Iterator[str]:
     for key, each in it.evidence.items():
         if each.sight is Sight.BLIND:
             yield f"{key} {wash(each.sensor, 60)}: {wash(each.why, 200)}"
-    for row in it.layers:
-        if row.state is LayerState.NOT_MEASURED:
-            yield f"layer {row.layer.value}: {wash(row.why, 160)}"
+    yield from (f"layer {row.layer.value}" for row in it.layers if row.state is LayerState.NOT_MEASURED)
 
 
 def _doubts(it: Diagnosis, wash: Wash) -> Iterator[str]:
     """Doubts that have one reason are one line."""
     by_reason: dict[str, list[str]] = {}
     for doubt in it.doubts:
-        by_reason.setdefault(wash(doubt.why, 200), []).append(wash(doubt.rule, 60))
+        by_reason.setdefault(wash(doubt.why, 120), []).append(wash(doubt.rule, 60))
     for why, rules in list(by_reason.items())[:MOST_DOUBTS]:
         yield f"{', '.join(rules)}: {why}"
     if (left := len(by_reason) - MOST_DOUBTS) > 0:

@@ -10,7 +10,7 @@ MOST = 5
 """Entries of one list; how many more there are is said."""
 
 DEEPEST = 6
-MANY_ZEROS = 4
+MANY_ZEROS = 3
 NOISE = frozenset(
     (
         *("began", "identities", "source_identity", "destination_identity", "identity_labels", "pod-template-hash"),
@@ -65,10 +65,17 @@ def _value(value: Any, wash: Washing, depth: int) -> str:
 
 
 def _items(values: Iterable[Any], wash: Washing, depth: int) -> str:
-    own = [each for each in values if not (isinstance(each, str) and _OWN_LABEL.search(each))]
+    own = [each for each in values if not _is_noise(each)]
     said = [word for each in own[:MOST] if (word := _value(each, wash, depth + 1))]
     more = [f"{len(own) - MOST} more"] if len(own) > MOST else []
     return f"[{', '.join([*said, *more])}]" if said else ""
+
+
+def _is_noise(value: Any) -> bool:
+    """Labels that Cilium adds, and events that tell of the usual course of things."""
+    if isinstance(value, Mapping):
+        return value.get("type") == "Normal" and "reason" in value
+    return isinstance(value, str) and _OWN_LABEL.search(value) is not None
 
 
 def _is_empty(value: Any) -> bool:

@@ -1,14 +1,11 @@
 """What must not leave the house: credentials, cookies, query strings, e-mail addresses, values of variables.
 
-Each pattern is linear in the length of the text. Names and addresses stay, or with pseudonyms become others.
+Each pattern is linear in the length of the text. Names and addresses stay here (`flows.agent.pseudonyms` hides them).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from sensors.kit.secrets import REDACTED, redact
 
@@ -30,18 +27,3 @@ def without_private(text: str) -> str:
     for pattern, instead in _PRIVATE:
         text = pattern.sub(instead, text)
     return text
-
-
-@dataclass(frozen=True, slots=True)
-class Pseudonyms:
-    """Other names for names and addresses, the same ones each time; without any, a text stays as it is."""
-
-    of: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-    def hide(self, text: str) -> str:
-        """The text with the pseudonyms."""
-        return text
-
-    def reveal(self, text: str) -> str:
-        """The text with the real names again."""
-        return text

@@ -11,7 +11,8 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from flows.agent.redaction import Pseudonyms, without_private
+from flows.agent.pseudonyms import Pseudonyms
+from flows.agent.redaction import without_private
 from sensors.kit.text import visible
 
 LONGEST = 300
@@ -58,5 +59,5 @@ class Wash:
         """One line of at most `longest` characters. Secrets are looked for first: half a token is one, too."""
         line = " ".join(visible(str(text)[: longest * _READ]).split())
         hidden = self.pseudonyms.hide(without_private(line))
-        plain = _RULES.sub("", hidden.translate(_MARKS))
+        plain = " ".join(_RULES.sub("", hidden.translate(_MARKS)).split())
         return plain if len(plain) <= longest else f"{plain[: longest - 1].rstrip()}…"
