@@ -25,6 +25,7 @@ from flows.model import (
     JsonPatchFix,
     LayerRow,
     LayerState,
+    Look,
     ManifestFix,
     NoFix,
     Proof,
@@ -111,6 +112,7 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "fix": _fix_out(it.fix),
         "timings": _timings_out(it),
         "hubble_command": it.hubble_command,
+        "look_for_yourself": [{"command": each.command, "shows": each.shows} for each in it.looks],
         "alternatives": [_fix_out(each) for each in it.alternatives],
         "doubts": [{"rule": each.rule, "why": each.why} for each in it.doubts],
         "recorded": _recording_out(it.provenance.recording),
@@ -253,6 +255,7 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         total_ms=it["timings"]["total_ms"],
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
+        looks=tuple(Look(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
     )
 
 
