@@ -107,6 +107,8 @@ async def correlate(it: Diagnosis, table: Table) -> Diagnosis:
 async def _escalated(it: Diagnosis, table: Table, further: Further, asked: list[AskedLook], until: float) -> Diagnosis:
     """The diagnosis after the looks that Claude asked for, as the rules judge it. Asks until the rules are sure."""
     first, so_far = table.brief(it), list[dict[str, Any]]()
+    if first.suspects:  # somebody may choose the looks who must not
+        return it
     ends = min(until, table.clock() + TURNS_WITHIN)
     brief, before = first, it.cause_class
     for number in range(1, TURNS + 1):
@@ -120,7 +122,7 @@ async def _escalated(it: Diagnosis, table: Table, further: Further, asked: list[
         it = looked.diagnosis or it
         brief = table.brief(it)
         so_far += [{"role": "assistant", "content": list(reply.blocks)}, _told(reply, looked, brief, table)]
-        if looked.diagnosis is not None and not is_unsure(it):
+        if brief.suspects or (looked.diagnosis is not None and not is_unsure(it)):
             break
     return replace(it, decided_by=BOTH) if it.cause_class != before else it
 
@@ -164,7 +166,8 @@ async def _explained(it: Diagnosis, table: Table, until: float) -> Diagnosis:
 
 
 def _bench(it: Diagnosis, brief: Brief, table: Table) -> Bench:
-    return Bench(ground_of(it, brief.cited, brief.question), brief.candidates, table.sensors, table.rules_know)
+    ground = ground_of(it, brief.cited, brief.question)
+    return Bench(ground, brief.candidates, table.sensors, table.rules_know, brief.suspects)
 
 
 async def _second_look(it: Diagnosis, table: Table, until: float) -> Diagnosis:

@@ -26,7 +26,7 @@ def test_an_ordinary_log_line_is_no_instruction(text: str) -> None:
     assert not speaks_to_model([text])
 
 
-@pytest.mark.parametrize("name", ("api-server-cannot-watch", "checkout-to-bank", "search-to-index"))
+@pytest.mark.parametrize("name", ["api-server-cannot-watch", "checkout-to-bank", "search-to-index"])
 def test_a_recorded_incident_is_not_suspected(name: str) -> None:
     assert suspects(diagnosis_of(name)) == ()
 
