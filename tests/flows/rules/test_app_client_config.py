@@ -18,7 +18,7 @@ from sensors.net_tcp_stats import TcpStats
 from tests.flows.rules.edits import classes, said, with_doors, with_service
 from tests.flows.rules.facts import altered, asks, container, healthy
 from tests.flows.rules.policies import with_objects
-from tests.kit.cases import case_of, names, without
+from tests.kit.cases import case_of, without
 
 SEARCH = Component("Deployment", "search", "search")
 LINE = "level=error dial tcp 127.0.0.1:80: connect: connection refused"
@@ -159,11 +159,6 @@ def test_a_domain_covers_what_ends_with_it(no_proxy: str, is_covered: bool) -> N
 
 def test_stays_silent_where_a_range_covers_the_address() -> None:
     assert classes(RULE, asks(behind("10.96.0.0/12"), "10.96.51.29", 80)) == []
-
-
-@pytest.mark.parametrize("name", names())
-def test_stays_silent_about_every_recorded_incident(name: str) -> None:
-    assert classes(RULE, case_of(name)) == []
 
 
 @pytest.mark.parametrize("facts", [PodFacts, Services])

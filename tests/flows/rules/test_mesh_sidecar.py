@@ -16,7 +16,7 @@ from sensors.k8s_pod import LogError, LogTrouble, PodFacts
 from sensors.net_connect import Connects
 from tests.flows.rules.edits import classes, said
 from tests.flows.rules.facts import altered, container, healthy
-from tests.kit.cases import case_of, names, without
+from tests.kit.cases import without
 
 
 def with_proxy(case: Case, *others: Any, **fields: Any) -> Case:
@@ -100,13 +100,6 @@ def test_stays_silent_about_a_pod_that_has_ended() -> None:
     case = all_doors(with_proxy(healthy(), state="terminated"), "refused")
 
     assert classes(RULE, altered(case, PodFacts, phase="Succeeded")) == []
-
-
-@pytest.mark.parametrize("name", [*names(), "85-istio-strict-plain-client"])
-def test_stays_silent_about_every_recorded_incident(name: str) -> None:
-    seen = case_of(name)
-
-    assert seen.get(PodFacts) is None or classes(RULE, seen) == []
 
 
 def test_cannot_tell_without_the_pod() -> None:
