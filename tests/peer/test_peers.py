@@ -11,7 +11,8 @@ import pytest
 
 from bot.app import running
 from bot.report.blocks import SHOW_PROOF
-from bot.settings import Secret, Settings, SlackSettings
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings
 from bot.triggers.form import NAMESPACE, POD, SINCE, TO
 from tests.kit.cases import CASES
 from tests.peer.chat import Chat, Json, open_form, text_of, until
