@@ -47,6 +47,7 @@ from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
+from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
@@ -115,7 +116,8 @@ async def running(
         stack.push_async_callback(conversations.close)
         look = look or Looking(worlds.open, flows, seers, rules())
         watching, visibility = all_watching(conversations.watching), Visibility(client)
-        changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
+        cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
+        changes = _changes(settings, worlds, store, cards)
         notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
         more = Extensions(notes=notes)
         if changes is not None:
@@ -133,7 +135,8 @@ async def running(
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
             approving = Approving(changes, client, services.ephemerals, directory, ours)
-            services = replace(services, approving=approving)
+            extending = ExtendPresses(changes, approving, cards.show_end)
+            services = replace(services, approving=approving, extending=extending)
         routes = [*health.routes()]
         if settings.alerts.enabled:
             anchors = Anchors(client)
@@ -156,7 +159,7 @@ async def running(
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
         if settings.slack.mode == "http":
-            routes.append(Route("POST", "/slack/events", http_handler(app)))
+            routes.append(Route("POST", "/slack/events", http_handler(app, _secret(settings))))
         address = await stack.enter_async_context(listening(settings.host, settings.port, routes))
         stack.callback(asyncio.create_task(_every(LOST, services.gate.tell_lost)).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:
@@ -190,9 +193,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(
-    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, visibility: Visibility, team: str
-) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -200,8 +201,7 @@ def _changes(
     def rules() -> Approvals:
         return settings.approvals
 
-    cards = Cards(store, conversations, visibility, team, rules)
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, team)
+    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
