@@ -16,8 +16,8 @@ from bot.slack.visibility import Visibility
 from bot.store import Investigation
 from bot.store.store import Store
 
-UNTOLD_ON_ROOT = (State.PROPOSED, State.SUPERSEDED)
-"""States of which the root message says nothing: the card in its thread asks."""
+UNTOLD_ON_ROOT = (State.SUPERSEDED,)
+"""States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
 class Cards:
@@ -54,7 +54,7 @@ class Cards:
         if latest is None or latest.id != proposal.id or kept is None or proposal.state in UNTOLD_ON_ROOT:
             return None
         try:
-            said = verdict(decode(kept.result), person_of(it))
+            change = proposal_blocks.on_root(proposal)
+            return verdict(decode(kept.result), person_of(it), it.request.cluster, change)
         except CannotDecode:
             return None
-        return proposal_blocks.on_root(said, proposal)
