@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
 from bot.alerts.plan import AlertLimits
@@ -23,6 +25,7 @@ from bot.change.changes import Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
+from bot.clusters.recent_drops import recent_drops
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
@@ -57,6 +60,7 @@ from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
 from bot.web import Route, listening
+from bot.web.callers import client_certificates
 from bot.web.health import Health
 from bot.web.hooks import Hooks
 from flows.catalog import rules
@@ -109,7 +113,7 @@ async def running(
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         look = look or Looking(worlds.open, flows, seers, rules())
         watching, visibility = all_watching(conversations.watching), Visibility(client)
-        changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
+        changes = _changes(settings, worlds, store, conversations, identity.team)
         notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
         more = Extensions(notes=notes)
         if changes is not None:
@@ -134,11 +138,16 @@ async def running(
             voice = AlertVoice(client, outbox, conversations, anchors, work)
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, alert_limits)
+            drops = partial(recent_drops, worlds.cluster)
+            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, alert_limits)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
-            routes += _hooks(settings, alerts).routes()
+            hooks = _hooks(settings.alerts, alerts)
+            routes += hooks.routes()
+            if (tls := settings.alerts.tls) is not None:
+                own = hooks.routes(certificates=True)
+                await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
@@ -178,7 +187,7 @@ def services_of(
 
 
 def _changes(
-    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, visibility: Visibility, team: str
+    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, team: str
 ) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
@@ -187,7 +196,7 @@ def _changes(
     def rules() -> Approvals:
         return settings.approvals
 
-    cards = Cards(store, conversations, visibility, team, rules)
+    cards = Cards(store, conversations, team, rules)
     return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, team)
 
 
@@ -215,10 +224,10 @@ def _worlds(settings: Settings) -> Worlds:
         raise UsageMistake(f"KAI_CASE: {why}") from why
 
 
-def _hooks(settings: Settings, alerts: Alerts) -> Hooks:
-    token, pagerduty = settings.alerts.token, settings.alerts.pagerduty_secret
-    secrets = (each.reveal() if each is not None else "" for each in (token, pagerduty))
-    return Hooks(alerts.hear, settings.alerts.channel, *secrets)
+def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
+    secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
+    said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
+    return Hooks(alerts.hear, settings.channel, settings.token.reveal() if settings.token else "", said)
 
 
 def _secret(settings: Settings) -> str:

@@ -115,7 +115,12 @@ def _explained() -> Mapping[str, frozenset[str]]:
         ),
         "mesh.authz": "app.error",
         "mesh.mtls": "app.error",
+        "nat.invalid_dropped": "app.error",
         "nat.stale_udp": "service.stale_address external.unreachable",
+        "path.checksum": (
+            "cni.overlay_blocked cni.route_missing dns.coredns_down dns.conntrack_race dns.upstream_failure "
+            "dns.nodelocal dns.overload path.loss"
+        ),
         "service.not_found": "external.unreachable",
         "service.stale_address": "external.unreachable",
         "service.wrong_port": "external.unreachable",

@@ -1,8 +1,8 @@
 """Which policies exist, which of them select the pod, who keeps them in sync, and which the CNI itself calls invalid.
 
-Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh; and, for the simulator behind it,
-         Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints, CiliumNodes, CIDR groups and the ConfigMap
-         cilium-config.
+Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh, Chaos Mesh's experiments with the
+         network; and, for the simulator behind it, Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints,
+         CiliumNodes, CIDR groups and the ConfigMap cilium-config.
 Touches  nothing. It does not judge: what a policy means is the simulator's to say.
 Blind    when NetworkPolicies cannot be read. Kinds that should be there and are not readable stand in `unreadable`.
 """
@@ -33,6 +33,7 @@ from sensors.kit.kinds import (
     LINKERD_AUTHORIZATION,
     LINKERD_SERVER,
     NAMESPACE,
+    NETWORK_CHAOS,
     NETWORK_POLICY,
     NODE,
     PEER_AUTHENTICATION,
@@ -131,13 +132,15 @@ WORLD_KINDS = (POD, NAMESPACE, SERVICE, ENDPOINT_SLICE, NODE)
 CILIUM_WORLD_KINDS = (CILIUM_ENDPOINT, CILIUM_NODE, CILIUM_CIDR_GROUP)
 MESH_KINDS = (PEER_AUTHENTICATION, AUTHORIZATION_POLICY, LINKERD_SERVER, LINKERD_AUTHORIZATION)
 """What a service mesh asks of connections on top; no policy of the network."""
+CHAOS_KINDS = (NETWORK_CHAOS,)
+"""Experiments that spoil connections on purpose; no policy either."""
 
 
 async def look(target: Target, cluster: Cluster) -> Policies:
     """All policies and what a simulator needs to work out their meaning."""
     await cluster.objects(NETWORK_POLICY)  # without them there is nothing to say: let its Blind fly
     environment = await cluster.environment()
-    kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, *MESH_KINDS, CONFIG_MAP)
+    kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, *MESH_KINDS, *CHAOS_KINDS, CONFIG_MAP)
     readings = await asyncio.gather(*(_read(cluster, each, environment) for each in kinds))
     return policies_seen(target, dict(zip(kinds, readings, strict=True)))
 

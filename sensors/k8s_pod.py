@@ -8,7 +8,7 @@ Blind    when pods cannot be read; everything else it lacks is named in `unread`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,7 +79,8 @@ class PodFacts:
 
     `age_s` in seconds; `namespace_labels` is None where namespaces could not be read; `scheduling` is the scheduler's
     complaint about an unscheduled pod; `log_errors` up to eight kinds of error line, most frequent first; `log_hosts`
-    the hosts its log names; `log_last` the newest line per container; `unread` says what could not be read and why.
+    the hosts its log names; `log_last` the newest line per container; `unread` says what could not be read and why;
+    `sysctls` are the kernel settings that its security context asks for.
     """
 
     pod: str
@@ -108,6 +109,7 @@ class PodFacts:
     log_hosts: tuple[str, ...]
     log_last: tuple[tuple[str, str], ...]
     unread: tuple[str, ...]
+    sysctls: tuple[tuple[str, str], ...] = ()
 
     @property
     def log_unread(self) -> bool:
@@ -179,7 +181,7 @@ def pod_facts(pod: Object, kinds: Kinds, now: datetime, logs: Mapping[str, Log])
         dns_policy=text(pod, "spec", "dnsPolicy"),
         dns_nameservers=texts(pod, "spec", "dnsConfig", "nameservers"),
         dns_searches=texts(pod, "spec", "dnsConfig", "searches"),
-        dns_options=_dns_options(pod),
+        dns_options=_pairs(items(pod, "spec", "dnsConfig", "options")),
         labels=labels_of(pod),
         namespace_labels=_namespace_labels(namespace, kinds),
         service_account=text(pod, "spec", "serviceAccountName"),
@@ -196,6 +198,7 @@ def pod_facts(pod: Object, kinds: Kinds, now: datetime, logs: Mapping[str, Log])
         log_hosts=tuple(dict.fromkeys(host for log in written.values() for host in hosts_in(log)))[:8],
         log_last=tuple((container, last) for container, log in written.items() if (last := last_line(log))),
         unread=(*kinds.complaints, *(f"log of {each}: {one_line(why)}" for each, (_, why) in logs.items() if why)),
+        sysctls=_pairs(items(pod, "spec", "securityContext", "sysctls")),
     )
 
 
@@ -209,9 +212,9 @@ def _namespace_labels(namespace: str, kinds: Kinds) -> Mapping[str, str] | None:
     return None if found is None else labels_of(found)
 
 
-def _dns_options(pod: Object) -> tuple[tuple[str, str], ...]:
-    options = items(pod, "spec", "dnsConfig", "options")
-    return tuple((text(each, "name"), text(each, "value")) for each in options if text(each, "name"))
+def _pairs(entries: Iterable[Mapping[str, object]]) -> tuple[tuple[str, str], ...]:
+    """Entries of `name` and `value`, as DNS options and sysctls are written."""
+    return tuple((text(each, "name"), text(each, "value")) for each in entries if text(each, "name"))
 
 
 def _scheduling(pod: Object) -> str:

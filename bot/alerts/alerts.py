@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from bot.alerts.gate import Judged, Network, Rule, judged
+from bot.alerts.gate import Drops, Judged, Network, Rule, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
 from bot.alerts.notices import Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert, Voice
 from bot.alerts.plan import AlertLimits, Group, Received, namespace_of, plan
@@ -65,12 +65,14 @@ class Alerts:
         voice: Voice,
         resolves: Resolves,
         rules: Sequence[Rule],
+        drops: Drops,
         limits: AlertLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._intake, self._store, self._open, self._voice = intake, store, open_cluster, voice
         self._resolves, self._rules, self._limits = resolves, rules, limits or AlertLimits()
+        self._drops = drops
         self._clock, self._sleep = clock, sleep
         self._incidents = Incidents()
         self._rooms: dict[str, Room] = {}
@@ -176,10 +178,9 @@ class Alerts:
             await self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return ""
         lead, chosen = found
-        gate = gates[lead.alert.key]
-        if gate.network is Network.ASK and chosen.ready is True:
-            why = f"{gate.why}, it names no peer, and pod {chosen.target} is ready"
-            await self._skip(room, lead, why, chosen.target)
+        gate = await settled(gates[lead.alert.key], chosen, self._drops)
+        if gate.network is Network.NO:
+            await self._skip(room, lead, gate.why, chosen.target)
             return ""
         return await self._start(room, group, lead, chosen, gate)
 
@@ -201,8 +202,7 @@ class Alerts:
         self.counts["started"] += not taken.joined
         where = await self._voice.open(taken.investigation)
         if where:
-            because = "the pod is not ready" if gate.network is Network.ASK else gate.why
-            notice = StartedByAlert(lead.alert, because, chosen.why, len(group.members) - 1)
+            notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
             await self._voice.tell(lead.channel, where, notice)
         if thread:
             self._voice.mark(lead.channel, thread, Mark.LOOKING)

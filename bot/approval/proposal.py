@@ -106,7 +106,6 @@ class Place:
     channel: str = ""
     thread: str = ""
     ts: str = ""
-    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

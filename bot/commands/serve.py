@@ -12,7 +12,8 @@ from bot.app import serve as run
 from bot.desk.opening import Occupied
 from bot.errors import CouldNotLook, UsageMistake
 from bot.logs import set_up_logging
-from bot.settings import Secret, load, secrets_of
+from bot.secret import Secret
+from bot.settings import load, secrets_of
 from bot.slack.connection import BadToken
 from bot.store.database import BadDatabase
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
-from bot.report.brief import Brief, Status, brief_of, subject
-from bot.report.facts import reported
 from bot.report.mrkdwn import BREAK, apart, fit, literal, safe
 from bot.report.outline import Command, Item, Line, Part, Point, Tone, ledger, parts_of
 from bot.report.sanitize import clean, clean_command
+from bot.report.short_answer import ShortAnswer, Status, short_answer, subject
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight, Target
+from sensors.kit.reported import reported
 
 Block = Mapping[str, Any]
 
@@ -84,7 +84,7 @@ def verdict(
 
     `explained`: at most two escaped lines of an explanation that is not the rules' own.
     """
-    short = brief_of(it)
+    short = short_answer(it)
     status, state = (change and change.status) or short.status, (change and change.state) or short.state
     fix = change.line if change is not None else _labelled(short.fix)
     headline = f"{status} {short.subject}: {state}"
@@ -99,7 +99,7 @@ def verdict(
     return Said(_spoken(short, headline, change), blocks)
 
 
-def _told(short: Brief) -> str:
+def _told(short: ShortAnswer) -> str:
     """The cause in bold, where the packets went, and since when."""
     wire = f"On the wire: {safe(short.wire)}." if short.wire else ""
     return "\n".join(filter(None, (f"*{_bold(short.cause)}*", wire, safe(short.began))))
@@ -111,7 +111,7 @@ def _labelled(line: str) -> str:
     return f"*{safe(label)}:* {safe(rest, 900)}" if colon else safe(line)
 
 
-def _spoken(short: Brief, headline: str, change: ChangeState | None) -> str:
+def _spoken(short: ShortAnswer, headline: str, change: ChangeState | None) -> str:
     """Object and verdict first, for a watch or a screen reader: a word stands beside the colour."""
     fix = change.line if change is not None else safe(short.fix)
     return fit(" ".join(filter(None, (safe(f"{headline}."), safe(short.cause), fix))), 2000)

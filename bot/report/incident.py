@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.report.facts import reported
 from bot.report.managers import made_with
 from bot.report.sanitize import clean
 from flows.causes import CAUSES, Layer
 from flows.model import Diagnosis
+from sensors.kit.reported import reported
 
 FAILED = ("dropped", "refused", "unanswered", "reset", "denied")
 """Outcomes of connections that came to nothing (`sensors.hubble.outcomes.Outcome`)."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bot.report.blocks import CODE, Block, Said, few, fold, layer_name, section
-from bot.report.brief import sentence
 from bot.report.mrkdwn import safe
 from bot.report.outline import held_down_by, ledger
 from bot.report.sanitize import clean
+from bot.report.short_answer import sentence
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight
 

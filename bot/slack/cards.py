@@ -12,7 +12,6 @@ from bot.slack import proposal_blocks
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, Reply, RootState
 from bot.slack.renderers.ended import person_of
-from bot.slack.visibility import Visibility
 from bot.store import Investigation
 from bot.store.store import Store
 
@@ -23,11 +22,8 @@ UNTOLD_ON_ROOT = (State.SUPERSEDED,)
 class Cards:
     """The pipeline's `Show` in Slack. An edit can be made twice; what is posted is looked for first."""
 
-    def __init__(
-        self, store: Store, conversations: Conversations, visibility: Visibility, team: str, rules: Rulebook
-    ) -> None:
-        self._store, self._conversations, self._visibility = store, conversations, visibility
-        self._team, self._rules = team, rules
+    def __init__(self, store: Store, conversations: Conversations, team: str, rules: Rulebook) -> None:
+        self._store, self._conversations, self._team, self._rules = store, conversations, team, rules
 
     async def show(self, proposal: Proposal) -> None:
         it = await self._store.investigations.get(proposal.investigation)
@@ -44,8 +40,7 @@ class Cards:
 
     async def _stands(self, it: Proposal, channel: str, ts: str) -> None:
         if (it.place.channel, it.place.ts) != (channel, ts):
-            private = await self._visibility.is_private(channel)
-            await self._store.proposals.stand(it.id, Place(self._team, channel, it.place.thread, ts, private))
+            await self._store.proposals.stand(it.id, Place(self._team, channel, it.place.thread, ts))
 
     async def _root(self, it: Investigation, proposal: Proposal) -> Said | None:
         """The verdict with the newest proposal's state on top; None where it says nothing of it."""

@@ -16,9 +16,9 @@ from bot.approval.decision import words
 from bot.approval.proposal import Kind, Part, Proposal
 from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Block, ChangeState, Said, plain_text, section
-from bot.report.brief import Status
 from bot.report.mrkdwn import literal, safe
 from bot.report.sanitize import clean
+from bot.report.short_answer import Status
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
 SHOW_FIX, CHECK = "kai_show_fix", "kai_check_again"

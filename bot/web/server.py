@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,23 +34,25 @@ class Route:
 
 
 @asynccontextmanager
-async def listening(host: str, port: int, routes: Iterable[Route]) -> AsyncIterator[str]:
-    """Serve the routes; the address is `http://HOST:PORT`. Raises `UsageMistake` where nobody can listen."""
+async def listening(
+    host: str, port: int, routes: Iterable[Route], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Serve the routes; the address is `http://HOST:PORT`, or https. Raises `UsageMistake` where nobody can listen."""
     runner = web.AppRunner(application(routes), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
-        yield await _start(runner, host, port)
+        yield await _start(runner, host, port, tls)
     finally:
         await runner.cleanup()
 
 
-async def _start(runner: web.AppRunner, host: str, port: int) -> str:
+async def _start(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> str:
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except OSError as why:
         raise UsageMistake(f"cannot listen on {host}:{port}: {why.strerror or why}") from why
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    return f"http://{shown}:{runner.addresses[0][1]}"
+    return f"http{'s' if tls else ''}://{shown}:{runner.addresses[0][1]}"
 
 
 def application(routes: Iterable[Route]) -> web.Application:

@@ -2,7 +2,7 @@
 
 from flows.model.case import Case, Missing
 from flows.model.component import Component
-from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Provenance, Recording
+from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Look, Provenance, Recording
 from flows.model.finding import Doubt, Finding, Rule
 from flows.model.fix import GONE, NO_FIX, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
 from flows.model.remedy import AdmitTraffic, LiftDeny, RaiseMemory, Recorded, Remedy, SetSelector, SetTargetPort
@@ -21,6 +21,7 @@ __all__ = [
     "LayerRow",
     "LayerState",
     "LiftDeny",
+    "Look",
     "ManifestFix",
     "Missing",
     "NoFix",

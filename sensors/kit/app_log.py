@@ -17,7 +17,8 @@ LONGEST = 2000  # characters of a line that are looked at
 
 
 class LogTrouble(StrEnum):
-    """What kind of failure a log line tells of. `connect`: no connection, and the line does not say why (curl 7)."""
+    """What kind of failure a log line tells of. `connect`: no connection, and the line does not say why (curl 7);
+    `no_port`: the kernel had no local address or port left for a connection (EADDRNOTAVAIL)."""
 
     RESOLVE = "resolve"
     TLS = "tls"
@@ -25,6 +26,7 @@ class LogTrouble(StrEnum):
     UNREACHABLE = "unreachable"
     RESET = "reset"
     TIMEOUT = "timeout"
+    NO_PORT = "no_port"
     CONNECT = "connect"
     HTTP = "http"
     OTHER = "other"
@@ -56,6 +58,7 @@ WORDS = tuple(
             r"could(?:n't| not) resolve|no such host|name or service not known|name resolution|resolving timed out"
             r"|nxdomain|servfail|eai_again|eai_noname|enotfound|getaddrinfo|unknownhost|server misbehaving",
         ),
+        (LogTrouble.NO_PORT, r"^(?!.*\b(?:bind|listen)\b).*(?:cannot assign requested address|eaddrnotavail)"),
         (LogTrouble.TLS, r"x509:|certificate|tls handshake|tls: |ssl_error|ssl routines|sslhandshake|curl: \(35\)"),
         (LogTrouble.REFUSED, r"connection refused|econnrefused"),
         (

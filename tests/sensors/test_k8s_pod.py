@@ -110,6 +110,15 @@ async def test_dns_settings_of_the_pod_are_read_as_written() -> None:
     assert facts.host_network
 
 
+async def test_kernel_settings_of_the_pod_are_read_as_written() -> None:
+    asked = {"sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "32000 32003"}, {"value": "no name"}]}
+    own = pod("shop", "web-1", securityContext=asked)
+
+    facts = (await observe(SENSOR, WEB, FakeCluster([own], kinds=KINDS))).facts
+
+    assert facts.sysctls == (("net.ipv4.ip_local_port_range", "32000 32003"),)
+
+
 async def test_a_pod_that_does_not_exist_is_absent_with_the_nearest_name() -> None:
     evidence = await observe(SENSOR, Target("wep-1", "shop"), FakeCluster([pod("shop", "web-1")], kinds=KINDS))
 

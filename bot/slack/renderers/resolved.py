@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from bot.alerts.resolved import ResolvedNote
 from bot.report import blocks
 from bot.report.blocks import ChangeState, Said, section
-from bot.report.brief import Status
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
+from bot.report.short_answer import Status
 from bot.slack.notes import Kept, Reply, RootState
 from bot.slack.renderer import Renderer
 from bot.store import Investigation, Verdict

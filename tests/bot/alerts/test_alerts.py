@@ -17,6 +17,7 @@ from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
 from bot.alerts.notices import ListedAlerts, Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.plan import AlertLimits, Received
+from bot.clusters.recent_drops import RecentDrops
 from bot.desk import Refused
 from bot.intake import Origin, Taken
 from bot.store import Investigation, OriginKind, Request, State
@@ -100,7 +101,13 @@ class World:
     seen: Remembered = field(default_factory=Remembered)
     resolved: Resolved = field(default_factory=Resolved)
     pods: tuple[Any, ...] | Exception = PODS
+    drops: RecentDrops = field(default_factory=lambda: RecentDrops(0))
+    asked_drops: list[Target] = field(default_factory=list)
     at: float = 0.0
+
+    async def dropped(self, target: Target) -> RecentDrops:
+        self.asked_drops.append(target)
+        return self.drops
 
     def alerts(self, **limits: Any) -> Alerts:
         async def at_once(seconds: float) -> None:
@@ -109,7 +116,7 @@ class World:
         store: Any = SimpleNamespace(seen=self.seen)
         made = AlertLimits(**{"gather_s": 0.0, **limits})
         rules, desk, resolves = load_gate(), self.desk, self.resolved
-        everything: tuple[Any, ...] = (desk, store, self.cluster, self.spoken, resolves, rules, made)
+        everything: tuple[Any, ...] = (desk, store, self.cluster, self.spoken, resolves, rules, self.dropped, made)
         return Alerts(*everything, clock=lambda: self.at, sleep=at_once)
 
     @asynccontextmanager
@@ -173,8 +180,42 @@ async def test_a_crash_loop_is_looked_into_only_where_the_pod_is_not_ready():
 
     assert [asked.pod for asked, _ in world.desk.taken] == ["web-3"]
     (skipped,) = world.spoken.of(SkippedAlert)
-    assert skipped.why == "it may have many causes, it names no peer, and pod shop/web-4 is ready"
+    assert skipped.why == (
+        "it may have many causes, it names no peer, pod shop/web-4 is ready, "
+        "and Hubble saw none of its packets dropped in the last 5 minutes"
+    )
     assert skipped.target == Target("web-4", "shop")
+
+
+async def test_a_ready_pod_whose_packets_were_dropped_just_now_is_looked_into():
+    world = World(drops=RecentDrops(12))
+
+    await hear(world.alerts(), *received(alert("KubePodCrashLooping", "web-4")))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-4"]
+    assert world.spoken.of(StartedByAlert)[0].because == "Hubble saw 12 of its packets dropped in the last 5 minutes"
+
+
+async def test_drops_that_were_not_measured_are_no_reason_of_their_own_to_skip_and_it_is_said():
+    measured, blind = World(), World(drops=RecentDrops(why="no hubble relay is configured"))
+    for world in (measured, blind):
+        await hear(
+            world.alerts(), *received(alert("KubePodCrashLooping", "web-4"), alert("KubePodCrashLooping", "web-3"))
+        )
+
+    assert [asked.pod for asked, _ in blind.desk.taken] == [asked.pod for asked, _ in measured.desk.taken] == ["web-3"]
+    assert blind.spoken.of(SkippedAlert)[0].why.endswith(
+        "and whether its packets were dropped in the last 5 minutes was not measured (no hubble relay is configured)"
+    )
+
+
+async def test_drops_are_asked_for_only_where_they_can_decide():
+    world = World()
+
+    heard = (alert(peer=("10.96.0.1", 443)), alert("CPUThrottlingHigh", "web-2"), alert("KubePodNotReady", "web-3"))
+    await hear(world.alerts(), *received(*heard, alert("KubePodNotReady", "web-4")))
+
+    assert world.asked_drops == [Target("web-4", "shop")]
 
 
 async def test_without_a_message_to_answer_a_skipped_alert_says_nothing_in_the_channel():

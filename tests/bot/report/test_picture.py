@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 
 from bot.report import picture
-from bot.report.facts import Told
 from bot.report.picture import Stop
 from flows.model import LayerState
 from sensors.kit import Evidence, Sight
+from sensors.kit.reported import Told
 from tests.bot.report.examples import DENIED, HEALTHY
 from tests.bot.report.hostile import ATTACK, LONG, attacked
 from tests.bot.report.test_blocks import diagnosed

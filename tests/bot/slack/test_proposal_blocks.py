@@ -8,7 +8,7 @@ import pytest
 
 from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Said
-from bot.report.brief import Status
+from bot.report.short_answer import Status
 from bot.slack import proposal_blocks as ids
 from bot.slack.limits import problems
 from bot.slack.proposal_blocks import (

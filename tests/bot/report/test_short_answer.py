@@ -11,14 +11,14 @@ import pytest
 
 from bot.report import blocks
 from bot.report.blocks import ChangeState, Said
-from bot.report.brief import DEGRADED, FAILING, Status, brief_of, state_of, status_of
-from bot.report.facts import Told
 from bot.report.incident import failed_connections, last_change
 from bot.report.json_result import decode, encode
 from bot.report.managers import made_with
+from bot.report.short_answer import DEGRADED, FAILING, Status, short_answer, state_of, status_of
 from flows.causes import CAUSES
 from flows.model import Diagnosis
 from sensors.kit import Evidence, Sight, Target
+from sensors.kit.reported import Told
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, with_root
 from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
@@ -71,11 +71,11 @@ def test_a_root_message_fits_a_phone_and_says_no_sentence_twice(name: str, state
 def test_a_verdict_that_was_kept_says_the_same_as_one_just_made(name: str):
     it = diagnosed(name)
 
-    assert brief_of(decode(encode(it))) == brief_of(it)
+    assert short_answer(decode(encode(it))) == short_answer(it)
 
 
 def test_a_denied_connection_is_told_with_beginning_change_loss_and_proof():
-    short = brief_of(diagnosed("orders-to-ledger"))
+    short = short_answer(diagnosed("orders-to-ledger"))
 
     assert short.headline == "orders/orders-api-6dddd5d9dc-6g455 → ledger.finance:80: blocked"
     assert short.began == (
@@ -147,8 +147,8 @@ def test_drops_of_another_peer_are_not_counted_as_the_loss():
 def test_a_failure_at_the_edge_of_what_hubble_remembers_may_have_begun_earlier():
     early, late = seeing(connection("10.0.0.7"), memory="2026-11-23T21:09:59Z"), seeing(connection("10.0.0.7"))
 
-    assert brief_of(early).since == "21:10:00 UTC at the latest"
-    assert brief_of(late).since == "21:10:00 UTC"
+    assert short_answer(early).since == "21:10:00 UTC at the latest"
+    assert short_answer(late).since == "21:10:00 UTC"
 
 
 def test_a_port_that_differs_on_the_wire_is_named_unless_the_cause_names_it():
@@ -156,8 +156,8 @@ def test_a_port_that_differs_on_the_wire_is_named_unless_the_cause_names_it():
     plain = with_root(seeing(connection("10.0.0.7"), to=asked), cause="A policy blocks it")
     named = with_root(seeing(connection("10.0.0.7"), to=asked), cause="A policy blocks TCP 6443")
 
-    assert brief_of(plain).wire == "10.0.0.7 TCP 6443"
-    assert brief_of(named).wire == ""
+    assert short_answer(plain).wire == "10.0.0.7 TCP 6443"
+    assert short_answer(named).wire == ""
 
 
 def test_only_look_ups_count_where_dns_is_blocked():
@@ -179,7 +179,7 @@ def test_a_change_long_before_or_after_the_first_drop_is_not_named(at: str):
 
 
 def test_a_verdict_without_flows_says_no_beginning_and_no_loss():
-    short = brief_of(replace(DENIED, evidence={}))
+    short = short_answer(replace(DENIED, evidence={}))
 
     assert (short.since, short.lost, short.began, short.wire) == ("", "", "", "")
 
@@ -197,17 +197,17 @@ def test_facts_of_another_shape_are_left_out(facts: dict[str, Any]):
 def test_a_refused_fix_says_why_and_what_a_person_does_next():
     it = replace(DENIED, fix=replace(FIX, refused="it opens every port"))
 
-    assert brief_of(it).fix == (
+    assert short_answer(it).fix == (
         "No automatic fix: it opens every port. Let production/api-server reach kube-apiserver on 6443/TCP."
     )
 
 
 def test_who_would_undo_the_fix_is_said_beside_it():
-    assert brief_of(DENIED).fix.endswith("opens nothing else; Argo CD application prod would undo it.")
+    assert short_answer(DENIED).fix.endswith("opens nothing else; Argo CD application prod would undo it.")
 
 
 def test_a_fix_that_a_person_must_review_says_so():
-    assert "(for a person to review)." in brief_of(replace(DENIED, fix=replace(FIX, automatic=False))).fix
+    assert "(for a person to review)." in short_answer(replace(DENIED, fix=replace(FIX, automatic=False))).fix
 
 
 @pytest.mark.parametrize(

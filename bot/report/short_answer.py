@@ -58,7 +58,7 @@ BY_LAYER = {Layer.POLICY: "blocked", Layer.DNS: "names do not resolve"}
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class ShortAnswer:
     """The short answer in parts. Empty parts have nothing to say; nothing here is escaped for Slack."""
 
     status: Status
@@ -83,11 +83,11 @@ class Brief:
         return " ".join(f"{each}." for each in parts if each)
 
 
-def brief_of(it: Diagnosis) -> Brief:
+def short_answer(it: Diagnosis) -> ShortAnswer:
     """The short answer of a diagnosis."""
     cause = cause_of(it)
     failed = incident.failed_connections(it) if it.fault_found else None
-    return Brief(
+    return ShortAnswer(
         status=status_of(it),
         subject=subject(it.target),
         state=state_of(it),
