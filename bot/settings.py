@@ -26,6 +26,7 @@ SLACK_API = "https://slack.com/api/"
 USUAL_FILES = (Path("~/.kai/config.yaml"), Path("/etc/kai/config.yaml"))
 MODES = ("socket", "http")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("text", "json")
 _SECTIONS = ("slack", "alerts", "watch")
 _PREFIXES = {"bot_token": ("xoxb-",), "app_token": ("xapp-",)}
 
@@ -55,6 +56,7 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the pod
     port: int = 8080
     log_level: str = "INFO"
+    log_format: str = "text"
     flow: str = "flow.k8s_network_debug"
     approvals: Approvals = field(default_factory=Approvals)
     alerts: AlertSettings = field(default_factory=AlertSettings)
@@ -85,6 +87,7 @@ _KEYS: Mapping[str, _Key] = {
     "host": _Key(("KAI_HOST",), ("host",)),
     "port": _Key(("KAI_PORT",), ("port",)),
     "log_level": _Key(("KAI_LOG_LEVEL",), ("log_level",)),
+    "log_format": _Key(("KAI_LOG_FORMAT",), ("log_format",)),
     "flow": _Key(("KAI_FLOW",), ("flow",)),
     "alert_channel": _Key(("KAI_ALERT_CHANNEL",), ("alerts", "channel")),
     "alert_token": _Key(("KAI_ALERT_TOKEN",), ("alerts", "token"), secret=True),
@@ -241,6 +244,7 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         watch=watch(found),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
+        log_format=_one_of("KAI_LOG_FORMAT", str(found.get("log_format", "text")), LOG_FORMATS),
         approvals=found["approvals"],
         **_texts(found),
     )

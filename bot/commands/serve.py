@@ -21,7 +21,7 @@ from bot.store.database import BadDatabase
 def serve(config: Path | None, database: str | None, **said: Any) -> int:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
     settings = load(file=config, database_url=Secret(database) if database else None, **said)
-    set_up_logging(settings.log_level, secrets_of(settings))
+    set_up_logging(settings.log_level, secrets_of(settings), settings.log_format)
     try:
         return asyncio.run(run(settings, lambda line: click.echo(line, err=True)))
     except (BadToken, BadDatabase, Occupied) as why:

@@ -45,7 +45,6 @@ FAILING = {
     "app.crash": "the pod crashes",
     "app.pending": "the pod does not run",
     "app.not_listening": "nothing listens there",
-    "app.bind_localhost": "nothing listens there",
     "dns.nxdomain": "the name does not exist",
     "policy.dns_blocked": "DNS is blocked",
     "policy.not_enforced": "policies are not enforced",

@@ -2,7 +2,8 @@
 
 Proof: connections are delivered and answered with a reset on the port the container declares; the destination's own
 socket table shows a listener on 127.0.0.1 only, or on other ports, or none. Not to be mistaken for a Service that
-points at a port which its pods do not even declare, nor for a Service without backends.
+points at a port which its pods do not even declare, for a Service without backends, nor for a process that listens in
+one family of addresses and is called in the other.
 """
 
 from __future__ import annotations
@@ -11,36 +12,20 @@ from collections.abc import Iterator
 
 from flows.belief import CONFIRMED, PLAUSIBLE
 from flows.model import Case, Finding, Rule
+from flows.symptoms.families import unheard
 from flows.symptoms.peers import Peer, suspects
-from flows.symptoms.target_port import aim_of, open_elsewhere
-from sensors.hubble.outcomes import Outcome
+from flows.symptoms.target_port import aim_of, is_refused, open_elsewhere, ports_behind, sockets_behind
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
-from sensors.kit.sockets import PodSockets
 from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import TcpStats
 
 
 def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
-        ports = _backend_ports(peer)
-        if ports and _refused(peer) and not _some_answer(peer):
+        ports = ports_behind(peer)
+        if ports and is_refused(peer) and not _some_answer(peer) and unheard(case, peer) is None:
             yield from _judge_peer(case, peer, ports, weight)
-
-
-def _backend_ports(peer: Peer) -> tuple[int, ...]:
-    """The pods' own ports at which the question arrives."""
-    if peer.service and peer.service_port:
-        ends = peer.service.ready_endpoints or ()
-        name = peer.service_port.name
-        return tuple(sorted({number for end in ends for said, number, _ in end.ports if said == name}))
-    at_a_pod = bool(peer.connections) or peer.pod is not None
-    return (peer.port,) if peer.port is not None and at_a_pod else ()
-
-
-def _refused(peer: Peer) -> bool:
-    delivered = any(each.outcome is Outcome.REFUSED for each in peer.connections)
-    return delivered or (bool(peer.doors) and any(door.result == "refused" for door in peer.doors))
 
 
 def _some_answer(peer: Peer) -> bool:
@@ -49,7 +34,7 @@ def _some_answer(peer: Peer) -> bool:
 
 
 def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -> Iterator[Finding]:
-    sockets, port = _sockets(case, peer), ports[0]
+    sockets, port = sockets_behind(case, peer), ports[0]
     if peer.service and peer.service_port and aim_of(case, peer.service, peer.service_port):
         return
     loopback = any(each.listens_only_on_loopback(port) for each in sockets)
@@ -58,13 +43,6 @@ def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -
         ends = peer.service.endpoints or () if peer.service else ()
         addresses = frozenset((peer.host, *(each.ip for each in ends)))
         yield _finding(peer, port, loopback, nobody, open_elsewhere(case, addresses, sockets, port), weight)
-
-
-def _sockets(case: Case, peer: Peer) -> tuple[PodSockets, ...]:
-    stats = case.get(TcpStats)
-    pods = {each.pod for each in (peer.service.matching_pods or ())} if peer.service else set()
-    pods |= {each.destination.pod for each in peer.connections} | ({peer.pod.name} if peer.pod else set())
-    return tuple(each for each in stats.peers if each.pod in pods and not each.blind) if stats else ()
 
 
 def _declared(peer: Peer, port: int) -> bool:

@@ -20,7 +20,7 @@ from tests.peer.local_slack import local_slack
 from tests.peer.ours import our_workspace
 
 POD_NAME, SPACE = "api-server-79fd8d4cc-jzc5m", "production"
-CAUSE = "strict-egress has no rule that lets production/api-server reach the API server"
+CAUSE = "strict-egress blocks production/api-server → the API server"
 
 Start = Callable[[Path], AbstractAsyncContextManager[Chat]]
 SERVERS = [

@@ -81,6 +81,8 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- if .Values.probe.enabled }}
 - {name: KAI_PROBE_NAMESPACE, value: {{ .Values.probe.namespace | quote }}}
+- {name: KAI_PROBE_PORT, value: {{ .Values.probe.port | quote }}}
+- {name: KAI_PROBE_TLS, value: /etc/kai/probe-tls}
 {{- end }}
 {{- if .Values.claude.secretName }}
 - name: ANTHROPIC_API_KEY

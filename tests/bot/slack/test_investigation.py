@@ -28,7 +28,7 @@ async def test_the_root_says_cause_beginning_loss_fix_proof_and_how_sure(kai: Ka
     await kai.workspace.user("alice").command("/kai netdebug api-server production")
     said = text_of(await kai.verdict())
 
-    assert "NetworkPolicy production/strict-egress has no rule that lets production/api-server reach" in said
+    assert "NetworkPolicy production/strict-egress blocks production/api-server →" in said
     assert "Since 21:09:53 UTC, 2 s after strict-egress was created with kubectl apply." in said
     assert "847 packets dropped in 820 connection attempts." in said
     assert "Replayed: 847 of 847 dropped packets would pass; opens nothing else." in said
