@@ -113,7 +113,6 @@ async def running(
         store = await stack.enter_async_context(open_store(url))
         outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        stack.push_async_callback(conversations.close)
         look = look or Looking(worlds.open, flows, seers, rules())
         watching, visibility = all_watching(conversations.watching), Visibility(client)
         cards = Cards(store, conversations, identity.team, lambda: settings.approvals)

@@ -17,8 +17,8 @@ from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
 from bot.store.store import Store
 
-UNTOLD_ON_ROOT = (State.PROPOSED, State.SUPERSEDED)
-"""States of which the root message says nothing: the card in its thread asks."""
+UNTOLD_ON_ROOT = (State.SUPERSEDED,)
+"""States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
 class Cards:
@@ -70,7 +70,7 @@ class Cards:
         if latest is None or latest.id != proposal.id or kept is None or proposal.state in UNTOLD_ON_ROOT:
             return None
         try:
-            said = verdict(decode(kept.result), person_of(it))
+            change = proposal_blocks.on_root(proposal)
+            return verdict(decode(kept.result), person_of(it), it.request.cluster, change)
         except CannotDecode:
             return None
-        return proposal_blocks.on_root(said, proposal)
