@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
+from bot.alerts.kept import KeptAlerts
 from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
@@ -23,6 +26,7 @@ from bot.change.changes import Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
+from bot.clusters.recent_drops import recent_drops
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
@@ -43,6 +47,7 @@ from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
+from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
@@ -57,6 +62,7 @@ from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
 from bot.web import Route, listening
+from bot.web.callers import client_certificates
 from bot.web.health import Health
 from bot.web.hooks import Hooks
 from flows.catalog import rules
@@ -110,7 +116,8 @@ async def running(
         stack.push_async_callback(conversations.close)
         look = look or Looking(worlds.open, flows, seers, rules())
         watching, visibility = all_watching(conversations.watching), Visibility(client)
-        changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
+        cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
+        changes = _changes(settings, worlds, store, cards)
         notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
         more = Extensions(notes=notes)
         if changes is not None:
@@ -128,23 +135,31 @@ async def running(
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
             approving = Approving(changes, client, services.ephemerals, directory, ours)
-            services = replace(services, approving=approving)
+            extending = ExtendPresses(changes, approving, cards.show_end)
+            services = replace(services, approving=approving, extending=extending)
         routes = [*health.routes()]
         if settings.alerts.enabled:
             anchors = Anchors(client)
             voice = AlertVoice(client, outbox, conversations, anchors, work)
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, alert_limits)
+            drops = partial(recent_drops, worlds.cluster)
+            kept = KeptAlerts(store.seen, resolves.now, alone=is_sqlite(url))
+            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
+            stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
-            routes += _hooks(settings, alerts).routes()
+            hooks = _hooks(settings.alerts, alerts)
+            routes += hooks.routes()
+            if (tls := settings.alerts.tls) is not None:
+                own = hooks.routes(certificates=True)
+                await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
         if settings.slack.mode == "http":
-            routes.append(Route("POST", "/slack/events", http_handler(app)))
+            routes.append(Route("POST", "/slack/events", http_handler(app, _secret(settings))))
         address = await stack.enter_async_context(listening(settings.host, settings.port, routes))
         stack.callback(asyncio.create_task(_every(LOST, services.gate.tell_lost)).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:
@@ -178,9 +193,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(
-    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, visibility: Visibility, team: str
-) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -188,8 +201,7 @@ def _changes(
     def rules() -> Approvals:
         return settings.approvals
 
-    cards = Cards(store, conversations, visibility, team, rules)
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, team)
+    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
@@ -216,10 +228,10 @@ def _worlds(settings: Settings) -> Worlds:
         raise UsageMistake(f"KAI_CASE: {why}") from why
 
 
-def _hooks(settings: Settings, alerts: Alerts) -> Hooks:
-    token, pagerduty = settings.alerts.token, settings.alerts.pagerduty_secret
-    secrets = (each.reveal() if each is not None else "" for each in (token, pagerduty))
-    return Hooks(alerts.hear, settings.alerts.channel, *secrets)
+def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
+    secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
+    said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
+    return Hooks(alerts.hear, alerts.written, settings.channel, settings.token.reveal() if settings.token else "", said)
 
 
 def _secret(settings: Settings) -> str:

@@ -87,6 +87,8 @@ def kai(debug: bool) -> None:
 @_asking
 @_FLOW
 @live_options
+@click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
+@click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
 @_VERBOSE
 @_answering("text", "json", "markdown")
 def netdebug() -> None:

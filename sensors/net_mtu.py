@@ -147,7 +147,7 @@ def _told(path: Path) -> str:
         sizes = ", ".join(map(str, path.unanswered))
         return f"{path.destination} answers up to {path.mtu} of {path.promised} bytes (unanswered: {sizes})"
     if path.reach is Reach.SILENT:
-        return f"{path.destination} answers no size at all, which says nothing about the MTU"
+        return f"no reply from {path.destination} at any packet size, which says nothing about the MTU"
     return f"{path.destination} answers {path.mtu} bytes ({path.reach.value})"
 
 

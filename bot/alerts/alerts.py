@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from bot.alerts.gate import Judged, Network, Rule, judged
+from bot.alerts.gate import Drops, Judged, Network, Rule, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
+from bot.alerts.kept import Keeper, KeptAlerts
 from bot.alerts.notices import Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert, Voice
 from bot.alerts.plan import AlertLimits, Group, Received, namespace_of, plan
 from bot.alerts.resolved import Resolves
@@ -25,6 +26,7 @@ from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
 from bot.intake import Intake, Origin
 from bot.store import OriginKind
+from bot.store.investigations import REMEMBERED
 from bot.store.store import Store
 from bot.triggers.alert import Alert
 from bot.triggers.commands import Investigate
@@ -65,12 +67,16 @@ class Alerts:
         voice: Voice,
         resolves: Resolves,
         rules: Sequence[Rule],
+        drops: Drops,
+        kept: KeptAlerts,
         limits: AlertLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._intake, self._store, self._open, self._voice = intake, store, open_cluster, voice
         self._resolves, self._rules, self._limits = resolves, rules, limits or AlertLimits()
+        self._drops, self._kept = drops, kept
+        self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep)
         self._clock, self._sleep = clock, sleep
         self._incidents = Incidents()
         self._rooms: dict[str, Room] = {}
@@ -84,22 +90,58 @@ class Alerts:
         self.counts[novelty] += 1
         if novelty in (Novelty.NEW, Novelty.RESOLVED):
             room = self._rooms.setdefault(received.channel, Room())
-            queue = room.waiting if novelty is Novelty.NEW else room.resolved
-            if len(queue) >= self._limits.waiting:
-                room.dropped += 1
-                self.counts["dropped"] += 1
-                self._incidents.forget(received.alert)
+            full = room.coming if novelty is Novelty.NEW else len(room.resolved)
+            if full >= self._limits.waiting:
+                self._drop(received, room)
+            elif novelty is Novelty.NEW:
+                room.coming += 1
+                self._keeper.add(received)
             else:
-                queue.append(received)
-            self._wake(received.channel, room)
+                room.resolved.append(received)
+                self._wake(received.channel, room)
         return novelty
 
+    async def written(self) -> bool:
+        """Waits until what was heard is where a crash cannot take it; False where it could not be written."""
+        return await self._keeper.written()
+
+    async def recover(self) -> None:
+        """Take up what a process that is gone has taken in and not judged."""
+        for each in await self._kept.lost():
+            self._incidents.hear(each.alert)
+            self._rooms.setdefault(each.channel, Room()).coming += 1
+            self._ready([each])
+
     async def close(self) -> None:
+        await self._keeper.close()
         tasks = [*self._workers.values(), *self._resolving]
         for each in tasks:
             each.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _ready(self, written: Sequence[Received]) -> None:
+        for each in written:
+            room = self._rooms.setdefault(each.channel, Room())
+            room.waiting.append(each)
+            self._wake(each.channel, room)
+
+    def _elsewhere(self, others: Sequence[Received]) -> None:
+        """Another replica has them, or had them before it ended."""
+        for each in others:
+            self._rooms[each.channel].coming -= 1
+
+    def _unsafe(self, lost: Sequence[Received]) -> None:
+        """They are new when they are sent again."""
+        for each in lost:
+            self._rooms[each.channel].coming -= 1
+            self._incidents.forget(each.alert)
+
+    def _drop(self, received: Received, room: Room) -> None:
+        room.dropped += 1
+        self.counts["dropped"] += 1
+        self._incidents.forget(received.alert)
+        self._wake(received.channel, room)
 
     def _wake(self, channel: str, room: Room) -> None:
         if channel not in self._workers:
@@ -111,10 +153,13 @@ class Alerts:
             while room.waiting or room.resolved or room.dropped:
                 await self._sleep(self._limits.gather_s)
                 batch, room.waiting = room.waiting, []
+                room.coming -= len(batch)
                 ended, room.resolved = room.resolved, []
                 dropped, room.dropped = room.dropped, 0
                 all_of_it = self._together(channel, room, batch, dropped)
                 await attempt_logged(all_of_it, log, f"alerts of {channel} are not looked into")
+                if batch:
+                    await attempt_logged(self._kept.done(batch), log, "alerts that were judged may be judged again")
                 for each in ended:
                     await self._ended(each)
         finally:
@@ -176,17 +221,15 @@ class Alerts:
             await self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return ""
         lead, chosen = found
-        gate = gates[lead.alert.key]
-        if gate.network is Network.ASK and chosen.ready is True:
-            why = f"{gate.why}, it names no peer, and pod {chosen.target} is ready"
-            await self._skip(room, lead, why, chosen.target)
+        gate = await settled(gates[lead.alert.key], chosen, self._drops)
+        if gate.network is Network.NO:
+            await self._skip(room, lead, gate.why, chosen.target)
             return ""
         return await self._start(room, group, lead, chosen, gate)
 
     async def _start(self, room: Room, group: Group, lead: Received, chosen: Chosen, gate: Judged) -> str:
         if known := await self._known(lead):
-            self._incidents.started(lead.alert, known)
-            return ""
+            return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
         it = chosen.target
         asked = Investigate(it.pod, it.namespace, it.to_host, it.to_port, None, it.to_protocol)
@@ -196,17 +239,28 @@ class Alerts:
         except (Refused, NoSuchPod) as why:
             await self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
             return ""
-        for each in group.members:
-            self._incidents.started(each.alert, taken.investigation.id)
+        await self._remember(group, taken.investigation.id)
         self.counts["started"] += not taken.joined
         where = await self._voice.open(taken.investigation)
         if where:
-            because = "the pod is not ready" if gate.network is Network.ASK else gate.why
-            notice = StartedByAlert(lead.alert, because, chosen.why, len(group.members) - 1)
+            notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
             await self._voice.tell(lead.channel, where, notice)
         if thread:
             self._voice.mark(lead.channel, thread, Mark.LOOKING)
         return where
+
+    async def _as_known(self, group: Group, investigation: str) -> str:
+        """Where the investigation stands that this firing has started before."""
+        await self._remember(group, investigation)
+        it = await self._store.investigations.get(investigation)
+        return "" if it is None else await self._voice.open(it)
+
+    async def _remember(self, group: Group, investigation: str) -> None:
+        """What all of them led to: for their resolve, and so that none of them starts anything after a restart."""
+        for each in group.members:
+            self._incidents.started(each.alert, investigation)
+        rows = {each.once: investigation for each in group.members}
+        await self._store.seen.keep_all(rows, self._resolves.now(), REMEMBERED)
 
     async def _known(self, received: Received) -> str:
         """What this very firing has started before: in another replica, or before a restart."""

@@ -14,11 +14,13 @@ from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import Live, live_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
-from bot.commands.output import say
+from bot.commands.output import say, show_brief
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
+from flows.agent.brief import brief_of, wash_for
+from flows.agent.untrusted import new_nonce
 from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import FLOW_SENSOR, BadFlow, Flow
@@ -34,6 +36,7 @@ class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
+    `show_brief`: print what Claude would be told instead of the report, with pseudonyms where `anonymize` says so.
     """
 
     flow: str
@@ -45,6 +48,8 @@ class TerminalRequest:
     verbose: bool = False
     last: int | None = None
     since: str | None = None
+    show_brief: bool = False
+    anonymize: bool = False
     live: Live = field(default_factory=Live)
 
 
@@ -63,7 +68,10 @@ def investigate(question: TerminalRequest) -> int:
         raise UsageMistake(str(why)) from why
     except Blind as why:
         raise CouldNotLook(f"could not look: {why}") from why
-    say(diagnosis, question.output, verbose=question.verbose)
+    if question.show_brief:
+        show_brief(brief_of(diagnosis, new_nonce(), wash_for(diagnosis, anonymize=question.anonymize)))
+    else:
+        say(diagnosis, question.output, verbose=question.verbose)
     return exit_code(diagnosis)
 
 

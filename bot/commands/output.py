@@ -12,6 +12,7 @@ from typing import TextIO
 from bot.report import json_result, markdown
 from bot.report.outline import outline
 from bot.report.text import lay_out, render
+from flows.agent.brief import Brief
 from flows.model import Diagnosis
 
 WIDEST = 120
@@ -30,6 +31,13 @@ def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
     from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it
 
     return _despite_closed_pipes(lambda: paint(lay_out(sections, width_of(sys.stdout)), sys.stdout))
+
+
+def show_brief(brief: Brief) -> None:
+    """Print what would be sent, and on stderr how much it is."""
+    write(brief.text)
+    told = f"About {brief.tokens} tokens (our estimate, rather too high). Nothing was sent."
+    print(told, file=sys.stderr)  # noqa: T201
 
 
 def write(text: str) -> None:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
-from bot.report.facts import reported
 from bot.report.mrkdwn import BREAK, apart, literal, safe
 from bot.report.outline import Command, Item, Line, Part, Point, Section, Tone, ledger, parts_of, proof_line
 from bot.report.sanitize import clean, clean_command
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight, Target
+from sensors.kit.reported import reported
 
 Block = Mapping[str, Any]
 

@@ -317,8 +317,9 @@ def _could_not_tell(it: Diagnosis, verbose: bool) -> Section:
 
 
 def _look_for_yourself(it: Diagnosis) -> Section:
-    command = clean(it.hubble_command)
-    return Section(Part.LOOK_FOR_YOURSELF, items=(Command(command),) if command else ())
+    commands = [each.command for each in it.looks]
+    commands += [it.hubble_command] if it.hubble_command not in ("", *commands) else []
+    return Section(Part.LOOK_FOR_YOURSELF, items=tuple(Command(clean(each)) for each in commands))
 
 
 def _footer(it: Diagnosis) -> Section:

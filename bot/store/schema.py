@@ -162,7 +162,6 @@ proposals = Table(
     Column("channel", Text, nullable=False),
     Column("thread", Text, nullable=False),
     Column("ts", Text, nullable=False),
-    Column("private", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("moved_at", Moment, nullable=False),

@@ -15,7 +15,8 @@ from bot.alerts.plan import AlertLimits
 from bot.app import Served, running
 from bot.desk.limits import Limits
 from bot.desk.ports import Look
-from bot.settings import Secret, Settings, SlackSettings
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings
 from bot.slack import layer_replies as early
 from lab.workspace import Workspace
 from tests.kit.cases import CASES

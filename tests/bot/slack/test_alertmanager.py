@@ -14,8 +14,9 @@ import aiohttp
 import pytest
 import yaml
 
+from bot.alert_settings import AlertSettings
 from bot.alerts.plan import AlertLimits
-from bot.settings import AlertSettings, Secret
+from bot.secret import Secret
 from lab.workspace import Workspace
 from tests.bot.slack.conftest import POD, Kai, Start
 

@@ -12,8 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.alert_settings import AlertSettings
 from bot.alerts.plan import AlertLimits
-from bot.settings import AlertSettings, Secret
+from bot.secret import Secret
 from lab.workspace import Workspace
 from tests.bot.slack.conftest import POD, Kai, Start, text_of
 from tests.bot.triggers.payloads import payload

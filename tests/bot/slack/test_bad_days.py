@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from aiohttp import ServerDisconnectedError
 from slack_sdk.errors import SlackRequestError
+from slack_sdk.signature import SignatureVerifier
 
 from bot.store import MessageState
-from lab.workspace import block_shapes
+from lab.workspace import Workspace, block_shapes
 from lab.workspace.shapes import complaint
 from tests.bot.desk.actors import Hands
 from tests.bot.slack.conftest import POD, Kai, Start, text_of
@@ -224,7 +226,7 @@ async def test_what_nobody_knows_is_acked_so_that_slack_does_not_send_it_again(e
     assert all(each.acked for each in either.workspace.deliveries())
 
 
-async def test_an_unsigned_request_is_refused(start: Start):
+async def test_an_unsigned_request_is_refused_unread_and_costs_a_line(start: Start, caplog):
     import aiohttp
 
     async with start("http") as kai, aiohttp.ClientSession() as session:
@@ -232,13 +234,33 @@ async def test_an_unsigned_request_is_refused(start: Start):
             {},
             {"X-Slack-Request-Timestamp": "soon"},
             {"X-Slack-Request-Timestamp": "1", "X-Slack-Signature": "v0=1"},
+            {"X-Slack-Request-Timestamp": "9" * 5000, "X-Slack-Signature": "v0=1"},
+            {"X-Slack-Request-Timestamp": str(int(time.time())), "X-Slack-Signature": "v0=1"},
         ]
         statuses = [
-            (await session.post(f"{kai.served.url}/slack/events", data="payload={}", headers=each)).status
+            (await session.post(f"{kai.served.url}/slack/events", data=body, headers=each)).status
             for each in headers
+            for body in (b"payload={}", b"\xff\xfe{")
         ]
 
-    assert statuses == [401, 401, 401]
+    lines = [each for each in caplog.records if "is not signed by Slack" in each.getMessage()]
+    assert statuses == [401] * 10
+    assert [each.exc_info for each in lines] == [None] * 10
+
+
+async def test_a_signed_request_that_is_none_costs_a_line_and_not_a_trace(start: Start, workspace: Workspace, caplog):
+    import aiohttp
+
+    body = b'{"type": '
+    stamp = str(int(time.time()))
+    signature = SignatureVerifier(workspace.app.signing_secret).generate_signature(timestamp=stamp, body=body)
+    headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": str(signature)}
+    headers["Content-Type"] = "application/json"
+    async with start("http") as kai, aiohttp.ClientSession() as session:
+        answer = await session.post(f"{kai.served.url}/slack/events", data=body, headers=headers)
+
+    assert answer.status == 400
+    assert [each.exc_info for each in caplog.records if "cannot be read" in each.getMessage()] == [None]
 
 
 async def test_a_failure_of_ours_is_told_to_the_asker_and_not_swallowed(kai: Kai, monkeypatch, caplog):

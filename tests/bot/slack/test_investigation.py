@@ -33,7 +33,7 @@ async def test_the_verdict_says_cause_object_confidence_proof_and_what_would_be_
     await kai.workspace.user("alice").command("/kai netdebug api-server production")
     said = text_of(await kai.verdict())
 
-    assert "NetworkPolicy production/strict-egress has no rule that lets production/api-server reach" in said
+    assert "NetworkPolicy production/strict-egress blocks production/api-server →" in said
     assert "*Affected component*\nNetworkPolicy production/strict-egress" in said
     assert "*Confidence*\n96%" in said
     assert "Proof: 847 of 847 denied packets would be allowed" in said

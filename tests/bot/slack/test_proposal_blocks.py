@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bot.approval.proposal import Kind
 from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Said
 from bot.slack import proposal_blocks as ids
@@ -157,11 +158,47 @@ def test_what_is_edited_comes_back_with_the_id_of_its_proposal():
     view = dict(edit_view(it))
     typed = view["blocks"][0]["element"]["initial_value"]
 
-    view["state"] = {"values": {"text": {"text": {"type": "plain_text_input", "value": typed}}}}
+    view["state"] = {"values": {"text0": {"text": {"type": "plain_text_input", "value": typed}}}}
 
-    assert submitted(view) == (it.id, typed)
+    assert submitted(view) == (it.id, [typed])
     assert json.loads(typed) == [ADD]
-    assert submitted({}) == ("", "")
+    assert submitted({}) == ("", [""])
+
+
+def test_of_several_objects_each_has_a_field_of_its_own_and_they_come_back_in_their_order():
+    it = proposal(part("web"), part("shop"))
+    view = dict(edit_view(it))
+    fields = [(each["block_id"], each["label"]["text"]) for each in view["blocks"]]
+
+    view["state"] = {"values": {"text1": {"text": {"value": "second"}}, "text0": {"text": {"value": "first"}}}}
+
+    assert fields == [
+        ("text0", "NetworkPolicy web/strict-egress"),
+        ("text1", "NetworkPolicy shop/strict-egress"),
+    ]
+    assert submitted(view) == (it.id, ["first", "second"])
+    assert ids.EDIT in actions(card(it))
+
+
+def test_what_is_too_long_for_a_field_has_no_edit_button_and_says_why():
+    it = proposal(part(body=tuple({"op": "add", "path": f"/spec/{at}", "value": {"a": [at] * 3}} for at in range(39))))
+
+    said = card(it)
+
+    assert is_shown_whole(it)
+    assert {ids.APPROVE, ids.EDIT} & actions(said) == {ids.APPROVE}
+    assert "too long to be edited in Slack" in str(said.blocks)
+    assert "too long to be edited" not in str(card(proposal()).blocks)
+
+
+def test_an_added_object_says_when_it_ends_or_that_it_does_not():
+    def made(notes: dict[str, str]) -> str:
+        thing = {"kind": "NetworkPolicy", "metadata": {"namespace": "shop", "name": "x", "annotations": notes}}
+        return str(card(proposal(part(kind=Kind.CREATE, body=(thing,)))).blocks)
+
+    assert "It is taken back by itself at 2026-12-29 00:00 UTC." in made({"kai.dev/expires": "2026-12-28"})
+    assert "It has no end" in made({})
+    assert "no end" not in str(card(proposal()).blocks)
 
 
 def test_show_fix_tells_the_change_its_way_back_and_whether_one_may():
@@ -176,4 +213,3 @@ def test_two_objects_stand_one_below_the_other():
     it = proposal(part("web"), part("shop"))
 
     assert patch_text(it).count("patch NetworkPolicy") == 2
-    assert ids.EDIT not in actions(card(it))

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot.cli import serve
+from bot.errors import BadSettings
 from bot.logs import Hiding, set_up_logging
-from bot.settings import BadSettings, Secret, SlackSettings
+from bot.secret import Secret
+from bot.settings import SlackSettings
 from bot.slack.connection import BadToken
 from lab.workspace import Workspace
 from tests.bot.slack.conftest import USUAL, Start

@@ -68,7 +68,7 @@ async def test_an_opinion_is_kept_with_the_verdict(kai: Kai, root, pressed: str,
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        ("why?", "847 dropped packets of 820 attempts"),
+        ("why?", "847 packets dropped in 820 connection attempts"),
         ("what did you not measure?", "• *physical* ? inconclusive"),
         ("show fix", "kubectl apply -f -"),
         ("show evidence E4", "Service default/kubernetes (443→6443/TCP): 1 of 1 endpoints ready"),
@@ -190,7 +190,7 @@ async def test_the_home_tab_lists_what_was_found_and_opens_the_form(kai: Kai, ro
     await alice.press(home, "kai_open_form")
     form = await kai.workspace.wait_for(lambda: alice.view)
 
-    assert "has no rule that lets production/api-server" in text_of(home)
+    assert "blocks production/api-server" in text_of(home)
     assert shown["title"]["text"] == "Verdict"
     assert form["callback_id"] == "kai_form"
 
