@@ -6,8 +6,8 @@ The workspace and the sender of the alerts run in this process and take their sh
 with a pod that exists; every alert has a fingerprint of its own.
 
 Reach: the webhook's p99 <= 200 ms, at most 10 investigations, none of the alerts lost, RSS + <= 30 MB, `/kai` in the
-middle of it acked within 300 ms and answered within 10 s. On a machine that others use, too, wall time says little: beside
-it stand the processor seconds of `kai serve`, during the storm and until all is said.
+middle of it acked within 300 ms and answered within 10 s. On a machine that others use, too, wall time says little:
+beside it stand the processor seconds of `kai serve`, during the storm and until all is said.
 """
 
 from __future__ import annotations

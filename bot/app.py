@@ -144,7 +144,7 @@ async def running(
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
             drops = partial(recent_drops, worlds.cluster)
-            kept = KeptAlerts(store.seen, resolves.now, alone=is_sqlite(url))
+            kept = KeptAlerts(store.heard, resolves.now, alone=is_sqlite(url))
             alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
             stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
