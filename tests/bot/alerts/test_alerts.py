@@ -182,7 +182,7 @@ async def hear(alerts: Alerts, *heard: Received) -> list[Novelty]:
 
 
 async def quiet(alerts: Alerts) -> None:
-    while tasks := [*alerts._workers.values(), *alerts._resolving]:
+    while tasks := [*alerts._workers.values(), *alerts._speakers.values(), *alerts._asides]:
         await asyncio.wait(tasks)
 
 
