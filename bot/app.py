@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -72,6 +73,10 @@ from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
+
+SWITCH_S = 0.0005
+"""Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
+add up to a queue while alerts storm in."""
 
 LOST = 30.0
 """Seconds between two looks for what a crash has left undone."""
@@ -143,7 +148,7 @@ async def running(
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
             drops = partial(recent_drops, worlds.cluster)
-            kept = KeptAlerts(store.seen, resolves.now, alone=is_sqlite(url))
+            kept = KeptAlerts(store.heard, resolves.now, alone=is_sqlite(url))
             alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
             stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
@@ -206,6 +211,7 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
+    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
