@@ -143,6 +143,8 @@ class _Course:
     async def _escalate(self, further: Further) -> None:
         """Asks for one look after the other, until the rules are sure of what they say."""
         first, before = self._brief(), self._it.cause_class
+        if first.suspects:  # somebody may choose the looks who must not
+            return
         brief, so_far = first, list[dict[str, Any]]()
         ends = self._table.clock() + TURNS_WITHIN
         for number in range(1, TURNS + 1):
@@ -153,7 +155,7 @@ class _Course:
             looked = await self._take(number, reply, brief, further)
             brief = self._brief()
             so_far += [{"role": "assistant", "content": list(reply.blocks)}, self._told(reply, looked, brief)]
-            if looked.diagnosis is not None and not is_unsure(self._it):
+            if brief.suspects or (looked.diagnosis is not None and not is_unsure(self._it)):
                 break
         if self._it.cause_class != before:
             self._it = replace(self._it, decided_by=BOTH)
@@ -197,7 +199,7 @@ class _Course:
 
     def _bench(self, brief: Brief) -> Bench:
         ground = ground_of(self._it, brief.cited, brief.question)
-        return Bench(ground, brief.candidates, self._table.sensors, self._table.rules_know)
+        return Bench(ground, brief.candidates, self._table.sensors, self._table.rules_know, brief.suspects)
 
     async def _look_twice(self) -> None:
         """The same case before somebody who doubts it. When that fails, the explanation stands as it is."""
