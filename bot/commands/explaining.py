@@ -11,7 +11,7 @@ from bot.store.claude_calls import usage_of
 from bot.store.database import BadDatabase, Unreachable
 from bot.store.location import default_url
 from bot.store.store import Store, open_store
-from flows.agent.asking import Asking, Purse
+from flows.agent.asking import ClaudeClient, Purse
 from flows.agent.correlation import Table, correlate, time_for
 from flows.agent.reply import NoAnswer
 from flows.agent.scene import Scene
@@ -47,7 +47,7 @@ class Claude:
     async def _explained(self, walked: Walk, cluster: Cluster, store: Store) -> Diagnosis:
         before = walked.diagnosis
         ledger = store.claude_calls.within(self.settings.ceilings)
-        asking = Asking(self.settings, ledger)
+        asking = ClaudeClient(self.settings, ledger)
         purse = Purse(before.investigation_id, f"terminal:{getpass.getuser()}")
         table = Table(
             model=self.settings.model,

@@ -84,7 +84,7 @@ def verdict(it: Diagnosis, asked_by: str = "") -> Said:
         _sentence(it),
         *_fields(it, parts),
         *_remedy(parts),
-        *_claude(parts),
+        *claude_part(parts),
         _actions(*_buttons(it)),
         _context(parts[Part.FOOTER].text, asked_by),
         _feedback(it.investigation_id),
@@ -172,7 +172,7 @@ def _remedy(parts: Mapping[Part, Section]) -> Iterator[Block]:
         yield section(few((f"*Fix* {safe(fix.text, SENTENCE)}", *_lines(fix.items))))
 
 
-def _claude(parts: Mapping[Part, Section]) -> Iterator[Block]:
+def claude_part(parts: Mapping[Part, Section]) -> Iterator[Block]:  # what Claude adds, where it was asked
     if said := parts.get(Part.CLAUDE):
         yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items))))
 

@@ -36,7 +36,7 @@ def lines(it: Diagnosis, *, verbose: bool = False) -> Iterator[tuple[str, str]]:
     if said.fix and said.fix != it.fix.id and said.fix in {each.id for each in it.alternatives}:
         title = next(each.title for each in it.alternatives if each.id == said.fix)
         yield DISPUTED, f"Claude would rather take another way: {clean(title)}"
-    yield from ((NOTED, _asked(each)) for each in said.asked)
+    yield from ((NOTED, asked_line(each)) for each in said.asked)
     yield from ((NOTED, each) for each in _struck(said, verbose))
     if said.failed and said.statements:
         yield NOTED, clean(said.failed)
@@ -51,7 +51,8 @@ def _other(it: OtherCause) -> str:
     return f"{shown} Against the verdict it holds {', '.join(it.against)}. A change then needs two persons."
 
 
-def _asked(it: AskedLook) -> str:
+def asked_line(it: AskedLook) -> str:
+    """A further look, and what it showed or why it was refused."""
     if it.refused:
         return f"Claude asked for a look that was refused: {clean(it.question, 120)} ({clean(it.refused, 120)})"
     return f"Claude asked for one more look: {clean(it.question, 120)}. {it.evidence}: {clean(it.summary, 200)}"

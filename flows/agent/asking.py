@@ -70,7 +70,7 @@ Open: TypeAlias = Callable[[ClaudeSettings], Awaitable[Line]]
 
 
 @dataclass
-class Asking:
+class ClaudeClient:
     """One for each process. The SDK is imported at the first call, or by `warm`."""
 
     settings: ClaudeSettings
