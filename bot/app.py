@@ -19,7 +19,7 @@ from bot.approval.person import Installation
 from bot.approval.rules import Approvals
 from bot.change import expiry
 from bot.change.asking import Asking, nobody_may
-from bot.change.changes import Changes, Proposing
+from bot.change.changes import PROPOSE, Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
@@ -31,7 +31,7 @@ from bot.desk.ports import Look, Poster
 from bot.desk.watching import all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
-from bot.explain.explains import Explaining, Explains, nothing
+from bot.explain.explains import Explaining, Explains
 from bot.explain.walks import Walks
 from bot.intake import Intake
 from bot.settings import Settings
@@ -221,7 +221,7 @@ def _explains(
     if not settings.claude.enabled:
         return None
     asking = ClaudeClient(settings.claude, store.claude_calls.within(settings.claude.ceilings))
-    follow = changes.propose_anew if changes is not None else nothing
+    follow = PROPOSE if changes is not None else ""
     return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
 
 

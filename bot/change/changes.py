@@ -93,11 +93,6 @@ class Changes:
         await self.store.seen.first_time(f"{ASK}{investigation}", self.clock.now(), KEPT, investigation)
         self._asked = True
 
-    async def propose_anew(self, investigation: str) -> None:
-        """The verdict is another now: think about a proposal, if there is none yet."""
-        if self._journal is not None:
-            await self._journal.start(PROPOSE, f"{investigation}.propose.anew", investigation)
-
     async def _begin(self, journal: Journal) -> None:
         for each in await self.store.seen.unsettled(ASK, self.clock.now()):
             await journal.start(PROPOSE, f"{each.value}.propose", each.value)

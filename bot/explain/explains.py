@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from bot.desk.delivery import start_from
 from bot.desk.desk import Extensions
 from bot.desk.journal import Journal, Steps, Workflow
 from bot.desk.looking import OpenCluster
@@ -36,7 +37,6 @@ from flows.agent.untrusted import new_nonce
 from flows.engine import Tools, walk
 from flows.load import FLOW_SENSOR, Flow
 from flows.model import AskedLook, Diagnosis, Explanation
-from sensors.kit.attempt import attempt_logged
 
 log = logging.getLogger(__name__)
 
@@ -49,18 +49,12 @@ KEPT = timedelta(minutes=30)
 class Desk(Protocol):
     """As much of the desk as an explanation needs."""
 
-    async def deliver(self, key: str) -> None: ...
-
     async def tell(self, moment: Later) -> None: ...
-
-
-async def nothing(investigation: str) -> None:
-    """For where a new verdict changes nothing else."""
 
 
 @dataclass
 class Explains:
-    """One for each process. `on_new_verdict` hears of investigations whose verdict changed by a further look."""
+    """One for each process. `follow` is the workflow that is started where a further look changed the verdict."""
 
     store: Store
     asking: ClaudeClient
@@ -68,7 +62,7 @@ class Explains:
     flows: Mapping[str, Flow]
     tools: Tools
     walks: Walks
-    on_new_verdict: Callable[[str], Awaitable[None]] = nothing
+    follow: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     desk: Desk | None = None
     _asked: bool = field(default=True)  # a process that ended may have left some
@@ -111,7 +105,10 @@ class Explains:
             it = await correlate(before, table)
         key = await steps.take("keep", self._keep, investigation, await asyncio.to_thread(encode, it))
         if key is not None:
-            await steps.take("tell", self._tell, investigation, key, it.cause_class != before.cause_class)
+            await start_from(steps, key)
+        if self.follow and it.cause_class != before.cause_class:
+            await steps.start(self.follow, f"{investigation}.{self.follow}.anew", investigation)
+        await steps.take("tell", self._tell, investigation)
 
     async def _begin(self, investigation: str) -> dict[str, Any] | None:
         """What the run starts from: it must be the same after a crash, when the verdict may be another already."""
@@ -139,7 +136,9 @@ class Explains:
 
         async def watch(asked: AskedLook) -> None:
             number = next(numbers)
-            await steps.take(f"tell-look-{number}", self._tell_look, investigation, number, asked)
+            key = await steps.take(f"owe-look-{number}", self._owe_look, investigation, number, asked)
+            if key is not None:
+                await start_from(steps, key)
 
         return Table(
             model=settings.model,
@@ -186,17 +185,12 @@ class Explains:
         rows = tuple(row_of(key, each) for key, each in it.evidence.items())
         return await self.store.investigations.revise(investigation, encoded, rows, EXPLANATION, self.now())
 
-    async def _tell(self, investigation: str, key: str, is_new: bool) -> None:
-        if is_new:
-            await attempt_logged(self.on_new_verdict(investigation), log, "a new verdict was not followed")
+    async def _tell(self, investigation: str) -> None:
         if self.desk is not None:
-            await self.desk.deliver(key)
             await self.desk.tell(Explained(investigation))
 
-    async def _tell_look(self, investigation: str, number: int, asked: AskedLook) -> None:
-        key = await owe_asked(self.store, investigation, number, asked, self.now())
-        if key is not None and self.desk is not None:
-            await self.desk.deliver(key)
+    async def _owe_look(self, investigation: str, number: int, asked: AskedLook) -> str | None:
+        return await owe_asked(self.store, investigation, number, asked, self.now())
 
 
 class Explaining:
