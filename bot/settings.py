@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from bot import claude_settings
 from bot.approval.rules import Approvals, BadRules, read
 from bot.errors import UsageMistake
 from bot.store.location import default_url
+from flows.agent.settings import ClaudeSettings
 from sensors.kit.nearest import did_you_mean
 
 SLACK_API = "https://slack.com/api/"
@@ -100,6 +102,7 @@ class Settings:
     flow: str = "flow.k8s_network_debug"
     approvals: Approvals = field(default_factory=Approvals)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    claude: ClaudeSettings = field(default_factory=ClaudeSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +146,19 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
     for name, key in _KEYS.items():
         if name not in found and (value := _value(key, environ, written)) is not None:
             found[name] = value
-    return _checked({**found, "approvals": _approvals(written)})
+    claude = claude_settings.read(written.get("claude"), environ)
+    return _checked({**found, "approvals": _approvals(written), "claude": claude})
 
 
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
     """The approvals of the settings file alone, for a terminal. Raises `BadSettings`."""
     return _approvals(_written(_file(os.environ if environ is None else environ, file)))
+
+
+def claude_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> ClaudeSettings:
+    """What the settings say of Claude alone, for a terminal. Raises `UsageMistake`."""
+    environ = os.environ if environ is None else environ
+    return claude_settings.read(_written(_file(environ, file)).get("claude"), environ)
 
 
 def _approvals(written: Mapping[str, Any]) -> Approvals:
@@ -188,7 +198,7 @@ def _written(path: Path | None) -> Mapping[str, Any]:
 
 def _words(place: tuple[str, ...]) -> list[str]:
     """What may stand at a place of the file; of a secret only where it is."""
-    words = [*_SECTIONS, "approvals"] if not place else []
+    words = [*_SECTIONS, "approvals", "claude"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:
             words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
@@ -254,6 +264,7 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
         approvals=found["approvals"],
+        claude=found["claude"],
         **_texts(found),
     )
 
@@ -358,3 +369,5 @@ def secrets_of(settings: Settings) -> Iterator[str]:
     for each in (slack.bot_token, slack.app_token, slack.signing_secret, settings.database_url, *alerts):
         if each is not None and len(each.reveal()) >= 6:
             yield each.reveal()
+    if settings.claude.key:
+        yield settings.claude.key

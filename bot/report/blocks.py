@@ -84,6 +84,7 @@ def verdict(it: Diagnosis, asked_by: str = "") -> Said:
         _sentence(it),
         *_fields(it, parts),
         *_remedy(parts),
+        *claude_part(parts),
         _actions(*_buttons(it)),
         _context(parts[Part.FOOTER].text, asked_by),
         _feedback(it.investigation_id),
@@ -169,6 +170,11 @@ def _remedy(parts: Mapping[Part, Section]) -> Iterator[Block]:
         yield section(f"*Recommendation* {safe(said.text, SENTENCE)}")
     if fix := parts.get(Part.FIX):
         yield section(few((f"*Fix* {safe(fix.text, SENTENCE)}", *_lines(fix.items))))
+
+
+def claude_part(parts: Mapping[Part, Section]) -> Iterator[Block]:  # what Claude adds, where it was asked
+    if said := parts.get(Part.CLAUDE):
+        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items))))
 
 
 def _lines(items: Iterable[Item]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from bot.approval.decision import standing
 from bot.approval.proposal import Place, Proposal
 from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
+from bot.change.disputes import is_disputed
 from bot.report.blocks import Said, verdict
 from bot.report.json_result import CannotDecode, decode
 from bot.slack import proposal_blocks
@@ -34,7 +35,8 @@ class Cards:
         if it is None or not it.request.channel:
             return  # forgotten, or asked in a terminal
         given = await self._store.proposals.approvals(proposal.id)
-        count = standing(proposal, given, self._rules())
+        disputed = await is_disputed(self._store, proposal.investigation)
+        count = standing(proposal, given, self._rules(), disputed=disputed)
         card = Reply(f"proposal.{proposal.id}", proposal_blocks.card(proposal, count.given, count.needed))
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
