@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
-from flows.agent.reply import NoAnswer, Reply, sentence
+from flows.agent.reply import NoAnswer, Reply
 from flows.agent.settings import ClaudeSettings
 from sensors.kit.attempt import attempt
 
@@ -29,9 +29,9 @@ async def opened(settings: ClaudeSettings) -> Line:
     made = await attempt(asyncio.to_thread(_line, settings))
     if isinstance(made, ImportError):
         extra = f": install kai-netdebug[{settings.provider}]" if settings.provider != "anthropic" else ""
-        raise NoAnswer(sentence(f"its SDK is not complete ({made.name or made}){extra}")) from made
+        raise NoAnswer(f"its SDK is not complete ({made.name or made}){extra}") from made
     if isinstance(made, Exception):
-        raise NoAnswer(sentence(f"its client could not be made ({type(made).__name__})")) from made
+        raise NoAnswer(f"its client could not be made ({type(made).__name__})") from made
     if isinstance(made, BaseException):
         raise made
     return made
