@@ -19,6 +19,7 @@ import anthropic
 from anthropic.resources.messages import DEPRECATED_MODELS
 from anthropic.types import Model
 
+from flows.agent.door import Models
 from flows.agent.money import Spent
 from flows.agent.reply import Asked, NoAnswer, Reply
 from flows.agent.settings import ClaudeSettings
@@ -223,15 +224,12 @@ def _words(why: anthropic.APIError) -> str:
 # -- models ----------------------------------------------------------------------------------------------------------
 
 
-def lifetimes() -> dict[str, date]:
-    """The models that the SDK announces an end of, with the day."""
-    return {model: _day(words) for model, words in DEPRECATED_MODELS.items()}
-
-
-def models() -> frozenset[str]:
-    """The models that the SDK knows."""
+def models() -> Models:
+    """What the installed SDK knows of models."""
     literals = (typing.get_args(each) for each in typing.get_args(Model))
-    return frozenset(name for names in literals for name in names if isinstance(name, str))
+    names = frozenset(name for each in literals for name in each if isinstance(name, str))
+    ends = {model: _day(words) for model, words in DEPRECATED_MODELS.items()}
+    return Models(names, ends, anthropic.__version__)
 
 
 def _day(words: str) -> date:
