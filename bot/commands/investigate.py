@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import Live, live_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
-from bot.commands.output import say
+from bot.commands.output import exit_code, say, write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
-from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
+from bot.commands.watch import Walk, Watched, follow
+from bot.errors import COULD_NOT_LOOK, CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
+from bot.verify.looking import Clock, Since
+from bot.verify.moment import moment_of
 from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import FLOW_SENSOR, BadFlow, Flow
@@ -48,30 +52,52 @@ class TerminalRequest:
     live: Live = field(default_factory=Live)
 
 
-def typed(**asked: Any) -> int:
+def typed(watch: bool = False, every: int = 10, **asked: Any) -> int:
     """`kai netdebug` and `kai run-flow`."""
-    live = live_of(asked)
-    return investigate(TerminalRequest(**asked, live=live))
+    question = TerminalRequest(**asked, live=live_of(asked))
+    return keep_watching(question, every) if watch else investigate(question)
 
 
 def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
-    try:
-        flow = flow_asked(question)
-        diagnosis = asyncio.run(_investigate(question, flow))
-    except (BadCase, BadFlow, NoSuchPod) as why:
-        raise UsageMistake(str(why)) from why
-    except Blind as why:
-        raise CouldNotLook(f"could not look: {why}") from why
+    with _plain_errors():
+        diagnosis = asyncio.run(_investigate(question, flow_asked(question)))
     say(diagnosis, question.output, verbose=question.verbose)
     return exit_code(diagnosis)
 
 
-def exit_code(diagnosis: Diagnosis) -> int:
-    """0 no fault, 1 fault found, 3 could not tell."""
-    if diagnosis.cause_class == "inconclusive":
-        return COULD_NOT_LOOK
-    return FAULT if diagnosis.fault_found else NO_FAULT
+def keep_watching(question: TerminalRequest, every: float, clock: Clock | None = None) -> int:
+    """`--watch`: until the answer turns, or Ctrl-C; then the exit code is that of the last verdict."""
+    if question.case is not None or question.output != "text":
+        raise UsageMistake("--watch looks at a living cluster and says each change in a line: no --case, no -o")
+    watched = Watched()
+
+    async def walk(since: datetime | None) -> Walk:
+        return await _walk(question, flow, since)
+
+    def report(diagnosis: Diagnosis) -> None:
+        say(diagnosis, question.output, verbose=question.verbose)
+        write(f"\nWatching every {every:g} s until that changes; Ctrl-C ends it.\n")
+
+    with _plain_errors():
+        flow = flow_asked(question)
+        try:
+            asyncio.run(follow(watched, walk, report, lambda line: write(f"{line}\n"), clock or Clock(), every))
+        except KeyboardInterrupt:
+            if watched.code is None:
+                raise
+    return watched.code if watched.code is not None else COULD_NOT_LOOK
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What a person or a cluster has caused, as the errors of the command line."""
+    try:
+        yield
+    except (BadCase, BadFlow, NoSuchPod) as why:
+        raise UsageMistake(str(why)) from why
+    except Blind as why:
+        raise CouldNotLook(f"could not look: {why}") from why
 
 
 def flow_asked(question: TerminalRequest) -> Flow:
@@ -88,6 +114,20 @@ async def _investigate(question: TerminalRequest, flow: Flow) -> Diagnosis:
             print(clean(found.note), file=sys.stderr)  # noqa: T201
         with progress(len(flow.looks)) as watcher:
             return await run(flow, found.target, cluster, Tools(sensors(), rules()), watcher, recording)
+
+
+async def _walk(question: TerminalRequest, flow: Flow, since: datetime | None) -> Walk:
+    """One walk of many, each over a connection of its own: a cluster may be away for a while. Raises `Blind`."""
+    async with world_of(question) as (cluster, _):
+        began = await cluster.now()
+        seen = cluster if since is None else cast(Cluster, Since(cluster, since))
+        try:
+            target = (await find_target(question, cluster)).target
+        except NoSuchPod as why:
+            raise (why if since is None else Blind(str(why))) from why  # it may be on its way back
+        with progress(len(flow.looks)) as watcher:
+            found = await run(flow, target, seen, Tools(sensors(), rules()), watcher)
+        return Walk(found, moment_of(found.evidence.values()), began)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
+from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT
 from bot.report import json_result, markdown
 from bot.report.outline import outline
 from bot.report.text import lay_out, render
@@ -16,6 +17,13 @@ from flows.model import Diagnosis
 
 WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""
+
+
+def exit_code(diagnosis: Diagnosis) -> int:
+    """0 no fault, 1 fault found, 3 could not tell."""
+    if diagnosis.cause_class == "inconclusive":
+        return COULD_NOT_LOOK
+    return FAULT if diagnosis.fault_found else NO_FAULT
 
 
 def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:

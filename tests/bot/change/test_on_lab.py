@@ -68,12 +68,12 @@ def _live(lab: LabCluster, user: str) -> Live:
 
 
 @asynccontextmanager
-async def stage(case: str, folder: Path) -> AsyncIterator[Stage]:
+async def stage(case: str, folder: Path, within: float = 60.0) -> AsyncIterator[Stage]:
     url = f"sqlite:///{folder}/kai.db"
     async with LabCluster.start(CASES / case) as lab, open_store(url) as store:
         live = _live(lab, "kai")
         approvals = Approvals(Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")}))
-        changes = changes_on(live, Worlds(live).cluster, sensors(), store, lambda: approvals)
+        changes = changes_on(live, Worlds(live).cluster, sensors(), store, lambda: approvals, within=within)
         yield Stage(lab, changes, store, url)
 
 
@@ -128,10 +128,9 @@ async def _looked(it: Stage, proposal: Proposal, at: datetime) -> Proposal:
     return found
 
 
-async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path, monkeypatch):
+async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path):
     """A Service's port is no policy: nothing is replayed, and only the flows can tell that it does not help."""
-    monkeypatch.setattr("bot.verify.looking.WITHIN", 12.0)
-    async with stage("mobile-to-gateway", tmp_path) as it:
+    async with stage("mobile-to-gateway", tmp_path, within=10.0) as it:
         proposal = await it.propose()
         body = [{**each, "value": 9} if each["op"] == "replace" else each for each in proposal.parts[0].body]
         said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), [body])
