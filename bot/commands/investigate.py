@@ -54,7 +54,8 @@ class TerminalRequest:
 
 def typed(watch: bool = False, every: int = 10, **asked: Any) -> int:
     """`kai netdebug` and `kai run-flow`."""
-    question = TerminalRequest(**asked, live=live_of(asked))
+    live = live_of(asked)
+    question = TerminalRequest(**asked, live=live)
     return keep_watching(question, every) if watch else investigate(question)
 
 
