@@ -189,7 +189,7 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> 
     def rules() -> Approvals:
         return settings.approvals
 
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team, tell=cards.tell)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:

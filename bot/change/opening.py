@@ -9,7 +9,7 @@ from datetime import datetime
 
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
-from bot.change.changes import Changes
+from bot.change.changes import Changes, TellRepository, nobody_is_told
 from bot.change.deciding import Deciding
 from bot.change.expiry import Expiry
 from bot.change.orders import Line, Orders
@@ -37,6 +37,7 @@ def changes_on(
     clock: Clock | None = None,
     own: bool = False,
     within: float = WITHIN,
+    tell: TellRepository = nobody_is_told,
 ) -> Changes:
     """Everything, for one cluster. `own`: the credentials are a person's own, and nobody is impersonated.
 
@@ -49,7 +50,7 @@ def changes_on(
     pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
     expiry = Expiry(store, orders, pipeline, clock)
-    return Changes(store, pipeline, deciding, proving, expiry, rules, orders.may_read_logs, team, clock)
+    return Changes(store, pipeline, deciding, proving, expiry, rules, orders.may_read_logs, team, clock, tell)
 
 
 @asynccontextmanager

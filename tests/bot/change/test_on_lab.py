@@ -22,6 +22,7 @@ from bot.change.deciding import Caller, Identify
 from bot.change.expiry import Expiry, approved_end
 from bot.change.opening import changes_on
 from bot.change.proving import eligible
+from bot.change.repository import is_for_repository
 from bot.cli import kai
 from bot.clusters.opening import Worlds
 from bot.clusters.options import Live
@@ -30,6 +31,7 @@ from bot.store.store import Store, open_store
 from bot.verify.looking import Clock
 from flows.catalog import rules
 from flows.engine import Tools, run
+from flows.model import Diagnosis
 from lab.cluster import LabCluster
 from sensors.kit.catalog import sensors
 
@@ -44,13 +46,16 @@ class Stage:
     store: Store
     url: str
 
-    async def propose(self) -> Proposal:
-        """The proposal for what is found at this moment."""
+    async def found(self) -> Diagnosis:
         worlds = Worlds(_live(self.lab, "kai"))
         assert self.lab.target is not None
         async with worlds.cluster() as cluster:
             tools = Tools(sensors(), rules())
-            found = await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
+            return await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
+
+    async def propose(self) -> Proposal:
+        """The proposal for what is found at this moment."""
+        found = await self.found()
         assert eligible(found.fix)
         fresh = await self.changes.proving.first(found.target, found.fix)
         assert fresh.why == ""
@@ -88,6 +93,26 @@ async def _approved(it: Stage, proposal: Proposal) -> Any:
     said = await it.changes.deciding.approve(proposal.id, "U1ALICE", _as("U1ALICE", "alice"))
     assert said.code == ""
     return await it.changes.pipeline.carry_on(proposal.id)
+
+
+async def test_what_argo_cd_keeps_is_told_for_the_repository_and_nobody_is_asked_to_patch_it(tmp_path):
+    async with stage("mobile-to-gateway", tmp_path) as it:
+        first = await it.found()
+        assert first.fix.target is not None
+        labels = {"argocd.argoproj.io/tracking-id": "gateway:/Service:x/y"}
+        service = it.lab.catalog.named("services")
+        thing = it.lab.store.get(service, first.fix.target.namespace, first.fix.target.name)
+        assert thing is not None
+        thing["metadata"].setdefault("annotations", {}).update(labels)
+        found = await it.found()
+        told = await it.changes.proving.repository(found.fix)
+
+    assert eligible(first.fix)
+    assert not eligible(found.fix)
+    assert is_for_repository(found.fix)
+    assert told.owners == ("Argo CD gateway",)
+    assert told.difference.startswith("--- a/")
+    assert [line[:1] for line in told.difference.splitlines()[3:] if line[:1] != " "] == ["-", "+"]
 
 
 @pytest.mark.parametrize("case", ["api-server-cannot-watch", "orders-to-ledger", "mobile-to-gateway"])
