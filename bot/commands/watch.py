@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot.approval.proposal import Tuple5
 from bot.commands.output import exit_code
@@ -19,6 +19,9 @@ from bot.verify.looking import Clock, Glance, again
 from bot.verify.verdict import Moment, Outcome, last_drop
 from flows.model import Diagnosis
 from sensors.kit import Blind, Target
+
+JUST_AFTER = timedelta(microseconds=1)
+"""Hubble's `since` is inclusive: the last drop itself is no news."""
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 
@@ -63,11 +66,14 @@ async def follow(
     report(first.diagnosis)
     denied = tuple(each.flow for each in first.moment.seen if each.dropped)
     wanted = about_the_peer(denied, first.diagnosis.target)
-    rounds = _Rounds(walk, first.diagnosis, watched.code == NO_FAULT, tried=_tried(first.moment))
+    shut = bool(denied) or any(each.result != "open" for each in first.moment.tries)
+    rounds = _Rounds(walk, first.diagnosis, watched.code == NO_FAULT, shut, tried=_tried(first.moment))
     watched.line = rounds.standing()
     since = last_drop(first.moment, EARLIEST) or first.began
     await clock.sleep(every)
     async for glance in again(rounds.see, wanted, denied, since, clock, every):
+        if glance.said.dropped and glance.said.forwarded:
+            continue  # it turned in the midst of this walk, and the next one looks at what came after
         line = rounds.line(glance)
         watched.code = rounds.code(glance)
         if line != watched.line:
@@ -88,18 +94,19 @@ def about_the_peer(denied: Sequence[Tuple5], target: Target) -> tuple[Tuple5, ..
 
 @dataclass
 class _Rounds:
-    """Walks again, and keeps what the last walk has said."""
+    """Walks again, and keeps what the last walk has said. `was_shut`: the first walk saw attempts or tries fail."""
 
     walk: WalkAgain
     diagnosis: Diagnosis
     was_healthy: bool
+    was_shut: bool
     blind: str = ""
     tried: str = ""
 
     async def see(self, since: datetime) -> Moment:
         """What one more walk shows; a cluster that does not answer is waited for."""
         try:
-            now = await self.walk(since)
+            now = await self.walk(since + JUST_AFTER)
         except Blind as why:
             self.blind = str(why)
             return Moment(blind=self.blind)
@@ -108,7 +115,10 @@ class _Rounds:
         return now.moment
 
     def opened(self, glance: Glance) -> bool:
-        return not self.blind and glance.said.outcome is Outcome.VERIFIED and exit_code(self.diagnosis) != FAULT
+        """Where the peer opened all the time (lost large packets, a slow answer) the verdict has to turn as well."""
+        if self.blind or glance.said.outcome is not Outcome.VERIFIED:
+            return False
+        return self.was_shut or exit_code(self.diagnosis) == NO_FAULT
 
     def is_over(self, glance: Glance) -> bool:
         if self.was_healthy:
@@ -118,14 +128,16 @@ class _Rounds:
     def code(self, glance: Glance) -> int:
         if self.blind:
             return COULD_NOT_LOOK
-        return NO_FAULT if self.opened(glance) else exit_code(self.diagnosis)
+        code = exit_code(self.diagnosis)
+        return NO_FAULT if self.opened(glance) and code != FAULT else code
 
     def line(self, glance: Glance) -> str:
         """What is so now, without what differs from one walk to the next, such as counts."""
         if self.blind:
             return clean(f"could not look: {self.blind}")
         if self.opened(glance):
-            return clean(f"✔ {self.diagnosis.target} can talk: {_shown(glance)}{self.tried}")
+            also = f"; still found: {self.diagnosis.root_cause}" if exit_code(self.diagnosis) == FAULT else ""
+            return clean(f"✔ {self.diagnosis.target} can talk: {_shown(glance)}{self.tried}{also}", 1000)
         return self.standing()
 
     def standing(self) -> str:

@@ -31,7 +31,7 @@ from sensors.kit.catalog import sensors
 from tests.bot.approval.making import PLACE
 
 ROOT = Path(__file__).parents[3]
-CASE = ROOT / "lab" / "cases" / "orders-to-ledger"
+CASE = ROOT / "lab" / "cases" / "basket-to-pricing"
 """Its fix patches one NetworkPolicy: whose generation counts every write."""
 
 WITHIN = 120

@@ -118,7 +118,30 @@ async def test_drops_of_before_are_not_held_against_what_comes_after():
     """The ring still holds them: each walk asks for what came after the last drop only."""
     it = await Stage([DENIED_NOW, (DENIED, Moment((dropped(AT + 5 * S),), SHUT)), DENIED_NOW], most=3).run()
 
-    assert it.asked == [None, AT, AT + 5 * S]
+    us = timedelta(microseconds=1)
+    assert it.asked == [None, AT + us, AT + 5 * S + us]
+
+
+async def test_a_walk_in_the_midst_of_which_it_turned_says_nothing_yet():
+    """Its flows show both, which reads like a race between the two."""
+    both = Moment((dropped(AT + 11 * S), opened(AT + 15 * S, DNS), Seen(API, 2, 3, AT + 15 * S, AT + 11 * S)), OPEN)
+    it = await Stage([DENIED_NOW, (ANOTHER, both), (HEALTHY, Moment((opened(AT + 25 * S),), OPEN))]).run()
+
+    assert [each.split()[2] for each in it.lines] == ["✔"]
+
+
+async def test_a_peer_that_opens_ends_it_also_where_something_else_is_found_then():
+    it = await Stage([DENIED_NOW, (ANOTHER, Moment((opened(AT + 5 * S),), OPEN))]).run()
+
+    assert it.watched.code == 1
+    assert it.lines[-1].endswith(f"(10.96.0.1:6443 open); still found: {BEHIND.cause}")
+
+
+async def test_where_the_peer_opened_all_the_time_the_verdict_has_to_turn():
+    slow = (ANOTHER, Moment((), OPEN))
+    it = await Stage([slow, slow, slow, (HEALTHY, Moment((), OPEN))]).run()
+
+    assert (len(it.asked), it.watched.code) == (4, 0)
 
 
 async def test_a_cluster_that_is_away_is_waited_for():
