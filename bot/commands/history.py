@@ -9,13 +9,13 @@ from typing import Any
 from bot.commands.lists import columns
 from bot.commands.output import say, write
 from bot.errors import CouldNotLook, UsageMistake
-from bot.report.facts import rfc3339
 from bot.report.json_result import CannotDecode, decode
 from bot.report.sanitize import clean, escape_markdown
 from bot.store import EvidenceRow, Investigation, Verdict
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
 from bot.store.store import Store, open_store
+from sensors.kit.reported import rfc3339
 
 
 def history(investigation: str, most: int, verbose: bool, output: str, database: str | None) -> int:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TextIO
 
-from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT
 from bot.report import json_result, markdown
-from bot.report.outline import outline
+from bot.report.outline import Section, claude, outline
 from bot.report.text import lay_out, render
+from flows.agent.brief import Brief
 from flows.model import Diagnosis
 
 WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""
-
-
-def exit_code(diagnosis: Diagnosis) -> int:
-    """0 no fault, 1 fault found, 3 could not tell."""
-    if diagnosis.cause_class == "inconclusive":
-        return COULD_NOT_LOOK
-    return FAULT if diagnosis.fault_found else NO_FAULT
 
 
 def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
@@ -33,11 +26,28 @@ def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
     sections = outline(diagnosis, verbose=verbose)
     if output == "markdown":
         return write(markdown.render(sections))
+    return _say_sections(sections)
+
+
+def say_explanation(diagnosis: Diagnosis, *, verbose: bool = False) -> None:
+    """Print what Claude adds to a report that stands there already."""
+    write("\n")
+    _say_sections((claude(diagnosis, verbose=verbose),))
+
+
+def _say_sections(sections: Sequence[Section]) -> None:
     if not is_painted(sys.stdout):
         return write(render(sections, width_of(sys.stdout)))
     from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it
 
     return _despite_closed_pipes(lambda: paint(lay_out(sections, width_of(sys.stdout)), sys.stdout))
+
+
+def show_brief(brief: Brief) -> None:
+    """Print what would be sent, and on stderr how much it is."""
+    write(brief.text)
+    told = f"About {brief.tokens} tokens (our estimate, rather too high). Nothing was sent."
+    print(told, file=sys.stderr)  # noqa: T201
 
 
 def write(text: str) -> None:

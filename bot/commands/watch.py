@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bot.approval.proposal import Tuple5
-from bot.commands.output import exit_code
+from bot.commands.investigate import exit_code
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT
 from bot.report.sanitize import clean
 from bot.verify.looking import Clock, Glance, again
@@ -27,15 +27,15 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """One walk of the flow: its verdict, what it has seen of connections, and the cluster's time when it began."""
+class Lap:
+    """One walk among many: its verdict, what it has seen of connections, and the cluster's time when it began."""
 
     diagnosis: Diagnosis
     moment: Moment
     began: datetime
 
 
-WalkAgain = Callable[[datetime | None], Awaitable[Walk]]
+WalkAgain = Callable[[datetime | None], Awaitable[Lap]]
 """Walks the flow on hubble flows since a moment; None: as far back as was asked for. Raises `Blind`."""
 
 Say = Callable[[str], None]

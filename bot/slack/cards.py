@@ -6,6 +6,7 @@ from bot.approval.decision import standing
 from bot.approval.proposal import Place, Proposal, Purpose
 from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
+from bot.change.disputes import is_disputed
 from bot.change.expiry import as_it_stands, said_at, said_of
 from bot.change.repository import ForRepository
 from bot.report.blocks import Said, verdict
@@ -18,8 +19,8 @@ from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
 from bot.store.store import Store
 
-UNTOLD_ON_ROOT = (State.PROPOSED, State.SUPERSEDED)
-"""States of which the root message says nothing: the card in its thread asks."""
+UNTOLD_ON_ROOT = (State.SUPERSEDED,)
+"""States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
 class Cards:
@@ -36,7 +37,8 @@ class Cards:
             await self.show_end(proposal.parent, proposal.place)
             return
         given = await self._store.proposals.approvals(proposal.id)
-        count = standing(proposal, given, self._rules())
+        disputed = await is_disputed(self._store, proposal.investigation)
+        count = standing(proposal, given, self._rules(), disputed=disputed)
         card = Reply(f"proposal.{proposal.id}", proposal_blocks.card(proposal, count.given, count.needed))
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
@@ -76,7 +78,7 @@ class Cards:
         if latest is None or latest.id != proposal.id or kept is None or proposal.state in UNTOLD_ON_ROOT:
             return None
         try:
-            said = verdict(decode(kept.result), person_of(it))
+            change = proposal_blocks.on_root(proposal)
+            return verdict(decode(kept.result), person_of(it), it.request.cluster, change)
         except CannotDecode:
             return None
-        return proposal_blocks.on_root(said, proposal)

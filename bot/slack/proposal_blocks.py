@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +16,10 @@ from bot.approval.decision import words
 from bot.approval.proposal import Kind, Part, Proposal
 from bot.approval.states import IN_FORCE, State
 from bot.change.extension import end_of
-from bot.report.blocks import Block, Said, plain_text, section
+from bot.report.blocks import Block, ChangeState, Said, plain_text, section
 from bot.report.mrkdwn import literal, safe
 from bot.report.sanitize import clean
+from bot.report.short_answer import Status
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
 EXTEND, KEEP, LET_GO = "kai_extend", "kai_keep", "kai_let_go"
@@ -273,19 +273,24 @@ def shown(it: Proposal, may: str) -> Said:
 # -- the root message --------------------------------------------------------------------------------------------------
 
 
-def on_root(root: Said, it: Proposal) -> Said:
-    """The root message of the verdict, with what became of the fix on top of it."""
-    line = state_line(it)
-    if it.state in (State.PROPOSED, State.SUPERSEDED, State.EXPIRED, State.REJECTED):
-        line = f"Fix: {line}"
-    head = {"type": "header", "text": plain_text(literal(f"{_SIGNS.get(it.state, '✖')} {_headline(it)}", 150))}
-    rest = [each for each in root.blocks if each["type"] != "header"] if it.state is State.VERIFIED else root.blocks
-    top = (head, section(line)) if it.state is State.VERIFIED else (section(f"*{line}*"),)
-    return replace(root, text=f"{line} {root.text}"[:3900], blocks=(*top, *rest))
+def on_root(it: Proposal) -> ChangeState:
+    """What became of the fix, in place of the fix on the root message of the verdict."""
+    title, state = safe(it.title, 250), state_line(it)
+    if it.state is State.PROPOSED:
+        proof = f" Replayed: {proof_words(it)}." if it.proved.replayed else ""
+        return ChangeState(f"*Fix:* {title}.{proof} {state}")
+    if it.state in _CLOSED:
+        return ChangeState(f"*Fix:* {title}. {state}.")
+    line = f"*{state}.* The change: {title}."
+    if it.state is State.VERIFIED:
+        return ChangeState(line, Status.HEALTHY, "talks again")
+    if it.state in (State.NOT_VERIFIED, State.STUCK, State.UNKNOWN):
+        return ChangeState(line, Status.DEGRADED, "changed, not verified")
+    return ChangeState(line)
 
 
-def _headline(it: Proposal) -> str:
-    return f"{it.target} talks again" if it.state is State.VERIFIED else _WORDS.get(it.state, it.state.value)
+_CLOSED = (State.EXPIRED, State.REJECTED, State.SUPERSEDED)
+"""States after which nothing of the change stands, and nobody can approve it any more."""
 
 
 # -- modals ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.approval.proposal import Tuple5
-from bot.commands.watch import Walk, Watched, about_the_peer, follow
+from bot.commands.watch import Lap, Watched, about_the_peer, follow
 from bot.verify.looking import Clock
 from bot.verify.verdict import Moment, Seen, Try
 from flows.model import Diagnosis
@@ -42,7 +42,7 @@ class Stage:
     reported: list[Diagnosis] = field(default_factory=list)
     watched: Watched = field(default_factory=Watched)
 
-    async def walk(self, since: datetime | None) -> Walk:
+    async def walk(self, since: datetime | None) -> Lap:
         number = len(self.asked)
         if number >= self.most:
             raise Interrupted
@@ -50,7 +50,7 @@ class Stage:
         said = self.walks[min(number, len(self.walks) - 1)]
         if isinstance(said, str):
             raise Blind(said)
-        return Walk(*said, self.at)
+        return Lap(*said, self.at)
 
     async def sleep(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
