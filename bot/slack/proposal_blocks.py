@@ -80,7 +80,12 @@ def patch_text(it: Proposal) -> str:
 def is_shown_whole(it: Proposal) -> bool:
     """Can a person in Slack see exactly what would be applied? If not, it is approved in a terminal only."""
     text = patch_text(it)
-    return len(text) <= LONGEST_PATCH and all(_is_plain(letter) for letter in text)
+    return len(text) <= LONGEST_PATCH and is_plain(text)
+
+
+def is_plain(text: str) -> bool:
+    """Is every character of it one that a person sees?"""
+    return all(_is_plain(letter) for letter in text)
 
 
 def _is_plain(letter: str) -> bool:
