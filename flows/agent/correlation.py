@@ -149,8 +149,8 @@ class _Course:
         ends = self._table.clock() + TURNS_WITHIN
         for number in range(1, TURNS + 1):
             request = prompt.ask(first, so_far, await further.tools(), self._table.model)
-            reply = await self._table.ask(f"ask-{number}", request, self._left(ends))
-            if not reply.asked:
+            reply = await self._asked_for(number, request, self._left(ends))
+            if reply is None or not reply.asked:
                 break
             looked = await self._take(number, reply, brief, further)
             brief = self._brief()
@@ -159,6 +159,16 @@ class _Course:
                 break
         if self._it.cause_class != before:
             self._it = replace(self._it, decided_by=BOTH)
+
+    async def _asked_for(self, number: int, request: Mapping[str, Any], within: float) -> Reply | None:
+        """A turn; None when there is no time for it, which is no failure. Whoever asks decides that, as it must be
+        the same when a run is carried on."""
+        try:
+            return await self._table.ask(f"ask-{number}", request, within)
+        except NoAnswer as why:
+            if why.no_time:
+                return None
+            raise
 
     async def _take(self, number: int, reply: Reply, brief: Brief, further: Further) -> Looked:
         """The first look that was asked for: there is one at a time."""
