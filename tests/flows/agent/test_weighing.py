@@ -13,7 +13,7 @@ from flows.agent.claims import read_claims
 from flows.agent.weighing import Bench, explained, ground_of, weighed
 from flows.belief import PARTIAL
 from flows.catalog import rules
-from flows.causes import CAUSES, Layer
+from flows.causes import Layer
 from flows.engine import Tools, walk
 from flows.load import load_flows
 from flows.model import NO_FIX, Diagnosis, LayerRow, LayerState
