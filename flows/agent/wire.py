@@ -147,7 +147,10 @@ def _client(settings: ClaudeSettings) -> Any:
         "base_url": settings.base_url or None,
     }
     if settings.provider == "bedrock":
-        return anthropic.AsyncAnthropicBedrock(aws_region=settings.region or None, **usual)
+        # Bedrock's own Messages endpoint takes an API key; the older one needs botocore, which kubernetes 37 excludes
+        return anthropic.AsyncAnthropicBedrockMantle(
+            api_key=settings.key or None, aws_region=settings.region or None, open_telemetry=False, **usual
+        )
     if settings.provider == "vertex":
         return anthropic.AsyncAnthropicVertex(
             region=settings.region, project_id=settings.project or anthropic.NOT_GIVEN, **usual
