@@ -145,7 +145,7 @@ class Explains:
             ask=ask,
             nonce=begun["nonce"],
             sensors=self.tools.sensors,
-            rules_know=frozenset(cause for rule in self.tools.rules.values() for cause in rule.causes),
+            rules=self.tools.rules,
             anonymize=settings.anonymize,
             second_look=settings.second_look,
             watch=watch,

@@ -33,8 +33,7 @@ async def walked(name: str, flow: str = NETWORK, *, peer: bool = True) -> Walk:
 
 
 def table(script: Script, **more: Any) -> Table:
-    known = frozenset(cause for rule in rules().values() for cause in rule.causes)
-    return Table("claude-sonnet-5-5", script.ask, "0123abcd", sensors(), known, **more)
+    return Table("claude-sonnet-5-5", script.ask, "0123abcd", sensors(), rules(), **more)
 
 
 async def escalated(name: str, flow: str, asked: Answer, *, peer: bool = True) -> tuple[Walk, Diagnosis, Script]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,19 +11,18 @@ import pytest
 
 from flows.agent.brief import brief_of
 from flows.agent.claims import read_claims
-from flows.agent.weighing import Bench, explained, ground_of, weighed
+from flows.agent.weighing import Bench, explained, ground_of, heard_of, weighed
 from flows.belief import PARTIAL
 from flows.catalog import rules
 from flows.causes import Layer
 from flows.engine import Tools, walk
 from flows.load import load_flows
 from flows.model import NO_FIX, Diagnosis, LayerRow, LayerState
+from sensors.kit import Sensor
 from sensors.kit.catalog import sensors
 from tests.flows.agent.answers import FAIR, TRUE, answer
 from tests.kit.cases import case, target_of
 from tests.kit.messages_api import says
-
-KNOWN = frozenset(cause for rule in rules().values() for cause in rule.causes)
 
 
 def diagnosed(name: str, flow: str = "flow.k8s_network_debug") -> Diagnosis:
@@ -43,9 +43,11 @@ def shrug() -> Diagnosis:
     return diagnosed("edge-to-sessions", "flow.k8s_policy_drops")
 
 
-def weigh(it: Diagnosis, said: dict[str, Any]) -> Diagnosis:
+def weigh(it: Diagnosis, said: dict[str, Any], looks: Mapping[str, Sensor] | None = None) -> Diagnosis:
     brief = brief_of(it, "0123abcd")
-    bench = Bench(ground_of(it, brief.cited, brief.question), brief.candidates, sensors(), KNOWN)
+    bench = Bench(
+        ground_of(it, brief.cited, brief.question), brief.candidates, looks or sensors(), heard_of(it, rules())
+    )
     claims = read_claims(says(said).blocks[0]["text"])
     return weighed(it, claims, explained(it, claims, bench), bench)
 
@@ -158,17 +160,17 @@ def test_where_rules_shrug_a_cause_that_they_know_is_a_suspicion_and_no_verdict(
     assert not after.explanation.disputes
 
 
-def test_where_rules_shrug_a_cause_that_no_rule_can_name_takes_the_place_with_a_capped_confidence(
-    shrug: Diagnosis,
-):
-    unknown = "service.rollout"
-    assert unknown not in KNOWN, "take another class that no rule names"
-    it = failing(shrug, Layer.SERVICE, LayerState.INCONCLUSIVE)
-    cause = ("The endpoints of the Service may lag behind its pods.", ["E4"])
+def test_where_rules_shrug_a_cause_of_which_none_could_judge_takes_the_place_with_a_capped_confidence(shrug: Diagnosis):
+    """No rule has the facts to judge the path's size; Claude cites a look at the layer, and is believed up to a cap."""
+    assert "mtu.mismatch" not in heard_of(shrug, rules())
+    it = failing(shrug, Layer.POD_NETWORK, LayerState.INCONCLUSIVE)
+    it = failing(it, Layer.PHYSICAL, LayerState.INCONCLUSIVE)
+    cause = ("The path of the pod may carry less than its route promises.", ["E5"])
+    looks = {**sensors(), "cni.health": replace(sensors()["cni.health"], layers=("physical",))}
 
-    after = weigh(it, answer(cause_class=unknown, cause=cause, confidence=1.0))
+    after = weigh(it, answer(cause_class="mtu.mismatch", cause=cause, confidence=1.0), looks)
 
-    assert (after.cause_class, after.decided_by, after.fix) == (unknown, "claude", NO_FIX)
+    assert (after.cause_class, after.decided_by, after.fix) == ("mtu.mismatch", "claude", NO_FIX)
     assert after.confidence <= PARTIAL
     assert after.findings[1:] == it.findings
 
