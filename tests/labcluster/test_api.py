@@ -430,7 +430,7 @@ async def test_the_probe_runs_nothing_but_its_own_program(lab):
         garbled = await kube.exec("kai-probe", pods[0]["metadata"]["name"], "probe", ["kai-probe", "{}"])
 
     assert 'exec: "sh": executable file not found' in str(refused.value)
-    assert (garbled.exit_code, json.loads(garbled.stdout)["version"]) == (2, 1)
+    assert (garbled.exit_code, json.loads(garbled.stdout)["version"]) == (2, 2)
 
 
 async def test_nobody_else_may_run_programs_there(lab):
