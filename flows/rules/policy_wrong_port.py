@@ -25,6 +25,8 @@ def _door(miss: Miss | None) -> str:
     """`on port 80`, or `over UDP` where it is the protocol that differs."""
     if miss is None:
         return "on another port"
+    if miss.kind is MissKind.NAMED_PORT:
+        return f"by a port name ({miss.why})"
     return f"{'over' if miss.kind is MissKind.PROTOCOL else 'on port'} {', '.join(miss.expected)}"
 
 
