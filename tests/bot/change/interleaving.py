@@ -44,7 +44,7 @@ async def story(store: Store, seed: int) -> Story:
     made = len(keys) == 1 and rng.random() < 0.2
     it = await play.propose(*(play.part(each, make=made) for each in keys), investigation=f"inv{seed}")
     for _ in range(rng.randint(1, 4)):
-        told.kills += await _one_life(play, it, rng, rng.choice([None, rng.randint(1, 90)]))
+        told.kills += await _one_life(play, it, rng, rng.choice([None, rng.randint(1, 140)]))
     await _to_the_end(play, it)
     await _examine(play, it, told)
     return told
