@@ -31,8 +31,8 @@ test-postgres: setup ## the store and the desk on a private Postgres; needs `apt
 test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
-test-approve-crash: setup ## 1,000 interleavings of presses, edits, changed rights and kill -9 around an approval
-	$(PYTHON) -m pytest -n0 -m crash tests/bot/change/test_crashes.py
+test-approve-crash: setup ## 1,000 interleavings of presses, edits, rights and kill -9 around an approval; then real processes are killed
+	$(PYTHON) -m pytest -n0 -m crash tests/bot/change
 
 test-browser: setup ## the workspace and the demo as a person sees them; needs `apt-get install chromium`
 	$(PYTHON) -m pytest -m browser tests/workspace tests/demo
