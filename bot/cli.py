@@ -68,6 +68,7 @@ def _asking(command: F) -> F:
 
 
 _FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLOW", help="A flow's id, or a YAML file.")
+_NO_LLM = click.option("--no-llm", is_flag=True, help="Rules only: do not ask Claude, whatever key there is.")
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
 
 
@@ -86,9 +87,12 @@ def kai(debug: bool) -> None:
 @click.argument("pod", required=False, default="")
 @_asking
 @_FLOW
+@click.option("-w", "--watch", is_flag=True, help="Look again and again; say each change in a line, until it talks.")
+@click.option("--every", type=click.IntRange(1, 3600), default=10, metavar="SECONDS", help="With --watch; 10.")
 @live_options
 @click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
+@_NO_LLM
 @_VERBOSE
 @_answering("text", "json", "markdown")
 def netdebug() -> None:
@@ -96,6 +100,9 @@ def netdebug() -> None:
 
     POD is a pod's name or its beginning, a workload (api, deploy/api), or NAMESPACE/POD. It is looked for in the
     cluster that kubectl talks to, or with --case in a recording; there it may be left out.
+
+    With --watch it ends with 0 when the peer opens (or, where nothing was wrong, with 1 when something is); Ctrl-C
+    ends it with the exit code of the last verdict.
     """
 
 
@@ -104,6 +111,7 @@ def netdebug() -> None:
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @_asking
 @live_options
+@_NO_LLM
 @_VERBOSE
 @_answering("text", "json", "markdown")
 def run_flow() -> None:

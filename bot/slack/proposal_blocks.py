@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,9 +16,10 @@ from bot.approval.decision import words
 from bot.approval.proposal import Kind, Part, Proposal
 from bot.approval.states import IN_FORCE, State
 from bot.change.extension import end_of
-from bot.report.blocks import Block, Said, plain_text, section
+from bot.report.blocks import Block, ChangeState, Said, plain_text, section
 from bot.report.mrkdwn import literal, safe
 from bot.report.sanitize import clean
+from bot.report.short_answer import Status
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
 EXTEND, KEEP, LET_GO = "kai_extend", "kai_keep", "kai_let_go"
@@ -29,6 +29,9 @@ TEXT_BLOCK, TEXT_ACTION = "text", "text"
 
 LONGEST_PATCH = 2800
 """Characters of a patch that one message shows whole."""
+
+MOST_WAYS = 8
+"""Newly allowed or denied ways in a card; the rest are counted."""
 
 LONGEST_INPUT = 3000
 """Slack's own limit of a text field: a longer patch cannot be edited in a modal."""
@@ -80,7 +83,12 @@ def patch_text(it: Proposal) -> str:
 def is_shown_whole(it: Proposal) -> bool:
     """Can a person in Slack see exactly what would be applied? If not, it is approved in a terminal only."""
     text = patch_text(it)
-    return len(text) <= LONGEST_PATCH and all(_is_plain(letter) for letter in text)
+    return len(text) <= LONGEST_PATCH and is_plain(text)
+
+
+def is_plain(text: str) -> bool:
+    """Is every character of it one that a person sees?"""
+    return all(_is_plain(letter) for letter in text)
 
 
 def _is_plain(letter: str) -> bool:
@@ -160,15 +168,19 @@ def _about(it: Proposal) -> Iterator[Block]:
     if it.proved.replayed:
         lines.append(f"✔ Proved on the policies of now: {proof_words(it)}")
     lines += [f"• {safe(str(each), 200)}" for each in it.proved.flows[:5]]
-    if it.proved.newly_allowed:
-        lines.append("Newly allowed:")
-        lines += [f"• {safe(each, 200)}" for each in it.proved.newly_allowed[:8]]
+    lines += [*_ways("Newly allowed", it.proved.newly_allowed), *_ways("No longer allowed", it.proved.newly_denied)]
     if lines:
         yield section("\n".join(lines))
     if it.state is State.PROPOSED and all(each.kind is Kind.CREATE for each in it.parts):
         end = end_of(each.body[0] for each in it.parts)
         until = f"It is taken back by itself at {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC." if end else NO_END
         yield section(until)
+
+
+def _ways(title: str, ways: tuple[str, ...]) -> list[str]:
+    left = len(ways) - MOST_WAYS
+    more = [f"• and {left} more"] if left > 0 else []
+    return [f"{title}:", *(f"• {safe(each, 200)}" for each in ways[:MOST_WAYS]), *more] if ways else []
 
 
 def proof_words(it: Proposal) -> str:
@@ -268,19 +280,24 @@ def shown(it: Proposal, may: str) -> Said:
 # -- the root message --------------------------------------------------------------------------------------------------
 
 
-def on_root(root: Said, it: Proposal) -> Said:
-    """The root message of the verdict, with what became of the fix on top of it."""
-    line = state_line(it)
-    if it.state in (State.PROPOSED, State.SUPERSEDED, State.EXPIRED, State.REJECTED):
-        line = f"Fix: {line}"
-    head = {"type": "header", "text": plain_text(literal(f"{_SIGNS.get(it.state, '✖')} {_headline(it)}", 150))}
-    rest = [each for each in root.blocks if each["type"] != "header"] if it.state is State.VERIFIED else root.blocks
-    top = (head, section(line)) if it.state is State.VERIFIED else (section(f"*{line}*"),)
-    return replace(root, text=f"{line} {root.text}"[:3900], blocks=(*top, *rest))
+def on_root(it: Proposal) -> ChangeState:
+    """What became of the fix, in place of the fix on the root message of the verdict."""
+    title, state = safe(it.title, 250), state_line(it)
+    if it.state is State.PROPOSED:
+        proof = f" Replayed: {proof_words(it)}." if it.proved.replayed else ""
+        return ChangeState(f"*Fix:* {title}.{proof} {state}")
+    if it.state in _CLOSED:
+        return ChangeState(f"*Fix:* {title}. {state}.")
+    line = f"*{state}.* The change: {title}."
+    if it.state is State.VERIFIED:
+        return ChangeState(line, Status.HEALTHY, "talks again")
+    if it.state in (State.NOT_VERIFIED, State.STUCK, State.UNKNOWN):
+        return ChangeState(line, Status.DEGRADED, "changed, not verified")
+    return ChangeState(line)
 
 
-def _headline(it: Proposal) -> str:
-    return f"{it.target} talks again" if it.state is State.VERIFIED else _WORDS.get(it.state, it.state.value)
+_CLOSED = (State.EXPIRED, State.REJECTED, State.SUPERSEDED)
+"""States after which nothing of the change stands, and nobody can approve it any more."""
 
 
 # -- modals ------------------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def filled_in() -> dict[str, Json]:
 
 def verdict(said: list[Json]) -> Json | None:
     """The message that says how the investigation ended."""
-    return next((each for each in said if any(b["type"] == "header" for b in each.get("blocks") or ())), None)
+    return next((each for each in said if each["text"].startswith(("🔴", "🟡", "🟢"))), None)
 
 
 def replies(said: list[Json], root: Json, least: int) -> list[Json] | None:

@@ -55,7 +55,7 @@ async def test_whoever_may_extends_it_with_one_press_and_as_themselves(play: Pla
     assert [(each.who, each.proposal) for each in play.server.writes[1:]] == [("alice", mine.id)]
     assert (mine.state, mine.purpose, play.shown[mine.id]) == (State.VERIFIED, Purpose.EXTENSION, "verified")
     assert await play.events(mine) == [
-        "proposed", "approved", "reviewed", "dry_run", "writing", "written", "written", "extended",
+        "proposed", "approved", "reviewed", "dry_run", "writing", "written", "written", "announced", "extended",
     ]  # fmt: skip
     links = [each async for each in play.store.audit.links()]
     assert faults(links, await play.store.audit.head()) == []
