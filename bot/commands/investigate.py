@@ -7,16 +7,19 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import Live, live_of
+from bot.clusters.peer import peer_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
-from bot.commands.output import say, show_brief
+from bot.commands.output import Style, say, show_brief
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
+from bot.commands.remembering import remember
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
 from flows.agent.brief import brief_of, wash_for
@@ -27,7 +30,7 @@ from flows.load import FLOW_SENSOR, BadFlow, Flow
 from flows.model import Diagnosis, Recording
 from sensors.access.casefolder import BadCase, CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
-from sensors.kit.addresses import HostPort, host_port
+from sensors.kit.addresses import HostPort
 from sensors.kit.catalog import sensors
 
 
@@ -36,7 +39,8 @@ class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
-    `show_brief`: print what Claude would be told instead of the report, with pseudonyms where `anonymize` says so.
+    `keep`: for `kai history`, in `database` or the person's own. `show_brief`: print what Claude would be told instead
+    of the report, with pseudonyms where `anonymize` says so.
     """
 
     flow: str
@@ -46,6 +50,9 @@ class TerminalRequest:
     case: Path | None = None
     output: str = "text"
     verbose: bool = False
+    quiet: bool = False
+    keep: bool = False
+    database: str | None = None
     last: int | None = None
     since: str | None = None
     show_brief: bool = False
@@ -56,11 +63,16 @@ class TerminalRequest:
 def typed(**asked: Any) -> int:
     """`kai netdebug` and `kai run-flow`."""
     live = live_of(asked)
+    sender = asked.pop("sender", None)
+    if sender and asked["pod"]:
+        raise UsageMistake(f"name the pod once: {asked['pod']!r}, or --from {sender!r}")
+    asked["pod"] = sender or asked["pod"]
     return investigate(TerminalRequest(**asked, live=live))
 
 
 def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
+    asked_at = datetime.now(UTC)
     try:
         flow = flow_asked(question)
         diagnosis = asyncio.run(_investigate(question, flow))
@@ -70,8 +82,10 @@ def investigate(question: TerminalRequest) -> int:
         raise CouldNotLook(f"could not look: {why}") from why
     if question.show_brief:
         show_brief(brief_of(diagnosis, new_nonce(), wash_for(diagnosis, anonymize=question.anonymize)))
-    else:
-        say(diagnosis, question.output, verbose=question.verbose)
+        return exit_code(diagnosis)
+    say(diagnosis, Style(question.output, question.verbose, question.quiet, question.keep))
+    if question.keep:
+        remember(diagnosis, question.database, asked_at)
     return exit_code(diagnosis)
 
 
@@ -118,7 +132,6 @@ async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Re
 async def find_target(question: TerminalRequest, cluster: Cluster) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
     recorded = cluster.header.target if isinstance(cluster, CaseFolder) else None
-    peer = door(question.to) if question.to else None
     usual = recorded.namespace if recorded else namespace_of(cluster)
     word, namespace = question.pod, question.namespace or usual
     if not word and recorded is None:
@@ -126,6 +139,7 @@ async def find_target(question: TerminalRequest, cluster: Cluster) -> Resolved:
     if not word and recorded is not None:
         word = recorded.pod
     one_namespace(word, question.namespace)
+    peer = await peer_asked(cluster, question.to, namespace_in(word) or namespace) if question.to else None
     asked = (peer.host, peer.port, peer.protocol) if peer else ()
     found = await resolve(cluster, word, namespace, *asked)
     return replace(found, target=_with_recorded_peer(found.target, recorded))
@@ -151,9 +165,17 @@ def one_namespace(word: str, said: str | None) -> None:
         raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {said!r} after -n; leave one out")
 
 
-def door(text: str) -> HostPort:
-    """`--to HOST:PORT[/PROTOCOL]`. Raises `UsageMistake`."""
+def namespace_in(word: str) -> str:
+    """That of `NAMESPACE/POD`; empty for anything else."""
+    before, slash, _ = word.partition("/")
+    return before if slash and before.lower() not in KINDS else ""
+
+
+async def peer_asked(cluster: Cluster, text: str, namespace: str) -> HostPort:
+    """`--to HOST:PORT[/PROTOCOL]`, `svc/NAME[:PORT]` or `deploy/NAME[:PORT]`. Raises `UsageMistake`, `NoSuchPod`."""
     try:
-        return host_port(text)
+        return await peer_of(cluster, text, namespace)
+    except NoSuchPod:
+        raise
     except ValueError as why:
         raise UsageMistake(f"--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ({why})") from None
