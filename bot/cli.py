@@ -52,6 +52,7 @@ def _asking(command: F) -> F:
 
 
 _FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLOW", help="A flow's id, or a YAML file.")
+_NO_LLM = click.option("--no-llm", is_flag=True, help="Rules only: do not ask Claude, whatever key there is.")
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="The verdict in one line.")
 _DATABASE = click.option(
@@ -88,6 +89,7 @@ def kai(debug: bool) -> None:
 @click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
 @click.option("--from", "sender", metavar="POD", help="The same as POD, for a pair: --from deploy/api --to svc/db.")
+@_NO_LLM
 @_KEEP
 @_DATABASE
 @_QUIET
@@ -106,6 +108,7 @@ def netdebug() -> None:
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @_asking
 @live_options
+@_NO_LLM
 @_KEEP
 @_DATABASE
 @_QUIET
@@ -183,7 +186,7 @@ def doctor() -> None:
 @click.option("--type", "kind", type=click.Choice(("json", "merge")), help="What kind of patch it is.")
 @click.option("--target", metavar="KIND/NAME", help="The object a patch is for, such as networkpolicy/strict-egress.")
 @click.option("--delete", metavar="KIND/NAME", help="Instead of a change: what if this policy were gone?")
-@click.option("--can", "question", metavar="POD->HOST:PORT", help="May this pod talk to that, and who says so?")
+@click.option("--can", "question", metavar="POD->HOST:PORT[/udp]", help="May this pod talk to that, and who says so?")
 @click.option("-n", "--namespace", metavar="NS", help="The namespace of the object, or of the pod.")
 @click.option("--pod", metavar="[NS/]POD", help="Whose dropped traffic is replayed; with --case the recorded pod.")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")

@@ -138,7 +138,9 @@ class Mtu:
     def summary(self) -> str:
         told = [_told(each) for each in self.paths] or ["path MTU not measured"]
         if self.stalls:
-            told.append(f"{len(self.stalls)} connection(s) repeat unacknowledged data")
+            count = len(self.stalls)
+            some = "1 connection repeats" if count == 1 else f"{count} connections repeat"
+            told.append(f"{some} unacknowledged data")
         return f"pod route MTU {self.route_mtu or 'unknown'}; " + "; ".join(told)
 
 

@@ -10,14 +10,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from bot.alerts.gate import Drops, Judged, Network, Rule, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
 from bot.alerts.kept import Keeper, KeptAlerts
-from bot.alerts.notices import Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert, Voice
+from bot.alerts.notices import Mark, SkippedAlert, StartedByAlert, UnclearAlert, Voice
 from bot.alerts.plan import AlertLimits, Group, Received, namespace_of, plan
 from bot.alerts.resolved import Resolves
 from bot.alerts.room import AlertList, Room, Start
@@ -81,7 +81,8 @@ class Alerts:
         self._incidents = Incidents()
         self._rooms: dict[str, Room] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
-        self._resolving: set[asyncio.Task[Any]] = set()
+        self._speakers: dict[str, asyncio.Task[None]] = {}
+        self._asides: set[asyncio.Task[Any]] = set()
         self.counts: Counter[str] = Counter()
 
     def hear(self, received: Received) -> Novelty:
@@ -114,7 +115,7 @@ class Alerts:
 
     async def close(self) -> None:
         await self._keeper.close()
-        tasks = [*self._workers.values(), *self._resolving]
+        tasks = [*self._workers.values(), *self._speakers.values(), *self._asides]
         for each in tasks:
             each.cancel()
         if tasks:
@@ -158,8 +159,8 @@ class Alerts:
                 dropped, room.dropped = room.dropped, 0
                 all_of_it = self._together(channel, room, batch, dropped)
                 await attempt_logged(all_of_it, log, f"alerts of {channel} are not looked into")
-                if batch:
-                    await attempt_logged(self._kept.done(batch), log, "alerts that were judged may be judged again")
+                room.judged += batch
+                self._speak(channel, room)
                 for each in ended:
                     await self._ended(each)
         finally:
@@ -171,7 +172,7 @@ class Alerts:
         before = self._clock() - self._limits.window_s
         for channel, room in list(self._rooms.items()):
             room.forget(before)
-            if room.is_idle and channel not in self._workers:
+            if room.is_idle and channel not in {*self._workers, *self._speakers}:
                 del self._rooms[channel]
 
     # -- all that came together ---------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ class Alerts:
             room.starts.append(Start(self._clock(), namespace_of(group.lead.alert), made.is_storm))
         gates = {each.alert.key: gate for each, gate in said}
         await asyncio.gather(*(self._group(room, group, scene, gates, made.is_storm) for group in made.groups))
-        await self._list(channel, room, made.rest, dropped)
+        self._list(room, made.rest, dropped)
         for each, gate in said:
             if gate.network is Network.NO:
                 await self._skip(room, each, gate.why, named_target(each.alert))
@@ -209,7 +210,7 @@ class Alerts:
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
         started = outcome if isinstance(outcome, str) else ""
         if storm:
-            await self._list_of(room, group, started)
+            self._list_of(room, group, started)
 
     async def _look_into(self, room: Room, group: Group, scene: Scene | str | None, gates: dict[str, Judged]) -> str:
         """The thread of the investigation; empty where none was started, which is said."""
@@ -244,7 +245,7 @@ class Alerts:
         where = await self._voice.open(taken.investigation)
         if where:
             notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
-            await self._voice.tell(lead.channel, where, notice)
+            self._aside(self._voice.tell(lead.channel, where, notice), "why it was started is not said")
         if thread:
             self._voice.mark(lead.channel, thread, Mark.LOOKING)
         return where
@@ -288,7 +289,7 @@ class Alerts:
             mark = Mark.SKIPPED if isinstance(notice, SkippedAlert) else Mark.UNCLEAR
             self._voice.mark(received.channel, thread, mark)
 
-    async def _list_of(self, room: Room, group: Group, thread: str) -> None:
+    def _list_of(self, room: Room, group: Group, thread: str) -> None:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
         there = room.lists.setdefault(group.cause, AlertList(group.cause))
         if thread:
@@ -296,9 +297,9 @@ class Alerts:
         elif not there.investigated:
             there.why = "no pod that is meant could be found"
         there.add(group.members, self._clock())
-        await self._show(group.lead.channel, there)
+        room.unsaid[there.name] = there
 
-    async def _list(self, channel: str, room: Room, rest: Sequence[Received], dropped: int) -> None:
+    def _list(self, room: Room, rest: Sequence[Received], dropped: int) -> None:
         """Those beyond a limit: with the storm that they belong to, else in one list of all others."""
         touched: dict[str, AlertList] = {}
         if dropped:
@@ -311,20 +312,38 @@ class Alerts:
             name = cause if cause in room.lists else ""
             touched[name] = room.lists.setdefault(name, AlertList("", OVER_LIMIT))
             touched[name].add((each,), self._clock())
-        for there in touched.values():
-            await self._show(channel, there)
+        room.unsaid |= {there.name: there for there in touched.values()}
+
+    def _speak(self, channel: str, room: Room) -> None:
+        if channel not in self._speakers:
+            self._speakers[channel] = asyncio.create_task(self._speaking(channel, room))
+
+    async def _speaking(self, channel: str, room: Room) -> None:
+        """Say the lists, each as it is when its turn comes; nobody waits for it. Then their alerts are done with."""
+        try:
+            while room.unsaid or room.judged:
+                while room.unsaid:
+                    there = room.unsaid.pop(next(iter(room.unsaid)))
+                    await attempt_logged(self._show(channel, there), log, "a list of alerts is not said")
+                judged_ones, room.judged = room.judged, []
+                await attempt_logged(self._kept.done(judged_ones), log, "alerts that were judged may be judged again")
+        finally:
+            del self._speakers[channel]
+            self._tidy()
 
     async def _show(self, channel: str, there: AlertList) -> None:
         self.counts["listed"] = sum(len(each.lines) for room in self._rooms.values() for each in room.lists.values())
-        notice: Notice = there.notice()
-        there.ts = await self._voice.tell(channel, there.thread, notice, there.ts) or there.ts
+        there.ts = await self._voice.tell(channel, there.thread, there.notice(), there.ts) or there.ts
+
+    def _aside(self, work: Coroutine[Any, Any, object], what: str) -> None:
+        """Beside everything else: nobody waits for it."""
+        task = asyncio.create_task(attempt_logged(work, log, what))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
 
     # -- what ended ---------------------------------------------------------------------------------------------------
 
     async def _ended(self, received: Received) -> None:
         investigation = self._incidents.investigation_of(received.alert) or await self._known(received)
-        if not investigation or len(self._resolving) >= self._limits.waiting:
-            return
-        task = asyncio.create_task(attempt_logged(self._resolves.resolve(investigation), log, "a resolve is not said"))
-        self._resolving.add(task)
-        task.add_done_callback(self._resolving.discard)
+        if investigation and len(self._asides) < self._limits.waiting:
+            self._aside(self._resolves.resolve(investigation), "a resolve is not said")

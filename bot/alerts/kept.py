@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from bot.alerts.plan import Received
-from bot.store.seen import Seen, SeenIds
+from bot.store.heard import Heard, HeardAlerts
 from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
@@ -27,67 +27,46 @@ KEPT = timedelta(minutes=30)
 SLOW = timedelta(minutes=2)
 """Younger than this, it may be under way in another replica."""
 
-GATHER_S = 0.02
+GATHER_S = 0.05
 """Seconds in which alerts are gathered for one transaction."""
 
 MOST_LOST = 5000
-_BEGINNING = "heard "
-
-
-class Note(msgspec.Struct):
-    """A row: which process has it, and the alert."""
-
-    owner: str
-    received: Received
-
-    def text(self) -> str:
-        return msgspec.json.encode(self).decode()
 
 
 class KeptAlerts:
     """`alone`: no other process works on this database, so what is not ours is nobody's."""
 
-    def __init__(self, seen: SeenIds, now: Callable[[], datetime], *, alone: bool) -> None:
-        self._seen, self._now, self._alone = seen, now, alone
+    def __init__(self, heard: HeardAlerts, now: Callable[[], datetime], *, alone: bool) -> None:
+        self._heard, self._now, self._alone = heard, now, alone
         self._owner = uuid.uuid4().hex
 
     async def keep(self, received: Sequence[Received]) -> frozenset[str]:
         """Write them down; the keys (`once`) of those that no replica has written before."""
-        rows = {_BEGINNING + each.once: self._row(each) for each in received}
-        new = await self._seen.keep_all(rows, self._now(), KEPT)
-        return frozenset(each.removeprefix(_BEGINNING) for each in new)
+        rows = {each.once: msgspec.to_builtins(each) for each in received}
+        now = self._now()
+        return await self._heard.keep(rows, self._owner, now, now - KEPT)
 
     async def done(self, received: Sequence[Received]) -> None:
         """They were judged, and said: nothing is left to carry on."""
-        await self._seen.drop([_BEGINNING + each.once for each in received])
+        await self._heard.done([each.once for each in received])
 
     async def lost(self) -> list[Received]:
         """Those whose process is gone; each is given to one caller, in any replica."""
-        rows = await self._seen.unsettled(_BEGINNING, self._now(), MOST_LOST)
+        rows = await self._heard.left(self._now() - KEPT, MOST_LOST)
         return [taken for each in rows if (taken := await self._take(each)) is not None]
 
-    async def _take(self, row: Seen) -> Received | None:
-        note = _read(row)
-        if note is None:
-            await self._seen.drop([row.key])
+    async def _take(self, row: Heard) -> Received | None:
+        is_old = self._now() - row.heard_at > SLOW
+        if row.owner == self._owner or not (self._alone or is_old):
             return None
-        is_old = self._now() - (row.expires_at - KEPT) > SLOW
-        if note.owner == self._owner or not (self._alone or is_old):
+        if not await self._heard.take(row.key, row.owner, self._owner):
             return None
-        ours = await self._seen.replace(row.key, row.value, self._row(note.received))
-        return note.received if ours else None
-
-    def _row(self, received: Received) -> str:
-        return Note(self._owner, received).text()
-
-
-def _read(row: Seen) -> Note | None:
-    """None for what another version wrote and this one cannot read."""
-    try:
-        return msgspec.json.decode(row.value, type=Note)
-    except msgspec.MsgspecError:
-        log.warning("an alert that was taken in before cannot be read: it is judged when it is sent again")
-        return None
+        try:
+            return msgspec.convert(row.content, Received)
+        except msgspec.ValidationError:
+            log.warning("an alert that another version took in cannot be read: it is judged when it is sent again")
+            await self._heard.done([row.key])
+            return None
 
 
 Tell = Callable[[Sequence[Received]], None]

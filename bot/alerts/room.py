@@ -64,7 +64,7 @@ class AlertList:
 class Room:
     """Of one channel. Everything in it is bounded, and it goes when nothing was heard for a window.
 
-    `coming` counts those that wait and those that are being written down.
+    `coming` counts those that wait and those that are being written down; `judged` are done with when `unsaid` is said.
     """
 
     coming: int = 0
@@ -73,6 +73,8 @@ class Room:
     starts: deque[Start] = field(default_factory=deque)
     lists: dict[str, AlertList] = field(default_factory=dict)
     said: deque[float] = field(default_factory=deque)
+    unsaid: dict[str, AlertList] = field(default_factory=dict)
+    judged: list[Received] = field(default_factory=list)
     dropped: int = 0
 
     def forget(self, before: float) -> None:

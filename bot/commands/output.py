@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
@@ -13,7 +13,7 @@ from typing import TextIO
 import yaml
 
 from bot.report import json_result, markdown
-from bot.report.outline import Section, outline
+from bot.report.outline import Section, claude, outline
 from bot.report.short_report import headline, short_report, verdict_line
 from bot.report.text import lay_out, render
 from flows.agent.brief import Brief
@@ -48,7 +48,7 @@ def say(diagnosis: Diagnosis, style: Style) -> None:
         return write(f"{verdict_line(diagnosis)}\n")
     if style.output == "markdown":
         return write(markdown.render(outline(diagnosis, verbose=style.verbose, remembered=style.remembered)))
-    return _show(_sections(diagnosis, style))
+    return _say_sections(_sections(diagnosis, style))
 
 
 def _sections(it: Diagnosis, style: Style) -> tuple[Section, ...]:
@@ -58,7 +58,13 @@ def _sections(it: Diagnosis, style: Style) -> tuple[Section, ...]:
     return (*sections, headline(it)) if sys.stdout.isatty() else sections
 
 
-def _show(sections: tuple[Section, ...]) -> None:
+def say_explanation(diagnosis: Diagnosis, *, verbose: bool = False) -> None:
+    """Print what Claude adds to a report that stands there already."""
+    write("\n")
+    _say_sections((claude(diagnosis, verbose=verbose),))
+
+
+def _say_sections(sections: Sequence[Section]) -> None:
     if not is_painted(sys.stdout):
         return write(render(sections, width_of(sys.stdout)))
     from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it

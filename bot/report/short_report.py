@@ -7,6 +7,7 @@ What passed is counted; `-v` shows it (`bot.report.outline`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from bot.report.outline import (
     Command,
@@ -18,6 +19,7 @@ from bot.report.outline import (
     Tone,
     brief,
     changed_ways,
+    claude,
     command_lines,
     held_down_by,
     ledger,
@@ -69,6 +71,7 @@ def short_report(it: Diagnosis, remembered: bool = False) -> tuple[Section, ...]
         _since(short),
         _capped(it),
         *_remedy(it, short, remembered),
+        _explanation(it),
         _also_found(it),
         _layers(it),
         _foot(it, remembered),
@@ -87,6 +90,12 @@ def _since(short: ShortAnswer) -> Section:
 def _capped(it: Diagnosis) -> Section:
     cap = held_down_by(it)
     return Section(Part.CONFIDENCE, f"{it.confidence:.0%} ({cap})" if cap else "")
+
+
+def _explanation(it: Diagnosis) -> Section:
+    """Two lines of what Claude adds; -v has all of it."""
+    whole = claude(it)
+    return replace(whole, items=whole.items[:2])
 
 
 # -- the fix ----------------------------------------------------------------------------------------------------------

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 
 from bot.store.database import Database
 from bot.store.packing import plain
 from bot.store.schema import seen_ids
-
-AT_ONCE = 500
-"""Rows of one statement; a database takes only so many parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +40,13 @@ class SeenIds:
     async def keep_all(self, rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
         """As `first_time` for many keys in one transaction: those that are new."""
         values = [{"key": plain(key), "value": plain(value), "expires_at": now + kept} for key, value in rows.items()]
-        new = set[str]()
+        say = self._database.insert(seen_ids)
+        row = {"value": say.excluded.value, "expires_at": say.excluded.expires_at}
+        over = seen_ids.c.expires_at <= now
+        upsert = say.on_conflict_do_update(index_elements=["key"], set_=row, where=over)
         async with self._database.writing() as connection:
-            for start in range(0, len(values), AT_ONCE):
-                say = self._database.insert(seen_ids).values(values[start : start + AT_ONCE])
-                row = {"value": say.excluded.value, "expires_at": say.excluded.expires_at}
-                over = seen_ids.c.expires_at <= now
-                upsert = say.on_conflict_do_update(index_elements=["key"], set_=row, where=over)
-                new |= set((await connection.execute(upsert.returning(seen_ids.c.key))).scalars())
+            new = frozenset((await connection.execute(upsert.returning(seen_ids.c.key), values)).scalars())
         return frozenset(key for key in rows if plain(key) in new)
-
-    async def drop(self, keys: Sequence[str]) -> None:
-        """Forget these keys: they are new when they come again."""
-        async with self._database.writing() as connection:
-            for start in range(0, len(keys), AT_ONCE):
-                these = seen_ids.c.key.in_([plain(each) for each in keys[start : start + AT_ONCE]])
-                await connection.execute(delete(seen_ids).where(these))
-
-    async def replace(self, key: str, old: str, new: str) -> bool:
-        """Another value in place of this one. Exactly one of any number of callers is told that he did."""
-        this = (seen_ids.c.key == plain(key)) & (seen_ids.c.value == old)
-        async with self._database.writing() as connection:
-            say = update(seen_ids).where(this).values(value=plain(new))
-            return (await connection.execute(say)).rowcount == 1
 
     async def value_of(self, key: str, now: datetime) -> str | None:
         """What was kept with a key; None when it was never seen or has expired."""

@@ -10,19 +10,20 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
-from bot.alerts.kept import GATHER_S, KEPT, KeptAlerts, Note
+from bot.alerts.kept import GATHER_S, KeptAlerts
 from bot.alerts.notices import ListedAlerts, Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.plan import AlertLimits, Received
 from bot.clusters.recent_drops import RecentDrops
 from bot.desk import Refused
 from bot.intake import Origin, Taken
 from bot.store import Investigation, OriginKind, Request, State
-from bot.store.seen import Seen
+from bot.store.heard import Heard
 from bot.triggers.alert import AlertState, Kind, Meant
 from bot.triggers.commands import Investigate
 from sensors.kit import Blind, Target
@@ -78,30 +79,43 @@ class Remembered:
     """The store's memory of firings."""
 
     known: dict[str, str] = field(default_factory=dict)
-    is_away: bool = False
 
     async def value_of(self, key: str, now: datetime) -> str | None:
         return self.known.get(key)
 
     async def keep_all(self, rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
-        if self.is_away:
-            raise OSError("the database is away")
         new = frozenset(each for each in rows if each not in self.known)
         self.known |= {each: rows[each] for each in new}
         return new
 
-    async def drop(self, keys: Sequence[str]) -> None:
+
+@dataclass
+class Written:
+    """The alerts that were written down."""
+
+    rows: dict[str, Heard] = field(default_factory=dict)
+    is_away: bool = False
+
+    async def keep(
+        self, rows: Mapping[str, Mapping[str, Any]], owner: str, now: datetime, old: datetime
+    ) -> frozenset[str]:
+        if self.is_away:
+            raise OSError("the database is away")
+        new = frozenset(each for each in rows if each not in self.rows)
+        self.rows |= {each: Heard(each, owner, rows[each], now) for each in new}
+        return new
+
+    async def done(self, keys: Sequence[str]) -> None:
         for each in keys:
-            self.known.pop(each, None)
+            self.rows.pop(each, None)
 
-    async def replace(self, key: str, old: str, new: str) -> bool:
-        ours = self.known.get(key) == old
-        self.known |= {key: new} if ours else {}
+    async def left(self, old: datetime, most: int) -> tuple[Heard, ...]:
+        return tuple(self.rows.values())
+
+    async def take(self, key: str, owner: str, new_owner: str) -> bool:
+        ours = self.rows[key].owner == owner
+        self.rows[key] = replace(self.rows[key], owner=new_owner)
         return ours
-
-    async def unsettled(self, beginning: str, now: datetime, most: int = 100) -> tuple[Seen, ...]:
-        rows = [(key, value) for key, value in self.known.items() if key.startswith(beginning)]
-        return tuple(Seen(key, value, now + KEPT) for key, value in rows)
 
 
 @dataclass
@@ -122,6 +136,7 @@ class World:
     spoken: Spoken = field(default_factory=Spoken)
     desk: Desk = field(default_factory=Desk)
     seen: Remembered = field(default_factory=Remembered)
+    written: Written = field(default_factory=Written)
     resolved: Resolved = field(default_factory=Resolved)
     pods: tuple[Any, ...] | Exception = PODS
     drops: RecentDrops = field(default_factory=lambda: RecentDrops(0))
@@ -141,8 +156,8 @@ class World:
             return None
 
         store: Any = SimpleNamespace(seen=self.seen, investigations=SimpleNamespace(get=none))
-        seen: Any = self.seen
-        kept = KeptAlerts(seen, lambda: NOW, alone=True)
+        written: Any = self.written
+        kept = KeptAlerts(written, lambda: NOW, alone=True)
         made = AlertLimits(**{"gather_s": 0.0, **limits})
         rules, desk, resolves = load_gate(), self.desk, self.resolved
         around: tuple[Any, ...] = (desk, store, self.cluster, self.spoken, resolves)
@@ -167,7 +182,7 @@ async def hear(alerts: Alerts, *heard: Received) -> list[Novelty]:
 
 
 async def quiet(alerts: Alerts) -> None:
-    while tasks := [*alerts._workers.values(), *alerts._resolving]:
+    while tasks := [*alerts._workers.values(), *alerts._speakers.values(), *alerts._asides]:
         await asyncio.wait(tasks)
 
 
@@ -235,13 +250,13 @@ async def test_what_was_taken_in_before_a_crash_is_begun_after_it_exactly_once()
     await world.alerts().recover()
 
     assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
-    assert [key for key in world.seen.known if key.startswith("heard ")] == []
+    assert world.written.rows == {}
 
 
 async def test_what_was_begun_when_the_crash_came_is_not_begun_again():
     world, (one,) = World(), received(alert())
     await hear(world.alerts(), one)
-    world.seen.known["heard " + one.once] = Note("a process that is gone", one).text()
+    world.written.rows[one.once] = Heard(one.once, "a process that is gone", msgspec.to_builtins(one), NOW)
 
     after = world.alerts()
     await after.recover()
@@ -265,11 +280,11 @@ async def test_the_same_alert_in_another_replica_is_judged_in_one_of_them():
 async def test_where_the_store_is_away_nothing_is_taken_in_and_the_same_is_new_again():
     world, (one,) = World(), received(alert())
     alerts = world.alerts()
-    world.seen.is_away = True
+    world.written.is_away = True
     alerts.hear(one)
     assert not await alerts.written()
 
-    world.seen.is_away = False
+    world.written.is_away = False
     assert await hear(alerts, one) == [Novelty.NEW]
     assert len(world.desk.taken) == 1
 

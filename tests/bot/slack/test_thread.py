@@ -99,7 +99,7 @@ async def test_people_who_talk_to_each_other_in_the_thread_are_left_alone(kai: K
     )
 
     assert [each.get("user") for each in thread[-3:]] == ["U0BOB", "U0BOB", "U0KAI"]
-    assert "847 dropped packets" in text_of(thread[-1])
+    assert "847 packets dropped" in text_of(thread[-1])
 
 
 async def test_history_and_show_tell_of_what_was(kai: Kai, root):

@@ -48,14 +48,3 @@ async def test_of_many_keys_in_one_go_each_is_new_to_one_caller(store: Store) ->
 
     assert sorted(len(each) for each in told) == [0, 0, 1199]
     assert [await store.seen.value_of(f"heard {each}", NOW) for each in (7, 8, 9)] == ["before", "8", "9"]
-    await store.seen.drop(list(rows)[:1199])
-    assert [each.key for each in await store.seen.unsettled("heard ", NOW)] == ["heard 1199"]
-
-
-async def test_a_value_is_replaced_by_one_caller(store: Store) -> None:
-    await store.seen.first_time("heard a", NOW, HOUR, "old")
-    told = await asyncio.gather(*(store.seen.replace("heard a", "old", f"new {each}") for each in range(10)))
-
-    assert sorted(told) == [False] * 9 + [True]
-    assert not await store.seen.replace("heard a", "old", "again")
-    assert not await store.seen.replace("heard b", "", "again")
