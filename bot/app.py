@@ -59,8 +59,11 @@ from bot.slack.visibility import Visibility
 from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.stored import StoredFigures
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
+from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
 from flows.catalog import rules
@@ -106,14 +109,16 @@ async def running(
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        client = web_client(token, api)
+        metrics = Metrics()
+        client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
-        outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
+        impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
+        outbox = Outbox(impatient, settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         stack.push_async_callback(conversations.close)
-        look = look or Looking(worlds.open, flows, seers, rules())
-        watching, visibility = all_watching(conversations.watching), Visibility(client)
+        look = metrics.looking(look or Looking(worlds.open, flows, seers, rules()))
+        watching, visibility = all_watching(conversations.watching, metrics.watching), Visibility(client)
         changes = _changes(settings, worlds, store, conversations, identity.team)
         notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
         more = Extensions(notes=notes)
@@ -133,7 +138,7 @@ async def running(
             directory = settings.approvals.directory
             approving = Approving(changes, client, services.ephemerals, directory, ours)
             services = replace(services, approving=approving)
-        routes = [*health.routes()]
+        routes = [*health.routes(), figures(StoredFigures(metrics.registry, store).page)]
         if settings.alerts.enabled:
             anchors = Anchors(client)
             voice = AlertVoice(client, outbox, conversations, anchors, work)

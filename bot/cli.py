@@ -306,6 +306,15 @@ def audit() -> None:
     """
 
 
+@kai.lazy("bot.commands.store:store")
+@click.argument("action", type=click.Choice(("backup", "restore")))
+@click.argument("file", metavar="FILE")
+@_DATABASE
+@_DEBUG
+def store() -> None:
+    """Copy what KAI remembers into FILE, also while it runs, or bring it back to where nothing is; - is a stream."""
+
+
 def _quiet(debug: bool) -> None:
     """For commands that answer and end: without --debug the log says nothing, for what matters is in the report."""
     root = logging.getLogger()
