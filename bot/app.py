@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
+from bot.alerts.kept import KeptAlerts
 from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
@@ -46,6 +48,7 @@ from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
+from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
@@ -73,6 +76,10 @@ from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
+
+SWITCH_S = 0.0005
+"""Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
+add up to a queue while alerts storm in."""
 
 LOST = 30.0
 """Seconds between two looks for what a crash has left undone."""
@@ -116,10 +123,10 @@ async def running(
         impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
         outbox = Outbox(impatient, settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        stack.push_async_callback(conversations.close)
         look = metrics.looking(look or Looking(worlds.open, flows, seers, rules()))
         watching, visibility = all_watching(conversations.watching, metrics.watching), Visibility(client)
-        changes = _changes(settings, worlds, store, conversations, identity.team)
+        cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
+        changes = _changes(settings, worlds, store, cards)
         notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
         more = Extensions(notes=notes)
         if changes is not None:
@@ -137,7 +144,8 @@ async def running(
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
             approving = Approving(changes, client, services.ephemerals, directory, ours)
-            services = replace(services, approving=approving)
+            extending = ExtendPresses(changes, approving, cards.show_end)
+            services = replace(services, approving=approving, extending=extending)
         routes = [*health.routes(), figures(StoredFigures(metrics.registry, store).page)]
         if settings.alerts.enabled:
             anchors = Anchors(client)
@@ -145,7 +153,9 @@ async def running(
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
             drops = partial(recent_drops, worlds.cluster)
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, alert_limits)
+            kept = KeptAlerts(store.heard, resolves.now, alone=is_sqlite(url))
+            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
+            stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
@@ -192,9 +202,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(
-    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, team: str
-) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -202,13 +210,13 @@ def _changes(
     def rules() -> Approvals:
         return settings.approvals
 
-    cards = Cards(store, conversations, team, rules)
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, team)
+    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
+    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
@@ -233,7 +241,7 @@ def _worlds(settings: Settings) -> Worlds:
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
     secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
     said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
-    return Hooks(alerts.hear, settings.channel, settings.token.reveal() if settings.token else "", said)
+    return Hooks(alerts.hear, alerts.written, settings.channel, settings.token.reveal() if settings.token else "", said)
 
 
 def _secret(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """What Kubernetes and the pod itself say about the pod that cannot talk: phase, containers, events, errors in its log.
 
-Reads    Pod, ReplicaSets (for the workload), its Namespace, Events about it, the last log lines of its containers.
+Reads    Pod, ReplicaSets (for the workload), its Namespace, Events about it, the last log lines of its containers and
+         of an init container that does not get done.
 Touches  nothing.
 Blind    when pods cannot be read; everything else it lacks is named in `unread`.
 """
@@ -114,8 +115,8 @@ class PodFacts:
     @property
     def log_unread(self) -> bool:
         """No container's log could be read: what the program itself says is not known."""
-        told = sum(each.startswith("log of ") for each in self.unread)
-        return told > 0 and told >= sum(not each.init for each in self.containers)
+        main = [each.name for each in self.containers if not each.init]
+        return bool(main) and all(any(why.startswith(f"log of {name}: ") for why in self.unread) for name in main)
 
     @property
     def restarts(self) -> int:
@@ -147,7 +148,7 @@ async def look(target: Target, cluster: Cluster, *, log_lines: int = 200) -> Pod
 
 
 async def _logs(cluster: Cluster, target: Target, pod: Object, lines: int) -> dict[str, Log]:
-    names = _main_containers(pod)
+    names = _telling_containers(pod)
     reading = (if_readable(cluster.log(target.namespace, target.pod, each, lines=lines)) for each in names)
     return dict(zip(names, await asyncio.gather(*reading), strict=True))
 
@@ -224,8 +225,18 @@ def _scheduling(pod: Object) -> str:
     return one_line(f"{scheduled.reason}: {scheduled.message}" if scheduled.reason else scheduled.message)
 
 
-def _main_containers(pod: Object) -> tuple[str, ...]:
-    return tuple(name for each in items(pod, "spec", "containers") if (name := text(each, "name")))
+def _telling_containers(pod: Object) -> tuple[str, ...]:
+    """Those whose log tells something: all but the init containers that have not begun or have done their work."""
+    begun = {text(each, "name") for each in items(pod, "status", "initContainerStatuses") if _is_at_work(each)}
+    main = (text(each, "name") for each in items(pod, "spec", "containers"))
+    early = (text(each, "name") for each in items(pod, "spec", "initContainers"))
+    return tuple(filter(None, (*main, *(each for each in early if each in begun))))
+
+
+def _is_at_work(status: Mapping[str, object]) -> bool:
+    end = mapping(status, "state", "terminated") or mapping(status, "lastState", "terminated")
+    runs = get(status, "state", "running") is not None and flag(status, "ready") is not True
+    return runs or number(end, "exitCode") not in (None, 0)
 
 
 def containers_of(pod: Object) -> tuple[ContainerFacts, ...]:

@@ -315,7 +315,7 @@ def test_help_imports_nothing_heavy() -> None:
         import sys
         from bot.cli import run
         run(["netdebug", "--help"])
-        print(sorted({"yaml", "rich", "msgspec", "asyncio", "flows", "sensors", "lab"} & set(sys.modules)))
+        print(sorted({"yaml", "rich", "msgspec", "asyncio", "flows", "sensors.kit", "lab"} & set(sys.modules)))
         """
     )
 

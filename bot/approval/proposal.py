@@ -25,10 +25,11 @@ ID_BYTES = 16
 
 
 class Purpose(StrEnum):
-    """`rollback`: it takes back what its parent has changed."""
+    """`rollback`: it takes back what its parent has changed. `extension`: it only changes until when that stays."""
 
     CHANGE = "change"
     ROLLBACK = "rollback"
+    EXTENSION = "extension"
 
 
 class Kind(StrEnum):

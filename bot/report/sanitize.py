@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sensors.kit.text import visible
+from sensors.text import visible
 
 LONGEST = 600
 """Characters of one sentence that a report shows; more is noise, or an attack on the reader's terminal."""

@@ -26,7 +26,7 @@ from bot.approval.proposal import (
     part_json,
     part_of,
 )
-from bot.approval.states import OPEN, State
+from bot.approval.states import IN_FORCE, OPEN, UNDER_WAY, State
 from bot.approval.trail import Event, Note
 from bot.store.audit import written_down
 from bot.store.database import Database
@@ -168,6 +168,24 @@ class Proposals:
             await written_down(self._database, connection, parent.id, notes, now)
             return True
 
+    async def extend(self, child: Proposal, notes: Sequence[Note], now: datetime) -> bool:
+        """Take in a proposal that changes until when its parent stays.
+
+        False, and nothing is kept, when the parent does not stand any more, or another one is decided about already.
+        """
+        standing = [each.value for each in IN_FORCE]
+        open_ = [each.value for each in OPEN | UNDER_WAY]
+        parent = (proposals.c.id == child.parent) & proposals.c.state.in_(standing)
+        other = _of_parent(child.parent, Purpose.EXTENSION).where(proposals.c.state.in_(open_))
+        async with self._database.writing() as connection:
+            await self._alone(connection, child.parent)
+            stands = (await connection.execute(select(proposals.c.id).where(parent))).first()
+            if stands is None or (await connection.execute(other)).first() is not None:
+                return False
+            await self._insert(connection, child, (), now)
+            await written_down(self._database, connection, child.id, notes, now)
+            return True
+
     async def was_shown(self, proposal: str, state: str) -> None:
         """Its card shows this state now."""
         async with self._database.writing() as connection:
@@ -175,7 +193,7 @@ class Proposals:
 
     async def to_show(self, most: int = 50) -> tuple[Proposal, ...]:
         """Proposals whose card does not show their state yet; rollbacks have no card."""
-        behind = (proposals.c.shown != proposals.c.state) & (proposals.c.purpose == Purpose.CHANGE.value)
+        behind = (proposals.c.shown != proposals.c.state) & (proposals.c.purpose != Purpose.ROLLBACK.value)
         return await self._many(select(proposals).where(behind).limit(most))
 
     async def stand(self, proposal: str, place: Place) -> None:
@@ -210,7 +228,11 @@ class Proposals:
 
     async def children(self, parent: str) -> tuple[Proposal, ...]:
         """The rollbacks of a proposal, oldest first."""
-        return await self._many(select(proposals).where(proposals.c.parent == parent))
+        return await self._many(_of_parent(parent, Purpose.ROLLBACK))
+
+    async def extensions(self, parent: str) -> tuple[Proposal, ...]:
+        """What was proposed about its end, oldest first."""
+        return await self._many(_of_parent(parent, Purpose.EXTENSION))
 
     async def in_states(self, states: Iterable[State]) -> tuple[Proposal, ...]:
         return await self._many(select(proposals).where(proposals.c.state.in_([each.value for each in states])))
@@ -226,6 +248,10 @@ class Proposals:
 
     async def _alone(self, connection: AsyncConnection, proposal: str) -> None:
         await self._database.one_at_a_time(connection, f"proposal {proposal}")
+
+
+def _of_parent(parent: str, purpose: Purpose) -> Select[Any]:
+    return select(proposals).where((proposals.c.parent == parent) & (proposals.c.purpose == purpose.value))
 
 
 async def _one(connection: AsyncConnection, proposal: str) -> Proposal | None:

@@ -38,7 +38,7 @@ class Transitions(Generic[S]):
             raise NotAllowed(f"what is {before.value} in {self.table.name} cannot become {state.value}")
 
     async def change(
-        self, connection: AsyncConnection, row: str, state: S, only_from: Sequence[S] = (), **values: Any
+        self, connection: AsyncConnection, row: str, state: S, only_from: Sequence[S] = (), /, **values: Any
     ) -> bool:
         """Set the state and `values`, if the state that is there allows it. True for exactly one of many callers.
 

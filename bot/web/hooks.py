@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from bot.web.server import Route
 log = logging.getLogger(__name__)
 
 Hear = Callable[[Received], Novelty]
+Written = Callable[[], Awaitable[bool]]
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of one notification: a thousand alerts with long texts."""
@@ -43,10 +44,12 @@ ALWAYS_SIGNED = "pagerduty"
 class Hooks:
     """One address for each kind of alert: `/hooks/NAME`. Where nobody could show who he is, an address is not there.
 
+    `written` waits until what was heard is safe from a crash: only then the caller is told that it was taken in.
     `secrets` are those of signatures, by kind: where there is one, nothing else counts for that kind.
     """
 
     hear: Hear
+    written: Written
     channel: str
     token: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -70,14 +73,14 @@ class Hooks:
                 return _refused(trigger, request, 413, "the body is too large")
             if secret and (why := SIGNED[trigger.id](body, request.headers, secret, self.now())):
                 return _refused(trigger, request, 401, why)
-            return self._taken(trigger, request, body)
+            return await self._taken(trigger, request, body)
 
         return handle
 
     def _is_known(self, request: web.Request) -> bool:
         return may_call(request.headers.get("Authorization", ""), self.token) or shows_certificate(request)
 
-    def _taken(self, trigger: Trigger, request: web.Request, body: bytes) -> web.StreamResponse:
+    async def _taken(self, trigger: Trigger, request: web.Request, body: bytes) -> web.StreamResponse:
         payload = payload_of(body)
         if payload is None or not trigger.fits(payload):
             return _refused(trigger, request, 400, f"the body is not one of {trigger.id}")
@@ -88,6 +91,8 @@ class Hooks:
                 counted[self.hear(Received(found, self.channel, sender=f"webhook {trigger.id}"))] += 1
             else:
                 counted["nothing"] += 1
+        if counted[Novelty.NEW] and not await self.written():
+            return _refused(trigger, request, 503, "it could not be written down: send it again")
         return web.json_response({"heard": dict(counted)})
 
 

@@ -7,11 +7,12 @@ a budget of tokens: the least telling facts go first, no finding and no layer ev
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 from flows.agent.digest import digest
 from flows.agent.pseudonyms import pseudonyms_of
+from flows.agent.suspicion import suspects
 from flows.agent.tokens import estimated
 from flows.agent.untrusted import Fence, Wash
 from flows.model import Diagnosis, Fix, LayerRow, LayerState, NoFix
@@ -43,7 +44,8 @@ class Brief:
     `text` is exact. `cited` holds under each evidence id the text that stands there, so that a statement which cites it
     can be held against it; `question` is what was asked, which every statement may name. `candidates` are the fixes
     that may be chosen, by id, each in one clause; a refused one is none. The other parts are the lines of their
-    sections. `tokens` is an estimate, rather too high (`flows.agent.tokens`).
+    sections. `tokens` is an estimate, rather too high (`flows.agent.tokens`). `suspects` names where text stands that
+    speaks to a model (`flows.agent.suspicion`): where there is any, Claude explains, and its weighing does not count.
     """
 
     text: str
@@ -56,6 +58,7 @@ class Brief:
     doubts: tuple[str, ...]
     coverage: float
     tokens: int
+    suspects: tuple[str, ...] = ()
 
 
 def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = BUDGET) -> Brief:
@@ -64,7 +67,7 @@ def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = 
     brief = next(composed)
     while brief.tokens > budget and (shorter := next(composed, None)) is not None:
         brief = shorter
-    return brief
+    return replace(brief, suspects=suspects(it))
 
 
 def wash_for(it: Diagnosis, *, anonymize: bool) -> Wash:

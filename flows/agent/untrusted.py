@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from flows.agent.pseudonyms import Pseudonyms
 from flows.agent.redaction import without_private
-from sensors.kit.text import visible
+from sensors.text import visible
 
 LONGEST = 300
 """Characters of one piece of foreign text."""

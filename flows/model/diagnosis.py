@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from flows.causes import Layer
 from flows.model.component import Component
+from flows.model.explanation import Explanation
 from flows.model.finding import Doubt, Finding
 from flows.model.fix import Fix
 from sensors.kit import Evidence, Target
@@ -68,7 +69,7 @@ class Diagnosis:
 
     `findings` are in order, each with the ids of the evidence that shows it. The first is the root cause: there is
     always one, be it that nothing is wrong or that no cause is shown. `looks` show the root cause without KAI;
-    `hubble_command` shows its traffic, and is empty where Hubble holds none of it.
+    `hubble_command` shows its traffic, and is empty where Hubble holds none of it. `explanation` is Claude's part.
     """
 
     investigation_id: str
@@ -88,6 +89,7 @@ class Diagnosis:
     hubble_command: str
     provenance: Provenance = Provenance()
     looks: tuple[Look, ...] = ()
+    explanation: Explanation | None = None
 
     def __post_init__(self) -> None:
         if not self.findings:

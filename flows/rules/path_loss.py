@@ -8,12 +8,11 @@ full accept queue, packets that are only too large, a full connection table, or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from flows.belief import CONFIRMED, EVIDENT, LIKELY
 from flows.model import Case, Component, Finding, Rule
-from flows.symptoms.mesh import objects
+from flows.symptoms.objects import Json, objects
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.slowness import is_slow, opened_late
 from sensors.k8s_network_policies import Policies
@@ -107,8 +106,6 @@ def _home(case: Case) -> str:
 
 
 # -- an experiment -----------------------------------------------------------------------------------------------------
-
-Json = Mapping[str, Any]
 
 
 def _spoils(case: Case, experiment: Json, peer: Peer) -> bool:

@@ -86,8 +86,11 @@ URL = re.compile(
     r"\b(https?|wss?|tcp|redis|amqp|postgres(?:ql)?)://(?:[^\s/@\"']*@)?(\[[0-9a-fA-F:]+\]|[\w.-]+)(?::(\d{1,5}))?"
 )
 DOOR = re.compile(
-    r"(?i)(?:resolve host: |lookup |connect to |dial (?:tcp|udp) )(\[[0-9a-f:]+\]|[\w.-]+)(?:(?::| port )(\d{1,5}))?"
+    r"(?i)(?:resolve host: |lookup |connect(?:ing)? to (?!(?:\w+ )?server\b)|dial (?:tcp|udp) "
+    r"|connect E(?:CONNREFUSED|TIMEDOUT|HOSTUNREACH|NETUNREACH|ADDRNOTAVAIL) |server (?:at|on|running on host) [\"'])"
+    r"(\[[0-9a-f:]+\]|[\w.-]+)(?:(?::| port |[\"'](?: \([^)]{1,64}\))?, port )(\d{1,5}))?"
 )
+"""In the words of curl, Go, Node.js, redis-py, and of the clients of PostgreSQL (libpq) and MySQL."""
 SCHEME_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 

@@ -34,6 +34,21 @@ T = LogTrouble
             ("api.shop", 443),
         ),
         ("dial tcp 10.0.0.7:5432: i/o timeout", T.TIMEOUT, None, ("10.0.0.7", 5432)),
+        ("Error: connect ECONNREFUSED 127.0.0.1:5432", T.REFUSED, None, ("127.0.0.1", 5432)),
+        (
+            'connection to server at "db" (10.0.0.5), port 5432 failed: Connection refused',
+            T.REFUSED,
+            None,
+            ("db", 5432),
+        ),
+        ("Error 111 connecting to localhost:6379. Connection refused.", T.REFUSED, None, ("localhost", 6379)),
+        ("ERROR 2003: Can't connect to MySQL server on 'db:3306' (timed out)", T.TIMEOUT, None, ("db", 3306)),
+        (
+            'could not connect to server: Connection refused. Is the server running on host "db" (10.0.0.5)?',
+            T.REFUSED,
+            None,
+            ("db", None),
+        ),
         ("Error: getaddrinfo EAI_AGAIN db", T.RESOLVE, None, ("", None)),
         ("java.net.NoRouteToHostException: No route to host", T.UNREACHABLE, None, ("", None)),
         (

@@ -36,13 +36,17 @@ class Ear:
     """Hears alerts."""
 
     received: list[Received] = field(default_factory=list)
+    is_safe: bool = True
+
+    async def written(self) -> bool:
+        return self.is_safe
 
     def hear(self, one: Received) -> Novelty:
         self.received.append(one)
         return Novelty.NEW
 
     def hooks(self, **more: Any) -> Hooks:
-        return Hooks(self.hear, "C0A", now=lambda: NOW, **more)
+        return Hooks(self.hear, self.written, **{"channel": "C0A", "now": lambda: NOW, **more})
 
 
 def grafana(body: bytes, secret: str, at: str | None = None) -> dict[str, str]:
@@ -186,17 +190,18 @@ def test_what_is_no_object_is_no_payload(body: bytes):
 
 
 def test_without_its_secret_an_address_is_not_there():
-    def hear(received: object) -> Novelty:
-        return Novelty.NEW
+    def paths(certificates: bool = False, **more: Any) -> set[str]:
+        found = Ear().hooks(**more).routes(certificates=certificates)
+        return {each.path.rpartition("/")[2] for each in found}
 
-    paths = lambda hooks: {each.path.rpartition("/")[2] for each in hooks.routes()}  # noqa: E731
+    assert paths(token="x") == {"alertmanager", "grafana", "datadog"}
+    assert paths(secrets={"pagerduty": "x"}) == {"pagerduty"}
+    assert paths(secrets={"grafana": "x"}) == {"grafana"}
+    assert paths() == set()
+    assert paths(certificates=True) == {"alertmanager", "grafana", "datadog"}
 
-    assert paths(Hooks(hear, "C0A", token="x")) == {"alertmanager", "grafana", "datadog"}
-    assert paths(Hooks(hear, "C0A", secrets={"pagerduty": "x"})) == {"pagerduty"}
-    assert paths(Hooks(hear, "C0A", secrets={"grafana": "x"})) == {"grafana"}
-    assert paths(Hooks(hear, "")) == set()
-    assert {each.path for each in Hooks(hear, "").routes(certificates=True)} == {
-        "/hooks/alertmanager",
-        "/hooks/grafana",
-        "/hooks/datadog",
-    }
+
+async def test_what_could_not_be_written_down_is_not_taken_in():
+    ear = Ear(is_safe=False)
+    async with listening("127.0.0.1", 0, ear.hooks(token="x").routes()) as url:
+        assert await post(f"{url}/hooks/alertmanager", BODY, {"Authorization": "Bearer x"}) == 503

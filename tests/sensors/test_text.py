@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sensors.kit.text import visible
+from sensors.text import visible
 
 
 @pytest.mark.parametrize(
