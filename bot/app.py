@@ -146,6 +146,7 @@ async def running(
             approving = Approving(changes, client, services.ephemerals, directory, ours)
             extending = ExtendPresses(changes, approving, cards.show_end)
             services = replace(services, approving=approving, extending=extending)
+        metrics.slack_line(health.has_a_line)
         routes = [*health.routes(), figures(StoredFigures(metrics.registry, store).page)]
         if settings.alerts.enabled:
             anchors = Anchors(client)

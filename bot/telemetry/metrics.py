@@ -61,6 +61,8 @@ class Metrics:
         self._confidence = self._histogram("kai_confidence_ratio", "How sure the verdicts are.", SHARES)
 
     def _define_others(self) -> None:
+        line = "Whether Slack can reach this process: its socket is up, or Slack comes by HTTP."
+        self._line = self._gauge("kai_slack_connected", line)
         self._slack = self._counter(
             "kai_slack_calls", "Calls of Slack's Web API, by Slack's answer.", "method", "outcome"
         )
@@ -102,6 +104,10 @@ class Metrics:
             return result
 
         return looked
+
+    def slack_line(self, is_up: Callable[[], bool]) -> None:
+        """`is_up` is asked whenever the figures are."""
+        self._line.set_function(lambda: float(is_up()))
 
     # -- others --------------------------------------------------------------------------------------------------------
 
