@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from bot.approval.person import Installation
 from bot.approval.rules import Approvals
 from bot.change import expiry
 from bot.change.asking import Asking, nobody_may
-from bot.change.changes import Changes, Proposing
+from bot.change.changes import PROPOSE, Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
@@ -32,10 +32,12 @@ from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
-from bot.desk.ports import Look
+from bot.desk.ports import Look, Poster
 from bot.desk.watching import all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
+from bot.explain.explains import Explaining, Explains
+from bot.explain.walks import Walks
 from bot.intake import Intake
 from bot.settings import Settings
 from bot.slack import listeners
@@ -69,9 +71,12 @@ from bot.web.callers import client_certificates
 from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
+from flows.agent.asking import ClaudeClient
 from flows.catalog import rules
-from flows.load import load_flows
+from flows.engine import Tools
+from flows.load import Flow, load_flows
 from sensors.access.casefolder import BadCase
+from sensors.kit import Sensor
 from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
@@ -123,16 +128,20 @@ async def running(
         impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
         outbox = Outbox(impatient, settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        look = metrics.looking(look or Looking(worlds.open, flows, seers, rules()))
+        walks = Walks(metrics.looking(look or Looking(worlds.open, flows, seers, rules())))
         watching, visibility = all_watching(conversations.watching, metrics.watching), Visibility(client)
         cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
         changes = _changes(settings, worlds, store, cards)
-        notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
-        more = Extensions(notes=notes)
-        if changes is not None:
-            more = Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep, changes.expiry.sweep))
-        poster = conversations if changes is None else Proposing(conversations, changes)
-        desk = await stack.enter_async_context(open_desk(url, look, poster, watching, limits, extensions=more))
+        poster: Poster = conversations if changes is None else Proposing(conversations, changes)
+        more = _extensions(changes)
+        explains = _explains(settings, worlds, store, flows, seers, walks, changes)
+        if explains is not None:
+            stack.push_async_callback(explains.asking.close)
+            poster, more = Explaining(poster, explains), explains.added_to(more)
+        desk = await stack.enter_async_context(open_desk(url, walks, poster, watching, limits, extensions=more))
+        if explains is not None:
+            explains.desk = desk
+            stack.callback(asyncio.create_task(attempt_logged(explains.asking.warm(), log, "Claude")).cancel)
         names, work, health = Names(worlds.cluster), Work(), Health(store)
         stack.push_async_callback(names.close)
         intake = Intake(desk, store, worlds.find, settings.flow)
@@ -214,6 +223,30 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> 
     return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
 
 
+def _extensions(changes: Changes | None) -> Extensions:
+    notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
+    if changes is None:
+        return Extensions(notes=notes)
+    return Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep, changes.expiry.sweep))
+
+
+def _explains(
+    settings: Settings,
+    worlds: Worlds,
+    store: Store,
+    flows: Mapping[str, Flow],
+    seers: Mapping[str, Sensor],
+    walks: Walks,
+    changes: Changes | None,
+) -> Explains | None:
+    """None without a key: rules decide alone, and nothing of Claude is imported."""
+    if not settings.claude.enabled:
+        return None
+    asking = ClaudeClient(settings.claude, store.claude_calls.within(settings.claude.ceilings))
+    follow = PROPOSE if changes is not None else ""
+    return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
+
+
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -223,11 +256,18 @@ async def serve(settings: Settings, said: Callable[[str], None]) -> int:
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
+        said(_of_claude(settings))
         await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
         await stop.wait()
         said("kai stops: what is under way is carried on by the next start")
         served.health.stopping = True
     return 0
+
+
+def _of_claude(settings: Settings) -> str:
+    if settings.claude.enabled:
+        return f"Claude ({settings.claude.model}) explains the verdicts of the rules"
+    return "verdicts come from rules only: there is no key for Claude (ANTHROPIC_API_KEY)"
 
 
 def _worlds(settings: Settings) -> Worlds:

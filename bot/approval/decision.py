@@ -84,7 +84,13 @@ def covered(
     return Refusal("rbac", f"Kubernetes does not let {who} change {part.target}{why}.")
 
 
-def standing(proposal: Proposal, given: Sequence[Approval], approvals: Approvals) -> Standing:
+SECOND_PAIR_OF_EYES = 2
+"""Persons that a change needs where Claude names evidence against the verdict that it mends."""
+
+
+def standing(
+    proposal: Proposal, given: Sequence[Approval], approvals: Approvals, *, disputed: bool = False
+) -> Standing:
     """Do these approvals suffice? Only those of this very hash count, one for each person and each Kubernetes user."""
     rules = approvals.strictest(proposal.namespaces)
     counted = _distinct([each for each in given if each.sha256 == proposal.sha256])
@@ -92,12 +98,14 @@ def standing(proposal: Proposal, given: Sequence[Approval], approvals: Approvals
         part.target for place, part in enumerate(proposal.parts) if not any(place in each.covers for each in counted)
     ]
     needed = max(rules.needed, len(proposal.namespaces) if rules.both_sides else 1)
+    needed = max(needed, SECOND_PAIR_OF_EYES) if disputed else needed
     if proposal.purpose is Purpose.ROLLBACK:
         needed = 1
     if uncovered:
         return Standing(False, len(counted), needed, f"nobody with rights on {uncovered[0]} has approved yet")
     if len(counted) < needed:
-        return Standing(False, len(counted), needed, f"{len(counted)} of {needed} approvals")
+        why = "; Claude sees evidence against the verdict" if disputed else ""
+        return Standing(False, len(counted), needed, f"{len(counted)} of {needed} approvals{why}")
     return Standing(True, len(counted), needed)
 
 

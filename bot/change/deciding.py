@@ -13,6 +13,7 @@ from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal
 from bot.approval.rules import Approvals
 from bot.approval.states import State
 from bot.approval.trail import Event, Note
+from bot.change.disputes import is_disputed
 from bot.change.extension import expires_of, unreadable_end
 from bot.change.pipeline import Pipeline
 from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
@@ -70,7 +71,12 @@ class Deciding:
         now = self.clock.now()
         approval = Approval(caller.person, caller.who, covers, it.sha256, now)
         note = Note(Event.APPROVED, caller.person, {"as": caller.who.name, "covers": list(covers), "sha256": it.sha256})
-        counted = await self.store.proposals.approve(it.id, approval, self._standing, note, now)
+        disputed = await is_disputed(self.store, it.investigation)
+
+        def stands(one: Proposal, given: Sequence[Approval]) -> Standing:
+            return standing(one, given, self.rules(), disputed=disputed)
+
+        counted = await self.store.proposals.approve(it.id, approval, stands, note, now)
         if counted is None or counted.standing is None:
             late = closed(counted.proposal, now) if counted is not None else None
             return await self.refuse(proposal, actor, late or NO_SUCH)
@@ -78,9 +84,6 @@ class Deciding:
             return Answer("Approved: it is proved once more, tried and then applied.", carry_on=it.id)
         await self.pipeline.show(it.id, again=True)
         return Answer(f"Your approval is counted: {counted.standing.missing}.")
-
-    def _standing(self, it: Proposal, given: Sequence[Approval]) -> Standing:
-        return standing(it, given, self.rules())
 
     async def why_not(self, proposal: str, identify: Identify) -> Refusal | None:
         """Whether this person may approve it: what a card tells its viewer. Nothing is counted or written down."""

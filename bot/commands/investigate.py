@@ -14,15 +14,18 @@ from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import Live, live_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
-from bot.commands.output import say, show_brief
+from bot.commands.output import say, say_explanation, show_brief, write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
+from bot.lazy import resolve as resolve_lazy
 from bot.report.sanitize import clean
+from bot.settings import claude_of
 from flows.agent.brief import brief_of, wash_for
+from flows.agent.settings import ClaudeSettings
 from flows.agent.untrusted import new_nonce
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import Tools, Walk, walk
 from flows.load import FLOW_SENSOR, BadFlow, Flow
 from flows.model import Diagnosis, Recording
 from sensors.access.casefolder import BadCase, CaseFolder, open_case
@@ -30,13 +33,17 @@ from sensors.kit import Blind, Cluster, Target
 from sensors.kit.addresses import HostPort, host_port
 from sensors.kit.catalog import sensors
 
+EXPLAINED = "bot.commands.explaining:explained"
+"""Brings the store with it: imported only where Claude is asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
-    `show_brief`: print what Claude would be told instead of the report, with pseudonyms where `anonymize` says so.
+    `no_llm`: rules only, whatever key there is. `show_brief`: print what Claude would be told instead of the report,
+    with pseudonyms where `anonymize` says so.
     """
 
     flow: str
@@ -50,6 +57,7 @@ class TerminalRequest:
     since: str | None = None
     show_brief: bool = False
     anonymize: bool = False
+    no_llm: bool = False
     live: Live = field(default_factory=Live)
 
 
@@ -63,16 +71,26 @@ def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
         flow = flow_asked(question)
-        diagnosis = asyncio.run(_investigate(question, flow))
+        claude = _claude(question, flow)
+        diagnosis = asyncio.run(_investigate(question, flow, claude))
     except (BadCase, BadFlow, NoSuchPod) as why:
         raise UsageMistake(str(why)) from why
     except Blind as why:
         raise CouldNotLook(f"could not look: {why}") from why
-    if question.show_brief:
-        show_brief(brief_of(diagnosis, new_nonce(), wash_for(diagnosis, anonymize=question.anonymize)))
-    else:
-        say(diagnosis, question.output, verbose=question.verbose)
     return exit_code(diagnosis)
+
+
+def _claude(question: TerminalRequest, flow: Flow) -> ClaudeSettings | None:
+    """How Claude is asked; None: no key, no such step in the flow, or nobody wants it."""
+    if question.no_llm or question.show_brief or flow.agent is None:
+        return None
+    try:
+        settings = claude_of()
+    except UsageMistake as why:
+        print(f"Claude is not asked: {why}", file=sys.stderr)  # noqa: T201 - and the rules need nothing of it
+        return None
+    anonymize = question.anonymize or settings.anonymize
+    return replace(settings, anonymize=anonymize) if settings.enabled else None
 
 
 def exit_code(diagnosis: Diagnosis) -> int:
@@ -89,13 +107,43 @@ def flow_asked(question: TerminalRequest) -> Flow:
     return flow_named(question.flow).asking(FLOW_SENSOR, last=question.last, since=since)
 
 
-async def _investigate(question: TerminalRequest, flow: Flow) -> Diagnosis:
+async def _investigate(question: TerminalRequest, flow: Flow, claude: ClaudeSettings | None) -> Diagnosis:
     async with world_of(question) as (cluster, recording):
         found = await find_target(question, cluster)
         if found.note:
             print(clean(found.note), file=sys.stderr)  # noqa: T201
+        tools = Tools(sensors(), rules())
         with progress(len(flow.looks)) as watcher:
-            return await run(flow, found.target, cluster, Tools(sensors(), rules()), watcher, recording)
+            walked = await walk(flow, found.target, cluster, tools, watcher, recording)
+        if claude is None:
+            _say(question, walked.diagnosis)
+            return walked.diagnosis
+        return await _explained(question, walked, cluster, claude, tools)
+
+
+def _say(question: TerminalRequest, diagnosis: Diagnosis) -> None:
+    if question.show_brief:
+        show_brief(brief_of(diagnosis, new_nonce(), wash_for(diagnosis, anonymize=question.anonymize)))
+    else:
+        say(diagnosis, question.output, verbose=question.verbose)
+
+
+async def _explained(
+    question: TerminalRequest, walked: Walk, cluster: Cluster, settings: ClaudeSettings, tools: Tools
+) -> Diagnosis:
+    """The report of the rules at once, then Claude's part of it; JSON and markdown are one document, and so wait."""
+    at_once = question.output == "text"
+    if at_once:
+        say(walked.diagnosis, question.output, verbose=question.verbose)
+    explained: Diagnosis = await resolve_lazy(EXPLAINED)(walked, cluster, settings, tools)
+    if not at_once:
+        say(explained, question.output, verbose=question.verbose)
+    elif explained.cause_class != walked.diagnosis.cause_class:
+        write("\nWith what Claude asked for, the rules come to another verdict:\n\n")
+        say(explained, question.output, verbose=question.verbose)
+    else:
+        say_explanation(explained, verbose=question.verbose)
+    return explained
 
 
 @asynccontextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TextIO
 
 from bot.report import json_result, markdown
-from bot.report.outline import outline
+from bot.report.outline import Section, claude, outline
 from bot.report.text import lay_out, render
 from flows.agent.brief import Brief
 from flows.model import Diagnosis
@@ -26,6 +26,16 @@ def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
     sections = outline(diagnosis, verbose=verbose)
     if output == "markdown":
         return write(markdown.render(sections))
+    return _say_sections(sections)
+
+
+def say_explanation(diagnosis: Diagnosis, *, verbose: bool = False) -> None:
+    """Print what Claude adds to a report that stands there already."""
+    write("\n")
+    _say_sections((claude(diagnosis, verbose=verbose),))
+
+
+def _say_sections(sections: Sequence[Section]) -> None:
     if not is_painted(sys.stdout):
         return write(render(sections, width_of(sys.stdout)))
     from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it

@@ -77,12 +77,10 @@ def looking(investigation: str, target: Target, progress: str, cluster: str = ""
     )
 
 
-def verdict(
-    it: Diagnosis, asked_by: str = "", cluster: str = "", change: ChangeState | None = None, explained: str = ""
-) -> Said:
+def verdict(it: Diagnosis, asked_by: str = "", cluster: str = "", change: ChangeState | None = None) -> Said:
     """The root message in the end, each fact once: what it is, since when, what to change, how sure.
 
-    `explained`: at most two escaped lines of an explanation that is not the rules' own.
+    Of an explanation by Claude it holds two lines; the whole stands in the thread.
     """
     short = short_answer(it)
     status, state = (change and change.status) or short.status, (change and change.state) or short.state
@@ -91,7 +89,8 @@ def verdict(
     blocks = (
         _header(headline),
         {**section(_told(short)), "expand": True},
-        *(section(each) for each in (fix, explained) if each),
+        *(section(each) for each in (fix,) if each),
+        *claude_part(it, most=1),
         _actions(*_buttons(it)),
         _context(short.sure, cluster, it.investigation_id, asked_by),
         _feedback(it.investigation_id),
@@ -149,6 +148,12 @@ def _bold(text: str) -> str:
 def layer_name(row: LayerRow) -> str:
     """`pod network`: the layer as people write it."""
     return row.layer.value.replace("_", " ")
+
+
+def claude_part(it: Diagnosis, most: int | None = None) -> Iterator[Block]:
+    """What Claude adds, where it was asked: how it stands to the verdict, then its sentences, `most` of them."""
+    if said := parts_of(it).get(Part.CLAUDE):
+        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items[:most]))))
 
 
 def _lines(items: Iterable[Item]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from datetime import UTC
 from enum import StrEnum
 from typing import TypeAlias
 
+from bot.report import explained
 from bot.report.sanitize import clean, clean_command
 from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import Layer
@@ -86,6 +87,7 @@ class Part(StrEnum):
     FIX = "Fix"
     UNDO = "Undo"
     OTHER_WAY = "Another way"
+    CLAUDE = "Claude"
     ALSO_FOUND = "Also found"
     LAYERS = "Layers"
     DOUBTS = "Could not tell"
@@ -119,6 +121,7 @@ def outline(diagnosis: Diagnosis, *, verbose: bool = False) -> tuple[Section, ..
         _evidence(diagnosis, verbose),
         Section(Part.RECOMMENDATION, clean(diagnosis.recommended_action)),
         *_remedy(diagnosis, verbose),
+        claude(diagnosis, verbose=verbose),
         _also_found(diagnosis),
         _layers(diagnosis),
         _could_not_tell(diagnosis, verbose),
@@ -126,6 +129,15 @@ def outline(diagnosis: Diagnosis, *, verbose: bool = False) -> tuple[Section, ..
         _footer(diagnosis),
     )
     return tuple(each for each in sections if each.text or each.items)
+
+
+def claude(diagnosis: Diagnosis, *, verbose: bool = False) -> Section:
+    """What Claude adds; empty where it was not asked."""
+    tones = {explained.DISPUTED: Tone.UNSURE, explained.NOTED: Tone.QUIET}
+    points = (
+        Point(text, tone=tones.get(kind, Tone.PLAIN)) for kind, text in explained.lines(diagnosis, verbose=verbose)
+    )
+    return Section(Part.CLAUDE, explained.headline(diagnosis), tuple(points))
 
 
 def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:

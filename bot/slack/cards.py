@@ -6,6 +6,7 @@ from bot.approval.decision import standing
 from bot.approval.proposal import Place, Proposal, Purpose
 from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
+from bot.change.disputes import is_disputed
 from bot.change.expiry import as_it_stands, said_at, said_of
 from bot.report.blocks import Said, verdict
 from bot.report.json_result import CannotDecode, decode
@@ -35,7 +36,8 @@ class Cards:
             await self.show_end(proposal.parent, proposal.place)
             return
         given = await self._store.proposals.approvals(proposal.id)
-        count = standing(proposal, given, self._rules())
+        disputed = await is_disputed(self._store, proposal.investigation)
+        count = standing(proposal, given, self._rules(), disputed=disputed)
         card = Reply(f"proposal.{proposal.id}", proposal_blocks.card(proposal, count.given, count.needed))
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:

@@ -308,9 +308,9 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
 @asynccontextmanager
 async def serving(api: MessagesApi) -> AsyncIterator[MessagesApi]:
     """On a free port of this machine."""
-    runner = web.AppRunner(api.app())
+    runner = web.AppRunner(api.app(), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     api.url = f"http://127.0.0.1:{port}"
