@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -64,14 +65,16 @@ from bot.slack.visibility import Visibility
 from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
+from bot.telemetry.claude import CountedLedger
 from bot.telemetry.metrics import Metrics
+from bot.telemetry.spans import traced
 from bot.telemetry.stored import StoredFigures
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
 from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
-from flows.agent.asking import ClaudeClient
+from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
 from flows.engine import Tools
 from flows.load import Flow, load_flows
@@ -128,13 +131,16 @@ async def running(
         impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
         outbox = Outbox(impatient, settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        walks = Walks(metrics.looking(look or Looking(worlds.open, flows, seers, rules())))
-        watching, visibility = all_watching(conversations.watching, metrics.watching), Visibility(client)
+        spans = stack.enter_context(traced(os.environ))
+        walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))
+        watching = all_watching(conversations.watching, metrics.watching, spans.watching)
+        visibility = Visibility(client)
         cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
         changes = _changes(settings, worlds, store, cards)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
-        explains = _explains(settings, worlds, store, flows, seers, walks, changes)
+        ledger = partial(CountedLedger, metrics=metrics)
+        explains = _explains(settings, worlds, store, flows, seers, walks, changes, ledger)
         if explains is not None:
             stack.push_async_callback(explains.asking.close)
             poster, more = Explaining(poster, explains), explains.added_to(more)
@@ -238,11 +244,12 @@ def _explains(
     seers: Mapping[str, Sensor],
     walks: Walks,
     changes: Changes | None,
+    counted: Callable[[Ledger], Ledger],
 ) -> Explains | None:
     """None without a key: rules decide alone, and nothing of Claude is imported."""
     if not settings.claude.enabled:
         return None
-    asking = ClaudeClient(settings.claude, store.claude_calls.within(settings.claude.ceilings))
+    asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
     return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
 
