@@ -71,6 +71,9 @@ bench: setup     ## how fast hubble flows are read
 bench-live: setup ## how long KAI itself takes in a living cluster, and how much memory; needs the kube-apiserver, too
 	$(PYTHON) bench/live.py
 
+dist: setup      ## what a release hands out, built and checked into dist/: wheel, sdist, krew plug-in, sums
+	$(PYTHON) release/build.py
+
 chart: setup     ## the chart: rendered by helm, taken by a real kube-apiserver, KAI working under its rights
 	$(PYTHON) -m pytest -n 0 -m cluster tests/cluster/test_chart.py tests/cluster/test_chart_bot.py tests/cluster/test_installed.py
 
