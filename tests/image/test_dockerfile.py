@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +42,14 @@ def test_what_runs_is_no_shell_as_a_number_that_is_not_root_on_nothing_but_what_
     assert rest("USER") == ["10001:10001"]
     assert (json.loads(*rest("ENTRYPOINT")), json.loads(*rest("CMD"))) == (["/opt/kai/bin/kai"], ["serve"])
     assert rest("RUN") == []
+
+
+def test_the_linter_of_dockerfiles_has_nothing_to_say() -> None:
+    program = Path(sys.executable).with_name("hadolint")
+
+    done = subprocess.run([program, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_everything_that_is_installed_has_a_hash() -> None:
