@@ -109,7 +109,7 @@ async def _asked(slack: Workspace, port: int) -> list[tuple[str, bool]]:
     seconds = time.monotonic() - began
     figures = await asyncio.to_thread(_get, f"http://127.0.0.1:{port}/metrics")
     await slack.user("alice").command("/kai netdebug api-server production")
-    said = await slack.wait_for(lambda: slack.messages()[0]["text"].startswith("✖"), VERDICT_S)
+    said = await slack.wait_for(lambda: "strict-egress" in slack.messages()[0]["text"], VERDICT_S)
     return [
         (f"/readyz answers {status} after {seconds:.1f} s", status == 200),
         (f"/metrics answers {figures}", figures == 200),
