@@ -320,6 +320,15 @@ def audit() -> None:
     """
 
 
+@kai.lazy("bot.commands.store:store")
+@click.argument("action", type=click.Choice(("backup", "restore")))
+@click.argument("file", metavar="FILE")
+@_DATABASE
+@_DEBUG
+def store() -> None:
+    """Copy what KAI remembers into FILE, also while it runs, or bring it back to where nothing is; - is a stream."""
+
+
 for _name, _command in kai.commands.items():
     _command.epilog = epilog(_name)
 
