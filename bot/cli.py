@@ -68,7 +68,9 @@ def _asking(command: F) -> F:
 
 
 _FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLOW", help="A flow's id, or a YAML file.")
-_NO_LLM = click.option("--no-llm", is_flag=True, help="Rules only: do not ask Claude, whatever key there is.")
+_LLM = click.option(
+    "--llm/--no-llm", default=None, help="Ask Claude, or rules only. Asked by default with a key, but for recordings."
+)
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
 
 
@@ -90,7 +92,7 @@ def kai(debug: bool) -> None:
 @live_options
 @click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
-@_NO_LLM
+@_LLM
 @_VERBOSE
 @_answering("text", "json", "markdown")
 def netdebug() -> None:
@@ -106,7 +108,7 @@ def netdebug() -> None:
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @_asking
 @live_options
-@_NO_LLM
+@_LLM
 @_VERBOSE
 @_answering("text", "json", "markdown")
 def run_flow() -> None:
