@@ -208,6 +208,7 @@ def simulate() -> None:
 @kai.lazy("bot.commands.history:history")
 @click.argument("investigation", required=False, default="", metavar="[ID]")
 @click.option("-n", "--number", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
+@click.option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
 @click.option("-v", "--verbose", is_flag=True, help="Leave nothing out of a report.")
 @click.option("-o", "--output", type=click.Choice(("text", "json", "markdown")), default="text", help="How to say it.")
 @click.option(

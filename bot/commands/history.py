@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from bot.commands import spending
 from bot.commands.lists import columns
 from bot.commands.output import say, write
 from bot.errors import CouldNotLook, UsageMistake
@@ -18,12 +19,12 @@ from bot.store.store import Store, open_store
 from sensors.kit.reported import rfc3339
 
 
-def history(investigation: str, most: int, verbose: bool, output: str, database: str | None) -> int:
+def history(investigation: str, most: int, verbose: bool, output: str, database: str | None, cost: bool = False) -> int:
     """The last N investigations, newest first; with ID (or its beginning), the report of that one again."""
     url = database or default_url()
     try:
         _check_file(url)
-        told = asyncio.run(_told(url, investigation, most, output, verbose))
+        told = asyncio.run(_told(url, investigation, most, output, verbose=verbose, cost=cost))
     except BadDatabase as why:
         raise UsageMistake(str(why)) from why
     except Unreachable as why:
@@ -40,8 +41,10 @@ def _check_file(url: str) -> None:
         raise UsageMistake(f"nothing is remembered yet: there is no {path} (--database says where else to look)")
 
 
-async def _told(url: str, word: str, most: int, output: str, verbose: bool) -> str | None:
+async def _told(url: str, word: str, most: int, output: str, *, verbose: bool, cost: bool) -> str | None:
     async with open_store(url) as store:
+        if cost:
+            return await spending.told(store, word, most, output)
         if not word:
             return _listed(await store.investigations.recent(most), output)
         one = await _meant(store, word)

@@ -118,6 +118,18 @@ def test_an_empty_key_is_a_mistake_that_is_said_and_the_rules_go_on(kai: Kai):
     assert "Claude is not asked: ANTHROPIC_API_KEY is set and empty" in said.stderr
 
 
+def test_history_tells_what_was_asked_and_what_it_cost(kai: Kai, api: MessagesApi):
+    asked = json.loads(kai("netdebug", "--llm", "--case", CASE, "-o", "json", api=api).stdout)
+    told = kai("history", "--cost")
+    as_json = json.loads(kai("history", "--cost", asked["investigation_id"][:6], "-o", "json").stdout)
+
+    cost = asked["explanation"]["usage"]["cost_usd"]
+    assert asked["investigation_id"] in told.stdout
+    assert f"1 call, ${cost:.4f} in all that is remembered" in told.stdout
+    assert [each["purpose"] for each in as_json["calls"]] == ["explain"]
+    assert as_json["sums"]["last_1_days_usd"] == pytest.approx(cost)
+
+
 def test_a_day_s_ceiling_is_kept_from_one_run_to_the_next(kai: Kai, tmp_path: Path, api: MessagesApi):
     config = tmp_path / "config.yaml"
     config.write_text("claude: {ceilings: {day: 0.06}}")
