@@ -34,10 +34,11 @@ from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look, Poster
-from bot.desk.watching import all_watching
+from bot.desk.watching import Later, Listener, all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
 from bot.explain.explains import Explaining, Explains
+from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
 from bot.settings import Settings
@@ -237,7 +238,19 @@ def _extensions(changes: Changes | None) -> Extensions:
     notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
     if changes is None:
         return Extensions(notes=notes)
-    return Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep, changes.expiry.sweep))
+    sweeps = (changes.sweep, changes.expiry.sweep)
+    return Extensions(changes.workflows, notes=notes, listeners=(_reviewed(changes),), sweeps=sweeps)
+
+
+def _reviewed(changes: Changes) -> Listener:
+    """A card says anew how many approvals its change needs, when Claude has spoken about the verdict."""
+
+    async def hear(moment: Later) -> None:
+        if isinstance(moment, Explained):
+            for each in await changes.store.proposals.of(moment.investigation):
+                await changes.pipeline.show(each.id, again=True)
+
+    return hear
 
 
 def _explains(
