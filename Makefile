@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: chart image image-lock dist help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
+.PHONY: chart image image-lock dist eval-claude help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,8 @@ test-postgres: setup ## the store and the desk on a private Postgres; needs `apt
 test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
-test-approve-crash: setup ## 1,000 interleavings of presses, edits, changed rights and kill -9 around an approval
-	$(PYTHON) -m pytest -n0 -m crash tests/bot/change/test_crashes.py
+test-approve-crash: setup ## 1,000 interleavings of presses, edits, rights and kill -9 around an approval; then real processes are killed
+	$(PYTHON) -m pytest -n0 -m crash tests/bot/change
 
 test-browser: setup ## the workspace and the demo as a person sees them; needs `apt-get install chromium`
 	$(PYTHON) -m pytest -m browser tests/workspace tests/demo
@@ -64,6 +64,9 @@ demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 
 reports: setup   ## every recorded case and public report against the truth beside it; fails below what must be reached
 	$(PYTHON) bench/truth.py
+
+eval-claude: setup ## rules alone beside rules with Claude on every case, three times each; needs ANTHROPIC_API_KEY, costs money
+	$(PYTHON) bench/eval_claude.py
 
 bench: setup     ## how fast hubble flows are read
 	$(PYTHON) bench/flows.py

@@ -69,6 +69,7 @@ from bot.telemetry.claude import CountedLedger
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.spans import traced
 from bot.telemetry.stored import StoredFigures
+from bot.verify.looking import WITHIN
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
 from bot.web.figures import figures
@@ -113,10 +114,12 @@ async def running(
     look: Look | None = None,
     limits: Limits | None = None,
     alert_limits: AlertLimits | None = None,
+    within: float = WITHIN,
 ) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
-    `look` takes the place of sensors and rules, for measurements of everything around them.
+    `look` takes the place of sensors and rules, for measurements of everything around them. `within`: seconds after
+    which a change that does not help is taken back.
     """
     worlds, url = _worlds(settings), settings.database_url.reveal()
     flows, seers = load_flows(), sensors()
@@ -136,7 +139,7 @@ async def running(
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
         cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, worlds, store, cards)
+        changes = _changes(settings, worlds, store, cards, within)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         ledger = partial(CountedLedger, metrics=metrics)
@@ -218,7 +221,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -226,7 +229,8 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> 
     def rules() -> Approvals:
         return settings.approvals
 
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    where = (worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    return changes_on(*where, within=within, tell=cards.tell)
 
 
 def _extensions(changes: Changes | None) -> Extensions:

@@ -36,6 +36,8 @@ from sensors.kit.catalog import sensors
 EXPLAINED = "bot.commands.explaining:explained"
 """Brings the store with it: imported only where Claude is asked."""
 
+WATCHING = "bot.commands.watching:keep_watching"
+
 
 @dataclass(frozen=True, slots=True)
 class TerminalRequest:
@@ -61,10 +63,14 @@ class TerminalRequest:
     live: Live = field(default_factory=Live)
 
 
-def typed(**asked: Any) -> int:
+def typed(watch: bool = False, every: int = 10, **asked: Any) -> int:
     """`kai netdebug` and `kai run-flow`."""
     live = live_of(asked)
-    return investigate(TerminalRequest(**asked, live=live))
+    question = TerminalRequest(**asked, live=live)
+    if watch:
+        code: int = resolve_lazy(WATCHING)(question, every)
+        return code
+    return investigate(question)
 
 
 def investigate(question: TerminalRequest) -> int:
