@@ -58,6 +58,16 @@ class Tools:
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex[:12])
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A walk that came to its end: what was seen, and what the rules made of it. It can go on with more evidence."""
+
+    flow: Flow
+    case: Case
+    diagnosis: Diagnosis
+    recording: Recording | None = None
+
+
 async def run(
     flow: Flow,
     target: Target,
@@ -70,19 +80,45 @@ async def run(
 
     `recording` says which one `cluster` plays, where it is no living one; the diagnosis then says so.
     """
+    return (await walk(flow, target, cluster, tools, watcher, recording)).diagnosis
+
+
+async def walk(
+    flow: Flow,
+    target: Target,
+    cluster: Cluster,
+    tools: Tools,
+    watcher: Watcher = ignore,
+    recording: Recording | None = None,
+) -> Walk:
+    """The same, with what was seen."""
     began = tools.clock()
     evidence = await _look(flow, target, cluster, tools, watcher)
     case = Case(target, await _environment(cluster), await cluster.now(), evidence)
-    findings, doubts = await _judge(case, tools.rules.values())
 
     def took_ms() -> float:
         return (tools.clock() - began) * 1000
 
+    walked = await _conclude(flow, case, tools, took_ms, tools.new_id(), recording)
+    await _tell(watcher, Concluded(walked.diagnosis))
+    return walked
+
+
+async def walk_on(walked: Walk, target: Target, evidence: Mapping[str, Evidence], tools: Tools) -> Walk:
+    """Judge anew, with this evidence in place of all that there was. The time of the first walk stays its time."""
+    before = walked.diagnosis
+    case = Case(target, walked.case.environment, walked.case.at, evidence)
+    return await _conclude(walked.flow, case, tools, lambda: before.total_ms, before.investigation_id, walked.recording)
+
+
+async def _conclude(
+    flow: Flow, case: Case, tools: Tools, took_ms: Callable[[], float], own_id: str, recording: Recording | None
+) -> Walk:
+    findings, doubts = await _judge(case, tools.rules.values())
     diagnosis = await asyncio.to_thread(
-        conclude, case, flow, tools.sensors, findings, doubts, tools.new_id(), took_ms, recording
+        conclude, case, flow, tools.sensors, findings, doubts, own_id, took_ms, recording
     )
-    await _tell(watcher, Concluded(diagnosis))
-    return diagnosis
+    return Walk(flow, case, diagnosis, recording)
 
 
 async def _environment(cluster: Cluster) -> Environment:
@@ -144,4 +180,4 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     return findings, doubts
 
 
-__all__ = ["Concluded", "Saw", "Tools", "Watcher", "ignore", "run"]
+__all__ = ["Concluded", "Saw", "Tools", "Walk", "Watcher", "ignore", "run", "walk", "walk_on"]

@@ -70,6 +70,11 @@ class Flow:
     def looks(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.type == "sensor")
 
+    @property
+    def agent(self) -> Step | None:
+        """The step in which Claude explains what the rules found; None: this flow does without."""
+        return next((step for step in self.steps if step.type == "agent"), None)
+
 
 @dataclass(frozen=True, slots=True)
 class _Spot:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from flows.model import Case
+from flows.symptoms.network import can_exist
 from flows.symptoms.peers import asked_peer
 from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
@@ -31,8 +32,6 @@ ORDER = (
     "net.conntrack_usage",
 )
 """Which look would decide most, the first one first."""
-
-CILIUM_ONLY = ("hubble.capture_flows",)
 
 
 def known(case: Case) -> list[str]:
@@ -87,18 +86,13 @@ def next_look(case: Case, blind: list[Evidence]) -> str:
     pod = case.get(PodFacts)
     if pod is not None and not pod.ips and pod.phase == "Pending":
         return f"See what the pod waits for: kubectl -n {pod.namespace} describe pod {pod.pod}."
-    possible = [each for each in blind if _can_be(case, each.sensor)]
+    possible = [each for each in blind if can_exist(case, each.sensor)]
     best = min(possible, key=lambda each: _rank(case, each.sensor), default=None)
     if case.target.to is None and (best is None or best.sensor in ("net.connect", "dns.lookup")):
         return "Name the peer that cannot be reached (--to HOST:PORT) and run again while the fault is visible."
     if best is not None:
         return f"Measure next what is missing: {best.sensor} ({best.why}); then run again."
     return "Run again while the fault is visible, so that its traces are still there."
-
-
-def _can_be(case: Case, sensor: str) -> bool:
-    cni = case.environment.cni
-    return sensor not in CILIUM_ONLY or cni in (None, "", "cilium") or case.environment.flow_source is not None
 
 
 def _rank(case: Case, sensor: str) -> tuple[bool, int]:

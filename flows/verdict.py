@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flows.belief import DOUBTED, NO_RIVAL, ROOT_CAUSE_FROM
-from flows.coverage import coverage_of
+from flows.coverage import coverage_of_cause
 from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
+from flows.looks import hubble_command, looks
 from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, Recording
-from flows.symptoms.peers import asked_peer
 from flows.unexplained import blind_looks, known, next_look
 from sensors.kit import Sensor
-
-OF_NAMES = ("dns.", "policy.dns_blocked")
 
 
 def conclude(
@@ -30,8 +27,8 @@ def conclude(
 ) -> Diagnosis:
     """Name exactly one root cause, or say honestly that none is shown, and what to measure next."""
     ordered = rank(findings)
-    coverage = coverage_of(case, flow, sensors)
     root = ordered[0] if ordered and is_root(ordered[0], ordered) else inconclusive(case, ordered, doubts)
+    coverage = coverage_of_cause(case, root, sensors)
     fixes = build(root, case)
     return Diagnosis(
         investigation_id=investigation_id,
@@ -50,6 +47,7 @@ def conclude(
         total_ms=round(elapsed_ms(), 1),
         hubble_command=hubble_command(case, root.cause_class),
         provenance=Provenance(case.at, recording, _cluster(case)),
+        looks=looks(case, root),
     )
 
 
@@ -97,7 +95,7 @@ def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt
         cause=f"No cause is shown by what could be measured.{first}{suspicion}",
         component=None,
         belief=DOUBTED,
-        because="; ".join(told) or "everything that was measured passes or is undecided",
+        because="; ".join(told) or "no check failed, and some could not be decided",
         shown_by=(),
         recommendation=next_look(case, blind),
     )
@@ -113,22 +111,4 @@ def _reasoning(root: Finding, ordered: Sequence[Finding]) -> str:
     return "; ".join([root.because, *behind])
 
 
-def hubble_command(case: Case, cause_class: str = "") -> str:
-    """The `hubble observe` line with which a person sees the same for themselves.
-
-    Hubble shows the backend's port, not the Service's: with socket load balancing no packet carries the latter. Where
-    no name resolves, nothing of the peer is to be seen: the questions are.
-    """
-    target = case.target
-    words = ["hubble", "observe", "--pod", f"{target.namespace}/{target.pod}", "--last", "1000"]
-    peer = asked_peer(case)
-    seen = {each.port for each in peer.connections} if peer else set()
-    port = seen.pop() if len(seen) == 1 else target.to_port
-    if cause_class.startswith(OF_NAMES):
-        port = 53
-    if port:
-        words += ["--port", str(port)]
-    return shlex.join(words)
-
-
-__all__ = ["conclude", "evidence_ids", "hubble_command", "rank"]
+__all__ = ["conclude", "evidence_ids", "rank"]

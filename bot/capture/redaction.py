@@ -14,7 +14,8 @@ import msgspec
 
 from sensors.hubble.lines import HubbleFlow, HubbleMessage
 from sensors.k8s_recent_changes import VITAL_CONFIG
-from sensors.kit.objects import name_of, redact
+from sensors.kit.objects import name_of
+from sensors.kit.secrets import redact
 
 GONE = "[redacted]"
 KEPT_ANNOTATIONS = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -20,13 +20,14 @@ from bot.change.expiry import Expiry
 from bot.change.pipeline import SELF, Pipeline
 from bot.change.ports import CannotProve, Fresh
 from bot.change.proving import Proving, eligible
+from bot.change.repository import ForRepository, is_for_repository
 from bot.desk import Note, Poster, VerdictNote
 from bot.desk.journal import Journal, Steps, Workflow
 from bot.report.json_result import CannotDecode, decode
 from bot.store import Investigation, Posted
 from bot.store.store import Store
 from bot.verify.looking import Clock
-from flows.model import Diagnosis
+from flows.model import Diagnosis, Fix
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,16 @@ EVERY = 5
 """Sweeps of the desk (one a second) for one of ours: presses start their runs themselves."""
 
 
-TERMINAL = "terminal:"
 TERMINAL_TIME = timedelta(minutes=5)
-"""So long a terminal has a proposal to itself: longer than any of its steps takes."""
+"""So long a terminal that was killed keeps a proposal to itself: longer than all of its steps take."""
+
+TellRepository: TypeAlias = Callable[[Investigation, ForRepository], Awaitable[None]]
+"""Tells people what to change where the objects come from. May be called again."""
+
+
+async def nobody_is_told(it: Investigation, said: ForRepository) -> None:
+    """For those who show nothing."""
+
 
 ASK = "propose "
 KEPT = timedelta(hours=1)
@@ -68,6 +76,7 @@ class Changes:
     may_read_logs: MayReadLogs
     team: str = ""
     clock: Clock = field(default_factory=Clock)
+    tell: TellRepository = nobody_is_told
     _journal: Journal | None = None
     _sweeps: int = 0
     _asked: bool = False
@@ -119,7 +128,7 @@ class Changes:
             await self._begin(journal)
         if due:
             for each in await self.pipeline.sweep():
-                if self._is_due(each) and not await self._is_in_a_terminal(each):
+                if not await self._is_in_a_terminal(each) and self._is_due(each):
                     await self.push(each)
 
     def _is_due(self, proposal: str) -> bool:
@@ -131,15 +140,18 @@ class Changes:
         self._pushed[proposal] = now
         return True
 
+    async def claim(self, proposal: str, person: str) -> str:
+        """A terminal carries it on with its person's own kubeconfig until it says that it is done (`release`)."""
+        key = f"{_claimed(proposal)}{new_id()}"
+        await self.store.seen.first_time(key, self.clock.now(), TERMINAL_TIME, person)
+        return key
+
+    async def release(self, claim: str) -> None:
+        await self.store.seen.settle(claim)
+
     async def _is_in_a_terminal(self, proposal: str) -> bool:
-        """Somebody carries it on with their own kubeconfig, unless that was interrupted some time ago."""
-        family = [proposal, *(each.id for each in await self.store.proposals.children(proposal))]
-        given = [each for one in family for each in await self.store.proposals.approvals(one)]
-        it = await self.store.proposals.get(proposal)
-        last = max(given, key=lambda each: each.at, default=None)
-        if it is None or last is None or not last.person.startswith(TERMINAL):
-            return False
-        return self.clock.now() - (it.moved_at or it.created_at) < TERMINAL_TIME
+        """Right now, that is: what ends weeks later is taken back by the next sweep, whoever approved it."""
+        return bool(await self.store.seen.unsettled(_claimed(proposal), self.clock.now()))
 
     # -- a proposal for a verdict --------------------------------------------------------------------------------------
 
@@ -149,6 +161,8 @@ class Changes:
         if it is None or not self.rules().enabled or await self.store.proposals.of(investigation):
             return
         diagnosis = await self._diagnosis(investigation)
+        if diagnosis is not None and is_for_repository(diagnosis.fix):
+            await self._for_repository(it, diagnosis.fix)
         if diagnosis is None or not eligible(diagnosis.fix):
             return
         try:
@@ -163,6 +177,13 @@ class Changes:
         note = Entry(Event.PROPOSED, SELF, {"sha256": made.sha256, "asked_by": list(made.asked_by)})
         if await self.store.proposals.create(made, [note], self.clock.now()):
             await self.pipeline.show(made.id)
+
+    async def _for_repository(self, it: Investigation, fix: Fix) -> None:
+        """Nobody is asked to patch what would be reverted: the difference is told instead."""
+        try:
+            await self.tell(it, await self.proving.repository(fix))
+        except CannotProve as why:
+            log.info("no difference for a repository for %s: %s", it.id, why)
 
     def _denied(self, fresh: Fresh) -> bool:
         rules = [(each, self.rules().of(each.namespace)) for each in fresh.parts]
@@ -204,6 +225,11 @@ class Changes:
 
 def _with_time(it: Proposal, rules: Approvals) -> Proposal:
     return replace(it, expires_at=it.created_at + rules.strictest(it.namespaces).expiry)
+
+
+def _claimed(proposal: str) -> str:
+    """How the keys of terminals that carry it on begin."""
+    return f"terminal {proposal} "
 
 
 def newest(every: Sequence[Proposal]) -> Proposal | None:

@@ -14,6 +14,7 @@ from typing import Any
 from bot.approval.proposal import Kind, Part, Proposal, Proved, Tuple5, canonical
 from bot.change.marks import bound, fingerprint, uid_of
 from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
+from bot.change.repository import ForRepository, for_repository
 from bot.verify.looking import OpenCluster
 from bot.verify.moment import flow_of
 from flows.denials.connection import JudgedConnection, policy_drops
@@ -66,6 +67,18 @@ class Proving:
         flows = await asyncio.to_thread(_complaint, case)
         return await asyncio.to_thread(_fresh, case, [each for each, _ in parts], [a for _, a in parts], flows)
 
+    async def repository(self, fix: Fix) -> ForRepository:
+        """The difference that the fix makes to the objects of now. Raises `CannotProve`."""
+        parts = list(_parts(fix))
+        after = [(await self._anew(each))[1] for each in parts]
+        return for_repository(fix, list(zip([await self._now(each) for each in parts], after, strict=True)))
+
+    async def _now(self, part: Part) -> Json | None:
+        try:
+            return await self.patcher.read(part)
+        except (CannotRead, NotWritten) as why:
+            raise CannotProve(str(why)) from why
+
     async def _case(self, target: Target, names: Iterable[str]) -> Case:
         try:
             async with self.open_cluster() as cluster:
@@ -78,10 +91,7 @@ class Proving:
 
     async def _anew(self, part: Part) -> tuple[Part, Json]:
         """The part for the object of now, and what would become of that."""
-        try:
-            now = await self.patcher.read(part)
-        except (CannotRead, NotWritten) as why:
-            raise CannotProve(str(why)) from why
+        now = await self._now(part)
         if part.kind is Kind.CREATE:
             if now is not None:
                 raise CannotProve(f"{part.target} is there already")

@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 from bot.desk.ports import Looked, Saw
-from bot.report.facts import reported
 from bot.report.json_result import encode
 from bot.store import EvidenceRow
 from bot.store.store import Store
 from flows.engine import Concluded
 from sensors.kit import Evidence
+from sensors.kit.reported import reported
 
 
 class Recorder:

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from bot.report.facts import Told, reported, rfc3339
+from bot.report import explanation_json
 from bot.report.outline import ledger
 from flows.causes import Layer
 from flows.model import (
@@ -26,6 +26,7 @@ from flows.model import (
     JsonPatchFix,
     LayerRow,
     LayerState,
+    Look,
     ManifestFix,
     NoFix,
     Proof,
@@ -35,6 +36,7 @@ from flows.model import (
 )
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.catalog import sensors
+from sensors.kit.reported import Told, reported, rfc3339
 
 API_VERSION = "kai.v1"
 _UNSAFE = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
@@ -111,10 +113,12 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "fix": _fix_out(it.fix),
         "timings": _timings_out(it),
         "hubble_command": it.hubble_command,
+        "look_for_yourself": [{"command": each.command, "shows": each.shows} for each in it.looks],
         "alternatives": [_fix_out(each) for each in it.alternatives],
         "doubts": [{"rule": each.rule, "why": each.why} for each in it.doubts],
         "recorded": _recording_out(it.provenance.recording),
         "provenance": _provenance_out(it),
+        "explanation": explanation_json.out(it.explanation),
         "apiVersion": API_VERSION,
     }
 
@@ -253,6 +257,8 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         total_ms=it["timings"]["total_ms"],
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
+        explanation=explanation_json.read(it.get("explanation")),
+        looks=tuple(Look(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
     )
 
 

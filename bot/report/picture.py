@@ -15,11 +15,11 @@ from importlib.resources import files
 from typing import Any
 from unicodedata import east_asian_width
 
-from bot.report.facts import reported
 from bot.report.outline import ledger
 from bot.report.sanitize import clean
 from flows.causes import CAUSES, Layer
 from flows.model import Diagnosis, LayerRow, LayerState
+from sensors.kit.reported import reported
 
 WIDTH = 960
 BOX, GAP, LEFT, TOP = 132, 26, 22, 110

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from sensors.text import visible
 
 LONGEST = 600
 """Characters of one sentence that a report shows; more is noise, or an attack on the reader's terminal."""
 
 LONGEST_COMMAND = 20_000
 
-_ESCAPES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC, DCS, …: titles, links
-    r"|\x1b[@-Z\\-~]?"
-)
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARKDOWN = re.compile(r"[\\`*\[\]<>#|~&]|(?<![^\W_])_|_(?![^\W_])|^[-+=]|(?<=^\d)[.)]|(?<=:)//|(?<=\bwww)\.")
 _MENTION = re.compile(r"(?<![\w@])@(?=\w)")
 
 
 def clean(text: object, longest: int = LONGEST) -> str:
     """One line without escapes, control characters or direction tricks; what was cut off is said."""
-    line = " ".join(_visible(str(text)).split())
+    line = " ".join(visible(str(text)).split())
     return line if len(line) <= longest else f"{line[:longest].rstrip()}… ({len(line) - longest} more characters)"
 
 
@@ -31,7 +26,7 @@ def clean_command(text: str) -> str:
 
     A command too long to show is not cut (half a command is a wrong command) but replaced by a shell comment.
     """
-    command = "\n".join(_visible(line).rstrip() for line in re.split(r"\r\n|\r|\n", text)).strip("\n")
+    command = "\n".join(visible(line).rstrip() for line in re.split(r"\r\n|\r|\n", text)).strip("\n")
     if len(command) > LONGEST_COMMAND:
         return f"# the command is {len(command)} characters long: take it from `-o json`"
     return command
@@ -43,12 +38,3 @@ def escape_markdown(text: str) -> str:
     A mention is broken with a zero-width space: backslashes do not stop the forges that look for it after rendering.
     """
     return _MENTION.sub("@\u200b", _MARKDOWN.sub(lambda found: f"\\{found[0]}", text))
-
-
-def _visible(text: str) -> str:
-    stripped = _ESCAPES.sub("", text)
-    return "".join(" " if letter in "\t\n\r\v\f" else letter for letter in stripped if _is_shown(letter))
-
-
-def _is_shown(letter: str) -> bool:
-    return letter in "\t\n\r\v\f" or unicodedata.category(letter) not in _INVISIBLE

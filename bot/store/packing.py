@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
+
+from sensors.kit.secrets import redact
 
 LONGEST = 2000
 """Characters of one text in a row."""
@@ -15,17 +16,6 @@ LARGEST = 4_000_000
 """Bytes of one JSON value before it is compressed; a result of a hundred sensors stays far below."""
 
 HIDDEN = "[hidden]"
-
-_SECRETS = re.compile(
-    r"xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}|xwfp-[\w-]{8,}"  # Slack
-    r"|https://hooks\.slack\.com/\S+"
-    r"|sk-ant-[\w-]{8,}|gh[pousr]_\w{20,}|(?:AKIA|ASIA)[A-Z0-9]{16}"  # Anthropic, GitHub, AWS
-    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # a JSON web token: service accounts, OIDC
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.|\n)*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|(?<=://)[^\s/:@]*:[^\s/@]+(?=@)"  # user:password@ of an address
-    r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
-    r"|(?i:(?<=password=)|(?<=password: )|(?<=passwd=)|(?<=token=)|(?<=api_key=)|(?<=apikey=)|(?<=secret=))[^\s&,;'\"]+"
-)
 
 _EXACT = frozenset({"patch", "inverse", "kubectl", "undo"})
 """What is applied as it stands. Our own builders make it of selectors and ports; to change it would be a new patch."""
@@ -43,7 +33,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 def without_secrets(text: str) -> str:
     """Text in which what looks like a credential is replaced. A net under those who should not have passed it on."""
-    return _SECRETS.sub(HIDDEN, text)
+    return redact(text, HIDDEN)
 
 
 def pack(value: Mapping[str, Any]) -> bytes:

@@ -132,6 +132,16 @@ seen_ids = Table(
     Index("ix_seen_ids_expires_at", "expires_at"),
 )
 
+heard_alerts = Table(
+    "heard_alerts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("heard_at", Moment, nullable=False),
+    Index("ix_heard_alerts_heard_at", "heard_at"),
+)
+
 feedback = Table(
     "feedback",
     metadata,
@@ -162,7 +172,6 @@ proposals = Table(
     Column("channel", Text, nullable=False),
     Column("thread", Text, nullable=False),
     Column("ts", Text, nullable=False),
-    Column("private", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("moved_at", Moment, nullable=False),
@@ -202,3 +211,25 @@ audit_head = Table(
     Column("hash", Text, nullable=False),
 )
 """One row: where the audit ends."""
+
+claude_calls = Table(
+    "claude_calls",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("investigation", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("estimated_tokens", Integer, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("cache_read_tokens", Integer, nullable=False),
+    Column("cache_write_tokens", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("reply", LargeBinary),
+    Index("ix_claude_calls_investigation", "investigation"),
+    Index("ix_claude_calls_begun_at", "begun_at"),
+)
+"""No foreign key: a terminal asks, too, and keeps no investigation. `cost_usd` is the most it may be until it ended."""

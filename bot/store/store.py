@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.store.audit import Audit
+from bot.store.claude_calls import ClaudeCalls
 from bot.store.database import Database, Unreachable, open_database
+from bot.store.heard import HeardAlerts
 from bot.store.investigations import Investigations
 from bot.store.messages import Messages
 from bot.store.migrate import migrate
@@ -27,10 +29,12 @@ class Store:
         self.investigations = Investigations(database)
         self.messages = Messages(database)
         self.seen = SeenIds(database)
+        self.heard = HeardAlerts(database)
         self.opinions = Opinions(database)
         self.retention = Retention(database)
         self.proposals = Proposals(database)
         self.audit = Audit(database)
+        self.claude_calls = ClaudeCalls(database)
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from sensors.kit.objects import get, string_map
 
 LIFETIME = timedelta(days=30)
 CILIUM_KINDS = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
+CALICO_KINDS = ("Calico NetworkPolicy", "GlobalNetworkPolicy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,8 @@ def _corrected(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> It
     if remedy.correction is None:
         return
     ref, miss = remedy.correction
+    if ref.kind in CALICO_KINDS:  # other words in other places: no patch of ours fits them
+        return
     for place, found in enumerate(corrections(ref, miss, side, case, world)):
         holds_for = tuple(_holds_for_others(found.change, ref, side, world))
         rank = (WIDER if holds_for else CORRECTED + place) + (OWNED if found.change.owner else 0)

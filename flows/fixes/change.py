@@ -137,7 +137,7 @@ def _step(objects: list[Json], fix: Fix, operations: Sequence[Operation]) -> lis
 def patch_line(target: Component, operations: Sequence[Operation]) -> str:
     """`kubectl patch …` in one line. Every word is quoted: names and values come from the cluster."""
     body = json.dumps([dict(each) for each in operations], separators=(",", ":"), ensure_ascii=False)
-    return f"{_kubectl(target)} patch {_object(target)} --type=json -p={shlex.quote(body)}"
+    return f"{kubectl_for(target)} patch {kind_and_name(target)} --type=json -p={shlex.quote(body)}"
 
 
 def apply_line(manifest: Json) -> str:
@@ -150,14 +150,16 @@ def manifest_text(manifest: Json) -> str:
 
 
 def delete_line(target: Component) -> str:
-    return f"{_kubectl(target)} delete {_object(target)}"
+    return f"{kubectl_for(target)} delete {kind_and_name(target)}"
 
 
-def _kubectl(target: Component) -> str:
+def kubectl_for(target: Component) -> str:
+    """`kubectl -n NAMESPACE`, quoted for a shell; without -n for what has no namespace."""
     return f"kubectl -n {shlex.quote(target.namespace)}" if target.namespace else "kubectl"
 
 
-def _object(target: Component) -> str:
+def kind_and_name(target: Component) -> str:
+    """The object as kubectl takes it, quoted for a shell: `networkpolicy strict-egress`."""
     return f"{shlex.quote(target.kind.lower())} {shlex.quote(target.name)}"
 
 

@@ -2,7 +2,8 @@
 
 from flows.model.case import Case, Missing
 from flows.model.component import Component
-from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Provenance, Recording
+from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Look, Provenance, Recording
+from flows.model.explanation import AskedLook, Explanation, OtherCause, Statement, Struck, Usage
 from flows.model.finding import Doubt, Finding, Rule
 from flows.model.fix import GONE, NO_FIX, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
 from flows.model.remedy import AdmitTraffic, LiftDeny, RaiseMemory, Recorded, Remedy, SetSelector, SetTargetPort
@@ -11,20 +12,24 @@ __all__ = [
     "GONE",
     "NO_FIX",
     "AdmitTraffic",
+    "AskedLook",
     "Case",
     "Component",
     "Diagnosis",
     "Doubt",
+    "Explanation",
     "Finding",
     "Fix",
     "JsonPatchFix",
     "LayerRow",
     "LayerState",
     "LiftDeny",
+    "Look",
     "ManifestFix",
     "Missing",
     "NoFix",
     "Operation",
+    "OtherCause",
     "Proof",
     "Provenance",
     "RaiseMemory",
@@ -34,4 +39,7 @@ __all__ = [
     "Rule",
     "SetSelector",
     "SetTargetPort",
+    "Statement",
+    "Struck",
+    "Usage",
 ]

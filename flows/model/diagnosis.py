@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from flows.causes import Layer
 from flows.model.component import Component
+from flows.model.explanation import Explanation
 from flows.model.finding import Doubt, Finding
 from flows.model.fix import Fix
 from sensors.kit import Evidence, Target
@@ -55,11 +56,20 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A command with which a person sees the cause without KAI, and what it shows, as a clause."""
+
+    command: str
+    shows: str
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
     """The answer: one root cause, how sure, what shows it, what else was found, what was not measured, what to do.
 
     `findings` are in order, each with the ids of the evidence that shows it. The first is the root cause: there is
-    always one, be it that nothing is wrong or that no cause is shown.
+    always one, be it that nothing is wrong or that no cause is shown. `looks` show the root cause without KAI;
+    `hubble_command` shows its traffic, and is empty where Hubble holds none of it. `explanation` is Claude's part.
     """
 
     investigation_id: str
@@ -78,6 +88,8 @@ class Diagnosis:
     total_ms: float
     hubble_command: str
     provenance: Provenance = Provenance()
+    looks: tuple[Look, ...] = ()
+    explanation: Explanation | None = None
 
     def __post_init__(self) -> None:
         if not self.findings:

@@ -178,8 +178,13 @@ class World:
 
     def policy_object(self, ref: PolicyRef) -> Json | None:
         """The object behind a reference, as it came."""
-        found = (c.item for c in self._compiled.values() if any(policy.ref == ref for policy in c.policies))
-        return next(found, None)
+        return self._by_ref.get(ref)
+
+    @cached_property
+    def _by_ref(self) -> Mapping[PolicyRef, Json]:
+        """The first object of each reference: two can only share one where the API server would know one of them."""
+        first_last = reversed(self._compiled.values())
+        return {policy.ref: each.item for each in first_last for policy in each.policies}
 
     def _with_service_port(self, traffic: Traffic) -> Traffic:
         """Fill in the Service's port where only one leads to this targetPort: it makes the walk say more."""

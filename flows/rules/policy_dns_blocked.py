@@ -52,7 +52,7 @@ def _cause(group: list[Denial]) -> str:
     over_udp = [each for each in group if each.connection.traffic.protocol == "UDP"]
     denial = (*over_udp, *group)[0]
     so = "no name resolves" if over_udp else "an answer too long for a datagram is lost"
-    return f"{named(denial.component, denial)} has no rule for DNS: {passage(denial)} is refused, so {so}"
+    return f"{named(denial.component, denial)} blocks DNS: {passage(denial)} has no rule, so {so}"
 
 
 RULE = Rule(id="policy-dns-blocked", judge=judge, causes=("policy.dns_blocked",), needs=(Policies,))

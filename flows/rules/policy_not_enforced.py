@@ -34,10 +34,8 @@ def judge(case: Case) -> Finding | None:
 
 def _passed_since(case: Case, one: JudgedConnection) -> bool:
     """It opened after the newest policy that denies it: what opened before says nothing of that policy."""
-    deniers = {ref for side in (one.judgement.egress, one.judgement.ingress) for ref in side.isolated_by}
-    known = [
-        each.created for each in case[Policies].policies if (each.kind, each.namespace, each.name) in _names(deniers)
-    ]
+    deniers = _names(ref for side in (one.judgement.egress, one.judgement.ingress) for ref in side.isolated_by)
+    known = [each.created for each in case[Policies].policies if (each.kind, each.namespace, each.name) in deniers]
     newest = max((each for each in known if each), default=None)
     opened = one.seen.last_opened if one.seen else None
     return one.works and opened is not None and (newest is None or opened > newest + SETTLING)

@@ -5,13 +5,13 @@ Everything here is pure. Shapes: the Kubernetes API reference (ObjectMeta, Label
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sensors.kit.cluster import Object
+from sensors.kit.secrets import redact
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -293,28 +293,6 @@ def managed_by(thing: Object) -> Owner | None:
 
 
 # -- text from the cluster -------------------------------------------------------------------------------------------
-
-SECRETS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}",
-        r"(?i)((?:token|secret|passw(?:or)?d|pwd|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+",
-        r"(://[^\s/:@]*:)[^\s/@]+(?=@)",
-        r"()(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?",
-        r"()\b(?:xox[a-z]-[\w-]+|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16})",
-    )
-)
-"""What looks like a credential: authorization headers, `password=…`, user:password@, JWTs, well-known key prefixes.
-
-Each is linear in the length of the text: none may begin a long run at every character of it.
-"""
-
-
-def redact(line: str) -> str:
-    """A line without the things that look like credentials."""
-    for pattern in SECRETS:
-        line = pattern.sub(r"\1[redacted]", line)
-    return line
 
 
 def one_line(message: str, limit: int = 300) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from flows.model import Case, Component, Finding
-from flows.verdict import hubble_command, rank
-from sensors.kit import Environment, Target
-from tests.kit.cases import case_of
+from flows.model import Component, Finding
+from flows.verdict import rank
 
 
 def finding(cause: str, belief: float = 0.9, hides: tuple[str, ...] = ()) -> Finding:
@@ -41,29 +37,3 @@ def test_the_root_cause_is_not_hidden_behind_itself():
     one = finding("node.not_ready", hides=("node.not_ready",))
 
     assert not one.is_hidden_by(one)
-
-
-def asking(target: Target) -> Case:
-    return Case(target, Environment(), datetime(2026, 11, 23, tzinfo=UTC), {})
-
-
-def test_the_hubble_line_shows_the_same_pod_and_port():
-    assert hubble_command(asking(Target("web-1", "shop", "10.0.0.1", 443))) == (
-        "hubble observe --pod shop/web-1 --last 1000 --port 443"
-    )
-
-
-def test_the_hubble_line_names_the_port_that_hubble_sees_not_the_service_s():
-    assert hubble_command(case_of("api-server-cannot-watch")).endswith("--last 1000 --port 6443")
-
-
-def test_a_hostile_pod_name_stays_one_word_of_the_command():
-    assert hubble_command(asking(Target("x; rm -rf /", "shop"))) == (
-        "hubble observe --pod 'shop/x; rm -rf /' --last 1000"
-    )
-
-
-def test_the_hubble_line_shows_the_questions_where_no_name_resolves():
-    """Not one packet goes to the peer then."""
-    assert hubble_command(case_of("worker-to-queue"), "policy.dns_blocked").endswith("--port 53")
-    assert hubble_command(case_of("notify-to-mailer"), "dns.nxdomain").endswith("--port 53")

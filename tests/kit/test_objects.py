@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from time import process_time
 from typing import Any
 
 import pytest
@@ -141,35 +140,6 @@ def test_whoever_keeps_an_object_in_sync_is_recognised(metadata: dict[str, Any],
     assert o.managed_by({"metadata": metadata}) == owner
 
 
-@pytest.mark.parametrize(
-    ("line", "redacted"),
-    [
-        ("Authorization: Bearer abc.def-123", "Authorization: Bearer [redacted]"),
-        ("password=hunter2 user=bob", "password=[redacted] user=bob"),
-        ('"api_key": "k-123"', '"api_key": "[redacted]"'),
-        ("GET http://bob:hunter2@db:5432/x", "GET http://bob:[redacted]@db:5432/x"),
-        ("GET http://db:5432/x", "GET http://db:5432/x"),
-        ("jwt eyJhbGciOiJI.eyJzdWIi.sig_-x end", "jwt [redacted] end"),
-        ("xoxb-123-abc", "[redacted]"),
-        ("curl: (28) Connection timed out", "curl: (28) Connection timed out"),
-    ],
-)
-def test_what_looks_like_a_credential_is_cut_out_and_the_rest_stays(line: str, redacted: str) -> None:
-    assert o.redact(line) == redacted
-
-
 def test_untrusted_text_becomes_one_short_line() -> None:
     assert o.one_line("a\n\tb\x1b[31m\x00c") == "a b [31m c"
     assert len(o.one_line("x" * 10_000)) == 300
-
-
-@pytest.mark.parametrize(
-    "piece", ["a-", "token", "bearer ", "://a", "-eyJ", "xoxa-", " ", "api_key", "passwd ", "'token'", "=", "a:", "@"]
-)
-def test_redacting_a_long_line_takes_no_longer_than_reading_it(piece: str) -> None:
-    """Processor time: a pattern that begins a long run at every character takes minutes, a linear one 0.2 s."""
-    line = piece * (200_000 // len(piece))
-    began = process_time()
-    o.redact(line)
-
-    assert process_time() - began < 5.0

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.report import blocks
-from bot.report.facts import Told
 from bot.report.json_result import CannotDecode, decode, encode, facts_types, render, told
 from bot.report.outline import outline
 from flows.catalog import rules
@@ -39,6 +38,7 @@ from flows.model import (
 )
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.catalog import sensors
+from sensors.kit.reported import Told
 from tests.bot.report.examples import DENIED, FIX, HEALTHY
 from tests.kit.cases import case, names, target_of
 

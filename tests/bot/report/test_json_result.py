@@ -72,7 +72,16 @@ def test_the_schema_knows_every_cause() -> None:
 def test_the_known_keys_come_first_and_in_order(diagnosis: Diagnosis) -> None:
     said = list(encode(diagnosis))
 
-    assert said == [*KEYS.split(), "alternatives", "doubts", "recorded", "provenance", "apiVersion"]
+    assert said == [
+        *KEYS.split(),
+        "look_for_yourself",
+        "alternatives",
+        "doubts",
+        "recorded",
+        "provenance",
+        "explanation",
+        "apiVersion",
+    ]
 
 
 def test_the_ledger_always_has_its_eight_rows() -> None:

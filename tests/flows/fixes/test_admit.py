@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from flows.denials.judged import judged_connections
 from flows.fixes.admit import drafts
 from flows.fixes.build import build
-from flows.model import AdmitTraffic, Case, Fix
+from flows.model import AdmitTraffic, Case, Component, Fix
 from flows.rules.policy_ingress_denied import RULE as DENIED
 from tests.flows.fixes.recorded import recorded
 from tests.flows.rules.policies import with_objects
+from tests.flows.variants.running import diagnose
 from tests.kit.cases import case_of
 
 
@@ -45,6 +48,21 @@ def test_a_policy_that_selects_nobody_isolates_nobody() -> None:
             thing["spec"]["podSelector"] = {"matchLabels": {"app": "nobody"}}
 
     assert "new" not in drafts_for_a_refused_egress(with_objects(recorded("port-of-another-peer"), elsewhere))
+
+
+# -- a policy of Calico's own ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["80-calico-gnp-v3", "80b-calico-gnp-crd"])
+def test_beside_a_policy_of_calico_s_own_stands_one_of_ours_and_theirs_is_never_edited(name: str) -> None:
+    case = case_of(name)
+    root = diagnose(case).findings[0][0]
+    offered = build(root, case)
+
+    assert root.component == Component("GlobalNetworkPolicy", "", "deny-app-traffic")
+    assert offered
+    assert {change.target.kind for each in offered for change in (each, *each.also)} == {"NetworkPolicy"}
+    assert all(each.proof and each.proof.holds for each in offered)
 
 
 def refused_node(**notes: str) -> Case:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.report.facts import to_json
 from sensors.hubble.lines import Dns
+from sensors.kit.reported import to_json
 
 
 class Colour(StrEnum):

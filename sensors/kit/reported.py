@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
-from sensors.kit import Evidence
+from sensors.kit.model import Evidence
 
 MOST = 50
 """Entries of one list or mapping in a written result."""

@@ -1,0 +1,244 @@
+"""The step `agentType: correlation`: asks for the look that decides where rules are unsure, then explains the verdict.
+
+It is handed everything that reaches outside: who asks the model, who looks further, what time it is. Whatever fails,
+the verdict of the rules comes back, with a sentence about it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias
+
+from flows.agent import prompt
+from flows.agent.brief import Brief, brief_of
+from flows.agent.claims import BadAnswer, read_claims, read_review
+from flows.agent.pseudonyms import pseudonyms_of
+from flows.agent.reply import NoAnswer, Reply
+from flows.agent.untrusted import Fence, Wash
+from flows.agent.weighing import BOTH, CLAUDE, Bench, explained, ground_of, heard_of, reviewed, weighed
+from flows.belief import ROOT_CAUSE_FROM
+from flows.model import AskedLook, Diagnosis, Explanation, Rule, Statement
+from sensors.kit import Sensor
+
+TURNS, TURNS_WITHIN = 4, 20.0
+"""So often, and in so many seconds, a further look may be asked for."""
+
+IN_ALL = 26.0
+"""Seconds for all that Claude does about one verdict: with the rules' part a person waits at most thirty."""
+
+PATIENCE = 28.0
+LEAST = 8.0
+
+
+def time_for(it: Diagnosis) -> float:
+    """Seconds for Claude, by how long the rules took: what a person waits for in all is bounded."""
+    return max(LEAST, min(IN_ALL, PATIENCE - it.total_ms / 1000))
+
+
+UNSURE_BELOW = 0.6
+"""A verdict less sure than this is worth another look."""
+
+Ask: TypeAlias = Callable[[str, Mapping[str, Any], float], Awaitable[Reply]]
+"""Asks the model: the purpose, the request, seconds. Raises `NoAnswer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of a further look: how it is told, and the diagnosis of the rules with it (None: it was refused)."""
+
+    asked: AskedLook
+    diagnosis: Diagnosis | None = None
+
+
+class Further(Protocol):
+    """Looks further, as far as that is possible here."""
+
+    async def tools(self) -> list[dict[str, Any]]:
+        """What may be asked for, as the Messages API wants it."""
+        ...
+
+    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked:
+        """Take a look, if everything it names stands in `known`."""
+        ...
+
+
+Watch: TypeAlias = Callable[[AskedLook], Awaitable[None]]
+
+
+async def unwatched(asked: AskedLook) -> None:
+    """For those who only want the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a correlation works with. `nonce` is drawn for it alone."""
+
+    model: str
+    ask: Ask
+    nonce: str
+    sensors: Mapping[str, Sensor]
+    rules: Mapping[str, Rule]
+    anonymize: bool = False
+    further: Further | None = None
+    second_look: bool = False
+    watch: Watch = unwatched
+    clock: Callable[[], float] = time.monotonic
+    in_all: float = IN_ALL
+
+
+def is_unsure(it: Diagnosis) -> bool:
+    """The rules shrug, are hardly sure, or name two causes of which none hides the other."""
+    rivals = [each for each, _ in it.others if each.belief >= ROOT_CAUSE_FROM and not it.is_hidden(each)]
+    return it.cause_class == "inconclusive" or it.confidence < UNSURE_BELOW or bool(rivals)
+
+
+async def correlate(it: Diagnosis, table: Table) -> Diagnosis:
+    """The diagnosis with Claude's part. `usage` is for the caller to fill in: who asks knows what was paid."""
+    course = _Course(it, table)
+    try:
+        await course.run()
+    except NoAnswer as why:
+        course.failed(str(why))
+    return course.end()
+
+
+class _Course:
+    """One correlation on its way: the diagnosis so far, the looks that were asked for, the time that is left."""
+
+    def __init__(self, it: Diagnosis, table: Table) -> None:
+        self._it, self._table = it, table
+        self._until = table.clock() + table.in_all
+        self._asked: list[AskedLook] = []
+        self._wash = Wash()
+
+    async def run(self) -> None:
+        """Every part of it. Raises `NoAnswer` where one fails; what was reached stays."""
+        if self._table.further is not None and is_unsure(self._it):
+            await self._escalate(self._table.further)
+        await self._explain()
+        if self._table.second_look:
+            await self._look_twice()
+
+    def failed(self, why: str) -> None:
+        said = self._it.explanation or Explanation(rules_confidence=self._it.confidence)
+        self._it = replace(self._it, explanation=replace(said, failed=why))
+
+    def end(self) -> Diagnosis:
+        """The diagnosis with the looks that were asked for, and the real names again."""
+        said = self._it.explanation or Explanation(rules_confidence=self._it.confidence)
+        return _revealed(replace(self._it, explanation=replace(said, asked=tuple(self._asked))), self._wash)
+
+    def _brief(self) -> Brief:
+        if self._table.anonymize:
+            self._wash = Wash(pseudonyms_of(self._it, self._wash.pseudonyms))
+        return brief_of(self._it, self._table.nonce, self._wash)
+
+    def _left(self, until: float | None = None) -> float:
+        return (self._until if until is None else min(until, self._until)) - self._table.clock()
+
+    # -- escalation --------------------------------------------------------------------------------------------------
+
+    async def _escalate(self, further: Further) -> None:
+        """Asks for one look after the other, until the rules are sure of what they say."""
+        first, before = self._brief(), self._it.cause_class
+        if first.suspects:  # somebody may choose the looks who must not
+            return
+        brief, so_far = first, list[dict[str, Any]]()
+        ends = self._table.clock() + TURNS_WITHIN
+        for number in range(1, TURNS + 1):
+            request = prompt.ask(first, so_far, await further.tools(), self._table.model)
+            reply = await self._asked_for(number, request, self._left(ends))
+            if reply is None or not reply.asked:
+                break
+            looked = await self._take(number, reply, brief, further)
+            brief = self._brief()
+            so_far += [{"role": "assistant", "content": list(reply.blocks)}, self._told(reply, looked, brief)]
+            if brief.suspects or (looked.diagnosis is not None and not is_unsure(self._it)):
+                break
+        if self._it.cause_class != before:
+            self._it = replace(self._it, decided_by=BOTH)
+
+    async def _asked_for(self, number: int, request: Mapping[str, Any], within: float) -> Reply | None:
+        """A turn; None when there is no time for it, which is no failure. Whoever asks decides that, as it must be
+        the same when a run is carried on."""
+        try:
+            return await self._table.ask(f"ask-{number}", request, within)
+        except NoAnswer as why:
+            if why.no_time:
+                return None
+            raise
+
+    async def _take(self, number: int, reply: Reply, brief: Brief, further: Further) -> Looked:
+        """The first look that was asked for: there is one at a time."""
+        one, reveal = reply.asked[0], self._wash.pseudonyms.reveal
+        known = reveal("\n".join((brief.question, *brief.cited.values())))
+        said = {key: reveal(each) if isinstance(each, str) else each for key, each in one.said.items()}
+        looked = await further.look(number, one.tool, said, known)
+        self._asked.append(looked.asked)
+        self._it = looked.diagnosis or self._it
+        await self._table.watch(looked.asked)
+        return looked
+
+    def _told(self, reply: Reply, looked: Looked, brief: Brief) -> dict[str, Any]:
+        """What the API wants behind a turn that asks: a result for each block, in the same order."""
+        shown = [self._result(each.id, looked, brief) for each in reply.asked[:1]]
+        more = [_error(each.id, "one look at a time") for each in reply.asked[1:]]
+        return {"role": "user", "content": [*shown, *more]}
+
+    def _result(self, block: str, looked: Looked, brief: Brief) -> dict[str, Any]:
+        if looked.diagnosis is None:
+            return _error(block, looked.asked.refused)
+        now = f"The rules now say {looked.diagnosis.cause_class}, confidence {looked.diagnosis.confidence:.2f}."
+        row = Fence(self._table.nonce).around(brief.cited.get(looked.asked.evidence, ""))
+        return {"type": "tool_result", "tool_use_id": block, "content": f"{now}\n{row}"}
+
+    # -- explanation -------------------------------------------------------------------------------------------------
+
+    async def _explain(self) -> None:
+        brief = self._brief()
+        request = prompt.explain(brief, self._table.model, read_again=self._table.second_look)
+        reply = await self._table.ask("explain", request, self._left())
+        try:
+            claims = read_claims(reply.text)
+        except BadAnswer as why:
+            raise NoAnswer(f"its answer cannot be read ({why})") from None
+        bench = self._bench(brief)
+        self._it = weighed(self._it, claims, explained(self._it, claims, bench), bench)
+
+    def _bench(self, brief: Brief) -> Bench:
+        ground = ground_of(self._it, brief.cited, brief.question)
+        heard = heard_of(self._it, self._table.rules)
+        return Bench(ground, brief.candidates, self._table.sensors, heard, brief.suspects)
+
+    async def _look_twice(self) -> None:
+        """The same case before somebody who doubts it. When that fails, the explanation stands as it is."""
+        said, brief = self._it.explanation, self._brief()
+        if said is None or not said.statements:
+            return
+        request = prompt.review(brief, [each.text for each in said.statements], self._table.model)
+        try:
+            review = read_review((await self._table.ask("review", request, self._left())).text)
+        except (BadAnswer, NoAnswer) as why:
+            clause = why.why if isinstance(why, NoAnswer) else f"its answer cannot be read ({why})"
+            self.failed(f"No second look was taken: {clause}.")
+        else:
+            self._it = reviewed(self._it, review, self._bench(brief))
+
+
+def _error(block: str, why: str) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": block, "content": f"refused: {why}", "is_error": True}
+
+
+def _revealed(it: Diagnosis, wash: Wash) -> Diagnosis:
+    """The real names again, here at home."""
+    said, reveal = it.explanation, wash.pseudonyms.reveal
+    if said is None:
+        return it
+    statements = tuple(Statement(reveal(each.text), each.evidence) for each in said.statements)
+    struck = tuple(replace(each, text=reveal(each.text), why=reveal(each.why)) for each in said.struck)
+    other = None if said.other is None else replace(said.other, cause=reveal(said.other.cause))
+    findings = tuple((replace(each, cause=reveal(each.cause)), ids) for each, ids in it.findings)
+    named = it if it.decided_by != CLAUDE else replace(it, findings=findings)
+    return replace(named, explanation=replace(said, statements=statements, struck=struck, other=other))
