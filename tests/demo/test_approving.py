@@ -25,6 +25,12 @@ PATIENCE = 60.0
 """Seconds for each step; on an idle machine a change is verified within fifteen."""
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How soon a verdict comes has tests of its own."""
+    monkeypatch.setattr("tests.demo.visitor.PATIENCE", PATIENCE)
+
+
 async def card(demo: Demo, words: str) -> Json:
     """The proposal's card, once its state begins like this."""
 
