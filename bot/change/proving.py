@@ -19,6 +19,7 @@ from bot.verify.looking import OpenCluster
 from bot.verify.moment import flow_of
 from flows.denials.connection import JudgedConnection, policy_drops
 from flows.denials.policy_world import world_of
+from flows.fixes.closing import in_words, taken_away, usable
 from flows.fixes.jsonpatch import CannotPatch, apply, inverse
 from flows.fixes.proof import Trial, denied_ones, try_out, unread_kinds
 from flows.model import Case, Fix, Missing
@@ -129,7 +130,8 @@ def _fresh(case: Case, parts: Sequence[Part], after: Sequence[Json], flows: Sequ
     tries = [JudgedConnection(world.judge(each), asked=True) for each in traffics]
     trial = try_out(case, after, only=tries)
     proof, opened = trial.proof, tuple(str(each) for each in trial.diff.opened)
-    proved = Proved(policies, tuple(flows), proof.replayed, proof.allowed_after, opened)
+    closed = tuple(str(each) for each in usable(case, trial.diff.closed))
+    proved = Proved(policies, tuple(flows), proof.replayed, proof.allowed_after, opened, closed)
     return Fresh(tuple(parts), proved, _why_not(case, trial, len(flows)), denied)
 
 
@@ -140,6 +142,8 @@ def _why_not(case: Case, trial: Trial, flows: int) -> str:
         return unread
     if refused := trial.refused():
         return refused
+    if taken := _taken_away(case, trial):
+        return f"it would close {taken[0]}"
     if trial.diff.undecidable:
         return f"whether it also opens {trial.diff.undecidable[0]} cannot be told"
     if not proof.replayed or proof.replayed < flows:
@@ -150,6 +154,12 @@ def _why_not(case: Case, trial: Trial, flows: int) -> str:
         return "nothing denies these connections any more"
     missing = proof.replayed - proof.allowed_after
     return f"{missing} of {proof.replayed} connections would still be denied" if missing else ""
+
+
+def _taken_away(case: Case, trial: Trial) -> tuple[str, ...]:
+    """What it shuts and somebody may use. A port that no pod behind it serves may be given up."""
+    closed = trial.diff.closed
+    return in_words(case, taken_away(case, closed, {low for each in closed for low, _ in each.ports}))
 
 
 def _complaint(case: Case) -> tuple[Tuple5, ...]:

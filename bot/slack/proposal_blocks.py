@@ -30,6 +30,9 @@ TEXT_BLOCK, TEXT_ACTION = "text", "text"
 LONGEST_PATCH = 2800
 """Characters of a patch that one message shows whole."""
 
+MOST_WAYS = 8
+"""Newly allowed or denied ways in a card; the rest are counted."""
+
 LONGEST_INPUT = 3000
 """Slack's own limit of a text field: a longer patch cannot be edited in a modal."""
 
@@ -168,15 +171,19 @@ def _about(it: Proposal) -> Iterator[Block]:
     if it.proved.replayed:
         lines.append(f"✔ Proved on the policies of now: {proof_words(it)}")
     lines += [f"• {safe(str(each), 200)}" for each in it.proved.flows[:5]]
-    if it.proved.newly_allowed:
-        lines.append("Newly allowed:")
-        lines += [f"• {safe(each, 200)}" for each in it.proved.newly_allowed[:8]]
+    lines += [*_ways("Newly allowed", it.proved.newly_allowed), *_ways("No longer allowed", it.proved.newly_denied)]
     if lines:
         yield section("\n".join(lines))
     if it.state is State.PROPOSED and all(each.kind is Kind.CREATE for each in it.parts):
         end = end_of(each.body[0] for each in it.parts)
         until = f"It is taken back by itself at {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC." if end else NO_END
         yield section(until)
+
+
+def _ways(title: str, ways: tuple[str, ...]) -> list[str]:
+    left = len(ways) - MOST_WAYS
+    more = [f"• and {left} more"] if left > 0 else []
+    return [f"{title}:", *(f"• {safe(each, 200)}" for each in ways[:MOST_WAYS]), *more] if ways else []
 
 
 def proof_words(it: Proposal) -> str:
