@@ -26,7 +26,10 @@ _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """`by`: the program that wrote it last (a field manager), empty where the object does not say."""
+    """`by`: the program that wrote it last (a field manager), empty where the object does not say.
+
+    `also`: other changes of the same minutes, where only all of them together explain what is dropped.
+    """
 
     policy: Component
     what: str
@@ -34,16 +37,23 @@ class PolicyChange:
     by: str
     before: Object | None
     after: Object | None
+    also: tuple[PolicyChange, ...] = ()
+
+    @property
+    def all(self) -> tuple[PolicyChange, ...]:
+        return (self, *self.also)
 
     @property
     def back(self) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
         """What taking it back would change, and what it would remove."""
-        if self.before is not None:
-            return (self.before,), ()
-        return (), (self.after,) if self.after is not None else ()
+        restored = tuple(each.before for each in self.all if each.before is not None)
+        return restored, tuple(each.after for each in self.all if each.before is None and each.after is not None)
 
     def kubectl(self) -> str:
-        """The line that takes it back."""
+        """The lines that take it back, the newest change first."""
+        return "\n".join(each._line() for each in sorted(self.all, key=lambda each: each.at, reverse=True))
+
+    def _line(self) -> str:
         if self.before is None:
             return delete_line(self.policy)
         if self.after is None:

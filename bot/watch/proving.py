@@ -77,10 +77,7 @@ class Prover:
 def _one_of_each(cuts: Iterable[Cut]) -> list[Cut]:
     """Each workload once, before any comes a second time."""
     first: dict[str, Cut] = {}
-    later: list[Cut] = []
-    for each in cuts:
-        if first.setdefault(each.way.cut_off, each) is not each:
-            later.append(each)
+    later = [each for each in cuts if first.setdefault(each.way.cut_off, each) is not each]
     return [*first.values(), *later]
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
 from bot.watch.changes import KINDS, PolicyChange, policy_change
-from bot.watch.drops import Cut, Drops, Way
+from bot.watch.drops import MOST_WAYS, Cut, Drops, Way
 from bot.watch.proving import WayBack
 from sensors.access.kube.watching import ObjectChange
 from sensors.hubble.records import HubbleFlow
@@ -72,6 +72,8 @@ class Watch:
         self._drops = Drops()
         self._said: set[Way] = set()
         self._open: set[asyncio.Task[Any]] = set()
+        self._watched: list[PolicyChange] = []
+        self._turn = asyncio.Lock()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -119,8 +121,18 @@ class Watch:
         if len(self._open) >= MOST_OPEN:
             return log.warning("%s was %s and is not watched: %d others are", change.policy, change.what, MOST_OPEN)
         task = asyncio.create_task(attempt_logged(self._look(change), log, "a policy change is not looked into"))
+        self._watched.append(change)
+        task.add_done_callback(lambda _: self._watched.remove(change))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
+        return None
+
+    async def _explained(self, change: PolicyChange, cuts: tuple[Cut, ...]) -> Finding | None:
+        """By this change alone, else by it and the others that are watched just now: one hand often writes several."""
+        others = tuple(each for each in self._watched if each is not change)
+        for each in (change, *([replace(change, also=others)] if others else [])):
+            if (back := await self._prove(each, cuts)) is not None:
+                return Finding(each, cuts, back)
         return None
 
     async def _look(self, change: PolicyChange) -> None:
@@ -131,13 +143,15 @@ class Watch:
             await self._sleep(max(0.0, (due - self._now()).total_seconds()))
             if not self._drops.covers(change.at):
                 return log.info("what %s cuts was not measured: drops were not heard long enough", change.policy)
-            cuts = tuple(each for each in self._drops.new_since(change.at) if each.way not in self._said - known)
-            if {each.way for each in cuts} <= known:
-                continue
-            back = await self._prove(change, cuts)
-            if back is not None:
-                known = frozenset(each.way for each in cuts)
-                self._said |= known
-                ts = await self._say(Finding(change, cuts, back), ts)
-        self._said -= known  # whoever cuts them again says it again
+            async with self._turn:  # what one change has explained is no other's, and looks are expensive
+                cuts = tuple(each for each in self._drops.new_since(change.at) if each.way not in self._said - known)
+                if {each.way for each in cuts} <= known:
+                    continue
+                found = await self._explained(change, cuts)
+                if found is not None:
+                    known = frozenset(each.way for each in cuts)
+                    self._said |= known
+                    ts = await self._say(found, ts)
+        if len(self._watched) <= 1 or len(self._said) > MOST_WAYS:
+            self._said.clear()  # whoever cuts them again says it again
         return None
