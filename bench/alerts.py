@@ -138,7 +138,7 @@ async def ask(workspace: Workspace, after: float, measured: Measured) -> None:
 def verdicts(workspace: Workspace) -> int:
     """Root messages in #incidents that say how it ended."""
     roots = workspace.messages("incidents")
-    return sum(any(block["type"] == "header" for block in each.get("blocks", ())) for each in roots)
+    return sum(any(block["type"] == "context_actions" for block in each.get("blocks", ())) for each in roots)
 
 
 def listed(workspace: Workspace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -23,7 +24,7 @@ from bot.approval.person import Installation
 from bot.approval.rules import Approvals
 from bot.change import expiry
 from bot.change.asking import Asking, nobody_may
-from bot.change.changes import Changes, Proposing
+from bot.change.changes import PROPOSE, Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
@@ -32,10 +33,12 @@ from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
-from bot.desk.ports import Look
+from bot.desk.ports import Look, Poster
 from bot.desk.watching import all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
+from bot.explain.explains import Explaining, Explains
+from bot.explain.walks import Walks
 from bot.intake import Intake
 from bot.settings import Settings
 from bot.slack import listeners, watch_words
@@ -62,15 +65,23 @@ from bot.slack.visibility import Visibility
 from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
+from bot.telemetry.claude import CountedLedger
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.spans import traced
+from bot.telemetry.stored import StoredFigures
+from bot.verify.looking import WITHIN
 from bot.watch.proving import Prover
 from bot.watch.sources import LiveSources
 from bot.watch.watch import Finding, Watch
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
+from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
+from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
-from flows.load import load_flows
+from flows.engine import Tools
+from flows.load import Flow, load_flows
 from sensors.access.casefolder import BadCase
 from sensors.kit import Sensor
 from sensors.kit.attempt import attempt_logged
@@ -106,10 +117,12 @@ async def running(
     look: Look | None = None,
     limits: Limits | None = None,
     alert_limits: AlertLimits | None = None,
+    within: float = WITHIN,
 ) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
-    `look` takes the place of sensors and rules, for measurements of everything around them.
+    `look` takes the place of sensors and rules, for measurements of everything around them. `within`: seconds after
+    which a change that does not help is taken back.
     """
     worlds, url = _worlds(settings), settings.database_url.reveal()
     flows, seers = load_flows(), sensors()
@@ -117,22 +130,30 @@ async def running(
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        client = web_client(token, api)
+        metrics = Metrics()
+        client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
-        outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
+        impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
+        outbox = Outbox(impatient, settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        stack.push_async_callback(conversations.close)
-        look = look or Looking(worlds.open, flows, seers, rules())
-        watching, visibility = all_watching(conversations.watching), Visibility(client)
+        spans = stack.enter_context(traced(os.environ))
+        walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))
+        watching = all_watching(conversations.watching, metrics.watching, spans.watching)
+        visibility = Visibility(client)
         cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, worlds, store, cards)
-        notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
-        more = Extensions(notes=notes)
-        if changes is not None:
-            more = Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep, changes.expiry.sweep))
-        poster = conversations if changes is None else Proposing(conversations, changes)
-        desk = await stack.enter_async_context(open_desk(url, look, poster, watching, limits, extensions=more))
+        changes = _changes(settings, worlds, store, cards, within)
+        poster: Poster = conversations if changes is None else Proposing(conversations, changes)
+        more = _extensions(changes)
+        ledger = partial(CountedLedger, metrics=metrics)
+        explains = _explains(settings, worlds, store, flows, seers, walks, changes, ledger)
+        if explains is not None:
+            stack.push_async_callback(explains.asking.close)
+            poster, more = Explaining(poster, explains), explains.added_to(more)
+        desk = await stack.enter_async_context(open_desk(url, walks, poster, watching, limits, extensions=more))
+        if explains is not None:
+            explains.desk = desk
+            stack.callback(asyncio.create_task(attempt_logged(explains.asking.warm(), log, "Claude")).cancel)
         names, work, health = Names(worlds.cluster), Work(), Health(store)
         stack.push_async_callback(names.close)
         intake = Intake(desk, store, worlds.find, settings.flow)
@@ -146,7 +167,8 @@ async def running(
             approving = Approving(changes, client, services.ephemerals, directory, ours)
             extending = ExtendPresses(changes, approving, cards.show_end)
             services = replace(services, approving=approving, extending=extending)
-        routes = [*health.routes()]
+        metrics.slack_line(health.has_a_line)
+        routes = [*health.routes(), figures(StoredFigures(metrics.registry, store).page)]
         if settings.alerts.enabled:
             anchors = Anchors(client)
             voice = AlertVoice(client, outbox, conversations, anchors, work)
@@ -204,7 +226,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -212,7 +234,33 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> 
     def rules() -> Approvals:
         return settings.approvals
 
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    where = (worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    return changes_on(*where, within=within, tell=cards.tell)
+
+
+def _extensions(changes: Changes | None) -> Extensions:
+    notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
+    if changes is None:
+        return Extensions(notes=notes)
+    return Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep, changes.expiry.sweep))
+
+
+def _explains(
+    settings: Settings,
+    worlds: Worlds,
+    store: Store,
+    flows: Mapping[str, Flow],
+    seers: Mapping[str, Sensor],
+    walks: Walks,
+    changes: Changes | None,
+    counted: Callable[[Ledger], Ledger],
+) -> Explains | None:
+    """None without a key: rules decide alone, and nothing of Claude is imported."""
+    if not settings.claude.enabled:
+        return None
+    asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
+    follow = PROPOSE if changes is not None else ""
+    return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
@@ -224,11 +272,18 @@ async def serve(settings: Settings, said: Callable[[str], None]) -> int:
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
+        said(_of_claude(settings))
         await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
         await stop.wait()
         said("kai stops: what is under way is carried on by the next start")
         served.health.stopping = True
     return 0
+
+
+def _of_claude(settings: Settings) -> str:
+    if settings.claude.enabled:
+        return f"Claude ({settings.claude.model}) explains the verdicts of the rules"
+    return "verdicts come from rules only: there is no key for Claude (ANTHROPIC_API_KEY)"
 
 
 def _worlds(settings: Settings) -> Worlds:

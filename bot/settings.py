@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from bot import claude_settings
 from bot.alert_settings import AlertSettings, WatchSettings, alerts, watch
 from bot.approval.rules import Approvals, BadRules, read
 from bot.errors import BadSettings
 from bot.secret import Secret
 from bot.store.location import default_url
+from flows.agent.settings import ClaudeSettings
 from sensors.kit.nearest import did_you_mean
 
 SLACK_API = "https://slack.com/api/"
@@ -61,6 +63,7 @@ class Settings:
     approvals: Approvals = field(default_factory=Approvals)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     watch: WatchSettings = field(default_factory=WatchSettings)
+    claude: ClaudeSettings = field(default_factory=ClaudeSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ def _found(environ: Mapping[str, str], written: Mapping[str, Any], said: Mapping
     for name, key in _KEYS.items():
         if name not in found and (value := _value(key, environ, written)) is not None:
             found[name] = value
+    found["claude"] = claude_settings.read(written.get("claude"), environ)
     return found
 
 
@@ -139,6 +143,12 @@ def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSet
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
     """The approvals of the settings file alone, for a terminal. Raises `BadSettings`."""
     return _approvals(_written(_file(os.environ if environ is None else environ, file)))
+
+
+def claude_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> ClaudeSettings:
+    """What the settings say of Claude alone, for a terminal. Raises `UsageMistake`."""
+    environ = os.environ if environ is None else environ
+    return claude_settings.read(_written(_file(environ, file)).get("claude"), environ)
 
 
 def _approvals(written: Mapping[str, Any]) -> Approvals:
@@ -178,7 +188,7 @@ def _written(path: Path | None) -> Mapping[str, Any]:
 
 def _words(place: tuple[str, ...]) -> list[str]:
     """What may stand at a place of the file; of a secret only where it is."""
-    words = [*_SECTIONS, "approvals"] if not place else []
+    words = [*_SECTIONS, "approvals", "claude"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:
             words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
@@ -246,6 +256,7 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
         log_format=_one_of("KAI_LOG_FORMAT", str(found.get("log_format", "text")), LOG_FORMATS),
         approvals=found["approvals"],
+        claude=found["claude"],
         **_texts(found),
     )
 
@@ -328,3 +339,5 @@ def secrets_of(settings: Settings) -> Iterator[str]:
     ):
         if each is not None and len(each.reveal()) >= 6:
             yield each.reveal()
+    if settings.claude.key:
+        yield settings.claude.key

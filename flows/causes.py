@@ -124,6 +124,7 @@ def _explained() -> Mapping[str, frozenset[str]]:
             "dns.nodelocal dns.overload path.loss"
         ),
         "service.not_found": "external.unreachable",
+        "service.protocol": "app.not_listening external.unreachable",
         "service.stale_address": "external.unreachable",
         "service.wrong_port": "external.unreachable",
     }

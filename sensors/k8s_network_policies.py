@@ -10,7 +10,7 @@ Blind    when NetworkPolicies cannot be read. Kinds that should be there and are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -103,13 +103,25 @@ class Policies:
         return tuple(each for each in self.policies if each.selects)
 
     def summary(self) -> str:
-        names = ", ".join(str(each.ref) for each in self.selecting[:4]) or "none"
-        count, those = len(self.policies), len(self.selecting)
-        some = "1 policy" if count == 1 else f"{count} policies"
-        parts = [f"{some}, {those} {'selects' if those == 1 else 'select'} the pod: {names}"]
+        parts = [self._count()]
         parts += [f"{each.ref} is invalid: {each.invalid}" for each in self.policies if each.invalid]
         parts += [f"not readable: {', '.join(self.unreadable)}"] if self.unreadable else []
         return "; ".join(parts)
+
+    def _count(self) -> str:
+        """How many there are and which select the pod; where none does, which there are: one may select the peer."""
+        count, those = len(self.policies), self.selecting
+        some = "1 policy" if count == 1 else f"{count} policies"
+        if those:
+            return f"{some}, {len(those)} {'selects' if len(those) == 1 else 'select'} the pod: {_names(those)}"
+        unknown = tuple(each for each in self.policies if each.selects is None)
+        which = f"of which {len(unknown)} may select the pod" if unknown else "none of which selects the pod"
+        return f"{some}, {which}: {_names(unknown or self.policies)}" if count else "no policies"
+
+
+def _names(refs: Sequence[PolicyRef]) -> str:
+    more = f" and {len(refs) - 4} more" if len(refs) > 4 else ""
+    return ", ".join(str(each.ref) for each in refs[:4]) + more
 
 
 POLICY_KINDS = (

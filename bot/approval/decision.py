@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.approval.person import Refusal
+from bot.approval.person import TERMINAL, Refusal
 from bot.approval.proposal import Approval, KubeUser, Proposal, Purpose
 from bot.approval.rules import Approvals, Rules
 from bot.approval.states import IN_FORCE, OPEN, State
@@ -49,6 +49,9 @@ def barred(proposal: Proposal, person: str, who: KubeUser, approvals: Approvals,
             return Refusal("denied_kind", f"KAI changes no {each.target.kind} in the namespace {each.namespace}.")
         if rules.quiet is not None and rules.quiet.holds(now) and proposal.purpose is Purpose.CHANGE:
             return Refusal("quiet", f"No change is approved in {each.namespace} from {rules.quiet}.")
+        if rules.terminal_only and proposal.purpose is not Purpose.ROLLBACK and not person.startswith(TERMINAL):
+            said = f"Changes in {each.namespace} are approved in a terminal only: kai approve {proposal.id}"
+            return Refusal("terminal_only", said)
     return _not_the_one(proposal, person, who, approvals)
 
 
@@ -84,7 +87,13 @@ def covered(
     return Refusal("rbac", f"Kubernetes does not let {who} change {part.target}{why}.")
 
 
-def standing(proposal: Proposal, given: Sequence[Approval], approvals: Approvals) -> Standing:
+SECOND_PAIR_OF_EYES = 2
+"""Persons that a change needs where Claude names evidence against the verdict that it mends."""
+
+
+def standing(
+    proposal: Proposal, given: Sequence[Approval], approvals: Approvals, *, disputed: bool = False
+) -> Standing:
     """Do these approvals suffice? Only those of this very hash count, one for each person and each Kubernetes user."""
     rules = approvals.strictest(proposal.namespaces)
     counted = _distinct([each for each in given if each.sha256 == proposal.sha256])
@@ -92,12 +101,14 @@ def standing(proposal: Proposal, given: Sequence[Approval], approvals: Approvals
         part.target for place, part in enumerate(proposal.parts) if not any(place in each.covers for each in counted)
     ]
     needed = max(rules.needed, len(proposal.namespaces) if rules.both_sides else 1)
+    needed = max(needed, SECOND_PAIR_OF_EYES) if disputed else needed
     if proposal.purpose is Purpose.ROLLBACK:
         needed = 1
     if uncovered:
         return Standing(False, len(counted), needed, f"nobody with rights on {uncovered[0]} has approved yet")
     if len(counted) < needed:
-        return Standing(False, len(counted), needed, f"{len(counted)} of {needed} approvals")
+        why = "; Claude sees evidence against the verdict" if disputed else ""
+        return Standing(False, len(counted), needed, f"{len(counted)} of {needed} approvals{why}")
     return Standing(True, len(counted), needed)
 
 
@@ -111,6 +122,16 @@ def writer(proposal: Proposal, given: Sequence[Approval], place: int) -> KubeUse
     """As whom a part is written: the last one who approved it and may change it."""
     fitting = [each for each in given if each.sha256 == proposal.sha256 and place in each.covers]
     return max(fitting, key=lambda each: each.at).who if fitting else None
+
+
+def decided_by(proposal: Proposal, given: Sequence[Approval], now: datetime) -> str:
+    """Who was faster, and when: for those who come too late; empty where nobody has approved it."""
+    last = max(given, key=lambda each: each.at, default=None)
+    if last is None or proposal.state in OPEN:
+        return ""
+    seconds = max(int((now - last.at).total_seconds()), 0)
+    ago = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    return f" {last.who} approved it {ago} ago."
 
 
 def may_undo(proposal: Proposal) -> Refusal | None:

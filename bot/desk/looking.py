@@ -10,7 +10,7 @@ from bot.clusters.opened import OpenedCluster
 from bot.clusters.target import NoSuchPod, resolve
 from bot.desk.ports import CannotLook, Looked, Watcher
 from bot.store import Investigation, Request
-from flows.engine import Tools, run
+from flows.engine import Tools, walk
 from flows.load import FLOW_SENSOR, Flow
 from flows.model import Rule
 from sensors.access.casefolder import BadCase
@@ -44,4 +44,5 @@ class Looking:
         found = await resolve(opened.cluster, asked.pod, asked.namespace, *asked.peer)
         tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
         asking = flow.asking(FLOW_SENSOR, since=it.request.since)
-        return Looked(await run(asking, found.target, opened.cluster, tools, watcher, opened.recording))
+        walked = await walk(asking, found.target, opened.cluster, tools, watcher, opened.recording)
+        return Looked(walked.diagnosis, walked)

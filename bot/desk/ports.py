@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from bot.desk.notes import EndedNote, Note, VerdictNote
 from bot.desk.watching import Watching
 from bot.store import Investigation, Posted
-from flows.engine import Concluded, Saw, Watcher, ignore
+from flows.engine import Concluded, Saw, Walk, Watcher, ignore
 from flows.model import Diagnosis
 
 
@@ -23,9 +23,10 @@ class CannotPost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of a look."""
+    """What came of a look; `walked` where it can go on from there."""
 
     diagnosis: Diagnosis
+    walked: Walk | None = None
 
 
 Look: TypeAlias = Callable[[Investigation, Watcher], Awaitable[Looked]]

@@ -81,7 +81,7 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
         *told,
         *approvals,
         clock,
-        *claude(patient.environ, (await patient.cluster.now()).date()),
+        *await claude(patient.environ, (await patient.cluster.now()).date()),
     )
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from bot.report import explanation_json
 from bot.report.outline import ledger
 from flows.causes import Layer
 from flows.model import (
@@ -117,6 +118,7 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "doubts": [{"rule": each.rule, "why": each.why} for each in it.doubts],
         "recorded": _recording_out(it.provenance.recording),
         "provenance": _provenance_out(it),
+        "explanation": explanation_json.out(it.explanation),
         "apiVersion": API_VERSION,
     }
 
@@ -255,6 +257,7 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         total_ms=it["timings"]["total_ms"],
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
+        explanation=explanation_json.read(it.get("explanation")),
         looks=tuple(Look(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
     )
 

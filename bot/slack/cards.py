@@ -6,10 +6,12 @@ from bot.approval.decision import standing
 from bot.approval.proposal import Place, Proposal, Purpose
 from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
+from bot.change.disputes import is_disputed
 from bot.change.expiry import as_it_stands, said_at, said_of
+from bot.change.repository import ForRepository
 from bot.report.blocks import Said, verdict
 from bot.report.json_result import CannotDecode, decode
-from bot.slack import proposal_blocks
+from bot.slack import proposal_blocks, repository_blocks
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, Reply, RootState
 from bot.slack.renderer import render
@@ -17,8 +19,8 @@ from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
 from bot.store.store import Store
 
-UNTOLD_ON_ROOT = (State.PROPOSED, State.SUPERSEDED)
-"""States of which the root message says nothing: the card in its thread asks."""
+UNTOLD_ON_ROOT = (State.SUPERSEDED,)
+"""States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
 class Cards:
@@ -35,13 +37,21 @@ class Cards:
             await self.show_end(proposal.parent, proposal.place)
             return
         given = await self._store.proposals.approvals(proposal.id)
-        count = standing(proposal, given, self._rules())
-        card = Reply(f"proposal.{proposal.id}", proposal_blocks.card(proposal, count.given, count.needed))
+        disputed = await is_disputed(self._store, proposal.investigation)
+        count = standing(proposal, given, self._rules(), disputed=disputed)
+        alone = self._rules().strictest(proposal.namespaces).terminal_only
+        said = proposal_blocks.card(proposal, count.given, count.needed, terminal_only=alone)
+        card = Reply(f"proposal.{proposal.id}", said)
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
             messages.append(RootState(root))
         where = await self._conversations.say(it, [*messages, *await self._ends(proposal, it)])
         await self._stands(proposal, *where[0])
+
+    async def tell(self, it: Investigation, said: ForRepository) -> None:
+        """What to change where the objects come from, in the thread of the verdict."""
+        if it.request.channel:
+            await self._conversations.say(it, [Reply("repository", repository_blocks.said(said, it.id))])
 
     async def show_end(self, change: str, place: Place) -> None:
         """Edit the message that says until when a change stays: a proposal to keep it stands in that very message."""
@@ -70,7 +80,7 @@ class Cards:
         if latest is None or latest.id != proposal.id or kept is None or proposal.state in UNTOLD_ON_ROOT:
             return None
         try:
-            said = verdict(decode(kept.result), person_of(it))
+            change = proposal_blocks.on_root(proposal)
+            return verdict(decode(kept.result), person_of(it), it.request.cluster, change)
         except CannotDecode:
             return None
-        return proposal_blocks.on_root(said, proposal)

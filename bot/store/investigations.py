@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, select
+from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
@@ -24,7 +24,7 @@ from bot.store.nouns import (
     Verdict,
 )
 from bot.store.packing import pack, plain, unpack
-from bot.store.schema import diagnoses, evidence, investigations, seen_ids
+from bot.store.schema import diagnoses, evidence, investigations, messages, seen_ids
 from bot.store.transitions import INVESTIGATION
 from sensors.kit import Target
 
@@ -91,11 +91,46 @@ class Investigations:
         async with self._database.writing() as connection:
             if not await INVESTIGATION.change(connection, investigation, State.CONCLUDED, ended_at=now):
                 return None
-            await connection.execute(delete(evidence).where(evidence.c.investigation == investigation))
-            kept = [_evidence(investigation, row, at) for at, row in enumerate(rows)]
+            await _replace_evidence(connection, investigation, rows)
+            await connection.execute(diagnoses.insert().values(_diagnosis(investigation, result)))
+            return await owe(connection, investigation, role, now)
+
+    async def keep(
+        self,
+        investigation: str,
+        request: Request,
+        result: Mapping[str, Any],
+        rows: Sequence[EvidenceRow],
+        asked_at: datetime,
+        now: datetime,
+    ) -> None:
+        """Keep an investigation that a terminal made and has shown already: whole, over, and nothing is owed for it."""
+        times = {"began_at": asked_at, "ended_at": now, "state": State.CONCLUDED.value, "looks": 1}
+        kept = [_evidence(investigation, row, at) for at, row in enumerate(rows)]
+        async with self._database.writing() as connection:
+            await connection.execute(
+                investigations.insert().values({**_row(investigation, request, asked_at), **times})
+            )
             if kept:
                 await connection.execute(evidence.insert(), kept)
             await connection.execute(diagnoses.insert().values(_diagnosis(investigation, result)))
+
+    async def revise(
+        self, investigation: str, result: Mapping[str, Any], rows: Sequence[EvidenceRow], role: str, now: datetime
+    ) -> str | None:
+        """Put another result in the place of a verdict, and owe the message about it. The message's key.
+
+        None when there is no verdict any more, or the message is owed already.
+        """
+        async with self._database.writing() as connection:
+            here = diagnoses.c.investigation == investigation
+            values = {key: each for key, each in _diagnosis(investigation, result).items() if key != "investigation"}
+            known = select(messages.c.key).where(messages.c.key == f"{investigation}.{role}")
+            if (await connection.execute(known)).scalar_one_or_none() is not None:
+                return None
+            if (await connection.execute(update(diagnoses).where(here).values(values))).rowcount != 1:
+                return None
+            await _replace_evidence(connection, investigation, rows)
             return await owe(connection, investigation, role, now)
 
     async def finish(self, investigation: str, state: State, why: str, role: str, now: datetime) -> str | None:
@@ -119,11 +154,16 @@ class Investigations:
         there = select(investigations).where(investigations.c.state.in_([each.value for each in LIVE]))
         return (await self._many(there))[::-1]
 
-    async def recent(self, most: int = 20) -> tuple[tuple[Investigation, Verdict | None], ...]:
-        """The newest investigations with their verdicts, newest first; the results themselves stay packed away."""
+    async def recent(self, most: int = 20, namespace: str = "") -> tuple[tuple[Investigation, Verdict | None], ...]:
+        """The newest investigations with their verdicts, newest first; the results themselves stay packed away.
+
+        `namespace`: only those of its pods.
+        """
         columns = [each for each in diagnoses.c if each.name != "result"]
         joined = investigations.outerjoin(diagnoses)
         newest = select(*investigations.c, *columns).select_from(joined).order_by(investigations.c.asked_at.desc())
+        if namespace:
+            newest = newest.where(investigations.c.namespace == namespace)
         async with self._database.reading() as connection:
             rows = await connection.execute(newest.limit(most))
             return tuple((_investigation(row), _verdict(row, {}) if row.cause_class else None) for row in rows)
@@ -151,6 +191,13 @@ class Investigations:
         newest_first = rows.order_by(investigations.c.asked_at.desc(), investigations.c.id)
         async with self._database.reading() as connection:
             return tuple(_investigation(row) for row in await connection.execute(newest_first))
+
+
+async def _replace_evidence(connection: AsyncConnection, investigation: str, rows: Sequence[EvidenceRow]) -> None:
+    await connection.execute(delete(evidence).where(evidence.c.investigation == investigation))
+    kept = [_evidence(investigation, row, at) for at, row in enumerate(rows)]
+    if kept:
+        await connection.execute(evidence.insert(), kept)
 
 
 async def _known(connection: AsyncConnection, request: Request, once: str, now: datetime) -> Investigation | None:

@@ -7,14 +7,14 @@ from datetime import datetime
 from sqlalchemy import delete, select
 
 from bot.store.database import Database
-from bot.store.schema import investigations, seen_ids
+from bot.store.schema import claude_calls, investigations, seen_ids
 
 BATCH = 200
 """Investigations that one transaction deletes, with all that hangs on them."""
 
 
 class Retention:
-    """Deletes investigations that ended before a moment, and ids that have expired. What is live is never deleted."""
+    """Deletes investigations that ended, and calls of Claude that began, before a moment, and ids that have expired."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,6 +26,7 @@ class Retention:
             oldest = select(investigations.c.id).where(ended).order_by(investigations.c.ended_at).limit(batch)
             gone = tuple((await connection.execute(oldest)).scalars())
             await connection.execute(delete(investigations).where(investigations.c.id.in_(gone)))
+            await connection.execute(delete(claude_calls).where(claude_calls.c.begun_at < before))
             expired = select(seen_ids.c.key).where(seen_ids.c.expires_at <= now).limit(batch)
             await connection.execute(delete(seen_ids).where(seen_ids.c.key.in_(expired)))
         return gone

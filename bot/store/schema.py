@@ -211,3 +211,25 @@ audit_head = Table(
     Column("hash", Text, nullable=False),
 )
 """One row: where the audit ends."""
+
+claude_calls = Table(
+    "claude_calls",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("investigation", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("estimated_tokens", Integer, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("cache_read_tokens", Integer, nullable=False),
+    Column("cache_write_tokens", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Column("reply", LargeBinary),
+    Index("ix_claude_calls_investigation", "investigation"),
+    Index("ix_claude_calls_begun_at", "begun_at"),
+)
+"""No foreign key: a terminal asks, too, and keeps no investigation. `cost_usd` is the most it may be until it ended."""

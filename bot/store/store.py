@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.store.audit import Audit
+from bot.store.claude_calls import ClaudeCalls
 from bot.store.database import Database, Unreachable, open_database
 from bot.store.heard import HeardAlerts
 from bot.store.investigations import Investigations
@@ -33,6 +34,7 @@ class Store:
         self.retention = Retention(database)
         self.proposals = Proposals(database)
         self.audit = Audit(database)
+        self.claude_calls = ClaudeCalls(database)
 
 
 @asynccontextmanager

@@ -10,16 +10,16 @@ from typing import Any, Protocol, TypeAlias
 from flows.agent.door import Line, opened
 from flows.agent.money import Spent, at_most, cost_of
 from flows.agent.prompt import tokens_of
-from flows.agent.reply import NoAnswer, Reply, sentence
+from flows.agent.reply import NoAnswer, Reply
 from flows.agent.settings import ClaudeSettings
-from flows.model import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call that is about to be paid for. `key` is the same when it is tried again after a crash.
 
-    `most_usd` is what it may cost at the worst; it is held against the ceilings until the cost is known.
+    `estimated_tokens` of the whole input are rather too many than too few. `most_usd` is what it may cost at the worst;
+    it is held against the ceilings until the cost is known.
     """
 
     key: str
@@ -27,6 +27,7 @@ class Call:
     person: str
     model: str
     purpose: str
+    estimated_tokens: int
     most_usd: float
 
 
@@ -69,7 +70,7 @@ Open: TypeAlias = Callable[[ClaudeSettings], Awaitable[Line]]
 
 
 @dataclass
-class Asking:
+class ClaudeClient:
     """One for each process. The SDK is imported at the first call, or by `warm`."""
 
     settings: ClaudeSettings
@@ -88,13 +89,16 @@ class Asking:
 
     async def ask(self, purpose: str, request: Mapping[str, Any], purse: Purse, within: float) -> Reply:
         """The answer, paid for once. Raises `NoAnswer`."""
-        key = f"{purse.investigation}.{purpose}"
-        call = Call(key, purse.investigation, purse.person, self.settings.model, purpose, self._most(request))
+        if within <= 0:
+            raise NoAnswer("no time was left to ask it", no_time=True)
+        key, tokens = f"{purse.investigation}.{purpose}", tokens_of(request)
+        most = self._most(tokens, int(request["max_tokens"]))
+        call = Call(key, purse.investigation, purse.person, self.settings.model, purpose, tokens, most)
         said = await self.ledger.begin(call)
         if isinstance(said, Before):
             return _before(said)
         if said is not None:
-            raise NoAnswer(sentence(_over(said)))
+            raise NoAnswer(_over(said))
         return await self._sent(call, request, within)
 
     async def _sent(self, call: Call, request: Mapping[str, Any], within: float) -> Reply:
@@ -103,7 +107,7 @@ class Asking:
             await self.warm()  # the first time it is an import, which takes of the same time
             left = min(until - self.clock(), self.settings.timeout)
             if self._line is None or left <= 0:
-                raise NoAnswer(sentence("no time was left to ask it"))
+                raise NoAnswer("no time was left to ask it", no_time=True)
             reply = await self._line.send(request, left)
         except NoAnswer as why:
             await self.ledger.end(
@@ -113,12 +117,12 @@ class Asking:
         await self.ledger.end(call.key, reply.spent, self.cost(reply.spent), reply.as_json())
         return reply
 
-    def _most(self, request: Mapping[str, Any]) -> float:
+    def _most(self, tokens: int, max_tokens: int) -> float:
         price = self.settings.prices.of(self.settings.model)
         if price is None:
             why = f"no price is known for {self.settings.model}, so no ceiling can be kept (claude.prices sets one)"
-            raise NoAnswer(sentence(why))
-        return at_most(tokens_of(request), int(request["max_tokens"]), price)
+            raise NoAnswer(why)
+        return at_most(tokens, max_tokens, price)
 
     def cost(self, spent: Spent) -> float:
         """US dollars at the price in force."""
@@ -128,7 +132,7 @@ class Asking:
 
 def _before(said: Before) -> Reply:
     if said.reply is None:
-        raise NoAnswer(sentence("KAI ended while it was answering, and no call is paid for twice"))
+        raise NoAnswer("KAI ended while it was answering, and no call is paid for twice")
     return Reply.of_json(said.reply)
 
 
@@ -142,35 +146,3 @@ _CEILINGS = {
 def _over(it: Over) -> str:
     spent = f"${it.spent_usd:.2f} are spent" if it.spent_usd else "this call might cost more"
     return f"the ceiling of ${it.limit_usd:.2f} {_CEILINGS[it.ceiling]} would be passed ({spent})"
-
-
-@dataclass
-class Tally:
-    """What the calls of one investigation took together."""
-
-    model: str
-    estimated_tokens: int = 0
-    calls: int = 0
-    cost_usd: float = 0.0
-    seconds: float = 0.0
-    spent: list[Spent] = field(default_factory=list)
-
-    def add(self, spent: Spent, cost_usd: float, seconds: float) -> None:
-        self.calls += 1
-        self.cost_usd += cost_usd
-        self.seconds += seconds
-        self.spent.append(spent)
-
-    @property
-    def usage(self) -> Usage:
-        return Usage(
-            self.model,
-            self.calls,
-            sum(each.input for each in self.spent),
-            sum(each.output for each in self.spent),
-            sum(each.cache_read for each in self.spent),
-            sum(each.cache_write for each in self.spent),
-            round(self.cost_usd, 6),
-            round(self.seconds, 2),
-            self.estimated_tokens,
-        )

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from flows.agent import prompt
 from flows.agent.brief import Brief, brief_of
 from flows.agent.claims import BadAnswer, read_claims, read_review
-from flows.agent.reply import NoAnswer, Reply, sentence
-from flows.agent.untrusted import Wash
-from flows.agent.weighing import BOTH, CLAUDE, Bench, explained, ground_of, reviewed, weighed
+from flows.agent.pseudonyms import pseudonyms_of
+from flows.agent.reply import NoAnswer, Reply
+from flows.agent.untrusted import Fence, Wash
+from flows.agent.weighing import BOTH, CLAUDE, Bench, explained, ground_of, heard_of, reviewed, weighed
 from flows.belief import ROOT_CAUSE_FROM
-from flows.model import AskedLook, Diagnosis, Explanation, Statement
+from flows.model import AskedLook, Diagnosis, Explanation, Rule, Statement
 from sensors.kit import Sensor
 
 TURNS, TURNS_WITHIN = 4, 20.0
@@ -26,6 +27,15 @@ TURNS, TURNS_WITHIN = 4, 20.0
 
 IN_ALL = 26.0
 """Seconds for all that Claude does about one verdict: with the rules' part a person waits at most thirty."""
+
+PATIENCE = 28.0
+LEAST = 8.0
+
+
+def time_for(it: Diagnosis) -> float:
+    """Seconds for Claude, by how long the rules took: what a person waits for in all is bounded."""
+    return max(LEAST, min(IN_ALL, PATIENCE - it.total_ms / 1000))
+
 
 UNSURE_BELOW = 0.6
 """A verdict less sure than this is worth another look."""
@@ -49,7 +59,9 @@ class Further(Protocol):
         """What may be asked for, as the Messages API wants it."""
         ...
 
-    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked: ...
+    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked:
+        """Take a look, if everything it names stands in `known`."""
+        ...
 
 
 Watch: TypeAlias = Callable[[AskedLook], Awaitable[None]]
@@ -61,22 +73,19 @@ async def unwatched(asked: AskedLook) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a correlation works with. `nonce` is drawn for it alone; `rules_know` are the classes rules can name."""
+    """What a correlation works with. `nonce` is drawn for it alone."""
 
     model: str
     ask: Ask
     nonce: str
     sensors: Mapping[str, Sensor]
-    rules_know: frozenset[str]
-    wash: Wash = field(default_factory=Wash)
+    rules: Mapping[str, Rule]
+    anonymize: bool = False
     further: Further | None = None
     second_look: bool = False
     watch: Watch = unwatched
     clock: Callable[[], float] = time.monotonic
     in_all: float = IN_ALL
-
-    def brief(self, it: Diagnosis) -> Brief:
-        return brief_of(it, self.nonce, self.wash)
 
 
 def is_unsure(it: Diagnosis) -> bool:
@@ -87,109 +96,144 @@ def is_unsure(it: Diagnosis) -> bool:
 
 async def correlate(it: Diagnosis, table: Table) -> Diagnosis:
     """The diagnosis with Claude's part. `usage` is for the caller to fill in: who asks knows what was paid."""
-    until = table.clock() + table.in_all
-    asked: list[AskedLook] = []
+    course = _Course(it, table)
     try:
-        if table.further is not None and is_unsure(it):
-            it = await _escalated(it, table, table.further, asked, until)
-        it = await _explained(it, table, until)
-        if table.second_look:
-            it = await _second_look(it, table, until)
+        await course.run()
     except NoAnswer as why:
-        said = it.explanation or Explanation(rules_confidence=it.confidence)
-        it = replace(it, explanation=replace(said, failed=str(why)))
-    return _revealed(replace(it, explanation=replace(it.explanation or Explanation(), asked=tuple(asked))), table)
+        course.failed(str(why))
+    return course.end()
 
 
-# -- escalation ------------------------------------------------------------------------------------------------------
+class _Course:
+    """One correlation on its way: the diagnosis so far, the looks that were asked for, the time that is left."""
+
+    def __init__(self, it: Diagnosis, table: Table) -> None:
+        self._it, self._table = it, table
+        self._until = table.clock() + table.in_all
+        self._asked: list[AskedLook] = []
+        self._wash = Wash()
+
+    async def run(self) -> None:
+        """Every part of it. Raises `NoAnswer` where one fails; what was reached stays."""
+        if self._table.further is not None and is_unsure(self._it):
+            await self._escalate(self._table.further)
+        await self._explain()
+        if self._table.second_look:
+            await self._look_twice()
+
+    def failed(self, why: str) -> None:
+        said = self._it.explanation or Explanation(rules_confidence=self._it.confidence)
+        self._it = replace(self._it, explanation=replace(said, failed=why))
+
+    def end(self) -> Diagnosis:
+        """The diagnosis with the looks that were asked for, and the real names again."""
+        said = self._it.explanation or Explanation(rules_confidence=self._it.confidence)
+        return _revealed(replace(self._it, explanation=replace(said, asked=tuple(self._asked))), self._wash)
+
+    def _brief(self) -> Brief:
+        if self._table.anonymize:
+            self._wash = Wash(pseudonyms_of(self._it, self._wash.pseudonyms))
+        return brief_of(self._it, self._table.nonce, self._wash)
+
+    def _left(self, until: float | None = None) -> float:
+        return (self._until if until is None else min(until, self._until)) - self._table.clock()
+
+    # -- escalation --------------------------------------------------------------------------------------------------
+
+    async def _escalate(self, further: Further) -> None:
+        """Asks for one look after the other, until the rules are sure of what they say."""
+        first, before = self._brief(), self._it.cause_class
+        if first.suspects:  # somebody may choose the looks who must not
+            return
+        brief, so_far = first, list[dict[str, Any]]()
+        ends = self._table.clock() + TURNS_WITHIN
+        for number in range(1, TURNS + 1):
+            request = prompt.ask(first, so_far, await further.tools(), self._table.model)
+            reply = await self._asked_for(number, request, self._left(ends))
+            if reply is None or not reply.asked:
+                break
+            looked = await self._take(number, reply, brief, further)
+            brief = self._brief()
+            so_far += [{"role": "assistant", "content": list(reply.blocks)}, self._told(reply, looked, brief)]
+            if brief.suspects or (looked.diagnosis is not None and not is_unsure(self._it)):
+                break
+        if self._it.cause_class != before:
+            self._it = replace(self._it, decided_by=BOTH)
+
+    async def _asked_for(self, number: int, request: Mapping[str, Any], within: float) -> Reply | None:
+        """A turn; None when there is no time for it, which is no failure. Whoever asks decides that, as it must be
+        the same when a run is carried on."""
+        try:
+            return await self._table.ask(f"ask-{number}", request, within)
+        except NoAnswer as why:
+            if why.no_time:
+                return None
+            raise
+
+    async def _take(self, number: int, reply: Reply, brief: Brief, further: Further) -> Looked:
+        """The first look that was asked for: there is one at a time."""
+        one, reveal = reply.asked[0], self._wash.pseudonyms.reveal
+        known = reveal("\n".join((brief.question, *brief.cited.values())))
+        said = {key: reveal(each) if isinstance(each, str) else each for key, each in one.said.items()}
+        looked = await further.look(number, one.tool, said, known)
+        self._asked.append(looked.asked)
+        self._it = looked.diagnosis or self._it
+        await self._table.watch(looked.asked)
+        return looked
+
+    def _told(self, reply: Reply, looked: Looked, brief: Brief) -> dict[str, Any]:
+        """What the API wants behind a turn that asks: a result for each block, in the same order."""
+        shown = [self._result(each.id, looked, brief) for each in reply.asked[:1]]
+        more = [_error(each.id, "one look at a time") for each in reply.asked[1:]]
+        return {"role": "user", "content": [*shown, *more]}
+
+    def _result(self, block: str, looked: Looked, brief: Brief) -> dict[str, Any]:
+        if looked.diagnosis is None:
+            return _error(block, looked.asked.refused)
+        now = f"The rules now say {looked.diagnosis.cause_class}, confidence {looked.diagnosis.confidence:.2f}."
+        row = Fence(self._table.nonce).around(brief.cited.get(looked.asked.evidence, ""))
+        return {"type": "tool_result", "tool_use_id": block, "content": f"{now}\n{row}"}
+
+    # -- explanation -------------------------------------------------------------------------------------------------
+
+    async def _explain(self) -> None:
+        brief = self._brief()
+        request = prompt.explain(brief, self._table.model, read_again=self._table.second_look)
+        reply = await self._table.ask("explain", request, self._left())
+        try:
+            claims = read_claims(reply.text)
+        except BadAnswer as why:
+            raise NoAnswer(f"its answer cannot be read ({why})") from None
+        bench = self._bench(brief)
+        self._it = weighed(self._it, claims, explained(self._it, claims, bench), bench)
+
+    def _bench(self, brief: Brief) -> Bench:
+        ground = ground_of(self._it, brief.cited, brief.question)
+        heard = heard_of(self._it, self._table.rules)
+        return Bench(ground, brief.candidates, self._table.sensors, heard, brief.suspects)
+
+    async def _look_twice(self) -> None:
+        """The same case before somebody who doubts it. When that fails, the explanation stands as it is."""
+        said, brief = self._it.explanation, self._brief()
+        if said is None or not said.statements:
+            return
+        request = prompt.review(brief, [each.text for each in said.statements], self._table.model)
+        try:
+            review = read_review((await self._table.ask("review", request, self._left())).text)
+        except (BadAnswer, NoAnswer) as why:
+            clause = why.why if isinstance(why, NoAnswer) else f"its answer cannot be read ({why})"
+            self.failed(f"No second look was taken: {clause}.")
+        else:
+            self._it = reviewed(self._it, review, self._bench(brief))
 
 
-async def _escalated(it: Diagnosis, table: Table, further: Further, asked: list[AskedLook], until: float) -> Diagnosis:
-    """The diagnosis after the looks that Claude asked for, as the rules judge it. Asks until the rules are sure."""
-    first, so_far = table.brief(it), list[dict[str, Any]]()
-    if first.suspects:  # somebody may choose the looks who must not
-        return it
-    ends = min(until, table.clock() + TURNS_WITHIN)
-    brief, before = first, it.cause_class
-    for number in range(1, TURNS + 1):
-        request = prompt.ask(first, so_far, await further.tools(), table.model)
-        reply = await table.ask(f"ask-{number}", request, ends - table.clock())
-        if not reply.asked:
-            break
-        looked = await _taken(number, reply, brief, further)
-        asked.append(looked.asked)
-        await table.watch(looked.asked)
-        it = looked.diagnosis or it
-        brief = table.brief(it)
-        so_far += [{"role": "assistant", "content": list(reply.blocks)}, _told(reply, looked, brief, table)]
-        if brief.suspects or (looked.diagnosis is not None and not is_unsure(it)):
-            break
-    return replace(it, decided_by=BOTH) if it.cause_class != before else it
+def _error(block: str, why: str) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": block, "content": f"refused: {why}", "is_error": True}
 
 
-async def _taken(number: int, reply: Reply, brief: Brief, further: Further) -> Looked:
-    """The first look that was asked for; there is one at a time."""
-    one = reply.asked[0]
-    known = "\n".join((brief.question, *brief.cited.values()))
-    return await further.look(number, one.tool, one.said, known)
-
-
-def _told(reply: Reply, looked: Looked, brief: Brief, table: Table) -> dict[str, Any]:
-    """What the API wants behind a turn that asks: a result for each block, in the same order."""
-    results = [_result(each.id, looked, brief, table, first=at == 0) for at, each in enumerate(reply.asked)]
-    return {"role": "user", "content": results}
-
-
-def _result(block: str, looked: Looked, brief: Brief, table: Table, *, first: bool) -> dict[str, Any]:
-    if not first or looked.diagnosis is None:
-        why = looked.asked.refused if first else "one look at a time"
-        return {"type": "tool_result", "tool_use_id": block, "content": f"refused: {why}", "is_error": True}
-    now = f"The rules now say {looked.diagnosis.cause_class}, confidence {looked.diagnosis.confidence:.2f}."
-    row = brief.cited.get(looked.asked.evidence, "")
-    fenced = f"<data-{table.nonce}>\n{row}\n</data-{table.nonce}>"
-    return {"type": "tool_result", "tool_use_id": block, "content": f"{now}\n{fenced}"}
-
-
-# -- explanation -----------------------------------------------------------------------------------------------------
-
-
-async def _explained(it: Diagnosis, table: Table, until: float) -> Diagnosis:
-    brief = table.brief(it)
-    request = prompt.explain(brief, table.model, read_again=table.second_look)
-    reply = await table.ask("explain", request, until - table.clock())
-    try:
-        claims = read_claims(reply.text)
-    except BadAnswer as why:
-        raise NoAnswer(sentence(f"its answer cannot be read ({why})")) from None
-    bench = _bench(it, brief, table)
-    return weighed(it, claims, explained(it, claims, bench), bench)
-
-
-def _bench(it: Diagnosis, brief: Brief, table: Table) -> Bench:
-    ground = ground_of(it, brief.cited, brief.question)
-    return Bench(ground, brief.candidates, table.sensors, table.rules_know, brief.suspects)
-
-
-async def _second_look(it: Diagnosis, table: Table, until: float) -> Diagnosis:
-    """The same case before somebody who doubts it. When that fails, the explanation stands as it is."""
-    said, brief = it.explanation, table.brief(it)
-    if said is None or not said.statements:
-        return it
-    request = prompt.review(brief, [each.text for each in said.statements], table.model)
-    reply = await table.ask("review", request, until - table.clock())
-    try:
-        review = read_review(reply.text)
-    except BadAnswer as why:
-        raise NoAnswer(f"The second look says nothing: its answer cannot be read ({why}).") from None
-    return reviewed(it, review, _bench(it, brief, table))
-
-
-# -- pseudonyms ------------------------------------------------------------------------------------------------------
-
-
-def _revealed(it: Diagnosis, table: Table) -> Diagnosis:
+def _revealed(it: Diagnosis, wash: Wash) -> Diagnosis:
     """The real names again, here at home."""
-    said, reveal = it.explanation, table.wash.pseudonyms.reveal
+    said, reveal = it.explanation, wash.pseudonyms.reveal
     if said is None:
         return it
     statements = tuple(Statement(reveal(each.text), each.evidence) for each in said.statements)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from importlib import import_module
 from typing import Any, Protocol
 
-from flows.agent.reply import NoAnswer, Reply, sentence
+from flows.agent.reply import NoAnswer, Reply
 from flows.agent.settings import ClaudeSettings
 from sensors.kit.attempt import attempt
 
@@ -24,14 +26,38 @@ class Line(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What the installed SDK knows: names, the announced end of life of some, and its own version."""
+
+    names: frozenset[str]
+    ends: Mapping[str, date]
+    sdk: str
+
+
+async def models() -> Models:
+    """Imports the SDK for it. Raises `NoAnswer` where it is not installed."""
+    made = await attempt(asyncio.to_thread(_models))
+    if isinstance(made, ImportError):
+        raise NoAnswer(f"its SDK is not installed ({made.name or made})") from made
+    if isinstance(made, BaseException):
+        raise made
+    return made
+
+
+def _models() -> Models:
+    known: Models = import_module(WIRE).models()
+    return known
+
+
 async def opened(settings: ClaudeSettings) -> Line:
     """Raises `NoAnswer` where the SDK, or what a cloud needs of it, is not installed."""
     made = await attempt(asyncio.to_thread(_line, settings))
     if isinstance(made, ImportError):
         extra = f": install kai-netdebug[{settings.provider}]" if settings.provider != "anthropic" else ""
-        raise NoAnswer(sentence(f"its SDK is not complete ({made.name or made}){extra}")) from made
+        raise NoAnswer(f"its SDK is not complete ({made.name or made}){extra}") from made
     if isinstance(made, Exception):
-        raise NoAnswer(sentence(f"its client could not be made ({type(made).__name__})")) from made
+        raise NoAnswer(f"its client could not be made ({type(made).__name__})") from made
     if isinstance(made, BaseException):
         raise made
     return made

@@ -9,6 +9,7 @@ line alone, and nowhere in the facts, cannot be known for one and stays: docs/cl
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -146,10 +147,13 @@ def _beginnings(name: str) -> Iterator[str]:
     return accumulate(_PARTS.split(name))
 
 
-def pseudonyms_of(it: Diagnosis) -> Pseudonyms:
-    """The pseudonyms of a diagnosis: the same for the same diagnosis, numbered as the names first appear."""
-    of: dict[str, str] = {}
-    counts: dict[str, int] = {}
+def pseudonyms_of(it: Diagnosis, known: Pseudonyms | None = None) -> Pseudonyms:
+    """The pseudonyms of a diagnosis: the same for the same diagnosis, numbered as the names first appear.
+
+    Those that are `known` stay, when the same investigation has seen more since.
+    """
+    of: dict[str, str] = dict(known.of) if known is not None else {}
+    counts = dict(Counter(each.rpartition("-")[0] for each in of.values()))
     for sort, name in _named(it):
         if name not in of and not _is_common(name):
             kind = "IP" if as_ip(name) is not None else sort

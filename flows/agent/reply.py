@@ -12,14 +12,17 @@ Json = Mapping[str, Any]
 
 
 class NoAnswer(Exception):
-    """Claude said nothing that can be used. The message is a whole sentence for a person; `spent` is what it took.
+    """Claude said nothing that can be used. `why` is a clause, the message a whole sentence for a person.
 
-    `unknown_cost`: nobody knows what the API counted, so that the most it can be is taken for it.
+    `spent` is what it took all the same. `unknown_cost`: nobody knows what the API counted, so that the most it can be
+    is taken for it. `no_time`: it was not asked at all, since no time was left.
     """
 
-    def __init__(self, sentence: str, spent: Spent | None = None, *, unknown_cost: bool = False) -> None:
-        super().__init__(sentence)
-        self.spent, self.unknown_cost = spent or Spent(), unknown_cost
+    def __init__(
+        self, why: str, spent: Spent | None = None, *, unknown_cost: bool = False, no_time: bool = False
+    ) -> None:
+        super().__init__(f"Claude adds nothing: {why}; the verdict is that of the rules.")
+        self.why, self.spent, self.unknown_cost, self.no_time = why, spent or Spent(), unknown_cost, no_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,3 @@ class Reply:
     def of_json(cls, it: Json) -> Reply:
         asked = tuple(Asked(**each) for each in it["asked"])
         return cls(it["text"], asked, tuple(it["blocks"]), Spent(**it["spent"]), it["seconds"], it["stop"])
-
-
-WITHOUT = "the verdict is that of the rules"
-
-
-def sentence(why: str) -> str:
-    """The one sentence of a failure."""
-    return f"Claude adds nothing: {why}; {WITHOUT}."

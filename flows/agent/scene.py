@@ -7,7 +7,6 @@ from typing import Any
 
 from flows.agent import questions
 from flows.agent.correlation import Looked
-from flows.agent.untrusted import Wash
 from flows.engine import Tools, Walk
 from flows.model import AskedLook
 from sensors.kit import Cluster
@@ -16,21 +15,18 @@ from sensors.kit import Cluster
 class Scene:
     """`Further` over a walk and its cluster, which has to stay open."""
 
-    def __init__(self, walked: Walk, cluster: Cluster, tools: Tools, wash: Wash | None = None) -> None:
+    def __init__(self, walked: Walk, cluster: Cluster, tools: Tools) -> None:
         self.walked, self._cluster, self._tools = walked, cluster, tools
-        self._wash = wash or Wash()
 
     async def tools(self) -> list[dict[str, Any]]:
         return questions.schemas(self.walked, self._tools)
 
     async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked:
         """Take the look, if it may be taken; the walk goes on with it."""
-        reveal = self._wash.pseudonyms.reveal
-        named = {key: reveal(value) if isinstance(value, str) else value for key, value in said.items()}
         try:
-            question = questions.checked(tool, named, self.walked, self._tools, reveal(known))
+            question = questions.checked(tool, said, self.walked, self._tools, known)
         except questions.Refused as why:
-            return Looked(AskedLook(_words(tool, named), refused=str(why)))
+            return Looked(AskedLook(_words(tool, said), refused=str(why)))
         self.walked, key = await questions.taken(question, self.walked, self._cluster, self._tools)
         shown = self.walked.case.evidence[key].summary if key else "nothing"
         return Looked(AskedLook(question.words, key, shown), self.walked.diagnosis)

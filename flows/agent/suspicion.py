@@ -94,7 +94,7 @@ def _script(letter: str) -> Iterator[str]:
 def _places(it: Diagnosis) -> Iterator[tuple[str, list[str]]]:
     yield QUESTION, [it.target.pod, it.target.namespace, it.target.to_host or ""]
     for key, each in it.evidence.items():
-        yield key, list(_leaves(reported(each)) if each.facts is not None else ())
+        yield key, [each.why] if each.facts is None else list(_leaves(reported(each)))
 
 
 def _leaves(value: Any) -> Iterator[str]:

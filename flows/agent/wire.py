@@ -19,8 +19,9 @@ import anthropic
 from anthropic.resources.messages import DEPRECATED_MODELS
 from anthropic.types import Model
 
+from flows.agent.door import Models
 from flows.agent.money import Spent
-from flows.agent.reply import Asked, NoAnswer, Reply, sentence
+from flows.agent.reply import Asked, NoAnswer, Reply
 from flows.agent.settings import ClaudeSettings
 from sensors.kit.attempt import attempt
 
@@ -58,7 +59,13 @@ class Wire:
             raise made
         if isinstance(made, TimeoutError):
             raise _no(f"it did not answer within {within:.3g} s", received) from None
-        raise _no("its answer broke off", received) from made  # the SDK lets its HTTP library's errors through
+        raise self._odd(made, received) from made
+
+    def _odd(self, why: Exception, received: _Received) -> NoAnswer:
+        """The SDK lets errors of its HTTP library through, and misses what a cloud needs only when it is used."""
+        if isinstance(why, ImportError | anthropic.AnthropicError) or "boto" in str(why):
+            return NoAnswer(f"its SDK is not complete: install kai-netdebug[{self._settings.provider}]")
+        return _no("its answer broke off", received)
 
     async def _within(
         self, request: Mapping[str, Any], within: float, received: _Received, clock: Callable[[], float]
@@ -108,10 +115,10 @@ class _Received:
             raise _no("its answer broke off", self)
         if it.stop_reason == "refusal":
             category = getattr(it.stop_details, "category", None)
-            raise NoAnswer(sentence(f"it declined to answer{f' ({category})' if category else ''}"), self.spent)
+            raise NoAnswer(f"it declined to answer{f' ({category})' if category else ''}", self.spent)
         if it.stop_reason not in ("end_turn", "tool_use", "stop_sequence"):
             many = f"{self.spent.output} tokens" if it.stop_reason == "max_tokens" else it.stop_reason
-            raise NoAnswer(sentence(f"its answer was cut off ({many})"), self.spent)
+            raise NoAnswer(f"its answer was cut off ({many})", self.spent)
         text = "".join(each.text for each in it.content if each.type == "text")
         asked = tuple(Asked(each.id, each.name, each.input) for each in it.content if each.type == "tool_use")
         blocks = tuple(block for block in map(_block, it.content) if block is not None)
@@ -140,7 +147,10 @@ def _client(settings: ClaudeSettings) -> Any:
         "base_url": settings.base_url or None,
     }
     if settings.provider == "bedrock":
-        return anthropic.AsyncAnthropicBedrock(aws_region=settings.region or None, **usual)
+        # Bedrock's own Messages endpoint takes an API key; the older one needs botocore, which kubernetes 37 excludes
+        return anthropic.AsyncAnthropicBedrockMantle(
+            api_key=settings.key or None, aws_region=settings.region or None, open_telemetry=False, **usual
+        )
     if settings.provider == "vertex":
         return anthropic.AsyncAnthropicVertex(
             region=settings.region, project_id=settings.project or anthropic.NOT_GIVEN, **usual
@@ -152,7 +162,7 @@ def _client(settings: ClaudeSettings) -> Any:
 
 
 def _no(why: str, received: _Received) -> NoAnswer:
-    return NoAnswer(sentence(why), received.spent, unknown_cost=not received.begun)
+    return NoAnswer(why, received.spent, unknown_cost=not received.begun)
 
 
 def _pause(why: anthropic.APIError, number: int) -> float | None:
@@ -191,14 +201,14 @@ def _failure(why: anthropic.APIError, model: str, received: _Received) -> NoAnsw
         return _no("the API did not answer in time", received)
     if isinstance(why, anthropic.APIConnectionError):
         said = "its answer broke off" if received.begun else "the API could not be reached"
-        return NoAnswer(sentence(said), received.spent)
+        return NoAnswer(said, received.spent)
     status = getattr(why, "status_code", 0)
     kind = _kind(why)
     if status == 404:
-        return NoAnswer(sentence(f"the API knows no model {model} (404)"), received.spent)
+        return NoAnswer(f"the API knows no model {model} (404)", received.spent)
     usual = f"the API failed ({status})" if status >= 500 else f"the API refused the request ({status}{_words(why)})"
     known = _STATUS.get(status) or _STATUS.get(_BY_TYPE.get(kind, 0))
-    return NoAnswer(sentence(known or usual), received.spent)
+    return NoAnswer(known or usual, received.spent)
 
 
 _BY_TYPE = {"overloaded_error": 529, "rate_limit_error": 429, "authentication_error": 401, "permission_error": 403}
@@ -220,15 +230,12 @@ def _words(why: anthropic.APIError) -> str:
 # -- models ----------------------------------------------------------------------------------------------------------
 
 
-def lifetimes() -> dict[str, date]:
-    """The models that the SDK announces an end of, with the day."""
-    return {model: _day(words) for model, words in DEPRECATED_MODELS.items()}
-
-
-def models() -> frozenset[str]:
-    """The models that the SDK knows."""
+def models() -> Models:
+    """What the installed SDK knows of models."""
     literals = (typing.get_args(each) for each in typing.get_args(Model))
-    return frozenset(name for names in literals for name in names if isinstance(name, str))
+    names = frozenset(name for each in literals for name in each if isinstance(name, str))
+    ends = {model: _day(words) for model, words in DEPRECATED_MODELS.items()}
+    return Models(names, ends, anthropic.__version__)
 
 
 def _day(words: str) -> date:

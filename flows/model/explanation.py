@@ -48,7 +48,7 @@ class AskedLook:
 class Usage:
     """What the calls took: tokens as the API counted them, and US dollars at the list price of the settings.
 
-    `estimated_tokens` is what was expected of the input before the first call. `seconds` is wall time of all calls.
+    `estimated_tokens` is what was expected of the input before. `seconds` is wall time of all calls.
     """
 
     model: str = ""

@@ -33,6 +33,8 @@ class Aim:
 
 def aim_of(case: Case, service: ServiceFacts, port: ServicePort) -> Aim | None:
     """None where the port the Service sends to is one that the container declares, or is seen to listen on."""
+    if other_protocol(case, service, port):
+        return None
     targets = {number for pod in service.matching_pods or () for name, number in pod.targets if name == port.name}
     declared = {
         number for pod in service.matching_pods or () for _, number, kind in pod.declared if kind == port.protocol
@@ -46,6 +48,20 @@ def aim_of(case: Case, service: ServiceFacts, port: ServicePort) -> Aim | None:
         return None
     better = (listens & declared) or listens or declared
     return Aim(actual, tuple(sorted(better - {actual})), tuple(sorted(listens)))
+
+
+def other_protocol(case: Case, service: ServiceFacts, port: ServicePort) -> str:
+    """The protocol in which its pods declare the very port that the Service sends to; empty where it is the same.
+
+    Also empty where a socket of theirs takes TCP there: then it is the declaration that is wrong.
+    """
+    pods = service.matching_pods or ()
+    targets = {number for pod in pods for name, number in pod.targets if name == port.name}
+    spoken = {kind for pod in pods for _, number, kind in pod.declared if number in targets}
+    heard = any(each.listens_on(number) for each in _peer_sockets(case, service) for number in targets if number)
+    if len(targets) != 1 or len(spoken) != 1 or port.protocol in spoken or (heard and port.protocol == "TCP"):
+        return ""
+    return spoken.pop()
 
 
 def sockets_behind(case: Case, peer: Peer) -> tuple[PodSockets, ...]:

@@ -60,6 +60,7 @@ CALICO_NETWORK_POLICY = Kind("NetworkPolicy", "projectcalico.org/v3", "networkpo
 CALICO_GLOBAL_NETWORK_POLICY = Kind(
     "GlobalNetworkPolicy", "projectcalico.org/v3", "globalnetworkpolicies.projectcalico.org", namespaced=False
 )
+CALICO_IP_POOL = Kind("IPPool", "projectcalico.org/v3", "ippools", namespaced=False)
 PEER_AUTHENTICATION = Kind("PeerAuthentication", "security.istio.io/v1", "peerauthentications")
 AUTHORIZATION_POLICY = Kind("AuthorizationPolicy", "security.istio.io/v1", "authorizationpolicies")
 LINKERD_SERVER = Kind("Server", "policy.linkerd.io/v1beta3", "servers")

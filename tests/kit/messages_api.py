@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -69,6 +69,10 @@ class Answer:
     cut: int | None = None
     late_error: str = ""
     output_tokens: int | None = None
+
+    def later(self, seconds: float) -> Answer:
+        """The same answer, after so many seconds."""
+        return replace(self, delay=seconds)
 
 
 def says(text: str | Mapping[str, Any], **more: Any) -> Answer:
@@ -308,9 +312,9 @@ def _check_schema(schema: Mapping[str, Any]) -> None:
 @asynccontextmanager
 async def serving(api: MessagesApi) -> AsyncIterator[MessagesApi]:
     """On a free port of this machine."""
-    runner = web.AppRunner(api.app())
+    runner = web.AppRunner(api.app(), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     api.url = f"http://127.0.0.1:{port}"

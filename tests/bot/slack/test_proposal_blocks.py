@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bot.approval.proposal import Kind
 from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Said
+from bot.report.short_answer import Status
 from bot.slack import proposal_blocks as ids
 from bot.slack.limits import problems
 from bot.slack.proposal_blocks import (
@@ -23,9 +25,6 @@ from bot.slack.proposal_blocks import (
     submitted,
 )
 from tests.bot.approval.making import ADD, part, proposal
-
-HEADER = {"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}}
-ROOT = Said("✖ a cannot reach b", (HEADER,))
 
 
 def elements(said: Said) -> list[dict[str, object]]:
@@ -70,6 +69,26 @@ def test_once_it_is_decided_what_became_of_it_is_not_parted_from_the_buttons_by_
     assert code(card(it)) == ""
     assert ids.SHOW_FIX in actions(card(it))
     assert code(shown(it, "")).startswith(patch_text(it))
+
+
+def words(said: Said) -> str:
+    return " ".join(block["text"]["text"] for block in said.blocks if block["type"] == "section")
+
+
+def test_what_it_opens_and_what_it_closes_stand_side_by_side():
+    proved = replace(proposal().proved, newly_allowed=("web → db TCP 5432",), newly_denied=("web → db TCP 5431",))
+
+    both = words(card(proposal(proved=proved)))
+    one = words(card(proposal(proved=replace(proved, newly_denied=()))))
+
+    assert both.index("Newly allowed:\n• web → db TCP 5432") < both.index("No longer allowed:\n• web → db TCP 5431")
+    assert "No longer allowed" not in one
+
+
+def test_more_ways_than_a_card_lists_are_counted():
+    ways = tuple(f"web → db-{number} TCP 5432" for number in range(10))
+
+    assert "• and 2 more" in words(card(proposal(proved=replace(proposal().proved, newly_allowed=ways))))
 
 
 def test_each_button_carries_the_id_and_nothing_else():
@@ -139,18 +158,27 @@ def test_that_it_is_verified_is_said_once():
 
 
 def test_the_root_turns_green_when_the_change_is_verified():
-    said = on_root(ROOT, proposal(state=State.VERIFIED, why="verified: 12 forwarded, 0 dropped"))
+    said = on_root(proposal(state=State.VERIFIED, why="verified: 12 forwarded, 0 dropped"))
 
-    assert said.blocks[0]["text"]["text"] == "✔ shop/web-1 talks again"
-    assert "12 forwarded, 0 dropped" in said.text
-    assert [each["type"] for each in said.blocks].count("header") == 1
+    assert (said.status, said.state) == (Status.HEALTHY, "talks again")
+    assert said.line.startswith("*✔ Verified: 12 forwarded, 0 dropped.* The change: ")
 
 
-def test_the_root_keeps_its_cross_when_the_change_was_taken_back():
-    said = on_root(ROOT, proposal(state=State.ROLLED_BACK, why="not verified: 0 forwarded, 3 dropped"))
+def test_the_root_stays_as_it_was_when_the_change_was_taken_back():
+    said = on_root(proposal(state=State.ROLLED_BACK, why="not verified: 0 forwarded, 3 dropped"))
 
-    assert said.blocks[1] == HEADER
-    assert "Rolled back" in said.text
+    assert (said.status, said.state) == (None, "")
+    assert said.line.startswith("*↩ Rolled back: not verified: 0 forwarded, 3 dropped.*")
+
+
+@pytest.mark.parametrize("state", [State.PROPOSED, State.EXPIRED, State.REJECTED])
+def test_a_change_that_stands_nowhere_is_still_called_the_fix(state):
+    assert on_root(proposal(state=state)).line.startswith("*Fix:* ")
+
+
+@pytest.mark.parametrize("state", [State.NOT_VERIFIED, State.STUCK, State.UNKNOWN])
+def test_a_change_that_stands_and_is_not_verified_is_never_green(state):
+    assert on_root(proposal(state=state)).status is Status.DEGRADED
 
 
 def test_what_is_edited_comes_back_with_the_id_of_its_proposal():
@@ -189,6 +217,14 @@ def test_what_is_too_long_for_a_field_has_no_edit_button_and_says_why():
     assert {ids.APPROVE, ids.EDIT} & actions(said) == {ids.APPROVE}
     assert "too long to be edited in Slack" in str(said.blocks)
     assert "too long to be edited" not in str(card(proposal()).blocks)
+
+
+def test_where_a_terminal_is_wanted_the_card_says_what_to_type_and_has_no_button_to_approve():
+    it = proposal()
+    said = card(it, terminal_only=True)
+
+    assert {ids.APPROVE, ids.REJECT} & actions(said) == {ids.REJECT}
+    assert f"approved in a terminal only: `kai approve {it.id}`" in str(said.blocks)
 
 
 def test_an_added_object_says_when_it_ends_or_that_it_does_not():

@@ -54,7 +54,7 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
     )
     await workspace.wait_for(lambda: workspace.sockets.lines(), 60)
     await workspace.user("alice").command("/kai netdebug api-server production")
-    await workspace.wait_for(lambda: workspace.messages()[0]["text"].startswith("✖"), 60)
+    await workspace.wait_for(lambda: workspace.messages()[0]["text"].startswith("🔴"), 60)
     process.terminate()
     _, said = await process.communicate()
 
