@@ -42,7 +42,7 @@ from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
 from bot.settings import Settings
-from bot.slack import listeners
+from bot.slack import listeners, watch_words
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_channels import AlertChannels
 from bot.slack.alert_voice import AlertVoice
@@ -71,6 +71,9 @@ from bot.telemetry.metrics import Metrics
 from bot.telemetry.spans import traced
 from bot.telemetry.stored import StoredFigures
 from bot.verify.looking import WITHIN
+from bot.watch.proving import Prover
+from bot.watch.sources import LiveSources
+from bot.watch.watch import Finding, Watch
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
 from bot.web.figures import figures
@@ -184,6 +187,8 @@ async def running(
             if (tls := settings.alerts.tls) is not None:
                 own = hooks.routes(certificates=True)
                 await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
+        if settings.watch.channel and settings.case is None:
+            stack.callback(asyncio.create_task(_watch(settings, worlds, seers, outbox).run()).cancel)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
@@ -301,6 +306,20 @@ def _worlds(settings: Settings) -> Worlds:
         return recorded(settings.case)
     except BadCase as why:
         raise UsageMistake(f"KAI_CASE: {why}") from why
+
+
+def _watch(settings: Settings, worlds: Worlds, seers: Mapping[str, Sensor], outbox: Outbox) -> Watch:
+    channel = settings.watch.channel
+
+    async def say(finding: Finding, ts: str) -> str:
+        if ts:
+            await outbox.update(channel, ts, watch_words.words_of(finding))
+            return ts
+        return (await outbox.post(channel, watch_words.words_of(finding)))[1]
+
+    prover = Prover(worlds.cluster, seers)
+    sources = LiveSources(worlds.live)
+    return Watch(sources, prover.way_back, say, settings.watch.window_s, lambda: datetime.now(UTC))
 
 
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
