@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bot.app import running
 from bot.desk.limits import Limits
 from bot.desk.ports import Looked, Watcher
-from bot.settings import Secret, Settings, SlackSettings
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings
 from bot.store import Ceiling, Investigation
 from flows.engine import Concluded, Saw
 from flows.load import Step

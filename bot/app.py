@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
+from bot.alerts.kept import KeptAlerts
 from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
@@ -23,6 +27,7 @@ from bot.change.changes import PROPOSE, Changes, Proposing
 from bot.change.opening import changes_on
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import Live
+from bot.clusters.recent_drops import recent_drops
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
@@ -45,6 +50,7 @@ from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
+from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
@@ -59,6 +65,7 @@ from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
 from bot.web import Route, listening
+from bot.web.callers import client_certificates
 from bot.web.health import Health
 from bot.web.hooks import Hooks
 from flows.agent.asking import ClaudeClient
@@ -71,6 +78,10 @@ from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
+
+SWITCH_S = 0.0005
+"""Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
+add up to a queue while alerts storm in."""
 
 LOST = 30.0
 """Seconds between two looks for what a crash has left undone."""
@@ -112,10 +123,10 @@ async def running(
         store = await stack.enter_async_context(open_store(url))
         outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        stack.push_async_callback(conversations.close)
         walks = Walks(look or Looking(worlds.open, flows, seers, rules()))
         watching, visibility = all_watching(conversations.watching), Visibility(client)
-        changes = _changes(settings, worlds, store, conversations, visibility, identity.team)
+        cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
+        changes = _changes(settings, worlds, store, cards)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         explains = _explains(settings, worlds, store, flows, seers, walks, changes)
@@ -137,23 +148,31 @@ async def running(
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
             approving = Approving(changes, client, services.ephemerals, directory, ours)
-            services = replace(services, approving=approving)
+            extending = ExtendPresses(changes, approving, cards.show_end)
+            services = replace(services, approving=approving, extending=extending)
         routes = [*health.routes()]
         if settings.alerts.enabled:
             anchors = Anchors(client)
             voice = AlertVoice(client, outbox, conversations, anchors, work)
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, alert_limits)
+            drops = partial(recent_drops, worlds.cluster)
+            kept = KeptAlerts(store.heard, resolves.now, alone=is_sqlite(url))
+            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
+            stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
-            routes += _hooks(settings, alerts).routes()
+            hooks = _hooks(settings.alerts, alerts)
+            routes += hooks.routes()
+            if (tls := settings.alerts.tls) is not None:
+                own = hooks.routes(certificates=True)
+                await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
         if settings.slack.mode == "http":
-            routes.append(Route("POST", "/slack/events", http_handler(app)))
+            routes.append(Route("POST", "/slack/events", http_handler(app, _secret(settings))))
         address = await stack.enter_async_context(listening(settings.host, settings.port, routes))
         stack.callback(asyncio.create_task(_every(LOST, services.gate.tell_lost)).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:
@@ -187,9 +206,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(
-    settings: Settings, worlds: Worlds, store: Store, conversations: Conversations, visibility: Visibility, team: str
-) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -197,8 +214,7 @@ def _changes(
     def rules() -> Approvals:
         return settings.approvals
 
-    cards = Cards(store, conversations, visibility, team, rules)
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, team)
+    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
 
 
 def _extensions(changes: Changes | None) -> Extensions:
@@ -228,6 +244,7 @@ def _explains(
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
+    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
@@ -256,10 +273,10 @@ def _worlds(settings: Settings) -> Worlds:
         raise UsageMistake(f"KAI_CASE: {why}") from why
 
 
-def _hooks(settings: Settings, alerts: Alerts) -> Hooks:
-    token, pagerduty = settings.alerts.token, settings.alerts.pagerduty_secret
-    secrets = (each.reveal() if each is not None else "" for each in (token, pagerduty))
-    return Hooks(alerts.hear, settings.alerts.channel, *secrets)
+def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
+    secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
+    said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
+    return Hooks(alerts.hear, alerts.written, settings.channel, settings.token.reveal() if settings.token else "", said)
 
 
 def _secret(settings: Settings) -> str:

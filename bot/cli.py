@@ -180,7 +180,7 @@ def doctor() -> None:
 @click.option("--type", "kind", type=click.Choice(("json", "merge")), help="What kind of patch it is.")
 @click.option("--target", metavar="KIND/NAME", help="The object a patch is for, such as networkpolicy/strict-egress.")
 @click.option("--delete", metavar="KIND/NAME", help="Instead of a change: what if this policy were gone?")
-@click.option("--can", "question", metavar="POD->HOST:PORT", help="May this pod talk to that, and who says so?")
+@click.option("--can", "question", metavar="POD->HOST:PORT[/udp]", help="May this pod talk to that, and who says so?")
 @click.option("-n", "--namespace", metavar="NS", help="The namespace of the object, or of the pod.")
 @click.option("--pod", metavar="[NS/]POD", help="Whose dropped traffic is replayed; with --case the recorded pod.")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")

@@ -16,6 +16,10 @@ class UsageMistake(ValueError):
     """What was asked cannot be asked like this. The message is one line that says what to do instead."""
 
 
+class BadSettings(UsageMistake):
+    """KAI cannot be started like this. The message is one line that names the setting and what it should be."""
+
+
 class CouldNotLook(Exception):
     """There is no way to look at the pod at all. The message says why."""
 

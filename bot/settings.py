@@ -7,7 +7,6 @@ The file is `KAI_CONFIG`, else ~/.kai/config.yaml, else /etc/kai/config.yaml. It
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,10 @@ from urllib.parse import urlsplit
 import yaml
 
 from bot import claude_settings
+from bot.alert_settings import AlertSettings, WatchSettings, alerts, watch
 from bot.approval.rules import Approvals, BadRules, read
-from bot.errors import UsageMistake
+from bot.errors import BadSettings
+from bot.secret import Secret
 from bot.store.location import default_url
 from flows.agent.settings import ClaudeSettings
 from sensors.kit.nearest import did_you_mean
@@ -27,36 +28,9 @@ SLACK_API = "https://slack.com/api/"
 USUAL_FILES = (Path("~/.kai/config.yaml"), Path("/etc/kai/config.yaml"))
 MODES = ("socket", "http")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_SECTIONS = ("slack", "alerts")
-_CHANNEL, _SENDER = re.compile(r"[CG][A-Z0-9]{2,20}"), re.compile(r"[AB][A-Z0-9]{2,20}")
+LOG_FORMATS = ("text", "json")
+_SECTIONS = ("slack", "alerts", "watch")
 _PREFIXES = {"bot_token": ("xoxb-",), "app_token": ("xapp-",)}
-
-
-class BadSettings(UsageMistake):
-    """KAI cannot be started like this. The message is one line that names the setting and what it should be."""
-
-
-class Secret:
-    """A value that no log, trace or `repr` shows."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('[hidden]')"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +46,6 @@ class SlackSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertSettings:
-    """`channel`: where webhooks are answered. `senders`: ids (`bot_id`, `app_id`) whose messages count, by channel."""
-
-    channel: str = ""
-    token: Secret | None = None
-    pagerduty_secret: Secret | None = None
-    senders: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    gate: Path | None = None
-
-    @property
-    def enabled(self) -> bool:
-        return bool(self.channel or self.senders)
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything `kai serve` needs to know. `case`: a recording in place of the living cluster, for trials."""
 
@@ -99,9 +58,11 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the pod
     port: int = 8080
     log_level: str = "INFO"
+    log_format: str = "text"
     flow: str = "flow.k8s_network_debug"
     approvals: Approvals = field(default_factory=Approvals)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
     claude: ClaudeSettings = field(default_factory=ClaudeSettings)
 
 
@@ -129,12 +90,20 @@ _KEYS: Mapping[str, _Key] = {
     "host": _Key(("KAI_HOST",), ("host",)),
     "port": _Key(("KAI_PORT",), ("port",)),
     "log_level": _Key(("KAI_LOG_LEVEL",), ("log_level",)),
+    "log_format": _Key(("KAI_LOG_FORMAT",), ("log_format",)),
     "flow": _Key(("KAI_FLOW",), ("flow",)),
     "alert_channel": _Key(("KAI_ALERT_CHANNEL",), ("alerts", "channel")),
     "alert_token": _Key(("KAI_ALERT_TOKEN",), ("alerts", "token"), secret=True),
     "pagerduty_secret": _Key(("KAI_ALERT_PAGERDUTY_SECRET",), ("alerts", "pagerduty_secret"), secret=True),
+    "grafana_secret": _Key(("KAI_ALERT_GRAFANA_SECRET",), ("alerts", "grafana_secret"), secret=True),
+    "alert_tls_cert": _Key(("KAI_ALERT_TLS_CERT",), ("alerts", "tls_cert")),
+    "alert_tls_key": _Key(("KAI_ALERT_TLS_KEY",), ("alerts", "tls_key")),
+    "alert_client_ca": _Key(("KAI_ALERT_CLIENT_CA",), ("alerts", "client_ca")),
+    "alert_tls_port": _Key(("KAI_ALERT_TLS_PORT",), ("alerts", "tls_port")),
     "alert_senders": _Key(("KAI_ALERT_SENDERS",), ("alerts", "senders")),
     "alert_gate": _Key(("KAI_ALERT_GATE",), ("alerts", "gate")),
+    "watch_channel": _Key(("KAI_WATCH_CHANNEL",), ("watch", "channel")),
+    "watch_window": _Key(("KAI_WATCH_WINDOW",), ("watch", "window")),
 }
 
 
@@ -142,12 +111,33 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
     """What was said on the command line, else in the environment, else in the file. Raises `BadSettings`."""
     environ = os.environ if environ is None else environ
     written = _written(_file(environ, file))
+    return _checked({**_found(environ, written, said), "approvals": _approvals(written)})
+
+
+def _found(environ: Mapping[str, str], written: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in said.items() if value is not None}
     for name, key in _KEYS.items():
         if name not in found and (value := _value(key, environ, written)) is not None:
             found[name] = value
-    claude = claude_settings.read(written.get("claude"), environ)
-    return _checked({**found, "approvals": _approvals(written), "claude": claude})
+    found["claude"] = claude_settings.read(written.get("claude"), environ)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsSetUp:
+    """As much of the settings as alerts need, for those who look at it without serving Slack."""
+
+    alerts: AlertSettings
+    watch: WatchSettings
+    bot_token: Secret | None
+    api_url: str
+
+
+def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSetUp:
+    """Raises `BadSettings`. Whether Slack could be served does not matter."""
+    found = _found(environ, _written(_file(environ, file)), {})
+    api_url = _api_url(str(found.get("api_url") or SLACK_API))
+    return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url)
 
 
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
@@ -260,9 +250,11 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         slack=slack,
         database_url=found.get("database_url") or Secret(default_url()),
         case=_case(found.get("case")),
-        alerts=_alerts(found),
+        alerts=alerts(found),
+        watch=watch(found),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
         log_level=_one_of("KAI_LOG_LEVEL", str(found.get("log_level", "INFO")).upper(), LEVELS),
+        log_format=_one_of("KAI_LOG_FORMAT", str(found.get("log_format", "text")), LOG_FORMATS),
         approvals=found["approvals"],
         claude=found["claude"],
         **_texts(found),
@@ -297,33 +289,6 @@ def _slack(found: Mapping[str, Any]) -> SlackSettings:
 def _needed(found: Mapping[str, Any], name: str, variable: str, what: str) -> None:
     if name not in found:
         raise BadSettings(f"{variable} is missing: {what} (docs/slack.md says where to find it)")
-
-
-def _alerts(found: Mapping[str, Any]) -> AlertSettings:
-    channel = str(found.get("alert_channel") or "")
-    token, pagerduty = (found.get(each) for each in ("alert_token", "pagerduty_secret"))
-    if channel and not _CHANNEL.fullmatch(channel):
-        raise BadSettings(f"KAI_ALERT_CHANNEL should be a channel's id such as C0123ABCD, not {channel[:30]!r}")
-    if (token or pagerduty) and not channel:
-        raise BadSettings("KAI_ALERT_CHANNEL is missing: the channel in which webhooks are answered")
-    if channel and not (token or pagerduty):
-        raise BadSettings("KAI_ALERT_TOKEN is missing: what a webhook has to show (docs/alerts.md)")
-    senders, gate = _senders(found.get("alert_senders")), _case(found.get("alert_gate"))
-    return AlertSettings(channel, token, pagerduty, senders, gate)
-
-
-def _senders(said: object) -> Mapping[str, frozenset[str]]:
-    """`C0ALERTS=B0AM,A0GRAFANA C0OTHER=B0X`, or in the file lists by channel."""
-    pairs = said.items() if isinstance(said, dict) else [each.partition("=")[::2] for each in str(said or "").split()]
-    found = {str(channel): _ids(ids) for channel, ids in pairs}
-    for channel, ids in found.items():
-        if not _CHANNEL.fullmatch(channel) or not ids or not all(map(_SENDER.fullmatch, ids)):
-            raise BadSettings(f"KAI_ALERT_SENDERS should be CHANNEL=BOT_ID,APP_ID …, not {channel[:30]!r}=…")
-    return found
-
-
-def _ids(said: object) -> frozenset[str]:
-    return frozenset(map(str, said)) if isinstance(said, list) else frozenset(str(said or "").split(","))
 
 
 def _api_url(url: str) -> str:
@@ -365,8 +330,13 @@ def _one_of(name: str, said: str, known: tuple[str, ...]) -> str:
 def secrets_of(settings: Settings) -> Iterator[str]:
     """Every secret, for the filter that keeps them out of the log."""
     slack = settings.slack
-    alerts = (settings.alerts.token, settings.alerts.pagerduty_secret)
-    for each in (slack.bot_token, slack.app_token, slack.signing_secret, settings.database_url, *alerts):
+    for each in (
+        slack.bot_token,
+        slack.app_token,
+        slack.signing_secret,
+        settings.database_url,
+        *settings.alerts.secrets,
+    ):
         if each is not None and len(each.reveal()) >= 6:
             yield each.reveal()
     if settings.claude.key:

@@ -45,7 +45,7 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One class of the closed list. `reachable` marks classes some rule of this version can prove."""
+    """One class of the closed list: a rule of this version can prove each of them."""
 
     id: str
     layer: Layer | None
@@ -81,7 +81,7 @@ def _table() -> Mapping[str, Cause]:
             "cni.overlay_blocked cni.cidr_overlap cilium.identity_race cilium.auth_required"
         ),
         (Layer.APPLICATION, Stage.TARGET): "app.crash app.pending",
-        (Layer.APPLICATION, Stage.LISTENING): "app.not_listening app.bind_localhost mesh.mtls mesh.authz mesh.sidecar",
+        (Layer.APPLICATION, Stage.LISTENING): "app.not_listening mesh.mtls mesh.authz mesh.sidecar",
         (Layer.APPLICATION, Stage.APPLICATION): "app.error app.slow app.client_config",
         (None, Stage.NONE): "none.healthy inconclusive",
     }
@@ -113,10 +113,18 @@ def _explained() -> Mapping[str, frozenset[str]]:
         "policy.dns_blocked": (
             "dns.upstream_failure dns.nxdomain dns.coredns_down dns.overload dns.conntrack_race app.error"
         ),
+        "ip.family": "app.not_listening external.unreachable nat.ephemeral_ports",
         "mesh.authz": "app.error",
         "mesh.mtls": "app.error",
+        "mesh.sidecar": "app.error app.not_listening",
+        "nat.invalid_dropped": "app.error",
         "nat.stale_udp": "service.stale_address external.unreachable",
+        "path.checksum": (
+            "cni.overlay_blocked cni.route_missing dns.coredns_down dns.conntrack_race dns.upstream_failure "
+            "dns.nodelocal dns.overload path.loss"
+        ),
         "service.not_found": "external.unreachable",
+        "service.protocol": "app.not_listening external.unreachable",
         "service.stale_address": "external.unreachable",
         "service.wrong_port": "external.unreachable",
     }

@@ -126,7 +126,7 @@ def _service(case: Case) -> Word | None:
             AskedKind.NODE,
             AskedKind.API_SERVER,
         )
-        return Word(outside or None, f"no Service stands before {peer.host}", (Services,))
+        return Word(outside or None, f"{peer.host} is not behind a Service", (Services,))
     ready = peer.service.ready_endpoints
     if ready is None:
         return Word(None, f"the endpoints of {peer.service.ref} could not be read", (Services,))

@@ -251,6 +251,10 @@ def _no_way_to(case: Case) -> str:
     if service is not None and asked_port is not None and service.port(asked_port) is None:
         known = ", ".join(str(each.port) for each in service.ports) or "no port at all"
         return f"{service.ref} has no port {port}; it has {known}"
+    protocol = case.target.to_protocol
+    if service is not None and asked_port and protocol and service.port(asked_port, protocol) is None:
+        spoken = " and ".join(each.protocol for each in service.ports if each.port == asked_port)
+        return f"{service.ref} has port {asked_port} over {spoken} only, not over {protocol}"
     if service is not None and not service.endpoints:
         return f"nobody stands behind {service.ref}: it has no endpoints, whatever policies say"
     if port is None and (as_ip(case.target.to_host or "") or (services and services.asked and services.asked.pod)):

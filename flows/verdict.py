@@ -95,7 +95,7 @@ def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt
         cause=f"No cause is shown by what could be measured.{first}{suspicion}",
         component=None,
         belief=DOUBTED,
-        because="; ".join(told) or "everything that was measured passes or is undecided",
+        because="; ".join(told) or "no check failed, and some could not be decided",
         shown_by=(),
         recommendation=next_look(case, blind),
     )

@@ -132,7 +132,7 @@ def _works(bursts: list[Burst]) -> bool | None:
 
 def _told(burst: Burst) -> str:
     if burst.outcome is Outcome.ANSWERED:
-        after = f" after {burst.dead_ends} dead ends" if burst.dead_ends else ""
+        after = f" after {burst.dead_ends} search-domain misses" if burst.dead_ends else ""
         return f"{burst.name} = {', '.join(burst.addresses[:3])}{after} ({burst.ms:g} ms)"
     return f"{burst.name} {burst.outcome.value} ({burst.ms:g} ms)"
 

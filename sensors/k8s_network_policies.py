@@ -1,8 +1,8 @@
 """Which policies exist, which of them select the pod, who keeps them in sync, and which the CNI itself calls invalid.
 
-Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh; and, for the simulator behind it,
-         Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints, CiliumNodes, CIDR groups and the ConfigMap
-         cilium-config.
+Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh, Chaos Mesh's experiments with the
+         network; and, for the simulator behind it, Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints,
+         CiliumNodes, CIDR groups and the ConfigMap cilium-config.
 Touches  nothing. It does not judge: what a policy means is the simulator's to say.
 Blind    when NetworkPolicies cannot be read. Kinds that should be there and are not readable stand in `unreadable`.
 """
@@ -10,7 +10,7 @@ Blind    when NetworkPolicies cannot be read. Kinds that should be there and are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,7 @@ from sensors.kit.kinds import (
     LINKERD_AUTHORIZATION,
     LINKERD_SERVER,
     NAMESPACE,
+    NETWORK_CHAOS,
     NETWORK_POLICY,
     NODE,
     PEER_AUTHENTICATION,
@@ -102,13 +103,23 @@ class Policies:
         return tuple(each for each in self.policies if each.selects)
 
     def summary(self) -> str:
-        names = ", ".join(str(each.ref) for each in self.selecting[:4]) or "none"
-        count, those = len(self.policies), len(self.selecting)
-        some = "1 policy" if count == 1 else f"{count} policies"
-        parts = [f"{some}, {those} {'selects' if those == 1 else 'select'} the pod: {names}"]
+        parts = [self._count()]
         parts += [f"{each.ref} is invalid: {each.invalid}" for each in self.policies if each.invalid]
         parts += [f"not readable: {', '.join(self.unreadable)}"] if self.unreadable else []
         return "; ".join(parts)
+
+    def _count(self) -> str:
+        """How many there are and which select the pod; where none does, which there are: one may select the peer."""
+        count, those = len(self.policies), self.selecting
+        some = "1 policy" if count == 1 else f"{count} policies"
+        if those:
+            return f"{some}, {len(those)} {'selects' if len(those) == 1 else 'select'} the pod: {_names(those)}"
+        return f"{some}, none of which selects the pod: {_names(self.policies)}" if count else "no policies"
+
+
+def _names(refs: Sequence[PolicyRef]) -> str:
+    more = f" and {len(refs) - 4} more" if len(refs) > 4 else ""
+    return ", ".join(str(each.ref) for each in refs[:4]) + more
 
 
 POLICY_KINDS = (
@@ -131,13 +142,15 @@ WORLD_KINDS = (POD, NAMESPACE, SERVICE, ENDPOINT_SLICE, NODE)
 CILIUM_WORLD_KINDS = (CILIUM_ENDPOINT, CILIUM_NODE, CILIUM_CIDR_GROUP)
 MESH_KINDS = (PEER_AUTHENTICATION, AUTHORIZATION_POLICY, LINKERD_SERVER, LINKERD_AUTHORIZATION)
 """What a service mesh asks of connections on top; no policy of the network."""
+CHAOS_KINDS = (NETWORK_CHAOS,)
+"""Experiments that spoil connections on purpose; no policy either."""
 
 
 async def look(target: Target, cluster: Cluster) -> Policies:
     """All policies and what a simulator needs to work out their meaning."""
     await cluster.objects(NETWORK_POLICY)  # without them there is nothing to say: let its Blind fly
     environment = await cluster.environment()
-    kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, *MESH_KINDS, CONFIG_MAP)
+    kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, *MESH_KINDS, *CHAOS_KINDS, CONFIG_MAP)
     readings = await asyncio.gather(*(_read(cluster, each, environment) for each in kinds))
     return policies_seen(target, dict(zip(kinds, readings, strict=True)))
 

@@ -1,6 +1,7 @@
 """Whether the nodes are there: ready or not and since when, pressure, taints, addresses, and which node the pod is on.
 
-Reads    Nodes and CiliumNodes; Pods, Services and EndpointSlices to tell which nodes matter for the question.
+Reads    Nodes, CiliumNodes and Calico's IPPools; Pods, Services and EndpointSlices to tell which nodes matter for the
+         question.
 Touches  nothing.
 Blind    when nodes cannot be read.
 """
@@ -8,11 +9,12 @@ Blind    when nodes cannot be read.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sensors.kit.cluster import Cluster, Object
-from sensors.kit.kinds import CILIUM_NODE, NODE
+from sensors.kit.kinds import CALICO_IP_POOL, CILIUM_NODE, NODE
 from sensors.kit.model import Sensor, Target
 from sensors.kit.objects import (
     condition_of,
@@ -57,11 +59,15 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Every node; `target_node` is the pod's (empty: not scheduled, or pods unreadable), `peer_nodes` the peers'."""
+    """Every node; `target_node` is the pod's (empty: not scheduled, or pods unreadable), `peer_nodes` the peers'.
+
+    `pools` are the ranges from which the pods of the whole cluster get their addresses (Calico's IPPools).
+    """
 
     nodes: tuple[NodeFacts, ...]
     target_node: str
     peer_nodes: tuple[str, ...]
+    pools: tuple[str, ...] = ()
 
     def find(self, name: str) -> NodeFacts | None:
         return next((each for each in self.nodes if each.name == name), None)
@@ -78,10 +84,23 @@ class Nodes:
 
 async def look(target: Target, cluster: Cluster) -> Nodes:
     """Every node, and which of them the question is about."""
-    nodes, (cilium, _) = await asyncio.gather(cluster.objects(NODE), if_readable(cluster.objects(CILIUM_NODE)))
+    nodes, (cilium, _), (pools, _) = await asyncio.gather(
+        cluster.objects(NODE), if_readable(cluster.objects(CILIUM_NODE)), if_readable(cluster.objects(CALICO_IP_POOL))
+    )
     target_node, peers = await nodes_in_question(target, cluster)
     facts = (node_facts(each, named(cilium or (), name_of(each))) for each in nodes)
-    return Nodes(tuple(sorted(facts, key=lambda each: each.name)), target_node, peers)
+    return Nodes(tuple(sorted(facts, key=lambda each: each.name)), target_node, peers, _in_use(pools or ()))
+
+
+def _in_use(pools: Iterable[Object]) -> tuple[str, ...]:
+    """The ranges of the pools that pods get addresses from: not switched off, and not for load balancers only."""
+    used = (each for each in pools if flag(each, "spec", "disabled") is not True and _is_for_pods(each))
+    return tuple(sorted(cidr for each in used if (cidr := text(each, "spec", "cidr"))))
+
+
+def _is_for_pods(pool: Object) -> bool:
+    uses = texts(pool, "spec", "allowedUses")
+    return not uses or "Workload" in uses
 
 
 def node_facts(node: Object, cilium: Object | None = None) -> NodeFacts:

@@ -1,6 +1,7 @@
 """What Kubernetes and the pod itself say about the pod that cannot talk: phase, containers, events, errors in its log.
 
-Reads    Pod, ReplicaSets (for the workload), its Namespace, Events about it, the last log lines of its containers.
+Reads    Pod, ReplicaSets (for the workload), its Namespace, Events about it, the last log lines of its containers and
+         of an init container that does not get done.
 Touches  nothing.
 Blind    when pods cannot be read; everything else it lacks is named in `unread`.
 """
@@ -8,7 +9,7 @@ Blind    when pods cannot be read; everything else it lacks is named in `unread`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,7 +80,8 @@ class PodFacts:
 
     `age_s` in seconds; `namespace_labels` is None where namespaces could not be read; `scheduling` is the scheduler's
     complaint about an unscheduled pod; `log_errors` up to eight kinds of error line, most frequent first; `log_hosts`
-    the hosts its log names; `log_last` the newest line per container; `unread` says what could not be read and why.
+    the hosts its log names; `log_last` the newest line per container; `unread` says what could not be read and why;
+    `sysctls` are the kernel settings that its security context asks for.
     """
 
     pod: str
@@ -108,12 +110,13 @@ class PodFacts:
     log_hosts: tuple[str, ...]
     log_last: tuple[tuple[str, str], ...]
     unread: tuple[str, ...]
+    sysctls: tuple[tuple[str, str], ...] = ()
 
     @property
     def log_unread(self) -> bool:
         """No container's log could be read: what the program itself says is not known."""
-        told = sum(each.startswith("log of ") for each in self.unread)
-        return told > 0 and told >= sum(not each.init for each in self.containers)
+        main = [each.name for each in self.containers if not each.init]
+        return bool(main) and all(any(why.startswith(f"log of {name}: ") for why in self.unread) for name in main)
 
     @property
     def restarts(self) -> int:
@@ -145,7 +148,7 @@ async def look(target: Target, cluster: Cluster, *, log_lines: int = 200) -> Pod
 
 
 async def _logs(cluster: Cluster, target: Target, pod: Object, lines: int) -> dict[str, Log]:
-    names = _main_containers(pod)
+    names = _telling_containers(pod)
     reading = (if_readable(cluster.log(target.namespace, target.pod, each, lines=lines)) for each in names)
     return dict(zip(names, await asyncio.gather(*reading), strict=True))
 
@@ -179,7 +182,7 @@ def pod_facts(pod: Object, kinds: Kinds, now: datetime, logs: Mapping[str, Log])
         dns_policy=text(pod, "spec", "dnsPolicy"),
         dns_nameservers=texts(pod, "spec", "dnsConfig", "nameservers"),
         dns_searches=texts(pod, "spec", "dnsConfig", "searches"),
-        dns_options=_dns_options(pod),
+        dns_options=_pairs(items(pod, "spec", "dnsConfig", "options")),
         labels=labels_of(pod),
         namespace_labels=_namespace_labels(namespace, kinds),
         service_account=text(pod, "spec", "serviceAccountName"),
@@ -196,6 +199,7 @@ def pod_facts(pod: Object, kinds: Kinds, now: datetime, logs: Mapping[str, Log])
         log_hosts=tuple(dict.fromkeys(host for log in written.values() for host in hosts_in(log)))[:8],
         log_last=tuple((container, last) for container, log in written.items() if (last := last_line(log))),
         unread=(*kinds.complaints, *(f"log of {each}: {one_line(why)}" for each, (_, why) in logs.items() if why)),
+        sysctls=_pairs(items(pod, "spec", "securityContext", "sysctls")),
     )
 
 
@@ -209,9 +213,9 @@ def _namespace_labels(namespace: str, kinds: Kinds) -> Mapping[str, str] | None:
     return None if found is None else labels_of(found)
 
 
-def _dns_options(pod: Object) -> tuple[tuple[str, str], ...]:
-    options = items(pod, "spec", "dnsConfig", "options")
-    return tuple((text(each, "name"), text(each, "value")) for each in options if text(each, "name"))
+def _pairs(entries: Iterable[Mapping[str, object]]) -> tuple[tuple[str, str], ...]:
+    """Entries of `name` and `value`, as DNS options and sysctls are written."""
+    return tuple((text(each, "name"), text(each, "value")) for each in entries if text(each, "name"))
 
 
 def _scheduling(pod: Object) -> str:
@@ -221,8 +225,18 @@ def _scheduling(pod: Object) -> str:
     return one_line(f"{scheduled.reason}: {scheduled.message}" if scheduled.reason else scheduled.message)
 
 
-def _main_containers(pod: Object) -> tuple[str, ...]:
-    return tuple(name for each in items(pod, "spec", "containers") if (name := text(each, "name")))
+def _telling_containers(pod: Object) -> tuple[str, ...]:
+    """Those whose log tells something: all but the init containers that have not begun or have done their work."""
+    begun = {text(each, "name") for each in items(pod, "status", "initContainerStatuses") if _is_at_work(each)}
+    main = (text(each, "name") for each in items(pod, "spec", "containers"))
+    early = (text(each, "name") for each in items(pod, "spec", "initContainers"))
+    return tuple(filter(None, (*main, *(each for each in early if each in begun))))
+
+
+def _is_at_work(status: Mapping[str, object]) -> bool:
+    end = mapping(status, "state", "terminated") or mapping(status, "lastState", "terminated")
+    runs = get(status, "state", "running") is not None and flag(status, "ready") is not True
+    return runs or number(end, "exitCode") not in (None, 0)
 
 
 def containers_of(pod: Object) -> tuple[ContainerFacts, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sensors.kit.addresses import as_ip
 from sensors.kit.app_log import hosts_in
 from sensors.kit.cluster import Cluster, Object
 from sensors.kit.kinds import ENDPOINT_SLICE, EVENT, POD, SERVICE
@@ -98,6 +99,7 @@ class ServiceFacts:
     near_misses: tuple[LabelMiss, ...] = ()
     idle: tuple[IdleWorkload, ...] = ()
     unowned_slices: tuple[str, ...] = ()
+    families: tuple[int, ...] = ()
 
     @property
     def ref(self) -> Ref:
@@ -256,7 +258,17 @@ def describe(service: Object, scene: Scene, names: frozenset[str] = frozenset())
         near_misses=near_misses(selector, candidates, ports) if selector and not chosen else (),
         idle=() if chosen else workloads.idle_workloads(selector, ref.namespace, scene.kinds, scene.events),
         unowned_slices=() if selector else scene.unowned_slices(ref.namespace, names),
+        families=_families(service),
     )
+
+
+def _families(service: Object) -> tuple[int, ...]:
+    """`ipFamilies`, which the API server fills in since 1.20; before it the cluster's addresses tell."""
+    said = tuple(
+        4 if each == "IPv4" else 6 for each in texts(service, "spec", "ipFamilies") if each in ("IPv4", "IPv6")
+    )
+    own = (as_ip(each) for each in _cluster_ips(service))
+    return said or tuple(address.version for address in own if address)
 
 
 def _cluster_ips(service: Object) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ Blind    when nothing of the pod's node can be read, or a file is not in a forma
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,28 +17,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sensors.kit import Blind, Cluster, Environment, Sensor, Target
-from sensors.kit.app_log import log_time
+from sensors.kit.kernel_log import FULL, BadChecksums, FullTable, InvalidSegments, parse_log
 from sensors.kit.kinds import NODE, POD
 from sensors.kit.metrics import parse_metrics
 from sensors.kit.objects import flag, name_of, named, one_line, text
 from sensors.kit.reading import if_readable
 from sensors.topology.destination import destination_of
-
-
-@dataclass(frozen=True, slots=True)
-class FullTable:
-    """The kernel's own words that its table was full and packets were dropped, from one node's log.
-
-    `netns` are the network namespaces named in the lines (newer kernels): nodes that share one kernel show each other's
-    lines, and only the namespace tells them apart. `suppressed` counts messages the kernel says it left out; times
-    are None where the log has no wall clock.
-    """
-
-    lines: int
-    first: datetime | None = None
-    newest: datetime | None = None
-    netns: tuple[str, ...] = ()
-    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +64,8 @@ class NodeTables:
 
     `counters` are sums over all CPUs since boot, by the tool's own names (`insert_failed`, `drop`, `early_drop`, …; the
     counter `early_drop` is an eviction that made room, not a refusal). `full` is None where dmesg could not be read and
-    has 0 lines where it was and said nothing. `unread` names what could not be read.
+    has 0 lines where it was and said nothing; `bad_checksums` and `invalid` are what it says of packets thrown away.
+    `unread` names what could not be read.
     """
 
     node: str
@@ -90,6 +74,8 @@ class NodeTables:
     maximum: int | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
     full: FullTable | None = None
+    bad_checksums: tuple[BadChecksums, ...] = ()
+    invalid: tuple[InvalidSegments, ...] = ()
     cilium: CiliumTables | None = None
     unread: tuple[str, ...] = ()
 
@@ -222,13 +208,16 @@ def parse_node(node: str, hosts_target: bool, texts: Mapping[str, str], unread: 
     """Pure: one node's files, by name, into facts. Raises `Blind` on a kernel file it does not know."""
     count, maximum, stats, log, metrics = (texts.get(name) for name in FILES)
     cilium, why = (None, "") if metrics is None else _cilium_or_why(metrics)
+    kernel = None if log is None else parse_log(log)
     return NodeTables(
         node=node,
         hosts_target=hosts_target,
         count=None if count is None else parse_number(count, "nf_conntrack_count"),
         maximum=None if maximum is None else parse_number(maximum, "nf_conntrack_max"),
         counters={} if stats is None else parse_stats(stats),
-        full=None if log is None else parse_log(log),
+        full=kernel.full if kernel else None,
+        bad_checksums=kernel.bad_checksums if kernel else (),
+        invalid=kernel.invalid if kernel else (),
         cilium=cilium,
         unread=(*unread, why) if why else unread,
     )
@@ -282,34 +271,6 @@ def _summed(cells: Iterable[tuple[str, int]]) -> dict[str, int]:
     for name, value in cells:
         total[name] += value
     return dict(total)
-
-
-# -- the kernel's log ------------------------------------------------------------------------------------------------
-
-FULL = re.compile(r"conntrack: table full(?: in netns (?P<netns>\d+))?", re.IGNORECASE)
-SUPPRESSED = re.compile(r"(\d+) callbacks suppressed")
-
-
-def parse_log(said: str) -> FullTable:
-    """dmesg's lines "table full", with times where the log has a wall clock. Raises `Blind` on a tool's complaint."""
-    if re.match(r"\s*(dmesg|kubectl|sh|bash|sudo): ", said):
-        raise Blind(f"the kernel log could not be read: {one_line(said, 120)}")
-    lines = said.splitlines()
-    full = [(line, found) for line in lines if (found := FULL.search(line))]
-    times = sorted(time for line, _ in full if (time := log_time(line)))
-    return FullTable(
-        lines=len(full),
-        first=times[0] if times else None,
-        newest=times[-1] if times else None,
-        netns=tuple(sorted({found["netns"] for _, found in full if found["netns"]})),
-        suppressed=_left_unsaid(lines),
-    )
-
-
-def _left_unsaid(lines: list[str]) -> int:
-    """What rate limiting swallowed right before a line "table full"; the limit is shared with other messages."""
-    pairs = itertools.pairwise(lines)
-    return sum(int(found[1]) for line, after in pairs if FULL.search(after) and (found := SUPPRESSED.search(line)))
 
 
 # -- Cilium's tables -------------------------------------------------------------------------------------------------

@@ -138,7 +138,9 @@ class Mtu:
     def summary(self) -> str:
         told = [_told(each) for each in self.paths] or ["path MTU not measured"]
         if self.stalls:
-            told.append(f"{len(self.stalls)} connection(s) repeat unacknowledged data")
+            count = len(self.stalls)
+            some = "1 connection repeats" if count == 1 else f"{count} connections repeat"
+            told.append(f"{some} unacknowledged data")
         return f"pod route MTU {self.route_mtu or 'unknown'}; " + "; ".join(told)
 
 
@@ -147,7 +149,7 @@ def _told(path: Path) -> str:
         sizes = ", ".join(map(str, path.unanswered))
         return f"{path.destination} answers up to {path.mtu} of {path.promised} bytes (unanswered: {sizes})"
     if path.reach is Reach.SILENT:
-        return f"{path.destination} answers no size at all, which says nothing about the MTU"
+        return f"no reply from {path.destination} at any packet size, which says nothing about the MTU"
     return f"{path.destination} answers {path.mtu} bytes ({path.reach.value})"
 
 

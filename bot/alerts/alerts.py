@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from bot.alerts.gate import Judged, Network, Rule, judged
+from bot.alerts.gate import Drops, Judged, Network, Rule, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
-from bot.alerts.notices import Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert, Voice
+from bot.alerts.kept import Keeper, KeptAlerts
+from bot.alerts.notices import Mark, SkippedAlert, StartedByAlert, UnclearAlert, Voice
 from bot.alerts.plan import AlertLimits, Group, Received, namespace_of, plan
 from bot.alerts.resolved import Resolves
 from bot.alerts.room import AlertList, Room, Start
@@ -25,6 +26,7 @@ from bot.clusters.target import NoSuchPod
 from bot.desk import Refused
 from bot.intake import Intake, Origin
 from bot.store import OriginKind
+from bot.store.investigations import REMEMBERED
 from bot.store.store import Store
 from bot.triggers.alert import Alert
 from bot.triggers.commands import Investigate
@@ -65,17 +67,22 @@ class Alerts:
         voice: Voice,
         resolves: Resolves,
         rules: Sequence[Rule],
+        drops: Drops,
+        kept: KeptAlerts,
         limits: AlertLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._intake, self._store, self._open, self._voice = intake, store, open_cluster, voice
         self._resolves, self._rules, self._limits = resolves, rules, limits or AlertLimits()
+        self._drops, self._kept = drops, kept
+        self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep)
         self._clock, self._sleep = clock, sleep
         self._incidents = Incidents()
         self._rooms: dict[str, Room] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
-        self._resolving: set[asyncio.Task[Any]] = set()
+        self._speakers: dict[str, asyncio.Task[None]] = {}
+        self._asides: set[asyncio.Task[Any]] = set()
         self.counts: Counter[str] = Counter()
 
     def hear(self, received: Received) -> Novelty:
@@ -84,22 +91,58 @@ class Alerts:
         self.counts[novelty] += 1
         if novelty in (Novelty.NEW, Novelty.RESOLVED):
             room = self._rooms.setdefault(received.channel, Room())
-            queue = room.waiting if novelty is Novelty.NEW else room.resolved
-            if len(queue) >= self._limits.waiting:
-                room.dropped += 1
-                self.counts["dropped"] += 1
-                self._incidents.forget(received.alert)
+            full = room.coming if novelty is Novelty.NEW else len(room.resolved)
+            if full >= self._limits.waiting:
+                self._drop(received, room)
+            elif novelty is Novelty.NEW:
+                room.coming += 1
+                self._keeper.add(received)
             else:
-                queue.append(received)
-            self._wake(received.channel, room)
+                room.resolved.append(received)
+                self._wake(received.channel, room)
         return novelty
 
+    async def written(self) -> bool:
+        """Waits until what was heard is where a crash cannot take it; False where it could not be written."""
+        return await self._keeper.written()
+
+    async def recover(self) -> None:
+        """Take up what a process that is gone has taken in and not judged."""
+        for each in await self._kept.lost():
+            self._incidents.hear(each.alert)
+            self._rooms.setdefault(each.channel, Room()).coming += 1
+            self._ready([each])
+
     async def close(self) -> None:
-        tasks = [*self._workers.values(), *self._resolving]
+        await self._keeper.close()
+        tasks = [*self._workers.values(), *self._speakers.values(), *self._asides]
         for each in tasks:
             each.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _ready(self, written: Sequence[Received]) -> None:
+        for each in written:
+            room = self._rooms.setdefault(each.channel, Room())
+            room.waiting.append(each)
+            self._wake(each.channel, room)
+
+    def _elsewhere(self, others: Sequence[Received]) -> None:
+        """Another replica has them, or had them before it ended."""
+        for each in others:
+            self._rooms[each.channel].coming -= 1
+
+    def _unsafe(self, lost: Sequence[Received]) -> None:
+        """They are new when they are sent again."""
+        for each in lost:
+            self._rooms[each.channel].coming -= 1
+            self._incidents.forget(each.alert)
+
+    def _drop(self, received: Received, room: Room) -> None:
+        room.dropped += 1
+        self.counts["dropped"] += 1
+        self._incidents.forget(received.alert)
+        self._wake(received.channel, room)
 
     def _wake(self, channel: str, room: Room) -> None:
         if channel not in self._workers:
@@ -111,10 +154,13 @@ class Alerts:
             while room.waiting or room.resolved or room.dropped:
                 await self._sleep(self._limits.gather_s)
                 batch, room.waiting = room.waiting, []
+                room.coming -= len(batch)
                 ended, room.resolved = room.resolved, []
                 dropped, room.dropped = room.dropped, 0
                 all_of_it = self._together(channel, room, batch, dropped)
                 await attempt_logged(all_of_it, log, f"alerts of {channel} are not looked into")
+                room.judged += batch
+                self._speak(channel, room)
                 for each in ended:
                     await self._ended(each)
         finally:
@@ -126,7 +172,7 @@ class Alerts:
         before = self._clock() - self._limits.window_s
         for channel, room in list(self._rooms.items()):
             room.forget(before)
-            if room.is_idle and channel not in self._workers:
+            if room.is_idle and channel not in {*self._workers, *self._speakers}:
                 del self._rooms[channel]
 
     # -- all that came together ---------------------------------------------------------------------------------------
@@ -141,7 +187,7 @@ class Alerts:
             room.starts.append(Start(self._clock(), namespace_of(group.lead.alert), made.is_storm))
         gates = {each.alert.key: gate for each, gate in said}
         await asyncio.gather(*(self._group(room, group, scene, gates, made.is_storm) for group in made.groups))
-        await self._list(channel, room, made.rest, dropped)
+        self._list(room, made.rest, dropped)
         for each, gate in said:
             if gate.network is Network.NO:
                 await self._skip(room, each, gate.why, named_target(each.alert))
@@ -164,7 +210,7 @@ class Alerts:
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
         started = outcome if isinstance(outcome, str) else ""
         if storm:
-            await self._list_of(room, group, started)
+            self._list_of(room, group, started)
 
     async def _look_into(self, room: Room, group: Group, scene: Scene | str | None, gates: dict[str, Judged]) -> str:
         """The thread of the investigation; empty where none was started, which is said."""
@@ -176,17 +222,15 @@ class Alerts:
             await self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return ""
         lead, chosen = found
-        gate = gates[lead.alert.key]
-        if gate.network is Network.ASK and chosen.ready is True:
-            why = f"{gate.why}, it names no peer, and pod {chosen.target} is ready"
-            await self._skip(room, lead, why, chosen.target)
+        gate = await settled(gates[lead.alert.key], chosen, self._drops)
+        if gate.network is Network.NO:
+            await self._skip(room, lead, gate.why, chosen.target)
             return ""
         return await self._start(room, group, lead, chosen, gate)
 
     async def _start(self, room: Room, group: Group, lead: Received, chosen: Chosen, gate: Judged) -> str:
         if known := await self._known(lead):
-            self._incidents.started(lead.alert, known)
-            return ""
+            return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
         it = chosen.target
         asked = Investigate(it.pod, it.namespace, it.to_host, it.to_port, None, it.to_protocol)
@@ -196,17 +240,28 @@ class Alerts:
         except (Refused, NoSuchPod) as why:
             await self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
             return ""
-        for each in group.members:
-            self._incidents.started(each.alert, taken.investigation.id)
+        await self._remember(group, taken.investigation.id)
         self.counts["started"] += not taken.joined
         where = await self._voice.open(taken.investigation)
         if where:
-            because = "the pod is not ready" if gate.network is Network.ASK else gate.why
-            notice = StartedByAlert(lead.alert, because, chosen.why, len(group.members) - 1)
-            await self._voice.tell(lead.channel, where, notice)
+            notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
+            self._aside(self._voice.tell(lead.channel, where, notice), "why it was started is not said")
         if thread:
             self._voice.mark(lead.channel, thread, Mark.LOOKING)
         return where
+
+    async def _as_known(self, group: Group, investigation: str) -> str:
+        """Where the investigation stands that this firing has started before."""
+        await self._remember(group, investigation)
+        it = await self._store.investigations.get(investigation)
+        return "" if it is None else await self._voice.open(it)
+
+    async def _remember(self, group: Group, investigation: str) -> None:
+        """What all of them led to: for their resolve, and so that none of them starts anything after a restart."""
+        for each in group.members:
+            self._incidents.started(each.alert, investigation)
+        rows = {each.once: investigation for each in group.members}
+        await self._store.seen.keep_all(rows, self._resolves.now(), REMEMBERED)
 
     async def _known(self, received: Received) -> str:
         """What this very firing has started before: in another replica, or before a restart."""
@@ -234,7 +289,7 @@ class Alerts:
             mark = Mark.SKIPPED if isinstance(notice, SkippedAlert) else Mark.UNCLEAR
             self._voice.mark(received.channel, thread, mark)
 
-    async def _list_of(self, room: Room, group: Group, thread: str) -> None:
+    def _list_of(self, room: Room, group: Group, thread: str) -> None:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
         there = room.lists.setdefault(group.cause, AlertList(group.cause))
         if thread:
@@ -242,9 +297,9 @@ class Alerts:
         elif not there.investigated:
             there.why = "no pod that is meant could be found"
         there.add(group.members, self._clock())
-        await self._show(group.lead.channel, there)
+        room.unsaid[there.name] = there
 
-    async def _list(self, channel: str, room: Room, rest: Sequence[Received], dropped: int) -> None:
+    def _list(self, room: Room, rest: Sequence[Received], dropped: int) -> None:
         """Those beyond a limit: with the storm that they belong to, else in one list of all others."""
         touched: dict[str, AlertList] = {}
         if dropped:
@@ -257,20 +312,38 @@ class Alerts:
             name = cause if cause in room.lists else ""
             touched[name] = room.lists.setdefault(name, AlertList("", OVER_LIMIT))
             touched[name].add((each,), self._clock())
-        for there in touched.values():
-            await self._show(channel, there)
+        room.unsaid |= {there.name: there for there in touched.values()}
+
+    def _speak(self, channel: str, room: Room) -> None:
+        if channel not in self._speakers:
+            self._speakers[channel] = asyncio.create_task(self._speaking(channel, room))
+
+    async def _speaking(self, channel: str, room: Room) -> None:
+        """Say the lists, each as it is when its turn comes; nobody waits for it. Then their alerts are done with."""
+        try:
+            while room.unsaid or room.judged:
+                while room.unsaid:
+                    there = room.unsaid.pop(next(iter(room.unsaid)))
+                    await attempt_logged(self._show(channel, there), log, "a list of alerts is not said")
+                judged_ones, room.judged = room.judged, []
+                await attempt_logged(self._kept.done(judged_ones), log, "alerts that were judged may be judged again")
+        finally:
+            del self._speakers[channel]
+            self._tidy()
 
     async def _show(self, channel: str, there: AlertList) -> None:
         self.counts["listed"] = sum(len(each.lines) for room in self._rooms.values() for each in room.lists.values())
-        notice: Notice = there.notice()
-        there.ts = await self._voice.tell(channel, there.thread, notice, there.ts) or there.ts
+        there.ts = await self._voice.tell(channel, there.thread, there.notice(), there.ts) or there.ts
+
+    def _aside(self, work: Coroutine[Any, Any, object], what: str) -> None:
+        """Beside everything else: nobody waits for it."""
+        task = asyncio.create_task(attempt_logged(work, log, what))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
 
     # -- what ended ---------------------------------------------------------------------------------------------------
 
     async def _ended(self, received: Received) -> None:
         investigation = self._incidents.investigation_of(received.alert) or await self._known(received)
-        if not investigation or len(self._resolving) >= self._limits.waiting:
-            return
-        task = asyncio.create_task(attempt_logged(self._resolves.resolve(investigation), log, "a resolve is not said"))
-        self._resolving.add(task)
-        task.add_done_callback(self._resolving.discard)
+        if investigation and len(self._asides) < self._limits.waiting:
+            self._aside(self._resolves.resolve(investigation), "a resolve is not said")

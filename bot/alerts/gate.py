@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -12,8 +12,11 @@ from typing import Any
 
 import yaml
 
+from bot.alerts.who import Chosen
+from bot.clusters.recent_drops import RecentDrops
 from bot.errors import UsageMistake
 from bot.triggers.alert import Alert
+from sensors.kit import Target
 from sensors.kit.nearest import did_you_mean
 
 
@@ -49,6 +52,9 @@ class Judged:
     why: str
 
 
+Drops = Callable[[Target], Awaitable[RecentDrops]]
+"""Asks Hubble, once and briefly, whether packets of a pod were dropped just now."""
+
 UNKNOWN = Judged(Network.ASK, "no rule of the gate knows it")
 NAMED_PEER = Judged(Network.YES, "it names a peer that cannot be reached")
 
@@ -58,6 +64,24 @@ def judged(alert: Alert, rules: Sequence[Rule]) -> Judged:
     found = next((each for each in rules if each.fits(alert)), None)
     said = UNKNOWN if found is None else Judged(found.network, found.why)
     return NAMED_PEER if said.network is Network.ASK and alert.peer is not None else said
+
+
+async def settled(gate: Judged, chosen: Chosen, drops: Drops) -> Judged:
+    """What the gate left open, decided by the pod: it is not ready, or Hubble saw its packets dropped just now.
+
+    What nobody measured counts neither way: then only the pod's state decides, and the reason says so.
+    """
+    if gate.network is not Network.ASK:
+        return gate
+    if chosen.ready is not True:
+        return Judged(Network.YES, "the pod is not ready" if chosen.ready is False else f"{gate.why}, and {UNREAD}")
+    seen = await drops(chosen.target)
+    if seen.any:
+        return Judged(Network.YES, seen.words())
+    return Judged(Network.NO, f"{gate.why}, it names no peer, pod {chosen.target} is ready, and {seen.words()}")
+
+
+UNREAD = "whether the pod is ready could not be read"
 
 
 def load_gate(own: Path | None = None) -> tuple[Rule, ...]:

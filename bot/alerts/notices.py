@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from bot.store import Investigation
 from bot.triggers.alert import Alert
@@ -75,7 +76,7 @@ class Voice(Protocol):
     async def open(self, it: Investigation) -> str:
         """The root message of an investigation; its thread, empty where it could not be opened."""
 
-    async def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> str:
+    def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> Coroutine[Any, Any, str]:
         """Say it in a thread, or at the top of the channel; with `ts`, in place of what was said there. Its ts."""
 
     def mark(self, channel: str, ts: str, mark: Mark) -> None:

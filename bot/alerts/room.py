@@ -62,13 +62,19 @@ class AlertList:
 
 @dataclass(slots=True)
 class Room:
-    """Of one channel. Everything in it is bounded, and it goes when nothing was heard for a window."""
+    """Of one channel. Everything in it is bounded, and it goes when nothing was heard for a window.
 
+    `coming` counts those that wait and those that are being written down; `judged` are done with when `unsaid` is said.
+    """
+
+    coming: int = 0
     waiting: list[Received] = field(default_factory=list)
     resolved: list[Received] = field(default_factory=list)
     starts: deque[Start] = field(default_factory=deque)
     lists: dict[str, AlertList] = field(default_factory=dict)
     said: deque[float] = field(default_factory=deque)
+    unsaid: dict[str, AlertList] = field(default_factory=dict)
+    judged: list[Received] = field(default_factory=list)
     dropped: int = 0
 
     def forget(self, before: float) -> None:
@@ -86,7 +92,9 @@ class Room:
 
     @property
     def is_idle(self) -> bool:
-        return not (self.waiting or self.resolved or self.starts or self.lists or self.dropped or self.said)
+        return not (
+            self.coming or self.waiting or self.resolved or self.starts or self.lists or self.dropped or self.said
+        )
 
 
 def line_of(received: Received) -> str:

@@ -57,7 +57,7 @@ def _not_the_one(proposal: Proposal, person: str, who: KubeUser, approvals: Appr
     if not any(_may_approve(rules, person, who) for rules in every):
         return Refusal("not_an_approver", "You are not among those who may approve changes here.")
     own = person in proposal.asked_by or person == proposal.edited_by
-    if own and proposal.purpose is Purpose.CHANGE and any(each.two_persons for each in every):
+    if own and proposal.purpose is not Purpose.ROLLBACK and any(each.two_persons for each in every):
         return Refusal("own_request", "Two persons are needed here, and you have asked for it yourself.")
     return None
 

@@ -25,10 +25,11 @@ ID_BYTES = 16
 
 
 class Purpose(StrEnum):
-    """`rollback`: it takes back what its parent has changed."""
+    """`rollback`: it takes back what its parent has changed. `extension`: it only changes until when that stays."""
 
     CHANGE = "change"
     ROLLBACK = "rollback"
+    EXTENSION = "extension"
 
 
 class Kind(StrEnum):
@@ -106,7 +107,6 @@ class Place:
     channel: str = ""
     thread: str = ""
     ts: str = ""
-    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,13 +53,3 @@ UNDER_WAY = frozenset({State.APPROVED, State.APPLYING, State.UNKNOWN, State.APPL
 
 IN_FORCE = frozenset({State.VERIFIED, State.NOT_VERIFIED, State.STUCK})
 """States in which the change stands in the cluster and a person may undo it."""
-
-
-class NotAllowed(ValueError):
-    """A step that the table does not know. The message is one line."""
-
-
-def check(before: State, after: State) -> None:
-    """Raises `NotAllowed`."""
-    if after not in NEXT[before]:
-        raise NotAllowed(f"a proposal that is {before.value} cannot become {after.value}")

@@ -45,6 +45,8 @@ class Event(StrEnum):
     ROLLED_BACK = "rolled_back"
     STUCK = "stuck"
     EXTENDED = "extended"
+    LET_GO = "let_go"
+    ANNOUNCED = "announced"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ EVERY = 5
 
 TERMINAL = "terminal:"
 TERMINAL_TIME = timedelta(minutes=5)
-"""So long a terminal has a proposal to itself: longer than any of its steps takes."""
+"""So long a terminal that was killed keeps a proposal to itself: longer than all of its steps take."""
 
 ASK = "propose "
 KEPT = timedelta(hours=1)
@@ -119,7 +119,7 @@ class Changes:
             await self._begin(journal)
         if due:
             for each in await self.pipeline.sweep():
-                if self._is_due(each) and not await self._is_in_a_terminal(each):
+                if not await self._is_in_a_terminal(each) and self._is_due(each):
                     await self.push(each)
 
     def _is_due(self, proposal: str) -> bool:
@@ -131,15 +131,18 @@ class Changes:
         self._pushed[proposal] = now
         return True
 
+    async def claim(self, proposal: str, person: str) -> str:
+        """A terminal carries it on with its person's own kubeconfig until it says that it is done (`release`)."""
+        key = f"{_claimed(proposal)}{new_id()}"
+        await self.store.seen.first_time(key, self.clock.now(), TERMINAL_TIME, person)
+        return key
+
+    async def release(self, claim: str) -> None:
+        await self.store.seen.settle(claim)
+
     async def _is_in_a_terminal(self, proposal: str) -> bool:
-        """Somebody carries it on with their own kubeconfig, unless that was interrupted some time ago."""
-        family = [proposal, *(each.id for each in await self.store.proposals.children(proposal))]
-        given = [each for one in family for each in await self.store.proposals.approvals(one)]
-        it = await self.store.proposals.get(proposal)
-        last = max(given, key=lambda each: each.at, default=None)
-        if it is None or last is None or not last.person.startswith(TERMINAL):
-            return False
-        return self.clock.now() - (it.moved_at or it.created_at) < TERMINAL_TIME
+        """Right now, that is: what ends weeks later is taken back by the next sweep, whoever approved it."""
+        return bool(await self.store.seen.unsettled(_claimed(proposal), self.clock.now()))
 
     # -- a proposal for a verdict --------------------------------------------------------------------------------------
 
@@ -204,6 +207,11 @@ class Changes:
 
 def _with_time(it: Proposal, rules: Approvals) -> Proposal:
     return replace(it, expires_at=it.created_at + rules.strictest(it.namespaces).expiry)
+
+
+def _claimed(proposal: str) -> str:
+    """How the keys of terminals that carry it on begin."""
+    return f"terminal {proposal} "
 
 
 def newest(every: Sequence[Proposal]) -> Proposal | None:

@@ -9,18 +9,20 @@ from typing import TypeAlias
 
 from bot.approval.decision import Review, Standing, barred, closed, covered, may_undo, standing, words
 from bot.approval.person import Refusal
-from bot.approval.proposal import Approval, Kind, KubeUser, Proposal
+from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal
 from bot.approval.rules import Approvals
 from bot.approval.states import State
 from bot.approval.trail import Event, Note
 from bot.change.disputes import is_disputed
+from bot.change.extension import expires_of, unreadable_end
 from bot.change.pipeline import Pipeline
-from bot.change.ports import CannotProve, CannotRead, Fresh, Json, Patcher
+from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
 from bot.change.rollback import rollback_of
 from bot.store.proposals import Forged
 from bot.store.store import Store
 from bot.verify.looking import Clock
 from flows.fixes.change import component_of_object
+from flows.fixes.jsonpatch import CannotPatch, apply
 
 LONGEST_REASON = 500
 
@@ -61,10 +63,10 @@ class Deciding:
 
     async def approve(self, proposal: str, actor: str, identify: Identify) -> Answer:
         """Count a yes; with the last one that was needed the answer says what is to be carried on."""
-        it = await self._get(proposal)
+        it = await self.get(proposal)
         said = await self._examined(it, identify) if isinstance(it, Proposal) else it
         if isinstance(said, Refusal) or not isinstance(it, Proposal):
-            return await self._refuse(proposal, actor, said if isinstance(said, Refusal) else NO_SUCH)
+            return await self.refuse(proposal, actor, said if isinstance(said, Refusal) else NO_SUCH)
         caller, covers = said
         now = self.clock.now()
         approval = Approval(caller.person, caller.who, covers, it.sha256, now)
@@ -77,14 +79,15 @@ class Deciding:
         counted = await self.store.proposals.approve(it.id, approval, stands, note, now)
         if counted is None or counted.standing is None:
             late = closed(counted.proposal, now) if counted is not None else None
-            return await self._refuse(proposal, actor, late or NO_SUCH)
+            return await self.refuse(proposal, actor, late or NO_SUCH)
         if counted.standing.enough:
             return Answer("Approved: it is proved once more, tried and then applied.", carry_on=it.id)
+        await self.pipeline.show(it.id, again=True)
         return Answer(f"Your approval is counted: {counted.standing.missing}.")
 
     async def why_not(self, proposal: str, identify: Identify) -> Refusal | None:
         """Whether this person may approve it: what a card tells its viewer. Nothing is counted or written down."""
-        it = await self._get(proposal)
+        it = await self.get(proposal)
         if isinstance(it, Refusal):
             return it
         said = await self._examined(it, identify)
@@ -92,21 +95,21 @@ class Deciding:
 
     async def reject(self, proposal: str, actor: str, identify: Identify, reason: str) -> Answer:
         """A no of somebody who asked for it or who might have approved it."""
-        it = await self._get(proposal)
+        it = await self.get(proposal)
         if isinstance(it, Refusal):
-            return await self._refuse(proposal, actor, it)
+            return await self.refuse(proposal, actor, it)
         now = self.clock.now()
         caller = await identify(it)
         refused = caller if isinstance(caller, Refusal) else closed(it, now) or self._may_reject(it, caller, now)
         if refused is not None:
-            return await self._refuse(it.id, actor, refused)
+            return await self.refuse(it.id, actor, refused)
         why = " ".join(reason.split())[:LONGEST_REASON]
         by = caller.person if isinstance(caller, Caller) else actor
         note = Note(Event.REJECTED, by, {"why": why})
         said = f"{by}: {why}" if why else f"by {by}"
         if await self.store.proposals.move(it.id, State.PROPOSED, State.REJECTED, note, now, said):
             return Answer("Rejected: nothing is changed.", carry_on=it.id)
-        return await self._refuse(it.id, actor, await self._late(it.id))
+        return await self.refuse(it.id, actor, await self._late(it.id))
 
     def _may_reject(self, it: Proposal, caller: Caller | Refusal, now: datetime) -> Refusal | None:
         if isinstance(caller, Refusal) or caller.person in it.asked_by:
@@ -115,57 +118,69 @@ class Deciding:
 
     async def undo(self, proposal: str, actor: str, identify: Identify) -> Answer:
         """Begin a rollback with the rights of whoever wants it."""
-        it = await self._get(proposal)
+        it = await self.get(proposal)
         if isinstance(it, Refusal):
-            return await self._refuse(proposal, actor, it)
+            return await self.refuse(proposal, actor, it)
         caller = await identify(it)
         refused = caller if isinstance(caller, Refusal) else may_undo(it) or await self._cannot_undo(it, caller)
         if refused is not None or isinstance(caller, Refusal):
-            return await self._refuse(it.id, actor, refused or NO_SUCH)
+            return await self.refuse(it.id, actor, refused or NO_SUCH)
         now = self.clock.now()
         approval = Approval(caller.person, caller.who, tuple(range(len(it.parts))), it.sha256, now)
         note = Note(Event.ROLLING_BACK, caller.person, {"as": caller.who.name})
         if await self.pipeline.roll_back(replace(it, why=f"undone by {caller.person}"), [approval], [note]):
             return Answer("It is being taken back.", carry_on=it.id)
-        return await self._refuse(it.id, actor, await self._late(it.id))
+        return await self.refuse(it.id, actor, await self._late(it.id))
 
     async def _cannot_undo(self, it: Proposal, caller: Caller) -> Refusal | None:
         back = rollback_of(it, self.clock.now())
         refused = barred(back, caller.person, caller.who, self.rules(), self.clock.now())
-        covers = refused or await self._covered(back, caller)
+        covers = refused or await self.covered(back, caller)
         if isinstance(covers, Refusal):
             return covers
         missing = [part.target for place, part in enumerate(back.parts) if place not in covers]
         return Refusal("rbac", f"Kubernetes does not let {caller.who} change {missing[0]}.") if missing else None
 
-    async def edit(self, proposal: str, actor: str, identify: Identify, body: Sequence[Json]) -> Answer:
-        """Another version of the patch, proved anew: a proposal of its own, for which nobody has approved anything."""
-        it = await self._get(proposal)
+    async def edit(self, proposal: str, actor: str, identify: Identify, bodies: Sequence[Sequence[Json]]) -> Answer:
+        """Another version of each part, proved anew: a proposal of its own, for which nobody has approved anything."""
+        it = await self.get(proposal)
         caller = it if isinstance(it, Refusal) else await identify(it)
         if isinstance(it, Refusal) or isinstance(caller, Refusal):
-            return await self._refuse(proposal, actor, caller if isinstance(caller, Refusal) else NO_SUCH)
+            return await self.refuse(proposal, actor, caller if isinstance(caller, Refusal) else NO_SUCH)
         now = self.clock.now()
         refused = closed(it, now) or self._may_reject(it, caller, now)
-        fresh = refused or await self._edited(it, tuple(body))
+        fresh = refused or await self._edited(it, bodies)
         if isinstance(fresh, Refusal):
-            return await self._refuse(it.id, actor, fresh)
+            return await self.refuse(it.id, actor, fresh)
         new = self.pipeline.anew(it, fresh, f"edited by {caller.person}", edited_by=caller.person)
         said = {"instead_of": it.id, "sha256": new.sha256}
         if await self.store.proposals.create(new, [Note(Event.EDITED, caller.person, said)], now, instead_of=it.id):
             return Answer("Edited and proved anew: earlier approvals do not count for it.", carry_on=new.id)
-        return await self._refuse(it.id, actor, await self._late(it.id))
+        return await self.refuse(it.id, actor, await self._late(it.id))
 
-    async def _edited(self, it: Proposal, body: tuple[Json, ...]) -> Fresh | Refusal:
-        if len(it.parts) != 1:
-            return Refusal("several_parts", "A fix of several objects cannot be edited here.")
-        part = replace(it.parts[0], body=body)
-        if part.kind is Kind.CREATE and (len(body) != 1 or component_of_object(body[0]) != part.target):
-            return Refusal("another_object", f"An edit stays with its object: {part.target}.")
+    async def _edited(self, it: Proposal, bodies: Sequence[Sequence[Json]]) -> Fresh | Refusal:
+        if len(it.parts) != len(bodies):
+            return Refusal("other_parts", f"An edit stays with its {len(it.parts)} objects.")
+        parts = tuple(replace(part, body=tuple(body)) for part, body in zip(it.parts, bodies, strict=True))
+        for each in parts:
+            if each.kind is Kind.CREATE and (len(each.body) != 1 or component_of_object(each.body[0]) != each.target):
+                return Refusal("another_object", f"An edit stays with its object: {each.target}.")
         try:
-            fresh = await self.pipeline.prove(replace(it, parts=(part,)))
-        except CannotProve as why:
-            return Refusal("not_proved", f"It is not proved: {why}.")
+            if why := [said for each in parts if (said := await self._wrong_end(each))]:
+                return Refusal("wrong_end", f"It would not end when it says: {why[0]}.")
+            fresh = await self.pipeline.prove(replace(it, parts=parts))
+        except (CannotProve, CannotRead, NotWritten) as why_not:
+            return Refusal("not_proved", f"It is not proved: {why_not}.")
         return Refusal("not_proved", f"It is not proved: {fresh.why}.") if fresh.why else fresh
+
+    async def _wrong_end(self, part: Part) -> str:
+        """Why the end that an edit writes cannot stand; empty where it can, or where none is written."""
+        now = None if part.kind is Kind.CREATE else await self.patcher.read(part)
+        try:
+            after = part.body[0] if part.kind is Kind.CREATE else apply(now or {}, part.body)
+        except CannotPatch:
+            return ""  # which the proof says in its own words
+        return unreadable_end(after, self.clock.now()) if expires_of(after) != expires_of(now) else ""
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -177,10 +192,10 @@ class Deciding:
             return caller
         if refused := closed(it, now) or barred(it, caller.person, caller.who, self.rules(), now):
             return refused
-        covers = await self._covered(it, caller)
+        covers = await self.covered(it, caller)
         return covers if isinstance(covers, Refusal) else (caller, covers)
 
-    async def _covered(self, it: Proposal, caller: Caller) -> tuple[int, ...] | Refusal:
+    async def covered(self, it: Proposal, caller: Caller) -> tuple[int, ...] | Refusal:
         reviews: list[Review] = []
         for part in it.parts:
             try:
@@ -189,19 +204,19 @@ class Deciding:
                 break
         return covered(it, caller.person, caller.who, self.rules(), reviews)
 
-    async def _get(self, proposal: str) -> Proposal | Refusal:
+    async def get(self, proposal: str) -> Proposal | Refusal:
         try:
             return await self.store.proposals.get(proposal) or NO_SUCH
         except Forged:
             return Refusal("forged", "The stored patch is not the one that was shown: nothing was done.")
 
     async def _late(self, proposal: str) -> Refusal:
-        it = await self._get(proposal)
+        it = await self.get(proposal)
         if isinstance(it, Refusal):
             return it
         return Refusal("closed", f"This proposal is {words(it.state)}: nothing was done.")
 
-    async def _refuse(self, proposal: str, actor: str, refusal: Refusal) -> Answer:
+    async def refuse(self, proposal: str, actor: str, refusal: Refusal) -> Answer:
         """Also a refused press is written down."""
         said = {"code": refusal.code, "said": refusal.sentence}
         await self.store.audit.append(proposal[:64], Note(Event.REFUSED, actor, said), self.clock.now())

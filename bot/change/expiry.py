@@ -2,21 +2,22 @@
 
 The object itself says how long it is for (`kai.dev/expires`). Whoever may change it extends that, or removes the line
 and so makes it permanent: it is the object of now that counts, never what was approved weeks ago. It never ends before
-the time that was approved.
+the time that was approved, and a line that says no time does not make it permanent.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
-from bot.approval.proposal import Json, Kind, Proposal, Purpose
+from bot.approval.proposal import Json, Kind, Place, Proposal, Purpose
 from bot.approval.states import State
 from bot.approval.trail import Event
 from bot.approval.trail import Note as Entry
-from bot.change.marks import EXPIRES, uid_of
+from bot.change.extension import end_of
+from bot.change.marks import uid_of
 from bot.change.pipeline import SELF, Pipeline
 from bot.change.ports import CannotRead, Patcher
 from bot.desk import Note
@@ -27,7 +28,6 @@ from bot.store.proposals import Forged
 from bot.store.store import Store
 from bot.verify.looking import Clock
 from sensors.kit.attempt import attempt_logged
-from sensors.kit.objects import get
 
 log = logging.getLogger(__name__)
 
@@ -48,32 +48,15 @@ STANDING = frozenset({State.VERIFIED, State.NOT_VERIFIED})
 
 @dataclass(frozen=True, slots=True)
 class ExpiringNote(Note):
-    """An added policy is taken back at `at` unless somebody decides otherwise."""
+    """An added policy is taken back at `at` unless somebody decides otherwise.
+
+    `extension` is the newest proposal that somebody has made of it there, `let_go_by` who wants nothing to be done.
+    """
 
     proposal: Proposal
     at: datetime
-
-
-def moment_of(said: object) -> datetime | None:
-    """When an annotation's time is up: a date lasts to the end of that day, UTC. None: it says no time."""
-    if not isinstance(said, str):
-        return None
-    try:
-        return datetime.combine(date.fromisoformat(said) + timedelta(days=1), time(), UTC)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        found = datetime.fromisoformat(said)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
-def end_of(things: Iterable[Json]) -> datetime | None:
-    """The end of objects that stand and fall together: the latest; None as soon as one of them is permanent."""
-    ends = [moment_of(get(each, "metadata", "annotations", EXPIRES)) for each in things]
-    known = [each for each in ends if each is not None]
-    return max(known) if known and len(known) == len(ends) else None
+    extension: Proposal | None = None
+    let_go_by: str = ""
 
 
 def approved_end(it: Proposal) -> datetime | None:
@@ -81,6 +64,21 @@ def approved_end(it: Proposal) -> datetime | None:
     if it.purpose is not Purpose.CHANGE or any(each.kind is not Kind.CREATE for each in it.parts):
         return None
     return end_of(each.body[0] for each in it.parts)
+
+
+async def ours_of(patcher: Patcher, it: Proposal) -> list[Json | None]:
+    """The objects of now that it has added, by place; None where another one or none is there. Raises `CannotRead`."""
+    read = [await patcher.read(part) for part in it.parts]
+    return [
+        now if written is not None and uid_of(now) == written[0] else None
+        for now, written in zip(read, it.written, strict=True)
+    ]
+
+
+def end_now(ours: Sequence[Json], approved: datetime) -> datetime | None:
+    """When these end: never before it was approved. None: they are permanent."""
+    found = end_of(ours, unreadable=approved)
+    return None if found is None else max(found, approved)
 
 
 @dataclass
@@ -126,15 +124,8 @@ class Expiry:
 
     async def _end(self, it: Proposal, approved: datetime) -> datetime | None:
         """By the objects of now. What is gone has nothing to say: its end stays the approved one."""
-        ours: list[Json] = []
-        for part, written in zip(it.parts, it.written, strict=False):
-            now = await self.patcher.read(part)
-            if now is not None and written is not None and uid_of(now) == written[0]:
-                ours.append(now)
-        if not ours:
-            return approved
-        found = end_of(ours)
-        return None if found is None else max(found, approved)
+        ours = [each for each in await ours_of(self.patcher, it) if each is not None]
+        return end_now(ours, approved) if ours else approved
 
     async def _take_back(self, it: Proposal, end: datetime) -> None:
         """Like an Undo, with the rights of those who approved the change."""
@@ -145,7 +136,7 @@ class Expiry:
 
     async def _say(self, it: Proposal, end: datetime) -> None:
         """Once for each end; nothing where the investigation is forgotten, or nobody of Slack asked."""
-        role = f"{ROLE}.{it.id}.{int(end.timestamp())}"
+        role = role_of(it, end)
         asked = await self.store.investigations.get(it.investigation)
         said = await self.store.messages.get(f"{it.investigation}.{role}")
         if said is None and asked is not None and asked.request.channel:
@@ -153,13 +144,53 @@ class Expiry:
                 await owe(connection, it.investigation, role, self.clock.now())
 
 
-async def note_of(message: Message, it: Investigation, store: Store) -> Note | None:
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def role_of(it: Proposal, end: datetime) -> str:
+    """Of the message that says when it ends."""
+    return f"{ROLE}.{it.id}.{int(end.timestamp())}"
+
+
+def let_go_key(role: str) -> str:
+    """Under which it is kept who wants nothing to be done."""
+    return f"let go {role}"
+
+
+def end_said(role: str) -> datetime:
+    """The end of which a message speaks."""
+    return datetime.fromtimestamp(int(role.rpartition(".")[2]), UTC)
+
+
+async def note_of(message: Message, it: Investigation, store: Store) -> ExpiringNote | None:
     """The note of a stored message; None when the change does not stand any more."""
-    _, proposal, end = message.role.split(".")
+    found = await as_it_stands(message, it, store)
+    return found if found is not None and found.proposal.state in STANDING else None
+
+
+async def as_it_stands(message: Message, it: Investigation, store: Store) -> ExpiringNote | None:
+    """The same, whatever became of the change: for a message that is there and is to be edited."""
     try:
-        found = await store.proposals.get(proposal)
+        found = await store.proposals.get(message.role.split(".")[1])
     except Forged:
         return None
-    if found is None or found.state not in STANDING:
+    if found is None:
         return None
-    return ExpiringNote(message.key, it, found, datetime.fromtimestamp(int(end), UTC))
+    end, stands = end_said(message.role), message.posted.ts if message.posted is not None else ""
+    mine = [each for each in await store.proposals.extensions(found.id) if each.place.ts == stands]
+    gone = await store.seen.value_of(let_go_key(message.role), found.created_at)
+    return ExpiringNote(message.key, it, found, end, mine[-1] if mine else None, gone or "")
+
+
+async def said_at(proposal: Proposal, place: Place, store: Store) -> Message | None:
+    """The message about the end of a change that stands exactly here."""
+    for each in await said_of(proposal, store):
+        if each.posted is not None and (each.posted.channel, each.posted.ts) == (place.channel, place.ts):
+            return each
+    return None
+
+
+async def said_of(proposal: Proposal, store: Store) -> tuple[Message, ...]:
+    """Every message about the end of a change."""
+    every = await store.messages.of(proposal.investigation)
+    return tuple(each for each in every if each.role.startswith(f"{ROLE}.{proposal.id}."))

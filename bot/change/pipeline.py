@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from bot.approval.decision import writer
-from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose, Tuple5, new_id
+from bot.approval.proposal import Approval, KubeUser, Part, Proposal, Purpose, Tuple5, new_id
 from bot.approval.rules import EXPIRY
 from bot.approval.states import UNDER_WAY, State
 from bot.approval.trail import Event, Note
-from bot.change.marks import as_written, bound, fingerprint, is_as_read, is_written
+from bot.change.extension import has_moved, unsaid
+from bot.change.marks import as_written, bound, is_as_read
 from bot.change.ports import (
     CannotProve,
     CannotRead,
@@ -33,11 +34,11 @@ from bot.change.ports import (
     Verify,
     nobody,
 )
-from bot.change.rollback import as_found, carried, is_same, is_there_already, no_rights, rollback_of
+from bot.change.rollback import carried, is_same, is_there_already, no_rights, rollback_of
+from bot.change.traces import Traces, Written
 from bot.store.store import Store
 from bot.verify.looking import Clock
 from bot.verify.verdict import Outcome, Verification
-from flows.model import Component
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,6 @@ MOST_ROLLBACKS = 3
 """Rollbacks of one change that may be begun: one may be interrupted before it wrote anything."""
 
 SELF = "kai"
-Written = list[tuple[str, str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Pipeline:
 
     def __init__(self, tools: Tools) -> None:
         self._tools, self._store, self._patcher = tools, tools.store.proposals, tools.patcher
+        self._traces = Traces(tools.patcher)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._steps: Mapping[State, Callable[[Proposal], Awaitable[None]]] = {
             State.APPROVED: self._begin,
@@ -99,11 +100,12 @@ class Pipeline:
                 await self._move(it, State.EXPIRED, Event.EXPIRED, "nobody approved it in time")
         for it in await self._store.to_show():
             await self._shown(it)
-        return tuple(each.id for each in await self._store.in_states(UNDER_WAY) if each.purpose is Purpose.CHANGE)
+        under_way = await self._store.in_states(UNDER_WAY)
+        return tuple(each.id for each in under_way if each.purpose is not Purpose.ROLLBACK)
 
-    async def show(self, proposal: str) -> None:
-        """Tell people where it stands now."""
-        await self._shown(await self._store.get(proposal))
+    async def show(self, proposal: str, *, again: bool = False) -> None:
+        """Tell people where it stands now. `again`: also where they have seen that state (an approval was counted)."""
+        await self._shown(await self._store.get(proposal), again=again)
 
     async def check(self, it: Proposal) -> Verification:
         """Look once more whether it helps, without a change. What was not verified may be so now."""
@@ -113,9 +115,9 @@ class Pipeline:
             await self.show(it.id)
         return said
 
-    async def _shown(self, it: Proposal | None) -> None:
+    async def _shown(self, it: Proposal | None, *, again: bool = False) -> None:
         """Tell people; what fails is told by the next sweep."""
-        if it is None or it.shown == it.state.value or it.purpose is Purpose.ROLLBACK:
+        if it is None or it.purpose is Purpose.ROLLBACK or (it.shown == it.state.value and not again):
             return
         (failure,) = await asyncio.gather(self._tools.show(it), return_exceptions=True)
         if isinstance(failure, Exception):
@@ -129,13 +131,13 @@ class Pipeline:
 
     async def _begin(self, it: Proposal) -> None:
         """Everything that must hold before the one write, in the order in which it is cheapest to fail."""
-        if it.purpose is Purpose.CHANGE and self._now() >= it.expires_at:
+        if it.purpose is not Purpose.ROLLBACK and self._now() >= it.expires_at:
             await self._move(it, State.EXPIRED, Event.EXPIRED, "it was approved, and its time was up before it began")
             return
         given = await self._store.approvals(it.id)
         try:
             who = await self._writers(it, given)
-            read = await self._read(it.parts)
+            read = await self._traces.read(it.parts)
             if is_there_already(it, read):
                 await self._move(it, State.APPLYING, Event.RECOGNISED, "an earlier write of it has come through")
                 return
@@ -169,9 +171,11 @@ class Pipeline:
     async def _proved(self, it: Proposal, read: Sequence[Json | None]) -> Fresh | None:
         """A proof of now. None where it is not what people approved any more: then a fresh proposal takes its place."""
         same = all(is_as_read(part, now) for part, now in zip(it.parts, read, strict=True))
-        if it.purpose is Purpose.ROLLBACK:
+        if it.purpose is not Purpose.CHANGE:
             if not same:
-                raise Moved("somebody has changed the object since: KAI takes nothing back over that")
+                raise Moved("somebody has changed the object since: KAI writes nothing over that")
+            if it.purpose is Purpose.EXTENSION and has_moved(it, read):
+                raise Moved("somebody has changed its end since")
             return Fresh(it.parts, it.proved)
         fresh = await self._tools.prove(it)
         await self._audit(it, Event.REPROVED, {"holds": not fresh.why, "why": fresh.why, "same_object": same})
@@ -254,10 +258,10 @@ class Pipeline:
     async def _reconcile(self, it: Proposal) -> None:
         """Read the objects and look for the mark. What is nowhere to be found is looked for once more, later."""
         try:
-            found = await self._found(it)
+            found = await self._traces.found(it)
             if not all(found):  # also what is missing of several may still be under way
                 await self._tools.clock.sleep(self._tools.settle)
-                found = await self._found(it)
+                found = await self._traces.found(it)
         except CannotRead as why:
             if it.state is State.APPLYING:
                 await self._move(it, State.UNKNOWN, Event.UNKNOWN, f"whether it was written is not known: {why}")
@@ -265,34 +269,13 @@ class Pipeline:
         if all(found):
             await self._move(it, State.APPLIED, Event.RECOGNISED, "", {"parts": len(found)}, found)
         else:
-            await self._broken_off(it, found, await self._why_nothing(it, found))
-
-    async def _why_nothing(self, it: Proposal, found: Written) -> str:
-        missing = [part for part, each in zip(it.parts, found, strict=True) if each is None]
-        try:
-            read = await self._read(missing)
-        except CannotRead:
-            read = []
-        if read and all(is_as_read(part, now) for part, now in zip(missing, read, strict=True)):
-            return "KAI was interrupted before it was written"
-        return "KAI was interrupted, and its mark is not on the object, which somebody has changed since"
-
-    async def _found(self, it: Proposal) -> Written:
-        read = await self._read(it.parts)
-        kept = [*it.written, *[None] * (len(it.parts) - len(it.written))]
-        return [
-            (before or as_found(part, now)) if is_written(part, now, it.id) else None
-            for part, now, before in zip(it.parts, read, kept, strict=True)
-        ]
-
-    async def _read(self, parts: Sequence[Part]) -> list[Json | None]:
-        return [await self._patcher.read(each) for each in parts]
+            await self._broken_off(it, found, await self._traces.why_nothing(it, found))
 
     # -- did it help? --------------------------------------------------------------------------------------------------
 
     async def _judge(self, it: Proposal) -> None:
-        if it.purpose is Purpose.ROLLBACK:
-            await self._judge_rollback(it)
+        if it.purpose is not Purpose.CHANGE:
+            await (self._judge_rollback(it) if it.purpose is Purpose.ROLLBACK else self._judge_extension(it))
             return
         if not it.is_whole:
             await self._take_back(it, it.why or "only a part of it was written")
@@ -308,22 +291,27 @@ class Pipeline:
 
     async def _judge_rollback(self, it: Proposal) -> None:
         """Is everything exactly as it was before the change?"""
-        parent = await self._store.get(it.parent)
         try:
-            read = await self._read(it.parts)
+            wrong = await self._traces.not_as_before(it, await self._store.get(it.parent))
         except CannotRead:
             return  # it is written; the next sweep reads it again
-        before = {part.target: part.fingerprint for part in parent.parts} if parent is not None else {}
-        wrong = [
-            str(part.target)
-            for part, now, done in zip(it.parts, read, it.written, strict=True)
-            if done is None or (now is not None if part.kind is Kind.DELETE else _differs(now, before, part))
-        ]
         if not wrong and it.is_whole:
             await self._move(it, State.VERIFIED, Event.VERIFIED, "everything is as it was")
         else:
             why = f"not as it was before: {', '.join(wrong)}"
             await self._move(it, State.NOT_VERIFIED, Event.NOT_VERIFIED, why)
+
+    async def _judge_extension(self, it: Proposal) -> None:
+        """Does every object say the end that was approved? Nothing else was changed, so there are no flows to watch."""
+        try:
+            wrong = unsaid(it, await self._traces.read(it.parts))
+        except CannotRead:
+            return  # it is written; the next sweep reads it again
+        if wrong:
+            why = f"the end is not the approved one: {', '.join(wrong)}"
+            await self._move(it, State.NOT_VERIFIED, Event.NOT_VERIFIED, why)
+        else:
+            await self._move(it, State.VERIFIED, Event.EXTENDED, "", {"parent": it.parent})
 
     # -- the way back --------------------------------------------------------------------------------------------------
 
@@ -394,5 +382,4 @@ class Pipeline:
         return self._tools.clock.now()
 
 
-def _differs(now: Json | None, before: Mapping[Component, str], part: Part) -> bool:
-    return fingerprint(now) != before.get(part.target)
+_NOT_OVER = {Purpose.ROLLBACK: "takes nothing back over that", Purpose.EXTENSION: "does not keep that any longer"}

@@ -12,6 +12,7 @@ from bot.clusters.options import PROBE_NAMESPACE, Live
 from bot.errors import UsageMistake
 from sensors.access.kube import BadKubeconfig, Kube, connect
 from sensors.access.live import LiveCluster, LiveSettings, live_cluster
+from sensors.access.probe.channel import PORT as PROBE_PORT
 from sensors.access.relay import BadRelayConfig, Relay, relay_config
 from sensors.kit.durations import seconds_in
 
@@ -19,6 +20,7 @@ IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
 IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
 HOW_TO_REACH = "; run `cilium hubble port-forward` beside this, or name the relay with --server HOST:PORT"
 PROBE_NAMESPACE_VARIABLE = "KAI_PROBE_NAMESPACE"
+PROBE_PORT_VARIABLE = "KAI_PROBE_PORT"
 PROBE_TLS, PROBE_TLS_VARIABLE = Path("/etc/kai/probe-tls"), "KAI_PROBE_TLS"
 SERVER_VARIABLES = ("HUBBLE_SERVER", "KAI_HUBBLE_ADDR")
 
@@ -78,8 +80,21 @@ def is_in_cluster(kube: Kube) -> bool:
 def settings_of(live: Live, hint: str = "") -> LiveSettings:
     usual = live.environ.get(PROBE_NAMESPACE_VARIABLE, "").strip() or PROBE_NAMESPACE
     return LiveSettings(
-        live.probe_namespace or usual, live.exec_in_target, live.exec_in_agents, hint, probe_tls_of(live)
+        live.probe_namespace or usual,
+        live.exec_in_target,
+        live.exec_in_agents,
+        hint,
+        probe_tls_of(live),
+        probe_port_of(live),
     )
+
+
+def probe_port_of(live: Live) -> int:
+    """Where the probes' servers listen: the chart's `probe.port`. Raises `UsageMistake`."""
+    said = live.environ.get(PROBE_PORT_VARIABLE, "").strip() or str(PROBE_PORT)
+    if not (said.isascii() and said.isdigit() and 0 < int(said) < 65536):
+        raise UsageMistake(f"{PROBE_PORT_VARIABLE} should be a port such as {PROBE_PORT}, not {said[:20]!r}")
+    return int(said)
 
 
 def probe_tls_of(live: Live) -> Path | None:

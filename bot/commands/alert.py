@@ -6,13 +6,16 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.alerts.gate import Network, Rule, judged, load_gate
+from bot.alerts.gate import Judged, Network, Rule, judged, load_gate, settled
 from bot.alerts.who import Chosen, Scene, named_target, read_scene, who
 from bot.clusters.opening import Worlds, recorded
 from bot.clusters.options import live_of
+from bot.clusters.recent_drops import recent_drops
 from bot.commands.output import write
 from bot.errors import UsageMistake
 from bot.report.sanitize import clean
@@ -35,9 +38,29 @@ def typed(action: str, file: str, case: Path | None, gate: Path | None, offline:
     except BadCase as why:
         raise UsageMistake(f"--case: {why}") from why
     scene = "not asked (--offline)" if offline else asyncio.run(_scene(worlds))
-    rows = [("read as", kind), *(row for each in alerts for row in (("", ""), *explained(each, rules, scene)))]
+    looked = [Looked(each, asyncio.run(_gate(each, rules, scene, worlds)), scene) for each in alerts]
+    rows = [("read as", kind), *(row for each in looked for row in (("", ""), *explained(each)))]
     write("".join(f"{f'{name:<15}{clean(said, 1000)}'.rstrip()}\n" for name, said in rows))
-    return 0 if any(would_start(each, rules, scene) for each in alerts) else 1
+    return 0 if any(map(would_start, looked)) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One alert, or why it starts nothing; what the gate says of it; the cluster, or why that was not read."""
+
+    alert: Alert | str
+    gate: Judged
+    scene: Scene | str
+
+
+async def _gate(alert: Alert | str, rules: tuple[Rule, ...], scene: Scene | str, worlds: Worlds) -> Judged:
+    """As far as the pod's own state is needed and known."""
+    if isinstance(alert, str):
+        return Judged(Network.NO, alert)
+    gate, found = judged(alert, rules), who(alert, scene) if isinstance(scene, Scene) else None
+    if not isinstance(found, Chosen) or alert.state is not AlertState.FIRING:
+        return gate
+    return await settled(gate, found, partial(recent_drops, worlds.cluster))
 
 
 def payload_in(file: str) -> Payload:
@@ -76,21 +99,21 @@ async def _scene(worlds: Worlds) -> Scene | str:
         return str(why)
 
 
-def explained(alert: Alert | str, rules: tuple[Rule, ...], scene: Scene | str) -> Iterator[tuple[str, str]]:
+def explained(it: Looked) -> Iterator[tuple[str, str]]:
     """One alert in rows: what it says, what the gate says, who is meant, what would happen."""
+    alert = it.alert
     if isinstance(alert, str):
         yield "would", f"start nothing: {alert}"
         return
-    gate = judged(alert, rules)
     peer = alert.peer
     yield "alert", f"{alert.name or 'without a name'} ({alert.state})"
     yield "incident", f"{alert.key}{f', since {alert.since}' if alert.since else ''}"
     yield "channel title", alert.title
-    yield "network", f"{gate.network}: {gate.why}"
+    yield "network", f"{it.gate.network}: {it.gate.why}"
     yield "names", ", ".join(map(str, alert.meant)) or "nothing that has a pod"
     yield "peer", f"{peer.host}:{peer.port or '*'}" if peer is not None else "none that is named exactly"
-    yield "pod", _who(alert, scene)
-    yield "would", _would(alert, rules, scene)
+    yield "pod", _who(alert, it.scene)
+    yield "would", _would(it, alert)
 
 
 def _who(alert: Alert, scene: Scene | str) -> str:
@@ -104,28 +127,23 @@ def _who(alert: Alert, scene: Scene | str) -> str:
     return f"not clear: {found.why}{f'; to choose from: {choice}' if choice else ''}"
 
 
-def _would(alert: Alert, rules: tuple[Rule, ...], scene: Scene | str) -> str:
+def _would(it: Looked, alert: Alert) -> str:
     if alert.state is AlertState.RESOLVED:
         return "edit the answer to its firing; start nothing"
     if alert.state is AlertState.ACKNOWLEDGED:
         return "start nothing: somebody has taken it on"
-    if judged(alert, rules).network is Network.NO:
+    if it.gate.network is Network.NO:
         return "start nothing: one line says why, with a button to investigate anyway"
-    if would_start(alert, rules, scene):
+    if would_start(it):
         return "start an investigation, unless the same firing was heard before or it is one of a storm"
-    found = who(alert, scene) if isinstance(scene, Scene) else None
-    if isinstance(found, Chosen):
-        return "start nothing: no rule says that it is about the network, and the pod is ready"
     return "ask in the thread which pod is meant"
 
 
-def would_start(alert: Alert | str, rules: tuple[Rule, ...], scene: Scene | str) -> bool:
+def would_start(it: Looked) -> bool:
     """Taken by itself."""
-    if isinstance(alert, str) or alert.state is not AlertState.FIRING:
+    alert = it.alert
+    if isinstance(alert, str) or alert.state is not AlertState.FIRING or it.gate.network is Network.NO:
         return False
-    gate = judged(alert, rules).network
-    if not isinstance(scene, Scene):
-        return gate is not Network.NO and named_target(alert) is not None
-    found = who(alert, scene)
-    ready = isinstance(found, Chosen) and found.ready is True
-    return isinstance(found, Chosen) and (gate is Network.YES or (gate is Network.ASK and not ready))
+    if not isinstance(it.scene, Scene):
+        return named_target(alert) is not None
+    return isinstance(who(alert, it.scene), Chosen)

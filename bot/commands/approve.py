@@ -91,11 +91,15 @@ async def _done(changes: Changes, it: Proposal, who: KubeUser, act: Act) -> int:
     async def identify(proposal: Proposal) -> Caller:
         return Caller(person, who)
 
-    said = await act(changes, it.id, person, identify)
-    click.echo(said.sentence, err=True)
-    if said.code:
-        return 1
-    after = await changes.pipeline.carry_on(it.id) if said.carry_on else await changes.store.proposals.get(it.id)
+    claim = await changes.claim(it.id, person)
+    try:
+        said = await act(changes, it.id, person, identify)
+        click.echo(said.sentence, err=True)
+        if said.code:
+            return 1
+        after = await changes.pipeline.carry_on(it.id) if said.carry_on else await changes.store.proposals.get(it.id)
+    finally:
+        await changes.release(claim)
     write(f"{plain_state(after)}\n" if after is not None else "")
     return 1 if after is not None and said.carry_on and after.state in FAILED else 0
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bot.alerts.access import ChannelAccess
 from bot.clusters.connecting import opened
 from bot.clusters.options import Live, live_of
 from bot.clusters.target import NoSuchPod, resolve
 from bot.commands.output import write
 from bot.doctor import Check, State, exit_code
+from bot.doctor.alerts import alert_checks, unreadable
 from bot.doctor.examine import Patient, examine
 from bot.doctor.packages import packages
-from bot.errors import CouldNotLook, UsageMistake
+from bot.errors import BadSettings, CouldNotLook, UsageMistake
+from bot.lazy import resolve as lazily
 from bot.report.sanitize import clean
+from bot.settings import AlertsSetUp, alerts_of
 from sensors.access.live import LiveCluster
 from sensors.access.live.cluster import place_of
 from sensors.kit import Blind
 from sensors.kit.kinds import POD
+
+ASK_SLACK = "bot.slack.alert_access:channel_access"
+"""Loaded where a channel is configured, and only there."""
 
 
 def typed(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
@@ -31,7 +38,7 @@ def typed(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
 def doctor(live: Live, pod: str, namespace: str | None, output: str) -> int:
     """Examine, tell, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
-        checks = (*asyncio.run(_examine(live, pod, namespace)), packages())
+        checks = (*asyncio.run(_examine(live, pod, namespace)), *asyncio.run(alerts(live.environ)), packages())
     except NoSuchPod as why:
         raise UsageMistake(str(why)) from why
     except Blind as why:
@@ -44,6 +51,25 @@ async def _examine(live: Live, pod: str, namespace: str | None) -> tuple[Check, 
     async with opened(live) as cluster:
         node = await _node_of(cluster, pod, namespace) if pod else ""
         return await examine(Patient(cluster, live.environ, node))
+
+
+async def alerts(environ: Mapping[str, str]) -> tuple[Check, ...]:
+    """What alerts need, by the settings that `kai serve` would read here."""
+    try:
+        said = alerts_of(environ)
+    except BadSettings as why:
+        return unreadable(str(why))
+    return alert_checks(said.alerts, said.watch, await _access(said))
+
+
+async def _access(said: AlertsSetUp) -> ChannelAccess:
+    channels = dict.fromkeys([*said.alerts.channels, *filter(None, [said.watch.channel])])
+    if not channels:
+        return ChannelAccess()
+    if said.bot_token is None:
+        return ChannelAccess(why="Slack was not asked: SLACK_BOT_TOKEN is not set here")
+    access: ChannelAccess = await lazily(ASK_SLACK)(said.bot_token.reveal(), said.api_url, tuple(channels))
+    return access
 
 
 async def _node_of(cluster: LiveCluster, pod: str, namespace: str | None) -> str:

@@ -1,7 +1,7 @@
 """Whether Claude can be asked: a key, and a model that will still be there next month.
 
-The key is never looked at beyond being there. Which models there are, and when one ends, is what the Python SDK said
-when this version was made (anthropic 2.14.0: types/model.py, _data/deprecated_models.py).
+The key is never looked at beyond being there. Which models there are, and when one ends, is what the installed SDK
+says; it is imported for that only where there is a key, since it takes a second.
 """
 
 from __future__ import annotations
@@ -9,65 +9,61 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
+from bot.claude_settings import KEY, MODEL
 from bot.doctor.check import Check, State
+from bot.errors import UsageMistake
+from bot.settings import claude_of
+from flows.agent.door import Models, models
+from flows.agent.reply import NoAnswer
+from flows.agent.settings import USUAL_MODEL, ClaudeSettings
 
-KEY, MODEL = "ANTHROPIC_API_KEY", "KAI_MODEL"
-USUAL_MODEL = "claude-sonnet-5-5"
 NEAR = 60
 """Days before its end in which a model should be replaced: a change freeze is shorter."""
 
-AS_OF = date(2026, 11, 27)
-ENDS: Mapping[str, date] = {
-    "claude-mythos-preview": date(2026, 6, 30),
-    "claude-opus-4-5": date(2027, 1, 22),
-    "claude-opus-4-5-20251101": date(2027, 1, 22),
-    "claude-sonnet-4-5": date(2026, 11, 30),
-    "claude-sonnet-4-5-20250929": date(2026, 11, 30),
-}
-KNOWN = frozenset(
-    [
-        "claude-fable-5",
-        "claude-fable-5-1",
-        "claude-fable-5-2",
-        "claude-haiku-4-5",
-        "claude-haiku-4-5-20251001",
-        "claude-haiku-5-5",
-        "claude-mythos-5",
-        "claude-mythos-5-1",
-        "claude-mythos-5-2",
-        "claude-opus-4-6",
-        "claude-opus-4-7",
-        "claude-opus-4-8",
-        "claude-opus-5",
-        "claude-opus-5-5",
-        "claude-sonnet-4-6",
-        "claude-sonnet-5",
-        "claude-sonnet-5-5",
-    ]
-)
-WITHOUT = "rules decide alone, as they always do; nobody explains what no rule knows"
+WITHOUT = "rules decide alone, as they always do; what no rule knows stays unexplained"
 NO_MODEL = "Claude's answers stop on that day, and rules decide alone"
 
 
-def claude(environ: Mapping[str, str], today: date) -> tuple[Check, Check]:
+async def claude(environ: Mapping[str, str], today: date) -> tuple[Check, Check]:
     """The key and the model. No key is a choice; a key that is set and empty is a mistake."""
     give = f"export {KEY}=…"
-    if KEY not in environ:
-        return (
-            Check("Claude key", State.OFF, f"{KEY} is not set", WITHOUT, give),
-            Check("Claude model", State.OFF, "not asked without a key", WITHOUT, give),
+    try:
+        settings = claude_of(environ=environ)
+    except UsageMistake as why:
+        broken = Check("Claude key", State.MISSING, str(why), WITHOUT, give)
+        return broken, Check("Claude model", State.OFF, "not asked before that is mended", WITHOUT, give)
+    if not settings.enabled:
+        off = Check("Claude key", State.OFF, f"{KEY} is not set", WITHOUT, give)
+        return off, Check("Claude model", State.OFF, "not asked without a key", WITHOUT, give)
+    return Check("Claude key", State.OK, _key(settings)), await _model(settings, today)
+
+
+def _key(settings: ClaudeSettings) -> str:
+    if settings.provider != "anthropic":
+        return f"asked through {settings.provider}, which has keys of its own"
+    return f"{KEY} is set"
+
+
+async def _model(settings: ClaudeSettings, today: date) -> Check:
+    try:
+        known = await models()
+    except NoAnswer as why:
+        mend = (
+            f"pip install 'kai-netdebug[{settings.provider}]'" if settings.provider != "anthropic" else "pip install ."
         )
-    model = model_check(environ.get(MODEL, "").strip() or USUAL_MODEL, today)
-    if not environ[KEY].strip():
-        return Check("Claude key", State.MISSING, f"{KEY} is set and empty", WITHOUT, give), model
-    return Check("Claude key", State.OK, f"{KEY} is set"), model
+        return Check("Claude model", State.MISSING, why.why, WITHOUT, mend)
+    if settings.prices.of(settings.model) is None:
+        found = f"no price is known for {settings.model}, so no ceiling can be kept and it is not asked"
+        mend = f"claude: {{prices: {{{settings.model}: {{input: …, output: …, cache_write: …, cache_read: …}}}}}}"
+        return Check("Claude model", State.MISSING, found, WITHOUT, f"in the settings file: {mend}")
+    return model_check(settings.model, today, known)
 
 
-def model_check(model: str, today: date) -> Check:
+def model_check(model: str, today: date, known: Models) -> Check:
     """Whether the model is still there, and for how long."""
-    ends, replace = ENDS.get(model), f"export {MODEL}={USUAL_MODEL}"
+    ends, replace = known.ends.get(model), f"export {MODEL}={USUAL_MODEL}"
     if ends is None:
-        return _without_end(model)
+        return _without_end(model, known)
     left = (ends - today).days
     if left < 0:
         return Check("Claude model", State.MISSING, f"{model} ended on {ends}", NO_MODEL, replace)
@@ -77,7 +73,7 @@ def model_check(model: str, today: date) -> Check:
     return Check("Claude model", State.OK, told)
 
 
-def _without_end(model: str) -> Check:
-    if model in KNOWN:
-        return Check("Claude model", State.OK, f"{model}; no end of life was announced by {AS_OF}")
-    return Check("Claude model", State.UNKNOWN, f"{model} is none of the models known on {AS_OF}")
+def _without_end(model: str, known: Models) -> Check:
+    if model in known.names:
+        return Check("Claude model", State.OK, f"{model}; anthropic {known.sdk} announces no end of life")
+    return Check("Claude model", State.UNKNOWN, f"{model} is none of the models that anthropic {known.sdk} knows")

@@ -39,7 +39,9 @@ MOST_SKEW = 5.0
 RELAY_SERVICE = "hubble-relay"
 NEEDED_BY = {"cilium": (CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY, CILIUM_ENDPOINT)}
 QUESTION = ProbeRequest(node_files=("links.json",), budget_ms=3000)
-INSTALL_PROBE = "helm upgrade --install kai helm/kai -n kai --create-namespace --set image.repository=IMAGE"
+INSTALL_PROBE = (
+    "helm upgrade --install kai helm/kai -n kai --create-namespace --set image.repository=IMAGE --set bot.enabled=false"
+)
 LOOK_AT_PROBES = "kubectl -n {} get pods -l app.kubernetes.io/name=kai-probe -o wide"
 ENABLE_RELAY = "helm upgrade cilium cilium/cilium -n kube-system --reuse-values --set hubble.relay.enabled=true"
 FORWARD = "cilium hubble port-forward"
@@ -79,7 +81,7 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
         *told,
         *approvals,
         clock,
-        *claude(patient.environ, (await patient.cluster.now()).date()),
+        *await claude(patient.environ, (await patient.cluster.now()).date()),
     )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
-from bot.report.mrkdwn import BREAK, apart, literal, safe
-from bot.report.outline import Command, Item, Line, Part, Point, Section, Tone, ledger, parts_of, proof_line
+from bot.report.mrkdwn import BREAK, apart, fit, literal, safe
+from bot.report.outline import Command, Item, Line, Part, Point, Tone, ledger, parts_of
 from bot.report.sanitize import clean, clean_command
+from bot.report.short_answer import ShortAnswer, Status, short_answer, subject
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.reported import reported
@@ -47,96 +48,96 @@ class Said:
     blocks: tuple[Block, ...] = ()
 
 
-# -- the root message, from looking to the end -----------------------------------------------------------------------
+# -- the root message, from looking to the end: one layout ------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One layer while it is looked at: `state` is pending, in_progress, complete or error (nothing could look)."""
+class ChangeState:
+    """What became of a proposed change, for the root message: `line` (escaped) stands in place of the fix.
 
-    layer: str
-    state: str
-    words: str = ""
+    `status` and `state` replace the headline's where the change altered what is seen; else they are empty.
+    """
+
+    line: str
+    status: Status | None = None
+    state: str = ""
 
 
-def looking(investigation: str, target: Target, tasks: Sequence[Task], progress: str) -> Said:
-    """The root message until there is a verdict. `progress`: how far it is, in words."""
-    title = literal(f"Looking into {_question(target)}: {progress}", 250)
-    cards = tuple(_task(each) for each in tasks)
-    plan: Block = {"type": "plan", "title": title, "tasks": list(cards)}
-    shown = (plan,) if cards else (section(safe(title)),)
+def looking(investigation: str, target: Target, progress: str, cluster: str = "") -> Said:
+    """The root message until there is a verdict. `progress`: how far it is, in words. Nothing is judged yet."""
+    line = safe(f"{progress}.")
     return Said(
-        safe(title), (*shown, _actions(_button("Cancel", CANCEL, investigation)), _context(f"id {investigation}"))
-    )
-
-
-def _task(task: Task) -> Block:
-    name = task.layer.replace("_", " ")
-    title = f"{name}: {task.words}" if task.words else name
-    return {"type": "task_card", "task_id": task.layer, "title": literal(title, 250), "status": task.state}
-
-
-def verdict(it: Diagnosis, asked_by: str = "") -> Said:
-    """The root message in the end: what it is, what to change, how sure, what the fix is proved to do."""
-    parts = parts_of(it)
-    blocks = (
-        _header(_headline(it)),
-        _sentence(it),
-        *_fields(it, parts),
-        *_remedy(parts),
-        *claude_part(parts),
-        _actions(*_buttons(it)),
-        _context(parts[Part.FOOTER].text, asked_by),
-        _feedback(it.investigation_id),
-    )
-    return Said(_spoken(it, parts), blocks)
-
-
-def ended(target: Target, role: str, why: str, investigation: str, asked_by: str = "") -> Said:
-    """The root message of an investigation without a verdict: failed, cancelled or lost."""
-    headline = _ENDS.get(role, "Ended without a verdict")
-    return Said(
-        f"{safe(f'{headline}: {_question(target)}.')} {reason(why)}".strip(),
+        safe(f"{Status.UNDECIDED} {subject(target)}: looking. {progress}."),
         (
-            _header(f"{headline}: {_question(target)}"),
-            section(reason(why) or "No reason was given."),
-            _actions(_button("Run again", RERUN, investigation)),
-            _context(f"id {investigation}", asked_by),
+            _header(f"{Status.UNDECIDED} {subject(target)}: looking"),
+            section(line),
+            _actions(_button("Cancel", CANCEL, investigation)),
+            _context("", cluster, investigation),
         ),
     )
 
 
-def reason(why: str, longest: int = SENTENCE) -> str:
+def verdict(it: Diagnosis, asked_by: str = "", cluster: str = "", change: ChangeState | None = None) -> Said:
+    """The root message in the end, each fact once: what it is, since when, what to change, how sure.
+
+    Of an explanation by Claude it holds two lines; the whole stands in the thread.
+    """
+    short = short_answer(it)
+    status, state = (change and change.status) or short.status, (change and change.state) or short.state
+    fix = change.line if change is not None else _labelled(short.fix)
+    headline = f"{status} {short.subject}: {state}"
+    blocks = (
+        _header(headline),
+        {**section(_told(short)), "expand": True},
+        *(section(each) for each in (fix,) if each),
+        *claude_part(it, most=1),
+        _actions(*_buttons(it)),
+        _context(short.sure, cluster, it.investigation_id, asked_by),
+        _feedback(it.investigation_id),
+    )
+    return Said(_spoken(short, headline, change), blocks)
+
+
+def _told(short: ShortAnswer) -> str:
+    """The cause in bold, where the packets went, and since when."""
+    wire = f"On the wire: {safe(short.wire)}." if short.wire else ""
+    return "\n".join(filter(None, (f"*{_bold(short.cause)}*", wire, safe(short.began))))
+
+
+def _labelled(line: str) -> str:
+    """`Fix: …` with its label in bold."""
+    label, colon, rest = line.partition(":")
+    return f"*{safe(label)}:* {safe(rest, 900)}" if colon else safe(line)
+
+
+def _spoken(short: ShortAnswer, headline: str, change: ChangeState | None) -> str:
+    """Object and verdict first, for a watch or a screen reader: a word stands beside the colour."""
+    fix = change.line if change is not None else safe(short.fix)
+    return fit(" ".join(filter(None, (safe(f"{headline}."), safe(short.cause), fix))), 2000)
+
+
+def ended(target: Target, role: str, why: str, investigation: str, asked_by: str = "", cluster: str = "") -> Said:
+    """The root message of an investigation without a verdict: failed, cancelled or lost."""
+    headline = f"{Status.UNDECIDED} {subject(target)}: {_ENDS.get(role, 'ended without a verdict')}"
+    return Said(
+        f"{safe(f'{headline}.')} {reason(why)}".strip(),
+        (
+            _header(headline),
+            section(reason(why) or "No reason was given."),
+            _actions(_button("Run again", RERUN, investigation)),
+            _context("", cluster, investigation, asked_by),
+        ),
+    )
+
+
+def reason(why: str, longest: int = 500) -> str:
     """Why it ended, escaped. Who cancelled it is shown by name: Slack's own ids are for programs."""
     by = _CANCELLED_BY.fullmatch(why)
     return f"cancelled by <@{by[1]}>" if by else safe(why, longest)
 
 
 _CANCELLED_BY = re.compile(r"cancelled by ([UW][A-Z0-9]{2,20})")
-_ENDS = {"failed": "✖ Could not look", "cancelled": "– Cancelled", "lost": "✖ Broke off"}
-
-
-def _headline(it: Diagnosis) -> str:
-    if it.fault_found:
-        return f"✖ {it.target}{_failure(it)}"
-    if it.cause_class == "inconclusive":
-        return f"? No cause is shown for {_question(it.target)}"
-    return f"✔ No fault found for {_question(it.target)}"
-
-
-def _failure(it: Diagnosis) -> str:
-    """What is seen of the fault. Who gets an answer has reached his peer, whatever the answer says."""
-    if it.cause_class == "app.error":
-        return f" gets errors from {it.target.to or 'its peer'}"
-    return f" cannot reach {it.target.to}" if it.target.to else " cannot talk"
-
-
-def _question(target: Target) -> str:
-    return f"{target} → {target.to}" if target.to else str(target)
-
-
-def _sentence(it: Diagnosis) -> Block:
-    return {**section(f"*{_bold(it.root_cause)}*"), "expand": True}
+_ENDS = {"failed": "could not look", "cancelled": "cancelled", "lost": "broke off"}
 
 
 def _bold(text: str) -> str:
@@ -144,37 +145,15 @@ def _bold(text: str) -> str:
     return safe(text, SENTENCE).replace("*", f"{BREAK}*{BREAK}")
 
 
-def _fields(it: Diagnosis, parts: Mapping[Part, Section]) -> Iterator[Block]:
-    said = {
-        "Affected component": str(it.component) if it.component else "",
-        "Confidence": parts[Part.CONFIDENCE].text,
-        "Layer": _failing(it),
-        "Cause class": it.cause_class,
-    }
-    fields = [mrkdwn(f"*{name}*\n{safe(text, 400)}") for name, text in said.items() if text]
-    yield {"type": "section", "fields": fields}
-    if because := parts.get(Part.BECAUSE):
-        yield section(f"*Because* {safe(because.text, SENTENCE)}")
-
-
-def _failing(it: Diagnosis) -> str:
-    return ", ".join(_layer_name(row) for row in ledger(it) if row.state is LayerState.FAIL)
-
-
-def _layer_name(row: LayerRow) -> str:
+def layer_name(row: LayerRow) -> str:
+    """`pod network`: the layer as people write it."""
     return row.layer.value.replace("_", " ")
 
 
-def _remedy(parts: Mapping[Part, Section]) -> Iterator[Block]:
-    if said := parts.get(Part.RECOMMENDATION):
-        yield section(f"*Recommendation* {safe(said.text, SENTENCE)}")
-    if fix := parts.get(Part.FIX):
-        yield section(few((f"*Fix* {safe(fix.text, SENTENCE)}", *_lines(fix.items))))
-
-
-def claude_part(parts: Mapping[Part, Section]) -> Iterator[Block]:  # what Claude adds, where it was asked
-    if said := parts.get(Part.CLAUDE):
-        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items))))
+def claude_part(it: Diagnosis, most: int | None = None) -> Iterator[Block]:
+    """What Claude adds, where it was asked: how it stands to the verdict, then its sentences, `most` of them."""
+    if said := parts_of(it).get(Part.CLAUDE):
+        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items[:most]))))
 
 
 def _lines(items: Iterable[Item]) -> Iterator[str]:
@@ -198,7 +177,7 @@ def few(lines: Sequence[str], longest: int = 2900) -> str:
 
 
 def _buttons(it: Diagnosis) -> Iterator[Block]:
-    """Only what does something. A button to approve the fix will stand first, once approving exists."""
+    """Only what does something. A button to approve the fix stands with the fix in the thread."""
     fix = it.fix
     if fix.proof is not None and fix.proof.replayed:
         yield _button("Show proof", SHOW_PROOF, it.investigation_id)
@@ -220,15 +199,6 @@ def _feedback(investigation: str) -> Block:
     return {"type": "context_actions", "elements": [element]}
 
 
-def _spoken(it: Diagnosis, parts: Mapping[Part, Section]) -> str:
-    """Verdict and object first, for a watch or a screen reader."""
-    fix = parts.get(Part.FIX)
-    proof = proof_line(it.fix).text if fix and fix.items else ""
-    words = [f"{_headline(it)}: {clean(it.root_cause)}", f"Confidence: {parts[Part.CONFIDENCE].text}"]
-    words += [f"Fix: {fix.text}"] if fix and fix.text else []
-    return safe(". ".join(filter(None, (*words, proof))), 2000)
-
-
 # -- the thread ------------------------------------------------------------------------------------------------------
 
 
@@ -241,24 +211,15 @@ def replies(it: Diagnosis) -> tuple[tuple[str, Said], ...]:
 _ORDER = (LayerState.FAIL, LayerState.INCONCLUSIVE, LayerState.PASS, LayerState.NOT_MEASURED)
 
 
-def heard(layer: str, seen: Mapping[str, Evidence], looks: int) -> Said:
-    """A layer's evidence before the verdict: what was seen stands open, and nothing is called good or bad."""
-    name = layer.replace("_", " ")
-    done = f"{len(seen)} of {looks} looks done, not judged yet"
-    spoken = "; ".join(f"{key} {clean(each.summary)}" for key, each in seen.items())
-    lines = [section(_look(key, each)) for key, each in seen.items()][:10]
-    return Said(safe(f"{name} … {done}: {spoken}", 2000), (section(f"*{name}* … {done}"), *lines))
-
-
 def _count(looks: Sized) -> str:
     return "1 look" if len(looks) == 1 else f"{len(looks)} looks"
 
 
 def _reply(row: LayerRow, it: Diagnosis) -> Said:
-    first = f"*{_layer_name(row)}* {STATE_WORDS[row.state]}: {safe(row.why, SENTENCE)}"
+    first = f"*{layer_name(row)}* {STATE_WORDS[row.state]}: {safe(row.why, SENTENCE)}"
     looks = [section(_look(key, it.evidence[key])) for key in row.evidence if key in it.evidence][:10]
-    folded = (fold(f"{_layer_name(row)}: {_count(looks)}", looks),) if looks else ()
-    return Said(f"{_layer_name(row)} {STATE_WORDS[row.state]}: {safe(row.why)}", (section(first), *folded))
+    folded = (fold(f"{layer_name(row)}: {_count(looks)}", looks),) if looks else ()
+    return Said(f"{layer_name(row)} {STATE_WORDS[row.state]}: {safe(row.why)}", (section(first), *folded))
 
 
 def _look(key: str, evidence: Evidence) -> str:
@@ -349,9 +310,11 @@ def _header(text: str) -> Block:
     return {"type": "header", "text": plain_text(literal(text, 150))}
 
 
-def _context(text: str, asked_by: str = "") -> Block:
+def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> Block:
+    """How sure, what was not measured, which cluster, the short id."""
+    parts = [sure, f"cluster {clean(cluster, 60)}" if cluster else "", f"id {investigation}"]
     who = f" · asked by <@{asked_by}>" if asked_by else ""
-    return {"type": "context", "elements": [mrkdwn(safe(text) + who)]}
+    return {"type": "context", "elements": [mrkdwn(safe(" · ".join(filter(None, parts))) + who)]}
 
 
 def _button(text: str, action: str, investigation: str) -> Block:
@@ -379,11 +342,6 @@ def _older(block: Block) -> Iterator[Block]:
     yield from _OLDER.get(str(block["type"]), lambda same: iter((same,)))(block)
 
 
-def _older_plan(block: Block) -> Iterator[Block]:
-    rows = [f"{_SIGNS.get(each['status'], '·')} {safe(each['title'], 150)}" for each in block["tasks"]]
-    yield section(few([f"*{_bold(block['title'])}*", *rows]))
-
-
 def _older_container(block: Block) -> Iterator[Block]:
     yield {"type": "context", "elements": [mrkdwn(safe(block["title"]["text"], 150))]}
     yield from block["child_blocks"]
@@ -396,5 +354,4 @@ def _older_feedback(block: Block) -> Iterator[Block]:
     yield _actions(*buttons)
 
 
-_SIGNS = {"pending": "·", "in_progress": "…", "complete": "✔", "error": "–"}
-_OLDER = {"plan": _older_plan, "container": _older_container, "context_actions": _older_feedback}
+_OLDER = {"container": _older_container, "context_actions": _older_feedback}

@@ -7,13 +7,13 @@ import logging
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.alerts.notices import Mark, Notice
+from bot.alerts.notices import ListedAlerts, Mark, Notice
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_words import words_of
 from bot.slack.api_error import error_of
 from bot.slack.background import Work
 from bot.slack.conversations import Conversations
-from bot.slack.outbox import LATER, Outbox
+from bot.slack.outbox import FIRST, LATER, Outbox
 from bot.store import Investigation
 from sensors.kit.attempt import attempt
 
@@ -43,11 +43,11 @@ class AlertVoice:
         return place.thread
 
     async def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> str:
-        said = words_of(notice)
+        said, lane = words_of(notice), FIRST if isinstance(notice, ListedAlerts) else LATER
         if ts:
-            outcome = await attempt(self._outbox.update(channel, ts, said, LATER))
+            outcome = await attempt(self._outbox.update(channel, ts, said, lane))
             return ts if not isinstance(outcome, BaseException) else self._failed(channel, outcome)
-        posted = await attempt(self._outbox.post(channel, said, thread, lane=LATER))
+        posted = await attempt(self._outbox.post(channel, said, thread, lane=lane))
         return posted[1] if not isinstance(posted, BaseException) else self._failed(channel, posted)
 
     def _failed(self, channel: str, why: BaseException) -> str:

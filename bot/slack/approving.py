@@ -12,8 +12,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approval.person import Click, Directory, Installation, Refusal, click_of, misplaced, stranger
-from bot.approval.proposal import Proposal
-from bot.approval.trail import Event, Note
+from bot.approval.proposal import Place, Proposal, canonical
 from bot.change.changes import Changes
 from bot.change.deciding import NO_SUCH, Answer, Caller, Identify
 from bot.report.mrkdwn import safe
@@ -44,18 +43,18 @@ class Approving:
 
     async def approve(self, press: Press) -> None:
         await self._placed(press.value)
-        identify = self._whole(self._identify(click_of(press.body)))
-        await self._answer(press.who, await self._changes.deciding.approve(press.value, press.who.user, identify))
+        identify = self._whole(self.identify(click_of(press.body)))
+        await self.answer(press.who, await self._changes.deciding.approve(press.value, press.who.user, identify))
 
     async def undo(self, press: Press) -> None:
-        identify = self._identify(click_of(press.body))
-        await self._answer(press.who, await self._changes.deciding.undo(press.value, press.who.user, identify))
+        identify = self.identify(click_of(press.body))
+        await self.answer(press.who, await self._changes.deciding.undo(press.value, press.who.user, identify))
 
     async def show_fix(self, press: Press) -> None:
         """The whole change for one person, and whether they may approve it, and why not."""
         it = await self._seen(press)
         if it is not None:
-            why = await self._changes.deciding.why_not(it.id, self._whole(self._identify(click_of(press.body))))
+            why = await self._changes.deciding.why_not(it.id, self._whole(self.identify(click_of(press.body))))
             may = YOU_MAY if why is None else f"You cannot approve it: {safe(why.sentence)}"
             await self._ephemerals.say(press.who, proposal_blocks.shown(it, may))
 
@@ -79,23 +78,28 @@ class Approving:
     # -- modals --------------------------------------------------------------------------------------------------------
 
     async def edited(self, body: Mapping[str, Any], who: Asker) -> None:
-        proposal, text = proposal_blocks.submitted(body.get("view") or {})
-        change = read_change(text)
-        if isinstance(change, str):
-            return await self._ephemerals.tell(who, safe(f"Nothing was changed: {change}."))
-        identify = self._identify(click_of(body), in_modal=True)
-        return await self._answer(who, await self._changes.deciding.edit(proposal, who.user, identify, change))
+        proposal, texts = proposal_blocks.submitted(body.get("view") or {})
+        changes = [read_change(each) for each in texts]
+        read = [each for each in changes if not isinstance(each, str)]
+        if len(read) < len(changes):
+            why = next(each for each in changes if isinstance(each, str))
+            return await self._ephemerals.tell(who, safe(f"Nothing was changed: {why}."))
+        identify = self.identify(click_of(body), in_modal=True)
+        return await self.answer(who, await self._changes.deciding.edit(proposal, who.user, identify, read))
 
     async def rejected(self, body: Mapping[str, Any], who: Asker) -> None:
-        proposal, reason = proposal_blocks.submitted(body.get("view") or {})
-        identify = self._identify(click_of(body), in_modal=True)
-        await self._answer(who, await self._changes.deciding.reject(proposal, who.user, identify, reason))
+        proposal, texts = proposal_blocks.submitted(body.get("view") or {})
+        reason = " ".join(texts)
+        identify = self.identify(click_of(body), in_modal=True)
+        await self.answer(who, await self._changes.deciding.reject(proposal, who.user, identify, reason))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _identify(self, click: Click, *, in_modal: bool = False) -> Identify:
+    def identify(self, click: Click, place: Place | None = None, *, in_modal: bool = False) -> Identify:
+        """Who pressed, in the message of the proposal or at another `place` that is its own."""
+
         async def identify(it: Proposal) -> Caller | Refusal:
-            if refused := misplaced(click, self._ours, it.place, in_modal=in_modal):
+            if refused := misplaced(click, self._ours, place or it.place, in_modal=in_modal):
                 return refused
             told = await told_of(self._client, click.user)
             if refused := stranger(click, told, self._ours):
@@ -118,12 +122,12 @@ class Approving:
     async def _placed(self, proposal: str) -> None:
         """Somebody may press before it is written down where the card stands: that takes a moment, and no more."""
         for _ in range(PLACED_TRIES):
-            it = await self._stored(proposal)
+            it = await self.stored(proposal)
             if it is None or it.place.ts:
                 return
             await self._changes.clock.sleep(0.25)
 
-    async def _stored(self, proposal: str) -> Proposal | None:
+    async def stored(self, proposal: str) -> Proposal | None:
         try:
             return await self._changes.store.proposals.get(proposal)
         except Forged:
@@ -132,16 +136,19 @@ class Approving:
     async def _seen(self, press: Press) -> Proposal | None:
         """The proposal, for a member who looks at its own message; a refusal is told and written down."""
         await self._placed(press.value)
-        it = await self._stored(press.value)
+        it = await self.stored(press.value)
         click = click_of(press.body)
         refused = NO_SUCH if it is None else misplaced(click, self._ours, it.place)
         refused = refused or stranger(click, await told_of(self._client, click.user), self._ours)
         if refused is None:
             return it
-        note = Note(Event.REFUSED, press.who.user, {"code": refused.code, "said": refused.sentence})
-        await self._changes.store.audit.append(press.value[:64], note, self._changes.clock.now())
-        await self._ephemerals.tell(press.who, safe(refused.sentence))
+        await self.refuse(press, refused)
         return None
+
+    async def refuse(self, press: Press, refused: Refusal) -> None:
+        """Tell a no, and write it down."""
+        said = await self._changes.deciding.refuse(press.value, press.who.user, refused)
+        await self._ephemerals.tell(press.who, safe(said.sentence))
 
     async def _open(self, press: Press, view: Mapping[str, Any]) -> None:
         try:
@@ -150,7 +157,7 @@ class Approving:
             log.info("a modal could not be opened: %s", why)
             await self._ephemerals.tell(press.who, "Slack could not open the window just now: press it once more.")
 
-    async def _answer(self, who: Asker, said: Answer) -> None:
+    async def answer(self, who: Asker, said: Answer) -> None:
         await self._ephemerals.tell(who, safe(said.sentence, 1000))
         if said.carry_on:
             await self._changes.push(said.carry_on)
@@ -169,11 +176,25 @@ async def told_of(client: AsyncWebClient, user: str) -> Mapping[str, Any] | None
 def read_change(text: str) -> list[Mapping[str, Any]] | str:
     """The operations or the manifest of an edit; or why it is neither, in a few words."""
     try:
-        said = yaml.safe_load(text)
+        said = yaml.load(text, PlainLoader)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as why:
         mark = getattr(why, "problem_mark", None)
         return f"it is neither YAML nor JSON{f' (line {mark.line + 1})' if mark else ''}"
     found = said if isinstance(said, list) else [said]
     if not found or not all(isinstance(each, dict) and all(isinstance(key, str) for key in each) for each in found):
         return "a change is a list of JSON patch operations, or one manifest"
+    try:
+        canonical(found)
+    except (TypeError, ValueError, RecursionError):
+        return "it holds something that JSON does not know"
     return found
+
+
+class PlainLoader(yaml.SafeLoader):
+    """YAML as JSON has it: a date is the word that stands there, as it is for Kubernetes."""
+
+
+PlainLoader.yaml_implicit_resolvers = {
+    first: [each for each in known if each[0] != "tag:yaml.org,2002:timestamp"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

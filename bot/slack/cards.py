@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from bot.approval.decision import standing
-from bot.approval.proposal import Place, Proposal
+from bot.approval.proposal import Place, Proposal, Purpose
 from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
 from bot.change.disputes import is_disputed
+from bot.change.expiry import as_it_stands, said_at, said_of
 from bot.report.blocks import Said, verdict
 from bot.report.json_result import CannotDecode, decode
 from bot.slack import proposal_blocks
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, Reply, RootState
+from bot.slack.renderer import render
 from bot.slack.renderers.ended import person_of
-from bot.slack.visibility import Visibility
 from bot.store import Investigation
 from bot.store.store import Store
 
-UNTOLD_ON_ROOT = (State.PROPOSED, State.SUPERSEDED)
-"""States of which the root message says nothing: the card in its thread asks."""
+UNTOLD_ON_ROOT = (State.SUPERSEDED,)
+"""States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
 class Cards:
     """The pipeline's `Show` in Slack. An edit can be made twice; what is posted is looked for first."""
 
-    def __init__(
-        self, store: Store, conversations: Conversations, visibility: Visibility, team: str, rules: Rulebook
-    ) -> None:
-        self._store, self._conversations, self._visibility = store, conversations, visibility
-        self._team, self._rules = team, rules
+    def __init__(self, store: Store, conversations: Conversations, team: str, rules: Rulebook) -> None:
+        self._store, self._conversations, self.team, self._rules = store, conversations, team, rules
 
     async def show(self, proposal: Proposal) -> None:
         it = await self._store.investigations.get(proposal.investigation)
         if it is None or not it.request.channel:
             return  # forgotten, or asked in a terminal
+        if proposal.purpose is Purpose.EXTENSION:
+            await self.show_end(proposal.parent, proposal.place)
+            return
         given = await self._store.proposals.approvals(proposal.id)
         disputed = await is_disputed(self._store, proposal.investigation)
         count = standing(proposal, given, self._rules(), disputed=disputed)
@@ -41,13 +42,28 @@ class Cards:
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
             messages.append(RootState(root))
-        where = await self._conversations.say(it, messages)
+        where = await self._conversations.say(it, [*messages, *await self._ends(proposal, it)])
         await self._stands(proposal, *where[0])
+
+    async def show_end(self, change: str, place: Place) -> None:
+        """Edit the message that says until when a change stays: a proposal to keep it stands in that very message."""
+        parent = await self._store.proposals.get(change)
+        it = await self._store.investigations.get(parent.investigation) if parent is not None else None
+        said = await said_at(parent, place, self._store) if parent is not None else None
+        note = await as_it_stands(said, it, self._store) if said is not None and it is not None else None
+        if note is not None and it is not None:
+            await self._conversations.say(it, render(note))
+
+    async def _ends(self, proposal: Proposal, it: Investigation) -> list[Kept]:
+        """What was said of its end, once it does not stand any more: without the buttons."""
+        if proposal.state is not State.ROLLED_BACK:
+            return []
+        found = [await as_it_stands(each, it, self._store) for each in await said_of(proposal, self._store)]
+        return [each for note in found if note is not None for each in render(note)]
 
     async def _stands(self, it: Proposal, channel: str, ts: str) -> None:
         if (it.place.channel, it.place.ts) != (channel, ts):
-            private = await self._visibility.is_private(channel)
-            await self._store.proposals.stand(it.id, Place(self._team, channel, it.place.thread, ts, private))
+            await self._store.proposals.stand(it.id, Place(self.team, channel, it.place.thread, ts))
 
     async def _root(self, it: Investigation, proposal: Proposal) -> Said | None:
         """The verdict with the newest proposal's state on top; None where it says nothing of it."""
@@ -56,7 +72,7 @@ class Cards:
         if latest is None or latest.id != proposal.id or kept is None or proposal.state in UNTOLD_ON_ROOT:
             return None
         try:
-            said = verdict(decode(kept.result), person_of(it))
+            change = proposal_blocks.on_root(proposal)
+            return verdict(decode(kept.result), person_of(it), it.request.cluster, change)
         except CannotDecode:
             return None
-        return proposal_blocks.on_root(said, proposal)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from bot.slack.layer_replies import EarlyReplies
 from bot.slack.progress import Progress
 
 
@@ -28,19 +27,6 @@ class Conversation:
 
     root: Place | None = None
     progress: Progress | None = None
-    early: EarlyReplies | None = None
     replies: dict[str, tuple[str, str]] = field(default_factory=dict)
     tried: bool = False
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def news(self) -> None:
-        """Something new could be told early."""
-        if self.early is not None:
-            self.early.news()
-
-    def hush(self) -> EarlyReplies | None:
-        """Tell nothing early any more."""
-        early, self.early = self.early, None
-        if early is not None:
-            early.stop()
-        return early

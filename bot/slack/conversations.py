@@ -17,8 +17,7 @@ from bot.report import blocks
 from bot.report.blocks import Said
 from bot.slack.conversation import Conversation, Place
 from bot.slack.delivery import Delivery, Parcel, digest, place_of, thread_key
-from bot.slack.layer_replies import EarlyReplies
-from bot.slack.notes import ROOT, EarlyReply, Kept, Picture, Root, RootState, ThreadAnswer
+from bot.slack.notes import ROOT, Kept, Picture, Reply, Root, RootState, ThreadAnswer
 from bot.slack.outbox import Outbox, Stopped, Unwelcome
 from bot.slack.progress import Progress, progress_of
 from bot.slack.recovery import Seeker
@@ -57,12 +56,6 @@ class Conversations:
         self._delivery = Delivery(store, outbox, seeker, now)
         self._live: dict[str, Conversation] = {}
 
-    async def close(self) -> None:
-        """Nothing is told early any more; the verdict, wherever it comes, tells it."""
-        for each in list(self._live.values()):
-            if (early := each.hush()) is not None:
-                await early.settled()
-
     def _of(self, it: Investigation) -> Conversation:
         return self._live.setdefault(it.id, Conversation())
 
@@ -75,7 +68,6 @@ class Conversations:
             place = conversation.root or await self._kept(it) or await self._opened(it, conversation)
             if it.is_live:
                 conversation.root = place
-                conversation.news()
                 self._catch_up(it, conversation)
             return place
 
@@ -99,7 +91,7 @@ class Conversations:
 
     def _looking(self, it: Investigation, conversation: Conversation) -> Said:
         progress = self._progress(it, conversation)
-        return blocks.looking(it.id, it.request.target, progress.tasks(), progress.words())
+        return blocks.looking(it.id, it.request.target, progress.words(), it.request.cluster)
 
     def _progress(self, it: Investigation, conversation: Conversation) -> Progress:
         conversation.progress = conversation.progress or self._start(it)
@@ -118,7 +110,7 @@ class Conversations:
     # -- while it is looked into --------------------------------------------------------------------------------------
 
     def watching(self, it: Investigation) -> Watcher:
-        """The desk's watcher: each answer changes the root message, and evidence is told as it comes."""
+        """The desk's watcher: each answer changes the root message."""
         conversation = self._of(it)
         progress = conversation.progress = replace(self._start(it), begun=True)
         self._show(it, conversation)
@@ -128,21 +120,8 @@ class Conversations:
                 progress.saw(moment)
                 await self._find_root(it, conversation)
                 self._show(it, conversation)
-                conversation.news()
 
-        self._begin_early(it, conversation, progress)
         return watch
-
-    def _begin_early(self, it: Investigation, conversation: Conversation, progress: Progress) -> None:
-        def ready() -> tuple[str, Said] | None:
-            return progress.ready() if conversation.root is not None else None
-
-        async def say(layer: str, words: Callable[[], Said]) -> None:
-            reply = EarlyReply(f"reply.{layer}", words)
-            await self._delivery.deliver(Parcel(reply, it, conversation, conversation.root, doubtful=it.looks > 1))
-
-        conversation.hush()
-        conversation.early = EarlyReplies(ready, say)
 
     async def _find_root(self, it: Investigation, conversation: Conversation) -> None:
         """Another replica, or this one before a restart, may have opened the root of what is looked into here."""
@@ -165,21 +144,18 @@ class Conversations:
     async def post(self, note: Note) -> Posted:
         """Say a note, with all its messages. May be called again at any point."""
         it, conversation = note.investigation, self._of(note.investigation)
-        early = conversation.hush()
         try:
             place = await self.open(it)
         except Unwelcome as why:
             raise CannotPost(str(why)) from why
         conversation.root = conversation.progress = None
-        place, content = await self._all(note, conversation, place, early)
+        place, content = await self._all(note, conversation, place)
         posted = Posted(place.channel, place.ts, content)
         await self._store.messages.note(it.id, f"{SAID}.{note.role}", posted, self._now())
         self._live.pop(it.id, None)
         return posted
 
-    async def _all(
-        self, note: Note, conversation: Conversation, place: Place, early: EarlyReplies | None
-    ) -> tuple[Place, str]:
+    async def _all(self, note: Note, conversation: Conversation, place: Place) -> tuple[Place, str]:
         """Every message of a note, in order; where the root stands then, and a digest of the first."""
         it, first = note.investigation, ""
         doubtful = it.looks > 1 or conversation.tried or self._now() - (it.ended_at or self._now()) > FRESH
@@ -188,13 +164,11 @@ class Conversations:
             where = await self._deliver(message, Parcel(message, it, conversation, place, doubtful))
             if isinstance(message, RootState):
                 place = place_of(it, *where) if where != (place.channel, place.ts) else place
-            if early is not None:
-                await early.settled()
             first = first or (digest(message.said) if isinstance(message, RootState) else "")
         return place, first
 
     async def _deliver(self, message: Kept, parcel: Parcel) -> tuple[str, str]:
-        """A picture may fail: without it nothing is missing."""
+        """A picture may fail: then what it would show is said in words alone."""
         if isinstance(message, RootState):
             return await self._change(parcel)
         if not isinstance(message, Picture):
@@ -204,7 +178,8 @@ class Conversations:
             raise outcome
         if isinstance(outcome, BaseException):
             log.warning("the picture of %s could not be posted: %s", parcel.it.id, outcome)
-            return parcel.channel, parcel.thread
+            reply = Reply(f"{message.role}.words", message.said)
+            return await self._delivery.deliver(replace(parcel, note=reply, stands=None, content=None, over=False))
         return outcome
 
     async def _change(self, parcel: Parcel) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from bot.report.blocks import Said
 from bot.slack.conversation import Conversation, Place
-from bot.slack.notes import ROOT, EarlyReply, Picture, Root, RootState, SlackNote, ThreadAnswer
+from bot.slack.notes import ROOT, Picture, Root, RootState, SlackNote, ThreadAnswer
 from bot.slack.outbox import Outbox, Unwelcome, Vanished
 from bot.slack.recovery import Seeker
 from bot.store import Investigation, Posted
@@ -24,7 +24,7 @@ REMEMBERED = timedelta(days=90)
 """How long a thread leads to its investigation."""
 
 UNJUDGED = ""
-"""The digest of a message whose words are to be replaced: the root, and a reply that was told early."""
+"""The digest of a message whose words are to be replaced: the root."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Parcel:
     doubtful: bool = False
     stands: tuple[str, str] | None = None
     digest: str = UNJUDGED
-    content: Said | Callable[[], Said] | bytes | None = None
+    content: bytes | None = None
     was: str = UNJUDGED
     found: bool = False
     moved: bool = False
@@ -114,14 +114,11 @@ class Delivery:
         return await self._seeker.message(parcel.channel, parcel.thread, parcel.key, since)
 
     async def render(self, parcel: Parcel) -> None:
-        """The words, or the picture; nothing for what stands and stays as it is."""
+        """The picture, or the digest of the words; nothing for what stands and stays as it is."""
         note = parcel.note
         if isinstance(note, Picture):
             parcel.content = None if parcel.found else await asyncio.to_thread(note.draw)
-        elif isinstance(note, EarlyReply):
-            parcel.content = note.words
         else:
-            parcel.content = note.said
             parcel.digest = UNJUDGED if isinstance(note, Root) or parcel.role == ROOT else digest(note.said)
         parcel.over = parcel.was != UNJUDGED and parcel.was == parcel.digest
 
@@ -133,8 +130,6 @@ class Delivery:
             parcel.stands = parcel.stands or await self._open(parcel, note)
         elif isinstance(note, ThreadAnswer):
             parcel.stands = await self._outbox.post(note.channel, note.said, note.thread, lane=note.lane)
-        elif isinstance(note, EarlyReply):
-            parcel.stands = parcel.stands or await self._post(parcel, note.words, note.lane)
         elif not await self._edited(parcel, note.said, note.lane):
             parcel.stands, parcel.moved = await self._post(parcel, note.said, note.lane), True
 
@@ -150,10 +145,10 @@ class Delivery:
     async def _upload(self, parcel: Parcel, note: Picture) -> None:
         if isinstance(parcel.content, bytes):
             where = (parcel.channel, parcel.thread, note.name)
-            await self._outbox.upload(*where, parcel.content, note.title, note.words)
+            await self._outbox.upload(*where, parcel.content, note.title, note.words, note.said.text)
             parcel.stands = (parcel.channel, parcel.thread)
 
-    async def _post(self, parcel: Parcel, said: Said | Callable[[], Said], lane: int) -> tuple[str, str]:
+    async def _post(self, parcel: Parcel, said: Said, lane: int) -> tuple[str, str]:
         """A reply; a root that is gone is posted anew where it stood, which is a thread only if that was another's."""
         place = parcel.place
         at_the_head = parcel.role == ROOT and place is not None and place.thread == place.ts

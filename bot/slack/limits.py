@@ -159,23 +159,8 @@ def _container(block: Json, place: str) -> Iterator[str]:
         yield from _block(child, f"{place}[{number}]")
 
 
-def _plan(block: Json, place: str) -> Iterator[str]:
-    yield from _name(block["title"], place)
-    if len(block["tasks"]) > 50:
-        yield f"{place}: 50 tasks at most"
-    for task in block["tasks"]:
-        yield from _name(task["title"], f"{place} task")
-        if task["status"] not in ("pending", "in_progress", "complete", "error"):
-            yield f"{place}: {task['status']!r} is no status"
-
-
 def _rich(block: Json, place: str) -> Iterator[str]:
     yield from _count(block["elements"], place, 100)
-
-
-def _name(text: str, place: str) -> Iterator[str]:
-    if not 0 < len(text) <= 256:
-        yield f"{place}: title, 1 to 256 characters"
 
 
 def _count(things: Sequence[Any], place: str, most: int) -> Iterator[str]:
@@ -192,7 +177,6 @@ _CHECKS: Mapping[str, Callable[[Json, str], Iterator[str]]] = {
     "context_actions": _feedback,
     "input": _input,
     "container": _container,
-    "plan": _plan,
     "rich_text": _rich,
     "divider": lambda block, place: iter(()),
 }

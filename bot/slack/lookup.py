@@ -152,9 +152,9 @@ class Lookup:
     async def _verdict(self, it: Investigation) -> Said:
         verdict = await self._store.investigations.verdict(it.id)
         if verdict is None:
-            return blocks.ended(it.request.target, it.state.value, it.why, it.id)
+            return blocks.ended(it.request.target, it.state.value, it.why, it.id, cluster=it.request.cluster)
         try:
-            return blocks.verdict(decode(verdict.result))
+            return blocks.verdict(decode(verdict.result), cluster=it.request.cluster)
         except CannotDecode as why:
             return Said(safe(why))
 

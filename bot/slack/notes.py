@@ -39,15 +39,6 @@ class RootState:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyReply:
-    """Evidence of a layer before it is judged. The words are asked for when they are really sent."""
-
-    role: str
-    words: Callable[[], Said]
-    lane: int = LATER
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
     """A reply in the thread; said again under the same role, it is edited."""
 
@@ -58,12 +49,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file in the thread. `draw` makes it, in a thread of its own. For those who would rather look: it may fail."""
+    """A file in the thread. `draw` makes it, in a thread of its own; it may fail, and then `said` stands alone.
+
+    `said` is the text above the picture; `words` is what it shows, for those who cannot see it.
+    """
 
     name: str
     draw: Callable[[], bytes]
     title: str
     words: str
+    said: Said
     role: str = "picture"
     lane: int = LATER
 
@@ -78,7 +73,7 @@ class ThreadAnswer:
     lane: int = LATER
 
 
-Kept: TypeAlias = Root | RootState | EarlyReply | Reply | Picture
+Kept: TypeAlias = Root | RootState | Reply | Picture
 """Messages of an investigation that are remembered by their role."""
 
 SlackNote: TypeAlias = Kept | ThreadAnswer

@@ -19,7 +19,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.report.blocks import Said, is_newer, older
-from bot.report.mrkdwn import fit, safe
+from bot.report.mrkdwn import fit
 from bot.slack.api_error import body_of, error_of
 from bot.slack.limits import TEXT, problems
 from sensors.kit.attempt import attempt
@@ -98,21 +98,19 @@ class Outbox:
         self.plain_only = False  # this workspace has refused the newer blocks once
 
     async def post(
-        self, channel: str, said: Said | Callable[[], Said], thread: str = "", key: str = "", lane: int = FIRST
+        self, channel: str, said: Said, thread: str = "", key: str = "", lane: int = FIRST
     ) -> tuple[str, str]:
         """Post, and return the channel's id and the message's ts. `key` can be found again in its metadata.
 
-        Words that are called for are called for when they are sent. Until then the caller may be cancelled, and nothing
-        is sent.
+        Until it is sent the caller may be cancelled, and nothing is sent.
         """
         more: dict[str, Any] = {"thread_ts": thread} if thread else {}
         if key:
             more["metadata"] = {"event_type": "kai_message", "event_payload": {"key": key}}
 
         async def act() -> tuple[str, str]:
-            now = said() if callable(said) else said
             answer = await self._best(
-                now, lambda parts: self._client.chat_postMessage(channel=channel, **parts, **more)
+                said, lambda parts: self._client.chat_postMessage(channel=channel, **parts, **more)
             )
             return str(answer["channel"]), str(answer["ts"])
 
@@ -131,10 +129,12 @@ class Outbox:
         self._channel(channel).states[ts] = said
         self._wake(channel)
 
-    async def upload(self, channel: str, thread: str, name: str, content: bytes, title: str, alt: str) -> None:
-        """A picture into a thread; its message says in words what it shows."""
+    async def upload(
+        self, channel: str, thread: str, name: str, content: bytes, title: str, alt: str, comment: str
+    ) -> None:
+        """A picture into a thread under `comment` (escaped mrkdwn); `alt` says in words what it shows."""
         shown: dict[str, Any] = {"filename": name, "content": content, "title": title, "alt_txt": alt}
-        words = safe(alt, TEXT)
+        words = fit(comment, TEXT)
         await self._queue(
             channel,
             LATER,

@@ -14,14 +14,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 log = logging.getLogger(__name__)
 
-KEPT = 600.0
-"""Seconds for which an answer about a person holds."""
+KEPT = 60.0
+"""Seconds for which an answer about a person holds; an approval asks Slack itself, each time."""
 
 MOST = 5000
 
 
 class People:
-    """Asks Slack about each person once in ten minutes, however many of his commands come at the same time."""
+    """Asks Slack about each person once a minute, however many of his commands come at the same time."""
 
     def __init__(self, client: AsyncWebClient, team: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client, self._team, self._clock = client, team, clock

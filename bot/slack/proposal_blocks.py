@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from bot.approval.decision import words
 from bot.approval.proposal import Kind, Part, Proposal
 from bot.approval.states import IN_FORCE, State
-from bot.report.blocks import Block, Said, plain_text, section
+from bot.change.extension import end_of
+from bot.report.blocks import Block, ChangeState, Said, plain_text, section
 from bot.report.mrkdwn import literal, safe
 from bot.report.sanitize import clean
+from bot.report.short_answer import Status
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
+EXTEND, KEEP, LET_GO = "kai_extend", "kai_keep", "kai_let_go"
 SHOW_FIX, CHECK = "kai_show_fix", "kai_check_again"
 EDITED, REJECTED = "kai_edited", "kai_rejected"
 TEXT_BLOCK, TEXT_ACTION = "text", "text"
@@ -30,6 +32,11 @@ LONGEST_PATCH = 2800
 
 LONGEST_INPUT = 3000
 """Slack's own limit of a text field: a longer patch cannot be edited in a modal."""
+
+MOST_INPUTS = 20
+"""Objects of one fix that are edited in one modal."""
+
+NO_END = "It has no end: it stays until somebody removes it."
 
 _SIGNS = {
     State.VERIFIED: "✔",
@@ -104,6 +111,8 @@ def card(it: Proposal, given: int = 0, needed: int = 1) -> Said:
         blocks.append(
             section(f"It cannot be shown here exactly as it is, so it is approved in a terminal: {_terminal(it)}")
         )
+    if it.state is State.PROPOSED and whole and not is_editable(it):
+        blocks.append(section("It is too long to be edited in Slack: reject it, and change the object yourself."))
     buttons = list(_buttons(it, whole))
     blocks += [{"type": "actions", "elements": buttons}] if buttons else []
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _foot(it)}]})
@@ -156,6 +165,10 @@ def _about(it: Proposal) -> Iterator[Block]:
         lines += [f"• {safe(each, 200)}" for each in it.proved.newly_allowed[:8]]
     if lines:
         yield section("\n".join(lines))
+    if it.state is State.PROPOSED and all(each.kind is Kind.CREATE for each in it.parts):
+        end = end_of(each.body[0] for each in it.parts)
+        until = f"It is taken back by itself at {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC." if end else NO_END
+        yield section(until)
 
 
 def proof_words(it: Proposal) -> str:
@@ -166,18 +179,18 @@ def proof_words(it: Proposal) -> str:
 def _buttons(it: Proposal, whole: bool) -> Iterator[Block]:
     if it.state is State.PROPOSED:
         if whole:
-            yield {**_button("Approve & apply", APPROVE, it), "style": "primary", "confirm": _confirm(it)}
-            if len(it.parts) == 1 and len(editable(it)) <= LONGEST_INPUT:
-                yield _button("Edit", EDIT, it)
-        yield _button("Reject", REJECT, it)
+            yield {**button("Approve & apply", APPROVE, it), "style": "primary", "confirm": confirm(it)}
+            if is_editable(it):
+                yield button("Edit", EDIT, it)
+        yield button("Reject", REJECT, it)
     if it.state in IN_FORCE:
-        yield _button("Undo", UNDO, it)
-        yield _button("Check again", CHECK, it)
-    yield _button("Show fix", SHOW_FIX, it)
+        yield button("Undo", UNDO, it)
+        yield button("Check again", CHECK, it)
+    yield button("Show fix", SHOW_FIX, it)
 
 
-def _button(text: str, action: str, it: Proposal) -> Block:
-    """The button carries the id and nothing else."""
+def button(text: str, action: str, it: Proposal) -> Block:
+    """It carries the id and nothing else."""
     label = literal(f"{text}: {it.title}", 75)
     return {
         "type": "button",
@@ -188,11 +201,13 @@ def _button(text: str, action: str, it: Proposal) -> Block:
     }
 
 
-def _confirm(it: Proposal) -> Block:
+def confirm(it: Proposal, title: str = "Apply this change?", what: str = "") -> Block:
+    """Slack's question before a press counts. It is for the person: what counts is examined after the press."""
     objects = ", ".join(str(each.target) for each in it.parts)
-    text = literal(f"{objects} in cluster {it.cluster}, change {it.sha256[:8]}, with your own Kubernetes rights.", 300)
+    said = what or f"change {it.sha256[:8]}"
+    text = literal(f"{objects} in cluster {it.cluster}: {said}, with your own Kubernetes rights.", 300)
     return {
-        "title": plain_text("Apply this change?"),
+        "title": plain_text(title),
         "text": plain_text(text),
         "confirm": plain_text("Approve & apply"),
         "deny": plain_text("Not now"),
@@ -204,11 +219,11 @@ def _foot(it: Proposal) -> str:
     if it.state is State.PROPOSED:
         parts.insert(0, f"expires {_when(it.expires_at)}")
     if it.edited_by:
-        parts.append(f"edited by {_person(it.edited_by)}")
+        parts.append(f"edited by {person(it.edited_by)}")
     return " · ".join(parts)
 
 
-def _person(who: str) -> str:
+def person(who: str) -> str:
     return f"<@{who}>" if who.isalnum() and who.isupper() else safe(who, 100)
 
 
@@ -253,49 +268,51 @@ def shown(it: Proposal, may: str) -> Said:
 # -- the root message --------------------------------------------------------------------------------------------------
 
 
-def on_root(root: Said, it: Proposal) -> Said:
-    """The root message of the verdict, with what became of the fix on top of it."""
-    line = state_line(it)
-    if it.state in (State.PROPOSED, State.SUPERSEDED, State.EXPIRED, State.REJECTED):
-        line = f"Fix: {line}"
-    head = {"type": "header", "text": plain_text(literal(f"{_SIGNS.get(it.state, '✖')} {_headline(it)}", 150))}
-    rest = [each for each in root.blocks if each["type"] != "header"] if it.state is State.VERIFIED else root.blocks
-    top = (head, section(line)) if it.state is State.VERIFIED else (section(f"*{line}*"),)
-    return replace(root, text=f"{line} {root.text}"[:3900], blocks=(*top, *rest))
+def on_root(it: Proposal) -> ChangeState:
+    """What became of the fix, in place of the fix on the root message of the verdict."""
+    title, state = safe(it.title, 250), state_line(it)
+    if it.state is State.PROPOSED:
+        proof = f" Replayed: {proof_words(it)}." if it.proved.replayed else ""
+        return ChangeState(f"*Fix:* {title}.{proof} {state}")
+    if it.state in _CLOSED:
+        return ChangeState(f"*Fix:* {title}. {state}.")
+    line = f"*{state}.* The change: {title}."
+    if it.state is State.VERIFIED:
+        return ChangeState(line, Status.HEALTHY, "talks again")
+    if it.state in (State.NOT_VERIFIED, State.STUCK, State.UNKNOWN):
+        return ChangeState(line, Status.DEGRADED, "changed, not verified")
+    return ChangeState(line)
 
 
-def _headline(it: Proposal) -> str:
-    return f"{it.target} talks again" if it.state is State.VERIFIED else _WORDS.get(it.state, it.state.value)
+_CLOSED = (State.EXPIRED, State.REJECTED, State.SUPERSEDED)
+"""States after which nothing of the change stands, and nobody can approve it any more."""
 
 
 # -- modals ------------------------------------------------------------------------------------------------------------
 
 
-def editable(it: Proposal) -> str:
-    """What a person edits: the operations, or the manifest, as JSON."""
-    part = it.parts[0]
+def editable(part: Part) -> str:
+    """What a person edits of one object: the operations, or the manifest, as JSON."""
     return json.dumps(part.body[0] if part.kind is Kind.CREATE else list(part.body), indent=1, ensure_ascii=False)
 
 
+def is_editable(it: Proposal) -> bool:
+    """Do all of its objects fit into the fields of one modal?"""
+    return len(it.parts) <= MOST_INPUTS and all(len(editable(each)) <= LONGEST_INPUT for each in it.parts)
+
+
 def edit_view(it: Proposal) -> Mapping[str, Any]:
-    return _view(EDITED, "Edit the change", "Prove it", it, str(it.parts[0].target), editable(it), LONGEST_INPUT)
+    fields = [(str(each.target), editable(each)) for each in it.parts]
+    return _view(EDITED, "Edit the change", "Prove it", it, fields, LONGEST_INPUT)
 
 
 def reject_view(it: Proposal) -> Mapping[str, Any]:
-    return _view(REJECTED, "Reject the change", "Reject", it, "Why not?", "", 500)
+    return _view(REJECTED, "Reject the change", "Reject", it, [("Why not?", "")], 500)
 
 
 def _view(
-    callback: str, title: str, submit: str, it: Proposal, label: str, text: str, longest: int
+    callback: str, title: str, submit: str, it: Proposal, fields: Sequence[tuple[str, str]], longest: int
 ) -> Mapping[str, Any]:
-    field: dict[str, Any] = {
-        "type": "plain_text_input",
-        "action_id": TEXT_ACTION,
-        "multiline": True,
-        "max_length": longest,
-        **({"initial_value": text} if text else {}),
-    }
-    block = {"type": "input", "block_id": TEXT_BLOCK, "label": plain_text(literal(label, 150)), "element": field}
     return {
         "type": "modal",
         "callback_id": callback,
@@ -303,12 +320,33 @@ def _view(
         "title": plain_text(title),
         "submit": plain_text(submit),
         "close": plain_text("Close"),
-        "blocks": [block],
+        "blocks": [_field(at, label, text, longest) for at, (label, text) in enumerate(fields)],
     }
 
 
-def submitted(view: Mapping[str, Any]) -> tuple[str, str]:
-    """The proposal's id and the text of a submitted modal."""
+def _field(at: int, label: str, text: str, longest: int) -> Block:
+    field: dict[str, Any] = {
+        "type": "plain_text_input",
+        "action_id": TEXT_ACTION,
+        "multiline": True,
+        "max_length": longest,
+        **({"initial_value": text} if text else {}),
+    }
+    named = plain_text(literal(label, 150))
+    return {"type": "input", "block_id": f"{TEXT_BLOCK}{at}", "label": named, "element": field}
+
+
+def submitted(view: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The proposal's id and the texts of a submitted modal, in the order of its fields."""
+    return str(view.get("private_metadata") or ""), list(texts_of(view).values())
+
+
+def texts_of(view: Mapping[str, Any]) -> dict[str, str]:
+    """The text of each field of a submitted modal, by its block."""
     values = (view.get("state") or {}).get("values") or {}
-    said = ((values.get(TEXT_BLOCK) or {}).get(TEXT_ACTION) or {}).get("value")
-    return str(view.get("private_metadata") or ""), said if isinstance(said, str) else ""
+    found = dict[str, str]()
+    for at in range(MOST_INPUTS):
+        if (said := values.get(f"{TEXT_BLOCK}{at}")) is not None:
+            text = (said.get(TEXT_ACTION) or {}).get("value")
+            found[f"{TEXT_BLOCK}{at}"] = text if isinstance(text, str) else ""
+    return found or {f"{TEXT_BLOCK}0": ""}

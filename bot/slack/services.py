@@ -11,6 +11,7 @@ from bot.slack.approving import Approving
 from bot.slack.connection import Identity
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Ephemerals
+from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.investigating import Investigating
 from bot.slack.lookup import Lookup
@@ -23,7 +24,7 @@ from bot.store.store import Store
 class Services:
     """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for.
 
-    `approving` is None where nobody may approve anything: then no button of a proposal does anything.
+    `approving` and `extending` are None where nobody may approve anything: then no button of a proposal does anything.
     `alerts` is None where no channel is listened to for alerts.
     """
 
@@ -38,4 +39,5 @@ class Services:
     store: Store
     client: AsyncWebClient
     approving: Approving | None = None
+    extending: ExtendPresses | None = None
     alerts: AlertChannels | None = None

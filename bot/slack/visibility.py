@@ -44,10 +44,6 @@ class Visibility:
         """The rows that this person may see."""
         return [each for each in rows if await self.may_see(of(each), user)]
 
-    async def is_private(self, channel: str) -> bool:
-        """Also where nobody can tell."""
-        return await self._members(channel) is not None
-
     async def _members(self, channel: str) -> frozenset[str] | None:
         """None for a public channel; nobody where Slack does not say."""
         now = self._clock()

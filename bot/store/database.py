@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -76,10 +76,10 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Raises `BadDatabase`. Connects to nothing yet; a SQLite file's folder is made, for its owner only."""
+    """Raises `BadDatabase`. Connects to nothing yet; a SQLite file and its folder are made, for their owner only."""
     parsed = parse(url)
     if parsed.drivername in _SQLITE:
-        _make_folder(parsed)
+        _make_private(parsed)
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin)
@@ -113,7 +113,7 @@ def journal_engine(url: str) -> Engine | None:
     parsed = parse(journal_url(url))
     if parsed.drivername not in _SQLITE:
         return None
-    _make_folder(parsed)
+    _make_private(parsed)
     engine = create_engine(parsed.set(drivername="sqlite"), hide_parameters=True)
     event.listen(engine, "connect", _set_up_journal)
     return engine
@@ -139,8 +139,13 @@ def lock_number(what: str) -> int:
     return (0x4B41 << 32) | crc32(what.encode())
 
 
-def _make_folder(url: URL) -> None:
-    Path(str(url.database)).absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _make_private(url: URL) -> None:
+    """The file, for its owner alone whatever the umask is; SQLite gives its companions (-wal, -shm) the same mode."""
+    path = Path(str(url.database)).absolute()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # somebody else's file, a full disk: what opens it says so in its own words
+        path.touch(mode=0o600)
+        path.chmod(0o600)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

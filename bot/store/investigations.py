@@ -69,7 +69,7 @@ class Investigations:
         """It is being looked into now (again, after a crash). None when it is over already."""
         async with self._database.writing() as connection:
             began = func.coalesce(investigations.c.began_at, now)
-            values = {"began_at": began, "looks": investigations.c.looks + 1}
+            values: dict[str, Any] = {"began_at": began, "looks": investigations.c.looks + 1}
             if not await INVESTIGATION.change(connection, investigation, State.RUNNING, **values):
                 return None
             return await _one(connection, select(investigations).where(investigations.c.id == investigation))

@@ -26,12 +26,13 @@ from bot.approval.proposal import (
     part_json,
     part_of,
 )
-from bot.approval.states import OPEN, State, check
+from bot.approval.states import IN_FORCE, OPEN, UNDER_WAY, State
 from bot.approval.trail import Event, Note
 from bot.store.audit import written_down
 from bot.store.database import Database
 from bot.store.packing import plain
 from bot.store.schema import approvals, proposals
+from bot.store.transitions import PROPOSAL
 from sensors.kit import Target
 
 Written = Sequence[tuple[str, str] | None]
@@ -82,10 +83,8 @@ class Proposals:
             await self._keep(connection, it.id, each)
 
     async def _supersede(self, connection: AsyncConnection, old: str, new: str, now: datetime) -> bool:
-
         await self._alone(connection, old)
-        values = {"state": State.SUPERSEDED.value, "why": f"replaced by {new}", "moved_at": now}
-        if not await _change(connection, old, (State.PROPOSED, State.APPROVED), values):
+        if not await PROPOSAL.change(connection, old, State.SUPERSEDED, why=f"replaced by {new}", moved_at=now):
             return False
         await written_down(self._database, connection, old, [Note(Event.SUPERSEDED, "kai", {"by": new})], now)
         return True
@@ -110,9 +109,7 @@ class Proposals:
             await self._keep(connection, proposal, approval)
             standing = decide(it, await _approvals(connection, proposal))
             if standing.enough:
-                check(State.PROPOSED, State.APPROVED)
-                values = {"state": State.APPROVED.value, "why": "", "moved_at": now}
-                await _change(connection, proposal, (State.PROPOSED,), values)
+                await PROPOSAL.change(connection, proposal, State.APPROVED, why="", moved_at=now)
             await written_down(self._database, connection, proposal, [note], now)
             after = await _one(connection, proposal)
             return Counted(after or it, standing)
@@ -136,13 +133,12 @@ class Proposals:
         denied: Iterable[Tuple5] | None = None,
     ) -> bool:
         """Compare and set. False when it was not in that state any more. Back at `proposed` no approval is left."""
-        check(before, after)
-        values: dict[str, Any] = {"state": after.value, "why": plain(why), "moved_at": now}
+        values: dict[str, Any] = {"why": plain(why), "moved_at": now}
         values |= {} if written is None else {"written": json.dumps(list(written))}
         values |= {} if denied is None else {"denied": _flows(denied)}
         async with self._database.writing() as connection:
             await self._alone(connection, proposal)
-            if not await _change(connection, proposal, (before,), values):
+            if not await PROPOSAL.change(connection, proposal, after, (before,), **values):
                 return False
             if after is State.PROPOSED:
                 await connection.execute(delete(approvals).where(approvals.c.proposal == proposal))
@@ -163,14 +159,31 @@ class Proposals:
 
         False when the change is not in the state any more in which it was read.
         """
-        check(parent.state, State.ROLLING_BACK)
-        values = {"state": State.ROLLING_BACK.value, "why": plain(parent.why), "moved_at": now}
+        values = {"why": plain(parent.why), "moved_at": now}
         async with self._database.writing() as connection:
             await self._alone(connection, parent.id)
-            if not await _change(connection, parent.id, (parent.state,), values):
+            if not await PROPOSAL.change(connection, parent.id, State.ROLLING_BACK, (parent.state,), **values):
                 return False
             await self._insert(connection, child, given, now)
             await written_down(self._database, connection, parent.id, notes, now)
+            return True
+
+    async def extend(self, child: Proposal, notes: Sequence[Note], now: datetime) -> bool:
+        """Take in a proposal that changes until when its parent stays.
+
+        False, and nothing is kept, when the parent does not stand any more, or another one is decided about already.
+        """
+        standing = [each.value for each in IN_FORCE]
+        open_ = [each.value for each in OPEN | UNDER_WAY]
+        parent = (proposals.c.id == child.parent) & proposals.c.state.in_(standing)
+        other = _of_parent(child.parent, Purpose.EXTENSION).where(proposals.c.state.in_(open_))
+        async with self._database.writing() as connection:
+            await self._alone(connection, child.parent)
+            stands = (await connection.execute(select(proposals.c.id).where(parent))).first()
+            if stands is None or (await connection.execute(other)).first() is not None:
+                return False
+            await self._insert(connection, child, (), now)
+            await written_down(self._database, connection, child.id, notes, now)
             return True
 
     async def was_shown(self, proposal: str, state: str) -> None:
@@ -180,7 +193,7 @@ class Proposals:
 
     async def to_show(self, most: int = 50) -> tuple[Proposal, ...]:
         """Proposals whose card does not show their state yet; rollbacks have no card."""
-        behind = (proposals.c.shown != proposals.c.state) & (proposals.c.purpose == Purpose.CHANGE.value)
+        behind = (proposals.c.shown != proposals.c.state) & (proposals.c.purpose != Purpose.ROLLBACK.value)
         return await self._many(select(proposals).where(behind).limit(most))
 
     async def stand(self, proposal: str, place: Place) -> None:
@@ -188,7 +201,7 @@ class Proposals:
         values = {"team": place.team, "channel": place.channel, "thread": place.thread, "ts": place.ts}
         async with self._database.writing() as connection:
             this = proposals.c.id == proposal
-            await connection.execute(update(proposals).where(this).values(**values, private=int(place.private)))
+            await connection.execute(update(proposals).where(this).values(**values))
 
     async def joined(self, investigation: str, person: str, note: Note, now: datetime) -> None:
         """Somebody asked the same, or ran it again: of two persons, they are no second one."""
@@ -215,7 +228,11 @@ class Proposals:
 
     async def children(self, parent: str) -> tuple[Proposal, ...]:
         """The rollbacks of a proposal, oldest first."""
-        return await self._many(select(proposals).where(proposals.c.parent == parent))
+        return await self._many(_of_parent(parent, Purpose.ROLLBACK))
+
+    async def extensions(self, parent: str) -> tuple[Proposal, ...]:
+        """What was proposed about its end, oldest first."""
+        return await self._many(_of_parent(parent, Purpose.EXTENSION))
 
     async def in_states(self, states: Iterable[State]) -> tuple[Proposal, ...]:
         return await self._many(select(proposals).where(proposals.c.state.in_([each.value for each in states])))
@@ -233,9 +250,8 @@ class Proposals:
         await self._database.one_at_a_time(connection, f"proposal {proposal}")
 
 
-async def _change(connection: AsyncConnection, proposal: str, before: Sequence[State], values: dict[str, Any]) -> bool:
-    this = (proposals.c.id == proposal) & proposals.c.state.in_([each.value for each in before])
-    return (await connection.execute(update(proposals).where(this).values(values))).rowcount == 1
+def _of_parent(parent: str, purpose: Purpose) -> Select[Any]:
+    return select(proposals).where((proposals.c.parent == parent) & (proposals.c.purpose == purpose.value))
 
 
 async def _one(connection: AsyncConnection, proposal: str) -> Proposal | None:
@@ -279,7 +295,6 @@ def _row(it: Proposal, now: datetime) -> dict[str, Any]:
         "channel": it.place.channel,
         "thread": it.place.thread,
         "ts": it.place.ts,
-        "private": int(it.place.private),
         "created_at": it.created_at,
         "expires_at": it.expires_at,
         "moved_at": now,
@@ -327,7 +342,7 @@ def _proposal(row: Row[Any]) -> Proposal:
         cluster=row.cluster,
         asked_by=tuple(json.loads(row.asked_by)),
         edited_by=said["edited_by"],
-        place=Place(row.team, row.channel, row.thread, row.ts, bool(row.private)),
+        place=Place(row.team, row.channel, row.thread, row.ts),
         state=State(row.state),
         why=row.why,
         moved_at=row.moved_at,

@@ -132,6 +132,16 @@ seen_ids = Table(
     Index("ix_seen_ids_expires_at", "expires_at"),
 )
 
+heard_alerts = Table(
+    "heard_alerts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("heard_at", Moment, nullable=False),
+    Index("ix_heard_alerts_heard_at", "heard_at"),
+)
+
 feedback = Table(
     "feedback",
     metadata,
@@ -162,7 +172,6 @@ proposals = Table(
     Column("channel", Text, nullable=False),
     Column("thread", Text, nullable=False),
     Column("ts", Text, nullable=False),
-    Column("private", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("moved_at", Moment, nullable=False),

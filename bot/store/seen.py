@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,6 +36,17 @@ class SeenIds:
             over = seen_ids.c.expires_at <= now
             new = say.on_conflict_do_update(index_elements=["key"], set_=row, where=over).returning(seen_ids.c.key)
             return (await connection.execute(new)).scalar_one_or_none() is not None
+
+    async def keep_all(self, rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
+        """As `first_time` for many keys in one transaction: those that are new."""
+        values = [{"key": plain(key), "value": plain(value), "expires_at": now + kept} for key, value in rows.items()]
+        say = self._database.insert(seen_ids)
+        row = {"value": say.excluded.value, "expires_at": say.excluded.expires_at}
+        over = seen_ids.c.expires_at <= now
+        upsert = say.on_conflict_do_update(index_elements=["key"], set_=row, where=over)
+        async with self._database.writing() as connection:
+            new = frozenset((await connection.execute(upsert.returning(seen_ids.c.key), values)).scalars())
+        return frozenset(key for key in rows if plain(key) in new)
 
     async def value_of(self, key: str, now: datetime) -> str | None:
         """What was kept with a key; None when it was never seen or has expired."""

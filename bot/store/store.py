@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.store.audit import Audit
 from bot.store.claude_calls import ClaudeCalls
 from bot.store.database import Database, Unreachable, open_database
+from bot.store.heard import HeardAlerts
 from bot.store.investigations import Investigations
 from bot.store.messages import Messages
 from bot.store.migrate import migrate
@@ -28,6 +29,7 @@ class Store:
         self.investigations = Investigations(database)
         self.messages = Messages(database)
         self.seen = SeenIds(database)
+        self.heard = HeardAlerts(database)
         self.opinions = Opinions(database)
         self.retention = Retention(database)
         self.proposals = Proposals(database)

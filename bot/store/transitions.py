@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -10,10 +10,15 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.approval.states import NEXT
 from bot.store.nouns import State
-from bot.store.schema import investigations
+from bot.store.schema import investigations, proposals
 
 S = TypeVar("S", bound=StrEnum)
+
+
+class NotAllowed(ValueError):
+    """A step that the table does not know. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,21 @@ class Transitions(Generic[S]):
         """The states from which `state` can be reached."""
         return tuple(each for each, following in self.after.items() if state in following)
 
-    async def change(self, connection: AsyncConnection, row: str, state: S, **values: Any) -> bool:
-        """Set the state and `values`, if the state that is there allows it. True for exactly one of many callers."""
-        allowed = self.table.c.state.in_([each.value for each in self.before(state)])
+    def check(self, before: S, state: S) -> None:
+        """Raises `NotAllowed`."""
+        if state not in self.after[before]:
+            raise NotAllowed(f"what is {before.value} in {self.table.name} cannot become {state.value}")
+
+    async def change(
+        self, connection: AsyncConnection, row: str, state: S, only_from: Sequence[S] = (), /, **values: Any
+    ) -> bool:
+        """Set the state and `values`, if the state that is there allows it. True for exactly one of many callers.
+
+        `only_from`: of the states that lead there only these. Raises `NotAllowed` for one that does not.
+        """
+        for each in only_from:
+            self.check(each, state)
+        allowed = self.table.c.state.in_([each.value for each in only_from or self.before(state)])
         changed = update(self.table).where((self.table.c.id == row) & allowed).values(state=state.value, **values)
         return (await connection.execute(changed)).rowcount == 1
 
@@ -48,3 +65,6 @@ INVESTIGATION = Transitions(
     },
 )
 """An investigation ends once; only a running one ends with a verdict."""
+
+PROPOSAL = Transitions(proposals, NEXT)
+"""A proposal: the table stands with its states, in `bot.approval.states`."""

@@ -1,20 +1,17 @@
 """Webhooks of alerts: who calls is known before anything is believed, and what is wrong costs one line of the log.
 
-A bearer token, or the same as a basic password, is checked before the body is read. PagerDuty signs the body instead,
-which is read within the route's bound and then checked. Source: developer.pagerduty.com, Verifying signatures.
+A token or a certificate is checked before the body is read. PagerDuty, and Grafana where it is told to, sign the body
+instead, which is read within the route's bound and then checked.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 import logging
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -25,45 +22,65 @@ from bot.triggers.alert import Alert
 from bot.triggers.alerts import WEBHOOKS
 from bot.triggers.catalog import triggers
 from bot.triggers.trigger import Trigger
+from bot.web.callers import may_call, shows_certificate, signed_by_grafana, signed_by_pagerduty
 from bot.web.server import Route
 
 log = logging.getLogger(__name__)
 
+Hear = Callable[[Received], Novelty]
+Written = Callable[[], Awaitable[bool]]
+
 LARGEST = 4 * 1024 * 1024
 """Bytes of one notification: a thousand alerts with long texts."""
 
-SIGNATURE = "X-PagerDuty-Signature"
-SIGNED = "pagerduty"
+Signed = Callable[[bytes, Mapping[str, str], str, float], str]
+SIGNED: Mapping[str, Signed] = {"pagerduty": signed_by_pagerduty, "grafana": signed_by_grafana}
+"""How the bodies of a kind are signed, where they are."""
+
+ALWAYS_SIGNED = "pagerduty"
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """One address for each kind of alert: `/hooks/NAME`. Without its secret, an address is not there."""
+    """One address for each kind of alert: `/hooks/NAME`. Where nobody could show who he is, an address is not there.
 
-    hear: Callable[[Received], Novelty]
+    `written` waits until what was heard is safe from a crash: only then the caller is told that it was taken in.
+    `secrets` are those of signatures, by kind: where there is one, nothing else counts for that kind.
+    """
+
+    hear: Hear
+    written: Written
     channel: str
     token: str = ""
-    pagerduty: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
 
-    def routes(self) -> tuple[Route, ...]:
-        kinds = [each for each in WEBHOOKS if (self.pagerduty if each == SIGNED else self.token)]
+    def routes(self, *, certificates: bool = False) -> tuple[Route, ...]:
+        """`certificates`: callers may show one."""
+        open_to_some = bool(self.token) or certificates
+        kinds = [each for each in WEBHOOKS if self.secrets.get(each) or (open_to_some and each != ALWAYS_SIGNED)]
         return tuple(Route("POST", f"/hooks/{each}", self._handler(triggers()[each]), LARGEST) for each in kinds)
 
     def _handler(self, trigger: Trigger) -> Callable[[web.Request], Any]:
+        secret = self.secrets.get(trigger.id, "")
+
         async def handle(request: web.Request) -> web.StreamResponse:
-            if trigger.id != SIGNED and not may_call(request.headers.get("Authorization", ""), self.token):
+            if not (secret or self._is_known(request)):
                 return _refused(trigger, request, 401, "the caller is not known")
             try:
                 body = await request.read()
             except web.HTTPRequestEntityTooLarge:
                 return _refused(trigger, request, 413, "the body is too large")
-            if trigger.id == SIGNED and not is_signed(body, request.headers.get(SIGNATURE, ""), self.pagerduty):
-                return _refused(trigger, request, 401, "the signature is wrong")
-            return self._taken(trigger, request, body)
+            if secret and (why := SIGNED[trigger.id](body, request.headers, secret, self.now())):
+                return _refused(trigger, request, 401, why)
+            return await self._taken(trigger, request, body)
 
         return handle
 
-    def _taken(self, trigger: Trigger, request: web.Request, body: bytes) -> web.StreamResponse:
+    def _is_known(self, request: web.Request) -> bool:
+        return may_call(request.headers.get("Authorization", ""), self.token) or shows_certificate(request)
+
+    async def _taken(self, trigger: Trigger, request: web.Request, body: bytes) -> web.StreamResponse:
         payload = payload_of(body)
         if payload is None or not trigger.fits(payload):
             return _refused(trigger, request, 400, f"the body is not one of {trigger.id}")
@@ -74,6 +91,8 @@ class Hooks:
                 counted[self.hear(Received(found, self.channel, sender=f"webhook {trigger.id}"))] += 1
             else:
                 counted["nothing"] += 1
+        if counted[Novelty.NEW] and not await self.written():
+            return _refused(trigger, request, 503, "it could not be written down: send it again")
         return web.json_response({"heard": dict(counted)})
 
 
@@ -84,31 +103,6 @@ def payload_of(body: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None
-
-
-def may_call(authorization: str, token: str) -> bool:
-    """`Bearer TOKEN`, or `Basic` with any name and TOKEN as the password. Takes as long whether it fits or not."""
-    scheme, _, said = authorization.partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            said = base64.b64decode(said, validate=True).decode("utf-8").partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            said = ""
-    elif scheme.lower() != "bearer":
-        said = ""
-    return _same(said.strip(), token)
-
-
-def is_signed(body: bytes, header: str, secret: str) -> bool:
-    """Does one of the header's `v1=…` fit? There are several while a secret is being replaced."""
-    wanted = "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return any(_same(each.strip(), wanted) for each in header.split(",")[:10])
-
-
-def _same(said: str, wanted: str) -> bool:
-    """Compared by digest, so that neither length nor content shows in the time it takes. Nothing never fits."""
-    digests = (hashlib.sha256(each.encode("utf-8", "surrogateescape")).digest() for each in (said, wanted))
-    return hmac.compare_digest(*digests) and bool(wanted)
 
 
 def _refused(trigger: Trigger, request: web.Request, status: int, why: str) -> web.StreamResponse:

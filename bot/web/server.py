@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.errors import UsageMistake
+from sensors.kit.objects import one_line
 
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of one request's body; Slack's own and an alert's are far smaller."""
+
+BODY_TIMEOUT_S = 10.0
+"""Seconds in which a request's body has to be there; Slack and Alertmanager take milliseconds."""
 
 SHUTDOWN_S = 2.0
 
@@ -33,23 +40,27 @@ class Route:
 
 
 @asynccontextmanager
-async def listening(host: str, port: int, routes: Iterable[Route]) -> AsyncIterator[str]:
-    """Serve the routes; the address is `http://HOST:PORT`. Raises `UsageMistake` where nobody can listen."""
-    runner = web.AppRunner(application(routes), access_log=None, shutdown_timeout=SHUTDOWN_S)
+async def listening(
+    host: str, port: int, routes: Iterable[Route], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Serve the routes; the address is `http://HOST:PORT`, or https. Raises `UsageMistake` where nobody can listen."""
+    server_log = logging.getLogger(f"{__name__}.http")
+    server_log.filters[:] = [_one_line_for_others_faults]
+    runner = web.AppRunner(application(routes), access_log=None, logger=server_log, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
-        yield await _start(runner, host, port)
+        yield await _start(runner, host, port, tls)
     finally:
         await runner.cleanup()
 
 
-async def _start(runner: web.AppRunner, host: str, port: int) -> str:
+async def _start(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> str:
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
     except OSError as why:
         raise UsageMistake(f"cannot listen on {host}:{port}: {why.strerror or why}") from why
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    return f"http://{shown}:{runner.addresses[0][1]}"
+    return f"http{'s' if tls else ''}://{shown}:{runner.addresses[0][1]}"
 
 
 def application(routes: Iterable[Route]) -> web.Application:
@@ -60,13 +71,46 @@ def application(routes: Iterable[Route]) -> web.Application:
     return app
 
 
+class SlowBody(ConnectionError):
+    """The body did not come in time."""
+
+
 def _bounded(route: Route) -> Handler:
-    """Reads the whole body before the handler does, and no more than the route allows."""
+    """Whoever reads the body gets no more than the route allows, and waits no longer than `BODY_TIMEOUT_S`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         bounded = request.clone(client_max_size=route.largest)
         if (request.content_length or 0) > route.largest:
             return web.Response(status=413)
-        return await route.handler(bounded)
+        patience = asyncio.get_running_loop().call_later(BODY_TIMEOUT_S, _give_up, request)
+        try:
+            return await route.handler(bounded)
+        except SlowBody:
+            log.warning("%s from %s is refused: its body did not come within %g s", *_who(request), BODY_TIMEOUT_S)
+            return web.Response(status=408, headers={"Connection": "close"})
+        finally:
+            patience.cancel()
 
     return handle
+
+
+def _give_up(request: web.Request) -> None:
+    if not request.content.is_eof():
+        request.content.set_exception(SlowBody())
+
+
+def _who(request: web.Request) -> tuple[str, str]:
+    return f"{request.method} {one_line(request.path, 80)}", str(request.remote)
+
+
+def _one_line_for_others_faults(record: logging.LogRecord) -> bool:
+    """What others send is no fault of ours: a request that is none, and a caller who hung up, cost a line each."""
+    why = record.exc_info[1] if record.exc_info else None
+    if isinstance(why, SlowBody):
+        return False  # it has had its line
+    if isinstance(why, HttpProcessingError | ConnectionError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        said = one_line(f"{type(why).__name__} {why}", 120)
+        record.msg, record.args = "%s: %s", (record.getMessage(), said)
+        record.exc_info = record.exc_text = None
+    return True

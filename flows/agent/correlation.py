@@ -26,11 +26,12 @@ from flows.agent.weighing import (
     doubts,
     explained,
     ground_of,
+    heard_of,
     reviewed,
     weighed,
 )
 from flows.belief import ROOT_CAUSE_FROM
-from flows.model import AskedLook, Diagnosis, Explanation, Statement, Struck
+from flows.model import AskedLook, Diagnosis, Explanation, Rule, Statement, Struck
 from sensors.kit import Sensor
 
 TURNS, TURNS_WITHIN = 4, 20.0
@@ -86,13 +87,13 @@ async def unwatched(asked: AskedLook) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a correlation works with. `nonce` is drawn for it alone; `rules_know` are the classes rules can name."""
+    """What a correlation works with. `nonce` is drawn for it alone."""
 
     model: str
     ask: Ask
     nonce: str
     sensors: Mapping[str, Sensor]
-    rules_know: frozenset[str]
+    rules: Mapping[str, Rule]
     anonymize: bool = False
     further: Further | None = None
     second_look: bool = False
@@ -167,8 +168,8 @@ class _Course:
         ends = self._table.clock() + TURNS_WITHIN
         for number in range(1, TURNS + 1):
             request = prompt.ask(first, so_far, await further.tools(), self._table.model)
-            reply = await self._table.ask(f"ask-{number}", request, self._left(ends))
-            if not reply.asked:
+            reply = await self._asked_for(number, request, self._left(ends))
+            if reply is None or not reply.asked:
                 break
             looked = await self._take(number, reply, further)
             brief = self._bare()
@@ -177,6 +178,16 @@ class _Course:
                 break
         if self._it.cause_class != before:
             self._it = replace(self._it, decided_by=BOTH)
+
+    async def _asked_for(self, number: int, request: Mapping[str, Any], within: float) -> Reply | None:
+        """A turn; None when there is no time for it, which is no failure. Whoever asks decides that, as it must be
+        the same when a run is carried on."""
+        try:
+            return await self._table.ask(f"ask-{number}", request, within)
+        except NoAnswer as why:
+            if why.no_time:
+                return None
+            raise
 
     async def _take(self, number: int, reply: Reply, further: Further) -> Looked:
         """The first look that was asked for: there is one at a time. What may be named stands in the whole brief."""
@@ -227,7 +238,7 @@ class _Course:
             claims = read_claims(reply.text)
         except (BadAnswer, NoAnswer) as why:
             lost = Struck(WEIGHING, f"it was not weighed: {why.why if isinstance(why, NoAnswer) else why}")
-            said = replace(said, other=None, fix=self._it.fix.id, struck=(*said.struck, lost))
+            said = replace(said, other=None, fix="", struck=(*said.struck, lost))
             self._it = replace(self._it, explanation=said, decided_by=BOTH if said.statements else self._it.decided_by)
             return
         bench = self._bench(bare)
@@ -238,7 +249,8 @@ class _Course:
 
     def _bench(self, brief: Brief) -> Bench:
         ground = ground_of(self._it, brief.cited, brief.question)
-        return Bench(ground, brief.candidates, self._table.sensors, self._table.rules_know)
+        heard = heard_of(self._it, self._table.rules)
+        return Bench(ground, brief.candidates, self._table.sensors, heard)
 
     async def _look_twice(self) -> None:
         """The same case before somebody who doubts it. When that fails, the explanation stands as it is."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -22,6 +24,30 @@ class Line(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What the installed SDK knows: names, the announced end of life of some, and its own version."""
+
+    names: frozenset[str]
+    ends: Mapping[str, date]
+    sdk: str
+
+
+async def models() -> Models:
+    """Imports the SDK for it. Raises `NoAnswer` where it is not installed."""
+    made = await attempt(asyncio.to_thread(_models))
+    if isinstance(made, ImportError):
+        raise NoAnswer(f"its SDK is not installed ({made.name or made})") from made
+    if isinstance(made, BaseException):
+        raise made
+    return made
+
+
+def _models() -> Models:
+    known: Models = import_module(WIRE).models()
+    return known
 
 
 async def opened(settings: ClaudeSettings) -> Line:

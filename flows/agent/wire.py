@@ -19,6 +19,7 @@ import anthropic
 from anthropic.resources.messages import DEPRECATED_MODELS
 from anthropic.types import Model
 
+from flows.agent.door import Models
 from flows.agent.money import Spent
 from flows.agent.reply import Asked, NoAnswer, Reply
 from flows.agent.settings import ClaudeSettings
@@ -58,7 +59,13 @@ class Wire:
             raise made
         if isinstance(made, TimeoutError):
             raise _no(f"it did not answer within {within:.3g} s", received) from None
-        raise _no("its answer broke off", received) from made  # the SDK lets its HTTP library's errors through
+        raise self._odd(made, received) from made
+
+    def _odd(self, why: Exception, received: _Received) -> NoAnswer:
+        """The SDK lets errors of its HTTP library through, and misses what a cloud needs only when it is used."""
+        if isinstance(why, ImportError | anthropic.AnthropicError) or "boto" in str(why):
+            return NoAnswer(f"its SDK is not complete: install kai-netdebug[{self._settings.provider}]")
+        return _no("its answer broke off", received)
 
     async def _within(
         self, request: Mapping[str, Any], within: float, received: _Received, clock: Callable[[], float]
@@ -140,7 +147,10 @@ def _client(settings: ClaudeSettings) -> Any:
         "base_url": settings.base_url or None,
     }
     if settings.provider == "bedrock":
-        return anthropic.AsyncAnthropicBedrock(aws_region=settings.region or None, **usual)
+        # Bedrock's own Messages endpoint takes an API key; the older one needs botocore, which kubernetes 37 excludes
+        return anthropic.AsyncAnthropicBedrockMantle(
+            api_key=settings.key or None, aws_region=settings.region or None, open_telemetry=False, **usual
+        )
     if settings.provider == "vertex":
         return anthropic.AsyncAnthropicVertex(
             region=settings.region, project_id=settings.project or anthropic.NOT_GIVEN, **usual
@@ -220,15 +230,12 @@ def _words(why: anthropic.APIError) -> str:
 # -- models ----------------------------------------------------------------------------------------------------------
 
 
-def lifetimes() -> dict[str, date]:
-    """The models that the SDK announces an end of, with the day."""
-    return {model: _day(words) for model, words in DEPRECATED_MODELS.items()}
-
-
-def models() -> frozenset[str]:
-    """The models that the SDK knows."""
+def models() -> Models:
+    """What the installed SDK knows of models."""
     literals = (typing.get_args(each) for each in typing.get_args(Model))
-    return frozenset(name for names in literals for name in names if isinstance(name, str))
+    names = frozenset(name for each in literals for name in each if isinstance(name, str))
+    ends = {model: _day(words) for model, words in DEPRECATED_MODELS.items()}
+    return Models(names, ends, anthropic.__version__)
 
 
 def _day(words: str) -> date:

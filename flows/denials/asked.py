@@ -56,7 +56,9 @@ def asked_peers(case: Case) -> Ways:
     port = case.target.to_port if case.target.to_port is not None else services.asked.port
     service = services.asked_service
     if service is not None and services.asked.pod is None and not _is_backend(service, case.target.to_host):
-        found = dict(_behind(service, services.asked.service_port or port, me, world))
+        protocol = case.target.to_protocol
+        behind = dict(_behind(service, services.asked.service_port or port, me, world))
+        found = {address: each for address, each in behind.items() if protocol in (None, address[2])}
     else:
         found = dict(_plain(case, services, port, me, world)) if port is not None else {}
     return {address: as_it_arrives(case, each) for address, each in found.items()}

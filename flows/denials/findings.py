@@ -101,7 +101,8 @@ def _seen_words(group: list[Denial]) -> str:
     attempts = sum(each.connection.seen.dropped for each in group if each.connection.seen is not None)
     drop = group[0].connection.drop
     what = f"{drop.reason} ({drop.number}), {drop.direction}" if drop is not None else ""
-    return f"{packets} dropped {plural(packets, 'packet')} of {attempts} {plural(attempts, 'attempt')}, {what}"
+    tries = f"{attempts:,} connection {plural(attempts, 'attempt')}"
+    return f"{packets:,} {plural(packets, 'packet')} dropped in {tries}, {what}"
 
 
 def plural(count: int, word: str) -> str:
@@ -112,7 +113,7 @@ def _onset_words(case: Case, denial: Denial) -> list[str]:
     first = first_drop((denial,))
     if first is None:
         return []
-    said = f"first drop {first:%H:%M:%S}"
+    said = f"first drop {first:%H:%M:%S} UTC"
     for change in onset(case, denial)[:1]:
         apart = (first - change.at).total_seconds()
         when = f"{apart:.0f} s" if apart >= 1 else "less than a second"
@@ -176,9 +177,9 @@ def door(traffic: Traffic) -> str:
 
 
 def passage(denial: Denial) -> str:
-    """Who wants to go where: `production/api-server to the API server (172.30.0.11) on TCP 6443`."""
+    """Who wants to go where: `production/api-server → the API server (172.30.0.11) on TCP 6443`."""
     traffic = denial.connection.traffic
-    return f"{who(traffic.source)} to {who(traffic.destination)} on {door(traffic)}"
+    return f"{who(traffic.source)} → {who(traffic.destination)} on {door(traffic)}"
 
 
 # -- for the rules ---------------------------------------------------------------------------------------------------

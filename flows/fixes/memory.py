@@ -8,6 +8,15 @@ from flows.model import Fix, JsonPatchFix, RaiseMemory
 from flows.symptoms.memory import MOST, sensible_limit
 from sensors.kit.quantities import bytes_of
 
+REPLACED = {
+    "RollingUpdate": "the pods are replaced one after the other",
+    "Recreate": "all pods are stopped before new ones start: no DNS server answers meanwhile",
+    "OnDelete": "the pods keep the old limit until someone deletes them, one after the other",
+}
+"""What a changed template does to the running pods, by the workload's strategy (apps/v1)."""
+
+UNKNOWN = "the pods are replaced; in which order was not read"
+
 
 def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
     """The limit rises to the wanted one, or to a sensible one if that is more; a request that equalled it rises, too.
@@ -21,22 +30,24 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
     wanted = min(MOST, max(remedy.wanted_limit, sensible, key=_size), key=_size)
     place = f"/spec/template/spec/containers/{remedy.index}"
     pairs = [(f"{place}/resources/limits/memory", remedy.current_limit)]
-    if bytes_of(remedy.current_request) == current:
+    raises_request = bytes_of(remedy.current_request) == current
+    if raises_request:
         pairs.append((f"{place}/resources/requests/memory", remedy.current_request))
+    what = "limit and request" if raises_request else "limit"
     name = {"op": "test", "path": f"{place}/name", "value": remedy.container}
     forth = (name, *(each for path, old in pairs for each in _swap(path, old, wanted)))
     back = (name, *(each for path, old in reversed(pairs) for each in _swap(path, wanted, old)))
     return (
         JsonPatchFix(
             target=remedy.workload,
-            title=f"Raise the memory limit of {remedy.container} from {remedy.current_limit} to {wanted}",
+            title=f"Raise the memory {what} of {remedy.container} from {remedy.current_limit} to {wanted}",
             patch=forth,
             inverse=back,
             kubectl=patch_line(remedy.workload, forth),
             undo=patch_line(remedy.workload, back),
             automatic=True,
             disruptive=True,
-            notes=("the pods are replaced one after the other",),
+            notes=(REPLACED.get(remedy.strategy, UNKNOWN),),
         ),
     )
 

@@ -55,7 +55,10 @@ class SetSelector:
 
 @dataclass(frozen=True, slots=True)
 class RaiseMemory:
-    """Give a container more memory. Quantities as Kubernetes writes them (`170Mi`); None where nothing is set."""
+    """Give a container more memory. Quantities as Kubernetes writes them (`170Mi`); None where nothing is set.
+
+    `strategy` is how the workload replaces its pods, empty where nobody knows.
+    """
 
     workload: Component
     container: str
@@ -63,6 +66,7 @@ class RaiseMemory:
     current_limit: str | None
     current_request: str | None
     wanted_limit: str
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

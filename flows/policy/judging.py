@@ -196,7 +196,7 @@ def _verdict_why(
             f"{what} is admitted by {_named(admitted)}" if admitted else f"{what} is from its own node, never isolated"
         )
     if not isolating:
-        return f"{what} is refused: the datapath isolates every pod and no policy admits this"
+        return f"{what} is denied: the datapath isolates every pod and no policy allows this"
     return f"{what} is isolated by {_named(isolating)}, and no rule admits this"
 
 

@@ -124,7 +124,7 @@ class Traffic:
 
     def words(self) -> str:
         what = f"{self.protocol} {self.port}" if self.port is not None else self.protocol
-        return f"{self.source} to {self.destination} on {what}"
+        return f"{self.source} → {self.destination} on {what}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def _abroad(peer: Endpoint, path: str, profile: Profile) -> Miss:
 
 
 def not_a_pod(peer: Endpoint, path: str) -> Miss:
-    return Miss(MissKind.NOT_A_POD, f"it selects pods, {peer} is none", path, got=str(peer))
+    return Miss(MissKind.NOT_A_POD, f"{peer} is not a pod, so a pod selector cannot match it", path, got=str(peer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,46 +1,36 @@
 """The packets arrive and the pod itself refuses them: no process listens on the port, or only on loopback.
 
 Proof: connections are delivered and answered with a reset on the port the container declares; the destination's own
-socket table shows a listener on 127.0.0.1 only, or on other ports, or none. Not to be mistaken for a Service that
-points at a port which its pods do not even declare, nor for a Service without backends.
+socket table shows a listener on 127.0.0.1 only, or on other ports, or none; or one ready pod of several refuses and the
+others of its workload answer. Not to be mistaken for a Service that
+points at a port which its pods do not even declare, for a Service without backends, nor for a process that listens in
+one family of addresses and is called in the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.belief import CONFIRMED, PLAUSIBLE
+from flows.belief import ASIDE, CONFIRMED, PLAUSIBLE, PROBABLE
 from flows.model import Case, Finding, Rule
+from flows.symptoms.dns import is_recent
+from flows.symptoms.families import unheard
 from flows.symptoms.peers import Peer, suspects
-from flows.symptoms.target_port import aim_of, open_elsewhere
+from flows.symptoms.target_port import aim_of, is_refused, open_elsewhere, ports_behind, sockets_behind
 from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
-from sensors.k8s_services import Services
-from sensors.kit.sockets import PodSockets
+from sensors.k8s_services import ServiceFacts, Services
 from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import TcpStats
 
 
 def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
-        ports = _backend_ports(peer)
-        if ports and _refused(peer) and not _some_answer(peer):
+        ports = ports_behind(peer)
+        if ports and is_refused(peer) and not _some_answer(peer) and unheard(case, peer) is None:
             yield from _judge_peer(case, peer, ports, weight)
-
-
-def _backend_ports(peer: Peer) -> tuple[int, ...]:
-    """The pods' own ports at which the question arrives."""
-    if peer.service and peer.service_port:
-        ends = peer.service.ready_endpoints or ()
-        name = peer.service_port.name
-        return tuple(sorted({number for end in ends for said, number, _ in end.ports if said == name}))
-    at_a_pod = bool(peer.connections) or peer.pod is not None
-    return (peer.port,) if peer.port is not None and at_a_pod else ()
-
-
-def _refused(peer: Peer) -> bool:
-    delivered = any(each.outcome is Outcome.REFUSED for each in peer.connections)
-    return delivered or (bool(peer.doors) and any(door.result == "refused" for door in peer.doors))
+        elif ports and peer.service and _some_answer(peer):
+            yield from _one_of_many(case, peer, peer.service, weight)
 
 
 def _some_answer(peer: Peer) -> bool:
@@ -49,7 +39,7 @@ def _some_answer(peer: Peer) -> bool:
 
 
 def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -> Iterator[Finding]:
-    sockets, port = _sockets(case, peer), ports[0]
+    sockets, port = sockets_behind(case, peer), ports[0]
     if peer.service and peer.service_port and aim_of(case, peer.service, peer.service_port):
         return
     loopback = any(each.listens_only_on_loopback(port) for each in sockets)
@@ -60,11 +50,43 @@ def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -
         yield _finding(peer, port, loopback, nobody, open_elsewhere(case, addresses, sockets, port), weight)
 
 
-def _sockets(case: Case, peer: Peer) -> tuple[PodSockets, ...]:
-    stats = case.get(TcpStats)
-    pods = {each.pod for each in (peer.service.matching_pods or ())} if peer.service else set()
-    pods |= {each.destination.pod for each in peer.connections} | ({peer.pod.name} if peer.pod else set())
-    return tuple(each for each in stats.peers if each.pod in pods and not each.blind) if stats else ()
+# -- one backend of several --------------------------------------------------------------------------------------------
+
+
+def _one_of_many(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Iterator[Finding]:
+    """Ready pods that refuse beside others of the same workload that answer: every so many calls fail, or, with
+    session affinity, all calls of one client."""
+    ready = {each.ip for each in service.ready_endpoints or () if not each.terminating}
+    pods = {ip: pod for pod in service.matching_pods or () for ip in pod.ips if ip in ready}
+    backends = [each for each in peer.doors if each.role is Role.BACKEND and each.host in pods]
+    bad = {each.host for each in backends if each.result == "refused"}
+    good = {pods[each.host].workload for each in backends if each.is_open}
+    if bad and all(pods[each].workload in good for each in bad):
+        yield _partly(case, peer, service, sorted(pods[each].pod for each in bad), len(ready), weight)
+
+
+def _partly(case: Case, peer: Peer, service: ServiceFacts, bad: list[str], of: int, weight: float) -> Finding:
+    sticky, port = service.session_affinity == "ClientIP", ports_behind(peer)[0]
+    deaf = any(each.does_not_listen_on(port) for each in sockets_behind(case, peer) if each.pod in bad)
+    suffers = bool(peer.fails) or any(is_recent(case, each.time) for each in peer.logged)
+    suffers = suffers or any(each.outcome is Outcome.REFUSED or each.refused for each in peer.connections)
+    stays = f"; {service.ref} sends a client always to the same pod (sessionAffinity ClientIP)" if sticky else ""
+    verb, names = "refuses" if len(bad) == 1 else "refuse", " and ".join(bad[:3])
+    return Finding(
+        cause_class="app.not_listening",
+        cause=f"{names} behind {service.ref} {verb} connections on port {port}, the others answer{stays}",
+        component=peer.component,
+        belief=((CONFIRMED if deaf else PROBABLE) if suffers else ASIDE) * weight,
+        because=f"{len(bad)} of {of} ready pods {verb} on {port}{', and nothing listens there' if deaf else ''}",
+        shown_by=(Connects, Services, TcpStats),
+        recommendation=(
+            f"Restart {bad[0]} or see why its process is down; give {peer.component} a readiness probe that asks this "
+            "port, so that such a pod gets no traffic."
+        ),
+    )
+
+
+# -- all of them -------------------------------------------------------------------------------------------------------
 
 
 def _declared(peer: Peer, port: int) -> bool:

@@ -30,7 +30,7 @@ def _finding(cni: CniHealth, node: str, waiting: list[Victim]) -> Finding:
     owner = cni.daemon_set
     return Finding(
         cause_class="cni.auth",
-        cause=f"The {cni.cni or 'network'} plug-in on node {node} is refused by the Kubernetes API: {waiting[0]}",
+        cause=f"The {cni.cni or 'network'} plug-in on node {node} gets 401 from the API server: {waiting[0]}",
         component=Component(owner.kind, owner.namespace, owner.name) if owner else Component("Node", "", node),
         belief=round(CONFIRMED * max(each.weight for each in waiting), 3),
         because="; ".join([waiting[0].pod.message, *(str(each) for each in waiting[:3])]),

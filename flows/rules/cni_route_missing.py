@@ -79,7 +79,7 @@ def _drop_finding(case: Case, each: Connection, weight: float) -> Finding:
     node = _node(case)
     return Finding(
         cause_class="cni.route_missing",
-        cause=f"Node {node} has no way to {each.destination} ({each.destination.ip}): its packets are dropped",
+        cause=f"Node {node} has no route to {each.destination} ({each.destination.ip}): its packets are dropped",
         component=Component("Node", "", node),
         belief=round(NO_WAY[number] * weight, 3),
         because=f"{each.packets_dropped} packets of {each} dropped as {said.reason} ({number}); the pod there exists",

@@ -118,7 +118,7 @@ def _remedy(dns: CoreDns, pod: DnsPod, limit: str | None) -> RaiseMemory | None:
     if wanted is None or work is None or work.container is None:
         return None
     about = Component(work.kind, work.namespace, work.name)
-    return RaiseMemory(about, work.container, 0, limit, pod.memory_request, wanted)
+    return RaiseMemory(about, work.container, 0, limit, pod.memory_request, wanted, work.strategy)
 
 
 def _wanted(limit: str | None) -> str | None:

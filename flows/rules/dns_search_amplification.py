@@ -39,7 +39,7 @@ def _finding(case: Case, burst: Burst, resolver: Resolver) -> Finding:
         ),
         component=owner(case),
         belief=LIKELY if is_it else DOUBTED,
-        because=f"{burst.answered_by} is answered after {burst.dead_ends} dead ends: {', '.join(_tried(burst))}",
+        because=f"{burst.answered_by}: answer after {burst.dead_ends} search-domain misses: {', '.join(_tried(burst))}",
         shown_by=(Lookups, PodFacts),
         recommendation=(
             f"Set ndots to 2 in the dnsConfig of {owner(case)} (or write {burst.name} with a dot at its end), after "

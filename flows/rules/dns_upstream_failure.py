@@ -66,7 +66,7 @@ def _policy_finding(case: Case, dns: CoreDns, failed: Burst, refused: Judgement)
     component = Component(guilty[0].kind, guilty[0].namespace, guilty[0].name) if guilty else None
     return Finding(
         cause_class="policy.egress_denied",
-        cause=f"{component or 'A policy'} does not let CoreDNS ask its upstream: {refused.traffic.words()} is refused",
+        cause=f"{component or 'A policy'} keeps CoreDNS from its upstream: it blocks {refused.traffic.words()}",
         component=component,
         belief=_belief(case, failed, None) + SIMULATED,
         because=f"{told(case)}; {refused.egress.why}",

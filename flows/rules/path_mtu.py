@@ -1,20 +1,26 @@
 """Small packets pass and large ones vanish: the path carries less than the pod's route promises.
 
 Proof: a probe of a smaller size is answered while sizes within the promise are not, or the datapath says "fragmentation
-needed" (136, 157, 169), or full-size segments are repeated after a good handshake. A probe that nothing of any size
+needed" (136, 157, 169), or full-size segments are repeated after a good handshake. Where no size was tried: the way to
+the peer leads through an encrypting link (WireGuard, IPsec) that takes less than the pod's route promises, connections
+open, and data stalls. A probe that nothing of any size
 answers is not MTU evidence (a policy denies ICMP), and retransmits alone are loss or a slow peer.
 """
 
 from __future__ import annotations
 
-from flows.belief import CONTEXT, EVIDENT, NAMED, PROVED, SHOWN
+import re
+
+from flows.belief import ASIDE, CONTEXT, EVIDENT, NAMED, PLAUSIBLE, PROVED, SHOWN
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, asked_peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
-from sensors.net_mtu import Mtu, Path
+from sensors.kit.app_log import LogTrouble
+from sensors.net_connect import Connects
+from sensors.net_mtu import Link, Mtu, Path, Reach
 
 TOO_LARGE = {136: "Fragmentation needed", 157: "IP_FRAGMENTATION_NOT_SUPPORTED"}
 
@@ -25,7 +31,7 @@ def judge(case: Case) -> Finding | None:
     path, weight = max(short, key=lambda pair: pair[1], default=(None, EVIDENT))
     dropped = _too_large(case)
     if path is None and not dropped:
-        return None
+        return _encrypted(case, mtu)
     return _finding(case, mtu, path, weight, dropped)
 
 
@@ -38,6 +44,56 @@ def _weight(case: Case, path: Path) -> float:
 def _addresses(peer: Peer) -> set[str]:
     ends = peer.service.endpoints or () if peer.service else ()
     return {peer.host, *(each.ip for each in ends), *(each.destination.ip for each in peer.connections)}
+
+
+# -- a link that encrypts ----------------------------------------------------------------------------------------------
+
+ENCRYPTS = re.compile(r"(?:cilium_wg|wireguard\.|flannel-wg|kilo|wg|ipsec|xfrm|vti)[\w.-]*", re.IGNORECASE)
+"""Links of WireGuard (Cilium, Calico, flannel, Kilo, by hand) and IPsec; what they add makes their packets smaller."""
+
+
+def _encrypted(case: Case, mtu: Mtu) -> Finding | None:
+    """Without any probe: a promise larger than the narrowest encrypting link between the two nodes can keep."""
+    links = [each for each in mtu.node_links if ENCRYPTS.fullmatch(each.name) and each.is_up is not False]
+    link, promised = min(links, key=lambda each: each.mtu, default=None), mtu.route_mtu
+    if link is None or promised is None or link.mtu >= promised:
+        return None
+    for peer, weight in suspects(case):
+        measured = any(each.destination in _addresses(peer) and each.reach is Reach.OK for each in mtu.paths)
+        if _crosses(case, peer) and peer.fails is False and not measured:
+            return _narrow(case, mtu, link, peer, promised, weight)
+    return None
+
+
+def _crosses(case: Case, peer: Peer) -> bool:
+    nodes, ends = case.get(Nodes), peer.service.ready_endpoints or () if peer.service else ()
+    there = {each.node for each in ends if each.node}
+    return nodes is not None and bool(nodes.target_node) and bool(there) and nodes.target_node not in there
+
+
+def _narrow(case: Case, mtu: Mtu, link: Link, peer: Peer, promised: int, weight: float) -> Finding:
+    stalls = [each for each in mtu.stalls if each.full_size and each.peer in _addresses(peer)]
+    line = next((each for each in peer.logged if each.trouble is LogTrouble.TIMEOUT), None)
+    told = f'; the caller logs "{line.text}"' if line else ""
+    stuck = f"; {len(stalls)} connections repeat full-size data that nobody acknowledges" if stalls else ""
+    return Finding(
+        cause_class="mtu.mismatch",
+        cause=(
+            f"{link.name} of {link.holder}, which the way to {peer} leads through, takes {link.mtu:,} bytes, and the "
+            f"pod's route promises {promised:,}: small answers pass, large ones stall"
+        ),
+        component=Component("Node", "", link.holder),
+        belief=(EVIDENT if stalls else PLAUSIBLE if line else ASIDE) * weight,
+        because=f"{peer} opens on another node, and no size was tried{stuck}{told}",
+        shown_by=(Mtu, Nodes, Connects, Services),
+        recommendation=(
+            f"Lower the network plug-in's MTU so that pods promise {link.mtu:,} bytes at most, less by what a tunnel "
+            "inside adds. That restarts the network plug-in, so nothing is offered as one click."
+        ),
+    )
+
+
+# -- what was measured -------------------------------------------------------------------------------------------------
 
 
 def _too_large(case: Case) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.denials.attribution import Denial, component_of
-from flows.denials.findings import admit, belief, door, finding, groups, named, passage, who
+from flows.denials.findings import admit, belief, finding, groups, named, passage, who
 from flows.model import Case, Finding, Rule
 from flows.policy import Direction, PolicyRef
 from sensors.k8s_network_policies import Policies
@@ -40,9 +40,8 @@ def _hidden(denial: Denial) -> Denial:
 
 
 def _cause(denial: Denial, hidden: Denial) -> str:
-    first, second, traffic = named(denial.component, denial), named(hidden.component, hidden), denial.connection.traffic
-    way = f"{who(traffic.source)} out to {who(traffic.destination)} on {door(traffic)}"
-    return f"{first} does not let {way}, and {second} would not let it in"
+    first, second = named(denial.component, denial), named(hidden.component, hidden)
+    return f"{first} blocks {passage(denial)} at the sender, and {second} blocks it at the receiver"
 
 
 def _advice(hidden: Denial) -> str:
@@ -53,7 +52,7 @@ def _other_side(case: Case, hidden: Denial) -> Finding:
     told = finding(
         case,
         [hidden],
-        f"{named(hidden.component, hidden)} has no rule that admits {passage(hidden)}",
+        f"{named(hidden.component, hidden)} blocks {passage(hidden)}: no ingress rule allows it",
         f"Add an ingress rule at {who(hidden.subject)}; it shows only once the sender is let out.",
         admit([hidden]),
     )

@@ -18,7 +18,7 @@ def judge(case: Case) -> list[Finding]:
 
 def _cause(denial: Denial) -> str:
     cidr = ", ".join(denial.miss.expected) if denial.miss is not None else "its CIDR"
-    return f"{named(denial.component, denial)} admits {cidr}, which never matches here, so {passage(denial)} is refused"
+    return f"{named(denial.component, denial)} blocks {passage(denial)}: its rule for {cidr} never matches here"
 
 
 def _advice(denial: Denial) -> str:

@@ -48,7 +48,7 @@ def _remedy(case: Case, group: list[Denial]) -> AdmitTraffic:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} has no rule for DNS: {passage(denial)} is refused, so no name resolves"
+    return f"{named(denial.component, denial)} blocks DNS: {passage(denial)} has no rule, so no name resolves"
 
 
 RULE = Rule(id="policy-dns-blocked", judge=judge, causes=("policy.dns_blocked",), needs=(Policies,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.denials.attribution import Denial
-from flows.denials.findings import admit, door, finding, groups, named, who
+from flows.denials.findings import admit, door, finding, groups, named, passage
 from flows.model import Case, Finding, Rule
 from sensors.k8s_network_policies import Policies
 
@@ -17,9 +17,8 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    traffic = denial.connection.traffic
-    way = f"{who(traffic.source)} reach {who(traffic.destination)} on {door(traffic)}"
-    return f"{named(denial.component, denial)} has no rule that lets {way}"
+    why = ": no egress rule allows it" if denial.component is not None else ""
+    return f"{named(denial.component, denial)} blocks {passage(denial)}{why}"
 
 
 def _advice(denial: Denial) -> str:

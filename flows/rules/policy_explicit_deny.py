@@ -22,7 +22,7 @@ def _lift(group: list[Denial]) -> LiftDeny:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} denies {passage(denial)} explicitly"
+    return f"{named(denial.component, denial)} blocks {passage(denial)} by a deny rule"
 
 
 def _advice(denial: Denial) -> str:

@@ -19,9 +19,10 @@ def judge(case: Case) -> list[Finding]:
 
 def _cause(denial: Denial) -> str:
     if denial.miss is not None and denial.miss.kind is MissKind.FQDN_NOT_SEEN:
-        return f"{named(denial.component, denial)} admits the name, but no DNS rule shows the answer: {passage(denial)}"
+        why = "it allows the name, and no DNS rule shows the answer"
+        return f"{named(denial.component, denial)} blocks {passage(denial)}: {why}"
     name = denial.peer.fqdns[0]
-    return f"no name in {named(denial.component, denial)} matches {name}, so {passage(denial)} is refused"
+    return f"{named(denial.component, denial)} blocks {passage(denial)}: no name in it matches {name}"
 
 
 def _advice(denial: Denial) -> str:

@@ -23,7 +23,7 @@ def judge(case: Case) -> list[Finding]:
 def _cause(denial: Denial) -> str:
     policy = named(denial.component, denial)
     seen = who(denial.peer)
-    return f"{policy} selects a pod on the host network, but policies see {seen}: {passage(denial)} is refused"
+    return f"{policy} blocks {passage(denial)}: its rule selects a pod on the host network, and policies see {seen}"
 
 
 RULE = Rule(id="policy-hostnet-peer", judge=judge, causes=("policy.hostnet_peer",), needs=(Policies,))

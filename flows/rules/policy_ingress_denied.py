@@ -17,7 +17,8 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} has no rule that admits {passage(denial)}"
+    why = ": no ingress rule allows it" if denial.component is not None else ""
+    return f"{named(denial.component, denial)} blocks {passage(denial)}{why}"
 
 
 def _advice(denial: Denial) -> str:

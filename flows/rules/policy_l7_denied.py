@@ -41,7 +41,7 @@ def _http(one: JudgedConnection) -> Finding:
     remedy = AdmitTraffic((replace(one.judgement, traffic=asked),), (ref,)) if ref is not None else None
     return Finding(
         cause_class="policy.l7_denied",
-        cause=f"The proxy refuses {first.method} {first.path} of {one.traffic.words()}: no HTTP rule admits it",
+        cause=f"The proxy denies {first.method} {first.path} of {one.traffic.words()}: no HTTP rule allows it",
         component=component_of(ref),
         belief=(EVIDENT if ref is not None else PARTIAL) if one.asked else SUSPECTED,
         because=f"{count} {plural(count, 'request')} with verdict DROPPED at the proxy, which answers {PROXY_SAID}",
@@ -72,7 +72,7 @@ def _dns(case: Case, names: list[DnsOutcome]) -> list[Finding]:
     return [
         Finding(
             cause_class="policy.l7_denied",
-            cause=f"The DNS proxy refuses to look up {told}: no DNS rule admits the name",
+            cause=f"The DNS proxy denies the look-up of {told}: no DNS rule allows the name",
             component=component,
             belief=(EVIDENT if ref is not None else PARTIAL) if asked else DOUBTED,
             because=f"{sum(each.denied for each in names)} questions with verdict DROPPED at the proxy (REFUSED)",

@@ -20,7 +20,7 @@ def judge(case: Case) -> list[Finding]:
 
 def _cause(denial: Denial) -> str:
     policy = named(denial.component, denial)
-    return f"{policy} admits clients by address, but sees the node's: {passage(denial)} is refused"
+    return f"{policy} blocks {passage(denial)}: it allows clients by address, and sees the node's instead"
 
 
 RULE = Rule(id="policy-snat-source", judge=judge, causes=("policy.snat_source",), needs=(Policies,))

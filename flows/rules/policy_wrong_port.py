@@ -18,14 +18,14 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} means this peer {_door(denial.miss)}, so {passage(denial)} is refused"
+    return f"{named(denial.component, denial)} blocks {passage(denial)}: its rule allows this peer {_door(denial.miss)}"
 
 
 def _door(miss: Miss | None) -> str:
-    """`on port 80`, or `over UDP` where it is the protocol that differs."""
+    """`only on port 80`, or `only over UDP` where it is the protocol that differs."""
     if miss is None:
-        return "on another port"
-    return f"{'over' if miss.kind is MissKind.PROTOCOL else 'on port'} {', '.join(miss.expected)}"
+        return "only on another port"
+    return f"only {'over' if miss.kind is MissKind.PROTOCOL else 'on port'} {', '.join(miss.expected)}"
 
 
 def _advice(denial: Denial) -> str:

@@ -31,7 +31,7 @@ def _is_one_word(denial: Denial) -> bool:
 def _cause(denial: Denial) -> str:
     policy = denial.guilty[0] if denial.guilty else "a policy"
     wrong = denial.miss.why if denial.miss is not None else "one label differs"
-    return f"{policy} would admit {passage(denial)} but for one thing: {wrong}"
+    return f"{policy} blocks {passage(denial)}, and would allow it but for one thing: {wrong}"
 
 
 def _advice(denial: Denial) -> str:

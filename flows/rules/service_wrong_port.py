@@ -1,6 +1,7 @@
-"""The caller asks the Service for a port, or over a protocol, that it does not have.
+"""The caller asks the Service for a port, or over a protocol, that it does not have; or its pods speak another one.
 
-Proof: the Service exists and has no such port. Under Cilium such a packet leaves the node as if its address were
+Proof: the Service exists and has no such port; or the pods declare the very target port over the other protocol only,
+and what is sent there is refused or lost. Under Cilium such a packet leaves the node as if its address were
 outside the cluster, so it looks like an unreachable host. Not to be mistaken for a wrong targetPort (the port exists
 and points astray).
 """
@@ -13,6 +14,7 @@ from flows.belief import EVIDENT, PROBABLE, PROVED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
+from flows.symptoms.target_port import other_protocol
 from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
@@ -84,9 +86,31 @@ def _wrong_protocols(case: Case, peer: Peer, service: ServiceFacts, weight: floa
         return
     seen = [each.protocol for each in peer.connections if each.attempts > each.probed and each.icmp is None]
     said = [case.target.to_protocol] if peer.asked and case.target.to_protocol else []
-    spoken = next(iter([*said, *seen]), None)
-    if spoken is not None and service.port(port.port, spoken) is None:
+    spoken, pods = next(iter([*said, *seen]), None), other_protocol(case, service, port)
+    if pods and service.port(port.port, pods) is None and _goes_wrong(peer, port):
+        yield _pods_protocol(service, port, pods, weight)
+    elif spoken is not None and service.port(port.port, spoken) is None:
         yield _wrong_protocol(peer, service, port, spoken, weight)
+
+
+def _goes_wrong(peer: Peer, port: ServicePort) -> bool:
+    """What is sent over the Service's protocol is refused or lost; KAI's own tries are all over TCP."""
+    lost = any(each.outcome in (Outcome.REFUSED, Outcome.UNANSWERED) for each in peer.connections)
+    shut = any(not each.is_open for each in peer.doors if each.protocol.upper() == port.protocol)
+    return peer.fails is not False and (lost or shut)
+
+
+def _pods_protocol(service: ServiceFacts, port: ServicePort, pods: str, weight: float) -> Finding:
+    target = port.target_port or port.port
+    return Finding(
+        cause_class="service.protocol",
+        cause=f"{service.ref} offers port {port.port} over {port.protocol} only, and its pods speak {pods} there",
+        component=Component("Service", service.namespace, service.name),
+        belief=EVIDENT * weight,
+        because=f"the pods behind {service.ref} declare {target}/{pods}, and the Service sends {port.protocol} to it",
+        shown_by=(Services, Connects, HubbleFlows),
+        recommendation=f"Set the protocol of port {port.port} of {service.ref} to {pods}.",
+    )
 
 
 def _wrong_protocol(peer: Peer, service: ServiceFacts, port: ServicePort, spoken: str, weight: float) -> Finding:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from flows.model import Case, Component
 from flows.symptoms.names import is_named
+from flows.symptoms.objects import Json, objects
 from flows.symptoms.owner import owner
 from sensors.hubble_capture_flows import HubbleFlows
-from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
 from sensors.kit.addresses import as_ip
-from sensors.kit.objects import items, kind_of, named, text, texts
+from sensors.kit.objects import items, named, text, texts
 from sensors.kit.resolv_conf import plain_name
 
 
@@ -54,11 +54,18 @@ def _on_the_wire(case: Case, flows: HubbleFlows, host: str) -> bool:
     return any(is_named(case, host, [name]) for name in (*asked, *named_))
 
 
+def settings_of(case: Case) -> dict[str, str]:
+    """The environment that the pod's containers are given as values; what comes from elsewhere is not read."""
+    return {text(each, "name"): text(each, "value") for box in _containers(case) for each in items(box, "env")}
+
+
 def _settings(case: Case) -> Iterator[str]:
     """The pod's own environment, command and arguments."""
-    policies = case.get(Policies)
-    pods = [each for each in (policies.objects if policies else ()) if kind_of(each) == "Pod"]
-    pod = named(pods, case.target.pod, case.target.namespace)
-    for box in items(pod or {}, "spec", "containers"):
-        yield from (text(each, "value") for each in items(box, "env"))
+    yield from settings_of(case).values()
+    for box in _containers(case):
         yield from (*texts(box, "command"), *texts(box, "args"))
+
+
+def _containers(case: Case) -> tuple[Json, ...]:
+    pod = named(objects(case, "Pod"), case.target.pod, case.target.namespace)
+    return items(pod or {}, "spec", "containers")

@@ -102,10 +102,10 @@ def wants_cluster_name(case: Case) -> bool | None:
         return None if asked is AskedKind.UNDECIDABLE else asked is not AskedKind.EXTERNAL
     errors = (each for each in (pod.log_errors if pod else ()) if each.trouble is LogTrouble.RESOLVE)
     hosts = [each.host.rstrip(".").lower() for each in errors if is_recent(case, each.time)]
-    return any(_is_of_the_cluster(case, each) for each in hosts) if hosts else None
+    return any(is_of_the_cluster(case, each) for each in hosts) if hosts else None
 
 
-def _is_of_the_cluster(case: Case, host: str) -> bool:
+def is_of_the_cluster(case: Case, host: str) -> bool:
     """`svc`, `svc.ns`, `svc.ns.svc…`: a name without a dot is never one from outside."""
     name, _, rest = host.partition(".")
     services, space = case.get(Services), rest.partition(".")[0]
@@ -126,7 +126,13 @@ def asks_elsewhere(case: Case, dns: CoreDns) -> bool:
 
 
 def may_ask_elsewhere(case: Case, dns: CoreDns) -> bool:
-    """Nobody knows the address of the cluster's DNS, so whose answers the pod gets is open."""
+    """Nobody knows the address of the cluster's DNS, so whose answers the pod gets is open.
+
+    A server that answers for a name of the cluster is the cluster's, whatever its address.
+    """
+    lookups = case.get(Lookups)
+    if lookups is not None and lookups.cluster_dns_works:
+        return False
     return not (dns.service and dns.service.cluster_ips) and not all(map(is_link_local, resolvers(case)))
 
 

@@ -7,18 +7,16 @@ linkerd.io/2/reference/authorization-policy. What is not modelled (methods, path
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from flows.model import Case
+from flows.symptoms.objects import Json, objects
 from flows.symptoms.peers import Peer
-from sensors.k8s_network_policies import Policies
 from sensors.kit.app_log import LogTrouble
 from sensors.kit.objects import (
     annotations_of,
     items,
-    kind_of,
     label_selector_matches,
     labels_of,
     mapping,
@@ -31,7 +29,6 @@ from sensors.kit.objects import (
     texts,
 )
 
-Json = Mapping[str, Any]
 ROOT = "istio-system"
 PROXIES = ("istio-proxy", "linkerd-proxy")
 WHOLE = frozenset({"namespaces", "principals", "serviceAccounts"})
@@ -81,11 +78,6 @@ def is_in_mesh(case: Case, pod: Json) -> bool:
     space = named(objects(case, "Namespace"), namespace_of(pod))
     mode = labels_of(pod).get("istio.io/dataplane-mode") or labels_of(space or {}).get("istio.io/dataplane-mode")
     return mode == "ambient" or annotations_of(pod).get("ambient.istio.io/redirection") == "enabled"
-
-
-def objects(case: Case, kind: str) -> list[Json]:
-    policies = case.get(Policies)
-    return [each for each in (policies.objects if policies else ()) if kind_of(each) == kind]
 
 
 def _pod(case: Case, namespace: str, name: str) -> Json | None:

@@ -32,7 +32,8 @@ def is_pods_alone(case: Case, ip: str) -> bool:
 
 def may_be_a_pods(case: Case, ip: str) -> bool:
     """An address that a pod could have: also in a pool of the whole cluster."""
-    return is_pods_alone(case, ip) or within(ip, case.environment.pod_cidrs)
+    nodes = case.get(Nodes)
+    return is_pods_alone(case, ip) or within(ip, (*case.environment.pod_cidrs, *(nodes.pools if nodes else ())))
 
 
 def _nodes_tell(case: Case) -> bool:

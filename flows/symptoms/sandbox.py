@@ -34,8 +34,10 @@ class Victim:
         return self.pod.node
 
     def __str__(self) -> str:
-        waits = f" for {self.pod.waiting_s:.0f} s" if self.pod.waiting_s is not None else ""
-        return f"{self.role} {self.pod.pod.namespace}/{self.pod.pod.name} waits for its network{waits}"
+        name = f"{self.role} {self.pod.pod.namespace}/{self.pod.pod.name}"
+        if self.pod.waiting_s is None:
+            return f"{name} has no network yet"
+        return f"{name} has waited {self.pod.waiting_s:.0f} s for its network"
 
 
 def victims(case: Case) -> tuple[Victim, ...]:

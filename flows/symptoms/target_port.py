@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from flows.model import Case, Component, SetTargetPort
 from flows.policy import Traffic
+from flows.symptoms.peers import Peer
+from sensors.hubble.outcomes import Outcome
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.sockets import PodSockets
 from sensors.net_connect import Connects
@@ -31,6 +33,8 @@ class Aim:
 
 def aim_of(case: Case, service: ServiceFacts, port: ServicePort) -> Aim | None:
     """None where the port the Service sends to is one that the container declares, or is seen to listen on."""
+    if other_protocol(case, service, port):
+        return None
     targets = {number for pod in service.matching_pods or () for name, number in pod.targets if name == port.name}
     declared = {
         number for pod in service.matching_pods or () for _, number, kind in pod.declared if kind == port.protocol
@@ -44,6 +48,44 @@ def aim_of(case: Case, service: ServiceFacts, port: ServicePort) -> Aim | None:
         return None
     better = (listens & declared) or listens or declared
     return Aim(actual, tuple(sorted(better - {actual})), tuple(sorted(listens)))
+
+
+def other_protocol(case: Case, service: ServiceFacts, port: ServicePort) -> str:
+    """The protocol in which its pods declare the very port that the Service sends to; empty where it is the same.
+
+    Also empty where a socket of theirs takes TCP there: then it is the declaration that is wrong.
+    """
+    pods = service.matching_pods or ()
+    targets = {number for pod in pods for name, number in pod.targets if name == port.name}
+    spoken = {kind for pod in pods for _, number, kind in pod.declared if number in targets}
+    heard = any(each.listens_on(number) for each in _peer_sockets(case, service) for number in targets if number)
+    if len(targets) != 1 or len(spoken) != 1 or port.protocol in spoken or (heard and port.protocol == "TCP"):
+        return ""
+    return spoken.pop()
+
+
+def sockets_behind(case: Case, peer: Peer) -> tuple[PodSockets, ...]:
+    """The socket tables of the pods at which a peer is reached, as far as they were read."""
+    stats = case.get(TcpStats)
+    pods = {each.pod for each in (peer.service.matching_pods or ())} if peer.service else set()
+    pods |= {each.destination.pod for each in peer.connections} | ({peer.pod.name} if peer.pod else set())
+    return tuple(each for each in stats.peers if each.pod in pods and not each.blind) if stats else ()
+
+
+def ports_behind(peer: Peer) -> tuple[int, ...]:
+    """The pods' own ports at which the question arrives."""
+    if peer.service and peer.service_port:
+        ends = peer.service.ready_endpoints or ()
+        name = peer.service_port.name
+        return tuple(sorted({number for end in ends for said, number, _ in end.ports if said == name}))
+    at_a_pod = bool(peer.connections) or peer.pod is not None
+    return (peer.port,) if peer.port is not None and at_a_pod else ()
+
+
+def is_refused(peer: Peer) -> bool:
+    """Somebody answers, and says no: an RST on the wire, or a connection from inside the pod that is refused."""
+    delivered = any(each.outcome is Outcome.REFUSED for each in peer.connections)
+    return delivered or any(door.result == "refused" for door in peer.doors)
 
 
 def _peer_sockets(case: Case, service: ServiceFacts) -> tuple[PodSockets, ...]:

@@ -5,13 +5,14 @@ No rule of its own: what the rules about that server have in common.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from flows.model import Case
-from flows.symptoms.dns import is_recent
+from flows.symptoms.dns import is_of_the_cluster, is_recent
 from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
 from sensors.dns_lookup import Lookups
-from sensors.k8s_pod import LogTrouble, PodFacts
+from sensors.k8s_pod import LogError, LogTrouble, PodFacts
 
 UPSTREAM_FAILS = (Trouble.UPSTREAM_TIMEOUT, Trouble.UPSTREAM_REFUSED, Trouble.UPSTREAM_ERROR)
 
@@ -33,6 +34,25 @@ def left_unanswered(case: Case, dns: CoreDns) -> Unanswered | None:
     wanted = _names_wanted(case)
     found = ((name.rstrip(".").lower(), line) for line in lines for name in line.names)
     return next((Unanswered(name, line) for name, line in found if name in wanted), None)
+
+
+SERVER_FAILED = re.compile(r"(?i)servfail|server misbehaving|eai_again|temporary failure in name resolution")
+"""How dig, Go, Node.js and glibc say that a DNS server answered with a failure; a wrong name reads otherwise."""
+
+
+def failed_by_the_server(case: Case) -> LogError | None:
+    """The pod's own word that a DNS server failed it for a name from outside, lately, where no look-up tells more."""
+    lookups, pod = case.get(Lookups), case.get(PodFacts)
+    if lookups is not None and (lookups.external_dns_works is not None or lookups.cluster_dns_works is False):
+        return None
+    wanted = _names_wanted(case)
+    for each in pod.log_errors if pod else ():
+        outside = (
+            each.host.rstrip(".").lower() in wanted and "." in each.host and not is_of_the_cluster(case, each.host)
+        )
+        if outside and SERVER_FAILED.search(each.text) and is_recent(case, each.time):
+            return each
+    return None
 
 
 def _names_wanted(case: Case) -> set[str]:

@@ -8,11 +8,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.alert_settings import AlertSettings
 from bot.app import Served, running
 from bot.approval.person import Directory
 from bot.approval.proposal import KubeUser
 from bot.approval.rules import Approvals
-from bot.settings import AlertSettings, Secret, Settings, SlackSettings
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings
 from lab.cluster import LabCluster
 from lab.demo.alert import alert, command, note, topic
 from lab.demo.surroundings import set_aside

@@ -85,6 +85,7 @@ class FlowQuestion:
     ports            for a pod on the host network, whose address is its node's: only flows that touch these ports.
     last             context only: the newest so many *per node*; 0 = all. Bad verdicts of the pod are never cut.
     others           also bring the bad verdicts of other pods.
+    context          False: the pod's bad verdicts alone, for a quick look.
     """
 
     namespace: str = ""
@@ -95,6 +96,7 @@ class FlowQuestion:
     since: datetime | None = None
     until: datetime | None = None
     others: bool = True
+    context: bool = True
 
     def is_about(self, flow: HubbleFlow) -> bool:
         """Whether the asked pod is one of the two sides; any flow where no pod was asked for."""
@@ -315,8 +317,9 @@ class _Reader:
         if not self._is_about(flow):
             return messages(line) if bad and ask.others else []
         if bad or ask.last == 0:
-            return messages(line)
-        self._remember(node, when or LONG_AGO, line)
+            return messages(line) if bad or ask.context else []
+        if ask.context:
+            self._remember(node, when or LONG_AGO, line)
         return []
 
     def _is_about(self, flow: Flow) -> bool:

@@ -17,7 +17,8 @@ LONGEST = 2000  # characters of a line that are looked at
 
 
 class LogTrouble(StrEnum):
-    """What kind of failure a log line tells of. `connect`: no connection, and the line does not say why (curl 7)."""
+    """What kind of failure a log line tells of. `connect`: no connection, and the line does not say why (curl 7);
+    `no_port`: the kernel had no local address or port left for a connection (EADDRNOTAVAIL)."""
 
     RESOLVE = "resolve"
     TLS = "tls"
@@ -25,6 +26,7 @@ class LogTrouble(StrEnum):
     UNREACHABLE = "unreachable"
     RESET = "reset"
     TIMEOUT = "timeout"
+    NO_PORT = "no_port"
     CONNECT = "connect"
     HTTP = "http"
     OTHER = "other"
@@ -56,6 +58,7 @@ WORDS = tuple(
             r"could(?:n't| not) resolve|no such host|name or service not known|name resolution|resolving timed out"
             r"|nxdomain|servfail|eai_again|eai_noname|enotfound|getaddrinfo|unknownhost|server misbehaving",
         ),
+        (LogTrouble.NO_PORT, r"^(?!.*\b(?:bind|listen)\b).*(?:cannot assign requested address|eaddrnotavail)"),
         (LogTrouble.TLS, r"x509:|certificate|tls handshake|tls: |ssl_error|ssl routines|sslhandshake|curl: \(35\)"),
         (LogTrouble.REFUSED, r"connection refused|econnrefused"),
         (
@@ -83,8 +86,11 @@ URL = re.compile(
     r"\b(https?|wss?|tcp|redis|amqp|postgres(?:ql)?)://(?:[^\s/@\"']*@)?(\[[0-9a-fA-F:]+\]|[\w.-]+)(?::(\d{1,5}))?"
 )
 DOOR = re.compile(
-    r"(?i)(?:resolve host: |lookup |connect to |dial (?:tcp|udp) )(\[[0-9a-f:]+\]|[\w.-]+)(?:(?::| port )(\d{1,5}))?"
+    r"(?i)(?:resolve host: |lookup |connect(?:ing)? to (?!(?:\w+ )?server\b)|dial (?:tcp|udp) "
+    r"|connect E(?:CONNREFUSED|TIMEDOUT|HOSTUNREACH|NETUNREACH|ADDRNOTAVAIL) |server (?:at|on|running on host) [\"'])"
+    r"(\[[0-9a-f:]+\]|[\w.-]+)(?:(?::| port |[\"'](?: \([^)]{1,64}\))?, port )(\d{1,5}))?"
 )
+"""In the words of curl, Go, Node.js, redis-py, and of the clients of PostgreSQL (libpq) and MySQL."""
 SCHEME_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 

@@ -2,7 +2,7 @@
 
 Sources: the Kubernetes API reference (core/v1, apps/v1, networking.k8s.io/v1, discovery.k8s.io/v1), Cilium's CRDs
 (cilium.io/v2), SIG-Network's policy.networking.k8s.io v1alpha1 and v1alpha2, Calico's projectcalico.org/v3, Istio's
-security.istio.io/v1, Linkerd's policy.linkerd.io.
+security.istio.io/v1, Linkerd's policy.linkerd.io, Chaos Mesh's chaos-mesh.org/v1alpha1.
 """
 
 from __future__ import annotations
@@ -60,11 +60,13 @@ CALICO_NETWORK_POLICY = Kind("NetworkPolicy", "projectcalico.org/v3", "networkpo
 CALICO_GLOBAL_NETWORK_POLICY = Kind(
     "GlobalNetworkPolicy", "projectcalico.org/v3", "globalnetworkpolicies.projectcalico.org", namespaced=False
 )
+CALICO_IP_POOL = Kind("IPPool", "projectcalico.org/v3", "ippools", namespaced=False)
 PEER_AUTHENTICATION = Kind("PeerAuthentication", "security.istio.io/v1", "peerauthentications")
 AUTHORIZATION_POLICY = Kind("AuthorizationPolicy", "security.istio.io/v1", "authorizationpolicies")
 LINKERD_SERVER = Kind("Server", "policy.linkerd.io/v1beta3", "servers")
 LINKERD_AUTHORIZATION = Kind(
     "AuthorizationPolicy", "policy.linkerd.io/v1alpha1", "authorizationpolicies.policy.linkerd.io"
 )
+NETWORK_CHAOS = Kind("NetworkChaos", "chaos-mesh.org/v1alpha1", "networkchaos")
 
 KINDS: tuple[Kind, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Kind))

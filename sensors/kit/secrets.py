@@ -33,8 +33,32 @@ SECRETS = tuple(
 """Private keys, authorization headers, cookies, `password=…`, user:password@, JSON web tokens, known key prefixes."""
 
 
+_MARKS = (
+    *(
+        "-----begin",
+        "authorization",
+        "cookie",
+        "bearer",
+        "basic",
+        "token",
+        "secret",
+        "passw",
+        "pwd",
+        "passphrase",
+        "key",
+    ),
+    *("://", "eyj", "xox", "xapp-", "xwfp-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
+    *("akia", "asia", "aiza", "ya29.", "sk-", "hvs.", "npm_"),
+)
+"""Every pattern needs one of these, in lower case: most texts have none, and are read once instead of ten times."""
+
+
 def redact(text: str, mark: str = REDACTED) -> str:
     """A text without what looks like a credential; what introduces one stays, so that a reader sees what it was."""
+    if text.isascii():  # elsewhere a letter may count as another one's capital
+        lower = text.lower()
+        if not any(each in lower for each in _MARKS):
+            return text
     for pattern in SECRETS:
         text = pattern.sub(lambda found: found[1] + mark, text)
     return text

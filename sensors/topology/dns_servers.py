@@ -30,7 +30,10 @@ from sensors.kit.objects import (
 
 @dataclass(frozen=True, slots=True)
 class DnsWorkload:
-    """The Deployment or DaemonSet that runs the DNS servers, and how many of them it wants and has."""
+    """The Deployment or DaemonSet that runs the DNS servers, and how many of them it wants and has.
+
+    `strategy` is how it replaces its pods (`RollingUpdate`, `Recreate`, `OnDelete`); empty where it does not say.
+    """
 
     kind: str
     namespace: str
@@ -39,6 +42,7 @@ class DnsWorkload:
     ready: int
     memory_limit: str | None = None
     container: str | None = None
+    strategy: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
@@ -130,6 +134,7 @@ def read_workload(workload: Object) -> DnsWorkload:
         ready=ready or 0,
         memory_limit=text(container, "resources", "limits", "memory") or None,
         container=text(container, "name") or None,
+        strategy=text(workload, "spec", "updateStrategy" if is_daemon else "strategy", "type"),
     )
 
 

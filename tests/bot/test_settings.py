@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import AlertSettings, BadSettings, Secret, Settings, SlackSettings, load, secrets_of
+from bot.alert_settings import AlertSettings, HookTls, WatchSettings
+from bot.errors import BadSettings
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings, load, secrets_of
 
 SOCKET = {"SLACK_BOT_TOKEN": "xoxb-1-secret", "SLACK_APP_TOKEN": "xapp-1-secret", "DATABASE_URL": "sqlite:////tmp/k.db"}
 
@@ -109,6 +112,7 @@ def test_the_log_holds_no_secret(capsys):
     assert [each for each in ("xoxb", "p4ssw0rd", "xapp-9") if each in shown] == []
 
 
+TLS = {"KAI_ALERT_TLS_CERT": "/t/c.pem", "KAI_ALERT_TLS_KEY": "/t/k.pem", "KAI_ALERT_CLIENT_CA": "/t/ca.pem"}
 ALERTS = {**SOCKET, "KAI_ALERT_CHANNEL": "C0ALERTS", "KAI_ALERT_TOKEN": "a-long-token"}
 
 
@@ -123,6 +127,18 @@ def test_alerts_are_off_until_a_channel_or_senders_are_named(tmp_path: Path):
     assert said == {"C0ALERTS": frozenset({"B0AM", "A0AM"}), "C0OTHER": frozenset({"B0X"})}
 
 
+def test_client_certificates_are_a_way_to_call_of_their_own():
+    read = load({**SOCKET, **TLS, "KAI_ALERT_CHANNEL": "C0ALERTS"}).alerts
+
+    assert read.tls == HookTls(Path("/t/c.pem"), Path("/t/k.pem"), Path("/t/ca.pem"), 8443)
+    assert (read.token, read.enabled) == (None, True)
+
+
+def test_the_watch_on_policies_is_off_until_a_channel_is_named():
+    assert load(SOCKET).watch == WatchSettings("", 120)
+    assert load({**SOCKET, "KAI_WATCH_CHANNEL": "C0NET", "KAI_WATCH_WINDOW": "60"}).watch == WatchSettings("C0NET", 60)
+
+
 @pytest.mark.parametrize(
     ("environ", "why"),
     [
@@ -130,6 +146,11 @@ def test_alerts_are_off_until_a_channel_or_senders_are_named(tmp_path: Path):
         ({**SOCKET, "KAI_ALERT_CHANNEL": "C0ALERTS"}, "KAI_ALERT_TOKEN is missing"),
         ({**ALERTS, "KAI_ALERT_CHANNEL": "#alerts"}, "should be a channel's id"),
         ({**ALERTS, "KAI_ALERT_TOKEN": ""}, "KAI_ALERT_TOKEN is set and empty"),
+        ({**SOCKET, "KAI_ALERT_GRAFANA_SECRET": "x"}, "KAI_ALERT_CHANNEL is missing"),
+        ({**ALERTS, "KAI_ALERT_TLS_CERT": "/a"}, "KAI_ALERT_TLS_KEY is missing"),
+        ({**ALERTS, **TLS, "KAI_ALERT_TLS_PORT": "x"}, "KAI_ALERT_TLS_PORT should be a number"),
+        ({**SOCKET, "KAI_WATCH_CHANNEL": "#net"}, "KAI_WATCH_CHANNEL should be a channel's id"),
+        ({**SOCKET, "KAI_WATCH_CHANNEL": "C0NET", "KAI_WATCH_WINDOW": "5"}, "KAI_WATCH_WINDOW should be a number"),
         ({**SOCKET, "KAI_ALERT_SENDERS": "C0ALERTS"}, "KAI_ALERT_SENDERS should be"),
         ({**SOCKET, "KAI_ALERT_SENDERS": "C0ALERTS=bob"}, "KAI_ALERT_SENDERS should be"),
     ],
@@ -142,4 +163,6 @@ def test_a_wrong_setting_of_alerts_is_named_in_one_line(environ: dict[str, str],
 
 
 def test_the_secrets_of_alerts_are_kept_out_of_the_log():
-    assert "a-long-token" in set(secrets_of(load(ALERTS)))
+    said = load({**ALERTS, "KAI_ALERT_GRAFANA_SECRET": "grafana-signs", "KAI_ALERT_PAGERDUTY_SECRET": "pd-signs"})
+
+    assert {"a-long-token", "grafana-signs", "pd-signs"} <= set(secrets_of(said))

@@ -139,6 +139,7 @@ def test_the_limit_can_be_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--delete", "svc/postgres", "--case", API], "only policies can be tried as gone"),
         (["--delete", "netpol/strict-egress", "-n", "shop", "--case", API], "there is one in production"),
         (["--can", "production/api-server->postgres:5433", "--case", API], "postgres has no port 5433; it has 5432"),
+        (["--can", "production/api-server->postgres:5432/udp", "--case", API], "port 5432 over TCP only, not over UDP"),
         (["--can", "production/api-server->8.8.8.8", "--case", API], "say the port, too: 8.8.8.8:PORT"),
     ],
 )

@@ -23,15 +23,27 @@ class CannotRender(ValueError):
     """helm refuses: the message is what it says."""
 
 
-def rendered(release: str = RELEASE, *, kubernetes: str = "", **values: Any) -> list[dict[str, Any]]:
-    """All objects of a release in the namespace of the same name. Raises `CannotRender`."""
-    text = _template(release, kubernetes or kubernetes_version(), json.dumps({**IMAGE, **values}))
+def rendered(
+    release: str = RELEASE, *, kubernetes: str = "", knows: tuple[str, ...] = (), **values: Any
+) -> list[dict[str, Any]]:
+    """All objects of a release in the namespace of the same name. Raises `CannotRender`.
+
+    `knows`: kinds that the cluster serves beside the built-in ones (`cilium.io/v2/CiliumNetworkPolicy`).
+    """
+    text = _template(release, kubernetes or kubernetes_version(), knows, json.dumps({**IMAGE, **values}))
     return [each for each in yaml.safe_load_all(text) if each]
 
 
+def example(name: str) -> dict[str, Any]:
+    """The values of one of the chart's examples."""
+    said: dict[str, Any] = yaml.safe_load((CHART / "examples" / f"{name}.yaml").read_text("utf-8"))
+    return said
+
+
 @cache
-def _template(release: str, kubernetes: str, values: str) -> str:
+def _template(release: str, kubernetes: str, knows: tuple[str, ...], values: str) -> str:
     command = [str(helm()), "template", release, str(CHART), "-n", release, "--kube-version", kubernetes, "-f", "-"]
+    command += [word for each in knows for word in ("--api-versions", each)]
     done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise CannotRender(done.stderr.strip())

@@ -14,7 +14,9 @@ from sensors.access.probe.channel import probe_channel
 from sensors.access.probe.client import ProbeRequest, parse_answer
 from tests.cluster import chart
 from tests.cluster.apiserver import ApiServer, api_server
+from tests.cluster.applying import apply
 from tests.cluster.binaries import Binaries
+from tests.cluster.definitions import install_definitions
 from tests.cluster.processes import free_port, running
 from tests.cluster.test_patch import APPROVALS
 from tests.probe.namespaces import AGENT
@@ -48,42 +50,29 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "serviceAccount": {"create": False, "name": "other"},
         "reader": {"systemNamespaces": ["kube-system", "cilium"]},
     },
+    "minimal": chart.example("minimal"),
+    "standard": chart.example("standard"),
+    "full": chart.example("full"),
+    "cilium": {
+        **chart.example("full"),
+        "networkPolicy": {**chart.example("full")["networkPolicy"], "dialect": "cilium"},
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def server(programs: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with api_server(programs, tmp_path_factory.mktemp("chart")) as running:
-        for each in ("kai", "shop", "cilium"):
+        for each in ("kai", "shop", "payments", "cilium"):
             running.create_namespace(each)
+        install_definitions(running)
         yield running
-
-
-def path_of(thing: Mapping[str, Any]) -> str:
-    api, plural = (
-        thing["apiVersion"],
-        {"NetworkPolicy": "networkpolicies"}.get(thing["kind"], f"{thing['kind'].lower()}s"),
-    )
-    namespace = thing["metadata"].get("namespace")
-    return f"{'/apis/' if '/' in api else '/api/'}{api}{f'/namespaces/{namespace}' if namespace else ''}/{plural}"
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_api_server_takes_every_object_of_the_chart(variant: str, server: ApiServer) -> None:
-    for each in sorted(chart.rendered(**VARIANTS[variant]), key=lambda each: each["kind"] != "Namespace"):
-        path = path_of(each)
-        reply = server.ask("POST", f"{path}?fieldValidation=Strict", each)
-        if reply.status == 409:
-            meta = {
-                **each["metadata"],
-                "resourceVersion": server.ask("GET", f"{path}/{each['metadata']['name']}").body["metadata"][
-                    "resourceVersion"
-                ],
-            }
-            reply = server.ask(
-                "PUT", f"{path}/{each['metadata']['name']}?fieldValidation=Strict", {**each, "metadata": meta}
-            )
-        assert reply.status in (200, 201), (variant, each["kind"], reply)
+    """With its own schemas, and with those of Cilium, the Prometheus operator and cert-manager for their kinds."""
+    apply(server, chart.rendered(**VARIANTS[variant]))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -99,11 +88,12 @@ def test_no_role_writes_or_runs_a_program(variant: str) -> None:
 
 
 def test_everybody_whom_kai_may_act_as_is_named() -> None:
-    for variant in ("approvals", "legacy"):
+    for variant in ("approvals", "legacy", "full"):
+        said = VARIANTS[variant]["approvals"]
         for each in chart.rendered(**VARIANTS[variant]):
             for rule in each.get("rules", ()):
                 if {"users", "groups"} & set(rule["resources"]):
-                    assert rule["resourceNames"] in (["alice", "bob"], ["ops"])
+                    assert rule["resourceNames"] in (said["users"], said.get("groups"))
 
 
 def test_before_1_36_approvals_need_a_word_that_says_what_they_give() -> None:
@@ -114,7 +104,9 @@ def test_before_1_36_approvals_need_a_word_that_says_what_they_give() -> None:
 
 
 def test_only_kais_own_pods_may_reach_the_probes() -> None:
-    (policy,) = [each for each in chart.rendered() if each["kind"] == "NetworkPolicy"]
+    (policy,) = [
+        each for each in chart.rendered() if each["metadata"]["name"] == "kai-probe" and "Policy" in each["kind"]
+    ]
     daemon_set = next(each for each in chart.rendered() if each["kind"] == "DaemonSet")
 
     assert policy["metadata"]["namespace"] == daemon_set["metadata"]["namespace"] == "kai-probe"

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.cluster
 INCIDENT = "checkout-to-bank"
 LISTED = [resource_of(kind) for kind in KINDS]
 SPACES = ("checkout", "kube-system", "kai", "kai-probe")
-STORED = ("networkpolicies.crd.projectcalico.org", "globalnetworkpolicies.crd.projectcalico.org")
+STORED = tuple(f"{each}.crd.projectcalico.org" for each in ("networkpolicies", "globalnetworkpolicies", "ippools"))
 """Calico's policies where its own API server is not installed."""
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")

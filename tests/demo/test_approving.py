@@ -87,7 +87,7 @@ async def test_alice_approves_drops_stop_the_root_turns_green_and_undo_brings_th
     undone = await card(demo, "↩ Rolled back")
 
     assert "forwarded, 0 dropped" in done["text"]
-    assert root["blocks"][0]["text"]["text"] == "✔ production/api-server-79fd8d4cc-jzc5m talks again"
+    assert root["blocks"][0]["text"]["text"] == "🟢 production/api-server-79fd8d4cc-jzc5m → 10.96.0.1:443: talks again"
     assert len(added) == 1
     assert await policies(demo) == before
     assert ids.UNDO not in buttons(undone)

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.browser
 
 PICTURES = Path(__file__).parents[2] / ".cache" / "pictures"
 LOOKS = {"light": {}, "dark": {"dark": True}, "phone": {"width": 390, "height": 844}}
-HEADLINE = "✖ production/api-server-79fd8d4cc-jzc5m cannot reach 10.96.0.1:443"
+HEADLINE = "production/api-server-79fd8d4cc-jzc5m → 10.96.0.1:443: blocked"
 """With its sign: the alert says the same words."""
-CAUSE = "NetworkPolicy production/strict-egress has no rule that lets production/api-server reach the API server"
+CAUSE = "NetworkPolicy production/strict-egress blocks production/api-server → the API server"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from lab.demo import Demo, demonstrate
 from tests.demo.conftest import USUAL
 from tests.demo.visitor import CHANNEL, alert_verdict, kais, replies_after, type_command, verdict, whole_thread
 
-CAUSE = "NetworkPolicy production/strict-egress has no rule that lets production/api-server reach the API server"
+CAUSE = "NetworkPolicy production/strict-egress blocks production/api-server → the API server"
 
 
 async def test_the_typed_command_ends_in_the_verdict_of_the_living_simulation(demo: Demo) -> None:

@@ -46,7 +46,7 @@ async def replies_after(demo: Demo, ts: str, known: int) -> list[Json]:
 
 
 def _is_over(message: Json) -> bool:
-    return any(block["type"] == "header" for block in message.get("blocks", ()))
+    return message["text"][:1] in ("🔴", "🟡", "🟢", "⚪") and ": looking. " not in message["text"]
 
 
 def _with_picture(thread: list[Json]) -> list[Json]:

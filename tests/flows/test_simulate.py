@@ -228,11 +228,10 @@ def test_a_policy_of_one_name_in_two_namespaces_needs_n() -> None:
         read_change("[]", Meant(target="netpol/deny"), objects)
 
 
-async def asked(name: str, host: str, port: int) -> Case:
-    from dataclasses import replace
-
+async def asked(name: str, host: str, port: int, protocol: str | None = None) -> Case:
     recorded = case(name)
-    return await look(replace(target_of(recorded), to_host=host, to_port=port), recorded, sensors())
+    wanted = replace(target_of(recorded), to_host=host, to_port=port, to_protocol=protocol)
+    return await look(wanted, recorded, sensors())
 
 
 async def test_may_this_talk_to_that_walks_every_policy() -> None:
@@ -250,6 +249,31 @@ async def test_a_service_is_asked_about_by_its_backends() -> None:
 
     assert answer.allowed is False
     assert [each.traffic.destination.namespace for each in answer.judgements] == ["payments"]
+
+
+@pytest.mark.parametrize(("protocol", "judged"), [("UDP", ["UDP"]), ("TCP", ["TCP"]), (None, ["TCP", "UDP"])], ids=str)
+async def test_a_port_over_two_protocols_is_judged_over_the_one_that_is_asked_for(
+    protocol: str | None, judged: list[str]
+) -> None:
+    answer = can(await asked("search-to-index", "kube-dns.kube-system", 53, protocol))
+
+    assert answer.allowed is True
+    assert sorted(each.traffic.protocol for each in answer.judgements) == judged
+
+
+@pytest.mark.parametrize("host", ["index.search", "10.96.51.29"])
+async def test_never_a_yes_over_tcp_to_a_question_about_udp(host: str) -> None:
+    seen = await asked("search-to-index", host, 80, "UDP")
+
+    with pytest.raises(BadChange, match="Service search/index has port 80 over TCP only, not over UDP"):
+        can(seen)
+
+
+async def test_a_pod_s_own_address_is_judged_over_udp() -> None:
+    answer = can(await asked("search-to-index", "10.244.1.245", 8080, "UDP"))
+
+    assert answer.allowed is False
+    assert "it admits TCP, the traffic is UDP" in judgement_in_words(answer.judgements[0])
 
 
 async def test_a_peer_that_does_not_exist_is_said() -> None:

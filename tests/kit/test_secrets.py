@@ -3,8 +3,10 @@ from __future__ import annotations
 from time import process_time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sensors.kit.secrets import redact
+from sensors.kit.secrets import SECRETS, redact
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,38 @@ from sensors.kit.secrets import redact
 )
 def test_what_looks_like_a_credential_is_cut_out_and_the_rest_stays(line: str, left: str) -> None:
     assert redact(line) == left
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "password",
+            "Token: ",
+            "Bearer ",
+            "basic",
+            "AKIA",
+            "eyJ",
+            "xoxb-",
+            "sk-",
+            "://",
+            "@",
+            ":",
+            "=",
+            "-----BEGIN ",
+        ),
+        *("PRIVATE KEY-----", "secret_key", "Cookie", "npm_", "hvs.", "abcdefghijklmnopqrst", "ABCD0123", " ", "pod-1"),
+    ]
+)
+
+
+@given(pieces=st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=8))
+def test_a_text_that_is_passed_by_quickly_has_nothing_that_a_pattern_would_find(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    slowly = text
+    for pattern in SECRETS:
+        slowly = pattern.sub(lambda found: found[1] + "#", slowly)
+
+    assert redact(text, "#") == slowly
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import pytest
 
 from bot.commands.doctor import told
 from bot.doctor import Check, State, exit_code
-from bot.doctor.claude import ENDS, KNOWN, NEAR, USUAL_MODEL, claude, model_check
+from bot.doctor.claude import NEAR, claude, model_check
 from bot.doctor.examine import Patient, examine
 from bot.doctor.rights import Right, grant, rights_needed
+from flows.agent.door import models
+from flows.agent.settings import USUAL_MODEL
 from sensors.access.live import LiveSettings
 from sensors.access.live.environment import SERVICE_CIDR
 from sensors.kit import Blind
@@ -114,7 +116,7 @@ async def test_no_key_is_a_choice_and_an_empty_one_a_mistake(
         checks = {each.name: each for each in await examined(world, environ)}
 
     assert checks["Claude key"].state is state
-    assert checks["Claude model"].state is (State.OFF if not environ else State.OK)
+    assert checks["Claude model"].state is (State.OK if environ is KEY else State.OFF)
 
 
 TODAY = date(2026, 11, 27)
@@ -125,30 +127,39 @@ TODAY = date(2026, 11, 27)
     [
         ("claude-mythos-preview", State.MISSING, "claude-mythos-preview ended on 2026-06-30"),
         ("claude-sonnet-4-5", State.MISSING, "claude-sonnet-4-5 ends on 2026-11-30, in 3 days"),
-        ("claude-opus-5-5", State.OK, "no end of life was announced by 2026-11-27"),
-        ("claude-made-up", State.UNKNOWN, "claude-made-up is none of the models known on 2026-11-27"),
-        ("", State.OK, f"{USUAL_MODEL}; no end of life"),
+        ("claude-opus-5-5", State.OK, "announces no end of life"),
+        ("claude-made-up", State.MISSING, "no price is known for claude-made-up"),
+        ("", State.OK, f"{USUAL_MODEL}; anthropic "),
     ],
 )
-def test_a_model_near_its_end_of_life_is_missing_already(model: str, state: State, words: str) -> None:
-    key, found = claude({**KEY, "KAI_MODEL": model}, TODAY)
+async def test_a_model_near_its_end_of_life_is_missing_already(
+    model: str, state: State, words: str, tmp_path: Path
+) -> None:
+    """The two that have no price of ours get one: what counts here is what the SDK says of their end."""
+    file = tmp_path / "config.yaml"
+    price = "{input: 1, output: 5, cache_write: 1.25, cache_read: 0.1}"
+    file.write_text(f"claude: {{prices: {{claude-mythos-preview: {price}, claude-sonnet-4-5: {price}}}}}")
+
+    key, found = await claude({**KEY, "KAI_MODEL": model, "KAI_CONFIG": str(file)}, TODAY)
 
     assert (key.state, found.name, found.state) == (State.OK, "Claude model", state)
     assert words in found.found
     assert bool(found.mend) is (state is State.MISSING)
 
 
-def test_a_model_is_replaced_in_time_and_not_long_before() -> None:
-    model, ends = next(iter(ENDS.items()))
+async def test_a_model_is_replaced_in_time_and_not_long_before() -> None:
+    """What ends when is read from the installed SDK, not from a table of ours."""
+    known = await models()
+    model, ends = next(iter(known.ends.items()))
 
-    assert [model_check(model, ends - timedelta(days=each)).state for each in (NEAR + 1, NEAR, 0, -1)] == [
+    assert [model_check(model, ends - timedelta(days=each), known).state for each in (NEAR + 1, NEAR, 0, -1)] == [
         State.OK,
         State.MISSING,
         State.MISSING,
         State.MISSING,
     ]
-    assert USUAL_MODEL in KNOWN
-    assert not KNOWN & ENDS.keys()
+    assert USUAL_MODEL in known.names
+    assert model_check("claude-made-up", TODAY, known).state is State.UNKNOWN
 
 
 async def test_agents_that_are_not_asked_are_an_extra_and_said_to_be_off(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from bot.app import running
 from bot.report.blocks import SHOW_PROOF
-from bot.settings import Secret, Settings, SlackSettings
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings
 from bot.triggers.form import NAMESPACE, POD, SINCE, TO
 from tests.kit.cases import CASES
 from tests.peer.chat import Chat, Json, open_form, text_of, until
@@ -19,7 +20,7 @@ from tests.peer.local_slack import local_slack
 from tests.peer.ours import our_workspace
 
 POD_NAME, SPACE = "api-server-79fd8d4cc-jzc5m", "production"
-CAUSE = "strict-egress has no rule that lets production/api-server reach the API server"
+CAUSE = "strict-egress blocks production/api-server → the API server"
 
 Start = Callable[[Path], AbstractAsyncContextManager[Chat]]
 SERVERS = [
@@ -110,7 +111,7 @@ def filled_in() -> dict[str, Json]:
 
 def verdict(said: list[Json]) -> Json | None:
     """The message that says how the investigation ended."""
-    return next((each for each in said if any(b["type"] == "header" for b in each.get("blocks") or ())), None)
+    return next((each for each in said if each["text"].startswith(("🔴", "🟡", "🟢"))), None)
 
 
 def replies(said: list[Json], root: Json, least: int) -> list[Json] | None:

@@ -412,6 +412,8 @@ def test_kernel_messages_are_read_from_the_device_and_from_the_call() -> None:
         ("ixgbe 0000:01:00.0 eth0: NIC Link is Down", True),
         ("TCP: request_sock_TCP: Possible SYN flooding on port 80.", True),
         ("NETDEV WATCHDOG: eth0 (virtio_net): transmit queue 0 timed out", True),
+        ("UDP: bad checksum. From 172.16.9.99:27503 to 172.16.80.252:8472 ulen 75", True),
+        ("nf_ct_proto_6: invalid packet ignored in state ESTABLISHED IN= OUT= SRC=10.0.0.1", True),
         ("audit: type=1400 user password entered", False),
         ("eth0: renamed from tmpec2ed", False),
         ("EXT4-fs (vda1): mounted filesystem", False),

@@ -134,7 +134,7 @@ def test_rows_that_make_no_sense_are_left_out_and_counted() -> None:
 
     assert found.connects == PARSED.connects[:1]
     assert found.errors == {
-        "connects": "4 row(s) of the probe's answer could not be understood",
+        "connects": "4 rows of the probe's answer could not be understood",
         "path_mtu": "missing",
     }
 

@@ -49,6 +49,17 @@ async def test_a_relay_gives_the_flows_that_its_recording_gives():
     assert len(flows_in(messages)) == len(expected) > 100
 
 
+async def test_a_quick_look_brings_the_pod_s_bad_verdicts_and_nothing_else():
+    quick = replace(POD, context=False, others=False)
+    async with ObserverServer(recorded()) as server:
+        messages = await all_of(relay_at(server.address), quick)
+
+    expected = [each.uuid for each in flows_in(from_file(POD)) if each.is_bad and POD.is_about(each)]
+    assert sorted(each.uuid for each in flows_in(messages)) == sorted(expected)
+    assert sorted(each.uuid for each in flows_in(from_file(quick))) == sorted(expected)
+    assert expected
+
+
 async def test_the_reading_tells_how_far_back_each_node_remembers():
     async with ObserverServer(recorded()) as server:
         messages = await all_of(relay_at(server.address))

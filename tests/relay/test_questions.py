@@ -47,6 +47,10 @@ def test_without_a_pod_the_drops_are_still_only_drops():
     assert "drops of others" not in asked
 
 
+def test_without_context_the_drops_are_the_only_question():
+    assert [each.name for each in calls_for(FlowQuestion("shop", "client-1", context=False))] == ["drops"]
+
+
 def test_a_window_is_sent_without_a_number_which_would_keep_the_oldest():
     since = datetime(2026, 11, 23, 21, tzinfo=UTC)
 

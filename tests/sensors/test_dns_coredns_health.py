@@ -45,7 +45,7 @@ async def test_a_dns_server_killed_for_memory_is_seen_with_its_limit_and_the_ker
     (pod,) = found.oom_killed
     assert (pod.restarts, pod.ready, pod.crash_loops, pod.memory_limit, pod.node) == (2, False, True, "26Mi", "lab1")
     assert pod.last_ending == Ending("OOMKilled", 137, datetime(2026, 11, 23, 21, 24, 37, tzinfo=UTC))
-    assert found.workload == DnsWorkload("Deployment", "kube-system", "coredns", 1, 0, "26Mi", "coredns")
+    assert found.workload == DnsWorkload("Deployment", "kube-system", "coredns", 1, 0, "26Mi", "coredns", "Recreate")
     assert found.service == DnsService("kube-system", "kube-dns", ("10.96.0.10",), LABELS, 1, 0, 1, (53,))
     kill = found.events[0]
     assert (kill.source, kill.about, kill.reason, kill.count) == ("kernel", "Node lab1", "OOMKilled", 2)

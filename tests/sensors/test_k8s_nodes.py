@@ -90,6 +90,31 @@ async def test_the_peers_nodes_are_those_of_its_endpoints() -> None:
     assert (facts.target_node, facts.peer_nodes) == ("node-a", ("node-b", "node-c"))
 
 
+async def test_the_pools_that_pods_get_addresses_from_are_read_as_kubectl_prints_them() -> None:
+    """What the Tigera operator 1.36 writes for Calico 3.29, and a pool for load balancers beside one switched off."""
+    usual = {
+        "allowedUses": ["Workload", "Tunnel"],
+        "blockSize": 26,
+        "cidr": "192.168.0.0/16",
+        "ipipMode": "Never",
+        "natOutgoing": True,
+        "nodeSelector": "all()",
+        "vxlanMode": "CrossSubnet",
+    }
+    pools = [
+        {"apiVersion": "projectcalico.org/v3", "kind": "IPPool", "metadata": {"name": name}, "spec": {**usual, **other}}
+        for name, other in (
+            ("default-ipv4-ippool", {}),
+            ("outside", {"cidr": "203.0.113.0/24", "allowedUses": ["LoadBalancer"]}),
+            ("retired", {"cidr": "10.9.0.0/16", "disabled": True}),
+        )
+    ]
+
+    facts = (await observe(SENSOR, WEB, FakeCluster([node("n1"), *pools], kinds=KINDS))).facts
+
+    assert facts.pools == ("192.168.0.0/16",)
+
+
 async def test_nodes_are_still_told_when_nothing_else_can_be_read() -> None:
     facts = (await observe(SENSOR, WEB, FakeCluster([node("node-a")]))).facts
 

@@ -88,6 +88,28 @@ async def test_a_crash_shows_restarts_the_last_reason_and_the_exit_code() -> Non
     assert facts.summary() == "shop/web-1 is Running, not ready CrashLoopBackOff, on node-a, 4 restarts"
 
 
+async def test_the_log_of_an_init_container_that_does_not_get_done_is_read_and_no_other() -> None:
+    starting = pod("shop", "web-1", ready=False, phase="Pending")
+    starting["spec"]["initContainers"] = [{"name": "setup"}, {"name": "migrate"}, {"name": "later"}]
+    starting["status"]["initContainerStatuses"] = [
+        {"name": "setup", "ready": True, "state": {"terminated": {"exitCode": 0}}},
+        {
+            "name": "migrate",
+            "ready": False,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"reason": "Error", "exitCode": 1}},
+        },
+        {"name": "later", "ready": False, "state": {"waiting": {"reason": "PodInitializing"}}},
+    ]
+    logs = {"shop/web-1/migrate": "dial tcp 10.0.0.7:5432: connect: connection refused\n"}
+
+    facts = (await observe(SENSOR, WEB, FakeCluster([starting], kinds=KINDS, logs=logs))).facts
+
+    assert [(each.container, each.host, each.port) for each in facts.log_errors] == [("migrate", "10.0.0.7", 5432)]
+    assert not any(why.startswith(("log of setup", "log of later")) for why in facts.unread)
+    assert facts.log_unread
+
+
 async def test_a_pod_that_no_node_takes_shows_the_schedulers_words() -> None:
     homeless = pod("shop", "web-1", node="", ip="", ready=None, phase="Pending")
     homeless["status"]["conditions"] = [
@@ -108,6 +130,15 @@ async def test_dns_settings_of_the_pod_are_read_as_written() -> None:
     assert (facts.dns_policy, facts.dns_nameservers, facts.dns_searches) == ("None", ("8.8.8.8",), ("corp",))
     assert facts.dns_options == (("ndots", "2"),)
     assert facts.host_network
+
+
+async def test_kernel_settings_of_the_pod_are_read_as_written() -> None:
+    asked = {"sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "32000 32003"}, {"value": "no name"}]}
+    own = pod("shop", "web-1", securityContext=asked)
+
+    facts = (await observe(SENSOR, WEB, FakeCluster([own], kinds=KINDS))).facts
+
+    assert facts.sysctls == (("net.ipv4.ip_local_port_range", "32000 32003"),)
 
 
 async def test_a_pod_that_does_not_exist_is_absent_with_the_nearest_name() -> None:

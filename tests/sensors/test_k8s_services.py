@@ -219,3 +219,22 @@ async def test_junk_objects_never_break_the_sensor(seed: int) -> None:
 
     assert evidence.sight is Sight.SEEN, evidence.why
     assert evidence.summary
+
+
+@pytest.mark.parametrize(
+    ("spec", "families"),
+    [
+        ({"ipFamilies": ["IPv6", "IPv4"]}, (6, 4)),
+        ({"clusterIPs": ["10.96.0.80", "fd00::80"]}, (4, 6)),
+        ({"clusterIP": "None", "clusterIPs": ["None"]}, ()),
+        ({"ipFamilies": ["IPX"], "clusterIP": "None", "clusterIPs": ["None"]}, ()),
+    ],
+)
+async def test_the_families_of_a_service_are_those_it_says_or_those_of_its_addresses(
+    spec: Json, families: tuple[int, ...]
+) -> None:
+    api = service("shop", "api", ip="10.96.0.80")
+    facts = await seen({**api, "spec": {**api["spec"], **spec}}, pod("shop", "web-1"))
+
+    assert facts.asked_service is not None
+    assert facts.asked_service.families == families

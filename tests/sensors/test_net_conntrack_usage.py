@@ -11,17 +11,16 @@ import pytest
 from sensors.access.casefolder import open_case
 from sensors.kit import Blind, Environment, Sight, Target, observe
 from sensors.kit.app_log import log_time
+from sensors.kit.kernel_log import FullTable
 from sensors.kit.metrics import parse_metrics
 from sensors.net_conntrack_usage import (
     SENSOR,
     CiliumTables,
     Conntrack,
-    FullTable,
     NodeTables,
     datapath_table,
     look,
     parse_cilium,
-    parse_log,
     parse_node,
     parse_number,
     parse_stats,
@@ -160,7 +159,7 @@ def test_blind_on_a_count_that_is_no_number():
 
 def test_blind_on_a_kernel_log_that_is_a_complaint():
     with pytest.raises(Blind, match="read kernel buffer failed"):
-        parse_log("dmesg: read kernel buffer failed: Operation not permitted\n")
+        parse_node("n1", True, {"dmesg": "dmesg: read kernel buffer failed: Operation not permitted\n"})
 
 
 async def test_blind_when_nothing_of_the_pod_s_node_can_be_read():
@@ -248,7 +247,7 @@ def test_metrics_that_are_none_leave_cilium_untold_and_named():
 def test_an_older_kernel_s_line_without_a_namespace_counts_and_seconds_since_boot_are_no_time():
     text = "[  12.5] nf_conntrack: nf_conntrack: table full, dropping packet\n[  13.0] eth0: renamed\n"
 
-    assert parse_log(text) == FullTable(lines=1)
+    assert parse_node("n1", True, {"dmesg": text}).full == FullTable(lines=1)
 
 
 @pytest.mark.parametrize(

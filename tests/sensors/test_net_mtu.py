@@ -59,7 +59,7 @@ async def test_a_black_hole_for_large_packets_is_a_measured_gap():
     assert found.hints[1] == TcpHints("media/media-57f64f87bf-z47gz", 692, 18, 0, 12, 0)
     assert found.summary() == (
         "pod route MTU 1450; 10.244.1.179 answers up to 1350 of 1450 bytes (unanswered: 1372, 1400, 1450); "
-        "1 connection(s) repeat unacknowledged data"
+        "1 connection repeats unacknowledged data"
     )
 
 

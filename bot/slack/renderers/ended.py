@@ -22,7 +22,7 @@ def person_of(it: Investigation) -> str:
 
 def render(note: EndedNote) -> Sequence[Kept]:
     it = note.investigation
-    return (RootState(blocks.ended(it.request.target, note.role, it.why, it.id, person_of(it))),)
+    return (RootState(blocks.ended(it.request.target, note.role, it.why, it.id, person_of(it), it.request.cluster)),)
 
 
 RENDERER = Renderer("ended", EndedNote, render)

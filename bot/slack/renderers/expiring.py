@@ -1,45 +1,93 @@
-"""An added policy's time is nearly up: what happens by itself, and how to keep it, for whoever has the rights."""
+"""An added policy's time is nearly up: what happens by itself, and the buttons of whoever wants it otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
+from bot.approval.decision import words
 from bot.approval.proposal import Proposal
-from bot.change.expiry import ExpiringNote
+from bot.approval.states import OPEN, UNDER_WAY, State
+from bot.change.expiry import STANDING, ExpiringNote
+from bot.change.extension import until, wanted_end
 from bot.change.marks import EXPIRES
 from bot.report.blocks import Block, Said, section
 from bot.report.mrkdwn import safe
 from bot.slack.notes import Kept, Reply
-from bot.slack.proposal_blocks import LONGEST_PATCH, preformatted
+from bot.slack.proposal_blocks import (
+    APPROVE,
+    EXTEND,
+    KEEP,
+    LET_GO,
+    LONGEST_PATCH,
+    REJECT,
+    button,
+    confirm,
+    patch_text,
+    person,
+    preformatted,
+    state_line,
+)
 from bot.slack.renderer import Renderer
-from flows.model import Component
-
-LONGER = timedelta(days=30)
 
 
 def render(note: ExpiringNote) -> Sequence[Kept]:
-    it, at = note.proposal, note.at
-    line = f"⏳ It is taken back at {_when(at)}, unless somebody decides otherwise: {safe(it.title, 500)}"
-    return (Reply(note.role, Said(line, (section(line), *_choices(it, at)))),)
+    line = _line(note)
+    blocks = [section(line)]
+    if note.proposal.state in STANDING:
+        blocks += _deciding(note.extension) if _is_open(note.extension) else _choices(note)
+    return (Reply(note.role, Said(line, tuple(blocks))),)
 
 
-def _choices(it: Proposal, at: datetime) -> Iterator[Block]:
-    targets = _targets(it)
-    until = f"{EXPIRES}={at + LONGER:%Y-%m-%d}"
-    yield section("*Let it go:* nothing has to be done. KAI takes it back with the rights of whoever approved it.")
-    yield section("*Extend it*, with your own rights:")
-    yield preformatted("\n".join(_annotate(each, f"--overwrite {until}") for each in targets))
-    yield section("*Make it permanent:* put this into your repository, and take the end off the object:")
+def _is_open(extension: Proposal | None) -> bool:
+    return extension is not None and extension.state in OPEN | UNDER_WAY
+
+
+def _line(note: ExpiringNote) -> str:
+    it, mine = note.proposal, note.extension
+    title = safe(it.title, 500)
+    if it.state not in STANDING:
+        return f"↩ This is {words(it.state)}: {title}"
+    if mine is not None and mine.state is State.VERIFIED:
+        said = wanted_end(mine.parts[0])
+        return f"✔ It stays {f'to the end of {said} UTC' if said else 'for good'}: {title}"
+    gone = f" {person(note.let_go_by)} lets it go." if note.let_go_by else ""
+    return f"⏳ It is taken back at {_when(note.at)}, unless somebody decides otherwise: {title}{gone}"
+
+
+def _deciding(mine: Proposal | None) -> Iterator[Block]:
+    """The proposal to keep it stands in the same message: exactly what would be written, and who may still decide."""
+    if mine is None:
+        return
+    yield section(f"*{safe(mine.title, 500)}*\n{state_line(mine)}")
+    yield preformatted(patch_text(mine))
+    if mine.state in OPEN:
+        approve = {**button("Approve & apply", APPROVE, mine), "style": "primary", "confirm": confirm(mine)}
+        yield {"type": "actions", "elements": [approve, button("Reject", REJECT, mine)]}
+
+
+def _choices(note: ExpiringNote) -> Iterator[Block]:
+    it, mine = note.proposal, note.extension
+    if mine is not None and mine.state is State.VERIFIED:
+        return
+    if mine is not None:
+        yield section(f"{safe(mine.title, 500)}: {state_line(mine)}")
+    day = until(note.at)
+    yield section(
+        f"*Extend* writes `{EXPIRES}: {day}` with your own rights: it then stays to the end of that day, UTC.\n"
+        f"*Make permanent* takes `{EXPIRES}` off it with your own rights; put the manifest into your repository, too.\n"
+        "*Let it go:* nothing has to be done. KAI takes it back with the rights of whoever approved it."
+    )
     yield preformatted(_manifests(it))
-    yield preformatted("\n".join(_annotate(each, f"{EXPIRES}-") for each in targets))
-
-
-def _annotate(target: Component, rest: str) -> str:
-    return f"kubectl annotate -n {target.namespace} {target.kind.lower()}/{target.name} {rest}"
+    offered = [
+        {**button(f"Extend to {day}", EXTEND, it), "confirm": confirm(it, "Extend it?", f"{EXPIRES}: {day}")},
+        {**button("Make permanent", KEEP, it), "confirm": confirm(it, "Keep it for good?", f"no {EXPIRES} any more")},
+        *([] if note.let_go_by else [button("Let it go", LET_GO, it)]),
+    ]
+    yield {"type": "actions", "elements": offered}
 
 
 def _manifests(it: Proposal) -> str:
@@ -47,12 +95,9 @@ def _manifests(it: Proposal) -> str:
     text = "---\n".join(yaml.safe_dump(permanent(each.body[0]), sort_keys=False) for each in it.parts).rstrip()
     if len(text) <= LONGEST_PATCH:
         return text
-    get = (f"kubectl get -n {each.namespace} {each.kind.lower()}/{each.name} -o yaml" for each in _targets(it))
+    targets = [each.target for each in it.parts]
+    get = (f"kubectl get -n {each.namespace} {each.kind.lower()}/{each.name} -o yaml" for each in targets)
     return "\n".join(get)
-
-
-def _targets(it: Proposal) -> list[Component]:
-    return [each.target for each in it.parts]
 
 
 def permanent(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Claude's part of a verdict: the root message says it, too; in the thread where the root has other things to say."""
+"""Claude's part of a verdict: whole in the thread, two lines of it in the root message, where that says the verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from bot.explain.notes import ExplanationNote
-from bot.report import blocks
+from bot.report import blocks, thread
 from bot.report.blocks import Said
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
@@ -21,15 +21,16 @@ def render(note: ExplanationNote) -> Sequence[Kept]:
         diagnosis = decode(note.verdict.result)
     except CannotDecode:
         return ()
-    replies = (Reply(f"reply.{name}", said) for name, said in blocks.replies(diagnosis))
+    replies = (Reply("explanation", _alone(diagnosis)), Reply("reply.rest", thread.rest(diagnosis)))
     if note.in_thread:
-        return (Reply("explanation", _alone(diagnosis)), *replies)
-    return (RootState(blocks.verdict(diagnosis, person_of(note.investigation))), *replies)
+        return replies
+    it = note.investigation
+    return (RootState(blocks.verdict(diagnosis, person_of(it), it.request.cluster)), *replies)
 
 
 def _alone(it: Diagnosis) -> Said:
     parts = parts_of(it)
-    return Said(safe(f"Claude {parts[Part.CLAUDE].text}", 600), tuple(blocks.claude_part(parts)))
+    return Said(safe(f"Claude {parts[Part.CLAUDE].text}", 600), tuple(blocks.claude_part(it)))
 
 
 RENDERER = Renderer("explanation", ExplanationNote, render)

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from bot.alerts.resolved import ResolvedNote
 from bot.report import blocks
-from bot.report.blocks import Said, section
+from bot.report.blocks import ChangeState, Said, section
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
+from bot.report.short_answer import Status
 from bot.slack.notes import Kept, Reply, RootState
 from bot.slack.renderer import Renderer
-from bot.store import Verdict
+from bot.store import Investigation, Verdict
 
 
 def render(note: ResolvedNote) -> Sequence[Kept]:
     line = f"✔ The alert resolved at {note.at:%H:%M:%S} UTC: {safe(note.by, 600)}."
-    verdict = None if note.verdict is None or note.in_thread else _verdict(note.verdict)
+    verdict = None if note.verdict is None or note.in_thread else _verdict(note.verdict, note.investigation, line)
     if verdict is None:
         return (Reply("resolved.line", Said(line, (section(line),))),)
-    return (RootState(replace(verdict, text=f"{line} {verdict.text}", blocks=(section(line), *verdict.blocks))),)
+    return (RootState(verdict),)
 
 
-def _verdict(kept: Verdict) -> Said | None:
+def _verdict(kept: Verdict, it: Investigation, line: str) -> Said | None:
+    """The verdict's root message, green, with the line in place of the fix."""
     try:
-        return blocks.verdict(decode(kept.result))
+        found = decode(kept.result)
     except CannotDecode:
         return None
+    return blocks.verdict(found, cluster=it.request.cluster, change=ChangeState(line, Status.HEALTHY, "alert resolved"))
 
 
 RENDERER = Renderer("resolved", ResolvedNote, render)

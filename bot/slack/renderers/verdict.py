@@ -1,11 +1,11 @@
-"""A verdict: the root message changes into it, the evidence of each layer is a reply, and a picture shows the place."""
+"""A verdict: the root message changes into it; one reply shows the place and what fails, one holds the rest, folded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from bot.desk import VerdictNote
-from bot.report import blocks, picture
+from bot.report import blocks, picture, thread
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import literal
 from bot.slack.notes import Kept, Picture, Reply, RootState
@@ -20,15 +20,15 @@ def render(note: VerdictNote) -> Sequence[Kept]:
     try:
         diagnosis = decode(note.verdict.result)
     except CannotDecode as why:
-        return (RootState(blocks.ended(it.request.target, "failed", str(why), it.id, asked_by)),)
-    root = RootState(blocks.verdict(diagnosis, asked_by))
-    replies = (Reply(f"reply.{name}", said) for name, said in blocks.replies(diagnosis))
-    return (root, *replies, _picture(it, diagnosis))
+        return (RootState(blocks.ended(it.request.target, "failed", str(why), it.id, asked_by, it.request.cluster)),)
+    root = RootState(blocks.verdict(diagnosis, asked_by, it.request.cluster))
+    return (root, _picture(it, diagnosis), Reply("reply.rest", thread.rest(diagnosis)))
 
 
 def _picture(it: Investigation, diagnosis: Diagnosis) -> Picture:
     title = literal(f"Where it breaks: {it.request.target}", 250)
-    return Picture(f"kai-{it.id}.png", lambda: picture.png(picture.draw(diagnosis)), title, picture.alt(diagnosis))
+    words, said = picture.alt(diagnosis), thread.failing(diagnosis)
+    return Picture(f"kai-{it.id}.png", lambda: picture.png(picture.draw(diagnosis)), title, words, said)
 
 
 RENDERER = Renderer("verdict", VerdictNote, render)

@@ -26,11 +26,10 @@ def register(app: AsyncApp, services: Services) -> None:
         services.gate.start(who, lambda: work(body, who), examined=False)
 
     async def edited(ack: AsyncAck, body: dict[str, Any]) -> None:
-        change = read_change(proposal_blocks.submitted(body.get("view") or {})[1])
-        if isinstance(change, str):
-            await ack(
-                response_action="errors", errors={proposal_blocks.TEXT_BLOCK: f"{change[:1].upper()}{change[1:]}."}
-            )
+        said = {place: read_change(text) for place, text in proposal_blocks.texts_of(body.get("view") or {}).items()}
+        wrong = {place: f"{each[:1].upper()}{each[1:]}." for place, each in said.items() if isinstance(each, str)}
+        if wrong:
+            await ack(response_action="errors", errors=wrong)
             return
         await ack()
         start(body, approving.edited)

@@ -1220,7 +1220,8 @@ def _conntrack_line(row: Mapping[str, str]) -> str:
 TELLING = re.compile(
     r"conntrack|neighbou?r table overflow|table overflow|martian|out of memory|oom[-_ ]?kill|oom_reaper|SYN flooding"
     r"|link (?:is )?(?:up|down)|link becomes ready|link is not ready|NETDEV WATCHDOG|transmit (?:queue|timeout)"
-    r"|carrier (?:lost|acquired)|tx timeout|dst cache overflow|route cache is full|nic .*reset|bond\w*: .*link",
+    r"|carrier (?:lost|acquired)|tx timeout|dst cache overflow|route cache is full|nic .*reset|bond\w*: .*link"
+    r"|UDP: bad checksum|nf_ct_proto_\d",
     re.IGNORECASE,
 )
 """Kernel messages that bear on a network: the rest of the log is nobody's business here."""

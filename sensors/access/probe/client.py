@@ -206,7 +206,8 @@ def _rows(
         except (KeyError, TypeError, ValueError, AttributeError):
             wrong += 1
     if wrong or not isinstance(value, list):
-        unread[table] = f"{wrong} row(s) of the probe's answer could not be understood" if wrong else "missing"
+        rows = "1 row" if wrong == 1 else f"{wrong} rows"
+        unread[table] = f"{rows} of the probe's answer could not be understood" if wrong else "missing"
     return tuple(found)
 
 

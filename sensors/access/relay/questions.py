@@ -62,12 +62,12 @@ def calls_for(
     `most_drops` and `most_others` are per node; a node keeps 4,095 flows by default and 65,535 at most.
     """
     about = about_pod(question)
+    drops = Call("drops", _request(question, about or ANY, mask, number=most_drops, verdicts=BAD), is_vital=True)
+    if not question.context:
+        return (drops,)
     context = _request(question, about, mask, number=question.last)
     context.blacklist.append(FlowFilter(verdict=BAD))  # they come with the drops, and must not use up the number
-    vital = [
-        Call("drops", _request(question, about or ANY, mask, number=most_drops, verdicts=BAD), is_vital=True),
-        Call("context", context, is_vital=True),
-    ]
+    vital = [drops, Call("context", context, is_vital=True)]
     memory = [Call(f"{end} flow", _end_of_memory(mask, first=end == "oldest"), is_about_memory=True) for end in ENDS]
     calls = [*_live(question, about, mask), *vital, *memory]
     if question.others and question.pod:

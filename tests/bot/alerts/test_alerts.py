@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
+from bot.alerts.kept import GATHER_S, KeptAlerts
 from bot.alerts.notices import ListedAlerts, Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.plan import AlertLimits, Received
+from bot.clusters.recent_drops import RecentDrops
 from bot.desk import Refused
 from bot.intake import Origin, Taken
 from bot.store import Investigation, OriginKind, Request, State
+from bot.store.heard import Heard
 from bot.triggers.alert import AlertState, Kind, Meant
 from bot.triggers.commands import Investigate
 from sensors.kit import Blind, Target
@@ -79,6 +83,40 @@ class Remembered:
     async def value_of(self, key: str, now: datetime) -> str | None:
         return self.known.get(key)
 
+    async def keep_all(self, rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
+        new = frozenset(each for each in rows if each not in self.known)
+        self.known |= {each: rows[each] for each in new}
+        return new
+
+
+@dataclass
+class Written:
+    """The alerts that were written down."""
+
+    rows: dict[str, Heard] = field(default_factory=dict)
+    is_away: bool = False
+
+    async def keep(
+        self, rows: Mapping[str, Mapping[str, Any]], owner: str, now: datetime, old: datetime
+    ) -> frozenset[str]:
+        if self.is_away:
+            raise OSError("the database is away")
+        new = frozenset(each for each in rows if each not in self.rows)
+        self.rows |= {each: Heard(each, owner, rows[each], now) for each in new}
+        return new
+
+    async def done(self, keys: Sequence[str]) -> None:
+        for each in keys:
+            self.rows.pop(each, None)
+
+    async def left(self, old: datetime, most: int) -> tuple[Heard, ...]:
+        return tuple(self.rows.values())
+
+    async def take(self, key: str, owner: str, new_owner: str) -> bool:
+        ours = self.rows[key].owner == owner
+        self.rows[key] = replace(self.rows[key], owner=new_owner)
+        return ours
+
 
 @dataclass
 class Resolved:
@@ -98,19 +136,32 @@ class World:
     spoken: Spoken = field(default_factory=Spoken)
     desk: Desk = field(default_factory=Desk)
     seen: Remembered = field(default_factory=Remembered)
+    written: Written = field(default_factory=Written)
     resolved: Resolved = field(default_factory=Resolved)
     pods: tuple[Any, ...] | Exception = PODS
+    drops: RecentDrops = field(default_factory=lambda: RecentDrops(0))
+    asked_drops: list[Target] = field(default_factory=list)
+    is_stuck: bool = False
     at: float = 0.0
+
+    async def dropped(self, target: Target) -> RecentDrops:
+        self.asked_drops.append(target)
+        return self.drops
 
     def alerts(self, **limits: Any) -> Alerts:
         async def at_once(seconds: float) -> None:
-            await asyncio.sleep(0)
+            await (asyncio.Event().wait() if self.is_stuck and seconds != GATHER_S else asyncio.sleep(0))
 
-        store: Any = SimpleNamespace(seen=self.seen)
+        async def none(investigation: str) -> None:
+            return None
+
+        store: Any = SimpleNamespace(seen=self.seen, investigations=SimpleNamespace(get=none))
+        written: Any = self.written
+        kept = KeptAlerts(written, lambda: NOW, alone=True)
         made = AlertLimits(**{"gather_s": 0.0, **limits})
         rules, desk, resolves = load_gate(), self.desk, self.resolved
-        everything: tuple[Any, ...] = (desk, store, self.cluster, self.spoken, resolves, rules, made)
-        return Alerts(*everything, clock=lambda: self.at, sleep=at_once)
+        around: tuple[Any, ...] = (desk, store, self.cluster, self.spoken, resolves)
+        return Alerts(*around, rules, self.dropped, kept, made, clock=lambda: self.at, sleep=at_once)
 
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[Any]:
@@ -125,9 +176,14 @@ class World:
 async def hear(alerts: Alerts, *heard: Received) -> list[Novelty]:
     """Hear all of them at once, and wait until nothing is under way."""
     said = [alerts.hear(each) for each in heard]
-    while tasks := [*alerts._workers.values(), *alerts._resolving]:
-        await asyncio.wait(tasks)
+    await alerts.written()
+    await quiet(alerts)
     return said
+
+
+async def quiet(alerts: Alerts) -> None:
+    while tasks := [*alerts._workers.values(), *alerts._speakers.values(), *alerts._asides]:
+        await asyncio.wait(tasks)
 
 
 async def test_an_alert_is_looked_into_and_its_thread_says_why():
@@ -154,6 +210,85 @@ async def test_the_same_firing_is_started_once_also_after_a_restart():
     assert len(world.desk.taken) == 1
 
 
+async def test_each_of_those_that_one_investigation_is_for_starts_nothing_after_a_restart():
+    world = World()
+    heard = [Received(alert(namespace=f"ns-{each}", peer=("10.96.0.1", 443)), "C0ALERTS") for each in range(6)]
+    heard.append(Received(alert(peer=("10.96.0.1", 443)), "C0ALERTS"))
+    await hear(world.alerts(), *heard)
+
+    await hear(world.alerts(), heard[-1], heard[2])
+
+    assert len(world.desk.taken) == 1
+
+
+async def test_a_message_that_repeats_after_a_restart_is_looked_into_once_more():
+    """It does not say when the alert began: docs/alerts.md tells it. A webhook's alert does."""
+    world, told = World(), alert(since="")
+    await hear(world.alerts(), Received(told, "C0ALERTS", "1.0"))
+
+    await hear(world.alerts(), Received(told, "C0ALERTS", "1.0"))
+    assert len(world.desk.taken) == 1
+    await hear(world.alerts(), Received(told, "C0ALERTS", "2.0"))
+    assert len(world.desk.taken) == 2
+
+
+async def test_what_was_taken_in_before_a_crash_is_begun_after_it_exactly_once():
+    world, (one,) = World(), received(alert())
+    before = world.alerts()
+    world.is_stuck = True
+    before.hear(one)
+    assert await before.written()
+    await asyncio.sleep(0)
+    await before.close()
+    assert world.desk.taken == []
+    world.is_stuck = False
+
+    after = world.alerts()
+    await asyncio.gather(after.recover(), after.recover())
+    await quiet(after)
+    assert await hear(after, one) == [Novelty.REPEAT]
+    await world.alerts().recover()
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
+    assert world.written.rows == {}
+
+
+async def test_what_was_begun_when_the_crash_came_is_not_begun_again():
+    world, (one,) = World(), received(alert())
+    await hear(world.alerts(), one)
+    world.written.rows[one.once] = Heard(one.once, "a process that is gone", msgspec.to_builtins(one), NOW)
+
+    after = world.alerts()
+    await after.recover()
+    await quiet(after)
+
+    assert len(world.desk.taken) == 1
+
+
+async def test_the_same_alert_in_another_replica_is_judged_in_one_of_them():
+    world, (one,) = World(), received(alert())
+    first, second = world.alerts(), world.alerts()
+
+    first.hear(one)
+    await first.written()
+    await hear(second, one)
+    await quiet(first)
+
+    assert len(world.desk.taken) == 1
+
+
+async def test_where_the_store_is_away_nothing_is_taken_in_and_the_same_is_new_again():
+    world, (one,) = World(), received(alert())
+    alerts = world.alerts()
+    world.written.is_away = True
+    alerts.hear(one)
+    assert not await alerts.written()
+
+    world.written.is_away = False
+    assert await hear(alerts, one) == [Novelty.NEW]
+    assert len(world.desk.taken) == 1
+
+
 async def test_what_resolves_is_said_of_the_investigation_that_it_started():
     world = World()
     alerts = world.alerts()
@@ -173,8 +308,42 @@ async def test_a_crash_loop_is_looked_into_only_where_the_pod_is_not_ready():
 
     assert [asked.pod for asked, _ in world.desk.taken] == ["web-3"]
     (skipped,) = world.spoken.of(SkippedAlert)
-    assert skipped.why == "it may have many causes, it names no peer, and pod shop/web-4 is ready"
+    assert skipped.why == (
+        "it may have many causes, it names no peer, pod shop/web-4 is ready, "
+        "and Hubble saw none of its packets dropped in the last 5 minutes"
+    )
     assert skipped.target == Target("web-4", "shop")
+
+
+async def test_a_ready_pod_whose_packets_were_dropped_just_now_is_looked_into():
+    world = World(drops=RecentDrops(12))
+
+    await hear(world.alerts(), *received(alert("KubePodCrashLooping", "web-4")))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-4"]
+    assert world.spoken.of(StartedByAlert)[0].because == "Hubble saw 12 of its packets dropped in the last 5 minutes"
+
+
+async def test_drops_that_were_not_measured_are_no_reason_of_their_own_to_skip_and_it_is_said():
+    measured, blind = World(), World(drops=RecentDrops(why="no hubble relay is configured"))
+    for world in (measured, blind):
+        await hear(
+            world.alerts(), *received(alert("KubePodCrashLooping", "web-4"), alert("KubePodCrashLooping", "web-3"))
+        )
+
+    assert [asked.pod for asked, _ in blind.desk.taken] == [asked.pod for asked, _ in measured.desk.taken] == ["web-3"]
+    assert blind.spoken.of(SkippedAlert)[0].why.endswith(
+        "and whether its packets were dropped in the last 5 minutes was not measured (no hubble relay is configured)"
+    )
+
+
+async def test_drops_are_asked_for_only_where_they_can_decide():
+    world = World()
+
+    heard = (alert(peer=("10.96.0.1", 443)), alert("CPUThrottlingHigh", "web-2"), alert("KubePodNotReady", "web-3"))
+    await hear(world.alerts(), *received(*heard, alert("KubePodNotReady", "web-4")))
+
+    assert world.asked_drops == [Target("web-4", "shop")]
 
 
 async def test_without_a_message_to_answer_a_skipped_alert_says_nothing_in_the_channel():

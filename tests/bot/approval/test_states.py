@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.approval.states import IN_FORCE, NEXT, OPEN, UNDER_WAY, NotAllowed, State, check
+from bot.approval.states import IN_FORCE, NEXT, OPEN, UNDER_WAY, State
 
 
 def test_every_state_is_in_the_table_and_only_known_states_follow():
@@ -13,8 +13,7 @@ def test_every_state_is_in_the_table_and_only_known_states_follow():
 
 @pytest.mark.parametrize("after", [State.APPLYING, State.APPLIED, State.VERIFIED, State.ROLLED_BACK])
 def test_nothing_is_written_without_an_approval(after):
-    with pytest.raises(NotAllowed, match=r"proposed cannot become"):
-        check(State.PROPOSED, after)
+    assert after not in NEXT[State.PROPOSED]
 
 
 @pytest.mark.parametrize("over", [State.REJECTED, State.EXPIRED, State.SUPERSEDED, State.ROLLED_BACK])

@@ -152,6 +152,7 @@ class _Parts:
 
     def __init__(self, store: Store, process: Process) -> None:
         self.proposals, self.audit = Mortal(store.proposals, process), Mortal(store.audit, process)
+        self.seen = Mortal(store.seen, process)
 
 
 def _anew(part: Part, now: Any) -> Part:

@@ -103,6 +103,10 @@ class Server:
         self._time, self._version = time, 100
         time.listeners.append(self.deliver)
 
+    def next_version(self) -> str:
+        self._version += 1
+        return str(self._version)
+
     def deliver(self) -> None:
         """What was under way arrives, each in its time."""
         due = [each for each in self.in_flight if each[0] <= self._time.at]

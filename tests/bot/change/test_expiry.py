@@ -6,11 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from bot.approval.proposal import Proposal
 from bot.approval.states import State
-from bot.change.expiry import ExpiringNote, Expiry, approved_end, moment_of, note_of
+from bot.change.expiry import ExpiringNote, Expiry, approved_end, note_of
 from bot.change.marks import EXPIRES
 from bot.slack.notes import Reply
 from bot.slack.renderer import render
@@ -52,23 +50,8 @@ def annotate(play: Play, said: str | None) -> None:
     notes = {**thing["metadata"]["annotations"], **({EXPIRES: said} if said else {})}
     if said is None:
         notes.pop(EXPIRES)
-    meta = {**thing["metadata"], "annotations": notes, "resourceVersion": "999"}
+    meta = {**thing["metadata"], "annotations": notes, "resourceVersion": play.server.next_version()}
     play.server.objects[KEY] = {**thing, "metadata": meta}
-
-
-@pytest.mark.parametrize(
-    ("said", "end"),
-    [
-        ("2026-12-28", END),
-        ("2026-12-28T10:00:00Z", datetime(2026, 12, 28, 10, tzinfo=UTC)),
-        ("2026-12-28T10:00:00", datetime(2026, 12, 28, 10, tzinfo=UTC)),
-        ("soon", None),
-        ("9999-12-31", datetime(9999, 12, 31, tzinfo=UTC)),
-        (None, None),
-    ],
-)
-def test_a_date_lasts_to_the_end_of_its_day_and_what_says_no_time_has_none(said, end):
-    assert moment_of(said) == end
 
 
 async def test_only_what_adds_objects_ends_by_itself(play):
@@ -145,6 +128,17 @@ async def test_what_was_made_permanent_stays(play):
 
     assert await play.state(it) is State.VERIFIED
     assert KEY in play.server.objects
+
+
+async def test_an_end_that_says_no_time_makes_nothing_permanent(play):
+    kai = play.process()
+    it = await applied(play, kai)
+    annotate(play, "when we are done")
+
+    await look(play, kai, expiry(play, kai), END)
+
+    assert await play.state(it) is State.ROLLED_BACK
+    assert KEY not in play.server.objects
 
 
 async def test_what_somebody_has_changed_is_not_deleted(play):
@@ -247,8 +241,8 @@ async def test_an_hour_before_its_end_it_is_said_once_with_how_to_keep_it(play):
     assert reply.said.text.startswith("⏳ It is taken back at")
     assert "2026-12-29 00:00 UTC" in reply.said.text
     words = str(reply.said.blocks)
-    assert "kubectl annotate -n shop networkpolicy/kai-allow-1 kai.dev/expires-" in words
-    assert "kubectl annotate -n shop networkpolicy/kai-allow-1 --overwrite kai.dev/expires=2027-01-28" in words
+    assert "*Extend* writes `kai.dev/expires: 2027-01-28` with your own rights" in words
+    assert all(each in words for each in ("kai_extend", "kai_keep", "kai_let_go"))
 
 
 async def test_the_manifest_for_the_repository_is_the_one_that_was_applied_without_its_end(play):

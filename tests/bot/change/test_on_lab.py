@@ -134,7 +134,7 @@ async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path, monkeypatch):
     async with stage("mobile-to-gateway", tmp_path) as it:
         proposal = await it.propose()
         body = [{**each, "value": 9} if each["op"] == "replace" else each for each in proposal.parts[0].body]
-        said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), body)
+        said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), [body])
         edited = await it.store.proposals.get(said.carry_on)
         assert edited is not None
         done = await _approved(it, edited)
@@ -146,7 +146,7 @@ async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path, monkeypatch):
 async def test_an_edit_of_a_policy_that_would_not_help_is_refused_by_the_proof(tmp_path):
     async with stage("orders-to-ledger", tmp_path) as it:
         proposal = await it.propose()
-        said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), _useless(proposal))
+        said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), [_useless(proposal)])
         kept = await it.store.proposals.get(proposal.id)
 
     assert said.code == "not_proved"

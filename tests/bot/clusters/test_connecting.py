@@ -9,6 +9,7 @@ import pytest
 from bot.clusters import connecting
 from bot.clusters.connecting import settings_of
 from bot.clusters.options import Live
+from bot.errors import UsageMistake
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,10 @@ def test_a_certificate_makes_the_probes_server_the_way_and_without_one_the_progr
     named = settings_of(Live(environ={"KAI_PROBE_TLS": "/elsewhere"}))
 
     assert (by_hand.probe_tls, mounted.probe_tls, named.probe_tls) == (None, tmp_path, Path("/elsewhere"))
+
+
+def test_the_probes_port_is_the_charts_unless_the_environment_names_another() -> None:
+    assert [settings_of(Live(environ=each)).probe_port for each in ({}, {"KAI_PROBE_PORT": "9999"})] == [4246, 9999]
+    for wrong in ("x", "0", "70000", "4246x"):
+        with pytest.raises(UsageMistake, match="KAI_PROBE_PORT should be a port"):
+            settings_of(Live(environ={"KAI_PROBE_PORT": wrong}))

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bot.report import blocks
-from bot.report.blocks import Said, Task, older
+from bot.report import blocks, thread
+from bot.report.blocks import Said, older
 from bot.slack.limits import BUDGET, length, problems
 from flows.catalog import rules
 from flows.engine import Tools, run
@@ -40,8 +40,10 @@ def diagnosed(name: str) -> Diagnosis:
 def everything(it: Diagnosis) -> list[Said]:
     """Every message that can be made of a diagnosis, with its version for older workspaces."""
     made = [
-        blocks.looking(it.investigation_id, it.target, [Task("policy", "in_progress", "1 of 3 looks")], "1 of 14"),
-        blocks.verdict(it, "U0ALICE"),
+        blocks.looking(it.investigation_id, it.target, "13 of 14 checks done", "prod"),
+        blocks.verdict(it, "U0ALICE", "prod"),
+        thread.failing(it),
+        thread.rest(it),
         *(said for _, said in blocks.replies(it)),
         *(blocks.ended(it.target, role, it.root_cause, it.investigation_id, "U0BOB") for role in ("failed", "lost")),
         blocks.proof(it),
@@ -62,13 +64,13 @@ def texts(value: Any) -> list[str]:
 @pytest.mark.parametrize("name", DIAGNOSES)
 def test_a_verdict_is_said_like_this(name: str):
     it = DIAGNOSES[name]
-    thread = {role: [said.text, list(said.blocks)] for role, said in blocks.replies(it)}
-    root = blocks.verdict(it, "U0ALICE")
+    root = blocks.verdict(it, "U0ALICE", "prod")
+    replies = [[said.text, list(said.blocks)] for said in (thread.failing(it), thread.rest(it))]
 
-    told = {"text": root.text, "blocks": list(root.blocks), "thread": thread}
+    told = {"text": root.text, "blocks": list(root.blocks), "thread": replies}
 
     assert told == json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))
-    assert check_message(told) is None
+    assert check_message({"text": root.text, "blocks": list(root.blocks)}) is None
 
 
 @pytest.mark.parametrize("name", names())
@@ -155,10 +157,10 @@ def test_a_button_is_only_there_when_it_does_something():
     assert actions(replace(DENIED, fix=replace(FIX, refused="it would open too much", proof=None))) == ["kai_rerun"]
 
 
-def test_what_caps_the_confidence_is_said_beside_it():
-    said = "\n".join(texts(list(blocks.verdict(DENIED).blocks)))
-
-    assert "*Confidence*\n94% (capped by coverage: net.mtu: pods/production/api-server/pmtu.json is not in" in said
+def test_what_caps_the_confidence_is_said_in_the_thread_with_the_failing_layer():
+    assert "The confidence is capped by coverage: net.mtu: pods/production/api-server/pmtu.json is not in" in (
+        thread.failing(DENIED).text
+    )
 
 
 def test_each_layer_has_one_reply_failures_first_and_a_word_for_its_state():
@@ -186,25 +188,37 @@ def test_the_details_are_folded_and_older_workspaces_see_them_unfolded():
     assert [block["type"] for block in older(reply).blocks] == ["section", "context", "section"]
 
 
-def test_progress_is_a_plan_and_for_older_workspaces_a_list_with_words():
-    tasks = [
-        Task("dns", "complete", "looked"),
-        Task("policy", "in_progress", "1 of 3 looks"),
-        Task("nat", "error", "x"),
-    ]
-    said = blocks.looking("1f00baa5e77e", Target("web", "shop"), tasks, "4 of 14 looks done")
+def test_progress_and_verdict_have_one_layout_and_nothing_is_green_before_it_is_judged():
+    said = blocks.looking("1f00baa5e77e", Target("web", "shop"), "4 of 14 checks done", "prod")
+    verdict = blocks.verdict(DENIED, cluster="prod")
 
-    assert said.text == "Looking into shop/web: 4 of 14 looks done"
-    assert [task["status"] for task in said.blocks[0]["tasks"]] == ["complete", "in_progress", "error"]
-    assert older(said).blocks[0]["text"]["text"] == (
-        "*Looking into shop/web: 4 of 14 looks done*\n✔ dns: looked\n… policy: 1 of 3 looks\n– nat: x"
-    )
+    assert said.text == "⚪ shop/web: looking. 4 of 14 checks done."
+    assert [each["type"] for each in said.blocks] == ["header", "section", "actions", "context"]
+    assert [each["type"] for each in verdict.blocks if each["type"] != "context_actions"] == [
+        "header",
+        "section",
+        "section",
+        "actions",
+        "context",
+    ]
+    assert not set("🟢✔") & set("".join(texts(list(said.blocks))))
+
+
+def test_the_cluster_is_named_in_every_state_of_the_root():
+    target = DENIED.target
+    said = [
+        blocks.looking("i1", target, "Starting", "prod-eu"),
+        blocks.verdict(DENIED, cluster="prod-eu"),
+        blocks.ended(target, "lost", "x", "i1", cluster="prod-eu"),
+    ]
+
+    assert all("cluster prod-eu" in "".join(texts(list(each.blocks))) for each in said)
 
 
 def test_who_gets_an_answer_with_an_error_has_reached_his_peer():
     it = diagnosed("cart-to-coupons")
 
-    assert blocks.verdict(it).text.startswith(f"✖ {it.target} gets errors from coupons:80: ")
+    assert blocks.verdict(it).text.startswith(f"🟡 {it.target} → coupons:80: opens, but answers with errors. ")
 
 
 def test_who_cancelled_is_shown_by_name_and_nothing_else_in_a_reason_is():

@@ -79,6 +79,7 @@ def test_the_known_keys_come_first_and_in_order(diagnosis: Diagnosis) -> None:
         "doubts",
         "recorded",
         "provenance",
+        "explanation",
         "apiVersion",
     ]
 

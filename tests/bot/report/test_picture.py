@@ -12,6 +12,7 @@ from bot.report import picture
 from bot.report.picture import Stop
 from flows.model import LayerState
 from sensors.kit import Evidence, Sight
+from sensors.kit.reported import Told
 from tests.bot.report.examples import DENIED, HEALTHY
 from tests.bot.report.hostile import ATTACK, LONG, attacked
 from tests.bot.report.test_blocks import diagnosed
@@ -133,12 +134,6 @@ def test_words_of_a_cluster_stay_words(attack: str):
     ],
 )
 def test_facts_of_another_shape_are_left_out_and_nothing_fails(rows: dict):
-    class Kept:
-        facts = rows
-
-        def summary(self) -> str:
-            return ""
-
-    evidence = {"E1": Evidence("hubble.capture_flows", Sight.SEEN, Kept())}
+    evidence = {"E1": Evidence("hubble.capture_flows", Sight.SEEN, Told("", rows))}
 
     assert words(picture.draw(replace(DENIED, evidence=evidence)))

@@ -15,8 +15,8 @@ from bot.alerts.plan import AlertLimits
 from bot.app import Served, running
 from bot.desk.limits import Limits
 from bot.desk.ports import Look
-from bot.settings import Secret, Settings, SlackSettings
-from bot.slack import layer_replies as early
+from bot.secret import Secret
+from bot.settings import Settings, SlackSettings
 from lab.workspace import Workspace
 from tests.kit.cases import CASES
 
@@ -27,12 +27,6 @@ POD = "api-server-79fd8d4cc-jzc5m"
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No look is slow enough to be told of in parts, however busy the machine; `test_early` has its own clock."""
-    monkeypatch.setattr(early, "EARLY", 3600.0)
 
 
 @dataclass
@@ -55,16 +49,16 @@ class Kai:
         return await self.workspace.wait_for(lambda: self._ended(channel), seconds)
 
     def _ended(self, channel: str) -> dict[str, Any] | None:
-        found = [each for each in self.workspace.messages(channel) if _is_over(each)]
+        found = [each for each in self.workspace.messages(channel) if is_over(each)]
         return found[-1] if found else None
 
     async def told(self, seconds: float = 30.0) -> list[dict[str, Any]]:
-        """The thread of the only root, picture included."""
+        """The thread of the only root once both replies of the verdict are there: the picture, and the rest."""
         return await self.workspace.wait_for(self._whole_thread, seconds)
 
     def _whole_thread(self) -> list[dict[str, Any]] | None:
         thread = self.workspace.thread(self.root()["ts"])
-        return thread if any(each.get("files") for each in thread) else None
+        return thread if any(each["text"].startswith("Passed: ") for each in thread) else None
 
     async def whispers(self, user: str, count: int = 1) -> list[str]:
         """The texts that only this person sees, as soon as there are so many."""
@@ -74,8 +68,10 @@ class Kai:
         return [text_of(each) for each in found]
 
 
-def _is_over(message: dict[str, Any]) -> bool:
-    return any(block["type"] == "header" for block in message.get("blocks", ()))
+def is_over(message: dict[str, Any]) -> bool:
+    """Is it a root message that says how the investigation ended?"""
+    heads = [block["text"]["text"] for block in message.get("blocks", ()) if block["type"] == "header"]
+    return bool(heads) and not heads[0].endswith(": looking")
 
 
 def text_of(message: dict[str, Any]) -> str:

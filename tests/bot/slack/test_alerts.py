@@ -12,10 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.alert_settings import AlertSettings
 from bot.alerts.plan import AlertLimits
-from bot.settings import AlertSettings, Secret
+from bot.secret import Secret
 from lab.workspace import Workspace
-from tests.bot.slack.conftest import POD, Kai, Start, text_of
+from tests.bot.slack.conftest import POD, Kai, Start, is_over, text_of
 from tests.bot.triggers.payloads import payload
 
 TOKEN = "a-token-for-tests"
@@ -84,10 +85,7 @@ async def call(kai: Kai, path: str, body: Any, headers: dict[str, str]) -> tuple
 
 
 def verdict_in(workspace: Workspace, ts: str) -> dict[str, Any] | None:
-    found = [
-        each for each in workspace.thread(ts) if any(block["type"] == "header" for block in each.get("blocks", ()))
-    ]
-    return found[0] if found else None
+    return next((each for each in workspace.thread(ts) if is_over(each)), None)
 
 
 async def test_a_message_of_a_listed_sender_leads_to_the_verdict_in_its_thread(listening: Kai):
@@ -196,8 +194,9 @@ async def test_without_such_a_message_the_answer_has_a_root_of_its_own_and_the_r
 
     root = await hooked.verdict("alerts")
     await call(hooked, "alertmanager", notification(status="resolved"), BEARER)
-    root = await hooked.workspace.wait_for(lambda: (r := hooked.root("alerts"))["text"].startswith("✔ The alert") and r)
+    root = await hooked.workspace.wait_for(lambda: "alert resolved" in (r := hooked.root("alerts"))["text"] and r)
 
+    assert root["text"].startswith("🟢")
     assert "strict-egress" in root["text"]
 
 

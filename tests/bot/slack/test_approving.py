@@ -212,11 +212,22 @@ async def test_ten_presses_at_once_write_once(stage):
     assert len(await refused(stage.play.store, it)) == 9
 
 
+@pytest.mark.parametrize("text", ["a: !!binary aGk=", "a: .nan", "a: !!set {b, c}", "a: !!timestamp 2026-12-28"])
+def test_an_edit_that_json_cannot_hold_is_refused_in_words(text):
+    assert "JSON" in read_change(text)
+
+
 @pytest.mark.parametrize(
     "text", ["", "just words", "[1, 2]", "- {1: 2}", "[", "&a [*a]", "!!python/object:os.system x"]
 )
 def test_an_edit_that_is_no_change_is_refused_in_words(text):
     assert isinstance(read_change(text), str)
+
+
+def test_a_date_in_an_edit_is_the_word_that_stands_there():
+    assert read_change("metadata: {annotations: {kai.dev/expires: 2026-12-28}}") == [
+        {"metadata": {"annotations": {"kai.dev/expires": "2026-12-28"}}}
+    ]
 
 
 def test_an_edit_is_a_list_of_operations_or_a_manifest():

@@ -15,7 +15,7 @@ from bot.slack import conversations as module
 from bot.slack.conversation import Conversation, Place
 from bot.slack.conversations import Conversations
 from bot.slack.delivery import Delivery, Parcel
-from bot.slack.notes import EarlyReply, Picture, Reply, Root, RootState, SlackNote, ThreadAnswer
+from bot.slack.notes import Picture, Reply, Root, RootState, SlackNote, ThreadAnswer
 from bot.slack.outbox import Unwelcome, Vanished
 from bot.store import Investigation, Posted
 from bot.store.store import Store, open_store
@@ -44,7 +44,9 @@ class Box:
             raise Vanished("message_not_found")
         self.done.append(("update", channel, ts, said.text))
 
-    async def upload(self, channel: str, thread: str, name: str, content: bytes, title: str, alt: str) -> None:
+    async def upload(
+        self, channel: str, thread: str, name: str, content: bytes, title: str, alt: str, comment: str
+    ) -> None:
         self.done.append(("upload", channel, thread, name, content))
 
     @property
@@ -117,14 +119,6 @@ async def test_other_words_under_one_role_edit_what_stands(post: Post):
     assert post.box.done[1:] == [("update", "C1", ts, OTHER.text)]
 
 
-async def test_an_early_reply_becomes_the_judged_one_even_where_the_words_are_the_same(post: Post):
-    await post.deliver(EarlyReply("reply.dns", lambda: WORDS))
-    await post.deliver(Reply("reply.dns", WORDS))
-    await post.deliver(Reply("reply.dns", WORDS))
-
-    assert post.box.verbs == ["post", "update"]
-
-
 async def test_what_somebody_deleted_is_posted_again(post: Post):
     _, ts = await post.deliver(Reply("reply.dns", WORDS))
     post.box.gone.add(ts)
@@ -138,7 +132,6 @@ async def test_what_somebody_deleted_is_posted_again(post: Post):
     ("note", "then"),
     [
         (Reply("reply.dns", WORDS), ["update"]),
-        (EarlyReply("reply.dns", lambda: WORDS), []),
         (Root(WORDS, "C1", ""), []),
     ],
 )
@@ -158,7 +151,7 @@ async def test_nobody_is_asked_where_no_crash_can_have_been(post: Post):
 
 async def test_a_picture_is_drawn_and_uploaded_once(post: Post):
     drawn = []
-    picture = Picture("kai-i1.png", lambda: drawn.append(1) or b"png", "Where it breaks", "in words")  # type: ignore[func-returns-value]
+    picture = Picture("kai-i1.png", lambda: drawn.append(1) or b"png", "Where it breaks", "in words", WORDS)  # type: ignore[func-returns-value]
     await post.deliver(picture)
     await post.deliver(picture)
 
@@ -167,7 +160,7 @@ async def test_a_picture_is_drawn_and_uploaded_once(post: Post):
 
 async def test_a_picture_that_a_crash_left_behind_is_neither_drawn_nor_uploaded(post: Post):
     post.slack.files.add("kai-i1.png")
-    await post.deliver(Picture("kai-i1.png", lambda: 1 / 0, "", ""), doubtful=True)  # type: ignore[arg-type,return-value]
+    await post.deliver(Picture("kai-i1.png", lambda: 1 / 0, "", "", WORDS), doubtful=True)  # type: ignore[arg-type,return-value]
 
     assert post.box.done == []
     assert await post.kept("picture") is not None

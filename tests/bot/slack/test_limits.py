@@ -34,15 +34,7 @@ WRONG = {
     "all text together": tuple(section("x" * 2700) for _ in range(5)),
     "container of eleven": ({**fold("t", []), "child_blocks": [section("x")] * 11},),
     "container title": ({**fold("t", [section("x")]), "title": plain_text("x" * 151)},),
-    "container of a plan": ({**fold("t", []), "child_blocks": [{"type": "plan", "title": "x", "tasks": []}]},),
-    "plan title": ({"type": "plan", "title": "x" * 257, "tasks": []},),
-    "task status": (
-        {
-            "type": "plan",
-            "title": "x",
-            "tasks": [{"type": "task_card", "task_id": "a", "title": "x", "status": "running"}],
-        },
-    ),
+    "container of a container": ({**fold("t", []), "child_blocks": [fold("t", [section("x")])]},),
     "unknown block": ({"type": "alert", "text": mrkdwn("x")},),
     "context of eleven": ({"type": "context", "elements": [mrkdwn("x")] * 11},),
 }

@@ -56,6 +56,7 @@ def test_every_button_that_is_shown_has_its_listener(app: Registered):
     shown = {blocks.SHOW_PROOF, blocks.COPY_KUBECTL, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
     shown |= {alert_words.LOOK, alert_words.CHOOSE, blocks.WRONG, lists.SHOW, form.OPEN_FORM}
     shown |= {proposals.APPROVE, proposals.REJECT, proposals.EDIT, proposals.UNDO, proposals.SHOW_FIX, proposals.CHECK}
+    shown |= {proposals.EXTEND, proposals.KEEP, proposals.LET_GO}
 
     assert shown == {what for kind, what, _ in app.found if kind == "action" and isinstance(what, str)}
 

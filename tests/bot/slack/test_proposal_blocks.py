@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from bot.approval.proposal import Kind
 from bot.approval.states import IN_FORCE, State
 from bot.report.blocks import Said
+from bot.report.short_answer import Status
 from bot.slack import proposal_blocks as ids
 from bot.slack.limits import problems
 from bot.slack.proposal_blocks import (
@@ -22,9 +24,6 @@ from bot.slack.proposal_blocks import (
     submitted,
 )
 from tests.bot.approval.making import ADD, part, proposal
-
-HEADER = {"type": "header", "text": {"type": "plain_text", "text": "✖ a cannot reach b"}}
-ROOT = Said("✖ a cannot reach b", (HEADER,))
 
 
 def elements(said: Said) -> list[dict[str, object]]:
@@ -138,18 +137,27 @@ def test_that_it_is_verified_is_said_once():
 
 
 def test_the_root_turns_green_when_the_change_is_verified():
-    said = on_root(ROOT, proposal(state=State.VERIFIED, why="verified: 12 forwarded, 0 dropped"))
+    said = on_root(proposal(state=State.VERIFIED, why="verified: 12 forwarded, 0 dropped"))
 
-    assert said.blocks[0]["text"]["text"] == "✔ shop/web-1 talks again"
-    assert "12 forwarded, 0 dropped" in said.text
-    assert [each["type"] for each in said.blocks].count("header") == 1
+    assert (said.status, said.state) == (Status.HEALTHY, "talks again")
+    assert said.line.startswith("*✔ Verified: 12 forwarded, 0 dropped.* The change: ")
 
 
-def test_the_root_keeps_its_cross_when_the_change_was_taken_back():
-    said = on_root(ROOT, proposal(state=State.ROLLED_BACK, why="not verified: 0 forwarded, 3 dropped"))
+def test_the_root_stays_as_it_was_when_the_change_was_taken_back():
+    said = on_root(proposal(state=State.ROLLED_BACK, why="not verified: 0 forwarded, 3 dropped"))
 
-    assert said.blocks[1] == HEADER
-    assert "Rolled back" in said.text
+    assert (said.status, said.state) == (None, "")
+    assert said.line.startswith("*↩ Rolled back: not verified: 0 forwarded, 3 dropped.*")
+
+
+@pytest.mark.parametrize("state", [State.PROPOSED, State.EXPIRED, State.REJECTED])
+def test_a_change_that_stands_nowhere_is_still_called_the_fix(state):
+    assert on_root(proposal(state=state)).line.startswith("*Fix:* ")
+
+
+@pytest.mark.parametrize("state", [State.NOT_VERIFIED, State.STUCK, State.UNKNOWN])
+def test_a_change_that_stands_and_is_not_verified_is_never_green(state):
+    assert on_root(proposal(state=state)).status is Status.DEGRADED
 
 
 def test_what_is_edited_comes_back_with_the_id_of_its_proposal():
@@ -157,11 +165,47 @@ def test_what_is_edited_comes_back_with_the_id_of_its_proposal():
     view = dict(edit_view(it))
     typed = view["blocks"][0]["element"]["initial_value"]
 
-    view["state"] = {"values": {"text": {"text": {"type": "plain_text_input", "value": typed}}}}
+    view["state"] = {"values": {"text0": {"text": {"type": "plain_text_input", "value": typed}}}}
 
-    assert submitted(view) == (it.id, typed)
+    assert submitted(view) == (it.id, [typed])
     assert json.loads(typed) == [ADD]
-    assert submitted({}) == ("", "")
+    assert submitted({}) == ("", [""])
+
+
+def test_of_several_objects_each_has_a_field_of_its_own_and_they_come_back_in_their_order():
+    it = proposal(part("web"), part("shop"))
+    view = dict(edit_view(it))
+    fields = [(each["block_id"], each["label"]["text"]) for each in view["blocks"]]
+
+    view["state"] = {"values": {"text1": {"text": {"value": "second"}}, "text0": {"text": {"value": "first"}}}}
+
+    assert fields == [
+        ("text0", "NetworkPolicy web/strict-egress"),
+        ("text1", "NetworkPolicy shop/strict-egress"),
+    ]
+    assert submitted(view) == (it.id, ["first", "second"])
+    assert ids.EDIT in actions(card(it))
+
+
+def test_what_is_too_long_for_a_field_has_no_edit_button_and_says_why():
+    it = proposal(part(body=tuple({"op": "add", "path": f"/spec/{at}", "value": {"a": [at] * 3}} for at in range(39))))
+
+    said = card(it)
+
+    assert is_shown_whole(it)
+    assert {ids.APPROVE, ids.EDIT} & actions(said) == {ids.APPROVE}
+    assert "too long to be edited in Slack" in str(said.blocks)
+    assert "too long to be edited" not in str(card(proposal()).blocks)
+
+
+def test_an_added_object_says_when_it_ends_or_that_it_does_not():
+    def made(notes: dict[str, str]) -> str:
+        thing = {"kind": "NetworkPolicy", "metadata": {"namespace": "shop", "name": "x", "annotations": notes}}
+        return str(card(proposal(part(kind=Kind.CREATE, body=(thing,)))).blocks)
+
+    assert "It is taken back by itself at 2026-12-29 00:00 UTC." in made({"kai.dev/expires": "2026-12-28"})
+    assert "It has no end" in made({})
+    assert "no end" not in str(card(proposal()).blocks)
 
 
 def test_show_fix_tells_the_change_its_way_back_and_whether_one_may():
@@ -176,4 +220,3 @@ def test_two_objects_stand_one_below_the_other():
     it = proposal(part("web"), part("shop"))
 
     assert patch_text(it).count("patch NetworkPolicy") == 2
-    assert ids.EDIT not in actions(card(it))

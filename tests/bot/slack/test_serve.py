@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot.cli import serve
+from bot.errors import BadSettings
 from bot.logs import Hiding, set_up_logging
-from bot.settings import BadSettings, Secret, SlackSettings
+from bot.secret import Secret
+from bot.settings import SlackSettings
 from bot.slack.connection import BadToken
 from lab.workspace import Workspace
 from tests.bot.slack.conftest import USUAL, Start
@@ -52,7 +54,7 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
     )
     await workspace.wait_for(lambda: workspace.sockets.lines(), 60)
     await workspace.user("alice").command("/kai netdebug api-server production")
-    await workspace.wait_for(lambda: workspace.messages()[0]["text"].startswith("✖"), 60)
+    await workspace.wait_for(lambda: workspace.messages()[0]["text"].startswith("🔴"), 60)
     process.terminate()
     _, said = await process.communicate()
 

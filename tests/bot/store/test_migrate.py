@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from bot.store.database import BadDatabase, open_database
 from bot.store.migrate import VERSIONS, migrate
 from bot.store.migrations.versions import v0003_peer_and_window
 from bot.store.schema import investigations, metadata
+from bot.store.store import open_store
 from tests.bot.store.words import NOW
 
 
@@ -112,3 +115,22 @@ async def test_only_the_work_of_the_dead_may_be_taken_over(postgres_server: str)
 
     assert told == [False, False, True]
     await mine.close()
+
+
+async def test_a_file_of_sqlite_is_for_its_owner_alone_whoever_made_it(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "kai.db"
+    before = os.umask(0)
+    try:
+        async with open_store(f"sqlite:///{file}") as store:
+            await store.investigations.live()
+            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in file.parent.iterdir()}
+    finally:
+        os.umask(before)
+    file.chmod(0o644)  # as versions before this one left it
+    async with open_store(f"sqlite:///{file}"):
+        pass
+
+    assert modes["kai.db"] == 0o600
+    assert set(modes.values()) == {0o600}, modes
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -14,11 +14,12 @@ from sqlalchemy import text
 from bot.approval.decision import Standing, standing
 from bot.approval.proposal import Approval, Place, Proposal
 from bot.approval.rules import Approvals, Rules
-from bot.approval.states import NotAllowed, State
+from bot.approval.states import State
 from bot.approval.trail import Event, Note, faults
 from bot.store.database import open_database
 from bot.store.proposals import Forged
 from bot.store.store import Store
+from bot.store.transitions import NotAllowed
 from tests.bot.approval.making import ALICE, BOB, NOW, approval, part, proposal
 
 NOTE = Note(Event.PROPOSED, "kai")
@@ -152,12 +153,12 @@ async def test_whoever_joins_is_remembered_once(store: Store) -> None:
 
 async def test_where_the_card_stands_is_kept(store: Store) -> None:
     it = await kept(store, place=Place("T1", "C1", "1.0", ""))
-    await store.proposals.stand(it.id, Place("T1", "C1", "1.0", "5.0", private=True))
+    await store.proposals.stand(it.id, Place("T1", "C1", "1.0", "5.0"))
 
     found = await store.proposals.get(it.id)
 
     assert found is not None
-    assert found.place == Place("T1", "C1", "1.0", "5.0", private=True)
+    assert found.place == Place("T1", "C1", "1.0", "5.0")
 
 
 async def test_a_patch_that_was_changed_in_the_database_is_never_handed_out(store: Store, url: str) -> None:

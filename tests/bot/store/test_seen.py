@@ -38,3 +38,13 @@ async def test_what_is_settled_keeps_its_key_and_one_caller_is_told_so(store: St
     assert [each.key for each in await store.seen.unsettled("slack ", NOW)] == ["slack b"]
     assert await store.seen.unsettled("slack ", NOW + HOUR) == ()
     assert not await store.seen.first_time("slack a", NOW, HOUR, "again")
+
+
+async def test_of_many_keys_in_one_go_each_is_new_to_one_caller(store: Store) -> None:
+    rows = {f"heard {each}": str(each) for each in range(1200)}
+    await store.seen.first_time("heard 7", NOW, HOUR, "before")
+    await store.seen.first_time("heard 8", NOW - HOUR, HOUR, "expired")
+    told = await asyncio.gather(*(store.seen.keep_all(rows, NOW, HOUR) for _ in range(3)))
+
+    assert sorted(len(each) for each in told) == [0, 0, 1199]
+    assert [await store.seen.value_of(f"heard {each}", NOW) for each in (7, 8, 9)] == ["before", "8", "9"]

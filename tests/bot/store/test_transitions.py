@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from bot.approval.states import State as Stands
 from bot.store import LIVE, State
 from bot.store.store import Store
-from bot.store.transitions import INVESTIGATION
+from bot.store.transitions import INVESTIGATION, PROPOSAL, NotAllowed
+from tests.bot.approval.making import proposal
 from tests.bot.store.words import NOW, RESULT, ROWS, admitted
 
 
@@ -38,3 +40,19 @@ async def test_what_is_over_stays_as_it_ended(store: Store, end: State):
 
     assert await store.investigations.begin(it.id, NOW) is None
     assert (await store.investigations.get(it.id)).state is end
+
+
+async def test_a_step_that_the_table_does_not_know_is_refused_before_anything_is_asked(store: Store):
+    async with store.database.writing() as connection:
+        with pytest.raises(NotAllowed, match=r"what is proposed in proposals cannot become applied"):
+            await PROPOSAL.change(connection, "p", Stands.APPLIED, (Stands.PROPOSED,))
+
+
+async def test_of_the_states_that_lead_on_only_the_expected_one_counts(store: Store):
+    it = proposal()
+    await store.proposals.create(it, [], NOW)
+    async with store.database.writing() as connection:
+        other = await PROPOSAL.change(connection, it.id, Stands.SUPERSEDED, (Stands.APPROVED,))
+        this = await PROPOSAL.change(connection, it.id, Stands.SUPERSEDED, (Stands.PROPOSED,))
+
+    assert (other, this) == (False, True)

@@ -1,56 +1,187 @@
-"""Who may call a webhook, and by what it is told."""
+"""Webhooks over a socket: who may call, by token, signature or certificate, and what a refusal costs."""
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import hashlib
 import hmac
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from aiohttp import ClientError, ClientSession, TCPConnector
 
+from bot.alert_settings import HookTls
 from bot.alerts.incidents import Novelty
-from bot.web.hooks import Hooks, is_signed, may_call, payload_of
+from bot.alerts.plan import Received
+from bot.errors import UsageMistake
+from bot.web import listening
+from bot.web.callers import client_certificates
+from bot.web.hooks import Hooks, payload_of
+from lab.cluster.certificates import Certificates, make_certificates
+from tests.bot.triggers.payloads import payload
 
 TOKEN = "s3cret-ü"
+NOW = 1_795_900_000.0
 
 
-def basic(said: str) -> str:
-    return "Basic " + base64.b64encode(said.encode()).decode()
+@dataclass
+class Ear:
+    """Hears alerts."""
+
+    received: list[Received] = field(default_factory=list)
+    is_safe: bool = True
+
+    async def written(self) -> bool:
+        return self.is_safe
+
+    def hear(self, one: Received) -> Novelty:
+        self.received.append(one)
+        return Novelty.NEW
+
+    def hooks(self, **more: Any) -> Hooks:
+        return Hooks(self.hear, self.written, **{"channel": "C0A", "now": lambda: NOW, **more})
 
 
-def signed(body: bytes, secret: str) -> str:
-    return "v1=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+def grafana(body: bytes, secret: str, at: str | None = None) -> dict[str, str]:
+    """The headers of a signed notification."""
+    whole = body if at is None else at.encode() + b":" + body
+    signature = hmac.new(secret.encode(), whole, hashlib.sha256).hexdigest()
+    return {"X-Grafana-Alerting-Signature": signature, **({"X-Grafana-Alerting-Timestamp": at} if at else {})}
 
 
-@pytest.mark.parametrize("said", [f"Bearer {TOKEN}", f"bearer  {TOKEN}", basic(f"kai:{TOKEN}"), basic(f":{TOKEN}")])
-def test_a_bearer_token_or_a_basic_password_may_call(said: str):
-    assert may_call(said, TOKEN)
+async def post(url: str, body: bytes, headers: dict[str, str], tls: ssl.SSLContext | None = None) -> int:
+    connector = TCPConnector(ssl=tls if tls is not None else True)
+    async with ClientSession(connector=connector) as session, session.post(url, data=body, headers=headers) as answer:
+        return answer.status
 
 
 @pytest.mark.parametrize(
-    "said",
-    ["", "Bearer", "Bearer ", f"Digest {TOKEN}", TOKEN, basic(TOKEN), basic(f"{TOKEN}:"), "Basic !", "Basic /w=="],
+    ("headers", "status"),
+    [
+        (lambda body: grafana(body, "shared"), 200),
+        (lambda body: grafana(body, "shared", str(int(NOW) - 299)), 200),
+        (lambda body: grafana(body, "shared", str(int(NOW) - 301)), 401),
+        (lambda body: grafana(body, "shared", str(int(NOW) + 301)), 401),
+        (lambda body: grafana(body, "shared", "soon"), 401),
+        (lambda body: grafana(body, "another"), 401),
+        (lambda body: grafana(body + b" ", "shared"), 401),
+        (lambda body: {**grafana(body, "shared"), "X-Grafana-Alerting-Timestamp": str(int(NOW))}, 401),
+        (lambda body: {"Authorization": "Bearer a-token"}, 401),
+        (lambda body: {}, 401),
+    ],
+    ids=["body", "time", "old", "ahead", "no time", "secret", "changed", "time added", "token", "nothing"],
 )
-def test_everybody_else_may_not(said: str):
-    assert not may_call(said, TOKEN)
+async def test_where_grafana_signs_only_its_signature_counts(headers: Any, status: int):
+    ear, body = Ear(), json.dumps(payload("grafana")).encode()
+    hooks = ear.hooks(token="a-token", secrets={"grafana": "shared"})
+    async with listening("127.0.0.1", 0, hooks.routes()) as url:
+        assert await post(f"{url}/hooks/grafana", body, headers(body)) == status
+        assert await post(f"{url}/hooks/alertmanager", b"{}", {"Authorization": "Bearer a-token"}) == 400
+
+    assert bool(ear.received) is (status == 200)
 
 
-@given(said=st.text(max_size=60))
-def test_whatever_is_said_nothing_crashes_and_no_empty_token_fits(said: str):
-    assert not may_call(said, "")
-    assert may_call(said, TOKEN) is (said in (f"Bearer {TOKEN}", basic(f"kai:{TOKEN}")))
+# -- certificates ------------------------------------------------------------------------------------------------------
 
 
-def test_a_body_is_signed_by_one_of_the_signatures():
-    body = b'{"event": {}}'
+@dataclass(frozen=True)
+class Trust:
+    """Our own certificate, and clients of two authorities."""
 
-    assert is_signed(body, signed(body, "a"), "a")
-    assert is_signed(body, f"v1=00, {signed(body, 'a')}", "a")
-    assert not is_signed(body + b" ", signed(body, "a"), "a")
-    assert not is_signed(body, "", "a")
-    assert not is_signed(body, signed(body, "b"), "a")
+    server: Certificates
+    strangers: Certificates
+
+    @property
+    def tls(self) -> HookTls:
+        return HookTls(self.server.certificate, self.server.key, self.server.ca)
+
+    def client(self, shows: Certificates | None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.server.ca))
+        if shows is not None:
+            context.load_cert_chain(shows.certificate, shows.key)
+        return context
+
+
+@pytest.fixture(scope="module")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    return Trust(*(make_certificates(tmp_path_factory.mktemp(each)) for each in ("ours", "theirs")))
+
+
+@asynccontextmanager
+async def with_certificates(ear: Ear, trust: Trust, **more: Any) -> AsyncIterator[str]:
+    routes = ear.hooks(**more).routes(certificates=True)
+    async with listening("127.0.0.1", 0, routes, client_certificates(trust.tls)) as url:
+        yield f"{url}/hooks/alertmanager"
+
+
+BODY = json.dumps(payload("alertmanager_firing")).encode()
+
+
+async def test_a_certificate_of_our_authority_is_enough_without_any_token(trust: Trust):
+    ear = Ear()
+    async with with_certificates(ear, trust) as url:
+        assert url.startswith("https://")
+        assert await post(url, BODY, {}, trust.client(trust.server)) == 200
+
+    assert ear.received
+
+
+async def test_without_a_certificate_the_caller_is_refused_with_one_line_unless_it_has_the_token(
+    trust: Trust, caplog: pytest.LogCaptureFixture
+):
+    ear = Ear()
+    async with with_certificates(ear, trust, token="a-token") as url:
+        caplog.clear()
+        assert await post(url, BODY, {}, trust.client(None)) == 401
+        assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
+        assert ear.received == []
+        assert await post(url, BODY, {"Authorization": "Bearer a-token"}, trust.client(None)) == 200
+
+
+async def test_a_certificate_of_another_authority_is_refused_without_a_trace(
+    trust: Trust, caplog: pytest.LogCaptureFixture
+):
+    ear = Ear()
+    async with with_certificates(ear, trust) as url:
+        with pytest.raises((ClientError, ssl.SSLError)):
+            await post(url, BODY, {}, trust.client(trust.strangers))
+
+    assert ear.received == []
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+async def test_garbage_instead_of_tls_or_http_costs_no_trace(trust: Trust, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    ear = Ear()
+    async with with_certificates(ear, trust) as secure, listening("127.0.0.1", 0, ear.hooks(token="x").routes()) as url:
+        for each in (secure, url):
+            port = int(each.partition("//")[2].partition(":")[2].partition("/")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"\x00\xff garbage \r\n\r\n")
+            await reader.read()
+            writer.close()
+
+    assert [each.getMessage() for each in caplog.records if each.exc_info] == []
+    assert len(caplog.records) <= 2
+
+
+@pytest.mark.parametrize("broken", ["certificate", "key", "client_ca"])
+def test_a_file_that_cannot_be_used_stops_the_start_in_one_line(broken: str, trust: Trust, tmp_path: Path):
+    (tmp_path / "no.pem").write_text("nothing")
+    given = {"certificate": trust.tls.certificate, "key": trust.tls.key, "client_ca": trust.tls.client_ca}
+
+    with pytest.raises(UsageMistake, match=r"^TLS for webhooks: .* cannot be used \([^\n]*\)$"):
+        client_certificates(HookTls(**{**given, broken: tmp_path / "no.pem"}))
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 200_000])
@@ -59,11 +190,18 @@ def test_what_is_no_object_is_no_payload(body: bytes):
 
 
 def test_without_its_secret_an_address_is_not_there():
-    def hear(received: object) -> Novelty:
-        return Novelty.NEW
+    def paths(certificates: bool = False, **more: Any) -> set[str]:
+        found = Ear().hooks(**more).routes(certificates=certificates)
+        return {each.path.rpartition("/")[2] for each in found}
 
-    paths = lambda hooks: {each.path.rpartition("/")[2] for each in hooks.routes()}  # noqa: E731
+    assert paths(token="x") == {"alertmanager", "grafana", "datadog"}
+    assert paths(secrets={"pagerduty": "x"}) == {"pagerduty"}
+    assert paths(secrets={"grafana": "x"}) == {"grafana"}
+    assert paths() == set()
+    assert paths(certificates=True) == {"alertmanager", "grafana", "datadog"}
 
-    assert paths(Hooks(hear, "C0A", token="x")) == {"alertmanager", "grafana", "datadog"}
-    assert paths(Hooks(hear, "C0A", pagerduty="x")) == {"pagerduty"}
-    assert paths(Hooks(hear, "")) == set()
+
+async def test_what_could_not_be_written_down_is_not_taken_in():
+    ear = Ear(is_safe=False)
+    async with listening("127.0.0.1", 0, ear.hooks(token="x").routes()) as url:
+        assert await post(f"{url}/hooks/alertmanager", BODY, {"Authorization": "Bearer x"}) == 503

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiohttp import ClientSession, web
 
 from bot.errors import UsageMistake
-from bot.web import Route, listening
+from bot.web import Route, listening, server
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
@@ -59,3 +61,78 @@ async def test_a_port_that_is_taken_is_said_in_one_line():
         with pytest.raises(UsageMistake, match=rf"cannot listen on 127\.0\.0\.1:{port}"):
             async with listening("127.0.0.1", port, ROUTES):
                 pass
+
+
+async def raw(url: str, said: bytes, *, hang_up: bool = False) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(said)
+    await writer.drain()
+    if hang_up:
+        writer.close()
+    answer = await reader.read(300)
+    writer.close()
+    return answer
+
+
+HEAD = b"POST /large HTTP/1.1\r\nHost: kai\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        HEAD + b"Content-Length: many\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["length", "chunk", "line"],
+)
+async def test_what_is_no_http_is_a_400_and_never_a_trace(said: bytes, caplog: pytest.LogCaptureFixture):
+    async with listening("127.0.0.1", 0, ROUTES) as url:
+        answer = await raw(url, said)
+
+    assert answer.startswith(b"HTTP/1.0 400")
+    assert [each.exc_info for each in caplog.records] in ([], [None])
+    assert all("\n" not in each.getMessage() for each in caplog.records)
+
+
+async def test_a_caller_who_hangs_up_in_the_midst_costs_one_line(caplog: pytest.LogCaptureFixture):
+    async with listening("127.0.0.1", 0, ROUTES) as url:
+        await raw(url, HEAD + b"Content-Length: 10\r\n\r\nabc", hang_up=True)
+        async with asyncio.timeout(5):
+            while not caplog.records:  # noqa: ASYNC110 - a log has no event
+                await asyncio.sleep(0.01)
+
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(server, "BODY_TIMEOUT_S", 0.05)
+    async with listening("127.0.0.1", 0, ROUTES) as url:
+        answer = await raw(url, HEAD + b"Content-Length: 10\r\n\r\nabc")
+
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert [each.exc_info for each in caplog.records] == [None]
+    assert "its body did not come within 0.05 s" in caplog.text
+
+
+async def test_a_handler_that_takes_its_time_over_a_whole_body_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+    async def slow(request: web.Request) -> web.StreamResponse:
+        said = await request.read()
+        await asyncio.sleep(0.2)
+        return web.json_response({"read": len(said)})
+
+    monkeypatch.setattr(server, "BODY_TIMEOUT_S", 0.05)
+    async with listening("127.0.0.1", 0, (Route("POST", "/slow", slow),)) as url:
+        assert await post(f"{url}/slow", b"x" * 7) == (200, 7)
+
+
+async def test_a_fault_of_ours_still_shows_where_it_is(caplog: pytest.LogCaptureFixture):
+    async def broken(_: web.Request) -> web.StreamResponse:
+        raise ValueError("ours")
+
+    async with listening("127.0.0.1", 0, (Route("POST", "/broken", broken),)) as url:
+        assert (await post(f"{url}/broken", b""))[0] == 500
+
+    assert [each.exc_info is not None for each in caplog.records] == [True]

@@ -56,7 +56,23 @@ def test_a_request_that_equals_the_limit_rises_with_it(request_: str, after: str
     assert changed == deployment("170Mi", after)
     assert apply(changed, fix.inverse) == before
     assert fix.disruptive
-    assert fix.title == "Raise the memory limit of coredns from 20Mi to 170Mi"
+    what = "limit and request" if after == "170Mi" else "limit"
+    assert fix.title == f"Raise the memory {what} of coredns from 20Mi to 170Mi"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "said"),
+    [
+        ("RollingUpdate", "the pods are replaced one after the other"),
+        ("Recreate", "all pods are stopped before new ones start: no DNS server answers meanwhile"),
+        ("OnDelete", "the pods keep the old limit until someone deletes them, one after the other"),
+        ("", "the pods are replaced; in which order was not read"),
+    ],
+)
+def test_how_the_pods_are_replaced_is_what_the_workload_says(strategy: str, said: str) -> None:
+    (fix,) = raise_memory(RaiseMemory(COREDNS, "coredns", 0, "20Mi", None, "64Mi", strategy))
+
+    assert fix.notes == (said,)
 
 
 def test_the_wanted_limit_counts_when_it_is_more() -> None:

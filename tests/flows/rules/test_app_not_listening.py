@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from flows.model import Component, Missing
+from flows.model import Case, Component, Missing
 from flows.rules.app_not_listening import RULE
+from flows.rules.service_mixed_backends import RULE as MIXED
 from flows.rules.service_wrong_target_port import RULE as TARGET_PORT
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
 from sensors.net_connect import About, Connects, Door, Role
 from sensors.net_tcp_stats import TcpStats
 from sensors.topology.peer import Asked, AskedKind
-from tests.flows.rules.edits import classes, said, with_doors
+from tests.flows.rules.edits import classes, said, with_connections, with_doors, with_service
+from tests.flows.rules.facts import healthy
 from tests.kit.cases import case_of, with_facts, without
 
 
@@ -86,3 +90,54 @@ def test_leaves_it_to_the_service_where_the_container_declares_another_port_than
             [],
             ["service.wrong_target_port"],
         )
+
+
+# -- one backend of several --------------------------------------------------------------------------------------------
+
+OTHER = "10.244.1.78"
+
+
+def one_of_two(affinity: str = "None", *, workload: str = "index", failing: bool = True, **fields: Any) -> Case:
+    """Synthetic: index has two ready pods, one of which refuses; its Service's address refuses this caller."""
+    case = healthy()
+    service = case[Services].asked_service
+    assert service is not None
+    end, pod = (service.endpoints or ())[0], (service.matching_pods or ())[0]
+    ends = (end, replace(end, ip=OTHER, pod="index-b", **fields))
+    pods = (pod, replace(pod, ips=(OTHER,), pod="index-b", workload=Ref("Deployment", "search", workload)))
+    case = with_service(case, endpoints=ends, matching_pods=pods, session_affinity=affinity)
+    door = Door(OTHER, 8080, "TCP", "refused", "ECONNREFUSED", None, 0.2, About.ASKED, Role.BACKEND)
+    doors = [
+        replace(each, result="refused") if failing and each.role in FRONT else each for each in case[Connects].doors
+    ]
+    case = with_facts(case, replace(case[Connects], doors=(*doors, door)))
+    shut = (lambda each: replace(each, outcome=Outcome.REFUSED, opened=0)) if failing else (lambda each: each)
+    return with_connections(case, shut)
+
+
+FRONT = (Role.PEER, Role.SERVICE)
+
+
+def test_speaks_of_the_one_pod_that_refuses_and_of_the_affinity_that_keeps_a_client_there():
+    (finding,) = said(RULE, one_of_two("ClientIP"))
+
+    assert finding.component == Component("Deployment", "search", "index")
+    assert finding.cause.startswith("index-b behind Service search/index refuses connections on port 8080")
+    assert "always to the same pod (sessionAffinity ClientIP)" in finding.cause
+    assert finding.belief >= 0.8
+    assert "ClientIP" not in said(RULE, one_of_two())[0].cause
+
+
+def test_stays_silent_as_root_cause_about_one_pod_that_refuses_where_the_caller_is_well():
+    assert [each.belief < 0.5 for each in said(RULE, one_of_two(failing=False))] == [True]
+
+
+@pytest.mark.parametrize("fields", [{"terminating": True}, {"ready": False}])
+def test_stays_silent_about_a_pod_that_gets_no_traffic(fields):
+    assert classes(RULE, one_of_two(**fields)) == []
+
+
+def test_leaves_pods_of_two_programs_to_the_selector():
+    case = one_of_two(workload="other", failing=False)
+
+    assert (classes(RULE, case), classes(MIXED, case)) == ([], ["service.mixed_backends"])

@@ -42,8 +42,8 @@ def test_speaks_of_a_node_whose_agent_is_unreadable_and_whose_flows_are_missing(
 
     assert (finding.component, finding.belief >= 0.9) == (Component("Node", "", "lab2"), True)
     assert finding.cause == (
-        "The cilium agent on node lab2 does not run: pod batch/batch-extra-5b8c557b68-hz28c waits for its network "
-        "for 46 s"
+        "The cilium agent on node lab2 does not run: pod batch/batch-extra-5b8c557b68-hz28c has waited "
+        "46 s for its network"
     )
     assert "the relay says NODE_UNAVAILABLE of lab2" in finding.because
 
@@ -77,7 +77,7 @@ def test_speaks_when_it_is_the_peer_s_only_backend_that_waits_and_hides_its_serv
 
     finding = only(RULE, waiting(case, pod=Ref("Pod", "batch", "store-new")))
 
-    assert "backend batch/store-new waits" in finding.cause
+    assert "backend batch/store-new has waited" in finding.cause
     assert "service.no_ready_endpoints" in finding.hides
     assert finding.belief >= 0.9
 

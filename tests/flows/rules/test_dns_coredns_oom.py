@@ -28,7 +28,7 @@ def test_speaks_of_coredns_that_is_oom_killed_again_and_again():
 def test_speaks_with_a_remedy_that_gives_at_least_what_the_manifest_of_coredns_gives():
     finding = only(RULE, case_of(CASE))
 
-    assert finding.remedy == RaiseMemory(COREDNS, "coredns", 0, "26Mi", "26Mi", "170Mi")
+    assert finding.remedy == RaiseMemory(COREDNS, "coredns", 0, "26Mi", "26Mi", "170Mi", "Recreate")
 
 
 def test_speaks_with_twice_the_limit_where_that_is_more():
@@ -36,7 +36,7 @@ def test_speaks_with_twice_the_limit_where_that_is_more():
 
     finding = only(RULE, case)
 
-    assert finding.remedy == RaiseMemory(COREDNS, "coredns", 0, "170Mi", "70Mi", "340Mi")
+    assert finding.remedy == RaiseMemory(COREDNS, "coredns", 0, "170Mi", "70Mi", "340Mi", "Recreate")
 
 
 def test_speaks_without_a_remedy_where_the_node_and_not_a_limit_was_exhausted():

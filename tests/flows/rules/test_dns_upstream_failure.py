@@ -97,3 +97,17 @@ def test_only_suspects_the_upstream_where_nobody_read_the_pods_whose_policies_ma
     case = altered(logged(outside(healthy(), answered(OUTSIDE, "SERVFAIL"))), CoreDns, pods=(), pods_read=False)
 
     assert [each.belief < 0.5 for each in judged(RULE, case)] == [True]
+
+
+def test_speaks_where_the_dns_service_was_not_read_and_its_server_answers_for_names_of_the_cluster():
+    case = altered(logged(outside(healthy(), answered(OUTSIDE, "SERVFAIL"))), CoreDns, service=None)
+
+    assert only(RULE, case).belief >= 0.9
+
+
+def test_stays_silent_where_whose_answers_the_pod_gets_is_open():
+    case = altered(
+        logged(resolving(asks(healthy(), OUTSIDE, 443), answered(OUTSIDE, "SERVFAIL"))), CoreDns, service=None
+    )
+
+    assert judged(RULE, case) == []

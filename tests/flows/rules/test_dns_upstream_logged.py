@@ -14,6 +14,7 @@ from sensors.dns_lookup import Lookups
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
+from sensors.kit.app_log import read_line
 from sensors.kit.objects import Ref
 from tests.flows.rules.facts import (
     ALWAYS,
@@ -73,6 +74,36 @@ def test_speaks_of_the_corefile_where_it_was_changed_just_before(blind: tuple[ty
     assert (finding.cause_class, finding.belief >= 0.8) == ("dns.coredns_config", True)
     assert finding.component == Component("ConfigMap", "kube-system", "coredns")
     assert diagnose(case).cause_class == "dns.coredns_config"
+
+
+MISBEHAVES = "dial tcp: lookup api.example.com on 10.96.0.10:53: server misbehaving"
+
+
+def complained(line: str = MISBEHAVES) -> Case:
+    """Only the pod tells of the name: CoreDNS's log has nothing, and nobody looked it up."""
+    error = read_line("search", line)
+    assert error is not None
+    case = altered(logged(), CoreDns, log=())
+    said = (replace(error, count=9, time=case.at),)
+    return altered(case, PodFacts, log_errors=said, log_last=(("search", error.text),))
+
+
+@pytest.mark.parametrize("blind", [(), (Lookups,)])
+def test_speaks_by_the_pod_s_own_word_where_the_corefile_was_changed_just_before(blind: tuple[type, ...]) -> None:
+    case = without(touched(complained()), *blind)
+    finding = only(RULE, case)
+
+    assert (finding.cause_class, finding.component.kind) == ("dns.coredns_config", "ConfigMap")
+    assert MISBEHAVES in finding.because
+    assert diagnose(case).cause_class == "dns.coredns_config"
+    assert 0.5 <= diagnose(case).confidence < 0.8
+
+
+def test_stays_silent_about_the_pod_s_own_word_where_nothing_was_changed_or_the_name_is_wrong() -> None:
+    assert judged(RULE, complained()) == []
+    assert judged(RULE, touched(complained(MISBEHAVES.replace("server misbehaving", "no such host")))) == []
+    assert judged(RULE, touched(complained(MISBEHAVES.replace("api.example.com", "index.search.svc")))) == []
+    assert judged(RULE, resolving(touched(complained()), answered(ALWAYS), answered(OUTSIDE))) == []
 
 
 def test_stays_silent_about_a_name_that_the_pod_never_asked() -> None:

@@ -19,7 +19,7 @@ def test_speaks_of_a_block_of_pod_addresses() -> None:
 
     assert finding.component == Component("NetworkPolicy", "ingest", "importer-egress")
     assert finding.belief > 0.9
-    assert "admits 10.244.0.0/16, which never matches here" in finding.cause
+    assert "its rule for 10.244.0.0/16 never matches here" in finding.cause
 
 
 def test_speaks_of_a_block_of_service_addresses() -> None:
@@ -31,7 +31,7 @@ def test_speaks_of_a_block_of_service_addresses() -> None:
     finding = only(RULE, with_policy(case_of("api-server-cannot-watch"), "strict-egress", as_in_the_article))
 
     assert finding.component == Component("NetworkPolicy", "production", "strict-egress")
-    assert "admits 10.96.0.0/12, which never matches here" in finding.cause
+    assert "its rule for 10.96.0.0/12 never matches here" in finding.cause
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,12 @@ def test_speaks_of_the_policy_that_isolates_the_sender() -> None:
     assert finding.component == Component("NetworkPolicy", "production", "strict-egress")
     assert finding.belief > 0.9
     assert finding.cause == (
-        "NetworkPolicy production/strict-egress has no rule that lets production/api-server reach the API server "
-        "(172.30.0.11) on TCP 6443 (asked for as 10.96.0.1:443)"
+        "NetworkPolicy production/strict-egress blocks production/api-server → the API server (172.30.0.11) on "
+        "TCP 6443 (asked for as 10.96.0.1:443): no egress rule allows it"
     )
     assert finding.because.startswith(
-        "847 dropped packets of 820 attempts, POLICY_DENIED (133), EGRESS; "
-        "first drop 21:09:53, 2 s after strict-egress was created by kubectl-client-side-apply; "
+        "847 packets dropped in 820 connection attempts, POLICY_DENIED (133), EGRESS; "
+        "first drop 21:09:53 UTC, 2 s after strict-egress was created by kubectl-client-side-apply; "
     )
     assert isinstance(finding.remedy, AdmitTraffic)
 
@@ -115,6 +115,6 @@ def test_says_that_the_policy_was_not_read_where_none_that_was_read_refuses() ->
     finding = only(RULE, without_policies(case_of("api-server-cannot-watch")))
 
     assert finding.component is None
-    assert finding.cause.startswith("A policy of the sender that was not read has no rule that lets production/api-s")
+    assert finding.cause.startswith("A policy of the sender that was not read blocks production/api-s")
     assert finding.recommendation.startswith("Find the policy that refuses it")
     assert finding.belief < 0.6

@@ -17,8 +17,8 @@ def test_speaks_of_the_policy_at_the_destination() -> None:
     assert finding.component == Component("NetworkPolicy", "finance", "baseline")
     assert finding.belief > 0.9
     assert finding.cause == (
-        "NetworkPolicy finance/baseline has no rule that admits orders/orders-api to finance/ledger on TCP 8080 "
-        "(asked for as 10.96.145.53:80)"
+        "NetworkPolicy finance/baseline blocks orders/orders-api → finance/ledger on TCP 8080 "
+        "(asked for as 10.96.145.53:80): no ingress rule allows it"
     )
 
 

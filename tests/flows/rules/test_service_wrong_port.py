@@ -7,10 +7,15 @@ from dataclasses import replace
 import pytest
 
 from flows.model import Case, Component, Missing
+from flows.rules.app_not_listening import RULE as NOT_LISTENING
 from flows.rules.service_wrong_port import RULE
+from flows.rules.service_wrong_target_port import RULE as TARGET_PORT
+from flows.verdict import rank
+from sensors.hubble.outcomes import Outcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
-from tests.flows.rules.edits import classes, said, with_doors, with_service
+from sensors.net_tcp_stats import TcpStats
+from tests.flows.rules.edits import classes, said, with_connections, with_doors, with_service
 from tests.kit.cases import case_of, with_facts, without
 
 
@@ -57,6 +62,43 @@ def test_speaks_of_a_port_offered_over_udp_only():
 @pytest.mark.parametrize("protocol", [None, "UDP"])
 def test_stays_silent_where_only_the_probe_spoke_tcp(protocol):
     assert classes(RULE, over_udp(protocol)) == []
+
+
+def pods_speak(declared: str, offered: str, *, listens: bool = False, result: str = "refused") -> Case:
+    """Synthetic: the pods declare 8080 over one protocol, the Service offers it over the other."""
+    case = case_of("search-to-index")
+    service = case[Services].asked_service
+    assert service is not None
+    pods = tuple(replace(each, declared=(("", 8080, declared),)) for each in service.matching_pods or ())
+    case = with_service(case, ports=(replace(service.ports[0], protocol=offered),), matching_pods=pods)
+    if not listens:
+        silent = tuple(replace(each, listeners=()) for each in case[TcpStats].peers)
+        case = with_facts(case, replace(case[TcpStats], peers=silent))
+    case = with_connections(case, lambda each: replace(each, outcome=Outcome.UNANSWERED, opened=0, protocol=offered))
+    return with_doors(case, result, "ECONNREFUSED") if result else case
+
+
+@pytest.mark.parametrize(("declared", "offered"), [("UDP", "TCP"), ("TCP", "UDP")])
+def test_speaks_of_pods_that_speak_the_other_protocol(declared: str, offered: str):
+    case = pods_speak(declared, offered)
+    (finding,) = said(RULE, case)
+
+    assert (finding.cause_class, finding.component) == ("service.protocol", Component("Service", "search", "index"))
+    assert finding.cause.endswith(f"over {offered} only, and its pods speak {declared} there")
+    assert finding.belief >= 0.9
+    assert classes(TARGET_PORT, case) == []
+    assert rank([*said(RULE, case), *said(NOT_LISTENING, case)])[0].cause_class == "service.protocol"
+
+
+def test_stays_silent_where_the_declaration_is_what_is_wrong():
+    assert classes(RULE, pods_speak("UDP", "TCP", listens=True)) == []
+    assert classes(RULE, pods_speak("TCP", "TCP")) == []
+
+
+def test_stays_silent_about_another_protocol_where_it_opens():
+    case = pods_speak("UDP", "TCP", result="open")
+
+    assert classes(RULE, with_connections(case, lambda each: replace(each, outcome=Outcome.OPENED))) == []
 
 
 @pytest.mark.parametrize(

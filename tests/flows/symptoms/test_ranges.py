@@ -48,3 +48,11 @@ def test_nodes_without_ranges_leave_it_to_the_description() -> None:
     nodes = tuple(replace(each, pod_cidrs=()) for each in case[Nodes].nodes)
 
     assert is_pods_alone(with_facts(case, replace(case[Nodes], nodes=nodes)), "10.244.5.9")
+
+
+def test_a_pool_that_the_cluster_itself_names_counts_like_a_described_one() -> None:
+    case = described(nodes=True)
+    pooled = with_facts(case, replace(case[Nodes], pools=("192.168.0.0/16",)))
+
+    assert not may_be_a_pods(case, "192.168.7.9")
+    assert (is_pods_alone(pooled, "192.168.7.9"), may_be_a_pods(pooled, "192.168.7.9")) == (False, True)

@@ -1,0 +1,18 @@
+"""What Slack lets KAI do where alerts are read and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAccess:
+    """`refusals`: Slack's word by channel where its history was asked for, empty where it was given.
+
+    `why`: Slack could not be asked at all, and the reason; then nothing else is known.
+    """
+
+    scopes: frozenset[str] = frozenset()
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""

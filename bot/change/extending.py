@@ -1,0 +1,116 @@
+"""What a person does about the end of an added object: keeps it longer or for good, or lets it go.
+
+To keep it is a proposal of its own, with the rules, rights, audit and compare-and-set of every other one. Nothing of
+the traffic changes with it, so that there is nothing to be proved on flows, and it may be approved in quiet hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bot.approval.decision import barred, words
+from bot.approval.person import Refusal
+from bot.approval.proposal import Json, Place, Proposal
+from bot.approval.states import IN_FORCE
+from bot.approval.trail import Event, Note
+from bot.change.deciding import Answer, Caller, Deciding, Identify
+from bot.change.expiry import STANDING, approved_end, end_now, let_go_key, ours_of, role_of
+from bot.change.extension import extension_of, until
+from bot.change.ports import CannotRead, NotWritten
+from flows.fixes.change import owner_of
+
+KEPT = timedelta(days=2)
+"""How long it is known who has let something go: it ends within the hour."""
+
+BEING_DECIDED = Refusal("decided_already", "Somebody is deciding about its end already: nothing was done.")
+
+
+@dataclass(frozen=True, slots=True)
+class Extending:
+    """One for each process. `deciding` is what every other press goes through."""
+
+    deciding: Deciding
+
+    async def keep(
+        self, change: str, shown: datetime, place: Place, actor: str, identify: Identify, *, for_good: bool = False
+    ) -> Answer:
+        """Propose a later end, or none, and approve it as the caller; `shown`: the end that the caller has seen.
+
+        `place` is the message that was pressed, in which the proposal then stands.
+        """
+        found = await self._who_and_what(change, identify)
+        if isinstance(found, Refusal):
+            return await self.deciding.refuse(change, actor, found)
+        it, caller = found
+        made = await self._made(it, shown, place, caller, for_good)
+        if isinstance(made, Refusal):
+            return await self.deciding.refuse(it.id, actor, made)
+        note = Note(Event.PROPOSED, caller.person, {"extends": it.id, "sha256": made.sha256, "title": made.title})
+        if not await self.deciding.store.proposals.extend(made, [note], self.deciding.clock.now()):
+            return await self.deciding.refuse(it.id, actor, BEING_DECIDED)
+        return await self._approved(made, actor, identify)
+
+    async def _who_and_what(self, change: str, identify: Identify) -> tuple[Proposal, Caller] | Refusal:
+        it = await self.deciding.get(change)
+        if isinstance(it, Refusal):
+            return it
+        caller = await identify(it)
+        return caller if isinstance(caller, Refusal) else (it, caller)
+
+    async def _made(
+        self, it: Proposal, shown: datetime, place: Place, caller: Caller, for_good: bool
+    ) -> Proposal | Refusal:
+        """The proposal, or why this person cannot make it: nobody is asked about what its author could not do."""
+        read = await self._ours(it, shown)
+        if isinstance(read, Refusal):
+            return read
+        rules, now = self.deciding.rules(), self.deciding.clock.now()
+        said = None if for_good else until(shown)
+        made = extension_of(it, read, said, caller.person, place, now, rules.strictest(it.namespaces).expiry)
+        refused = barred(made, caller.person, caller.who, rules, now)
+        if refused is not None and refused.code != "own_request":
+            return refused
+        able = await self.deciding.covered(made, caller)
+        return able if isinstance(able, Refusal) else made
+
+    async def _ours(self, it: Proposal, shown: datetime) -> Sequence[Json] | Refusal:
+        """The objects of now, where they are still those that were added, and still end when the caller has seen."""
+        approved = approved_end(it)
+        if it.state not in STANDING or approved is None:
+            return Refusal("not_in_force", f"There is nothing to keep: this change is {words(it.state)}.")
+        try:
+            found = await ours_of(self.deciding.patcher, it)
+        except (CannotRead, NotWritten) as why:
+            return Refusal("not_read", f"What it says of its end could not be read: {why}.")
+        read = [each for each in found if each is not None]
+        if len(read) < len(found):
+            return Refusal("gone", "What was added is not there any more, or another object has its name.")
+        if (owner := next((mine for each in read if (mine := owner_of(each))), None)) is not None:
+            return Refusal("owned", f"{owner} keeps it and would undo a change made here: change it in the repository.")
+        if end_now(read, approved) != shown:
+            return Refusal("end_changed", "Its end has been changed since this message: nothing was done.")
+        return read
+
+    async def _approved(self, made: Proposal, actor: str, identify: Identify) -> Answer:
+        """Whoever proposes it approves it, where the rules let one person do both."""
+        said = await self.deciding.approve(made.id, actor, identify)
+        if said.code == "own_request":
+            said = replace(said, sentence=f"Proposed: {made.title}. Two persons are needed: somebody else approves it.")
+            return replace(said, code="", carry_on=made.id)
+        return replace(said, carry_on=made.id)
+
+    async def let_go(self, change: str, shown: datetime, actor: str, identify: Identify) -> Answer:
+        """Only that somebody has seen it: nothing changes, and it ends as it would have ended."""
+        found = await self._who_and_what(change, identify)
+        if isinstance(found, Refusal):
+            return await self.deciding.refuse(change, actor, found)
+        it, caller = found
+        if it.state not in IN_FORCE:
+            why = Refusal("not_in_force", f"There is nothing to let go: this change is {words(it.state)}.")
+            return await self.deciding.refuse(it.id, actor, why)
+        store, now, role = self.deciding.store, self.deciding.clock.now(), role_of(it, shown)
+        if await store.seen.first_time(let_go_key(role), now, KEPT, caller.person):
+            await store.audit.append(it.id, Note(Event.LET_GO, caller.person, {"end": shown.isoformat()}), now)
+        return Answer("Seen: it is taken back when its time is up, and nothing has to be done.", carry_on=it.id)

@@ -1,0 +1,34 @@
+"""Who wrote an object, in words: the field manager of `metadata.managedFields` as the command or program it stands for.
+
+Source: kubectl names its manager after its verb (k8s.io/kubectl, `--field-manager`); client-side apply and `kubectl
+apply --server-side` are `kubectl-client-side-apply` and `kubectl`. Controllers name themselves.
+"""
+
+from __future__ import annotations
+
+from bot.report.sanitize import clean
+
+PROGRAMS = {
+    "argocd-controller": "Argo CD",
+    "argocd-application-controller": "Argo CD",
+    "helm": "Helm",
+    "kustomize-controller": "Flux",
+    "helm-controller": "Flux",
+    "kai-netdebug": "KAI",
+    "kube-controller-manager": "the controller manager",
+}
+APPLY = ("kubectl", "kubectl-client-side-apply", "kubectl-last-applied")
+UNKNOWN = ("", "unknown", "before-first-apply")
+
+
+def made_with(manager: object) -> str:
+    """`with kubectl apply`, `by Argo CD`, `by my-operator`; empty where nobody wrote it down."""
+    name = clean(manager or "", 60)
+    if name in UNKNOWN:
+        return ""
+    if name in APPLY:
+        return "with kubectl apply"
+    verb = name.removeprefix("kubectl-")
+    if verb != name:
+        return f"with kubectl {verb.replace('-', ' ')}"
+    return f"by {PROGRAMS.get(name.lower(), name)}"

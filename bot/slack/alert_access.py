@@ -1,0 +1,42 @@
+"""Asks Slack what KAI may do in the channels of alerts: its scopes, and whether it may read each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import ClientError
+from slack_sdk.errors import SlackApiError
+
+from bot.alerts.access import ChannelAccess
+from bot.slack.api_error import error_of
+from bot.slack.connection import Client, web_client
+
+SCOPES = "x-oauth-scopes"
+"""The header of each answer that lists the token's scopes. Source: docs.slack.dev, authentication/oauth scopes."""
+
+
+async def channel_access(token: str, api_url: str, channels: Sequence[str]) -> ChannelAccess:
+    """Never raises: what Slack does not say is in `why`."""
+    client = web_client(token, api_url, patient=False)
+    try:
+        said = await client.auth_test()
+        refusals = {each: await _refusal(client, each) for each in channels}
+    except SlackApiError as why:
+        return ChannelAccess(why=f"Slack does not take SLACK_BOT_TOKEN: {error_of(why) or 'no JSON'}")
+    except (ClientError, TimeoutError, OSError) as why:
+        return ChannelAccess(why=f"Slack does not answer ({type(why).__name__})")
+    return ChannelAccess(_scopes(said.headers), refusals)
+
+
+def _scopes(headers: Any) -> frozenset[str]:
+    said = next((str(value) for name, value in headers.items() if str(name).lower() == SCOPES), "")
+    return frozenset(each.strip() for each in said.split(",") if each.strip())
+
+
+async def _refusal(client: Client, channel: str) -> str:
+    try:
+        await client.conversations_history(channel=channel, limit=1)
+    except SlackApiError as why:
+        return error_of(why) or "no JSON"
+    return ""

@@ -1,0 +1,116 @@
+{{- define "kai.labels" -}}
+app.kubernetes.io/name: kai
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- /* Every pod that is KAI: the bot, and the pod of `helm test`. Policies of ours and of the probes select these. */ -}}
+{{- define "kai.pods" -}}
+app.kubernetes.io/name: kai
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* The bot alone: what its Deployment, Service and disruption budget select. */ -}}
+{{- define "kai.bot" -}}
+{{ include "kai.pods" . }}
+app.kubernetes.io/component: bot
+{{- end }}
+
+{{- define "kai.account" -}}
+{{- (.Values.serviceAccount | default dict).name | default .Release.Name }}
+{{- end }}
+
+{{- define "kai.image" -}}
+{{- include "kai.reference" (dict "image" .Values.image "usual" .Chart.AppVersion) }}
+{{- end }}
+
+{{- /* KAI's own image unless probe.image says something else; what it says of tag or digest says it alone. */ -}}
+{{- define "kai.probeImage" -}}
+{{- $said := .Values.probe.image }}
+{{- $own := ternary (omit .Values.image "tag" "digest") .Values.image (or (hasKey $said "tag") (hasKey $said "digest")) }}
+{{- include "kai.reference" (dict "image" (merge (dict) $said $own) "usual" .Chart.AppVersion) }}
+{{- end }}
+
+{{- define "kai.reference" -}}
+{{- $repository := required "image.repository: name your image of KAI (docs/install.md says how to build it)" .image.repository }}
+{{- if .image.digest }}{{ $repository }}@{{ .image.digest }}{{ else }}{{ $repository }}:{{ .image.tag | default .usual }}{{ end }}
+{{- end }}
+
+{{- define "kai.slackSecret" -}}
+{{- .Values.slack.secretName | default (printf "%s-slack" .Release.Name) }}
+{{- end }}
+
+{{- /* One container of KAI is like the other: same image, same account, same way to the relay and to the probes. */ -}}
+{{- define "kai.security" -}}
+runAsNonRoot: true
+privileged: false
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: ["ALL"]}
+{{- end }}
+
+{{- define "kai.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- /* How the relay and the probes are reached. Without a server KAI asks hubble-relay.kube-system.svc. */ -}}
+{{- define "kai.sightEnv" -}}
+{{- $hubble := .Values.hubble }}
+{{- with $hubble.server }}
+- {name: HUBBLE_SERVER, value: {{ . | quote }}}
+{{- end }}
+{{- if $hubble.tls.enabled }}
+- {name: HUBBLE_TLS, value: "true"}
+{{- if $hubble.tls.secretName }}
+- {name: HUBBLE_TLS_CA_CERT_FILES, value: /etc/kai/hubble-tls/ca.crt}
+{{- if $hubble.tls.clientCertificate }}
+- {name: HUBBLE_TLS_CLIENT_CERT_FILE, value: /etc/kai/hubble-tls/tls.crt}
+- {name: HUBBLE_TLS_CLIENT_KEY_FILE, value: /etc/kai/hubble-tls/tls.key}
+{{- end }}
+{{- end }}
+{{- with $hubble.tls.serverName }}
+- {name: HUBBLE_TLS_SERVER_NAME, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- if .Values.probe.enabled }}
+- {name: KAI_PROBE_NAMESPACE, value: {{ .Values.probe.namespace | quote }}}
+- {name: KAI_PROBE_PORT, value: {{ .Values.probe.port | quote }}}
+- {name: KAI_PROBE_TLS, value: /etc/kai/probe-tls}
+{{- end }}
+{{- if .Values.claude.secretName }}
+- name: ANTHROPIC_API_KEY
+  valueFrom: {secretKeyRef: {name: {{ .Values.claude.secretName }}, key: {{ .Values.claude.key }}}}
+{{- with .Values.claude.model }}
+- {name: KAI_MODEL, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "kai.sightMounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.probe.enabled }}
+- {name: probe-tls, mountPath: /etc/kai/probe-tls, readOnly: true}
+{{- end }}
+{{- if and .Values.hubble.tls.enabled .Values.hubble.tls.secretName }}
+- {name: hubble-tls, mountPath: /etc/kai/hubble-tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "kai.sightVolumes" -}}
+- {name: tmp, emptyDir: {sizeLimit: 64Mi}}
+{{- if .Values.probe.enabled }}
+- name: probe-tls
+  secret: {secretName: {{ .Release.Name }}-probe-client, defaultMode: 0440}
+{{- end }}
+{{- if and .Values.hubble.tls.enabled .Values.hubble.tls.secretName }}
+- name: hubble-tls
+  secret: {secretName: {{ .Values.hubble.tls.secretName }}, defaultMode: 0440}
+{{- end }}
+{{- end }}

@@ -1,0 +1,98 @@
+"""Who carries a proposal on: a run of the journal, unless a terminal does so at this very moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from bot.approval.proposal import Proposal
+from bot.approval.states import State
+from bot.change.changes import EVERY, TERMINAL, TERMINAL_TIME, Changes
+from bot.change.expiry import Expiry
+from tests.bot.change.playing import Kai, Play, _as
+from tests.bot.change.test_expiry import END, of_time
+
+
+@dataclass
+class Journal:
+    """Notes which runs were begun; none of them is ever under way."""
+
+    begun: list[str] = field(default_factory=list)
+
+    async def runs(self, ids: list[str]) -> dict[str, Any]:
+        return {}
+
+    async def start(self, name: str, run: str, *args: Any) -> None:
+        self.begun.append(args[0])
+
+
+def changes_of(play: Play, kai: Kai) -> Changes:
+    nobody: Any = None
+    clock = kai.deciding.clock
+    expiry = Expiry(play.store, kai.client, kai.pipeline, clock)
+    return Changes(play.store, kai.pipeline, kai.deciding, nobody, expiry, lambda: play.rules, nobody, clock=clock)
+
+
+async def approved(play: Play, kai: Kai) -> Proposal:
+    it = await play.propose(of_time(play))
+    await kai.deciding.approve(it.id, f"{TERMINAL}alice", _as("U1ALICE"))
+    return it
+
+
+async def sweep(changes: Changes) -> list[str]:
+    """One sweep of ours, and what it has begun."""
+    journal: Any = Journal()
+    for _ in range(EVERY):
+        await changes.sweep(journal)
+    return list(journal.begun)
+
+
+async def test_what_a_terminal_carries_on_is_left_to_it_until_it_is_done(play: Play):
+    kai = play.process()
+    changes, it = changes_of(play, kai), await approved(play, kai)
+    claim = await changes.claim(it.id, f"{TERMINAL}alice")
+
+    meanwhile = await sweep(changes)
+    await changes.release(claim)
+
+    assert meanwhile == []
+    assert await sweep(changes) == [it.id]
+
+
+async def test_a_terminal_that_was_killed_is_waited_for_five_minutes_and_no_longer(play: Play):
+    kai = play.process()
+    changes, it = changes_of(play, kai), await approved(play, kai)
+    await changes.claim(it.id, f"{TERMINAL}alice")
+    play.time.at += TERMINAL_TIME - timedelta(seconds=1)
+    before = await sweep(changes)
+    play.time.at += timedelta(seconds=1)
+
+    assert before == []
+    assert await sweep(changes) == [it.id]
+
+
+async def test_of_two_terminals_that_carry_it_on_the_last_one_gives_it_free(play: Play):
+    kai = play.process()
+    changes, it = changes_of(play, kai), await approved(play, kai)
+    first, second = [await changes.claim(it.id, f"{TERMINAL}{who}") for who in ("alice", "bob")]
+    await changes.release(first)
+    halfway = await sweep(changes)
+    await changes.release(second)
+
+    assert halfway == []
+    assert await sweep(changes) == [it.id]
+
+
+async def test_what_was_approved_in_a_terminal_is_taken_back_by_the_first_sweep_after_its_end(play: Play):
+    kai = play.process()
+    changes, it = changes_of(play, kai), await approved(play, kai)
+    claim = await changes.claim(it.id, f"{TERMINAL}alice")
+    await kai.pipeline.carry_on(it.id)
+    await changes.release(claim)
+    play.time.at = END
+
+    await changes.expiry.look()
+
+    assert await play.state(it) is State.ROLLING_BACK
+    assert await sweep(changes) == [it.id]

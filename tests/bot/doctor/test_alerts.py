@@ -1,0 +1,128 @@
+"""What alerts need is said line by line, with what to do; what Slack was not asked is not called missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.alert_settings import AlertSettings, HookTls, WatchSettings
+from bot.alerts.access import ChannelAccess
+from bot.commands.doctor import alerts as as_configured
+from bot.commands.doctor import told
+from bot.doctor import Check, State
+from bot.doctor.alerts import alert_checks
+from bot.secret import Secret
+from lab.workspace import Workspace
+
+ROOM, WATCHED = "C0ALERTS", "C0WATCH"
+READS = AlertSettings(senders={ROOM: frozenset({"A0AM", "B0AM"})})
+HOOKED = AlertSettings(ROOM, Secret("a-token"), Secret("signs"))
+MAY = frozenset({"chat:write", "channels:history"})
+OFF = WatchSettings()
+
+
+def by_name(settings: AlertSettings, access: ChannelAccess, watch: WatchSettings = OFF) -> dict[str, Check]:
+    return {each.name: each for each in alert_checks(settings, watch, access)}
+
+
+def test_where_nobody_wants_alerts_each_half_is_one_line_that_says_how_to_have_it():
+    checks = alert_checks(AlertSettings(), OFF, ChannelAccess())
+
+    assert [(each.name, each.state) for each in checks] == [("alerts", State.OFF), ("policy watch", State.OFF)]
+    assert all(each.mend for each in checks)
+
+
+def test_a_channel_that_is_read_and_whose_senders_are_listed_is_all_there():
+    said = by_name(READS, ChannelAccess(MAY, {ROOM: ""}))
+
+    assert said["alerts: scope channels:history"].state is State.OK
+    assert said["alerts: channel C0ALERTS"].found == "KAI is a member"
+    assert said["alerts: senders in C0ALERTS"].found == "2 listed: A0AM, B0AM"
+    assert said["alerts: webhooks"].state is State.OFF
+
+
+def test_a_missing_scope_is_missing_where_messages_start_something_and_an_extra_for_webhooks():
+    no_scope = ChannelAccess(frozenset({"chat:write"}), {ROOM: "missing_scope"})
+
+    reads, hooked = by_name(READS, no_scope), by_name(HOOKED, no_scope)
+
+    assert reads["alerts: scope channels:history"].state is State.MISSING
+    assert hooked["alerts: scope channels:history"].state is State.OFF
+    assert reads["alerts: channel C0ALERTS"].state is State.UNKNOWN
+    assert "was not measured" in reads["alerts: channel C0ALERTS"].found
+
+
+@pytest.mark.parametrize("word", ["not_in_channel", "channel_not_found", "is_archived"])
+def test_a_channel_without_kai_is_missing_and_says_to_invite_it(word: str):
+    found = by_name(READS, ChannelAccess(MAY, {ROOM: word}))["alerts: channel C0ALERTS"]
+
+    assert (found.state, found.mend) == (State.MISSING, "/invite @kai")
+
+
+def test_a_word_of_slack_that_nobody_knows_is_no_verdict():
+    found = by_name(READS, ChannelAccess(MAY, {ROOM: "team_access_not_granted"}))["alerts: channel C0ALERTS"]
+
+    assert (found.state, found.found) == (State.UNKNOWN, "Slack answers team_access_not_granted")
+
+
+def test_a_channel_without_listed_senders_is_said():
+    found = by_name(HOOKED, ChannelAccess(MAY, {ROOM: ""}))["alerts: senders in C0ALERTS"]
+
+    assert (found.state, found.found) == (State.OFF, "none is listed")
+
+
+def test_every_way_that_a_webhook_may_show_itself_is_named_and_no_secret():
+    tls = HookTls(Path("c"), Path("k"), Path("ca"))
+    everything = AlertSettings(ROOM, Secret("s3cr3t-1"), Secret("s3cr3t-2"), {}, None, Secret("s3cr3t-3"), tls)
+    lines = list(told(alert_checks(everything, OFF, ChannelAccess(MAY, {ROOM: ""}))))
+
+    shown = "a token, a client certificate, Grafana's signature, PagerDuty's signature"
+    assert any(line.endswith(f"answered in C0ALERTS; callers show {shown}") for line in lines)
+    assert "s3cr3t" not in "".join(lines)
+
+
+def test_what_slack_was_not_asked_is_unknown_and_never_missing():
+    checks = alert_checks(READS, WatchSettings(WATCHED), ChannelAccess(why="Slack was not asked"))
+
+    assert [each.name for each in checks if each.state is State.MISSING] == []
+    assert {each.name for each in checks if each.state is State.UNKNOWN} == {
+        "alerts: scope channels:history",
+        "alerts: channel C0ALERTS",
+        "alerts: channel C0WATCH",
+    }
+
+
+async def test_the_settings_of_kai_serve_are_read_and_a_wrong_one_is_the_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/nowhere")
+    (wrong,) = await as_configured({"KAI_ALERT_CHANNEL": "#alerts"})
+    unasked = await as_configured({"KAI_ALERT_SENDERS": "C0ALERTS=A0AM"})
+
+    assert (wrong.state, "should be a channel's id" in wrong.found) == (State.MISSING, True)
+    assert "SLACK_BOT_TOKEN is not set here" in {each.name: each for each in unasked}["alerts: channel C0ALERTS"].found
+
+
+@pytest.mark.parametrize(
+    ("channel", "scopes", "states"),
+    [
+        ("alerts", (), ["ok", "ok"]),
+        ("alerts", ("channels:history", "groups:history", "im:history"), ["missing", "unknown"]),
+        ("random", (), ["ok", "missing"]),
+    ],
+)
+async def test_a_living_workspace_is_asked_for_scope_and_membership(
+    channel: str, scopes: tuple[str, ...], states: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", "/nowhere")
+    async with Workspace.start() as workspace:
+        room = workspace.world.channel(channel)
+        room.members -= {workspace.app.bot_user} if channel == "random" else set()
+        workspace.app.scopes = workspace.app.scopes - set(scopes)
+        environ = {
+            "SLACK_BOT_TOKEN": workspace.app.bot_token,
+            "SLACK_API_URL": workspace.api_url,
+            "KAI_ALERT_SENDERS": f"{room.id}=A0AM",
+        }
+        said = {each.name: each.state.value for each in await as_configured(environ)}
+
+    assert [said["alerts: scope channels:history"], said[f"alerts: channel {room.id}"]] == states
