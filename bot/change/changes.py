@@ -42,7 +42,6 @@ EVERY = 5
 """Sweeps of the desk (one a second) for one of ours: presses start their runs themselves."""
 
 
-TERMINAL = "terminal:"
 TERMINAL_TIME = timedelta(minutes=5)
 """So long a terminal that was killed keeps a proposal to itself: longer than all of its steps take."""
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from bot.approval.person import TERMINAL
 from bot.approval.proposal import KubeUser, Proposal
 from bot.approval.states import State
-from bot.change.changes import TERMINAL, Changes
+from bot.change.changes import Changes
 from bot.change.deciding import Answer, Caller, Identify
 from bot.change.opening import changes_on
 from bot.change.own import myself

@@ -39,7 +39,9 @@ class Cards:
         given = await self._store.proposals.approvals(proposal.id)
         disputed = await is_disputed(self._store, proposal.investigation)
         count = standing(proposal, given, self._rules(), disputed=disputed)
-        card = Reply(f"proposal.{proposal.id}", proposal_blocks.card(proposal, count.given, count.needed))
+        alone = self._rules().strictest(proposal.namespaces).terminal_only
+        said = proposal_blocks.card(proposal, count.given, count.needed, terminal_only=alone)
+        card = Reply(f"proposal.{proposal.id}", said)
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
             messages.append(RootState(root))

@@ -102,10 +102,11 @@ def _is_plain(letter: str) -> bool:
 # -- the card ----------------------------------------------------------------------------------------------------------
 
 
-def card(it: Proposal, given: int = 0, needed: int = 1) -> Said:
+def card(it: Proposal, given: int = 0, needed: int = 1, *, terminal_only: bool = False) -> Said:
     """The proposal in the thread, in whatever state it is. Once it is decided the patch is behind *Show fix*.
 
     Its length would part what became of it from the buttons by more than the screen of a phone.
+    `terminal_only`: the operator's rules want no approval by a button.
     """
     whole = is_shown_whole(it)
     state = state_line(it, given, needed)
@@ -119,9 +120,11 @@ def card(it: Proposal, given: int = 0, needed: int = 1) -> Said:
         blocks.append(
             section(f"It cannot be shown here exactly as it is, so it is approved in a terminal: {_terminal(it)}")
         )
+    if it.state is State.PROPOSED and whole and terminal_only:
+        blocks.append(section(f"Here changes are approved in a terminal only: {_terminal(it)}"))
     if it.state is State.PROPOSED and whole and not is_editable(it):
         blocks.append(section("It is too long to be edited in Slack: reject it, and change the object yourself."))
-    buttons = list(_buttons(it, whole))
+    buttons = list(_buttons(it, whole, whole and not terminal_only))
     blocks += [{"type": "actions", "elements": buttons}] if buttons else []
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _foot(it)}]})
     return Said(f"{state} {safe(it.title, 500)}", tuple(blocks))
@@ -188,12 +191,12 @@ def proof_words(it: Proposal) -> str:
     return f"{it.proved.allowed} of {it.proved.replayed} denied {many} would be allowed"
 
 
-def _buttons(it: Proposal, whole: bool) -> Iterator[Block]:
+def _buttons(it: Proposal, whole: bool, approvable: bool) -> Iterator[Block]:
     if it.state is State.PROPOSED:
-        if whole:
+        if approvable:
             yield {**button("Approve & apply", APPROVE, it), "style": "primary", "confirm": confirm(it)}
-            if is_editable(it):
-                yield button("Edit", EDIT, it)
+        if whole and is_editable(it):
+            yield button("Edit", EDIT, it)
         yield button("Reject", REJECT, it)
     if it.state in IN_FORCE:
         yield button("Undo", UNDO, it)

@@ -133,6 +133,18 @@ async def test_where_two_persons_are_needed_the_press_proposes_and_somebody_else
     assert play.server.writes[-1].who == "bob"
 
 
+async def test_where_a_terminal_is_wanted_the_press_proposes_and_says_what_to_type(play: Play):
+    kai = play.process()
+    it = await applied(play, kai)
+    play.rules = Approvals(everywhere=Rules(terminal_only=True))
+
+    said = await press(kai, it)
+
+    mine = await extension(play, it)
+    assert (said.code, end(play), mine.state) == ("", "2026-12-28", State.PROPOSED)
+    assert f"kai approve {mine.id}" in said.sentence
+
+
 async def test_quiet_hours_do_not_let_it_end_unseen(play: Play):
     kai = play.process()
     it = await applied(play, kai)

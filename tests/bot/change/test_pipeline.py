@@ -239,6 +239,30 @@ async def test_of_a_double_click_one_is_told_that_it_is_done(play):
     assert len(play.server.writes) == 1
 
 
+async def test_whoever_comes_too_late_is_told_who_was_faster_and_when(play):
+    it = await play.propose()
+    kai = play.process()
+    await kai.approve(it)
+    play.time.at += timedelta(seconds=3)
+
+    said = await kai.approve(it, "U2BOB")
+
+    assert said.code == "closed"
+    assert "This proposal is verified" in said.sentence
+    assert said.sentence.endswith("alice approved it 6 s ago.")
+
+
+async def test_where_a_terminal_is_wanted_a_press_counts_for_nothing(play):
+    play.rules = Approvals(everywhere=Rules(terminal_only=True))
+    it = await play.propose()
+    kai = play.process()
+
+    said = await kai.approve(it)
+
+    assert (said.code, await play.state(it), play.server.requests) == ("terminal_only", State.PROPOSED, [])
+    assert f"kai approve {it.id}" in said.sentence
+
+
 async def test_with_two_persons_the_first_approval_changes_nothing(play):
     play.rules = Approvals(everywhere=Rules(needed=2))
     it = await play.propose()

@@ -61,9 +61,8 @@ async def taken_back(it: Kais, proposal: Proposal) -> None:
         await it.end(await it.begin(proposal, "undo"))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("moment", FEW)
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("moment", [pytest.param(FEW[0], marks=pytest.mark.slow), FEW[1]])
 async def test_killed_around_the_write_the_next_process_knows_what_is_so(moment: str, tmp_path: Path) -> None:
     async with kais(f"sqlite:///{tmp_path}/kai.db") as it:
         found = await killed(it, moment)

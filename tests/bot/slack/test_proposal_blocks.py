@@ -219,6 +219,14 @@ def test_what_is_too_long_for_a_field_has_no_edit_button_and_says_why():
     assert "too long to be edited" not in str(card(proposal()).blocks)
 
 
+def test_where_a_terminal_is_wanted_the_card_says_what_to_type_and_has_no_button_to_approve():
+    it = proposal()
+    said = card(it, terminal_only=True)
+
+    assert {ids.APPROVE, ids.REJECT} & actions(said) == {ids.REJECT}
+    assert f"approved in a terminal only: `kai approve {it.id}`" in str(said.blocks)
+
+
 def test_an_added_object_says_when_it_ends_or_that_it_does_not():
     def made(notes: dict[str, str]) -> str:
         thing = {"kind": "NetworkPolicy", "metadata": {"namespace": "shop", "name": "x", "annotations": notes}}

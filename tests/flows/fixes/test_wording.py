@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from flows.fixes.admit import _peer_words
 from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
 from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Direction, Endpoint, Profile, Traffic, World
 from tests.kit.build import node, pod, service
@@ -113,6 +114,15 @@ def test_under_cilium_it_is_the_own_node_and_every_other() -> None:
     there = nodes_world(CILIUM)
 
     assert (cilium_rule(OUT, to(scraper(there)), "shop", there) or {})["toEntities"] == ["host", "remote-node"]
+
+
+def test_under_cilium_the_words_of_the_fix_say_that_every_other_node_is_meant() -> None:
+    """A rule `from remote-node` is for whatever runs on those nodes, not for the one client that asked."""
+    passage = to(replace(NODE, namespace="mon", pod="scraper-b", workload="Deployment scraper"))
+
+    assert _peer_words(passage, ["remote-node"]) == "every process of every other node"
+    assert _peer_words(passage, ["host", "remote-node"]) == "every process of every node"
+    assert _peer_words(passage, None) == "every process of node node-b"
 
 
 def test_a_single_pod_of_a_deployment_on_the_host_network_is_its_node_alone() -> None:
