@@ -72,7 +72,7 @@ async def test_the_alert_leads_to_its_verdict_in_its_thread_without_anyone_typin
     with capsys.disabled():
         spent = time.process_time() - began
         print(
-            f"\nThe demo's alert has its verdict after {seconds:.1f} s; chat, cluster and KAI took {spent:.1f} s of CPU."
+            f"\nThe demo's alert has its verdict after {seconds:.1f} s; everything together took {spent:.1f} s of CPU."
         )
     assert CAUSE in root["text"]
     assert kais(demo) == []
