@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -41,7 +42,7 @@ from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
 from bot.settings import Settings
-from bot.slack import listeners
+from bot.slack import listeners, watch_words
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_channels import AlertChannels
 from bot.slack.alert_voice import AlertVoice
@@ -65,11 +66,20 @@ from bot.slack.visibility import Visibility
 from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
+from bot.telemetry.claude import CountedLedger
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.spans import traced
+from bot.telemetry.stored import StoredFigures
+from bot.verify.looking import WITHIN
+from bot.watch.proving import Prover
+from bot.watch.sources import LiveSources
+from bot.watch.watch import Finding, Watch
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
+from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
-from flows.agent.asking import ClaudeClient
+from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
 from flows.engine import Tools
 from flows.load import Flow, load_flows
@@ -108,10 +118,12 @@ async def running(
     look: Look | None = None,
     limits: Limits | None = None,
     alert_limits: AlertLimits | None = None,
+    within: float = WITHIN,
 ) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
-    `look` takes the place of sensors and rules, for measurements of everything around them.
+    `look` takes the place of sensors and rules, for measurements of everything around them. `within`: seconds after
+    which a change that does not help is taken back.
     """
     worlds, url = _worlds(settings), settings.database_url.reveal()
     flows, seers = load_flows(), sensors()
@@ -119,18 +131,23 @@ async def running(
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        client = web_client(token, api)
+        metrics = Metrics()
+        client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
-        outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
+        impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
+        outbox = Outbox(impatient, settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        walks = Walks(look or Looking(worlds.open, flows, seers, rules()))
-        watching, visibility = all_watching(conversations.watching), Visibility(client)
+        spans = stack.enter_context(traced(os.environ))
+        walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))
+        watching = all_watching(conversations.watching, metrics.watching, spans.watching)
+        visibility = Visibility(client)
         cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, worlds, store, cards)
+        changes = _changes(settings, worlds, store, cards, within)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
-        explains = _explains(settings, worlds, store, flows, seers, walks, changes)
+        ledger = partial(CountedLedger, metrics=metrics)
+        explains = _explains(settings, worlds, store, flows, seers, walks, changes, ledger)
         if explains is not None:
             stack.push_async_callback(explains.asking.close)
             poster, more = Explaining(poster, explains), explains.added_to(more)
@@ -151,7 +168,8 @@ async def running(
             approving = Approving(changes, client, services.ephemerals, directory, ours)
             extending = ExtendPresses(changes, approving, cards.show_end)
             services = replace(services, approving=approving, extending=extending)
-        routes = [*health.routes()]
+        metrics.slack_line(health.has_a_line)
+        routes = [*health.routes(), figures(StoredFigures(metrics.registry, store).page)]
         if settings.alerts.enabled:
             anchors = Anchors(client)
             voice = AlertVoice(client, outbox, conversations, anchors, work)
@@ -169,6 +187,8 @@ async def running(
             if (tls := settings.alerts.tls) is not None:
                 own = hooks.routes(certificates=True)
                 await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
+        if settings.watch.channel and settings.case is None:
+            stack.callback(asyncio.create_task(_watch(settings, worlds, seers, outbox).run()).cancel)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
@@ -207,7 +227,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -215,7 +235,8 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> 
     def rules() -> Approvals:
         return settings.approvals
 
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    where = (worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    return changes_on(*where, within=within, tell=cards.tell)
 
 
 def _extensions(changes: Changes | None) -> Extensions:
@@ -245,11 +266,12 @@ def _explains(
     seers: Mapping[str, Sensor],
     walks: Walks,
     changes: Changes | None,
+    counted: Callable[[Ledger], Ledger],
 ) -> Explains | None:
     """None without a key: rules decide alone, and nothing of Claude is imported."""
     if not settings.claude.enabled:
         return None
-    asking = ClaudeClient(settings.claude, store.claude_calls.within(settings.claude.ceilings))
+    asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
     return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
 
@@ -284,6 +306,20 @@ def _worlds(settings: Settings) -> Worlds:
         return recorded(settings.case)
     except BadCase as why:
         raise UsageMistake(f"KAI_CASE: {why}") from why
+
+
+def _watch(settings: Settings, worlds: Worlds, seers: Mapping[str, Sensor], outbox: Outbox) -> Watch:
+    channel = settings.watch.channel
+
+    async def say(finding: Finding, ts: str) -> str:
+        if ts:
+            await outbox.update(channel, ts, watch_words.words_of(finding))
+            return ts
+        return (await outbox.post(channel, watch_words.words_of(finding)))[1]
+
+    prover = Prover(worlds.cluster, seers)
+    sources = LiveSources(worlds.live)
+    return Watch(sources, prover.way_back, say, settings.watch.window_s, lambda: datetime.now(UTC))
 
 
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:

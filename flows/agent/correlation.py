@@ -238,7 +238,7 @@ class _Course:
             claims = read_claims(reply.text)
         except (BadAnswer, NoAnswer) as why:
             lost = Struck(WEIGHING, f"it was not weighed: {why.why if isinstance(why, NoAnswer) else why}")
-            said = replace(said, other=None, fix=self._it.fix.id, struck=(*said.struck, lost))
+            said = replace(said, other=None, fix="", struck=(*said.struck, lost))
             self._it = replace(self._it, explanation=said, decided_by=BOTH if said.statements else self._it.decided_by)
             return
         bench = self._bench(bare)

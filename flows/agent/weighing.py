@@ -137,7 +137,7 @@ def _against(it: Diagnosis, ids: Collection[str], ground: Ground) -> tuple[str, 
 
 
 def disagrees(it: Diagnosis, claims: Claims, said: Explanation, bench: Bench) -> bool:
-    """Claude would change something: the class, the certainty or the fix."""
+    """Claude would change something: the class, the certainty or the fix; to name no fix changes nothing."""
     return (
         said.other is not None
         or said.fix not in ("", it.fix.id)

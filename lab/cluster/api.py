@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from lab.cluster import discovery, protobuf, reviews
+from lab.cluster.acting import acting_as, check_path
 from lab.cluster.agenda import Agenda
 from lab.cluster.asking import Asked, asked, user_of
 from lab.cluster.patching import patched
@@ -24,7 +26,6 @@ from lab.cluster.refusal import (
     Refusal,
     bad_request,
     forbidden,
-    forbidden_path,
     method_not_allowed,
     no_such_path,
     not_recorded,
@@ -93,18 +94,18 @@ class Api:
     async def answer(self, request: web.Request) -> Answer:
         self.catch_up()
         try:
-            user = user_of(request.headers, self.tokens, self.rights)
-            return await self._answer(request, user)
+            return await self._answer(request, user_of(request.headers, self.tokens))
         except Refusal as why:
             retry = {"Retry-After": "1"} if why.code == 429 else {}
             return web.json_response(why.status, status=why.code, headers=retry)
 
-    async def _answer(self, request: web.Request, user: User) -> Answer:
+    async def _answer(self, request: web.Request, caller: User) -> Answer:
         if (said := self._told(request.path)) is not None:
-            self._check_path(user, request)
+            check_path(self.rights, caller, request.headers, request.path)
             return said
         watching = request.query.get("watch") in ("1", "true")
         what = asked(request.method, request.path, self.catalog, watching)
+        user = acting_as(caller, request.headers, self.rights, what.wish)
         self._check(user, what, named(request.query.get("fieldSelector", "")))
         if what.resource in self.catalog.unrecorded:
             raise not_recorded(f"{what.resource.plural} are")
@@ -123,10 +124,6 @@ class Api:
         if self.rights.allows(user, wish) is None:
             name = what.name if what.verb != "create" or what.sub else ""
             raise forbidden(user.name, wish.verb, wish.group, wish.resource, wish.namespace, name)
-
-    def _check_path(self, user: User, request: web.Request) -> None:
-        if self.rights.allows(user, Attributes("get", path=request.path)) is None:
-            raise forbidden_path(user.name, "get", request.path)
 
     # -- what is no object ---------------------------------------------------------------------------------------------
 
@@ -201,10 +198,9 @@ class Api:
         self._watching.add(ended)
         seconds = _number(query.get("timeoutSeconds")) or LONGEST_WATCH
         try:
-            async with asyncio.timeout(seconds):
-                await self._tell(response, what, test, query, queue, ended)
-        except TimeoutError:
-            pass  # the usual end of a watch
+            with suppress(TimeoutError):  # the usual end of a watch
+                async with asyncio.timeout(seconds):
+                    await self._tell(response, what, test, query, queue, ended)
         except Refusal as why:
             await _send(response, "ERROR", why.status)
         except ConnectionError:
@@ -212,7 +208,8 @@ class Api:
         finally:
             self.store.unwatch(queue)
             self._watching.discard(ended)
-        await response.write_eof()
+        with suppress(ConnectionError):
+            await response.write_eof()
         return response
 
     async def _tell(
