@@ -239,6 +239,18 @@ def completion() -> None:
     """Print the script that completes kai's words in a shell."""
 
 
+@kai.lazy("bot.mcp.typed:mcp")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
+@click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what is told.")
+@live_options
+@_DEBUG
+def mcp() -> None:
+    """Answer other agents (Model Context Protocol) on stdin and stdout: diagnose, may talk, simulate, show evidence.
+
+    Every tool only reads. It needs the extra: pip install 'kai-netdebug[mcp]'. docs/mcp.md says how to set it up.
+    """
+
+
 @kai.lazy("bot.commands.alert:typed")
 @click.argument("action", type=click.Choice(("test",)))
 @click.option("-f", "--filename", "file", required=True, metavar="FILE", help="A webhook's body, or a Slack message.")
