@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
+.PHONY: eval-claude chart image image-lock dist help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,8 @@ test-postgres: setup ## the store and the desk on a private Postgres; needs `apt
 test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
-test-approve-crash: setup ## 1,000 interleavings of presses, edits, changed rights and kill -9 around an approval
-	$(PYTHON) -m pytest -n0 -m crash tests/bot/change/test_crashes.py
+test-approve-crash: setup ## 1,000 interleavings of presses, edits, rights and kill -9 around an approval; then real processes are killed
+	$(PYTHON) -m pytest -n0 -m crash tests/bot/change
 
 test-browser: setup ## the workspace and the demo as a person sees them; needs `apt-get install chromium`
 	$(PYTHON) -m pytest -m browser tests/workspace tests/demo
@@ -65,11 +65,26 @@ demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 reports: setup   ## every recorded case and public report against the truth beside it; fails below what must be reached
 	$(PYTHON) bench/truth.py
 
+eval-claude: setup ## rules alone beside rules with Claude on every case, three times each; needs ANTHROPIC_API_KEY, costs money
+	$(PYTHON) bench/eval_claude.py
+
 bench: setup     ## how fast hubble flows are read
 	$(PYTHON) bench/flows.py
 
 bench-live: setup ## how long KAI itself takes in a living cluster, and how much memory; needs the kube-apiserver, too
 	$(PYTHON) bench/live.py
+
+dist: setup      ## what a release hands out, built and checked into dist/: wheel, sdist, krew plug-in, sums
+	$(PYTHON) release/build.py
+
+chart: setup     ## the chart: rendered by helm, taken by a real kube-apiserver, KAI working under its rights
+	$(PYTHON) -m pytest -n 0 -m cluster tests/cluster/test_chart.py tests/cluster/test_chart_bot.py tests/cluster/test_installed.py
+
+image: setup     ## the Dockerfile step by step in a Debian root, then started; needs root and `apt-get install debootstrap`
+	$(PYTHON) image/by_hand.py
+
+image-lock:      ## image/build.txt again, after image/build.in or the versions it should hold have changed
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make image-lock" image/build.in -o image/build.txt
 
 protos: setup    ## the Hubble API stubs again, from the protos beside them
 	$(PYTHON) sensors/hubble/pb/regenerate.py

@@ -88,7 +88,9 @@ def row_of(truth_file: Path) -> Row:
     truth = yaml.safe_load(truth_file.read_text("utf-8"))
     folder = truth_file.with_name(truth_file.name.removesuffix(".expected.yaml"))
     asked = truth.get("ask") or {}
-    code, out, err = ask("netdebug", "--case", str(folder), "-o", "json", *map(str, asked.get("args") or ()))
+    code, out, err = ask(
+        "netdebug", "--no-llm", "--case", str(folder), "-o", "json", *map(str, asked.get("args") or ())
+    )
     said = json.loads(out) if out else {"cause_class": USAGE_ERROR if code == 2 else f"exit {code}"}
     can, can_wrong = _can(folder, asked)
     right = said["cause_class"] in (truth["cause_class"], *(truth.get("accept_classes") or ()))
@@ -96,10 +98,10 @@ def row_of(truth_file: Path) -> Row:
         name=folder.name,
         expected=truth["cause_class"],
         said=said["cause_class"],
-        component=_component(said.get("affected_component")),
+        component=component(said.get("affected_component")),
         confidence=float(said.get("confidence") or 0.0),
         right=right,
-        object_right=_object_right(truth, said) if right else None,
+        object_right=object_right(truth, said) if right else None,
         never=said["cause_class"] in (truth.get("never_classes") or ()),
         can=can,
         can_wrong=can_wrong,
@@ -116,17 +118,17 @@ def _can(folder: Path, asked: Mapping[str, Any]) -> tuple[str, bool]:
     return said, said not in wanted
 
 
-def _component(said: Mapping[str, str] | None) -> str:
+def component(said: Mapping[str, str] | None) -> str:
     return "/".join(filter(None, (said["kind"], said["namespace"], said["name"]))) if said else ""
 
 
-def _object_right(truth: Mapping[str, Any], said: Mapping[str, Any]) -> bool | None:
+def object_right(truth: Mapping[str, Any], said: Mapping[str, Any]) -> bool | None:
     """Whether the object to change was named; None where the truth names none."""
     wanted = truth.get("affected_component")
     if not wanted or said["cause_class"] in ("inconclusive", USAGE_ERROR):
         return None
-    one_of = [_component(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
-    named = _component(said.get("affected_component"))
+    one_of = [component(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
+    named = component(said.get("affected_component"))
     fine = " ".join(map(str, truth.get("also_fine") or ()))
     return named in one_of or bool(named and named.replace("/", " ", 1) in fine)
 

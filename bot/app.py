@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -64,11 +65,17 @@ from bot.slack.visibility import Visibility
 from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
+from bot.telemetry.claude import CountedLedger
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.spans import traced
+from bot.telemetry.stored import StoredFigures
+from bot.verify.looking import WITHIN
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
+from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
-from flows.agent.asking import ClaudeClient
+from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
 from flows.engine import Tools
 from flows.load import Flow, load_flows
@@ -107,10 +114,12 @@ async def running(
     look: Look | None = None,
     limits: Limits | None = None,
     alert_limits: AlertLimits | None = None,
+    within: float = WITHIN,
 ) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
-    `look` takes the place of sensors and rules, for measurements of everything around them.
+    `look` takes the place of sensors and rules, for measurements of everything around them. `within`: seconds after
+    which a change that does not help is taken back.
     """
     worlds, url = _worlds(settings), settings.database_url.reveal()
     flows, seers = load_flows(), sensors()
@@ -118,18 +127,23 @@ async def running(
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        client = web_client(token, api)
+        metrics = Metrics()
+        client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
-        outbox = Outbox(web_client(token, api, patient=False), settings.slack.pace)
+        impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
+        outbox = Outbox(impatient, settings.slack.pace)
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
-        walks = Walks(look or Looking(worlds.open, flows, seers, rules()))
-        watching, visibility = all_watching(conversations.watching), Visibility(client)
+        spans = stack.enter_context(traced(os.environ))
+        walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))
+        watching = all_watching(conversations.watching, metrics.watching, spans.watching)
+        visibility = Visibility(client)
         cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, worlds, store, cards)
+        changes = _changes(settings, worlds, store, cards, within)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
-        explains = _explains(settings, worlds, store, flows, seers, walks, changes)
+        ledger = partial(CountedLedger, metrics=metrics)
+        explains = _explains(settings, worlds, store, flows, seers, walks, changes, ledger)
         if explains is not None:
             stack.push_async_callback(explains.asking.close)
             poster, more = Explaining(poster, explains), explains.added_to(more)
@@ -150,7 +164,8 @@ async def running(
             approving = Approving(changes, client, services.ephemerals, directory, ours)
             extending = ExtendPresses(changes, approving, cards.show_end)
             services = replace(services, approving=approving, extending=extending)
-        routes = [*health.routes()]
+        metrics.slack_line(health.has_a_line)
+        routes = [*health.routes(), figures(StoredFigures(metrics.registry, store).page)]
         if settings.alerts.enabled:
             anchors = Anchors(client)
             voice = AlertVoice(client, outbox, conversations, anchors, work)
@@ -206,7 +221,7 @@ def services_of(
     return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
-def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> Changes | None:
+def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -214,7 +229,8 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards) -> 
     def rules() -> Approvals:
         return settings.approvals
 
-    return changes_on(worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    where = (worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    return changes_on(*where, within=within, tell=cards.tell)
 
 
 def _extensions(changes: Changes | None) -> Extensions:
@@ -232,11 +248,12 @@ def _explains(
     seers: Mapping[str, Sensor],
     walks: Walks,
     changes: Changes | None,
+    counted: Callable[[Ledger], Ledger],
 ) -> Explains | None:
     """None without a key: rules decide alone, and nothing of Claude is imported."""
     if not settings.claude.enabled:
         return None
-    asking = ClaudeClient(settings.claude, store.claude_calls.within(settings.claude.ceilings))
+    asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
     return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
 

@@ -85,6 +85,8 @@ def kai(debug: bool) -> None:
 @click.argument("pod", required=False, default="")
 @_asking
 @_FLOW
+@click.option("-w", "--watch", is_flag=True, help="Look again and again; say each change in a line, until it talks.")
+@click.option("--every", type=click.IntRange(1, 3600), default=10, metavar="SECONDS", help="With --watch; 10.")
 @live_options
 @click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
@@ -100,6 +102,9 @@ def netdebug() -> None:
 
     POD is a pod's name or its beginning, a workload or Service (api, deploy/api, svc/api), or NAMESPACE/POD. It is
     looked for in the cluster that kubectl talks to, or with --case in a recording; there it may be left out.
+
+    With --watch it ends with 0 when the peer opens (or, where nothing was wrong, with 1 when something is); Ctrl-C
+    ends it with the exit code of the last verdict.
     """
 
 
@@ -313,6 +318,15 @@ def audit() -> None:
 
     Exit codes of verify: 0 whole, 1 an entry was changed, removed or moved.
     """
+
+
+@kai.lazy("bot.commands.store:store")
+@click.argument("action", type=click.Choice(("backup", "restore")))
+@click.argument("file", metavar="FILE")
+@_DATABASE
+@_DEBUG
+def store() -> None:
+    """Copy what KAI remembers into FILE, also while it runs, or bring it back to where nothing is; - is a stream."""
 
 
 for _name, _command in kai.commands.items():

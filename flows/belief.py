@@ -76,6 +76,9 @@ ASKED: Final = 1.0
 OWN_TROUBLE: Final = 0.95
 """The weight of a peer that fails, or that the pod's log complains of, where the question names none."""
 
+CONFIGURED: Final = 0.75
+"""The weight of a peer that only the pod's spec names: it need not call it."""
+
 CONTEXT: Final = 0.45
 """The weight of every other peer beside the one that the question names: too little to become the root cause."""
 

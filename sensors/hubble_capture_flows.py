@@ -21,7 +21,8 @@ from sensors.hubble.lines import FlowQuestion, FlowReading, LostEvents, NodeStat
 from sensors.hubble.outcomes import Connection, DnsOutcome, Outcome
 from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
-from sensors.topology.destination import Destination, destination_of
+from sensors.kit.addresses import as_ip
+from sensors.topology.destination import DNS_PORT, Destination, destination_of
 from sensors.topology.flow_subject import FlowSubject, flow_subject
 
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
@@ -74,7 +75,7 @@ class HubbleFlows:
     memory               per node, oldest and newest flow; `silent` nodes gave none; `lost_events` in that time.
     garbage, truncated   unreadable lines, and whether the source broke off; `cut_short`: it had more to tell.
     attribution          `pod`, or `node` for a pod on the host network: its flows are any process's of the node.
-    probed               connections left out because only KAI's own probe ever tried them, and nobody asks for them.
+    probed               connections left out because only KAI's own probe ever made them, and nobody asks for them.
     coverage             0 to 1: nodes answering (the pod's own counts half), events not lost, lines readable, memory
                          long enough, and flows of the pod at all.
     """
@@ -213,7 +214,10 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
     if not gathered.flows_read:
         raise Blind(_why_nothing(silent, gathered.cut_short))
     found, probed = _wanted(
-        gathered.own.all(started=who.started, until=max((each.last for each in memory), default=None)), target, asked
+        gathered.own.all(started=who.started, until=max((each.last for each in memory), default=None)),
+        target,
+        who,
+        asked,
     )
     dropped = [each for each in found if each.packets_dropped]
     reading = gathered.reading or FlowReading()
@@ -250,20 +254,23 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
 
 
 def _wanted(
-    found: tuple[Connection, ...], target: Target, asked: Destination | None
+    found: tuple[Connection, ...], target: Target, who: FlowSubject, asked: Destination | None
 ) -> tuple[tuple[Connection, ...], int]:
     """What the pod tried, or the question asks about; and how many connections only KAI's own probe tried.
 
-    A drop of the probe's own packets to the asked peer is a measurement; elsewhere it shows a demand that is nobody's.
+    A drop of the probe's own packets to the asked peer is a measurement, and so is one of its look-ups where that peer
+    is a name; elsewhere it shows a demand that is nobody's.
     """
-    probed = only_probed(found, target.namespace, target.pod)
+    probed = only_probed(found, target.namespace, target.pod, who.addresses if who.host_network else frozenset())
     kept = tuple(each for each in found if each not in probed or _is_asked(each, target, asked))
     return kept, len(found) - len(kept)
 
 
 def _is_asked(each: Connection, target: Target, asked: Destination | None) -> bool:
-    if asked is None:
+    if asked is None or each.icmp is not None:
         return False
+    if (each.protocol, each.port) == ("UDP", DNS_PORT) and as_ip(asked.host) is None:
+        return True
     doors = {(end.address, port) for end in asked.backends for port in end.ports}
     doors |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
     return (each.destination.ip, each.port) in doors if doors else target.to_port in (None, each.port)

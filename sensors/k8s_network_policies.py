@@ -114,7 +114,9 @@ class Policies:
         some = "1 policy" if count == 1 else f"{count} policies"
         if those:
             return f"{some}, {len(those)} {'selects' if len(those) == 1 else 'select'} the pod: {_names(those)}"
-        return f"{some}, none of which selects the pod: {_names(self.policies)}" if count else "no policies"
+        unknown = tuple(each for each in self.policies if each.selects is None)
+        which = f"of which {len(unknown)} may select the pod" if unknown else "none of which selects the pod"
+        return f"{some}, {which}: {_names(unknown or self.policies)}" if count else "no policies"
 
 
 def _names(refs: Sequence[PolicyRef]) -> str:

@@ -45,6 +45,7 @@ from sensors.kit.objects import (
 )
 from sensors.kit.reading import Kinds, if_readable, read_kinds
 from sensors.topology.peer import pod_addresses
+from sensors.topology.talks import Talk, in_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,9 @@ class PodFacts:
 
     `age_s` in seconds; `namespace_labels` is None where namespaces could not be read; `scheduling` is the scheduler's
     complaint about an unscheduled pod; `log_errors` up to eight kinds of error line, most frequent first; `log_hosts`
-    the hosts its log names; `log_last` the newest line per container; `unread` says what could not be read and why;
-    `sysctls` are the kernel settings that its security context asks for.
+    the hosts its log names; `log_last` the newest line per container; `spec_peers` the addresses among the variables of
+    its spec; `unread` says what could not be read and why; `sysctls` are the kernel settings that its security context
+    asks for.
     """
 
     pod: str
@@ -106,6 +108,7 @@ class PodFacts:
     scheduling: str
     deleting_since: datetime | None
     events: tuple[EventFact, ...]
+    spec_peers: tuple[Talk, ...]
     log_errors: tuple[LogError, ...]
     log_hosts: tuple[str, ...]
     log_last: tuple[tuple[str, str], ...]
@@ -195,6 +198,7 @@ def pod_facts(pod: Object, kinds: Kinds, now: datetime, logs: Mapping[str, Log])
         scheduling=_scheduling(pod),
         deleting_since=parse_time(get(pod, "metadata", "deletionTimestamp")),
         events=events_about(kinds.of(EVENT), Ref("Pod", namespace, name)),
+        spec_peers=in_spec(pod),
         log_errors=_errors(written),
         log_hosts=tuple(dict.fromkeys(host for log in written.values() for host in hosts_in(log)))[:8],
         log_last=tuple((container, last) for container, log in written.items() if (last := last_line(log))),

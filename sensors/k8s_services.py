@@ -49,6 +49,7 @@ from sensors.topology.peer import (
     places,
     service_addresses,
 )
+from sensors.topology.talks import in_spec
 from sensors.topology.workloads import IdleWorkload as IdleWorkload
 
 
@@ -174,16 +175,17 @@ async def look(target: Target, cluster: Cluster) -> Services:
     services = await cluster.objects(SERVICE)
     kinds = await read_kinds(cluster, *NEEDED, *workloads.NEEDED, EVENT)
     where = places(services, kinds, await cluster.environment())
-    hosts = () if target.to_host is not None else await _logged_hosts(target, cluster, kinds)
+    hosts = () if target.to_host is not None else await _known_hosts(target, cluster, kinds)
     return services_seen(target, services, kinds, where, hosts)
 
 
-async def _logged_hosts(target: Target, cluster: Cluster, kinds: Kinds) -> tuple[str, ...]:
-    """Where nobody names a peer, those that the pod's own log names."""
+async def _known_hosts(target: Target, cluster: Cluster, kinds: Kinds) -> tuple[str, ...]:
+    """Where nobody names a peer, those that the pod's own log and its spec name."""
     pod = named(kinds.of(POD), target.pod, target.namespace)
     boxes = (name for each in items(pod or {}, "spec", "containers") if (name := text(each, "name")))
     logs = [(await if_readable(cluster.log(target.namespace, target.pod, each, lines=200)))[0] for each in boxes]
-    return tuple(dict.fromkeys(host for log in logs if log for host in hosts_in(log)))
+    found = [host for log in logs if log for host in hosts_in(log)] + [each.host for each in in_spec(pod or {})]
+    return tuple(dict.fromkeys(found))
 
 
 def services_seen(

@@ -1,8 +1,10 @@
 """Which doors open when they are tried from inside the pod, and which of them the question is about.
 
-Reads    the outcome of TCP connections opened inside the pod's network namespace; Services, EndpointSlices and Pods
-         to tell what stands behind the asked peer.
-Touches  opens and closes at most twelve TCP connections; sends no payload.
+Reads    the outcome of connections tried inside the pod's network namespace; Services, EndpointSlices and Pods
+         to tell what stands behind the asked peer; where nobody names one, what the pod talks to, from its newest
+         hubble flows, its sockets, its log and its spec.
+Touches  at most twelve tries: TCP connections are opened and closed without payload; where the peer speaks UDP, one
+         datagram each, a DNS question for a DNS server and an empty one for any other.
 Blind    when the pod cannot be entered (no right to exec, no shell, not running) or nothing was tried.
 """
 
@@ -13,13 +15,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sensors.kit import Blind, Cluster, Connect, Sensor, Target
+from sensors.kit import Blind, Cluster, Connect, Dial, Sensor, Target
 from sensors.kit.addresses import spelled
-from sensors.kit.objects import items, namespace_of, number, one_line, text
+from sensors.kit.objects import number, one_line
 from sensors.kit.reading import if_readable
 from sensors.kit.resolv_conf import Resolver, parse_resolv_conf
-from sensors.topology.destination import Destination, destination_at, surroundings
-from sensors.topology.peer import API_SERVICE, Places, service_addresses
+from sensors.topology.destination import DNS_PORT, Destination, destination_at, surroundings
+from sensors.topology.peer import API_SERVICE, Places
+from sensors.topology.talking import dial_to, dials_of, talks_of
 
 MOST_DOORS = 12
 """A probe is traffic too: more doors than this are never tried."""
@@ -46,7 +49,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One connection tried. `result`: open, refused, timeout, unreachable or reset; `errno` the kernel's word.
+    """One connection tried. `result`: open, refused, timeout, unreachable or reset; `errno` the kernel's word. Over
+    UDP `open` is any answer, `refused` an ICMP port unreachable, `timeout` a DNS question without an answer; `sent` is
+    a datagram to which nothing came back and nothing was due.
 
     `address` is what the name resolved to, `ms` wall time. EPERM at once means that nothing was sent at all: with
     Cilium's socket load balancer that is a Service without backends, elsewhere a local filter.
@@ -67,21 +72,29 @@ class Door:
         return self.result == "open"
 
     @property
+    def over(self) -> str:
+        """The protocol in upper case, as Kubernetes writes it."""
+        return self.protocol.upper()
+
+    @property
     def where(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Connects:
-    """All doors tried, in the order tried. `unread` says what could not be read to tell asked from context.
+    """All doors tried that said something, in the order tried. `unread` says what could not be read to tell asked from
+    context, `over` is the protocol of the question.
 
-    `over` is the protocol of the question: only TCP doors are tried, for nothing but TCP promises an answer.
+    `sent` are UDP datagrams to which nothing came back. They stand apart, for they measured nothing: a port that is
+    open, one that is filtered and a server that has nothing to say are equally silent.
     """
 
     doors: tuple[Door, ...]
     to: str | None = None
     unread: tuple[str, ...] = ()
     over: str = "TCP"
+    sent: tuple[Door, ...] = ()
 
     @property
     def asked(self) -> tuple[Door, ...]:
@@ -104,10 +117,24 @@ class Connects:
         shown = self.asked or self.context
         told = ", ".join(f"{each.where} {each.result}{_errno(each)}" for each in shown[:6])
         if self.asked:
-            return f"asked: {told}; {_tally(self.context)} of context"
-        silent = f": over {self.over} an answer need not come" if self.over != "TCP" else ""
-        reason = f"no asked door was tried{silent}" if self.to else "no peer was asked for"
-        return f"{reason}; context: {told}"
+            return f"asked: {told}{self._silence()}; {_tally(self.context)} of context"
+        reason = self._silence("") or (f"no asked door was tried{self._why_not()}" if self.to else NOBODY_ASKED)
+        return f"{reason}; context: {told}" if told else reason
+
+    def _silence(self, joint: str = "; ") -> str:
+        asked = [each.where for each in self.sent if each.about is About.ASKED]
+        count = "a datagram was" if len(asked) == 1 else "datagrams were"
+        told = f"{count} sent to {', '.join(asked[:6])} over UDP, no answer expected and none came"
+        return f"{joint}{told}" if asked else ""
+
+    def _why_not(self) -> str:
+        return f": {self.over} cannot be tried" if self.over not in DIALLED else ""
+
+
+NOBODY_ASKED = "no peer was asked for"
+
+DIALLED = ("TCP", "UDP")
+"""What can be tried from inside a pod."""
 
 
 def _errno(door: Door) -> str:
@@ -135,13 +162,17 @@ async def look(target: Target, cluster: Cluster) -> Connects:
     (where, unread), (conf, _) = await asyncio.gather(surroundings(cluster), if_readable(_resolver(target, cluster)))
     destination = _destination(target, where, unread)
     landmarks = Landmarks(frozenset(conf.nameservers if conf else ()), frozenset(_api_doors(where)))
-    doors = doors_to_try(destination, landmarks, _own_services(target, where))
-    rows = await cluster.connects(target.namespace, target.pod, doors)
+    rows = await cluster.connects(target.namespace, target.pod, ())  # a recording answers at once with all it has
+    if not rows:
+        talks = () if destination else await talks_of(target, cluster)
+        doors = doors_to_try(destination, landmarks, dials_of(talks, target.namespace, where))
+        rows = await cluster.connects(target.namespace, target.pod, doors)
     if not rows:
         raise Blind("no door was tried from inside the pod")
-    tried = tuple(map(read_door, rows))
+    tried = classify(tuple(map(read_door, rows)), destination, landmarks)
     unread, over = (destination.unread, destination.protocol) if destination else ((), "TCP")
-    return Connects(classify(tried, destination, landmarks), target.to, unread, over)
+    sent = tuple(each for each in tried if each.result == "sent")
+    return Connects(tuple(each for each in tried if each not in sent), target.to, unread, over, sent)
 
 
 def _destination(target: Target, where: Places, unread: tuple[str, ...]) -> Destination | None:
@@ -160,38 +191,26 @@ def _api_doors(where: Places) -> Iterable[tuple[str, int]]:
     yield from ((backend.address, port) for backend in api.backends for port in backend.ports)
 
 
-def _own_services(target: Target, where: Places) -> Iterable[tuple[str, int]]:
-    """Doors of the Services next to the pod; of use only where the question names no peer."""
-    return (
-        (address, port)
-        for each in where.services
-        if namespace_of(each) == target.namespace
-        for address in service_addresses(each)[:1]
-        for row in items(each, "spec", "ports")
-        if text(row, "protocol") in ("", "TCP") and (port := number(row, "port"))
-    )
-
-
-def doors_to_try(
-    destination: Destination | None, landmarks: Landmarks, own: Iterable[tuple[str, int]] = ()
-) -> tuple[tuple[str, int], ...]:
-    """The asked peer, its Service address and backends, the resolver and the API server; without a question the
-    namespace's own Services. At most `MOST_DOORS`, the asked ones first."""
-    known = [(each, 53) for each in sorted(landmarks.nameservers)[:2]] + sorted(landmarks.api_server)[:1]
-    asked = list(_asked_doors(destination)) if destination and destination.protocol == "TCP" else []
+def doors_to_try(destination: Destination | None, landmarks: Landmarks, talks: Iterable[Dial] = ()) -> tuple[Dial, ...]:
+    """The asked peer, its Service address and backends, the resolver and the API server; without a question what the
+    pod is known to talk to. At most `MOST_DOORS`, the asked ones first."""
+    known = [Dial(each, 53) for each in sorted(landmarks.nameservers)[:2]]
+    known += [Dial(*each) for each in sorted(landmarks.api_server)[:1]]
+    asked = list(_asked_doors(destination)) if destination and destination.protocol in DIALLED else []
     room = MOST_DOORS - len(known)
-    return tuple(dict.fromkeys([*(asked if destination else own)][:room] + known))
+    wanted = asked if destination else (each for each in talks if each.protocol.upper() in DIALLED)
+    return tuple(dict.fromkeys([*dict.fromkeys(wanted)][:room] + known))
 
 
-def _asked_doors(destination: Destination) -> Iterable[tuple[str, int]]:
+def _asked_doors(destination: Destination) -> Iterable[Dial]:
     ports = (destination.port,) if destination.port else destination.service_ports
     for host in (destination.host, *destination.cluster_ips[:2]):
-        yield from ((host, port) for port in ports)
+        yield from (dial_to(destination, host, port) for port in ports)
     for backend in destination.backends[:5]:
-        yield from ((backend.address, port) for port in backend.ports)
+        yield from (dial_to(destination, backend.address, port) for port in backend.ports)
 
 
-RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset"})
+RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset", "sent"})
 
 
 def read_door(row: Connect) -> Door:
@@ -202,6 +221,8 @@ def read_door(row: Connect) -> Door:
     ms = float(row.ms) if isinstance(row.ms, int | float) else None
     errno, address = (one_line(str(each)) if each else None for each in (row.errno, row.address))
     host, protocol = one_line(str(row.host)), one_line(str(row.protocol))
+    if result == "timeout" and protocol.lower() == "udp" and port != DNS_PORT and row.ask != "dns":
+        result, errno = "sent", None  # other tools write it so; nothing was due, whatever the tool waited for
     return Door(host, port, protocol, result, errno, address, ms, About.CONTEXT, Role.OTHER)
 
 
@@ -222,8 +243,9 @@ NOT_TRIED = frozenset({"ENOENT", "EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN"})
 
 def _is_no_word(door: Door, doors: tuple[Door, ...]) -> bool:
     """A door that could not be tried, while the same address and port opened."""
-    same = (door.address or door.host, door.port)
-    return door.errno in NOT_TRIED and any(each.is_open and same == (each.host, each.port) for each in doors)
+    same = (door.address or door.host, door.port, door.over)
+    opened = ((each.host, each.port, each.over) for each in doors if each.is_open)
+    return door.errno in NOT_TRIED and same in opened
 
 
 def _place(door: Door, destination: Destination | None, landmarks: Landmarks, resolved: set[str]) -> Door:
@@ -235,7 +257,7 @@ def _place(door: Door, destination: Destination | None, landmarks: Landmarks, re
 
 
 def _asked_role(door: Door, destination: Destination, resolved: set[str]) -> Role | None:
-    if door.protocol.upper() != destination.protocol:  # TCP says nothing about a peer that speaks UDP
+    if door.over != destination.protocol:  # TCP says nothing about a peer that speaks UDP
         return None
     ports = (destination.port,) if destination.port else destination.service_ports
     host = spelled(door.host)
@@ -250,7 +272,7 @@ def _asked_role(door: Door, destination: Destination, resolved: set[str]) -> Rol
 
 
 def _landmark(door: Door, landmarks: Landmarks) -> Role:
-    if door.host in landmarks.nameservers and door.port == 53:
+    if door.host in landmarks.nameservers and door.port == DNS_PORT:
         return Role.RESOLVER
     return Role.API_SERVER if (door.host, door.port) in landmarks.api_server else Role.OTHER
 

@@ -1,7 +1,7 @@
 """What the kernel counted for the pod's TCP: unanswered SYNs, retransmissions, and who listens where.
 
-Reads    /proc/net/{snmp,netstat,sockstat,tcp,tcp6} of the pod and of at most five pods behind the asked peer; Pods,
-         Services and EndpointSlices to find those.
+Reads    /proc/net/{snmp,netstat,sockstat,tcp,tcp6,udp,udp6} of the pod and of at most five pods behind the asked
+         peer; Pods, Services and EndpointSlices to find those.
 Touches  nothing.
 Blind    when neither the pod's own files nor those of a pod behind the peer can be read, or are not in a format this
          sensor knows. Which of them could not is noted with each (`blind`). Counters run since the network namespace

@@ -7,6 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "KAI_MODEL"):
+    os.environ.pop(name, None)  # whoever runs the tests may have a key; no test may use it
+
 settings.register_profile("kai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kai")
 

@@ -297,6 +297,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "serve",
         "show",
         "simulate",
+        "store",
         "undo",
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.approval.person import Refusal
+from bot.approval.person import TERMINAL, Refusal
 from bot.approval.proposal import Approval, KubeUser, Proposal, Purpose
 from bot.approval.rules import Approvals, Rules
 from bot.approval.states import IN_FORCE, OPEN, State
@@ -49,6 +49,9 @@ def barred(proposal: Proposal, person: str, who: KubeUser, approvals: Approvals,
             return Refusal("denied_kind", f"KAI changes no {each.target.kind} in the namespace {each.namespace}.")
         if rules.quiet is not None and rules.quiet.holds(now) and proposal.purpose is Purpose.CHANGE:
             return Refusal("quiet", f"No change is approved in {each.namespace} from {rules.quiet}.")
+        if rules.terminal_only and proposal.purpose is not Purpose.ROLLBACK and not person.startswith(TERMINAL):
+            said = f"Changes in {each.namespace} are approved in a terminal only: kai approve {proposal.id}"
+            return Refusal("terminal_only", said)
     return _not_the_one(proposal, person, who, approvals)
 
 
@@ -119,6 +122,16 @@ def writer(proposal: Proposal, given: Sequence[Approval], place: int) -> KubeUse
     """As whom a part is written: the last one who approved it and may change it."""
     fitting = [each for each in given if each.sha256 == proposal.sha256 and place in each.covers]
     return max(fitting, key=lambda each: each.at).who if fitting else None
+
+
+def decided_by(proposal: Proposal, given: Sequence[Approval], now: datetime) -> str:
+    """Who was faster, and when: for those who come too late; empty where nobody has approved it."""
+    last = max(given, key=lambda each: each.at, default=None)
+    if last is None or proposal.state in OPEN:
+        return ""
+    seconds = max(int((now - last.at).total_seconds()), 0)
+    ago = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    return f" {last.who} approved it {ago} ago."
 
 
 def may_undo(proposal: Proposal) -> Refusal | None:

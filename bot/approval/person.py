@@ -13,6 +13,9 @@ from bot.approval.proposal import KubeUser, Place
 
 Json = Mapping[str, Any]
 
+TERMINAL = "terminal:"
+"""How a person begins who acts with their own kubeconfig, and so past whatever a stolen account of Slack may do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -90,13 +90,17 @@ class Tuple5:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """What the proof said, and on what: the hash of every policy that selects an endpoint, and the denied tuples."""
+    """What the proof said, and on what: the hash of every policy that selects an endpoint, and the denied tuples.
+
+    `newly_denied` are ports that no pod serves: a change that takes away anything else is not proposed.
+    """
 
     policies: str
     flows: tuple[Tuple5, ...] = ()
     replayed: int = 0
     allowed: int = 0
     newly_allowed: tuple[str, ...] = ()
+    newly_denied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

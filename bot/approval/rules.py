@@ -59,7 +59,8 @@ class Rules:
     `approvers`: Slack users and Kubernetes groups that may approve; empty: everybody whose Kubernetes rights suffice.
     `two_persons`: whoever asked, joined, ran it again or edited it does not count. `both_sides`: a fix in two
     namespaces needs two persons, also where one of them has rights on both sides. `denied`: nothing is changed here.
-    `quiet`: no approval in these hours.
+    `quiet`: no approval in these hours. `terminal_only`: no button approves here, only `kai approve` with one's own
+    kubeconfig, for those to whom an account of Slack is not enough.
     """
 
     ask: Ask = Ask.EVERYONE
@@ -71,6 +72,7 @@ class Rules:
     denied: bool = False
     denied_kinds: frozenset[str] = frozenset()
     quiet: Hours | None = None
+    terminal_only: bool = False
     expiry: timedelta = EXPIRY
 
 
@@ -98,6 +100,7 @@ class Approvals:
             both_sides=any(each.both_sides for each in every),
             denied=any(each.denied for each in every),
             denied_kinds=frozenset().union(*(each.denied_kinds for each in every)),
+            terminal_only=any(each.terminal_only for each in every),
             expiry=min(each.expiry for each in every),
         )
 
@@ -221,6 +224,7 @@ _READ: Mapping[str, Callable[[Any, str], Any]] = {
     "denied": _flag,
     "denied_kinds": _set,
     "quiet": _hours,
+    "terminal_only": _flag,
     "expiry": _expiry,
 }
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
-from sensors.kit import Absent, Blind, Cluster, Connect, Environment, Lookup, Object, PathMtu
+from sensors.kit import Absent, Blind, Cluster, Connect, Dial, Environment, Lookup, Object, PathMtu
 from sensors.kit.kinds import KINDS, Kind
 
 Value = TypeVar("Value")
@@ -21,12 +21,17 @@ class Recorder:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.kinds: dict[Kind, tuple[Object, ...]] = {}
-        self.messages: list[HubbleMessage] = []
+        self.streams: list[list[HubbleMessage]] = []
         self.texts: dict[tuple[str, ...], str] = {}
         self.lookups_of: dict[Pod, list[Lookup]] = {}
         self.connects_of: dict[Pod, list[Connect]] = {}
         self.paths_of: dict[Pod, list[PathMtu]] = {}
         self.missing: dict[str, str] = {}
+
+    @property
+    def messages(self) -> list[HubbleMessage]:
+        """The longest answer: what one sensor asked for only to know the pod's peers is part of another's."""
+        return max(self.streams, key=len, default=[])
 
     async def read_all_kinds(self) -> None:
         """The kinds that no sensor asked for, too: somebody may ask another question of the same moment."""
@@ -57,9 +62,11 @@ class Recorder:
         return await self._text(("logs", namespace, pod, name), reading)
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
+        stream: list[HubbleMessage] = []
+        self.streams.append(stream)
         try:
             async for batch in self.cluster.hubble_flows(question):
-                self.messages += batch
+                stream += batch
                 yield batch
         except Blind as why:
             self.missing["flows.jsonl"] = str(why)
@@ -75,7 +82,7 @@ class Recorder:
         reading = self.cluster.lookups(namespace, pod, names)
         return await self._rows(self.lookups_of, (namespace, pod), "dns.json", reading)
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[tuple[str, int]]) -> tuple[Connect, ...]:
+    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
         reading = self.cluster.connects(namespace, pod, doors)
         return await self._rows(self.connects_of, (namespace, pod), "connect.json", reading)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -20,13 +20,14 @@ from bot.change.expiry import Expiry
 from bot.change.pipeline import SELF, Pipeline
 from bot.change.ports import CannotProve, Fresh
 from bot.change.proving import Proving, eligible
+from bot.change.repository import ForRepository, is_for_repository
 from bot.desk import Note, Poster, VerdictNote
 from bot.desk.journal import Journal, Steps, Workflow
 from bot.report.json_result import CannotDecode, decode
 from bot.store import Investigation, Posted
 from bot.store.store import Store
 from bot.verify.looking import Clock
-from flows.model import Diagnosis
+from flows.model import Diagnosis, Fix
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,16 @@ EVERY = 5
 """Sweeps of the desk (one a second) for one of ours: presses start their runs themselves."""
 
 
-TERMINAL = "terminal:"
 TERMINAL_TIME = timedelta(minutes=5)
 """So long a terminal that was killed keeps a proposal to itself: longer than all of its steps take."""
+
+TellRepository: TypeAlias = Callable[[Investigation, ForRepository], Awaitable[None]]
+"""Tells people what to change where the objects come from. May be called again."""
+
+
+async def nobody_is_told(it: Investigation, said: ForRepository) -> None:
+    """For those who show nothing."""
+
 
 ASK = "propose "
 KEPT = timedelta(hours=1)
@@ -68,6 +76,7 @@ class Changes:
     may_read_logs: MayReadLogs
     team: str = ""
     clock: Clock = field(default_factory=Clock)
+    tell: TellRepository = nobody_is_told
     _journal: Journal | None = None
     _sweeps: int = 0
     _asked: bool = False
@@ -152,6 +161,8 @@ class Changes:
         if it is None or not self.rules().enabled or await self.store.proposals.of(investigation):
             return
         diagnosis = await self._diagnosis(investigation)
+        if diagnosis is not None and is_for_repository(diagnosis.fix):
+            await self._for_repository(it, diagnosis.fix)
         if diagnosis is None or not eligible(diagnosis.fix):
             return
         try:
@@ -166,6 +177,13 @@ class Changes:
         note = Entry(Event.PROPOSED, SELF, {"sha256": made.sha256, "asked_by": list(made.asked_by)})
         if await self.store.proposals.create(made, [note], self.clock.now()):
             await self.pipeline.show(made.id)
+
+    async def _for_repository(self, it: Investigation, fix: Fix) -> None:
+        """Nobody is asked to patch what would be reverted: the difference is told instead."""
+        try:
+            await self.tell(it, await self.proving.repository(fix))
+        except CannotProve as why:
+            log.info("no difference for a repository for %s: %s", it.id, why)
 
     def _denied(self, fresh: Fresh) -> bool:
         rules = [(each, self.rules().of(each.namespace)) for each in fresh.parts]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from bot.approval.decision import Review, Standing, barred, closed, covered, may_undo, standing, words
+from bot.approval.decision import Review, Standing, barred, closed, covered, decided_by, may_undo, standing, words
 from bot.approval.person import Refusal
 from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal
 from bot.approval.rules import Approvals
@@ -79,7 +79,7 @@ class Deciding:
         counted = await self.store.proposals.approve(it.id, approval, stands, note, now)
         if counted is None or counted.standing is None:
             late = closed(counted.proposal, now) if counted is not None else None
-            return await self.refuse(proposal, actor, late or NO_SUCH)
+            return await self.refuse(proposal, actor, await self._by_whom(late, it.id) if late else NO_SUCH)
         if counted.standing.enough:
             return Answer("Approved: it is proved once more, tried and then applied.", carry_on=it.id)
         await self.pipeline.show(it.id, again=True)
@@ -114,7 +114,8 @@ class Deciding:
     def _may_reject(self, it: Proposal, caller: Caller | Refusal, now: datetime) -> Refusal | None:
         if isinstance(caller, Refusal) or caller.person in it.asked_by:
             return caller if isinstance(caller, Refusal) else None
-        return barred(it, caller.person, caller.who, self.rules(), now)
+        refused = barred(it, caller.person, caller.who, self.rules(), now)
+        return None if refused is not None and refused.code == "terminal_only" else refused
 
     async def undo(self, proposal: str, actor: str, identify: Identify) -> Answer:
         """Begin a rollback with the rights of whoever wants it."""
@@ -191,7 +192,7 @@ class Deciding:
         if isinstance(caller, Refusal):
             return caller
         if refused := closed(it, now) or barred(it, caller.person, caller.who, self.rules(), now):
-            return refused
+            return await self._by_whom(refused, it.id)
         covers = await self.covered(it, caller)
         return covers if isinstance(covers, Refusal) else (caller, covers)
 
@@ -209,6 +210,14 @@ class Deciding:
             return await self.store.proposals.get(proposal) or NO_SUCH
         except Forged:
             return Refusal("forged", "The stored patch is not the one that was shown: nothing was done.")
+
+    async def _by_whom(self, refused: Refusal, proposal: str) -> Refusal:
+        """With who was faster, for whoever pressed a button that was still shown."""
+        it = await self.get(proposal)
+        if refused.code != "closed" or isinstance(it, Refusal):
+            return refused
+        given = await self.store.proposals.approvals(proposal)
+        return replace(refused, sentence=refused.sentence + decided_by(it, given, self.clock.now()))
 
     async def _late(self, proposal: str) -> Refusal:
         it = await self.get(proposal)

@@ -24,6 +24,9 @@ from flows.fixes.change import owner_of
 KEPT = timedelta(days=2)
 """How long it is known who has let something go: it ends within the hour."""
 
+FOR_ANOTHER = ("own_request", "terminal_only")
+"""Refusals of an approval that are none of its proposal: another person, or another way, decides."""
+
 BEING_DECIDED = Refusal("decided_already", "Somebody is deciding about its end already: nothing was done.")
 
 
@@ -70,7 +73,7 @@ class Extending:
         said = None if for_good else until(shown)
         made = extension_of(it, read, said, caller.person, place, now, rules.strictest(it.namespaces).expiry)
         refused = barred(made, caller.person, caller.who, rules, now)
-        if refused is not None and refused.code != "own_request":
+        if refused is not None and refused.code not in FOR_ANOTHER:
             return refused
         able = await self.deciding.covered(made, caller)
         return able if isinstance(able, Refusal) else made
@@ -96,6 +99,8 @@ class Extending:
     async def _approved(self, made: Proposal, actor: str, identify: Identify) -> Answer:
         """Whoever proposes it approves it, where the rules let one person do both."""
         said = await self.deciding.approve(made.id, actor, identify)
+        if said.code == "terminal_only":
+            return replace(said, sentence=f"Proposed: {made.title}. {said.sentence}", code="", carry_on=made.id)
         if said.code == "own_request":
             said = replace(said, sentence=f"Proposed: {made.title}. Two persons are needed: somebody else approves it.")
             return replace(said, code="", carry_on=made.id)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
-from bot.change.changes import Changes
+from bot.change.changes import Changes, TellRepository, nobody_is_told
 from bot.change.deciding import Deciding
 from bot.change.expiry import Expiry
 from bot.change.orders import Line, Orders
@@ -20,7 +21,7 @@ from bot.clusters.options import Live
 from bot.errors import UsageMistake
 from bot.patch import open_writer
 from bot.store.store import Store
-from bot.verify.looking import MOST_OTHERS, Clock, Eyes, OpenCluster, asked, watch
+from bot.verify.looking import MOST_OTHERS, WITHIN, Clock, Eyes, OpenCluster, asked, watch
 from bot.verify.verdict import Moment, Verification
 from sensors.kit import Blind, Sensor, Target
 
@@ -35,16 +36,21 @@ def changes_on(
     team: str = "",
     clock: Clock | None = None,
     own: bool = False,
+    within: float = WITHIN,
+    tell: TellRepository = nobody_is_told,
 ) -> Changes:
-    """Everything, for one cluster. `own`: the credentials are a person's own, and nobody is impersonated."""
+    """Everything, for one cluster. `own`: the credentials are a person's own, and nobody is impersonated.
+
+    `within`: seconds after a write until a change that does not help is taken back.
+    """
     clock = clock or Clock()
     orders = Orders(lambda: _line(live), own)
     proving = Proving(open_cluster, sensors, orders)
-    verifying = _Verifying(Eyes(open_cluster, sensors), clock)
+    verifying = _Verifying(Eyes(open_cluster, sensors), clock, within)
     pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
     expiry = Expiry(store, orders, pipeline, clock)
-    return Changes(store, pipeline, deciding, proving, expiry, rules, orders.may_read_logs, team, clock)
+    return Changes(store, pipeline, deciding, proving, expiry, rules, orders.may_read_logs, team, clock, tell)
 
 
 @asynccontextmanager
@@ -59,22 +65,22 @@ async def _line(live: Live) -> AsyncIterator[Line]:
 class _Verifying:
     """The pipeline's `Verify` on the living cluster."""
 
-    def __init__(self, eyes: Eyes, clock: Clock) -> None:
-        self._eyes, self._clock = eyes, clock
+    def __init__(self, eyes: Eyes, clock: Clock, within: float) -> None:
+        self._eyes, self._clock, self._within = eyes, clock, within
 
     async def __call__(self, it: Proposal, since: datetime) -> Verification:
-        target, others = asked(it), neighbours(it)
+        target, every = asked(it), neighbours(it)
+        others = every[:MOST_OTHERS]
 
         async def see(moment: datetime) -> Moment:
             return await self._eyes.see(target, others, moment)
 
-        return await watch(see, it.proved.flows, it.denied, since, self._clock)
+        said = await watch(see, it.proved.flows, it.denied, since, self._clock, self._within)
+        return replace(said, looked_at=1 + len(others), concerned=1 + len(every))
 
 
 def neighbours(it: Proposal) -> tuple[Target, ...]:
     """The pods on the other side of the proved connections: a policy there selects them."""
     names = [name for each in it.proved.flows for name in (each.source, each.destination) if "/" in name]
     pods = [Target(pod, space) for space, _, pod in (name.partition("/") for name in dict.fromkeys(names))]
-    return tuple(each for each in pods if (each.pod, each.namespace) != (it.target.pod, it.target.namespace))[
-        :MOST_OTHERS
-    ]
+    return tuple(each for each in pods if (each.pod, each.namespace) != (it.target.pod, it.target.namespace))

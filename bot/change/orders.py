@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from bot.approval.decision import Review
-from bot.approval.proposal import Kind, KubeUser, Part
+from bot.approval.proposal import Kind, KubeUser, Part, Proposal, Purpose
 from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten
 from bot.patch import (
     AlreadyExists,
+    Announcement,
     Applied,
     Approver,
     BadOrder,
@@ -39,6 +41,13 @@ from sensors.kit.kinds import Kind as Resource
 from sensors.kit.objects import name_of
 
 KINDS: Mapping[str, Resource] = {each.name: each for each in WRITABLE.values()}
+
+REASONS: Mapping[Purpose, str] = {
+    Purpose.CHANGE: "KaiChanged",
+    Purpose.ROLLBACK: "KaiTookBack",
+    Purpose.EXTENSION: "KaiExtended",
+}
+"""Of the Event on a changed object."""
 
 
 class Lister(Protocol):
@@ -124,6 +133,17 @@ class Orders:
         if not isinstance(said, Applied):
             raise _trouble(said)
         return said.after
+
+    async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
+        """An Event on the object, in the name of whoever changed it. Best effort."""
+        try:
+            name = ObjectName(_resource(part), part.target.name, part.target.namespace)
+            words = f"{it.title} (approved by {who.name}, KAI proposal {it.id})"
+            told = Announcement(it.id, self._approver(who), name, uid, REASONS[it.purpose], words, at)
+            async with self._line() as line:
+                return await line.writer.announce(told)
+        except (BadOrder, CannotRead, NotWritten) as why:
+            return str(why)
 
     def _approver(self, who: KubeUser) -> Approver | None:
         try:

@@ -274,6 +274,7 @@ class Pipeline:
     # -- did it help? --------------------------------------------------------------------------------------------------
 
     async def _judge(self, it: Proposal) -> None:
+        await self._announce(it)
         if it.purpose is not Purpose.CHANGE:
             await (self._judge_rollback(it) if it.purpose is Purpose.ROLLBACK else self._judge_extension(it))
             return
@@ -288,6 +289,16 @@ class Pipeline:
         done = said.outcome is Outcome.VERIFIED
         state, event = (State.VERIFIED, Event.VERIFIED) if done else (State.NOT_VERIFIED, Event.NOT_VERIFIED)
         await self._move(it, state, event, said.words(), figures)
+
+    async def _announce(self, it: Proposal) -> None:
+        """On each object that was written, in the name of who changed it. What fails is only written down."""
+        given = await self._store.approvals(it.id)
+        for place, (part, done) in enumerate(zip(it.parts, it.written, strict=False)):
+            who = writer(it, given, place)
+            if done is not None and who is not None:
+                why = await self._patcher.announce(who, part, done[0], it, it.moved_at or self._now())
+                said = {"part": str(part.target), "as": who.name, "told": not why, "why": why}
+                await self._audit(it, Event.ANNOUNCED, said)
 
     async def _judge_rollback(self, it: Proposal) -> None:
         """Is everything exactly as it was before the change?"""

@@ -53,6 +53,10 @@ class Patcher(Protocol):
         """Once, with the proposal's mark. The object after it; None: deleted. Raises `NotWritten`, `Lost`."""
         ...
 
+    async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
+        """Tell of a written part where the object is. Why it could not be told, or nothing; it never raises."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Fresh:

@@ -14,10 +14,12 @@ from typing import Any
 from bot.approval.proposal import Kind, Part, Proposal, Proved, Tuple5, canonical
 from bot.change.marks import bound, fingerprint, uid_of
 from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
+from bot.change.repository import ForRepository, for_repository
 from bot.verify.looking import OpenCluster
 from bot.verify.moment import flow_of
 from flows.denials.connection import JudgedConnection, policy_drops
 from flows.denials.policy_world import world_of
+from flows.fixes.closing import in_words, taken_away, usable
 from flows.fixes.jsonpatch import CannotPatch, apply, inverse
 from flows.fixes.proof import Trial, denied_ones, try_out, unread_kinds
 from flows.model import Case, Fix, Missing
@@ -65,6 +67,18 @@ class Proving:
         flows = await asyncio.to_thread(_complaint, case)
         return await asyncio.to_thread(_fresh, case, [each for each, _ in parts], [a for _, a in parts], flows)
 
+    async def repository(self, fix: Fix) -> ForRepository:
+        """The difference that the fix makes to the objects of now. Raises `CannotProve`."""
+        parts = list(_parts(fix))
+        after = [(await self._anew(each))[1] for each in parts]
+        return for_repository(fix, list(zip([await self._now(each) for each in parts], after, strict=True)))
+
+    async def _now(self, part: Part) -> Json | None:
+        try:
+            return await self.patcher.read(part)
+        except (CannotRead, NotWritten) as why:
+            raise CannotProve(str(why)) from why
+
     async def _case(self, target: Target, names: Iterable[str]) -> Case:
         try:
             async with self.open_cluster() as cluster:
@@ -77,10 +91,7 @@ class Proving:
 
     async def _anew(self, part: Part) -> tuple[Part, Json]:
         """The part for the object of now, and what would become of that."""
-        try:
-            now = await self.patcher.read(part)
-        except (CannotRead, NotWritten) as why:
-            raise CannotProve(str(why)) from why
+        now = await self._now(part)
         if part.kind is Kind.CREATE:
             if now is not None:
                 raise CannotProve(f"{part.target} is there already")
@@ -119,7 +130,8 @@ def _fresh(case: Case, parts: Sequence[Part], after: Sequence[Json], flows: Sequ
     tries = [JudgedConnection(world.judge(each), asked=True) for each in traffics]
     trial = try_out(case, after, only=tries)
     proof, opened = trial.proof, tuple(str(each) for each in trial.diff.opened)
-    proved = Proved(policies, tuple(flows), proof.replayed, proof.allowed_after, opened)
+    closed = tuple(str(each) for each in usable(case, trial.diff.closed))
+    proved = Proved(policies, tuple(flows), proof.replayed, proof.allowed_after, opened, closed)
     return Fresh(tuple(parts), proved, _why_not(case, trial, len(flows)), denied)
 
 
@@ -130,6 +142,8 @@ def _why_not(case: Case, trial: Trial, flows: int) -> str:
         return unread
     if refused := trial.refused():
         return refused
+    if taken := _taken_away(case, trial):
+        return f"it would close {taken[0]}"
     if trial.diff.undecidable:
         return f"whether it also opens {trial.diff.undecidable[0]} cannot be told"
     if not proof.replayed or proof.replayed < flows:
@@ -140,6 +154,12 @@ def _why_not(case: Case, trial: Trial, flows: int) -> str:
         return "nothing denies these connections any more"
     missing = proof.replayed - proof.allowed_after
     return f"{missing} of {proof.replayed} connections would still be denied" if missing else ""
+
+
+def _taken_away(case: Case, trial: Trial) -> tuple[str, ...]:
+    """What it shuts and somebody may use. A port that no pod behind it serves may be given up."""
+    closed = trial.diff.closed
+    return in_words(case, taken_away(case, closed, {low for each in closed for low, _ in each.ports}))
 
 
 def _complaint(case: Case) -> tuple[Tuple5, ...]:

@@ -52,6 +52,7 @@ def is_same(it: Proposal, fresh: Fresh) -> bool:
         digest_of(fresh.parts) == it.sha256
         and now.policies == before.policies
         and set(now.newly_allowed) == set(before.newly_allowed)
+        and set(now.newly_denied) == set(before.newly_denied)
     )
 
 

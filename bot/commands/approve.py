@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from bot.approval.person import TERMINAL
 from bot.approval.proposal import KubeUser, Proposal
 from bot.approval.states import State
-from bot.change.changes import TERMINAL, Changes
+from bot.change.changes import Changes
 from bot.change.deciding import Answer, Caller, Identify
 from bot.change.opening import changes_on
 from bot.change.own import myself
@@ -114,4 +115,5 @@ def _show(it: Proposal) -> None:
     whole = text if clean_command(text) == text else json.dumps([list(each.body) for each in it.parts], indent=1)
     proof = proof_words(it)
     opened = "".join(f"\n  newly allowed: {clean(each)}" for each in it.proved.newly_allowed)
+    opened += "".join(f"\n  no longer allowed: {clean(each)}" for each in it.proved.newly_denied)
     click.echo(f"{clean(it.title)}\n\n{whole}\n\n{proof}{opened}\nsha256 {it.sha256}, {plain_state(it)}\n", err=True)

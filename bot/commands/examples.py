@@ -32,6 +32,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "reject": ("kai reject 3f9a --reason 'we move on Monday'",),
     "undo": ("kai undo 3f9a",),
     "audit": ("kai audit verify --head HASH", "kai audit --proposal 3f9a"),
+    "store": ("kai store backup kai-backup.json", "kai store restore kai-backup.json"),
     "completion": ("source <(kai completion bash)", "kai completion zsh > ~/.zfunc/_kai"),
 }
 

@@ -54,7 +54,7 @@ class Claude:
             ask=lambda purpose, request, within: asking.ask(purpose, request, purse, within),
             nonce=new_nonce(),
             sensors=self.tools.sensors,
-            rules_know=frozenset(cause for rule in self.tools.rules.values() for cause in rule.causes),
+            rules=self.tools.rules,
             anonymize=self.settings.anonymize,
             further=Scene(walked, cluster, self.tools),
             second_look=self.settings.second_look,

@@ -39,6 +39,8 @@ from sensors.kit.catalog import sensors
 EXPLAINED = "bot.commands.explaining:explained"
 """Brings the store with it: imported only where Claude is asked."""
 
+WATCHING = "bot.commands.watching:keep_watching"
+
 
 @dataclass(frozen=True, slots=True)
 class TerminalRequest:
@@ -67,14 +69,18 @@ class TerminalRequest:
     live: Live = field(default_factory=Live)
 
 
-def typed(**asked: Any) -> int:
+def typed(watch: bool = False, every: int = 10, **asked: Any) -> int:
     """`kai netdebug` and `kai run-flow`."""
     live = live_of(asked)
     sender = asked.pop("sender", None)
     if sender and asked["pod"]:
         raise UsageMistake(f"name the pod once: {asked['pod']!r}, or --from {sender!r}")
     asked["pod"] = sender or asked["pod"]
-    return investigate(TerminalRequest(**asked, live=live))
+    question = TerminalRequest(**asked, live=live)
+    if watch:
+        code: int = resolve_lazy(WATCHING)(question, every)
+        return code
+    return investigate(question)
 
 
 def investigate(question: TerminalRequest) -> int:

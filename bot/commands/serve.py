@@ -15,7 +15,7 @@ from bot.logs import set_up_logging
 from bot.secret import Secret
 from bot.settings import load, secrets_of
 from bot.slack.connection import BadToken
-from bot.store.database import BadDatabase
+from bot.store.database import BadDatabase, Unreachable
 
 
 def serve(config: Path | None, database: str | None, **said: Any) -> int:
@@ -26,5 +26,7 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
         return asyncio.run(run(settings, lambda line: click.echo(line, err=True)))
     except (BadToken, BadDatabase, Occupied) as why:
         raise UsageMistake(str(why)) from why
+    except Unreachable as why:
+        raise CouldNotLook(str(why)) from why
     except OSError as why:
         raise CouldNotLook(f"no way to Slack or to the database: {why}") from why

@@ -129,7 +129,7 @@ class Explains:
         async def ask(purpose: str, request: Mapping[str, Any], within: float) -> Reply:
             said = await steps.take(purpose, self._paid, purpose, request, purse, within)
             if said["failed"] is not None:
-                raise NoAnswer(said["failed"])
+                raise NoAnswer(said["failed"], no_time=said["no_time"])
             return Reply.of_json(said["reply"])
 
         numbers = iter(range(1, 100))
@@ -145,7 +145,7 @@ class Explains:
             ask=ask,
             nonce=begun["nonce"],
             sensors=self.tools.sensors,
-            rules_know=frozenset(cause for rule in self.tools.rules.values() for cause in rule.causes),
+            rules=self.tools.rules,
             anonymize=settings.anonymize,
             second_look=settings.second_look,
             watch=watch,
@@ -157,8 +157,8 @@ class Explains:
         try:
             reply = await self.asking.ask(purpose, request, purse, within)
         except NoAnswer as why:
-            return {"failed": why.why, "reply": None}
-        return {"failed": None, "reply": reply.as_json()}
+            return {"failed": why.why, "no_time": why.no_time, "reply": None}
+        return {"failed": None, "no_time": False, "reply": reply.as_json()}
 
     async def _scene(self, investigation: str, stack: AsyncExitStack) -> Scene:
         it = await self.store.investigations.get(investigation)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bot import __version__
+from bot.patch.announcing import Announcement, announce
 from bot.patch.model import (
     AlreadyExists,
     Applied,
@@ -69,6 +70,8 @@ class Writes(Protocol):
     async def apply(self, order: Order) -> Outcome: ...
 
     async def reconcile(self, order: Order) -> Outcome: ...
+
+    async def announce(self, it: Announcement) -> str: ...
 
 
 class _Ended(Exception):
@@ -129,6 +132,10 @@ class Writer:
             if isinstance(outcome, Applied | Gone | AlreadyExists):
                 return outcome
         return outcome
+
+    async def announce(self, it: Announcement) -> str:
+        """An Event on the changed object; why there is none, in one line, or nothing. It never raises."""
+        return await announce(self.line, it)
 
     # -- before the write ----------------------------------------------------------------------------------------------
 

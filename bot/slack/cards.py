@@ -8,9 +8,10 @@ from bot.approval.states import State
 from bot.change.changes import Rulebook, newest
 from bot.change.disputes import is_disputed
 from bot.change.expiry import as_it_stands, said_at, said_of
+from bot.change.repository import ForRepository
 from bot.report.blocks import Said, verdict
 from bot.report.json_result import CannotDecode, decode
-from bot.slack import proposal_blocks
+from bot.slack import proposal_blocks, repository_blocks
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, Reply, RootState
 from bot.slack.renderer import render
@@ -38,12 +39,19 @@ class Cards:
         given = await self._store.proposals.approvals(proposal.id)
         disputed = await is_disputed(self._store, proposal.investigation)
         count = standing(proposal, given, self._rules(), disputed=disputed)
-        card = Reply(f"proposal.{proposal.id}", proposal_blocks.card(proposal, count.given, count.needed))
+        alone = self._rules().strictest(proposal.namespaces).terminal_only
+        said = proposal_blocks.card(proposal, count.given, count.needed, terminal_only=alone)
+        card = Reply(f"proposal.{proposal.id}", said)
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
             messages.append(RootState(root))
         where = await self._conversations.say(it, [*messages, *await self._ends(proposal, it)])
         await self._stands(proposal, *where[0])
+
+    async def tell(self, it: Investigation, said: ForRepository) -> None:
+        """What to change where the objects come from, in the thread of the verdict."""
+        if it.request.channel:
+            await self._conversations.say(it, [Reply("repository", repository_blocks.said(said, it.id))])
 
     async def show_end(self, change: str, place: Place) -> None:
         """Edit the message that says until when a change stays: a proposal to keep it stands in that very message."""

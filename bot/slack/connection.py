@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aiohttp import ClientError, web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
@@ -23,6 +23,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack.api_error import FOR_NOW, error_of
 from sensors.kit.attempt import attempt
@@ -68,9 +69,33 @@ class Identity:
     app: str = ""
 
 
-def web_client(token: str, api_url: str, *, patient: bool = True) -> AsyncWebClient:
+Answered: TypeAlias = Callable[[str, str], None]
+"""Hears of each call: the method, and `ok`, Slack's word for what is wrong, or `no_answer`."""
+
+
+class _ToldClient(AsyncWebClient):
+    """Says how each call ended, after what it tried again by itself."""
+
+    answered: Answered | None = None
+
+    async def api_call(self, api_method: str, **more: Any) -> AsyncSlackResponse:
+        outcome = "no_answer"
+        try:
+            answer = await super().api_call(api_method, **more)
+            outcome = "ok"
+        except SlackApiError as why:
+            outcome = error_of(why)
+            raise
+        finally:
+            if self.answered is not None:
+                self.answered(api_method, outcome)
+        return answer
+
+
+def web_client(token: str, api_url: str, *, patient: bool = True, answered: Answered | None = None) -> AsyncWebClient:
     """A client that tries again. The outbox does so by itself, and takes one that is not `patient`."""
-    client = AsyncWebClient(token=token, base_url=api_url, timeout=15)
+    client = _ToldClient(token=token, base_url=api_url, timeout=15)
+    client.answered = answered
     client.retry_handlers = [AsyncConnectionErrorRetryHandler(max_retry_count=2)] if patient else []
     if patient:
         client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=10))

@@ -30,6 +30,9 @@ TEXT_BLOCK, TEXT_ACTION = "text", "text"
 LONGEST_PATCH = 2800
 """Characters of a patch that one message shows whole."""
 
+MOST_WAYS = 8
+"""Newly allowed or denied ways in a card; the rest are counted."""
+
 LONGEST_INPUT = 3000
 """Slack's own limit of a text field: a longer patch cannot be edited in a modal."""
 
@@ -80,7 +83,12 @@ def patch_text(it: Proposal) -> str:
 def is_shown_whole(it: Proposal) -> bool:
     """Can a person in Slack see exactly what would be applied? If not, it is approved in a terminal only."""
     text = patch_text(it)
-    return len(text) <= LONGEST_PATCH and all(_is_plain(letter) for letter in text)
+    return len(text) <= LONGEST_PATCH and is_plain(text)
+
+
+def is_plain(text: str) -> bool:
+    """Is every character of it one that a person sees?"""
+    return all(_is_plain(letter) for letter in text)
 
 
 def _is_plain(letter: str) -> bool:
@@ -94,10 +102,11 @@ def _is_plain(letter: str) -> bool:
 # -- the card ----------------------------------------------------------------------------------------------------------
 
 
-def card(it: Proposal, given: int = 0, needed: int = 1) -> Said:
+def card(it: Proposal, given: int = 0, needed: int = 1, *, terminal_only: bool = False) -> Said:
     """The proposal in the thread, in whatever state it is. Once it is decided the patch is behind *Show fix*.
 
     Its length would part what became of it from the buttons by more than the screen of a phone.
+    `terminal_only`: the operator's rules want no approval by a button.
     """
     whole = is_shown_whole(it)
     state = state_line(it, given, needed)
@@ -111,9 +120,11 @@ def card(it: Proposal, given: int = 0, needed: int = 1) -> Said:
         blocks.append(
             section(f"It cannot be shown here exactly as it is, so it is approved in a terminal: {_terminal(it)}")
         )
+    if it.state is State.PROPOSED and whole and terminal_only:
+        blocks.append(section(f"Here changes are approved in a terminal only: {_terminal(it)}"))
     if it.state is State.PROPOSED and whole and not is_editable(it):
         blocks.append(section("It is too long to be edited in Slack: reject it, and change the object yourself."))
-    buttons = list(_buttons(it, whole))
+    buttons = list(_buttons(it, whole, whole and not terminal_only))
     blocks += [{"type": "actions", "elements": buttons}] if buttons else []
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _foot(it)}]})
     return Said(f"{state} {safe(it.title, 500)}", tuple(blocks))
@@ -160,9 +171,7 @@ def _about(it: Proposal) -> Iterator[Block]:
     if it.proved.replayed:
         lines.append(f"✔ Proved on the policies of now: {proof_words(it)}")
     lines += [f"• {safe(str(each), 200)}" for each in it.proved.flows[:5]]
-    if it.proved.newly_allowed:
-        lines.append("Newly allowed:")
-        lines += [f"• {safe(each, 200)}" for each in it.proved.newly_allowed[:8]]
+    lines += [*_ways("Newly allowed", it.proved.newly_allowed), *_ways("No longer allowed", it.proved.newly_denied)]
     if lines:
         yield section("\n".join(lines))
     if it.state is State.PROPOSED and all(each.kind is Kind.CREATE for each in it.parts):
@@ -171,17 +180,23 @@ def _about(it: Proposal) -> Iterator[Block]:
         yield section(until)
 
 
+def _ways(title: str, ways: tuple[str, ...]) -> list[str]:
+    left = len(ways) - MOST_WAYS
+    more = [f"• and {left} more"] if left > 0 else []
+    return [f"{title}:", *(f"• {safe(each, 200)}" for each in ways[:MOST_WAYS]), *more] if ways else []
+
+
 def proof_words(it: Proposal) -> str:
     many = "connection" if it.proved.replayed == 1 else "connections"
     return f"{it.proved.allowed} of {it.proved.replayed} denied {many} would be allowed"
 
 
-def _buttons(it: Proposal, whole: bool) -> Iterator[Block]:
+def _buttons(it: Proposal, whole: bool, approvable: bool) -> Iterator[Block]:
     if it.state is State.PROPOSED:
-        if whole:
+        if approvable:
             yield {**button("Approve & apply", APPROVE, it), "style": "primary", "confirm": confirm(it)}
-            if is_editable(it):
-                yield button("Edit", EDIT, it)
+        if whole and is_editable(it):
+            yield button("Edit", EDIT, it)
         yield button("Reject", REJECT, it)
     if it.state in IN_FORCE:
         yield button("Undo", UNDO, it)

@@ -30,9 +30,9 @@ class Audit:
         async with self._database.reading() as connection:
             return await _head(connection)
 
-    async def links(self, proposal: str = "") -> AsyncIterator[Link]:
-        """Every entry in order, or those of one proposal; read in steps, for a trail can be long."""
-        last = -(1 << 31)
+    async def links(self, proposal: str = "", after: int | None = None) -> AsyncIterator[Link]:
+        """Every entry in order, or those of one proposal, or those after one; in steps, for a trail can be long."""
+        last = -(1 << 31) if after is None else after
         while True:
             rows = select(audit).where(audit.c.seq > last).order_by(audit.c.seq).limit(BATCH)
             rows = rows.where(audit.c.proposal == proposal) if proposal else rows

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from bot.store.database import Database
+from bot.store.database import BadDatabase, Database
 from bot.store.schema import metadata
 
 VERSIONS = "kai_versions"
@@ -17,14 +18,20 @@ VERSIONS = "kai_versions"
 
 
 async def migrate(database: Database) -> None:
-    """All in one transaction: a crash leaves the old tables; replicas that start at once do it one by one."""
+    """All in one transaction: a crash leaves the old tables; replicas that start at once do it one by one.
+
+    Raises `BadDatabase` where the tables are of a newer version.
+    """
     async with database.writing() as connection:
         await database.one_at_a_time(connection, "migrate")
         await connection.run_sync(_upgrade)
 
 
 def _upgrade(connection: Connection) -> None:
-    command.upgrade(_config(connection), "head")
+    try:
+        command.upgrade(_config(connection), "head")
+    except CommandError as why:
+        raise BadDatabase("the database was written by a newer KAI; this version cannot open it") from why
 
 
 def _config(connection: Connection) -> Config:

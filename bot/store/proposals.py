@@ -305,7 +305,7 @@ def _content(it: Proposal) -> dict[str, Any]:
     """Exactly as it is: the usual washing of rows would make another patch of it."""
     proved, target = it.proved, it.target
     return {
-        "target": [target.pod, target.namespace, target.to_host, target.to_port],
+        "target": [target.pod, target.namespace, *target.peer],
         "title": it.title,
         "edited_by": it.edited_by,
         "parts": [part_json(each) for each in it.parts],
@@ -315,6 +315,7 @@ def _content(it: Proposal) -> dict[str, Any]:
             "replayed": proved.replayed,
             "allowed": proved.allowed,
             "newly_allowed": list(proved.newly_allowed),
+            "newly_denied": list(proved.newly_denied),
         },
     }
 
@@ -354,4 +355,5 @@ def _proposal(row: Row[Any]) -> Proposal:
 
 def _proved(said: dict[str, Any]) -> Proved:
     flows = tuple(Tuple5(*each) for each in said["flows"])
-    return Proved(said["policies"], flows, said["replayed"], said["allowed"], tuple(said["newly_allowed"]))
+    ways = tuple(said["newly_allowed"]), tuple(said.get("newly_denied", ()))  # older proposals hold none
+    return Proved(said["policies"], flows, said["replayed"], said["allowed"], *ways)

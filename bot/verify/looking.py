@@ -28,7 +28,7 @@ OpenCluster: TypeAlias = Callable[[], AbstractAsyncContextManager[Cluster]]
 See: TypeAlias = Callable[[datetime], Awaitable[Moment]]
 
 
-class _Since:
+class Since:
     """A cluster whose hubble flows begin at a moment; everything else is the cluster's own."""
 
     def __init__(self, cluster: Cluster, since: datetime) -> None:
@@ -52,7 +52,7 @@ class Eyes:
         """What happened after `since`, with one try of our own from the pod."""
         try:
             async with self.open_cluster() as cluster:
-                recent = cast(Cluster, _Since(cluster, since))
+                recent = cast(Cluster, Since(cluster, since))
                 looks = [self._look("hubble.capture_flows", each, recent, within) for each in (target, *others)]
                 tried = self._look("net.connect", target, recent, within)
                 return moment_of(await asyncio.gather(*looks, tried))
@@ -71,6 +71,31 @@ class Clock:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """One round: what it shows of everything after `since`, and when that was said."""
+
+    said: Verification
+    since: datetime
+    at: datetime
+
+
+async def again(
+    see: See,
+    wanted: Sequence[Tuple5],
+    denied_before: Sequence[Tuple5],
+    since: datetime,
+    clock: Clock,
+    pause: float = PAUSE,
+) -> AsyncIterator[Glance]:
+    """The same walk again and again, until the caller has seen enough. Each drop moves the beginning of what counts."""
+    while True:
+        now = await see(since)
+        yield Glance(judge(wanted, denied_before, now, since), since, clock.now())
+        since = last_drop(now, since) or since
+        await clock.sleep(pause)
+
+
 async def watch(
     see: See,
     wanted: Sequence[Tuple5],
@@ -80,17 +105,14 @@ async def watch(
     within: float = WITHIN,
 ) -> Verification:
     """Look until the traffic flows and nothing was dropped for `QUIET`, or until the time is up."""
-    since, said = applied_at, Verification(Outcome.UNDECIDED, why="nothing was seen")
-    while True:
-        now = await see(since)
-        said = judge(wanted, denied_before, now, since)
-        at = clock.now()
-        if said.outcome is Outcome.VERIFIED and at - since >= QUIET:
-            return said
-        if (at - applied_at).total_seconds() >= within:
-            return said
-        since = last_drop(now, since) or since
-        await clock.sleep(PAUSE)
+    said = Verification(Outcome.UNDECIDED, why="nothing was seen")
+    async for glance in again(see, wanted, denied_before, applied_at, clock):
+        said = glance.said
+        if said.outcome is Outcome.VERIFIED and glance.at - glance.since >= QUIET:
+            break
+        if (glance.at - applied_at).total_seconds() >= within:
+            break
+    return said
 
 
 def asked(proposal: Proposal) -> Target:

@@ -6,7 +6,7 @@ That nothing is found to be wrong proves nothing: only new attempts of the same 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -54,7 +54,11 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The verdict of one look or of all of them. `newly` are connections that are denied and were not before."""
+    """The verdict of one look or of all of them. `newly` are connections that are denied and were not before.
+
+    New drops are looked for at `looked_at` pods of the `concerned` ones that the change is known to be about; 0: it is
+    not known at how many.
+    """
 
     outcome: Outcome
     forwarded: int = 0
@@ -63,6 +67,8 @@ class Verification:
     tried: int = 0
     newly: tuple[str, ...] = ()
     why: str = ""
+    looked_at: int = 0
+    concerned: int = 0
 
     def words(self) -> str:
         """`verified: 12 forwarded, 0 dropped; 2 of 2 tries open`."""
@@ -70,7 +76,19 @@ class Verification:
         tries = f"; {self.opened} of {self.tried} tries open" if self.tried else ""
         head = {Outcome.VERIFIED: "verified", Outcome.FAILED: "not verified"}.get(self.outcome, "not measured")
         newly = f"; newly denied: {', '.join(self.newly[:3])}" if self.newly else ""
-        return f"{head}: {counted}{tries}{newly}{f' ({self.why})' if self.why else ''}"
+        return f"{head}: {counted}{tries}{newly}{self._range()}{f' ({self.why})' if self.why else ''}"
+
+    def _range(self) -> str:
+        """Where new drops were looked for: elsewhere nothing was measured."""
+        if not self.looked_at:
+            return ""
+        few = self.concerned > self.looked_at
+        every = f"{self.looked_at} of {self.concerned} pods" if few else _pods(self.looked_at)
+        return f"; new drops looked for at {every}"
+
+
+def _pods(number: int) -> str:
+    return f"{number} pod" if number == 1 else f"{number} pods"
 
 
 def judge(wanted: Sequence[Tuple5], denied_before: Iterable[Tuple5], now: Moment, since: datetime) -> Verification:
@@ -106,7 +124,7 @@ def _explained(said: Verification, now: Moment) -> Verification:
     why = failed or now.blind
     if not why and said.outcome is Outcome.UNDECIDED:
         why = "no new attempt of these connections was seen"
-    return Verification(said.outcome, said.forwarded, said.dropped, said.opened, said.tried, said.newly, why)
+    return replace(said, why=why)
 
 
 def last_drop(now: Moment, since: datetime) -> datetime | None:

@@ -39,6 +39,10 @@ class Health:
     def routes(self) -> tuple[Route, ...]:
         return Route("GET", "/healthz", self.live), Route("GET", "/readyz", self.ready)
 
+    def has_a_line(self) -> bool:
+        """Whether Slack and we can talk; in HTTP mode it is Slack who comes."""
+        return not self.stopping and (self.socket is None or self.socket.is_up)
+
     async def live(self, request: web.Request) -> web.StreamResponse:
         """The loop turns: that is all. A restart mends neither Slack nor a database."""
         return web.json_response({"status": "ok"})

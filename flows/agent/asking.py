@@ -89,6 +89,8 @@ class ClaudeClient:
 
     async def ask(self, purpose: str, request: Mapping[str, Any], purse: Purse, within: float) -> Reply:
         """The answer, paid for once. Raises `NoAnswer`."""
+        if within <= 0:
+            raise NoAnswer("no time was left to ask it", no_time=True)
         key, tokens = f"{purse.investigation}.{purpose}", tokens_of(request)
         most = self._most(tokens, int(request["max_tokens"]))
         call = Call(key, purse.investigation, purse.person, self.settings.model, purpose, tokens, most)
@@ -105,7 +107,7 @@ class ClaudeClient:
             await self.warm()  # the first time it is an import, which takes of the same time
             left = min(until - self.clock(), self.settings.timeout)
             if self._line is None or left <= 0:
-                raise NoAnswer("no time was left to ask it")
+                raise NoAnswer("no time was left to ask it", no_time=True)
             reply = await self._line.send(request, left)
         except NoAnswer as why:
             await self.ledger.end(

@@ -17,9 +17,9 @@ from flows.agent.claims import BadAnswer, read_claims, read_review
 from flows.agent.pseudonyms import pseudonyms_of
 from flows.agent.reply import NoAnswer, Reply
 from flows.agent.untrusted import Fence, Wash
-from flows.agent.weighing import BOTH, CLAUDE, Bench, explained, ground_of, reviewed, weighed
+from flows.agent.weighing import BOTH, CLAUDE, Bench, explained, ground_of, heard_of, reviewed, weighed
 from flows.belief import ROOT_CAUSE_FROM
-from flows.model import AskedLook, Diagnosis, Explanation, Statement
+from flows.model import AskedLook, Diagnosis, Explanation, Rule, Statement
 from sensors.kit import Sensor
 
 TURNS, TURNS_WITHIN = 4, 20.0
@@ -73,13 +73,13 @@ async def unwatched(asked: AskedLook) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a correlation works with. `nonce` is drawn for it alone; `rules_know` are the classes rules can name."""
+    """What a correlation works with. `nonce` is drawn for it alone."""
 
     model: str
     ask: Ask
     nonce: str
     sensors: Mapping[str, Sensor]
-    rules_know: frozenset[str]
+    rules: Mapping[str, Rule]
     anonymize: bool = False
     further: Further | None = None
     second_look: bool = False
@@ -149,8 +149,8 @@ class _Course:
         ends = self._table.clock() + TURNS_WITHIN
         for number in range(1, TURNS + 1):
             request = prompt.ask(first, so_far, await further.tools(), self._table.model)
-            reply = await self._table.ask(f"ask-{number}", request, self._left(ends))
-            if not reply.asked:
+            reply = await self._asked_for(number, request, self._left(ends))
+            if reply is None or not reply.asked:
                 break
             looked = await self._take(number, reply, brief, further)
             brief = self._brief()
@@ -159,6 +159,16 @@ class _Course:
                 break
         if self._it.cause_class != before:
             self._it = replace(self._it, decided_by=BOTH)
+
+    async def _asked_for(self, number: int, request: Mapping[str, Any], within: float) -> Reply | None:
+        """A turn; None when there is no time for it, which is no failure. Whoever asks decides that, as it must be
+        the same when a run is carried on."""
+        try:
+            return await self._table.ask(f"ask-{number}", request, within)
+        except NoAnswer as why:
+            if why.no_time:
+                return None
+            raise
 
     async def _take(self, number: int, reply: Reply, brief: Brief, further: Further) -> Looked:
         """The first look that was asked for: there is one at a time."""
@@ -199,7 +209,8 @@ class _Course:
 
     def _bench(self, brief: Brief) -> Bench:
         ground = ground_of(self._it, brief.cited, brief.question)
-        return Bench(ground, brief.candidates, self._table.sensors, self._table.rules_know, brief.suspects)
+        heard = heard_of(self._it, self._table.rules)
+        return Bench(ground, brief.candidates, self._table.sensors, heard, brief.suspects)
 
     async def _look_twice(self) -> None:
         """The same case before somebody who doubts it. When that fails, the explanation stands as it is."""

@@ -25,7 +25,7 @@ _CLOCK = re.compile(r"\b\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\b")
 _ADDRESS = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|(?=[0-9a-f:]*:[0-9a-f:]*:)[0-9a-f:]{3,39})(?:/\d{1,3})?(?![\w:]|\.\d)", re.I
 )
-_NUMBER = re.compile(r"(?<![\w.])-?\d[\d,']*(?:\.\d+)?(?=[^\w.]|\.(?!\d)|[a-zµ%]+|$)", re.I)
+_NUMBER = re.compile(r"(?<![\w.])(?<!\w-)-?\d[\d,']*(?:\.\d+)?(?=[^\w.]|\.(?!\d)|[a-zµ%]+|$)", re.I)
 _QUOTED = re.compile(r"[`\"“]([^`\"“”]{1,200})[`\"”]|(?<!\w)'([^']{1,200})'(?!\w)")
 _TOKEN = re.compile(r"[A-Za-z0-9_][\w./:@\[\]-]*")
 _COMMAND = re.compile(
@@ -128,7 +128,8 @@ def _strange(text: str, have: _Words) -> Iterator[str]:
 
 
 def _addresses(text: str) -> Iterator[str]:
-    for found in _ADDRESS.findall(text):
+    for each in _ADDRESS.findall(text):
+        found = each if each.endswith("::") else each.rstrip(":")
         try:
             yield str(ip_network(found, strict=False) if "/" in found else ip_address(found))
         except ValueError:

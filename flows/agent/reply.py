@@ -15,12 +15,14 @@ class NoAnswer(Exception):
     """Claude said nothing that can be used. `why` is a clause, the message a whole sentence for a person.
 
     `spent` is what it took all the same. `unknown_cost`: nobody knows what the API counted, so that the most it can be
-    is taken for it.
+    is taken for it. `no_time`: it was not asked at all, since no time was left.
     """
 
-    def __init__(self, why: str, spent: Spent | None = None, *, unknown_cost: bool = False) -> None:
+    def __init__(
+        self, why: str, spent: Spent | None = None, *, unknown_cost: bool = False, no_time: bool = False
+    ) -> None:
         super().__init__(f"Claude adds nothing: {why}; the verdict is that of the rules.")
-        self.why, self.spent, self.unknown_cost = why, spent or Spent(), unknown_cost
+        self.why, self.spent, self.unknown_cost, self.no_time = why, spent or Spent(), unknown_cost, no_time
 
 
 @dataclass(frozen=True, slots=True)

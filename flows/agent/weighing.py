@@ -1,7 +1,8 @@
 """What Claude's claims change: pure. They may take certainty away, never add any; they never touch the cause or fix.
 
 The cause of the rules stays the root cause. Another one stands beside it, with the evidence against the verdict. Only
-where the rules show no cause, and only for a class that no rule can name, Claude's cause takes the place of the shrug.
+where the rules show no cause, and only for a class of which no rule could judge, Claude's cause takes the place of the
+shrug: rules that could judge have looked for it, and their silence stands.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from flows.model import (
     Finding,
     LayerState,
     OtherCause,
+    Rule,
     Statement,
     Struck,
 )
@@ -37,14 +39,15 @@ UNNAMED = ("inconclusive", "none.healthy")
 class Bench:
     """What claims are weighed against: the words that may be cited, the candidates, what rules and sensors are for.
 
-    `suspects` are the places of text that speaks to a model. Who may have been talked to decides nothing: no doubt, no
-    other cause and no choice of a fix counts then, and no statement that rests on such a place.
+    `heard` are the classes of which a rule could judge. `suspects` are the places of text that speaks to a model. Who
+    may have been talked to decides nothing: no doubt, no other cause and no choice of a fix counts then, and no
+    statement that rests on such a place.
     """
 
     ground: Ground
     fixes: Collection[str]
     sensors: Mapping[str, Sensor]
-    rules_know: frozenset[str]
+    heard: frozenset[str]
     suspects: tuple[str, ...] = ()
 
     def why_struck(self, claim: Claim) -> str:
@@ -62,6 +65,12 @@ def ground_of(it: Diagnosis, cited: Mapping[str, str], question: str) -> Ground:
     """What may be cited: the words of the brief, and which of them come from looks that saw nothing."""
     blind = frozenset(key for key, each in it.evidence.items() if each.sight is Sight.BLIND)
     return Ground(cited, blind, question)
+
+
+def heard_of(it: Diagnosis, rules: Mapping[str, Rule]) -> frozenset[str]:
+    """The classes of which at least one rule could judge."""
+    doubted = {each.rule for each in it.doubts}
+    return frozenset(cause for rule in rules.values() if rule.id not in doubted for cause in rule.causes)
 
 
 def explained(it: Diagnosis, claims: Claims, bench: Bench) -> Explanation:
@@ -159,8 +168,8 @@ def _may_doubt(it: Diagnosis, against: Collection[str], bench: Bench) -> bool:
 
 
 def _may_be_named(it: Diagnosis, other: OtherCause | None, bench: Bench) -> bool:
-    """Rules that know a class have looked for it: their silence stands."""
-    return other is not None and it.cause_class == "inconclusive" and other.cause_class not in bench.rules_know
+    """No rule that names this class had the facts to judge."""
+    return other is not None and it.cause_class == "inconclusive" and other.cause_class not in bench.heard
 
 
 def _named(it: Diagnosis, claims: Claims, other: OtherCause | None) -> Diagnosis:
@@ -168,8 +177,8 @@ def _named(it: Diagnosis, claims: Claims, other: OtherCause | None) -> Diagnosis
     if other is None:
         return it
     belief = min(claims.confidence, PARTIAL)
-    advice = "Measure what would show it before anything is changed: no rule knows this cause."
-    finding = Finding(other.cause_class, other.cause, None, belief, "named by Claude, by no rule", (), advice)
+    advice = "Measure what would show it before anything is changed: no rule could judge this cause."
+    finding = Finding(other.cause_class, other.cause, None, belief, "named by Claude; no rule could judge", (), advice)
     confidence = round(min(belief, it.coverage), 2)
     first = (finding, other.evidence)
     return replace(

@@ -59,7 +59,13 @@ class Wire:
             raise made
         if isinstance(made, TimeoutError):
             raise _no(f"it did not answer within {within:.3g} s", received) from None
-        raise _no("its answer broke off", received) from made  # the SDK lets its HTTP library's errors through
+        raise self._odd(made, received) from made
+
+    def _odd(self, why: Exception, received: _Received) -> NoAnswer:
+        """The SDK lets errors of its HTTP library through, and misses what a cloud needs only when it is used."""
+        if isinstance(why, ImportError | anthropic.AnthropicError) or "boto" in str(why):
+            return NoAnswer(f"its SDK is not complete: install kai-netdebug[{self._settings.provider}]")
+        return _no("its answer broke off", received)
 
     async def _within(
         self, request: Mapping[str, Any], within: float, received: _Received, clock: Callable[[], float]

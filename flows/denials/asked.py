@@ -17,6 +17,8 @@ from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.addresses import as_ip
+from sensors.kube_proxy_health import KubeProxy
+from sensors.topology.peer import Asked
 
 NO_CONNECTION = frozenset({LogTrouble.TIMEOUT, LogTrouble.CONNECT, LogTrouble.UNREACHABLE})
 
@@ -59,9 +61,34 @@ def asked_peers(case: Case) -> Ways:
         protocol = case.target.to_protocol
         behind = dict(_behind(service, services.asked.service_port or port, me, world))
         found = {address: each for address, each in behind.items() if protocol in (None, address[2])}
+        found = _through_node(case, services.asked, service, found, world) or found
     else:
         found = dict(_plain(case, services, port, me, world)) if port is not None else {}
-    return {address: as_it_arrives(case, each) for address, each in found.items()}
+    return {address: as_it_arrives(each) for address, each in found.items()}
+
+
+def _through_node(case: Case, asked: Asked, service: ServiceFacts, behind: Ways, world: World) -> Ways:
+    """The two ways of a node port at another node's address, where kube-proxy translates: to that port of that node,
+    which is what the pod's own node sees, and from that node to the pods behind. Empty where it is no such port.
+
+    kube-proxy translates a node port only on the node that has the address, and there puts its own address in the
+    client's place; `externalTrafficPolicy: Local` keeps the client's, and is not told apart here.
+    """
+    node, first = world.endpoint_at(asked.host), next(iter(behind.items()), None)
+    if asked.service_port is None or asked.port is None or first is None or not _kube_proxy_translates(case):
+        return {}
+    (_, _, protocol), way = first
+    away = node.host_network and way.source.node and node.node != way.source.node
+    if not away or service.external_traffic_policy == "Local":
+        return {}
+    ways = {door: replace(each, source=node, service=None, service_ip="") for door, each in behind.items()}
+    return {(node.ip, asked.port, protocol): Traffic(way.source, node, protocol, asked.port), **ways}
+
+
+def _kube_proxy_translates(case: Case) -> bool:
+    proxy = case.get(KubeProxy)
+    replaced = proxy.replaced if proxy is not None else case.environment.kube_proxy_replacement
+    return not replaced if replaced is not None else bool(proxy and proxy.pods)
 
 
 def _is_backend(service: ServiceFacts, host: str) -> bool:

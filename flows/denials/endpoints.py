@@ -36,7 +36,8 @@ def _from_labels(party: Party) -> Endpoint:
     foreign = ("io.cilium.k8s.", "io.kubernetes.pod.")
     own = {key: value for key, value in pod_labels.items() if not key.startswith(foreign)}
     account = pod_labels.get("io.cilium.k8s.policy.serviceaccount", "")
-    workload = f"Deployment {party.workload}" if party.workload else ""
+    kind, _, name = party.workload.rpartition("/")
+    workload = f"{kind or 'Deployment'} {name}" if name else ""
     end = Endpoint(party.namespace, party.pod, own, spaces, party.ip, workload=workload, service_account=account)
     return replace(end, cluster=_cluster_of(party))
 

@@ -29,7 +29,11 @@ def opens_now(case: Case, one: JudgedConnection) -> bool:
     connects, there = case.get(Connects), one.traffic.destination.ip
     if connects is None or one.traffic.protocol != "TCP" or not is_from_target(case, one.traffic):
         return False
-    doors = [each for each in connects.doors if there in (each.host, each.address) and each.port == one.traffic.port]
+    doors = [
+        each
+        for each in connects.doors
+        if there in (each.host, each.address) and (each.port, each.over) == (one.traffic.port, "TCP")
+    ]
     return bool(doors) and all(each.is_open for each in doors)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.denials.connection import JudgedConnection
 from flows.model import Case
 from sensors.dns_lookup import Lookups
-from sensors.net_connect import Connects, Role
+from sensors.net_connect import Connects, Door, Role
 
 
 def probe_says(case: Case, one: JudgedConnection) -> bool | None:
@@ -14,13 +14,13 @@ def probe_says(case: Case, one: JudgedConnection) -> bool | None:
         lookups = case.get(Lookups)
         return None if lookups is None else not lookups.no_server_answers
     connects = case.get(Connects)
-    doors = [each for each in connects.doors if _is_this(each.host, each.port, each.address, one)] if connects else []
+    doors = [each for each in connects.doors if _is_this(each, one)] if connects else []
     asked = [each for each in doors if each.role in (Role.PEER, Role.SERVICE, Role.BACKEND)] or doors
     return any(each.is_open for each in asked) if asked else None
 
 
-def _is_this(host: str, port: int, address: str | None, one: JudgedConnection) -> bool:
-    traffic = one.traffic
-    direct = traffic.destination.ip in (host, address) and port == traffic.port
-    service = bool(traffic.service_ip) and traffic.service_ip in (host, address) and port == traffic.service_port
-    return direct or service
+def _is_this(door: Door, one: JudgedConnection) -> bool:
+    traffic, named = one.traffic, (door.host, door.address)
+    direct = traffic.destination.ip in named and door.port == traffic.port
+    service = bool(traffic.service_ip) and traffic.service_ip in named and door.port == traffic.service_port
+    return door.over == traffic.protocol and (direct or service)

@@ -13,11 +13,12 @@ from datetime import timedelta
 from typing import Any
 
 from flows.denials.policy_world import world_of
+from flows.denials.tunnels import may_tunnel
 from flows.fixes.change import Change, created, owner_of, patched
 from flows.fixes.correct import corrections
 from flows.fixes.identity import selector_of
 from flows.fixes.jsonpatch import CannotPatch, Operation
-from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
+from flows.fixes.wording import Passage, Side, cilium_rule, is_one_of, kubernetes_rule, nodes_of, passages_of
 from flows.model import AdmitTraffic, Case
 from flows.policy import Datapath, Direction, Endpoint, Enforcement, Judgement, PolicyRef, World
 from flows.policy.rules import Tier
@@ -25,6 +26,7 @@ from sensors.kit.objects import get, string_map
 
 LIFETIME = timedelta(days=30)
 CILIUM_KINDS = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
+CALICO_KINDS = ("Calico NetworkPolicy", "GlobalNetworkPolicy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +134,33 @@ OWNED = 25
 
 
 def _ways(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+    said = tuple(_of_nodes(side, case, world))
+    for way in _all_ways(side, remedy, case, world):
+        by_address = said if "ipBlock" in json.dumps(way.change.patch or way.change.after) else ()
+        yield replace(way, notes=(*way.notes, *by_address))
+
+
+def _all_ways(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
     yield from _corrected(side, remedy, case, world)
     for ref in _guilty(side, remedy, world)[:1]:
         yield from _amended(side, ref, world)
     kept = tuple(_kept(side, remedy, world))
     for way in _added(side, remedy, case, world):
         yield replace(way, notes=(*kept, *way.notes))
+
+
+def _of_nodes(side: Side, case: Case, world: World) -> Iterator[str]:
+    """What a rule that lists nodes by their addresses does not know."""
+    nodes = [each for passage in side.passages if is_plain_node(passage.peer) for each in nodes_of(passage.peer, world)]
+    away = [each for each in nodes if each.node and each.node != side.subject.node and not each.tunnel_ip]
+    unknown = [each.node for each in away if may_tunnel(case, each.node)]
+    if unknown and side.direction is Direction.INGRESS and world.profile.datapath is not Datapath.CILIUM:
+        yield (
+            f"on an overlay network {_list(unknown)} reaches pods of other nodes with the address of its tunnel, "
+            "which is not known here: add that address to the rule, too"
+        )
+    if any(is_one_of(passage.peer, passage.peer) for passage in side.passages):
+        yield "it lists the nodes of now: a node that joins later has to be added"
 
 
 def _kept(side: Side, remedy: AdmitTraffic, world: World) -> Iterator[str]:
@@ -159,6 +182,8 @@ def _corrected(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> It
     if remedy.correction is None:
         return
     ref, miss = remedy.correction
+    if ref.kind in CALICO_KINDS:  # other words in other places: no patch of ours fits them
+        return
     for place, found in enumerate(corrections(ref, miss, side, case, world)):
         holds_for = tuple(_holds_for_others(found.change, ref, side, world))
         rank = (WIDER if holds_for else CORRECTED + place) + (OWNED if found.change.owner else 0)
@@ -198,7 +223,7 @@ def _amended(side: Side, ref: PolicyRef, world: World) -> Iterator[_Way]:
     rank = AMENDED + (OWNED if change.owner else 0)
     notes = tuple(_holds_for_others(change, ref, side, world))
     wide = bool(notes) or _names_nodes(side)
-    words = f"Add to {ref} {_what(side)}"
+    words = f"Add to {ref} {_what(side, rules)}"
     yield _Way(change, words, BROADER if notes else rank, (*notes, *_cautions(rules, side)), wide=wide)
 
 
@@ -273,7 +298,7 @@ def _addition(case: Case, side: Side, api: str, kind: str, spec: Mapping[str, An
         },
         "spec": dict(spec),
     }
-    words = f"Add {kind} {side.subject.namespace}/{name} with {_what(side)}"
+    words = f"Add {kind} {side.subject.namespace}/{name} with {_what(side, spec[side.key])}"
     return _Way(created(manifest), words, ADDED, _cautions(spec, side), wide=_names_nodes(side))
 
 
@@ -288,12 +313,18 @@ def _cautions(written: object, side: Side) -> tuple[str, ...]:
 
 def _names_nodes(side: Side) -> bool:
     """Whether a peer can only be named as a node: that means everything on it, and a person has to weigh it."""
-    return any(each.peer.host_network and "kube-apiserver" not in each.peer.entities for each in side.passages)
+    return any(is_plain_node(each.peer) for each in side.passages)
 
 
-def _what(side: Side) -> str:
+def is_plain_node(peer: Endpoint) -> bool:
+    """A node, or a pod on its network, that is not the API server."""
+    return peer.host_network and "kube-apiserver" not in peer.entities
+
+
+def _what(side: Side, rules: Sequence[Any]) -> str:
     """`an egress rule to the API server on TCP 6443`."""
-    parts = [f"{_peer_words(each)} on {_port_words(each)}" for each in side.passages]
+    pairs = zip(side.passages, rules, strict=True)
+    parts = [f"{_peer_words(each, get(rule, f'{side.word}Entities'))} on {_port_words(each)}" for each, rule in pairs]
     article = "an egress rule" if side.direction is Direction.EGRESS else "an ingress rule"
     return f"{article} {side.word} {' and '.join(parts)}"
 
@@ -302,12 +333,20 @@ def _port_words(passage: Passage) -> str:
     return ", ".join(f"{protocol} {port}" for protocol, port in passage.ports)
 
 
-def _peer_words(passage: Passage) -> str:
+ENTITIES = {("host",): "the pod's own node", ("remote-node",): "every other node"}
+
+
+def _peer_words(passage: Passage, entities: Any) -> str:
+    """The peer as the rule means it: a word for nodes means every one of them, with all that runs there."""
     peer = passage.peer
     if peer.is_pod and not peer.host_network:
         return f"{peer.namespace}/{peer.workload.partition(' ')[2] or peer.pod}"
     if "kube-apiserver" in peer.entities:
         return "the API server"
+    if peer.host_network and entities:
+        return f"every process of {ENTITIES.get(tuple(entities), 'every node')}"
+    if is_one_of(peer, peer):
+        return f"every process of each node of {peer.namespace}/{peer.workload.partition(' ')[2]} (a DaemonSet)"
     if peer.host_network:
-        return f"every process of nodes such as {peer.node or peer.ip}"
+        return f"every process of node {peer.node or peer.ip}"
     return peer.fqdns[0] if peer.fqdns else peer.ip

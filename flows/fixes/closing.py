@@ -34,7 +34,12 @@ def taken_away(case: Case, closed: Iterable[Opening], gives_up: Collection[int] 
 
 def in_words(case: Case, closed: Iterable[Opening]) -> tuple[str, ...]:
     """Each closed way with how many recorded connections used it; without those that nobody can have used."""
-    return tuple(f"{each} ({_uses(case, each)})" for each in closed if not _is_empty(case, each))
+    return tuple(f"{each} ({_uses(case, each)})" for each in usable(case, closed))
+
+
+def usable(case: Case, closed: Iterable[Opening]) -> tuple[Opening, ...]:
+    """The closed ways that somebody can have used."""
+    return tuple(each for each in closed if not _is_empty(case, each))
 
 
 def _uses(case: Case, way: Opening) -> str:

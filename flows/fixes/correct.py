@@ -139,7 +139,7 @@ def _peers(policy: Json, ref: PolicyRef, miss: Miss, side: Side, case: Case, wor
         return
     listed = _parent(miss.path, 3)  # /spec/egress/1/to of /spec/egress/1/to/0/ipBlock/cidr
     old = value_at(policy, listed)
-    peers = kubernetes_peers(side.passages[0], ref.namespace, world)
+    peers = kubernetes_peers(side, side.passages[0], ref.namespace, world)
     if not isinstance(old, list) or peers is None or not _fits_ports(policy, listed):
         return
     if all(is_nobody_s(case, get(each, "ipBlock", "cidr")) for each in old):
@@ -163,7 +163,7 @@ def _elsewhere(policy: Json, ref: PolicyRef, miss: Miss, side: Side, world: Worl
         return
     listed = _parent(miss.path)
     if ref.kind == "NetworkPolicy":
-        peers: Any = kubernetes_peers(side.passages[0], ref.namespace, world)
+        peers: Any = kubernetes_peers(side, side.passages[0], ref.namespace, world)
     else:
         peers = (cilium_peers(side, side.passages[0], ref.namespace, world) or {}).get(f"{side.word}Endpoints")
     if peers and isinstance(value_at(policy, listed), list):

@@ -65,6 +65,8 @@ def _kind_of(peer: Endpoint, world: World) -> tuple[Any, ...]:
         return peer.namespace, tuple(sorted(selector_of(peer, world).items()))
     if "kube-apiserver" in peer.entities:
         return ("kube-apiserver",)
+    if is_one_of(peer, peer):
+        return "daemonset", peer.namespace, peer.workload
     return peer.fqdns[:1] or (peer.ip,)
 
 
@@ -73,13 +75,13 @@ def _kind_of(peer: Endpoint, world: World) -> tuple[Any, ...]:
 
 def kubernetes_rule(side: Side, passage: Passage, namespace: str, world: World) -> dict[str, Any] | None:
     """One rule of a NetworkPolicy in `namespace`; None where it has no word for the peer under this datapath."""
-    peers = kubernetes_peers(passage, namespace, world)
+    peers = kubernetes_peers(side, passage, namespace, world)
     if peers is None:
         return None
     return {side.word: peers, "ports": [{"protocol": protocol, "port": port} for protocol, port in passage.ports]}
 
 
-def kubernetes_peers(passage: Passage, namespace: str, world: World) -> list[dict[str, Any]] | None:
+def kubernetes_peers(side: Side, passage: Passage, namespace: str, world: World) -> list[dict[str, Any]] | None:
     peer = passage.peer
     if is_workload(peer, world.profile):
         labels = selector_of(peer, world, (passage.service,))
@@ -89,17 +91,41 @@ def kubernetes_peers(passage: Passage, namespace: str, world: World) -> list[dic
         if peer.namespace == namespace:
             return [pods]
         return [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: peer.namespace}}, **pods}]
-    addresses = _addresses(peer, world)
+    addresses = _addresses(side, peer, world)
     return [{"ipBlock": {"cidr": each}} for each in addresses] if addresses else None
 
 
-def _addresses(peer: Endpoint, world: World) -> list[str]:
+def _addresses(side: Side, peer: Endpoint, world: World) -> list[str]:
     """CIDRs of single addresses, as far as this datapath compares addresses with such a peer at all."""
     if "kube-apiserver" in peer.entities and peer.host_network:
         return [_single(ip) for ip in sorted(world.api_servers)] if world.profile.cidr_matches_nodes else []
     if peer.host_network or peer.is_pod:
-        return [_single(peer.ip)] if world.profile.cidr_matches_nodes and peer.ip else []
+        nodes = nodes_of(peer, world) if world.profile.cidr_matches_nodes else ()
+        return [_single(ip) for ip in dict.fromkeys(ip for each in nodes for ip in _seen_as(side, each)) if ip]
     return [_single(peer.ip)] if peer.ip and peer.entities <= {"world"} else []
+
+
+MOST_NODES = 16
+"""A list of more addresses is for nobody to keep up to date."""
+
+
+def nodes_of(peer: Endpoint, world: World) -> tuple[Endpoint, ...]:
+    """Where the peer's processes are: a DaemonSet on the host network is on each node that has a pod of it. Empty where
+    these are too many to list."""
+    everywhere = [peer, *(each for each in world.inventory.pods.values() if is_one_of(each, peer))]
+    found = {each.node or each.ip: each for each in reversed(everywhere)}
+    return tuple(found[name] for name in sorted(found)) if len(found) <= MOST_NODES else ()
+
+
+def is_one_of(pod: Endpoint, peer: Endpoint) -> bool:
+    """Whether both are pods of one DaemonSet on the host network."""
+    same = (pod.namespace, pod.workload) == (peer.namespace, peer.workload)
+    return peer.host_network and pod.host_network and peer.workload.startswith("DaemonSet ") and same
+
+
+def _seen_as(side: Side, node: Endpoint) -> tuple[str, ...]:
+    """The addresses of a node in the eyes of the other side: its own, and as a client that of its overlay's tunnel."""
+    return (node.ip, node.tunnel_ip) if side.direction is Direction.INGRESS else (node.ip,)
 
 
 def _single(ip: str) -> str:
@@ -128,7 +154,8 @@ def cilium_peers(side: Side, passage: Passage, namespace: str, world: World) -> 
     if "kube-apiserver" in peer.entities:
         return {f"{word}Entities": ["kube-apiserver"]}
     if peer.host_network:
-        return {f"{word}Entities": [_node_word(side.subject, peer)]}
+        words = [_node_word(side.subject, each) for each in nodes_of(peer, world) or (peer,)]
+        return {f"{word}Entities": list(dict.fromkeys(words))}
     if word == "to" and peer.fqdns and _sees_names(side.subject, world):
         return {"toFQDNs": [{"matchName": peer.fqdns[0].rstrip(".")}]}
     return {f"{word}CIDR": [_single(peer.ip)]} if peer.ip else None

@@ -1,34 +1,177 @@
-"""Calico's own policies: recognised, and undecidable wherever their selector may reach.
+"""Calico's own policies, where they say no more than Kubernetes' can: in the default tier, and only ever admitting.
 
-Calico orders policies in tiers, with actions (Allow, Deny, Log, Pass) and its own selector language. A policy of
-theirs that may select an endpoint can change everything, so its presence is said and nothing is guessed.
+Calico orders policies in tiers, with actions (Allow, Deny, Log, Pass). Among policies of one tier that only admit, no
+order matters: what none of them admits is dropped at the tier's end, Kubernetes' own policies among them (they are part
+of the default tier). Whatever denies, passes, stands in another tier or uses other words may change everything: such a
+policy is said, and nothing is guessed. Source: projectcalico.org/v3 (NetworkPolicy, GlobalNetworkPolicy, EntityRule).
 """
 
 from __future__ import annotations
 
-from flows.policy.catalog import Catalog
-from flows.policy.kubernetes import ref_of
-from flows.policy.model import Direction
-from flows.policy.profile import Profile
-from flows.policy.reading import Json, loose_mapping, loose_text
-from flows.policy.rules import Policy, Side, Subject
-from flows.policy.selectors import EVERYTHING
+from collections.abc import Iterator
 
-WHY = "a Calico policy: its tiers, order and actions are not modelled"
+from flows.policy.addresses import parse_block
+from flows.policy.calico_selectors import Chosen, parse_chosen, parse_namespaces
+from flows.policy.catalog import Catalog
+from flows.policy.kubernetes import PROTOCOLS, port_range, ref_of
+from flows.policy.model import Direction, Endpoint
+from flows.policy.peers import Addresses, Anyone, Peer, Pods, Unclear
+from flows.policy.ports import Named, Port, Range
+from flows.policy.profile import Datapath, Profile
+from flows.policy.reading import (
+    Json,
+    NotUnderstood,
+    items,
+    loose_mapping,
+    loose_text,
+    mapping,
+    number,
+    numbered,
+    only,
+    text,
+    texts,
+)
+from flows.policy.rules import Clause, Effect, Policy, Side, Subject
+from flows.policy.selectors import EVERYTHING, Selector
+
+WHY = "a Calico policy whose tier, order, actions or selector are not modelled"
+NAMESPACED, GLOBAL = "Calico NetworkPolicy", "GlobalNetworkPolicy"
+"""How these two are called: the first shares its name with Kubernetes' own."""
+
+_SPEC = ("tier", "order", "selector", "namespaceSelector", "types", "ingress", "egress", "performanceHints")
+_NUMBERS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
 
 def parse_calico(policy: Json, profile: Profile, catalog: Catalog) -> tuple[Policy, ...]:
-    """Source: projectcalico.org/v3 NetworkPolicy and GlobalNetworkPolicy: ``types`` missing = Ingress, and Egress if
-    there are egress rules."""
-    kind = "Calico " + loose_text(policy.get("kind"))
-    clusterwide = kind.endswith("GlobalNetworkPolicy")
-    ref = ref_of(policy, kind, default_namespace="" if clusterwide else "default")
-    spec = loose_mapping(policy.get("spec"))
-    sides = {direction: Side() for direction in Direction}
-    subject = Subject(EVERYTHING, ref.namespace, doubt=WHY)
-    return (Policy(ref, subject, sides, fault=_fault(spec)),)
+    """``types`` missing = Ingress, and Egress if there are egress rules."""
+    clusterwide = loose_text(policy.get("kind")) == "GlobalNetworkPolicy"
+    ref = ref_of(policy, GLOBAL if clusterwide else NAMESPACED, default_namespace="" if clusterwide else "default")
+    try:
+        spec = mapping(policy.get("spec"), "/spec")
+        _check(spec, profile)
+        subject = _subject(spec, ref.namespace)
+        reader = _Reader(ref.namespace)
+        return (Policy(ref, subject, {each: reader.side(spec, each) for each in _directions(spec)}),)
+    except NotUnderstood as fault:
+        selector = loose_text(loose_mapping(policy.get("spec")).get("selector")) or "all()"
+        why = f"{WHY} ({fault}; selector {selector})"
+        sides = {direction: Side() for direction in Direction}
+        return (Policy(ref, Subject(EVERYTHING, ref.namespace, doubt=why), sides, fault=why),)
 
 
-def _fault(spec: Json) -> str:
-    selector = loose_text(spec.get("selector")) or "all()"
-    return f"{WHY} (selector {selector})"
+def _check(spec: Json, profile: Profile) -> None:
+    if profile.datapath is not Datapath.CALICO_IPTABLES:
+        raise NotUnderstood("", "whether this datapath applies it is not known")
+    only({key: value for key, value in spec.items() if value not in (None, False, "", [])}, _SPEC, "/spec")
+    if text(spec.get("tier"), "/spec/tier") not in ("", "default"):
+        raise NotUnderstood("/spec/tier", "it stands in another tier than the default one")
+    for direction in Direction:
+        for where, rule in numbered(spec.get(direction.value), f"/spec/{direction.value}"):
+            action = text(mapping(rule, where).get("action"), f"{where}/action")
+            if action not in ("Allow", "Log"):
+                raise NotUnderstood(f"{where}/action", f"the action {action or 'that is missing'} depends on the order")
+
+
+def _subject(spec: Json, namespace: str) -> Subject:
+    chosen = parse_chosen(text(spec.get("selector"), "/spec/selector"), "/spec/selector")
+    said = text(spec.get("namespaceSelector"), "/spec/namespaceSelector")
+    spaces = parse_namespaces(said, "/spec/namespaceSelector") if said else EVERYTHING
+    both = Selector((*(chosen.namespaces or EVERYTHING).requirements, *spaces.requirements))
+    return Subject(chosen.pods, namespace, namespaces=both if both.requirements else None)
+
+
+def _directions(spec: Json) -> tuple[Direction, ...]:
+    types = texts(spec.get("types"), "/spec/types")
+    if any(each not in ("Ingress", "Egress") for each in types):
+        raise NotUnderstood("/spec/types", "a type that is not known")
+    if types:
+        return tuple(Direction(each.lower()) for each in dict.fromkeys(types))
+    egress = (Direction.EGRESS,) if items(spec.get("egress"), "/spec/egress") else ()
+    ingress = items(spec.get("ingress"), "/spec/ingress") or not egress
+    return (*((Direction.INGRESS,) if ingress else ()), *egress)
+
+
+class _Reader:
+    """Reads the rules of one policy; `namespace` is where a selector looks that names no other place."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def side(self, spec: Json, direction: Direction) -> Side:
+        place = f"/spec/{direction.value}"
+        listed = enumerate(items(spec.get(direction.value), place))
+        rules = ((index, mapping(rule, f"{place}/{index}")) for index, rule in listed)
+        return Side(
+            True,
+            tuple(
+                self._clause(index, rule, f"{place}/{index}", direction)
+                for index, rule in rules
+                if rule["action"] == "Allow"
+            ),
+        )
+
+    def _clause(self, index: int, rule: Json, path: str, direction: Direction) -> Clause:
+        """What is not understood of a rule that admits may admit anything, and nothing worse."""
+        try:
+            said = {key: value for key, value in rule.items() if value not in (None, {}, [])}
+            only(said, ("action", "protocol", "source", "destination", "metadata"), path)
+            ports = self._ports(said, f"{path}/destination/ports")
+            peers = tuple(self._peers(said, path, direction))
+        except NotUnderstood as fault:
+            return Clause(index, Effect.ALLOW, (), None, path, fault=str(fault))
+        return Clause(index, Effect.ALLOW, peers, ports, path)
+
+    def _peers(self, rule: Json, path: str, direction: Direction) -> Iterator[Peer]:
+        theirs, ours = ("destination", "source") if direction is Direction.EGRESS else ("source", "destination")
+        only(mapping(rule.get(ours), f"{path}/{ours}"), ("ports",) if ours == "destination" else (), f"{path}/{ours}")
+        peer, place = mapping(rule.get(theirs), f"{path}/{theirs}"), f"{path}/{theirs}"
+        known = ("selector", "namespaceSelector", "nets", *(("ports",) if theirs == "destination" else ()))
+        only(peer, known, place)
+        selects = peer.get("selector") or peer.get("namespaceSelector")
+        if peer.get("nets") and selects:
+            raise NotUnderstood(place, "nets beside a selector")
+        for where, cidr in numbered(peer.get("nets"), f"{place}/nets"):
+            yield Addresses(parse_block(text(cidr, where), (), where), where)
+        if selects:
+            yield self._pods(peer, place)
+            yield Unclear("network sets and host endpoints are not read", place, _is_no_pod)
+        elif not peer.get("nets"):
+            yield Anyone(place)
+
+    def _pods(self, peer: Json, place: str) -> Pods:
+        chosen = parse_chosen(text(peer.get("selector"), f"{place}/selector"), f"{place}/selector")
+        said = text(peer.get("namespaceSelector"), f"{place}/namespaceSelector")
+        spaces = self._spaces(chosen, said, f"{place}/namespaceSelector")
+        return Pods(chosen.pods, "" if spaces else self.namespace, namespaces=spaces, path=f"{place}/selector")
+
+    def _spaces(self, chosen: Chosen, said: str, path: str) -> Selector | None:
+        """None: the policy's own namespace."""
+        if not said and chosen.namespaces is None:
+            return None if self.namespace else EVERYTHING
+        named = parse_namespaces(said, path) if said else EVERYTHING
+        return Selector((*(chosen.namespaces or EVERYTHING).requirements, *named.requirements))
+
+    def _ports(self, rule: Json, path: str) -> tuple[Port, ...] | None:
+        protocol = rule.get("protocol")
+        word = _NUMBERS.get(protocol, "") if isinstance(protocol, int) else text(protocol, f"{path}/protocol").upper()
+        listed = list(numbered(mapping(rule.get("destination"), path).get("ports"), path))
+        if not word and not listed and protocol is None:
+            return None
+        if word not in PROTOCOLS:
+            raise NotUnderstood(path, f"the protocol {protocol!r} is not known")
+        return tuple(_port(each, word, where) for where, each in listed) or (Range(word, path=path),)
+
+
+def _port(value: object, protocol: str, path: str) -> Port:
+    """A number, a name, or a range as ``8080:8090``."""
+    everywhere = Profile(end_port=True)
+    if not isinstance(value, str):
+        return port_range(protocol, number(value, path), None, path, everywhere)
+    low, colon, high = value.partition(":")
+    if low.isascii() and low.isdigit() and (not colon or (high.isascii() and high.isdigit())):
+        return port_range(protocol, int(low), int(high) if colon else None, path, everywhere)
+    return Named(value, protocol, path)
+
+
+def _is_no_pod(peer: Endpoint) -> bool:
+    return not peer.is_pod or peer.host_network

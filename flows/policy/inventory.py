@@ -38,7 +38,7 @@ def endpoint_of_pod(pod: Json, labels_of_namespace: Mapping[str, str]) -> Endpoi
         labels=loose_labels(metadata.get("labels")),
         namespace_labels=labels_of_namespace,
         ip=next(iter(addresses_of_pod(pod)), ""),
-        named_ports=_named_ports(spec),
+        named_ports=named_ports_of(spec),
         node=loose_text(spec.get("nodeName")),
         host_network=spec.get("hostNetwork") is True,
         workload=workload_of(metadata),
@@ -55,7 +55,7 @@ def addresses_of_pod(pod: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ip for ip in (loose_text(status.get("podIP")), *listed) if ip))
 
 
-def _named_ports(spec: Json) -> dict[tuple[str, str], int]:
+def named_ports_of(spec: Json) -> dict[tuple[str, str], int]:
     """Sidecars declared as init containers count too (KEP-753)."""
     found: dict[tuple[str, str], int] = {}
     sidecars = [c for c in loose_items(spec.get("initContainers")) if c.get("restartPolicy") == "Always"]
@@ -94,15 +94,18 @@ def endpoints_of_node(node: Json, api_servers: frozenset[str]) -> dict[str, Endp
     return {end.ip: replace(end, tunnel_ip=tunnel if ":" not in end.ip else "") for end in ends}
 
 
+CALICO_TUNNELS = ("WireguardInterfaceAddr", "VXLANTunnelAddr", "IPIPTunnelAddr")
+
+
 def tunnel_address(node: Json) -> str:
     """The IPv4 address with which a node reaches pods of other nodes through an overlay; "" where it tells none.
 
-    Sources: annotations of Calico's node (``IPv4VXLANTunnelAddr``, ``IPv4IPIPTunnelAddr``); flannel gives its VXLAN
-    interface the first address of the node's pod range.
+    Sources: annotations of Calico's node (``IPv4WireguardInterfaceAddr``, ``IPv4VXLANTunnelAddr``,
+    ``IPv4IPIPTunnelAddr``); flannel gives its VXLAN interface the first address of the node's pod range.
     """
     metadata, spec = loose_mapping(node.get("metadata")), loose_mapping(node.get("spec"))
     notes = loose_labels(metadata.get("annotations"))
-    calico = [notes.get(f"projectcalico.org/IPv4{kind}TunnelAddr", "") for kind in ("VXLAN", "IPIP")]
+    calico = [notes.get(f"projectcalico.org/IPv4{kind}", "").partition("/")[0] for kind in CALICO_TUNNELS]
     flannel = notes.get("flannel.alpha.coreos.com/backend-type") == "vxlan"
     first = loose_text(spec.get("podCIDR")).partition("/")[0] if flannel else ""
     return next((each for each in (*calico, first) if each), "")

@@ -56,14 +56,16 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A port by its name in the destination's pod template."""
+    """A port by its name in the destination's pod template. `clash`: the numbers among which the datapath cannot
+    choose, so that the name opens nothing."""
 
     name: str
     protocol: str
     path: str = ""
+    clash: tuple[int, ...] = ()
 
     def on(self, destination: Endpoint) -> PortSet:
-        number = destination.named_ports.get((self.name, self.protocol))
+        number = None if self.clash else destination.named_ports.get((self.name, self.protocol))
         return NONE if number is None else PortSet.of(self.protocol, number, number)
 
     def misses(self, traffic: Traffic) -> tuple[Miss, ...]:
@@ -73,6 +75,10 @@ class Named:
         destination, got = traffic.destination, str(traffic.port)
         number = destination.named_ports.get((self.name, self.protocol))
         place = f"{self.path}/port"
+        if self.clash:
+            means = f"it means {' and '.join(map(str, self.clash))}"
+            why = f"{self.name!r} opens nothing: {means} on pods of this cluster, and Cilium before 1.20 takes neither"
+            return (Miss(MissKind.NAMED_PORT, why, place, "port", (self.name,), got),)
         if number is None:
             why = f"{destination} has no {self.protocol} port named {self.name!r}"
             return (Miss(MissKind.NAMED_PORT, why, place, "port", (self.name,), got),)

@@ -59,6 +59,7 @@ class Profile:
     default_deny_options: bool = True  # reads enableDefaultDeny (Cilium from 1.16)
     services_by_selector: bool | None = None  # toServices reaches the pods behind a Service (Cilium from 1.17)
     local_cluster_only: bool | None = None  # a selector that names no cluster means this one (Cilium from 1.19)
+    names_of_each_pod: bool | None = True  # an egress port name means each pod's own number (Cilium from 1.20)
     enforcement: Enforcement = Enforcement.DEFAULT
     cluster_name: str = "default"
 
@@ -111,8 +112,9 @@ def cilium(version: str = "", **options: object) -> Profile:
     """Cilium of one version ("1.15.4"). What changed, and when (each read in the sources of both versions):
 
     1.16 endPort (commit 036ecab321) and enableDefaultDeny; 1.17 toServices for Services with a selector, and no policy
-    without rules (``pkg/policy/api/rule_validation.go``); 1.19 ``policy-default-local-cluster`` on by default. An
-    unknown version is taken for a current one, except where an older one would decide otherwise: that is not known.
+    without rules (``pkg/policy/api/rule_validation.go``); 1.19 ``policy-default-local-cluster`` on by default; 1.20
+    port names (``named_ports``). An unknown version is taken for a current one, except where an older one would decide
+    otherwise: that is not known.
     """
     minor = _minor(version)
     current = {
@@ -121,6 +123,7 @@ def cilium(version: str = "", **options: object) -> Profile:
         "refuses_no_rules": minor >= 17,
         "services_by_selector": minor >= 17 if version else None,
         "local_cluster_only": minor >= 19 if version else None,
+        "names_of_each_pod": minor >= 20 if version else None,
     }
     return CILIUM.with_options(version=version, **{**current, **options})
 

@@ -96,11 +96,11 @@ class Clause:
     def _why(self, fits: bool | None, misses: tuple[Miss, ...], scene: Scene, peer: bool | None) -> str:
         if fits:
             notes = "".join(f"; {note}" for note in self.notes)
-            return f"rule {self.index + 1} {self.effect.value} {self.in_words()}{notes}"
+            return f"{self.path} {self.effect.value} {self.in_words()}{notes}"
         if fits is False:
-            return f"rule {self.index + 1} {self.effect.value} {self.in_words()}: " + ", ".join(m.why for m in misses)
+            return f"{self.path} {self.effect.value} {self.in_words()}: " + ", ".join(m.why for m in misses)
         doubt = self.doubt(scene) if peer is None else "the port of the traffic is not known"
-        return f"rule {self.index + 1} {self.effect.value} {self.in_words()}: {doubt}"
+        return f"{self.path} {self.effect.value} {self.in_words()}: {doubt}"
 
     def doubt(self, scene: Scene) -> str:
         if self.fault:

@@ -15,6 +15,7 @@ from flows.policy.cilium import group_cidrs, group_labels
 from flows.policy.inventory import Inventory
 from flows.policy.judging import judge
 from flows.policy.model import Direction, Endpoint, Judgement, PolicyRef, Traffic
+from flows.policy.named_ports import Clashes, clashes, with_clashes
 from flows.policy.parse import dialect_of, parse_policy
 from flows.policy.policy_index import PolicyIndex
 from flows.policy.profile import Profile
@@ -45,7 +46,7 @@ class World:
         self._objects = objects
         self.profile = profile
         self.catalog = _catalog(objects)
-        reusable = before._compiled if before is not None and before.catalog == self.catalog else {}
+        reusable = self._reusable(before)
         self._compiled: dict[Identity, _Compiled] = {
             key: _compile(key, item, self, reusable) for key, item in objects.items() if dialect_of(item)
         }
@@ -66,6 +67,18 @@ class World:
         if _inhabitants(kept) == _inhabitants(self._objects) and after.api_servers == self.api_servers:
             after.__dict__["inventory"] = self.inventory  # nobody moved in or out: keep the endpoints as they are
         return after
+
+    def _reusable(self, before: World | None) -> Mapping[Identity, _Compiled]:
+        """What was translated before, as long as all that it was translated by is the same."""
+        if before is None or before.catalog != self.catalog:
+            return {}
+        asked = "port_clashes" in before.__dict__
+        return before._compiled if not asked or before.port_clashes == self.port_clashes else {}
+
+    @cached_property
+    def port_clashes(self) -> Clashes:
+        """Port names that mean several numbers; only asked for where a policy of this datapath has such a name."""
+        return clashes(self._of_kind("Pod"))
 
     @cached_property
     def policies(self) -> tuple[Policy, ...]:
@@ -202,7 +215,8 @@ def _compile(key: Identity, item: Json, world: World, known: Mapping[Identity, _
     old = known.get(key)
     if old is not None and (old.item is item or old.item == item):
         return old
-    return _Compiled(item, parse_policy(item, world.profile, world.catalog))
+    read = parse_policy(item, world.profile, world.catalog)
+    return _Compiled(item, tuple(with_clashes(each, world.profile, lambda: world.port_clashes) for each in read))
 
 
 def _target(port: ServicePort, endpoint: Endpoint) -> int | None:

@@ -18,6 +18,7 @@ from flows.denials.policy_world import enforces, only_audits, world_of
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import asks_elsewhere, wants_cluster_name
 from flows.symptoms.peers import Peer, asked_peer, peers
+from flows.symptoms.slowness import is_late
 from sensors.dns_coredns_health import CoreDns
 from sensors.dns_lookup import Lookups
 from sensors.dns_lookup import Outcome as Resolved
@@ -138,7 +139,9 @@ def _traffic(case: Case, flows: HubbleFlows) -> list[str]:
 
 
 def _doors(case: Case, connects: Connects) -> list[str]:
-    return [f"{each.where} does not open" for each in connects.asked if not each.is_open]
+    """A peer that opens to a repeated SYN only is no peer that is well."""
+    shut = [f"{each.where} does not open" for each in connects.asked if not each.is_open]
+    return shut + [f"{each.where} opens late" for each in connects.asked if each.is_open and is_late(each)]
 
 
 def _nodes(case: Case) -> list[str]:

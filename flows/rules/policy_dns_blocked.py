@@ -19,7 +19,7 @@ ADVICE = "Let the pod reach its DNS servers on port 53, UDP and TCP (large answe
 def judge(case: Case) -> list[Finding]:
     """One finding for each policy in the way. Silent where names resolve all the same."""
     return [
-        finding(case, group, _cause(group[0]), ADVICE, _remedy(case, group))
+        finding(case, group, _cause(group), ADVICE, _remedy(case, group))
         for group in groups(case, "policy.dns_blocked")
         if not _resolves(case, group)
     ]
@@ -47,8 +47,12 @@ def _remedy(case: Case, group: list[Denial]) -> AdmitTraffic:
     return AdmitTraffic(tuple(wanted.values()), group[0].guilty)
 
 
-def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} blocks DNS: {passage(denial)} has no rule, so no name resolves"
+def _cause(group: list[Denial]) -> str:
+    """Over TCP come only the answers that did not fit into a datagram."""
+    over_udp = [each for each in group if each.connection.traffic.protocol == "UDP"]
+    denial = (*over_udp, *group)[0]
+    so = "no name resolves" if over_udp else "an answer too long for a datagram is lost"
+    return f"{named(denial.component, denial)} blocks DNS: {passage(denial)} has no rule, so {so}"
 
 
 RULE = Rule(id="policy-dns-blocked", judge=judge, causes=("policy.dns_blocked",), needs=(Policies,))

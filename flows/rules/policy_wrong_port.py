@@ -25,6 +25,8 @@ def _door(miss: Miss | None) -> str:
     """`only on port 80`, or `only over UDP` where it is the protocol that differs."""
     if miss is None:
         return "only on another port"
+    if miss.kind is MissKind.NAMED_PORT:
+        return f"only by a port name ({miss.why})"
     return f"only {'over' if miss.kind is MissKind.PROTOCOL else 'on port'} {', '.join(miss.expected)}"
 
 

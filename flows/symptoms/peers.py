@@ -1,7 +1,8 @@
 """What the pod tries to reach, and what became of it: the asked peer first, then whatever else its traffic shows.
 
-A failed probe of something the pod never needed is not a fault. So a peer is either named by the question or really
-tried by the pod (its hubble flows); probes only add what they saw of those.
+A failed probe of something the pod never needed is not a fault. So a peer is named by the question, complained of in
+the pod's log, really tried (its hubble flows), held or waited for (its sockets), or written in its spec; probes only
+add what they saw of those. That a Service stands in its namespace makes it no peer.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from flows.belief import ASKED, CONTEXT, OWN_TROUBLE
+from flows.belief import ASKED, CONFIGURED, CONTEXT, OWN_TROUBLE
 from flows.model import Case, Component
 from flows.symptoms.names import addresses_of_name, is_named
 from sensors.hubble.outcomes import Connection, Outcome
@@ -19,8 +20,11 @@ from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.addresses import spelled
 from sensors.kit.app_log import LogError
 from sensors.kit.objects import Ref
+from sensors.kit.proc_net import Connection as Socket
 from sensors.net_connect import Connects, Door, Role
+from sensors.net_tcp_stats import TcpStats
 from sensors.topology.peer import Asked
+from sensors.topology.talks import calls_of
 
 DNS_PORT = 53
 FAILED = frozenset({Outcome.DROPPED, Outcome.DENIED, Outcome.REFUSED, Outcome.UNANSWERED})
@@ -32,7 +36,8 @@ class Peer:
 
     `host` and `port` as the question or the wire says; `service` and `service_port` where a Service stands there;
     `connections` are the pod's hubble flows to it (to any backend), `doors` the probes of it, `logged` what the pod's
-    own log says of it. `asked` says that the question names it, `resolved` how.
+    own log says of it, `sockets` the connections its kernel holds. `asked` says that the question names it, `resolved`
+    how; `said` where in the pod's spec it stands.
     """
 
     host: str
@@ -44,6 +49,8 @@ class Peer:
     connections: tuple[Connection, ...] = ()
     doors: tuple[Door, ...] = ()
     logged: tuple[LogError, ...] = ()
+    sockets: tuple[Socket, ...] = ()
+    said: str = ""
 
     @property
     def fails(self) -> bool | None:
@@ -54,7 +61,9 @@ class Peer:
         opened = any(door.is_open for door in self.doors if door.role.value in ("peer", "service"))
         failed = any(not door.is_open for door in self.doors)
         worked = any(each.outcome is Outcome.OPENED for each in self.connections)
+        worked = worked or any(each.state == "ESTABLISHED" for each in self.sockets)
         broken = any(each.outcome in FAILED for each in self.connections)
+        broken = broken or any(each.state == "SYN_SENT" and each.retransmits for each in self.sockets)
         if broken or failed:
             return not (opened and not broken)
         return False if opened or worked else None
@@ -99,7 +108,8 @@ def subject(case: Case) -> Peer | None:
 
 
 def peers(case: Case) -> tuple[Peer, ...]:
-    """Every peer: the asked one first, then those the pod's log complains of, then its traffic, most tried first.
+    """Every peer: the asked one first, then those the pod's log complains of, then its traffic, most tried first, then
+    those that only its sockets know, and last those that only its spec names.
 
     DNS is its own matter and not among them.
     """
@@ -107,23 +117,63 @@ def peers(case: Case) -> tuple[Peer, ...]:
     logged = (*_logged(case, asked), *_logged_outside(case, asked))
     tried = _tried(case, [*([asked] if asked else []), *(each for each in logged if each.service is None)])
     met = {each.service.ref for each in logged if each.service}
-    return (
+    seen = (
         *([asked] if asked else []),
         *logged,
         *(each for each in tried if not each.service or each.service.ref not in met),
     )
+    held = _new(_held(case), seen)
+    return (*seen, *held, *_new(_written(case), (*seen, *held)))
 
 
 def suspects(case: Case) -> tuple[tuple[Peer, float], ...]:
     """The peers worth a rule's judgement, each with its weight on belief.
 
     The asked one counts in full. Where nobody asked for one, a peer that fails or that the log complains of counts
-    nearly as much. Beside an asked peer every other is context: too little to become the root cause.
+    nearly as much, less where only its spec names it. Beside an asked peer every other is context: too little to
+    become the root cause.
     """
     asked = asked_peer(case)
-    weight = OWN_TROUBLE if asked is None else CONTEXT
-    others = ((each, weight) for each in case.once(peers) if not each.asked and (each.logged or each.fails))
+    failing = (each for each in case.once(peers) if not each.asked and (each.logged or each.fails))
+    others = ((each, CONTEXT if asked else CONFIGURED if each.said else OWN_TROUBLE) for each in failing)
     return (*([(asked, ASKED)] if asked else []), *others)
+
+
+def _new(found: Iterable[Peer], known: Iterable[Peer]) -> tuple[Peer, ...]:
+    """Those that are not met already: the same Service, or the same address and port."""
+    services = {each.service.ref for each in known if each.service}
+    ends = {(end.destination.ip, end.port) for each in known for end in each.connections}
+    ends |= {(each.host, each.port) for each in known if each.port is not None}
+    others = (each for each in found if (each.host, each.port) not in ends)
+    return tuple(each for each in others if each.service is None or each.service.ref not in services)
+
+
+def _held(case: Case) -> Iterable[Peer]:
+    """The peers of the pod's own open and waiting connections, as its kernel has them."""
+    stats = case.get(TcpStats) if case.target.to_host is None else None
+    found: dict[tuple[str, int], list[Socket]] = {}
+    for each in calls_of(stats.target) if stats else ():
+        found.setdefault((each.peer, each.peer_port), []).append(each)
+    for (host, port), sockets in found.items():
+        yield replace(_peer_at(case, host, port), sockets=tuple(sockets))
+
+
+def _written(case: Case) -> Iterable[Peer]:
+    """The peers in the variables of the pod's spec: of use only where nobody asked for one."""
+    pod = case.get(PodFacts) if case.target.to_host is None else None
+    for each in pod.spec_peers if pod else ():
+        if each.port is not None:
+            yield replace(_peer_at(case, each.host, each.port), said=each.said)
+
+
+def _peer_at(case: Case, host: str, port: int) -> Peer:
+    """A peer by its address or name: the Service that it is or stands behind, with the probes of it."""
+    services = case.get(Services)
+    name, _, rest = host.partition(".")
+    named = services.find(rest.partition(".")[0] or case.target.namespace, name) if services else None
+    service, known = (named, named.port(port)) if named else _service_behind(case, host, port)
+    doors = _doors_of(case, service, known) if service else _doors_at(case, host, port, ())
+    return Peer(host, port, False, None, service, known, doors=doors)
 
 
 def _asked(case: Case) -> Peer | None:
@@ -233,15 +283,16 @@ def _doors_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tu
     """The probes of a Service and of its backends, each told apart as if it had been asked for."""
     connects, found = case.get(Connects), list[Door]()
     ends = {
-        (end.ip, number)
+        (end.ip, number, protocol)
         for end in service.endpoints or ()
-        for name, number, _ in end.ports
+        for name, number, protocol in end.ports
         if port and name == port.name
     }
     for each in connects.doors if connects else ():
-        if each.host in service.cluster_ips and port in (None, service.port(each.port)):
+        spoken = port is None or each.over == port.protocol
+        if each.host in service.cluster_ips and port in (None, service.port(each.port)) and spoken:
             found.append(replace(each, role=Role.SERVICE))
-        elif (each.host, each.port) in ends:
+        elif (each.host, each.port, each.over) in ends:
             found.append(replace(each, role=Role.BACKEND))
     return tuple(found)
 
@@ -266,7 +317,7 @@ def _doors_at(case: Case, host: str, port: int | None, towards: tuple[Connection
     return tuple(
         replace(each, role=Role.PEER)
         for each in (connects.doors if connects else ())
-        if each.host in hosts and port in (None, each.port)
+        if each.host in hosts and port in (None, each.port) and each.over == "TCP"
     )
 
 

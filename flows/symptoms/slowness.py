@@ -6,6 +6,7 @@ No rule of its own. Source: the kernel's initial retransmission timeout of 1 s, 
 from __future__ import annotations
 
 from flows.symptoms.peers import Peer
+from sensors.kit.addresses import as_ip
 from sensors.kit.app_log import LogTrouble
 from sensors.net_connect import Door
 
@@ -13,9 +14,14 @@ REPEATED_AFTER_MS = 950.0
 """A door that opens later than this opened to a repeated SYN: no healthy network takes a second to answer one."""
 
 
+def is_late(door: Door) -> bool:
+    """It took longer than any first SYN takes."""
+    return (door.ms or 0.0) >= REPEATED_AFTER_MS
+
+
 def opened_late(peer: Peer) -> tuple[Door, ...]:
-    """The connections that opened only after a repeat."""
-    return tuple(each for each in peer.doors if each.is_open and (each.ms or 0.0) >= REPEATED_AFTER_MS)
+    """The connections that opened only after a repeat; where a name was resolved first, that may have taken long."""
+    return tuple(each for each in peer.doors if each.is_open and is_late(each) and as_ip(each.host))
 
 
 def is_slow(peer: Peer) -> bool:

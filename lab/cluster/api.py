@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from lab.cluster import discovery, protobuf, reviews
+from lab.cluster.acting import acting_as, check_path
 from lab.cluster.agenda import Agenda
 from lab.cluster.asking import Asked, asked, user_of
 from lab.cluster.patching import patched
@@ -24,7 +25,6 @@ from lab.cluster.refusal import (
     Refusal,
     bad_request,
     forbidden,
-    forbidden_path,
     method_not_allowed,
     no_such_path,
     not_recorded,
@@ -93,18 +93,18 @@ class Api:
     async def answer(self, request: web.Request) -> Answer:
         self.catch_up()
         try:
-            user = user_of(request.headers, self.tokens, self.rights)
-            return await self._answer(request, user)
+            return await self._answer(request, user_of(request.headers, self.tokens))
         except Refusal as why:
             retry = {"Retry-After": "1"} if why.code == 429 else {}
             return web.json_response(why.status, status=why.code, headers=retry)
 
-    async def _answer(self, request: web.Request, user: User) -> Answer:
+    async def _answer(self, request: web.Request, caller: User) -> Answer:
         if (said := self._told(request.path)) is not None:
-            self._check_path(user, request)
+            check_path(self.rights, caller, request.headers, request.path)
             return said
         watching = request.query.get("watch") in ("1", "true")
         what = asked(request.method, request.path, self.catalog, watching)
+        user = acting_as(caller, request.headers, self.rights, what.wish)
         self._check(user, what, named(request.query.get("fieldSelector", "")))
         if what.resource in self.catalog.unrecorded:
             raise not_recorded(f"{what.resource.plural} are")
@@ -123,10 +123,6 @@ class Api:
         if self.rights.allows(user, wish) is None:
             name = what.name if what.verb != "create" or what.sub else ""
             raise forbidden(user.name, wish.verb, wish.group, wish.resource, wish.namespace, name)
-
-    def _check_path(self, user: User, request: web.Request) -> None:
-        if self.rights.allows(user, Attributes("get", path=request.path)) is None:
-            raise forbidden_path(user.name, "get", request.path)
 
     # -- what is no object ---------------------------------------------------------------------------------------------
 

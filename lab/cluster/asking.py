@@ -1,18 +1,18 @@
 """Reads a request: which object it is about, what is to be done with it, and who asks.
 
-Sources: apiserver `pkg/endpoints/request/requestinfo.go` (verbs), `pkg/endpoints/filters/impersonation.go`.
+Source: apiserver `pkg/endpoints/request/requestinfo.go` (verbs).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from lab.cluster.refusal import Refusal, forbidden, no_such_path, unauthorized
+from lab.cluster.refusal import no_such_path, unauthorized
 from lab.cluster.resources import Catalog, Resource
-from lab.cluster.rights import Attributes, Rights
-from lab.cluster.users import EVERYBODY, USERS, User
+from lab.cluster.rights import Attributes
+from lab.cluster.users import USERS, User
 
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
@@ -69,44 +69,10 @@ def _verb(method: str, has_name: bool, watching: bool) -> str:
 # -- who asks ----------------------------------------------------------------------------------------------------------
 
 
-def user_of(headers: Mapping[str, str], tokens: Mapping[str, str], rights: Rights) -> User:
-    """Whose request it is, after impersonation. `tokens` are names by token. Raises `Refusal` (401, 403)."""
+def user_of(headers: Mapping[str, str], tokens: Mapping[str, str]) -> User:
+    """Who the token belongs to. `tokens` are names by token. Raises `Refusal` (401)."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     name = tokens.get(token.strip()) if scheme.lower() == "bearer" else None
     if name is None:
         raise unauthorized()
-    return _impersonated(USERS[name], headers, rights)
-
-
-def _impersonated(user: User, headers: Mapping[str, str], rights: Rights) -> User:
-    wanted, groups = headers.get("Impersonate-User", ""), _all(headers, "Impersonate-Group")
-    extra = {key[18:].lower(): _all(headers, key) for key in headers if key.lower().startswith("impersonate-extra-")}
-    uid = headers.get("Impersonate-Uid", "")
-    if not wanted:
-        if groups or extra or uid:
-            message = 'requested [{"Group" or "UserExtra" or "UID"}] without impersonating a user'
-            raise Refusal(500, "InternalError", f"Internal error occurred: {message}")
-        return user
-    for each in _wishes(wanted, groups, uid, extra):
-        if rights.allows(user, each) is None:
-            raise forbidden(user.name, "impersonate", each.group, each.resource, each.namespace, each.name)
-    return User(wanted, tuple(dict.fromkeys((*groups, EVERYBODY))), uid, extra)
-
-
-def _wishes(wanted: str, groups: Iterable[str], uid: str, extra: Mapping[str, Iterable[str]]) -> Iterable[Attributes]:
-    parts = wanted.split(":")
-    if wanted.startswith("system:serviceaccount:") and len(parts) == 4:
-        yield Attributes("impersonate", "", "serviceaccounts", parts[2], parts[3])
-    else:
-        yield Attributes("impersonate", "", "users", "", wanted)
-    yield from (Attributes("impersonate", "", "groups", "", each) for each in groups)
-    authentication = "authentication.k8s.io"
-    if uid:
-        yield Attributes("impersonate", authentication, "uids", "", uid)
-    for key, values in extra.items():
-        yield from (Attributes("impersonate", authentication, f"userextras/{key}", "", each) for each in values)
-
-
-def _all(headers: Mapping[str, str], key: str) -> tuple[str, ...]:
-    every = getattr(headers, "getall", None)
-    return tuple(every(key, ())) if every is not None else tuple(filter(None, [headers.get(key)]))
+    return USERS[name]

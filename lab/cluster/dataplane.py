@@ -36,7 +36,7 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of a connection: open, refused, timeout or unreachable, with the kernel's word.
+    """What becomes of a connection: open, refused, timeout, unreachable or (UDP) sent, with the kernel's word.
 
     `judged` is None where no packet left. `denied` is the side that refused, `known` False where the lab cannot tell.
     """
@@ -210,9 +210,15 @@ class Dataplane:
             return NO_BACKENDS
         return self.send(self.traffic(source, place, names=names))
 
-    def query(self, source: Endpoint, server: str) -> tuple[Outcome, Traffic | None]:
+    def datagram(self, source: Endpoint, address: str, port: int, *, answer_is_due: bool) -> Outcome:
+        """One UDP datagram from inside a pod. Without a question nobody answers, let through or not."""
+        if answer_is_due:
+            return self.query(source, address, port)[0]
+        return Outcome("sent") if self.place(address, port, "UDP") is not None else NO_BACKENDS
+
+    def query(self, source: Endpoint, server: str, port: int = 53) -> tuple[Outcome, Traffic | None]:
         """A DNS question over UDP: `open` means that an answer comes back."""
-        place = self.place(server, 53, "UDP")
+        place = self.place(server, port, "UDP")
         if place is None:
             return NO_BACKENDS, None
         traffic = self.traffic(source, place, "UDP")

@@ -20,7 +20,7 @@ from lab.cluster.refusal import Refusal, bad_request
 from lab.cluster.resolver import Question, look_up
 from lab.cluster.shift import Shift
 from lab.cluster.store import Thing
-from sensors.access.probe.agent import BadRequest, Request, as_address, read_request, refusal
+from sensors.access.probe.agent import BadRequest, Door, Request, as_address, read_request, refusal
 from sensors.access.probe.client import PROGRAM, VERSION
 from sensors.kit.addresses import as_ip
 
@@ -95,7 +95,7 @@ class Containers:
         said["host_network"] = bool(pod["spec"].get("hostNetwork")) if pod is not None else None
         said["pod_files"] = self._files("pod_files", request.files, lambda each: self._pod_file(name, each), errors)
         said["lookups"] = [row for ask in request.lookups for row in self._lookup(name, *ask, errors)]
-        said["connects"] = [row for ask in request.connects for row in self._connect(name, *ask, request, errors)]
+        said["connects"] = [row for door in request.connects for row in self._connect(name, door, request, errors)]
         said["path_mtu"] = [row for ask in request.path_mtu for row in self._path_mtu(name, ask, request, errors)]
         return said | {"took_ms": _since(began)}
 
@@ -149,32 +149,40 @@ class Containers:
             errors[f"lookups/{name}/{qtype}"] = NOT_RECORDED
         return mine
 
-    def _connect(
-        self, pod: PodName, host: str, port: int, request: Request, errors: dict[str, str]
-    ) -> list[dict[str, Any]]:
-        table = f"connects/{host}:{port}"
-        if (kept := self.kept_rows.get(pod, {}).get((host, port))) is not None:
+    def _connect(self, pod: PodName, door: Door, request: Request, errors: dict[str, str]) -> list[dict[str, Any]]:
+        if (kept := self._kept(pod, door.host, door)) is not None:
             return [dict(kept)]
-        address, named = host, {}
-        if not as_ip(host):
-            asked = look_up(self.dataplane, pod, host)
+        address, named = door.host, {}
+        if not as_ip(door.host):
+            asked = look_up(self.dataplane, pod, door.host)
             last = asked[-1] if asked else None
             if last is None or not last.addresses:
                 said = (last.rcode or last.error or last.why) if last is not None else "no resolver"
-                errors[table] = f"not tried: {host} did not resolve ({said})"
+                errors[door.key] = f"not tried: {door.host} did not resolve ({said})"
                 return []
             address, named = last.addresses[0], {"address": last.addresses[0]}
         if why := _refused(address, request):
-            errors[table] = why
+            errors[door.key] = why
             return []
-        if (kept := self.kept_rows.get(pod, {}).get((address, port))) is not None:
-            return [{**kept, "host": host, **named}]
-        source = self.dataplane.source(pod)
-        outcome = self.dataplane.connect(source, address, port) if source is not None else NO_BACKENDS
+        if (kept := self._kept(pod, address, door)) is not None:
+            return [{**kept, "host": door.host, **named}]
+        outcome = self._tried(pod, address, door)
         if not outcome.known:
-            errors[table] = f"the lab cannot tell: {outcome.why}"
+            errors[door.key] = f"the lab cannot tell: {outcome.why}"
             return []
-        return [_connect_row(host, port, named, outcome)]
+        return [_connect_row(door, named, outcome)]
+
+    def _kept(self, pod: PodName, host: str, door: Door) -> Row | None:
+        """The recorded answer where it is kept; only TCP is compared with the recording."""
+        return self.kept_rows.get(pod, {}).get((host, door.port)) if door.protocol == "tcp" else None
+
+    def _tried(self, pod: PodName, address: str, door: Door) -> Outcome:
+        source = self.dataplane.source(pod)
+        if source is None:
+            return NO_BACKENDS
+        if door.protocol == "tcp":
+            return self.dataplane.connect(source, address, door.port)
+        return self.dataplane.datagram(source, address, door.port, answer_is_due=bool(door.ask))
 
     def _path_mtu(
         self, pod: PodName, destination: str, request: Request, errors: dict[str, str]
@@ -240,8 +248,8 @@ def _lookup_row(asked: Question, qtype: str) -> dict[str, Any]:
     return {**head, **said, "ms": TIMEOUT_MS if asked.error == "timeout" else 0.5}
 
 
-def _connect_row(host: str, port: int, named: Mapping[str, str], outcome: Outcome) -> dict[str, Any]:
-    row = {"host": host, "port": port, "protocol": "tcp", **named, "result": outcome.result}
+def _connect_row(door: Door, named: Mapping[str, str], outcome: Outcome) -> dict[str, Any]:
+    row = {**door.spoken(), **named, "result": outcome.result}
     if outcome.errno:
         row["errno"] = outcome.errno
     return {**row, "ms": TIMEOUT_MS if outcome.result == "timeout" else 1.0}

@@ -17,7 +17,7 @@ class Opinion:
     """The network of one moment, asked packet by packet."""
 
     def __init__(self, things: Iterable[Thing], profile: Profile) -> None:
-        self.network = Network(things, profile.datapath is Datapath.CILIUM)
+        self.network = Network(things, profile.datapath is Datapath.CILIUM, profile.services_by_selector is True)
         self.has_any = _is_plain(profile)
 
     def on(self, judged: Judgement) -> Judgement:

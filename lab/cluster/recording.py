@@ -150,7 +150,7 @@ def _learn_from_probes(recording: Recording) -> None:
         pod = (folder.parent.name, folder.name)
         for row in recording.rows(pod, "connect.json"):
             door = (str(row.get("address") or row.get("host")), int(row.get("port") or 0))
-            if row.get("result") in ("open", "refused"):
+            if row.get("result") in ("open", "refused") and str(row.get("protocol", "tcp")).lower() == "tcp":
                 recording.doors.setdefault(door, Answer(row["result"]))
         for row in recording.rows(pod, "dns.json"):
             name = str(row.get("name", "")).rstrip(".")

@@ -55,11 +55,15 @@ def roles(namespaces: Iterable[str]) -> list[dict[str, Any]]:
     spaces = sorted({*namespaces} - {"kube-system", PROBE_NAMESPACE})
     found = [*_bound("lab-basic", BASIC, group=EVERYBODY)]
     found += [each for user in ("alice", "bob") for each in _bound(f"lab-view-{user}", VIEW, user=user)]
-    found += [*_bound("lab-kai-reader", READER, user="kai"), *_bound("lab-kai-impersonator", IMPERSONATOR, user="kai")]
+    found += [*_bound("lab-kai-reader", READER, user="kai"), *_bound("lab-kai-approvals", APPROVALS, user="kai")]
+    for space in spaces:
+        found += _bound("lab-kai-approvals", APPROVED, user="kai", namespace=space)
+    found += _bound("lab-kai-approvals-coredns", _as_them(COREDNS), user="kai", namespace="kube-system")
     found += _bound("lab-kai-probe", PROBE, user="kai", namespace=PROBE_NAMESPACE)
     found += [each for space in spaces for each in _bound("lab-on-call", ON_CALL, user="alice", namespace=space)]
     found += _bound("lab-on-call-dns", COREDNS, user="alice", namespace="kube-system")
     labels: Rule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["patch"], "resourceNames": spaces}
+    found += _bound("lab-kai-approvals-namespaces", _as_them([labels]), user="kai")
     return [*found, *_bound("lab-on-call-namespaces", [labels], user="alice")]
 
 
@@ -87,7 +91,12 @@ READER = [
     _rule("create", "subjectaccessreviews", "authorization.k8s.io"),
 ]
 VIEW = [*READER[:-1], _rule(LOOK, "roles rolebindings clusterroles clusterrolebindings", "rbac.authorization.k8s.io")]
-IMPERSONATOR = [_rule("impersonate", "users", names=("alice", "bob"))]
+APPROVALS = [
+    _rule("impersonate:user-info", "users", "authentication.k8s.io", names=("alice", "bob")),
+    _rule("impersonate:user-info", "userextras/kai.dev/proposal", "authentication.k8s.io"),
+]
+"""Whom KAI may act as, and that it may say for which proposal; as `helm/kai/templates/rbac-approvals.yaml` gives it."""
+
 PROBE = [_rule("get create", "pods/exec")]
 ON_CALL = [
     _rule(CHANGE, "networkpolicies", "networking.k8s.io"),
@@ -97,6 +106,19 @@ ON_CALL = [
     _rule("create patch", "events"),
 ]
 COREDNS = [_rule("patch update", "deployments", "apps", names=("coredns",))]
+
+
+def _as_them(rules: Iterable[Rule]) -> list[Rule]:
+    """What KAI may do in somebody's name, of what they may do themselves: look at it and patch it."""
+    return [{**each, "verbs": [f"impersonate-on:user-info:{verb}" for verb in ("get", "patch")]} for each in rules]
+
+
+_CHANGES = " ".join(f"impersonate-on:user-info:{each}" for each in ("get", "create", "patch", "delete"))
+APPROVED = [
+    _rule(_CHANGES, "networkpolicies", "networking.k8s.io"),
+    _rule(_CHANGES, "ciliumnetworkpolicies", "cilium.io"),
+    *_as_them([_rule("patch", "services")]),
+]
 HEALTH = ("/healthz", "/readyz", "/livez")
 BASIC: list[Rule] = [
     _rule("create", "selfsubjectaccessreviews selfsubjectrulesreviews", "authorization.k8s.io"),

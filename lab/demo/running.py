@@ -27,6 +27,9 @@ CHANNEL = "alerts"
 OUTSIDERS = ("grace", "mallory")
 """A guest, and somebody of another company: they see the buttons, too, and may press none of them."""
 
+PATIENCE = 25.0
+"""Seconds after which a change that does not help is taken back; 60 elsewhere. Here a policy is in force at once."""
+
 PACE = 0.3
 """Seconds between two messages in a channel. Slack wants one; nobody limits rates here, and a visitor waits."""
 
@@ -49,7 +52,7 @@ async def demonstrate(case: Path, port: int = 0) -> AsyncIterator[Demo]:
         async with AsyncExitStack() as stack:
             workspace = await stack.enter_async_context(Workspace.start(port))
             lab = await stack.enter_async_context(LabCluster.start(case))
-            served = await stack.enter_async_context(running(settings(workspace, lab, Path(folder))))
+            served = await stack.enter_async_context(running(settings(workspace, lab, Path(folder)), within=PATIENCE))
             target = target_of(lab)
             await workspace.connected()
             await tell(workspace, lab, target)

@@ -1,6 +1,6 @@
-"""CiliumNetworkPolicy and its cluster-wide sister, read as Cilium 1.16 and later do (`pkg/policy/api`).
+"""CiliumNetworkPolicy and its cluster-wide sister, read as Cilium 1.17 and later do (`pkg/policy/api`).
 
-What is left out says `CannotTell`: toServices, toGroups, toNodes, requirements, authentication.
+What is left out says `CannotTell`: toGroups, toNodes, requirements, authentication; toServices of older versions.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Any
 from lab.oracle.ends import CannotTell, End
 from lab.oracle.rules import Packet, Rule, every_port
 from lab.oracle.selecting import in_identity, inside, port_fits, selects
+from lab.oracle.services import Service, meant_by
 
 Json = Mapping[str, Any]
+Services = tuple[Service, ...] | None
 NAMESPACE, OF_NAMESPACE = "io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels."
 ACCOUNT, CLUSTER = "io.cilium.k8s.policy.serviceaccount", "io.cilium.k8s.policy.cluster"
 PEERS = ("Endpoints", "Entities", "CIDR", "CIDRSet", "FQDNs")
@@ -21,18 +23,18 @@ ANY = ("TCP", "UDP", "SCTP")
 SECTIONS = (("ingress", False), ("ingressDeny", True), ("egress", False), ("egressDeny", True))
 
 
-def rules_of(item: Json) -> Iterator[Rule]:
-    """The rules of one object; none of one that Cilium itself calls invalid."""
+def rules_of(item: Json, services: Services = None) -> Iterator[Rule]:
+    """The rules of one object; none of one that Cilium itself calls invalid. `services` None: nobody knows them."""
     conditions = (item.get("status") or {}).get("conditions") or ()
     if any(each.get("type") == "Valid" and each.get("status") == "False" for each in conditions):
         return
     home = item["metadata"].get("namespace", "") if item["kind"] == "CiliumNetworkPolicy" else ""
     for spec in (*([item["spec"]] if item.get("spec") else []), *(item.get("specs") or ())):
         if "nodeSelector" not in spec:
-            yield from _spec(spec, home, str(item["metadata"]["name"]))
+            yield from _spec(spec, home, str(item["metadata"]["name"]), services)
 
 
-def _spec(spec: Json, home: str, name: str) -> Iterator[Rule]:
+def _spec(spec: Json, home: str, name: str, services: Services) -> Iterator[Rule]:
     selector = _bare(spec.get("endpointSelector") or {})
 
     def mine(end: End) -> bool:
@@ -42,7 +44,9 @@ def _spec(spec: Json, home: str, name: str) -> Iterator[Rule]:
         egress, side = section.startswith("egress"), "to" if section.startswith("egress") else "from"
         wanted = (spec.get("enableDefaultDeny") or {}).get("egress" if egress else "ingress")
         for rule in spec.get(section) or ():
-            peer, port, shows = _peer(rule, side, home), _port(rule), _shows_names(rule)
+            by_service = egress and bool(rule.get("toServices"))
+            peer = _by_service(rule, denies, services) if by_service else _peer(rule, side, home)
+            port, shows = _port(rule), _shows_names(rule)
             yield Rule(name, egress, mine, wanted is not False, denies, peer, port, shows)
 
 
@@ -62,10 +66,33 @@ def _peer(rule: Json, side: str, home: str) -> Any:
         if odd:
             raise CannotTell(f"{', '.join(sorted(odd))} of a Cilium rule")
         if not listed:  # no peers at all: everybody on the ports it names, nobody if it names none
-            return bool(rule.get("toPorts") or rule.get("icmps"))
+            return _has_ports(rule)
         return any(_is(kind, each, other, me, home) for kind, all_of in listed for each in all_of)
 
     return fits
+
+
+def _by_service(rule: Json, denies: bool, services: Services) -> Any:
+    """Source: `pkg/policy/k8s/service.go`. Nothing resolves a deny rule's; where an allow rule's selector finds none,
+    its ports are everybody's."""
+    entries = rule["toServices"]
+
+    def fits(other: End, _me: End) -> bool:
+        if odd := set(rule) - {"toServices", "toPorts", "icmps"}:
+            raise CannotTell(f"{', '.join(sorted(odd))} beside toServices")
+        if services is None:
+            raise CannotTell("toServices of this version")
+        if denies:
+            return False
+        found = [each for entry in entries for each in meant_by(entry, services)]
+        standing = [each for each in found if each.selector is not None or each.addresses]
+        return any(each.holds(other, _labels(other)) for each in standing) if standing else _has_ports(rule)
+
+    return fits
+
+
+def _has_ports(rule: Json) -> bool:
+    return bool(rule.get("toPorts") or rule.get("icmps"))
 
 
 def _is(kind: str, said: Any, other: End, me: End, home: str) -> bool:
@@ -152,11 +179,28 @@ def _port(rule: Json) -> Any:
 
     def fits(packet: Packet, there: End) -> bool:
         entries = [each for group in listed or () for each in group.get("ports") or ()]
-        if icmps or not entries:
-            raise CannotTell("ICMP rules, or ports without a number")
-        return any(_is_port(each, packet, there) for each in entries)
+        fields = [each for group in icmps or () for each in group.get("fields") or ()]
+        if not entries and not fields:
+            raise CannotTell("ports without a number")
+        return any(_is_port(each, packet, there) for each in entries) or any(_is_icmp(each, packet) for each in fields)
 
     return fits
+
+
+FAMILIES = {"IPv4": "ICMP", "IPv6": "ICMPv6"}
+ECHO = {"ICMP": {"EchoReply": 0, "Echo": 8, "EchoRequest": 8}, "ICMPv6": {"EchoRequest": 128, "EchoReply": 129}}
+"""What pings need; every other type may be written as a number."""
+
+
+def _is_icmp(field: Json, packet: Packet) -> bool:
+    protocol, number = packet
+    if FAMILIES.get(field.get("family") or "IPv4") != protocol:
+        return False
+    said = str(field.get("type"))
+    wanted = int(said) if said.isdigit() else ECHO[protocol].get(said)
+    if wanted is None or number is None:
+        raise CannotTell(f"the ICMP type {said}" if wanted is None else "an ICMP type that is not known")
+    return wanted == number
 
 
 def _is_port(entry: Json, packet: Packet, there: End) -> bool:

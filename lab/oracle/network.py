@@ -9,18 +9,21 @@ from typing import Any
 from lab.oracle import cilium, kubernetes
 from lab.oracle.ends import CannotTell, End, pods_of
 from lab.oracle.rules import Packet, Rule, every_port, nobody
+from lab.oracle.services import Service, services_of
 
 Json = Mapping[str, Any]
 CILIUM = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
 
 
 class Network:
-    """Built from objects as the API server returns them, then asked. `is_cilium` False: any other plug-in."""
+    """Built from objects as the API server returns them, then asked. `is_cilium` False: any other plug-in.
+    `knows_services` False: a Cilium before 1.17, or of an unknown version, whose `toServices` is another matter."""
 
-    def __init__(self, objects: Iterable[Json], is_cilium: bool = True) -> None:
+    def __init__(self, objects: Iterable[Json], is_cilium: bool = True, knows_services: bool = True) -> None:
         listed = list(objects)
         self.pods = pods_of(listed)
-        self.rules = [rule for each in listed for rule in _rules(each, is_cilium)]
+        services = services_of(listed) if knows_services else None
+        self.rules = [rule for each in listed for rule in _rules(each, is_cilium, services)]
 
     def allows(self, source: End, destination: End, protocol: str, port: int | None) -> bool:
         """Both sides. Raises `CannotTell`."""
@@ -65,12 +68,12 @@ def _is_own_node(other: End, me: End) -> bool:
     return "host" in other.words or (other.is_node and bool(other.node) and other.node == me.node)
 
 
-def _rules(item: Json, is_cilium: bool) -> list[Rule]:
+def _rules(item: Json, is_cilium: bool, services: tuple[Service, ...] | None) -> list[Rule]:
     kind = str(item.get("kind", ""))
     if kind == "NetworkPolicy" and str(item.get("apiVersion", "")).startswith("networking.k8s.io"):
         return list(kubernetes.rules_of(item, is_cilium))
     if kind in CILIUM:
-        return list(cilium.rules_of(item)) if is_cilium else []
+        return list(cilium.rules_of(item, services)) if is_cilium else []
     return _unknown(kind, str(item.get("apiVersion"))) if "NetworkPolicy" in kind else []
 
 

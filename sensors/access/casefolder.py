@@ -31,7 +31,7 @@ from sensors.hubble.lines import (
     read_flow_lines,
 )
 from sensors.kit.addresses import host_port
-from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Connect, Dial, Environment, Lookup, Object, PathMtu
 from sensors.kit.kinds import CILIUM_NODE, NODE, POD, Kind
 from sensors.kit.model import NOT_RECORDED, Blind, Target
 from sensors.kit.reading import Kinds
@@ -141,7 +141,7 @@ class CaseFolder:
     async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
         return await asyncio.to_thread(self._rows, "dns.json", namespace, pod, _lookup)
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[tuple[str, int]]) -> tuple[Connect, ...]:
+    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
         return await asyncio.to_thread(self._rows, "connect.json", namespace, pod, _connect)
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

@@ -43,7 +43,7 @@ FOLD = 50_000  # attempts kept apart in memory before they are summed into conne
 
 MOST_PATHS = 50  # HTTP paths told per connection
 
-PROBE_PORTS = range(61000, 62000)  # source ports that KAI's probe tries doors from; Linux gives out none above 60999
+PROBE_PORTS = range(61000, 62000)  # source ports of KAI's probe, TCP and UDP; Linux gives out none above 60999
 
 
 GroupKey: TypeAlias = tuple[str, str, str, int]
@@ -140,9 +140,9 @@ class Connections:
 
     def _take_message(self, flow: HubbleFlow, attempt: Attempt) -> None:
         attempt.denied += flow.verdict == "DROPPED"
-        if flow.dns is not None:
-            client = flow.destination.ip if flow.is_reply else flow.source.ip
-            key = (client, flow.dns.query, flow.dns.qtypes)
+        client = flow.destination if flow.is_reply else flow.source
+        if flow.dns is not None and client.port not in PROBE_PORTS:
+            key = (client.ip, flow.dns.query, flow.dns.qtypes)
             self._dns.setdefault(key, DnsTally()).add(flow)
         if flow.http is not None:
             ends = (flow.destination, flow.source) if flow.is_reply else (flow.source, flow.destination)
@@ -158,7 +158,7 @@ class Connections:
             client, server = (lower, upper) if lower_began else (upper, lower)
             key = (protocol, client[0], server[0], server[1])
             group = self._groups.setdefault(key, Group())
-            group.probed += protocol == "TCP" and client[1] in PROBE_PORTS
+            group.probed += protocol in ("TCP", "UDP") and client[1] in PROBE_PORTS
             add_attempt(group, attempt, lower_began)
         self._attempts.clear()
 

@@ -1,31 +1,54 @@
 """Tells the connections that only KAI's own probe made from those that the pod wants.
 
-Every look tries a few doors that every pod knows (its resolver over TCP, the API server). Where a policy refuses
-them, the next look finds the drops in the nodes' rings: the demand was KAI's, and no evidence that the pod misses
-anything. The probe tries doors from source ports that Linux gives to nobody unasked (`PROBE_PORTS`), so that any
-replica knows them later.
+Every look tries a few doors that every pod knows (its resolver, the API server), looks names up and sends echoes. Where
+a policy refuses them, the next look finds the drops in the nodes' rings: the demand was KAI's, and no evidence that the
+pod misses anything. The probe's TCP and UDP come from source ports that Linux gives to nobody unasked (`PROBE_PORTS`),
+so that any replica knows them later. An echo has no port: it is known by the company it keeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
 
 from sensors.hubble.moments import CLOCKS
 from sensors.hubble.outcomes import Connection
 
 DNS_PORT = 53
+ECHO = frozenset({8, 128})
+"""ICMP types of an echo request, IPv4 and IPv6."""
+
+PROBE_LASTS = timedelta(seconds=8)
+"""As long as a probe tries at most, with some seconds for the way."""
 
 
-def only_probed(found: Sequence[Connection], namespace: str, pod: str) -> frozenset[Connection]:
-    """The TCP connections from the pod that nobody but the probe ever tried."""
-    own = [
-        each
-        for each in found
-        if (each.source.namespace, each.source.pod) == (namespace, pod) and each.protocol == "TCP"
-    ]
+def only_probed(
+    found: Sequence[Connection], namespace: str, pod: str, addresses: AbstractSet[str] = frozenset()
+) -> frozenset[Connection]:
+    """The connections from the pod that nobody but the probe ever tried. `addresses` are those of a pod on the host
+    network, which hubble does not name."""
+    own = [each for each in found if _is_from(each, namespace, pod, addresses)]
     marked = {each for each in own if each.probed and each.probed == each.attempts}
-    return frozenset(marked | _unmarked(own))
+    plain = [] if addresses else [each for each in own if each.protocol == "TCP"]
+    return frozenset(marked | _unmarked(plain) | _echoes(own))
+
+
+def _is_from(each: Connection, namespace: str, pod: str, addresses: AbstractSet[str]) -> bool:
+    if addresses and not each.source.pod:
+        return each.source.ip in addresses
+    return (each.source.namespace, each.source.pod) == (namespace, pod)
+
+
+def _echoes(own: Sequence[Connection]) -> set[Connection]:
+    """The echo requests that came with a probe's own attempts, from the first to the last of them."""
+    probes = [at for each in own if each.probed for at in each.began]
+    echoes = (each for each in own if each.icmp is not None and each.icmp[0] in ECHO)
+    return {each for each in echoes if _is_during(each.first, probes) and _is_during(each.last, probes)}
+
+
+def _is_during(moment: datetime | None, probes: Iterable[datetime]) -> bool:
+    return moment is not None and any(-CLOCKS < moment - each < PROBE_LASTS for each in probes)
 
 
 def _unmarked(own: Iterable[Connection]) -> set[Connection]:

@@ -1,6 +1,6 @@
 """What a sensor author needs, and nothing else."""
 
-from sensors.kit.cluster import Cluster, Connect, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Cluster, Connect, Dial, Environment, Lookup, Object, PathMtu
 from sensors.kit.model import Absent, Blind, Evidence, Facts, Sensor, Sight, Target
 from sensors.kit.observe import observe
 
@@ -9,6 +9,7 @@ __all__ = [
     "Blind",
     "Cluster",
     "Connect",
+    "Dial",
     "Environment",
     "Evidence",
     "Facts",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
 from sensors.kit.kinds import Kind
@@ -49,11 +49,23 @@ class Lookup:
     ms: float | None = None
 
 
+class Dial(NamedTuple):
+    """A connection to try from inside a pod: TCP is opened and closed; over UDP one datagram is sent, a DNS question
+    where `ask` is `dns` (an answer is due), else an empty one, to which no answer need come."""
+
+    host: str
+    port: int
+    protocol: str = "tcp"
+    ask: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """One connection tried from inside the pod. `result`: open, refused, timeout, unreachable or reset.
+    """One connection tried from inside the pod. `result`: open, refused, timeout, unreachable, reset, or `sent`: a UDP
+    datagram left, nothing came back, and nothing was due.
 
-    `address` is what a name resolved to; `errno` the kernel's word (ETIMEDOUT, EPERM, …); `ms` wall time.
+    `address` is what a name resolved to; `errno` the kernel's word (ETIMEDOUT, EPERM, …); `ms` wall time; `ask` as in
+    `Dial`.
     """
 
     host: str
@@ -63,6 +75,7 @@ class Connect:
     errno: str | None = None
     address: str | None = None
     ms: float | None = None
+    ask: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,7 @@ class Cluster(Protocol):
 
     async def pod_file(self, namespace: str, pod: str, name: str) -> str:
         """Text of the pod's network namespace: `net/snmp`, `net/netstat`, `net/sockstat`, `net/tcp`, `net/tcp6`,
-        `links.json` (`ip -j -s link`), `routes.json` (`ip -j route`), `resolv.conf`."""
+        `net/udp`, `net/udp6`, `links.json` (`ip -j -s link`), `routes.json` (`ip -j route`), `resolv.conf`."""
         ...
 
     async def node_file(self, node: str, name: str) -> str:
@@ -115,8 +128,8 @@ class Cluster(Protocol):
         """Ask the pod's resolver for `names` from inside the pod. A recording answers with all it has."""
         ...
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[tuple[str, int]]) -> tuple[Connect, ...]:
-        """Open TCP connections to `doors` (host, port) from inside the pod. A recording answers with all it has."""
+    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
+        """Try `doors` from inside the pod. A recording answers with all it has; no doors, nothing is sent."""
         ...
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

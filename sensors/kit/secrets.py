@@ -24,8 +24,8 @@ SECRETS = tuple(
         rf"(?i)((?:{_NAMED})[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+",
         r"(://)[^\s/:@]*:[^\s/@]+(?=@)",
         r"()(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?",
-        r"()xox[a-z]-[\w-]{3,}",  # also right behind a colour's escape
-        r"()\b(?:xapp-[\w-]{8,}|xwfp-[\w-]{8,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,})",
+        r"()(?:xox[a-z]-[\w-]{3,}|xapp-[\w-]{8,}|xwfp-[\w-]{8,})",  # also right behind a colour's escape
+        r"()\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,})",
         r"()\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|ya29\.[\w-]{20,}|sk-[\w-]{16,}|hvs\.[\w-]{20,}|npm_\w{30,})",
         r"()https://hooks\.slack\.com/\S+",
     )

@@ -1,4 +1,4 @@
-"""Reads the TCP of one pod from its kernel tables: who listens where, what is stuck, what was counted."""
+"""Reads the sockets of one pod from its kernel tables: who listens where, what is stuck, what was counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class PeerTraffic:
 
 @dataclass(frozen=True, slots=True)
 class PodSockets:
-    """The TCP of one pod. `blind` says why nothing could be read (then all else is empty); `unread` names single files.
+    """The sockets of one pod. `blind` says why nothing could be read (then all else is empty); `unread` names files.
+    `datagrams` are its UDP sockets that are connected to a peer.
 
     `host_network` True means the pod shares its node's namespace: these are the whole node's sockets and counters.
     None means the pod's spec could not be read. `asked_ports` are the ports at which the question arrives here.
@@ -44,6 +45,7 @@ class PodSockets:
     states: Mapping[str, int] = field(default_factory=dict)
     traffic: tuple[PeerTraffic, ...] = ()
     connections: tuple[Connection, ...] = field(default=(), metadata={"report": False})
+    datagrams: tuple[Connection, ...] = field(default=(), metadata={"report": False})
     unread: tuple[str, ...] = ()
     blind: str = ""
 
@@ -90,6 +92,8 @@ CARRYING = frozenset({"ESTABLISHED", "FIN_WAIT1", "CLOSE_WAIT", "CLOSING", "LAST
 """States past the handshake in which unacknowledged bytes may still be on their way."""
 
 FILES = ("net/snmp", "net/netstat", "net/sockstat", "net/tcp", "net/tcp6")
+UDP_FILES = ("net/udp", "net/udp6")
+"""Recordings of other tools lack them, and nothing is concluded from that."""
 
 
 async def read_sockets(cluster: Cluster, namespace: str, pod: str, asked_ports: tuple[int, ...] = ()) -> PodSockets:
@@ -97,12 +101,13 @@ async def read_sockets(cluster: Cluster, namespace: str, pod: str, asked_ports: 
     texts = dict(
         zip(FILES, await asyncio.gather(*(_file(cluster, namespace, pod, each) for each in FILES)), strict=True)
     )
+    udp = await asyncio.gather(*(_file(cluster, namespace, pod, each) for each in UDP_FILES))
     host_network = await _shares_node(cluster, namespace, pod)
     unread = tuple(name for name, (_, why) in texts.items() if why)
     if len(unread) == len(FILES):
         return PodSockets(namespace, pod, host_network, asked_ports, unread=unread, blind=texts["net/tcp"][1])
     try:
-        read = {name: text for name, (text, why) in texts.items() if not why}
+        read = {name: text for name, (text, why) in (*texts.items(), *zip(UDP_FILES, udp, strict=True)) if not why}
         return parse_pod(namespace, pod, read, unread, host_network, asked_ports)
     except Blind as why:
         return PodSockets(namespace, pod, host_network, asked_ports, unread=unread, blind=str(why))
@@ -142,11 +147,13 @@ def parse_pod(
         heard, held = parse_sockets(files[name]) if name in files else ((), ())
         listeners += heard
         connections += held
+    connected = (parse_sockets(files[name])[1] for name in UDP_FILES if name in files)
     return PodSockets(
         namespace=namespace,
         pod=pod,
         host_network=host_network,
         asked_ports=asked_ports,
+        datagrams=tuple(each for found in connected for each in found if each.state == "ESTABLISHED"),
         counters=parse_counters(files),
         listeners=tuple(sorted(listeners, key=lambda each: (each.on_loopback, each.port, each.address))),
         states=dict(sorted(Counter(each.state for each in connections).items())),

@@ -26,6 +26,8 @@ from sensors.topology.peer import (
     slices_of,
 )
 
+DNS_PORT = 53
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -46,7 +48,8 @@ class Destination:
 
     `host` in its one spelling (`peer.spelled`); `service_ports` the Service's own ports; `cluster_ips` every address
     of the Service at which the asked port counts (none for a node port); `node` the peer's node where it has one;
-    `protocol` what the question says, else what the Service speaks at that port: TCP where it speaks both.
+    `protocol` what the question says, else what the Service speaks at that port: TCP where it speaks both;
+    `is_dns`: it is asked at port 53, or at a port that its Service names `dns`.
     """
 
     host: str
@@ -58,6 +61,7 @@ class Destination:
     unread: tuple[str, ...] = ()
     node: str = ""
     protocol: str = "TCP"
+    is_dns: bool = False
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -97,10 +101,19 @@ def destination_at(
     asked = addressed(host, port, namespace, where)
     service = named(where.services, asked.service.name, asked.service.namespace) if asked.service else None
     if asked.pod is not None:
-        return replace(_pod(asked, service, where, unread), protocol=protocol or "TCP")
-    if service is None or _is_backend_itself(asked, service):
-        return replace(_plain(asked, unread), protocol=protocol or "TCP")
-    return _service(asked, service, where, unread, protocol or _spoken(service, asked.service_port or asked.port))
+        found = replace(_pod(asked, service, where, unread), protocol=protocol or "TCP")
+    elif service is None or _is_backend_itself(asked, service):
+        found = replace(_plain(asked, unread), protocol=protocol or "TCP")
+    else:
+        spoken = protocol or _spoken(service, asked.service_port or asked.port)
+        found = _service(asked, service, where, unread, spoken)
+    return replace(found, is_dns=port == DNS_PORT or _is_named_dns(service, asked.port_of_service))
+
+
+def _is_named_dns(service: Object | None, port: int | None) -> bool:
+    """Whether the Service gives the port the name that DNS servers' ports have (`dns`, `dns-udp`, `udp-dns`)."""
+    rows = items(service or {}, "spec", "ports")
+    return any("dns" in text(each, "name").split("-") for each in rows if port in (None, number(each, "port")))
 
 
 def _spoken(service: Object, port: int | None) -> str:

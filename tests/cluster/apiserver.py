@@ -40,6 +40,7 @@ kind: Policy
 omitStages: [RequestReceived]
 rules:
 - {level: Metadata, verbs: [create, patch, update, delete], resources: [{group: networking.k8s.io}, {group: cilium.io}]}
+- {level: Metadata, verbs: [create], resources: [{group: "", resources: [events]}]}
 - {level: None}
 """
 
@@ -98,7 +99,7 @@ class ApiServer:
         return reply.body
 
     def audited(self) -> list[dict[str, Any]]:
-        """What the server's own audit log tells of writes to policies, oldest first."""
+        """What the server's own audit log tells of writes to policies and of Events, oldest first."""
         whole = (self.folder / "audit.log").read_text().rpartition("\n")[0]  # the last line may still be written
         return [json.loads(each) for each in whole.splitlines()]
 

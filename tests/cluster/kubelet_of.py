@@ -39,7 +39,9 @@ def _volume(server: ApiServer, volume: Mapping[str, Any], namespace: str, folder
     where = folder / str(volume["name"])
     where.mkdir(parents=True)
     if "secret" in volume:
-        for name, value in _data(server, "secrets", volume["secret"]["secretName"], namespace).items():
+        secret = volume["secret"]
+        data = _data(server, "secrets", secret["secretName"], namespace, optional=secret.get("optional", False))
+        for name, value in data.items():
             (where / name).write_bytes(base64.b64decode(value))
     elif "configMap" in volume:
         for name, value in _data(server, "configmaps", volume["configMap"]["name"], namespace).items():
@@ -56,8 +58,10 @@ def _value(server: ApiServer, variable: Mapping[str, Any], namespace: str) -> st
     return base64.b64decode(_data(server, "secrets", wanted["name"], namespace)[wanted["key"]]).decode()
 
 
-def _data(server: ApiServer, kind: str, name: str, namespace: str) -> dict[str, str]:
+def _data(server: ApiServer, kind: str, name: str, namespace: str, *, optional: bool = False) -> dict[str, str]:
     reply = server.ask("GET", f"/api/v1/namespaces/{namespace}/{kind}/{name}")
+    if optional and reply.status == 404:
+        return {}
     assert reply.status == 200, (kind, name, reply)
     data: dict[str, str] = reply.body.get("data") or {}
     return data

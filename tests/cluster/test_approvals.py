@@ -20,15 +20,19 @@ import pytest
 
 from bot import __version__
 from bot.approval.person import Directory, Installation
-from bot.approval.proposal import KubeUser, Place, Proposal, new_id
+from bot.approval.proposal import Kind, KubeUser, Part, Place, Proposal, Proved, new_id
 from bot.approval.rules import Approvals
 from bot.approval.states import State
 from bot.approval.trail import Event, Note
 from bot.change.changes import Changes
-from bot.change.deciding import Deciding
-from bot.change.marks import MARK, fingerprint
+from bot.change.deciding import Caller, Deciding
+from bot.change.expiry import Expiry
+from bot.change.extending import Extending
+from bot.change.extension import extension_of, moment_of, until
+from bot.change.marks import EXPIRES, MARK, as_written, bound, fingerprint
 from bot.change.orders import Line, Orders
 from bot.change.pipeline import Pipeline, Tools
+from bot.change.ports import NotWritten
 from bot.change.proving import Proving, eligible
 from bot.commands.recipe import flow_named
 from bot.patch import open_writer
@@ -41,8 +45,9 @@ from bot.verify.verdict import Outcome, Verification
 from flows.catalog import rules
 from flows.engine import Tools as FlowTools
 from flows.engine import run
-from flows.model import Diagnosis
+from flows.model import Component, Diagnosis
 from sensors.access.kube import Kube, connect
+from sensors.kit import Target
 from sensors.kit.catalog import sensors
 from sensors.kit.kinds import KINDS
 from tests.cluster import chart
@@ -214,13 +219,18 @@ def changes_with(config: Path, kube: Kube, store: Store) -> Changes:
     proving = Proving(cluster, sensors(), orders)
     pipeline = Pipeline(Tools(store, orders, proving, helped))
     deciding = Deciding(store, orders, pipeline, lambda: approvals)
-    return Changes(store, pipeline, deciding, proving, lambda: approvals, orders.may_read_logs, "T1")
+    expiry = Expiry(store, orders, pipeline)
+    return Changes(store, pipeline, deciding, proving, expiry, lambda: approvals, orders.may_read_logs, "T1")
 
 
 def writes(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What was to be stored: no dry run, and no review, which stores nothing."""
+    """What was to be changed: no dry run, no review, which stores nothing, and no Event, which only tells."""
     changing = [each for each in lines if each["verb"] not in ("get", "list", "watch")]
-    return [each for each in changing if resource_of(each) != REVIEWS and "dryRun=" not in each["requestURI"]]
+    return [
+        each
+        for each in changing
+        if resource_of(each) not in (REVIEWS, "events") and "dryRun=" not in each["requestURI"]
+    ]
 
 
 def resource_of(line: dict[str, Any]) -> str:
@@ -267,6 +277,91 @@ async def test_alices_approval_is_applied_and_audited_as_hers_with_the_proposals
     assert {name: fingerprint(each) for name, each in stage.policies().items()} == {
         name: fingerprint(each) for name, each in before.items()
     }
+
+
+async def test_that_alice_may_not_tell_of_it_on_the_object_is_written_down_and_changes_nothing_else(
+    stage: Stage,
+) -> None:
+    it = await stage.propose()
+
+    done = await stage.press(it, "U1ALICE")
+
+    entries = [json.loads(link.entry) async for link in stage.store.audit.links(it.id)]
+    told = [each["said"] for each in entries if each["event"] == "announced"]
+    await stage.press(it, "U1ALICE", undo=True)
+    assert [(each["told"], each["as"], each["part"]) for each in told] == [
+        (False, "alice", f"NetworkPolicy {name}") for name in POLICIES
+    ]
+    assert all('User "alice" cannot create resource "events"' in each["why"] for each in told)
+    assert (done.state, done.why) == (State.VERIFIED, "verified: 12 forwarded, 0 dropped")
+    assert not any("events" in each for each in stage.slack.told)
+
+
+async def test_alice_extends_an_added_policy_and_the_audit_log_says_for_which_proposal(stage: Stage) -> None:
+    it, end = await added(stage)
+    start = len(stage.audited())
+
+    said = await Extending(stage.changes.deciding).keep(it.id, end, Place("T1", "C1", "1.0", "9.0"), "U1ALICE", alice)
+    done = await stage.changes.pipeline.carry_on(said.carry_on)
+
+    assert done is not None
+    assert done.state is State.VERIFIED, done.why
+    assert annotations(stage)[EXPIRES] == until(end)
+    assert annotations(stage)[MARK] == done.id
+    (write,) = writes(stage.audited()[start:])
+    agent = f"kai-netdebug/{__version__} proposal/{done.id}"
+    assert told_of(write) == ("patch", "checkout/kai-allow-x", KAI, "alice", [done.id], agent)
+
+    again = await Extending(stage.changes.deciding).keep(it.id, end, Place("T1", "C1", "1.0", "9.0"), "U1ALICE", alice)
+    assert again.code == "end_changed"
+
+
+async def test_an_end_that_somebody_changes_between_press_and_write_is_left_to_the_api_servers_test(
+    stage: Stage,
+) -> None:
+    it, _ = await added(stage)
+    orders = stage.changes.pipeline._patcher
+    (thing,) = [await orders.read(part) for part in it.parts]
+    made = extension_of(it, [thing or {}], "2030-01-01", "U1ALICE", Place(), datetime.now(UTC), timedelta(minutes=30))
+    stage.server.ask("PATCH", ADDED, {"metadata": {"annotations": {EXPIRES: "2029-01-01"}}}, MERGE)
+    now = await orders.read(made.parts[0])
+
+    with pytest.raises(NotWritten):
+        await orders.dry_run(PEOPLE["U1ALICE"], bound(made.parts[0], now), made.id)
+
+    assert annotations(stage)[EXPIRES] == "2029-01-01"
+
+
+ADDED = "/apis/networking.k8s.io/v1/namespaces/checkout/networkpolicies/kai-allow-x"
+MERGE = "application/merge-patch+json"
+
+
+async def alice(it: Proposal) -> Caller:
+    return Caller("U1ALICE", PEOPLE["U1ALICE"])
+
+
+async def added(stage: Stage) -> tuple[Proposal, datetime]:
+    """A policy that a proposal has added earlier, which ends tomorrow."""
+    now = datetime.now(UTC)
+    day = f"{now + timedelta(days=1):%Y-%m-%d}"
+    meta = {"name": "kai-allow-x", "namespace": "checkout", "annotations": {EXPIRES: day}}
+    spec = {"podSelector": {"matchLabels": {"app": "nobody"}}, "policyTypes": ["Egress"]}
+    manifest = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta, "spec": spec}
+    stage.server.ask("DELETE", ADDED)
+    stage.server.create(ADDED.rpartition("/")[0], manifest)
+    thing = stage.server.ask("GET", ADDED).body
+    made = Part(Kind.CREATE, Component("NetworkPolicy", "checkout", "kai-allow-x"), (manifest,))
+    it = Proposal(new_id(), "inv", Target("x", "checkout"), "Allow it", (made,), Proved(""), now,
+                  now + timedelta(minutes=30), state=State.VERIFIED, written=(as_written(thing),))  # fmt: skip
+    assert await stage.store.proposals.create(it, [], now)
+    end = moment_of(day)
+    assert end is not None
+    return it, end
+
+
+def annotations(stage: Stage) -> dict[str, str]:
+    found: dict[str, str] = stage.server.ask("GET", ADDED).body["metadata"]["annotations"]
+    return found
 
 
 # -- bob ---------------------------------------------------------------------------------------------------------------

@@ -100,11 +100,12 @@ def test_the_settings_of_the_examples_are_settings_that_kai_takes(name: str, tmp
         )
         said[variable] = str(place)
 
+    said |= {each: "sk-of-the-tests" for each in said if each == "ANTHROPIC_API_KEY"}
     settings = load({**said, "KAI_CONFIG": str(file)})
 
     assert (settings.slack.mode, settings.log_format) == ({"standard": "socket", "full": "http"}[name], "json")
     assert settings.approvals.enabled is (name == "full")
-    assert settings.alerts.enabled is (name == "full")
+    assert settings.alerts.enabled is settings.claude.enabled is (name == "full")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from bot.patch import (
     AlreadyExists,
+    Announcement,
     Applied,
     Approver,
     Conflict,
@@ -296,6 +298,63 @@ async def test_every_kind_that_the_chart_names_can_be_changed(
     assert stored(server, target)["metadata"]["annotations"]["kai.dev/proposal"] == "p-1"
 
 
+def told(server: ApiServer, name: str) -> list[dict[str, Any]]:
+    """The Events on an object of the shop, as `kubectl describe` finds them."""
+    query = f"?fieldSelector=involvedObject.name%3D{name}"
+    found: list[dict[str, Any]] = server.ask("GET", f"/api/v1/namespaces/shop/events{query}").body["items"]
+    return found
+
+
+def announcement(server: ApiServer, target: ObjectName, who: Approver = ALICE) -> Announcement:
+    uid = stored(server, target)["metadata"]["uid"] if target.namespace == "shop" else "u1"
+    return Announcement("p-told", who, target, uid, "KaiChanged", "Opened DNS", datetime.now(UTC))
+
+
+async def test_a_change_is_told_on_the_object_once_and_in_the_approvers_name(
+    server: ApiServer, token: str, tmp_path: Path
+) -> None:
+    target = fresh(server, "told")
+    it = announcement(server, target)
+    async with writer_at(server, token, tmp_path) as writer:
+        first, again = await writer.announce(it), await writer.announce(it)
+
+    (event,) = told(server, "told")
+    assert (first, again) == ("", "")
+    assert (event["reason"], event["message"], event["type"]) == ("KaiChanged", "Opened DNS", "Normal")
+    assert event["involvedObject"]["uid"] == stored(server, target)["metadata"]["uid"]
+    name = event["metadata"]["name"]
+    wait_for(lambda: any(_is_write_of(each, name, "create") for each in server.audited()), "the audit log")
+    written = next(each for each in server.audited() if _is_write_of(each, name, "create"))
+    assert written["impersonatedUser"]["username"] == "alice"
+    assert written["impersonatedUser"]["extra"]["kai.dev/proposal"] == ["p-told"]
+
+
+async def test_it_is_told_of_every_kind_that_the_chart_names(server: ApiServer, token: str, tmp_path: Path) -> None:
+    targets = [
+        ObjectName(SERVICE, "web", "shop"),
+        ObjectName(NAMESPACE, "shop"),
+        ObjectName(DEPLOYMENT, "coredns", "kube-system"),
+    ]
+    async with writer_at(server, token, tmp_path) as writer:
+        said = [await writer.announce(announcement(server, each)) for each in targets]
+
+    assert said == ["", "", ""]
+
+
+async def test_where_the_approver_or_kai_may_not_nothing_is_told_and_the_server_says_why(
+    server: ApiServer, token: str, tmp_path: Path
+) -> None:
+    target = fresh(server, "untold")
+    async with writer_at(server, token, tmp_path) as writer:
+        bob = await writer.announce(announcement(server, target, BOB))
+        elsewhere = await writer.announce(announcement(server, ObjectName(NETWORK_POLICY, "strict", "vault")))
+
+    assert 'User "bob" cannot create resource "events"' in bob
+    assert "impersonate-on:user-info:create" in elsewhere
+    assert told(server, "untold") == []
+    assert server.ask("GET", "/api/v1/namespaces/vault/events").body["items"] == []
+
+
 # -- as anybody else ---------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +406,8 @@ def forbidden_requests() -> list[tuple[str, str, Any]]:
         found += [("PATCH", f"{apps}/daemonsets/kai-probe", []), ("DELETE", f"{POLICIES.format(space)}", None)]
         found += [("PUT", f"{POLICIES.format(space)}/strict", policy("strict", space))]
         found += [("PATCH", f"{core}/configmaps/coredns", []), ("GET", f"{core}/configmaps/coredns", None)]
+        if space not in ("shop", "kube-system"):
+            found += [("POST", f"{core}/events", {"metadata": {"name": "x"}})]
         if space != "shop":
             found += [
                 ("PATCH", f"{POLICIES.format(space)}/strict", [OPEN]),

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.approval.proposal import Proposal
 from bot.approval.states import State
 from bot.approval.trail import faults
+from bot.change.expiry import approved_end, role_of
+from bot.change.extension import until
 from bot.slack import proposal_blocks as ids
-from lab.demo import Demo
+from bot.store.messages import owe
+from lab.demo import Demo, demonstrate
+from tests.demo.conftest import CASES
 from tests.demo.visitor import CHANNEL, type_command, verdict
 
 Json = dict[str, Any]
@@ -71,8 +79,12 @@ async def told(demo: Demo, who: str, words: str) -> str:
 
 
 async def policies(demo: Demo) -> list[str]:
+    return [each["metadata"]["name"] for each in policy_objects(demo)]
+
+
+def policy_objects(demo: Demo) -> list[Json]:
     resource = demo.lab.catalog.named("ciliumnetworkpolicies", "cilium.io")
-    return [each["metadata"]["name"] for each in demo.lab.store.all(resource, "production")]
+    return [dict(each) for each in demo.lab.store.all(resource, "production")]
 
 
 @pytest.mark.slow
@@ -118,6 +130,68 @@ async def test_bob_is_refused_by_kubernetes_and_mallory_before_any_call(demo: De
         "other_company",
         "guest",
     ]
+
+
+@pytest.mark.slow
+async def test_a_wrong_fix_made_by_an_edit_is_taken_back_before_ones_eyes(temporary: Path) -> None:
+    """A Service's port is no policy: only the flows can tell that it does not help."""
+    async with demonstrate(CASES / "mobile-to-gateway") as demo:
+        alice, proposal = demo.workspace.user("alice"), await asked(demo)
+
+        await alice.press(proposal, ids.EDIT)
+        fields = (await demo.workspace.wait_for(lambda: next(iter(alice.views), None), PATIENCE))["blocks"]
+        operations = json.loads(fields[0]["element"]["initial_value"])
+        wrong = [{**each, "value": 9} if each["op"] == "replace" else each for each in operations]
+        await alice.submit(values={ids.TEXT_ACTION: json.dumps(wrong)})
+        edited = await card(demo, "dited by")
+        await alice.press(edited, ids.APPROVE)
+        undone = await card(demo, "↩ Rolled back")
+
+    assert "value" in str(operations)
+    assert "not verified: 0 forwarded" in undone["text"]
+
+
+@pytest.mark.slow
+async def test_an_added_policy_is_kept_by_the_buttons_of_the_message_that_says_when_it_ends(demo: Demo) -> None:
+    await demo.workspace.user("alice").press(await asked(demo), ids.APPROVE)
+    await card(demo, "✔ Verified")
+    it, end = await ends_soon(demo)
+    soon = await said(demo, "It is taken back at")
+
+    await demo.workspace.user("bob").press(soon, ids.KEEP)
+    bob = await told(demo, "bob", "Kubernetes does not let bob")
+    await demo.workspace.user("grace").press(soon, ids.LET_GO)
+    await told(demo, "grace", "Guests of this workspace")
+    await demo.workspace.user("alice").press(soon, ids.LET_GO)
+    await said(demo, "lets it go")
+    await demo.workspace.user("alice").press(soon, ids.EXTEND)
+    kept = await said(demo, "✔ It stays to the end of")
+
+    thing = next(each for each in policy_objects(demo) if each["metadata"]["name"] == it.parts[0].target.name)
+    assert 'User "bob" cannot patch resource "ciliumnetworkpolicies"' in bob
+    assert thing["metadata"]["annotations"]["kai.dev/expires"] == until(end)
+    assert not any(block["type"] == "actions" for block in kept["blocks"])
+
+
+async def ends_soon(demo: Demo) -> tuple[Proposal, datetime]:
+    """As the sweep says it an hour before: here the time has not come, and it is owed by hand."""
+    store = demo.served.store
+    [it] = await store.proposals.in_states([State.VERIFIED])
+    end = approved_end(it)
+    assert end is not None
+    async with store.database.writing() as connection:
+        await owe(connection, it.investigation, role_of(it, end), datetime.now(UTC))
+    return it, end
+
+
+async def said(demo: Demo, words: str) -> Json:
+    """A message in the thread, once it has these words."""
+
+    def found() -> Json | None:
+        root = demo.workspace.messages(CHANNEL)[-1]
+        return next((each for each in demo.workspace.thread(root["ts"]) if words in each["text"]), None)
+
+    return await demo.workspace.wait_for(found, PATIENCE)  # type: ignore[return-value]
 
 
 @pytest.mark.slow

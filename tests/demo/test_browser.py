@@ -11,6 +11,7 @@ import pytest
 
 from lab.demo import Demo, demonstrate
 from tests.demo.conftest import USUAL
+from tests.demo.test_approving import ends_soon
 from tests.demo.visitor import PATIENCE, alert_verdict
 from tests.workspace.browser import Browser, browser
 
@@ -19,6 +20,9 @@ pytestmark = pytest.mark.browser
 PICTURES = Path(__file__).parents[2] / ".cache" / "pictures"
 LOOKS = {"light": {}, "dark": {"dark": True}, "phone": {"width": 390, "height": 844}}
 EVERY_LOOK = {**LOOKS, "phone-dark": {"width": 390, "height": 844, "dark": True}}
+APPROVING = {**LOOKS, "phone": {"width": 390, "height": 844, "dark": True}}
+"""On a phone in the dark: that is where a change is approved at 3 a.m."""
+
 HEADLINE = "production/api-server-79fd8d4cc-jzc5m → 10.96.0.1:443: blocked"
 """With its sign: the alert says the same words."""
 CAUSE = "NetworkPolicy production/strict-egress blocks production/api-server → the API server"
@@ -97,23 +101,36 @@ async def keep(tab: Browser, name: str) -> None:
     await tab.picture(PICTURES / f"{name}.png")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", APPROVING)
 async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
     look: str, tab: Browser, temporary: Path
 ) -> None:
     async with demonstrate(USUAL) as demo:
-        await tab.open(demo.url, **LOOKS[look])  # type: ignore[arg-type]
+        await tab.open(demo.url, **APPROVING[look])  # type: ignore[arg-type]
         await alert_verdict(demo)  # else the command only joins what the alert has begun
         await ask(tab, demo)
         await open_own_thread(tab)
         await in_thread(tab, "Waiting for an approval")
         await keep(tab, f"demo-5-proposal-{look}")
 
+        await tab.click("aside.thread button", "Edit")
+        await tab.sees("Edit the change")
+        await keep(tab, f"demo-5-edit-{look}")
+        await tab.click("dialog button", "Close")
+
         await tab.click("aside.thread button", "Approve & apply")
         await tab.click("dialog button", "Approve & apply")  # in the question that Slack asks once more
         await in_thread(tab, "forwarded, 0 dropped")
         await tab.until("document.querySelector('main').innerText.includes('talks again')", SLOW)
         await keep(tab, f"demo-6-verified-{look}")
+
+        await ends_soon(demo)
+        await in_thread(tab, "It is taken back at")
+        await keep(tab, f"demo-8-ending-{look}")
+        await tab.click("aside.thread button", "Make permanent")
+        await tab.click("dialog button", "Approve & apply")
+        await in_thread(tab, "It stays for good")
+        await keep(tab, f"demo-9-kept-{look}")
 
         await tab.click("aside.thread button", "Undo")
         await in_thread(tab, "Rolled back")

@@ -10,7 +10,7 @@ from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.load import load_flows
 from flows.model import Diagnosis
-from sensors.kit import Connect, PathMtu, Target
+from sensors.kit import Connect, Dial, PathMtu, Target
 from sensors.kit.catalog import sensors
 from sensors.kit.cluster import Environment
 from sensors.kit.kinds import KINDS
@@ -47,7 +47,7 @@ ENVIRONMENT = Environment(cni="cilium", service_cidrs=("10.96.0.0/16",), pod_cid
 class Asked:
     """What the sensors asked the cluster for."""
 
-    doors: list[tuple[str, int]] = field(default_factory=list)
+    doors: list[Dial] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     pods: set[str] = field(default_factory=set)
 
@@ -59,9 +59,9 @@ class Listening(FakeCluster):
         super().__init__(OBJECTS, kinds=KINDS, environment=ENVIRONMENT)
         object.__setattr__(self, "asked", asked)
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[tuple[str, int]]) -> tuple[Connect, ...]:
+    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
         self.asked.doors.extend(doors)
-        return tuple(Connect(host, port, "tcp", "open") for host, port in doors)
+        return tuple(Connect(each.host, each.port, each.protocol, "open") for each in doors)
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
         self.asked.paths.extend(destinations)
@@ -102,7 +102,7 @@ async def test_a_statefulset_pod_is_tried_at_its_own_address_and_no_other_replic
         "10.0.1.7:3306",
     ]
     assert measured(diagnosis, asked) == THE_RIGHT_ONE
-    assert "10.0.2.8" not in {host for host, _ in asked.doors}
+    assert "10.0.2.8" not in {each.host for each in asked.doors}
 
 
 async def test_a_host_in_upper_case_is_the_same_service():

@@ -6,14 +6,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+import pytest
 
 from sensors.access.probe.agent import SOURCE_PORTS
 from sensors.hubble.connections import PROBE_PORTS
+from sensors.hubble.lines import HubbleFlow
 from sensors.hubble.outcomes import Connection, Outcome, Party
 from sensors.hubble.probed import only_probed
 from tests.hubble.test_connections import attempt
 from tests.kit.hubble_captures import gathered, hubble_flows
 
+replace_flow = msgspec.structs.replace
 AT = datetime(2026, 11, 28, 21, 11, tzinfo=UTC)
 POD = Party("10.244.1.42", "shop", "client")
 RESOLVER = Party("10.244.1.49", "kube-system", "coredns")
@@ -81,3 +84,64 @@ def test_a_pod_that_resolves_over_tcp_before_each_call_is_no_probe() -> None:
 
 def test_attempts_that_are_no_longer_known_one_by_one_are_the_pods() -> None:
     assert left_out(tried(RESOLVER, 53, 0, attempts=40), tried(API, 6443, 0)) == [6443]
+
+
+# -- what is no TCP ----------------------------------------------------------------------------------------------------
+
+
+def marked(name: str, source_port: int) -> list[HubbleFlow]:
+    """A capture's client packets, all from this source port, and the answers to it."""
+    client = next(each.source.ip for each in hubble_flows(name) if each.is_reply is not True)
+
+    def moved(flow: HubbleFlow) -> HubbleFlow:
+        end = "source" if flow.source.ip == client else "destination"
+        return replace_flow(flow, **{end: replace_flow(getattr(flow, end), port=source_port)})
+
+    return [moved(each) for each in hubble_flows(name)]
+
+
+def test_a_look_up_from_the_probes_port_is_the_probes_over_udp_as_over_tcp() -> None:
+    assert {each.probed for each in gathered(marked("10", 61400)).all() if each.protocol == "UDP"} == {1}
+    assert {each.probed for each in gathered(marked("10", 40400)).all() if each.protocol == "UDP"} == {0}
+
+
+def test_the_dns_proxy_s_word_on_the_probes_own_look_ups_is_not_told_as_the_pods() -> None:
+    assert gathered(hubble_flows("33")).dns() != ()
+    assert gathered(marked("33", 61400)).dns() == ()
+
+
+def echo(*seconds: float) -> Connection:
+    first, last = (AT + timedelta(seconds=each) for each in (min(seconds), max(seconds)))
+    return replace(
+        tried(RESOLVER, 0, attempts=1), protocol="ICMPv4", icmp=(8, 0), began=(first,), first=first, last=last
+    )
+
+
+def test_an_echo_that_came_with_the_probes_own_attempts_is_the_probes() -> None:
+    probe = tried(API, 6443, 0, 60, probed=2)
+
+    assert left_out(probe, echo(0.5, 62)) == [0, 6443]
+
+
+@pytest.mark.parametrize(
+    ("others", "alone"),
+    [
+        ([], echo(0.5)),  # no probe anywhere
+        ([tried(API, 6443, 0)], echo(0.5)),  # the pod's own attempts
+        ([tried(API, 6443, 0, probed=1)], echo(0.5, 30)),  # it goes on after the probe
+        ([tried(API, 6443, 20, probed=1)], echo(0.5)),  # it was there before
+        ([tried(API, 6443, 0, probed=1)], replace(echo(0.5), icmp=(3, 3))),  # no echo
+    ],
+)
+def test_a_ping_of_the_pod_s_own_is_the_pods(others: list[Connection], alone: Connection) -> None:
+    assert alone not in only_probed([*others, alone], "shop", "client")
+
+
+def test_on_the_host_network_the_probe_is_known_by_the_node_s_address_and_its_ports() -> None:
+    node = Party("172.30.0.12", entities=("host",))
+    ours = replace(tried(API, 6443, 0, probed=1), source=node)
+    own = replace(tried(API, 443, 0), source=node)
+    stranger = replace(tried(API, 6443, 0, probed=1), source=Party("172.30.0.13", entities=("remote-node",)))
+
+    assert only_probed([ours, own, stranger], "shop", "client", frozenset({"172.30.0.12"})) == {ours}
+    assert only_probed([ours, own, stranger], "shop", "client") == frozenset()

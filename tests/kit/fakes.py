@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage
-from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Connect, Dial, Environment, Lookup, Object, PathMtu
 from sensors.kit.kinds import Kind
 from sensors.kit.model import Absent, Blind
 
@@ -115,7 +115,7 @@ class FakeCluster:
     async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
         return self._rows("lookups", self.lookups_given)
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[tuple[str, int]]) -> tuple[Connect, ...]:
+    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
         return self._rows("connects", self.connects_given)
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

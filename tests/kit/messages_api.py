@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -69,6 +69,10 @@ class Answer:
     cut: int | None = None
     late_error: str = ""
     output_tokens: int | None = None
+
+    def later(self, seconds: float) -> Answer:
+        """The same answer, after so many seconds."""
+        return replace(self, delay=seconds)
 
 
 def says(text: str | Mapping[str, Any], **more: Any) -> Answer:

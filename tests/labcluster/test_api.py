@@ -78,18 +78,18 @@ async def test_kai_acts_with_the_rights_of_whom_it_impersonates(lab, who, status
     [
         (
             {"Impersonate-User": "mallory"},
-            'users "mallory" is forbidden: User "kai" cannot impersonate resource "users" in API group "" '
-            "at the cluster scope",
+            'users.authentication.k8s.io "mallory" is forbidden: User "kai" cannot impersonate:user-info resource '
+            '"users" in API group "authentication.k8s.io" at the cluster scope',
         ),
         (
             {"Impersonate-User": "alice", "Impersonate-Group": "system:masters"},
-            'groups "system:masters" is forbidden: User "kai" cannot impersonate resource "groups" in API group "" '
-            "at the cluster scope",
+            'groups.authentication.k8s.io "system:masters" is forbidden: User "kai" cannot impersonate:user-info '
+            'resource "groups" in API group "authentication.k8s.io" at the cluster scope',
         ),
         (
             {"Impersonate-User": "system:serviceaccount:kube-system:root"},
-            'serviceaccounts "root" is forbidden: User "kai" cannot impersonate resource "serviceaccounts" in API '
-            'group "" in the namespace "kube-system"',
+            'serviceaccounts.authentication.k8s.io "root" is forbidden: User "kai" cannot impersonate:serviceaccount '
+            'resource "serviceaccounts" in API group "authentication.k8s.io" in the namespace "kube-system"',
         ),
     ],
 )
@@ -97,6 +97,35 @@ async def test_kai_can_be_nobody_else(lab, headers, words):
     reply = await ask(lab, "kai", "GET", "/api/v1/pods", headers=headers)
 
     assert (reply.status, reply.message) == (403, words)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "verb"),
+    [
+        ("GET", "/api/v1/namespaces/checkout/pods", "impersonate-on:user-info:list"),
+        ("GET", "/api/v1/namespaces/checkout/configmaps/x", "impersonate-on:user-info:get"),
+        ("PATCH", "/apis/apps/v1/namespaces/checkout/deployments/checkout", "impersonate-on:user-info:patch"),
+        ("DELETE", "/api/v1/namespaces/checkout/services/x", "impersonate-on:user-info:delete"),
+    ],
+)
+async def test_in_alices_name_kai_does_nothing_but_what_an_approval_needs(lab, method, path, verb):
+    """She may do most of it herself: a stolen token of KAI's may not."""
+    reply = await ask(lab, "kai", method, path, headers={"Impersonate-User": "alice"})
+
+    assert reply.status == 403
+    assert f'User "kai" cannot {verb} ' in reply.message
+
+
+async def test_kai_says_for_which_proposal_it_acts_and_nothing_else(lab):
+    as_alice = {"Impersonate-User": "alice"}
+    for_one = {**as_alice, "Impersonate-Extra-kai.dev%2Fproposal": "p-1"}
+    other = {**as_alice, "Impersonate-Extra-scopes": "all"}
+
+    said = await ask(lab, "kai", "GET", POLICY, headers=for_one)
+    refused = await ask(lab, "kai", "GET", POLICY, headers=other)
+
+    assert said.status == 200
+    assert (refused.status, "userextras/scopes" in refused.message) == (403, True)
 
 
 async def test_kai_itself_can_write_nothing(lab):
@@ -430,7 +459,7 @@ async def test_the_probe_runs_nothing_but_its_own_program(lab):
         garbled = await kube.exec("kai-probe", pods[0]["metadata"]["name"], "probe", ["kai-probe", "{}"])
 
     assert 'exec: "sh": executable file not found' in str(refused.value)
-    assert (garbled.exit_code, json.loads(garbled.stdout)["version"]) == (2, 1)
+    assert (garbled.exit_code, json.loads(garbled.stdout)["version"]) == (2, 2)
 
 
 async def test_nobody_else_may_run_programs_there(lab):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sensors.kit.cluster import Dial
 from tests.labcluster.desk import (
     apply,
     ask,
@@ -74,7 +75,7 @@ async def test_a_connection_from_inside_the_pod_opens_after_the_fix_and_not_befo
     async with running(case) as lab:
         assert lab.target is not None
         wish = asked_wish(lab)
-        doors, name = ((wish.host, wish.port),), (lab.target.namespace, lab.target.pod)
+        doors, name = (Dial(wish.host, wish.port),), (lab.target.namespace, lab.target.pod)
 
         before = await probe(lab, *name, connects=doors)
         await apply(lab, "alice", fix)

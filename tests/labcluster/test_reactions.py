@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sensors.kit.cluster import Dial
 from tests.labcluster.desk import MERGE_PATCH, apply, ask, attempts, patch, path_of, probe, recorded_diagnosis, running
 
 
@@ -85,7 +86,7 @@ async def test_a_wrong_selector_takes_the_endpoints_away_again():
 
 async def test_the_lab_s_probe_refuses_what_the_real_one_refuses():
     async with running("web-to-catalog") as lab:
-        doors = (("169.254.169.254", 80), ("10.244.1.162", 8080))
+        doors = (Dial("169.254.169.254", 80), Dial("10.244.1.162", 8080))
         answer = await probe(lab, "store", lab.target.pod, connects=doors, path_mtu=("169.254.169.254",))
 
     never = "169.254.169.254 is a metadata address: never probed"
@@ -94,9 +95,22 @@ async def test_the_lab_s_probe_refuses_what_the_real_one_refuses():
     assert answer.errors["path_mtu/169.254.169.254"] == never
 
 
+async def test_the_lab_s_network_answers_a_dns_question_and_nothing_else_over_udp():
+    async with running("web-to-catalog") as lab:
+        resolver = next(each for each in lab.dataplane.of_kind("Service") if each["metadata"]["name"] == "kube-dns")
+        address = resolver["spec"]["clusterIP"]
+        doors = (Dial(address, 53, "udp", "dns"), Dial(address, 53, "udp"))
+        answer = await probe(lab, "store", lab.target.pod, connects=doors)
+
+    assert [(each.protocol, each.result, each.ask) for each in answer.connects] == [
+        ("udp", "open", "dns"),
+        ("udp", "sent", None),
+    ]
+
+
 async def test_the_pod_sees_the_same_as_its_traffic():
     async with running("web-to-catalog") as lab:
-        doors = {"connects": (("catalog", 80), ("10.96.12.139", 80), ("10.244.1.162", 8080))}
+        doors = {"connects": (Dial("catalog", 80), Dial("10.96.12.139", 80), Dial("10.244.1.162", 8080))}
         before = await probe(lab, "store", lab.target.pod, **doors)
         await apply(lab, "alice", (await recorded_diagnosis("web-to-catalog")).fix)
         await lab.advance(3)

@@ -30,7 +30,7 @@ class Probes:
         errors: dict[str, str] = {}
         pod = "/".join(self.uids.get(request.get("pod_uid") or "", ("none", "none")))
         return {
-            "version": 1,
+            "version": 2,
             "pid": 7,
             "how": "cgroup",
             "host_network": False,
@@ -67,10 +67,10 @@ class Probes:
         return rows
 
     def _connects(self, pod: str, request: Row, errors: dict[str, str]) -> list[dict[str, Any]]:
-        wanted = {(each["host"], each["port"]) for each in request.get("connects", ())}
-        rows = [each for each in self._rows(pod, "connect.json") if (each["host"], each["port"]) in wanted]
-        for host, port in wanted - {(each["host"], each["port"]) for each in rows}:
-            errors[f"connects/{host}:{port}"] = "nobody tried"
+        wanted = {_door(each) for each in request.get("connects", ())}
+        rows = [each for each in self._rows(pod, "connect.json") if _door(each) in wanted]
+        for host, port, protocol in wanted - set(map(_door, rows)):
+            errors[f"connects/{host}:{port}" + ("" if protocol == "tcp" else f"/{protocol}")] = "nobody tried"
         return rows
 
     def _paths(self, pod: str, request: Row, errors: dict[str, str]) -> list[dict[str, Any]]:
@@ -78,3 +78,7 @@ class Probes:
         rows = [each for each in self._rows(pod, "pmtu.json") if each["destination"] in wanted]
         errors |= {f"path_mtu/{each}": "nobody tried" for each in wanted - {each["destination"] for each in rows}}
         return rows
+
+
+def _door(row: Row) -> tuple[str, int, str]:
+    return row["host"], row["port"], row.get("protocol", "tcp")

@@ -7,7 +7,7 @@ import pytest
 
 from sensors.access.live.probing import Wish, requests_for
 from sensors.access.live.reach import Plan, answered, plan
-from sensors.kit.cluster import Lookup
+from sensors.kit.cluster import Dial, Lookup
 from sensors.topology.peer import Places
 
 
@@ -31,8 +31,8 @@ WHERE = Places(
 
 
 def test_an_address_is_allowed_itself_and_nothing_beside_it() -> None:
-    assert plan([("203.0.113.5", 443)], ["10.244.1.9"], "web", WHERE) == Plan(
-        (("203.0.113.5", 443),), (), ("10.244.1.9", "203.0.113.5")
+    assert plan([Dial("203.0.113.5", 443)], ["10.244.1.9"], "web", WHERE) == Plan(
+        (Dial("203.0.113.5", 443),), (), ("10.244.1.9", "203.0.113.5")
     )
 
 
@@ -46,24 +46,24 @@ def test_an_address_is_allowed_itself_and_nothing_beside_it() -> None:
 def test_metadata_addresses_are_never_allowed_whoever_names_them(address: str) -> None:
     where = replace(WHERE, slices=(part_of("db", "shop", address, "10.244.1.9"),))
 
-    asked, behind = plan([(address, 80)], [address], "web", where), plan([("db.shop", 5432)], [], "web", where)
+    asked, behind = plan([Dial(address, 80)], [address], "web", where), plan([Dial("db.shop", 5432)], [], "web", where)
 
-    assert asked == Plan(((address, 80),), (), ())  # asked for all the same: the probe says why it does not
+    assert asked == Plan((Dial(address, 80),), (), ())  # asked for all the same: the probe says why it does not
     assert behind.allow == ("10.244.1.9", "10.96.0.7")
 
 
 def test_the_node_local_dns_cache_is_the_one_link_local_address_that_may_be_asked() -> None:
-    assert plan([("169.254.20.10", 53)], [], "web", WHERE).allow == ("169.254.20.10",)
+    assert plan([Dial("169.254.20.10", 53)], [], "web", WHERE).allow == ("169.254.20.10",)
 
 
 def test_a_service_is_its_address_and_the_pods_behind_it() -> None:
-    planned = plan([("db.shop", 5432)], [], "web", WHERE)
+    planned = plan([Dial("db.shop", 5432)], [], "web", WHERE)
 
-    assert (planned.doors, planned.allow) == ((("db.shop", 5432),), ("10.244.1.9", "10.96.0.7", "fd00::9"))
+    assert (planned.doors, planned.allow) == ((Dial("db.shop", 5432),), ("10.244.1.9", "10.96.0.7", "fd00::9"))
 
 
 def test_a_name_of_outside_is_left_for_later_and_allows_nothing() -> None:
-    assert plan([("api.example.com", 443)], [], "web", WHERE) == Plan((), (("api.example.com", 443),), ())
+    assert plan([Dial("api.example.com", 443)], [], "web", WHERE) == Plan((), (Dial("api.example.com", 443),), ())
 
 
 def test_only_answers_to_that_very_name_say_where_it_is() -> None:
@@ -77,7 +77,7 @@ def test_only_answers_to_that_very_name_say_where_it_is() -> None:
 
 
 def test_more_targets_than_the_probe_takes_go_in_several_requests() -> None:
-    wish = Wish(("a", "b"), tuple(("10.0.0.1", port) for port in range(1, 13)), ("10.0.0.1", "10.0.0.2"))
+    wish = Wish(("a", "b"), tuple(Dial("10.0.0.1", port) for port in range(1, 13)), ("10.0.0.1", "10.0.0.2"))
 
     requests = requests_for("uid", wish, ("10.0.0.1",))
 

@@ -151,7 +151,7 @@ class World:
         (self.proc / str(pid) / "root/etc/resolv.conf").write_text(text)
 
     def command(self, **wishes: Any) -> list[str]:
-        request = {"version": 1, "pod_uid": UID, "allow": {"addresses": ["10.0.0.0/8"]}} | wishes
+        request = {"version": 2, "pod_uid": UID, "allow": {"addresses": ["10.0.0.0/8"]}} | wishes
         return [sys.executable, "-I", str(AGENT), "--proc", str(self.proc), json.dumps(request)]
 
     def probe(self, *, under: Sequence[str] = (), **wishes: Any) -> dict[str, Any]:

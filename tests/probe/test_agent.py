@@ -24,7 +24,7 @@ UID = "0d1f6c5e-7a83-4d9b-9a55-3c2b1e0f4a77"
 
 
 def request(**said: object) -> str:
-    return json.dumps({"version": 1, **said})
+    return json.dumps({"version": 2, **said})
 
 
 # -- the request -------------------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def test_a_request_becomes_typed_values_and_doubles_are_one() -> None:
         pod_uid=UID,
         files=("net/tcp",),
         lookups=(("db.shop", "AAAA"), ("db.shop", "A")),
-        connects=(("10.0.0.1", 80),),
+        connects=(agent.Door("10.0.0.1", 80),),
         path_mtu=("10.0.0.1",),
         node_files=("dmesg",),
         allow=(ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00:1::1/128")),
@@ -63,7 +63,7 @@ def test_a_request_becomes_typed_values_and_doubles_are_one() -> None:
         ("[" * 60_000, "the request is not JSON"),
         ("[]", "the request is not a JSON object"),
         ("x" * 70_000, "the request is larger than 65536 characters"),
-        ('{"version": 2}', "this probe speaks version 1"),
+        ('{"version": 1}', "this probe speaks version 2"),
         (request(pods=[]), "unknown key 'pods'"),
         (request(files=["net/tcp"]), "pod_uid is missing"),
         (request(pod_uid="../../1"), "pod_uid is not a UID"),
@@ -77,7 +77,12 @@ def test_a_request_becomes_typed_values_and_doubles_are_one() -> None:
         (request(connects=[{"host": "db", "port": 0}]), "connects: port is not a whole number from 1 to 65535"),
         (request(connects=[{"host": "db", "port": True}]), "connects: port is not a whole number from 1 to 65535"),
         (request(connects=[{"host": "-o/x", "port": 1}]), "'-o/x' is not a host name"),
-        (request(connects=[{"host": "db", "port": 1, "protocol": "udp"}]), "connects: only tcp can be tried"),
+        (request(connects=[{"host": "db", "port": 1, "protocol": "sctp"}]), "connects: only tcp and udp can be tried"),
+        (request(connects=[{"host": "db", "port": 1, "ask": "dns"}]), "connects: ask is dns, over udp, or left out"),
+        (
+            request(connects=[{"host": "db", "port": 1, "protocol": "udp", "ask": "snmp"}]),
+            "connects: ask is dns, over udp, or left out",
+        ),
         (request(path_mtu=["db"]), "path_mtu: 'db' is not an address"),
         (request(allow={"addresses": ["0.0.0.0/0"]}), "allow.addresses: 0.0.0.0/0 is too wide, /8 is the widest"),
         (request(allow={"addresses": ["all"]}), "allow.addresses: 'all' is neither an address nor a CIDR"),
@@ -104,7 +109,7 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from([*Request.__dataclass_fields__, "x"]), json_values))
 def test_no_request_can_make_it_fall_over(said: dict[str, object]) -> None:
     try:
-        found = agent.read_request(json.dumps({"version": 1, **said}))
+        found = agent.read_request(json.dumps({"version": 2, **said}))
     except BadRequest:
         return
 
@@ -127,7 +132,7 @@ def test_the_request_may_stand_on_standard_input() -> None:
     )
 
     answer = json.loads(done.stdout)
-    assert (done.returncode, answer["version"], answer["errors"]) == (0, 1, {})
+    assert (done.returncode, answer["version"], answer["errors"]) == (0, 2, {})
 
 
 # -- where packets may go ----------------------------------------------------------------------------------------------
@@ -427,7 +432,7 @@ def test_only_messages_that_bear_on_a_network_are_told(line: str, is_telling: bo
 
 
 def test_a_half_told_line_counts_as_not_told() -> None:
-    wish = Request(pod_uid=UID, files=("net/tcp", "net/snmp"), connects=(("10.0.0.1", 80),), budget_ms=700)
+    wish = Request(pod_uid=UID, files=("net/tcp", "net/snmp"), connects=(agent.Door("10.0.0.1", 80),), budget_ms=700)
     told = [b'["pod_files","net/snmp","Tcp: 1"]', b'["pod_files","net/tcp","  sl  loc']
 
     answer = agent.put_together(wish, told)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sensors.access.casefolder import open_case
 from sensors.access.probe import agent
 from sensors.access.probe.client import ProbeAnswer, ProbeRequest, build_command, parse_answer
-from sensors.kit import Blind, Connect, Lookup, PathMtu
+from sensors.kit import Blind, Connect, Dial, Lookup, PathMtu
 from tests.probe.namespaces import PEER, UID, World
 
 ANSWER = {
-    "version": 1,
+    "version": 2,
     "pid": 4711,
     "how": "cgroup v2, cgroupfs: process 4711 (app) for the network",
     "host_network": False,
@@ -70,7 +70,7 @@ def test_the_probe_understands_what_kai_asks() -> None:
         pod_uid=UID,
         files=agent.POD_FILES,
         lookups=(("db", "A"),),
-        connects=(("10.0.0.1", 80), ("fd00::1", 443)),
+        connects=(Dial("10.0.0.1", 80), Dial("fd00::1", 443), Dial("10.0.0.1", 53, "udp", "dns")),
         path_mtu=("10.0.0.1",),
         node_files=agent.NODE_FILES,
         allow=("10.0.0.0/8", "fd00::1"),
@@ -88,11 +88,22 @@ def test_the_probe_understands_what_kai_asks() -> None:
     assert (understood.budget_ms, understood.max_targets) == (5000, 4)
 
 
+def test_only_a_datagram_may_end_as_sent_and_only_the_protocol_asked_for_is_taken() -> None:
+    rows = [{"host": "a", "port": 5140, "protocol": over, "result": "sent", "ms": 1000.0} for over in ("udp", "tcp")]
+    raw = json.dumps({"version": 2, "connects": rows, "lookups": [], "path_mtu": []}).encode()
+
+    found = parse_answer(raw)
+
+    assert [(each.protocol, each.result) for each in found.connects] == [("udp", "sent")]
+    assert parse_answer(raw, ProbeRequest(UID, connects=(Dial("a", 5140, "udp"),))).connects == found.connects
+    assert parse_answer(raw, ProbeRequest(UID, connects=(Dial("a", 5140),))).connects == ()
+
+
 def test_hostile_names_stay_one_argument() -> None:
-    command = build_command(ProbeRequest(pod_uid=UID, connects=(("$(reboot); 'x' \n --proc", 80),)))
+    command = build_command(ProbeRequest(pod_uid=UID, connects=(Dial("$(reboot); 'x' \n --proc", 80),)))
 
     assert len(command) == 2
-    assert json.loads(command[1])["connects"] == [{"host": "$(reboot); 'x' \n --proc", "port": 80}]
+    assert json.loads(command[1])["connects"] == [{"host": "$(reboot); 'x' \n --proc", "port": 80, "protocol": "tcp"}]
     with pytest.raises(agent.BadRequest):
         agent.read_request(command[1])
 
@@ -113,8 +124,8 @@ def test_words_around_the_answer_do_not_matter() -> None:
         (b"", "the probe gave no answer: nothing on standard output"),
         (b"exec: kai-probe: not found\x1b[0m\n", "the probe gave no answer: exec: kai-probe: not found [0m"),
         (json.dumps(ANSWER).encode()[:400], "the probe's answer breaks off or is garbled (400 bytes)"),
-        (b'{"version":1,"error":"pod_uid is missing"}', "the probe refused the request: pod_uid is missing"),
-        (b'{"version":7}', "the probe speaks version 7, KAI speaks 1: upgrade the older one"),
+        (b'{"version":2,"error":"pod_uid is missing"}', "the probe refused the request: pod_uid is missing"),
+        (b'{"version":7}', "the probe speaks version 7, KAI speaks 2: upgrade the older one"),
         (b'{"a":' * 100_000, "the probe's answer breaks off or is garbled (500000 bytes)"),
         (b"{" * 5_000_000, "the probe's answer is larger than 4194304 bytes"),
     ],
@@ -130,7 +141,7 @@ def test_rows_that_make_no_sense_are_left_out_and_counted() -> None:
     rows = [None, {}, {"host": "a", "port": "80", "protocol": "tcp", "result": "open"},
             {"host": "a", "port": 80, "protocol": "tcp", "result": "fine"}, ANSWER["connects"][0]]  # fmt: skip
 
-    found = parse_answer(json.dumps({"version": 1, "connects": rows, "lookups": [], "path_mtu": None}).encode())
+    found = parse_answer(json.dumps({"version": 2, "connects": rows, "lookups": [], "path_mtu": None}).encode())
 
     assert found.connects == PARSED.connects[:1]
     assert found.errors == {
@@ -149,7 +160,7 @@ json_values = st.recursive(
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ANSWER)), json_values))
 def test_no_answer_can_make_kai_fall_over(said: dict[str, object]) -> None:
-    assert isinstance(parse_answer(json.dumps({"x": 0} | said | {"version": 1}).encode()), ProbeAnswer)
+    assert isinstance(parse_answer(json.dumps({"x": 0} | said | {"version": 2}).encode()), ProbeAnswer)
 
 
 def test_nothing_is_taken_that_was_not_asked_for() -> None:
@@ -159,7 +170,7 @@ def test_nothing_is_taken_that_was_not_asked_for() -> None:
         files=("net/snmp",),
         node_files=("dmesg",),
         lookups=(("db.", "A"),),
-        connects=(("10.0.0.2", 80),),
+        connects=(Dial("10.0.0.2", 80),),
         path_mtu=("10.0.0.1",),
     )
     more = {"pod_files": {"net/snmp": "Tcp: 1\n", "net/tcp": "x", "../secret": "y"}}
@@ -176,15 +187,15 @@ def test_nothing_is_taken_that_was_not_asked_for() -> None:
 
 @pytest.mark.parametrize("host", ["::ffff:10.0.0.1", "fd00:0:0::1", "10.0.0.1", "db.shop"])
 def test_a_host_is_recognised_in_the_form_in_which_the_probe_repeats_it(host: str) -> None:
-    repeated, _ = agent.read_request(ProbeRequest(UID, connects=((host, 80),)).to_json()).connects[0]
+    repeated = agent.read_request(ProbeRequest(UID, connects=(Dial(host, 80),)).to_json()).connects[0].host
     row = {"host": repeated, "port": 80, "protocol": "tcp", "result": "open"}
-    answer = json.dumps({"version": 1, "connects": [row]}).encode()
+    answer = json.dumps({"version": 2, "connects": [row]}).encode()
 
-    assert len(parse_answer(answer, ProbeRequest(UID, connects=((host, 80),))).connects) == 1
+    assert len(parse_answer(answer, ProbeRequest(UID, connects=(Dial(host, 80),))).connects) == 1
 
 
 def test_more_rows_than_any_question_brings_are_cut_off() -> None:
-    many = {"version": 1, "connects": ANSWER["connects"] * 5000, "lookups": [], "path_mtu": []}  # type: ignore[operator]
+    many = {"version": 2, "connects": ANSWER["connects"] * 5000, "lookups": [], "path_mtu": []}  # type: ignore[operator]
 
     assert len(parse_answer(json.dumps(many).encode()).connects) == 2048
 

@@ -268,6 +268,64 @@ def test_every_way_a_connection_can_end_has_its_own_word(world: World) -> None:
     assert answer["took_ms"] < 5000
 
 
+def datagrams(*ports: int, **more: str) -> list[dict[str, object]]:
+    return [{"host": PEER, "port": port, "protocol": "udp", **more} for port in ports]
+
+
+def test_a_datagram_is_answered_turned_away_or_sent_and_nothing_more(world: World) -> None:
+    world.peer.nft(
+        "add table ip x; add chain ip x i { type filter hook input priority 0; };"
+        "add rule ip x i udp dport 514 drop;"
+        "add rule ip x i udp dport 83 reject with icmp admin-prohibited"
+    )
+    world.pod.nft(
+        "add table ip x; add chain ip x o { type filter hook output priority 0; }; add rule ip x o udp dport 85 drop"
+    )
+    with hearing(world, 5140) as heard, hearing(world, 7, answer=b"?"):
+        answer = world.probe(connects=datagrams(5140, 514, 7, 81, 83, 85))
+        told, (_, source_port) = heard.recvfrom(100)
+
+    assert results(answer) == [
+        ("sent", None),  # open, and it has nothing to say
+        ("sent", None),  # filtered: the same silence
+        ("open", None),
+        ("refused", "ECONNREFUSED"),
+        ("unreachable", "EHOSTUNREACH"),
+        ("unreachable", "EPERM"),
+    ]
+    assert {row["protocol"] for row in answer["connects"]} == {"udp"}
+    assert told == b""
+    assert source_port in agent.SOURCE_PORTS
+
+
+def test_a_dns_server_is_asked_a_question_of_the_cluster_s_own_and_owes_an_answer(world: World) -> None:
+    world.resolv_conf(f"search shop.svc.lab.local svc.lab.local\nnameserver {PEER}\n")
+    with DnsServer(world.peer.name, PEER, {"kubernetes.default.svc.lab.local": "REFUSED"}) as server:
+        answered = world.probe(connects=datagrams(53, ask="dns"))
+    with hearing(world, 5353):
+        silent = world.probe(connects=datagrams(5353, ask="dns"))
+
+    assert (results(answered), results(silent)) == ([("open", None)], [("timeout", "ETIMEDOUT")])
+    assert ("udp", "kubernetes.default.svc.lab.local", "A") in server.asked
+
+
+@contextlib.contextmanager
+def hearing(world: World, port: int, answer: bytes = b""):  # type: ignore[no-untyped-def]
+    """A UDP server that says nothing, or always the same."""
+    made = inside(world.peer.name, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with made:
+        made.bind((PEER, port))
+        made.settimeout(5)
+
+        def reply() -> None:
+            with contextlib.suppress(OSError):
+                made.sendto(answer, made.recvfrom(100)[1])
+
+        if answer:
+            threading.Thread(target=reply, daemon=True).start()
+        yield made
+
+
 @contextlib.contextmanager
 def _slammer(world: World, port: int):  # type: ignore[no-untyped-def]
     """Accepts and hangs up at once with a reset, as a proxy does that has nobody behind it."""

@@ -21,6 +21,7 @@ import pytest
 
 from sensors.access.probe import agent
 from sensors.access.probe.client import ProbeRequest, parse_answer
+from sensors.kit.cluster import Dial
 from sensors.kit.model import Blind
 from tests.cluster.processes import free_port
 from tests.probe.namespaces import AGENT, PEER, UID, World
@@ -177,7 +178,7 @@ async def test_whole_looks_into_a_pod_stay_within_the_chart_s_memory(world: Worl
         files=agent.POD_FILES,
         node_files=agent.NODE_FILES,
         lookups=(("db.shop", "A"), ("db.shop", "AAAA")),
-        connects=((PEER, 80), (PEER, 81)),
+        connects=(Dial(PEER, 80), Dial(PEER, 81)),
         path_mtu=(PEER,),
         allow=("10.0.0.0/8",),
         budget_ms=3000,

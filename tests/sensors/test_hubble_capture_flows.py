@@ -274,6 +274,23 @@ async def test_a_host_network_pods_ports_tell_it_from_its_node() -> None:
     assert (to_nothing.packets_dropped, to_nothing.others_dropped) == (0, 4)
 
 
+async def test_a_host_network_pods_own_probe_is_left_out_where_nobody_asks_for_that_peer() -> None:
+    """The capture's packets, as if the probe had sent them from its source ports."""
+    asked = Target("probe", "ops", "10.244.1.162", 8080)
+    change = msgspec.structs.replace
+    flows = [each for each in messages("35") if isinstance(each, HubbleFlow)]
+    sent = [change(each, source=change(each.source, port=61007)) for each in flows]
+    mine = pod(asked, "10.244.0.11", host=True)
+    mine["spec"]["containers"][0]["ports"] = [{"containerPort": 8080}]
+    there = FakeCluster([mine], flows=sent)
+
+    of_the_peer = await look(asked, there)
+    of_nobody = await look(replace(asked, to_port=None, to_host=None), there)
+
+    assert (of_the_peer.packets_dropped, of_the_peer.probed) == (4, 0)
+    assert (of_nobody.packets_dropped, of_nobody.probed) == (0, 1)
+
+
 async def test_many_connections_are_cut_and_drops_are_not() -> None:
     drop = next(each for each in messages("03") if isinstance(each, HubbleFlow))
     syn = next(each for each in messages("02") if isinstance(each, HubbleFlow))

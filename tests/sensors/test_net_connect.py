@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensors.access.casefolder import open_case
-from sensors.kit import Absent, Blind, Connect, Sight, Target, observe
+from sensors.kit import Absent, Blind, Connect, Dial, Sight, Target, observe
 from sensors.kit.kinds import ENDPOINT_SLICE, POD, SERVICE
 from sensors.net_connect import (
     MOST_DOORS,
@@ -22,6 +22,7 @@ from sensors.net_connect import (
     read_door,
 )
 from sensors.topology.destination import Backend, Destination
+from tests.kit.build import pod, service
 from tests.kit.fakes import FakeCluster
 from tests.kit.spoil import real_objects, spoiled
 
@@ -61,9 +62,57 @@ def test_a_peer_that_speaks_udp_is_not_asked_over_tcp():
     known = Landmarks(frozenset({"10.96.0.10"}), frozenset())
     tcp = (read_door(Connect("core", 5140, "tcp", "refused", errno="ECONNREFUSED", address="10.96.0.7")),)
 
-    assert doors_to_try(there, known) == (("10.96.0.10", 53),)
+    assert doors_to_try(there, known) == (
+        *(Dial(each, 5140, "udp") for each in ("core", "10.96.0.7", "10.244.1.7")),
+        Dial("10.96.0.10", 53),
+    )
     assert [each.about for each in classify(tcp, there, known)] == [About.CONTEXT]
-    assert "over UDP an answer need not come" in Connects(classify(tcp, there, known), "core:5140", (), "UDP").summary()
+    summary = Connects(classify(tcp, there, known), "core:5140", (), "UDP").summary()
+    assert summary == "no asked door was tried; context: core:5140 refused (ECONNREFUSED)"
+
+
+UDP = {"name": "in", "port": 5140, "protocol": "UDP"}
+CORE = service("shop", "core", ip="10.96.0.7", ports=[UDP])
+
+
+async def asked_over_udp(*rows: Connect, port: int = 5140) -> Connects:
+    return await look(Target("web", "shop", "core", port), FakeCluster([CORE], connects=rows))
+
+
+async def test_a_silent_udp_port_is_no_measurement_and_is_said_to_be_none():
+    """`sent` is the probe's word, `timeout` that of other tools: neither says that the port is shut."""
+    for result in ("sent", "timeout"):
+        found = await asked_over_udp(Connect("core", 5140, "udp", result, address="10.96.0.7"))
+
+        assert (found.doors, found.asked_opens) == ((), None)
+        assert [(each.where, each.result, each.about) for each in found.sent] == [("core:5140", "sent", About.ASKED)]
+        assert found.summary() == "a datagram was sent to core:5140 over UDP, no answer expected and none came"
+
+
+async def test_a_udp_port_that_answers_or_is_turned_away_was_measured():
+    answered = await asked_over_udp(Connect("core", 5140, "udp", "open"))
+    refused = await asked_over_udp(Connect("core", 5140, "udp", "refused", errno="ECONNREFUSED"))
+
+    assert (answered.asked_opens, refused.asked_opens) == (True, False)
+    assert refused.summary() == "asked: core:5140 refused (ECONNREFUSED); 0 of 0 open of context"
+
+
+async def test_a_dns_question_that_nobody_answers_is_a_failure():
+    silent = await asked_over_udp(Connect("core", 5140, "udp", "timeout", errno="ETIMEDOUT", ask="dns"))
+
+    assert told(silent.asked) == [("core:5140", "timeout", "peer")]
+
+
+def test_a_dns_server_is_asked_a_question():
+    there = Destination("names", 53, cluster_ips=("10.96.0.10",), service_ports=(53,), protocol="UDP", is_dns=True)
+
+    assert doors_to_try(there, Landmarks())[:2] == (
+        Dial("names", 53, "udp", "dns"), Dial("10.96.0.10", 53, "udp", "dns"),
+    )  # fmt: skip
+
+
+def test_sctp_cannot_be_tried():
+    assert doors_to_try(Destination("core", 5140, protocol="SCTP"), Landmarks()) == ()
 
 
 def backend(address: str, port: int) -> Backend:
@@ -173,12 +222,30 @@ def test_the_asked_doors_come_first_and_there_are_never_more_than_twelve():
     doors = doors_to_try(asked, known)
 
     assert len(doors) == MOST_DOORS
-    assert doors[:3] == (("db", 5432), ("10.96.7.7", 5432), ("10.0.0.0", 6000))
-    assert doors[-2:] == (("10.96.0.10", 53), ("10.96.0.1", 443))
+    assert doors[:3] == (Dial("db", 5432), Dial("10.96.7.7", 5432), Dial("10.0.0.0", 6000))
+    assert doors[-2:] == (Dial("10.96.0.10", 53), Dial("10.96.0.1", 443))
 
 
-def test_without_a_question_the_services_next_to_the_pod_are_tried():
-    assert doors_to_try(None, Landmarks(), [("10.96.7.7", 5432)]) == (("10.96.7.7", 5432),)
+def test_without_a_question_what_the_pod_talks_to_is_tried():
+    assert doors_to_try(None, Landmarks(), [Dial("10.96.7.7", 5432)]) == (Dial("10.96.7.7", 5432),)
+
+
+async def test_the_services_next_to_the_pod_are_not_tried_for_that():
+    """Only what the pod's spec names, of two Services of its namespace."""
+    dialled: list[Dial] = []
+
+    class Trying(FakeCluster):
+        async def connects(self, namespace, pod, doors):
+            dialled.extend(doors)
+            return tuple(Connect(each.host, each.port, each.protocol, "open") for each in doors)
+
+    web = pod("shop", "web")
+    web["spec"]["containers"][0]["env"] = [{"name": "UPSTREAM", "value": "orders:80"}]
+    others = [service("shop", "orders", ip="10.96.0.8"), service("shop", "stock", ip="10.96.0.9")]
+
+    await look(Target("web", "shop"), Trying([web, *others]))
+
+    assert dialled == [Dial("orders", 80)]
 
 
 def test_the_same_door_tried_twice_with_one_result_counts_once_and_an_intermittent_one_twice():

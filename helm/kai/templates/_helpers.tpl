@@ -114,3 +114,50 @@ seccompProfile: {type: RuntimeDefault}
   secret: {secretName: {{ .Values.hubble.tls.secretName }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
+
+{{- /* What `kai serve` is told, and what `kai doctor` looks at: the settings file, and where the secrets are. */ -}}
+{{- define "kai.settingsEnv" -}}
+- {name: KAI_CONFIG, value: /etc/kai/settings/config.yaml}
+- {name: KAI_SLACK_MODE, value: {{ .Values.slack.mode | quote }}}
+- {name: SLACK_BOT_TOKEN_FILE, value: /etc/kai/slack/bot-token}
+{{- if eq .Values.slack.mode "socket" }}
+- {name: SLACK_APP_TOKEN_FILE, value: /etc/kai/slack/app-token}
+{{- else }}
+- {name: SLACK_SIGNING_SECRET_FILE, value: /etc/kai/slack/signing-secret}
+{{- end }}
+{{- range $name, $variable := (include "kai.alertSecrets" . | fromJson) }}
+{{- $secret := get $.Values.alerts $name }}
+{{- if $secret.name }}
+- {name: {{ $variable }}_FILE, value: /etc/kai/alerts/{{ trimSuffix "Secret" $name }}/{{ $secret.key }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "kai.alertSecrets" -}}
+{{- toJson (dict "tokenSecret" "KAI_ALERT_TOKEN" "pagerdutySecret" "KAI_ALERT_PAGERDUTY_SECRET" "grafanaSecret" "KAI_ALERT_GRAFANA_SECRET") }}
+{{- end }}
+
+{{- define "kai.settingsMounts" -}}
+- {name: settings, mountPath: /etc/kai/settings, readOnly: true}
+- {name: slack, mountPath: /etc/kai/slack, readOnly: true}
+{{- range $name, $variable := (include "kai.alertSecrets" . | fromJson) }}
+{{- if (get $.Values.alerts $name).name }}
+- {name: alerts-{{ trimSuffix "Secret" $name }}, mountPath: /etc/kai/alerts/{{ trimSuffix "Secret" $name }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* `optional`: the doctor starts without a Secret and says that it is missing; the bot waits for it. */ -}}
+{{- define "kai.settingsVolumes" -}}
+{{- $root := .root }}
+{{- $more := ternary ", optional: true" "" .optional }}
+- {name: settings, configMap: {name: {{ $root.Release.Name }}-settings}}
+- name: slack
+  secret: {secretName: {{ include "kai.slackSecret" $root }}, defaultMode: 0440{{ $more }}}
+{{- range $name, $variable := (include "kai.alertSecrets" $root | fromJson) }}
+{{- with (get $root.Values.alerts $name).name }}
+- name: alerts-{{ trimSuffix "Secret" $name }}
+  secret: {secretName: {{ . }}, defaultMode: 0440{{ $more }}}
+{{- end }}
+{{- end }}
+{{- end }}

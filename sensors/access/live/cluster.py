@@ -17,12 +17,12 @@ from sensors.access.live.agents import agent_on, ask_agent, is_agent
 from sensors.access.live.container_files import read_inside
 from sensors.access.live.environment import TELLING, environment_of, version_in
 from sensors.access.live.probing import Desk, PodPlace, Tried, Wish, looked_at, outcome
-from sensors.access.live.reach import Door, Plan, plan
+from sensors.access.live.reach import Plan, plan
 from sensors.access.probe.channel import PORT, ProbeChannel, probe_channel
 from sensors.access.probe.client import MAX_ANSWER, PROGRAM, ProbeAnswer, ProbeRequest, build_command, parse_answer
 from sensors.access.relay import RelayStatus
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
-from sensors.kit.cluster import Connect, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Connect, Dial, Environment, Lookup, Object, PathMtu
 from sensors.kit.kinds import DAEMON_SET, POD, SERVICE, Kind
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import (
@@ -127,7 +127,9 @@ class LiveCluster:
         return await self._lists.objects(kind, namespace)
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
-        return await self.kube.log(namespace, pod, container, previous=previous, lines=lines)
+        key = ("log", namespace, pod, container, previous, lines)
+        read = lambda: self.kube.log(namespace, pod, container, previous=previous, lines=lines)  # noqa: E731
+        return await self._remember(key, read)
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         if self.relay is None:
@@ -156,7 +158,7 @@ class LiveCluster:
         tried = await self._attempt(namespace, pod, Wish(names=tuple(names)))
         return tried.lookups or _nothing(tried, "lookups")
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Door]) -> tuple[Connect, ...]:
+    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
         if not doors:
             return ()
         tried = await self._attempt(namespace, pod, Wish(doors=tuple(doors)))
@@ -244,7 +246,7 @@ class LiveCluster:
         except (Absent, Blind) as why:
             raise Blind(f"{no_probe}; {why}") from None
 
-    async def _plan(self, doors: Iterable[Door], destinations: Iterable[str], namespace: str) -> Plan:
+    async def _plan(self, doors: Iterable[Dial], destinations: Iterable[str], namespace: str) -> Plan:
         kinds, environment = await asyncio.gather(read_kinds(self, *NEEDED, SERVICE), self.environment())
         return plan(doors, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
 

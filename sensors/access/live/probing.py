@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sensors.access.live.reach import Door, Plan, answered, may_be_sent_to
+from sensors.access.live.reach import Plan, answered, may_be_sent_to
 from sensors.access.probe.client import ProbeAnswer, ProbeRequest
-from sensors.kit.cluster import Connect, Lookup, PathMtu
+from sensors.kit.cluster import Connect, Dial, Lookup, PathMtu
 from sensors.kit.model import Blind
 from sensors.kit.objects import one_line
 
 POD_FILES = (
-    *("net/snmp", "net/netstat", "net/sockstat", "net/tcp", "net/tcp6"),
+    *("net/snmp", "net/netstat", "net/sockstat", "net/tcp", "net/tcp6", "net/udp", "net/udp6"),
     *("links.json", "routes.json", "resolv.conf"),
 )
 NODE_FILES = ("nf_conntrack_count", "nf_conntrack_max", "conntrack_stats", "links.json", "dmesg")
@@ -51,7 +51,7 @@ class PodPlace:
 Ask = Callable[[str, ProbeRequest], Awaitable[ProbeAnswer]]
 """Runs one request in the probe of a node. Raises `Blind`."""
 
-Plans = Callable[[Iterable[Door], Iterable[str], str], Awaitable[Plan]]
+Plans = Callable[[Iterable[Dial], Iterable[str], str], Awaitable[Plan]]
 """Where the wanted doors and path ends are, seen from a namespace."""
 
 
@@ -60,7 +60,7 @@ class Wish:
     """What is to be tried from inside a pod."""
 
     names: tuple[str, ...] = ()
-    doors: tuple[Door, ...] = ()
+    doors: tuple[Dial, ...] = ()
     paths: tuple[str, ...] = ()
 
     def __add__(self, other: Wish) -> Wish:
@@ -188,14 +188,14 @@ class Desk:
         trying.sent = True
         wish = trying.wish
         plan = await self._plans(wish.doors, wish.paths, pod.namespace)
-        names = tuple(dict.fromkeys((*wish.names, *(host for host, _ in plan.later))))
+        names = tuple(dict.fromkeys((*wish.names, *(each.host for each in plan.later))))
         requests = requests_for(pod.uid, Wish(names, plan.doors, wish.paths), plan.allow)
         tried = joined(await asyncio.gather(*(self._ask(pod.node, each) for each in requests)))
         return await self._try_later(pod, plan, tried)
 
     async def _try_later(self, pod: PodPlace, plan: Plan, tried: Tried) -> Tried:
         """Doors with a name of outside: now that the pod's own resolver has said where that is."""
-        known = {door: answered(door[0], tried.lookups) for door in plan.later}
+        known = {door: answered(door.host, tried.lookups) for door in plan.later}
         doors = tuple(door for door, addresses in known.items() if addresses)
         if not doors:
             return tried

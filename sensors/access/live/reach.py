@@ -13,30 +13,28 @@ from ipaddress import ip_address, ip_network
 
 from sensors.access.probe.agent import refusal
 from sensors.kit.addresses import as_ip
-from sensors.kit.cluster import Lookup
+from sensors.kit.cluster import Dial, Lookup
 from sensors.topology.destination import destination_at
 from sensors.topology.peer import Places
-
-Door = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`doors` can be tried at once within `allow`; `later` are names of outside, whose addresses nobody knows yet."""
 
-    doors: tuple[Door, ...]
-    later: tuple[Door, ...]
+    doors: tuple[Dial, ...]
+    later: tuple[Dial, ...]
     allow: tuple[str, ...]
 
 
-def plan(doors: Iterable[Door], destinations: Iterable[str], namespace: str, where: Places) -> Plan:
+def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, where: Places) -> Plan:
     """What of the wanted doors and path ends may be gone to, and where that is."""
-    now: list[Door] = []
-    later: list[Door] = []
-    allow = {str(address) for each in destinations if (address := as_ip(each))}
-    for host, port in doors:
-        behind = addresses_of(host, port, namespace, where)
-        (now if behind else later).append((host, port))
+    now: list[Dial] = []
+    later: list[Dial] = []
+    allow = {str(address) for end in destinations if (address := as_ip(end))}
+    for each in doors:
+        behind = addresses_of(each.host, each.port, namespace, where)
+        (now if behind else later).append(each)
         allow |= set(behind)
     return Plan(tuple(now), tuple(later), tuple(sorted(filter(may_be_sent_to, allow))))
 

@@ -35,18 +35,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from errno import EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EMSGSIZE, ENOENT, ENOSYS, EPERM, EPIPE, errorcode
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     import ssl
 
-VERSION = 1
+VERSION = 2
 POD_FILES = (
     "net/snmp",
     "net/netstat",
     "net/sockstat",
     "net/tcp",
     "net/tcp6",
+    "net/udp",
+    "net/udp6",
     "links.json",
     "routes.json",
     "resolv.conf",
@@ -63,10 +65,12 @@ MAX_BUDGET_MS = 30_000
 MAX_SPOKEN = 2 * MAX_ANSWER
 PACKETS_PER_SECOND = 50
 SOURCE_PORTS = range(61000, 62000)
-"""Where this probe's TCP connections come from, so that whoever sees their packets knows whose they are. Linux chooses
+"""Where this probe's TCP and UDP packets come from, so that whoever sees them knows whose they are. Linux chooses
 source ports up to 60999 (`net.ipv4.ip_local_port_range`)."""
 PATIENCE = 2.5
 """Seconds that one DNS server or one connection gets to answer."""
+UDP_WATCH = 1.0
+"""Seconds in which a datagram may be answered or turned away (ICMP); silence until then says nothing."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -80,6 +84,25 @@ class BadRequest(ValueError):
     """The request cannot be understood. The message says which part, and is the whole answer."""
 
 
+class Door(NamedTuple):
+    """What is to be tried: a TCP connection to open, or one UDP datagram to send; `ask` is "dns" where that datagram
+    is a DNS question, to which an answer is due."""
+
+    host: str
+    port: int
+    protocol: str = "tcp"
+    ask: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name among the errors."""
+        return f"connects/{self.host}:{self.port}" + ("" if self.protocol == "tcp" else f"/{self.protocol}")
+
+    def spoken(self) -> Row:
+        """As a row of the answer begins."""
+        return {key: value for key, value in self._asdict().items() if value}
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to look at. `allow` is all that may be sent to, beside the pod's own resolver; nothing is allowed unsaid."""
@@ -87,7 +110,7 @@ class Request:
     pod_uid: str | None = None
     files: tuple[str, ...] = ()
     lookups: tuple[tuple[str, str], ...] = ()
-    connects: tuple[tuple[str, int], ...] = ()
+    connects: tuple[Door, ...] = ()
     path_mtu: tuple[str, ...] = ()
     node_files: tuple[str, ...] = ()
     allow: tuple[Network, ...] = ()
@@ -191,12 +214,15 @@ def _lookup(row: Mapping[str, Any]) -> tuple[str, str]:
     return _host_name(row.get("name")), row.get("qtype", "A")
 
 
-def _door(row: Mapping[str, Any]) -> tuple[str, int]:
-    if row.get("protocol", "tcp") != "tcp":
-        raise BadRequest("connects: only tcp can be tried")
+def _door(row: Mapping[str, Any]) -> Door:
+    protocol, ask = row.get("protocol", "tcp"), row.get("ask", "")
+    if protocol not in ("tcp", "udp"):
+        raise BadRequest("connects: only tcp and udp can be tried")
+    if ask not in ("", "dns") or (ask and protocol != "udp"):
+        raise BadRequest("connects: ask is dns, over udp, or left out")
     host = row.get("host")
     spoken = str(as_address(host)) if as_address(host) is not None else _host_name(host)
-    return spoken, _whole("connects: port", row.get("port"), 1, 65535)
+    return Door(spoken, _whole("connects: port", row.get("port"), 1, 65535), protocol, ask)
 
 
 def as_address(text: object) -> Address | None:
@@ -820,16 +846,18 @@ async def wire(kind: int, address: Address, port: int, protocol: int = 0) -> Asy
     with socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol) as made:
         if kind == socket.SOCK_STREAM:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 2)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that waits after its end is no hindrance
             _from_own_port(made)
             await asyncio.get_running_loop().sock_connect(made, (str(address), port))
         else:
+            if kind == socket.SOCK_DGRAM:
+                _from_own_port(made)
             made.connect((str(address), port))  # only notes the address: nothing to wait for
         yield made
 
 
 def _from_own_port(made: socket.socket) -> None:
     """Any port of `SOURCE_PORTS`; the kernel's choice where all that were tried are in use."""
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that waits after its end is no hindrance
     for _ in range(8):
         port = SOURCE_PORTS[int.from_bytes(os.urandom(2), "big") % len(SOURCE_PORTS)]
         with contextlib.suppress(OSError):
@@ -1002,6 +1030,28 @@ async def _try_once(pace: Pace, address: Address, port: int) -> tuple[Row, Segme
         return door_result(why.errno or 0) | {"ms": _ms(began)}, None
 
 
+async def send_datagram(pace: Pace, address: Address, port: int, question: bytes) -> Row:
+    """One UDP datagram, empty without a `question`. Any answer means open, an ICMP error is what it says; silence is
+    `timeout` where an answer was due (a question), else `sent`, which says nothing about the port."""
+    await pace.packets()
+    began, due = time.perf_counter(), bool(question)
+    try:
+        async with asyncio.timeout(PATIENCE if due else UDP_WATCH), wire(socket.SOCK_DGRAM, address, port) as made:
+            await asyncio.get_running_loop().sock_sendall(made, question) if due else made.send(b"")
+            await asyncio.get_running_loop().sock_recv(made, 1)
+    except TimeoutError:
+        return ({"result": "timeout", "errno": "ETIMEDOUT"} if due else {"result": "sent"}) | {"ms": _ms(began)}
+    except OSError as why:
+        return door_result(why.errno or 0) | {"ms": _ms(began)}
+    return {"result": "open", "ms": _ms(began)}
+
+
+def sure_question(search: Iterable[str]) -> bytes:
+    """A DNS question that the cluster's own server answers by itself, and any other with some code."""
+    domain = next((each for each in search if each.startswith("svc.")), "svc.cluster.local")
+    return encode_question(int.from_bytes(os.urandom(2), "big"), f"kubernetes.default.{domain}", "A")
+
+
 async def _opened(made: socket.socket) -> Row:
     try:
         async with asyncio.timeout(RESET_WATCH):
@@ -1014,7 +1064,7 @@ async def _opened(made: socket.socket) -> Row:
 
 
 def door_result(number: int) -> Row:
-    """The kernel's error as the five results of a case folder, with its name."""
+    """The kernel's error as a result of a case folder, with its name."""
     name = errorcode.get(number, str(number))
     results = {"ECONNREFUSED": "refused", "ECONNRESET": "reset", "EPIPE": "reset", "ETIMEDOUT": "timeout"}
     return {"result": results.get(name, "unreachable"), "errno": name}
@@ -1375,7 +1425,7 @@ class Targets:
         self._learn_resolver()
         chosen = chosen_targets(self.request)
         lookups = [self._guard(key, self._lookup(name, qtype)) for _, key, (name, qtype) in chosen.lookups]
-        doors = [self._guard(key, self._connect(at, host, port)) for at, key, (host, port) in chosen.connects]
+        doors = [self._guard(key, self._connect(at, door)) for at, key, door in chosen.connects]
         opened = asyncio.gather(*doors)
         paths = [self._guard(key, self._path(at, each, opened)) for at, key, each in chosen.path_mtu]
         await asyncio.gather(*lookups, opened, *paths)
@@ -1405,14 +1455,22 @@ class Targets:
         if asked in self.request.lookups:
             self.voice.tell("lookups", [self.request.lookups.index(asked), place], row)
 
-    async def _connect(self, at: int, host: str, port: int) -> None:
-        address = as_address(host) or await self._resolve(host)
+    async def _connect(self, at: int, door: Door) -> None:
+        address = as_address(door.host) or await self._resolve(door.host)
         self._require(address)
-        named = {} if as_address(host) else {"address": str(address)}
+        named = {} if as_address(door.host) else {"address": str(address)}
+        row = await (self._open(address, door.port) if door.protocol == "tcp" else self._send(address, door))
+        self.voice.tell("connects", [at], {**door.spoken(), **named, **row})
+
+    async def _open(self, address: Address, port: int) -> Row:
         row, segments = await try_door(self.pace, address, port)
         if segments is not None:
             self.segments[address] = segments
-        self.voice.tell("connects", [at], {"host": host, "port": port, "protocol": "tcp", **named, **row})
+        return row
+
+    async def _send(self, address: Address, door: Door) -> Row:
+        search = self.resolver.conf.search if self.resolver else ()
+        return await send_datagram(self.pace, address, door.port, sure_question(search) if door.ask else b"")
 
     async def _resolve(self, host: str) -> Address:
         if self.resolver is None:
@@ -1455,14 +1513,14 @@ class Chosen:
     """The targets within the limit, each with its place and its key in `errors`; `left_out` are the keys beyond it."""
 
     lookups: tuple[tuple[int, str, tuple[str, str]], ...]
-    connects: tuple[tuple[int, str, tuple[str, int]], ...]
+    connects: tuple[tuple[int, str, Door], ...]
     path_mtu: tuple[tuple[int, str, str], ...]
     left_out: tuple[str, ...]
 
 
 def chosen_targets(request: Request) -> Chosen:
     """The first `max_targets` targets, doors before names before paths: a door says most for its packets."""
-    doors = [(at, f"connects/{host}:{port}", (host, port)) for at, (host, port) in enumerate(request.connects)]
+    doors = [(at, each.key, each) for at, each in enumerate(request.connects)]
     names = [(at, f"lookups/{name}/{qtype}", (name, qtype)) for at, (name, qtype) in enumerate(request.lookups)]
     paths = [(at, f"path_mtu/{each}", each) for at, each in enumerate(request.path_mtu)]
     room = request.max_targets

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
-from sensors.kit.cluster import Connect, Lookup, PathMtu
+from sensors.kit.cluster import Connect, Dial, Lookup, PathMtu
 from sensors.kit.model import Blind
 
-VERSION = 1
+VERSION = 2
 PROGRAM = "kai-probe"
 MAX_ANSWER = 4 * 1024 * 1024
 MOST_TEXTS, MOST_ROWS = 256, 2048
 """Of one table: far more than any question can bring."""
 
-RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset"})
+RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset", "sent"})
 
 Row = TypeVar("Row")
 
@@ -31,14 +31,14 @@ class ProbeRequest:
     """One question to the probe. `allow` (addresses and CIDRs) is all that it may send to beside the pod's resolver.
 
     `files` and `node_files` carry the names of the case folder (`net/snmp`, `links.json`, `nf_conntrack_count`, …);
-    `lookups` are (name, A or AAAA), `connects` (host, TCP port), `path_mtu` addresses. The budget is wall time in the
+    `lookups` are (name, A or AAAA), `path_mtu` addresses. The budget is wall time in the
     probe; the caller's own limit must leave a second more for the way there and back.
     """
 
     pod_uid: str | None = None
     files: tuple[str, ...] = ()
     lookups: tuple[tuple[str, str], ...] = ()
-    connects: tuple[tuple[str, int], ...] = ()
+    connects: tuple[Dial, ...] = ()
     path_mtu: tuple[str, ...] = ()
     node_files: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class ProbeRequest:
         document: dict[str, Any] = {"version": VERSION, "pod_uid": self.pod_uid}
         document |= {"files": self.files, "node_files": self.node_files, "path_mtu": self.path_mtu}
         document |= {"lookups": [{"name": name, "qtype": qtype} for name, qtype in self.lookups]}
-        document |= {"connects": [{"host": host, "port": port} for host, port in self.connects]}
+        document |= {"connects": [{k: v for k, v in each._asdict().items() if v} for each in self.connects]}
         document |= {"allow": {"addresses": self.allow}}
         document |= {"budget_ms": self.budget_ms, "max_targets": self.max_targets}
         return json.dumps({key: value for key, value in document.items() if value is not None}, separators=(",", ":"))
@@ -64,7 +64,8 @@ def build_command(request: ProbeRequest) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
     """What the probe saw. `errors` says of each thing asked for and missing why it is missing, under `table/name`
-    (`pod_files/net/tcp`, `connects/10.0.0.1:80`, `lookups/kubernetes/A`, `path_mtu/10.0.0.1`, `node_files/dmesg`).
+    (`pod_files/net/tcp`, `connects/10.0.0.1:80`, `connects/10.0.0.1:514/udp`, `lookups/kubernetes/A`,
+    `path_mtu/10.0.0.1`, `node_files/dmesg`).
 
     `pid` is the process whose network was read and `how` it was found; `host_network` is None where it could not be
     told. `truncated` names texts of which only the beginning is here.
@@ -107,15 +108,15 @@ def parse_answer(raw: bytes, asked: ProbeRequest | None = None) -> ProbeAnswer:
 
 
 def _as_asked(found: ProbeAnswer, asked: ProbeRequest) -> ProbeAnswer:
-    names = {name.rstrip(".").lower() for name in (*(n for n, _ in asked.lookups), *(h for h, _ in asked.connects))}
-    peers = {(as_spoken(host), port) for host, port in asked.connects}
+    names = {name.rstrip(".").lower() for name in (*(n for n, _ in asked.lookups), *(d.host for d in asked.connects))}
+    peers = {(as_spoken(each.host), each.port, each.protocol) for each in asked.connects}
     ends = set(map(as_spoken, asked.path_mtu))
     return replace(
         found,
         pod_files={name: each for name, each in found.pod_files.items() if name in asked.files},
         node_files={name: each for name, each in found.node_files.items() if name in asked.node_files},
         lookups=tuple(each for each in found.lookups if _is_one_of(each.name.lower(), names)),
-        connects=tuple(each for each in found.connects if (each.host, each.port) in peers),
+        connects=tuple(each for each in found.connects if (each.host, each.port, each.protocol) in peers),
         path_mtu=tuple(each for each in found.path_mtu if each.destination in ends),
     )
 
@@ -224,8 +225,8 @@ def lookup(row: Mapping[str, Any]) -> Lookup:
 
 
 def connect(row: Mapping[str, Any]) -> Connect:
-    """One connection. Raises `ValueError` or `KeyError` on a result that is none of the five."""
-    if row["result"] not in RESULTS:
+    """One connection. Raises `ValueError` or `KeyError` on a result that is none of the six."""
+    if row["result"] not in RESULTS or (row["result"] == "sent" and row.get("protocol") != "udp"):
         raise ValueError("not a result")
     return Connect(
         host=_text(row["host"]),
@@ -235,6 +236,7 @@ def connect(row: Mapping[str, Any]) -> Connect:
         errno=_as(str, row.get("errno")),
         address=_as(str, row.get("address")),
         ms=_milliseconds(row.get("ms")),
+        ask=_as(str, row.get("ask")),
     )
 
 

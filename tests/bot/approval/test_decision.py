@@ -53,11 +53,19 @@ def test_nobody_approves_after_the_expiry_not_even_in_the_same_second():
         ({"approvers": frozenset({"oncall"})}, ""),
         ({"approvers": frozenset({"U1ALICE"})}, ""),
         ({"two_persons": True}, "own_request"),
+        ({"terminal_only": True}, "terminal_only"),
         ({}, ""),
     ],
 )
 def test_the_operator_s_rules_bar_whom_they_name(rules, why):
     assert code(barred(proposal(), "U1ALICE", ALICE, approvals(**rules), NOW)) == why
+
+
+def test_with_terminal_only_a_person_in_a_terminal_may_and_a_rollback_needs_none():
+    rules = approvals(terminal_only=True)
+
+    assert barred(proposal(), "terminal:alice", ALICE, rules, NOW) is None
+    assert barred(proposal(purpose=Purpose.ROLLBACK), "U1ALICE", ALICE, rules, NOW) is None
 
 
 def test_of_two_persons_the_one_who_joined_or_edited_is_no_second_one():

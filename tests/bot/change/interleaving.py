@@ -42,9 +42,9 @@ async def story(store: Store, seed: int) -> Story:
     play.rules = Approvals(everywhere=Rules(needed=2 if rng.random() < 0.3 else 1))
     play.verdict = rng.choice([HELPED, HELPED, HELPED, FAILED, UNDECIDED])
     made = len(keys) == 1 and rng.random() < 0.2
-    it = await play.propose(*(play.part(each, make=made) for each in keys), investigation=f"inv{seed}")
+    it = await play.propose(*(play.part(each, made, "2026-12-28") for each in keys), investigation=f"inv{seed}")
     for _ in range(rng.randint(1, 4)):
-        told.kills += await _one_life(play, it, rng, rng.choice([None, rng.randint(1, 90)]))
+        told.kills += await _one_life(play, it, rng, rng.choice([None, rng.randint(1, 140)]))
     await _to_the_end(play, it)
     await _examine(play, it, told)
     return told
@@ -67,7 +67,7 @@ async def _one_life(play: Play, it: Proposal, rng: random.Random, dies_after: in
 
 async def _press(kai: Kai, it: Proposal, rng: random.Random) -> None:
     person = rng.choice(["U1ALICE", "U1ALICE", "U2BOB", "U3CAROL", "U9MALLORY"])
-    presses = [*[kai.approve] * 12, *[kai.undo] * 3, kai.reject]
+    presses = [*[kai.approve] * 12, *[kai.undo] * 3, kai.keep, kai.keep, kai.reject]
     what = rng.choice(presses)
     for _ in range(rng.choice([1, 1, 2])):
         await what(it, person)
@@ -148,7 +148,7 @@ async def _about_rights(play: Play, it: Proposal) -> list[str]:
     events = await play.events(it)
     writers = {each.who for each in play.server.writes if each.proposal == it.id}
     said = []
-    if writers and it.purpose.value == "change":
+    if writers and it.purpose.value != "rollback":
         if "approved" not in events or events.index("approved") > events.index("writing"):
             said.append(f"{it.id}: written before it was approved ({events})")
         links = [each async for each in play.store.audit.links(it.id)]
@@ -161,7 +161,7 @@ def _about_state(play: Play, it: Proposal, mine: dict[str, Proposal]) -> list[st
     said = []
     if it.state in UNDER_WAY:
         said.append(f"{it.id} is still {it.state.value}")
-    if it.purpose.value == "change" and play.shown.get(it.id) != it.state.value:
+    if it.purpose.value != "rollback" and play.shown.get(it.id) != it.state.value:
         said.append(f"{it.id} is {it.state.value}, and people see {play.shown.get(it.id)}")
     wrote = {each.key for each in play.server.writes if each.proposal == it.id}
     every = {(part.target.kind, part.target.namespace, part.target.name) for part in it.parts}

@@ -10,12 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from bot.approval.person import Refusal
-from bot.approval.proposal import Kind, KubeUser, Part, Proposal, Proved, new_id
+from bot.approval.proposal import Kind, KubeUser, Part, Place, Proposal, Proved, new_id
 from bot.approval.rules import Approvals
 from bot.approval.states import State
 from bot.approval.trail import Event, Note
 from bot.change.deciding import Answer, Caller, Deciding
-from bot.change.marks import bound, fingerprint, uid_of
+from bot.change.expiry import approved_end
+from bot.change.extending import Extending
+from bot.change.marks import EXPIRES, bound, fingerprint, uid_of
 from bot.change.pipeline import Pipeline, Tools
 from bot.change.ports import CannotProve, Fresh
 from bot.store.store import Store
@@ -53,10 +55,11 @@ class Play:
 
     # -- the proposal --------------------------------------------------------------------------------------------------
 
-    def part(self, key: tuple[str, str, str] = policy(), make: bool = False) -> Part:
+    def part(self, key: tuple[str, str, str] = policy(), make: bool = False, ends: str = "") -> Part:
         target = Component(*key)
         if make:
-            manifest = {"kind": key[0], "metadata": {"namespace": key[1], "name": key[2]}, "spec": {"egress": [RULE]}}
+            meta = {"namespace": key[1], "name": key[2], **({"annotations": {EXPIRES: ends}} if ends else {})}
+            manifest = {"kind": key[0], "metadata": meta, "spec": {"egress": [RULE]}}
             return Part(Kind.CREATE, target, (manifest,), ({"op": "remove", "path": ""},))
         thing = self.server.objects.get(key) or self.server.put(key, {"egress": []})
         body = ({"op": "add", "path": "/spec/egress/-", "value": RULE},)
@@ -110,6 +113,11 @@ class Kai:
     async def reject(self, it: Proposal, person: str = "U3CAROL", reason: str = "not today") -> Answer:
         return await self._then(self.deciding.reject(it.id, person, _as(person), reason))
 
+    async def keep(self, it: Proposal, person: str = "U1ALICE") -> Answer:
+        """The end that was approved, moved by a month."""
+        shown, extending = approved_end(it) or self.play.time.at, Extending(self.deciding)
+        return await self._then(extending.keep(it.id, shown, Place(), person, _as(person)))
+
     async def _then(self, press: Coroutine[Any, Any, Answer]) -> Answer:
         said = await press
         if said.carry_on:
@@ -152,7 +160,7 @@ class _Parts:
 
     def __init__(self, store: Store, process: Process) -> None:
         self.proposals, self.audit = Mortal(store.proposals, process), Mortal(store.audit, process)
-        self.seen = Mortal(store.seen, process)
+        self.seen, self.investigations = Mortal(store.seen, process), Mortal(store.investigations, process)
 
 
 def _anew(part: Part, now: Any) -> Part:

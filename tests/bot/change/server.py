@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.approval.decision import Review
-from bot.approval.proposal import Kind, KubeUser, Part
+from bot.approval.proposal import Kind, KubeUser, Part, Proposal
 from bot.change.marks import MARK, uid_of, version_of
 from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten
 from flows.fixes.jsonpatch import CannotPatch, apply
@@ -100,6 +100,8 @@ class Server:
         self.requests: list[tuple[str, str]] = []
         self.in_flight: list[tuple[datetime, Callable[[], None]]] = []
         self.blind = False
+        self.told: list[tuple[str, str, str]] = []
+        self.untold = ""
         self._time, self._version = time, 100
         time.listeners.append(self.deliver)
 
@@ -213,6 +215,12 @@ class Client:
             raise Lost("the answer was cut off")
         await self.process.step()
         return said
+
+    async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
+        await self.process.step()
+        self.server.told.append((it.id, who.name, uid))
+        await self.process.step()
+        return self.server.untold
 
     def _later(self, who: KubeUser, part: Part, proposal: str) -> None:
         def request() -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from bot.approval.person import TERMINAL
 from bot.approval.proposal import Proposal
 from bot.approval.states import State
-from bot.change.changes import EVERY, TERMINAL, TERMINAL_TIME, Changes
+from bot.change.changes import EVERY, TERMINAL_TIME, Changes
 from bot.change.expiry import Expiry
 from tests.bot.change.playing import Kai, Play, _as
 from tests.bot.change.test_expiry import END, of_time

@@ -55,7 +55,7 @@ async def test_whoever_may_extends_it_with_one_press_and_as_themselves(play: Pla
     assert [(each.who, each.proposal) for each in play.server.writes[1:]] == [("alice", mine.id)]
     assert (mine.state, mine.purpose, play.shown[mine.id]) == (State.VERIFIED, Purpose.EXTENSION, "verified")
     assert await play.events(mine) == [
-        "proposed", "approved", "reviewed", "dry_run", "writing", "written", "written", "extended",
+        "proposed", "approved", "reviewed", "dry_run", "writing", "written", "written", "announced", "extended",
     ]  # fmt: skip
     links = [each async for each in play.store.audit.links()]
     assert faults(links, await play.store.audit.head()) == []
@@ -131,6 +131,18 @@ async def test_where_two_persons_are_needed_the_press_proposes_and_somebody_else
     assert "somebody else approves it" in said.sentence
     assert end(play) == "2027-01-28"
     assert play.server.writes[-1].who == "bob"
+
+
+async def test_where_a_terminal_is_wanted_the_press_proposes_and_says_what_to_type(play: Play):
+    kai = play.process()
+    it = await applied(play, kai)
+    play.rules = Approvals(everywhere=Rules(terminal_only=True))
+
+    said = await press(kai, it)
+
+    mine = await extension(play, it)
+    assert (said.code, end(play), mine.state) == ("", "2026-12-28", State.PROPOSED)
+    assert f"kai approve {mine.id}" in said.sentence
 
 
 async def test_quiet_hours_do_not_let_it_end_unseen(play: Play):

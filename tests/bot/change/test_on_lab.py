@@ -22,6 +22,7 @@ from bot.change.deciding import Caller, Identify
 from bot.change.expiry import Expiry, approved_end
 from bot.change.opening import changes_on
 from bot.change.proving import eligible
+from bot.change.repository import is_for_repository
 from bot.cli import kai
 from bot.clusters.opening import Worlds
 from bot.clusters.options import Live
@@ -30,6 +31,7 @@ from bot.store.store import Store, open_store
 from bot.verify.looking import Clock
 from flows.catalog import rules
 from flows.engine import Tools, run
+from flows.model import Diagnosis
 from lab.cluster import LabCluster
 from sensors.kit.catalog import sensors
 
@@ -44,13 +46,16 @@ class Stage:
     store: Store
     url: str
 
-    async def propose(self) -> Proposal:
-        """The proposal for what is found at this moment."""
+    async def found(self) -> Diagnosis:
         worlds = Worlds(_live(self.lab, "kai"))
         assert self.lab.target is not None
         async with worlds.cluster() as cluster:
             tools = Tools(sensors(), rules())
-            found = await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
+            return await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
+
+    async def propose(self) -> Proposal:
+        """The proposal for what is found at this moment."""
+        found = await self.found()
         assert eligible(found.fix)
         fresh = await self.changes.proving.first(found.target, found.fix)
         assert fresh.why == ""
@@ -68,12 +73,12 @@ def _live(lab: LabCluster, user: str) -> Live:
 
 
 @asynccontextmanager
-async def stage(case: str, folder: Path) -> AsyncIterator[Stage]:
+async def stage(case: str, folder: Path, within: float = 60.0) -> AsyncIterator[Stage]:
     url = f"sqlite:///{folder}/kai.db"
     async with LabCluster.start(CASES / case) as lab, open_store(url) as store:
         live = _live(lab, "kai")
         approvals = Approvals(Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")}))
-        changes = changes_on(live, Worlds(live).cluster, sensors(), store, lambda: approvals)
+        changes = changes_on(live, Worlds(live).cluster, sensors(), store, lambda: approvals, within=within)
         yield Stage(lab, changes, store, url)
 
 
@@ -88,6 +93,26 @@ async def _approved(it: Stage, proposal: Proposal) -> Any:
     said = await it.changes.deciding.approve(proposal.id, "U1ALICE", _as("U1ALICE", "alice"))
     assert said.code == ""
     return await it.changes.pipeline.carry_on(proposal.id)
+
+
+async def test_what_argo_cd_keeps_is_told_for_the_repository_and_nobody_is_asked_to_patch_it(tmp_path):
+    async with stage("mobile-to-gateway", tmp_path) as it:
+        first = await it.found()
+        assert first.fix.target is not None
+        labels = {"argocd.argoproj.io/tracking-id": "gateway:/Service:x/y"}
+        service = it.lab.catalog.named("services")
+        thing = it.lab.store.get(service, first.fix.target.namespace, first.fix.target.name)
+        assert thing is not None
+        thing["metadata"].setdefault("annotations", {}).update(labels)
+        found = await it.found()
+        told = await it.changes.proving.repository(found.fix)
+
+    assert eligible(first.fix)
+    assert not eligible(found.fix)
+    assert is_for_repository(found.fix)
+    assert told.owners == ("Argo CD gateway",)
+    assert told.difference.startswith("--- a/")
+    assert [line[:1] for line in told.difference.splitlines()[3:] if line[:1] != " "] == ["-", "+"]
 
 
 @pytest.mark.parametrize("case", ["api-server-cannot-watch", "orders-to-ledger", "mobile-to-gateway"])
@@ -128,10 +153,9 @@ async def _looked(it: Stage, proposal: Proposal, at: datetime) -> Proposal:
     return found
 
 
-async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path, monkeypatch):
+async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path):
     """A Service's port is no policy: nothing is replayed, and only the flows can tell that it does not help."""
-    monkeypatch.setattr("bot.verify.looking.WITHIN", 12.0)
-    async with stage("mobile-to-gateway", tmp_path) as it:
+    async with stage("mobile-to-gateway", tmp_path, within=10.0) as it:
         proposal = await it.propose()
         body = [{**each, "value": 9} if each["op"] == "replace" else each for each in proposal.parts[0].body]
         said = await it.changes.deciding.edit(proposal.id, "U1ALICE", _as("U1ALICE", "alice"), [body])

@@ -32,8 +32,33 @@ async def test_an_approval_is_applied_as_the_approver_and_verified(play):
     assert [(each.who, each.proposal) for each in play.server.writes] == [("alice", it.id)]
     assert play.shown[it.id] == "verified"
     assert await play.events(it) == [
-        "proposed", "approved", "reviewed", "reproved", "dry_run", "writing", "written", "written", "verified",
+        "proposed", "approved", "reviewed", "reproved", "dry_run", "writing", "written", "written", "announced",
+        "verified",
     ]  # fmt: skip
+
+
+async def test_it_is_told_on_the_object_as_the_approver_and_so_is_its_undo(play):
+    it = await play.propose()
+    kai = play.process()
+    await kai.approve(it)
+
+    await kai.undo(it, "U2BOB")
+
+    (child,) = await play.store.proposals.children(it.id)
+    uid = it.parts[0].uid
+    assert play.server.told == [(it.id, "alice", uid), (child.id, "bob", uid)]
+
+
+async def test_where_it_may_not_be_told_on_the_object_that_is_written_down_and_nothing_else(play):
+    it = await play.propose()
+    play.server.untold = 'events is forbidden: User "alice" cannot create resource "events"'
+
+    await play.process().approve(it)
+
+    entries = [each.entry async for each in play.store.audit.links(it.id)]
+    assert await play.state(it) is State.VERIFIED
+    assert await play.why(it) == "verified: 12 forwarded, 0 dropped"
+    assert len([each for each in entries if '"event":"announced"' in each and "is forbidden" in each]) == 1
 
 
 async def test_undo_brings_back_exactly_what_was(play):
@@ -212,6 +237,30 @@ async def test_of_a_double_click_one_is_told_that_it_is_done(play):
 
     assert sorted(each.code for each in said) == ["", "closed", "closed"]
     assert len(play.server.writes) == 1
+
+
+async def test_whoever_comes_too_late_is_told_who_was_faster_and_when(play):
+    it = await play.propose()
+    kai = play.process()
+    await kai.approve(it)
+    play.time.at += timedelta(seconds=3)
+
+    said = await kai.approve(it, "U2BOB")
+
+    assert said.code == "closed"
+    assert "This proposal is verified" in said.sentence
+    assert said.sentence.endswith("alice approved it 6 s ago.")
+
+
+async def test_where_a_terminal_is_wanted_a_press_counts_for_nothing(play):
+    play.rules = Approvals(everywhere=Rules(terminal_only=True))
+    it = await play.propose()
+    kai = play.process()
+
+    said = await kai.approve(it)
+
+    assert (said.code, await play.state(it), play.server.requests) == ("terminal_only", State.PROPOSED, [])
+    assert f"kai approve {it.id}" in said.sentence
 
 
 async def test_with_two_persons_the_first_approval_changes_nothing(play):

@@ -212,6 +212,71 @@ async def test_ten_presses_at_once_write_once(stage):
     assert len(await refused(stage.play.store, it)) == 9
 
 
+# -- modals: they stand in no message, so all else must hold -----------------------------------------------------------
+
+
+async def sent(stage: Stage, it: Proposal, what: str, text: str, **changes: Any) -> str:
+    """What the person is told who sends the modal of a proposal."""
+    values = {"text0": {"text": {"type": "plain_text_input", "value": text}}}
+    body = {**BODY, "view": {"private_metadata": it.id, "state": {"values": values}}, **changes}
+    body = {key: each for key, each in body.items() if key not in ("channel", "container")}
+    who = Asker(str((body.get("user") or {}).get("id") or ""), "", "key", OriginKind.FORM)
+    await getattr(stage.approving, what)(body, who)
+    return stage.slack.told[-1]
+
+
+EDITED = '[{"op": "add", "path": "/spec/egress/-", "value": {"to": []}}]'
+
+
+async def test_alice_may_send_a_modal_and_her_edit_is_a_proposal_of_its_own(stage):
+    it = await placed(stage)
+
+    assert "Edited and proved anew" in await sent(stage, it, "edited", EDITED)
+    assert await stage.play.state(it) is State.SUPERSEDED
+
+
+@pytest.mark.parametrize("what", ["edited", "rejected"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"api_app_id": "A9"},
+        {"team": {"id": "T9"}},
+        {"team": None},
+        {"user": {"id": "U1ALICE", "team_id": "T9"}},
+        {"user": {"id": "U1ALICE"}},
+        {"user": {"id": "U3CAROL", "team_id": "T1"}},
+    ],
+    ids=str,
+)
+async def test_a_modal_of_somebody_who_does_not_belong_here_does_nothing(stage, what, change):
+    it = await placed(stage)
+
+    await sent(stage, it, what, EDITED, **change)
+
+    assert await stage.play.state(it) is State.PROPOSED
+    assert len(await refused(stage.play.store, it)) == 1
+    assert stage.play.server.requests == []
+
+
+@pytest.mark.parametrize("told", [{"is_restricted": True}, {"deleted": True}, {"is_stranger": True}], ids=str)
+async def test_guests_leavers_and_strangers_edit_and_reject_nothing(stage, told):
+    it = await placed(stage)
+    stage.slack.people["U1ALICE"] |= told
+
+    await sent(stage, it, "edited", EDITED)
+    await sent(stage, it, "rejected", "no")
+
+    assert await stage.play.state(it) is State.PROPOSED
+
+
+async def test_an_edit_of_a_proposal_that_was_decided_meanwhile_does_nothing(stage):
+    it = await placed(stage)
+    await stage.press(it)
+
+    assert "nothing was done" in await sent(stage, it, "edited", EDITED)
+    assert len(stage.play.server.writes) == 1
+
+
 @pytest.mark.parametrize("text", ["a: !!binary aGk=", "a: .nan", "a: !!set {b, c}", "a: !!timestamp 2026-12-28"])
 def test_an_edit_that_json_cannot_hold_is_refused_in_words(text):
     assert "JSON" in read_change(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,26 @@ def test_once_it_is_decided_what_became_of_it_is_not_parted_from_the_buttons_by_
     assert code(card(it)) == ""
     assert ids.SHOW_FIX in actions(card(it))
     assert code(shown(it, "")).startswith(patch_text(it))
+
+
+def words(said: Said) -> str:
+    return " ".join(block["text"]["text"] for block in said.blocks if block["type"] == "section")
+
+
+def test_what_it_opens_and_what_it_closes_stand_side_by_side():
+    proved = replace(proposal().proved, newly_allowed=("web → db TCP 5432",), newly_denied=("web → db TCP 5431",))
+
+    both = words(card(proposal(proved=proved)))
+    one = words(card(proposal(proved=replace(proved, newly_denied=()))))
+
+    assert both.index("Newly allowed:\n• web → db TCP 5432") < both.index("No longer allowed:\n• web → db TCP 5431")
+    assert "No longer allowed" not in one
+
+
+def test_more_ways_than_a_card_lists_are_counted():
+    ways = tuple(f"web → db-{number} TCP 5432" for number in range(10))
+
+    assert "• and 2 more" in words(card(proposal(proved=replace(proposal().proved, newly_allowed=ways))))
 
 
 def test_each_button_carries_the_id_and_nothing_else():
@@ -196,6 +217,14 @@ def test_what_is_too_long_for_a_field_has_no_edit_button_and_says_why():
     assert {ids.APPROVE, ids.EDIT} & actions(said) == {ids.APPROVE}
     assert "too long to be edited in Slack" in str(said.blocks)
     assert "too long to be edited" not in str(card(proposal()).blocks)
+
+
+def test_where_a_terminal_is_wanted_the_card_says_what_to_type_and_has_no_button_to_approve():
+    it = proposal()
+    said = card(it, terminal_only=True)
+
+    assert {ids.APPROVE, ids.REJECT} & actions(said) == {ids.REJECT}
+    assert f"approved in a terminal only: `kai approve {it.id}`" in str(said.blocks)
 
 
 def test_an_added_object_says_when_it_ends_or_that_it_does_not():

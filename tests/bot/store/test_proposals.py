@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.approval.decision import Standing, standing
-from bot.approval.proposal import Approval, Place, Proposal
+from bot.approval.proposal import Approval, Place, Proposal, Proved
 from bot.approval.rules import Approvals, Rules
 from bot.approval.states import State
 from bot.approval.trail import Event, Note, faults
@@ -20,6 +20,7 @@ from bot.store.database import open_database
 from bot.store.proposals import Forged
 from bot.store.store import Store
 from bot.store.transitions import NotAllowed
+from sensors.kit import Target
 from tests.bot.approval.making import ALICE, BOB, NOW, approval, part, proposal
 
 NOTE = Note(Event.PROPOSED, "kai")
@@ -41,7 +42,10 @@ async def kept(store: Store, **changes: object) -> Proposal:
 
 async def test_a_proposal_comes_back_exactly_as_it_was(store: Store) -> None:
     odd = {"op": "add", "path": "/spec/x", "value": "password=hunter2 \u202e \x00 xoxb-1111111111"}
-    it = await kept(store, parts=(part(body=(odd,)), part("web")), title="T", edited_by="U2")
+    proved = Proved("policies", (), 1, 1, ("web → db TCP 5432",), ("web → db TCP 5431",))
+    asked = Target("web-1", "shop", "core", 5140, "UDP")
+    parts = (part(body=(odd,)), part("web"))
+    it = await kept(store, parts=parts, title="T", edited_by="U2", proved=proved, target=asked)
 
     found = await store.proposals.get(it.id)
 

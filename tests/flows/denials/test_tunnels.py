@@ -56,4 +56,4 @@ def test_a_pod_of_the_same_node_is_reached_without_the_tunnel() -> None:
     plain = case.once(world_of).endpoint_of_pod(traffic.source.namespace, traffic.source.pod)
 
     assert plain is not None
-    assert as_it_arrives(case, Traffic(plain, near.destination)).source.ip == plain.ip
+    assert as_it_arrives(Traffic(plain, near.destination)).source.ip == plain.ip

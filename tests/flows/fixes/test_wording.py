@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from flows.fixes.admit import _peer_words
 from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
 from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Direction, Endpoint, Profile, Traffic, World
-from tests.kit.build import pod, service
+from tests.kit.build import node, pod, service
 
 ME = Endpoint("shop", "web-1", {"app": "web"}, node="node-a")
 OUT = Side(Direction.EGRESS, ME, ())
@@ -70,6 +71,86 @@ def test_cilium_names_the_api_server_and_nodes_as_entities(peer: Endpoint, entit
 
 def test_the_pods_own_node_is_the_host() -> None:
     assert (cilium_rule(OUT, to(replace(NODE, node="node-a")), "shop", world()) or {})["toEntities"] == ["host"]
+
+
+IN = Side(Direction.INGRESS, ME, ())
+
+
+def nodes_world(profile: Profile, tunnel: str = "") -> World:
+    """Three nodes, each with a pod of the DaemonSet on its network; another pod of node-c has the host network, too."""
+    notes = {"annotations": {"projectcalico.org/IPv4VXLANTunnelAddr": tunnel}} if tunnel else {}
+    nodes = [node(f"node-{each}", ip=f"172.30.0.1{number}") for number, each in enumerate("abc", start=1)]
+    pods = [
+        pod("mon", f"scraper-{each}", node=f"node-{each}", ip=f"172.30.0.1{number}", owner=("DaemonSet", "scraper"),
+            hostNetwork=True)
+        for number, each in enumerate("abc", start=1)
+    ]  # fmt: skip
+    other = pod("mon", "proxy", node="node-c", ip="172.30.0.13", owner=("DaemonSet", "proxy"), hostNetwork=True)
+    nodes[1]["metadata"] |= notes
+    return World.of([*nodes, *pods, other], profile)
+
+
+def scraper(there: World) -> Endpoint:
+    found = there.endpoint_of_pod("mon", "scraper-b")
+    assert found is not None
+    return found
+
+
+def blocks(rule: dict[str, object] | None, word: str) -> list[str]:
+    listed = (rule or {})[word]
+    assert isinstance(listed, list)
+    return [each["ipBlock"]["cidr"] for each in listed]
+
+
+def test_a_daemon_set_on_the_host_network_is_each_of_its_nodes() -> None:
+    there = nodes_world(CALICO_IPTABLES)
+
+    assert blocks(kubernetes_rule(IN, to(scraper(there)), "shop", there), "from") == [
+        "172.30.0.11/32", "172.30.0.12/32", "172.30.0.13/32",
+    ]  # fmt: skip
+
+
+def test_under_cilium_it_is_the_own_node_and_every_other() -> None:
+    there = nodes_world(CILIUM)
+
+    assert (cilium_rule(OUT, to(scraper(there)), "shop", there) or {})["toEntities"] == ["host", "remote-node"]
+
+
+def test_under_cilium_the_words_of_the_fix_say_that_every_other_node_is_meant() -> None:
+    """A rule `from remote-node` is for whatever runs on those nodes, not for the one client that asked."""
+    passage = to(replace(NODE, namespace="mon", pod="scraper-b", workload="Deployment scraper"))
+
+    assert _peer_words(passage, ["remote-node"]) == "every process of every other node"
+    assert _peer_words(passage, ["host", "remote-node"]) == "every process of every node"
+    assert _peer_words(passage, None) == "every process of node node-b"
+
+
+def test_a_single_pod_of_a_deployment_on_the_host_network_is_its_node_alone() -> None:
+    there = nodes_world(CALICO_IPTABLES)
+    alone = replace(scraper(there), workload="Deployment scraper")
+
+    assert blocks(kubernetes_rule(IN, to(alone), "shop", there), "from") == ["172.30.0.12/32"]
+    assert (cilium_rule(OUT, to(alone), "shop", there) or {})["toEntities"] == ["remote-node"]
+
+
+def test_a_daemon_set_on_more_nodes_than_anybody_keeps_a_list_of_gets_no_list() -> None:
+    pods = [
+        pod("mon", f"scraper-{n}", node=f"n{n}", ip=f"172.30.1.{n}", owner=("DaemonSet", "scraper"), hostNetwork=True)
+        for n in range(20)
+    ]
+    there = World.of(pods, CALICO_IPTABLES)
+    one = there.endpoint_of_pod("mon", "scraper-3")
+
+    assert one is not None
+    assert kubernetes_rule(IN, to(one), "shop", there) is None
+
+
+def test_a_node_that_comes_as_a_client_has_the_address_of_its_tunnel_too() -> None:
+    there = nodes_world(CALICO_IPTABLES, tunnel="10.244.9.1")
+    alone = replace(scraper(there), workload="Deployment scraper")
+
+    assert blocks(kubernetes_rule(IN, to(alone), "shop", there), "from") == ["172.30.0.12/32", "10.244.9.1/32"]
+    assert blocks(kubernetes_rule(OUT, to(alone), "shop", there), "to") == ["172.30.0.12/32"]
 
 
 def test_where_addresses_count_the_api_server_is_all_of_its_addresses() -> None:

@@ -626,10 +626,10 @@ ADMIN = [
         profile=CALICO_IPTABLES,
     ),
     Case(
-        "Calico's own policies are recognised and left undecided",
+        "Calico's own policies isolate what they select, and one without a word is about ingress",
         "projectcalico.org/v3",
         [{"apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy", "metadata": {"name": "c", "namespace": "x"}}],
-        [("y/a", "x/a", "TCP 80", None), ("y/a", "z/a", "TCP 80", True)],
+        [("y/a", "x/a", "TCP 80", False), ("x/a", "y/a", "TCP 80", True), ("y/a", "z/a", "TCP 80", True)],
         CALICO_IPTABLES,
     ),
 ]

@@ -171,7 +171,7 @@ def test_the_words_of_a_denial_name_policy_rule_and_port() -> None:
         "shop/web to pay/api on TCP 8080: denied",
         "  egress: allowed: no policy restricts the egress of shop/web",
         "  ingress: denied: ingress of pay/api is isolated by NetworkPolicy pay/in, and no rule admits this",
-        f"    NetworkPolicy pay/in selects the pod for ingress; rule 1 admits {peers} on TCP 80: {wrong}",
+        f"    NetworkPolicy pay/in selects the pod for ingress; /spec/ingress/0 admits {peers} on TCP 80: {wrong}",
         f"    closest: NetworkPolicy pay/in /spec/ingress/0: {wrong}",
     ]
 

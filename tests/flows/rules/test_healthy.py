@@ -38,6 +38,13 @@ def test_stays_silent_when_the_asked_door_does_not_open():
     assert classes(RULE, with_doors(case_of("search-to-index"), "timeout")) == []
 
 
+def test_stays_silent_when_the_asked_door_opens_to_a_repeated_syn_only():
+    seen = case_of("search-to-index")
+    late = tuple(replace(each, ms=1_004.0) for each in seen[Connects].doors)
+
+    assert classes(RULE, with_facts(seen, replace(seen[Connects], doors=late))) == []
+
+
 def test_stays_silent_when_hubble_saw_too_little():
     seen = case_of("search-to-index")
 

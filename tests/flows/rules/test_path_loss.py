@@ -80,6 +80,13 @@ def test_stays_silent_about_one_sign_alone() -> None:
     assert classes(RULE, repeating(late(healthy()), repeated=2, sent=20)) == []
 
 
+def test_stays_silent_where_it_may_be_the_name_that_took_long() -> None:
+    case = lossy()
+    named = tuple(replace(each, ms=2.0) if each.host[0].isdigit() else each for each in case[Connects].doors)
+
+    assert classes(RULE, altered(case, Connects, doors=named)) == []
+
+
 def test_stays_silent_about_a_peer_that_is_slow_to_answer() -> None:
     assert classes(RULE, case_of("usher-to-stage")) == []
     assert classes(RULE, case_of("gallery-to-media")) == []

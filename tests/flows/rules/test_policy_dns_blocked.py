@@ -50,6 +50,19 @@ def test_stays_silent_where_names_resolve_all_the_same() -> None:
     assert judged(RULE, with_facts(case, replace(lookups, bursts=answered))) == []
 
 
+def test_where_only_tcp_is_refused_names_are_not_said_to_fail() -> None:
+    """Over TCP come only the answers that do not fit into a datagram."""
+    case = case_of("worker-to-queue")
+    flows = case[HubbleFlows]
+    over_tcp = tuple(replace(each, protocol="TCP") if each.port == 53 else each for each in flows.connections)
+
+    causes = [each.cause for each in judged(RULE, with_facts(case, replace(flows, connections=over_tcp)))]
+
+    assert causes
+    assert not any("on TCP 53" in each and "no name resolves" in each for each in causes)
+    assert any(each.endswith("so an answer too long for a datagram is lost") for each in causes)
+
+
 def test_is_no_root_cause_when_the_question_names_an_address() -> None:
     case = case_of("worker-to-queue")
     by_address = replace(case, target=replace(case.target, to_host="10.96.0.1", to_port=443), derived={})

@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from flows.belief import CONFIGURED
 from flows.causes import Layer
 from flows.model import Case, Component, LayerState
 from flows.symptoms.peers import asked_peer, peers, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
+from sensors.kit.proc_net import Connection as Socket
+from sensors.net_connect import About, Connects, Door, Role
+from sensors.net_tcp_stats import TcpStats
+from sensors.topology.talks import Known, Talk
 from tests.flows.variants.running import diagnose
 from tests.kit.cases import case_of, expected, names, with_facts, without
 
@@ -78,6 +83,61 @@ def test_an_idle_pod_is_never_blamed_on_a_service_beside_it_that_it_does_not_cal
 @pytest.mark.parametrize("name", ["web-to-catalog", "portal-to-profile", "mobile-to-gateway"])
 def test_a_service_that_the_pod_does_call_is_blamed_without_a_question(name: str) -> None:
     assert diagnose(unasked(case_of(name))).cause_class == expected(name)["cause_class"]
+
+
+SHUT = Door("catalog", 80, "tcp", "refused", "ECONNREFUSED", "10.96.12.139", 1.0, About.CONTEXT, Role.OTHER)
+SAID = Talk("catalog", 80, Known.SPEC, "TCP", "CATALOG_URL in container app")
+
+
+def with_spec(seen: Case, *talks: Talk, doors: tuple[Door, ...] = ()) -> Case:
+    pod, connects = seen[PodFacts], seen[Connects]
+    return with_facts(seen, replace(pod, spec_peers=talks), replace(connects, doors=doors))
+
+
+def test_a_peer_that_only_the_spec_names_counts_less_and_only_where_a_probe_of_it_failed():
+    seen = idle(case_of("web-to-catalog"))
+
+    ((peer, weight),) = suspects(with_spec(seen, SAID, doors=(replace(SHUT, host="10.96.12.139"),)))
+
+    assert (str(peer), peer.fails, weight) == ("Service store/catalog (catalog:80)", True, CONFIGURED)
+    assert suspects(with_spec(seen, SAID)) == ()  # nobody tried it: nothing is known against it
+    assert suspects(with_spec(seen, doors=(SHUT,))) == ()  # the same shut door, and the pod does not name it
+
+
+def test_a_silent_datagram_makes_no_peer_fail():
+    seen = with_spec(idle(case_of("web-to-catalog")), SAID)
+    sent = replace(SHUT, host="10.96.12.139", protocol="udp", result="sent", errno=None)
+    connects = seen[Connects]
+
+    assert suspects(with_facts(seen, replace(connects, sent=(sent,)))) == ()
+    assert suspects(with_facts(seen, replace(connects, doors=(replace(sent, result="refused"),)))) == ()  # TCP is meant
+
+
+def with_socket(seen: Case, state: str, retransmits: int) -> Case:
+    stats = seen[TcpStats]
+    held = Socket(state, "10.244.0.5", 40001, "10.96.12.139", 80, retransmits, 0, 0, orphaned=False, v6=False)
+    return with_facts(seen, replace(stats, target=replace(stats.target, connections=(held,), host_network=False)))
+
+
+def test_a_connection_that_waits_for_its_answer_is_the_pod_s_own_complaint():
+    seen = with_spec(idle(case_of("web-to-catalog")))
+
+    ((peer, weight),) = suspects(with_socket(seen, "SYN_SENT", 2))
+
+    assert (str(peer.service and peer.service.ref), peer.fails, weight) == ("Service store/catalog", True, 0.95)
+    assert suspects(with_socket(seen, "SYN_SENT", 0)) == ()  # the answer may be on its way
+    assert suspects(with_socket(seen, "ESTABLISHED", 0)) == ()
+
+
+def test_flows_come_before_sockets_and_sockets_before_the_spec():
+    seen = with_spec(with_socket(unasked(case_of("fx-to-rates")), "SYN_SENT", 2), replace(SAID, host="db.example.com"))
+    found = peers(seen)
+
+    assert found[0].connections
+    assert [(each.host, bool(each.sockets), bool(each.said)) for each in found][-2:] == [
+        ("10.96.12.139", True, False),
+        ("db.example.com", False, True),
+    ]
 
 
 def test_beside_a_question_every_other_trouble_is_context():

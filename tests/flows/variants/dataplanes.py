@@ -107,14 +107,29 @@ def calico_block_covers_the_pods() -> Incident:
     return lab
 
 
-@variant("inconclusive")
-def calico_policy_of_its_own_kind() -> Incident:
-    """A Calico policy selects everything; what it does is not modelled, so nothing is said about policies."""
+def under_calico(**spec: object) -> Incident:
     lab = on("calico", towards_index("egress_denied"))
     lab.add("globalnetworkpolicies", {
         "apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy", "metadata": {"name": "default-deny"},
-        "spec": {"selector": "all()", "types": ["Egress", "Ingress"]}})  # fmt: skip
+        "spec": {"selector": "all()", "types": ["Egress", "Ingress"], **spec}})  # fmt: skip
     return lab
+
+
+@variant(
+    "policy.both_sides_denied",
+    "GlobalNetworkPolicy default-deny",
+    fix=False,
+    findings="policy.ingress_denied",
+)
+def calico_policy_of_its_own_kind() -> Incident:
+    """A Calico policy selects everything and admits nothing."""
+    return under_calico()
+
+
+@variant("inconclusive")
+def calico_policy_that_depends_on_its_order() -> Incident:
+    """What denies may stand before or after what admits: it is not modelled, so nothing is said about policies."""
+    return under_calico(egress=[{"action": "Deny", "protocol": "TCP"}])
 
 
 @variant("policy.egress_denied", E, also="inconclusive", fix=False)

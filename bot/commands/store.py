@@ -1,0 +1,45 @@
+"""`kai store backup FILE` and `kai store restore FILE`: what KAI remembers, as one file; `-` is stdout or stdin."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bot.errors import UsageMistake
+from bot.store.backup import BadBackup, back_up, restore
+from bot.store.database import BadDatabase
+from bot.store.location import default_url
+
+STREAM = "-"
+
+
+def store(action: str, file: str, database: str | None) -> int:
+    """Back up or restore. Raises `UsageMistake`."""
+    url = database or default_url()
+    try:
+        said = _back_up(url, file) if action == "backup" else _restore(url, file)
+    except (BadBackup, BadDatabase) as why:
+        raise UsageMistake(str(why)) from why
+    click.echo(f"{action} of {', '.join(said['sha256'])}: KAI {said['kai']}, {said['at']}", err=True)
+    return 0
+
+
+def _back_up(url: str, file: str) -> dict[str, Any]:
+    whole = io.BytesIO()
+    said = back_up(url, whole)
+    if file == STREAM:
+        sys.stdout.buffer.write(whole.getvalue())
+        return said
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        target.write(whole.getvalue())
+    return said
+
+
+def _restore(url: str, file: str) -> dict[str, Any]:
+    content = sys.stdin.buffer.read() if file == STREAM else Path(file).read_bytes()
+    return restore(io.BytesIO(content), url)
