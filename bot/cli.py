@@ -19,29 +19,13 @@ import click
 
 from bot import __version__
 from bot.clusters.options import live_options
+from bot.commands.examples import EXIT_CODES, epilog
 from bot.errors import code_of, line_of
 from bot.lazy import LazyGroup
 
 NETDEBUG = "flow.k8s_network_debug"
 INTERRUPTED = 130
 F = TypeVar("F", bound=Callable[..., Any])
-
-EPILOG = "Exit codes: 0 no fault found, 1 fault found, 2 usage or input error, 3 could not look."
-
-SIMULATE_EPILOG = (
-    "Exit codes: 0 every replayed connection would pass and nothing speaks against it, 1 otherwise, "
-    "2 usage or input error, 3 could not look."
-)
-
-ALERT_EPILOG = (
-    "Exit codes: 0 an investigation would be started, 1 none would be, 2 usage or input error. docs/alerts.md says how "
-    "alerts get to KAI."
-)
-
-SERVE_EPILOG = (
-    "Secrets come from the environment: SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (socket mode) or SLACK_SIGNING_SECRET "
-    "(http mode), each also as …_FILE. docs/slack.md says what else there is."
-)
 
 _DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
 
@@ -57,7 +41,7 @@ def _asking(command: F) -> F:
     for option in reversed(
         (
             click.option("-n", "--namespace", metavar="NS", help="The pod's namespace."),
-            click.option("--to", metavar="HOST:PORT", help="The peer that cannot be reached."),
+            click.option("--to", metavar="PEER", help="What it cannot reach: HOST:PORT, svc/NAME[:PORT], deploy/NAME."),
             click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at."),
             click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m."),
             click.option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node."),
@@ -70,10 +54,24 @@ def _asking(command: F) -> F:
 _FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLOW", help="A flow's id, or a YAML file.")
 _NO_LLM = click.option("--no-llm", is_flag=True, help="Rules only: do not ask Claude, whatever key there is.")
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="The verdict in one line.")
+_DATABASE = click.option(
+    "--database",
+    metavar="URL",
+    envvar=["KAI_DATABASE_URL", "DATABASE_URL"],
+    help="Where KAI remembers: sqlite:////path/kai.db or postgresql://… (KAI_DATABASE_URL, DATABASE_URL).",
+)
+_KEEP = click.option(
+    "--history/--no-history",
+    "keep",
+    default=True,
+    envvar="KAI_HISTORY",
+    help="Keep it for kai history and kai show, or not (KAI_HISTORY=0).",
+)
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES
 )
 @click.version_option(__version__, prog_name="kai")
 @_DEBUG
@@ -83,7 +81,7 @@ def kai(debug: bool) -> None:
     _quiet(debug)
 
 
-@kai.lazy("bot.commands.investigate:typed", epilog=EPILOG)
+@kai.lazy("bot.commands.investigate:typed")
 @click.argument("pod", required=False, default="")
 @_asking
 @_FLOW
@@ -92,28 +90,35 @@ def kai(debug: bool) -> None:
 @live_options
 @click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
+@click.option("--from", "sender", metavar="POD", help="The same as POD, for a pair: --from deploy/api --to svc/db.")
 @_NO_LLM
+@_KEEP
+@_DATABASE
+@_QUIET
 @_VERBOSE
-@_answering("text", "json", "markdown")
+@_answering("text", "json", "yaml", "markdown")
 def netdebug() -> None:
     """Find out why POD cannot talk.
 
-    POD is a pod's name or its beginning, a workload (api, deploy/api), or NAMESPACE/POD. It is looked for in the
-    cluster that kubectl talks to, or with --case in a recording; there it may be left out.
+    POD is a pod's name or its beginning, a workload or Service (api, deploy/api, svc/api), or NAMESPACE/POD. It is
+    looked for in the cluster that kubectl talks to, or with --case in a recording; there it may be left out.
 
     With --watch it ends with 0 when the peer opens (or, where nothing was wrong, with 1 when something is); Ctrl-C
     ends it with the exit code of the last verdict.
     """
 
 
-@kai.lazy("bot.commands.investigate:typed", "run-flow", epilog=EPILOG)
+@kai.lazy("bot.commands.investigate:typed", "run-flow")
 @click.argument("flow")
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @_asking
 @live_options
 @_NO_LLM
+@_KEEP
+@_DATABASE
+@_QUIET
 @_VERBOSE
-@_answering("text", "json", "markdown")
+@_answering("text", "json", "yaml", "markdown")
 def run_flow() -> None:
     """Walk one flow for a pod. FLOW is an id (kai list-flows) or a YAML file."""
 
@@ -137,8 +142,9 @@ def list_sensors() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="The page's; any free one.")
 @click.option("--no-browser", is_flag=True, help="Say where the page is, and open no browser.")
 @_FLOW
+@_QUIET
 @_VERBOSE
-@_answering("text", "json", "markdown")
+@_answering("text", "json", "yaml", "markdown")
 def demo() -> None:
     """Diagnose a real incident that was recorded, without any cluster; then try KAI out in a chat, in a browser.
 
@@ -153,15 +159,15 @@ def demo() -> None:
 @click.argument("pod")
 @click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
 @click.option("--to", metavar="HOST:PORT", help="The peer that cannot be reached.")
-@click.option("-o", "--output-dir", "folder", type=click.Path(path_type=Path), metavar="DIR", required=True)
+@click.option("--to-dir", "folder", type=click.Path(path_type=Path), metavar="DIR", required=True, help="A new folder.")
 @click.option("--redact", is_flag=True, help="Leave out logs, environment values, arguments, annotations, URL paths.")
 @click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node.")
 @_FLOW
 @live_options
-@_DEBUG
+@_answering("text", "json")
 def capture() -> None:
-    """Record what can be seen of POD now as a case in DIR, a new folder; kai netdebug --case DIR looks at it again.
+    """Record what can be seen of POD now as a case; kai netdebug --case DIR looks at it again.
 
     Secrets are never read. Names and addresses stay, also with --redact: read docs/case-folder.md before you send it.
     """
@@ -179,7 +185,7 @@ def doctor() -> None:
     """
 
 
-@kai.lazy("bot.commands.simulate:simulate", epilog=SIMULATE_EPILOG)
+@kai.lazy("bot.commands.simulate:simulate")
 @click.option("-f", "--filename", "file", metavar="FILE", help="Manifests, a JSON patch or a merge patch; - is stdin.")
 @click.option("--patch", metavar="PATCH", help="The patch itself, as kubectl patch takes it.")
 @click.option("--type", "kind", type=click.Choice(("json", "merge")), help="What kind of patch it is.")
@@ -199,32 +205,38 @@ def simulate() -> None:
 
     Nothing is applied anywhere. FILE holds whole policies (new ones, or new versions of old ones), or a patch for
     --target.
-
-    \b
-    kai simulate -f policy.yaml --case DIR
-    kai simulate --case DIR -n production --target networkpolicy/strict-egress --patch '[{"op":"add",…}]'
-    kai simulate --case DIR -n production --delete networkpolicy/strict-egress
-    kai simulate --case DIR --can 'production/api-server->10.96.0.1:443'
     """
 
 
 @kai.lazy("bot.commands.history:history")
-@click.argument("investigation", required=False, default="", metavar="[ID]")
-@click.option("-n", "--number", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
-@click.option("-v", "--verbose", is_flag=True, help="Leave nothing out of a report.")
-@click.option("-o", "--output", type=click.Choice(("text", "json", "markdown")), default="text", help="How to say it.")
-@click.option(
-    "--database",
-    metavar="URL",
-    envvar=["KAI_DATABASE_URL", "DATABASE_URL"],
-    help="Where KAI remembers: sqlite:////path/kai.db or postgresql://… (KAI_DATABASE_URL, DATABASE_URL).",
-)
-@click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+@click.option("--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
+@click.option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
+@_DATABASE
+@_answering("text", "json", "yaml", "markdown")
 def history() -> None:
-    """The last N investigations, newest first; with ID (or its beginning), the report of that one again."""
+    """The last investigations, newest first."""
 
 
-@kai.lazy("bot.commands.alert:typed", epilog=ALERT_EPILOG)
+@kai.lazy("bot.commands.history:show")
+@click.argument("investigation", metavar="ID")
+@click.option("--fix", "part", flag_value="fix", help="Only the commands of the fix, for a shell.")
+@click.option("--undo", "part", flag_value="undo", help="Only the commands that take the fix back, for a shell.")
+@_DATABASE
+@_QUIET
+@_VERBOSE
+@_answering("text", "json", "yaml", "markdown")
+def show() -> None:
+    """The report of an investigation again; ID is its id or the beginning of it (kai history)."""
+
+
+@kai.lazy("bot.commands.completion:completion")
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@_DEBUG
+def completion() -> None:
+    """Print the script that completes kai's words in a shell."""
+
+
+@kai.lazy("bot.commands.alert:typed")
 @click.argument("action", type=click.Choice(("test",)))
 @click.option("-f", "--filename", "file", required=True, metavar="FILE", help="A webhook's body, or a Slack message.")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
@@ -239,7 +251,7 @@ def alert() -> None:
     """
 
 
-@kai.lazy("bot.commands.serve:serve", epilog=SERVE_EPILOG)
+@kai.lazy("bot.commands.serve:serve")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file (KAI_CONFIG).")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case, for trials (KAI_CASE).")
 @click.option("--mode", type=click.Choice(("socket", "http")), help="How Slack reaches us (KAI_SLACK_MODE).")
@@ -254,12 +266,6 @@ def serve() -> None:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
 
 
-_DATABASE = click.option(
-    "--database",
-    metavar="URL",
-    envvar=["KAI_DATABASE_URL", "DATABASE_URL"],
-    help="Where KAI remembers: sqlite:////path/kai.db or postgresql://… (KAI_DATABASE_URL, DATABASE_URL).",
-)
 _CONFIG = click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
 _YES = click.option("-y", "--yes", is_flag=True, help="Do not ask once more.")
 
@@ -323,6 +329,10 @@ def store() -> None:
     """Copy what KAI remembers into FILE, also while it runs, or bring it back to where nothing is; - is a stream."""
 
 
+for _name, _command in kai.commands.items():
+    _command.epilog = epilog(_name)
+
+
 def _quiet(debug: bool) -> None:
     """For commands that answer and end: without --debug the log says nothing, for what matters is in the report."""
     root = logging.getLogger()
@@ -348,7 +358,7 @@ def run(arguments: Sequence[str]) -> int:
     """One call of `kai` in this process: its exit code. Never raises for what a person or a cluster can cause."""
     debug = "--debug" in arguments or bool(os.environ.get("KAI_DEBUG"))
     try:
-        code = kai.main(list(arguments), prog_name="kai", standalone_mode=False, obj=debug)
+        code = kai.main(list(arguments), prog_name=program(), standalone_mode=False, obj=debug)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as why:
@@ -357,6 +367,11 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as why:  # noqa: BLE001 - the last net: whatever happens, a person gets one line
         return _complain(why, debug)
     return code if isinstance(code, int) else 0
+
+
+def program() -> str:
+    """How the person called it: `kai`, or `kubectl kai` as kubectl's plug-in."""
+    return "kubectl kai" if Path(sys.argv[0]).name == "kubectl-kai" else "kai"
 
 
 def _complain(why: Exception, debug: bool) -> int:

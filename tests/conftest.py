@@ -13,6 +13,8 @@ for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "KAI_MODEL"):
 settings.register_profile("kai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kai")
 
+os.environ["KAI_HISTORY"] = "0"  # a test run leaves nothing in anybody's history, and does not pay for keeping it
+
 BUILDS_FIRST = ("cluster", "cilium", "peer")
 """Markers of tests whose first one on a new machine waits for a build through Go or npm: half an hour on two cores."""
 

@@ -10,13 +10,15 @@ import sys
 import termios
 from contextlib import suppress
 from pathlib import Path
+from shutil import which
 from textwrap import dedent
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from bot import __version__
-from bot.cli import run
+from bot.cli import kai, run
 from bot.report.sanitize import clean_command
 
 ROOT = Path(__file__).parents[1]
@@ -120,7 +122,10 @@ def test_the_demo_says_that_it_is_a_recording_and_succeeds(capsys: pytest.Captur
     said = capsys.readouterr()
     assert code == 0
     assert said.err == "A recorded incident (api-server-cannot-watch), not your cluster.\n"
-    assert said.out.startswith("Root Cause: ")
+    assert said.out.startswith(
+        "✖ production/api-server-79fd8d4cc-jzc5m → 10.96.0.1:443: blocked (96% sure)\nRoot Cause: "
+    )
+    assert " id " not in said.out
     assert "recorded at 2026-11-23 21:11:11 UTC (api-server-cannot-watch)" in said.out
 
 
@@ -130,6 +135,7 @@ def test_the_demo_lists_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     assert code == 0
     assert {row[0].strip() for row in rows} == {each.name for each in CASES.iterdir() if each.is_dir()}
+    assert {row[-1].strip() for row in rows} >= {"connections time out", "look-ups fail", "the name is not found"}
 
 
 def test_markdown_comes_out_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,6 +285,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "approve",
         "audit",
         "capture",
+        "completion",
         "demo",
         "doctor",
         "history",
@@ -288,16 +295,102 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "reject",
         "run-flow",
         "serve",
+        "show",
         "simulate",
         "store",
         "undo",
     ]
 
 
+@pytest.mark.parametrize("name", kai.commands)
+def test_every_help_ends_with_an_example_that_the_command_line_takes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([name, "--help"]) == 0
+
+    examples = capsys.readouterr().out.partition("Examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert examples
+    assert all(re.search(rf"\bkai {name}\b", each) for each in examples)
+
+
+@pytest.mark.parametrize("name", ["netdebug", "run-flow", "capture", "doctor", "simulate", "history"])
+def test_namespace_and_format_have_the_same_flags_wherever_they_are(name: str) -> None:
+    flags = {flag for parameter in kai.commands[name].params for flag in parameter.opts}
+
+    assert {"-n", "--namespace", "-o", "--output"} <= flags
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script_that_completes_kai(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", shell]) == 0
+
+    script = capsys.readouterr().out
+    assert "_KAI_COMPLETE" in script
+    if shell == "bash":
+        assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_the_verdict_line_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["netdebug", "--case", str(CASES / "web-to-catalog"), "-q"])
+
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "✖ store/web-747d774df4-bk458 → catalog:80: cannot connect (97% sure): Service store/catalog "
+    )
+    assert said.count("\n") == 1
+
+
+def test_yaml_holds_what_json_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    changing = ("investigation_id", "timings", "evidence", "fix", "alternatives")
+    results = []
+    for output, read in (("json", json.loads), ("yaml", yaml.safe_load)):
+        run(["netdebug", "--case", str(CASES / "web-to-catalog"), "-o", output])
+        results.append({key: each for key, each in read(capsys.readouterr().out).items() if key not in changing})
+
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "target"),
+    [
+        (["--from", "deploy/web", "--to", "svc/catalog", "-n", "store"], "catalog.store:80"),
+        (["store/web", "--to", "svc/catalog:80"], "catalog.store:80"),
+    ],
+)
+def test_a_pair_may_be_workloads_and_services(
+    words: list[str], target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["netdebug", *words, "--case", str(CASES / "web-to-catalog"), "-o", "json"])
+
+    said = json.loads(capsys.readouterr().out)["target"]
+    assert said == {"pod": "web-747d774df4-bk458", "namespace": "store", "to": target}
+
+
+def test_a_service_stands_for_a_pod_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["netdebug", "svc/index", "-n", "search", "--case", str(CASES / "search-to-index"), "-o", "json"])
+
+    assert json.loads(capsys.readouterr().out)["target"]["pod"].startswith("index-")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["svc/catalg", "-n", "store"], 'no service "catalg" in namespace "store"; nearest: catalog'),
+        (["web", "--to", "svc/nothing", "-n", "store"], 'no Service "nothing" in namespace "store"'),
+        (["web", "--from", "web", "-n", "store"], "name the pod once: 'web', or --from 'web'"),
+    ],
+)
+def test_an_end_of_a_pair_that_is_not_there_is_a_mistake_in_one_line(
+    words: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["netdebug", *words, "--case", str(CASES / "web-to-catalog")]) == 2
+    assert complaint(capsys).startswith(f"kai: {why}")
+
+
 # As a process
 
 
-def kai(*words: str, **surroundings: str) -> subprocess.CompletedProcess[str]:
+def process(*words: str, **surroundings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bot", *words],
         cwd=ROOT,
@@ -313,7 +406,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = dedent(
         """
         import sys
-        from bot.cli import run
+        from bot.cli import kai, run
         run(["netdebug", "--help"])
         print(sorted({"yaml", "rich", "msgspec", "asyncio", "flows", "sensors.kit", "lab"} & set(sys.modules)))
         """
@@ -344,9 +437,9 @@ def test_a_reader_who_closed_the_pipe_hears_no_complaint(words: list[str]) -> No
 
 
 def test_a_terminal_without_unicode_gets_the_report_all_the_same() -> None:
-    said = kai("demo", PYTHONIOENCODING="ascii")
+    said = process("demo", PYTHONIOENCODING="ascii")
 
-    assert (said.returncode, said.stdout.split(":")[0]) == (0, "Root Cause")
+    assert (said.returncode, said.stdout.split()[0]) == (0, "\\u2716")
 
 
 def on_a_terminal(*words: str, columns: int = 90) -> str:
@@ -377,9 +470,35 @@ def test_on_a_terminal_the_report_is_painted_and_fits() -> None:
     ]
     assert "\x1b[1;31m" in seen
     assert max(map(len, prose)) <= 90
+    assert prose[-1].startswith("✖ production/api-server")
 
 
 def test_colour_is_for_terminals_and_for_those_who_insist() -> None:
-    assert "\x1b[" not in kai("demo").stdout
-    assert "\x1b[" in kai("demo", FORCE_COLOR="1").stdout
-    assert "\x1b[" not in kai("demo", FORCE_COLOR="1", NO_COLOR="1").stdout
+    assert "\x1b[" not in process("demo").stdout
+    assert "\x1b[" in process("demo", FORCE_COLOR="1").stdout
+    assert "\x1b[" not in process("demo", FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+def test_a_run_is_kept_for_history_unless_somebody_says_no(tmp_path: Path) -> None:
+    words = ("netdebug", "--case", str(CASES / "web-to-catalog"), "-q")
+    process(*words, XDG_STATE_HOME=str(tmp_path), KAI_HISTORY="1")
+    process(*words, "--no-history", XDG_STATE_HOME=str(tmp_path), KAI_HISTORY="1")
+
+    listed = process("history", XDG_STATE_HOME=str(tmp_path)).stdout
+
+    assert listed.count("store/web-747d774df4-bk458 → catalog:80") == 1
+
+
+def test_kubectl_runs_kai_as_its_plug_in() -> None:
+    scripts = Path(sys.executable).parent
+    if which("kubectl") is None:
+        pytest.skip("no kubectl here")
+    said = subprocess.run(
+        ["kubectl", "kai", "netdebug", "--case", str(CASES / "web-to-catalog"), "-q"],
+        env={**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (said.returncode, said.stdout[:8]) == (1, "✖ store/")

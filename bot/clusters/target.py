@@ -1,4 +1,4 @@
-"""Finds the pod a person means: an exact name, a prefix, `deploy/api`, or the bare name of a workload.
+"""Finds the pod a person means: an exact name, a prefix, `deploy/api`, `svc/api`, or the bare name of a workload.
 
 Of several pods of one workload a failing one is picked first, since that is the one people ask about; the note says so.
 """
@@ -11,10 +11,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sensors.kit.cluster import Cluster, Object
-from sensors.kit.kinds import NAMESPACE, POD, REPLICA_SET
+from sensors.kit.kinds import NAMESPACE, POD, REPLICA_SET, SERVICE
 from sensors.kit.model import Target
 from sensors.kit.nearest import nearest
-from sensors.kit.objects import Ref, created_at, name_of, namespace_of, pod_is_over, pod_is_ready, workload_of
+from sensors.kit.objects import (
+    Ref,
+    created_at,
+    labels_of,
+    name_of,
+    namespace_of,
+    pod_is_over,
+    pod_is_ready,
+    selects,
+    string_map,
+    workload_of,
+)
 from sensors.kit.reading import if_readable
 
 KINDS = {
@@ -24,6 +35,7 @@ KINDS = {
     **dict.fromkeys(("rs", "replicaset", "replicasets"), "ReplicaSet"),
     **dict.fromkeys(("job", "jobs"), "Job"),
     **dict.fromkeys(("po", "pod", "pods"), "Pod"),
+    **dict.fromkeys(("svc", "service", "services"), "Service"),
 }
 """kubectl's short names; in `word/word` they win over a namespace of the same name, if there is such a workload."""
 
@@ -60,21 +72,22 @@ class Listing:
     pods: tuple[Object, ...]
     replica_sets: tuple[Object, ...] = ()
     namespaces: frozenset[str] | None = None
+    services: tuple[Object, ...] = ()
 
 
 async def read_listing(cluster: Cluster) -> Listing:
     """Raises `Blind` when pods cannot be read; the rest may be missing."""
     pods = await cluster.objects(POD)
-    (sets, _), (spaces, _) = await asyncio.gather(
-        if_readable(cluster.objects(REPLICA_SET)), if_readable(cluster.objects(NAMESPACE))
+    (sets, _), (spaces, _), (services, _) = await asyncio.gather(
+        *(if_readable(cluster.objects(kind)) for kind in (REPLICA_SET, NAMESPACE, SERVICE))
     )
-    return Listing(pods, sets or (), None if spaces is None else frozenset(map(name_of, spaces)))
+    return Listing(pods, sets or (), None if spaces is None else frozenset(map(name_of, spaces)), services or ())
 
 
 def resolve_among(listing: Listing, word: str, namespace: str) -> Resolved:
     """The same among what was read before. Raises `NoSuchPod`."""
     kind, name, space = _split(word.strip(), namespace)
-    scene = _Scene(listing.pods, listing.replica_sets, listing.namespaces, space)
+    scene = _Scene(listing.pods, listing.replica_sets, listing.namespaces, space, listing.services)
     (pod, note), space = _found(word.strip(), kind, name, scene)
     return Resolved(Target(name_of(pod), space), note)
 
@@ -102,6 +115,7 @@ class _Scene:
     replica_sets: tuple[Object, ...]
     namespaces: frozenset[str] | None
     namespace: str
+    services: tuple[Object, ...] = ()
 
     @property
     def here(self) -> tuple[Object, ...]:
@@ -127,28 +141,40 @@ def _find(kind: str, name: str, scene: _Scene) -> tuple[Object, str]:
     if exact is not None and kind in ("", "Pod"):
         return exact, ""
     if owned := _owned(kind, name, scene):
-        return _one_of(owned, scene)
+        return _one_of(owned, scene, kind)
+    if kind == "Service":
+        raise NoSuchPod(f'service "{name}" in namespace "{scene.namespace}" selects no pod')
     if kind in ("", "Pod") and (prefixed := [each for each in scene.here if name_of(each).startswith(name)]):
         return _one_by_prefix(name, prefixed, scene)
     raise NoSuchPod(_nothing(kind, name, scene))
 
 
 def _owned(kind: str, name: str, scene: _Scene) -> list[Object]:
-    """The pods of a workload; also those of one ReplicaSet, if that is what was named."""
+    """The pods of a workload; also those of one ReplicaSet, or behind one Service, if that is what was named."""
     if kind == "Pod":
         return []
+    if kind == "Service":
+        return _behind(name, scene)
     owners = ((each, scene.workload(each), workload_of(each)) for each in scene.here)
     return [pod for pod, top, near in owners if any(_is(owner, kind, name) for owner in (top, near))]
+
+
+def _behind(name: str, scene: _Scene) -> list[Object]:
+    """The pods that a Service selects. Raises `NoSuchPod` where there is none of that name."""
+    there = {name_of(each): each for each in scene.services if namespace_of(each) == scene.namespace}
+    if name not in there:
+        raise NoSuchPod(f'no service "{name}" in namespace "{scene.namespace}"{_near(name, there)}')
+    return [each for each in scene.here if selects(string_map(there[name], "spec", "selector"), labels_of(each))]
 
 
 def _is(owner: Ref | None, kind: str, name: str) -> bool:
     return owner is not None and owner.name == name and kind in ("", owner.kind)
 
 
-def _one_of(pods: list[Object], scene: _Scene) -> tuple[Object, str]:
+def _one_of(pods: list[Object], scene: _Scene, kind: str = "") -> tuple[Object, str]:
     """One pod of a workload: one that is not ready, else the newest."""
     workloads = {str(each) for each in map(scene.workload, pods) if each}
-    if len(workloads) > 1:
+    if len(workloads) > 1 and kind != "Service":
         raise NoSuchPod(f"more than one workload of that name: {', '.join(sorted(workloads))}; say which (deploy/NAME)")
     alive = failing_first(pods) or sorted(pods, key=lambda each: (-_birth(each), name_of(each)))
     return alive[0], _note(alive[0], alive, scene)

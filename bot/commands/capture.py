@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,13 @@ class Captured:
     missing: tuple[str, ...]
 
 
-def typed(folder: Path, redact: bool, **asked: Any) -> int:
+def typed(folder: Path, redact: bool, output: str, **asked: Any) -> int:
     """`kai capture`."""
     live = live_of(asked)
-    return capture(TerminalRequest(**asked, live=live), folder, redact=redact)
+    return capture(TerminalRequest(**asked, live=live), folder, redact=redact, output=output)
 
 
-def capture(question: TerminalRequest, folder: Path, *, redact: bool) -> int:
+def capture(question: TerminalRequest, folder: Path, *, redact: bool, output: str = "text") -> int:
     """Look as an investigation would, and keep the answers. Raises `UsageMistake` or `CouldNotLook`."""
     is_new = not folder.exists()
     try:
@@ -54,11 +55,20 @@ def capture(question: TerminalRequest, folder: Path, *, redact: bool) -> int:
             release(folder)
     for each in done.missing:
         print(f"not captured: {clean(each)}", file=sys.stderr)  # noqa: T201
-    write(
-        f"{folder}: {clean(done.target)}, {done.objects} objects, {done.messages} hubble messages, "
-        f"{len(done.missing)} parts missing\nkai netdebug --case {folder}\n"
-    )
+    write(_as_json(done) if output == "json" else _in_words(done))
     return 0
+
+
+def _as_json(done: Captured) -> str:
+    return json.dumps({**asdict(done), "folder": str(done.folder)}, indent=2) + "\n"
+
+
+def _in_words(done: Captured) -> str:
+    parts = "1 part missing" if len(done.missing) == 1 else f"{len(done.missing)} parts missing"
+    return (
+        f"{done.folder}: {clean(done.target)}, {done.objects} objects, {done.messages} hubble messages, {parts}\n"
+        f"kai netdebug --case {done.folder}\n"
+    )
 
 
 async def _capture(question: TerminalRequest, folder: Path, redact: bool) -> Captured:

@@ -13,9 +13,10 @@ from typing import Any
 from bot.commands.investigate import TerminalRequest, investigate
 from bot.commands.lists import columns
 from bot.commands.output import write
+from bot.commands.symptom import symptom
 from bot.errors import UsageMistake
 from bot.lazy import resolve
-from bot.report.sanitize import clean
+from bot.report.short_answer import subject
 from sensors.access.casefolder import BadCase, CaseHeader, open_case
 from sensors.kit.nearest import did_you_mean
 
@@ -46,15 +47,15 @@ def cases() -> dict[str, Path]:
 
 
 def list_cases() -> int:
-    write(columns([(name, *_about(open_case(path).header)) for name, path in cases().items()]))
+    write(columns([(name, *_about(path, open_case(path).header)) for name, path in cases().items()]))
     return 0
 
 
-def show(name: str, output: str, flow: str, *, verbose: bool) -> None:
+def show(name: str, output: str, flow: str, *, verbose: bool, quiet: bool) -> None:
     """Diagnose one bundled incident and print it, whatever it was."""
     case = case_of(name)
     print(f"A recorded incident ({name}), not your cluster.", file=sys.stderr)  # noqa: T201
-    investigate(TerminalRequest(flow, case=case, output=output, verbose=verbose))
+    investigate(TerminalRequest(flow, case=case, output=output, verbose=verbose, quiet=quiet))
 
 
 def case_of(name: str) -> Path:
@@ -90,9 +91,9 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _about(header: CaseHeader) -> tuple[str, str]:
-    when = f"{header.recorded_at:%Y-%m-%d}" if header.recorded_at else ""
+def _about(path: Path, header: CaseHeader) -> tuple[str, str]:
+    """Who calls whom, and what the caller sees; not why: that is what the demo is for."""
     target = header.target
     if target is None:
-        return when, ""
-    return when, clean(f"{target} → {target.to}" if target.to else str(target))
+        return "", ""
+    return subject(target), symptom(path, target)

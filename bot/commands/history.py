@@ -1,36 +1,62 @@
-"""`kai history`: what was investigated before, and the report of one investigation again."""
+"""`kai history`: what was investigated before; `kai show`: the report of one investigation again."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from bot.commands.lists import columns
-from bot.commands.output import say, write
+from bot.commands.output import Style, as_yaml, say, write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.json_result import CannotDecode, decode
+from bot.report.outline import command_lines
 from bot.report.sanitize import clean, escape_markdown
 from bot.store import EvidenceRow, Investigation, Verdict
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
 from bot.store.store import Store, open_store
+from flows.model import Diagnosis
 from sensors.kit.reported import rfc3339
 
+T = TypeVar("T")
 
-def history(investigation: str, most: int, verbose: bool, output: str, database: str | None) -> int:
-    """The last N investigations, newest first; with ID (or its beginning), the report of that one again."""
+
+def history(most: int, namespace: str | None, output: str, database: str | None) -> int:
+    """The last investigations, newest first."""
+    write(_with_store(database, lambda store: _listing(store, most, namespace or "", output)))
+    return 0
+
+
+def show(investigation: str, part: str, verbose: bool, quiet: bool, output: str, database: str | None) -> int:
+    """The report of one investigation again; with `part` only the commands of its fix, or of its undoing."""
+    found, verdict, rows = _with_store(database, lambda store: _one(store, investigation))
+    if verdict is None:
+        write(_unconcluded(found, rows, output))
+    elif output == "json" and not part:
+        write(_json(verdict.result))
+    elif part:
+        write(_commands(_diagnosis(verdict), part))
+    else:
+        say(_diagnosis(verdict), Style(output, verbose, quiet))
+    return 0
+
+
+def _with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
     url = database or default_url()
+
+    async def opened() -> T:
+        async with open_store(url) as store:
+            return await act(store)
+
     try:
         _check_file(url)
-        told = asyncio.run(_told(url, investigation, most, output, verbose))
+        return asyncio.run(opened())
     except BadDatabase as why:
         raise UsageMistake(str(why)) from why
     except Unreachable as why:
         raise CouldNotLook(str(why)) from why
-    if told is not None:
-        write(told)
-    return 0
 
 
 def _check_file(url: str) -> None:
@@ -40,15 +66,14 @@ def _check_file(url: str) -> None:
         raise UsageMistake(f"nothing is remembered yet: there is no {path} (--database says where else to look)")
 
 
-async def _told(url: str, word: str, most: int, output: str, verbose: bool) -> str | None:
-    async with open_store(url) as store:
-        if not word:
-            return _listed(await store.investigations.recent(most), output)
-        one = await _meant(store, word)
-        verdict = await store.investigations.verdict(one.id)
-        if verdict is None:
-            return _unconcluded(one, await store.investigations.evidence(one.id), output)
-        return _again(verdict, output, verbose)
+async def _listing(store: Store, most: int, namespace: str, output: str) -> str:
+    return _listed(await store.investigations.recent(most, namespace), output)
+
+
+async def _one(store: Store, word: str) -> tuple[Investigation, Verdict | None, tuple[EvidenceRow, ...]]:
+    one = await _meant(store, word)
+    verdict = await store.investigations.verdict(one.id)
+    return one, verdict, () if verdict else await store.investigations.evidence(one.id)
 
 
 async def _meant(store: Store, word: str) -> Investigation:
@@ -64,21 +89,25 @@ async def _meant(store: Store, word: str) -> Investigation:
 # -- one of them -----------------------------------------------------------------------------------------------------
 
 
-def _again(verdict: Verdict, output: str, verbose: bool) -> str | None:
-    if output == "json":
-        return _json(verdict.result)
+def _diagnosis(verdict: Verdict) -> Diagnosis:
     try:
-        diagnosis = decode(verdict.result)
+        return decode(verdict.result)
     except CannotDecode as why:
         raise CouldNotLook(str(why)) from why
-    say(diagnosis, output, verbose=verbose)
-    return None
+
+
+def _commands(it: Diagnosis, part: str) -> str:
+    """What a shell takes: `kai show ID --fix | sh`."""
+    typed = command_lines(it.fix, "undo" if part == "undo" else "kubectl") if not it.fix.refused else []
+    if not typed:
+        raise UsageMistake(f"{it.investigation_id} proposes no change (kai show {it.investigation_id} says why)")
+    return "".join(f"{each.text}\n" for each in typed)
 
 
 def _unconcluded(it: Investigation, rows: tuple[EvidenceRow, ...], output: str) -> str:
-    if output == "json":
+    if output in ("json", "yaml"):
         seen = [{"id": row.id, "sensor": row.sensor, "sight": row.sight, "summary": row.summary} for row in rows]
-        return _json({**_entry(it, None), "evidence": seen})
+        return _written({**_entry(it, None), "evidence": seen}, output)
     lines = [f"{it.request.target}: {it.state}{f', {it.why}' if it.why else ''}; there is no verdict."]
     lines += [f"- {row.id} {row.sensor}: {row.summary}" for row in rows]
     shown = (clean(line) for line in lines)
@@ -89,8 +118,8 @@ def _unconcluded(it: Investigation, rows: tuple[EvidenceRow, ...], output: str) 
 
 
 def _listed(rows: tuple[tuple[Investigation, Verdict | None], ...], output: str) -> str:
-    if output == "json":
-        return _json([_entry(it, verdict) for it, verdict in rows])
+    if output in ("json", "yaml"):
+        return _written([_entry(it, verdict) for it, verdict in rows], output)
     if not rows:
         return "Nothing is remembered yet.\n"
     table = [_row(it, verdict) for it, verdict in rows]
@@ -130,6 +159,10 @@ def _entry(it: Investigation, verdict: Verdict | None) -> dict[str, Any]:
         "confidence": verdict.confidence if verdict else None,
         "root_cause": verdict.root_cause if verdict else None,
     }
+
+
+def _written(value: object, output: str) -> str:
+    return as_yaml(value) if output == "yaml" else _json(value)
 
 
 def _json(value: object) -> str:

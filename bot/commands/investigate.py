@@ -7,16 +7,19 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import Live, live_of
+from bot.clusters.peer import peer_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
-from bot.commands.output import say, say_explanation, show_brief, write
+from bot.commands.output import Style, say, say_explanation, show_brief, write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
+from bot.commands.remembering import remember
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake
 from bot.lazy import resolve as resolve_lazy
 from bot.report.sanitize import clean
@@ -30,7 +33,7 @@ from flows.load import FLOW_SENSOR, BadFlow, Flow
 from flows.model import Diagnosis, Recording
 from sensors.access.casefolder import BadCase, CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
-from sensors.kit.addresses import HostPort, host_port
+from sensors.kit.addresses import HostPort
 from sensors.kit.catalog import sensors
 
 EXPLAINED = "bot.commands.explaining:explained"
@@ -44,8 +47,8 @@ class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
-    `no_llm`: rules only, whatever key there is. `show_brief`: print what Claude would be told instead of the report,
-    with pseudonyms where `anonymize` says so.
+    `keep`: for `kai history`, in `database` or the person's own. `no_llm`: rules only, whatever key there is.
+    `show_brief`: print what Claude would be told instead of the report, with pseudonyms where `anonymize` says so.
     """
 
     flow: str
@@ -55,6 +58,9 @@ class TerminalRequest:
     case: Path | None = None
     output: str = "text"
     verbose: bool = False
+    quiet: bool = False
+    keep: bool = False
+    database: str | None = None
     last: int | None = None
     since: str | None = None
     show_brief: bool = False
@@ -66,6 +72,10 @@ class TerminalRequest:
 def typed(watch: bool = False, every: int = 10, **asked: Any) -> int:
     """`kai netdebug` and `kai run-flow`."""
     live = live_of(asked)
+    sender = asked.pop("sender", None)
+    if sender and asked["pod"]:
+        raise UsageMistake(f"name the pod once: {asked['pod']!r}, or --from {sender!r}")
+    asked["pod"] = sender or asked["pod"]
     question = TerminalRequest(**asked, live=live)
     if watch:
         code: int = resolve_lazy(WATCHING)(question, every)
@@ -75,6 +85,7 @@ def typed(watch: bool = False, every: int = 10, **asked: Any) -> int:
 
 def investigate(question: TerminalRequest) -> int:
     """Ask, answer on stdout, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
+    asked_at = datetime.now(UTC)
     try:
         flow = flow_asked(question)
         claude = _claude(question, flow)
@@ -83,12 +94,14 @@ def investigate(question: TerminalRequest) -> int:
         raise UsageMistake(str(why)) from why
     except Blind as why:
         raise CouldNotLook(f"could not look: {why}") from why
+    if question.keep and not question.show_brief:
+        remember(diagnosis, question.database, asked_at)
     return exit_code(diagnosis)
 
 
 def _claude(question: TerminalRequest, flow: Flow) -> ClaudeSettings | None:
     """How Claude is asked; None: no key, no such step in the flow, or nobody wants it."""
-    if question.no_llm or question.show_brief or flow.agent is None:
+    if question.no_llm or question.show_brief or question.quiet or flow.agent is None:
         return None
     try:
         settings = claude_of()
@@ -131,7 +144,11 @@ def _say(question: TerminalRequest, diagnosis: Diagnosis) -> None:
     if question.show_brief:
         show_brief(brief_of(diagnosis, new_nonce(), wash_for(diagnosis, anonymize=question.anonymize)))
     else:
-        say(diagnosis, question.output, verbose=question.verbose)
+        say(diagnosis, _style(question))
+
+
+def _style(question: TerminalRequest) -> Style:
+    return Style(question.output, question.verbose, question.quiet, question.keep)
 
 
 async def _explained(
@@ -140,13 +157,13 @@ async def _explained(
     """The report of the rules at once, then Claude's part of it; JSON and markdown are one document, and so wait."""
     at_once = question.output == "text"
     if at_once:
-        say(walked.diagnosis, question.output, verbose=question.verbose)
+        say(walked.diagnosis, _style(question))
     explained: Diagnosis = await resolve_lazy(EXPLAINED)(walked, cluster, settings, tools)
     if not at_once:
-        say(explained, question.output, verbose=question.verbose)
+        say(explained, _style(question))
     elif explained.cause_class != walked.diagnosis.cause_class:
         write("\nWith what Claude asked for, the rules come to another verdict:\n\n")
-        say(explained, question.output, verbose=question.verbose)
+        say(explained, _style(question))
     else:
         say_explanation(explained, verbose=question.verbose)
     return explained
@@ -172,7 +189,6 @@ async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Re
 async def find_target(question: TerminalRequest, cluster: Cluster) -> Resolved:
     """The pod that is meant. The recorded question fills in what was left out, and never overrides what was said."""
     recorded = cluster.header.target if isinstance(cluster, CaseFolder) else None
-    peer = door(question.to) if question.to else None
     usual = recorded.namespace if recorded else namespace_of(cluster)
     word, namespace = question.pod, question.namespace or usual
     if not word and recorded is None:
@@ -180,6 +196,7 @@ async def find_target(question: TerminalRequest, cluster: Cluster) -> Resolved:
     if not word and recorded is not None:
         word = recorded.pod
     one_namespace(word, question.namespace)
+    peer = await peer_asked(cluster, question.to, namespace_in(word) or namespace) if question.to else None
     asked = (peer.host, peer.port, peer.protocol) if peer else ()
     found = await resolve(cluster, word, namespace, *asked)
     return replace(found, target=_with_recorded_peer(found.target, recorded))
@@ -205,9 +222,17 @@ def one_namespace(word: str, said: str | None) -> None:
         raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {said!r} after -n; leave one out")
 
 
-def door(text: str) -> HostPort:
-    """`--to HOST:PORT[/PROTOCOL]`. Raises `UsageMistake`."""
+def namespace_in(word: str) -> str:
+    """That of `NAMESPACE/POD`; empty for anything else."""
+    before, slash, _ = word.partition("/")
+    return before if slash and before.lower() not in KINDS else ""
+
+
+async def peer_asked(cluster: Cluster, text: str, namespace: str) -> HostPort:
+    """`--to HOST:PORT[/PROTOCOL]`, `svc/NAME[:PORT]` or `deploy/NAME[:PORT]`. Raises `UsageMistake`, `NoSuchPod`."""
     try:
-        return host_port(text)
+        return await peer_of(cluster, text, namespace)
+    except NoSuchPod:
+        raise
     except ValueError as why:
         raise UsageMistake(f"--to wants HOST:PORT, such as 10.96.0.1:443 or payments.prod:8080 ({why})") from None

@@ -7,10 +7,14 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TextIO
+
+import yaml
 
 from bot.report import json_result, markdown
 from bot.report.outline import Section, claude, outline
+from bot.report.short_report import headline, short_report, verdict_line
 from bot.report.text import lay_out, render
 from flows.agent.brief import Brief
 from flows.model import Diagnosis
@@ -18,15 +22,40 @@ from flows.model import Diagnosis
 WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""
 
+NARROWEST = 30
 
-def say(diagnosis: Diagnosis, output: str, *, verbose: bool = False) -> None:
-    """Print the diagnosis as text, json or markdown."""
-    if output == "json":
-        return write(json_result.render(diagnosis))
-    sections = outline(diagnosis, verbose=verbose)
-    if output == "markdown":
-        return write(markdown.render(sections))
-    return _say_sections(sections)
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a report is wanted: text, json, yaml or markdown; whole or short, or its verdict line alone.
+
+    `remembered`: its id leads to it (`kai show`), so it is named.
+    """
+
+    output: str = "text"
+    verbose: bool = False
+    quiet: bool = False
+    remembered: bool = True
+
+
+def say(diagnosis: Diagnosis, style: Style) -> None:
+    """Print the diagnosis."""
+    if style.output in ("json", "yaml"):
+        return write(
+            json_result.render(diagnosis) if style.output == "json" else as_yaml(json_result.encode(diagnosis))
+        )
+    if style.quiet:
+        return write(f"{verdict_line(diagnosis)}\n")
+    if style.output == "markdown":
+        return write(markdown.render(outline(diagnosis, verbose=style.verbose, remembered=style.remembered)))
+    return _say_sections(_sections(diagnosis, style))
+
+
+def _sections(it: Diagnosis, style: Style) -> tuple[Section, ...]:
+    """On a terminal the headline is the last line, too: that is where the eye is."""
+    whole = outline(it, verbose=True, remembered=style.remembered) if style.verbose else ()
+    sections = whole or short_report(it, style.remembered)
+    return (*sections, headline(it)) if sys.stdout.isatty() else sections
 
 
 def say_explanation(diagnosis: Diagnosis, *, verbose: bool = False) -> None:
@@ -41,6 +70,11 @@ def _say_sections(sections: Sequence[Section]) -> None:
     from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it
 
     return _despite_closed_pipes(lambda: paint(lay_out(sections, width_of(sys.stdout)), sys.stdout))
+
+
+def as_yaml(value: object) -> str:
+    """The same value as YAML: what a terminal might obey is an escape there, too."""
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=WIDEST))
 
 
 def show_brief(brief: Brief) -> None:
@@ -66,7 +100,7 @@ def width_of(stream: TextIO) -> int | None:
     """Columns to write in: those of the terminal, or COLUMNS where somebody set it; None in a pipe."""
     if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
         return None
-    return min(max(shutil.get_terminal_size((100, 24)).columns, 40), WIDEST)
+    return min(max(shutil.get_terminal_size((100, 24)).columns, NARROWEST), WIDEST)
 
 
 def _despite_closed_pipes(act: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 
 from bot.clusters.target import NoSuchPod
 from bot.commands.investigate import TerminalRequest, find_target, flow_asked, world_of
-from bot.commands.output import say, write
+from bot.commands.output import Style, say, write
 from bot.commands.progress import progress
 from bot.commands.watch import Lap, Watched, follow
 from bot.errors import COULD_NOT_LOOK, CouldNotLook, UsageMistake
@@ -46,7 +46,7 @@ async def _watch(question: TerminalRequest, watched: Watched, every: float) -> N
         return await _walk(question, flow, since)
 
     def report(diagnosis: Diagnosis) -> None:
-        say(diagnosis, question.output, verbose=question.verbose)
+        say(diagnosis, Style(question.output, question.verbose, question.quiet, remembered=False))
         write(f"\nWatching every {every:g} s until that changes; Ctrl-C ends it.\n")
 
     await follow(watched, walk, report, lambda line: write(f"{line}\n"), Clock(), every)

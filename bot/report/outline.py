@@ -76,15 +76,20 @@ Item: TypeAlias = Point | Row | Line | Command
 
 
 class Part(StrEnum):
-    """What a section is about. Its value is the heading; the footer has none."""
+    """What a section is about. Its value is the heading; headline and footer have none."""
 
+    HEADLINE = " "
     ROOT_CAUSE = "Root Cause"
     COMPONENT = "Affected Component"
+    WIRE = "On the wire"
+    SINCE = "Since"
     CONFIDENCE = "Confidence"
     BECAUSE = "Because"
     EVIDENCE = "Evidence"
     RECOMMENDATION = "Recommendation"
     FIX = "Fix"
+    NO_FIX = "No automatic fix"
+    NEXT_STEP = "Next step"
     UNDO = "Undo"
     OTHER_WAY = "Another way"
     CLAUDE = "Claude"
@@ -106,7 +111,7 @@ class Section:
 
     @property
     def title(self) -> str:
-        return self.part.value
+        return self.part.value.strip()
 
 
 def parts_of(diagnosis: Diagnosis, *, verbose: bool = False) -> Mapping[Part, Section]:
@@ -114,8 +119,8 @@ def parts_of(diagnosis: Diagnosis, *, verbose: bool = False) -> Mapping[Part, Se
     return {each.part: each for each in outline(diagnosis, verbose=verbose) if each.part is not Part.OTHER_WAY}
 
 
-def outline(diagnosis: Diagnosis, *, verbose: bool = False) -> tuple[Section, ...]:
-    """The whole report as sections; empty ones are left out."""
+def outline(diagnosis: Diagnosis, *, verbose: bool = False, remembered: bool = True) -> tuple[Section, ...]:
+    """The whole report as sections; empty ones are left out. `remembered`: the id leads to it."""
     sections = (
         *_verdict(diagnosis),
         _evidence(diagnosis, verbose),
@@ -126,7 +131,7 @@ def outline(diagnosis: Diagnosis, *, verbose: bool = False) -> tuple[Section, ..
         _layers(diagnosis),
         _could_not_tell(diagnosis, verbose),
         _look_for_yourself(diagnosis),
-        _footer(diagnosis),
+        footer(diagnosis, remembered),
     )
     return tuple(each for each in sections if each.text or each.items)
 
@@ -200,11 +205,11 @@ def brief(text: str, longest: int = BRIEF) -> str:
 def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
     fix = it.fix
     if fix.refused:
-        ways = tuple(_changed_ways(fix, verbose))
+        ways = tuple(changed_ways(fix, verbose))
         yield Section(Part.FIX, f"none proposed: {clean(fix.refused)}", ways, tone=Tone.UNSURE)
     elif fix.kubectl or fix.also:
         yield Section(Part.FIX, _fix_title(fix), tuple(_fix_items(fix, verbose)))
-        yield Section(Part.UNDO, items=tuple(_commands(fix, "undo")))
+        yield Section(Part.UNDO, items=tuple(command_lines(fix, "undo")))
     elif it.fault_found:
         yield Section(Part.FIX, "no change that could be proved safe; the recommendation is for a person")
     if verbose:
@@ -213,7 +218,7 @@ def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
 
 def _other_way(fix: Fix) -> Section:
     why_not = f"refused: {clean(fix.refused)}" if fix.refused else ""
-    commands = () if fix.refused else tuple(_commands(fix, "kubectl"))
+    commands = () if fix.refused else tuple(command_lines(fix, "kubectl"))
     return Section(Part.OTHER_WAY, "; ".join(filter(None, (clean(fix.title), why_not))), commands)
 
 
@@ -222,14 +227,14 @@ def _fix_title(fix: Fix) -> str:
 
 
 def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
-    yield from _commands(fix, "kubectl")
+    yield from command_lines(fix, "kubectl")
     yield proof_line(fix)  # of all parts together, as they help together only
     yield from (Line(clean(word), Tone.QUIET) for word in (fix.proof.words if fix.proof else ()))
-    yield from _changed_ways(fix, verbose)
+    yield from changed_ways(fix, verbose)
     yield from _warnings(fix)
 
 
-def _changed_ways(fix: Fix, verbose: bool) -> Iterator[Item]:
+def changed_ways(fix: Fix, verbose: bool = False) -> Iterator[Item]:
     """What the change opens, and what it takes away."""
     parts = (fix, *fix.also)
     yield from _ways("Newly allowed", [way for each in parts for way in each.newly_allowed], verbose)
@@ -257,10 +262,10 @@ def _warnings(fix: Fix) -> Iterator[Item]:
     yield from (Line(clean(note), Tone.QUIET) for note in dict.fromkeys(note for each in parts for note in each.notes))
 
 
-def _commands(fix: Fix, which: str) -> Iterator[Command]:
-    for each in (fix, *fix.also):
-        if text := clean_command(each.undo if which == "undo" else each.kubectl):
-            yield Command(text)
+def command_lines(fix: Fix, which: str) -> list[Command]:
+    """The commands of all parts of a fix, or of its undoing (`undo`), as they must be typed."""
+    typed = (clean_command(each.undo if which == "undo" else each.kubectl) for each in (fix, *fix.also))
+    return [Command(text) for text in typed if text]
 
 
 def proof_line(fix: Fix) -> Line:
@@ -334,16 +339,24 @@ def _look_for_yourself(it: Diagnosis) -> Section:
     return Section(Part.LOOK_FOR_YOURSELF, items=tuple(Command(clean(each)) for each in commands))
 
 
-def _footer(it: Diagnosis) -> Section:
+def footer(it: Diagnosis, remembered: bool = True) -> Section:
+    """How it was made, by which flow, and its id, where something remembers it."""
     parts = (
         f"coverage {_percent(it.coverage)}",
         _duration(it.total_ms),
         clean(it.flow, 80),
         f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}",
         _recorded(it.provenance.recording),
-        f"id {clean(it.investigation_id, 40)}",
+        f"id {clean(it.investigation_id, 40)}" if remembered else "",
     )
     return Section(Part.FOOTER, " · ".join(each for each in parts if each), tone=Tone.QUIET)
+
+
+def made_from(it: Diagnosis) -> str:
+    """Coverage, time, and the recording: `coverage 100% · 0.4 s`."""
+    by = "" if it.decided_by == "rules" else f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}"
+    parts = (f"coverage {_percent(it.coverage)}", _duration(it.total_ms), by, _recorded(it.provenance.recording))
+    return " · ".join(filter(None, parts))
 
 
 def _recorded(it: Recording | None) -> str:

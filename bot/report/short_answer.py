@@ -6,6 +6,7 @@ Each fact is said once. Details (the reasons, the evidence, every layer) are in 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +14,7 @@ from bot.report import incident
 from bot.report.outline import brief, ledger
 from bot.report.sanitize import clean
 from flows.causes import CAUSES, Layer
-from flows.model import Diagnosis, Fix, LayerState, Proof
+from flows.model import Diagnosis, Fix, LayerRow, LayerState, Proof
 from sensors.kit import Sight, Target
 
 LONGEST_CAUSE, LONGEST_FIX, LONGEST_POD = 300, 250, 100
@@ -38,6 +39,8 @@ DEGRADED = {
     "dns.conntrack_race": "works, but some names take 5 s to resolve",
     "dns.overload": "works, but some names do not resolve",
     "conntrack.insert_race": "works, but some packets are dropped",
+    "path.loss": "opens, but packets are lost",
+    "service.rollout": "some connections fail during a rollout",
 }
 """Cause classes in which the peer is reached, and yet something is wrong."""
 
@@ -180,14 +183,21 @@ def _next(it: Diagnosis, longest: int) -> str:
 
 def proof_words(fix: Fix) -> str:
     """What the replay showed, and what the change opens besides."""
-    proof, owners = fix.proof, _owners(fix)
+    opens = _opens(fix) if fix.proof is not None and fix.proof.replayed else []
+    return sentence("; ".join([_replayed(fix.proof), *opens, *_owners(fix)]))
+
+
+def replay_words(fix: Fix) -> str:
+    """What the replay showed, where the ways that the change opens are listed beside it."""
+    return sentence("; ".join([_replayed(fix.proof), *_owners(fix)]))
+
+
+def _replayed(proof: Proof | None) -> str:
     if proof is None:
-        replay = ["Nothing to replay: it changes no policy"]
-    elif not proof.replayed:
-        replay = ["Not proved: no dropped packet was there to replay"]
-    else:
-        replay = [f"Replayed: {_passes(proof)}", *_opens(fix)]
-    return sentence("; ".join([*replay, *owners]))
+        return "Nothing to replay: it changes no policy"
+    if not proof.replayed:
+        return "Not proved: no dropped packet was there to replay"
+    return f"Replayed: {_passes(proof)}"
 
 
 def _passes(proof: Proof) -> str:
@@ -219,6 +229,11 @@ def unmeasured(it: Diagnosis) -> tuple[str, ...]:
     undecided = states.count(LayerState.INCONCLUSIVE)
     said = (_things(blind, "thing", "not measured"), _things(undecided, "layer", "undecided"))
     return tuple(filter(None, said))
+
+
+def layer_names(rows: Iterable[LayerRow]) -> str:
+    """`pod network, service`: layers as people write them."""
+    return ", ".join(row.layer.value.replace("_", " ") for row in rows)
 
 
 def _things(count: int, what: str, state: str) -> str:

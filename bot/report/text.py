@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.report.outline import Command, Item, Line, Point, Row, Section, Tone
+from bot.report.outline import Command, Item, Line, Part, Point, Row, Section, Tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ Spans: TypeAlias = tuple[Span, ...]
 _WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""", re.DOTALL)
 _LAYER, _STATE = 13, 14
 
+NARROW = 60
+"""Columns below which a table stacks."""
+
 
 def render(sections: Iterable[Section], width: int | None = None) -> str:
     """The report without colour. `width` in columns; None leaves every sentence on one line."""
@@ -33,7 +36,8 @@ def lay_out(sections: Iterable[Section], width: int | None = None) -> Iterator[S
     """The lines of the report. A blank line stands before what has lines of its own, none within the verdict."""
     before = False
     for number, section in enumerate(sections):
-        if number and (before or section.items or not section.title):
+        apart = before or section.items or (not section.title and section.part is not Part.HEADLINE)
+        if number and apart:
             yield ()
         yield from _section(section, width)
         before = bool(section.items) or not section.text
@@ -75,10 +79,19 @@ def _point(item: Point, width: int | None) -> Iterator[Spans]:
 
 
 def _row(item: Row, width: int | None) -> Iterator[Spans]:
+    if width is not None and width < NARROW:
+        yield from _stacked(item, width)
+        return
     indent = 2 + _LAYER + _STATE
     lines = wrap(item.why, width, indent, indent)
     yield (Span(f"  {item.layer:<{_LAYER}}"), Span(f"{item.state:<{_STATE}}", item.tone), Span(lines[0], Tone.QUIET))
     yield from ((Span(" " * indent + line, Tone.QUIET),) for line in lines[1:])
+
+
+def _stacked(item: Row, width: int) -> Iterator[Spans]:
+    """For a narrow terminal: the reason stands below its layer, not beside it."""
+    yield (Span(f"  {item.layer}: "), Span(item.state, item.tone))
+    yield from ((Span(f"    {line}", Tone.QUIET),) for line in wrap(item.why, width, 4, 4) if line)
 
 
 def wrap(text: str, width: int | None, first: int = 0, rest: int = 0) -> list[str]:

@@ -95,6 +95,26 @@ class Investigations:
             await connection.execute(diagnoses.insert().values(_diagnosis(investigation, result)))
             return await owe(connection, investigation, role, now)
 
+    async def keep(
+        self,
+        investigation: str,
+        request: Request,
+        result: Mapping[str, Any],
+        rows: Sequence[EvidenceRow],
+        asked_at: datetime,
+        now: datetime,
+    ) -> None:
+        """Keep an investigation that a terminal made and has shown already: whole, over, and nothing is owed for it."""
+        times = {"began_at": asked_at, "ended_at": now, "state": State.CONCLUDED.value, "looks": 1}
+        kept = [_evidence(investigation, row, at) for at, row in enumerate(rows)]
+        async with self._database.writing() as connection:
+            await connection.execute(
+                investigations.insert().values({**_row(investigation, request, asked_at), **times})
+            )
+            if kept:
+                await connection.execute(evidence.insert(), kept)
+            await connection.execute(diagnoses.insert().values(_diagnosis(investigation, result)))
+
     async def revise(
         self, investigation: str, result: Mapping[str, Any], rows: Sequence[EvidenceRow], role: str, now: datetime
     ) -> str | None:
@@ -134,11 +154,16 @@ class Investigations:
         there = select(investigations).where(investigations.c.state.in_([each.value for each in LIVE]))
         return (await self._many(there))[::-1]
 
-    async def recent(self, most: int = 20) -> tuple[tuple[Investigation, Verdict | None], ...]:
-        """The newest investigations with their verdicts, newest first; the results themselves stay packed away."""
+    async def recent(self, most: int = 20, namespace: str = "") -> tuple[tuple[Investigation, Verdict | None], ...]:
+        """The newest investigations with their verdicts, newest first; the results themselves stay packed away.
+
+        `namespace`: only those of its pods.
+        """
         columns = [each for each in diagnoses.c if each.name != "result"]
         joined = investigations.outerjoin(diagnoses)
         newest = select(*investigations.c, *columns).select_from(joined).order_by(investigations.c.asked_at.desc())
+        if namespace:
+            newest = newest.where(investigations.c.namespace == namespace)
         async with self._database.reading() as connection:
             rows = await connection.execute(newest.limit(most))
             return tuple((_investigation(row), _verdict(row, {}) if row.cause_class else None) for row in rows)

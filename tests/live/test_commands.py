@@ -69,11 +69,11 @@ def test_capture_writes_a_case_that_netdebug_reads(
 ) -> None:
     case = tmp_path / "case"
 
-    code = run(words(world, "capture", POD, "-n", "checkout", "-o", str(case)))
+    code = run(words(world, "capture", POD, "-n", "checkout", "--to-dir", str(case)))
     told = capsys.readouterr().out
     again = run(["netdebug", "--case", str(case), "-o", "json"])
     said = json.loads(capsys.readouterr().out)
-    twice = run(words(world, "capture", POD, "-n", "checkout", "-o", str(case)))
+    twice = run(words(world, "capture", POD, "-n", "checkout", "--to-dir", str(case)))
 
     assert (code, told.splitlines()[-1]) == (0, f"kai netdebug --case {case}")
     assert (again, said["cause_class"], said["recorded"]["case"]) == (1, "policy.both_sides_denied", "case")
@@ -88,7 +88,7 @@ def test_a_capture_that_fails_leaves_nothing_behind(
     if was_there:
         case.mkdir()
 
-    code = run(words(world, "capture", "gone", "-n", "checkout", "-o", str(case)))
+    code = run(words(world, "capture", "gone", "-n", "checkout", "--to-dir", str(case)))
 
     assert (code, case.exists()) == (2, was_there)
     assert 'no pod "gone"' in capsys.readouterr().err
