@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 
 PICTURES = Path(__file__).parents[2] / ".cache" / "pictures"
 LOOKS = {"light": {}, "dark": {"dark": True}, "phone": {"width": 390, "height": 844}}
+EVERY_LOOK = {**LOOKS, "phone-dark": {"width": 390, "height": 844, "dark": True}}
 APPROVING = {**LOOKS, "phone": {"width": 390, "height": 844, "dark": True}}
 """On a phone in the dark: that is where a change is approved at 3 a.m."""
 
@@ -33,12 +34,12 @@ async def tab(tmp_path: Path) -> AsyncIterator[Browser]:
         yield tab
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", EVERY_LOOK)
 async def test_a_visitor_types_the_command_reads_the_verdict_presses_and_asks_why(
     look: str, tab: Browser, temporary: Path
 ) -> None:
     async with demonstrate(USUAL) as demo:
-        await tab.open(demo.url, **LOOKS[look])  # type: ignore[arg-type]
+        await tab.open(demo.url, **EVERY_LOOK[look])  # type: ignore[arg-type]
         await see_what_it_is(tab, demo)
         await alert_verdict(demo)
         await keep(tab, f"demo-1-alert-{look}")
