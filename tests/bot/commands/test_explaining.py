@@ -185,5 +185,5 @@ def test_with_a_server_that_is_25_s_slow_the_rules_are_at_once_there_and_the_who
     whole_s = time.monotonic() - began
 
     assert "strict-egress" in verdict
-    assert "did not answer within 20 s" in " ".join(rest.split())
+    assert "it did not answer within" in " ".join(rest.split())
     assert whole_s - rules_s <= 28.0
