@@ -6,11 +6,9 @@ here: what does a command is imported when it runs (`bot.lazy`).
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +20,7 @@ from bot.clusters.options import live_options
 from bot.commands.examples import EXIT_CODES, epilog
 from bot.errors import code_of, line_of
 from bot.lazy import LazyGroup
+from bot.quiet import quiet
 
 NETDEBUG = "flow.k8s_network_debug"
 INTERRUPTED = 130
@@ -80,7 +79,7 @@ _KEEP = click.option(
 @click.pass_obj
 def kai(debug: bool) -> None:
     """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
-    _quiet(debug)
+    quiet(debug)
 
 
 @kai.lazy("bot.commands.investigate:typed")
@@ -224,6 +223,7 @@ def history() -> None:
 @click.argument("investigation", metavar="ID")
 @click.option("--fix", "part", flag_value="fix", help="Only the commands of the fix, for a shell.")
 @click.option("--undo", "part", flag_value="undo", help="Only the commands that take the fix back, for a shell.")
+@click.option("--brief", "part", flag_value="brief", help="What Claude was told of it, exactly as it was sent.")
 @_DATABASE
 @_QUIET
 @_VERBOSE
@@ -237,6 +237,18 @@ def show() -> None:
 @_DEBUG
 def completion() -> None:
     """Print the script that completes kai's words in a shell."""
+
+
+@kai.lazy("bot.commands.ask:ask")
+@click.argument("investigation", metavar="ID")
+@click.argument("question", nargs=-1, metavar="QUESTION")
+@_DATABASE
+@_DEBUG
+def ask() -> None:
+    """Ask about a past investigation: why? how sure? is it DNS? what did you not measure? show evidence E3.
+
+    These are answered without Claude; with a key, Claude answers others and names its evidence. Nothing is started.
+    """
 
 
 @kai.lazy("bot.mcp.typed:mcp")
@@ -346,19 +358,6 @@ def store() -> None:
 
 for _name, _command in kai.commands.items():
     _command.epilog = epilog(_name)
-
-
-def _quiet(debug: bool) -> None:
-    """For commands that answer and end: without --debug the log says nothing, for what matters is in the report."""
-    root = logging.getLogger()
-    root.handlers[:] = [each for each in root.handlers if getattr(each, "name", None) != "kai"]
-    handler = logging.StreamHandler(sys.stderr) if debug else logging.NullHandler()
-    handler.set_name("kai")
-    root.addHandler(handler)
-    if debug:
-        root.setLevel(logging.DEBUG)
-    else:  # a look that its time limit cuts leaves coroutines behind that were never begun
-        warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
 
 
 def main() -> None:

@@ -32,17 +32,19 @@ def history(most: int, namespace: str | None, output: str, database: str | None,
             return await spending.told(store, "", most, output)
         return await _listing(store, most, namespace or "", output)
 
-    write(_with_store(database, told))
+    write(with_store(database, told))
     return 0
 
 
 def show(investigation: str, part: str, verbose: bool, quiet: bool, output: str, database: str | None) -> int:
     """The report of one investigation again; with `part` only the commands of its fix, or of its undoing."""
-    found, verdict, rows = _with_store(database, lambda store: _one(store, investigation))
+    found, verdict, rows = with_store(database, lambda store: _one(store, investigation))
     if verdict is None:
         write(_unconcluded(found, rows, output))
     elif output == "json" and not part:
         write(_json(verdict.result))
+    elif part == "brief":
+        write(_sent(_diagnosis(verdict)))
     elif part:
         write(_commands(_diagnosis(verdict), part))
     else:
@@ -50,7 +52,8 @@ def show(investigation: str, part: str, verbose: bool, quiet: bool, output: str,
     return 0
 
 
-def _with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
+def with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
+    """What `act` reads of the store. Raises `UsageMistake` where nothing is kept: reading makes no store."""
     url = database or default_url()
 
     async def opened() -> T:
@@ -77,6 +80,14 @@ async def _listing(store: Store, most: int, namespace: str, output: str) -> str:
     return _listed(await store.investigations.recent(most, namespace), output)
 
 
+async def one_of(store: Store, word: str) -> Diagnosis:
+    """The kept diagnosis that an id, or its beginning, means. Raises `UsageMistake`, `CouldNotLook`."""
+    found, verdict, _ = await _one(store, word)
+    if verdict is None:
+        raise UsageMistake(f"{found.id} has no verdict ({found.why or found.state})")
+    return _diagnosis(verdict)
+
+
 async def _one(store: Store, word: str) -> tuple[Investigation, Verdict | None, tuple[EvidenceRow, ...]]:
     one = await _meant(store, word)
     verdict = await store.investigations.verdict(one.id)
@@ -94,6 +105,13 @@ async def _meant(store: Store, word: str) -> Investigation:
 
 
 # -- one of them -----------------------------------------------------------------------------------------------------
+
+
+def _sent(it: Diagnosis) -> str:
+    said = it.explanation.sent if it.explanation else ""
+    if not said:
+        raise UsageMistake(f"Claude was told nothing of {it.investigation_id}")
+    return said
 
 
 def _diagnosis(verdict: Verdict) -> Diagnosis:

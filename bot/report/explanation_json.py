@@ -22,6 +22,7 @@ def out(it: Explanation | None) -> dict[str, Any] | None:
         "asked": [asdict(each) for each in it.asked],
         "failed": it.failed,
         "usage": asdict(it.usage),
+        "sent": it.sent,
     }
 
 
@@ -47,6 +48,7 @@ def read(it: Mapping[str, Any] | None) -> Explanation | None:
         tuple(AskedLook(**each) for each in it["asked"]),
         it["failed"],
         Usage(**it["usage"]),
+        it.get("sent", ""),
     )
 
 

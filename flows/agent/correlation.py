@@ -127,6 +127,7 @@ class _Course:
         self._asked: list[AskedLook] = []
         self._names = Pseudonyms()
         self._is_weighed = False
+        self._sent: list[str] = []
 
     async def run(self) -> None:
         """Every part of it. Raises `NoAnswer` where one fails; what was reached stays."""
@@ -143,7 +144,10 @@ class _Course:
     def end(self) -> Diagnosis:
         """The diagnosis with the looks that were asked for, and the real names again."""
         said = self._it.explanation or Explanation(rules_confidence=self._it.confidence)
-        return _revealed(replace(self._it, explanation=replace(said, asked=tuple(self._asked))), self._names)
+        return _revealed(
+            replace(self._it, explanation=replace(said, asked=tuple(self._asked), sent=self._told_in_all())),
+            self._names,
+        )
 
     def _brief(self) -> Brief:
         return brief_of(self._it, self._table.nonce, Wash(self._named()) if self._table.anonymize else Wash())
@@ -156,6 +160,10 @@ class _Course:
         self._names = pseudonyms_of(self._it, self._names)
         return self._names
 
+    def _told_in_all(self) -> str:
+        """The briefs that were sent, each once."""
+        return "\n".join(dict.fromkeys(self._sent))
+
     def _left(self, until: float | None = None) -> float:
         return (self._until if until is None else min(until, self._until)) - self._table.clock()
 
@@ -165,6 +173,7 @@ class _Course:
         """Asks for one look after the other, until the rules are sure of what they say."""
         first, before = self._bare(), self._it.cause_class
         so_far = list[dict[str, Any]]()
+        self._sent.append(first.text)
         ends = self._table.clock() + TURNS_WITHIN
         for number in range(1, TURNS + 1):
             request = prompt.ask(first, so_far, await further.tools(), self._table.model)
@@ -217,6 +226,7 @@ class _Course:
 
     async def _explain(self) -> None:
         brief = self._brief()
+        self._sent.append(brief.text)
         request = prompt.explain(brief, self._table.model, read_again=self._table.second_look)
         reply = await self._table.ask("explain", request, self._left())
         try:
@@ -233,6 +243,7 @@ class _Course:
     async def _weigh(self, said: Explanation) -> None:
         """Asks the same of the bare brief, where no word can talk Claude into anything. Only that counts."""
         bare, self._is_weighed = self._bare(), True
+        self._sent.append(bare.text)
         try:
             reply = await self._table.ask("weigh", prompt.explain(bare, self._table.model), self._left())
             claims = read_claims(reply.text)

@@ -96,6 +96,12 @@ may lower the confidence, if evidence contradicts the verdict. You cannot add an
 """
 
 
+CONVERSE = """Answer this question about the case in one to four statements, from its evidence only. Where it does \
+not tell, say so: `measured` is false, and `look` names the sensor that would tell. Promise and start nothing.
+
+"""
+
+
 def explain(brief: Brief, model: str, *, read_again: bool = False) -> dict[str, Any]:
     """The one structured call. `read_again`: the same brief is sent once more within minutes, so caching it pays."""
     return _request(model, ANSWER_TOKENS, [_cached(brief.text) if read_again else _text(brief.text)], SCHEMA)
@@ -105,6 +111,20 @@ def review(brief: Brief, statements: Sequence[str], model: str) -> dict[str, Any
     """The second look, which can only take away."""
     listed = "\n".join(f"{at}. {each}" for at, each in enumerate(statements, start=1))
     return _request(model, REVIEW_TOKENS, [_cached(brief.text), _text(f"{REVIEW}{listed}")], REVIEW_SCHEMA)
+
+
+def converse(brief: Brief, question: str, looks: Sequence[str], model: str) -> dict[str, Any]:
+    """A question of a person about a case. `question` is fenced; `looks` are the sensors that may be named."""
+    schema = {
+        **SCHEMA,
+        "properties": {
+            "statements": SCHEMA["properties"]["statements"],
+            "measured": {"type": "boolean", "description": "does the evidence tell what is asked?"},
+            "look": {"type": "string", "enum": list(looks), "description": "the sensor that would tell, or none"},
+        },
+        "required": ["statements", "measured", "look"],
+    }
+    return _request(model, ASK_TOKENS, [_cached(brief.text), _text(f"{CONVERSE}{question}")], schema)
 
 
 def ask(brief: Brief, so_far: Sequence[Json], tools: Sequence[Json], model: str) -> dict[str, Any]:

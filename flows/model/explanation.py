@@ -68,6 +68,7 @@ class Explanation:
 
     `rules_confidence` is what the rules said; the confidence of the diagnosis is never higher. `fix` is the id of the
     candidate that Claude would take, empty for none. `other`: both verdicts are shown where it disputes the rules'.
+    `sent` are the briefs exactly as they were sent.
     """
 
     statements: tuple[Statement, ...] = ()
@@ -78,6 +79,7 @@ class Explanation:
     asked: tuple[AskedLook, ...] = ()
     failed: str = ""
     usage: Usage = Usage()
+    sent: str = ""
 
     @property
     def disputes(self) -> bool:

@@ -1,0 +1,76 @@
+"""`kai ask`: a question about an investigation that was kept; the rules' own answers first, then Claude's."""
+
+from __future__ import annotations
+
+import getpass
+import re
+
+from bot.commands.history import one_of, with_store
+from bot.commands.output import write
+from bot.errors import CouldNotLook, UsageMistake
+from bot.report.blocks import Said
+from bot.report.mrkdwn import BREAK
+from bot.report.sanitize import clean
+from bot.settings import claude_of
+from bot.slack.answers import I_CAN_ONLY, answer
+from bot.store.store import Store
+from bot.triggers.followup import Topic, parse
+from flows.agent.asking import ClaudeClient, Purse
+from flows.agent.conversation import in_words, spoken
+from flows.agent.reply import NoAnswer
+from flows.agent.settings import ClaudeSettings
+from flows.agent.untrusted import new_nonce
+from flows.model import Diagnosis
+
+WITHIN = 20.0
+_MARKS = re.compile(r"(?<!\w)\*|\*(?!\w)")
+
+
+def ask(investigation: str, question: tuple[str, ...], database: str | None) -> int:
+    """Answer from what was kept. Raises `UsageMistake` where nobody can."""
+    text = " ".join(question).strip()
+    if not text:
+        raise UsageMistake('ask something: kai ask ID "why not DNS?"')
+    write(with_store(database, lambda store: _answered(store, investigation, text)))
+    return 0
+
+
+async def _answered(store: Store, word: str, text: str) -> str:
+    it = await one_of(store, word)
+    topic = parse(text)
+    if topic.topic is not Topic.UNKNOWN:
+        commands = topic.topic is Topic.FIX and it.fix.kubectl
+        more = f"The commands for a shell: kai show {it.investigation_id} --fix\n" if commands else ""
+        return _plain(answer(topic, it)) + more
+    settings = claude_of()
+    if not settings.enabled:
+        raise UsageMistake(f"without a key for Claude (ANTHROPIC_API_KEY) there is no answer to that. {I_CAN_ONLY}")
+    return await _by_claude(store, it, text, settings)
+
+
+async def _by_claude(store: Store, it: Diagnosis, text: str, settings: ClaudeSettings) -> str:
+    client = ClaudeClient(settings, store.claude_calls.within(settings.ceilings))
+    purse, nonce = Purse(it.investigation_id, f"terminal:{getpass.getuser()}"), new_nonce()
+    try:
+        said = await spoken(
+            it,
+            text,
+            nonce,
+            settings.model,
+            lambda request: client.ask(f"converse-{nonce}", request, purse, WITHIN),
+            anonymize=settings.anonymize,
+        )
+    except NoAnswer as why:
+        raise CouldNotLook(f"{clean(why)} {I_CAN_ONLY}") from why
+    finally:
+        await client.close()
+    return "".join(f"{clean(line)}\n" for line in in_words(said, it.investigation_id))
+
+
+def _plain(said: Said) -> str:
+    """A message for Slack as plain lines."""
+    texts = [str(each["text"]["text"]) for each in said.blocks if isinstance(each.get("text"), dict)]
+    lines = "\n".join(texts or [said.text]).replace(BREAK, "")
+    for escaped, sign in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        lines = lines.replace(escaped, sign)
+    return "".join(f"{clean(_MARKS.sub('', line), 2000)}\n" for line in lines.splitlines() if line.strip("` "))
