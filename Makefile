@@ -41,7 +41,7 @@ test-peer: setup ## the same conversations on local-slack, a server by others, f
 	$(PYTHON) -m pytest -m peer tests/peer
 
 test-alerts: setup ## a real Alertmanager fires into KAI; needs `apt-get install prometheus-alertmanager`
-	$(PYTHON) -m pytest -n 0 -m alertmanager tests/bot/slack
+	$(PYTHON) -m pytest -n 0 -m alertmanager tests/bot
 	$(PYTHON) bench/alerts.py
 
 test-cluster: setup ## sensors, kai, capture, doctor and approvals against a real kube-apiserver, built with Go at the first run

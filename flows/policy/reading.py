@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 Json = Mapping[str, Any]
-OBJECTS = (dict, Mapping)
-"""A JSON object. Plain dicts come first, since asking for the abstract class is slow, and everything here asks."""
 
 
 class NotUnderstood(ValueError):
@@ -29,7 +27,7 @@ def mapping(value: object, path: str) -> Json:
     """A JSON object; ``null`` and an absent key count as empty, as the API server reads them."""
     if value is None:
         return {}
-    if not isinstance(value, OBJECTS):
+    if not isinstance(value, Mapping):
         raise NotUnderstood(path, f"expected an object, found {_kind(value)}")
     return value
 
@@ -80,13 +78,13 @@ def pointer(key: object) -> str:
 
 def loose_mapping(value: object) -> Json:
     """For objects that are not policies (pods, Services …): what is no object counts as empty."""
-    return value if isinstance(value, OBJECTS) else {}
+    return value if isinstance(value, Mapping) else {}
 
 
 def loose_items(value: object) -> list[Json]:
     if not isinstance(value, list | tuple):
         return []
-    return [item for item in value if isinstance(item, OBJECTS)]
+    return [item for item in value if isinstance(item, Mapping)]
 
 
 def loose_labels(value: object) -> dict[str, str]:
