@@ -37,6 +37,7 @@ from bot.desk.ports import Look, Poster
 from bot.desk.watching import Later, Listener, all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
+from bot.explain.conversing import Conversing
 from bot.explain.explains import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
@@ -162,6 +163,7 @@ async def running(
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
         services = services_of(*parts, settings.approvals, joined, changes)
+        services.lookup.converse = Conversing(explains.asking) if explains is not None else None
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
