@@ -21,6 +21,9 @@ from tests.cluster.processes import free_port
 READY_S, VERDICT_S = 120.0, 120.0
 """Wide, for a busy machine: they end what hangs, they measure nothing."""
 
+MOST_MB = 450
+"""Unpacked. A quarter is the generated client of Kubernetes."""
+
 CASE = "api-server-cannot-watch"
 PROBE_RIGHTS = ",+sys_admin,+sys_ptrace,+net_raw,+syslog"
 QUESTION = json.dumps({"version": 99})  # refused, by the program itself: what a look needs is a node's to have
@@ -38,7 +41,7 @@ def _standing(stage: Any) -> Iterator[tuple[str, bool]]:
     """What can be seen without starting anything."""
     root: Path = stage.root
     size = int(subprocess.run(["du", "-sm", root], capture_output=True, text=True, check=True).stdout.split()[0])
-    yield f"{size} MB in all", size < 400
+    yield f"{size} MB in all", size < MOST_MB
     shells = [each for each in ("sh", "bash", "dash", "busybox", "apt", "dpkg") if (root / "usr/bin" / each).exists()]
     yield f"no shell and no package manager {shells or ''}".rstrip(), not shells
     yield f"user {stage.user}", stage.user == "10001:10001"
@@ -59,7 +62,7 @@ def _programs(stage: Any) -> Iterator[tuple[str, bool]]:
             (["kai", "--version"], "kai, version", False),
             (["kai", "demo", "--once"], "Root Cause", False),
             (["kai", "doctor"], "no way to a cluster", False),
-            (["kai-probe", QUESTION], '{"version":1,"error":"', True),
+            (["kai-probe", QUESTION], '"error":"this probe speaks', True),
         ):
             began = time.monotonic()
             done = subprocess.run(

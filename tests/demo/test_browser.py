@@ -117,6 +117,7 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
         await tab.sees("Edit the change")
         await keep(tab, f"demo-5-edit-{look}")
         await tab.click("dialog button", "Close")
+        await tab.until("!document.querySelector('dialog')")
 
         await tab.click("aside.thread button", "Approve & apply")
         await tab.click("dialog button", "Approve & apply")  # in the question that Slack asks once more
@@ -125,11 +126,11 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
         await keep(tab, f"demo-6-verified-{look}")
 
         await ends_soon(demo)
-        await in_thread(tab, "It is taken back at")
+        await in_thread(tab, "unless somebody decides otherwise")
         await keep(tab, f"demo-8-ending-{look}")
         await tab.click("aside.thread button", "Make permanent")
         await tab.click("dialog button", "Approve & apply")
-        await in_thread(tab, "It stays for good")
+        await in_thread(tab, "stays for good")
         await keep(tab, f"demo-9-kept-{look}")
 
         await tab.click("aside.thread button", "Undo")
