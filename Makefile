@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: eval-claude chart image image-lock dist help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
+.PHONY: chart image image-lock dist eval-claude help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ test-peer: setup ## the same conversations on local-slack, a server by others, f
 	$(PYTHON) -m pytest -m peer tests/peer
 
 test-alerts: setup ## a real Alertmanager fires into KAI; needs `apt-get install prometheus-alertmanager`
-	$(PYTHON) -m pytest -n 0 -m alertmanager tests/bot/slack
+	$(PYTHON) -m pytest -n 0 -m alertmanager tests/bot
 	$(PYTHON) bench/alerts.py
 
 test-cluster: setup ## sensors, kai, capture, doctor and approvals against a real kube-apiserver, built with Go at the first run

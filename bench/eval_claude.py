@@ -57,14 +57,14 @@ class Answer:
         return (self.confidence - self.right) ** 2
 
 
-def answered(truth_file: Path, *more: str) -> Answer:
-    """Asks one case; `--no-llm` for rules alone."""
+def answered(truth_file: Path, how: str) -> Answer:
+    """Asks one case: `--llm`, or `--no-llm` for rules alone."""
     truth = yaml.safe_load(truth_file.read_text("utf-8"))
     folder = truth_file.with_name(truth_file.name.removesuffix(".expected.yaml"))
     asked = (truth.get("ask") or {}).get("args") or ()
     with tempfile.TemporaryDirectory() as state:
         os.environ["XDG_STATE_HOME"] = state  # the ceilings of a day are not for this; `--spend` is
-        code, out, err = ask("netdebug", "--case", str(folder), "-o", "json", *map(str, asked), *more)
+        code, out, err = ask("netdebug", "--case", str(folder), "-o", "json", *map(str, asked), how)
     said = json.loads(out) if out else {"cause_class": f"exit {code}: {err.strip()[:60]}"}
     return _answer(folder.name, truth, said)
 
@@ -131,7 +131,7 @@ def evaluate(files: Sequence[Path], times: int, spend: float) -> int:
             if sum(each.cost_usd for each in with_claude) >= spend:
                 print(f"stopped: ${spend:.2f} are spent")
                 return report(alone, with_claude)
-            with_claude.append(answered(file))
+            with_claude.append(answered(file, "--llm"))
             print(line(with_claude[-1], f"+claude {number}"), flush=True)
     return report(alone, with_claude)
 

@@ -88,9 +88,7 @@ def row_of(truth_file: Path) -> Row:
     truth = yaml.safe_load(truth_file.read_text("utf-8"))
     folder = truth_file.with_name(truth_file.name.removesuffix(".expected.yaml"))
     asked = truth.get("ask") or {}
-    code, out, err = ask(
-        "netdebug", "--no-llm", "--case", str(folder), "-o", "json", *map(str, asked.get("args") or ())
-    )
+    code, out, err = ask("netdebug", "--case", str(folder), "-o", "json", *map(str, asked.get("args") or ()))
     said = json.loads(out) if out else {"cause_class": USAGE_ERROR if code == 2 else f"exit {code}"}
     can, can_wrong = _can(folder, asked)
     right = said["cause_class"] in (truth["cause_class"], *(truth.get("accept_classes") or ()))

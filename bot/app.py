@@ -34,14 +34,15 @@ from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
 from bot.desk.ports import Look, Poster
-from bot.desk.watching import all_watching
+from bot.desk.watching import Later, Listener, all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
 from bot.explain.explains import Explaining, Explains
+from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
 from bot.settings import Settings
-from bot.slack import listeners
+from bot.slack import listeners, watch_words
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_channels import AlertChannels
 from bot.slack.alert_voice import AlertVoice
@@ -70,6 +71,9 @@ from bot.telemetry.metrics import Metrics
 from bot.telemetry.spans import traced
 from bot.telemetry.stored import StoredFigures
 from bot.verify.looking import WITHIN
+from bot.watch.proving import Prover
+from bot.watch.sources import LiveSources
+from bot.watch.watch import Finding, Watch
 from bot.web import Route, listening
 from bot.web.callers import client_certificates
 from bot.web.figures import figures
@@ -183,6 +187,8 @@ async def running(
             if (tls := settings.alerts.tls) is not None:
                 own = hooks.routes(certificates=True)
                 await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
+        if settings.watch.channel and settings.case is None:
+            stack.callback(asyncio.create_task(_watch(settings, worlds, seers, outbox).run()).cancel)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
@@ -237,7 +243,19 @@ def _extensions(changes: Changes | None) -> Extensions:
     notes = {ROLE: note_of, expiry.ROLE: expiry.note_of}
     if changes is None:
         return Extensions(notes=notes)
-    return Extensions(changes.workflows, notes=notes, sweeps=(changes.sweep, changes.expiry.sweep))
+    sweeps = (changes.sweep, changes.expiry.sweep)
+    return Extensions(changes.workflows, notes=notes, listeners=(_reviewed(changes),), sweeps=sweeps)
+
+
+def _reviewed(changes: Changes) -> Listener:
+    """A card says anew how many approvals its change needs, when Claude has spoken about the verdict."""
+
+    async def hear(moment: Later) -> None:
+        if isinstance(moment, Explained):
+            for each in await changes.store.proposals.of(moment.investigation):
+                await changes.pipeline.show(each.id, again=True)
+
+    return hear
 
 
 def _explains(
@@ -288,6 +306,20 @@ def _worlds(settings: Settings) -> Worlds:
         return recorded(settings.case)
     except BadCase as why:
         raise UsageMistake(f"KAI_CASE: {why}") from why
+
+
+def _watch(settings: Settings, worlds: Worlds, seers: Mapping[str, Sensor], outbox: Outbox) -> Watch:
+    channel = settings.watch.channel
+
+    async def say(finding: Finding, ts: str) -> str:
+        if ts:
+            await outbox.update(channel, ts, watch_words.words_of(finding))
+            return ts
+        return (await outbox.post(channel, watch_words.words_of(finding)))[1]
+
+    prover = Prover(worlds.cluster, seers)
+    sources = LiveSources(worlds.live)
+    return Watch(sources, prover.way_back, say, settings.watch.window_s, lambda: datetime.now(UTC))
 
 
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:

@@ -52,7 +52,9 @@ def _asking(command: F) -> F:
 
 
 _FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLOW", help="A flow's id, or a YAML file.")
-_NO_LLM = click.option("--no-llm", is_flag=True, help="Rules only: do not ask Claude, whatever key there is.")
+_LLM = click.option(
+    "--llm/--no-llm", default=None, help="Ask Claude, or rules only. Asked by default with a key, but for recordings."
+)
 _VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="The verdict in one line.")
 _DATABASE = click.option(
@@ -91,7 +93,7 @@ def kai(debug: bool) -> None:
 @click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
 @click.option("--from", "sender", metavar="POD", help="The same as POD, for a pair: --from deploy/api --to svc/db.")
-@_NO_LLM
+@_LLM
 @_KEEP
 @_DATABASE
 @_QUIET
@@ -113,7 +115,7 @@ def netdebug() -> None:
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @_asking
 @live_options
-@_NO_LLM
+@_LLM
 @_KEEP
 @_DATABASE
 @_QUIET
@@ -211,6 +213,7 @@ def simulate() -> None:
 @kai.lazy("bot.commands.history:history")
 @click.option("--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
 @click.option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
+@click.option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
 @_DATABASE
 @_answering("text", "json", "yaml", "markdown")
 def history() -> None:
@@ -234,6 +237,18 @@ def show() -> None:
 @_DEBUG
 def completion() -> None:
     """Print the script that completes kai's words in a shell."""
+
+
+@kai.lazy("bot.mcp.typed:mcp")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
+@click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what is told.")
+@live_options
+@_DEBUG
+def mcp() -> None:
+    """Answer other agents (Model Context Protocol) on stdin and stdout: diagnose, may talk, simulate, show evidence.
+
+    Every tool only reads. It needs the extra: pip install 'kai-netdebug[mcp]'. docs/mcp.md says how to set it up.
+    """
 
 
 @kai.lazy("bot.commands.alert:typed")

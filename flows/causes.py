@@ -113,7 +113,7 @@ def _explained() -> Mapping[str, frozenset[str]]:
         "policy.dns_blocked": (
             "dns.upstream_failure dns.nxdomain dns.coredns_down dns.overload dns.conntrack_race app.error"
         ),
-        "ip.family": "app.not_listening external.unreachable nat.ephemeral_ports",
+        "ip.family": "app.not_listening nat.ephemeral_ports",
         "mesh.authz": "app.error",
         "mesh.mtls": "app.error",
         "mesh.sidecar": "app.error app.not_listening",

@@ -38,7 +38,7 @@ def contradictions(text: str) -> list[str]:
         found.append("the nodes are ready, and one is not")
     if re.search(r"^  dns .*did not resolve", text, re.MULTILINE) and "names resolve from inside the pod" in text:
         found.append("a name resolves and does not")
-    opens_nodes = re.search(r'(?:to|from)Entities\\?":\s*\[[^]]*(?:remote-node|"host\\?")', text)
+    opens_nodes = re.search(r"(?:to|from)Entities\W[^{}]{0,80}?\b(?:remote-node|host)\b", text, re.DOTALL)
     if opens_nodes and not re.search(r"every process of (?:every other node|every node|the pod's own node)", text):
         found.append("a rule for whole nodes is told as one for a pod")
     if "no traffic of the pod was seen" in text and re.search(r"dropped in \d+ hubble flows", text):

@@ -159,7 +159,7 @@ class Alerts:
                 dropped, room.dropped = room.dropped, 0
                 all_of_it = self._together(channel, room, batch, dropped)
                 await attempt_logged(all_of_it, log, f"alerts of {channel} are not looked into")
-                room.judged += batch
+                room.judged += [each.once for each in batch]
                 self._speak(channel, room)
                 for each in ended:
                     await self._ended(each)

@@ -46,9 +46,9 @@ class KeptAlerts:
         now = self._now()
         return await self._heard.keep(rows, self._owner, now, now - KEPT)
 
-    async def done(self, received: Sequence[Received]) -> None:
-        """They were judged, and said: nothing is left to carry on."""
-        await self._heard.done([each.once for each in received])
+    async def done(self, keys: Sequence[str]) -> None:
+        """Those with these keys (`once`) were judged, and said: nothing is left to carry on."""
+        await self._heard.done(keys)
 
     async def lost(self) -> list[Received]:
         """Those whose process is gone; each is given to one caller, in any replica."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from bot.approval.proposal import Proposal
+from bot.approval.proposal import Proposal, Purpose
 from bot.approval.states import IN_FORCE, OPEN, State
 from bot.approval.trail import Event
 from bot.approval.trail import Note as Entry
@@ -66,7 +66,7 @@ class Resolves:
         await self._desk.deliver(key)
 
     async def _withdraw(self, proposal: Proposal) -> None:
-        if proposal.state in OPEN:
+        if proposal.state in OPEN and proposal.purpose is Purpose.CHANGE:  # to keep what was added is another question
             note = Entry(Event.EXPIRED, "kai", {"why": WITHDRAWN})
             where = (proposal.id, proposal.state, State.EXPIRED)
             await self._store.proposals.move(*where, note, self.now(), WITHDRAWN)

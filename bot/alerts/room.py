@@ -64,7 +64,8 @@ class AlertList:
 class Room:
     """Of one channel. Everything in it is bounded, and it goes when nothing was heard for a window.
 
-    `coming` counts those that wait and those that are being written down; `judged` are done with when `unsaid` is said.
+    `coming` counts those that wait and those that are being written down; `judged` are the keys of those that are done
+    with as soon as the lists in `unsaid` are said.
     """
 
     coming: int = 0
@@ -74,7 +75,7 @@ class Room:
     lists: dict[str, AlertList] = field(default_factory=dict)
     said: deque[float] = field(default_factory=deque)
     unsaid: dict[str, AlertList] = field(default_factory=dict)
-    judged: list[Received] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
     dropped: int = 0
 
     def forget(self, before: float) -> None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from bot.approval.decision import Review, Standing, barred, closed, covered, decided_by, may_undo, standing, words
 from bot.approval.person import Refusal
-from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal
+from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose
 from bot.approval.rules import Approvals
 from bot.approval.states import State
 from bot.approval.trail import Event, Note
@@ -81,7 +81,8 @@ class Deciding:
             late = closed(counted.proposal, now) if counted is not None else None
             return await self.refuse(proposal, actor, await self._by_whom(late, it.id) if late else NO_SUCH)
         if counted.standing.enough:
-            return Answer("Approved: it is proved once more, tried and then applied.", carry_on=it.id)
+            more = "proved once more, tried" if it.purpose is Purpose.CHANGE else "tried once more"
+            return Answer(f"Approved: it is {more} and then applied.", carry_on=it.id)
         await self.pipeline.show(it.id, again=True)
         return Answer(f"Your approval is counted: {counted.standing.missing}.")
 

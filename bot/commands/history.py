@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from bot.commands import spending
 from bot.commands.lists import columns
 from bot.commands.output import Style, as_yaml, say, write
 from bot.errors import CouldNotLook, UsageMistake
@@ -23,9 +24,15 @@ from sensors.kit.reported import rfc3339
 T = TypeVar("T")
 
 
-def history(most: int, namespace: str | None, output: str, database: str | None) -> int:
-    """The last investigations, newest first."""
-    write(_with_store(database, lambda store: _listing(store, most, namespace or "", output)))
+def history(most: int, namespace: str | None, output: str, database: str | None, cost: bool = False) -> int:
+    """The last investigations, newest first; with `cost` what Claude was asked in them."""
+
+    async def told(store: Store) -> str:
+        if cost:
+            return await spending.told(store, "", most, output)
+        return await _listing(store, most, namespace or "", output)
+
+    write(_with_store(database, told))
     return 0
 
 

@@ -47,7 +47,8 @@ class TerminalRequest:
     """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
-    `keep`: for `kai history`, in `database` or the person's own. `no_llm`: rules only, whatever key there is.
+    `keep`: for `kai history`, in `database` or the person's own.
+    `llm`: ask Claude or not; where nobody says, it is asked about a living cluster and not about a recording.
     `show_brief`: print what Claude would be told instead of the report, with pseudonyms where `anonymize` says so.
     """
 
@@ -65,7 +66,7 @@ class TerminalRequest:
     since: str | None = None
     show_brief: bool = False
     anonymize: bool = False
-    no_llm: bool = False
+    llm: bool | None = None
     live: Live = field(default_factory=Live)
 
 
@@ -101,13 +102,16 @@ def investigate(question: TerminalRequest) -> int:
 
 def _claude(question: TerminalRequest, flow: Flow) -> ClaudeSettings | None:
     """How Claude is asked; None: no key, no such step in the flow, or nobody wants it."""
-    if question.no_llm or question.show_brief or question.quiet or flow.agent is None:
+    wanted = question.case is None if question.llm is None else question.llm
+    if not wanted or question.show_brief or question.quiet or flow.agent is None:
         return None
     try:
         settings = claude_of()
     except UsageMistake as why:
         print(f"Claude is not asked: {why}", file=sys.stderr)  # noqa: T201 - and the rules need nothing of it
         return None
+    if not settings.enabled and question.llm:
+        print("Claude is not asked: there is no key (ANTHROPIC_API_KEY)", file=sys.stderr)  # noqa: T201
     anonymize = question.anonymize or settings.anonymize
     return replace(settings, anonymize=anonymize) if settings.enabled else None
 

@@ -28,6 +28,9 @@ OPINION, RIGHT, WRONG, CANCEL = "kai_opinion", "kai_right", "kai_wrong", "kai_ca
 SENTENCE = 1200
 """Characters of the longest sentence in a message."""
 
+SHORT_ID = 8
+"""Characters of an id that a person reads and types; buttons carry all of it."""
+
 CODE = 6000
 """Characters of a command or of facts in one message; with the words around them it stays below Slack's budget."""
 
@@ -312,7 +315,7 @@ def _header(text: str) -> Block:
 
 def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> Block:
     """How sure, what was not measured, which cluster, the short id."""
-    parts = [sure, f"cluster {clean(cluster, 60)}" if cluster else "", f"id {investigation}"]
+    parts = [sure, f"cluster {clean(cluster, 60)}" if cluster else "", f"id {investigation[:SHORT_ID]}"]
     who = f" · asked by <@{asked_by}>" if asked_by else ""
     return {"type": "context", "elements": [mrkdwn(safe(" · ".join(filter(None, parts))) + who)]}
 

@@ -143,7 +143,7 @@ def _changes(it: Diagnosis) -> Iterator[tuple[tuple[Any, ...], ComponentChange]]
 
 def failed_connections(it: Diagnosis) -> FailedConnections | None:
     """The failures that the verdict is about: of look-ups where DNS is the cause, else of the requested peer."""
-    found = [each for each in connections(it) if each.get("outcome") in FAILED and _is_meant(each, it)]
+    found = meant_connections(it)
     beginnings = [at for each in found if (at := _begin(each)) is not None]
     if not found or not beginnings:
         return None
@@ -157,6 +157,11 @@ def failed_connections(it: Diagnosis) -> FailedConnections | None:
     at_least = edge is not None and first - edge <= RING_EDGE
     number = port if isinstance(port, int) else None
     return FailedConnections(address, number, protocol, first, at_least, packets, dropped, attempts)
+
+
+def meant_connections(it: Diagnosis) -> list[Mapping[str, Any]]:
+    """Those failures themselves, as reported."""
+    return [each for each in connections(it) if each.get("outcome") in FAILED and _is_meant(each, it)]
 
 
 def _attempts(found: list[Mapping[str, Any]]) -> tuple[int, dict[str, int]]:

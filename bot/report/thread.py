@@ -9,21 +9,25 @@ from collections.abc import Iterator, Sequence
 
 from bot.report.blocks import CODE, Block, Said, few, fold, layer_name, section
 from bot.report.mrkdwn import safe
-from bot.report.outline import held_down_by, ledger
+from bot.report.outline import brief, held_down_by, ledger
 from bot.report.sanitize import clean
 from bot.report.short_answer import sentence
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight
 
-LONGEST_REASON, LONGEST_LOOK = 900, 330
-"""Characters of the reasons, and of one look, in the thread."""
+LONGEST_REASON, LONGEST_LOOK, SHORT_LOOK = 900, 330, 150
+"""Characters of the reasons, of one look, and of one beside the picture, where the whole stands in the other reply."""
 
 UNDECIDED = (LayerState.INCONCLUSIVE, LayerState.NOT_MEASURED)
 
 
 def failing(it: Diagnosis) -> Said:
     """The failing layer, why, and the looks that show it; its text is the whole message, to stand over a picture."""
-    lines = [_heading(it), *_because(it), *(_look(key, it.evidence[key]) for key in it.shown_by if key in it.evidence)]
+    lines = [
+        _heading(it),
+        *_because(it),
+        *(_look(key, it.evidence[key], SHORT_LOOK) for key in it.shown_by if key in it.evidence),
+    ]
     lines += [f"Also found: {safe(sentence(each.cause), 250)}" for each, _ in it.others[:2]]
     text = few(lines)
     return Said(text, (section(text),))
@@ -93,6 +97,6 @@ def _pages(lines: Sequence[str], longest: int = 2900, most: int = CODE) -> Itera
     yield "\n".join(page)
 
 
-def _look(key: str, evidence: Evidence) -> str:
+def _look(key: str, evidence: Evidence, longest: int = LONGEST_LOOK) -> str:
     sight = {Sight.BLIND: "not measured: ", Sight.ABSENT: "absent: "}.get(evidence.sight, "")
-    return f"• *{key}* {safe(evidence.sensor, 60)}: {sight}{safe(evidence.summary, LONGEST_LOOK)}"
+    return f"• *{key}* {safe(evidence.sensor, 60)}: {sight}{safe(brief(clean(evidence.summary), longest))}"

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from sensors.kit.secrets import redact
+from sensors.kit.secrets import may_hold_secret, redact
 
 LONGEST = 2000
 """Characters of one text in a row."""
@@ -38,10 +38,23 @@ def without_secrets(text: str) -> str:
 
 def pack(value: Mapping[str, Any]) -> bytes:
     """A JSON object without secrets, compressed. Raises `TooLarge`."""
-    text = json.dumps(_washed(value), separators=(",", ":"), allow_nan=False)
+    text = _plain_json(value) or _json(_washed(value))
     if len(text) > LARGEST:
         raise TooLarge(f"{len(text)} bytes of JSON are more than the {LARGEST} that a row holds")
     return zlib.compress(text.encode("ascii"), 6)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _plain_json(value: Any) -> str:
+    """The JSON of a value in which there is nothing to wash, as in most; empty where that cannot be told at once."""
+    try:
+        text = _json(value)
+    except TypeError:  # keys or mappings that only washing turns into JSON's own
+        return ""
+    return "" if "\\u" in text or may_hold_secret(text) else text
 
 
 def unpack(packed: bytes) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bot.store import OriginKind
@@ -40,9 +40,14 @@ def read(view: Payload) -> Investigate | Nothing:
 
 def value_of(view: Payload, name: str) -> str:
     """What a field of a view holds; empty for nothing."""
-    held = ((view.get("state") or {}).get("values") or {}).get(name, {}).get(name, {})
-    option = held.get("selected_option") or {}
-    return str(option.get("value") or held.get("value") or "").strip()
+    held: Any = view
+    for step in ("state", "values", name, name):
+        held = held.get(step) if isinstance(held, Mapping) else None
+    if not isinstance(held, Mapping):
+        return ""
+    option = held.get("selected_option")
+    chosen = option.get("value") if isinstance(option, Mapping) else None
+    return str(chosen or held.get("value") or "").strip()
 
 
 TRIGGER = Trigger("form", OriginKind.FORM, read)

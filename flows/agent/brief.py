@@ -7,12 +7,11 @@ a budget of tokens: the least telling facts go first, no finding and no layer ev
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC
 
 from flows.agent.digest import digest
 from flows.agent.pseudonyms import pseudonyms_of
-from flows.agent.suspicion import suspects
 from flows.agent.tokens import estimated
 from flows.agent.untrusted import Fence, Wash
 from flows.model import Diagnosis, Fix, LayerRow, LayerState, NoFix
@@ -44,8 +43,7 @@ class Brief:
     `text` is exact. `cited` holds under each evidence id the text that stands there, so that a statement which cites it
     can be held against it; `question` is what was asked, which every statement may name. `candidates` are the fixes
     that may be chosen, by id, each in one clause; a refused one is none. The other parts are the lines of their
-    sections. `tokens` is an estimate, rather too high (`flows.agent.tokens`). `suspects` names where text stands that
-    speaks to a model (`flows.agent.suspicion`): where there is any, Claude explains, and its weighing does not count.
+    sections. `tokens` is an estimate, rather too high (`flows.agent.tokens`).
     """
 
     text: str
@@ -58,7 +56,6 @@ class Brief:
     doubts: tuple[str, ...]
     coverage: float
     tokens: int
-    suspects: tuple[str, ...] = ()
 
 
 def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = BUDGET) -> Brief:
@@ -67,7 +64,7 @@ def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = 
     brief = next(composed)
     while brief.tokens > budget and (shorter := next(composed, None)) is not None:
         brief = shorter
-    return replace(brief, suspects=suspects(it))
+    return brief
 
 
 def wash_for(it: Diagnosis, *, anonymize: bool) -> Wash:
@@ -158,10 +155,11 @@ def _doubts(it: Diagnosis, wash: Wash) -> Iterator[str]:
 def _candidates(it: Diagnosis, wash: Wash) -> Iterator[tuple[str, str]]:
     possible = [each for each in (it.fix, *it.alternatives) if not isinstance(each, NoFix) and not each.refused]
     for fix in possible[:MOST_FIXES]:
-        yield fix.id, f"{wash(fix.title or fix.target)} ({_proved(fix)})"
+        yield fix.id, f"{wash(fix.title or fix.target)} ({proved(fix)})"
 
 
-def _proved(fix: Fix) -> str:
+def proved(fix: Fix) -> str:
+    """What is known of a fix before anybody chooses it."""
     proof = fix.proof
     if proof is None or not proof.replayed:
         said = "not proved by replay"

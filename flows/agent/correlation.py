@@ -12,14 +12,26 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from flows.agent import prompt
+from flows.agent.bare import bare_brief_of
 from flows.agent.brief import Brief, brief_of
 from flows.agent.claims import BadAnswer, read_claims, read_review
-from flows.agent.pseudonyms import pseudonyms_of
+from flows.agent.pseudonyms import Pseudonyms, pseudonyms_of
 from flows.agent.reply import NoAnswer, Reply
 from flows.agent.untrusted import Fence, Wash
-from flows.agent.weighing import BOTH, CLAUDE, Bench, explained, ground_of, heard_of, reviewed, weighed
+from flows.agent.weighing import (
+    BOTH,
+    CLAUDE,
+    Bench,
+    disagrees,
+    doubts,
+    explained,
+    ground_of,
+    heard_of,
+    reviewed,
+    weighed,
+)
 from flows.belief import ROOT_CAUSE_FROM
-from flows.model import AskedLook, Diagnosis, Explanation, Rule, Statement
+from flows.model import AskedLook, Diagnosis, Explanation, Rule, Statement, Struck
 from sensors.kit import Sensor
 
 TURNS, TURNS_WITHIN = 4, 20.0
@@ -36,6 +48,8 @@ def time_for(it: Diagnosis) -> float:
     """Seconds for Claude, by how long the rules took: what a person waits for in all is bounded."""
     return max(LEAST, min(IN_ALL, PATIENCE - it.total_ms / 1000))
 
+
+WEIGHING, NOT_BARE = "what Claude makes of the verdict", "it does not hold without the words of programs and people"
 
 UNSURE_BELOW = 0.6
 """A verdict less sure than this is worth another look."""
@@ -111,7 +125,8 @@ class _Course:
         self._it, self._table = it, table
         self._until = table.clock() + table.in_all
         self._asked: list[AskedLook] = []
-        self._wash = Wash()
+        self._names = Pseudonyms()
+        self._is_weighed = False
 
     async def run(self) -> None:
         """Every part of it. Raises `NoAnswer` where one fails; what was reached stays."""
@@ -128,12 +143,18 @@ class _Course:
     def end(self) -> Diagnosis:
         """The diagnosis with the looks that were asked for, and the real names again."""
         said = self._it.explanation or Explanation(rules_confidence=self._it.confidence)
-        return _revealed(replace(self._it, explanation=replace(said, asked=tuple(self._asked))), self._wash)
+        return _revealed(replace(self._it, explanation=replace(said, asked=tuple(self._asked))), self._names)
 
     def _brief(self) -> Brief:
-        if self._table.anonymize:
-            self._wash = Wash(pseudonyms_of(self._it, self._wash.pseudonyms))
-        return brief_of(self._it, self._table.nonce, self._wash)
+        return brief_of(self._it, self._table.nonce, Wash(self._named()) if self._table.anonymize else Wash())
+
+    def _bare(self) -> Brief:
+        return bare_brief_of(self._it, self._table.nonce, self._named())
+
+    def _named(self) -> Pseudonyms:
+        """The pseudonyms of what was seen so far; those that were given stay."""
+        self._names = pseudonyms_of(self._it, self._names)
+        return self._names
 
     def _left(self, until: float | None = None) -> float:
         return (self._until if until is None else min(until, self._until)) - self._table.clock()
@@ -142,20 +163,18 @@ class _Course:
 
     async def _escalate(self, further: Further) -> None:
         """Asks for one look after the other, until the rules are sure of what they say."""
-        first, before = self._brief(), self._it.cause_class
-        if first.suspects:  # somebody may choose the looks who must not
-            return
-        brief, so_far = first, list[dict[str, Any]]()
+        first, before = self._bare(), self._it.cause_class
+        so_far = list[dict[str, Any]]()
         ends = self._table.clock() + TURNS_WITHIN
         for number in range(1, TURNS + 1):
             request = prompt.ask(first, so_far, await further.tools(), self._table.model)
             reply = await self._asked_for(number, request, self._left(ends))
             if reply is None or not reply.asked:
                 break
-            looked = await self._take(number, reply, brief, further)
-            brief = self._brief()
+            looked = await self._take(number, reply, further)
+            brief = self._bare()
             so_far += [{"role": "assistant", "content": list(reply.blocks)}, self._told(reply, looked, brief)]
-            if brief.suspects or (looked.diagnosis is not None and not is_unsure(self._it)):
+            if looked.diagnosis is not None and not is_unsure(self._it):
                 break
         if self._it.cause_class != before:
             self._it = replace(self._it, decided_by=BOTH)
@@ -170,10 +189,10 @@ class _Course:
                 return None
             raise
 
-    async def _take(self, number: int, reply: Reply, brief: Brief, further: Further) -> Looked:
-        """The first look that was asked for: there is one at a time."""
-        one, reveal = reply.asked[0], self._wash.pseudonyms.reveal
-        known = reveal("\n".join((brief.question, *brief.cited.values())))
+    async def _take(self, number: int, reply: Reply, further: Further) -> Looked:
+        """The first look that was asked for: there is one at a time. What may be named stands in the whole brief."""
+        one, reveal, brief = reply.asked[0], self._names.reveal, brief_of(self._it, self._table.nonce)
+        known = "\n".join((brief.question, *brief.cited.values()))
         said = {key: reveal(each) if isinstance(each, str) else each for key, each in one.said.items()}
         looked = await further.look(number, one.tool, said, known)
         self._asked.append(looked.asked)
@@ -205,12 +224,33 @@ class _Course:
         except BadAnswer as why:
             raise NoAnswer(f"its answer cannot be read ({why})") from None
         bench = self._bench(brief)
-        self._it = weighed(self._it, claims, explained(self._it, claims, bench), bench)
+        said = explained(self._it, claims, bench)
+        if disagrees(self._it, claims, said, bench):
+            await self._weigh(said)
+        else:
+            self._it = weighed(self._it, claims, said, bench)
+
+    async def _weigh(self, said: Explanation) -> None:
+        """Asks the same of the bare brief, where no word can talk Claude into anything. Only that counts."""
+        bare, self._is_weighed = self._bare(), True
+        try:
+            reply = await self._table.ask("weigh", prompt.explain(bare, self._table.model), self._left())
+            claims = read_claims(reply.text)
+        except (BadAnswer, NoAnswer) as why:
+            lost = Struck(WEIGHING, f"it was not weighed: {why.why if isinstance(why, NoAnswer) else why}")
+            said = replace(said, other=None, fix="", struck=(*said.struck, lost))
+            self._it = replace(self._it, explanation=said, decided_by=BOTH if said.statements else self._it.decided_by)
+            return
+        bench = self._bench(bare)
+        again = _revealed_words(explained(self._it, claims, bench), self._names.reveal)
+        lost_cause = (Struck(said.other.cause, NOT_BARE),) if said.other and not again.other else ()
+        said = replace(said, other=again.other, fix=again.fix, struck=(*said.struck, *lost_cause))
+        self._it = weighed(self._it, claims, said, bench)
 
     def _bench(self, brief: Brief) -> Bench:
         ground = ground_of(self._it, brief.cited, brief.question)
         heard = heard_of(self._it, self._table.rules)
-        return Bench(ground, brief.candidates, self._table.sensors, heard, brief.suspects)
+        return Bench(ground, brief.candidates, self._table.sensors, heard)
 
     async def _look_twice(self) -> None:
         """The same case before somebody who doubts it. When that fails, the explanation stands as it is."""
@@ -224,21 +264,28 @@ class _Course:
             clause = why.why if isinstance(why, NoAnswer) else f"its answer cannot be read ({why})"
             self.failed(f"No second look was taken: {clause}.")
         else:
-            self._it = reviewed(self._it, review, self._bench(brief))
+            bench = self._bench(brief)
+            self._it = reviewed(self._it, review, bench)
+            if self._it.explanation and not self._is_weighed and doubts(self._it, review, bench):
+                await self._weigh(self._it.explanation)
 
 
 def _error(block: str, why: str) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": block, "content": f"refused: {why}", "is_error": True}
 
 
-def _revealed(it: Diagnosis, wash: Wash) -> Diagnosis:
+def _revealed(it: Diagnosis, names: Pseudonyms) -> Diagnosis:
     """The real names again, here at home."""
-    said, reveal = it.explanation, wash.pseudonyms.reveal
+    said, reveal = it.explanation, names.reveal
     if said is None:
         return it
+    findings = tuple((replace(each, cause=reveal(each.cause)), ids) for each, ids in it.findings)
+    named = it if it.decided_by != CLAUDE else replace(it, findings=findings)
+    return replace(named, explanation=_revealed_words(said, reveal))
+
+
+def _revealed_words(said: Explanation, reveal: Callable[[str], str]) -> Explanation:
     statements = tuple(Statement(reveal(each.text), each.evidence) for each in said.statements)
     struck = tuple(replace(each, text=reveal(each.text), why=reveal(each.why)) for each in said.struck)
     other = None if said.other is None else replace(said.other, cause=reveal(said.other.cause))
-    findings = tuple((replace(each, cause=reveal(each.cause)), ids) for each, ids in it.findings)
-    named = it if it.decided_by != CLAUDE else replace(it, findings=findings)
-    return replace(named, explanation=replace(said, statements=statements, struck=struck, other=other))
+    return replace(said, statements=statements, struck=struck, other=other)

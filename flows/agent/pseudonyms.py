@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from typing import Any
 
 from flows.causes import CAUSES
 from flows.model import Diagnosis
+from sensors.kit import Evidence, Target
 from sensors.kit.addresses import as_ip
 from sensors.kit.catalog import sensors
 from sensors.kit.reported import reported
@@ -152,9 +153,23 @@ def pseudonyms_of(it: Diagnosis, known: Pseudonyms | None = None) -> Pseudonyms:
 
     Those that are `known` stay, when the same investigation has seen more since.
     """
+    parts = (it.component, *(finding.component for finding, _ in it.findings), it.fix.target)
+    objects = [each for each in parts if each is not None]
+    named = [pair for each in objects for pair in (("NS", each.namespace), ("NAME", each.name))]
+    return pseudonyms_in(it.target, it.evidence, _texts(it), named, known)
+
+
+def pseudonyms_in(
+    target: Target,
+    evidence: Mapping[str, Evidence],
+    texts: Iterable[str] = (),
+    named: Iterable[tuple[str, str]] = (),
+    known: Pseudonyms | None = None,
+) -> Pseudonyms:
+    """The pseudonyms of what was seen: of the facts first, then of what is `named` by its sort, then of `texts`."""
     of: dict[str, str] = dict(known.of) if known is not None else {}
     counts = dict(Counter(each.rpartition("-")[0] for each in of.values()))
-    for sort, name in _named(it):
+    for sort, name in (*_in_question(target), *_in_evidence(evidence), *named, *_in_texts(texts)):
         if name not in of and not _is_common(name):
             kind = "IP" if as_ip(name) is not None else sort
             counts[kind] = counts.get(kind, 0) + 1
@@ -162,17 +177,18 @@ def pseudonyms_of(it: Diagnosis, known: Pseudonyms | None = None) -> Pseudonyms:
     return Pseudonyms(MappingProxyType(of))
 
 
-def _named(it: Diagnosis) -> Iterator[tuple[str, str]]:
-    """Every name of a diagnosis with its sort, in the order of the brief."""
-    yield from (("POD", it.target.pod), ("NS", it.target.namespace))
-    if it.target.to_host:
-        yield from _in_text(it.target.to_host)
-    for each in it.evidence.values():
+def _in_question(target: Target) -> Iterator[tuple[str, str]]:
+    yield from (("POD", target.pod), ("NS", target.namespace))
+    yield from _in_text(target.to_host or "")
+
+
+def _in_evidence(evidence: Mapping[str, Evidence]) -> Iterator[tuple[str, str]]:
+    for each in evidence.values():
         yield from _in_facts(reported(each), "", "")
-    for component in (it.component, *(finding.component for finding, _ in it.findings), it.fix.target):
-        if component is not None:
-            yield from (("NS", component.namespace), ("NAME", component.name))
-    for text in _texts(it):
+
+
+def _in_texts(texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
         yield from _in_text(text)
 
 

@@ -52,11 +52,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What was seen of something that is not the target: for Claude and for people; no rule judges by it."""
+    """What was seen of something that is not the target: for Claude and for people; no rule judges by it.
+
+    `facts` are those of the sensor, where one looked.
+    """
 
     about: str
     said: str
     more: tuple[str, ...] = field(default=())
+    facts: Any = None
 
     def summary(self) -> str:
         return f"{self.about}: {self.said}"
@@ -217,7 +221,7 @@ def _aside(question: Question, seen: Sequence[Evidence], target: Target, walked:
     if one.facts is None:
         return Evidence(f"{one.sensor} ({question.words})", one.sight, why=one.why, took_ms=one.took_ms)
     more = _log_lines(one.facts) if isinstance(one.facts, PodFacts) else ()
-    return Evidence(f"{one.sensor} ({question.words})", one.sight, Aside(question.words, one.summary, more))
+    return Evidence(f"{one.sensor} ({question.words})", one.sight, Aside(question.words, one.summary, more, one.facts))
 
 
 def _log_lines(facts: PodFacts) -> tuple[str, ...]:

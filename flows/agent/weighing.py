@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from flows.agent.claims import NO_FIX_ID, Claim, Claims, Review
 from flows.agent.grounding import Ground, why_struck
-from flows.agent.suspicion import QUESTION
 from flows.belief import PARTIAL
 from flows.causes import CAUSES
 from flows.model import (
@@ -30,7 +29,6 @@ from sensors.kit import Sensor, Sight
 
 MOST_STATEMENTS = 8
 RULES, CLAUDE, BOTH = "rules", "claude", "rules+claude"
-WEIGHING = "what Claude makes of the verdict"
 UNNAMED = ("inconclusive", "none.healthy")
 """What Claude may never say of its own: that all is well, or that nothing is known."""
 
@@ -39,26 +37,13 @@ UNNAMED = ("inconclusive", "none.healthy")
 class Bench:
     """What claims are weighed against: the words that may be cited, the candidates, what rules and sensors are for.
 
-    `heard` are the classes of which a rule could judge. `suspects` are the places of text that speaks to a model. Who
-    may have been talked to decides nothing: no doubt, no other cause and no choice of a fix counts then, and no
-    statement that rests on such a place.
+    `heard` are the classes of which a rule could judge.
     """
 
     ground: Ground
     fixes: Collection[str]
     sensors: Mapping[str, Sensor]
     heard: frozenset[str]
-    suspects: tuple[str, ...] = ()
-
-    def why_struck(self, claim: Claim) -> str:
-        """Why a statement may not be said, as a clause; empty where it holds."""
-        named = [each for each in self.suspects if each == QUESTION or each in claim.evidence]
-        return f"{named[0]} holds text that speaks to a model" if named else why_struck(claim, self.ground)
-
-    @property
-    def unheard(self) -> str:
-        """Why Claude's weighing does not count; empty where it does."""
-        return f"text that speaks to a model stands in {', '.join(self.suspects[:3])}" if self.suspects else ""
 
 
 def ground_of(it: Diagnosis, cited: Mapping[str, str], question: str) -> Ground:
@@ -75,9 +60,7 @@ def heard_of(it: Diagnosis, rules: Mapping[str, Rule]) -> frozenset[str]:
 
 def explained(it: Diagnosis, claims: Claims, bench: Bench) -> Explanation:
     """The claims after everything that the evidence does not carry was struck out."""
-    kept, struck = _sifted(claims.statements, bench)
-    if bench.unheard:
-        return Explanation(tuple(kept), (*struck, Struck(WEIGHING, bench.unheard)), rules_confidence=it.confidence)
+    kept, struck = _sifted(claims.statements, bench.ground)
     other, why_not = _other(it, claims, bench)
     fix, no_fix = _fix(claims, bench)
     struck += [Struck(claims.cause.text or claims.cause_class, why_not)] if why_not else []
@@ -85,11 +68,11 @@ def explained(it: Diagnosis, claims: Claims, bench: Bench) -> Explanation:
     return Explanation(tuple(kept), tuple(struck), other, fix, it.confidence)
 
 
-def _sifted(claims: Collection[Claim], bench: Bench) -> tuple[list[Statement], list[Struck]]:
+def _sifted(claims: Collection[Claim], ground: Ground) -> tuple[list[Statement], list[Struck]]:
     kept: list[Statement] = []
     struck: list[Struck] = []
     for each in claims:
-        why = bench.why_struck(each) or ("there are too many" if len(kept) >= MOST_STATEMENTS else "")
+        why = why_struck(each, ground) or ("there are too many" if len(kept) >= MOST_STATEMENTS else "")
         if why:
             struck.append(Struck(each.text, why))
         elif each.text.strip() not in {one.text for one in kept}:
@@ -153,18 +136,31 @@ def _against(it: Diagnosis, ids: Collection[str], ground: Ground) -> tuple[str, 
 # -- what it changes -------------------------------------------------------------------------------------------------
 
 
+def disagrees(it: Diagnosis, claims: Claims, said: Explanation, bench: Bench) -> bool:
+    """Claude would change something: the class, the certainty or the fix; to name no fix changes nothing."""
+    return (
+        said.other is not None
+        or said.fix not in ("", it.fix.id)
+        or _lowers(it, claims.confidence, claims.against, bench)
+    )
+
+
+def doubts(it: Diagnosis, review: Review, bench: Bench) -> bool:
+    """The second look would lower the confidence."""
+    return _lowers(it, review.confidence, review.against, bench)
+
+
+def _lowers(it: Diagnosis, confidence: float, against: Collection[str], bench: Bench) -> bool:
+    return confidence < it.confidence and bool(_against(it, against, bench.ground))
+
+
 def weighed(it: Diagnosis, claims: Claims, said: Explanation, bench: Bench) -> Diagnosis:
     """The diagnosis with its explanation; less sure where Claude names evidence against it, never surer."""
-    lower = claims.confidence < it.confidence and _may_doubt(it, claims.against, bench)
+    lower = _lowers(it, claims.confidence, claims.against, bench)
     confidence = min(it.confidence, round(claims.confidence, 2)) if lower else it.confidence
     decided = BOTH if said.statements or said.other else it.decided_by
     it = replace(it, confidence=confidence, decided_by=decided, explanation=said)
     return _named(it, claims, said.other) if _may_be_named(it, said.other, bench) else it
-
-
-def _may_doubt(it: Diagnosis, against: Collection[str], bench: Bench) -> bool:
-    """There is evidence against the verdict, and nothing in the brief may have talked Claude into naming it."""
-    return not bench.unheard and bool(_against(it, against, bench.ground))
 
 
 def _may_be_named(it: Diagnosis, other: OtherCause | None, bench: Bench) -> bool:
@@ -190,17 +186,13 @@ def _named(it: Diagnosis, claims: Claims, other: OtherCause | None) -> Diagnosis
 
 
 def reviewed(it: Diagnosis, review: Review, bench: Bench) -> Diagnosis:
-    """After a second look: it strikes statements for a reason that stands in the evidence, and may lower."""
+    """After a second look: it strikes statements for a reason that stands in the evidence."""
     said = it.explanation
     if said is None:
         return it
-    gone = {each.statement - 1: each.why for each in review.strike if not bench.why_struck(each.why)}
+    gone = {each.statement - 1: each.why for each in review.strike if not why_struck(each.why, bench.ground)}
     kept = tuple(each for at, each in enumerate(said.statements) if at not in gone)
     struck = [
         Struck(each.text, f"second look: {gone[at].text}") for at, each in enumerate(said.statements) if at in gone
     ]
-    lower = review.confidence < it.confidence and _may_doubt(it, review.against, bench)
-    confidence = round(review.confidence, 2) if lower else it.confidence
-    return replace(
-        it, confidence=confidence, explanation=replace(said, statements=kept, struck=(*said.struck, *struck))
-    )
+    return replace(it, explanation=replace(said, statements=kept, struck=(*said.struck, *struck)))

@@ -114,7 +114,8 @@ class World:
                 endpoint = replace(endpoint, tunnel_ip=host.tunnel_ip)
             pods[(endpoint.namespace, endpoint.pod)] = endpoint
             if not endpoint.host_network:
-                by_ip |= {ip: replace(endpoint, ip=ip) for ip in inventory.addresses_of_pod(item)}
+                for ip in inventory.addresses_of_pod(item):
+                    by_ip[ip] = endpoint if ip == endpoint.ip else replace(endpoint, ip=ip)
         return Inventory(pods, nodes, spaces, by_ip)
 
     def endpoint_of_pod(self, namespace: str, name: str) -> Endpoint | None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from flows.belief import ASIDE, CONTEXT, EVIDENT, OWN_TROUBLE, PLAUSIBLE
+from flows.belief import ASIDE, CONTEXT, EVIDENT, OWN_TROUBLE, PARTIAL, PLAUSIBLE
 from flows.model import Case, Finding, Rule
 from flows.symptoms.caller import settings_of
 from flows.symptoms.dns import is_recent
@@ -61,6 +61,11 @@ def _calls_itself(case: Case, pod: PodFacts, line: LogError) -> bool:
     return not listens and not declared and not any(each.name in PROXIES for each in pod.containers)
 
 
+def _has_company(pod: PodFacts) -> bool:
+    """Another container runs beside it, which may be meant to serve that port without saying so."""
+    return sum(not each.init or each.state == "running" for each in pod.containers) > 1
+
+
 def _meant(case: Case, port: int) -> ServiceFacts | None:
     """The Service that was probably meant: the asked one, else the only one of the namespace with that port."""
     services = case.get(Services)
@@ -91,7 +96,7 @@ def _itself(case: Case, line: LogError, service: ServiceFacts) -> Finding:
             f"{service.ref} has that port"
         ),
         component=owner(case),
-        belief=(EVIDENT if sure else PLAUSIBLE) * weight,
+        belief=(PARTIAL if _has_company(case[PodFacts]) else EVIDENT if sure else PLAUSIBLE) * weight,
         because=f'its log says "{line.text}" ({times}); {seen}, and no container declares it',
         shown_by=(PodFacts, TcpStats, Services),
         recommendation=(

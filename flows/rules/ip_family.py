@@ -10,8 +10,9 @@ is merely unreachable.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from flows.belief import CONFIRMED, CONTEXT, EVIDENT, OWN_TROUBLE, PROBABLE
+from flows.belief import ASIDE, CONFIRMED, CONTEXT, EVIDENT, OWN_TROUBLE, PLAUSIBLE, PROBABLE
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.dns import is_recent
 from flows.symptoms.families import Unheard, families_of, family_of, unheard
@@ -40,7 +41,10 @@ def judge(case: Case) -> Iterator[Finding]:
             yield _empty(service, weight)
     line = next((each for each in pod.log_errors if _tells_no_way(case, pod, each)), None)
     if line is not None:
-        yield _no_way(case, pod, line.host, owner(case), line.host, _weight(case, line), line)
+        told = ASIDE if _complains_of_more(case, pod) else PLAUSIBLE
+        yield replace(
+            _no_way(case, pod, line.host, owner(case), line.host, 1.0, line), belief=told * _weight(case, line)
+        )
 
 
 # -- a caller without the family ---------------------------------------------------------------------------------------
@@ -59,6 +63,12 @@ def _is_no_way(pod: PodFacts, door: Door) -> bool:
 def _tells_no_way(case: Case, pod: PodFacts, line: LogError) -> bool:
     told = line.trouble is LogTrouble.NO_PORT or "network is unreachable" in line.text.lower()
     return told and _lacks(pod, line.host) and is_recent(case, line.time)
+
+
+def _complains_of_more(case: Case, pod: PodFacts) -> bool:
+    """A client that tries both families logs the one it lacks, too, and works all the same: the rest is what counts."""
+    lately = (each for each in pod.log_errors if is_recent(case, each.time) and each.trouble is not LogTrouble.OTHER)
+    return any(not _lacks(pod, each.host) for each in lately)
 
 
 def _weight(case: Case, line: LogError) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -197,10 +198,9 @@ class Api:
         self._watching.add(ended)
         seconds = _number(query.get("timeoutSeconds")) or LONGEST_WATCH
         try:
-            async with asyncio.timeout(seconds):
-                await self._tell(response, what, test, query, queue, ended)
-        except TimeoutError:
-            pass  # the usual end of a watch
+            with suppress(TimeoutError):  # the usual end of a watch
+                async with asyncio.timeout(seconds):
+                    await self._tell(response, what, test, query, queue, ended)
         except Refusal as why:
             await _send(response, "ERROR", why.status)
         except ConnectionError:
@@ -208,7 +208,8 @@ class Api:
         finally:
             self.store.unwatch(queue)
             self._watching.discard(ended)
-        await response.write_eof()
+        with suppress(ConnectionError):
+            await response.write_eof()
         return response
 
     async def _tell(

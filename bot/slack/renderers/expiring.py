@@ -48,14 +48,15 @@ def _is_open(extension: Proposal | None) -> bool:
 
 def _line(note: ExpiringNote) -> str:
     it, mine = note.proposal, note.extension
-    title = safe(it.title, 500)
+    what, many = " and ".join(safe(str(each.target), 300) for each in it.parts), len(it.parts) > 1
     if it.state not in STANDING:
-        return f"↩ This is {words(it.state)}: {title}"
+        return f"↩ {what} {'are' if many else 'is'} not kept: the change is {words(it.state)}."
     if mine is not None and mine.state is State.VERIFIED:
         said = wanted_end(mine.parts[0])
-        return f"✔ It stays {f'to the end of {said} UTC' if said else 'for good'}: {title}"
+        return f"✔ {what} {'stay' if many else 'stays'} {f'to the end of {said} UTC' if said else 'for good'}."
     gone = f" {person(note.let_go_by)} lets it go." if note.let_go_by else ""
-    return f"⏳ It is taken back at {_when(note.at)}, unless somebody decides otherwise: {title}{gone}"
+    will = f"{'are' if many else 'is'} taken back at {_when(note.at)}"
+    return f"⏳ {what} {will}, unless somebody decides otherwise.{gone}"
 
 
 def _deciding(mine: Proposal | None) -> Iterator[Block]:
@@ -81,13 +82,13 @@ def _choices(note: ExpiringNote) -> Iterator[Block]:
         f"*Make permanent* takes `{EXPIRES}` off it with your own rights; put the manifest into your repository, too.\n"
         "*Let it go:* nothing has to be done. KAI takes it back with the rights of whoever approved it."
     )
-    yield preformatted(_manifests(it))
     offered = [
         {**button(f"Extend to {day}", EXTEND, it), "confirm": confirm(it, "Extend it?", f"{EXPIRES}: {day}")},
         {**button("Make permanent", KEEP, it), "confirm": confirm(it, "Keep it for good?", f"no {EXPIRES} any more")},
         *([] if note.let_go_by else [button("Let it go", LET_GO, it)]),
     ]
     yield {"type": "actions", "elements": offered}
+    yield preformatted(_manifests(it))  # below the buttons, which it would push off the screen of a phone
 
 
 def _manifests(it: Proposal) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from bot.desk import VerdictNote
 from bot.report import blocks, picture, thread
 from bot.report.json_result import CannotDecode, decode
-from bot.report.mrkdwn import literal
 from bot.slack.notes import Kept, Picture, Reply, RootState
 from bot.slack.renderer import Renderer
 from bot.slack.renderers.ended import person_of
@@ -26,7 +25,7 @@ def render(note: VerdictNote) -> Sequence[Kept]:
 
 
 def _picture(it: Investigation, diagnosis: Diagnosis) -> Picture:
-    title = literal(f"Where it breaks: {it.request.target}", 250)
+    title = "Where it breaks" if diagnosis.fault_found else "The way of the packets"
     words, said = picture.alt(diagnosis), thread.failing(diagnosis)
     return Picture(f"kai-{it.id}.png", lambda: picture.png(picture.draw(diagnosis)), title, words, said)
 

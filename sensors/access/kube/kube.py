@@ -9,7 +9,7 @@ import asyncio
 import importlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -20,6 +20,7 @@ from sensors.access.kube.failure import no_right, refused, status_of
 from sensors.access.kube.kubeconfig import SERVICE_ACCOUNT, BadKubeconfig, Place, find_place
 from sensors.access.kube.lists import Lists
 from sensors.access.kube.streams import MAX_OUTPUT, Door, ExecResult, run
+from sensors.access.kube.watching import ObjectChange, Watching
 from sensors.access.kube.wire import ANYTHING, MIB, Answer, Wire, path_of
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import Kind
@@ -54,6 +55,10 @@ class Kube:
         `Absent`: the kind is not installed. `Blind`: no right (which one), no answer, too many.
         """
         return await self.lists.of(kind, namespace)
+
+    def changes(self, kind: Kind) -> AsyncGenerator[ObjectChange, None]:
+        """Every change of the objects of a kind from now on, for ever. Raises as `list` does."""
+        return Watching(self.wire, kind).changes()
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
         """The last lines of a container's log. `Absent`: no such pod, or no run before the present one."""

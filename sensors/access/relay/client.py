@@ -8,7 +8,7 @@ incomplete reading). A relay that never stops talking, talks nonsense or falls s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +20,11 @@ from sensors.access.relay.channel import Calls, connected
 from sensors.access.relay.config import RelayConfig
 from sensors.access.relay.conversion import NODE_STATES, read_response
 from sensors.access.relay.failure import printable, why_not
+from sensors.access.relay.following import follow_policy_drops
 from sensors.access.relay.inbox import Inbox
 from sensors.access.relay.questions import Call, calls_for, mask_for
 from sensors.hubble.lines import FlowQuestion
-from sensors.hubble.records import HubbleMessage, NodeStatus
+from sensors.hubble.records import HubbleFlow, HubbleMessage, NodeStatus
 from sensors.kit.model import Blind
 
 Code = grpc.StatusCode
@@ -110,6 +111,10 @@ class Relay:
         if not greeting.has_answered:
             raise await why_not(self.config, _NoAnswer(), self.pace.greeting)
         return greeting.status
+
+    def policy_drops(self) -> AsyncGenerator[HubbleFlow, None]:
+        """As `follow_policy_drops`."""
+        return follow_policy_drops(self.config)
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[list[HubbleMessage]]:
         """As `Cluster.hubble_flows`: batches of messages, ended by a `FlowReading`, within `pace.within` seconds.

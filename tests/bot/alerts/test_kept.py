@@ -67,7 +67,7 @@ async def test_what_is_under_way_here_is_not_lost_and_what_is_done_is_gone(store
     one, other = received(alert(), alert(pod="web-2"))
     here = process(store)
     await here.keep([one, other])
-    await here.done([other])
+    await here.done([other.once])
 
     assert await here.lost() == []
     assert await process(store).lost() == [one]

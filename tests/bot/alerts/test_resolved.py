@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.alerts.resolved import ROLE, WITHDRAWN, ResolvedNote, Resolves, note_of, reason
+from bot.approval.proposal import Purpose
 from bot.approval.states import State as Stands
 from bot.slack.notes import Reply
 from bot.slack.renderer import render
@@ -66,6 +67,17 @@ async def test_a_proposal_that_nobody_approved_is_withdrawn(store: Store):
 
     (kept,) = await store.proposals.of("inv1")
     assert (kept.state, kept.why) == (Stands.EXPIRED, WITHDRAWN)
+
+
+async def test_a_proposal_to_keep_what_was_added_is_not(store: Store):
+    it = proposal(id="e" * 32, purpose=Purpose.EXTENSION, parent="0" * 32)
+    await store.proposals.create(it, [], NOW)
+
+    await Resolves(store, Desk(), lambda: NOW).resolve("inv1")
+
+    kept = await store.proposals.get(it.id)
+    assert kept is not None
+    assert kept.state is Stands.PROPOSED
 
 
 def test_the_reason_is_what_kai_changed_or_nothing():

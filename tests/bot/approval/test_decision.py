@@ -197,3 +197,16 @@ def test_the_hash_is_of_the_exact_change():
 
 def test_a_user_without_groups_is_a_user():
     assert KubeUser("x").groups == ()
+
+
+def test_a_verdict_that_claude_disputes_needs_two_persons_and_its_rollback_one():
+    it, rollback = proposal(), proposal(purpose=Purpose.ROLLBACK)
+    alice, bob = approval(it), approval(it, "U2BOB", BOB)
+
+    one, two = (standing(it, given, approvals(), disputed=True) for given in ([alice], [alice, bob]))
+
+    assert (one.enough, one.missing) == (False, "1 of 2 approvals; Claude sees evidence against the verdict")
+    assert (two.enough, two.needed) == (True, 2)
+    assert standing(it, [alice], approvals(), disputed=False).enough
+    assert standing(rollback, [approval(rollback)], approvals(), disputed=True).enough
+    assert standing(it, [alice, bob], approvals(needed=3), disputed=True).needed == 3

@@ -238,7 +238,7 @@ async def test_an_hour_before_its_end_it_is_said_once_with_how_to_keep_it(play):
     (note,) = await notes(play)
     (reply,) = render(note)
     assert isinstance(reply, Reply)
-    assert reply.said.text.startswith("⏳ It is taken back at")
+    assert reply.said.text.startswith("⏳ NetworkPolicy shop/kai-allow-1 is taken back at")
     assert "2026-12-29 00:00 UTC" in reply.said.text
     words = str(reply.said.blocks)
     assert "*Extend* writes `kai.dev/expires: 2027-01-28` with your own rights" in words

@@ -264,7 +264,7 @@ async def test_of_two_presses_at_once_one_is_decided_about_and_one_write_goes_ou
 
 
 async def test_an_undo_that_comes_in_between_wins_or_loses_as_a_whole(play: Play):
-    for seed in range(12):
+    for seed in range(5):
         play.rng.seed(seed)
         play.server.objects.pop(KEY, None)
         kai, other = play.process(), play.process()

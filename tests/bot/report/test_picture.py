@@ -9,14 +9,16 @@ from xml.etree import ElementTree
 import pytest
 
 from bot.report import picture
-from bot.report.picture import Stop
-from flows.model import LayerState
+from bot.report.hops import MOST_HOPS, HopState, breaking_hop, hops
 from sensors.kit import Evidence, Sight
 from sensors.kit.reported import Told
 from tests.bot.report.examples import DENIED, HEALTHY
 from tests.bot.report.hostile import ATTACK, LONG, attacked
 from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
+
+PHONE, SMALLEST = 330, 8.5
+"""Pixels that a picture gets in a thread on a telephone, and of the smallest type that can be read there."""
 
 TEXT = "{http://www.w3.org/2000/svg}text"
 
@@ -25,27 +27,55 @@ def words(svg: str) -> list[str]:
     return [each.text or "" for each in ElementTree.fromstring(svg).iter(TEXT)]
 
 
-def test_the_path_breaks_at_the_layer_of_the_root_cause():
-    assert picture.path(DENIED) == (
-        Stop("pod", "api-server", LayerState.PASS, False),
-        Stop("DNS", "", LayerState.PASS, False),
-        Stop("policy", "strict-egress", LayerState.FAIL, True),
-        Stop("service", "10.96.0.1:443", LayerState.PASS, False),
-        Stop("network", "", LayerState.INCONCLUSIVE, False),
-        Stop("backend", "10.96.0.1:443", LayerState.NOT_MEASURED, False),
-    )
+def way(name: str) -> list[tuple[str, HopState]]:
+    return [(hop.title, hop.state) for hop in hops(diagnosed(name))]
 
 
-def test_a_healthy_path_breaks_nowhere():
-    assert [stop.breaks for stop in picture.path(HEALTHY)] == [False] * 6
+def test_the_way_breaks_at_the_policy_of_the_end_that_drops_and_nothing_behind_it_is_green():
+    assert way("api-server-cannot-watch") == [
+        ("pod", HopState.PASSES),
+        ("Service", HopState.PASSES),
+        ("egress policy", HopState.BREAKS),
+        ("network", HopState.NOT_REACHED),
+        ("backend", HopState.NOT_REACHED),
+    ]
+    assert ("ingress policy", HopState.BREAKS) in way("orders-to-ledger")
+    assert ("ingress policy", HopState.BREAKS) in way("reports-to-warehouse")
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_hop_behind_the_one_that_stops_the_packets_is_called_good(name: str):
+    states = [state for _, state in way(name)]
+    behind = states[states.index(HopState.BREAKS) + 1 :] if HopState.BREAKS in states else []
+
+    assert set(behind) <= {HopState.NOT_REACHED, HopState.FAILS}
+    assert len(states) <= MOST_HOPS
+
+
+def test_what_the_packets_get_through_with_losses_does_not_stop_them():
+    assert ("network", HopState.SPOILS) in way("gallery-to-media")
+    assert ("backend", HopState.PASSES) in way("gallery-to-media")
+
+
+def test_a_second_policy_that_drops_is_shown_although_no_packet_has_reached_it():
+    assert ("ingress policy", HopState.FAILS) in way("checkout-to-bank")
+
+
+def test_dns_and_service_are_hops_only_where_the_question_has_them():
+    assert {title for title, _ in way("fx-to-rates")} == {"pod", "egress policy", "network", "backend"}
+    assert "DNS" in dict(way("worker-to-queue"))
+
+
+def test_a_healthy_way_breaks_nowhere():
+    assert breaking_hop(HEALTHY) == ""
     assert "breaks" not in picture.alt(HEALTHY)
 
 
 def test_the_picture_in_words_says_where_it_breaks_and_what_was_dropped_when():
     assert picture.alt(diagnosed("billing-to-tax")) == (
-        "The path breaks at policy. Path of billing/billing-5b45c959d5-5682z: pod: passes; DNS: passes; policy: fails "
-        "here; service: passes; network: undecided; backend: undecided. 9 packets to tax-5fb9d9d4dc-9kqqs TCP/8080 "
-        "dropped from 21:16:21 to 21:16:31"
+        "The way of the packets breaks at: egress policy. Way of billing/billing-5b45c959d5-5682z: pod: passes; DNS: "
+        "passes; Service: passes; egress policy: breaks here; network: not reached; backend: not reached. 9 packets to "
+        "tax-5fb9d9d4dc-9kqqs TCP 8080 dropped from 21:16:21 to 21:16:31 UTC"
     )
 
 
@@ -56,31 +86,34 @@ def test_the_timeline_shows_drops_and_the_change_that_began_them():
     assert "billing-boundary created 21:16:21" in shown
 
 
-def test_of_several_stops_that_fail_one_is_the_cause_in_the_picture_and_in_words():
+def test_of_two_changes_the_newer_is_named():
+    assert "gateway changed 21:13:37" in words(picture.draw(diagnosed("mobile-to-gateway")))
+
+
+def test_of_several_hops_that_fail_one_is_the_cause_in_the_picture_and_in_words():
     it = diagnosed("planner-to-roster")
 
-    assert [each.sign for each in picture.path(it) if each.state is LayerState.FAIL] == [
+    assert [each.sign for each in hops(it) if each.sign.startswith("✗")] == [
         "✗ fails, too",
         "✗ fails, too",
-        "✗ fails here",
+        "✗ breaks here",
     ]
-    assert "DNS: fails, too; policy: passes; service: fails, too; network: fails here" in picture.alt(it)
+    assert "DNS: fails, too; Service: fails, too; egress policy: passes; network: breaks here" in picture.alt(it)
 
 
 def test_a_name_too_long_for_its_box_keeps_the_end_that_tells_pods_apart():
     shown = words(picture.draw(diagnosed("checkout-to-bank")))
 
-    (pod,) = [each for each in shown if each.startswith("checkout-5") and "…" in each]
+    (pod,) = [each for each in shown if each.startswith("checkout-") and "…" in each]
     assert pod.endswith("qb72b")
     assert len(pod) < len("checkout-5df9dc997b-qb72b")
-    assert shown.count("bank.payments:8443") == 2
 
 
-def test_a_cause_too_long_for_a_line_goes_on_in_a_second():
-    it = diagnosed("checkout-to-bank")
-    lines = words(picture.draw(it))[1:3]
+def test_the_title_keeps_the_peer_where_the_pod_is_cut():
+    title = words(picture.draw(diagnosed("api-server-cannot-watch")))[0]
 
-    assert " ".join(lines) == it.root_cause
+    assert "…" in title
+    assert title.endswith(" → 10.96.0.1:443")
 
 
 def test_a_connection_without_a_drop_is_told_so_in_words():
@@ -88,16 +121,23 @@ def test_a_connection_without_a_drop_is_told_so_in_words():
 
 
 def test_a_state_is_a_word_and_not_a_colour_alone():
-    shown = words(picture.draw(DENIED))
+    shown = words(picture.draw(diagnosed("orders-to-ledger")))
 
     assert [each for each in shown if each[0] in "✓✗?–"] == [
         "✓ passes",
         "✓ passes",
-        "✗ fails here",
         "✓ passes",
         "? undecided",
-        "– not measured",
+        "✗ breaks here",
+        "– not reached",
     ]
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_word_is_smaller_than_a_telephone_can_show(name: str):
+    svg = ElementTree.fromstring(picture.draw(diagnosed(name)))
+
+    assert min(int(each.attrib["font-size"]) for each in svg.iter(TEXT)) >= SMALLEST * picture.WIDTH / PHONE
 
 
 @pytest.mark.parametrize("name", names())

@@ -103,7 +103,7 @@ async def test_alice_extends_it_and_the_message_says_until_when_it_stays(stage: 
     after = await stage.said()
     assert actions(before) == [ids.EXTEND, ids.KEEP, ids.LET_GO]
     assert stage.end() == "2027-01-28"
-    assert after.text.startswith("✔ It stays to the end of 2027-01-28 UTC")
+    assert after.text.startswith("✔ NetworkPolicy shop/kai-allow-1 stays to the end of 2027-01-28 UTC")
     assert actions(after) == []
     assert not list(problems(before))
     assert not list(problems(after))
@@ -113,7 +113,7 @@ async def test_alice_makes_it_permanent(stage: Stage):
     await stage.press("keep")
 
     assert stage.end() is None
-    assert (await stage.said()).text.startswith("✔ It stays for good")
+    assert (await stage.said()).text.startswith("✔ NetworkPolicy shop/kai-allow-1 stays for good")
 
 
 @pytest.mark.parametrize("what", ["extend", "keep", "let_go"])
@@ -206,7 +206,7 @@ async def test_what_was_taken_back_has_no_buttons_any_more(stage: Stage):
     said = await stage.said()
 
     assert await stage.play.state(stage.it) is State.ROLLED_BACK
-    assert said.text.startswith("↩ This is rolled back")
+    assert said.text.startswith("↩ NetworkPolicy shop/kai-allow-1 is not kept: the change is rolled back")
     assert actions(said) == []
 
 

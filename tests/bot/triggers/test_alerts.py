@@ -14,6 +14,7 @@ from bot.triggers.alert import Alert
 from bot.triggers.alert_labels import KNOWN
 from bot.triggers.alerts import MESSAGES, WEBHOOKS, message_trigger, webhook_of
 from bot.triggers.catalog import triggers
+from bot.triggers.commands import Command
 from bot.triggers.trigger import Nothing
 from tests.bot.triggers.payloads import FOLDER, payload
 
@@ -69,6 +70,7 @@ JSON = st.recursive(
     max_leaves=25,
 )
 PAYLOADS = st.dictionaries(KEYS, JSON, max_size=8)
+FORMS = st.fixed_dictionaries({"state": st.fixed_dictionaries({"values": st.dictionaries(KEYS, JSON, max_size=4)})})
 
 
 def everything_in(value: Any) -> str:
@@ -90,6 +92,18 @@ def check(name: str, said: dict[str, Any]) -> None:
             assert found.peer is None or found.peer.host in text
             assert len(found.words) <= 4000
             assert len(found.labels) <= 130
+
+
+OTHERS = sorted({*triggers()} - {*ALERTS})
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@settings(max_examples=150, deadline=None)
+@given(said=PAYLOADS | FORMS)
+def test_whatever_a_person_sends_is_a_command_or_the_reason_why_none(name: str, said: dict[str, Any]):
+    found = triggers()[name].read(said)
+
+    assert isinstance(found, Nothing | Command)
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))

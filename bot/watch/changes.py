@@ -1,0 +1,99 @@
+"""A change of a policy, and the way back from it, as a person would type it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flows.fixes.change import apply_line, component_of_object, delete_line, fix_of, patched
+from flows.model import Component, JsonPatchFix, Operation
+from sensors.access.kube.watching import ObjectChange
+from sensors.kit.cluster import Object
+from sensors.kit.kinds import CILIUM_CLUSTERWIDE_NETWORK_POLICY, CILIUM_NETWORK_POLICY, NETWORK_POLICY, Kind
+from sensors.kit.objects import items, text
+
+KINDS: tuple[Kind, ...] = (NETWORK_POLICY, CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY)
+"""The policies that are watched."""
+
+RULES = ("spec", "specs")
+"""Where a policy's rules stand; Cilium knows both. Everything else changes nothing about who may talk."""
+
+_KEPT = ("name", "namespace", "labels", "annotations")
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """`by`: the program that wrote it last (a field manager), empty where the object does not say.
+
+    `also`: other changes of the same minutes, where only all of them together explain what is dropped.
+    """
+
+    policy: Component
+    what: str
+    at: datetime
+    by: str
+    before: Object | None
+    after: Object | None
+    also: tuple[PolicyChange, ...] = ()
+
+    @property
+    def all(self) -> tuple[PolicyChange, ...]:
+        return (self, *self.also)
+
+    @property
+    def back(self) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
+        """What taking it back would change, and what it would remove."""
+        restored = tuple(each.before for each in self.all if each.before is not None)
+        return restored, tuple(each.after for each in self.all if each.before is None and each.after is not None)
+
+    def kubectl(self) -> str:
+        """The lines that take it back, the newest change first."""
+        return "\n".join(each._line() for each in sorted(self.all, key=lambda each: each.at, reverse=True))
+
+    def _line(self) -> str:
+        if self.before is None:
+            return delete_line(self.policy)
+        if self.after is None:
+            return apply_line(_bare(self.before))
+        fix = fix_of(patched(self.after, _restored(self.before, self.after)), "")
+        return fix.kubectl if isinstance(fix, JsonPatchFix) else ""
+
+
+def policy_change(change: ObjectChange, at: datetime) -> PolicyChange | None:
+    """None for what changes no rule: labels, annotations, status."""
+    before, after = change.before, change.after
+    thing = after if after is not None else before
+    if thing is None or (before is not None and after is not None and _rules(before) == _rules(after)):
+        return None
+    what = "created" if before is None else "deleted" if after is None else "changed"
+    return PolicyChange(component_of_object(thing), what, at, "" if after is None else _by(after), before, after)
+
+
+def _rules(thing: Object) -> dict[str, Any]:
+    return {name: thing[name] for name in RULES if name in thing}
+
+
+def _by(thing: Object) -> str:
+    """Whoever wrote last, by the times that managedFields keep."""
+    written = sorted(items(thing, "metadata", "managedFields"), key=lambda each: text(each, "time"))
+    return text(written[-1], "manager") if written else ""
+
+
+def _restored(before: Object, after: Object) -> list[Operation]:
+    """The operations that bring the rules back."""
+    old, now = _rules(before), _rules(after)
+    gone: list[Operation] = [{"op": "remove", "path": f"/{name}"} for name in now if name not in old]
+    changed = [name for name in old if old[name] != now.get(name)]
+    verbs = {name: "replace" if name in now else "add" for name in changed}
+    return [*gone, *({"op": verb, "path": f"/{name}", "value": old[name]} for name, verb in verbs.items())]
+
+
+def _bare(thing: Object) -> Mapping[str, Any]:
+    """An object as one would write it: without what the API server adds."""
+    meta = {name: thing["metadata"][name] for name in _KEPT if thing["metadata"].get(name)}
+    if notes := {name: value for name, value in meta.pop("annotations", {}).items() if name != _APPLIED}:
+        meta["annotations"] = notes
+    return {"apiVersion": thing["apiVersion"], "kind": thing["kind"], "metadata": meta, **_rules(thing)}

@@ -1,0 +1,87 @@
+"""The proof of the way back: the dropped packets, replayed through the policies as they were before the change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from bot.watch.changes import PolicyChange
+from bot.watch.drops import Cut
+from flows.fixes.proof import MAX_NEWLY_ALLOWED
+from flows.model import Case, Missing
+from flows.simulate import Simulation, look, simulate
+from sensors.kit import Absent, Blind, Cluster, Sensor
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 30.0
+MOST_LOOKS = 5
+"""Ways of one change that are replayed; the others are said without a proof of their own."""
+
+OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A way that the change has cut: of `replayed` packets, `allowed` would pass if it were taken back."""
+
+    cut: Cut
+    replayed: int
+    allowed: int
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """The ways that taking the change back opens again, and those that were not replayed.
+
+    `refused`: why nobody should take it back without a second look, empty where nothing speaks against it.
+    """
+
+    proved: tuple[Proved, ...]
+    others: tuple[Cut, ...] = ()
+    refused: str = ""
+
+
+class Prover:
+    """Looks at a pod of each cut way as an investigation would, and tries the way back on what was really dropped."""
+
+    def __init__(self, open_cluster: OpenCluster, sensors: Mapping[str, Sensor]) -> None:
+        self._open, self._sensors = open_cluster, sensors
+
+    async def way_back(self, change: PolicyChange, cuts: Sequence[Cut]) -> WayBack | None:
+        """None where it opens none of them: then something else drops these packets."""
+        tried = _one_of_each(each for each in cuts if each.sample is not None)[:MOST_LOOKS]
+        said = await asyncio.gather(*(self._try(change, each) for each in tried))
+        pairs = [(cut, it) for cut, it in zip(tried, said, strict=True) if it is not None]
+        found = [(cut, it) for cut, it in pairs if it.trial.proof.allowed_after]
+        if not found:
+            return None
+        proved = tuple(Proved(cut, it.trial.proof.replayed, it.trial.proof.allowed_after) for cut, it in found)
+        refused = next((it.refused for _, it in found if it.refused), "")
+        return WayBack(proved, tuple(each for each in cuts if each not in tried), refused or "")
+
+    async def _try(self, change: PolicyChange, cut: Cut) -> Simulation | None:
+        try:
+            async with asyncio.timeout(LOOK_S), self._open() as cluster:
+                assert cut.sample is not None  # noqa: S101 - chosen by `way_back`
+                case = await look(cut.sample, cluster, self._sensors)
+            return await asyncio.to_thread(_taken_back, case, change)
+        except (Blind, Absent, Missing, TimeoutError) as why:
+            log.info("whether %s has cut %s cannot be proved: %s", change.policy, cut.way, why)
+            return None
+
+
+def _one_of_each(cuts: Iterable[Cut]) -> list[Cut]:
+    """Each workload once, before any comes a second time."""
+    first: dict[str, Cut] = {}
+    later = [each for each in cuts if first.setdefault(each.way.cut_off, each) is not each]
+    return [*first.values(), *later]
+
+
+def _taken_back(case: Case, change: PolicyChange) -> Simulation:
+    """The policies as they are now, but for this one, which is as it was."""
+    restored, removed = change.back
+    return simulate(case, restored, MAX_NEWLY_ALLOWED, removed=removed)

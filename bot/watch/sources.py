@@ -1,0 +1,39 @@
+"""Where the watch hears of changes and drops: the API server and the relay of the living cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from bot.clusters.connecting import connected, relay_of
+from bot.clusters.options import Live
+from bot.errors import UsageMistake
+from sensors.access.kube.watching import ObjectChange
+from sensors.hubble.records import HubbleFlow
+from sensors.kit import Blind
+from sensors.kit.kinds import Kind
+
+
+class LiveSources:
+    """A connection for each stream, opened anew with it."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    async def changes(self, kind: Kind) -> AsyncIterator[ObjectChange]:
+        try:
+            async with connected(self._live) as kube, aclosing(kube.changes(kind)) as changes:
+                async for each in changes:
+                    yield each
+        except UsageMistake as why:
+            raise Blind(str(why)) from why
+
+    async def drops(self) -> AsyncIterator[HubbleFlow]:
+        try:
+            async with connected(self._live) as kube:
+                relay, _ = relay_of(self._live, kube)
+            async with aclosing(relay.policy_drops()) as drops:
+                async for each in drops:
+                    yield each
+        except UsageMistake as why:
+            raise Blind(str(why)) from why

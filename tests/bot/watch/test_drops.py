@@ -1,0 +1,50 @@
+"""Dropped packets by their way, in constant memory."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.watch.drops import MOST_WAYS, Drops, way_of
+from sensors.hubble.records import Endpoint, HubbleFlow
+from sensors.kit import Target
+from tests.bot.watch.watching import BEGAN, drop
+
+SECOND = timedelta(seconds=1)
+
+
+def test_packets_of_one_workload_to_one_port_are_one_way():
+    drops = Drops()
+    for number in range(100):
+        drops.note(drop(BEGAN + number * SECOND, pod=f"web-{number % 3}"), BEGAN)
+
+    (cut,) = drops.new_since(BEGAN)
+    assert (str(cut.way), cut.packets) == ("shop/web → 10.0.0.9 (TCP 8080)", 100)
+    assert cut.sample == Target("web-0", "shop", "10.0.0.9", 8080, "TCP")
+
+
+def test_whatever_comes_memory_stays_bounded_and_the_newest_is_known():
+    drops = Drops()
+    for number in range(3 * MOST_WAYS):
+        drops.note(drop(BEGAN, ip=f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"), BEGAN)
+
+    high, low = divmod(3 * MOST_WAYS - 1, 256)
+    assert len(drops) == MOST_WAYS
+    assert drops.new_since(BEGAN)[-1].way.destination == f"10.0.{high}.{low}"
+
+
+def test_a_receiver_that_refuses_is_the_one_that_is_cut_off():
+    there = Endpoint(namespace="pay", pod="bank-1", port=8443)
+    flow = HubbleFlow(source=Endpoint(ip="192.0.2.1"), destination=there, protocol="TCP", direction="INGRESS")
+    drops = Drops()
+    drops.note(flow, BEGAN)
+
+    assert way_of(flow).cut_off == "pay/bank-1"
+    assert drops.new_since(BEGAN)[0].sample is None
+
+
+def test_what_was_heard_is_known_only_after_a_while():
+    drops = Drops()
+    assert not drops.covers(BEGAN)
+
+    drops.since = BEGAN
+    assert [drops.covers(BEGAN + each * SECOND) for each in (0, 29, 30)] == [False, False, True]
