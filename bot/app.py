@@ -37,6 +37,7 @@ from bot.desk.ports import Look, Poster
 from bot.desk.watching import Later, Listener, all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
+from bot.explain.conversing import Conversing
 from bot.explain.explains import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
@@ -51,6 +52,7 @@ from bot.slack.background import Work
 from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
 from bot.slack.conversations import Conversations
+from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
@@ -63,7 +65,6 @@ from bot.slack.people import People
 from bot.slack.recovery import Seeker
 from bot.slack.services import Services
 from bot.slack.visibility import Visibility
-from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
 from bot.telemetry.claude import CountedLedger
@@ -162,6 +163,7 @@ async def running(
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
         services = services_of(*parts, settings.approvals, joined, changes)
+        services.lookup.converse = Conversing(explains.asking) if explains is not None else None
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
@@ -222,9 +224,9 @@ def services_of(
     review = nobody_may if changes is None else changes.may_read_logs
     asking = Asking(lambda: approvals, lambda user: told_of(client, user), review)
     investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined, asking)
-    words = Words(investigating, lookup, conversations, ephemerals)
+    dispatch = Dispatch(investigating, lookup, conversations, ephemerals)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
-    return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
+    return Services(identity, gate, dispatch, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
 def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:

@@ -8,6 +8,7 @@ import re
 from bot.commands.history import one_of, with_store
 from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
+from bot.explain.conversing import Conversing
 from bot.report.blocks import Said
 from bot.report.mrkdwn import BREAK
 from bot.report.sanitize import clean
@@ -15,14 +16,11 @@ from bot.settings import claude_of
 from bot.slack.answers import I_CAN_ONLY, answer
 from bot.store.store import Store
 from bot.triggers.followup import Topic, parse
-from flows.agent.asking import ClaudeClient, Purse
-from flows.agent.conversation import in_words, spoken
+from flows.agent.asking import ClaudeClient
 from flows.agent.reply import NoAnswer
 from flows.agent.settings import ClaudeSettings
-from flows.agent.untrusted import new_nonce
 from flows.model import Diagnosis
 
-WITHIN = 20.0
 _MARKS = re.compile(r"(?<!\w)\*|\*(?!\w)")
 
 
@@ -50,21 +48,13 @@ async def _answered(store: Store, word: str, text: str) -> str:
 
 async def _by_claude(store: Store, it: Diagnosis, text: str, settings: ClaudeSettings) -> str:
     client = ClaudeClient(settings, store.claude_calls.within(settings.ceilings))
-    purse, nonce = Purse(it.investigation_id, f"terminal:{getpass.getuser()}"), new_nonce()
     try:
-        said = await spoken(
-            it,
-            text,
-            nonce,
-            settings.model,
-            lambda request: client.ask(f"converse-{nonce}", request, purse, WITHIN),
-            anonymize=settings.anonymize,
-        )
+        lines = await Conversing(client)(it, it.investigation_id, text, f"terminal:{getpass.getuser()}")
     except NoAnswer as why:
         raise CouldNotLook(f"{clean(why)} {I_CAN_ONLY}") from why
     finally:
         await client.close()
-    return "".join(f"{clean(line)}\n" for line in in_words(said, it.investigation_id))
+    return "".join(f"{clean(line)}\n" for line in lines)
 
 
 def _plain(said: Said) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -19,6 +20,7 @@ from bot.slack.visibility import Visibility
 from bot.store import Feedback, Investigation, Opinion, Verdict
 from bot.store.store import Store
 from bot.triggers.followup import Topic, parse
+from flows.agent.reply import NoAnswer
 from flows.model import Diagnosis
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,10 @@ LOOKED_THROUGH = 50
 """Of the newest investigations so many are looked through for those that a person may see."""
 
 FORGOTTEN = "That investigation is not remembered any more."
+
+
+Converse: TypeAlias = Callable[[Diagnosis, str, str, str], Awaitable[tuple[str, ...]]]
+"""Answers a question about a diagnosis: its investigation, the question, the person. Raises `NoAnswer`."""
 
 
 class Lookup:
@@ -44,6 +50,7 @@ class Lookup:
         self._visibility = visibility
         self._store, self._conversations, self._ephemerals = store, conversations, ephemerals
         self._client, self._now = client, now
+        self.converse: Converse | None = None
 
     # -- lists --------------------------------------------------------------------------------------------------------
 
@@ -145,9 +152,22 @@ class Lookup:
             what = "no verdict about this yet" if it.is_live else "no verdict about this"
             return await self._ephemerals.tell(who, f"There is {what}: {blocks.reason(it.why or it.state)}.")
         said = answers.answer(question, diagnosis)
-        if question.topic is Topic.UNKNOWN:
+        if question.topic is Topic.UNKNOWN and self.converse is None:
             return await self._ephemerals.say(who, said)
+        if question.topic is Topic.UNKNOWN:
+            said = await self._conversed(it, diagnosis, text, who) or said
         return await self._conversations.answer(it, said, who.channel, who.thread)
+
+    async def _conversed(self, it: Investigation, diagnosis: Diagnosis, text: str, who: Asker) -> Said | None:
+        """Claude's answer, or why there is none and what can be asked instead."""
+        if self.converse is None:
+            return None
+        try:
+            lines = await self.converse(diagnosis, it.id, text, who.user)
+        except NoAnswer as why:
+            lines = (str(why), answers.I_CAN_ONLY)
+        washed = [safe(line) for line in lines]
+        return Said(washed[0], (section("\n".join(washed)),))
 
     async def _verdict(self, it: Investigation) -> Said:
         verdict = await self._store.investigations.verdict(it.id)

@@ -3,7 +3,7 @@
 A pseudonym is upper case (`POD-1`, `IP-3`), so no name of Kubernetes can be one. Hidden are: what the facts hold as a
 name, a label's value, an image or an address; every address and host name in any text. Words that every cluster has
 (`kube-system`, `coredns`, `default`) stay, for they tell what is wrong and nobody's name. A name that stands in a log
-line alone, and nowhere in the facts, cannot be known for one and stays: docs/claude.md says so.
+line alone, and nowhere in the facts, cannot be known for one and stays: docs/brief.md says so.
 """
 
 from __future__ import annotations

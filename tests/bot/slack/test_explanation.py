@@ -9,7 +9,7 @@ import pytest
 
 from lab.workspace import Workspace
 from tests.bot.slack.conftest import Kai, Start, text_of
-from tests.flows.agent.answers import FAIR, TRUE, answer, is_asking, settings_for
+from tests.flows.agent.answers import FAIR, answer, is_asking, settings_for
 from tests.kit.cases import CASES
 from tests.kit.messages_api import MessagesApi, asks, error, says, serving
 
@@ -35,7 +35,7 @@ def _said_with(kai: Kai, words: str) -> str:
 async def test_the_explanation_joins_the_verdict_on_the_same_message(start: Start, api: MessagesApi):
     async with start(claude=settings_for(api)) as kai:
         await kai.workspace.user("alice").command("/kai netdebug api-server production")
-        said = await explained(kai, TRUE[0][0])
+        said = await explained(kai, "explains the verdict of the rules")
 
         thread = await kai.workspace.wait_for(lambda: _said_with(kai, "1 call"), 60.0)
 
@@ -85,3 +85,29 @@ async def test_without_a_key_nothing_is_asked_and_nothing_is_said_of_it(kai: Kai
     await kai.told()
 
     assert "Claude" not in text_of(kai.root())
+
+
+async def test_a_question_that_the_rules_do_not_cover_is_answered_in_the_thread_with_its_evidence(
+    start: Start, api: MessagesApi
+):
+    spoken = {
+        "statements": [
+            {"text": "Hubble saw 847 packets dropped on the way to 172.30.0.11.", "evidence": ["E1"]},
+            {"text": "It began 17 days ago.", "evidence": ["E1"]},
+        ],
+        "measured": True,
+        "look": "none",
+    }
+    api.script = lambda body: says(
+        spoken if "measured" in body["output_config"]["format"]["schema"]["properties"] else FAIR
+    )
+    async with start(claude=settings_for(api)) as kai:
+        await kai.workspace.user("alice").command("/kai netdebug api-server production")
+        await explained(kai, TRUE[0][0])
+        ask = "who loses the packets on their way out?"
+        await kai.workspace.user("bob").mention(ask, thread_ts=kai.root()["ts"])
+        said = await kai.workspace.wait_for(lambda: _said_with(kai, "[E1]"), 60.0)
+
+    assert "Hubble saw 847 packets dropped on the way to 172.30.0.11. [E1]" in said
+    assert "1 statement was struck out" in said
+    assert "17 days" not in said
