@@ -103,7 +103,7 @@ async def test_a_question_that_the_rules_do_not_cover_is_answered_in_the_thread_
     )
     async with start(claude=settings_for(api)) as kai:
         await kai.workspace.user("alice").command("/kai netdebug api-server production")
-        await explained(kai, TRUE[0][0])
+        await explained(kai, "explains the verdict of the rules")
         ask = "who loses the packets on their way out?"
         await kai.workspace.user("bob").mention(ask, thread_ts=kai.root()["ts"])
         said = await kai.workspace.wait_for(lambda: _said_with(kai, "[E1]"), 60.0)
