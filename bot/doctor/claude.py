@@ -48,9 +48,7 @@ async def _model(settings: ClaudeSettings, today: date) -> Check:
     try:
         known = await models()
     except NoAnswer as why:
-        mend = (
-            f"pip install 'kai-netdebug[{settings.provider}]'" if settings.provider != "anthropic" else "pip install ."
-        )
+        mend = "pip install 'kai-netdebug[vertex]'" if settings.provider == "vertex" else "pip install ."
         return Check("Claude model", State.MISSING, why.why, WITHOUT, mend)
     if settings.prices.of(settings.model) is None:
         found = f"no price is known for {settings.model}, so no ceiling can be kept and it is not asked"

@@ -52,9 +52,11 @@ def _models() -> Models:
 
 async def opened(settings: ClaudeSettings) -> Line:
     """Raises `NoAnswer` where the SDK, or what a cloud needs of it, is not installed."""
+    if settings.provider == "bedrock" and not settings.key:
+        raise NoAnswer("Bedrock wants an API key of its own: claude.api_key_env names its variable")
     made = await attempt(asyncio.to_thread(_line, settings))
     if isinstance(made, ImportError):
-        extra = f": install kai-netdebug[{settings.provider}]" if settings.provider != "anthropic" else ""
+        extra = ": install kai-netdebug[vertex]" if settings.provider == "vertex" else ""
         raise NoAnswer(f"its SDK is not complete ({made.name or made}){extra}") from made
     if isinstance(made, Exception):
         raise NoAnswer(f"its client could not be made ({type(made).__name__})") from made

@@ -63,8 +63,9 @@ class Wire:
 
     def _odd(self, why: Exception, received: _Received) -> NoAnswer:
         """The SDK lets errors of its HTTP library through, and misses what a cloud needs only when it is used."""
-        if isinstance(why, ImportError | anthropic.AnthropicError) or "boto" in str(why):
-            return NoAnswer(f"its SDK is not complete: install kai-netdebug[{self._settings.provider}]")
+        if isinstance(why, ImportError | anthropic.AnthropicError):
+            what = ": install kai-netdebug[vertex]" if self._settings.provider == "vertex" else ""
+            return NoAnswer(f"its SDK is not complete{what}")
         return _no("its answer broke off", received)
 
     async def _within(

@@ -133,11 +133,16 @@ async def test_an_address_where_nobody_listens_is_said_so():
 
 async def test_a_cloud_without_its_sdk_is_said_so_and_what_to_install():
     async def ask() -> None:
-        line = await opened(ClaudeSettings(provider="bedrock", region="eu-central-1"))
+        line = await opened(ClaudeSettings(provider="vertex", region="europe-west1", project="p"))
         await line.send(REQUEST, 5)
 
-    with pytest.raises(NoAnswer, match=r"install kai-netdebug\[bedrock\]"):
+    with pytest.raises(NoAnswer, match=r"install kai-netdebug\[vertex\]"):
         await ask()
+
+
+async def test_bedrock_without_a_key_says_where_to_put_it():
+    with pytest.raises(NoAnswer, match=r"api_key_env"):
+        await opened(ClaudeSettings(provider="bedrock", region="eu-central-1"))
 
 
 # -- the server itself -----------------------------------------------------------------------------------------------
