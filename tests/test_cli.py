@@ -283,6 +283,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
     assert re.findall(r"^  ([a-z-]+)  ", commands, re.MULTILINE) == [
         "alert",
         "approve",
+        "ask",
         "audit",
         "capture",
         "completion",
@@ -291,6 +292,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "history",
         "list-flows",
         "list-sensors",
+        "mcp",
         "netdebug",
         "reject",
         "run-flow",
