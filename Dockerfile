@@ -24,7 +24,7 @@ COPY image/build.txt image/
 RUN python3 -m venv /build \
  && /build/bin/pip install --no-cache-dir --require-hashes -r image/build.txt
 COPY pyproject.toml uv.lock ./
-RUN /build/bin/uv sync --frozen --no-dev --no-install-project --all-extras
+RUN /build/bin/uv sync --frozen --no-dev --no-install-project --extra otel --extra vertex
 COPY README.md LICENSE ./
 COPY bot bot
 COPY flows flows

@@ -52,6 +52,7 @@ from bot.slack.background import Work
 from bot.slack.cards import Cards
 from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
 from bot.slack.conversations import Conversations
+from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
@@ -64,7 +65,6 @@ from bot.slack.people import People
 from bot.slack.recovery import Seeker
 from bot.slack.services import Services
 from bot.slack.visibility import Visibility
-from bot.slack.words import Words
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
 from bot.telemetry.claude import CountedLedger
@@ -224,9 +224,9 @@ def services_of(
     review = nobody_may if changes is None else changes.may_read_logs
     asking = Asking(lambda: approvals, lambda user: told_of(client, user), review)
     investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined, asking)
-    words = Words(investigating, lookup, conversations, ephemerals)
+    dispatch = Dispatch(investigating, lookup, conversations, ephemerals)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
-    return Services(identity, gate, words, investigating, lookup, conversations, ephemerals, names, store, client)
+    return Services(identity, gate, dispatch, investigating, lookup, conversations, ephemerals, names, store, client)
 
 
 def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:

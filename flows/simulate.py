@@ -12,11 +12,11 @@ from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from flows.denials.asked import asked_peers
 from flows.denials.connection import JudgedConnection, is_from_target
 from flows.denials.findings import door, who
 from flows.denials.judged import judged_connections
 from flows.denials.policy_world import world_of
+from flows.denials.requested import asked_peers
 from flows.fixes.change import Json, component_of_object
 from flows.fixes.closing import in_words
 from flows.fixes.proof import Trial, denied_ones, moved, try_out, unread_kinds

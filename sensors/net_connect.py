@@ -11,7 +11,7 @@ Blind    when the pod cannot be entered (no right to exec, no shell, not running
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -110,16 +110,16 @@ class Connects:
 
     @property
     def asked_opens(self) -> bool | None:
-        """Whether every asked way in opens; None where no asked door was tried."""
+        """Whether every asked way in opens; None where the requested peer was not tried."""
         return all(each.is_open for each in self.asked) if self.asked else None
 
     def summary(self) -> str:
         shown = self.asked or self.context
         told = ", ".join(f"{each.where} {each.result}{_errno(each)}" for each in shown[:6])
         if self.asked:
-            return f"asked: {told}{self._silence()}; {_tally(self.context)} of context"
-        reason = self._silence("") or (f"no asked door was tried{self._why_not()}" if self.to else NOBODY_ASKED)
-        return f"{reason}; context: {told}" if told else reason
+            return f"requested: {told}{self._silence()}{_control(self.context)}"
+        reason = self._silence("") or (f"the requested peer was not tried{self._why_not()}" if self.to else NO_PEER)
+        return f"{reason}; control connections: {told}" if told else reason
 
     def _silence(self, joint: str = "; ") -> str:
         asked = [each.where for each in self.sent if each.about is About.ASKED]
@@ -131,7 +131,7 @@ class Connects:
         return f": {self.over} cannot be tried" if self.over not in DIALLED else ""
 
 
-NOBODY_ASKED = "no peer was asked for"
+NO_PEER = "no peer was requested"
 
 DIALLED = ("TCP", "UDP")
 """What can be tried from inside a pod."""
@@ -141,9 +141,16 @@ def _errno(door: Door) -> str:
     return f" ({door.errno})" if door.errno else ""
 
 
-def _tally(doors: Iterable[Door]) -> str:
-    listed = tuple(doors)
-    return f"{sum(each.is_open for each in listed)} of {len(listed)} open"
+def _control(doors: Sequence[Door]) -> str:
+    """What every pod can reach, to compare with: `; control connections: 2 of 2 open (DNS, API server)`."""
+    if not doors:
+        return ""
+    kinds = dict.fromkeys(CONTROLS.get(each.role, "others") for each in doors)
+    count = sum(each.is_open for each in doors)
+    return f"; control connections: {count} of {len(doors)} open ({', '.join(kinds)})"
+
+
+CONTROLS = {Role.RESOLVER: "DNS", Role.API_SERVER: "API server"}
 
 
 # -- the doors -------------------------------------------------------------------------------------------------------

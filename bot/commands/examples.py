@@ -35,6 +35,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "undo": ("kai undo 3f9a",),
     "audit": ("kai audit verify --head HASH", "kai audit --proposal 3f9a"),
     "store": ("kai store backup kai-backup.json", "kai store restore kai-backup.json"),
+    "ask": ("kai ask ee23 'is it DNS?'",),
+    "mcp": ("kai mcp",),
     "completion": ("source <(kai completion bash)", "kai completion zsh > ~/.zfunc/_kai"),
 }
 

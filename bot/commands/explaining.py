@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+import time
 from dataclasses import dataclass, replace
 
 from bot.report.sanitize import clean
@@ -12,7 +13,7 @@ from bot.store.database import BadDatabase, Unreachable
 from bot.store.location import default_url
 from bot.store.store import Store, open_store
 from flows.agent.asking import ClaudeClient, Purse
-from flows.agent.correlation import Table, correlate, time_for
+from flows.agent.correlation import LEAST, Table, correlate, time_for
 from flows.agent.reply import NoAnswer
 from flows.agent.scene import Scene
 from flows.agent.settings import ClaudeSettings
@@ -22,9 +23,9 @@ from flows.model import AskedLook, Diagnosis, Explanation
 from sensors.kit import Cluster
 
 
-async def explained(walked: Walk, cluster: Cluster, settings: ClaudeSettings, tools: Tools) -> Diagnosis:
-    """The diagnosis with Claude's part; where there is none, with a sentence about it."""
-    return await Claude(settings, tools).explained(walked, cluster)
+async def explained(walked: Walk, cluster: Cluster, settings: ClaudeSettings, tools: Tools, since: float) -> Diagnosis:
+    """The diagnosis with Claude's part; where there is none, with a sentence about it. `since`: when waiting began."""
+    return await Claude(settings, tools, since).explained(walked, cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Claude:
 
     settings: ClaudeSettings
     tools: Tools
+    since: float
     database: str = ""
 
     async def explained(self, walked: Walk, cluster: Cluster) -> Diagnosis:
@@ -59,7 +61,7 @@ class Claude:
             further=Scene(walked, cluster, self.tools),
             second_look=self.settings.second_look,
             watch=tell_look,
-            in_all=time_for(before),
+            in_all=max(LEAST, time_for(before) - (time.monotonic() - self.since)),
         )
         try:
             it = await correlate(before, table)

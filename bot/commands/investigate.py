@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -162,7 +163,8 @@ async def _explained(
     at_once = question.output == "text"
     if at_once:
         say(walked.diagnosis, _style(question))
-    explained: Diagnosis = await resolve_lazy(EXPLAINED)(walked, cluster, settings, tools)
+    since = time.monotonic()  # what has to be imported for it takes of the same time
+    explained: Diagnosis = await resolve_lazy(EXPLAINED)(walked, cluster, settings, tools, since)
     if not at_once:
         say(explained, _style(question))
     elif explained.cause_class != walked.diagnosis.cause_class:

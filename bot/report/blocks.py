@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.report.mrkdwn import BREAK, apart, fit, literal, safe
-from bot.report.outline import Command, Item, Line, Part, Point, Tone, ledger, parts_of
+from bot.report.outline import Command, Item, Line, Part, Point, Tone, brief, ledger, parts_of
 from bot.report.sanitize import clean, clean_command
 from bot.report.short_answer import ShortAnswer, Status, short_answer, subject
 from flows.model import Diagnosis, LayerRow, LayerState
@@ -27,6 +27,9 @@ OPINION, RIGHT, WRONG, CANCEL = "kai_opinion", "kai_right", "kai_wrong", "kai_ca
 
 SENTENCE = 1200
 """Characters of the longest sentence in a message."""
+
+CLAUDE_LINE = 100
+"""Characters of Claude's part of a root message."""
 
 SHORT_ID = 8
 """Characters of an id that a person reads and types; buttons carry all of it."""
@@ -83,7 +86,7 @@ def looking(investigation: str, target: Target, progress: str, cluster: str = ""
 def verdict(it: Diagnosis, asked_by: str = "", cluster: str = "", change: ChangeState | None = None) -> Said:
     """The root message in the end, each fact once: what it is, since when, what to change, how sure.
 
-    Of an explanation by Claude it holds two lines; the whole stands in the thread.
+    Of an explanation by Claude it holds one line; the whole stands in the thread.
     """
     short = short_answer(it)
     status, state = (change and change.status) or short.status, (change and change.state) or short.state
@@ -93,7 +96,7 @@ def verdict(it: Diagnosis, asked_by: str = "", cluster: str = "", change: Change
         _header(headline),
         {**section(_told(short)), "expand": True},
         *(section(each) for each in (fix,) if each),
-        *claude_part(it, most=1),
+        *_claude_line(it),
         _actions(*_buttons(it)),
         _context(short.sure, cluster, it.investigation_id, asked_by),
         _feedback(it.investigation_id),
@@ -102,9 +105,9 @@ def verdict(it: Diagnosis, asked_by: str = "", cluster: str = "", change: Change
 
 
 def _told(short: ShortAnswer) -> str:
-    """The cause in bold, where the packets went, and since when."""
-    wire = f"On the wire: {safe(short.wire)}." if short.wire else ""
-    return "\n".join(filter(None, (f"*{_bold(short.cause)}*", wire, safe(short.began))))
+    """The cause in bold; where the packets went and since when."""
+    wire = f"On the wire: {short.wire}." if short.wire else ""
+    return "\n".join(filter(None, (f"*{_bold(short.cause)}*", safe(f"{wire} {short.began}"))))
 
 
 def _labelled(line: str) -> str:
@@ -153,10 +156,17 @@ def layer_name(row: LayerRow) -> str:
     return row.layer.value.replace("_", " ")
 
 
-def claude_part(it: Diagnosis, most: int | None = None) -> Iterator[Block]:
-    """What Claude adds, where it was asked: how it stands to the verdict, then its sentences, `most` of them."""
+def claude_part(it: Diagnosis) -> Iterator[Block]:
+    """What Claude adds, where it was asked: how it stands to the verdict, then its sentences."""
     if said := parts_of(it).get(Part.CLAUDE):
-        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items[:most]))))
+        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items))))
+
+
+def _claude_line(it: Diagnosis) -> Iterator[Block]:
+    """How Claude stands to the verdict, with the beginning of its first sentence."""
+    if said := parts_of(it).get(Part.CLAUDE):
+        first = f": {clean(said.items[0].text)}" if said.items and isinstance(said.items[0], Point) else ""
+        yield section(f"*Claude* {safe(brief(f'{said.text}{first}', CLAUDE_LINE), CLAUDE_LINE + 20)}")
 
 
 def _lines(items: Iterable[Item]) -> Iterator[str]:

@@ -211,7 +211,7 @@ def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
         yield Section(Part.FIX, _fix_title(fix), tuple(_fix_items(fix, verbose)))
         yield Section(Part.UNDO, items=tuple(command_lines(fix, "undo")))
     elif it.fault_found:
-        yield Section(Part.FIX, "no change that could be proved safe; the recommendation is for a person")
+        yield Section(Part.FIX, "no automatic one: no change could be proved to help and to be safe")
     if verbose:
         yield from (_other_way(each) for each in it.alternatives)
 

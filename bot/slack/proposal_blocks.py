@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot.approval.states import IN_FORCE, State
 from bot.change.extension import end_of
 from bot.report.blocks import Block, ChangeState, Said, plain_text, section
 from bot.report.mrkdwn import literal, safe
+from bot.report.outline import brief
 from bot.report.sanitize import clean
 from bot.report.short_answer import Status
 
@@ -285,7 +287,7 @@ def shown(it: Proposal, may: str) -> Said:
 
 def on_root(it: Proposal) -> ChangeState:
     """What became of the fix, in place of the fix on the root message of the verdict."""
-    title, state = safe(it.title, 250), state_line(it)
+    title, state = safe(brief(clean(it.title), ROOT_TITLE)), state_line(replace(it, why=brief(it.why, ROOT_WHY)))
     if it.state is State.PROPOSED:
         proof = f" Replayed: {proof_words(it)}." if it.proved.replayed else ""
         return ChangeState(f"*Fix:* {title}.{proof} {state}")
@@ -298,6 +300,9 @@ def on_root(it: Proposal) -> ChangeState:
         return ChangeState(line, Status.DEGRADED, "changed, not verified")
     return ChangeState(line)
 
+
+ROOT_TITLE, ROOT_WHY = 105, 105
+"""Characters of a change's title and of its reason on the root message; the card in the thread has all of them."""
 
 _CLOSED = (State.EXPIRED, State.REJECTED, State.SUPERSEDED)
 """States after which nothing of the change stands, and nobody can approve it any more."""

@@ -10,13 +10,13 @@ from bot.slack.alert_channels import AlertChannels
 from bot.slack.approving import Approving
 from bot.slack.connection import Identity
 from bot.slack.conversations import Conversations
+from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.investigating import Investigating
 from bot.slack.lookup import Lookup
 from bot.slack.names import Names
-from bot.slack.words import Words
 from bot.store.store import Store
 
 
@@ -30,7 +30,7 @@ class Services:
 
     identity: Identity
     gate: Gate
-    words: Words
+    dispatch: Dispatch
     investigating: Investigating
     lookup: Lookup
     conversations: Conversations

@@ -41,7 +41,10 @@ IN_ALL = 26.0
 """Seconds for all that Claude does about one verdict: with the rules' part a person waits at most thirty."""
 
 PATIENCE = 28.0
+"""Seconds that a person waits for rules and Claude together."""
+
 LEAST = 8.0
+"""Seconds that Claude gets however long everything before it took."""
 
 
 def time_for(it: Diagnosis) -> float:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.denials.asked import Address, Ways, asked_peers, fronts, needs_lookup, resolvers_of
-from flows.denials.complaint import with_complaint
 from flows.denials.connection import DNS_PORT, JudgedConnection, is_from_target, standing_drop
 from flows.denials.endpoints import endpoint_of
 from flows.denials.history import is_over, opens_now, was_refused
+from flows.denials.main_connection import with_main_connection
 from flows.denials.policy_world import world_of
+from flows.denials.requested import Address, Ways, asked_peers, fronts, needs_lookup, resolvers_of
 from flows.denials.unseen import unseen, unseen_lookups
 from flows.model import Case
 from flows.policy import Endpoint, Traffic, World
@@ -31,7 +31,7 @@ def judged_connections(case: Case) -> tuple[JudgedConnection, ...]:
     world = case.once(world_of)
     asked, resolvers = case.once(asked_peers), case.once(resolvers_of)
     seen = [_seen(each, world, case, asked, resolvers) for each in _observed(case)]
-    seen = with_complaint(case, seen)
+    seen = with_main_connection(case, seen)
     return (*seen, *unseen(world, asked, seen, False), *unseen_lookups(case, world, resolvers, seen))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flows.denials.asked import Ways, needs_lookup
 from flows.denials.connection import JudgedConnection
+from flows.denials.requested import Ways, needs_lookup
 from flows.model import Case
 from flows.policy import Traffic, World
 from sensors.dns_lookup import Lookups

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from flows.belief import EVIDENT, PARTIAL
-from flows.denials.asked import asked_peers
 from flows.denials.judged import past_drops
 from flows.denials.policy_world import enforces, only_audits, world_of
+from flows.denials.requested import asked_peers
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import asks_elsewhere, wants_cluster_name
 from flows.symptoms.peers import Peer, asked_peer, peers

@@ -30,10 +30,10 @@ from lab.cluster.agenda import Agenda
 from lab.cluster.api import Api
 from lab.cluster.certificates import Certificates, make_certificates
 from lab.cluster.clients import Crowd, Diary, Wish, differences, dns_differs, wishes_of
+from lab.cluster.containers import Containers, icmp_allowed_at_start
 from lab.cluster.controllers import Controllers
 from lab.cluster.dataplane import Dataplane, Delays
 from lab.cluster.hubble import Reporter, identities_of
-from lab.cluster.inside import Containers, icmp_allowed_at_start
 from lab.cluster.probes import probe_objects
 from lab.cluster.recording import Recording, read_recording, recorded_plurals
 from lab.cluster.resources import Catalog, catalog, of_kind

@@ -327,19 +327,20 @@ async def serving(api: MessagesApi) -> AsyncIterator[MessagesApi]:
 @contextmanager
 def serving_beside(api: MessagesApi) -> Iterator[MessagesApi]:
     """In a thread of its own: for processes that are started, and killed, from a test."""
-    ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+    ready, ends = threading.Event(), list[Callable[[], object]]()
 
-    async def run() -> None:
+    async def serve() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        ends.append(lambda: loop.call_soon_threadsafe(stop.set))
         async with serving(api):
             ready.set()
             await stop.wait()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     assert ready.wait(10)
     try:
         yield api
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        ends[0]()
         thread.join(10)
-        loop.close()

@@ -97,7 +97,7 @@ async def test_a_name_of_outside_is_tried_where_the_pods_own_resolver_says(tmp_p
         [{"host": "cdn.example.net", "port": 443, "protocol": "tcp"}],
         {"addresses": ["198.51.100.20"]},
     )
-    assert summary(said, "net.connect").startswith("asked: cdn.example.net:443 timeout")
+    assert summary(said, "net.connect").startswith("requested: cdn.example.net:443 timeout")
 
 
 # -- what is not asked -------------------------------------------------------------------------------------------------

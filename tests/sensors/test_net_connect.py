@@ -68,7 +68,7 @@ def test_a_peer_that_speaks_udp_is_not_asked_over_tcp():
     )
     assert [each.about for each in classify(tcp, there, known)] == [About.CONTEXT]
     summary = Connects(classify(tcp, there, known), "core:5140", (), "UDP").summary()
-    assert summary == "no asked door was tried; context: core:5140 refused (ECONNREFUSED)"
+    assert summary == "the requested peer was not tried; control connections: core:5140 refused (ECONNREFUSED)"
 
 
 UDP = {"name": "in", "port": 5140, "protocol": "UDP"}
@@ -94,7 +94,7 @@ async def test_a_udp_port_that_answers_or_is_turned_away_was_measured():
     refused = await asked_over_udp(Connect("core", 5140, "udp", "refused", errno="ECONNREFUSED"))
 
     assert (answered.asked_opens, refused.asked_opens) == (True, False)
-    assert refused.summary() == "asked: core:5140 refused (ECONNREFUSED); 0 of 0 open of context"
+    assert refused.summary() == "requested: core:5140 refused (ECONNREFUSED)"
 
 
 async def test_a_dns_question_that_nobody_answers_is_a_failure():
@@ -161,7 +161,7 @@ async def test_a_name_that_did_not_resolve_leaves_no_asked_door():
 
     assert found.asked == ()
     assert found.asked_opens is None
-    assert found.summary().startswith("no asked door was tried; context: 10.244.1.183:2525 open")
+    assert found.summary().startswith("the requested peer was not tried; control connections: 10.244.1.183:2525 open")
 
 
 async def test_every_recorded_door_is_told_apart_and_none_is_lost():
@@ -211,7 +211,7 @@ async def test_without_a_question_every_door_is_context():
     found = await look(Target("web", "shop"), FakeCluster(connects=[Connect("10.96.0.1", 443, "tcp", "timeout")]))
 
     assert found.asked == ()
-    assert found.summary() == "no peer was asked for; context: 10.96.0.1:443 timeout"
+    assert found.summary() == "no peer was requested; control connections: 10.96.0.1:443 timeout"
 
 
 def test_the_asked_doors_come_first_and_there_are_never_more_than_twelve():

@@ -17,7 +17,7 @@ def register(app: AsyncApp, services: Services) -> None:
     async def command(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         who, text = _asker(body), str(body.get("text") or "")
-        services.gate.start(who, lambda: services.words.command(text, who), f"{COMMAND} {text}")
+        services.gate.start(who, lambda: services.dispatch.command(text, who), f"{COMMAND} {text}")
 
     app.command(COMMAND)(command)
 

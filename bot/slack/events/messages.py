@@ -20,7 +20,7 @@ def register(app: AsyncApp, services: Services) -> None:
         await ack()
         if is_by_person(event):
             who, text, in_thread = _asker(event, in_thread=True), _text(event, bot_user), bool(event.get("thread_ts"))
-            work = lambda: services.words.mention(text, who, in_thread=in_thread)  # noqa: E731
+            work = lambda: services.dispatch.mention(text, who, in_thread=in_thread)  # noqa: E731
             services.gate.start(who, work, f"@kai {text.strip()}")
 
     async def message(ack: AsyncAck, event: dict[str, Any]) -> None:
@@ -33,9 +33,9 @@ def register(app: AsyncApp, services: Services) -> None:
         text, in_thread = _text(event, bot_user), bool(event.get("thread_ts"))
         who = _asker(event, in_thread=in_thread)
         if event.get("channel_type") == "im":
-            services.gate.start(who, lambda: services.words.mention(text, who, in_thread=in_thread), text.strip())
+            services.gate.start(who, lambda: services.dispatch.mention(text, who, in_thread=in_thread), text.strip())
         elif in_thread and is_plain(text) and f"<@{bot_user}>" not in str(event.get("text")):
-            services.gate.start(who, lambda: services.words.overheard(text, who))
+            services.gate.start(who, lambda: services.dispatch.overheard(text, who))
 
     app.event("app_mention")(mention)
     app.event("message")(message)

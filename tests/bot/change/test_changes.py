@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from bot.approval.person import TERMINAL
+from bot.approval.person import TERMINAL, Directory
 from bot.approval.proposal import Proposal
+from bot.approval.rules import Approvals
 from bot.approval.states import State
 from bot.change.changes import EVERY, TERMINAL_TIME, Changes
 from bot.change.expiry import Expiry
-from tests.bot.change.playing import Kai, Play, _as
+from bot.change.ports import CannotProve
+from bot.change.repository import ForRepository, for_repository
+from bot.report.json_result import encode
+from bot.store import Ceiling, Investigation, OriginKind, Request
+from flows.fixes.jsonpatch import apply
+from flows.model import Fix
+from tests.bot.change.playing import ALICE, Kai, Play, _as
 from tests.bot.change.test_expiry import END, of_time
+from tests.bot.change.test_repository import OPEN, POLICY, owned
+from tests.bot.report.examples import DENIED
 
 
 @dataclass
@@ -97,3 +106,50 @@ async def test_what_was_approved_in_a_terminal_is_taken_back_by_the_first_sweep_
 
     assert await play.state(it) is State.ROLLING_BACK
     assert await sweep(changes) == [it.id]
+
+
+# -- what GitOps keeps -------------------------------------------------------------------------------------------------
+
+
+class Proves:
+    """What the cluster of now says of a fix; nothing is ever proposed here."""
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+
+    async def repository(self, fix: Fix) -> ForRepository:
+        if self.why:
+            raise CannotProve(self.why)
+        return for_repository(fix, [(POLICY, apply(POLICY, [OPEN]))])
+
+
+async def told(play: Play, fix: Fix, proves: Proves) -> list[ForRepository]:
+    """What people are told about a verdict with this fix."""
+    found: list[ForRepository] = []
+    proving: Any = proves
+    changes, target = changes_of(play, play.process()), DENIED.target
+    changes.proving, changes.rules = proving, lambda: Approvals(Directory({"U1ALICE": ALICE}))
+
+    async def tell(it: Investigation, said: ForRepository) -> None:
+        found.append(said)
+
+    changes.tell = tell
+    asked = Request(target, "flow.x", OriginKind.SLASH, "U3CAROL", channel="C1")
+    await play.store.investigations.admit(asked, "inv1", play.time.at, Ceiling())
+    await play.store.investigations.begin("inv1", play.time.at)
+    result = encode(replace(DENIED, investigation_id="inv1", fix=fix))
+    await play.store.investigations.conclude("inv1", result, (), "verdict", play.time.at)
+    await changes.propose("inv1")
+    assert await play.store.proposals.of("inv1") == ()
+    return found
+
+
+async def test_of_a_fix_of_what_argo_cd_keeps_the_difference_is_told_and_nothing_proposed(play: Play):
+    (said,) = await told(play, owned(), Proves())
+
+    assert said.owners == ("Argo CD checkout",)
+    assert "+    - port: 6443" in said.difference
+
+
+async def test_where_the_objects_of_now_do_not_fit_nothing_is_told(play: Play):
+    assert await told(play, owned(), Proves("there is no way to the cluster")) == []

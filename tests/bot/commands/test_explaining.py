@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -176,14 +176,15 @@ def test_with_a_server_that_is_25_s_slow_the_rules_are_at_once_there_and_the_who
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1"}
     environ |= {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url}
     command = [sys.executable, "-m", "bot", "netdebug", "--llm", "--case", CASE]
-    began = time.monotonic()
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         verdict = next(line for line in process.stdout if line.startswith("Root Cause:"))
-        rules_s = time.monotonic() - began
+        asked_before_the_verdict = api.calls
         rest = process.stdout.read()
-    whole_s = time.monotonic() - began
+    took = re.search(r", ([0-9.]+) s$", rest.strip())
 
     assert "strict-egress" in verdict
-    assert "did not answer within 20 s" in " ".join(rest.split())
-    assert whole_s - rules_s <= 28.0
+    assert asked_before_the_verdict == 0
+    assert "it did not answer within" in " ".join(rest.split())
+    assert took is not None
+    assert float(took[1]) <= 27.0  # the call with the import before it, by the ledger's clock

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 
+from bot.approval.states import State
 from bot.report import blocks
-from bot.report.blocks import ChangeState, Said
+from bot.report.blocks import Said
 from bot.report.incident import failed_connections, last_change
 from bot.report.json_result import decode, encode
 from bot.report.managers import made_with
 from bot.report.short_answer import DEGRADED, FAILING, Status, short_answer, state_of, status_of
+from bot.slack.proposal_blocks import on_root
 from flows.causes import CAUSES
-from flows.model import Diagnosis
+from flows.model import Diagnosis, Explanation, Statement
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.reported import Told
+from tests.bot.approval.making import proposal
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, with_root
 from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
@@ -46,19 +49,26 @@ def sentences(text: str) -> list[str]:
     return [each for each in re.split(r"(?<=[.!?]) |\n|: ", text) if len(each) > 15]
 
 
-WAITING = ChangeState("*Fix:* Add a rule. Replayed: 3 of 3 connections would be allowed. ◇ Waiting for an approval.")
-STATES = {
-    "verdict": None,
-    "waiting": WAITING,
-    "verified": ChangeState("*✔ Verified: 12 forwarded, 0 dropped.* The change: Add a rule.", Status.HEALTHY, "talks"),
-    "rolled back": ChangeState("*↩ Rolled back: 3 dropped.* The change: Add a rule."),
-}
+LONG_WHY = "not verified: 0 forwarded, 3 dropped; the newest drop at 21:20:05 UTC on lab1, and no policy changed since"
+SENTENCES = "The new policy isolates the pod's egress, and nothing in it lets the API server be reached from there."
+EXPLAINED = Explanation((Statement(SENTENCES, ("E1", "E3")),))
 
 
-@pytest.mark.parametrize("state", STATES)
+def roots(it: Diagnosis) -> list[Said]:
+    """The root message of a verdict, and of every state that a proposed change may be in."""
+    changes = [on_root(proposal(state=state, why=why)) for state in State for why in ("", LONG_WHY)]
+    return [blocks.verdict(it, "U0ALICE", "production-eu-1", change) for change in (None, *changes)]
+
+
+@pytest.mark.parametrize("explanation", [None, EXPLAINED], ids=["rules", "explained"])
 @pytest.mark.parametrize("name", names())
-def test_a_root_message_fits_a_phone_and_says_no_sentence_twice(name: str, state: str):
-    root = blocks.verdict(diagnosed(name), "U0ALICE", "production-eu-1", STATES[state])
+def test_a_root_message_fits_a_phone_and_says_no_sentence_twice(name: str, explanation: Explanation | None):
+    it = replace(diagnosed(name), explanation=explanation)
+    for root in roots(it):
+        fits_a_phone(root)
+
+
+def fits_a_phone(root: Said) -> None:
     shown = lines_of(root)
     said = sentences("\n".join(shown))
 

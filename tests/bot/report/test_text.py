@@ -185,7 +185,7 @@ def test_a_refused_fix_shows_the_reason_and_no_command_to_copy() -> None:
 def test_a_fault_without_a_safe_change_says_so() -> None:
     said = text_of(replace(DENIED, fix=NO_FIX))
 
-    assert "Fix: no change that could be proved safe; the recommendation is for a person\n" in said
+    assert "Fix: no automatic one: no change could be proved to help and to be safe\n" in said
 
 
 def test_a_fix_that_needs_two_patches_shows_both_and_both_ways_back() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lab.workspace import Workspace
 from tests.bot.slack.conftest import Kai, Start, text_of
-from tests.flows.agent.answers import FAIR, TRUE, answer, is_asking, settings_for
+from tests.flows.agent.answers import FAIR, answer, is_asking, settings_for
 from tests.kit.cases import CASES
 from tests.kit.messages_api import MessagesApi, asks, error, says, serving
 
@@ -35,7 +35,7 @@ def _said_with(kai: Kai, words: str) -> str:
 async def test_the_explanation_joins_the_verdict_on_the_same_message(start: Start, api: MessagesApi):
     async with start(claude=settings_for(api)) as kai:
         await kai.workspace.user("alice").command("/kai netdebug api-server production")
-        said = await explained(kai, TRUE[0][0])
+        said = await explained(kai, "explains the verdict of the rules")
 
         thread = await kai.workspace.wait_for(lambda: _said_with(kai, "1 call"), 60.0)
 
@@ -103,7 +103,7 @@ async def test_a_question_that_the_rules_do_not_cover_is_answered_in_the_thread_
     )
     async with start(claude=settings_for(api)) as kai:
         await kai.workspace.user("alice").command("/kai netdebug api-server production")
-        await explained(kai, TRUE[0][0])
+        await explained(kai, "explains the verdict of the rules")
         ask = "who loses the packets on their way out?"
         await kai.workspace.user("bob").mention(ask, thread_ts=kai.root()["ts"])
         said = await kai.workspace.wait_for(lambda: _said_with(kai, "[E1]"), 60.0)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.slack.dispatch import Words
 from bot.slack.ephemeral import Asker
 from bot.slack.inbox import SLOW, STALE, Inbox
-from bot.slack.words import Words
 from bot.store import OriginKind
 from bot.store.store import Store, open_store
 from tests.bot.slack.conftest import Start

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from flows.denials.asked import asked_peers, resolvers_of
 from flows.denials.connection import standing_drop
 from flows.denials.judged import judged_connections
 from flows.denials.policy_world import enforces, profile_of, world_of
 from flows.denials.probes import probe_says
+from flows.denials.requested import asked_peers, resolvers_of
 from flows.model import Case, Missing
 from flows.policy import Datapath, Enforcement
 from sensors.cni_health import CniHealth

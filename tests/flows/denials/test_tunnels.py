@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flows.denials.asked import asked_peers
 from flows.denials.policy_world import world_of
+from flows.denials.requested import asked_peers
 from flows.denials.tunnels import as_it_arrives
 from flows.model import Case
 from flows.policy import Traffic

@@ -1,4 +1,4 @@
-"""What the question names, as policies see it: the asked peer and the pod's DNS resolver, each with its backends."""
+"""The requested peer and the pod's DNS resolver as policies see them, each with its backends."""
 
 from __future__ import annotations
 

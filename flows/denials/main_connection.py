@@ -1,13 +1,13 @@
-"""Which refused connection the complaint is about, where the question names no peer."""
+"""The refused connection that an investigation is about, where the question names no peer."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from flows.denials.asked import fronts
 from flows.denials.connection import DNS_PORT, JudgedConnection, is_from_target
 from flows.denials.policy_world import world_of
+from flows.denials.requested import fronts
 from flows.model import Case
 from flows.policy import Endpoint
 from sensors.dns_lookup import Lookups
@@ -15,8 +15,8 @@ from sensors.k8s_pod import PodFacts
 from sensors.kit.addresses import as_ip
 
 
-def with_complaint(case: Case, seen: list[JudgedConnection]) -> list[JudgedConnection]:
-    """Without an asked peer, the refused connection the pod retries most is the complaint.
+def with_main_connection(case: Case, seen: list[JudgedConnection]) -> list[JudgedConnection]:
+    """Marks as requested the refused connection that the pod retries most, where the question names no peer.
 
     Where nothing of its own is refused, it is what others are refused at a door that the pod has: a scanner that
     knocks where there is no door has no cause to complain.

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import replace
 from functools import cache
 
-from flows.denials.asked import asked_peers
 from flows.denials.policy_world import world_of
+from flows.denials.requested import asked_peers
 from flows.model import Case
 from flows.policy import Traffic
 from sensors.access.casefolder import open_case

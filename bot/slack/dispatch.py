@@ -15,8 +15,8 @@ from bot.triggers.slash import TRIGGER
 from bot.triggers.trigger import Nothing
 
 
-class Words:
-    """Finds out what is asked, and hands it on."""
+class Dispatch:
+    """Hands what people type to what answers it."""
 
     def __init__(
         self, investigating: Investigating, lookup: Lookup, conversations: Conversations, ephemerals: Ephemerals
