@@ -239,7 +239,7 @@ def completion() -> None:
     """Print the script that completes kai's words in a shell."""
 
 
-@kai.lazy("bot.commands.ask:ask", epilog=epilog("ask"))
+@kai.lazy("bot.commands.ask:ask")
 @click.argument("investigation", metavar="ID")
 @click.argument("question", nargs=-1, metavar="QUESTION")
 @_DATABASE
@@ -251,7 +251,7 @@ def ask() -> None:
     """
 
 
-@kai.lazy("bot.mcp.typed:mcp", epilog=epilog("mcp"))
+@kai.lazy("bot.mcp.typed:mcp")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what is told.")
 @live_options
