@@ -26,8 +26,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "history": ("kai history --limit 5 -n shop",),
     "show": ("kai show ee23", "kai show ee23 -v", "kai show ee23 --fix | sh"),
-    "ask": ("kai ask ee23 'what did you not measure?'",),
-    "mcp": ("kai mcp --case DIR",),
     "alert": ("kai alert test -f webhook.json", "kai alert test -f message.json --case DIR"),
     "serve": ("kai serve --config kai.yaml",),
     "approve": ("kai approve 3f9a",),
