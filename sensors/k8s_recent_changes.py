@@ -34,6 +34,7 @@ from sensors.kit.kinds import (
     STATEFUL_SET,
     Kind,
 )
+from sensors.kit.managers import made_with
 from sensors.kit.model import Blind, Sensor, Target
 from sensors.kit.objects import Ref, created_at, get, items, mapping, name_of, namespace_of, parse_time, text
 from sensors.kit.reading import Kinds, read_kinds
@@ -64,7 +65,7 @@ class Change:
     fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        by = f" by {self.manager}" if self.manager else ""
+        by = f" {made_with(self.manager)}".rstrip()
         what = f" ({', '.join(self.fields[:4])})" if self.fields and self.kind is ChangeKind.CHANGED else ""
         return f"{self.about} {self.kind.value} {self.ago_s:.0f} s ago{by}{what}"
 

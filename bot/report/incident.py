@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.report.managers import made_with
 from bot.report.sanitize import clean
 from flows.causes import CAUSES, Layer
 from flows.model import Diagnosis
+from sensors.kit.managers import made_with
 from sensors.kit.reported import reported
 
 FAILED = ("dropped", "refused", "unanswered", "reset", "denied")
@@ -132,10 +132,8 @@ def _changes(it: Diagnosis) -> Iterator[tuple[tuple[Any, ...], ComponentChange]]
         if at is not None and isinstance(about, Mapping):
             key = tuple(about.get(part) for part in ("kind", "namespace", "name"))
             name = clean(key[2] or "", 100) if _is_policy(key[0]) else clean(f"{key[0]} {key[2]}", 120)
-            yield (
-                key,
-                ComponentChange(at, clean(each.get("kind") or "changed", 20), name, made_with(each.get("manager"))),
-            )
+            kind, manager = clean(each.get("kind") or "changed", 20), clean(each.get("manager") or "", 60)
+            yield key, ComponentChange(at, kind, name, made_with(manager))
 
 
 # -- which connections -------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_recent_changes import ChangeKind, RecentChanges
+from sensors.kit.managers import made_with
 from sensors.net_connect import Connects
 
 WAIT = "Look again in half a minute; change no policy before that."
@@ -117,9 +118,8 @@ def _onset_words(case: Case, denial: Denial) -> list[str]:
     for change in onset(case, denial)[:1]:
         apart = (first - change.at).total_seconds()
         when = f"{apart:.0f} s" if apart >= 1 else "less than a second"
-        by = f" by {change.manager}" if change.manager else ""
         done = {ChangeKind.CREATED: "created", ChangeKind.CHANGED: "changed"}.get(change.kind, "asked to go")
-        return [f"{said}, {when} after {change.about.name} was {done}{by}"]
+        return [f"{said}, {when} after {change.about.name} was {done} {made_with(change.manager)}".rstrip()]
     return [said]
 
 

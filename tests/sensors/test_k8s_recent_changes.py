@@ -46,7 +46,7 @@ async def test_the_patch_that_broke_the_service_is_the_newest_change() -> None:
         ("spec.selector",),
     )
     assert facts.summary().startswith(
-        "10 changes in 3600 s; newest: Service store/catalog changed 11 s ago by kubectl-patch (spec.selector); "
+        "10 changes in 3600 s; newest: Service store/catalog changed 11 s ago with kubectl patch (spec.selector); "
     )
 
 
@@ -79,7 +79,7 @@ async def test_only_the_window_counts_and_the_window_is_a_setting() -> None:
 
     wide, narrow = await seen(patched), await seen(patched, window=60)
 
-    assert [str(each) for each in wide.changes] == ["Service shop/api changed 600 s ago by helm (spec.ports)"]
+    assert [str(each) for each in wide.changes] == ["Service shop/api changed 600 s ago by Helm (spec.ports)"]
     assert narrow.changes == ()
 
 

@@ -14,12 +14,12 @@ from bot.report import blocks
 from bot.report.blocks import Said
 from bot.report.incident import failed_connections, last_change
 from bot.report.json_result import decode, encode
-from bot.report.managers import made_with
 from bot.report.short_answer import DEGRADED, FAILING, Status, short_answer, state_of, status_of
 from bot.slack.proposal_blocks import on_root
 from flows.causes import CAUSES
 from flows.model import Diagnosis, Explanation, Statement
 from sensors.kit import Evidence, Sight, Target
+from sensors.kit.managers import made_with
 from sensors.kit.reported import Told
 from tests.bot.approval.making import proposal
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, with_root
@@ -228,10 +228,9 @@ def test_a_fix_that_a_person_must_review_says_so():
         ("argocd-controller", "by Argo CD"),
         ("my-operator", "by my-operator"),
         ("before-first-apply", ""),
-        (None, ""),
     ],
 )
-def test_a_field_manager_is_named_by_its_command_or_program(manager: str | None, words: str):
+def test_a_field_manager_is_named_by_its_command_or_program(manager: str, words: str):
     assert made_with(manager) == words
 
 

@@ -29,7 +29,7 @@ def test_speaks_of_the_policy_that_isolates_the_sender() -> None:
     )
     assert finding.because.startswith(
         "847 packets dropped in 820 connection attempts, POLICY_DENIED (133), EGRESS; "
-        "first drop 21:09:53 UTC, 2 s after strict-egress was created by kubectl-client-side-apply; "
+        "first drop 21:09:53 UTC, 2 s after strict-egress was created with kubectl apply; "
     )
     assert isinstance(finding.remedy, AdmitTraffic)
 

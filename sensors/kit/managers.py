@@ -6,8 +6,6 @@ apply --server-side` are `kubectl-client-side-apply` and `kubectl`. Controllers 
 
 from __future__ import annotations
 
-from bot.report.sanitize import clean
-
 PROGRAMS = {
     "argocd-controller": "Argo CD",
     "argocd-application-controller": "Argo CD",
@@ -21,14 +19,13 @@ APPLY = ("kubectl", "kubectl-client-side-apply", "kubectl-last-applied")
 UNKNOWN = ("", "unknown", "before-first-apply")
 
 
-def made_with(manager: object) -> str:
+def made_with(manager: str) -> str:
     """`with kubectl apply`, `by Argo CD`, `by my-operator`; empty where nobody wrote it down."""
-    name = clean(manager or "", 60)
-    if name in UNKNOWN:
+    if manager in UNKNOWN:
         return ""
-    if name in APPLY:
+    if manager in APPLY:
         return "with kubectl apply"
-    verb = name.removeprefix("kubectl-")
-    if verb != name:
+    verb = manager.removeprefix("kubectl-")
+    if verb != manager:
         return f"with kubectl {verb.replace('-', ' ')}"
-    return f"by {PROGRAMS.get(name.lower(), name)}"
+    return f"by {PROGRAMS.get(manager.lower(), manager)}"
