@@ -35,6 +35,7 @@ from bot.change.ports import (
     nobody,
 )
 from bot.change.rollback import carried, is_same, is_there_already, no_rights, rollback_of
+from bot.change.showing import SETTLED, Showing
 from bot.change.traces import Traces, Written
 from bot.store.store import Store
 from bot.verify.looking import Clock
@@ -71,6 +72,7 @@ class Pipeline:
         self._tools, self._store, self._patcher = tools, tools.store.proposals, tools.patcher
         self._traces = Traces(tools.patcher)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._showing = Showing(self._store, tools.show)
         self._steps: Mapping[State, Callable[[Proposal], Awaitable[None]]] = {
             State.APPROVED: self._begin,
             State.APPLYING: self._reconcile,
@@ -87,7 +89,7 @@ class Pipeline:
                 before = it.state
                 await self._steps[before](it)
                 it = await self._store.get(proposal)
-                await self._shown(it)
+                await self._showing.show(it)
                 if it is not None and it.state is before:
                     break
             return it
@@ -98,14 +100,15 @@ class Pipeline:
         for it in await self._store.in_states([State.PROPOSED]):
             if now >= it.expires_at:
                 await self._move(it, State.EXPIRED, Event.EXPIRED, "nobody approved it in time")
-        for it in await self._store.to_show():
-            await self._shown(it)
+                await self.show(it.id)
+        for it in await self._store.to_show(now - SETTLED):
+            await self._showing.show(it)
         under_way = await self._store.in_states(UNDER_WAY)
         return tuple(each.id for each in under_way if each.purpose is not Purpose.ROLLBACK)
 
     async def show(self, proposal: str, *, again: bool = False) -> None:
         """Tell people where it stands now. `again`: also where they have seen that state (an approval was counted)."""
-        await self._shown(await self._store.get(proposal), again=again)
+        await self._showing.show(await self._store.get(proposal), again=again)
 
     async def check(self, it: Proposal) -> Verification:
         """Look once more whether it helps, without a change. What was not verified may be so now."""
@@ -114,18 +117,6 @@ class Pipeline:
             await self._move(it, State.VERIFIED, Event.VERIFIED, said.words())
             await self.show(it.id)
         return said
-
-    async def _shown(self, it: Proposal | None, *, again: bool = False) -> None:
-        """Tell people; what fails is told by the next sweep."""
-        if it is None or it.purpose is Purpose.ROLLBACK or (it.shown == it.state.value and not again):
-            return
-        (failure,) = await asyncio.gather(self._tools.show(it), return_exceptions=True)
-        if isinstance(failure, Exception):
-            log.warning("the state of proposal %s is not shown yet: %s", it.id, failure)
-        elif isinstance(failure, BaseException):
-            raise failure
-        else:
-            await self._store.was_shown(it.id, it.state.value)
 
     # -- from approved to written --------------------------------------------------------------------------------------
 
@@ -213,7 +204,7 @@ class Pipeline:
         new = self.anew(it, fresh, why)
         note = Note(Event.PROPOSED, SELF, {"instead_of": it.id, "sha256": new.sha256, "why": why})
         if await self._store.create(new, [note], self._now(), instead_of=it.id):
-            await self._shown(await self._store.get(new.id))
+            await self._showing.show(await self._store.get(new.id))
 
     async def _try_out(self, it: Proposal, parts: Sequence[Part], who: Sequence[KubeUser]) -> None:
         for part, each in zip(parts, who, strict=True):

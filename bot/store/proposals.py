@@ -191,9 +191,10 @@ class Proposals:
         async with self._database.writing() as connection:
             await connection.execute(update(proposals).where(proposals.c.id == proposal).values(shown=state))
 
-    async def to_show(self, most: int = 50) -> tuple[Proposal, ...]:
-        """Proposals whose card does not show their state yet; rollbacks have no card."""
+    async def to_show(self, settled: datetime, most: int = 50) -> tuple[Proposal, ...]:
+        """Proposals in a state since `settled` or longer that their card does not show; rollbacks have no card."""
         behind = (proposals.c.shown != proposals.c.state) & (proposals.c.purpose != Purpose.ROLLBACK.value)
+        behind &= proposals.c.moved_at <= settled
         return await self._many(select(proposals).where(behind).limit(most))
 
     async def stand(self, proposal: str, place: Place) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.slack.dispatch import Words
+from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Asker
 from bot.slack.inbox import SLOW, STALE, Inbox
 from bot.store import OriginKind
@@ -84,7 +84,7 @@ async def test_a_command_that_was_acked_and_not_taken_on_is_told_after_the_resta
 
     monkeypatch.setattr("bot.app.GRACE", 0.01)
     with monkeypatch.context() as hanging:
-        hanging.setattr(Words, "command", never)
+        hanging.setattr(Dispatch, "command", never)
         async with start() as kai:
             reply = await kai.workspace.user("alice").command("/kai netdebug api-server production")
             await began.wait()
