@@ -49,9 +49,9 @@ async def test_a_command_is_answered_with_the_verdict_and_its_evidence_in_the_th
     await chat.command(f"/kai netdebug {POD_NAME} {SPACE}")
 
     root = await until(chat, verdict)
-    evidence = await until(chat, lambda said: replies(said, root, 6))
+    evidence = await until(chat, lambda said: replies(said, root, 2))
     assert CAUSE in text_of(root)
-    assert "FAILED" in text_of(evidence[0])
+    assert any("Failing: policy" in text_of(each) for each in evidence)
 
 
 async def test_a_mention_is_answered_in_its_own_thread(chat: Chat) -> None:
@@ -84,12 +84,11 @@ async def test_a_form_is_opened_filled_in_and_answered(chat: Chat) -> None:
 async def test_why_in_the_thread_is_answered_there(chat: Chat) -> None:
     await chat.command(f"/kai netdebug {POD_NAME} {SPACE}")
     root = await until(chat, verdict)
-    known = await until(chat, lambda said: replies(said, root, 8))
+    await until(chat, lambda said: replies(said, root, 2))
 
     await chat.say("why?", root["ts"])
 
     answers = await until(chat, lambda said: answers_to(said, root, "why?"))
-    assert len(known) >= 8
     assert "Because" in text_of(answers[-1])
 
 

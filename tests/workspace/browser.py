@@ -57,6 +57,21 @@ def executable() -> str:
     return found
 
 
+STILL = """(async () => {
+  const find = () => %s;
+  let before = "", calm = 0;
+  while (calm < 3) {  // a message above that grows moves the button away from under the mouse
+    find()?.scrollIntoView({block: 'nearest'});
+    await new Promise((done) => setTimeout(done, 80));
+    const box = find()?.getBoundingClientRect();
+    const now = box ? JSON.stringify([box.x + box.width / 2, box.y + box.height / 2]) : "";
+    calm = now && now === before ? calm + 1 : 0;
+    before = now;
+  }
+  return JSON.parse(before);
+})()"""
+
+
 class Browser:
     """One tab."""
 
@@ -102,13 +117,10 @@ class Browser:
         await self.until(f"document.body.innerText.includes({json.dumps(text)})")
 
     async def click(self, selector: str, text: str = "") -> None:
-        """With the mouse, on the first such element whose label or text begins with `text`."""
+        """With the mouse, on the first such element whose label or text begins with `text`, once it keeps still."""
         found = f"({FIND})({json.dumps(selector)}, {json.dumps(text)})"
         await self.until(found)
-        x, y = await self.js(
-            f"(() => {{ const it = {found}; it.scrollIntoView({{block: 'nearest'}});"
-            " const box = it.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2] })()"
-        )
+        x, y = await self.js(STILL % found)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
