@@ -61,7 +61,7 @@ STILL = """(async () => {
   const find = () => %s;
   let before = "", calm = 0;
   while (calm < 3) {  // a message above that grows moves the button away from under the mouse
-    find()?.scrollIntoView({block: 'nearest'});
+    find()?.scrollIntoView({block: 'center'});  // not below a header or the pill that tells of news
     await new Promise((done) => setTimeout(done, 80));
     const box = find()?.getBoundingClientRect();
     const now = box ? JSON.stringify([box.x + box.width / 2, box.y + box.height / 2]) : "";
