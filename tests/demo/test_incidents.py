@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.commands.recipe import flow_named
+from bot.report.short_answer import short_answer
 from flows.catalog import rules
 from flows.engine import Tools, run
 from flows.model import Diagnosis
@@ -16,7 +17,7 @@ from lab.demo import Demo, demonstrate
 from sensors.access.casefolder import open_case
 from sensors.kit.catalog import sensors
 from tests.demo.conftest import CASES
-from tests.demo.visitor import type_command, verdict
+from tests.demo.visitor import type_command, verdict, whole_thread
 
 pytestmark = pytest.mark.usefixtures("temporary")
 
@@ -41,9 +42,9 @@ async def typed_like_printed(name: str) -> None:
     async with demonstrate(CASES / name) as demo:
         said = await chat_verdict(demo)
 
-    assert f"*Cause class*\n{printed.cause_class}" in said["fields"]
+    assert not printed.fault_found or f"({printed.cause_class})" in said["thread"]
     assert printed.component is None or printed.component.name in said["whole"]
-    assert without_times(printed.root_cause) in without_times(said["text"])
+    assert without_times(short_answer(printed).cause) in without_times(said["text"])
 
 
 def without_times(text: str) -> str:
@@ -60,5 +61,5 @@ async def printed_diagnosis(name: str) -> Diagnosis:
 async def chat_verdict(demo: Demo) -> dict[str, Any]:
     await type_command(demo)
     root = await verdict(demo)
-    fields = [each["text"] for block in root["blocks"] for each in block.get("fields", ())]
-    return {"fields": fields, "text": root["text"], "whole": json.dumps(root["blocks"])}
+    thread = json.dumps(await whole_thread(demo, root["ts"]))
+    return {"thread": thread, "text": root["text"], "whole": json.dumps(root["blocks"]) + thread}
