@@ -89,7 +89,7 @@ class Pipeline:
                 before = it.state
                 await self._steps[before](it)
                 it = await self._store.get(proposal)
-                await self._showing.show(it)
+                await self.show(proposal)
                 if it is not None and it.state is before:
                     break
             return it
@@ -102,13 +102,13 @@ class Pipeline:
                 await self._move(it, State.EXPIRED, Event.EXPIRED, "nobody approved it in time")
                 await self.show(it.id)
         for it in await self._store.to_show(now - SETTLED):
-            await self._showing.show(it)
+            await self.show(it.id)
         under_way = await self._store.in_states(UNDER_WAY)
         return tuple(each.id for each in under_way if each.purpose is not Purpose.ROLLBACK)
 
     async def show(self, proposal: str, *, again: bool = False) -> None:
         """Tell people where it stands now. `again`: also where they have seen that state (an approval was counted)."""
-        await self._showing.show(await self._store.get(proposal), again=again)
+        await self._showing.show(proposal, again=again)
 
     async def check(self, it: Proposal) -> Verification:
         """Look once more whether it helps, without a change. What was not verified may be so now."""
@@ -204,7 +204,7 @@ class Pipeline:
         new = self.anew(it, fresh, why)
         note = Note(Event.PROPOSED, SELF, {"instead_of": it.id, "sha256": new.sha256, "why": why})
         if await self._store.create(new, [note], self._now(), instead_of=it.id):
-            await self._showing.show(await self._store.get(new.id))
+            await self.show(new.id)
 
     async def _try_out(self, it: Proposal, parts: Sequence[Part], who: Sequence[KubeUser]) -> None:
         for part, each in zip(parts, who, strict=True):

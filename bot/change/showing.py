@@ -7,7 +7,7 @@ import logging
 from datetime import timedelta
 from weakref import WeakValueDictionary
 
-from bot.approval.proposal import Proposal, Purpose
+from bot.approval.proposal import Purpose
 from bot.change.ports import Show
 from bot.store.proposals import Proposals
 
@@ -25,15 +25,14 @@ class Showing:
         self._store, self._tell = store, show
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def show(self, it: Proposal | None, *, again: bool = False) -> None:
-        """Tell the state that the store has now, if people have not seen it. `again`: even so."""
-        if it is None or it.purpose is Purpose.ROLLBACK:
-            return
-        async with self._locks.setdefault(it.id, asyncio.Lock()):
-            await self._show(await self._store.get(it.id), again=again)
+    async def show(self, proposal: str, *, again: bool = False) -> None:
+        """Tell the state that the store has now, unless people have seen it and not `again`; a rollback has no card."""
+        async with self._locks.setdefault(proposal, asyncio.Lock()):
+            await self._show(proposal, again=again)
 
-    async def _show(self, it: Proposal | None, *, again: bool) -> None:
-        if it is None or (it.shown == it.state.value and not again):
+    async def _show(self, proposal: str, *, again: bool) -> None:
+        it = await self._store.get(proposal)
+        if it is None or it.purpose is Purpose.ROLLBACK or (it.shown == it.state.value and not again):
             return
         (failure,) = await asyncio.gather(self._tell(it), return_exceptions=True)
         if isinstance(failure, Exception):
