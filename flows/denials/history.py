@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flows.denials.connection import JudgedConnection, is_from_target, policy_drops
+from flows.denials.probes import is_direct
 from flows.model import Case
 from flows.policy import Endpoint, World
 from sensors.net_connect import Connects
@@ -26,14 +27,10 @@ def was_refused(one: JudgedConnection) -> bool:
 
 def opens_now(case: Case, one: JudgedConnection) -> bool:
     """The probe, which is the same pod to every policy, opened this address and port."""
-    connects, there = case.get(Connects), one.traffic.destination.ip
+    connects = case.get(Connects)
     if connects is None or one.traffic.protocol != "TCP" or not is_from_target(case, one.traffic):
         return False
-    doors = [
-        each
-        for each in connects.doors
-        if there in (each.host, each.address) and (each.port, each.over) == (one.traffic.port, "TCP")
-    ]
+    doors = [each for each in connects.doors if is_direct(each, one.traffic)]
     return bool(doors) and all(each.is_open for each in doors)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flows.denials.connection import JudgedConnection
 from flows.model import Case
+from flows.policy import Traffic
 from sensors.dns_lookup import Lookups
 from sensors.net_connect import Connects, Door, Role
 
@@ -19,8 +20,16 @@ def probe_says(case: Case, one: JudgedConnection) -> bool | None:
     return any(each.is_open for each in asked) if asked else None
 
 
+def is_direct(door: Door, traffic: Traffic) -> bool:
+    """Whether a try went to the very address, port and protocol of a connection."""
+    return traffic.destination.ip in (door.host, door.address) and _is_door(door, traffic.port, traffic)
+
+
 def _is_this(door: Door, one: JudgedConnection) -> bool:
-    traffic, named = one.traffic, (door.host, door.address)
-    direct = traffic.destination.ip in named and door.port == traffic.port
-    service = bool(traffic.service_ip) and traffic.service_ip in named and door.port == traffic.service_port
-    return door.over == traffic.protocol and (direct or service)
+    traffic = one.traffic
+    service = bool(traffic.service_ip) and traffic.service_ip in (door.host, door.address)
+    return is_direct(door, traffic) or (service and _is_door(door, traffic.service_port, traffic))
+
+
+def _is_door(door: Door, port: int | None, traffic: Traffic) -> bool:
+    return (door.port, door.over) == (port, traffic.protocol)
