@@ -79,8 +79,7 @@ def _port_to_watch(case: Case, flows: HubbleFlows, cause_class: str) -> int | No
 
 
 def _pod(case: Case, root: Finding) -> Looks:
-    line = _describe(Component("Pod", case.target.namespace, case.target.pod))
-    yield Look(line, "the pod's state, its restarts and its events")
+    yield Look(_describe(_target(case)), "the pod's state, its restarts and its events")
 
 
 def _component(case: Case, root: Finding) -> Looks:
@@ -204,13 +203,17 @@ def _traffic(case: Case, root: Finding) -> Looks:
         yield Look(command, "the pod's own traffic")
 
 
+def _target(case: Case) -> Component:
+    return Component("Pod", case.target.namespace, case.target.pod)
+
+
 def _kubectl(case: Case) -> str:
-    return f"kubectl -n {shlex.quote(case.target.namespace)}"
+    return kubectl_for(_target(case))
 
 
 def _dns(case: Case) -> str:
     dns = case.get(CoreDns)
-    return f"kubectl -n {shlex.quote(dns.pods[0].namespace if dns and dns.pods else 'kube-system')}"
+    return kubectl_for(Component("Pod", dns.pods[0].namespace if dns and dns.pods else "kube-system", ""))
 
 
 def _beside(case: Case, image: str) -> str:

@@ -1,4 +1,4 @@
-"""Claude's part of a verdict: whole in the thread, two lines of it in the root message, where that says the verdict."""
+"""Claude's part of a verdict: whole in the thread, one line of it in the root message, where that says the verdict."""
 
 from __future__ import annotations
 
