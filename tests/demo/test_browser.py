@@ -84,8 +84,16 @@ async def open_thread(tab: Browser) -> None:
 
 async def press(tab: Browser) -> None:
     """The button that shows the proof: what was replayed is told to the visitor alone."""
+    await proposed(tab)
     await tab.click("aside.thread button", "Show proof")
     await tab.until("document.body.innerText.includes('Only visible to you')", PATIENCE)
+
+
+async def proposed(tab: Browser) -> None:
+    """The card of the fix is in the thread and its state on top of it: the last that comes unasked, and what came
+    before it changes no more. A message that is drawn anew under the mouse takes no press."""
+    waiting = "document.querySelector('aside.thread').innerText.split('Waiting for an approval').length > 2"
+    await tab.until(waiting, SLOW)
 
 
 async def why(tab: Browser) -> None:
@@ -110,7 +118,7 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
         await alert_verdict(demo)  # else the command only joins what the alert has begun
         await ask(tab, demo)
         await open_own_thread(tab)
-        await in_thread(tab, "Waiting for an approval")
+        await proposed(tab)
         await keep(tab, f"demo-5-proposal-{look}")
 
         await tab.click("aside.thread button", "Edit")
