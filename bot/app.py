@@ -138,6 +138,7 @@ async def running(
         store = await stack.enter_async_context(open_store(url))
         impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
         outbox = Outbox(impatient, settings.slack.pace)
+        stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
         walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))

@@ -95,6 +95,7 @@ class Outbox:
         self._client, self._pace, self._sleep = client, pace, sleep
         self._channels: dict[str, _Channel] = {}
         self._numbers = count()
+        self._closed = False
         self.plain_only = False  # this workspace has refused the newer blocks once
 
     async def post(
@@ -126,6 +127,8 @@ class Outbox:
 
     def refresh(self, channel: str, ts: str, said: Said) -> None:
         """Show progress when there is room for it; a newer state takes its place."""
+        if self._closed:
+            return
         self._channel(channel).states[ts] = said
         self._wake(channel)
 
@@ -149,11 +152,20 @@ class Outbox:
         _, late = await asyncio.wait(workers, timeout=seconds)
         for worker in late:
             worker.cancel()
+        if late:
+            await asyncio.wait(late)
         return not late
+
+    async def close(self) -> None:
+        """End what is still being said: whoever speaks from now on gets `Stopped`."""
+        self._closed = True
+        await self.drain(0)
 
     # -- the queue ----------------------------------------------------------------------------------------------------
 
     async def _queue(self, channel: str, lane: int, act: Callable[[], Awaitable[Any]]) -> Any:
+        if self._closed:
+            raise Stopped
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._channel(channel).jobs, _Job(lane, next(self._numbers), act, done))
         self._wake(channel)

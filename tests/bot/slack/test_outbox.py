@@ -156,3 +156,15 @@ async def test_who_waits_for_a_message_at_a_shutdown_is_told(outbox, pauses):
     assert await outbox.drain(0.01) is False
     with pytest.raises(Stopped):
         await waiting
+
+
+async def test_who_speaks_after_the_end_is_told_and_no_task_is_left(workspace, outbox, pauses):
+    pauses.open.clear()
+    await outbox.post("C0INCIDENTS", said("one"))
+    await outbox.close()
+    outbox.refresh("C0INCIDENTS", "1.2", said("progress"))
+
+    with pytest.raises(Stopped):
+        await outbox.post("C0INCIDENTS", said("two"))
+    assert [task for task in asyncio.all_tasks() if "Outbox" in task.get_coro().__qualname__] == []
+    assert [each["text"] for each in workspace.messages("incidents")] == ["one"]
