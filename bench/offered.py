@@ -84,7 +84,8 @@ def wrong_pairs(fix: Json, before: Network, after: Network) -> Iterator[str]:
             yield f"newly allowed: {_words(pair)}"
 
 
-def _allows(network: Network, pair: Json) -> bool | None:
+def _allows(network: Network, said: Json | str) -> bool | None:
+    pair = pair_of(said)
     try:
         ends = end_of(network, pair["from"]), end_of(network, pair["to"])
         return network.allows(*ends, pair["protocol"], pair["port"])
@@ -92,11 +93,27 @@ def _allows(network: Network, pair: Json) -> bool | None:
         return None
 
 
+def pair_of(said: Json | str) -> Json:
+    """A pair as it is written, also as `namespace/workload -> namespace/workload TCP 8080`."""
+    if not isinstance(said, str):
+        return said
+    ends, protocol, port = said.rsplit(" ", 2)
+    source, _, there = ends.partition(" -> ")
+    return {"from": _workload(source), "to": _workload(there), "protocol": protocol, "port": int(port)}
+
+
+def _workload(said: str) -> Json:
+    namespace, _, name = said.partition("/")
+    return {"namespace": namespace, "workload": name}
+
+
 def end_of(network: Network, said: Json) -> End:
     """One side of a pair: a pod of the recording, any pod of a namespace, an address outside, or an entity."""
     space = str(said.get("namespace", ""))
     if said.get("pod") == "any":
         return End(space, "any", {}, {"kubernetes.io/metadata.name": space})
+    if "workload" in said:
+        return _pod_of(network, space, str(said["workload"]))
     if "pod" in said:
         return network.pods.get((space, said["pod"])) or End(space, said["pod"], said.get("labels") or {})
     if "ip" in said:
@@ -104,7 +121,18 @@ def end_of(network: Network, said: Json) -> End:
     return End(ip=ELSEWHERE, words=frozenset({said["entity"]}), names=())
 
 
-def _words(pair: Json) -> str:
+def _pod_of(network: Network, namespace: str, workload: str) -> End:
+    pods = (each for each in network.pods.values() if each.namespace == namespace)
+    found = next((each for each in pods if each.workload.rpartition(" ")[2] == workload), None)
+    if found is None:
+        raise CannotTell(f"no pod of {namespace}/{workload}")
+    return found
+
+
+def _words(said: Json | str) -> str:
+    if isinstance(said, str):
+        return said
+    pair = said
     ends = (next((str(side[key]) for key in ("fqdn", "pod", "ip", "entity") if key in side), "?") for side in
             (pair["from"], pair["to"]))  # fmt: skip
     return f"{' -> '.join(ends)} {pair['protocol']} {pair['port']}"
