@@ -108,7 +108,7 @@ def _workload(said: str) -> Json:
 
 
 def end_of(network: Network, said: Json) -> End:
-    """One side of a pair: a pod of the recording, any pod of a namespace, an address outside, or an entity."""
+    """One side of a pair: a pod of the recording, any pod of a namespace, an entity, or an address outside."""
     space = str(said.get("namespace", ""))
     if said.get("pod") == "any":
         return End(space, "any", {}, {"kubernetes.io/metadata.name": space})
@@ -116,9 +116,8 @@ def end_of(network: Network, said: Json) -> End:
         return _pod_of(network, space, str(said["workload"]))
     if "pod" in said:
         return network.pods.get((space, said["pod"])) or End(space, said["pod"], said.get("labels") or {})
-    if "ip" in said:
-        return End(ip=said["ip"], words=frozenset({"world"}), names=(said["fqdn"],) if "fqdn" in said else ())
-    return End(ip=ELSEWHERE, words=frozenset({said["entity"]}), names=())
+    words = frozenset({str(said.get("entity", "world"))})
+    return End(ip=said.get("ip", ELSEWHERE), words=words, names=(said["fqdn"],) if "fqdn" in said else ())
 
 
 def _pod_of(network: Network, namespace: str, workload: str) -> End:

@@ -69,7 +69,7 @@ def test_every_shelf_is_within_reach(shelf: str) -> None:
     assert shortfalls([row_of(each) for each in truths(folders)], reach) == []
 
 
-# -- fixes, judged by an evaluator that did not make them ----------------------------------------------------------------
+# -- fixes, judged by an evaluator that did not make them --------------------------------------------------------------
 
 PAIR = {
     "from": {"namespace": "partners", "pod": "sync-5d79f57796-7bq2r"},
