@@ -324,9 +324,10 @@ class _Reader:
 
     def _is_about(self, flow: Flow) -> bool:
         """As `FlowQuestion.is_about`, before the trouble of making a record."""
-        ask, one, other, ip = self.question, flow.source, flow.destination, flow.IP
+        ask, ip = self.question, flow.IP
         if not ask.pod:
             return True
+        one, other = flow.sides
         has_names = one.pod_name and other.pod_name
         if (has_names or not ask.addresses) and ask.pod not in (one.pod_name, other.pod_name):
             return False
