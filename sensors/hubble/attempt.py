@@ -11,7 +11,7 @@ import msgspec
 
 from sensors.hubble.moments import earlier, later
 from sensors.hubble.outcomes import PolicyUse
-from sensors.hubble.records import KNOWN_VERDICTS, HubbleFlow, Policy
+from sensors.hubble.records import KNOWN_VERDICTS, DatapathPolicy, HubbleFlow
 
 EPHEMERAL = 32768  # Linux gives clients source ports from here on
 POLICY_VERDICT = 5  # the event type of a policy's own word
@@ -23,7 +23,7 @@ OPAQUE = 128  # something befell a packet that this version has no word for
 POINT_BITS = {"TO_ENDPOINT": 1 << 8, "TO_OVERLAY": 1 << 9, "TO_NETWORK": 1 << 10, "TO_STACK": 1 << 11}
 POINT_BITS |= {"TO_HOST": 1 << 12, "TO_PROXY": 1 << 13, "FROM_NETWORK": 1 << 14, "TO_CRYPTO": 1 << 15}
 
-Door: TypeAlias = tuple[str, int]
+SocketAddress: TypeAlias = tuple[str, int]
 AttemptKey: TypeAlias = tuple[str, str, int, str, int]  # protocol, the lower door, the upper door
 
 
@@ -245,7 +245,7 @@ def note_policies(attempt: Attempt, flow: HubbleFlow) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _use(verdict: str, direction: str, policy: Policy) -> PolicyUse:
+def _use(verdict: str, direction: str, policy: DatapathPolicy) -> PolicyUse:
     return PolicyUse(verdict, direction, policy.kind, policy.namespace, policy.name)
 
 
@@ -266,12 +266,12 @@ def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
                 _bring_home(attempts[key], attempts.pop(stray), client is lower, doors_of(stray)[1] == client)
 
 
-def doors_of(key: AttemptKey) -> tuple[str, Door, Door]:
+def doors_of(key: AttemptKey) -> tuple[str, SocketAddress, SocketAddress]:
     """The protocol, the lower and the upper door of a 5-tuple."""
     return key[0], key[1:3], key[3:]
 
 
-def _home(key: AttemptKey, stray: Attempt) -> tuple[str, Door, str]:
+def _home(key: AttemptKey, stray: Attempt) -> tuple[str, SocketAddress, str]:
     """Where an answer belongs: the client's door, and the address that answered."""
     protocol, lower, upper = doors_of(key)
     client, server = (lower, upper) if did_lower_begin(stray) else (upper, lower)
