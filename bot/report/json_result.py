@@ -18,6 +18,7 @@ from bot.report import explanation_json
 from bot.report.outline import ledger
 from flows.causes import Layer
 from flows.model import (
+    AlsoAffected,
     Component,
     Diagnosis,
     Doubt,
@@ -114,6 +115,7 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "timings": _timings_out(it),
         "hubble_command": it.hubble_command,
         "look_for_yourself": [{"command": each.command, "shows": each.shows} for each in it.looks],
+        "also_affected": _affected_out(it.also_affected),
         "alternatives": [_fix_out(each) for each in it.alternatives],
         "doubts": [{"rule": each.rule, "why": each.why} for each in it.doubts],
         "recorded": _recording_out(it.provenance.recording),
@@ -121,6 +123,12 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "explanation": explanation_json.out(it.explanation),
         "apiVersion": API_VERSION,
     }
+
+
+def _affected_out(it: AlsoAffected | None) -> dict[str, Any] | None:
+    if it is None:
+        return None
+    return {"pods": list(it.pods), "workloads": list(it.workloads), "packets_dropped": it.packets}
 
 
 def _target_out(it: Target) -> dict[str, Any]:
@@ -258,8 +266,13 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
         explanation=explanation_json.read(it.get("explanation")),
+        also_affected=_affected_in(it.get("also_affected")),
         looks=tuple(Look(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
     )
+
+
+def _affected_in(it: Mapping[str, Any] | None) -> AlsoAffected | None:
+    return None if it is None else AlsoAffected(tuple(it["pods"]), tuple(it["workloads"]), it["packets_dropped"])
 
 
 def _peer_in(it: Mapping[str, Any] | None) -> tuple[Any, ...]:

@@ -83,6 +83,7 @@ class Part(StrEnum):
     COMPONENT = "Affected Component"
     WIRE = "On the wire"
     SINCE = "Since"
+    ALSO_AFFECTED = "Also affected"
     CONFIDENCE = "Confidence"
     BECAUSE = "Because"
     EVIDENCE = "Evidence"
@@ -123,6 +124,7 @@ def outline(diagnosis: Diagnosis, *, verbose: bool = False, remembered: bool = T
     """The whole report as sections; empty ones are left out. `remembered`: the id leads to it."""
     sections = (
         *_verdict(diagnosis),
+        also_affected(diagnosis),
         _evidence(diagnosis, verbose),
         Section(Part.RECOMMENDATION, clean(diagnosis.recommended_action)),
         *_remedy(diagnosis, verbose),
@@ -150,6 +152,11 @@ def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:
     said = {row.layer: row for row in diagnosis.layers}
     silent = "no sensor of this flow looks at it"
     return tuple(said.get(each) or LayerRow(each, LayerState.NOT_MEASURED, (), silent) for each in Layer)
+
+
+def also_affected(it: Diagnosis) -> Section:
+    """The other pods that the same policy cuts off; empty where there are none, or that was not measured."""
+    return Section(Part.ALSO_AFFECTED, str(it.also_affected or ""), tone=Tone.BAD)
 
 
 def _verdict(it: Diagnosis) -> Iterator[Section]:

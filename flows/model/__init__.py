@@ -2,7 +2,7 @@
 
 from flows.model.case import Case, Missing
 from flows.model.component import Component
-from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Look, Provenance, Recording
+from flows.model.diagnosis import AlsoAffected, Diagnosis, LayerRow, LayerState, Look, Provenance, Recording
 from flows.model.explanation import AskedLook, Explanation, OtherCause, Statement, Struck, Usage
 from flows.model.finding import Doubt, Finding, Rule
 from flows.model.fix import GONE, NO_FIX, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
@@ -12,6 +12,7 @@ __all__ = [
     "GONE",
     "NO_FIX",
     "AdmitTraffic",
+    "AlsoAffected",
     "AskedLook",
     "Case",
     "Component",

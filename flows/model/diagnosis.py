@@ -56,6 +56,24 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class AlsoAffected:
+    """Other pods whose packets the same policy drops, as far back as Hubble remembers. `pods` are `namespace/pod`."""
+
+    pods: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    packets: int = 0
+
+    def __str__(self) -> str:
+        """`6 pods of 3 workloads by the same policy (142 packets dropped)`; empty where there are none."""
+        if not self.pods:
+            return ""
+        pods = f"{len(self.pods)} pod{'' if len(self.pods) == 1 else 's'}"
+        of = f"{len(self.workloads)} workload{'' if len(self.workloads) == 1 else 's'}"
+        dropped = f"{self.packets:,} packet{'' if self.packets == 1 else 's'} dropped"
+        return f"{pods} of {of} by the same policy ({dropped})"
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """A command with which a person sees the cause without KAI, and what it shows, as a clause."""
 
@@ -70,6 +88,7 @@ class Diagnosis:
     `findings` are in order, each with the ids of the evidence that shows it. The first is the root cause: there is
     always one, be it that nothing is wrong or that no cause is shown. `looks` show the root cause without KAI;
     `hubble_command` shows its traffic, and is empty where Hubble holds none of it. `explanation` is Claude's part.
+    `also_affected`: None where no policy is the cause, or other pods' drops were not measured.
     """
 
     investigation_id: str
@@ -90,6 +109,7 @@ class Diagnosis:
     provenance: Provenance = Provenance()
     looks: tuple[Look, ...] = ()
     explanation: Explanation | None = None
+    also_affected: AlsoAffected | None = None
 
     def __post_init__(self) -> None:
         if not self.findings:
