@@ -50,7 +50,7 @@ def conclude(
         doubts=tuple(doubts),
         total_ms=round(elapsed_ms(), 1),
         hubble_command=hubble_command(case, root.cause_class),
-        provenance=Provenance(case.at, recording, _cluster(case)),
+        provenance=Provenance(case.at, recording, _cluster(case), case.environment.name or ""),
         looks=looks(case, root),
         also_affected=also_affected(case, root.component) if _drops_packets(root) else None,
     )

@@ -119,7 +119,7 @@ class HubbleFlows:
         return "; ".join([self._said(), *self._doubts()])
 
     def _said(self) -> str:
-        name = f"{self.namespace}/{self.pod}"
+        name = f"{self.namespace}/{self.pod}" if self.pod else f"namespace {self.namespace}"
         if not self.flows:
             span = f" over {self._memory_s():.0f} s" if self.memory else ""
             return f"no hubble flow of {name} among {self.flows_read} read{span}: that proves nothing"
@@ -365,4 +365,5 @@ SENSOR = Sensor(
     within=12.0,
     layers=("policy", "dns", "service", "nat", "physical", "application"),
     weight=3.0,
+    needs_pod=False,
 )

@@ -138,7 +138,12 @@ def _target_out(it: Target) -> dict[str, Any]:
 def _provenance_out(it: Diagnosis) -> dict[str, Any]:
     """`peer` holds the parts of the target's `to`, so that nobody has to take it apart again."""
     peer = None if it.target.peer == (None, None, None) else dict(zip(PEER, it.target.peer, strict=True))
-    return {"at": _moment_out(it.provenance.at), "cluster": it.provenance.cluster, "peer": peer}
+    return {
+        "at": _moment_out(it.provenance.at),
+        "cluster": it.provenance.cluster,
+        "name": it.provenance.name or None,
+        "peer": peer,
+    }
 
 
 def _component_out(it: Component | None) -> dict[str, str] | None:
@@ -348,7 +353,7 @@ def _provenance_in(it: Mapping[str, Any], recorded: Mapping[str, Any] | None) ->
     recording = None
     if recorded is not None:
         recording = Recording(recorded["case"], _moment_in(recorded["at"]), recorded["synthetic"])
-    return Provenance(_moment_in(it["at"]), recording, it["cluster"])
+    return Provenance(_moment_in(it["at"]), recording, it["cluster"], it.get("name") or "")
 
 
 def _moment_in(it: str | None) -> datetime | None:

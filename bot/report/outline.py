@@ -98,6 +98,8 @@ class Part(StrEnum):
     LAYERS = "Layers"
     DOUBTS = "Could not tell"
     LOOK_FOR_YOURSELF = "Look for yourself"
+    RULE = "  "
+    OTHER_DROPS = "Dropped for other reasons"
     FOOTER = ""
 
 
@@ -353,6 +355,7 @@ def footer(it: Diagnosis, remembered: bool = True) -> Section:
         _duration(it.total_ms),
         clean(it.flow, 80),
         f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}",
+        cluster_words(it),
         _recorded(it.provenance.recording),
         f"id {clean(it.investigation_id, 40)}" if remembered else "",
     )
@@ -362,8 +365,19 @@ def footer(it: Diagnosis, remembered: bool = True) -> Section:
 def made_from(it: Diagnosis) -> str:
     """Coverage, time, and the recording: `coverage 100% · 0.4 s`."""
     by = "" if it.decided_by == "rules" else f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}"
-    parts = (f"coverage {_percent(it.coverage)}", _duration(it.total_ms), by, _recorded(it.provenance.recording))
+    parts = (
+        f"coverage {_percent(it.coverage)}",
+        _duration(it.total_ms),
+        by,
+        cluster_words(it),
+        _recorded(it.provenance.recording),
+    )
     return " · ".join(filter(None, parts))
+
+
+def cluster_words(it: Diagnosis) -> str:
+    """`cluster prod-eu`; empty where nobody named it."""
+    return f"cluster {clean(it.provenance.name, 60)}" if it.provenance.name else ""
 
 
 def _recorded(it: Recording | None) -> str:

@@ -47,12 +47,14 @@ class Provenance:
     """When and from what a diagnosis was made.
 
     `at` is the moment of the facts: the clock of the cluster, or of the recording. `recording` is None for a living
-    cluster. `cluster` says which one, by its network plug-in and the version of Kubernetes; empty: not known.
+    cluster. `cluster` says what kind it is, by its network plug-in and the version of Kubernetes; `name` is what people
+    call it; empty: not known.
     """
 
     at: datetime | None = None
     recording: Recording | None = None
     cluster: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
