@@ -135,7 +135,12 @@ class LiveCluster:
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         if self.relay is None:
-            raise Blind("no hubble relay is configured (--server)")
+            its = (
+                f"the cluster {self.settings.cluster} (clusters: … hubble: HOST:PORT)"
+                if self.settings.cluster
+                else "it"
+            )
+            raise Blind(f"no hubble relay is configured for {its}; --server HOST:PORT names one")
         try:
             async for batch in self.relay.hubble_flows(question):
                 yield batch
