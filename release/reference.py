@@ -131,8 +131,8 @@ def rules_page() -> str:
         "# Rules",
         "",
         "A rule reads facts and names a cause of the [closed list](causes.md), or stays silent, or cannot tell for "
-        "want of its facts. One file each in `flows/rules/`; each has a test in which it speaks, one with a look-alike at "
-        "which it stays silent, and one without its facts.",
+        "want of its facts. One file each in `flows/rules/`; each has a test in which it speaks, one with a look-alike "
+        "at which it stays silent, and one without its facts.",
     ]
     for rule in rules().values():
         lines += ["", heading(2, rule.id), "", document(rule.judge)[0], ""]
