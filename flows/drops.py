@@ -14,15 +14,15 @@ from datetime import datetime
 from flows.denials.affected import blamed, denials_among, workload_name
 from flows.denials.attribution import Denial
 from flows.denials.connection import POLICY_DROPS
-from flows.denials.findings import door, named, who
+from flows.denials.findings import named, port_in_words, who
 from flows.denials.policy_world import world_of
-from flows.engine import Tools, Watcher, ignore, look
+from flows.engine import WalkTools, Watcher, ignore, look
 from flows.load import Flow
 from flows.model import Case, Component, Missing
 from flows.policy import Direction, Endpoint, PolicyRef
 from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import DropTotal, HubbleFlows
-from sensors.k8s_recent_changes import Change, changes_of
+from sensors.k8s_recent_changes import RecentChange, changes_of
 from sensors.kit import Cluster, Sensor, Target
 from sensors.kit.addresses import HostPort
 from sensors.kit.nearest import did_you_mean
@@ -64,7 +64,7 @@ class MissingRule:
     direction: str
     what: str
     pairs: tuple[DeniedPair, ...]
-    changed: Change | None = None
+    changed: RecentChange | None = None
 
     @property
     def packets(self) -> int:
@@ -113,7 +113,7 @@ def of_namespace(flow: Flow, sensors: Mapping[str, Sensor]) -> Flow:
 
 
 async def look_at_namespace(
-    flow: Flow, namespace: str, cluster: Cluster, tools: Tools, watcher: Watcher = ignore
+    flow: Flow, namespace: str, cluster: Cluster, tools: WalkTools, watcher: Watcher = ignore
 ) -> NamespaceDrops:
     """Look and replay. Raises `NoSuchNamespace`."""
     case = await look(of_namespace(flow, tools.sensors), Target("", namespace), cluster, tools, watcher)
@@ -158,7 +158,7 @@ def _rule(case: Case, group: Sequence[Denial]) -> MissingRule:
     )
 
 
-def _changes(case: Case, ref: PolicyRef) -> tuple[Change, ...]:
+def _changes(case: Case, ref: PolicyRef) -> tuple[RecentChange, ...]:
     policy = case.once(world_of).policy_object(ref)
     return changes_of(policy, case.at) if policy is not None else ()
 
@@ -167,7 +167,7 @@ def _what(denial: Denial) -> str:
     """The rule in words: `NetworkPolicy shop/strict has no rule for egress to shop/payments on TCP 8080`."""
     traffic = denial.connection.traffic
     way = "egress to" if denial.direction is Direction.EGRESS else "ingress from"
-    passage = f"{way} {who(denial.peer)} on {door(traffic).partition(' (')[0]}"
+    passage = f"{way} {who(denial.peer)} on {port_in_words(traffic).partition(' (')[0]}"
     match denial.cause_class:
         case "policy.explicit_deny":
             return f"{named(denial.component, denial)} denies {passage}"
@@ -175,7 +175,7 @@ def _what(denial: Denial) -> str:
             return f"{named(denial.component, denial)} asks for authentication on {passage}"
         case "policy.both_sides_denied":
             policies = " and ".join(sorted(map(str, blamed(denial))))
-            return f"{policies} have no rule for {who(traffic.source)} → {who(traffic.destination)} on {door(traffic)}"
+            return f"{policies} have no rule for {who(traffic.source)} → {who(traffic.destination)} on {port_in_words(traffic)}"
     if denial.component is None:
         return f"{named(None, denial)} denies {passage}"
     near = f" ({denial.miss.why})" if denial.miss is not None else ""
@@ -187,7 +187,7 @@ def _pairs(group: Iterable[Denial]) -> list[DeniedPair]:
     found: dict[tuple[str, str, str], list[Denial]] = {}
     for each in group:
         traffic = each.connection.traffic
-        key = (_name(traffic.source), _name(traffic.destination), door(traffic).partition(" (")[0])
+        key = (_name(traffic.source), _name(traffic.destination), port_in_words(traffic).partition(" (")[0])
         found.setdefault(key, []).append(each)
     pairs = (
         _pair(*key, [each.connection.seen for each in them if each.connection.seen]) for key, them in found.items()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from bot.cluster_settings import NamedCluster, unknown
 from bot.clusters.connecting import SERVER_VARIABLES
 from bot.clusters.opened import OpenedCluster
-from bot.clusters.opening import Worlds
+from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live
 from bot.report.cluster_name import UNNAMED
 from bot.store import Request
@@ -27,7 +27,7 @@ class UnknownCluster(ValueError):
 class ServedClusters:
     """`default` is meant where neither the request nor its channel names one; empty: then it has to be named."""
 
-    worlds: Mapping[str, Worlds]
+    worlds: Mapping[str, PolicyWorlds]
     default: str = UNNAMED
     channels: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,7 +55,7 @@ class ServedClusters:
         """The cluster of a channel, for suggestions; where none is meant, the first."""
         return self.channels.get(channel) or self.default or self.names[0]
 
-    def world(self, name: str) -> Worlds:
+    def world(self, name: str) -> PolicyWorlds:
         """Raises `Blind` for a cluster that is not looked after here (any more)."""
         if name not in self.worlds:
             raise Blind(unknown(name, self.worlds))
@@ -86,11 +86,11 @@ def served(clusters: Iterable[NamedCluster], default: str, usual: Live) -> Serve
     """The clusters of the settings; without any, the one that kubectl would talk to."""
     listed = tuple(clusters)
     if not listed:
-        return ServedClusters({UNNAMED: Worlds(usual)})
+        return ServedClusters({UNNAMED: PolicyWorlds(usual)})
     channels = {channel: each.name for each in listed for channel in each.channels}
     only = listed[0].name if len(listed) == 1 else ""
     bare = replace(usual, context=None, server=None)
-    return ServedClusters({each.name: Worlds(live_to(each, bare)) for each in listed}, default or only, channels)
+    return ServedClusters({each.name: PolicyWorlds(live_to(each, bare)) for each in listed}, default or only, channels)
 
 
 def live_to(it: NamedCluster, usual: Live) -> Live:

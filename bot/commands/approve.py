@@ -12,13 +12,13 @@ import click
 
 from bot.approval.person import TERMINAL
 from bot.approval.proposal import KubeUser, Proposal
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.change.changes import Changes
-from bot.change.deciding import Answer, Caller, Identify
+from bot.change.deciding import Caller, DecisionResult, Identify
 from bot.change.opening import changes_on
-from bot.change.own import myself
+from bot.change.own_kubeconfig import myself
 from bot.cluster_settings import NamedCluster
-from bot.clusters.opening import Worlds
+from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live, said_live
 from bot.clusters.served import ServedClusters, live_to
 from bot.commands.output import write
@@ -33,36 +33,43 @@ from bot.store.proposals import Forged
 from bot.store.store import open_store
 from sensors.kit.catalog import sensors
 
-FAILED = (State.STUCK, State.UNKNOWN, State.NOT_VERIFIED, State.PROPOSED, State.EXPIRED, State.SUPERSEDED)
+FAILED = (
+    ProposalState.STUCK,
+    ProposalState.UNKNOWN,
+    ProposalState.NOT_VERIFIED,
+    ProposalState.PROPOSED,
+    ProposalState.EXPIRED,
+    ProposalState.SUPERSEDED,
+)
 
-Act = Callable[[Changes, str, str, Identify], Awaitable[Answer]]
+DecisionAction = Callable[[Changes, str, str, Identify], Awaitable[DecisionResult]]
 
 
 def approve(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
     """Show the change whole, ask once more, then apply and verify it with one's own rights."""
 
-    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.approve(it, who, identify)
 
     return _decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act)
 
 
 def undo(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
-    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.undo(it, who, identify)
 
     return _decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act)
 
 
 def reject(proposal: str, reason: str, database: str | None, config: Path | None, **asked: Any) -> int:
-    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.reject(it, who, identify, reason)
 
     return _decide(proposal, "", True, database, config, said_live(asked), act)
 
 
 def _decide(
-    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: Act
+    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: DecisionAction
 ) -> int:
     url = database or default_url()
     try:
@@ -75,7 +82,9 @@ def _decide(
         raise CouldNotLook(str(why)) from why
 
 
-async def _decided(url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: Act) -> int:
+async def _decided(
+    url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: DecisionAction
+) -> int:
     rules = approvals_of(config)
     async with open_store(url) as store:
         it = await store.proposals.get(proposal)
@@ -96,7 +105,7 @@ def only_of(it: Proposal, live: Live, known: Iterable[NamedCluster]) -> ServedCl
     Where the settings name it, they say the way to it; where nobody does, the person has to name it beside the way.
     """
     if it.cluster == UNNAMED and not live.cluster:
-        return ServedClusters({UNNAMED: Worlds(live)})
+        return ServedClusters({UNNAMED: PolicyWorlds(live)})
     if live.cluster not in ("", it.cluster):
         raise UsageMistake(f"the change is for cluster {it.cluster}, not for {live.cluster}: nothing is applied")
     said = next((each for each in known if each.name == it.cluster), None)
@@ -104,10 +113,10 @@ def only_of(it: Proposal, live: Live, known: Iterable[NamedCluster]) -> ServedCl
         raise UsageMistake(f"cluster {it.cluster} is context {said.context}, not {live.context}: nothing is applied")
     if said is None and not live.cluster:
         raise UsageMistake(f"the change is for cluster {it.cluster}: say --cluster {it.cluster} with its --context")
-    return ServedClusters({it.cluster: Worlds(live_to(said, live) if said is not None else live)}, it.cluster)
+    return ServedClusters({it.cluster: PolicyWorlds(live_to(said, live) if said is not None else live)}, it.cluster)
 
 
-async def _done(changes: Changes, it: Proposal, who: KubeUser, act: Act) -> int:
+async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionAction) -> int:
     person = f"{TERMINAL}{who.name}"
 
     async def identify(proposal: Proposal) -> Caller:

@@ -18,7 +18,7 @@ from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMista
 from bot.report.drops import encode, is_clear, render, sections
 from flows.catalog import rules
 from flows.drops import POLICY_DROPS_FLOW, NamespaceDrops, NoSuchNamespace, look_at_namespace, of_namespace
-from flows.engine import Tools
+from flows.engine import WalkTools
 from flows.load import FLOW_SENSOR, Flow
 from sensors.access.casefolder import BadCase, open_case
 from sensors.kit import Blind, Cluster
@@ -51,7 +51,7 @@ def exit_code(it: NamespaceDrops) -> int:
 
 
 async def _look(flow: Flow, space: str, case: Path | None, live: Live) -> NamespaceDrops:
-    tools = Tools(sensors(), rules())
+    tools = WalkTools(sensors(), rules())
     async with _cluster(case, live) as (cluster, usual):
         with progress(len(of_namespace(flow, tools.sensors).looks)) as watcher:
             return await look_at_namespace(flow, space or usual, cluster, tools, watcher)

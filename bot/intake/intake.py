@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.desk.desk import Started
 from bot.report.cluster_name import UNNAMED
 from bot.store import Investigation, OriginKind, Request
@@ -67,13 +67,13 @@ class Intake:
         return self._meant(asked.cluster, channel)
 
     async def take(self, asked: Investigate, origin: Origin) -> Taken:
-        """Raises `NoSuchPod`, `UnknownCluster` or `Refused`, each in one sentence."""
+        """Raises `NoSuchPod`, `UnknownCluster` or `LimitReached`, each in one sentence."""
         cluster = self.cluster_of(asked, origin.channel)
         target = await self._find(asked.target, cluster)
         return await self._start(target, self._flow, asked.since, origin, cluster)
 
     async def repeat(self, earlier: Investigation, origin: Origin) -> Taken:
-        """The same question once more, of the same cluster. Raises `Refused`."""
+        """The same question once more, of the same cluster. Raises `LimitReached`."""
         was = earlier.request
         return await self._start(was.target, was.flow, was.since, origin, was.cluster)
 
@@ -82,9 +82,9 @@ class Intake:
             where = (cluster, origin.channel, origin.thread)
             request = Request(target, flow, origin.kind, origin.by, *where, since)
         except ValueError as why:
-            raise Refused("invalid", str(why), 0.0) from why
+            raise LimitReached("invalid", str(why), 0.0) from why
         started = await self._desk.start(request, once=origin.once)
         it = await self._store.investigations.get(started.id)
         if it is None:
-            raise Refused("forgotten", "It was forgotten as soon as it began: ask again.", 0.0)
+            raise LimitReached("forgotten", "It was forgotten as soon as it began: ask again.", 0.0)
         return Taken(it, started.joined)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.report.blocks import Said, mrkdwn, section
 from bot.report.mrkdwn import fit, safe
-from bot.report.outline import Command, Item, Line, Part, Section, Tone
+from bot.report.outline import Item, Section, SectionPart, ShellCommand, TextLine, Tone
 from bot.report.sanitize import clean, clean_command
 from flows.drops import DeniedPair, MissingRule, NamespaceDrops
 from sensors.kit.managers import made_with
@@ -45,13 +45,13 @@ def sections(it: NamespaceDrops, *, verbose: bool = False, also: str = "", more:
     shown = it.rules if verbose else it.rules[:MOST_RULES]
     left = len(it.rules) - len(shown)
     parts = (
-        Section(Part.HEADLINE, f"{sign} {headline(it)}", tone=tone),
-        Section(Part.NEXT_STEP, _unmeasured(it), tone=Tone.UNSURE),
+        Section(SectionPart.HEADLINE, f"{sign} {headline(it)}", tone=tone),
+        Section(SectionPart.NEXT_STEP, _unmeasured(it), tone=Tone.UNSURE),
         *(_rule(each, verbose, also) for each in shown),
-        Section(Part.RULE, f"{count(left, 'more rule')}; -v lists them" if left else ""),
-        Section(Part.OTHER_DROPS, "; ".join(_others(it))),
-        Section(Part.DOUBTS, "; ".join(map(clean, it.doubts)), tone=Tone.UNSURE),
-        Section(Part.FOOTER, " · ".join(filter(None, (*_seen(it), more))), tone=Tone.QUIET),
+        Section(SectionPart.RULE, f"{count(left, 'more rule')}; -v lists them" if left else ""),
+        Section(SectionPart.OTHER_DROPS, "; ".join(_others(it))),
+        Section(SectionPart.DOUBTS, "; ".join(map(clean, it.doubts)), tone=Tone.UNSURE),
+        Section(SectionPart.FOOTER, " · ".join(filter(None, (*_seen(it), more))), tone=Tone.QUIET),
     )
     return tuple(each for each in parts if each.text or each.items)
 
@@ -66,18 +66,18 @@ def _unmeasured(it: NamespaceDrops) -> str:
 
 
 def _rule(it: MissingRule, verbose: bool, also: str) -> Section:
-    return Section(Part.RULE, clean(it.what), tuple(_items(it, verbose, also)), Tone.BAD)
+    return Section(SectionPart.RULE, clean(it.what), tuple(_items(it, verbose, also)), Tone.BAD)
 
 
 def _items(it: MissingRule, verbose: bool, also: str) -> Iterator[Item]:
     if changed := change_words(it):
-        yield Line(changed, Tone.UNSURE)
+        yield TextLine(changed, Tone.UNSURE)
     shown = it.pairs if verbose else it.pairs[:MOST_PAIRS]
     for each in shown:
-        yield Line(pair_words(each))
-        yield Command(f"  {clean_command(each.look)}{also}")
+        yield TextLine(pair_words(each))
+        yield ShellCommand(f"  {clean_command(each.look)}{also}")
     if left := len(it.pairs) - len(shown):
-        yield Line(f"{count(left, 'more pair')}; -v lists them", Tone.QUIET)
+        yield TextLine(f"{count(left, 'more pair')}; -v lists them", Tone.QUIET)
 
 
 def change_words(it: MissingRule) -> str:

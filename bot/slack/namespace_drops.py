@@ -14,7 +14,7 @@ from bot.report.mrkdwn import safe
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.triggers.commands import Drops
 from flows.drops import NoSuchNamespace, look_at_namespace
-from flows.engine import Tools
+from flows.engine import WalkTools
 from flows.load import Flow
 from sensors.kit import Blind, Cluster
 
@@ -28,7 +28,7 @@ class NamespaceLooks:
     meant: Callable[[str, str], str]
     open_cluster: Callable[[str], AbstractAsyncContextManager[Cluster]]
     flow: Flow
-    tools: Tools
+    tools: WalkTools
     asking: Asking
     ephemerals: Ephemerals
 

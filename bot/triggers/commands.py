@@ -60,7 +60,7 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusCommand:
     """What is being looked into now?"""
 
 
@@ -70,7 +70,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class ShowCommand:
     """A verdict once more. `id`: an investigation's id or its beginning."""
 
     id: str
@@ -83,4 +83,4 @@ class Cancel:
     id: str = ""
 
 
-Command: TypeAlias = Investigate | Drops | Fill | Help | Status | History | Show | Cancel | Alert
+Command: TypeAlias = Investigate | Drops | Fill | Help | StatusCommand | History | ShowCommand | Cancel | Alert

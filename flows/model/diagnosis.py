@@ -33,7 +33,7 @@ class LayerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordedCase:
     """A recorded case that was looked at instead of a cluster. `name` is the folder's; `at` is when it was recorded,
     None where nobody wrote that down. `synthetic`: a person wrote the facts by hand."""
 
@@ -52,7 +52,7 @@ class Provenance:
     """
 
     at: datetime | None = None
-    recording: Recording | None = None
+    recording: RecordedCase | None = None
     cluster: str = ""
     name: str = ""
 
@@ -76,7 +76,7 @@ class AlsoAffected:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LookCommand:
     """A command with which a person sees the cause without KAI, and what it shows, as a clause."""
 
     command: str
@@ -109,7 +109,7 @@ class Diagnosis:
     total_ms: float
     hubble_command: str
     provenance: Provenance = Provenance()
-    looks: tuple[Look, ...] = ()
+    looks: tuple[LookCommand, ...] = ()
     explanation: Explanation | None = None
     also_affected: AlsoAffected | None = None
 

@@ -7,12 +7,12 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack import form
-from bot.slack.names import Names
-from bot.slack.services import Services
+from bot.slack.names import PodSuggestions
+from bot.slack.services import SlackServices
 from bot.triggers.form import NAMESPACE, POD
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def namespaces(ack: AsyncAck, body: dict[str, Any]) -> None:
         names = await _names(services, body).namespaces()
         await ack(options=form.options(names, str(body.get("value") or "")))
@@ -27,6 +27,6 @@ def register(app: AsyncApp, services: Services) -> None:
     app.options(POD)(pods)
 
 
-def _names(services: Services, body: dict[str, Any]) -> Names:
+def _names(services: SlackServices, body: dict[str, Any]) -> PodSuggestions:
     """Of the cluster that the form's channel speaks of."""
     return services.names(form.place(body.get("view") or {})[0])

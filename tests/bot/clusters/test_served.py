@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bot.approval.proposal import KubeUser, Part
-from bot.change.orders import Line, Orders
+from bot.approval.proposal import KubeUser, ProposalPart
+from bot.change.orders import ClusterConnection, Orders
 from bot.change.ports import CannotRead, NotWritten
 from bot.cluster_settings import NamedCluster, read
 from bot.clusters.options import Live
@@ -108,12 +108,12 @@ class Writer:
 
 def orders_of(writers: dict[str, Writer]) -> Orders:
     @asynccontextmanager
-    async def line(cluster: str) -> AsyncIterator[Line]:
+    async def line(cluster: str) -> AsyncIterator[ClusterConnection]:
         if cluster not in writers:
             raise Blind(f"no cluster {cluster!r}")
         nobody: Any = None
         writer: Any = writers[cluster]
-        yield Line(nobody, writer)
+        yield ClusterConnection(nobody, writer)
 
     return Orders(line)
 
@@ -142,7 +142,7 @@ async def test_a_change_for_a_cluster_that_is_not_served_goes_nowhere(cluster: s
     assert [each.applied for each in writers.values()] == [0, 0]
 
 
-def _for(cluster: str, *parts: Part) -> Any:
+def _for(cluster: str, *parts: ProposalPart) -> Any:
     return proposal(*(parts or (part(),)), cluster=cluster)
 
 
