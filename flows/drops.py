@@ -175,7 +175,8 @@ def _what(denial: Denial) -> str:
             return f"{named(denial.component, denial)} asks for authentication on {passage}"
         case "policy.both_sides_denied":
             policies = " and ".join(sorted(map(str, blamed(denial))))
-            return f"{policies} have no rule for {who(traffic.source)} → {who(traffic.destination)} on {port_in_words(traffic)}"
+            ends = f"{who(traffic.source)} → {who(traffic.destination)}"
+            return f"{policies} have no rule for {ends} on {port_in_words(traffic)}"
     if denial.component is None:
         return f"{named(None, denial)} denies {passage}"
     near = f" ({denial.miss.why})" if denial.miss is not None else ""
