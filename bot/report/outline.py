@@ -15,7 +15,7 @@ from bot.report import explained
 from bot.report.sanitize import clean, clean_command
 from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import Layer
-from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof, RecordedCase
+from flows.model import Diagnosis, Finding, Fix, LayerRow, LayerState, Proof, RecordedCase
 from sensors.kit import Evidence, Sight
 
 BRIEF = 80
@@ -164,7 +164,7 @@ def also_affected(it: Diagnosis) -> Section:
 def _verdict(it: Diagnosis) -> Iterator[Section]:
     tone = Tone.BAD if it.fault_found else Tone.UNSURE if it.cause_class == "inconclusive" else Tone.GOOD
     yield Section(SectionPart.ROOT_CAUSE, clean(it.root_cause), tone=tone)
-    yield Section(SectionPart.COMPONENT, _component(it.component) if it.component else "")
+    yield Section(SectionPart.COMPONENT, clean(it.component, 300) if it.component else "")
     cap = held_down_by(it)
     yield Section(SectionPart.CONFIDENCE, f"{_percent(it.confidence)}{f' ({cap})' if cap else ''}")
     yield Section(SectionPart.BECAUSE, clean(it.reasoning))
@@ -390,10 +390,6 @@ def _recorded(it: RecordedCase | None) -> str:
     when = f" at {it.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if it.at else ""
     made_up = ", synthetic" if it.synthetic else ""
     return f"recorded{when} ({clean(it.name, 80)}{made_up})"
-
-
-def _component(component: Component) -> str:
-    return clean(component, 300)
 
 
 def _percent(share: float) -> str:
