@@ -24,7 +24,7 @@ POINT_BITS = {"TO_ENDPOINT": 1 << 8, "TO_OVERLAY": 1 << 9, "TO_NETWORK": 1 << 10
 POINT_BITS |= {"TO_HOST": 1 << 12, "TO_PROXY": 1 << 13, "FROM_NETWORK": 1 << 14, "TO_CRYPTO": 1 << 15}
 
 SocketAddress: TypeAlias = tuple[str, int]
-AttemptKey: TypeAlias = tuple[str, str, int, str, int]  # protocol, the lower door, the upper door
+AttemptKey: TypeAlias = tuple[str, str, int, str, int]  # protocol, the lower end, the upper end
 
 
 class Passing(msgspec.Struct, gc=False):
@@ -259,21 +259,21 @@ def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
     if not strays:
         return
     for key in list(attempts):
-        protocol, lower, upper = doors_of(key)
+        protocol, lower, upper = ends_of(key)
         for client, server in ((lower, upper), (upper, lower)):
             stray = strays.get((protocol, client, server[0]))
             if stray is not None and stray != key and stray in attempts:
-                _bring_home(attempts[key], attempts.pop(stray), client is lower, doors_of(stray)[1] == client)
+                _bring_home(attempts[key], attempts.pop(stray), client is lower, ends_of(stray)[1] == client)
 
 
-def doors_of(key: AttemptKey) -> tuple[str, SocketAddress, SocketAddress]:
-    """The protocol, the lower and the upper door of a 5-tuple."""
+def ends_of(key: AttemptKey) -> tuple[str, SocketAddress, SocketAddress]:
+    """The protocol, the lower and the upper end of a 5-tuple."""
     return key[0], key[1:3], key[3:]
 
 
 def _home(key: AttemptKey, stray: Attempt) -> tuple[str, SocketAddress, str]:
     """Where an answer belongs: the client's door, and the address that answered."""
-    protocol, lower, upper = doors_of(key)
+    protocol, lower, upper = ends_of(key)
     client, server = (lower, upper) if did_lower_begin(stray) else (upper, lower)
     return protocol, client, server[0]
 
