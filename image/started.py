@@ -53,7 +53,8 @@ def _standing(stage: Any) -> Iterator[tuple[str, bool]]:
     compiled, sources = (len(list((root / "opt/kai/lib").rglob(each))) for each in ("*.pyc", "*.py"))
     yield f"{compiled} of {sources} modules are compiled", compiled >= sources * 0.99
     labels = {name.rpartition(".")[2] for name in stage.labels}
-    yield f"labels {', '.join(sorted(labels))}", {"title", "version", "revision", "licenses", "created", "source"} <= labels
+    needed = {"title", "version", "revision", "licenses", "created", "source"}
+    yield f"labels {', '.join(sorted(labels))}", needed <= labels
 
 
 def _programs(stage: Any) -> Iterator[tuple[str, bool]]:
