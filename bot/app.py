@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -16,8 +17,8 @@ from typing import Any
 
 from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
-from bot.alerts.gate import load_gate
-from bot.alerts.kept import KeptAlerts
+from bot.alerts.gate import CountDrops, load_gate
+from bot.alerts.pending import KeptAlerts
 from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
@@ -26,31 +27,41 @@ from bot.change import expiry
 from bot.change.asking import Asking, nobody_may
 from bot.change.changes import PROPOSE, Changes, Proposing
 from bot.change.opening import changes_on
-from bot.clusters.opening import Worlds, recorded
+from bot.clusters.opening import PolicyWorlds, recorded
 from bot.clusters.options import Live
 from bot.clusters.recent_drops import recent_drops
+from bot.clusters.served import ServedClusters, served
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
-from bot.desk.ports import Look, Poster
-from bot.desk.watching import Later, Listener, all_watching
+from bot.desk.ports import LookFor, Poster
+from bot.desk.watching import Later, LaterListener, all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
 from bot.explain.conversing import Conversing
-from bot.explain.explains import Explaining, Explains
+from bot.explain.explanations import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
+from bot.report.cluster_name import UNNAMED
 from bot.settings import Settings
 from bot.slack import listeners, watch_words
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_channels import AlertChannels
 from bot.slack.alert_voice import AlertVoice
-from bot.slack.approving import Approving, told_of
+from bot.slack.approving import Approving, user_of
 from bot.slack.background import Work
-from bot.slack.cards import Cards
-from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
+from bot.slack.connection import (
+    Client,
+    WorkspaceIdentity,
+    app_of,
+    bolt,
+    http_handler,
+    identify,
+    open_socket,
+    web_client,
+)
 from bot.slack.conversations import Conversations
 from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
@@ -58,12 +69,14 @@ from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
-from bot.slack.lookup import Lookup
-from bot.slack.names import Names
+from bot.slack.lookup import StoreLookup
+from bot.slack.names import PodSuggestions
+from bot.slack.namespace_drops import NamespaceLooks
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
+from bot.slack.proposal_messages import ProposalMessages
 from bot.slack.recovery import Seeker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.slack.visibility import Visibility
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
@@ -71,18 +84,19 @@ from bot.telemetry.claude import CountedLedger
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.spans import traced
 from bot.telemetry.stored import StoredFigures
-from bot.verify.looking import WITHIN
+from bot.verify.looking import VERIFY_TIMEOUT_S
 from bot.watch.proving import Prover
 from bot.watch.sources import LiveSources
-from bot.watch.watch import Finding, Watch
-from bot.web import Route, listening
+from bot.watch.watch import CutFinding, Watch
+from bot.web import HttpRoute, listening
 from bot.web.callers import client_certificates
 from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
 from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
-from flows.engine import Tools
+from flows.drops import POLICY_DROPS_FLOW
+from flows.engine import WalkTools
 from flows.load import Flow, load_flows
 from sensors.access.casefolder import BadCase
 from sensors.kit import Sensor
@@ -95,7 +109,7 @@ SWITCH_S = 0.0005
 """Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
 add up to a queue while alerts storm in."""
 
-LOST = 30.0
+RECOVERY_PAUSE_S = 30.0
 """Seconds between two looks for what a crash has left undone."""
 
 GRACE = 8.0
@@ -116,17 +130,17 @@ class Served:
 @asynccontextmanager
 async def running(
     settings: Settings,
-    look: Look | None = None,
+    look: LookFor | None = None,
     limits: Limits | None = None,
     alert_limits: AlertLimits | None = None,
-    within: float = WITHIN,
+    within: float = VERIFY_TIMEOUT_S,
 ) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
     `look` takes the place of sensors and rules, for measurements of everything around them. `within`: seconds after
     which a change that does not help is taken back.
     """
-    worlds, url = _worlds(settings), settings.database_url.reveal()
+    clusters, url = _clusters(settings), settings.database_url.reveal()
     flows, seers = load_flows(), sensors()
     if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
@@ -141,29 +155,36 @@ async def running(
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
-        walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))
+        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, rules()))))
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
-        cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, worlds, store, cards, within)
+        cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)
+        changes = _changes(settings, clusters, store, cards, within)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         ledger = partial(CountedLedger, metrics=metrics)
-        explains = _explains(settings, worlds, store, flows, seers, walks, changes, ledger)
+        explains = _explains(settings, clusters, store, flows, seers, walks, changes, ledger)
         if explains is not None:
             stack.push_async_callback(explains.asking.close)
             poster, more = Explaining(poster, explains), explains.added_to(more)
-        desk = await stack.enter_async_context(open_desk(url, walks, poster, watching, limits, extensions=more))
+        desk = await stack.enter_async_context(
+            open_desk(url, walks, poster, watching, limits, clusters.names, extensions=more)
+        )
         if explains is not None:
             explains.desk = desk
             stack.callback(asyncio.create_task(attempt_logged(explains.asking.warm(), log, "Claude")).cancel)
-        names, work, health = Names(worlds.cluster), Work(), Health(store)
-        stack.push_async_callback(names.close)
-        intake = Intake(desk, store, worlds.find, settings.flow)
+        names = {each: PodSuggestions(partial(clusters.cluster, each)) for each in clusters.names}
+        for known in names.values():
+            stack.push_async_callback(known.close)
+        work, health = Work(), Health(store)
+        intake = Intake(desk, store, clusters.find, settings.flow, clusters.meant)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
-        parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
-        services = services_of(*parts, settings.approvals, joined, changes)
+        parts = (identity, client, store, desk, intake, conversations, inbox, work, visibility)
+        tools = WalkTools(seers, rules())
+        looks = partial(NamespaceLooks, clusters.meant, clusters.cluster, flows[POLICY_DROPS_FLOW], tools)
+        names_of = lambda channel: names[clusters.usual(channel)]  # noqa: E731
+        services = services_of(*parts, names_of, looks, settings.approvals, joined, changes)
         services.lookup.converse = Conversing(explains.asking) if explains is not None else None
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
@@ -178,10 +199,11 @@ async def running(
             voice = AlertVoice(client, outbox, conversations, anchors, work)
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
-            drops = partial(recent_drops, worlds.cluster)
+            drops = partial(_drops_in, clusters)
+            of_alert = lambda alert, channel: clusters.of_alert(alert.labels, channel)  # noqa: E731
             kept = KeptAlerts(store.heard, resolves.now, alone=is_sqlite(url))
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
-            stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
+            alerts = Alerts(intake, store, of_alert, clusters.cluster, voice, resolves, gate, drops, kept, alert_limits)
+            stack.callback(asyncio.create_task(_every(RECOVERY_PAUSE_S, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
@@ -191,46 +213,53 @@ async def running(
                 own = hooks.routes(certificates=True)
                 await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
         if settings.watch.channel and settings.case is None:
-            stack.callback(asyncio.create_task(_watch(settings, worlds, seers, outbox).run()).cancel)
+            for each in clusters.names:
+                watch = _watch(settings, clusters.world(each), seers, outbox, each)
+                stack.callback(asyncio.create_task(watch.run()).cancel)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
         if settings.slack.mode == "http":
-            routes.append(Route("POST", "/slack/events", http_handler(app, _secret(settings))))
+            routes.append(HttpRoute("POST", "/slack/events", http_handler(app, _secret(settings))))
         address = await stack.enter_async_context(listening(settings.host, settings.port, routes))
-        stack.callback(asyncio.create_task(_every(LOST, services.gate.tell_lost)).cancel)
+        stack.callback(asyncio.create_task(_every(RECOVERY_PAUSE_S, services.gate.tell_lost)).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:
             health.socket = await stack.enter_async_context(open_socket(app, settings.slack.app_token.reveal(), client))
         yield Served(address, health, desk, store, outbox)
 
 
 def services_of(
-    identity: Identity,
+    identity: WorkspaceIdentity,
     client: Client,
     store: Store,
     desk: Desk,
     intake: Intake,
     conversations: Conversations,
-    names: Names,
     inbox: Inbox,
     work: Work,
     visibility: Visibility,
+    names: Callable[[str], PodSuggestions],
+    looks: Callable[[Asking, Ephemerals], NamespaceLooks],
     approvals: Approvals,
     joined: Joined,
     changes: Changes | None,
-) -> Services:
+) -> SlackServices:
     """What Slack's listeners work with."""
     ephemerals = Ephemerals(client)
-    lookup = Lookup(store, conversations, ephemerals, client, visibility)
+    lookup = StoreLookup(store, conversations, ephemerals, client, visibility)
     review = nobody_may if changes is None else changes.may_read_logs
-    asking = Asking(lambda: approvals, lambda user: told_of(client, user), review)
+    asking = Asking(lambda: approvals, lambda user: user_of(client, user), review)
     investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined, asking)
-    dispatch = Dispatch(investigating, lookup, conversations, ephemerals)
+    dispatch = Dispatch(investigating, lookup, conversations, ephemerals, looks(asking, ephemerals))
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
-    return Services(identity, gate, dispatch, investigating, lookup, conversations, ephemerals, names, store, client)
+    return SlackServices(
+        identity, gate, dispatch, investigating, lookup, conversations, ephemerals, names, store, client
+    )
 
 
-def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:
+def _changes(
+    settings: Settings, clusters: ServedClusters, store: Store, cards: ProposalMessages, within: float
+) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -238,7 +267,7 @@ def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, wit
     def rules() -> Approvals:
         return settings.approvals
 
-    where = (worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    where = (clusters.live, clusters.cluster, sensors(), store, rules, cards.show, cards.team)
     return changes_on(*where, within=within, tell=cards.tell)
 
 
@@ -250,7 +279,7 @@ def _extensions(changes: Changes | None) -> Extensions:
     return Extensions(changes.workflows, notes=notes, listeners=(_reviewed(changes),), sweeps=sweeps)
 
 
-def _reviewed(changes: Changes) -> Listener:
+def _reviewed(changes: Changes) -> LaterListener:
     """A card says anew how many approvals its change needs, when Claude has spoken about the verdict."""
 
     async def hear(moment: Later) -> None:
@@ -263,7 +292,7 @@ def _reviewed(changes: Changes) -> Listener:
 
 def _explains(
     settings: Settings,
-    worlds: Worlds,
+    clusters: ServedClusters,
     store: Store,
     flows: Mapping[str, Flow],
     seers: Mapping[str, Sensor],
@@ -276,7 +305,7 @@ def _explains(
         return None
     asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
-    return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
+    return Explains(store, asking, clusters.open, flows, WalkTools(seers, rules()), walks, follow)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
@@ -287,6 +316,8 @@ async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no look through all of it, a sixth of a second long, while alerts storm in
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
         said(_of_claude(settings))
         await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
@@ -302,23 +333,28 @@ def _of_claude(settings: Settings) -> str:
     return "verdicts come from rules only: there is no key for Claude (ANTHROPIC_API_KEY)"
 
 
-def _worlds(settings: Settings) -> Worlds:
+def _clusters(settings: Settings) -> ServedClusters:
     if settings.case is None:
-        return Worlds(Live(settings.kubeconfig, settings.context, settings.hubble_server))
+        usual = Live(settings.kubeconfig, settings.context, settings.hubble_server)
+        return served(settings.clusters, settings.default_cluster, usual)
     try:
-        return recorded(settings.case)
+        return ServedClusters({UNNAMED: recorded(settings.case)})
     except BadCase as why:
         raise UsageMistake(f"KAI_CASE: {why}") from why
 
 
-def _watch(settings: Settings, worlds: Worlds, seers: Mapping[str, Sensor], outbox: Outbox) -> Watch:
+def _drops_in(clusters: ServedClusters, name: str) -> CountDrops:
+    return partial(recent_drops, partial(clusters.cluster, name))
+
+
+def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor], outbox: Outbox, name: str) -> Watch:
     channel = settings.watch.channel
 
-    async def say(finding: Finding, ts: str) -> str:
+    async def say(finding: CutFinding, ts: str) -> str:
         if ts:
-            await outbox.update(channel, ts, watch_words.words_of(finding))
+            await outbox.update(channel, ts, watch_words.words_of(finding, name))
             return ts
-        return (await outbox.post(channel, watch_words.words_of(finding)))[1]
+        return (await outbox.post(channel, watch_words.words_of(finding, name)))[1]
 
     prover = Prover(worlds.cluster, seers)
     sources = LiveSources(worlds.live)

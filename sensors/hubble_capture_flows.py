@@ -12,24 +12,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sensors.hubble.gathered import Gathered
 from sensors.hubble.gathered import NodeMemory as NodeMemory
 from sensors.hubble.lines import FlowQuestion, FlowReading, LostEvents, NodeStatus
-from sensors.hubble.outcomes import Connection, DnsOutcome, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome, DnsOutcome
 from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
 from sensors.kit.addresses import as_ip
 from sensors.topology.destination import DNS_PORT, Destination, destination_of
 from sensors.topology.flow_subject import FlowSubject, flow_subject
 
+MOST_OTHERS = 1000  # connections of other pods that were dropped, kept for who else is affected
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
 CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt
 CUT_SHORT = 0.8  # what is left of the coverage when flows were still to come: the slow node may be the one that knows
-SILENCE = 0.4  # what flows without any of the pod are worth
-LEAST = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
+NO_FLOWS_COVERAGE = 0.4  # what flows without any of the pod are worth
+MIN_COVERAGE = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
 CONNECTED = "NODE_CONNECTED"
 
 
@@ -43,7 +44,7 @@ class SilentNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostFlows:
     """Events that never became flows. `in_window`: while the flows at hand were made, or nobody knows when."""
 
     source: str
@@ -71,7 +72,8 @@ class HubbleFlows:
     connections          dropped ones first, then the rest by severity; `left_out` more dropped nothing.
     flows, flows_read    hubble flows of the pod (without duplicates), and of anything at all.
     packets_dropped      at least so many, without `noise` (counted by kind); `attempts_dropped` distinct 5-tuples.
-    others_dropped       packets of other pods dropped in the same flows.
+    others_dropped       packets of other pods dropped in the same flows; `others` the connections they belong to, None
+                         where nobody asked for them.
     memory               per node, oldest and newest flow; `silent` nodes gave none; `lost_events` in that time.
     garbage, truncated   unreadable lines, and whether the source broke off; `cut_short`: it had more to tell.
     attribution          `pod`, or `node` for a pod on the host network: its flows are any process's of the node.
@@ -97,7 +99,7 @@ class HubbleFlows:
     memory: tuple[NodeMemory, ...]
     nodes_answering: tuple[str, ...]
     silent: tuple[SilentNode, ...]
-    lost: tuple[Lost, ...]
+    lost: tuple[LostFlows, ...]
     lost_events: int
     garbage: int
     first_garbage: int
@@ -106,6 +108,7 @@ class HubbleFlows:
     attribution: str
     coverage: float
     probed: int = 0
+    others: tuple[Connection, ...] | None = field(default=None, repr=False, metadata={"report": False})
 
     @property
     def dropped(self) -> tuple[Connection, ...]:
@@ -116,7 +119,7 @@ class HubbleFlows:
         return "; ".join([self._said(), *self._doubts()])
 
     def _said(self) -> str:
-        name = f"{self.namespace}/{self.pod}"
+        name = f"{self.namespace}/{self.pod}" if self.pod else f"namespace {self.namespace}"
         if not self.flows:
             span = f" over {self._memory_s():.0f} s" if self.memory else ""
             return f"no hubble flow of {name} among {self.flows_read} read{span}: that proves nothing"
@@ -125,7 +128,7 @@ class HubbleFlows:
         return f"{_packets(self.packets_dropped)} dropped ({self._reasons()}), {self._where()}{self._when()}"
 
     def _outcomes(self) -> str:
-        totals = {outcome: sum(each.outcome is outcome for each in self.connections) for outcome in Outcome}
+        totals = {outcome: sum(each.outcome is outcome for each in self.connections) for outcome in ConnectionOutcome}
         return ", ".join(f"{count} {outcome.value}" for outcome, count in totals.items() if count) or "noise only"
 
     def _reasons(self) -> str:
@@ -222,6 +225,7 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
     dropped = [each for each in found if each.packets_dropped]
     reading = gathered.reading or FlowReading()
     lost = tuple(_lost(each, memory) for each in gathered.lost)
+    others = [each for each in gathered.others.all() if each.packets_dropped]
     listed = found[: max(MOST_CONNECTIONS, len(dropped))]
     return HubbleFlows(
         pod=target.pod,
@@ -236,7 +240,7 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
         first_drop=min((each.first_drop for each in dropped if each.first_drop), default=None),
         last_drop=max((each.last_drop for each in dropped if each.last_drop), default=None),
         noise=tuple(gathered.own.noise.most_common()),
-        others_dropped=sum(each.packets_dropped for each in gathered.others.all()),
+        others_dropped=sum(each.packets_dropped for each in others),
         dns=gathered.own.dns()[-MOST_CONNECTIONS:],
         memory=memory,
         nodes_answering=_answering(gathered.statuses, memory, silent),
@@ -250,6 +254,7 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
         attribution="node" if who.host_network else "pod",
         coverage=coverage(who, gathered, silent, lost, saw_drops=bool(dropped)),
         probed=probed,
+        others=tuple(others[:MOST_OTHERS]) if gathered.question.others else None,
     )
 
 
@@ -303,11 +308,11 @@ def _short(node: str) -> str:
     return node.rpartition("/")[2]
 
 
-def _lost(event: LostEvents, memory: tuple[NodeMemory, ...]) -> Lost:
+def _lost(event: LostEvents, memory: tuple[NodeMemory, ...]) -> LostFlows:
     first, last = event.first or event.time, event.last or event.time
     ours = [each for each in memory if _short(each.node) == _short(event.node)] or list(memory)
     in_window = not (first and last and ours) or any(first <= each.last and last >= each.first for each in ours)
-    return Lost(event.source, _short(event.node), event.count, first, last, in_window)
+    return LostFlows(event.source, _short(event.node), event.count, first, last, in_window)
 
 
 def _reasons(dropped: Iterable[Connection]) -> tuple[DropTotal, ...]:
@@ -321,20 +326,25 @@ def _reasons(dropped: Iterable[Connection]) -> tuple[DropTotal, ...]:
 
 
 def coverage(
-    who: FlowSubject, gathered: Gathered, silent: tuple[SilentNode, ...], lost: tuple[Lost, ...], *, saw_drops: bool
+    who: FlowSubject,
+    gathered: Gathered,
+    silent: tuple[SilentNode, ...],
+    lost: tuple[LostFlows, ...],
+    *,
+    saw_drops: bool,
 ) -> float:
     """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
     memory = gathered.memory()
     share = _nodes_share(who, _answering(gathered.statuses, memory, silent), silent)
     missing = sum(each.count for each in lost if each.in_window)
-    share *= max(LEAST, gathered.flows_read / (gathered.flows_read + missing))
+    share *= max(MIN_COVERAGE, gathered.flows_read / (gathered.flows_read + missing))
     if gathered.reading:
         share *= gathered.reading.flows / max(gathered.reading.flows + gathered.reading.garbage, 1)
     share *= CUT_SHORT if gathered.is_cut_short else 1.0
     if not gathered.own.flows:
-        return round(share * SILENCE, 3)
+        return round(share * NO_FLOWS_COVERAGE, 3)
     if not saw_drops:  # a drop that was seen needs no long memory
-        share *= max(LEAST, min(1.0, _longest(memory) / CONNECT_SECONDS))
+        share *= max(MIN_COVERAGE, min(1.0, _longest(memory) / CONNECT_SECONDS))
     return round(share, 3)
 
 
@@ -360,4 +370,5 @@ SENSOR = Sensor(
     within=12.0,
     layers=("policy", "dns", "service", "nat", "physical", "application"),
     weight=3.0,
+    needs_pod=False,
 )

@@ -13,6 +13,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "kai netdebug --case lab/cases/web-to-catalog -o yaml",
     ),
     "run-flow": ("kai run-flow flow.k8s_dns_debug --pod api-7d9c -n shop",),
+    "drops": ("kai drops shop", "kai drops shop --since 10m -o json", "kai drops --case lab/cases/orders-to-ledger"),
     "list-flows": ("kai list-flows -o json",),
     "list-sensors": ("kai list-sensors",),
     "demo": ("kai demo", "kai demo --list", "kai demo web-to-catalog --once"),
@@ -38,9 +39,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "completion": ("source <(kai completion bash)", "kai completion zsh > ~/.zfunc/_kai"),
 }
 
-NOTES: Mapping[str, str] = {
+COMMAND_NOTES: Mapping[str, str] = {
     "netdebug": EXIT_CODES,
     "run-flow": EXIT_CODES,
+    "drops": "Exit codes: 0 no packet dropped by a policy, 1 some dropped, 2 usage or input error, 3 not measured.",
     "simulate": (
         "Exit codes: 0 every replayed connection would pass and nothing speaks against it, 1 otherwise, "
         "2 usage or input error, 3 could not look."
@@ -60,4 +62,4 @@ def epilog(name: str) -> str:
     """What stands below the options of a command's help."""
     lines = "\n".join(f"  {each}" for each in EXAMPLES.get(name, ()))
     shown = f"\b\nExamples:\n{lines}" if lines else ""
-    return "\n\n".join(filter(None, (shown, NOTES.get(name, ""))))
+    return "\n\n".join(filter(None, (shown, COMMAND_NOTES.get(name, ""))))

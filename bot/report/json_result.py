@@ -18,6 +18,7 @@ from bot.report import explanation_json
 from bot.report.outline import ledger
 from flows.causes import Layer, Stage
 from flows.model import (
+    AlsoAffected,
     Component,
     Diagnosis,
     Doubt,
@@ -26,17 +27,17 @@ from flows.model import (
     JsonPatchFix,
     LayerRow,
     LayerState,
-    Look,
+    LookCommand,
     ManifestFix,
     NoFix,
     Proof,
     Provenance,
     Recorded,
-    Recording,
+    RecordedCase,
 )
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.catalog import sensors
-from sensors.kit.reported import Told, reported, rfc3339
+from sensors.kit.reported import RecordedFacts, reported, rfc3339
 
 API_VERSION = "kai.v1"
 _UNSAFE = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
@@ -67,7 +68,7 @@ def told(it: Diagnosis) -> Diagnosis:
 
 
 def _told_evidence(it: Evidence) -> Evidence:
-    facts = Told(it.summary, reported(it)) if it.facts is not None else None
+    facts = RecordedFacts(it.summary, reported(it)) if it.facts is not None else None
     return replace(it, facts=facts, why="" if facts else it.why, took_ms=round(it.took_ms, 1))
 
 
@@ -114,6 +115,7 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "timings": _timings_out(it),
         "hubble_command": it.hubble_command,
         "look_for_yourself": [{"command": each.command, "shows": each.shows} for each in it.looks],
+        "also_affected": _affected_out(it.also_affected),
         "alternatives": [_fix_out(each) for each in it.alternatives],
         "doubts": [{"rule": each.rule, "why": each.why} for each in it.doubts],
         "recorded": _recording_out(it.provenance.recording),
@@ -123,6 +125,12 @@ def encode(it: Diagnosis) -> dict[str, Any]:
     }
 
 
+def _affected_out(it: AlsoAffected | None) -> dict[str, Any] | None:
+    if it is None:
+        return None
+    return {"pods": list(it.pods), "workloads": list(it.workloads), "packets_dropped": it.packets}
+
+
 def _target_out(it: Target) -> dict[str, Any]:
     return {"pod": it.pod, "namespace": it.namespace, "to": it.to}
 
@@ -130,7 +138,12 @@ def _target_out(it: Target) -> dict[str, Any]:
 def _provenance_out(it: Diagnosis) -> dict[str, Any]:
     """`peer` holds the parts of the target's `to`, so that nobody has to take it apart again."""
     peer = None if it.target.peer == (None, None, None) else dict(zip(PEER, it.target.peer, strict=True))
-    return {"at": _moment_out(it.provenance.at), "cluster": it.provenance.cluster, "peer": peer}
+    return {
+        "at": _moment_out(it.provenance.at),
+        "cluster": it.provenance.cluster,
+        "name": it.provenance.name or None,
+        "peer": peer,
+    }
 
 
 def _component_out(it: Component | None) -> dict[str, str] | None:
@@ -218,7 +231,7 @@ def _timings_out(it: Diagnosis) -> dict[str, Any]:
     return {"total_ms": round(it.total_ms, 1), "sensors": by_sensor, "evidence": by_look}
 
 
-def _recording_out(it: Recording | None) -> dict[str, Any] | None:
+def _recording_out(it: RecordedCase | None) -> dict[str, Any] | None:
     return None if it is None else {"case": it.name, "at": _moment_out(it.at), "synthetic": it.synthetic}
 
 
@@ -259,8 +272,13 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
         explanation=explanation_json.read(it.get("explanation")),
-        looks=tuple(Look(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
+        also_affected=_affected_in(it.get("also_affected")),
+        looks=tuple(LookCommand(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
     )
+
+
+def _affected_in(it: Mapping[str, Any] | None) -> AlsoAffected | None:
+    return None if it is None else AlsoAffected(tuple(it["pods"]), tuple(it["workloads"]), it["packets_dropped"])
 
 
 def _peer_in(it: Mapping[str, Any] | None) -> tuple[Any, ...]:
@@ -274,7 +292,7 @@ def _component_in(it: Mapping[str, str] | None) -> Component | None:
 def _evidence_in(it: Mapping[str, Any], took: Mapping[str, float]) -> Evidence:
     sight, took_ms = Sight(it["sight"]), took[it["id"]]
     if sight is Sight.SEEN:
-        return Evidence(it["sensor"], sight, Told(it["summary"], it["facts"]), took_ms=took_ms)
+        return Evidence(it["sensor"], sight, RecordedFacts(it["summary"], it["facts"]), took_ms=took_ms)
     return Evidence(it["sensor"], sight, why=it["summary"], took_ms=took_ms)
 
 
@@ -336,8 +354,8 @@ def _proof_in(it: Mapping[str, Any]) -> Proof | None:
 def _provenance_in(it: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> Provenance:
     recording = None
     if recorded is not None:
-        recording = Recording(recorded["case"], _moment_in(recorded["at"]), recorded["synthetic"])
-    return Provenance(_moment_in(it["at"]), recording, it["cluster"])
+        recording = RecordedCase(recorded["case"], _moment_in(recorded["at"]), recorded["synthetic"])
+    return Provenance(_moment_in(it["at"]), recording, it["cluster"], it.get("name") or "")
 
 
 def _moment_in(it: str | None) -> datetime | None:

@@ -21,7 +21,7 @@ LONGEST_CAUSE, LONGEST_FIX, LONGEST_POD = 300, 250, 100
 """Characters of the parts of a short answer; what is cut off stands in the long report."""
 
 
-class Status(StrEnum):
+class VerdictStatus(StrEnum):
     """What the verdict means for the pod. The value is its colour sign; a word always stands beside it."""
 
     FAILING = "🔴"
@@ -63,13 +63,14 @@ BY_LAYER = {Layer.POLICY: "blocked", Layer.DNS: "names do not resolve"}
 class ShortAnswer:
     """The short answer in parts. Empty parts have nothing to say; nothing here is escaped for Slack."""
 
-    status: Status
+    status: VerdictStatus
     subject: str
     state: str
     cause: str
     wire: str
     since: str
     lost: str
+    also: str
     fix: str
     sure: str
 
@@ -80,8 +81,12 @@ class ShortAnswer:
 
     @property
     def began(self) -> str:
-        """Since when, after which change, and how much was lost, as one or two sentences."""
-        parts = (f"Since {self.since}" if self.since else "", self.lost)
+        """Since when, after which change, how much was lost, and who else is affected, each a sentence."""
+        parts = (
+            f"Since {self.since}" if self.since else "",
+            self.lost,
+            f"Also affected: {self.also}" if self.also else "",
+        )
         return " ".join(f"{each}." for each in parts if each)
 
 
@@ -97,18 +102,19 @@ def short_answer(it: Diagnosis) -> ShortAnswer:
         wire=_wire(it, failed, cause),
         since=incident.since(it) if it.fault_found else "",
         lost=failed.lost() if failed else "",
+        also=str(it.also_affected or ""),
         fix=fix_line(it),
         sure=" · ".join((f"{it.confidence:.0%} sure", *unmeasured(it))),
     )
 
 
-def status_of(it: Diagnosis) -> Status:
+def status_of(it: Diagnosis) -> VerdictStatus:
     """The colour of a verdict."""
     if it.cause_class == "inconclusive":
-        return Status.UNDECIDED
+        return VerdictStatus.UNDECIDED
     if not it.fault_found:
-        return Status.HEALTHY
-    return Status.DEGRADED if it.cause_class in DEGRADED else Status.FAILING
+        return VerdictStatus.HEALTHY
+    return VerdictStatus.DEGRADED if it.cause_class in DEGRADED else VerdictStatus.FAILING
 
 
 def state_of(it: Diagnosis) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bot.report.blocks import Block, plain_text, section
+from bot.report.blocks import SlackBlock, plain_text, section
 from bot.report.mrkdwn import fit, literal, safe
 from bot.triggers.commands import Fill
 from bot.triggers.form import NAMESPACE, POD, SINCE, TO, value_of
@@ -15,11 +15,13 @@ FORM, OPEN_FORM = "kai_form", "kai_open_form"
 
 MOST_OPTIONS = 100
 LONGEST_VALUE = 150
+FILLED = ("pod", "namespace", "to", "since", "cluster")
+"""What a button that opens the form carries."""
 
 
 def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
     """The modal. `channel` and `thread` are where the answer is awaited; empty: in direct messages."""
-    blocks: list[Block] = [section(safe(fill.hint, 1000))] if fill.hint else []
+    blocks: list[SlackBlock] = [section(safe(fill.hint, 1000))] if fill.hint else []
     blocks += [
         _input("Namespace", _select(NAMESPACE, "Type to find a namespace", fill.namespace)),
         _input("Pod", _select(POD, "Type to find a pod, or a workload such as deploy/web", fill.pod)),
@@ -32,7 +34,7 @@ def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
         "title": plain_text("Why can it not talk?"),
         "submit": plain_text("Investigate"),
         "close": plain_text("Cancel"),
-        "private_metadata": json.dumps({"channel": channel, "thread": thread}),
+        "private_metadata": json.dumps({"channel": channel, "thread": thread, "cluster": fill.cluster[:63]}),
         "blocks": blocks,
     }
 
@@ -44,6 +46,15 @@ def place(view: Mapping[str, Any]) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return (str(said.get("channel") or ""), str(said.get("thread") or "")) if isinstance(said, dict) else ("", "")
+
+
+def cluster_of(view: Mapping[str, Any]) -> str:
+    """The cluster that was named before the form was opened; empty: the channel's."""
+    try:
+        said = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return ""
+    return str(said.get("cluster") or "") if isinstance(said, dict) else ""
 
 
 def options(names: Iterable[str], typed: str) -> list[dict[str, Any]]:
@@ -62,9 +73,9 @@ def chosen_namespace(body: Mapping[str, Any]) -> str:
     return value_of(body.get("view") or {}, NAMESPACE)
 
 
-def opener(fill: Fill) -> Block:
+def opener(fill: Fill) -> SlackBlock:
     """A button that opens the form, for where there is no trigger to open it with."""
-    value = json.dumps({"pod": fill.pod, "namespace": fill.namespace, "to": fill.to, "since": fill.since})
+    value = json.dumps({name: getattr(fill, name) for name in FILLED})
     button = {
         "type": "button",
         "action_id": OPEN_FORM,
@@ -82,21 +93,21 @@ def filled(value: str) -> Fill:
         return Fill()
     if not isinstance(said, dict):
         return Fill()
-    return Fill(**{name: str(said.get(name) or "")[:253] for name in ("pod", "namespace", "to", "since")})
+    return Fill(**{name: str(said.get(name) or "")[:253] for name in FILLED})
 
 
-def _input(label: str, element: Block, *, optional: bool = False) -> Block:
+def _input(label: str, element: SlackBlock, *, optional: bool = False) -> SlackBlock:
     more = {"optional": True} if optional else {}
     return {"type": "input", "block_id": element["action_id"], "label": plain_text(label), "element": element, **more}
 
 
-def _select(action: str, hint: str, chosen: str) -> Block:
+def _select(action: str, hint: str, chosen: str) -> SlackBlock:
     first = {"initial_option": _option(chosen)} if 0 < len(chosen) <= LONGEST_VALUE else {}
     select = {"type": "external_select", "action_id": action, "placeholder": plain_text(hint), "min_query_length": 0}
     return {**select, **first}
 
 
-def _typed(action: str, hint: str, said: str) -> Block:
+def _typed(action: str, hint: str, said: str) -> SlackBlock:
     first = {"initial_value": said} if said else {}
     return {"type": "plain_text_input", "action_id": action, "placeholder": plain_text(hint), **first}
 

@@ -13,16 +13,17 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approval.rules import Approvals
 from bot.change.asking import Asking
+from bot.clusters.served import UnknownCluster
 from bot.clusters.target import NoSuchPod
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.intake import Intake, Taken
 from bot.report.mrkdwn import safe
 from bot.slack import form
 from bot.slack.api_error import error_of
-from bot.slack.conversation import Place
+from bot.slack.conversation import RootLocation
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
-from bot.slack.lookup import Lookup
+from bot.slack.lookup import StoreLookup
 from bot.slack.outbox import Stopped, Unwelcome
 from bot.store import Investigation, OriginKind
 from bot.triggers.commands import Fill, Investigate
@@ -62,7 +63,7 @@ class Investigating:
         self,
         intake: Intake,
         desk: Cancels,
-        lookup: Lookup,
+        lookup: StoreLookup,
         conversations: Conversations,
         ephemerals: Ephemerals,
         client: AsyncWebClient,
@@ -76,13 +77,17 @@ class Investigating:
 
     async def investigate(self, asked: Investigate, who: Asker) -> None:
         """Take it on and open its conversation; or say why not."""
-        if why := await self._asking.why_not(who.user, asked.namespace):
+        try:
+            cluster = self._intake.cluster_of(asked, who.channel)
+        except UnknownCluster as why:
             return await self._ephemerals.tell(who, safe(why))
+        if why_not := await self._asking.why_not(who.user, asked.namespace, cluster):
+            return await self._ephemerals.tell(who, safe(why_not))
         try:
             taken = await self._intake.take(asked, who.origin)
         except NoSuchPod as why:
             return await self.fill(_again(asked, str(why)), who)
-        except Refused as why:
+        except LimitReached as why:
             return await self._ephemerals.tell(who, safe(why))
         return await self._opened(taken, who)
 
@@ -91,13 +96,13 @@ class Investigating:
         it = await self._lookup.remembered(investigation, who)
         if it is None:
             return None
-        if why := await self._asking.why_not(who.user, it.request.target.namespace):
+        if why := await self._asking.why_not(who.user, it.request.target.namespace, it.request.cluster):
             return await self._ephemerals.tell(who, safe(why))
         thread = it.request.thread if it.request.channel == who.channel else ""
         who = replace(who, thread=thread)
         try:
             taken = await self._intake.repeat(it, who.origin)
-        except Refused as why:
+        except LimitReached as why:
             await self._ephemerals.tell(who, safe(why))
         else:
             await self._opened(taken, who)
@@ -122,7 +127,7 @@ class Investigating:
             await tell(who, INVITE)
         return None
 
-    async def _link(self, place: Place) -> str:
+    async def _link(self, place: RootLocation) -> str:
         """A link of Slack's own making."""
         try:
             answer = await self._client.chat_getPermalink(channel=place.channel, message_ts=place.ts)
@@ -170,4 +175,4 @@ def may_cancel(it: Investigation, user: str, approvals: Approvals) -> bool:
 
 def _again(asked: Investigate, hint: str) -> Fill:
     since = "" if asked.since is None else f"{asked.since}s"
-    return Fill(asked.pod, asked.namespace, asked.target.to or "", since, hint)
+    return Fill(asked.pod, asked.namespace, asked.target.to or "", since, hint, asked.cluster)

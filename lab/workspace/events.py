@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from lab.workspace.channel import Channel
-from lab.workspace.courier import Courier
+from lab.workspace.event_delivery import EventDelivery
 from lab.workspace.people import TEAM, App
-from lab.workspace.world import World
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 _SUBSCRIPTION = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
+_SCOPES = {
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "message.im": "im:history",
+    "app_mention": "app_mentions:read",
+    "reaction_added": "reactions:read",
+    "reaction_removed": "reactions:read",
+}
+"""Without it Slack takes no subscription to the event."""
 
 
 class Events:
     """Sends each happening to every app that has subscribed to it and is a member of the channel."""
 
-    def __init__(self, world: World, courier: Courier) -> None:
+    def __init__(self, world: WorkspaceState, courier: EventDelivery) -> None:
         self._world, self._courier = world, courier
 
     def heard(self, event: Json, channel: Channel | None) -> None:
@@ -24,7 +33,7 @@ class Events:
             if channel is not None and app.bot_user not in channel.members:
                 continue
             for wording, subscription in _wordings(event, channel, app):
-                if subscription in app.events:
+                if subscription in app.events and _SCOPES.get(subscription, "") in ("", *app.scopes):
                     self._courier.event(app, self._callback(app, wording, channel))
 
     def direct(self, app: App, event: Json) -> None:

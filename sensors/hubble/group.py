@@ -15,10 +15,12 @@ from sensors.hubble.attempt import (
     SYN_ACK,
     TALKED,
     Attempt,
+    Passing,
+    each_of,
 )
 from sensors.hubble.drop_reasons import name_of
 from sensors.hubble.moments import CLOCKS, Moments, earlier, later, newest
-from sensors.hubble.outcomes import Drop, Outcome, PolicyUse
+from sensors.hubble.outcomes import ConnectionOutcome, Drop, PolicyUse
 
 YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
 RACE = timedelta(seconds=10)  # a new pod's identity reaches all nodes within this
@@ -28,7 +30,7 @@ MOST_BEGINNINGS = 16  # told per connection
 
 
 @dataclass(slots=True)
-class Group:
+class AttemptGroup:
     """The sum of the attempts between two addresses on one port."""
 
     attempts: int = 0
@@ -59,7 +61,7 @@ class Group:
     policies: set[PolicyUse] = field(default_factory=set)
 
 
-def add_attempt(group: Group, attempt: Attempt, lower_began: bool) -> None:
+def add_attempt(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None:
     """Sum one finished attempt into its group."""
     client, server = (attempt.lower, attempt.upper) if lower_began else (attempt.upper, attempt.lower)
     group.attempts += 1
@@ -75,7 +77,7 @@ def add_attempt(group: Group, attempt: Attempt, lower_began: bool) -> None:
         group.policies |= attempt.policies
 
 
-def _sum_result(group: Group, attempt: Attempt, client: int, server: int) -> None:
+def _sum_result(group: AttemptGroup, attempt: Attempt, client: int, server: int) -> None:
     opened = bool(server & (SYN_ACK | TALKED | ANSWERED) or client & TALKED)
     opened = opened or bool(server & FORWARDED and not server & RST)  # UDP, ICMP: any answer
     refused = bool(server & RST and client & SYN and not opened)
@@ -95,55 +97,64 @@ def _sum_result(group: Group, attempt: Attempt, client: int, server: int) -> Non
             group.unanswered_at = sorted([*group.unanswered_at, attempt.first])[-2:]
 
 
-def _sum_drops(group: Group, attempt: Attempt, lower_began: bool) -> None:
-    for (sender, number, direction, source, destination), counts in (attempt.drops or {}).items():
-        of_reply = (sender == 0) != lower_began
-        total = group.drops.setdefault((of_reply, number, direction, source, destination), [0, 0])
-        total[0] += max(counts)
+def _sum_drops(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None:
+    for each in each_of(attempt.drops):
+        of_reply = (each.sender == 0) != lower_began
+        key = (of_reply, each.reason, each.direction, each.source_identity, each.destination_identity)
+        total = group.drops.setdefault(key, [0, 0])
+        total[0] += max(each.drops, each.verdicts)
         total[1] += 1
 
 
-def _sum_times(group: Group, attempt: Attempt) -> None:
-    if attempt.first is not None:
-        insort(group.began, attempt.first)
-        del group.began[:-MOST_BEGINNINGS]
+def _sum_times(group: AttemptGroup, attempt: Attempt) -> None:
+    began = group.began
+    if attempt.first is not None and (len(began) < MOST_BEGINNINGS or attempt.first > began[0]):
+        insort(began, attempt.first)
+        del began[:-MOST_BEGINNINGS]
     group.first = earlier(group.first, attempt.first)
     group.last = later(group.last, attempt.last)
+    _sum_moments(group.passed, attempt.passed)
+    if attempt.first_drop is None:
+        return
     group.first_drop = earlier(group.first_drop, attempt.first_drop)
     group.last_drop = later(group.last_drop, attempt.last_drop)
-    for mine, whole in ((attempt.passed, group.passed), (attempt.dropped_at, group.dropped_at)):
-        for key, when in (mine or {}).items():
-            newest(whole, key, when)
+    _sum_moments(group.dropped_at, attempt.dropped_at)
 
 
-def outcome_of(group: Group, until: datetime | None) -> Outcome:
+def _sum_moments(whole: Moments, chain: Passing | None) -> None:
+    for each in each_of(chain):
+        for direction in each.directions:
+            newest(whole, (each.node, direction), each.when)
+
+
+def outcome_of(group: AttemptGroup, until: datetime | None) -> ConnectionOutcome:
     """The newest word. Requests denied by a proxy are judged one by one, so they never speak for the others."""
     failure = _failure(group)
     if failure is None:
         return _without_failure(group, until)
     if not group.opened:
         return failure
-    first = group.first_drop if failure is Outcome.DROPPED else group.first_refused
-    last = group.last_drop if failure is Outcome.DROPPED else group.last_refused
-    if failure is Outcome.DENIED or not (first and last and group.first_opened and group.last_opened):
-        return Outcome.MIXED
+    first = group.first_drop if failure is ConnectionOutcome.DROPPED else group.first_refused
+    last = group.last_drop if failure is ConnectionOutcome.DROPPED else group.last_refused
+    if failure is ConnectionOutcome.DENIED or not (first and last and group.first_opened and group.last_opened):
+        return ConnectionOutcome.MIXED
     if group.last_opened < first:
         return failure
-    return Outcome.OPENED if group.first_opened > last else Outcome.MIXED
+    return ConnectionOutcome.OPENED if group.first_opened > last else ConnectionOutcome.MIXED
 
 
-def _failure(group: Group) -> Outcome | None:
+def _failure(group: AttemptGroup) -> ConnectionOutcome | None:
     """The kind of failure that came last."""
     if group.dropped and group.refused and group.last_drop and group.last_refused:
-        return Outcome.DROPPED if group.last_drop > group.last_refused else Outcome.REFUSED
+        return ConnectionOutcome.DROPPED if group.last_drop > group.last_refused else ConnectionOutcome.REFUSED
     if group.dropped:
-        return Outcome.DROPPED
+        return ConnectionOutcome.DROPPED
     if group.denied:
-        return Outcome.DENIED
-    return Outcome.REFUSED if group.refused else None
+        return ConnectionOutcome.DENIED
+    return ConnectionOutcome.REFUSED if group.refused else None
 
 
-def _without_failure(group: Group, until: datetime | None) -> Outcome:
+def _without_failure(group: AttemptGroup, until: datetime | None) -> ConnectionOutcome:
     """Two attempts without an answer after the last that opened are a word; one may still be on its way.
 
     So may any that began within the last moment of the flows at hand.
@@ -151,11 +162,11 @@ def _without_failure(group: Group, until: datetime | None) -> Outcome:
     young = [each for each in group.unanswered_at if until is not None and until - each < CLOCKS]
     since = [each for each in group.unanswered_at if group.last_opened is None or each > group.last_opened]
     if group.opened and len(since) - len(young) < 2:
-        return Outcome.OPENED
-    return Outcome.UNANSWERED if group.unanswered > len(young) else Outcome.UNKNOWN
+        return ConnectionOutcome.OPENED
+    return ConnectionOutcome.UNANSWERED if group.unanswered > len(young) else ConnectionOutcome.UNKNOWN
 
 
-def drops_of(group: Group) -> tuple[Drop, ...]:
+def drops_of(group: AttemptGroup) -> tuple[Drop, ...]:
     """What was dropped, the most packets first."""
     found = (
         Drop(number, name_of(number), direction, packets, attempts, source, destination, of_reply)
@@ -164,7 +175,7 @@ def drops_of(group: Group) -> tuple[Drop, ...]:
     return tuple(sorted(found, key=lambda each: (-each.packets, each.number, each.direction, each.source_identity)))
 
 
-def only_at_start(group: Group, started: datetime | None) -> bool:
+def only_at_start(group: AttemptGroup, started: datetime | None) -> bool:
     """Dropped for a moment when the pod was new, and let through since: its identity had not got round yet."""
     first, last = group.first_drop, group.last_drop
     if started is None or first is None or last is None or not group.opened:
@@ -172,7 +183,7 @@ def only_at_start(group: Group, started: datetime | None) -> bool:
     return last - first <= RACE and last - started <= YOUTH and passes_again(group)
 
 
-def passes_again(group: Group) -> bool:
+def passes_again(group: AttemptGroup) -> bool:
     """Whether each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
     return bool(group.dropped_at) and all(
         any(

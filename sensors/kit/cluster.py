@@ -23,8 +23,9 @@ Object = Mapping[str, Any]
 class Environment:
     """What kind of cluster this is: it decides which semantics apply. `None` means nobody said.
 
-    `cni` is lower case (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows
-    come from (`hubble-relay`, `file`, …).
+    `name` is what people call it (a setting, the kubeconfig's context, Cilium's `cluster-name`). `cni` is lower case
+    (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows come from
+    (`hubble-relay`, `file`, …).
     """
 
     cni: str | None = None
@@ -34,10 +35,11 @@ class Environment:
     service_cidrs: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()
     flow_source: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class DnsLookup:
     """One DNS question asked from inside the pod. `rcode` if a server answered, `error` if none did; `ms` wall time."""
 
     name: str
@@ -124,7 +126,7 @@ class Cluster(Protocol):
         (`conntrack -S`), `links.json`, `dmesg`, `cilium/status.json`, `cilium/metrics.txt`."""
         ...
 
-    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         """Ask the pod's resolver for `names` from inside the pod. A recording answers with all it has."""
         ...
 

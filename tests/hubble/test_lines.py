@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.hubble.lines import (
+    DatapathPolicy,
     Dns,
-    Endpoint,
+    FlowEndpoint,
     FlowQuestion,
     FlowReading,
     Http,
@@ -27,7 +28,6 @@ from sensors.hubble.lines import (
     HubbleMessage,
     LostEvents,
     NodeStatus,
-    Policy,
     UnreadableFlows,
     Workload,
     read_flow_lines,
@@ -77,7 +77,7 @@ def test_a_refused_packet_is_read_whole() -> None:
         event=1,
         event_sub=133,
         direction="EGRESS",
-        source=Endpoint(
+        source=FlowEndpoint(
             "10.244.0.245",
             40028,
             5609,
@@ -94,7 +94,7 @@ def test_a_refused_packet_is_read_whole() -> None:
             id=120,
             cluster="default",
         ),
-        destination=Endpoint("203.0.113.10", 443, 2, ("reserved:world",)),
+        destination=FlowEndpoint("203.0.113.10", 443, 2, ("reserved:world",)),
         ip_version=4,
         protocol="TCP",
         flags=frozenset({"SYN"}),
@@ -119,8 +119,8 @@ def test_explicit_denies_and_allows_name_their_policy() -> None:
     denied = [each.egress_denied_by for each in hubble_flows("32") if each.egress_denied_by]
     allowed = [each.ingress_allowed_by for each in hubble_flows("08") if each.ingress_allowed_by]
 
-    assert denied == [(Policy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)] * 4
-    assert allowed == [(Policy("NetworkPolicy", "shop", "web-ingress"),)]
+    assert denied == [(DatapathPolicy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)] * 4
+    assert allowed == [(DatapathPolicy("NetworkPolicy", "shop", "web-ingress"),)]
 
 
 def test_a_policy_of_an_old_agent_gets_its_kind_from_the_label() -> None:
@@ -129,7 +129,7 @@ def test_a_policy_of_an_old_agent_gets_its_kind_from_the_label() -> None:
 
     flow = one(row)
 
-    assert flow.egress_denied_by == (Policy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)
+    assert flow.egress_denied_by == (DatapathPolicy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)
 
 
 def test_dns_answers_tell_rcode_and_addresses_and_questions_do_not() -> None:
@@ -635,7 +635,45 @@ def test_compact_text_is_refused_with_the_command_that_helps() -> None:
 
 
 def test_an_archive_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensors.hubble.lines.MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("sensors.hubble.lines.MAX_UNPACKED_BYTES", 1 << 20)
 
     with pytest.raises(UnreadableFlows, match="more than 1 MiB of hubble flows"):
         read(gzip.compress(b"\n" * (8 << 20)))
+
+
+# -- sides that come again -------------------------------------------------------------------------------------------
+
+
+def test_a_side_that_comes_again_tells_the_same() -> None:
+    row = raw("03")[1]
+
+    first, again, _ = read(lines([row, row]))
+
+    assert first == again
+
+
+def test_a_side_with_one_unreadable_field_keeps_the_others_however_often_it_comes() -> None:
+    row = raw("03")[1]
+    row["flow"]["source"]["labels"] = "not a list"
+
+    *flows, reading = read(lines([row, row]))
+
+    told = [(each.source.labels, each.source.pod, each.source.identity) for each in flows]  # type: ignore[union-attr]
+    assert told == [((), CLIENT, 5609)] * 2
+    assert reading == FlowReading(2, horizons=reading.horizons)  # type: ignore[union-attr]
+
+
+def test_a_side_in_bytes_that_are_no_text_makes_the_line_unreadable() -> None:
+    line = lines([raw("03")[1]]).replace(b"k8s:app=client", b"k8s:app=\xff\xfe")
+
+    _, reading = read(lines([raw("03")[0]]) + line)
+
+    assert isinstance(reading, FlowReading)
+    assert (reading.flows, reading.garbage, reading.first_garbage) == (1, 1, 2)
+
+
+def test_a_field_named_as_our_own_changes_nothing() -> None:
+    row = raw("03")[1]
+    row["flow"]["sides"] = [{"pod_name": "somebody-else"}, 5]
+
+    assert one(row).source.pod == CLIENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -9,14 +10,14 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.report.mrkdwn import literal
 from bot.slack import form
 from bot.slack.ephemeral import Asker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 from bot.triggers.commands import Investigate
 from bot.triggers.form import TRIGGER
 from bot.triggers.trigger import Nothing
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def submitted(ack: AsyncAck, body: dict[str, Any]) -> None:
         view = body.get("view") or {}
         asked = TRIGGER.read(view)
@@ -26,8 +27,8 @@ def register(app: AsyncApp, services: Services) -> None:
             return
         await ack()
         if isinstance(asked, Investigate):
-            who = _asker(body, view)
-            services.gate.start(who, lambda: services.investigating.investigate(asked, who))
+            who, of = _asker(body, view), replace(asked, cluster=form.cluster_of(view))
+            services.gate.start(who, lambda: services.investigating.investigate(of, who))
 
     app.view(form.FORM)(submitted)
 
