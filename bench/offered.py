@@ -16,7 +16,7 @@ import yaml
 from bot.report.json_result import decode
 from flows.fixes.change import applied
 from flows.fixes.jsonpatch import CannotPatch
-from lab.oracle import CannotTell, End, Network
+from lab.oracle import CannotTell, End, OracleNetwork
 
 Json = Mapping[str, Any]
 ELSEWHERE = "203.0.113.77"
@@ -71,10 +71,10 @@ def _harm(folder: Path, truth: Json, said: Json, wanted: bool | None) -> str:
         after = applied(objects, decode(said).fix)
     except CannotPatch as why:
         return f"the patch does not fit: {why}"
-    return "; ".join(wrong_pairs(truth.get("fix") or {}, Network(objects), Network(after)))
+    return "; ".join(wrong_pairs(truth.get("fix") or {}, OracleNetwork(objects), OracleNetwork(after)))
 
 
-def wrong_pairs(fix: Json, before: Network, after: Network) -> Iterator[str]:
+def wrong_pairs(fix: Json, before: OracleNetwork, after: OracleNetwork) -> Iterator[str]:
     """What stays shut although it must open, and what opens although it must not."""
     for pair in fix.get("must_allow") or ():
         if _allows(after, pair) is False:
@@ -84,7 +84,7 @@ def wrong_pairs(fix: Json, before: Network, after: Network) -> Iterator[str]:
             yield f"newly allowed: {_words(pair)}"
 
 
-def _allows(network: Network, said: Json | str) -> bool | None:
+def _allows(network: OracleNetwork, said: Json | str) -> bool | None:
     pair = pair_of(said)
     try:
         ends = end_of(network, pair["from"]), end_of(network, pair["to"])
@@ -107,7 +107,7 @@ def _workload(said: str) -> Json:
     return {"namespace": namespace, "workload": name}
 
 
-def end_of(network: Network, said: Json) -> End:
+def end_of(network: OracleNetwork, said: Json) -> End:
     """One side of a pair: a pod of the recording, any pod of a namespace, an entity, or an address outside."""
     space = str(said.get("namespace", ""))
     if said.get("pod") == "any":
@@ -120,7 +120,7 @@ def end_of(network: Network, said: Json) -> End:
     return End(ip=said.get("ip", ELSEWHERE), words=words, names=(said["fqdn"],) if "fqdn" in said else ())
 
 
-def _pod_of(network: Network, namespace: str, workload: str) -> End:
+def _pod_of(network: OracleNetwork, namespace: str, workload: str) -> End:
     pods = (each for each in network.pods.values() if each.namespace == namespace)
     found = next((each for each in pods if each.workload.rpartition(" ")[2] == workload), None)
     if found is None:

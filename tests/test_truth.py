@@ -13,7 +13,7 @@ from bench.offered import end_of, is_proved, objects_of, offer_of, wrong_pairs
 from bench.scoreboard import MADE, REACH, below, board, row_of_made
 from bench.templates import chosen, is_misleading, is_negative, names, write
 from bench.truth import REPORTED, ROOT, SHELVES, Row, ask, row_of, shortfalls, truths
-from lab.oracle import Network
+from lab.oracle import OracleNetwork
 
 CASE = "01-ipblock-any-calico"
 
@@ -85,13 +85,15 @@ def test_a_fix_that_opens_what_must_stay_shut_is_harm() -> None:
             if each["kind"] == "CiliumNetworkPolicy" else each for each in objects]  # fmt: skip
     other = {**PAIR, "to": {"ip": "203.0.113.99"}}
 
-    said = list(wrong_pairs({"must_allow": [PAIR], "must_not_allow": [other]}, Network(objects), Network(wide)))
+    said = list(
+        wrong_pairs({"must_allow": [PAIR], "must_not_allow": [other]}, OracleNetwork(objects), OracleNetwork(wide))
+    )
 
     assert said == ["newly allowed: sync-5d79f57796-7bq2r -> 203.0.113.99 TCP 443"]
 
 
 def test_a_fix_that_does_not_help_is_told() -> None:
-    network = Network(objects_of(ROOT / "lab/cases/sync-to-partner"))
+    network = OracleNetwork(objects_of(ROOT / "lab/cases/sync-to-partner"))
 
     said = list(wrong_pairs({"must_allow": [PAIR]}, network, network))
 
