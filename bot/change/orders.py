@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from bot.approval.decision import Review
 from bot.approval.proposal import Kind, KubeUser, Part, Proposal, Purpose
-from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten
+from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten, Wrote
 from bot.patch import (
     AlreadyExists,
     Announcement,
@@ -120,7 +120,7 @@ class Orders:
             raise _trouble(said)
         self.shown[_key(part, proposal)] = said.digest
 
-    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
+    async def write(self, who: KubeUser, part: Part, proposal: str) -> Wrote:
         expects = self.shown.pop(_key(part, proposal), None)
         if expects is None:
             raise NotWritten("it was not tried by a dry run before")
@@ -132,7 +132,7 @@ class Orders:
             raise NotWritten(f"there was no way to the API server: {why}") from why
         if not isinstance(said, Applied):
             raise _trouble(said)
-        return said.after
+        return Wrote(said.after, said.audit_id)
 
     async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
         """An Event on the object, in the name of whoever changed it. Best effort."""

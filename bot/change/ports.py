@@ -34,6 +34,17 @@ class CannotProve(Exception):
     """There is no fresh proof: no way to the cluster, or the change does not fit any more. One line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A write that was answered: the object after it (None: deleted).
+
+    `audit_id`: under which the API server's own audit log has the request; empty where it did not say.
+    """
+
+    after: Json | None
+    audit_id: str = ""
+
+
 class Patcher(Protocol):
     """The only way to a change. Never repeats a write by itself."""
 
@@ -49,8 +60,8 @@ class Patcher(Protocol):
         """The same request as the write, tried by the API server. Raises `NotWritten`, `Lost`."""
         ...
 
-    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
-        """Once, with the proposal's mark. The object after it; None: deleted. Raises `NotWritten`, `Lost`."""
+    async def write(self, who: KubeUser, part: Part, proposal: str) -> Wrote:
+        """Once, with the proposal's mark. Raises `NotWritten`, `Lost`."""
         ...
 
     async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from bot.approval.decision import Review
 from bot.approval.proposal import Kind, KubeUser, Part, Proposal
 from bot.change.marks import MARK, uid_of, version_of
-from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten
+from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten, Wrote
 from flows.fixes.jsonpatch import CannotPatch, apply
 from tests.bot.approval.making import NOW
 
@@ -200,7 +200,7 @@ class Client:
         self.server.send(who, part, proposal, dry=True)
         await self.process.step()
 
-    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
+    async def write(self, who: KubeUser, part: Part, proposal: str) -> Wrote:
         await self.process.step()
         self.server.requests.append(("write", who.name))
         chance = self.process.rng.random()
@@ -214,7 +214,7 @@ class Client:
         if chance < self.faults:
             raise Lost("the answer was cut off")
         await self.process.step()
-        return said
+        return Wrote(said, f"audit-{len(self.server.requests)}")
 
     async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
         await self.process.step()
