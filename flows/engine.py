@@ -50,7 +50,7 @@ async def ignore(moment: Saw | Concluded) -> None:
 
 @dataclass(frozen=True, slots=True)
 class WalkTools:
-    """What a walk needs besides flow, target and cluster; the composition root fills it once."""
+    """Needs of a walk besides flow, target and cluster; the composition root fills it once."""
 
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]

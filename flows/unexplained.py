@@ -1,4 +1,4 @@
-"""What is known although no cause is shown, and what to measure next: a shrug must still say what it knows."""
+"""Facts that are known although no cause is shown, and the next measurements: a shrug must still say what it knows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORDER = (
 
 
 def known(case: Case) -> list[str]:
-    """What is known of the failure, the most telling first: unowned drops, events, what opens and what does not."""
+    """Known facts of the failure, the most telling first: unowned drops, events, what opens and what does not."""
     return [*_drops(case), *_events(case), *_attempts(case)]
 
 

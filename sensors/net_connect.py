@@ -1,4 +1,4 @@
-"""Which doors open when they are tried from inside the pod, and which of them the question is about.
+"""Connection attempts from inside the pod, and which of them the question is about.
 
 Reads    the outcome of connections tried inside the pod's network namespace; Services, EndpointSlices and Pods
          to tell what stands behind the asked peer; where nobody names one, what the pod talks to, from its newest
@@ -29,14 +29,14 @@ MAX_ATTEMPTS = 12
 
 
 class About(StrEnum):
-    """Whether the question is about a door. A failed context door is not a fault: the pod may never need it."""
+    """Relation of an attempt to the request. A failed control connection is not a fault: the pod may never need it."""
 
     ASKED = "asked"
     CONTEXT = "context"
 
 
 class Role(StrEnum):
-    """What a door is: the peer as written, its Service address, a backend, or one of the doors every pod knows."""
+    """Role of an attempt: the peer as written, its Service address, a backend, or a peer that every pod knows."""
 
     PEER = "peer"
     SERVICE = "service"
@@ -110,7 +110,7 @@ class Connects:
 
     @property
     def asked_opens(self) -> bool | None:
-        """Whether every asked way in opens; None where the requested peer was not tried."""
+        """Checks whether every requested way opens; None where the requested peer was not tried."""
         return all(each.is_open for each in self.asked) if self.asked else None
 
     def summary(self) -> str:
@@ -142,7 +142,7 @@ def _errno(door: ConnectionAttempt) -> str:
 
 
 def _control(doors: Sequence[ConnectionAttempt]) -> str:
-    """What every pod can reach, to compare with: `; control connections: 2 of 2 open (DNS, API server)`."""
+    """Control connections, which every pod can open: `; control connections: 2 of 2 open (DNS, API server)`."""
     if not doors:
         return ""
     kinds = dict.fromkeys(CONTROLS.get(each.role, "others") for each in doors)

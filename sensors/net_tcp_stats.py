@@ -1,4 +1,4 @@
-"""What the kernel counted for the pod's TCP: unanswered SYNs, retransmissions, and who listens where.
+"""Kernel counters of the pod's TCP: unanswered SYNs, retransmissions, and listening sockets.
 
 Reads    /proc/net/{snmp,netstat,sockstat,tcp,tcp6,udp,udp6} of the pod and of at most five pods behind the asked
          peer; Pods, Services and EndpointSlices to find those.

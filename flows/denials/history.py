@@ -1,4 +1,4 @@
-"""Which drops are history: a policy that is gone, or a pod that is gone, explains nothing that fails now."""
+"""Tells drops that are history: a policy that is gone, or a pod that is gone, explains nothing that fails now."""
 
 from __future__ import annotations
 

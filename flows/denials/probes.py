@@ -1,4 +1,4 @@
-"""What the connections tried from inside the pod say of a judged one."""
+"""Compares a judged connection with the connections tried from inside the pod."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sensors.net_connect import ConnectionAttempt, Connects, Role
 
 
 def probe_says(case: Case, one: JudgedConnection) -> bool | None:
-    """Whether a connection tried from inside the pod opened; None where this one was not tried."""
+    """Checks whether a connection tried from inside the pod opened; None where this one was not tried."""
     if one.lookup:
         lookups = case.get(Lookups)
         return None if lookups is None else not lookups.no_server_answers
@@ -21,7 +21,7 @@ def probe_says(case: Case, one: JudgedConnection) -> bool | None:
 
 
 def is_direct(door: ConnectionAttempt, traffic: Traffic) -> bool:
-    """Whether a try went to the very address, port and protocol of a connection."""
+    """Checks whether a try went to the very address, port and protocol of a connection."""
     return traffic.destination.ip in (door.host, door.address) and _is_attempt(door, traffic.port, traffic)
 
 

@@ -43,7 +43,7 @@ def fronts(case: Case) -> Mapping[PeerAddress, tuple[ServiceFacts, ServicePort]]
 
 
 def asked_peers(case: Case) -> Ways:
-    """Where the asked peer really is, behind its Service or name. Empty without one, or where nobody knows it.
+    """Addresses of the requested peer, behind its Service or name. Empty without one, or where they are unknown.
 
     Where nobody asked, it is the Service to which the pod's own log says that it cannot connect.
     """
@@ -140,7 +140,7 @@ def _plain(
 
 
 def addresses_of(case: Case, host: str) -> tuple[str, ...]:
-    """What a host means: itself if it is an address, else what looking it up in the pod gave."""
+    """Addresses of a host: itself if it is an address, else those that the pod's look-up gave."""
     if address := as_ip(host):
         return (str(address),)
     lookups = case.get(Lookups)
@@ -188,5 +188,5 @@ def target_endpoint(case: Case, world: PolicyWorld) -> Endpoint:
 
 
 def needs_lookup(case: Case) -> bool:
-    """Whether the asked peer is a name. Without an asked peer a blocked resolver matters to everything."""
+    """Checks whether the asked peer is a name. Without an asked peer a blocked resolver matters to everything."""
     return case.target.to_host is None or as_ip(case.target.to_host) is None

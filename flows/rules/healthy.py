@@ -69,7 +69,7 @@ def judge(case: Case) -> Finding | None:
 
 
 def _fails(case: Case, peer: Peer) -> bool | None:
-    """Whether it fails now: drops that are over are no word on today."""
+    """Checks whether it fails now: drops that are over are no word on today."""
     over = case.once(past_drops)
     return replace(peer, connections=tuple(each for each in peer.connections if each not in over)).fails
 
@@ -90,7 +90,7 @@ CLEAN = "its log ends without error"
 
 
 def _heard(pod: PodFacts) -> str:
-    """What the log says: nothing at all is no clean log."""
+    """Clause about the log: nothing at all is no clean log."""
     if pod.log_unread:
         return "its log was not read"
     if not pod.log_last:

@@ -73,7 +73,7 @@ def _policies_come_first(case: Case) -> bool:
 
 
 def _complaint(proxy: KubeProxy | None) -> str:
-    """What is wrong with kube-proxy on the pod's node, in words; empty where nothing is, or nobody knows."""
+    """Fault of kube-proxy on the pod's node, in words; empty where there is none, or it is unknown."""
     if proxy is None:
         return ""
     here = [each for each in proxy.not_ready if each.node == proxy.target_node]
@@ -91,7 +91,7 @@ def _belief(proxy: KubeProxy | None, complaint: str) -> float:
 
 
 def _component(case: Case, proxy: KubeProxy | None) -> Component:
-    """Who translates: kube-proxy, Cilium in its place; the node where it is part of another process."""
+    """Translator of Services: kube-proxy, Cilium in its place; the node where it is part of another process."""
     replaced = proxy.replaced if proxy is not None else case.environment.kube_proxy_replacement
     if proxy is not None or replaced:
         return Component("DaemonSet", "kube-system", "cilium" if replaced else "kube-proxy")

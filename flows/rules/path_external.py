@@ -58,7 +58,7 @@ def _inside(case: Case, text: str) -> bool:
 
 
 def _service_ranges(case: Case, text: str) -> tuple[str, ...]:
-    """Where Services have their addresses: as the cluster was described, else beside those that are known.
+    """Address ranges of Services: as the cluster was described, else beside those that are known.
 
     Where nobody said and no Service could be read, an address that is not public may be one.
     """

@@ -135,7 +135,7 @@ def _guilty(case: Case, service: ServiceFacts, miss: LabelMiss | None) -> Compon
 
 
 def _newest(changes: RecentChanges, ref: Ref) -> float:
-    """When an object was last changed by a person or a tool, in seconds since the epoch; 0 where nobody did lately.
+    """Time of the last change by a person or a tool, in seconds since the epoch; 0 where nobody did lately.
 
     A first creation is no change of mind: the Service and its workload are usually made together.
     """

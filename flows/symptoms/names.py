@@ -29,7 +29,7 @@ def asked_names(case: Case, host: str) -> frozenset[str]:
 
 
 def is_named(case: Case, host: str, names: Iterable[str]) -> bool:
-    """Whether one of the names on the wire is what this host was looked up as."""
+    """Checks whether one of the names on the wire is what this host was looked up as."""
     if as_ip(host) is not None:
         return False
     wanted = asked_names(case, host)
@@ -44,7 +44,7 @@ def _is_same(case: Case, name: str, wanted: frozenset[str]) -> bool:
 
 
 def addresses_of_name(case: Case, host: str) -> frozenset[str]:
-    """What a name resolved to from inside the pod."""
+    """Addresses of a name, looked up inside the pod."""
     lookups, connects, wanted = case.get(Lookups), case.get(Connects), asked_names(case, host)
     found = {each for burst in (lookups.bursts if lookups else ()) if _asks(burst, wanted) for each in burst.addresses}
     doors = connects.doors if connects else ()

@@ -1,4 +1,4 @@
-"""Whom of this complaint a node that is down takes with it: the pod, the backends of its peer, the DNS servers.
+"""Finds what a node that is down takes with it: the pod, the backends of its peer, the DNS servers.
 
 No rule of its own: what the rules about nodes have in common. A node that hosts nobody of the complaint is not the
 cause, however badly it fares.

@@ -1,4 +1,4 @@
-"""What the pod tries to reach, and what became of it: the asked peer first, then whatever else its traffic shows.
+"""Peers that the pod tries to reach, with the results: the requested peer first, then whatever else its traffic shows.
 
 A failed probe of something the pod never needed is not a fault. So a peer is named by the question, complained of in
 the pod's log, really tried (its hubble flows), held or waited for (its sockets), or written in its spec; probes only
@@ -90,7 +90,7 @@ class Peer:
 
     @property
     def component(self) -> Component:
-        """Who must act on the peer's side: its workload, or the outside address."""
+        """Component to act on at the peer's side: its workload, or the outside address."""
         return self.owner or Component("External", "", self.host)
 
     def __str__(self) -> str:
@@ -104,7 +104,7 @@ def asked_peer(case: Case) -> Peer | None:
 
 
 def subject(case: Case) -> Peer | None:
-    """What the complaint is about: the asked peer; where nobody asked, the Service the pod's log complains of most."""
+    """Subject of the complaint: the requested peer; without one, the Service the pod's log complains of most."""
     asked = asked_peer(case)
     return asked or next((each for each in case.once(peers) if each.logged), None)
 
@@ -251,7 +251,7 @@ def _is_to(connection: Connection, pod: Ref | None) -> bool:
 
 
 def _addresses_of(case: Case, host: str) -> set[str]:
-    """What the name resolved to from inside the pod: without a DNS proxy hubble knows the address only."""
+    """Addresses of the name, looked up inside the pod: without a DNS proxy hubble knows the address only."""
     return set(addresses_of_name(case, host))
 
 

@@ -1,4 +1,4 @@
-"""Whether a peer is reached only late: TCP repeats a lost first packet after 1, 3 and 7 seconds.
+"""Checks whether a peer is reached only late: TCP repeats a lost first packet after 1, 3 and 7 seconds.
 
 No rule of its own. Source: the kernel's initial retransmission timeout of 1 s, doubled each time (RFC 6298).
 """

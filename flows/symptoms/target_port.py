@@ -1,4 +1,4 @@
-"""Where a Service port leads, and where the pods behind it could be reached instead."""
+"""Target of a Service port, and the ports on which the pods behind it could be reached instead."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Wrong:
 
 
 def wrong_port_of(case: Case, traffic: Traffic) -> Wrong | None:
-    """What is wrong with the Service that the client addressed; None where its port is right, or nobody can tell."""
+    """Fault of the Service that the client addressed; None where its port is right, or that is unknown."""
     services = case.get(Services)
     if services is None or traffic.service is None or traffic.service_port is None:
         return None

@@ -1,4 +1,4 @@
-"""What is inside the pods and nodes: logs, and kai-probe, which answers from recorded files and the present network.
+"""Contents of the pods and nodes: logs, and kai-probe, which answers from recorded files and the present network.
 
 The probe runs in the DaemonSet's pods only, with its one fixed command; any other program is refused. What was not
 recorded is an error by name in the probe's answer, and connections that the lab cannot judge are not answered.
@@ -213,7 +213,7 @@ class Containers:
         return [{**head, "mtu": route} if allowed else {**head, "error": NO_ECHO}]
 
     def _agrees(self, pod: PodName, row: Row, allowed: bool) -> bool:
-        """Whether a recorded answer goes with what policies say of ICMP now; silence can have other reasons, too."""
+        """True if a recorded answer goes with what policies say of ICMP now; silence can have other reasons, too."""
         if allowed and "mtu" not in row:
             return (pod, str(row.get("destination"))) in self.icmp_allowed
         return ("mtu" in row) == allowed
@@ -245,7 +245,7 @@ def icmp_allowed_at_start(dataplane: Dataplane, pods: list[PodName]) -> frozense
 
 
 def _refused(address: str, request: LookRequest) -> str | None:
-    """Why the probe would not send there: its own rule, in its own words."""
+    """The reason why the probe would not send there: its own rule, in its own words."""
     found = as_address(address)
     return refusal(found, request.allow) if found is not None else f"{address} is no address"
 

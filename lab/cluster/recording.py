@@ -1,4 +1,4 @@
-"""What a case knows about its world that no object says: which doors answered, which names led where, which files.
+"""Facts of a case that no object has: attempts that opened, names with their addresses, files.
 
 Everything is read once. Files are served with their moments moved to the present (`Shift`).
 """
@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 
 
 class RecordedBackend(StrEnum):
-    """What stands behind a door."""
+    """Backend of a recorded address and port."""
 
     OPEN = "open"
     REFUSED = "refused"

@@ -26,7 +26,7 @@ NO_VALUES: Values = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class InteractionReply:
-    """What came back within three seconds. `error`: why the person sees an error; `errors`: per block of a form."""
+    """Reply within three seconds. `error`: why the person sees an error; `errors`: per block of a form."""
 
     acked: bool
     payload: Any = None

@@ -35,7 +35,7 @@ class Inbound:
         return web.Response(text="ok")
 
     def answered(self, hook: ReplyHook, body: Json) -> None:
-        """What an app says to a `response_url` or in its ack of a command: for one person, unless `in_channel`."""
+        """Takes an app's words to a `response_url` or in its ack of a command: for one person, unless `in_channel`."""
         if body.get("delete_original"):
             self._delete(hook)
             return

@@ -186,7 +186,7 @@ ACTS: dict[str, Callable[[Person, Json], Awaitable[Json]]] = {
 
 
 def _typed(body: Json) -> dict[tuple[str, str], Any]:
-    """What the page holds in its fields: `{block: {action: value}}`."""
+    """Values of the page's fields: `{block: {action: value}}`."""
     return {(block, action): value for block, row in body["state"].items() for action, value in row.items()}
 
 

@@ -1,4 +1,4 @@
-"""What Slack tells an app when somebody types a command, presses a button, or sends a form."""
+"""Payloads that Slack sends for a typed command, a pressed button, or a sent form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class InteractionSource:
-    """Where something was pressed: a message (`ephemeral` or not) in a channel, or a view."""
+    """Source of an interaction: a message (`ephemeral` or not) in a channel, or a view."""
 
     channel: Channel | None = None
     message: Json | None = None

@@ -138,7 +138,7 @@ class WorkspaceState:
         return found
 
     def handles(self) -> dict[str, str]:
-        """What `@alice`, `@oncall` and `#alerts` become in stored text."""
+        """Stored text of `@alice`, `@oncall` and `#alerts`."""
         people = {f"@{user.name}": f"<@{user.id}>" for user in self.users.values()}
         groups = {f"@{group.handle}": f"<!subteam^{group.id}>" for group in self.groups.values()}
         rooms = {f"#{one.name}": f"<#{one.id}|{one.name}>" for one in self.channels.values() if one.name}
@@ -209,7 +209,7 @@ class WorkspaceState:
         self.changed()
 
     def slackbot(self, user: str, channel: str, text: str) -> None:
-        """What Slack itself tells one person."""
+        """Message of Slack itself to one person."""
         self.whisper(user, channel, {"user": "USLACKBOT", "text": text})
 
     def react(self, channel: Channel, ts: str, emoji: str, user: str, add: bool) -> None:

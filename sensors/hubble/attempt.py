@@ -58,7 +58,7 @@ def protocol_of(flow: HubbleFlow) -> str:
 
 
 def note_time(attempt: Attempt, flow: HubbleFlow) -> None:
-    """When packets of the attempt were seen, and when they were dropped."""
+    """Notes when packets of the attempt were seen, and when they were dropped."""
     when = flow.time
     if when is None:
         return
@@ -72,7 +72,7 @@ def note_time(attempt: Attempt, flow: HubbleFlow) -> None:
 
 
 def note_passing(attempt: Attempt, flow: HubbleFlow, node: int) -> None:
-    """When a node dropped the client's packet, or showed that a policy let it through."""
+    """Notes when a node dropped the client's packet, or showed that a policy let it through."""
     if flow.time is None or (flow.verdict == "DROPPED" and flow.is_reply):
         return
     if flow.verdict == "DROPPED":
@@ -86,7 +86,7 @@ def note_passing(attempt: Attempt, flow: HubbleFlow, node: int) -> None:
 def _lets_through(
     event: int, direction: str, point: str, flags: frozenset[str], is_reply: bool | None
 ) -> tuple[str, ...]:
-    """Whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
+    """Side whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
 
     A packet that leaves its sender's node says nothing about the receiver, and one that only enters the datapath
     (`FROM_…`) nothing at all. The server's SYN-ACK, or any answer where there is no handshake, shows both. Later
@@ -102,7 +102,7 @@ def _lets_through(
 
 
 def note_side(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
-    """Who sent this, what it shows of them, and who must have begun."""
+    """Notes the sender, what the packet shows of it, and which side must have begun."""
     bits, began = _signs(flow.flags, flow.is_reply, flow.verdict, flow.kind, flow.observed_at)
     if began:
         attempt.leaning += began if is_lower else -began
@@ -116,7 +116,7 @@ def note_side(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
 
 @lru_cache(maxsize=1024)
 def _signs(flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str, point: str) -> tuple[int, int]:
-    """What the packet's sender did (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
+    """Signs of the packet's sender (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
     bits, began = _signs_of_flags(flags)
     if is_reply is not None:
         began = -1 if is_reply else 1
@@ -145,7 +145,7 @@ def _port_hint(flow: HubbleFlow) -> int:
 
 
 def note_drop(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
-    """What was dropped, by which side and for what; a drop and its policy verdict are counted apart."""
+    """Notes a drop, its side and its reason; a drop and its policy verdict are counted apart."""
     sender = 0 if is_lower else 1
     key = (sender, flow.drop_reason, flow.direction, flow.source.identity, flow.destination.identity)
     if attempt.drops is None:
@@ -173,7 +173,7 @@ def _use(verdict: str, direction: str, policy: DatapathPolicy) -> PolicyUse:
 
 
 def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
-    """Where services are translated per packet, an answer comes from the backend's address but the service's port.
+    """Joins attempts over a Service: where Services are translated per packet, an answer has the backend's address.
 
     Such an answer makes a 5-tuple of its own; give what it shows to the attempt it belongs to: the one between
     the same client door and the same address.
@@ -190,7 +190,7 @@ def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
 
 
 def _home(key: AttemptKey, stray: Attempt) -> tuple[str, SocketAddress, str]:
-    """Where an answer belongs: the client's door, and the address that answered."""
+    """Owner of an answer: the client's address, and the address that answered."""
     protocol, lower, upper = key
     client, server = (lower, upper) if did_lower_begin(stray) else (upper, lower)
     return protocol, client, server[0]
@@ -207,5 +207,5 @@ def _bring_home(home: Attempt, stray: Attempt, client_is_lower: bool, client_was
 
 
 def did_lower_begin(attempt: Attempt) -> bool:
-    """Who began: what the packets show, else what their ports suggest."""
+    """The side that began: what the packets show, else what their ports suggest."""
     return attempt.leaning > 0 if attempt.leaning else attempt.hint >= 0

@@ -52,7 +52,7 @@ def _is_during(moment: datetime | None, probes: Iterable[datetime]) -> bool:
 
 
 def _unmarked(own: Iterable[Connection]) -> set[Connection]:
-    """What a probe without the mark left behind: one try of the resolver over TCP with one of the API server, always.
+    """Traces of a probe without the mark: one try of the resolver over TCP with one of the API server, always.
 
     A pod that wants one of the two tries it without the other, or more often.
     """
@@ -64,7 +64,7 @@ def _unmarked(own: Iterable[Connection]) -> set[Connection]:
 
 
 def _always_with(one: Connection, others: Sequence[Connection]) -> bool:
-    """Whether each attempt came with exactly one of the others', all of them still known."""
+    """Checks whether each attempt came with exactly one of the others', all of them still known."""
     beginnings = [at for each in others for at in each.began]
     known = len(one.began) == one.attempts
     return known and bool(one.began) and all(_near(at, beginnings) == 1 == _near(at, one.began) for at in one.began)

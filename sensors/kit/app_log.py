@@ -17,7 +17,7 @@ MAX_LOG_LINE_CHARS = 2000  # characters of a line that are looked at
 
 
 class LogTrouble(StrEnum):
-    """What kind of failure a log line tells of. `connect`: no connection, and the line does not say why (curl 7);
+    """Kind of failure in a log line. `connect`: no connection, and the line does not say why (curl 7);
     `no_port`: the kernel had no local address or port left for a connection (EADDRNOTAVAIL)."""
 
     RESOLVE = "resolve"
@@ -105,7 +105,7 @@ def log_errors(container: str, log: str, limit: int = 8) -> tuple[LogError, ...]
 
 
 def read_line(container: str, line: str) -> LogError | None:
-    """What one line tells of, or None when it tells of no failure."""
+    """Failure in one line, or None where there is none."""
     trouble, code = _trouble(line)
     if trouble is None:
         return None

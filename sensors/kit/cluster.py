@@ -21,7 +21,7 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What kind of cluster this is: it decides which semantics apply. `None` means nobody said.
+    """Kind of cluster: it decides which semantics apply. `None` means nobody said.
 
     `cni` is lower case (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows
     come from (`hubble-relay`, `file`, …).
@@ -80,7 +80,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class PathMtu:
-    """How large a packet reaches a destination: `mtu` bytes, or `error` where nothing of any size came back.
+    """Largest packet that reaches a destination: `mtu` bytes, or `error` where nothing of any size came back.
 
     `route_mtu` is what the pod's own route promises; `unanswered` the sizes that were sent and not answered.
     """

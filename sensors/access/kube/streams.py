@@ -29,7 +29,7 @@ CLOSING = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ExecResult:
-    """How a program ended. A program without an exit code is no result: it raises `Blind`."""
+    """Result of a program. A program without an exit code is no result: it raises `Blind`."""
 
     stdout: bytes
     stderr: bytes
@@ -38,7 +38,7 @@ class ExecResult:
 
 @dataclass(slots=True)
 class Frames:
-    """What came over the channels so far. Pure; `limit` bytes of output in all, more is `Blind`, never cut."""
+    """Data received on the channels so far. Pure; `limit` bytes of output in all, more is `Blind`, never cut."""
 
     limit: int = MAX_OUTPUT
     stdout: bytearray = field(default_factory=bytearray)

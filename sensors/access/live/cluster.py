@@ -58,7 +58,7 @@ TURN = 6.0
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """What a living cluster may be asked, and where.
+    """Settings of a living cluster: which sources may be read, and where they are.
 
     probe_namespace  only pods there are believed to be probes: anybody may give a pod a label.
     probe_tls        the folder with our certificate for the probes' server (ca.crt, tls.crt, tls.key); without it the
@@ -78,7 +78,7 @@ class LiveSettings:
 
 
 class FlowSource(Protocol):
-    """Where hubble flows come from; `Relay` is one."""
+    """Source of hubble flows; `Relay` is one."""
 
     async def status(self) -> RelayStatus: ...
 
@@ -284,7 +284,7 @@ def _nothing(tried: ProbeResults, table: str) -> Any:
 
 
 def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
-    """Where a pod is. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
+    """Node of a pod. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
     pod = named(pods, name, namespace)
     if pod is None:
         raise Absent(f"there is no pod {namespace}/{name}")
@@ -296,7 +296,7 @@ def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
 
 
 def is_probe(pod: Object, namespace: str) -> bool:
-    """Whether a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
+    """True if a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
     return namespace_of(pod) == namespace and label_of(pod, PROBE_LABEL) == PROGRAM
 
 

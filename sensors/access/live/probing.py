@@ -57,7 +57,7 @@ Plans = Callable[[Iterable[Dial], Iterable[str], str], Awaitable[ConnectPlan]]
 
 @dataclass(frozen=True, slots=True)
 class ProbeTargets:
-    """What is to be tried from inside a pod."""
+    """Look-ups, connections and paths to try from inside a pod."""
 
     names: tuple[str, ...] = ()
     doors: tuple[Dial, ...] = ()
@@ -73,7 +73,7 @@ class ProbeTargets:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResults:
-    """What came of wishes, several answers joined."""
+    """Results of the targets, several answers joined."""
 
     lookups: tuple[DnsLookup, ...] = ()
     connects: tuple[Connect, ...] = ()

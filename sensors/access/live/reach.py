@@ -28,7 +28,7 @@ class ConnectPlan:
 
 
 def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, where: AddressBook) -> ConnectPlan:
-    """What of the wanted doors and path ends may be gone to, and where that is."""
+    """Peers and path ends that may be tried, with their addresses."""
     now: list[Dial] = []
     later: list[Dial] = []
     allow = {str(address) for end in destinations if (address := as_ip(end))}
@@ -40,7 +40,7 @@ def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, whe
 
 
 def may_be_sent_to(address: str) -> bool:
-    """Whether the probe would send to the address if it were allowed."""
+    """Checks whether the probe would send to the address if it were allowed."""
     return refusal(ip_address(address), (ip_network(address),)) is None
 
 

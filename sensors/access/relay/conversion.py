@@ -44,7 +44,7 @@ FLAGS = tuple(each.name for each in flow_pb2.TCPFlags.DESCRIPTOR.fields)
 
 
 def read_response(raw: bytes) -> list[HubbleMessage] | None:
-    """What one serialised `GetFlowsResponse` tells; [] when it tells nothing, None when it cannot be understood."""
+    """Messages of one serialised `GetFlowsResponse`; [] when it tells nothing, None when it cannot be understood."""
     try:
         response = observer_pb2.GetFlowsResponse.FromString(raw)
         return messages(msgspec.convert(_response(response), FlowLine))
