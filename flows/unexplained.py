@@ -68,9 +68,9 @@ def _events(case: Case) -> Iterator[str]:
 
 def _attempts(case: Case) -> Iterator[str]:
     peer = asked_peer(case)
-    doors = peer.doors if peer else ()
-    closed = [each for each in doors if not each.is_open]
-    opened = [each for each in doors if each.is_open]
+    attempts = peer.doors if peer else ()
+    closed = [each for each in attempts if not each.is_open]
+    opened = [each for each in attempts if each.is_open]
     address = next((each for each in closed if each.role in (Role.PEER, Role.SERVICE)), None)
     backend = next((each for each in opened if each.role is Role.BACKEND), None)
     if address and backend:

@@ -271,9 +271,9 @@ def _is_asked(each: Connection, target: Target, asked: Destination | None) -> bo
         return False
     if (each.protocol, each.port) == ("UDP", DNS_PORT) and as_ip(asked.host) is None:
         return True
-    doors = {(end.address, port) for end in asked.backends for port in end.ports}
-    doors |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
-    return (each.destination.ip, each.port) in doors if doors else target.to_port in (None, each.port)
+    backends = {(end.address, port) for end in asked.backends for port in end.ports}
+    backends |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
+    return (each.destination.ip, each.port) in backends if backends else target.to_port in (None, each.port)
 
 
 def _why_nothing(silent: tuple[SilentNode, ...], cut_short: bool) -> str:

@@ -50,8 +50,8 @@ def _told(pod: PodSockets) -> str:
 def _listening(pod: PodSockets) -> str:
     if pod.blind:
         return f"{pod} not read ({pod.blind})"
-    doors = ", ".join(map(str, pod.listeners[:4])) or "nothing"
-    return f"{pod} listens on {doors}"
+    ports = ", ".join(map(str, pod.listeners[:4])) or "nothing"
+    return f"{pod} listens on {ports}"
 
 
 async def look(target: Target, cluster: Cluster) -> TcpStats:

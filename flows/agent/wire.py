@@ -1,4 +1,4 @@
-"""The only door to the anthropic SDK. Importing this module takes a second and 80 MB: only `flows.agent.clients` does.
+"""The only user of the anthropic SDK. Importing this module takes a second and 80 MB: only `flows.agent.clients` does.
 
 Read from the SDK, version 2.14: typed errors with their status, streams of events, `usage` in the first and the last
 event, and the end of life of models. Retries are our own, since only we know how much time is left.

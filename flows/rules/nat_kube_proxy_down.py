@@ -47,9 +47,9 @@ def _agent_is_unwell(case: Case) -> bool:
 
 def _service_attempts(peer: Peer | None) -> tuple[list[ConnectionAttempt], list[ConnectionAttempt]]:
     """The Service's addresses that fail, and its backends that open; nothing where the two do not contradict."""
-    doors = peer.doors if peer else ()
-    address = [each for each in doors if each.role in (Role.SERVICE, Role.PEER)]
-    backends = [each for each in doors if each.role is Role.BACKEND]
+    attempts = peer.doors if peer else ()
+    address = [each for each in attempts if each.role in (Role.SERVICE, Role.PEER)]
+    backends = [each for each in attempts if each.role is Role.BACKEND]
     fails = address if address and not any(each.is_open for each in address) else []
     return fails, backends if backends and all(each.is_open for each in backends) else []
 

@@ -150,7 +150,7 @@ def _changed_labels(fields: tuple[str, ...]) -> bool:
 
 
 def _tried(peer: Peer) -> str:
-    failed = [door for door in peer.doors if not door.is_open]
+    failed = [attempt for attempt in peer.doors if not attempt.is_open]
     return f"; {failed[0].where} is {failed[0].result} ({failed[0].errno})" if failed else ""
 
 

@@ -37,7 +37,7 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _is_refused(peer: Peer) -> bool:
-    refused = any(door.result == "refused" for door in peer.doors)
+    refused = any(attempt.result == "refused" for attempt in peer.doors)
     return refused or any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
 
 

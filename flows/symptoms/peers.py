@@ -60,8 +60,8 @@ class Peer:
 
         The newest word counts: an attempt that opened after the last drop means that it works.
         """
-        opened = any(door.is_open for door in self.doors if door.role.value in ("peer", "service"))
-        failed = any(not door.is_open for door in self.doors)
+        opened = any(attempt.is_open for attempt in self.doors if attempt.role.value in ("peer", "service"))
+        failed = any(not attempt.is_open for attempt in self.doors)
         worked = any(each.outcome is ConnectionOutcome.OPENED for each in self.connections)
         worked = worked or any(each.state == "ESTABLISHED" for each in self.sockets)
         broken = any(each.outcome in FAILED for each in self.connections)
@@ -94,8 +94,8 @@ class Peer:
         return self.owner or Component("External", "", self.host)
 
     def __str__(self) -> str:
-        door = self.host if self.port is None else f"{self.host}:{self.port}"
-        return f"{self.service.ref} ({door})" if self.service else door
+        address = self.host if self.port is None else f"{self.host}:{self.port}"
+        return f"{self.service.ref} ({address})" if self.service else address
 
 
 def asked_peer(case: Case) -> Peer | None:
@@ -174,8 +174,8 @@ def _peer_at(case: Case, host: str, port: int) -> Peer:
     name, _, rest = host.partition(".")
     named = services.find(rest.partition(".")[0] or case.target.namespace, name) if services else None
     service, known = (named, named.port(port)) if named else _service_behind(case, host, port)
-    doors = _attempts_of(case, service, known) if service else _attempts_at(case, host, port, ())
-    return Peer(host, port, False, None, service, known, doors=doors)
+    attempts = _attempts_of(case, service, known) if service else _attempts_at(case, host, port, ())
+    return Peer(host, port, False, None, service, known, doors=attempts)
 
 
 def _asked(case: Case) -> Peer | None:
@@ -276,9 +276,9 @@ def _logged(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
 def _logged_peer(case: Case, service: ServiceFacts, lines: list[LogError]) -> Peer:
     port = next((line.port for line in lines if line.port), None) or (service.ports[0].port if service.ports else None)
     known = service.port(port) if port is not None else None
-    doors = _attempts_of(case, service, known)
+    attempts = _attempts_of(case, service, known)
     found = _towards(case, service.name, port, service)
-    return Peer(lines[0].host, port, False, None, service, known, found, doors, tuple(lines))
+    return Peer(lines[0].host, port, False, None, service, known, found, attempts, tuple(lines))
 
 
 def _attempts_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tuple[ConnectionAttempt, ...]:

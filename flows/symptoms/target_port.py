@@ -85,7 +85,7 @@ def ports_behind(peer: Peer) -> tuple[int, ...]:
 def is_refused(peer: Peer) -> bool:
     """Somebody answers, and says no: an RST on the wire, or a connection from inside the pod that is refused."""
     delivered = any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
-    return delivered or any(door.result == "refused" for door in peer.doors)
+    return delivered or any(attempt.result == "refused" for attempt in peer.doors)
 
 
 def _peer_sockets(case: Case, service: ServiceFacts) -> tuple[PodSockets, ...]:

@@ -319,10 +319,10 @@ def _kept(lab: LabCluster, containers: Containers, wish: ClientTarget) -> str:
     if wish.pod in containers.small_paths:
         return "what happens to large packets is kept as recorded"
     rows = containers.kept_rows.get(wish.pod, {})
-    doors = {(wish.host, wish.port)}
+    addresses = {(wish.host, wish.port)}
     for service in lab.dataplane.of_kind("Service"):
         meta, address = service["metadata"], service["spec"].get("clusterIP")
         name = f"{meta['name']}.{meta['namespace']}.svc.cluster.local"
         if wish.host in (meta["name"], name) and (wish.host == name or meta["namespace"] == wish.pod[0]):
-            doors.add((str(address), wish.port))
-    return "the recorded answer is kept" if doors & rows.keys() else ""
+            addresses.add((str(address), wish.port))
+    return "the recorded answer is kept" if addresses & rows.keys() else ""

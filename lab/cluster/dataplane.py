@@ -197,14 +197,14 @@ class Dataplane:
         if judged.allowed is False:
             side = Direction.EGRESS if judged.egress.allowed is False else Direction.INGRESS
             return PacketOutcome("timeout", "ETIMEDOUT", judged, side, why=f"{side.value} denied")
-        answer = self.door(traffic)
+        answer = self.backend_at(traffic)
         if answer is RecordedBackend.OPEN:
             return PacketOutcome("open", None, judged)
         if answer is RecordedBackend.REFUSED:
             return PacketOutcome("refused", "ECONNREFUSED", judged)
         known = answer is RecordedBackend.SILENT
         return PacketOutcome(
-            "timeout", "ETIMEDOUT", judged, known=known, why="" if known else "nobody recorded that door"
+            "timeout", "ETIMEDOUT", judged, known=known, why="" if known else "that address and port are not recorded"
         )
 
     def connect(self, source: Endpoint, address: str, port: int, names: Sequence[str] = ()) -> PacketOutcome:
@@ -240,15 +240,15 @@ class Dataplane:
         """Checks whether a policy sends the pod's look-ups through the DNS proxy."""
         return any(policy.shows_dns for policy, _ in self.world.selecting(source, Direction.EGRESS))
 
-    # -- doors ---------------------------------------------------------------------------------------------------------
+    # -- backends -----------------------------------------------------------------------------------------------------
 
-    def door(self, traffic: Traffic) -> RecordedBackend | None:
+    def backend_at(self, traffic: Traffic) -> RecordedBackend | None:
         """Backend behind an address and port; None where neither objects nor the recording tell."""
         there, number = traffic.destination, traffic.port or 0
         if there.is_pod and not there.host_network:
-            return self._pod_door((there.namespace, there.pod), number)
-        if (there.ip, number) in self.recording.doors:
-            return self.recording.doors[(there.ip, number)]
+            return self._pod_backend((there.namespace, there.pod), number)
+        if (there.ip, number) in self.recording.backends:
+            return self.recording.backends[(there.ip, number)]
         if self._is_endpoint(there.ip, number):
             return RecordedBackend.OPEN
         if self._service_at(there.ip) is not None:
@@ -257,7 +257,7 @@ class Dataplane:
             )  # a port the Service does not have: the packet leaves the cluster untranslated
         return None
 
-    def _pod_door(self, pod: PodName, port: int) -> RecordedBackend | None:
+    def _pod_backend(self, pod: PodName, port: int) -> RecordedBackend | None:
         thing = self.things.get(("v1", "Pod", *pod))
         if thing is None:
             return RecordedBackend.SILENT
@@ -268,7 +268,7 @@ class Dataplane:
             return RecordedBackend.OPEN if listening.get(port) else RecordedBackend.REFUSED
         if port in _declared(thing):
             return RecordedBackend.OPEN
-        return self.recording.doors.get((str(thing["status"].get("podIP")), port))
+        return self.recording.backends.get((str(thing["status"].get("podIP")), port))
 
     def ancestor(self, pod: PodName) -> PodName:
         """The recorded pod whose files a pod of the lab's own making shows."""

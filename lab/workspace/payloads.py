@@ -26,8 +26,8 @@ class InteractionSource:
         return list((self.view or self.message or {}).get("blocks") or ())
 
     @classmethod
-    def whispered(cls, channel: Channel, whisper: EphemeralMessage) -> InteractionSource:
-        return cls(channel, {"type": "message", "ts": whisper.ts, **whisper.body}, ephemeral=True)
+    def of_ephemeral(cls, channel: Channel, message: EphemeralMessage) -> InteractionSource:
+        return cls(channel, {"type": "message", "ts": message.ts, **message.body}, ephemeral=True)
 
 
 def command(world: WorkspaceState, app: App, user: SlackUser, channel: Channel, name: str, text: str, key: str) -> Json:

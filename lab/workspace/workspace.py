@@ -131,7 +131,7 @@ class Workspace:
     def ephemerals(self, user: str) -> list[Json]:
         """Messages that only that person sees, oldest first."""
         name = self.world.user(user).id
-        return [{**one.body, "ts": one.ts, "channel": one.channel} for one in self.world.whispers if one.user == name]
+        return [{**one.body, "ts": one.ts, "channel": one.channel} for one in self.world.ephemerals if one.user == name]
 
     def direct_messages(self, user: str) -> list[Json]:
         """Direct messages of KAI and that person."""
@@ -169,7 +169,7 @@ class Workspace:
         for room in self.world.channels.values():
             lines += [f"#{room.name or room.id}"] * bool(room.messages)
             lines += [f"  {ts} {_name(one)}: {one['text']}" for ts, one in room.messages.items()]
-        lines += [f"  only {one.user}: {one.body['text']}" for one in self.world.whispers]
+        lines += [f"  only {one.user}: {one.body['text']}" for one in self.world.ephemerals]
         return "\n".join(lines) or "  nothing"
 
     # ---- inside

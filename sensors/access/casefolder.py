@@ -141,7 +141,7 @@ class CaseFolder:
     async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         return await asyncio.to_thread(self._rows, "dns.json", namespace, pod, _lookup)
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
         return await asyncio.to_thread(self._rows, "connect.json", namespace, pod, _connect)
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

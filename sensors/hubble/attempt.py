@@ -28,11 +28,11 @@ DropKey: TypeAlias = tuple[int, int, str, int, int]  # sender, reason, direction
 
 @dataclass(slots=True)
 class Attempt:
-    """One 5-tuple, both directions. `leaning` > 0 says that the lower door began, < 0 the upper."""
+    """One 5-tuple, both directions. `leaning` > 0 says that the lower address began, < 0 the upper."""
 
     leaning: int = 0
     hint: int = 0
-    lower: int = 0  # bits: what the lower door did
+    lower: int = 0  # bits: what the lower address did
     upper: int = 0
     nodes: int = 0
     denied: int = 0
@@ -176,7 +176,7 @@ def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
     """Joins attempts over a Service: where Services are translated per packet, an answer has the backend's address.
 
     Such an answer makes a 5-tuple of its own; give what it shows to the attempt it belongs to: the one between
-    the same client door and the same address.
+    the same client and the same address.
     """
     strays = {_home(key, attempt): key for key, attempt in attempts.items() if attempt.translated and not attempt.drops}
     if not strays:

@@ -138,8 +138,8 @@ class Connection:
     stale_peer: bool = False
 
     def __str__(self) -> str:
-        door = f" {self.protocol}/{self.port}" if self.port else f" {self.protocol}"
-        return f"{self.source} → {self.destination}{door}"
+        port = f" {self.protocol}/{self.port}" if self.port else f" {self.protocol}"
+        return f"{self.source} → {self.destination}{port}"
 
 
 @dataclass(frozen=True, slots=True)

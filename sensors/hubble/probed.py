@@ -1,6 +1,6 @@
 """Tells the connections that only KAI's own probe made from those that the pod wants.
 
-Every look tries a few doors that every pod knows (its resolver, the API server), looks names up and sends echoes. Where
+Every look tries a few peers that every pod knows (its resolver, the API server), looks names up and sends echoes. Where
 a policy refuses them, the next look finds the drops in the nodes' rings: the demand was KAI's, and no evidence that the
 pod misses anything. The probe's TCP and UDP come from source ports that Linux gives to nobody unasked (`PROBE_PORTS`),
 so that any replica knows them later. An echo has no port: it is known by the company it keeps.

@@ -135,8 +135,8 @@ def host_port_in(line: str) -> tuple[str, int | None]:
     if url := URL.search(line):
         scheme, host, port = url.groups()
         return host.strip("[]"), _port(port) or SCHEME_PORTS.get(scheme)
-    if door := HOST_PORT.search(line):
-        return door[1].strip("[]").rstrip("."), _port(door[2])
+    if peer := HOST_PORT.search(line):
+        return peer[1].strip("[]").rstrip("."), _port(peer[2])
     return "", None
 
 

@@ -128,8 +128,8 @@ class Cluster(Protocol):
         """Ask the pod's resolver for `names` from inside the pod. A recording answers with all it has."""
         ...
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
-        """Try `doors` from inside the pod. A recording answers with all it has; no doors, nothing is sent."""
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
+        """Try `dials` from inside the pod. A recording answers with all it has; no dials, nothing is sent."""
         ...
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

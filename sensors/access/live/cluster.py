@@ -158,10 +158,10 @@ class LiveCluster:
         tried = await self._attempt(namespace, pod, ProbeTargets(names=tuple(names)))
         return tried.lookups or _nothing(tried, "lookups")
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
-        if not doors:
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
+        if not dials:
             return ()
-        tried = await self._attempt(namespace, pod, ProbeTargets(doors=tuple(doors)))
+        tried = await self._attempt(namespace, pod, ProbeTargets(dials=tuple(dials)))
         return tried.connects or _nothing(tried, "connects")
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
@@ -246,9 +246,9 @@ class LiveCluster:
         except (Absent, Blind) as why:
             raise Blind(f"{no_probe}; {why}") from None
 
-    async def _plan(self, doors: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
+    async def _plan(self, dials: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
         kinds, environment = await asyncio.gather(read_kinds(self, *ADDRESS_KINDS, SERVICE), self.environment())
-        return plan(doors, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
+        return plan(dials, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
 
     async def _ask_agent(self, node: str, name: str) -> str:
         agent = agent_on(await self._remember("agents", self._agents), node)

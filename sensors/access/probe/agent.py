@@ -1428,8 +1428,8 @@ class Targets:
         self._learn_resolver()
         chosen = chosen_targets(self.request)
         lookups = [self._guard(key, self._lookup(name, qtype)) for _, key, (name, qtype) in chosen.lookups]
-        doors = [self._guard(key, self._connect(at, door)) for at, key, door in chosen.connects]
-        opened = asyncio.gather(*doors)
+        targets = [self._guard(key, self._connect(at, target)) for at, key, target in chosen.connects]
+        opened = asyncio.gather(*targets)
         paths = [self._guard(key, self._path(at, each, opened)) for at, key, each in chosen.path_mtu]
         await asyncio.gather(*lookups, opened, *paths)
 
@@ -1458,12 +1458,12 @@ class Targets:
         if asked in self.request.lookups:
             self.voice.tell("lookups", [self.request.lookups.index(asked), place], row)
 
-    async def _connect(self, at: int, door: ConnectTarget) -> None:
-        address = as_address(door.host) or await self._resolve(door.host)
+    async def _connect(self, at: int, target: ConnectTarget) -> None:
+        address = as_address(target.host) or await self._resolve(target.host)
         self._require(address)
-        named = {} if as_address(door.host) else {"address": str(address)}
-        row = await (self._open(address, door.port) if door.protocol == "tcp" else self._send(address, door))
-        self.voice.tell("connects", [at], {**door.spoken(), **named, **row})
+        named = {} if as_address(target.host) else {"address": str(address)}
+        row = await (self._open(address, target.port) if target.protocol == "tcp" else self._send(address, target))
+        self.voice.tell("connects", [at], {**target.spoken(), **named, **row})
 
     async def _open(self, address: Address, port: int) -> Row:
         row, segments = await try_connect(self.pace, address, port)
@@ -1471,9 +1471,9 @@ class Targets:
             self.segments[address] = segments
         return row
 
-    async def _send(self, address: Address, door: ConnectTarget) -> Row:
+    async def _send(self, address: Address, target: ConnectTarget) -> Row:
         search = self.resolver.conf.search if self.resolver else ()
-        return await send_datagram(self.pace, address, door.port, sure_question(search) if door.ask else b"")
+        return await send_datagram(self.pace, address, target.port, sure_question(search) if target.ask else b"")
 
     async def _resolve(self, host: str) -> Address:
         if self.resolver is None:
@@ -1522,14 +1522,14 @@ class ChosenTargets:
 
 
 def chosen_targets(request: LookRequest) -> ChosenTargets:
-    """The first `max_targets` targets, doors before names before paths: a door says most for its packets."""
-    doors = [(at, each.key, each) for at, each in enumerate(request.connects)]
+    """The first `max_targets` targets, connections, then names, then paths: a connection says most for its packets."""
+    targets = [(at, each.key, each) for at, each in enumerate(request.connects)]
     names = [(at, f"lookups/{name}/{qtype}", (name, qtype)) for at, (name, qtype) in enumerate(request.lookups)]
     paths = [(at, f"path_mtu/{each}", each) for at, each in enumerate(request.path_mtu)]
     room = request.max_targets
-    names_from, paths_from = max(0, room - len(doors)), max(0, room - len(doors) - len(names))
-    out = [each[1] for each in (*doors[room:], *names[names_from:], *paths[paths_from:])]
-    return ChosenTargets(tuple(names[:names_from]), tuple(doors[:room]), tuple(paths[:paths_from]), tuple(out))
+    names_from, paths_from = max(0, room - len(targets)), max(0, room - len(targets) - len(names))
+    out = [each[1] for each in (*targets[room:], *names[names_from:], *paths[paths_from:])]
+    return ChosenTargets(tuple(names[:names_from]), tuple(targets[:room]), tuple(paths[:paths_from]), tuple(out))
 
 
 # -- supervision: the parent only waits, and stops waiting on time -----------------------------------------------------
@@ -1742,15 +1742,15 @@ def serve(post: Post) -> int:
     """Answers questions until SIGTERM. This process reads none: each gets a process that ends with its answer."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     seated: set[int] = set()
-    with contextlib.ExitStack() as open_doors, selectors.DefaultSelector() as knocks:
-        for door in (listen_at(post), *([_listen_beside(post.local)] if post.local else [])):
-            knocks.register(open_doors.enter_context(door), selectors.EVENT_READ)
+    with contextlib.ExitStack() as open_targets, selectors.DefaultSelector() as knocks:
+        for target in (listen_at(post), *([_listen_beside(post.local)] if post.local else [])):
+            knocks.register(open_targets.enter_context(target), selectors.EVENT_READ)
         gc.freeze()  # what is here now is shared with the children for good
         while True:
             _leave(seated, wait=len(seated) >= SEATS)
-            door = cast(socket.socket, knocks.select()[0][0].fileobj)
-            with contextlib.suppress(ConnectionAbortedError), door.accept()[0] as connection:
-                seated.add(_seat(connection, post, open_doors))
+            target = cast(socket.socket, knocks.select()[0][0].fileobj)
+            with contextlib.suppress(ConnectionAbortedError), target.accept()[0] as connection:
+                seated.add(_seat(connection, post, open_targets))
 
 
 def _listen_beside(name: str) -> socket.socket:
@@ -1782,13 +1782,13 @@ def _leave(seated: set[int], *, wait: bool) -> None:
         wait = False
 
 
-def _seat(connection: socket.socket, post: Post, open_doors: contextlib.ExitStack) -> int:
+def _seat(connection: socket.socket, post: Post, open_targets: contextlib.ExitStack) -> int:
     parent = os.getpid()
     if (pid := os.fork()) != 0:
         return pid
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        open_doors.close()
+        open_targets.close()
         _silence(parent)
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
         with contextlib.suppress(OSError, ValueError, MemoryError):

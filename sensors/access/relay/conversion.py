@@ -1,4 +1,4 @@
-"""Turns Hubble's protobuf messages into our records, through the same door as Hubble's JSON.
+"""Turns Hubble's protobuf messages into our records, by the same decoder as Hubble's JSON.
 
 A message is first told as its JSON would tell it (the same keys, enums by name) and then read by `hubble_wire`. So one
 flow gives one record, whether it came over gRPC or from a file, and nothing about records is decided twice. Enum
