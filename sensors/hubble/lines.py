@@ -333,7 +333,7 @@ class _LineReader:
 
     def _is_about(self, flow: WireFlow) -> bool:
         """As `FlowQuestion.is_about`, before the trouble of making a record."""
-        ask, one, other, ip = self.question, flow.source, flow.destination, flow.IP
+        ask, (one, other), ip = self.question, flow.sides, flow.IP
         if not ask.pod:
             return ask.is_of_namespace(one.namespace, other.namespace)
         has_names = one.pod_name and other.pod_name

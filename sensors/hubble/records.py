@@ -77,7 +77,7 @@ class Http(msgspec.Struct, frozen=True, gc=False):
     code: int = 0
 
 
-class HubbleFlow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class HubbleFlow(msgspec.Struct, frozen=True, gc=False):
     """One event Hubble reported: a packet seen, decided about or dropped, or a message a proxy read.
 
     Not a connection and not a failure: one refused packet gives two of these (event types 5 and 1). Times are UTC.
