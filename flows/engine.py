@@ -50,7 +50,7 @@ async def ignore(moment: Saw | Concluded) -> None:
 
 @dataclass(frozen=True, slots=True)
 class WalkTools:
-    """What a walk needs besides flow, target and cluster; the composition root fills it once."""
+    """Needs of a walk besides flow, target and cluster; the composition root fills it once."""
 
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
@@ -130,7 +130,7 @@ async def _environment(cluster: Cluster) -> Environment:
 
 
 async def look(flow: Flow, target: Target, cluster: Cluster, tools: WalkTools, watcher: Watcher = ignore) -> Case:
-    """What all sensors of a flow see, before anybody judges it."""
+    """Evidence of all sensors of a flow, before any rule judges it."""
     evidence = await _look(flow, target, cluster, tools, watcher)
     return Case(target, await _environment(cluster), await cluster.now(), evidence)
 
