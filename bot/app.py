@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +25,7 @@ from bot.change import expiry
 from bot.change.asking import Asking, nobody_may
 from bot.change.changes import PROPOSE, Changes, Proposing
 from bot.change.opening import changes_on
-from bot.clusters.opening import Worlds, recorded
+from bot.clusters.opening import Worlds, recorded, shared
 from bot.clusters.options import Live
 from bot.clusters.recent_drops import recent_drops
 from bot.desk.desk import Desk, Extensions
@@ -43,6 +41,7 @@ from bot.explain.explains import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
+from bot.interpreter import serve_quickly
 from bot.settings import Settings
 from bot.slack import listeners, watch_words
 from bot.slack.alert_anchors import Anchors
@@ -92,10 +91,6 @@ from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
 
-SWITCH_S = 0.0005
-"""Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
-add up to a queue while alerts storm in."""
-
 LOST = 30.0
 """Seconds between two looks for what a crash has left undone."""
 
@@ -132,6 +127,8 @@ async def running(
     if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
+        if worlds.line is not None:
+            stack.push_async_callback(worlds.line.close)
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
         metrics = Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
@@ -283,13 +280,11 @@ def _explains(
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
-        gc.collect()
-        gc.freeze()  # what is loaded stays: no look through all of it, a sixth of a second long, while alerts storm in
+        serve_quickly()
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
         said(_of_claude(settings))
         await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
@@ -307,7 +302,7 @@ def _of_claude(settings: Settings) -> str:
 
 def _worlds(settings: Settings) -> Worlds:
     if settings.case is None:
-        return Worlds(Live(settings.kubeconfig, settings.context, settings.hubble_server))
+        return shared(Live(settings.kubeconfig, settings.context, settings.hubble_server))
     try:
         return recorded(settings.case)
     except BadCase as why:
