@@ -19,12 +19,12 @@ from bot.store import Request
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
 
-PATIENCE = 1.5
+FIND_POD_TIMEOUT_S = 1.5
 """Seconds to find the pod that is meant before it is taken as it was written; a form must open within three."""
 
 
 @dataclass(frozen=True, slots=True)
-class Worlds:
+class PolicyWorlds:
     """Make one with `shared` for many investigations, with `recorded` for a recording.
 
     `line`: investigations of one moment share a connection and what they read. `cluster` never does: verifications and
@@ -72,7 +72,7 @@ class Worlds:
     async def find(self, asked: Target) -> Target:
         """The pod that is meant, as far as that can be told in time. Raises `NoSuchPod`."""
         try:
-            async with asyncio.timeout(PATIENCE), self._shared() as cluster:
+            async with asyncio.timeout(FIND_POD_TIMEOUT_S), self._shared() as cluster:
                 found = await resolve(cluster, asked.pod, asked.namespace, *asked.peer)
         except (Blind, TimeoutError):
             return asked
@@ -95,11 +95,11 @@ async def _as_blind() -> AsyncIterator[None]:
         raise Blind(str(why)) from why
 
 
-def shared(live: Live) -> Worlds:
+def shared(live: Live) -> PolicyWorlds:
     """For a process that investigates again and again; `close` its line at the end."""
-    return Worlds(live, line=SharedLine(lambda: connected(live)))
+    return PolicyWorlds(live, line=SharedLine(lambda: connected(live)))
 
 
-def recorded(path: Path) -> Worlds:
+def recorded(path: Path) -> PolicyWorlds:
     """Raises `BadCase`."""
-    return Worlds(case=open_case(path))
+    return PolicyWorlds(case=open_case(path))

@@ -1,6 +1,6 @@
 """What is said once about an investigation, whatever crashes: one class for each kind of note.
 
-A message in the store has a role; `NOTES` turns it into its note. Another part of KAI adds a kind with a class of its
+A message in the store has a role; `DESK_NOTES` turns it into its note. Another part of KAI adds a kind with a class of its
 own, a line for its role (`open_desk(notes=…)`), and a renderer where it is posted.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.store import Investigation, Message, State, Verdict
+from bot.store import Investigation, InvestigationState, Message, StoredVerdict
 from bot.store.store import Store
 
 VERDICT = "verdict"
@@ -32,7 +32,7 @@ class Note:
 class VerdictNote(Note):
     """The investigation concluded."""
 
-    verdict: Verdict
+    verdict: StoredVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,12 @@ async def _ended(message: Message, it: Investigation, store: Store) -> Note | No
     return EndedNote(message.key, it)
 
 
-NOTES: Mapping[str, NoteOf] = {VERDICT: _verdict, State.FAILED: _ended, State.CANCELLED: _ended, State.LOST: _ended}
+DESK_NOTES: Mapping[str, NoteOf] = {
+    VERDICT: _verdict,
+    InvestigationState.FAILED: _ended,
+    InvestigationState.CANCELLED: _ended,
+    InvestigationState.LOST: _ended,
+}
 """By the first word of a role: `proposal.3` is of the kind `proposal`."""
 
 

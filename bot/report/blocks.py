@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.report.mrkdwn import BREAK, apart, fit, literal, safe
-from bot.report.outline import Command, Item, Line, Part, Point, Tone, brief, ledger, parts_of
+from bot.report.outline import Item, Point, SectionPart, ShellCommand, TextLine, Tone, brief, ledger, parts_of
 from bot.report.sanitize import clean, clean_command
-from bot.report.short_answer import ShortAnswer, Status, short_answer, subject
+from bot.report.short_answer import ShortAnswer, VerdictStatus, short_answer, subject
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.reported import reported
 
-Block = Mapping[str, Any]
+SlackBlock = Mapping[str, Any]
 
 SHOW_PROOF, COPY_KUBECTL, RERUN = "kai_show_proof", "kai_copy_kubectl", "kai_rerun"
 OPINION, RIGHT, WRONG, CANCEL = "kai_opinion", "kai_right", "kai_wrong", "kai_cancel"
@@ -51,7 +51,7 @@ class Said:
     """One message."""
 
     text: str
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[SlackBlock, ...] = ()
 
 
 # -- the root message, from looking to the end: one layout ------------------------------------------------------------
@@ -65,7 +65,7 @@ class ChangeState:
     """
 
     line: str
-    status: Status | None = None
+    status: VerdictStatus | None = None
     state: str = ""
 
 
@@ -73,9 +73,9 @@ def looking(investigation: str, target: Target, progress: str, cluster: str = ""
     """The root message until there is a verdict. `progress`: how far it is, in words. Nothing is judged yet."""
     line = safe(f"{progress}.")
     return Said(
-        safe(f"{Status.UNDECIDED} {subject(target)}: looking. {progress}."),
+        safe(f"{VerdictStatus.UNDECIDED} {subject(target)}: looking. {progress}."),
         (
-            _header(f"{Status.UNDECIDED} {subject(target)}: looking"),
+            _header(f"{VerdictStatus.UNDECIDED} {subject(target)}: looking"),
             section(line),
             _actions(_button("Cancel", CANCEL, investigation)),
             _context("", cluster, investigation),
@@ -124,7 +124,7 @@ def _spoken(short: ShortAnswer, headline: str, change: ChangeState | None) -> st
 
 def ended(target: Target, role: str, why: str, investigation: str, asked_by: str = "", cluster: str = "") -> Said:
     """The root message of an investigation without a verdict: failed, cancelled or lost."""
-    headline = f"{Status.UNDECIDED} {subject(target)}: {_ENDS.get(role, 'ended without a verdict')}"
+    headline = f"{VerdictStatus.UNDECIDED} {subject(target)}: {_ENDS.get(role, 'ended without a verdict')}"
     return Said(
         f"{safe(f'{headline}.')} {reason(why)}".strip(),
         (
@@ -156,15 +156,15 @@ def layer_name(row: LayerRow) -> str:
     return row.layer.value.replace("_", " ")
 
 
-def claude_part(it: Diagnosis) -> Iterator[Block]:
+def claude_part(it: Diagnosis) -> Iterator[SlackBlock]:
     """What Claude adds, where it was asked: how it stands to the verdict, then its sentences."""
-    if said := parts_of(it).get(Part.CLAUDE):
+    if said := parts_of(it).get(SectionPart.CLAUDE):
         yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items))))
 
 
-def _claude_line(it: Diagnosis) -> Iterator[Block]:
+def _claude_line(it: Diagnosis) -> Iterator[SlackBlock]:
     """How Claude stands to the verdict, with the beginning of its first sentence."""
-    if said := parts_of(it).get(Part.CLAUDE):
+    if said := parts_of(it).get(SectionPart.CLAUDE):
         first = f": {clean(said.items[0].text)}" if said.items and isinstance(said.items[0], Point) else ""
         yield section(f"*Claude* {safe(brief(f'{said.text}{first}', CLAUDE_LINE), CLAUDE_LINE + 20)}")
 
@@ -172,7 +172,7 @@ def _claude_line(it: Diagnosis) -> Iterator[Block]:
 def _lines(items: Iterable[Item]) -> Iterator[str]:
     """The proof, what is newly allowed, the warnings; commands stand elsewhere."""
     for item in items:
-        if isinstance(item, Line):
+        if isinstance(item, TextLine):
             sign = "✔ " if item.tone is Tone.GOOD else ""
             yield f"{sign}{safe(item.text, 500)}"
         elif isinstance(item, Point):
@@ -189,7 +189,7 @@ def few(lines: Sequence[str], longest: int = 2900) -> str:
     return "\n".join(shown)
 
 
-def _buttons(it: Diagnosis) -> Iterator[Block]:
+def _buttons(it: Diagnosis) -> Iterator[SlackBlock]:
     """Only what does something. A button to approve the fix stands with the fix in the thread."""
     fix = it.fix
     if fix.proof is not None and fix.proof.replayed:
@@ -199,8 +199,8 @@ def _buttons(it: Diagnosis) -> Iterator[Block]:
     yield _button("Re-run", RERUN, it.investigation_id)
 
 
-def _feedback(investigation: str) -> Block:
-    def button(text: str, value: str) -> Block:
+def _feedback(investigation: str) -> SlackBlock:
+    def button(text: str, value: str) -> SlackBlock:
         return {"text": plain_text(text), "value": f"{value}:{investigation}", "accessibility_label": f"{text} verdict"}
 
     element = {
@@ -242,7 +242,7 @@ def _look(key: str, evidence: Evidence) -> str:
 
 def proof(it: Diagnosis) -> Said:
     """What was replayed, and what came of it."""
-    fix = parts_of(it, verbose=True).get(Part.FIX)
+    fix = parts_of(it, verbose=True).get(SectionPart.FIX)
     if fix is None or it.fix.proof is None or not it.fix.proof.replayed:
         return Said("There is no proof: this verdict proposes no change that could be replayed.")
     before = f"{it.fix.proof.denied_before} of {it.fix.proof.replayed} are denied by the policies as they are."
@@ -253,9 +253,9 @@ def proof(it: Diagnosis) -> Said:
 def commands(it: Diagnosis) -> Said:
     """The commands as they must be typed, and the way back."""
     parts = parts_of(it)
-    blocks: list[Block] = []
-    for part, heading in ((Part.FIX, "*Fix* for a person to review and run"), (Part.UNDO, "*Undo*")):
-        typed = [each.text for each in parts[part].items if isinstance(each, Command)] if part in parts else []
+    blocks: list[SlackBlock] = []
+    for part, heading in ((SectionPart.FIX, "*Fix* for a person to review and run"), (SectionPart.UNDO, "*Undo*")):
+        typed = [each.text for each in parts[part].items if isinstance(each, ShellCommand)] if part in parts else []
         blocks += [section(heading), *(code(each) for each in typed)] if typed else []
     if not blocks:
         return Said("There is no command: this verdict proposes no change.")
@@ -285,7 +285,7 @@ def _indent(line: str) -> str:
 # -- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def section(text: str) -> Block:
+def section(text: str) -> SlackBlock:
     """Escaped mrkdwn that Slack leaves alone: `verbatim` makes no links of what looks like one."""
     return {"type": "section", "text": mrkdwn(text)}
 
@@ -298,7 +298,7 @@ def plain_text(text: str) -> dict[str, Any]:
     return {"type": "plain_text", "text": text, "emoji": False}
 
 
-def code(text: str) -> Block:
+def code(text: str) -> SlackBlock:
     """A command or facts, literally. Too long a command is not cut: half a command is a wrong command."""
     if len(text) > CODE + 200:
         text = f"# {len(text)} characters are too many for a message: take them from `kai … -o json`"
@@ -308,7 +308,7 @@ def code(text: str) -> Block:
     return {"type": "rich_text", "elements": [element]}
 
 
-def fold(title: str, children: Sequence[Block]) -> Block:
+def fold(title: str, children: Sequence[SlackBlock]) -> SlackBlock:
     """Details that a reader unfolds. At most ten."""
     return {
         "type": "container",
@@ -319,22 +319,22 @@ def fold(title: str, children: Sequence[Block]) -> Block:
     }
 
 
-def _header(text: str) -> Block:
+def _header(text: str) -> SlackBlock:
     return {"type": "header", "text": plain_text(literal(text, 150))}
 
 
-def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> Block:
+def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> SlackBlock:
     """How sure, what was not measured, which cluster, the short id."""
     parts = [sure, f"cluster {clean(cluster, 60)}" if cluster else "", f"id {investigation[:SHORT_ID]}"]
     who = f" · asked by <@{asked_by}>" if asked_by else ""
     return {"type": "context", "elements": [mrkdwn(safe(" · ".join(filter(None, parts))) + who)]}
 
 
-def _button(text: str, action: str, investigation: str) -> Block:
+def _button(text: str, action: str, investigation: str) -> SlackBlock:
     return {"type": "button", "action_id": action, "text": plain_text(text), "value": literal(investigation, 100)}
 
 
-def _actions(*buttons: Block) -> Block:
+def _actions(*buttons: SlackBlock) -> SlackBlock:
     return {"type": "actions", "elements": list(buttons)}
 
 
@@ -351,16 +351,16 @@ def is_newer(said: Said) -> bool:
     return any(block["type"] in _OLDER for block in said.blocks)
 
 
-def _older(block: Block) -> Iterator[Block]:
+def _older(block: SlackBlock) -> Iterator[SlackBlock]:
     yield from _OLDER.get(str(block["type"]), lambda same: iter((same,)))(block)
 
 
-def _older_container(block: Block) -> Iterator[Block]:
+def _older_container(block: SlackBlock) -> Iterator[SlackBlock]:
     yield {"type": "context", "elements": [mrkdwn(safe(block["title"]["text"], 150))]}
     yield from block["child_blocks"]
 
 
-def _older_feedback(block: Block) -> Iterator[Block]:
+def _older_feedback(block: SlackBlock) -> Iterator[SlackBlock]:
     buttons = []
     for name, action in (("positive_button", RIGHT), ("negative_button", WRONG)):
         buttons += [{"type": "button", "action_id": action, **each[name]} for each in block["elements"]]

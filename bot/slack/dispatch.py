@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bot.report.blocks import Block, section
+from bot.report.blocks import SlackBlock, section
 from bot.report.mrkdwn import safe
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.investigating import Investigating
-from bot.slack.lookup import Lookup
+from bot.slack.lookup import StoreLookup
 from bot.triggers import slash
-from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Show, Status
+from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, ShowCommand, StatusCommand
 from bot.triggers.followup import is_about_verdict
 from bot.triggers.slash import TRIGGER
 from bot.triggers.trigger import Nothing
@@ -19,7 +19,7 @@ class Dispatch:
     """Hands what people type to what answers it."""
 
     def __init__(
-        self, investigating: Investigating, lookup: Lookup, conversations: Conversations, ephemerals: Ephemerals
+        self, investigating: Investigating, lookup: StoreLookup, conversations: Conversations, ephemerals: Ephemerals
     ) -> None:
         self._investigating, self._lookup = investigating, lookup
         self._conversations, self._ephemerals = conversations, ephemerals
@@ -53,17 +53,17 @@ class Dispatch:
                 await self._investigating.fill(asked, who)
             case Help():
                 await self._ephemerals.tell(who, "Ask why a pod cannot talk.", *_usage())
-            case Status():
+            case StatusCommand():
                 await self._lookup.status(who)
             case History():
                 await self._lookup.history(who)
-            case Show():
+            case ShowCommand():
                 await self._lookup.show(asked.id, who)
             case Cancel():
                 await self._investigating.cancel(asked.id, who)
 
 
-def _usage() -> tuple[Block, ...]:
+def _usage() -> tuple[SlackBlock, ...]:
     lines = "\n".join(f"`/kai {each}`" for each in slash.USAGE)
     also = (
         "`@kai …` takes the same words, in threads, too. In the thread of a verdict ask `@kai why?`, `is it DNS?`, "

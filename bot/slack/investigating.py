@@ -14,15 +14,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.approval.rules import Approvals
 from bot.change.asking import Asking
 from bot.clusters.target import NoSuchPod
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.intake import Intake, Taken
 from bot.report.mrkdwn import safe
 from bot.slack import form
 from bot.slack.api_error import error_of
-from bot.slack.conversation import Place
+from bot.slack.conversation import RootLocation
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
-from bot.slack.lookup import Lookup
+from bot.slack.lookup import StoreLookup
 from bot.slack.outbox import Stopped, Unwelcome
 from bot.store import Investigation, OriginKind
 from bot.triggers.commands import Fill, Investigate
@@ -62,7 +62,7 @@ class Investigating:
         self,
         intake: Intake,
         desk: Cancels,
-        lookup: Lookup,
+        lookup: StoreLookup,
         conversations: Conversations,
         ephemerals: Ephemerals,
         client: AsyncWebClient,
@@ -82,7 +82,7 @@ class Investigating:
             taken = await self._intake.take(asked, who.origin)
         except NoSuchPod as why:
             return await self.fill(_again(asked, str(why)), who)
-        except Refused as why:
+        except LimitReached as why:
             return await self._ephemerals.tell(who, safe(why))
         return await self._opened(taken, who)
 
@@ -97,7 +97,7 @@ class Investigating:
         who = replace(who, thread=thread)
         try:
             taken = await self._intake.repeat(it, who.origin)
-        except Refused as why:
+        except LimitReached as why:
             await self._ephemerals.tell(who, safe(why))
         else:
             await self._opened(taken, who)
@@ -122,7 +122,7 @@ class Investigating:
             await tell(who, INVITE)
         return None
 
-    async def _link(self, place: Place) -> str:
+    async def _link(self, place: RootLocation) -> str:
         """A link of Slack's own making."""
         try:
             answer = await self._client.chat_getPermalink(channel=place.channel, message_ts=place.ts)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from bot.store.database import Database
-from bot.store.nouns import Feedback, Opinion
 from bot.store.packing import plain
+from bot.store.records import Feedback, Opinion
 from bot.store.schema import feedback
 
 

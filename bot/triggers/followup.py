@@ -23,7 +23,7 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FollowUpQuestion:
     """`evidence` is the id asked for (`E3`), empty for all of it; `layer` the one that a question names."""
 
     topic: Topic
@@ -62,16 +62,16 @@ _SHORT = re.compile(
 _ID = re.compile(r"\be\s?(\d{1,2})\b")
 
 
-def parse(text: str) -> Question:
+def parse(text: str) -> FollowUpQuestion:
     """What is asked; `unknown` where no rule knows it. Never a guess beyond the rules."""
     words = typed(text).lower().rstrip("?!. ")
     if found := _ID.search(words):
-        return Question(Topic.EVIDENCE, f"E{found[1]}")
+        return FollowUpQuestion(Topic.EVIDENCE, f"E{found[1]}")
     for topic, pattern in _RULES:
         if re.search(pattern, words):
-            return Question(topic)
+            return FollowUpQuestion(topic)
     named = {layer for layer, pattern in _LAYERS.items() if re.search(rf"\b(?:{pattern})\b", words)}
-    return Question(Topic.LAYER, layer=named.pop()) if len(named) == 1 else Question(Topic.UNKNOWN)
+    return FollowUpQuestion(Topic.LAYER, layer=named.pop()) if len(named) == 1 else FollowUpQuestion(Topic.UNKNOWN)
 
 
 def is_about_verdict(text: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from weakref import WeakValueDictionary
 
 from flows.model import Case
-from flows.policy import AWS_VPC_CNI, CALICO_IPTABLES, UNKNOWN, Enforcement, Profile, World
+from flows.policy import AWS_VPC_CNI, CALICO_IPTABLES, UNKNOWN_PROFILE, Enforcement, PolicyWorld, Profile
 from flows.policy.profile import cilium
 from sensors.cni_health import CniHealth
 from sensors.hubble_capture_flows import HubbleFlows
@@ -18,11 +18,11 @@ NOT_ENFORCING = frozenset({"flannel", "bridge"})
 _LOCAL = "policy-default-local-cluster"
 
 
-_INDEXED: WeakValueDictionary[tuple[Profile, tuple[int, ...]], World] = WeakValueDictionary()
+_INDEXED: WeakValueDictionary[tuple[Profile, tuple[int, ...]], PolicyWorld] = WeakValueDictionary()
 """By what they were made of. A world keeps that, so that an id means the same object for as long as it is here."""
 
 
-def world_of(case: Case) -> World:
+def world_of(case: Case) -> PolicyWorld:
     """The policy simulator over the objects that were read: one for all cases that read the very same objects.
 
     Raises `Missing` when policies could not be looked at.
@@ -30,7 +30,7 @@ def world_of(case: Case) -> World:
     objects, profile = case[Policies].objects, profile_of(case)
     key = profile, tuple(map(id, objects))
     if (known := _INDEXED.get(key)) is None:
-        known = _INDEXED[key] = World.of(objects, profile)
+        known = _INDEXED[key] = PolicyWorld.of(objects, profile)
     return known
 
 
@@ -44,7 +44,7 @@ def profile_of(case: Case) -> Profile:
         cni = "cilium"  # nobody else sends hubble flows
     if cni == "cilium":
         return _cilium(version, health.config if health is not None else {})
-    return {"calico": CALICO_IPTABLES, "aws-vpc-cni": AWS_VPC_CNI}.get(cni, UNKNOWN)
+    return {"calico": CALICO_IPTABLES, "aws-vpc-cni": AWS_VPC_CNI}.get(cni, UNKNOWN_PROFILE)
 
 
 def _cilium(version: str, config: Mapping[str, str]) -> Profile:

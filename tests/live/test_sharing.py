@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bot.clusters import opening
-from bot.clusters.opening import Worlds
+from bot.clusters.opening import PolicyWorlds
 from bot.clusters.sharing import LIFE_S, SharedLine
 from bot.store import OriginKind, Request
 from sensors.access.kube import Kube
@@ -212,7 +212,7 @@ async def test_a_verification_never_reads_a_shared_snapshot(api: Api, monkeypatc
 
     monkeypatch.setattr(opening, "opened_on", on)
     monkeypatch.setattr(opening, "opened", own)
-    worlds = Worlds(line=SharedLine(there.connect))
+    worlds = PolicyWorlds(line=SharedLine(there.connect))
     asked = Request(Target("web", "shop"), "flow.k8s_network_debug", OriginKind.SLASH, "U1")
     for _ in range(2):
         async with worlds.open(asked) as opened:

@@ -8,12 +8,12 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack.ephemeral import Asker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 from bot.triggers.followup import is_plain
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     bot_user = services.identity.bot_user
 
     async def mention(ack: AsyncAck, event: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bot.desk import VerdictNote
 from bot.report import blocks, picture, thread
 from bot.report.json_result import CannotDecode, decode
-from bot.slack.notes import Kept, Picture, Reply, RootState
+from bot.slack.notes import Kept, Picture, RootState, ThreadReply
 from bot.slack.renderer import Renderer
 from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
@@ -21,7 +21,7 @@ def render(note: VerdictNote) -> Sequence[Kept]:
     except CannotDecode as why:
         return (RootState(blocks.ended(it.request.target, "failed", str(why), it.id, asked_by, it.request.cluster)),)
     root = RootState(blocks.verdict(diagnosis, asked_by, it.request.cluster))
-    return (root, _picture(it, diagnosis), Reply("reply.rest", thread.rest(diagnosis)))
+    return (root, _picture(it, diagnosis), ThreadReply("reply.rest", thread.rest(diagnosis)))
 
 
 def _picture(it: Investigation, diagnosis: Diagnosis) -> Picture:

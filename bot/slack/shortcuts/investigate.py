@@ -8,8 +8,8 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack.ephemeral import Asker
-from bot.slack.pressed import pressed
-from bot.slack.services import Services
+from bot.slack.interaction import pressed
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 from bot.triggers import message as pointed
 from bot.triggers.commands import Fill, Investigate
@@ -18,7 +18,7 @@ SHORTCUT = "kai_investigate"
 HINT = "That message does not say which pod. Please choose it."
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def shortcut(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         said = body.get("message") or {}
@@ -29,7 +29,7 @@ def register(app: AsyncApp, services: Services) -> None:
     app.shortcut(SHORTCUT)(shortcut)
 
 
-async def _point(services: Services, said: dict[str, Any], who: Asker) -> None:
+async def _point(services: SlackServices, said: dict[str, Any], who: Asker) -> None:
     asked = pointed.TRIGGER.read(said)
     if isinstance(asked, Fill):
         asked = await _by_names(services, said, asked)
@@ -39,7 +39,7 @@ async def _point(services: Services, said: dict[str, Any], who: Asker) -> None:
         await services.investigating.fill(replace(asked, hint=HINT), who)
 
 
-async def _by_names(services: Services, said: dict[str, Any], fill: Fill) -> Investigate | Fill:
+async def _by_names(services: SlackServices, said: dict[str, Any], fill: Fill) -> Investigate | Fill:
     """The pod that there is and that the message names, where its labels do not say one."""
     found = pointed.match(said, await services.names.pods())
     return pointed.complete(found if found.pod else fill)

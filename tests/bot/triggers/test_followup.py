@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from bot.triggers.followup import Question, Topic, is_about_verdict, is_plain, parse
+from bot.triggers.followup import FollowUpQuestion, Topic, is_about_verdict, is_plain, parse
 from flows.causes import Layer
 
 
 @pytest.mark.parametrize(
     ("asked", "question"),
     [
-        ("why?", Question(Topic.WHY)),
-        ("Why is that?", Question(Topic.WHY)),
-        ("what did you not measure?", Question(Topic.NOT_MEASURED)),
-        ("what didn\u2019t you look at?", Question(Topic.NOT_MEASURED)),
-        ("which layers were blind", Question(Topic.NOT_MEASURED)),
-        ("show fix", Question(Topic.FIX)),
-        ("how do I fix this?", Question(Topic.FIX)),
-        ("show evidence E3", Question(Topic.EVIDENCE, "E3")),
-        ("show me e12!", Question(Topic.EVIDENCE, "E12")),
-        ("evidence?", Question(Topic.EVIDENCE)),
-        ("how sure are you?", Question(Topic.SURE)),
-        ("is it DNS?", Question(Topic.LAYER, layer=Layer.DNS)),
-        ("what about the network policies", Question(Topic.LAYER, layer=Layer.POLICY)),
-        ("are the endpoints ok?", Question(Topic.LAYER, layer=Layer.SERVICE)),
-        ("is it the MTU?", Question(Topic.LAYER, layer=Layer.PHYSICAL)),
-        ("did you look at DNS or at the policy?", Question(Topic.UNKNOWN)),
-        ("why is it not DNS?", Question(Topic.WHY)),
-        ("is the coffee natural?", Question(Topic.UNKNOWN)),
-        ("is it going to rain?", Question(Topic.UNKNOWN)),
-        ("", Question(Topic.UNKNOWN)),
+        ("why?", FollowUpQuestion(Topic.WHY)),
+        ("Why is that?", FollowUpQuestion(Topic.WHY)),
+        ("what did you not measure?", FollowUpQuestion(Topic.NOT_MEASURED)),
+        ("what didn\u2019t you look at?", FollowUpQuestion(Topic.NOT_MEASURED)),
+        ("which layers were blind", FollowUpQuestion(Topic.NOT_MEASURED)),
+        ("show fix", FollowUpQuestion(Topic.FIX)),
+        ("how do I fix this?", FollowUpQuestion(Topic.FIX)),
+        ("show evidence E3", FollowUpQuestion(Topic.EVIDENCE, "E3")),
+        ("show me e12!", FollowUpQuestion(Topic.EVIDENCE, "E12")),
+        ("evidence?", FollowUpQuestion(Topic.EVIDENCE)),
+        ("how sure are you?", FollowUpQuestion(Topic.SURE)),
+        ("is it DNS?", FollowUpQuestion(Topic.LAYER, layer=Layer.DNS)),
+        ("what about the network policies", FollowUpQuestion(Topic.LAYER, layer=Layer.POLICY)),
+        ("are the endpoints ok?", FollowUpQuestion(Topic.LAYER, layer=Layer.SERVICE)),
+        ("is it the MTU?", FollowUpQuestion(Topic.LAYER, layer=Layer.PHYSICAL)),
+        ("did you look at DNS or at the policy?", FollowUpQuestion(Topic.UNKNOWN)),
+        ("why is it not DNS?", FollowUpQuestion(Topic.WHY)),
+        ("is the coffee natural?", FollowUpQuestion(Topic.UNKNOWN)),
+        ("is it going to rain?", FollowUpQuestion(Topic.UNKNOWN)),
+        ("", FollowUpQuestion(Topic.UNKNOWN)),
     ],
 )
-def test_a_question_is_one_of_the_known_ones_or_unknown(asked: str, question: Question):
+def test_a_question_is_one_of_the_known_ones_or_unknown(asked: str, question: FollowUpQuestion):
     assert parse(asked) == question
 
 

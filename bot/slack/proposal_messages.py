@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot.approval.decision import standing
-from bot.approval.proposal import Place, Proposal, Purpose
-from bot.approval.states import State
+from bot.approval.proposal import Proposal, ProposalLocation, Purpose
+from bot.approval.states import ProposalState
 from bot.change.changes import Rulebook, newest
 from bot.change.disputes import is_disputed
 from bot.change.expiry import as_it_stands, said_at, said_of
@@ -13,17 +13,17 @@ from bot.report.blocks import Said, verdict
 from bot.report.json_result import CannotDecode, decode
 from bot.slack import proposal_blocks, repository_blocks
 from bot.slack.conversations import Conversations
-from bot.slack.notes import Kept, Reply, RootState
+from bot.slack.notes import Kept, RootState, ThreadReply
 from bot.slack.renderer import render
 from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
 from bot.store.store import Store
 
-UNTOLD_ON_ROOT = (State.SUPERSEDED,)
+UNTOLD_ON_ROOT = (ProposalState.SUPERSEDED,)
 """States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
-class Cards:
+class ProposalMessages:
     """The pipeline's `Show` in Slack. An edit can be made twice; what is posted is looked for first."""
 
     def __init__(self, store: Store, conversations: Conversations, team: str, rules: Rulebook) -> None:
@@ -40,8 +40,8 @@ class Cards:
         disputed = await is_disputed(self._store, proposal.investigation)
         count = standing(proposal, given, self._rules(), disputed=disputed)
         alone = self._rules().strictest(proposal.namespaces).terminal_only
-        said = proposal_blocks.card(proposal, count.given, count.needed, terminal_only=alone)
-        card = Reply(f"proposal.{proposal.id}", said)
+        said = proposal_blocks.proposal_message(proposal, count.given, count.needed, terminal_only=alone)
+        card = ThreadReply(f"proposal.{proposal.id}", said)
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
             messages.append(RootState(root))
@@ -51,9 +51,9 @@ class Cards:
     async def tell(self, it: Investigation, said: ForRepository) -> None:
         """What to change where the objects come from, in the thread of the verdict."""
         if it.request.channel:
-            await self._conversations.say(it, [Reply("repository", repository_blocks.said(said, it.id))])
+            await self._conversations.say(it, [ThreadReply("repository", repository_blocks.said(said, it.id))])
 
-    async def show_end(self, change: str, place: Place) -> None:
+    async def show_end(self, change: str, place: ProposalLocation) -> None:
         """Edit the message that says until when a change stays: a proposal to keep it stands in that very message."""
         parent = await self._store.proposals.get(change)
         it = await self._store.investigations.get(parent.investigation) if parent is not None else None
@@ -64,14 +64,14 @@ class Cards:
 
     async def _ends(self, proposal: Proposal, it: Investigation) -> list[Kept]:
         """What was said of its end, once it does not stand any more: without the buttons."""
-        if proposal.state is not State.ROLLED_BACK:
+        if proposal.state is not ProposalState.ROLLED_BACK:
             return []
         found = [await as_it_stands(each, it, self._store) for each in await said_of(proposal, self._store)]
         return [each for note in found if note is not None for each in render(note)]
 
     async def _stands(self, it: Proposal, channel: str, ts: str) -> None:
         if (it.place.channel, it.place.ts) != (channel, ts):
-            await self._store.proposals.stand(it.id, Place(self.team, channel, it.place.thread, ts))
+            await self._store.proposals.stand(it.id, ProposalLocation(self.team, channel, it.place.thread, ts))
 
     async def _root(self, it: Investigation, proposal: Proposal) -> Said | None:
         """The verdict with the newest proposal's state on top; None where it says nothing of it."""
