@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from bot import claude_settings
+from bot import claude_settings, cluster_settings
 from bot.alert_settings import AlertSettings, WatchSettings, alerts, watch
 from bot.approval.rules import Approvals, BadRules, read
+from bot.cluster_settings import NamedCluster
 from bot.errors import BadSettings
 from bot.secret import Secret
 from bot.store.location import default_url
@@ -55,6 +56,8 @@ class Settings:
     kubeconfig: str | None = None
     context: str | None = None
     hubble_server: str | None = None
+    clusters: tuple[NamedCluster, ...] = ()
+    default_cluster: str = ""
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the pod
     port: int = 8080
     log_level: str = "INFO"
@@ -87,6 +90,7 @@ _KEYS: Mapping[str, _Key] = {
     "kubeconfig": _Key(("KAI_KUBECONFIG",), ("kubeconfig",)),
     "context": _Key(("KAI_CONTEXT",), ("context",)),
     "hubble_server": _Key(("HUBBLE_SERVER", "KAI_HUBBLE_ADDR"), ("hubble_server",)),
+    "default_cluster": _Key(("KAI_CLUSTER",), ("default_cluster",)),
     "host": _Key(("KAI_HOST",), ("host",)),
     "port": _Key(("KAI_PORT",), ("port",)),
     "log_level": _Key(("KAI_LOG_LEVEL",), ("log_level",)),
@@ -111,7 +115,9 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
     """What was said on the command line, else in the environment, else in the file. Raises `BadSettings`."""
     environ = os.environ if environ is None else environ
     written = _written(_file(environ, file))
-    return _checked({**_found(environ, written, said), "approvals": _approvals(written)})
+    return _checked(
+        {**_found(environ, written, said), "approvals": _approvals(written), "clusters": _clusters(written)}
+    )
 
 
 def _found(environ: Mapping[str, str], written: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,6 +157,15 @@ def claude_of(file: Path | None = None, environ: Mapping[str, str] | None = None
     return claude_settings.read(_written(_file(environ, file)).get("claude"), environ)
 
 
+def clusters_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[NamedCluster, ...]:
+    """The clusters of the settings file alone, for a terminal. Raises `BadSettings`."""
+    return _clusters(_written(_file(os.environ if environ is None else environ, file)))
+
+
+def _clusters(written: Mapping[str, Any]) -> tuple[NamedCluster, ...]:
+    return cluster_settings.read(written.get("clusters"))
+
+
 def _approvals(written: Mapping[str, Any]) -> Approvals:
     try:
         return read(written.get("approvals"))
@@ -188,7 +203,7 @@ def _written(path: Path | None) -> Mapping[str, Any]:
 
 def _words(place: tuple[str, ...]) -> list[str]:
     """What may stand at a place of the file; of a secret only where it is."""
-    words = [*_SECTIONS, "approvals", "claude"] if not place else []
+    words = [*_SECTIONS, "approvals", "claude", "clusters"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:
             words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
@@ -245,11 +260,13 @@ def _of_file(name: str, path: str) -> Secret:
 
 
 def _checked(found: Mapping[str, Any]) -> Settings:
-    slack = _slack(found)
+    slack, clusters = _slack(found), found["clusters"]
     return Settings(
         slack=slack,
         database_url=found.get("database_url") or Secret(default_url()),
         case=_case(found.get("case")),
+        clusters=clusters,
+        default_cluster=_default_cluster(found),
         alerts=alerts(found),
         watch=watch(found),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
@@ -259,6 +276,19 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         claude=found["claude"],
         **_texts(found),
     )
+
+
+def _default_cluster(found: Mapping[str, Any]) -> str:
+    """The cluster that is meant where nobody names one. Raises `BadSettings` for what contradicts `clusters:`."""
+    clusters, default = found["clusters"], str(found.get("default_cluster") or "")
+    alone = next((word for word in ("case", "context", "hubble_server") if clusters and found.get(word)), "")
+    if alone == "case":
+        raise BadSettings("clusters: a recording (case, KAI_CASE) takes the place of all clusters: leave one out")
+    if alone and alone != "hubble_server":
+        raise BadSettings(f"clusters: each names its own {alone}: leave the other {alone} out")
+    if default:
+        cluster_settings.named(clusters, default)
+    return default
 
 
 def _texts(found: Mapping[str, Any]) -> dict[str, str]:

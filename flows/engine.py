@@ -98,8 +98,7 @@ async def walk(
 ) -> Walk:
     """The same, with what was seen."""
     began = tools.clock()
-    evidence = await _look(flow, target, cluster, tools, watcher)
-    case = Case(target, await _environment(cluster), await cluster.now(), evidence)
+    case = await look(flow, target, cluster, tools, watcher)
 
     def took_ms() -> float:
         return (tools.clock() - began) * 1000
@@ -134,6 +133,12 @@ async def _environment(cluster: Cluster) -> Environment:
     except (Blind, TimeoutError) as why:
         log.info("the environment is not known: %s", why)
         return Environment()
+
+
+async def look(flow: Flow, target: Target, cluster: Cluster, tools: WalkTools, watcher: Watcher = ignore) -> Case:
+    """What all sensors of a flow see, before anybody judges it."""
+    evidence = await _look(flow, target, cluster, tools, watcher)
+    return Case(target, await _environment(cluster), await cluster.now(), evidence)
 
 
 async def _look(
@@ -186,4 +191,4 @@ def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt
     return findings, doubts
 
 
-__all__ = ["Concluded", "Saw", "Walk", "WalkTools", "Watcher", "ignore", "run", "walk", "walk_on"]
+__all__ = ["Concluded", "Saw", "Walk", "WalkTools", "Watcher", "ignore", "look", "run", "walk", "walk_on"]

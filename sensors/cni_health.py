@@ -373,4 +373,4 @@ def config_of(config_maps: Iterable[Object]) -> dict[str, str]:
     return {key: data[key] for key in DECISIVE if key in data}
 
 
-SENSOR = Sensor(id="cni.health", look=look, gives=CniHealth, within=10.0, layers=("pod_network",))
+SENSOR = Sensor(id="cni.health", look=look, gives=CniHealth, within=10.0, layers=("pod_network",), needs_pod=False)

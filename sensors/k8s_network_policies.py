@@ -332,4 +332,6 @@ def directions_of(policy: Object, kind: Kind) -> tuple[str, ...]:
     return tuple(way for way in ("ingress", "egress") if way in written | default)
 
 
-SENSOR = Sensor(id="k8s.network_policies", look=look, gives=Policies, within=8.0, layers=("policy",), weight=2.0)
+SENSOR = Sensor(
+    id="k8s.network_policies", look=look, gives=Policies, within=8.0, layers=("policy",), weight=2.0, needs_pod=False
+)

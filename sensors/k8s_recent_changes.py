@@ -216,4 +216,6 @@ def _ago(now: datetime, at: datetime) -> float:
     return (now - at).total_seconds()
 
 
-SENSOR = Sensor(id="k8s.recent_changes", look=look, gives=RecentChanges, within=8.0, layers=(), weight=0.5)
+SENSOR = Sensor(
+    id="k8s.recent_changes", look=look, gives=RecentChanges, within=8.0, layers=(), weight=0.5, needs_pod=False
+)

@@ -333,4 +333,6 @@ def _slice_ports(part: Object) -> tuple[tuple[str, int, str], ...]:
     )
 
 
-SENSOR = Sensor(id="k8s.services", look=look, gives=Services, within=8.0, layers=("service",), weight=1.5)
+SENSOR = Sensor(
+    id="k8s.services", look=look, gives=Services, within=8.0, layers=("service",), weight=1.5, needs_pod=False
+)

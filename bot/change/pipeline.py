@@ -130,7 +130,7 @@ class Pipeline:
         given = await self._store.approvals(it.id)
         try:
             who = await self._writers(it, given)
-            read = await self._traces.read(it.parts)
+            read = await self._traces.read(it.parts, it.cluster)
             if is_there_already(it, read):
                 await self._move(
                     it, ProposalState.APPLYING, TrailEvent.RECOGNISED, "an earlier write of it has come through"
@@ -156,7 +156,7 @@ class Pipeline:
             who = writer(it, given, place)
             if who is None:
                 raise NotWritten(f"nobody with rights on {part.target} has approved it")
-            review = await self._patcher.review(who, part, it.id)
+            review = await self._patcher.review(who, part, it.id, it.cluster)
             await self._audit(
                 it, TrailEvent.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason}
             )
@@ -214,7 +214,7 @@ class Pipeline:
 
     async def _try_out(self, it: Proposal, parts: Sequence[ProposalPart], who: Sequence[KubeUser]) -> None:
         for part, each in zip(parts, who, strict=True):
-            await self._patcher.dry_run(each, part, it.id)
+            await self._patcher.dry_run(each, part, it.id, it.cluster)
         await self._audit(it, TrailEvent.DRY_RUN, {"as": [each.name for each in who], "parts": len(parts)})
 
     async def _write(self, it: Proposal, parts: Sequence[ProposalPart], who: Sequence[KubeUser]) -> None:
@@ -222,7 +222,7 @@ class Pipeline:
         written: Written = [None] * len(parts)
         for place, (part, each) in enumerate(zip(parts, who, strict=True)):
             try:
-                after = await self._patcher.write(each, part, it.id)
+                after = await self._patcher.write(each, part, it.id, it.cluster)
             except NotWritten as why:
                 await self._broken_off(it, written, f"{each} was refused: {why}")
                 return
@@ -237,14 +237,8 @@ class Pipeline:
 
     async def _broken_off(self, it: Proposal, written: Written, why: str) -> None:
         if any(each is not None for each in written):
-            await self._move(
-                it,
-                ProposalState.APPLIED,
-                TrailEvent.NOT_WRITTEN,
-                f"only a part of it was written: {why}",
-                None,
-                written,
-            )
+            partly = f"only a part of it was written: {why}"
+            await self._move(it, ProposalState.APPLIED, TrailEvent.NOT_WRITTEN, partly, None, written)
         else:
             await self._move(it, ProposalState.PROPOSED, TrailEvent.NOT_WRITTEN, why, None, [])
 
@@ -291,11 +285,8 @@ class Pipeline:
             await self._take_back(it, said.words(), figures)
             return
         done = said.outcome is VerificationOutcome.VERIFIED
-        state, event = (
-            (ProposalState.VERIFIED, TrailEvent.VERIFIED)
-            if done
-            else (ProposalState.NOT_VERIFIED, TrailEvent.NOT_VERIFIED)
-        )
+        state = ProposalState.VERIFIED if done else ProposalState.NOT_VERIFIED
+        event = TrailEvent.VERIFIED if done else TrailEvent.NOT_VERIFIED
         await self._move(it, state, event, said.words(), figures)
 
     async def _announce(self, it: Proposal) -> None:
@@ -323,7 +314,7 @@ class Pipeline:
     async def _judge_extension(self, it: Proposal) -> None:
         """Does every object say the end that was approved? Nothing else was changed, so there are no flows to watch."""
         try:
-            wrong = unsaid(it, await self._traces.read(it.parts))
+            wrong = unsaid(it, await self._traces.read(it.parts, it.cluster))
         except CannotRead:
             return  # it is written; the next sweep reads it again
         if wrong:

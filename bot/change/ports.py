@@ -35,22 +35,25 @@ class CannotProve(Exception):
 
 
 class Patcher(Protocol):
-    """The only way to a change. Never repeats a write by itself."""
+    """The only way to a change. Never repeats a write by itself. `cluster` is the proposal's own."""
 
-    async def read(self, part: ProposalPart) -> Json | None:
+    async def read(self, part: ProposalPart, cluster: str) -> Json | None:
         """The object past every cache, None where there is none. Raises `CannotRead`."""
         ...
 
-    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> AccessReview:
         """What a SubjectAccessReview says of exactly this. Raises `CannotRead`."""
         ...
 
-    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> None:
         """The same request as the write, tried by the API server. Raises `NotWritten`, `WriteUnanswered`."""
         ...
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
-        """Once, with the proposal's mark. The object after it; None: deleted. Raises `NotWritten`, `WriteUnanswered`."""
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Json | None:
+        """Writes once, with the proposal's mark. The object after it (None: deleted).
+
+        Raises `NotWritten` or `WriteUnanswered`.
+        """
         ...
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:

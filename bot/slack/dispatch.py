@@ -8,8 +8,9 @@ from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.investigating import Investigating
 from bot.slack.lookup import StoreLookup
+from bot.slack.namespace_drops import NamespaceLooks
 from bot.triggers import slash
-from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, ShowCommand, StatusCommand
+from bot.triggers.commands import Cancel, Command, Drops, Fill, Help, History, Investigate, ShowCommand, StatusCommand
 from bot.triggers.followup import is_about_verdict
 from bot.triggers.slash import TRIGGER
 from bot.triggers.trigger import Nothing
@@ -19,8 +20,14 @@ class Dispatch:
     """Hands what people type to what answers it."""
 
     def __init__(
-        self, investigating: Investigating, lookup: StoreLookup, conversations: Conversations, ephemerals: Ephemerals
+        self,
+        investigating: Investigating,
+        lookup: StoreLookup,
+        conversations: Conversations,
+        ephemerals: Ephemerals,
+        looks: NamespaceLooks,
     ) -> None:
+        self._looks = looks
         self._investigating, self._lookup = investigating, lookup
         self._conversations, self._ephemerals = conversations, ephemerals
 
@@ -49,6 +56,8 @@ class Dispatch:
         match asked:
             case Investigate():
                 await self._investigating.investigate(asked, who)
+            case Drops():
+                await self._looks.answer(asked, who)
             case Fill():
                 await self._investigating.fill(asked, who)
             case Help():

@@ -15,6 +15,8 @@ FORM, OPEN_FORM = "kai_form", "kai_open_form"
 
 MOST_OPTIONS = 100
 LONGEST_VALUE = 150
+FILLED = ("pod", "namespace", "to", "since", "cluster")
+"""What a button that opens the form carries."""
 
 
 def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
@@ -32,7 +34,7 @@ def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
         "title": plain_text("Why can it not talk?"),
         "submit": plain_text("Investigate"),
         "close": plain_text("Cancel"),
-        "private_metadata": json.dumps({"channel": channel, "thread": thread}),
+        "private_metadata": json.dumps({"channel": channel, "thread": thread, "cluster": fill.cluster[:63]}),
         "blocks": blocks,
     }
 
@@ -44,6 +46,15 @@ def place(view: Mapping[str, Any]) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return (str(said.get("channel") or ""), str(said.get("thread") or "")) if isinstance(said, dict) else ("", "")
+
+
+def cluster_of(view: Mapping[str, Any]) -> str:
+    """The cluster that was named before the form was opened; empty: the channel's."""
+    try:
+        said = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return ""
+    return str(said.get("cluster") or "") if isinstance(said, dict) else ""
 
 
 def options(names: Iterable[str], typed: str) -> list[dict[str, Any]]:
@@ -64,7 +75,7 @@ def chosen_namespace(body: Mapping[str, Any]) -> str:
 
 def opener(fill: Fill) -> SlackBlock:
     """A button that opens the form, for where there is no trigger to open it with."""
-    value = json.dumps({"pod": fill.pod, "namespace": fill.namespace, "to": fill.to, "since": fill.since})
+    value = json.dumps({name: getattr(fill, name) for name in FILLED})
     button = {
         "type": "button",
         "action_id": OPEN_FORM,
@@ -82,7 +93,7 @@ def filled(value: str) -> Fill:
         return Fill()
     if not isinstance(said, dict):
         return Fill()
-    return Fill(**{name: str(said.get(name) or "")[:253] for name in ("pod", "namespace", "to", "since")})
+    return Fill(**{name: str(said.get(name) or "")[:253] for name in FILLED})
 
 
 def _input(label: str, element: SlackBlock, *, optional: bool = False) -> SlackBlock:

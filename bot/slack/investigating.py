@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approval.rules import Approvals
 from bot.change.asking import Asking
+from bot.clusters.served import UnknownCluster
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
 from bot.intake import Intake, Taken
@@ -76,8 +77,12 @@ class Investigating:
 
     async def investigate(self, asked: Investigate, who: Asker) -> None:
         """Take it on and open its conversation; or say why not."""
-        if why := await self._asking.why_not(who.user, asked.namespace):
+        try:
+            cluster = self._intake.cluster_of(asked, who.channel)
+        except UnknownCluster as why:
             return await self._ephemerals.tell(who, safe(why))
+        if why_not := await self._asking.why_not(who.user, asked.namespace, cluster):
+            return await self._ephemerals.tell(who, safe(why_not))
         try:
             taken = await self._intake.take(asked, who.origin)
         except NoSuchPod as why:
@@ -91,7 +96,7 @@ class Investigating:
         it = await self._lookup.remembered(investigation, who)
         if it is None:
             return None
-        if why := await self._asking.why_not(who.user, it.request.target.namespace):
+        if why := await self._asking.why_not(who.user, it.request.target.namespace, it.request.cluster):
             return await self._ephemerals.tell(who, safe(why))
         thread = it.request.thread if it.request.channel == who.channel else ""
         who = replace(who, thread=thread)
@@ -170,4 +175,4 @@ def may_cancel(it: Investigation, user: str, approvals: Approvals) -> bool:
 
 def _again(asked: Investigate, hint: str) -> Fill:
     since = "" if asked.since is None else f"{asked.since}s"
-    return Fill(asked.pod, asked.namespace, asked.target.to or "", since, hint)
+    return Fill(asked.pod, asked.namespace, asked.target.to or "", since, hint, asked.cluster)

@@ -79,8 +79,7 @@ def denials(case: Case) -> tuple[Denial, ...]:
 
     Raises `Missing` when policies could not be looked at.
     """
-    found = (_denial(case, each) for each in case.once(judged_connections) if is_refused(case, each))
-    return tuple(each for each in found if each is not None)
+    return tuple(denial_of(case, each) for each in case.once(judged_connections) if is_refused(case, each))
 
 
 def component_of(ref: PolicyRef | None) -> Component | None:
@@ -101,7 +100,8 @@ def is_refused(case: Case, one: JudgedConnection) -> bool:
     return one.judgement.allowed is False and not newest_word_is_open
 
 
-def _denial(case: Case, one: JudgedConnection) -> Denial | None:
+def denial_of(case: Case, one: JudgedConnection) -> Denial:
+    """The one cause of a refused connection."""
     direction = _direction(one)
     verdict = one.judgement.egress if direction is Direction.EGRESS else one.judgement.ingress
     if one.drop is not None and one.drop.number == AUTH_REQUIRED:

@@ -276,7 +276,9 @@ def _name(value: object) -> str:
 
 
 def _environment(said: Mapping[str, Any], path: Path) -> Environment:
-    wrong = next((key for key in ("cni", "cni_version", "kubernetes") if isinstance(said.get(key), list | dict)), None)
+    wrong = next(
+        (key for key in ("name", "cni", "cni_version", "kubernetes") if isinstance(said.get(key), list | dict)), None
+    )
     if wrong:
         raise BadCase(f"{path}: cluster.{wrong} should be a word, found {type(said[wrong]).__name__}")
     replaced = said.get("kube_proxy_replacement")
@@ -288,6 +290,7 @@ def _environment(said: Mapping[str, Any], path: Path) -> Environment:
         service_cidrs=_texts(said.get("service_cidrs") or said.get("service_cidr")),
         pod_cidrs=_texts(said.get("pod_cidrs")),
         flow_source=_text(said, "flow_source"),
+        name=_text(said, "name"),
     )
 
 

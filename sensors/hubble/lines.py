@@ -80,7 +80,8 @@ class FlowQuestion:
 
     The two are asked apart because a limit counts matching flows: one "last 1000" would throw old drops away.
 
-    namespace, pod   exact names (a server's own filter matches prefixes: filter again). Empty: every pod.
+    namespace, pod   exact names (a server's own filter matches prefixes: filter again). Without a pod every pod of the
+                     namespace, without both every pod.
     addresses        the pod's own, for flows that do not name it (a peer node that had not heard of it yet).
     ports            for a pod on the host network, whose address is its node's: only flows that touch these ports.
     last             context only: the newest so many *per node*; 0 = all. Bad verdicts of the pod are never cut.
@@ -99,8 +100,14 @@ class FlowQuestion:
     context: bool = True
 
     def is_about(self, flow: HubbleFlow) -> bool:
-        """Whether the asked pod is one of the two sides; any flow where no pod was asked for."""
-        return not self.pod or self.is_side(flow, flow.source) or self.is_side(flow, flow.destination)
+        """Whether the asked pod (or a pod of the asked namespace) is one of the two sides."""
+        if not self.pod:
+            return self.is_of_namespace(flow.source.namespace, flow.destination.namespace)
+        return self.is_side(flow, flow.source) or self.is_side(flow, flow.destination)
+
+    def is_of_namespace(self, *namespaces: str) -> bool:
+        """Whether one of these is the asked namespace; any will do where none was asked for."""
+        return not self.namespace or self.namespace in namespaces
 
     def is_side(self, flow: HubbleFlow, side: FlowEndpoint) -> bool:
         """Whether `side` of the flow is the asked pod, by its exact name or, where Hubble names none, by address."""
@@ -328,7 +335,7 @@ class _LineReader:
         """As `FlowQuestion.is_about`, before the trouble of making a record."""
         ask, one, other, ip = self.question, flow.source, flow.destination, flow.IP
         if not ask.pod:
-            return True
+            return ask.is_of_namespace(one.namespace, other.namespace)
         has_names = one.pod_name and other.pod_name
         if (has_names or not ask.addresses) and ask.pod not in (one.pod_name, other.pod_name):
             return False

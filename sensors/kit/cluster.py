@@ -23,8 +23,9 @@ Object = Mapping[str, Any]
 class Environment:
     """What kind of cluster this is: it decides which semantics apply. `None` means nobody said.
 
-    `cni` is lower case (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows
-    come from (`hubble-relay`, `file`, …).
+    `name` is what people call it (a setting, the kubeconfig's context, Cilium's `cluster-name`). `cni` is lower case
+    (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows come from
+    (`hubble-relay`, `file`, …).
     """
 
     cni: str | None = None
@@ -34,6 +35,7 @@ class Environment:
     service_cidrs: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()
     flow_source: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,12 +207,12 @@ def changes_with(config: Path, kube: Kube, store: Store) -> Changes:
     """As `bot.change.opening` puts them together, with the recording's flows and somebody who says that it helped."""
 
     @asynccontextmanager
-    async def line() -> AsyncIterator[ClusterConnection]:
+    async def line(cluster: str) -> AsyncIterator[ClusterConnection]:
         async with connect(config, environ={}) as mine, open_writer(mine.place) as writer:
             yield ClusterConnection(mine, writer)
 
     @asynccontextmanager
-    async def cluster() -> AsyncIterator[Any]:
+    async def cluster(name: str) -> AsyncIterator[Any]:
         yield live(case(INCIDENT), kube)
 
     approvals, orders = Approvals(Directory(PEOPLE)), Orders(line)
@@ -332,15 +332,15 @@ async def test_an_end_that_somebody_changes_between_press_and_write_is_left_to_t
 ) -> None:
     it, _ = await added(stage)
     orders = stage.changes.pipeline._patcher
-    (thing,) = [await orders.read(part) for part in it.parts]
+    (thing,) = [await orders.read(part, it.cluster) for part in it.parts]
     made = extension_of(
         it, [thing or {}], "2030-01-01", "U1ALICE", ProposalLocation(), datetime.now(UTC), timedelta(minutes=30)
     )
     stage.server.ask("PATCH", ADDED, {"metadata": {"annotations": {EXPIRES: "2029-01-01"}}}, MERGE)
-    now = await orders.read(made.parts[0])
+    now = await orders.read(made.parts[0], made.cluster)
 
     with pytest.raises(NotWritten):
-        await orders.dry_run(PEOPLE["U1ALICE"], bound(made.parts[0], now), made.id)
+        await orders.dry_run(PEOPLE["U1ALICE"], bound(made.parts[0], now), made.id, made.cluster)
 
     assert annotations(stage)[EXPIRES] == "2029-01-01"
 

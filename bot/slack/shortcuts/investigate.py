@@ -32,14 +32,14 @@ def register(app: AsyncApp, services: SlackServices) -> None:
 async def _point(services: SlackServices, said: dict[str, Any], who: Asker) -> None:
     asked = pointed.TRIGGER.read(said)
     if isinstance(asked, Fill):
-        asked = await _by_names(services, said, asked)
+        asked = await _by_names(services, said, asked, who.channel)
     if isinstance(asked, Investigate):
         await services.investigating.investigate(asked, who)
     elif isinstance(asked, Fill):
         await services.investigating.fill(replace(asked, hint=HINT), who)
 
 
-async def _by_names(services: SlackServices, said: dict[str, Any], fill: Fill) -> Investigate | Fill:
+async def _by_names(services: SlackServices, said: dict[str, Any], fill: Fill, channel: str) -> Investigate | Fill:
     """The pod that there is and that the message names, where its labels do not say one."""
-    found = pointed.match(said, await services.names.pods())
+    found = pointed.match(said, await services.names(channel).pods())
     return pointed.complete(found if found.pod else fill)

@@ -64,6 +64,7 @@ class LiveSettings:
     probe_namespace  only pods there are believed to be probes: anybody may give a pod a label.
     probe_tls        the folder with our certificate for the probes' server (ca.crt, tls.crt, tls.key); without it the
                      probe's program is run in its pod, which needs the right to run programs there.
+    cluster          what people call the cluster, where a setting says so.
     probe_port       where the probes' server listens.
     exec_in_target   read /proc/net in the pod's own container where no probe is on its node.
     exec_in_agents   run the agents' own tool in their pods; off, since nothing limits what else could be run there.
@@ -76,6 +77,7 @@ class LiveSettings:
     relay_hint: str = ""
     probe_tls: Path | None = None
     probe_port: int = PORT
+    cluster: str = ""
 
 
 class FlowSource(Protocol):
@@ -136,7 +138,12 @@ class LiveCluster:
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         if self.relay is None:
-            raise Blind("no hubble relay is configured (--server)")
+            its = (
+                f"the cluster {self.settings.cluster} (clusters: … hubble: HOST:PORT)"
+                if self.settings.cluster
+                else "it"
+            )
+            raise Blind(f"no hubble relay is configured for {its}; --server HOST:PORT names one")
         try:
             async for batch in self.relay.hubble_flows(question):
                 yield batch
@@ -269,6 +276,7 @@ class LiveCluster:
         kinds, (version, _) = await asyncio.gather(read_kinds(self, *ENVIRONMENT_KINDS), if_readable(asking))
         source = None if self.relay is None else "hubble-relay"
         seen = environment_of(kinds, version, source)
+        seen = replace(seen, name=self.settings.cluster or self.kube.place.context or seen.name)
         if seen.cni != "cilium" or seen.cni_version or self.relay is None or kinds.of(DAEMON_SET):
             return seen
         status, _ = await if_readable(self.relay.status())

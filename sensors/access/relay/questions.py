@@ -128,10 +128,10 @@ def _with(filter_: Any, verdicts: Iterable[Any]) -> Any:
 
 
 def about_pod(question: FlowQuestion) -> tuple[Any, ...]:
-    """Filters, any of which may match, for the flows of the asked pod; () for everything."""
-    if not question.pod:
+    """Filters, any of which may match, for the flows of the asked pod or namespace; () for everything."""
+    if not question.namespace:
         return ()
-    pod = f"{question.namespace}/{question.pod}"
+    pod = f"{question.namespace}/{question.pod}"  # `shop/` matches every pod of the namespace
     named = (FlowFilter(source_pod=[pod]), FlowFilter(destination_pod=[pod]))
     addresses, ports = sorted(question.addresses), [str(port) for port in sorted(question.ports)]
     if not addresses:

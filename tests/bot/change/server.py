@@ -185,25 +185,25 @@ class Client:
     time: Time
     faults: float = 0.0
 
-    async def read(self, part: ProposalPart) -> Json | None:
+    async def read(self, part: ProposalPart, cluster: str) -> Json | None:
         await self.process.step()
         if self.server.blind:
             raise CannotRead("the API server does not answer")
         return self.server.objects.get((part.target.kind, part.target.namespace, part.target.name))
 
-    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> AccessReview:
         await self.process.step()
         self.server.requests.append(("review", who.name))
         allowed = (who.name, part.target.namespace) in self.server.rights
         return AccessReview(allowed, "" if allowed else "RBAC: no rule allows it")
 
-    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> None:
         await self.process.step()
         self.server.requests.append(("dry_run", who.name))
         self.server.send(who, part, proposal, dry=True)
         await self.process.step()
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Json | None:
         await self.process.step()
         self.server.requests.append(("write", who.name))
         chance = self.process.rng.random()

@@ -329,10 +329,10 @@ async def test_when_only_one_of_two_could_be_written_that_one_is_taken_back(play
     kai = play.process()
     real = kai.client.write
 
-    async def write(who, part, proposal):
+    async def write(who, part, proposal, cluster):
         if part.target.namespace == "web" and proposal == it.id:
             play.server.put(other, {"egress": ["theirs"]})
-        return await real(who, part, proposal)
+        return await real(who, part, proposal, cluster)
 
     kai.client.write = write  # type: ignore[method-assign]
 
@@ -366,8 +366,8 @@ async def test_when_the_approver_s_rights_are_gone_it_says_who_cannot_and_stays(
     kai = play.process()
     real = kai.client.write
 
-    async def write(who, part, proposal):
-        said = await real(who, part, proposal)
+    async def write(who, part, proposal, cluster):
+        said = await real(who, part, proposal, cluster)
         play.server.rights.discard(("alice", "shop"))
         return said
 
@@ -432,9 +432,9 @@ async def test_while_nothing_can_be_read_it_is_unknown_and_told_as_that(play):
     kai = play.process(faults=1.0)
     real = kai.client.write
 
-    async def write(who, part, proposal):
+    async def write(who, part, proposal, cluster):
         play.server.blind = True
-        return await real(who, part, proposal)
+        return await real(who, part, proposal, cluster)
 
     kai.client.write = write  # type: ignore[method-assign]
     await kai.approve(it)
