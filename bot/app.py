@@ -76,6 +76,7 @@ from bot.slack.people import People
 from bot.slack.proposal_messages import ProposalMessages
 from bot.slack.recovery import Seeker
 from bot.slack.services import SlackServices
+from bot.slack.shared_channels import SharedChannels
 from bot.slack.visibility import Visibility
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
@@ -147,7 +148,8 @@ async def running(
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
         impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
-        outbox = Outbox(impatient, settings.slack.pace)
+        shared = SharedChannels(impatient, settings.slack.shared_channels)
+        outbox = Outbox(impatient, settings.slack.pace, may_speak=shared.why_not)
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))

@@ -50,7 +50,7 @@ async def ignore(moment: Saw | Concluded) -> None:
 
 @dataclass(frozen=True, slots=True)
 class WalkTools:
-    """What a walk needs besides flow, target and cluster; the composition root fills it once.
+    """Needs of a walk besides flow, target and cluster; the composition root fills it once.
 
     `judging`: the interpreter does one thing at a time. Walks that share it judge one after the other, the first as
     soon as it could alone; beside each other all of them would be as late as the last, and the loop with them.
@@ -136,7 +136,7 @@ async def _environment(cluster: Cluster) -> Environment:
 
 
 async def look(flow: Flow, target: Target, cluster: Cluster, tools: WalkTools, watcher: Watcher = ignore) -> Case:
-    """What all sensors of a flow see, before anybody judges it."""
+    """Evidence of all sensors of a flow, before any rule judges it."""
     evidence = await _look(flow, target, cluster, tools, watcher)
     return Case(target, await _environment(cluster), await cluster.now(), evidence)
 

@@ -59,7 +59,7 @@ TURN = 6.0
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """What a living cluster may be asked, and where.
+    """Settings of a living cluster: which sources may be read, and where they are.
 
     probe_namespace  only pods there are believed to be probes: anybody may give a pod a label.
     probe_tls        the folder with our certificate for the probes' server (ca.crt, tls.crt, tls.key); without it the
@@ -81,7 +81,7 @@ class LiveSettings:
 
 
 class FlowSource(Protocol):
-    """Where hubble flows come from; `Relay` is one."""
+    """Source of hubble flows; `Relay` is one."""
 
     async def status(self) -> RelayStatus: ...
 
@@ -168,10 +168,10 @@ class LiveCluster:
         tried = await self._attempt(namespace, pod, ProbeTargets(names=tuple(names)))
         return tried.lookups or _nothing(tried, "lookups")
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
-        if not doors:
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
+        if not dials:
             return ()
-        tried = await self._attempt(namespace, pod, ProbeTargets(doors=tuple(doors)))
+        tried = await self._attempt(namespace, pod, ProbeTargets(dials=tuple(dials)))
         return tried.connects or _nothing(tried, "connects")
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
@@ -260,9 +260,9 @@ class LiveCluster:
         except (Absent, Blind) as why:
             raise Blind(f"{no_probe}; {why}") from None
 
-    async def _plan(self, doors: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
+    async def _plan(self, dials: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
         kinds, environment = await asyncio.gather(read_kinds(self, *ADDRESS_KINDS, SERVICE), self.environment())
-        return plan(doors, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
+        return plan(dials, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
 
     async def _ask_agent(self, node: str, name: str) -> str:
         agent = agent_on(await self._remember("agents", self._agents), node)
@@ -298,7 +298,7 @@ def _nothing(tried: ProbeResults, table: str) -> Any:
 
 
 def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
-    """Where a pod is. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
+    """Node of a pod. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
     pod = named(pods, name, namespace)
     if pod is None:
         raise Absent(f"there is no pod {namespace}/{name}")
@@ -310,7 +310,7 @@ def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
 
 
 def is_probe(pod: Object, namespace: str) -> bool:
-    """Whether a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
+    """True if a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
     return namespace_of(pod) == namespace and label_of(pod, PROBE_LABEL) == PROGRAM
 
 
