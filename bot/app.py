@@ -242,7 +242,7 @@ def services_of(
     joined: Joined,
     changes: Changes | None,
 ) -> SlackServices:
-    """What Slack's listeners work with."""
+    """Services for Slack's listeners."""
     ephemerals = Ephemerals(client)
     lookup = StoreLookup(store, conversations, ephemerals, client, visibility)
     review = nobody_may if changes is None else changes.may_read_logs

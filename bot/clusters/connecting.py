@@ -84,7 +84,7 @@ def _is_named(live: Live) -> bool:
 
 
 def is_in_cluster(kube: Kube) -> bool:
-    """Whether we are a pod that talks to its own cluster."""
+    """Checks whether we are a pod that talks to its own cluster."""
     return kube.place.name == "the pod's ServiceAccount"
 
 
@@ -102,7 +102,7 @@ def settings_of(live: Live, hint: str = "") -> LiveSettings:
 
 
 def probe_port_of(live: Live) -> int:
-    """Where the probes' servers listen: the chart's `probe.port`. Raises `UsageMistake`."""
+    """Port of the probes' servers: the chart's `probe.port`. Raises `UsageMistake`."""
     said = live.environ.get(PROBE_PORT_VARIABLE, "").strip() or str(PROBE_PORT)
     if not (said.isascii() and said.isdigit() and 0 < int(said) < 65536):
         raise UsageMistake(f"{PROBE_PORT_VARIABLE} should be a port such as {PROBE_PORT}, not {said[:20]!r}")
