@@ -357,7 +357,7 @@ def test_drops_shows_who_is_denied_by_the_rule_that_is_missing(capsys: pytest.Ca
 def test_drops_of_a_namespace_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["drops", "prodction", "--case", str(USUAL)]) == 2
 
-    assert complaint(capsys) == 'kai: no namespace "prodction" (did you mean production?)'
+    assert complaint(capsys) == "kai: no namespace \"prodction\"; did you mean 'production'?"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

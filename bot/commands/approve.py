@@ -75,7 +75,14 @@ def reject(
 
 
 def _decide(
-    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: DecisionAction
+    proposal: str,
+    question: str,
+    yes: bool,
+    database: str | None,
+    config: Path | None,
+    live: Live,
+    act: DecisionAction,
+    output: str,
 ) -> int:
     url = database or default_url()
     try:
@@ -89,7 +96,14 @@ def _decide(
 
 
 async def _decided(
-    url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: DecisionAction
+    url: str,
+    proposal: str,
+    question: str,
+    yes: bool,
+    config: Path | None,
+    live: Live,
+    act: DecisionAction,
+    output: str,
 ) -> int:
     rules = approvals_of(config)
     async with open_store(url) as store:

@@ -1,4 +1,4 @@
-"""`kai audit`: every entry of the audit as a line of JSON (-o yaml: a list); `kai audit verify`: is the trail as it was written?"""
+"""`kai audit`: every entry of the audit, a line of JSON each; `kai audit verify`: is the trail as it was written?"""
 
 from __future__ import annotations
 
