@@ -68,5 +68,5 @@ async def _keep(url: str, investigation: str, run: Run, asked_at: datetime) -> N
 
 
 def who() -> str:
-    """Whose terminal it is; for a list, not for a decision."""
+    """Name of the terminal's user; for a list, not for a decision."""
     return (os.environ.get("USER") or os.environ.get("LOGNAME") or "terminal")[:100]
