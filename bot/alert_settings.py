@@ -1,4 +1,4 @@
-"""What is set for alerts and for the watch on policies: where they come in, who sends them, where they are answered."""
+"""Settings for alerts and for the watch on policies: where they come in, who sends them, where they are answered."""
 
 from __future__ import annotations
 
@@ -90,6 +90,12 @@ def _channel(name: str, said: object) -> str:
     if channel and not _CHANNEL.fullmatch(channel):
         raise BadSettings(f"{name} should be a channel's id such as C0123ABCD, not {channel[:30]!r}")
     return channel
+
+
+def channels(name: str, said: object) -> frozenset[str]:
+    """`C0ONE,C0TWO`, or in the file a list. Raises `BadSettings`."""
+    listed = said if isinstance(said, list) else str(said or "").replace(",", " ").split()
+    return frozenset(_channel(name, each) for each in listed if each)
 
 
 def _tls(found: Mapping[str, Any]) -> HookTls | None:

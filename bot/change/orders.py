@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from bot.approval.decision import AccessReview
 from bot.approval.proposal import KubeUser, PartKind, Proposal, ProposalPart, Purpose
-from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered
+from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered, Wrote
 from bot.patch import (
     AlreadyExists,
     Announcement,
@@ -105,7 +105,7 @@ class Orders:
         return said
 
     async def may_read_logs(self, who: KubeUser, namespace: str, cluster: str) -> AccessReview:
-        """What a person needs to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
+        """Checks the right to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
         async with self._line(cluster) as line:
             try:
                 right = ObjectRight("get", "pods", namespace=namespace, subresource="log")
@@ -121,7 +121,7 @@ class Orders:
             raise _trouble(said)
         self.shown[_key(part, proposal, cluster)] = said.digest
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Json | None:
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Wrote:
         expects = self.shown.pop(_key(part, proposal, cluster), None)
         if expects is None:
             raise NotWritten("it was not tried by a dry run before")
@@ -133,7 +133,7 @@ class Orders:
             raise NotWritten(f"there was no way to the API server: {why}") from why
         if not isinstance(said, Applied):
             raise _trouble(said)
-        return said.after
+        return Wrote(said.after, said.audit_id)
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         """An Event on the object, in the name of whoever changed it. Best effort."""
@@ -163,7 +163,7 @@ class Orders:
 
 
 async def _refusal(writer: Writes, order: Order) -> str:
-    """How the API server itself refuses: RBAC gives no reason in a review, but to a dry run of the change it does.
+    """Refusal of the API server itself: RBAC gives no reason in a review, but to a dry run of the change it does.
 
     Only words: the review has said no already. Empty where KAI is refused and not the person, or nobody is.
     """

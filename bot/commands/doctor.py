@@ -54,7 +54,7 @@ async def _examine(live: Live, pod: str, namespace: str | None) -> tuple[Check, 
 
 
 async def alerts(environ: Mapping[str, str]) -> tuple[Check, ...]:
-    """What alerts need, by the settings that `kai serve` would read here."""
+    """Checks what alerts need, by the settings that `kai serve` would read here."""
     try:
         said = alerts_of(environ)
     except BadSettings as why:
@@ -68,7 +68,8 @@ async def _access(said: AlertsSetUp) -> ChannelAccess:
         return ChannelAccess()
     if said.bot_token is None:
         return ChannelAccess(why="Slack was not asked: SLACK_BOT_TOKEN is not set here")
-    access: ChannelAccess = await lazily(ASK_SLACK)(said.bot_token.reveal(), said.api_url, tuple(channels))
+    asked = (said.bot_token.reveal(), said.api_url, tuple(channels), said.shared_channels)
+    access: ChannelAccess = await lazily(ASK_SLACK)(*asked)
     return access
 
 

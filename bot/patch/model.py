@@ -66,7 +66,7 @@ class Approver:
 
 @dataclass(frozen=True, slots=True)
 class ObjectName:
-    """Which object: `namespace` is empty for kinds that have none. Raises `BadOrder`."""
+    """Name of an object: `namespace` is empty for kinds that have none. Raises `BadOrder`."""
 
     kind: Kind
     name: str
@@ -167,7 +167,8 @@ class Rehearsed:
 class Applied:
     """The change is in force. `from_mark`: the answer was lost, and the object itself told it.
 
-    `resource_version` is empty where the object is gone, as it should be; `after` is what is stored now.
+    `resource_version` is empty where the object is gone, as it should be; `after` is what is stored now. `audit_id`:
+    under which the API server's own audit log has the request; empty where no answer said so.
     """
 
     uid: str
@@ -175,6 +176,7 @@ class Applied:
     differences: tuple[Difference, ...] = ()
     after: Object | None = None
     from_mark: bool = False
+    audit_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

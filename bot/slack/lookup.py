@@ -16,6 +16,7 @@ from bot.report.mrkdwn import safe
 from bot.slack import answers, lists
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
+from bot.slack.outbox import Unwelcome
 from bot.slack.visibility import Visibility
 from bot.store import Feedback, Investigation, Opinion, StoredVerdict
 from bot.store.store import Store
@@ -55,7 +56,7 @@ class StoreLookup:
     # -- lists --------------------------------------------------------------------------------------------------------
 
     async def status(self, who: Asker) -> None:
-        """What is being looked into."""
+        """Posts the running investigations."""
         await self._ephemerals.say(who, lists.status(await self._live(who.user)))
 
     async def history(self, who: Asker) -> None:
@@ -68,7 +69,7 @@ class StoreLookup:
         return (await self._visibility.seen_by(user, rows, lambda row: row[0]))[: lists.MAX_ROWS]
 
     async def say_which(self, who: Asker) -> None:
-        """What there is to cancel."""
+        """Posts which investigations can be cancelled."""
         live = lists.status(await self._live(who.user))
         said = Said("Say which: cancel ID", (section("Say which: `cancel ID`."), *live.blocks))
         await self._ephemerals.say(who, said)
@@ -81,7 +82,7 @@ class StoreLookup:
     # -- one of them --------------------------------------------------------------------------------------------------
 
     async def may_see(self, it: Investigation, who: Asker) -> bool:
-        """Whether this person may know where it is talked about."""
+        """Checks whether this person may know where it is talked about."""
         return await self._visibility.may_see(it, who.user)
 
     async def remembered(self, investigation: str, who: Asker) -> Investigation | None:
@@ -136,7 +137,7 @@ class StoreLookup:
         return await self._ephemerals.say(who, part(diagnosis))
 
     async def opinion(self, investigation: str, opinion: Opinion, who: Asker) -> None:
-        """What a person thinks of a verdict; his last word counts."""
+        """Keeps a person's opinion of a verdict; the last one counts."""
         it = await self._store.investigations.get(investigation)
         if it is None or it.is_live or not await self._visibility.may_see(it, who.user):
             return await self._ephemerals.tell(who, "There is no verdict to have an opinion about.")
@@ -156,7 +157,10 @@ class StoreLookup:
             return await self._ephemerals.say(who, said)
         if question.topic is Topic.UNKNOWN:
             said = await self._conversed(it, diagnosis, text, who) or said
-        return await self._conversations.answer(it, said, who.channel, who.thread)
+        try:
+            return await self._conversations.answer(it, said, who.channel, who.thread)
+        except Unwelcome:
+            return await self._ephemerals.say(who, said)
 
     async def _conversed(self, it: Investigation, diagnosis: Diagnosis, text: str, who: Asker) -> Said | None:
         """Claude's answer, or why there is none and what can be asked instead."""

@@ -150,7 +150,7 @@ class _RuleReader:
         )
 
     def _clause(self, index: int, rule: Json, path: str, direction: Direction) -> Clause:
-        """What is not understood of a rule may admit or deny anything, and nothing else."""
+        """Reads a rule; a part that is not understood may admit or deny anything, and nothing else."""
         try:
             said = {key: value for key, value in rule.items() if value not in (None, {}, [])}
             only(said, ("action", "protocol", "source", "destination", "metadata"), path)

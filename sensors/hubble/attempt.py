@@ -28,7 +28,7 @@ AttemptKey: TypeAlias = tuple[str, str, int, str, int]  # protocol, the lower en
 
 
 class Passing(msgspec.Struct, gc=False):
-    """When a node last let a packet through, or dropped it, by whose policies; and the same of other nodes."""
+    """Last time at which a node let a packet through, or dropped it, by whose policies; and the same of other nodes."""
 
     node: int
     directions: tuple[str, ...]
@@ -37,7 +37,7 @@ class Passing(msgspec.Struct, gc=False):
 
 
 class Dropping(msgspec.Struct, gc=False):
-    """What was dropped for one reason: of the same packets so many drops, so many verdicts; and for other reasons."""
+    """Drops for one reason: of the same packets so many drops, so many verdicts; and for other reasons."""
 
     sender: int
     reason: int
@@ -69,14 +69,14 @@ def each_of(chain: Links | None) -> Iterator[Links]:
 
 
 class Attempt(msgspec.Struct, gc=False):
-    """One 5-tuple, both directions. `leaning` > 0 says that the lower door began, < 0 the upper.
+    """One 5-tuple, both directions. `leaning` > 0 says that the lower address began, < 0 the upper.
 
     There are tens of thousands, and none refers to another: the garbage collector need not look at them.
     """
 
     leaning: int = 0
     hint: int = 0
-    lower: int = 0  # bits: what the lower door did
+    lower: int = 0  # bits: what the lower address did
     upper: int = 0
     nodes: int = 0
     denied: int = 0
@@ -102,7 +102,7 @@ def protocol_of(flow: HubbleFlow) -> str:
 
 
 def note_packet(attempt: Attempt, flow: HubbleFlow, is_lower: bool, node: int) -> None:
-    """When it was seen, what it shows of its sender, who must have begun, and whose policy let it through."""
+    """Notes its time, what it shows of its sender, which side must have begun, and whose policy let it through."""
     bits, began, passed = shown_by(
         flow.flags, flow.is_reply, flow.verdict, flow.kind, flow.observed_at, flow.event, flow.direction
     )
@@ -145,7 +145,7 @@ def _note_time(attempt: Attempt, when: datetime) -> None:
 def shown_by(
     flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str, point: str, event: int, direction: str
 ) -> tuple[int, int, tuple[str, ...]]:
-    """What a packet shows: what its sender did (bits), whether it began, and whose policy let it through."""
+    """Signs of a packet: what its sender did (bits), whether it began, and whose policy let it through."""
     bits, began = _signs(flags, is_reply, verdict, kind, point)
     is_let = verdict in ("FORWARDED", "REDIRECTED")
     return bits, began, _lets_through(event, direction, point, flags, is_reply) if is_let else ()
@@ -154,7 +154,7 @@ def shown_by(
 def _lets_through(
     event: int, direction: str, point: str, flags: frozenset[str], is_reply: bool | None
 ) -> tuple[str, ...]:
-    """Whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
+    """Side whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
 
     A packet that leaves its sender's node says nothing about the receiver, and one that only enters the datapath
     (`FROM_…`) nothing at all. The server's SYN-ACK, or any answer where there is no handshake, shows both. Later
@@ -170,7 +170,7 @@ def _lets_through(
 
 
 def _signs(flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str, point: str) -> tuple[int, int]:
-    """What the packet's sender did (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
+    """Signs of the packet's sender (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
     bits, began = _signs_of_flags(flags)
     if is_reply is not None:
         began = -1 if is_reply else 1
@@ -199,7 +199,7 @@ def _port_hint(flow: HubbleFlow) -> int:
 
 
 def note_drop(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
-    """What was dropped, by which side and for what; a drop and its policy verdict are counted apart."""
+    """Notes a drop, its side and its reason; a drop and its policy verdict are counted apart."""
     ends = flow.source.identity, flow.destination.identity
     new = Dropping(0 if is_lower else 1, flow.drop_reason, flow.direction, *ends)
     if attempt.drops is None:
@@ -222,7 +222,7 @@ def _linked(chain: Dropping, new: Dropping) -> Dropping:
 
 
 def note_drop_time(attempt: Attempt, flow: HubbleFlow, node: int) -> None:
-    """When packets were dropped, and when last by which node and policy, where they were the client's."""
+    """Notes when packets were dropped, and when last by which node and policy, where they were the client's."""
     if flow.time is None:
         return
     attempt.first_drop = earlier(attempt.first_drop, flow.time)
@@ -250,10 +250,10 @@ def _use(verdict: str, direction: str, policy: DatapathPolicy) -> PolicyUse:
 
 
 def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
-    """Where services are translated per packet, an answer comes from the backend's address but the service's port.
+    """Joins attempts over a Service: where Services are translated per packet, an answer has the backend's address.
 
     Such an answer makes a 5-tuple of its own; give what it shows to the attempt it belongs to: the one between
-    the same client door and the same address.
+    the same client and the same address.
     """
     strays = {_home(key, attempt): key for key, attempt in attempts.items() if attempt.translated and not attempt.drops}
     if not strays:
@@ -272,7 +272,7 @@ def ends_of(key: AttemptKey) -> tuple[str, SocketAddress, SocketAddress]:
 
 
 def _home(key: AttemptKey, stray: Attempt) -> tuple[str, SocketAddress, str]:
-    """Where an answer belongs: the client's door, and the address that answered."""
+    """Owner of an answer: the client's address, and the address that answered."""
     protocol, lower, upper = ends_of(key)
     client, server = (lower, upper) if did_lower_begin(stray) else (upper, lower)
     return protocol, client, server[0]
@@ -289,5 +289,5 @@ def _bring_home(home: Attempt, stray: Attempt, client_is_lower: bool, client_was
 
 
 def did_lower_begin(attempt: Attempt) -> bool:
-    """Who began: what the packets show, else what their ports suggest."""
+    """The side that began: what the packets show, else what their ports suggest."""
     return attempt.leaning > 0 if attempt.leaning else attempt.hint >= 0
