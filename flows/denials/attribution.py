@@ -148,6 +148,7 @@ def _guilty(verdict: PolicyVerdict) -> tuple[PolicyRef, ...]:
 
 # -- the nearest miss ------------------------------------------------------------------------------------------------
 
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
 CLASSES: Mapping[Mistake, str] = {
     Mistake.WRONG_PORT: "policy.wrong_port",
     Mistake.WRONG_SELECTOR: "policy.wrong_selector",
@@ -308,6 +309,8 @@ def _label_is_missing(case: Case, denial: Denial, ref: PolicyRef, miss: Miss) ->
     """
     spaces = case.once(world_of).inventory.namespaces
     key = miss.key.rpartition("io.cilium.k8s.namespace.labels.")[2]
+    if key == NAMESPACE_NAME:  # the API server gives it to each: the rule names another one
+        return False
     if any(labels.get(key) in miss.expected for name, labels in spaces.items() if name != denial.peer.namespace):
         return True
     return not any(each.about.name == ref.name for each in onset(case, denial))

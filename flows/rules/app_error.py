@@ -12,6 +12,7 @@ from datetime import datetime
 
 from flows.belief import AMBIGUOUS, PROBABLE, SHOWN
 from flows.model import Case, Finding, Rule
+from flows.symptoms.network import can_exist
 from flows.symptoms.peers import Peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
@@ -55,7 +56,8 @@ def _may_be_a_proxy_s(case: Case, line: LogError) -> bool:
     if line.code != PROXY_SAID:
         return False
     flows = case.get(HubbleFlows)
-    return flows is None or any(each.denied for each in flows.connections)
+    unseen = flows is None and can_exist(case, "hubble.capture_flows")
+    return unseen or any(each.denied for each in (flows.connections if flows else ()))
 
 
 def _finding(case: Case, peer: Peer, line: LogError, weight: float) -> Finding:

@@ -1,10 +1,11 @@
 """Everything that was measured passes: the symptom is not visible now.
 
 Said only where the pod was really seen talking (or its asked peer opening), names resolve, nothing of its traffic was
-dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without flows,
-attempts or look-ups this rule cannot tell. Never said against the policies as read, unless the peer opens now and on
-the wire. Where nobody read the pod's log, or it is empty, what it complains of is not known: then that an asked peer
-opens is all that can be said, and is said so. Faults towards another peer than the asked one are told beside it.
+dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without attempts
+or look-ups, or without flows where the network has any, this rule cannot tell. Never said against the policies as read,
+unless the peer opens now and on the wire. Where nobody read the pod's log, or it is empty, what it complains of is not
+known: then that an asked peer opens is all that can be said, and is said so. Faults towards another peer than the asked
+one are told beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from flows.denials.policy_world import enforces, only_audits, world_of
 from flows.denials.requested import asked_peers
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import asks_elsewhere, wants_cluster_name
+from flows.symptoms.network import can_exist
 from flows.symptoms.peers import Peer, asked_peer, peers
 from flows.symptoms.slowness import is_late
 from sensors.dns_coredns_health import CoreDns
@@ -38,7 +40,8 @@ ENOUGH_SHARE = 0.5
 
 
 def judge(case: Case) -> Finding | None:
-    pod, flows, lookups, connects = case[PodFacts], case[HubbleFlows], case[Lookups], case[Connects]
+    pod, lookups, connects = case[PodFacts], case[Lookups], case[Connects]
+    flows = case[HubbleFlows] if can_exist(case, "hubble.capture_flows") else case.get(HubbleFlows)
     troubles = [
         *_pod(pod),
         *_dns(case, lookups),
@@ -56,7 +59,7 @@ def judge(case: Case) -> Finding | None:
         (each for each in case.once(peers) if peer is not None and not each.asked and _fails(case, each)), None
     )
     all_ = f"; another fault of this pod: {other} fails" if other else ", and all that was measured passes"
-    clean = "" if other else _dropped(case)
+    clean = "" if other or flows is None else _dropped(case)
     return Finding(
         cause_class="none.healthy",
         cause=f"nothing is wrong now: {what}{all_}",
@@ -136,9 +139,14 @@ def _dns(case: Case, lookups: Lookups) -> list[str]:
     return [] if fine else ["a name does not resolve"]
 
 
-def _traffic(case: Case, flows: HubbleFlows) -> list[str]:
-    """Drops before the newest opening are over: a new pod's first packets often die before its identity is known."""
-    if flows.coverage < ENOUGH_SHARE:
+def _traffic(case: Case, flows: HubbleFlows | None) -> list[str]:
+    """Drops before the newest opening are over: a new pod's first packets often die before its identity is known.
+
+    Where no flows can exist, only a named peer that was tried from inside the pod tells.
+    """
+    if flows is None and not case[Connects].asked:
+        return ["nothing shows the pod talking"]
+    if flows is not None and flows.coverage < ENOUGH_SHARE:
         return ["too few hubble flows to go by"]
     asked = asked_peer(case)
     return [f"{each} fails" for each in case.once(peers) if _fails(case, each) and (asked is None or each.asked)]
@@ -165,8 +173,9 @@ def _talks(case: Case) -> bool:
 
 def _answers(case: Case) -> bool:
     """A server that nobody asked about: clients reach it, and not one of them fails to."""
-    target, flows = (case.target.namespace, case.target.pod), case[HubbleFlows]
-    served = [each for each in flows.connections if (each.destination.namespace, each.destination.pod) == target]
+    target, flows = (case.target.namespace, case.target.pod), case.get(HubbleFlows)
+    connections = flows.connections if flows else ()
+    served = [each for each in connections if (each.destination.namespace, each.destination.pod) == target]
     failing = (
         ConnectionOutcome.DROPPED,
         ConnectionOutcome.DENIED,
@@ -183,5 +192,5 @@ RULE = Rule(
     id="healthy",
     judge=judge,
     causes=("none.healthy",),
-    needs=(PodFacts, HubbleFlows, Lookups, Connects, Services, Policies),
+    needs=(PodFacts, Lookups, Connects, Services, Policies),
 )

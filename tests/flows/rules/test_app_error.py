@@ -8,6 +8,7 @@ import pytest
 
 from flows.model import Component, Missing
 from flows.rules.app_error import RULE
+from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from tests.flows.rules.edits import classes, said, with_connections
 from tests.kit.cases import case_of, with_facts, without
@@ -45,3 +46,14 @@ def test_stays_silent_when_nothing_answers_or_nothing_is_wrong(name):
 def test_cannot_tell_without_the_pod_s_log():
     with pytest.raises(Missing, match="PodFacts"):
         said(RULE, without(case_of("cart-to-coupons"), PodFacts))
+
+
+def test_a_403_is_the_application_s_own_where_the_network_has_no_proxy():
+    seen = case_of("cart-to-coupons")
+    errors = tuple(replace(each, code=403) for each in seen[PodFacts].log_errors)
+    refused = without(with_facts(seen, replace(seen[PodFacts], log_errors=errors)), HubbleFlows)
+    flannel = replace(refused, environment=replace(seen.environment, cni="flannel", flow_source=None))
+
+    beliefs = [found[0].belief for found in (said(RULE, refused), said(RULE, flannel))]
+
+    assert beliefs[0] < 0.5 < beliefs[1]

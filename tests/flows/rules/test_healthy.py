@@ -124,3 +124,28 @@ def test_a_peer_that_opens_is_healthy_beside_another_that_is_broken_and_the_othe
     assert "another fault of this pod: " in finding.cause
     assert "9999" in finding.recommendation
     assert "none of the pod's traffic was dropped" not in finding.because
+
+
+# -- where no flows can exist ------------------------------------------------------------------------------------------
+
+
+def on_flannel(case):
+    """The same moment on a network that has no Hubble (synthetic)."""
+    environment = replace(case.environment, cni="flannel", cni_version=None, flow_source=None)
+    return replace(without(case, HubbleFlows), environment=environment)
+
+
+def test_a_named_peer_that_opens_from_inside_the_pod_is_enough_where_the_network_has_no_flows():
+    (finding,) = said(RULE, on_flannel(case_of("search-to-index")))
+
+    assert "dropped" not in finding.because
+
+
+def test_stays_silent_without_flows_where_no_peer_was_named_or_it_does_not_open():
+    seen = case_of("search-to-index")
+    unnamed = replace(
+        seen[Connects], doors=tuple(each for each in seen[Connects].doors if each not in seen[Connects].asked)
+    )
+
+    assert classes(RULE, on_flannel(with_doors(seen, "timeout"))) == []
+    assert classes(RULE, on_flannel(with_facts(seen, unnamed))) == []

@@ -319,6 +319,15 @@ def target_port_by_a_name_that_no_container_has() -> Incident:
     return lab
 
 
+@variant("policy.wrong_selector", E)
+def namespace_misspelt_and_nobody_knows_since_when() -> Incident:
+    """No flows tell of a first drop; the label that names a namespace is nobody's to add."""
+    lab = towards_bank("egress_denied")
+    lab.aged(ONE_HOUR)
+    lab.policy("search-egress", egress({"to": [namespaced("banks", app="ledger")], "ports": [port(8080)]}), age=9000)
+    return lab
+
+
 # -- not at fault ----------------------------------------------------------------------------------------------------
 
 
