@@ -244,7 +244,7 @@ async def test_a_bot_joins_a_channel_and_opens_direct_messages(workspace: Worksp
     assert workspace.direct_messages("alice") == []
 
 
-async def test_users_info_tells_members_guests_and_bots_apart(client: AsyncWebClient) -> None:
+async def test_users_list_tells_guests_strangers_and_bots_apart(client: AsyncWebClient) -> None:
     users = {one["name"]: one for one in (await client.users_list())["members"]}
 
     assert users["alice"]["profile"]["email"] == "alice@example.com"

@@ -105,7 +105,7 @@ def test_a_connection_is_known_again_when_its_pods_are_others(flow, same):
     assert DB.is_like(flow) is same
 
 
-def test_two_windows_without_traffic_are_not_equal():
+def test_a_connection_without_a_destination_equals_no_other():
     assert not Tuple5("shop/web-1", "", "TCP", 1).is_like(Tuple5("shop/web-1", "", "TCP", 1))
 
 
