@@ -289,6 +289,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "completion",
         "demo",
         "doctor",
+        "extend",
         "history",
         "list-flows",
         "list-sensors",

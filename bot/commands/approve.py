@@ -51,26 +51,27 @@ def approve(proposal: str, yes: bool, database: str | None, config: Path | None,
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.approve(it, who, identify)
 
-    return _decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act)
+    return decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act)
 
 
 def undo(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.undo(it, who, identify)
 
-    return _decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act)
+    return decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act)
 
 
 def reject(proposal: str, reason: str, database: str | None, config: Path | None, **asked: Any) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.reject(it, who, identify, reason)
 
-    return _decide(proposal, "", True, database, config, said_live(asked), act)
+    return decide(proposal, "", True, database, config, said_live(asked), act)
 
 
-def _decide(
+def decide(
     proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: DecisionAction
 ) -> int:
+    """Show the proposal, ask `question` unless `yes`, act as the person of the kubeconfig, and carry it on."""
     url = database or default_url()
     try:
         if (path := file_of(url)) is not None and not path.exists():
@@ -122,17 +123,25 @@ async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionActi
     async def identify(proposal: Proposal) -> Caller:
         return Caller(person, who)
 
-    claim = await changes.claim(it.id, person)
+    claims = [await changes.claim(it.id, person)]
     try:
         said = await act(changes, it.id, person, identify)
         click.echo(said.sentence, err=True)
         if said.code:
             return 1
-        after = await changes.pipeline.carry_on(it.id) if said.carry_on else await changes.store.proposals.get(it.id)
+        claims.append(await changes.claim(said.carry_on or it.id, person))
+        carried = said.carry_on and await changes.pipeline.carry_on(said.carry_on)
+        after = carried or await changes.store.proposals.get(said.carry_on or it.id)
     finally:
-        await changes.release(claim)
+        for each in claims:
+            await changes.release(each)
     write(f"{plain_state(after)}\n" if after is not None else "")
-    return 1 if after is not None and said.carry_on and after.state in FAILED else 0
+    return 1 if after is not None and said.carry_on and _has_failed(after) else 0
+
+
+def _has_failed(it: Proposal) -> bool:
+    """One that waits for a second person has not."""
+    return it.state in FAILED and not (it.state is ProposalState.PROPOSED and not it.why)
 
 
 async def _tell(it: Proposal) -> None:
