@@ -26,6 +26,7 @@ from sensors.k8s_recent_changes import RecentChange, changes_of
 from sensors.kit import Cluster, Sensor, Target
 from sensors.kit.addresses import HostPort
 from sensors.kit.nearest import did_you_mean
+from sensors.text import counted
 
 POLICY_DROPS_FLOW = "flow.k8s_policy_drops"
 HUBBLE, POLICIES = "hubble.capture_flows", "k8s.network_policies"
@@ -77,7 +78,7 @@ class MissingRule:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceDrops:
-    """What policies drop from and to a namespace.
+    """Drops by policies from and to a namespace.
 
     `cluster`: what people call it. `not_measured`: why Hubble could not be asked; then `rules` say nothing. `doubts`:
     what may hide more drops.
@@ -124,7 +125,7 @@ async def look_at_namespace(
 
 
 def namespace_drops(case: Case, flow: str = POLICY_DROPS_FLOW) -> NamespaceDrops:
-    """What a look at a namespace shows. Raises `NoSuchNamespace`."""
+    """Result of a look at a namespace. Raises `NoSuchNamespace`."""
     _check(case)
     flows, space = case.get(HubbleFlows), case.target.namespace
     if flows is None:
@@ -224,7 +225,7 @@ def _to_look_at(one: Connection) -> Target:
 
 
 def _is_probe(one: Connection) -> bool:
-    """Whether only KAI's own probe ever tried it."""
+    """Checks whether only KAI's own probe ever tried it."""
     return bool(one.probed) and one.probed >= one.attempts
 
 
@@ -243,7 +244,7 @@ def _doubts(flows: HubbleFlows, back: float | None) -> Iterable[str]:
     if flows.silent:
         yield f"no flows from {', '.join(each.node for each in flows.silent)}"
     if flows.lost_events:
-        yield f"{flows.lost_events:,} events lost"
+        yield f"{counted(flows.lost_events, 'event')} lost"
     if flows.cut_short or flows.truncated:
         yield "not all flows came in time"
     if back is None:

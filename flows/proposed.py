@@ -39,7 +39,7 @@ class BadChange(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ChangeHints:
-    """What a person said besides the change itself: `-n`, `--target kind/name`, `--type`."""
+    """Hints besides the change itself: `-n`, `--target kind/name`, `--type`."""
 
     namespace: str | None = None
     target: str | None = None
@@ -68,7 +68,7 @@ def read_deletion(meant: ChangeHints, objects: Sequence[Json]) -> Json:
     """The object that is to go, as it is. Raises `BadChange`."""
     found = _target(meant, objects)
     if dialect_of(found) is None:
-        raise BadChange(f"only policies can be tried as gone, and {component_of_object(found)} is none")
+        raise BadChange(f"only policies can be simulated as deleted, and {component_of_object(found)} is none")
     return found
 
 

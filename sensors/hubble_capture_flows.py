@@ -1,4 +1,4 @@
-"""What the datapath did with the pod's packets: which connections were dropped, refused or opened, as Hubble saw it.
+"""Verdicts of the datapath on the pod's packets: which connections were dropped, refused or opened, as Hubble saw it.
 
 Reads    hubble flows (relay, agent or recording): all drops of the pod as far back as the nodes remember, the newest
          of its other flows per node, drops of other pods as a count; the Pod, for its address, node and age; on the
@@ -22,6 +22,7 @@ from sensors.hubble.outcomes import Connection, ConnectionOutcome, DnsOutcome
 from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
 from sensors.kit.addresses import as_ip
+from sensors.text import counted
 from sensors.topology.destination import DNS_PORT, Destination, destination_of
 from sensors.topology.flow_subject import FlowSubject, flow_subject
 
@@ -125,7 +126,7 @@ class HubbleFlows:
             return f"no hubble flow of {name} among {self.flows_read} read{span}: that proves nothing"
         if not self.packets_dropped:
             return f"no packet of {name} dropped in {self.flows} hubble flows: {self._outcomes()}"
-        return f"{_packets(self.packets_dropped)} dropped ({self._reasons()}), {self._where()}{self._when()}"
+        return f"{counted(self.packets_dropped, 'packet')} dropped ({self._reasons()}), {self._where()}{self._when()}"
 
     def _outcomes(self) -> str:
         totals = {outcome: sum(each.outcome is outcome for each in self.connections) for outcome in ConnectionOutcome}
@@ -137,7 +138,7 @@ class HubbleFlows:
     def _where(self) -> str:
         worst, *others = self.dropped
         more = f" and {len(others)} more" if others else ""
-        return f"{_attempts(self.attempts_dropped)}, {worst}{more}"
+        return f"{counted(self.attempts_dropped, 'attempt')}, {worst}{more}"
 
     def _when(self) -> str:
         return f", last at {self.last_drop:%H:%M:%S}" if self.last_drop else ""
@@ -145,15 +146,15 @@ class HubbleFlows:
     def _doubts(self) -> list[str]:
         doubts = []
         if self.probed:
-            doubts.append(f"{_connections(self.probed)} that only the probe tried left out")
+            doubts.append(f"{counted(self.probed, 'connection')} that only the probe tried left out")
         if self.attribution == "node":
             doubts.append("on the host network: seen by node address, not by pod")
         if self.silent:
             doubts.append(f"no flows from {', '.join(each.node for each in self.silent)}")
         if self.lost_events:
-            doubts.append(f"{self.lost_events} events lost")
+            doubts.append(f"{counted(self.lost_events, 'event')} lost")
         if self.garbage:
-            doubts.append(f"{self.garbage} lines unreadable (first: {self.first_garbage})")
+            doubts.append(f"{counted(self.garbage, 'line')} unreadable (first: {self.first_garbage})")
         if self.truncated:
             doubts.append("the source breaks off")
         elif self.cut_short:
@@ -162,18 +163,6 @@ class HubbleFlows:
 
     def _memory_s(self) -> float:
         return max((each.seconds for each in self.memory), default=0.0)
-
-
-def _packets(count: int) -> str:
-    return "1 packet" if count == 1 else f"{count} packets"
-
-
-def _connections(count: int) -> str:
-    return "1 connection" if count == 1 else f"{count} connections"
-
-
-def _attempts(count: int) -> str:
-    return "1 attempt" if count == 1 else f"{count} attempts"
 
 
 # -- looking ---------------------------------------------------------------------------------------------------------
@@ -261,7 +250,7 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
 def _wanted(
     found: tuple[Connection, ...], target: Target, who: FlowSubject, asked: Destination | None
 ) -> tuple[tuple[Connection, ...], int]:
-    """What the pod tried, or the question asks about; and how many connections only KAI's own probe tried.
+    """Connections of the pod or of the question, and the number of those that only KAI's own probe tried.
 
     A drop of the probe's own packets to the asked peer is a measurement, and so is one of its look-ups where that peer
     is a name; elsewhere it shows a demand that is nobody's.
@@ -276,9 +265,9 @@ def _is_asked(each: Connection, target: Target, asked: Destination | None) -> bo
         return False
     if (each.protocol, each.port) == ("UDP", DNS_PORT) and as_ip(asked.host) is None:
         return True
-    doors = {(end.address, port) for end in asked.backends for port in end.ports}
-    doors |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
-    return (each.destination.ip, each.port) in doors if doors else target.to_port in (None, each.port)
+    backends = {(end.address, port) for end in asked.backends for port in end.ports}
+    backends |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
+    return (each.destination.ip, each.port) in backends if backends else target.to_port in (None, each.port)
 
 
 def _why_nothing(silent: tuple[SilentNode, ...], cut_short: bool) -> str:
@@ -333,7 +322,7 @@ def coverage(
     *,
     saw_drops: bool,
 ) -> float:
-    """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
+    """Share of the request that could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
     memory = gathered.memory()
     share = _nodes_share(who, _answering(gathered.statuses, memory, silent), silent)
     missing = sum(each.count for each in lost if each.in_window)

@@ -1,4 +1,4 @@
-"""How full the connection tables of the pod's node are, the kernel's and Cilium's, and whether they refused anyone.
+"""Use of the connection tables of the pod's node, the kernel's and Cilium's, and entries that they refused.
 
 Reads    nf_conntrack_count, nf_conntrack_max, `conntrack -S` (or /proc/net/stat/nf_conntrack) and dmesg of the pod's
          node and a few others; Cilium's map pressure and drop counts where its metrics are there.
@@ -129,7 +129,7 @@ async def look(target: Target, cluster: Cluster, *, nodes: int = 4) -> Conntrack
     home, host_network = await _home(target, cluster)
     wanted = await _nodes_to_read(target, cluster, home)
     if not wanted:
-        raise Blind(f"nobody says which node {target} runs on")
+        raise Blind(f"the node of {target} is not known")
     read = await asyncio.gather(*(read_node(cluster, each, each == home) for each in wanted[: max(nodes, 1)]))
     seen = [(tables, log) for tables, log in read if tables.hosts_target or not _is_empty(tables)]
     if not seen or (home and _is_empty(seen[0][0])):
@@ -164,7 +164,7 @@ async def _nodes_to_read(target: Target, cluster: Cluster, home: str) -> list[st
 
 
 def datapath_table(environment: Environment) -> str:
-    """Which table the datapath uses for pod traffic: Cilium's own maps, the kernel's, or nobody said."""
+    """Table that the datapath uses for pod traffic: Cilium's own maps, the kernel's, or unknown."""
     if environment.cni is None:
         return "unknown"
     return "cilium" if environment.cni == "cilium" else "netfilter"

@@ -19,10 +19,15 @@ _BLANK = frozenset(
 
 
 def visible(text: str) -> str:
-    """What a person can see of it: no escapes, controls, direction tricks, zero-width or tag characters."""
+    """Visible part of a text: no escapes, controls, direction tricks, zero-width or tag characters."""
     stripped = _ESCAPES.sub("", text)
     return "".join(" " if letter in _WHITE else letter for letter in stripped if _is_shown(letter))
 
 
 def _is_shown(letter: str) -> bool:
     return letter in _WHITE or (unicodedata.category(letter) not in _INVISIBLE and letter not in _BLANK)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 packet`, `1,200 packets`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -21,9 +21,9 @@ from bot.cluster_settings import NamedCluster
 from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live, said_live
 from bot.clusters.served import ServedClusters, live_to
-from bot.commands.output import write
+from bot.commands.output import as_yaml, write
 from bot.errors import CouldNotLook, UsageMistake
-from bot.report.cluster_name import UNNAMED
+from bot.report.cluster_name import UNNAMED, cluster_name
 from bot.report.sanitize import clean, clean_command
 from bot.settings import approvals_of, clusters_of
 from bot.slack.proposal_blocks import patch_text, plain_state, proof_words
@@ -45,38 +45,51 @@ FAILED = (
 DecisionAction = Callable[[Changes, str, str, Identify], Awaitable[DecisionResult]]
 
 
-def approve(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
+def approve(
+    proposal: str, yes: bool, database: str | None, config: Path | None, output: str = "text", **asked: Any
+) -> int:
     """Show the change whole, ask once more, then apply and verify it with one's own rights."""
 
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.approve(it, who, identify)
 
-    return decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act)
+    return decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act, output)
 
 
-def undo(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
+def undo(
+    proposal: str, yes: bool, database: str | None, config: Path | None, output: str = "text", **asked: Any
+) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.undo(it, who, identify)
 
-    return decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act)
+    return decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act, output)
 
 
-def reject(proposal: str, reason: str, database: str | None, config: Path | None, **asked: Any) -> int:
+def reject(
+    proposal: str, reason: str, database: str | None, config: Path | None, output: str = "text", **asked: Any
+) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.reject(it, who, identify, reason)
 
-    return decide(proposal, "", True, database, config, said_live(asked), act)
+    return decide(proposal, "", True, database, config, said_live(asked), act, output)
 
 
 def decide(
-    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: DecisionAction
+    proposal: str,
+    question: str,
+    yes: bool,
+    database: str | None,
+    config: Path | None,
+    live: Live,
+    act: DecisionAction,
+    output: str,
 ) -> int:
     """Show the proposal, ask `question` unless `yes`, act as the person of the kubeconfig, and carry it on."""
     url = database or default_url()
     try:
         if (path := file_of(url)) is not None and not path.exists():
             raise UsageMistake(f"there is no {path} (--database says where KAI remembers)")
-        return asyncio.run(_decided(url, proposal, question, yes, config, live, act))
+        return asyncio.run(_decided(url, proposal, question, yes, config, live, act, output))
     except BadDatabase as why:
         raise UsageMistake(str(why)) from why
     except (Unreachable, Forged) as why:
@@ -84,7 +97,14 @@ def decide(
 
 
 async def _decided(
-    url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: DecisionAction
+    url: str,
+    proposal: str,
+    question: str,
+    yes: bool,
+    config: Path | None,
+    live: Live,
+    act: DecisionAction,
+    output: str,
 ) -> int:
     rules = approvals_of(config)
     async with open_store(url) as store:
@@ -97,7 +117,7 @@ async def _decided(
         _show(it)
         if not yes and question and not await asyncio.to_thread(click.confirm, question, err=True):
             return 1
-        return await _done(changes, it, who, act)
+        return await _done(changes, it, who, act, output)
 
 
 def only_of(it: Proposal, live: Live, known: Iterable[NamedCluster]) -> ServedClusters:
@@ -117,7 +137,7 @@ def only_of(it: Proposal, live: Live, known: Iterable[NamedCluster]) -> ServedCl
     return ServedClusters({it.cluster: PolicyWorlds(live_to(said, live) if said is not None else live)}, it.cluster)
 
 
-async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionAction) -> int:
+async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionAction, output: str) -> int:
     person = f"{TERMINAL}{who.name}"
 
     async def identify(proposal: Proposal) -> Caller:
@@ -135,13 +155,20 @@ async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionActi
     finally:
         for each in claims:
             await changes.release(each)
-    write(f"{plain_state(after)}\n" if after is not None else "")
+    write(_outcome(after, output) if after is not None else "")
     return 1 if after is not None and said.carry_on and _has_failed(after) else 0
 
 
 def _has_failed(it: Proposal) -> bool:
     """One that waits for a second person has not."""
     return it.state in FAILED and not (it.state is ProposalState.PROPOSED and not it.why)
+
+
+def _outcome(it: Proposal, output: str) -> str:
+    said = {"proposal": it.id, "cluster": cluster_name(it.cluster) or None, "state": it.state.value, "why": it.why}
+    if output == "text":
+        return f"{plain_state(it)}\n"
+    return f"{json.dumps(said, indent=2)}\n" if output == "json" else as_yaml(said)
 
 
 async def _tell(it: Proposal) -> None:

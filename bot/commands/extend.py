@@ -22,7 +22,15 @@ from bot.commands.approve import decide
 from bot.errors import CouldNotLook, UsageMistake
 
 
-def extend(proposal: str, for_good: bool, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
+def extend(
+    proposal: str,
+    for_good: bool,
+    yes: bool,
+    database: str | None,
+    config: Path | None,
+    output: str = "text",
+    **asked: Any,
+) -> int:
     """Say when it ends, ask once more, then write the later end, or take it off."""
 
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
@@ -32,7 +40,7 @@ def extend(proposal: str, for_good: bool, yes: bool, database: str | None, confi
         place = ProposalLocation()
         return await Extending(changes.deciding).keep(it, end, place, who, identify, for_good=for_good)
 
-    return decide(proposal, "", True, database, config, said_live(asked), act)
+    return decide(proposal, "", True, database, config, said_live(asked), act, output)
 
 
 async def _end(changes: Changes, proposal: str) -> datetime:

@@ -1,4 +1,4 @@
-"""Where the report goes: to stdout, in colour for a terminal, and quietly to nowhere when the pipe was closed."""
+"""Writes the report: to stdout, in colour for a terminal, and quietly to nowhere when the pipe was closed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NARROWEST = 30
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a report is wanted: text, json, yaml or markdown; whole or short, or its verdict line alone.
+    """Form of a report: text, json, yaml or markdown; whole or short, or its verdict line alone.
 
     `remembered`: its id leads to it (`kai show`), so it is named.
     """
@@ -87,7 +87,7 @@ def show_brief(brief: Brief) -> None:
 
 def write(text: str) -> None:
     """Write to stdout. Whoever closed the pipe (`| head`) has read enough: that is no error."""
-    _despite_closed_pipes(lambda: print(text, end="", flush=True))  # noqa: T201 - this is the door to stdout
+    _despite_closed_pipes(lambda: print(text, end="", flush=True))  # noqa: T201 - the one place that writes to stdout
 
 
 def is_painted(stream: TextIO) -> bool:

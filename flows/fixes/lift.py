@@ -1,4 +1,4 @@
-"""What taking a deny rule away would do: replayed and told, never with a button. It is another person's intent."""
+"""Effect of taking a deny rule away: replayed and told, never with a button. It is another person's intent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECTIONS = ("ingress", "egress", "ingressDeny", "egressDeny")
 SERVER_S = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 """Metadata that the API server writes, and takes from nobody who makes an object again."""
 
-NOTE = "somebody wrote this rule to deny exactly this: ask its owner first"
+NOTE = "this rule was written to deny exactly this: ask its owner first"
 
 
 def lift_deny(remedy: LiftDeny, replays: Sequence[JudgedConnection], case: Case, most: int) -> tuple[Fix, ...]:
@@ -65,7 +65,7 @@ def _without(policy: Json, paths: Sequence[str], ref: PolicyRef) -> tuple[Fix, t
 
 
 def _rules_left(policy: Json, paths: Sequence[str]) -> bool:
-    """Whether the spec keeps a rule. Cilium refuses one without any, and then goes on with the old one."""
+    """Checks whether the spec keeps a rule. Cilium refuses one without any, and then goes on with the old one."""
     spec = paths[0].rpartition("/")[0].rpartition("/")[0]
     kept = mapping(value_at(policy, spec))
     return sum(len(kept.get(each) or ()) for each in SECTIONS) > len(paths)

@@ -31,7 +31,7 @@ NO_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "Run
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why no server is ready, in words that end a sentence; what a person must change; what to do."""
+    """The reason why no server is ready, in words that end a sentence; what a person must change; what to do."""
 
     words: str
     component: Component
@@ -90,7 +90,7 @@ def _config_error(dns: CoreDns) -> Why | None:
 
 
 def _newest(dns: CoreDns, trouble: CoreDnsTrouble) -> LogFinding | None:
-    """What the current run's log says, else the run before."""
+    """Log findings of the current run, else of the run before."""
     return min(dns.found(trouble), key=lambda each: each.previous, default=None)
 
 
@@ -128,7 +128,7 @@ def _not_listed(dns: CoreDns) -> Why | None:
     if not dns.ready_pods or dns.service is None:
         return None
     component = Component("Service", dns.service.namespace, dns.service.name)
-    advice = f"See who writes the EndpointSlices of {component} (kube-controller-manager), and whether its ports fit."
+    advice = f"See which controller writes the EndpointSlices of {component}, and whether the Service's ports fit."
     return Why(f"{dns.ready_pods} CoreDNS pods are, but {component} lists none of them", component, advice)
 
 

@@ -47,7 +47,7 @@ ServerResponse = web.StreamResponse
 
 
 class Inside(Protocol):
-    """What the API server asks of the nodes: logs, and programs in containers."""
+    """Port to the nodes: logs, and programs in containers."""
 
     def log(self, pod: Thing, container: str, previous: bool) -> str:
         """Raises `StatusRefusal`."""

@@ -26,6 +26,7 @@ from sensors.access.relay.questions import GetFlowsCall, calls_for, mask_for
 from sensors.hubble.lines import FlowQuestion
 from sensors.hubble.records import HubbleFlow, HubbleMessage, NodeStatus
 from sensors.kit.model import Blind
+from sensors.text import counted
 
 Code = grpc.StatusCode
 BAD_MASK = "fieldmask"  # "invalid fieldmask" says a node that does not know a path; a relay reports it as NODE_ERROR
@@ -33,7 +34,7 @@ BAD_MASK = "fieldmask"  # "invalid fieldmask" says a node that does not know a p
 
 @dataclass(frozen=True, slots=True)
 class RelayLimits:
-    """How long and how much. Seconds; `most_messages` and `most_bytes` are per call, `waiting_bytes` for a look.
+    """Limits of time and size. Seconds; `most_messages` and `most_bytes` are per call, `waiting_bytes` for a look.
 
     follow          how long to listen to what happens now. 0 = do not.
     within          the whole look; what has not come by then is missing.
@@ -88,13 +89,13 @@ class RelayStatus:
         """One sentence: who answers, for how many nodes, and how far back they remember."""
         fill = f"rings hold {self.flows} of {self.most_flows} flows"
         reach = f", about {self.memory_s:.0f} s at {self.rate:.1f} flows/s" if self.memory_s is not None else ""
-        return f"{self.server}: {self.version or 'no version told'}, {self._who()}; {fill}{reach}"
+        return f"{self.server}: {self.version or 'version not reported'}, {self._who()}; {fill}{reach}"
 
     def _who(self) -> str:
         if self.is_agent:
             return "the agent of one node, not the relay: other nodes are not seen"
         out = f", {len(self.unavailable)} unavailable ({', '.join(self.unavailable[:5])})" if self.unavailable else ""
-        return f"{self.connected} nodes connected{out}"
+        return f"{counted(self.connected, 'node')} connected{out}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Relay:
     pace: RelayLimits = field(default_factory=RelayLimits)
 
     async def status(self) -> RelayStatus:
-        """How the relay and its nodes are. Raises `Blind` with one sentence that says what to do next."""
+        """Health of the relay and its nodes. Raises `Blind` with one sentence that says what to do next."""
         async with connected(self.config) as calls:
             greeting = await _greet(calls, self.config, self.pace)
         if not greeting.has_answered:
@@ -165,7 +166,7 @@ class _Greeting:
 
 
 async def _greet(calls: Calls, config: RelayConfig, pace: RelayLimits) -> _Greeting:
-    """Who answers, and for which nodes. A relay that is there but slow is asked on, without knowing."""
+    """Identifies the server and its nodes. A relay that is there but slow is asked on, without knowing."""
     both = asyncio.gather(calls.status(pace.greeting), calls.nodes(pace.greeting), return_exceptions=True)
     status, nodes = await both
     if isinstance(status, grpc.aio.AioRpcError):
@@ -289,7 +290,7 @@ class _Look:
         return ""
 
     def _ended(self, call: GetFlowsCall, error: Any) -> str:
-        """What the end of a call by an error means."""
+        """Meaning of a call that ended with an error."""
         if error.code() is Code.DEADLINE_EXCEEDED and call.is_live:
             self.answered += 1
         elif BAD_MASK in (error.details() or "") and call.request.HasField("field_mask"):
