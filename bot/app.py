@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -44,6 +42,7 @@ from bot.explain.explanations import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
+from bot.interpreter import serve_quickly
 from bot.report.cluster_name import UNNAMED
 from bot.settings import Settings
 from bot.slack import listeners, watch_words
@@ -77,6 +76,7 @@ from bot.slack.people import People
 from bot.slack.proposal_messages import ProposalMessages
 from bot.slack.recovery import Seeker
 from bot.slack.services import SlackServices
+from bot.slack.shared_channels import SharedChannels
 from bot.slack.visibility import Visibility
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
@@ -104,10 +104,6 @@ from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
-
-SWITCH_S = 0.0005
-"""Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
-add up to a queue while alerts storm in."""
 
 RECOVERY_PAUSE_S = 30.0
 """Seconds between two looks for what a crash has left undone."""
@@ -145,13 +141,15 @@ async def running(
     if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(clusters.close)
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
         metrics = Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
         impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
-        outbox = Outbox(impatient, settings.slack.pace)
+        shared = SharedChannels(impatient, settings.slack.shared_channels)
+        outbox = Outbox(impatient, settings.slack.pace, may_speak=shared.why_not)
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
@@ -311,13 +309,11 @@ def _explains(
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
-        gc.collect()
-        gc.freeze()  # what is loaded stays: no look through all of it, a sixth of a second long, while alerts storm in
+        serve_quickly()
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
         said(_of_claude(settings))
         await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from bot import claude_settings, cluster_settings
-from bot.alert_settings import AlertSettings, WatchSettings, alerts, watch
+from bot.alert_settings import AlertSettings, WatchSettings, alerts, channels, watch
 from bot.approval.rules import Approvals, BadRules, read
 from bot.cluster_settings import NamedCluster
 from bot.errors import BadSettings
@@ -36,7 +36,10 @@ _PREFIXES = {"bot_token": ("xoxb-",), "app_token": ("xapp-",)}
 
 @dataclass(frozen=True, slots=True)
 class SlackSettings:
-    """`mode` socket needs an app token, http a signing secret. `pace` is seconds between messages in one channel."""
+    """`mode` socket needs an app token, http a signing secret. `pace` is seconds between messages in one channel.
+
+    `shared_channels`: those shared with another organisation in which KAI may answer all the same.
+    """
 
     bot_token: Secret
     mode: str = "socket"
@@ -44,6 +47,7 @@ class SlackSettings:
     signing_secret: Secret | None = None
     api_url: str = SLACK_API
     pace: float = 1.1
+    shared_channels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ _KEYS: Mapping[str, _Key] = {
     "mode": _Key(("KAI_SLACK_MODE",), ("slack", "mode")),
     "api_url": _Key(("SLACK_API_URL",), ("slack", "api_url")),
     "pace": _Key(("KAI_SLACK_PACE",), ("slack", "pace")),
+    "shared_channels": _Key(("KAI_SHARED_CHANNELS",), ("slack", "shared_channels")),
     "database_url": _Key(("KAI_DATABASE_URL", "DATABASE_URL"), ("database_url",), secret=True),
     "case": _Key(("KAI_CASE",), ("case",)),
     "kubeconfig": _Key(("KAI_KUBECONFIG",), ("kubeconfig",)),
@@ -137,13 +142,14 @@ class AlertsSetUp:
     watch: WatchSettings
     bot_token: Secret | None
     api_url: str
+    shared_channels: frozenset[str]
 
 
 def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSetUp:
     """Raises `BadSettings`. Whether Slack could be served does not matter."""
     found = _found(environ, _written(_file(environ, file)), {})
     api_url = _api_url(str(found.get("api_url") or SLACK_API))
-    return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url)
+    return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url, _shared(found))
 
 
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
@@ -313,7 +319,12 @@ def _slack(found: Mapping[str, Any]) -> SlackSettings:
         signing_secret=found.get("signing_secret"),
         api_url=_api_url(str(found.get("api_url") or SLACK_API)),
         pace=_pace(found.get("pace", 1.1)),
+        shared_channels=_shared(found),
     )
+
+
+def _shared(found: Mapping[str, Any]) -> frozenset[str]:
+    return channels("KAI_SHARED_CHANNELS", found.get("shared_channels"))
 
 
 def _needed(found: Mapping[str, Any], name: str, variable: str, what: str) -> None:

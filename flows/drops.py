@@ -77,7 +77,7 @@ class MissingRule:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceDrops:
-    """What policies drop from and to a namespace.
+    """Drops by policies from and to a namespace.
 
     `cluster`: what people call it. `not_measured`: why Hubble could not be asked; then `rules` say nothing. `doubts`:
     what may hide more drops.
@@ -124,7 +124,7 @@ async def look_at_namespace(
 
 
 def namespace_drops(case: Case, flow: str = POLICY_DROPS_FLOW) -> NamespaceDrops:
-    """What a look at a namespace shows. Raises `NoSuchNamespace`."""
+    """Result of a look at a namespace. Raises `NoSuchNamespace`."""
     _check(case)
     flows, space = case.get(HubbleFlows), case.target.namespace
     if flows is None:
@@ -224,7 +224,7 @@ def _to_look_at(one: Connection) -> Target:
 
 
 def _is_probe(one: Connection) -> bool:
-    """Whether only KAI's own probe ever tried it."""
+    """Checks whether only KAI's own probe ever tried it."""
     return bool(one.probed) and one.probed >= one.attempts
 
 

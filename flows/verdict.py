@@ -57,7 +57,7 @@ def conclude(
 
 
 def _drops_packets(root: Finding) -> bool:
-    """Whether it is a policy whose refusals are dropped packets: a proxy answers instead."""
+    """Checks whether it is a policy whose refusals are dropped packets: a proxy answers instead."""
     cause = CAUSES.get(root.cause_class)
     return cause is not None and cause.layer is Layer.POLICY and cause.id not in WITHOUT_DROPS
 

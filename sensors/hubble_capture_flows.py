@@ -1,4 +1,4 @@
-"""What the datapath did with the pod's packets: which connections were dropped, refused or opened, as Hubble saw it.
+"""Verdicts of the datapath on the pod's packets: which connections were dropped, refused or opened, as Hubble saw it.
 
 Reads    hubble flows (relay, agent or recording): all drops of the pod as far back as the nodes remember, the newest
          of its other flows per node, drops of other pods as a count; the Pod, for its address, node and age; on the
@@ -261,7 +261,7 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
 def _wanted(
     found: tuple[Connection, ...], target: Target, who: FlowSubject, asked: Destination | None
 ) -> tuple[tuple[Connection, ...], int]:
-    """What the pod tried, or the question asks about; and how many connections only KAI's own probe tried.
+    """Connections of the pod or of the question, and the number of those that only KAI's own probe tried.
 
     A drop of the probe's own packets to the asked peer is a measurement, and so is one of its look-ups where that peer
     is a name; elsewhere it shows a demand that is nobody's.
@@ -276,9 +276,9 @@ def _is_asked(each: Connection, target: Target, asked: Destination | None) -> bo
         return False
     if (each.protocol, each.port) == ("UDP", DNS_PORT) and as_ip(asked.host) is None:
         return True
-    doors = {(end.address, port) for end in asked.backends for port in end.ports}
-    doors |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
-    return (each.destination.ip, each.port) in doors if doors else target.to_port in (None, each.port)
+    backends = {(end.address, port) for end in asked.backends for port in end.ports}
+    backends |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
+    return (each.destination.ip, each.port) in backends if backends else target.to_port in (None, each.port)
 
 
 def _why_nothing(silent: tuple[SilentNode, ...], cut_short: bool) -> str:
@@ -333,7 +333,7 @@ def coverage(
     *,
     saw_drops: bool,
 ) -> float:
-    """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
+    """Share of the request that could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
     memory = gathered.memory()
     share = _nodes_share(who, _answering(gathered.statuses, memory, silent), silent)
     missing = sum(each.count for each in lost if each.in_window)

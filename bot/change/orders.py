@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from bot.approval.decision import AccessReview
 from bot.approval.proposal import KubeUser, PartKind, Proposal, ProposalPart, Purpose
-from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered
+from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered, Wrote
 from bot.patch import (
     AlreadyExists,
     Announcement,
@@ -121,7 +121,7 @@ class Orders:
             raise _trouble(said)
         self.shown[_key(part, proposal, cluster)] = said.digest
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Json | None:
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Wrote:
         expects = self.shown.pop(_key(part, proposal, cluster), None)
         if expects is None:
             raise NotWritten("it was not tried by a dry run before")
@@ -133,7 +133,7 @@ class Orders:
             raise NotWritten(f"there was no way to the API server: {why}") from why
         if not isinstance(said, Applied):
             raise _trouble(said)
-        return said.after
+        return Wrote(said.after, said.audit_id)
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         """An Event on the object, in the name of whoever changed it. Best effort."""

@@ -222,7 +222,7 @@ class Pipeline:
         written: Written = [None] * len(parts)
         for place, (part, each) in enumerate(zip(parts, who, strict=True)):
             try:
-                after = await self._patcher.write(each, part, it.id, it.cluster)
+                done = await self._patcher.write(each, part, it.id, it.cluster)
             except NotWritten as why:
                 await self._broken_off(it, written, f"{each} was refused: {why}")
                 return
@@ -230,8 +230,8 @@ class Pipeline:
                 log.warning("proposal %s: the answer to a write is lost: %s", it.id, why)
                 await self._reconcile(it)
                 return
-            written[place] = as_written(after) if after is not None else (part.uid, "")
-            said = {"as": each.name, "part": str(part.target), "uid": written[place]}
+            written[place] = as_written(done.after) if done.after is not None else (part.uid, "")
+            said = {"as": each.name, "part": str(part.target), "uid": written[place], "audit_id": done.audit_id}
             await self._store.keep_written(it.id, written, TrailNote(TrailEvent.WRITTEN, SELF, said), self._now())
         await self._move(it, ProposalState.APPLIED, TrailEvent.WRITTEN, "", {"parts": len(parts)}, written)
 

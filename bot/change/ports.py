@@ -34,6 +34,17 @@ class CannotProve(Exception):
     """There is no fresh proof: no way to the cluster, or the change does not fit any more. One line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A write that was answered: the object after it (None: deleted).
+
+    `audit_id`: under which the API server's own audit log has the request; empty where it did not say.
+    """
+
+    after: Json | None
+    audit_id: str = ""
+
+
 class Patcher(Protocol):
     """The only way to a change. Never repeats a write by itself. `cluster` is the proposal's own."""
 
@@ -49,11 +60,8 @@ class Patcher(Protocol):
         """The same request as the write, tried by the API server. Raises `NotWritten`, `WriteUnanswered`."""
         ...
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Json | None:
-        """Writes once, with the proposal's mark. The object after it (None: deleted).
-
-        Raises `NotWritten` or `WriteUnanswered`.
-        """
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Wrote:
+        """Writes once, with the proposal's mark. Raises `NotWritten` or `WriteUnanswered`."""
         ...
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:

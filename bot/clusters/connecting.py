@@ -11,7 +11,7 @@ from typing import Any
 from bot.clusters.options import PROBE_NAMESPACE, Live
 from bot.errors import UsageMistake
 from sensors.access.kube import BadKubeconfig, Kube, connect
-from sensors.access.live import LiveCluster, LiveSettings, live_cluster
+from sensors.access.live import LiveCluster, LiveSettings, SharedReads, live_cluster
 from sensors.access.probe.channel import PORT as PROBE_PORT
 from sensors.access.relay import BadRelayConfig, Relay, relay_config
 from sensors.kit.durations import seconds_in
@@ -38,10 +38,16 @@ async def connected(live: Live) -> AsyncIterator[Kube]:
 @asynccontextmanager
 async def opened(live: Live) -> AsyncIterator[LiveCluster]:
     """The cluster, for one investigation. Raises as `connected` does."""
-    async with connected(live) as kube:
-        relay, hint = relay_of(live, kube)
-        async with live_cluster(kube, relay, settings_of(live, hint)) as cluster:
-            yield cluster
+    async with connected(live) as kube, opened_on(live, kube) as cluster:
+        yield cluster
+
+
+@asynccontextmanager
+async def opened_on(live: Live, kube: Kube, shared: SharedReads | None = None) -> AsyncIterator[LiveCluster]:
+    """The cluster over a connection that is there. `shared`: what other investigations read just now is read once."""
+    relay, hint = relay_of(live, kube)
+    async with live_cluster(kube, relay, settings_of(live, hint), shared=shared) as cluster:
+        yield cluster
 
 
 def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:

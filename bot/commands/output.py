@@ -87,7 +87,7 @@ def show_brief(brief: Brief) -> None:
 
 def write(text: str) -> None:
     """Write to stdout. Whoever closed the pipe (`| head`) has read enough: that is no error."""
-    _despite_closed_pipes(lambda: print(text, end="", flush=True))  # noqa: T201 - this is the door to stdout
+    _despite_closed_pipes(lambda: print(text, end="", flush=True))  # noqa: T201 - the one place that writes to stdout
 
 
 def is_painted(stream: TextIO) -> bool:

@@ -25,6 +25,7 @@ from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.lookup import StoreLookup
 from bot.slack.outbox import Stopped, Unwelcome
+from bot.slack.shared_channels import WORDS
 from bot.store import Investigation, OriginKind
 from bot.triggers.commands import Fill, Investigate
 
@@ -116,7 +117,8 @@ class Investigating:
             place = await self._conversations.open(it)
         except Unwelcome as why:
             log.warning("the root message of %s can stand nowhere: %s", it.id, why)
-            return await tell(who, f"I cannot write here ({safe(why.error)}). Invite me with `/invite @kai`.")
+            invite = f"I cannot write here ({safe(why.error)}). Invite me with `/invite @kai`."
+            return await tell(who, WORDS.get(why.error, invite))
         except (SlackApiError, ClientError, TimeoutError, OSError, Stopped) as why:
             log.warning("the root message of %s is not there yet: %s", it.id, why)
             return await tell(who, LATE.format(id=it.id))
@@ -124,7 +126,7 @@ class Investigating:
             await self._joined(it.id, who.user)
             return await tell(who, f"This is being looked into already (id {it.id}): {await self._link(place)}")
         if place.direct:
-            await tell(who, INVITE)
+            await tell(who, WORDS.get(await self._conversations.why_not(it.request.channel), INVITE))
         return None
 
     async def _link(self, place: RootLocation) -> str:

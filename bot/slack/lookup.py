@@ -16,6 +16,7 @@ from bot.report.mrkdwn import safe
 from bot.slack import answers, lists
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
+from bot.slack.outbox import Unwelcome
 from bot.slack.visibility import Visibility
 from bot.store import Feedback, Investigation, Opinion, StoredVerdict
 from bot.store.store import Store
@@ -156,7 +157,10 @@ class StoreLookup:
             return await self._ephemerals.say(who, said)
         if question.topic is Topic.UNKNOWN:
             said = await self._conversed(it, diagnosis, text, who) or said
-        return await self._conversations.answer(it, said, who.channel, who.thread)
+        try:
+            return await self._conversations.answer(it, said, who.channel, who.thread)
+        except Unwelcome:
+            return await self._ephemerals.say(who, said)
 
     async def _conversed(self, it: Investigation, diagnosis: Diagnosis, text: str, who: Asker) -> Said | None:
         """Claude's answer, or why there is none and what can be asked instead."""

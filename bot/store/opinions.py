@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections import Counter
+
+from sqlalchemy import case, func, select
 
 from bot.store.database import Database
 from bot.store.packing import plain
 from bot.store.records import Feedback, Opinion
-from bot.store.schema import feedback
+from bot.store.schema import diagnoses, feedback
+
+SURE = 0.8
+"""A confidence from which on a wrong verdict misleads: people act on it."""
 
 
 class Opinions:
@@ -30,3 +35,13 @@ class Opinions:
             return tuple(
                 Feedback(row.investigation, row.person, Opinion(row.opinion), row.words, row.at) for row in found
             )
+
+    async def counted(self) -> Counter[tuple[Opinion, bool]]:
+        """How many opinions there are of each kind, on verdicts that were sure and on those that were not."""
+        sure = case((diagnoses.c.confidence >= SURE, 1), else_=0)
+        of_verdicts = feedback.outerjoin(diagnoses, diagnoses.c.investigation == feedback.c.investigation)
+        rows = (
+            select(feedback.c.opinion, sure, func.count()).select_from(of_verdicts).group_by(feedback.c.opinion, sure)
+        )
+        async with self._database.reading() as connection:
+            return Counter({(Opinion(each), bool(was_sure)): n for each, was_sure, n in await connection.execute(rows)})

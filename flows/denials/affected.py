@@ -1,4 +1,4 @@
-"""Who else the policy cuts off: other pods' dropped connections, replayed through the same policies."""
+"""Finds others that the policy cuts off: other pods' dropped connections, replayed through the same policies."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def judged_connections(case: Case) -> tuple[JudgedConnection, ...]:
 
 
 def past_drops(case: Case) -> tuple[Connection, ...]:
-    """The pod's connections that a policy, now gone, refused: the very door opens now.
+    """The pod's connections that a policy, now gone, refused: the same connection opens now.
 
     Raises `Missing` when policies could not be looked at.
     """

@@ -44,7 +44,7 @@ class RecordedCase:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and from what a diagnosis was made.
+    """Time and source of a diagnosis.
 
     `at` is the moment of the facts: the clock of the cluster, or of the recording. `recording` is None for a living
     cluster. `cluster` says what kind it is, by its network plug-in and the version of Kubernetes; `name` is what people
@@ -128,7 +128,7 @@ class Diagnosis:
 
     @property
     def others(self) -> tuple[tuple[Finding, tuple[str, ...]], ...]:
-        """What else was found, each with the ids of its evidence."""
+        """Other findings, each with the ids of its evidence."""
         return self.findings[1:]
 
     @property

@@ -28,7 +28,7 @@ AttemptKey: TypeAlias = tuple[str, str, int, str, int]  # protocol, the lower en
 
 
 class Passing(msgspec.Struct, gc=False):
-    """When a node last let a packet through, or dropped it, by whose policies; and the same of other nodes."""
+    """Last time at which a node let a packet through, or dropped it, by whose policies; and the same of other nodes."""
 
     node: int
     directions: tuple[str, ...]
@@ -37,7 +37,7 @@ class Passing(msgspec.Struct, gc=False):
 
 
 class Dropping(msgspec.Struct, gc=False):
-    """What was dropped for one reason: of the same packets so many drops, so many verdicts; and for other reasons."""
+    """Drops for one reason: of the same packets so many drops, so many verdicts; and for other reasons."""
 
     sender: int
     reason: int
@@ -69,14 +69,14 @@ def each_of(chain: Links | None) -> Iterator[Links]:
 
 
 class Attempt(msgspec.Struct, gc=False):
-    """One 5-tuple, both directions. `leaning` > 0 says that the lower door began, < 0 the upper.
+    """One 5-tuple, both directions. `leaning` > 0 says that the lower address began, < 0 the upper.
 
     There are tens of thousands, and none refers to another: the garbage collector need not look at them.
     """
 
     leaning: int = 0
     hint: int = 0
-    lower: int = 0  # bits: what the lower door did
+    lower: int = 0  # bits: what the lower address did
     upper: int = 0
     nodes: int = 0
     denied: int = 0
@@ -154,7 +154,7 @@ def shown_by(
 def _lets_through(
     event: int, direction: str, point: str, flags: frozenset[str], is_reply: bool | None
 ) -> tuple[str, ...]:
-    """Whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
+    """Side whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
 
     A packet that leaves its sender's node says nothing about the receiver, and one that only enters the datapath
     (`FROM_…`) nothing at all. The server's SYN-ACK, or any answer where there is no handshake, shows both. Later
@@ -170,7 +170,7 @@ def _lets_through(
 
 
 def _signs(flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str, point: str) -> tuple[int, int]:
-    """What the packet's sender did (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
+    """Signs of the packet's sender (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
     bits, began = _signs_of_flags(flags)
     if is_reply is not None:
         began = -1 if is_reply else 1
@@ -250,10 +250,10 @@ def _use(verdict: str, direction: str, policy: DatapathPolicy) -> PolicyUse:
 
 
 def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
-    """Where services are translated per packet, an answer comes from the backend's address but the service's port.
+    """Joins attempts over a Service: where Services are translated per packet, an answer has the backend's address.
 
     Such an answer makes a 5-tuple of its own; give what it shows to the attempt it belongs to: the one between
-    the same client door and the same address.
+    the same client and the same address.
     """
     strays = {_home(key, attempt): key for key, attempt in attempts.items() if attempt.translated and not attempt.drops}
     if not strays:
@@ -289,5 +289,5 @@ def _bring_home(home: Attempt, stray: Attempt, client_is_lower: bool, client_was
 
 
 def did_lower_begin(attempt: Attempt) -> bool:
-    """Who began: what the packets show, else what their ports suggest."""
+    """The side that began: what the packets show, else what their ports suggest."""
     return attempt.leaning > 0 if attempt.leaning else attempt.hint >= 0

@@ -50,7 +50,7 @@ GroupKey: TypeAlias = tuple[str, str, str, int]
 
 @dataclass(slots=True)
 class _Host:
-    """What was said of one address."""
+    """Facts of one address."""
 
     best: FlowEndpoint
     identities: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -174,7 +174,7 @@ class Connections:
         return tuple(sorted(found, key=_severity))
 
     def dns(self) -> tuple[DnsOutcome, ...]:
-        """What the DNS proxy saw, in the order in which names were last used."""
+        """Names that the DNS proxy saw, in the order in which names were last used."""
         outcomes = [tally.outcome(*key) for key, tally in self._dns.items()]
         return tuple(sorted(outcomes, key=lambda each: (each.last is None, each.last, each.query)))
 

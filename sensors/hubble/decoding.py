@@ -152,7 +152,7 @@ def _as(kind: Any, value: Any) -> Any:
 
 
 def _saved(kind: Any, value: Any) -> Any:
-    """What can be saved of a container in which something is not what it should be."""
+    """Valid part of a container in which something has the wrong type."""
     inner = get_args(kind)
     if get_origin(kind) is tuple:
         found = value if isinstance(value, list) else ()

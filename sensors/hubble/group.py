@@ -167,7 +167,7 @@ def _without_failure(group: AttemptGroup, until: datetime | None) -> ConnectionO
 
 
 def drops_of(group: AttemptGroup) -> tuple[Drop, ...]:
-    """What was dropped, the most packets first."""
+    """Drops, the most packets first."""
     found = (
         Drop(number, name_of(number), direction, packets, attempts, source, destination, of_reply)
         for (of_reply, number, direction, source, destination), (packets, attempts) in group.drops.items()
@@ -184,7 +184,7 @@ def only_at_start(group: AttemptGroup, started: datetime | None) -> bool:
 
 
 def passes_again(group: AttemptGroup) -> bool:
-    """Whether each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
+    """True if each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
     return bool(group.dropped_at) and all(
         any(
             direction in ("", policy) and passed > (last if node == at else last + CLOCKS)

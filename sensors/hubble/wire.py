@@ -1,4 +1,4 @@
-"""How Hubble writes what it saw: shapes with the names of Cilium's protos, and how they become our records."""
+"""Hubble's own JSON: shapes with the names of Cilium's protos, and how they become our records."""
 
 from __future__ import annotations
 
@@ -367,7 +367,7 @@ def record(wire: WireFlow, node: str = "", time: datetime | None = None) -> Hubb
 
 
 def messages(line: FlowLine) -> list[HubbleMessage]:
-    """What a line tells, as records; [] when it is well-formed and tells nothing."""
+    """Records of a line; [] when it is well-formed and tells nothing."""
     if line.flow is not None:
         return [record(line.flow, line.node_name, line.time)]
     if line.lost_events is not None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 
 class Sight(StrEnum):
-    """How a look ended."""
+    """End of a look."""
 
     SEEN = "seen"
     ABSENT = "absent"
@@ -33,7 +33,7 @@ NOT_RECORDED = "not in the recording"
 
 
 class Facts(Protocol):
-    """What one sensor saw: a frozen dataclass, one type per sensor, so that rules can ask for it by type.
+    """Facts of one sensor: a frozen dataclass, one type per sensor, so that rules can ask for it by type.
 
     A field whose metadata has ``{"report": False}`` stays in memory for the rules and out of the written result.
     """

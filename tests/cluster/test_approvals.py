@@ -270,6 +270,7 @@ async def test_alices_approval_is_applied_and_audited_as_hers_with_the_proposals
         ("patch", name, KAI, "alice", [it.id], agent) for name in POLICIES
     ]
     assert [each["responseStatus"]["code"] for each in writes(lines)] == [200, 200]
+    assert await audit_ids(stage, it) == [each["auditID"] for each in writes(lines)]
     assert {each["metadata"]["annotations"][PROPOSAL_ANNOTATION] for each in after.values()} == {it.id}
     assert all(after[name]["spec"] != before[name]["spec"] for name in POLICIES)
 
@@ -284,6 +285,12 @@ async def test_alices_approval_is_applied_and_audited_as_hers_with_the_proposals
     assert {name: fingerprint(each) for name, each in stage.policies().items()} == {
         name: fingerprint(each) for name, each in before.items()
     }
+
+
+async def audit_ids(stage: Stage, it: Proposal) -> list[str]:
+    """What our own trail says of each write: its id in the audit log of the API server."""
+    entries = [json.loads(link.entry) async for link in stage.store.audit.links(it.id)]
+    return [each["said"]["audit_id"] for each in entries if "audit_id" in each["said"]]
 
 
 async def test_that_alice_may_not_tell_of_it_on_the_object_is_written_down_and_changes_nothing_else(

@@ -35,7 +35,7 @@ class BadKubeconfig(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ClusterContext:
-    """Which cluster, as whom. `name` is for messages (`context prod`); `namespace` what kubectl would use without -n.
+    """A cluster and its user. `name` is for messages (`context prod`); `namespace` what kubectl would use without -n.
 
     `context` is the kubeconfig's, empty in a pod. `configuration` is the client's own and holds credentials: never log
     it.

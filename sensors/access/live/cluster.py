@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from sensors.access.live.container_files import read_inside
 from sensors.access.live.environment import ENVIRONMENT_KINDS, environment_of, version_in
 from sensors.access.live.probing import PodPlace, ProbeResults, ProbeSession, ProbeTargets, looked_at, outcome
 from sensors.access.live.reach import ConnectPlan, plan
+from sensors.access.live.sharing import SharedReads
 from sensors.access.probe.channel import PORT, ProbeChannel, probe_channel
 from sensors.access.probe.client import MAX_ANSWER, PROGRAM, ProbeAnswer, ProbeRequest, build_command, parse_answer
 from sensors.access.relay import RelayStatus
@@ -58,7 +59,7 @@ TURN = 6.0
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """What a living cluster may be asked, and where.
+    """Settings of a living cluster: which sources may be read, and where they are.
 
     probe_namespace  only pods there are believed to be probes: anybody may give a pod a label.
     probe_tls        the folder with our certificate for the probes' server (ca.crt, tls.crt, tls.key); without it the
@@ -80,7 +81,7 @@ class LiveSettings:
 
 
 class FlowSource(Protocol):
-    """Where hubble flows come from; `Relay` is one."""
+    """Source of hubble flows; `Relay` is one."""
 
     async def status(self) -> RelayStatus: ...
 
@@ -96,7 +97,9 @@ class LiveCluster:
         relay: FlowSource | None,
         settings: LiveSettings | None = None,
         clock: Callable[[], float] = time.time,
+        shared: SharedReads | None = None,
     ) -> None:
+        self._shared = shared
         self.kube, self.relay, self.settings = kube, relay, settings or LiveSettings()
         self._clock = clock
         self._lists = RememberingLists(self._list)
@@ -131,7 +134,7 @@ class LiveCluster:
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
         key = ("log", namespace, pod, container, previous, lines)
         read = lambda: self.kube.log(namespace, pod, container, previous=previous, lines=lines)  # noqa: E731
-        return await self._remember(key, read)
+        return await self._remember(key, lambda: self._read(key, read))
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         if self.relay is None:
@@ -165,10 +168,10 @@ class LiveCluster:
         tried = await self._attempt(namespace, pod, ProbeTargets(names=tuple(names)))
         return tried.lookups or _nothing(tried, "lookups")
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
-        if not doors:
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
+        if not dials:
             return ()
-        tried = await self._attempt(namespace, pod, ProbeTargets(doors=tuple(doors)))
+        tried = await self._attempt(namespace, pod, ProbeTargets(dials=tuple(dials)))
         return tried.connects or _nothing(tried, "connects")
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
@@ -181,9 +184,13 @@ class LiveCluster:
         """A list that hangs must end before the sensors' own time does, or it would blind those who can do without."""
         try:
             async with asyncio.timeout(LISTING):
-                return await self.kube.list(kind, namespace)
+                return await self._read((kind, namespace), lambda: self.kube.list(kind, namespace))
         except TimeoutError:
             raise Blind(f"{resource_of(kind)} were not listed within {LISTING:g} s") from None
+
+    async def _read(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, Read]]) -> Read:
+        """From the cluster itself, or with other investigations of this moment where that is meant."""
+        return await (read() if self._shared is None else self._shared.read(key, read))
 
     # -- the pod and its probe -----------------------------------------------------------------------------------------
 
@@ -253,9 +260,9 @@ class LiveCluster:
         except (Absent, Blind) as why:
             raise Blind(f"{no_probe}; {why}") from None
 
-    async def _plan(self, doors: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
+    async def _plan(self, dials: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
         kinds, environment = await asyncio.gather(read_kinds(self, *ADDRESS_KINDS, SERVICE), self.environment())
-        return plan(doors, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
+        return plan(dials, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
 
     async def _ask_agent(self, node: str, name: str) -> str:
         agent = agent_on(await self._remember("agents", self._agents), node)
@@ -265,9 +272,8 @@ class LiveCluster:
     # -- the cluster itself --------------------------------------------------------------------------------------------
 
     async def _environment(self) -> Environment:
-        kinds, (version, _) = await asyncio.gather(
-            read_kinds(self, *ENVIRONMENT_KINDS), if_readable(self.kube.version())
-        )
+        asking = self._read("version", self.kube.version)
+        kinds, (version, _) = await asyncio.gather(read_kinds(self, *ENVIRONMENT_KINDS), if_readable(asking))
         source = None if self.relay is None else "hubble-relay"
         seen = environment_of(kinds, version, source)
         seen = replace(seen, name=self.settings.cluster or self.kube.place.context or seen.name)
@@ -292,7 +298,7 @@ def _nothing(tried: ProbeResults, table: str) -> Any:
 
 
 def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
-    """Where a pod is. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
+    """Node of a pod. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
     pod = named(pods, name, namespace)
     if pod is None:
         raise Absent(f"there is no pod {namespace}/{name}")
@@ -304,7 +310,7 @@ def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
 
 
 def is_probe(pod: Object, namespace: str) -> bool:
-    """Whether a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
+    """True if a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
     return namespace_of(pod) == namespace and label_of(pod, PROBE_LABEL) == PROGRAM
 
 
@@ -332,9 +338,11 @@ async def live_cluster(
     relay: FlowSource | None,
     settings: LiveSettings | None = None,
     clock: Callable[[], float] = time.time,
+    shared: SharedReads | None = None,
 ) -> AsyncIterator[LiveCluster]:
-    """A cluster for one investigation; whatever it started ends with the block."""
-    cluster = LiveCluster(kube, relay, settings, clock)
+    """A cluster for one investigation; whatever it started ends with the block. `shared`: lists and logs are read
+    together with other investigations of the moment; never for a write or a verification."""
+    cluster = LiveCluster(kube, relay, settings, clock, shared)
     cluster.start()
     try:
         yield cluster

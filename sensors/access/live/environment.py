@@ -31,7 +31,7 @@ VERSION_NUMBER = re.compile(r"v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)")
 
 
 def environment_of(kinds: Kinds, kubernetes: str | None, flow_source: str | None) -> Environment:
-    """What the objects say. `kubernetes` is the API server's version."""
+    """Environment that the objects show. `kubernetes` is the API server's version."""
     config, cni = string_map(named(kinds.of(CONFIG_MAP), CILIUM_CONFIG), "data"), cni_of(kinds)
     return Environment(
         cni=cni,

@@ -1,4 +1,4 @@
-"""Turns Hubble's protobuf messages into our records, through the same door as Hubble's JSON.
+"""Turns Hubble's protobuf messages into our records, by the same decoder as Hubble's JSON.
 
 A message is first told as its JSON would tell it (the same keys, enums by name) and then read by `hubble_wire`. So one
 flow gives one record, whether it came over gRPC or from a file, and nothing about records is decided twice. Enum
@@ -45,7 +45,7 @@ FLAGS = tuple(each.name for each in flow_pb2.TCPFlags.DESCRIPTOR.fields)
 
 
 def read_response(raw: bytes) -> list[HubbleMessage] | None:
-    """What one serialised `GetFlowsResponse` tells; [] when it tells nothing, None when it cannot be understood."""
+    """Messages of one serialised `GetFlowsResponse`; [] when it tells nothing, None when it cannot be understood."""
     try:
         response = observer_pb2.GetFlowsResponse.FromString(raw)
         return messages(msgspec.convert(_response(response), FlowLine))

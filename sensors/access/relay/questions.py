@@ -94,7 +94,7 @@ def _live(question: FlowQuestion, about: Iterable[Any], mask: tuple[str, ...]) -
 
 
 def _end_of_memory(mask: tuple[str, ...], *, first: bool) -> Any:
-    """How far back a node remembers: its oldest and newest flow, whatever they are about."""
+    """Reach of a node's memory: its oldest and newest flow, whatever they are about."""
     request = GetFlowsRequest(number=1, first=first)
     request.field_mask.paths.extend(MASK_OF_TIME if mask else ())
     return request

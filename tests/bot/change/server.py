@@ -13,7 +13,7 @@ from typing import Any
 from bot.approval.decision import AccessReview
 from bot.approval.proposal import KubeUser, PartKind, Proposal, ProposalPart
 from bot.change.marks import PROPOSAL_ANNOTATION, uid_of, version_of
-from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered
+from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered, Wrote
 from flows.fixes.jsonpatch import CannotPatch, apply
 from tests.bot.approval.making import NOW
 
@@ -203,7 +203,7 @@ class Client:
         self.server.send(who, part, proposal, dry=True)
         await self.process.step()
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Json | None:
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Wrote:
         await self.process.step()
         self.server.requests.append(("write", who.name))
         chance = self.process.rng.random()
@@ -217,7 +217,7 @@ class Client:
         if chance < self.faults:
             raise WriteUnanswered("the answer was cut off")
         await self.process.step()
-        return said
+        return Wrote(said, f"audit-{len(self.server.requests)}")
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         await self.process.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -35,6 +36,16 @@ async def test_an_approval_is_applied_as_the_approver_and_verified(play):
         "proposed", "approved", "reviewed", "reproved", "dry_run", "writing", "written", "written", "announced",
         "verified",
     ]  # fmt: skip
+
+
+async def test_the_audit_of_a_write_names_the_entry_of_the_api_server_s_own(play):
+    it = await play.propose()
+    await play.process().approve(it)
+
+    entries = [json.loads(link.entry) async for link in play.store.audit.links(it.id)]
+    written = [each["said"] for each in entries if each["event"] == "written"]
+
+    assert written[0]["audit_id"].startswith("audit-")
 
 
 async def test_it_is_told_on_the_object_as_the_approver_and_so_is_its_undo(play):
