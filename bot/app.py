@@ -242,7 +242,7 @@ def services_of(
     joined: Joined,
     changes: Changes | None,
 ) -> SlackServices:
-    """What Slack's listeners work with."""
+    """Services for Slack's listeners."""
     ephemerals = Ephemerals(client)
     lookup = StoreLookup(store, conversations, ephemerals, client, visibility)
     review = nobody_may if changes is None else changes.may_read_logs
@@ -336,7 +336,7 @@ def _clusters(settings: Settings) -> ServedClusters:
     try:
         return ServedClusters({UNNAMED: recorded(settings.case)})
     except BadCase as why:
-        raise UsageMistake(f"KAI_CASE: {why}") from why
+        raise UsageMistake(f"{why} (--case, KAI_CASE)") from why
 
 
 def _drops_in(clusters: ServedClusters, name: str) -> CountDrops:

@@ -32,7 +32,7 @@ INTERRUPTED = 130
 @DEBUG
 @click.pass_obj
 def kai(debug: bool) -> None:
-    """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
+    """The reason why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
     quiet(debug)
 
 
@@ -95,13 +95,13 @@ def drops() -> None:
 
 
 @kai.lazy("bot.commands.lists:list_flows", "list-flows")
-@answering("text", "json")
+@answering("text", "json", "yaml")
 def list_flows() -> None:
     """The flows there are."""
 
 
 @kai.lazy("bot.commands.lists:list_sensors", "list-sensors")
-@answering("text", "json")
+@answering("text", "json", "yaml")
 def list_sensors() -> None:
     """The sensors there are, and what each one looks at."""
 
@@ -269,7 +269,7 @@ def serve() -> None:
 @DATABASE
 @CONFIG
 @live_options
-@DEBUG
+@answering("text", "json", "yaml")
 def approve() -> None:
     """Apply a proposed change with your own kubeconfig: proved anew, tried, written once, verified, else taken back.
 
@@ -284,7 +284,7 @@ def approve() -> None:
 @DATABASE
 @CONFIG
 @live_options
-@DEBUG
+@answering("text", "json", "yaml")
 def reject() -> None:
     """Say no to a proposed change."""
 
@@ -295,7 +295,7 @@ def reject() -> None:
 @DATABASE
 @CONFIG
 @live_options
-@DEBUG
+@answering("text", "json", "yaml")
 def undo() -> None:
     """Take an applied change back with your own kubeconfig; nobody's later change is overwritten."""
 
@@ -305,7 +305,7 @@ def undo() -> None:
 @click.option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")
 @click.option("--head", default="", metavar="HASH", help="A head noted earlier: it must still be in the trail.")
 @DATABASE
-@DEBUG
+@answering("text", "json", "yaml")
 def audit() -> None:
     """Every entry of the audit trail, one JSON line each; kai audit verify: is it all as it was written?
 
@@ -326,14 +326,6 @@ for _name, _command in kai.commands.items():
     _command.epilog = epilog(_name)
 
 
-def main() -> None:
-    """The `kai` script."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: Sequence[str]) -> int:
     """One call of `kai` in this process: its exit code. Never raises for what a person or a cluster can cause."""
     debug = "--debug" in arguments or bool(os.environ.get("KAI_DEBUG"))
@@ -350,7 +342,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def program() -> str:
-    """How the person called it: `kai`, or `kubectl kai` as kubectl's plug-in."""
+    """Name by which it was called: `kai`, or `kubectl kai` as kubectl's plug-in."""
     return "kubectl kai" if Path(sys.argv[0]).name == "kubectl-kai" else "kai"
 
 
@@ -361,4 +353,4 @@ def _complain(why: Exception, debug: bool) -> int:
     return code_of(why)
 
 
-__all__ = ["kai", "main", "run"]
+__all__ = ["kai", "run"]

@@ -1,4 +1,4 @@
-"""How Python itself behaves in a process that serves: who may wait for whom, and where garbage is looked for."""
+"""Sets up Python itself for a process that serves: the switching of threads, and the search for garbage."""
 
 from __future__ import annotations
 

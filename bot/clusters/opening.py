@@ -88,7 +88,7 @@ class PolicyWorlds:
 
 @asynccontextmanager
 async def _as_blind() -> AsyncIterator[None]:
-    """Who cannot be talked to is not seen: a chat has no command line that could be wrong."""
+    """Turns an unreachable cluster into blindness: a chat has no command line that could be wrong."""
     try:
         yield
     except UsageMistake as why:

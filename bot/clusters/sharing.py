@@ -50,7 +50,7 @@ class SharedLine:
                 await self._close_unused(line)
 
     async def close(self) -> None:
-        """Who still reads is blind."""
+        """Ends the sharing; a reader under way is blind."""
         line, self._line = self._line, None
         if line is not None:
             await line.stack.aclose()

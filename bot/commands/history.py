@@ -17,6 +17,7 @@ from bot.report.sanitize import clean, escape_markdown
 from bot.store import EvidenceRow, Investigation, StoredVerdict
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
+from bot.store.spool import bring_in, waiting
 from bot.store.store import Store, open_store
 from flows.model import Diagnosis
 from sensors.kit.reported import rfc3339
@@ -53,11 +54,12 @@ def show(investigation: str, part: str, verbose: bool, quiet: bool, output: str,
 
 
 def with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
-    """What `act` reads of the store. Raises `UsageMistake` where nothing is kept: reading makes no store."""
+    """Result of `act` over the store. Raises `UsageMistake` where nothing is kept: reading makes no store."""
     url = database or default_url()
 
     async def opened() -> T:
         async with open_store(url) as store:
+            await bring_in(url, store)
             return await act(store)
 
     try:
@@ -72,7 +74,7 @@ def with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
 def _check_file(url: str) -> None:
     """Reading the past makes no database."""
     path = file_of(url)
-    if path is not None and not path.exists():
+    if path is not None and not path.exists() and not waiting(url):
         raise UsageMistake(f"nothing is remembered yet: there is no {path} (--database says where else to look)")
 
 
@@ -122,7 +124,7 @@ def _diagnosis(verdict: StoredVerdict) -> Diagnosis:
 
 
 def _commands(it: Diagnosis, part: str) -> str:
-    """What a shell takes: `kai show ID --fix | sh`."""
+    """Commands for a shell: `kai show ID --fix | sh`."""
     typed = command_lines(it.fix, "undo" if part == "undo" else "kubectl") if not it.fix.refused else []
     if not typed:
         raise UsageMistake(f"{it.investigation_id} proposes no change (kai show {it.investigation_id} says why)")

@@ -60,7 +60,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ChangeState:
-    """What became of a proposed change, for the root message: `line` (escaped) stands in place of the fix.
+    """State of a proposed change, for the root message: `line` (escaped) stands in place of the fix.
 
     `status` and `state` replace the headline's where the change altered what is seen; else they are empty.
     """
@@ -138,7 +138,7 @@ def ended(target: Target, role: str, why: str, investigation: str, asked_by: str
 
 
 def reason(why: str, longest: int = 500) -> str:
-    """Why it ended, escaped. Who cancelled it is shown by name: Slack's own ids are for programs."""
+    """The reason why it ended, escaped. Who cancelled it is shown by name: Slack's own ids are for programs."""
     by = _CANCELLED_BY.fullmatch(why)
     return f"cancelled by <@{by[1]}>" if by else safe(why, longest)
 
@@ -158,13 +158,13 @@ def layer_name(row: LayerRow) -> str:
 
 
 def claude_part(it: Diagnosis) -> Iterator[SlackBlock]:
-    """What Claude adds, where it was asked: how it stands to the verdict, then its sentences."""
+    """Claude's part, where it was asked: how it stands to the verdict, then its sentences."""
     if said := parts_of(it).get(SectionPart.CLAUDE):
         yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items))))
 
 
 def _claude_line(it: Diagnosis) -> Iterator[SlackBlock]:
-    """How Claude stands to the verdict, with the beginning of its first sentence."""
+    """Claude's view of the verdict, with the beginning of its first sentence."""
     if said := parts_of(it).get(SectionPart.CLAUDE):
         first = f": {clean(said.items[0].text)}" if said.items and isinstance(said.items[0], Point) else ""
         yield section(f"*Claude* {safe(brief(f'{said.text}{first}', CLAUDE_LINE), CLAUDE_LINE + 20)}")
@@ -242,7 +242,7 @@ def _look(key: str, evidence: Evidence) -> str:
 
 
 def proof(it: Diagnosis) -> Said:
-    """What was replayed, and what came of it."""
+    """Result of the replay."""
     fix = parts_of(it, verbose=True).get(SectionPart.FIX)
     if fix is None or it.fix.proof is None or not it.fix.proof.replayed:
         return Said("There is no proof: this verdict proposes no change that could be replayed.")
@@ -325,7 +325,7 @@ def _header(text: str) -> SlackBlock:
 
 
 def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> SlackBlock:
-    """How sure, what was not measured, which cluster, the short id."""
+    """Confidence, what was not measured, the cluster, the short id."""
     name = cluster_name(cluster)
     parts = [
         sure,

@@ -1,4 +1,4 @@
-"""What the thread of a verdict begins with: what fails and why, then what passed and what could not be decided, folded.
+"""First replies in the thread of a verdict: what fails and why, then what passed and what could not be decided, folded.
 
 Two messages, whatever the verdict. Everything else is said when somebody asks.
 """
@@ -48,7 +48,7 @@ def _because(it: Diagnosis) -> Iterator[str]:
 
 
 def rest(it: Diagnosis) -> Said:
-    """Which layers pass and which are undecided, each group folded, and every look in a line."""
+    """Passing and undecided layers, each group folded, and every look in a line."""
     passed = [row for row in ledger(it) if row.state is LayerState.PASS]
     undecided = [row for row in ledger(it) if row.state in UNDECIDED]
     groups = (_group("Passed", passed), _group("Not decided", undecided), _looks(it))

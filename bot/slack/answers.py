@@ -19,7 +19,7 @@ I_CAN_ONLY = (
 
 
 def answer(question: FollowUpQuestion, it: Diagnosis) -> Said:
-    """What the stored diagnosis says to that."""
+    """Answer from the stored diagnosis."""
     return _ANSWERS[question.topic](question, it)
 
 

@@ -56,7 +56,7 @@ class StoreLookup:
     # -- lists --------------------------------------------------------------------------------------------------------
 
     async def status(self, who: Asker) -> None:
-        """What is being looked into."""
+        """Posts the running investigations."""
         await self._ephemerals.say(who, lists.status(await self._live(who.user)))
 
     async def history(self, who: Asker) -> None:
@@ -69,7 +69,7 @@ class StoreLookup:
         return (await self._visibility.seen_by(user, rows, lambda row: row[0]))[: lists.MAX_ROWS]
 
     async def say_which(self, who: Asker) -> None:
-        """What there is to cancel."""
+        """Posts which investigations can be cancelled."""
         live = lists.status(await self._live(who.user))
         said = Said("Say which: cancel ID", (section("Say which: `cancel ID`."), *live.blocks))
         await self._ephemerals.say(who, said)
@@ -82,7 +82,7 @@ class StoreLookup:
     # -- one of them --------------------------------------------------------------------------------------------------
 
     async def may_see(self, it: Investigation, who: Asker) -> bool:
-        """Whether this person may know where it is talked about."""
+        """Checks whether this person may know where it is talked about."""
         return await self._visibility.may_see(it, who.user)
 
     async def remembered(self, investigation: str, who: Asker) -> Investigation | None:
@@ -137,7 +137,7 @@ class StoreLookup:
         return await self._ephemerals.say(who, part(diagnosis))
 
     async def opinion(self, investigation: str, opinion: Opinion, who: Asker) -> None:
-        """What a person thinks of a verdict; his last word counts."""
+        """Keeps a person's opinion of a verdict; the last one counts."""
         it = await self._store.investigations.get(investigation)
         if it is None or it.is_live or not await self._visibility.may_see(it, who.user):
             return await self._ephemerals.tell(who, "There is no verdict to have an opinion about.")

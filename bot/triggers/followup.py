@@ -11,7 +11,7 @@ from flows.causes import Layer
 
 
 class Topic(StrEnum):
-    """What can be asked about a verdict."""
+    """Topic of a question about a verdict."""
 
     WHY = "why"
     NOT_MEASURED = "not_measured"
@@ -63,7 +63,7 @@ _ID = re.compile(r"\be\s?(\d{1,2})\b")
 
 
 def parse(text: str) -> FollowUpQuestion:
-    """What is asked; `unknown` where no rule knows it. Never a guess beyond the rules."""
+    """Topic of a question; `unknown` where no rule knows it. Never a guess beyond the rules."""
     words = typed(text).lower().rstrip("?!. ")
     if found := _ID.search(words):
         return FollowUpQuestion(Topic.EVIDENCE, f"E{found[1]}")

@@ -19,7 +19,7 @@ _HASH = re.compile(r"-[a-z0-9]{5,10}$")
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Who lives in a world. `groups`: classes of them that no policy tells apart, as they were asked for."""
+    """Inventory of a policy world. `groups`: classes of them that no policy tells apart, as they were asked for."""
 
     pods: Mapping[Key, Endpoint] = field(default_factory=dict)
     nodes: Mapping[str, Endpoint] = field(default_factory=dict)

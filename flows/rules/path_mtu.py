@@ -21,6 +21,7 @@ from sensors.k8s_services import Services
 from sensors.kit.app_log import LogTrouble
 from sensors.net_connect import Connects
 from sensors.net_mtu import Link, Mtu, Path, Reach
+from sensors.text import counted
 
 TOO_LARGE = {136: "Fragmentation needed", 157: "IP_FRAGMENTATION_NOT_SUPPORTED"}
 
@@ -75,7 +76,7 @@ def _narrow(case: Case, mtu: Mtu, link: Link, peer: Peer, promised: int, weight:
     stalls = [each for each in mtu.stalls if each.full_size and each.peer in _addresses(peer)]
     line = next((each for each in peer.logged if each.trouble is LogTrouble.TIMEOUT), None)
     told = f'; the caller logs "{line.text}"' if line else ""
-    stuck = f"; {len(stalls)} connections repeat full-size data that nobody acknowledges" if stalls else ""
+    stuck = f"; {len(stalls)} connections repeat full-size data that is never acknowledged" if stalls else ""
     return Finding(
         cause_class="mtu.mismatch",
         cause=(
@@ -105,8 +106,8 @@ def _too_large(case: Case) -> int:
 def _finding(case: Case, mtu: Mtu, path: Path | None, weight: float, dropped: int) -> Finding:
     node = _other_node(case, path) or "unknown"
     stalls = [each for each in mtu.stalls if path is None or each.peer == path.destination]
-    told = _told(path) if path else f"{dropped} packets dropped as too large"
-    extra = f"; {len(stalls)} connections repeat data that nobody acknowledges" if stalls else ""
+    told = _told(path) if path else f"{counted(dropped, 'packet')} dropped as too large"
+    extra = f"; {len(stalls)} connections repeat data that is never acknowledged" if stalls else ""
     return Finding(
         cause_class="mtu.mismatch",
         cause=f"{told}: small answers pass, large ones stall",

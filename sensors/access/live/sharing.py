@@ -28,7 +28,7 @@ class SharedReads:
         self._reads: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
 
     async def read(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """What is under that key, read at most `shared_s` ago; one who gives up does not end it for the others."""
+        """Value under that key, read at most `shared_s` ago; one who gives up does not end it for the others."""
         self._forget_old()
         if key not in self._reads:
             task = asyncio.create_task(begin())
@@ -61,7 +61,7 @@ class SharedReads:
             asyncio.get_running_loop().call_later(left, self._forget_old)
 
     def _forget_old(self) -> None:
-        """What is still being read stays, however long that takes."""
+        """Forgets old values; what is still being read stays, however long that takes."""
         oldest = self._clock() - self._shared_s
         for key in [each for each, (began, task) in self._reads.items() if task.done() and began <= oldest]:
             del self._reads[key]

@@ -26,6 +26,7 @@ from sensors.access.relay.questions import GetFlowsCall, calls_for, mask_for
 from sensors.hubble.lines import FlowQuestion
 from sensors.hubble.records import HubbleFlow, HubbleMessage, NodeStatus
 from sensors.kit.model import Blind
+from sensors.text import counted
 
 Code = grpc.StatusCode
 BAD_MASK = "fieldmask"  # "invalid fieldmask" says a node that does not know a path; a relay reports it as NODE_ERROR
@@ -88,13 +89,13 @@ class RelayStatus:
         """One sentence: who answers, for how many nodes, and how far back they remember."""
         fill = f"rings hold {self.flows} of {self.most_flows} flows"
         reach = f", about {self.memory_s:.0f} s at {self.rate:.1f} flows/s" if self.memory_s is not None else ""
-        return f"{self.server}: {self.version or 'no version told'}, {self._who()}; {fill}{reach}"
+        return f"{self.server}: {self.version or 'version not reported'}, {self._who()}; {fill}{reach}"
 
     def _who(self) -> str:
         if self.is_agent:
             return "the agent of one node, not the relay: other nodes are not seen"
         out = f", {len(self.unavailable)} unavailable ({', '.join(self.unavailable[:5])})" if self.unavailable else ""
-        return f"{self.connected} nodes connected{out}"
+        return f"{counted(self.connected, 'node')} connected{out}"
 
 
 @dataclass(frozen=True, slots=True)
