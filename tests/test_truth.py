@@ -26,7 +26,7 @@ def row(**changes: object) -> Row:
     return Row(**{**usual, **changes})  # type: ignore[arg-type]
 
 
-def test_all_right_falls_short_of_nothing() -> None:
+def test_a_run_with_every_case_right_misses_no_floor() -> None:
     assert shortfalls([row()], REPORTED) == []
 
 
