@@ -58,10 +58,13 @@ from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
+from bot.slack.knowing import Knowing
 from bot.slack.lookup import Lookup
+from bot.slack.modals import Modals
 from bot.slack.names import Names
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
+from bot.slack.questions import Questions
 from bot.slack.recovery import Seeker
 from bot.slack.services import Services
 from bot.slack.visibility import Visibility
@@ -164,11 +167,11 @@ async def running(
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
         services = services_of(*parts, settings.approvals, joined, changes)
-        services.lookup.converse = Conversing(explains.asking) if explains is not None else None
+        services.questions.converse = Conversing(explains.asking) if explains is not None else None
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
-            approving = Approving(changes, client, services.ephemerals, directory, ours)
+            approving = Approving(changes, client, services.ephemerals, directory, ours, cards.checked)
             extending = ExtendPresses(changes, approving, cards.show_end)
             services = replace(services, approving=approving, extending=extending)
         metrics.slack_line(health.has_a_line)
@@ -221,13 +224,17 @@ def services_of(
 ) -> Services:
     """What Slack's listeners work with."""
     ephemerals = Ephemerals(client)
-    lookup = Lookup(store, conversations, ephemerals, client, visibility)
+    modals = Modals(client, ephemerals)
+    lookup = Lookup(store, conversations, ephemerals, modals, visibility)
     review = nobody_may if changes is None else changes.may_read_logs
     asking = Asking(lambda: approvals, lambda user: told_of(client, user), review)
-    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined, asking)
-    dispatch = Dispatch(investigating, lookup, conversations, ephemerals)
+    seeing = (conversations, ephemerals)
+    investigating = Investigating(intake, desk, lookup, *seeing, client, modals, approvals, joined, asking)
+    knowing = Knowing(store, visibility, lambda: approvals)
+    questions = Questions(lookup, knowing, investigating, *seeing, names)
+    dispatch = Dispatch(investigating, lookup, questions, *seeing)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
-    return Services(identity, gate, dispatch, investigating, lookup, conversations, ephemerals, names, store, client)
+    return Services(identity, gate, dispatch, investigating, lookup, questions, *seeing, names, store, client)
 
 
 def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:

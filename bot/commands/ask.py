@@ -5,6 +5,10 @@ from __future__ import annotations
 import getpass
 import re
 
+from bot.answers.answer import answer, cannot
+from bot.answers.grammar import parse
+from bot.answers.known import Known
+from bot.answers.question import Topic
 from bot.commands.history import one_of, with_store
 from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
@@ -13,9 +17,7 @@ from bot.report.blocks import Said
 from bot.report.mrkdwn import BREAK
 from bot.report.sanitize import clean
 from bot.settings import claude_of
-from bot.slack.answers import I_CAN_ONLY, answer
 from bot.store.store import Store
-from bot.triggers.followup import Topic, parse
 from flows.agent.asking import ClaudeClient
 from flows.agent.reply import NoAnswer
 from flows.agent.settings import ClaudeSettings
@@ -35,14 +37,14 @@ def ask(investigation: str, question: tuple[str, ...], database: str | None) -> 
 
 async def _answered(store: Store, word: str, text: str) -> str:
     it = await one_of(store, word)
-    topic = parse(text)
-    if topic.topic is not Topic.UNKNOWN:
-        commands = topic.topic is Topic.FIX and it.fix.kubectl
+    question = parse(text)
+    if question.topic is not Topic.UNKNOWN:
+        commands = question.topic is Topic.FIX and it.fix.kubectl
         more = f"The commands for a shell: kai show {it.investigation_id} --fix\n" if commands else ""
-        return _plain(answer(topic, it)) + more
+        return _plain(answer(question, Known(it, in_slack=False))) + more
     settings = claude_of()
     if not settings.enabled:
-        raise UsageMistake(f"without a key for Claude (ANTHROPIC_API_KEY) there is no answer to that. {I_CAN_ONLY}")
+        raise UsageMistake(f"{_cannot(text)} (Claude answers the rest, with ANTHROPIC_API_KEY)")
     return await _by_claude(store, it, text, settings)
 
 
@@ -51,10 +53,14 @@ async def _by_claude(store: Store, it: Diagnosis, text: str, settings: ClaudeSet
     try:
         lines = await Conversing(client)(it, it.investigation_id, text, f"terminal:{getpass.getuser()}")
     except NoAnswer as why:
-        raise CouldNotLook(f"{clean(why)} {I_CAN_ONLY}") from why
+        raise CouldNotLook(f"{clean(why)} {_cannot(text)}") from why
     finally:
         await client.close()
     return "".join(f"{clean(line)}\n" for line in lines)
+
+
+def _cannot(text: str) -> str:
+    return _plain(cannot(text)).strip()
 
 
 def _plain(said: Said) -> str:

@@ -17,6 +17,7 @@ from bot.slack.gate import Gate
 from bot.slack.investigating import Investigating
 from bot.slack.lookup import Lookup
 from bot.slack.names import Names
+from bot.slack.questions import Questions
 from bot.store.store import Store
 
 
@@ -33,6 +34,7 @@ class Services:
     dispatch: Dispatch
     investigating: Investigating
     lookup: Lookup
+    questions: Questions
     conversations: Conversations
     ephemerals: Ephemerals
     names: Names

@@ -48,6 +48,13 @@ def is_command(text: str) -> bool:
     return bool(words) and words[0].lower() in _VERBS
 
 
+def is_nearly_command(text: str) -> bool:
+    """Does it begin with what looks like a verb, and go on as that verb does: with names, not with a sentence?"""
+    words = typed(text).split()
+    near = bool(words) and bool(did_you_mean(words[0].lower(), _VERBS))
+    return near and 1 < len(words) <= 4 and all(_NAME.fullmatch(each) or each.startswith("-") for each in words[1:])
+
+
 def since(text: str) -> int:
     """`15m` in seconds. Raises `Misread`."""
     try:

@@ -8,11 +8,11 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack.ephemeral import Asker
+from bot.slack.pointing import pointed_at
 from bot.slack.pressed import pressed
 from bot.slack.services import Services
 from bot.store import OriginKind
-from bot.triggers import message as pointed
-from bot.triggers.commands import Fill, Investigate
+from bot.triggers.commands import Investigate
 
 SHORTCUT = "kai_investigate"
 HINT = "That message does not say which pod. Please choose it."
@@ -30,16 +30,8 @@ def register(app: AsyncApp, services: Services) -> None:
 
 
 async def _point(services: Services, said: dict[str, Any], who: Asker) -> None:
-    asked = pointed.TRIGGER.read(said)
-    if isinstance(asked, Fill):
-        asked = await _by_names(services, said, asked)
+    asked = await pointed_at(said, services.names)
     if isinstance(asked, Investigate):
         await services.investigating.investigate(asked, who)
-    elif isinstance(asked, Fill):
+    else:
         await services.investigating.fill(replace(asked, hint=HINT), who)
-
-
-async def _by_names(services: Services, said: dict[str, Any], fill: Fill) -> Investigate | Fill:
-    """The pod that there is and that the message names, where its labels do not say one."""
-    found = pointed.match(said, await services.names.pods())
-    return pointed.complete(found if found.pod else fill)

@@ -1,0 +1,16 @@
+"""Why?: the reasons, the evidence and what was not decided, in a window."""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.report import blocks, details
+from bot.slack.button import Press, on_press
+from bot.slack.services import Services
+
+
+def register(app: AsyncApp, services: Services) -> None:
+    async def why(press: Press) -> None:
+        await services.lookup.about(press.value, press.who, "Why?", details.why)
+
+    on_press(app, services.gate, blocks.WHY, why)
