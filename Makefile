@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: chart image image-lock dist eval-claude help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
+.PHONY: docs chart image image-lock dist eval-claude help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench: setup     ## how fast hubble flows are read
 
 bench-live: setup ## how long KAI itself takes in a living cluster, and how much memory; needs the kube-apiserver, too
 	$(PYTHON) bench/live.py
+
+docs: setup      ## the docs as a site in build/docs/site, strictly: a broken link or a page without a menu entry ends it
+	$(PYTHON) release/site.py
 
 dist: setup      ## what a release hands out, built and checked into dist/: wheel, sdist, krew plug-in, sums
 	$(PYTHON) release/build.py

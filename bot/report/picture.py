@@ -1,22 +1,26 @@
 """The way of the packets and where it breaks, and when they were dropped: one picture for those who would rather look.
 
-`draw` makes SVG of a diagnosis (pure), `alt` says the same in words, `png` turns it into pixels with resvg and Inter, a
-font; both are wheels: no system package and no font of the machine is used. A thread shows it at half its size and a
-telephone at less: two rows, few hops, large type.
+`draw` makes SVG of a diagnosis (pure), `alt` says the same in words, `png` has it turned into pixels with resvg and
+Inter, a font; both are wheels: no system package and no font of the machine is used. A thread shows it at half its
+size and a telephone at less: two rows, few hops, large type.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 
+from bot.report import pixels
 from bot.report.hops import DNS, Hop, HopState, breaking_hop, hops
 from bot.report.sanitize import clean
 from bot.report.short_answer import Status, state_of, status_of, subject
 from bot.report.svg import EDGE, GREEN, INK, PAPER, QUIET, RED, YELLOW, fitted, rect, stroke, text, width_of
 from bot.report.timeline import Span, height_of, marks, spans, timeline
 from flows.model import Diagnosis
+from sensors.kit.objects import one_line
 
 WIDTH, SIDE, PEER_ROOM = 720, 24, 330
 A_ROW = 3
@@ -27,6 +31,14 @@ RED_STATES = (HopState.BREAKS, HopState.SPOILS, HopState.FAILS)
 FILL = {**dict.fromkeys(RED_STATES, "#fbe4e4"), HopState.PASSES: "#e6f4ea", HopState.UNDECIDED: "#fff6dc"}
 LINE = {**dict.fromkeys(RED_STATES, RED), HopState.PASSES: GREEN, HopState.UNDECIDED: YELLOW}
 FAINT = "#f4f4f5"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+WITHIN_S = 20.0
+"""Seconds for one picture: it takes half a second on a machine that has nothing else to do."""
+
+
+class CannotDraw(Exception):
+    """There is no picture; what it would show is said in words. The message is one line."""
 
 
 def alt(it: Diagnosis) -> str:
@@ -58,13 +70,16 @@ def draw(it: Diagnosis) -> str:
 
 
 def png(svg: str) -> bytes:
-    """The picture as PNG, twice the size so that it is sharp on a telephone. Takes some 30 ms: call it in a thread."""
-    import resvg_py
-
-    made = resvg_py.svg_to_bytes(
-        svg_string=svg, font_files=[_font()], skip_system_fonts=True, font_family="Inter", zoom=2
-    )
-    return bytes(made)
+    """The picture as PNG, drawn by a process of its own. Call it in a thread. Raises `CannotDraw`."""
+    command = [sys.executable, "-I", pixels.__file__, _font()]
+    try:
+        ended = subprocess.run(command, input=svg.encode(), capture_output=True, timeout=WITHIN_S, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as why:
+        raise CannotDraw(f"the picture was not drawn ({type(why).__name__})") from why
+    if ended.returncode or not ended.stdout.startswith(PNG):
+        said = one_line(ended.stderr.decode(errors="replace").strip().rpartition("\n")[2], 200)
+        raise CannotDraw(f"the picture was not drawn ({said or f'exit code {ended.returncode}'})")
+    return ended.stdout
 
 
 @cache

@@ -69,6 +69,7 @@ class Delivery:
 
     def __init__(self, store: Store, outbox: Outbox, seeker: Seeker, now: Callable[[], datetime]) -> None:
         self._store, self._outbox, self._seeker, self._now = store, outbox, seeker, now
+        self._drawing = asyncio.Lock()  # pictures one by one: they may wait, and the threads have more to do
         self.stages: tuple[Stage, ...] = (
             self.deduplicate,
             self.find_after_crash,
@@ -117,10 +118,14 @@ class Delivery:
         """The picture, or the digest of the words; nothing for what stands and stays as it is."""
         note = parcel.note
         if isinstance(note, Picture):
-            parcel.content = None if parcel.found else await asyncio.to_thread(note.draw)
+            parcel.content = None if parcel.found else await self._drawn(note)
         else:
             parcel.digest = UNJUDGED if isinstance(note, Root) or parcel.role == ROOT else digest(note.said)
         parcel.over = parcel.was != UNJUDGED and parcel.was == parcel.digest
+
+    async def _drawn(self, note: Picture) -> bytes:
+        async with self._drawing:
+            return await asyncio.to_thread(note.draw)
 
     async def send(self, parcel: Parcel) -> None:
         note = parcel.note

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.errors import UsageMistake
+from bot.web.connections import HANDSHAKE_S, KEEP_ALIVE_S, Bounds, Connections
 from sensors.kit.objects import one_line
 
 log = logging.getLogger(__name__)
@@ -41,31 +42,51 @@ class Route:
 
 @asynccontextmanager
 async def listening(
-    host: str, port: int, routes: Iterable[Route], tls: ssl.SSLContext | None = None
+    host: str, port: int, routes: Iterable[Route], tls: ssl.SSLContext | None = None, bounds: Bounds | None = None
 ) -> AsyncIterator[str]:
     """Serve the routes; the address is `http://HOST:PORT`, or https. Raises `UsageMistake` where nobody can listen."""
-    server_log = logging.getLogger(f"{__name__}.http")
-    server_log.filters[:] = [_one_line_for_others_faults]
-    runner = web.AppRunner(application(routes), access_log=None, logger=server_log, shutdown_timeout=SHUTDOWN_S)
+    connections = Connections(bounds or Bounds())
+    runner = _runner(application(routes, connections))
     await runner.setup()
+    if runner.server is not None:
+        connections.inner = runner.server
     try:
-        yield await _start(runner, host, port, tls)
+        server = await _started(connections, host, port, tls)
+        try:
+            shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+            yield f"http{'s' if tls else ''}://{shown}:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
 
-async def _start(runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None) -> str:
+def _runner(app: web.Application) -> web.AppRunner:
+    server_log = logging.getLogger(f"{__name__}.http")
+    server_log.filters[:] = [_one_line_for_others_faults]
+    return web.AppRunner(
+        app, access_log=None, logger=server_log, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=KEEP_ALIVE_S
+    )
+
+
+async def _started(connections: Connections, host: str, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
+    shake = HANDSHAKE_S if tls is not None else None
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(connections, host, port, ssl=tls, ssl_handshake_timeout=shake)
     except OSError as why:
         raise UsageMistake(f"cannot listen on {host}:{port}: {why.strerror or why}") from why
-    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
-    return f"http{'s' if tls else ''}://{shown}:{runner.addresses[0][1]}"
 
 
-def application(routes: Iterable[Route]) -> web.Application:
-    """The routes as an application, for tests without a socket, too."""
-    app = web.Application(client_max_size=LARGEST_BODY)
+def application(routes: Iterable[Route], connections: Connections) -> web.Application:
+    """The routes as an application; each request tells `connections` that its head has come."""
+
+    @web.middleware
+    async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with connections.answering(request):
+            return await handler(request)
+
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[counted])
     for each in routes:
         app.router.add_route(each.method, each.path, _bounded(each))
     return app

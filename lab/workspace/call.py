@@ -15,6 +15,8 @@ from lab.workspace.world import World
 
 Json = dict[str, Any]
 _PAGE = 100
+_SCOPE = {"channel": "channels", "group": "groups", "im": "im"}
+"""How scopes name the kinds of channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ class Call:
         if channel.kind != "channel" and self.app.bot_user not in channel.members:
             raise Refusal("channel_not_found")
         return channel
+
+    def scoped(self, channel: Channel, verb: str) -> Channel:
+        """The channel, where the app may `read` or see the `history` of its kind. Raises `missing_scope`."""
+        self.needs(f"{_SCOPE[channel.kind]}:{verb}")
+        return channel
+
+    def needs(self, scope: str) -> None:
+        """Raises `missing_scope`."""
+        if scope not in self.app.scopes:
+            raise Refusal("missing_scope", needed=scope, provided=",".join(sorted(self.app.scopes)))
 
     def joined(self, name: str = "channel") -> Channel:
         """A channel that the bot is in; raises `not_in_channel` or `is_archived`."""

@@ -11,6 +11,15 @@ from lab.workspace.world import World
 
 Json = dict[str, Any]
 _SUBSCRIPTION = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
+_SCOPES = {
+    "message.channels": "channels:history",
+    "message.groups": "groups:history",
+    "message.im": "im:history",
+    "app_mention": "app_mentions:read",
+    "reaction_added": "reactions:read",
+    "reaction_removed": "reactions:read",
+}
+"""Without it Slack takes no subscription to the event."""
 
 
 class Events:
@@ -24,7 +33,7 @@ class Events:
             if channel is not None and app.bot_user not in channel.members:
                 continue
             for wording, subscription in _wordings(event, channel, app):
-                if subscription in app.events:
+                if subscription in app.events and _SCOPES.get(subscription, "") in ("", *app.scopes):
                     self._courier.event(app, self._callback(app, wording, channel))
 
     def direct(self, app: App, event: Json) -> None:

@@ -36,6 +36,22 @@ async def test_a_mention_is_two_events_for_the_app(kai: AsyncApp, workspace: Wor
         assert (event["user"], event["channel"], event["ts"]) == ("U0ALICE", "C0INCIDENTS", sent["ts"])
 
 
+async def test_no_event_comes_without_its_scope(kai: AsyncApp, workspace: Workspace) -> None:
+    kinds: list[str] = []
+
+    @kai.event("message")
+    async def said(event: Json) -> None:
+        kinds.append(event["channel_type"])
+
+    workspace.app.scopes = workspace.app.scopes - {"app_mentions:read", "channels:history"}
+
+    await workspace.user("alice").mention("hello")
+    await workspace.user("alice").message_bot("history")
+    await workspace.wait_for(lambda: kinds)
+
+    assert kinds == ["im"]
+
+
 async def test_an_event_in_a_shared_channel_says_so(kai: AsyncApp, workspace: Workspace) -> None:
     bodies: list[Json] = []
 

@@ -44,6 +44,31 @@ async def test_a_wrong_token_or_method_is_refused(
     assert await error(client.api_call(method)) == expected
 
 
+@pytest.mark.parametrize(
+    ("channel", "kind"), [("C0INCIDENTS", "channels"), ("G0SECRET", "groups"), ("U0ALICE", "im")], ids=str
+)
+@pytest.mark.parametrize("verb", ["read", "history"])
+async def test_each_kind_of_channel_has_a_scope_of_its_own(workspace, client, channel, kind, verb) -> None:
+    method = client.conversations_info if verb == "read" else client.conversations_history
+    await method(channel=channel)
+    workspace.app.scopes = workspace.app.scopes - {f"{kind}:{verb}"}
+
+    with pytest.raises(SlackApiError) as caught:
+        await method(channel=channel)
+
+    assert (caught.value.response["error"], caught.value.response["needed"]) == ("missing_scope", f"{kind}:{verb}")
+
+
+async def test_a_list_needs_the_scope_of_each_kind_in_it(workspace: Workspace, client: AsyncWebClient) -> None:
+    workspace.app.scopes = workspace.app.scopes - {"groups:read"}
+
+    await client.conversations_list(types="public_channel")
+    with pytest.raises(SlackApiError) as caught:
+        await client.conversations_list(types="public_channel,private_channel")
+
+    assert caught.value.response["needed"] == "groups:read"
+
+
 async def test_a_missing_scope_is_named(workspace: Workspace, client: AsyncWebClient) -> None:
     workspace.app.scopes = workspace.app.scopes - {"chat:write"}
 

@@ -11,24 +11,27 @@ Json = dict[str, Any]
 
 
 async def info(call: Call) -> Json:
-    return {"channel": call.channel().wire(call.app.bot_user)}
+    return {"channel": call.scoped(call.channel(), "read").wire(call.app.bot_user)}
 
 
 async def listed(call: Call) -> Json:
     kinds = {"public_channel": "channel", "private_channel": "group", "im": "im"}
     wanted = {kinds.get(name.strip()) for name in call.text("types", "public_channel").split(",")}
+    for kind, scope in (("channel", "channels:read"), ("group", "groups:read"), ("im", "im:read")):
+        if kind in wanted:
+            call.needs(scope)
     me = call.app.bot_user
     seen = (one for one in call.world.channels.values() if one.kind == "channel" or me in one.members)
     return call.page([one.wire(me) for one in seen if one.kind in wanted], "channels")
 
 
 async def history(call: Call) -> Json:
-    channel = call.joined()
+    channel = call.scoped(call.joined(), "history")
     return call.page(_between(call, list(channel.top()))[::-1], "messages")
 
 
 async def replies(call: Call) -> Json:
-    channel, ts = call.joined(), call.need("ts")
+    channel, ts = call.scoped(call.joined(), "history"), call.need("ts")
     if ts not in channel.messages:
         raise Refusal("thread_not_found")
     root, *rest = channel.thread(channel.messages[ts].get("thread_ts", ts))
@@ -36,7 +39,7 @@ async def replies(call: Call) -> Json:
 
 
 async def members(call: Call) -> Json:
-    ids = [{"id": user} for user in sorted(call.channel().members)]
+    ids = [{"id": user} for user in sorted(call.scoped(call.channel(), "read").members)]
     page = call.page(ids, "members")
     return {**page, "members": [one["id"] for one in page["members"]]}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +20,7 @@ from tests.bot.report.hostile import ATTACK, LONG, attacked
 from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
 
+ROOT = Path(__file__).resolve().parents[3]
 PHONE, SMALLEST = 330, 8.5
 """Pixels that a picture gets in a thread on a telephone, and of the smallest type that can be read there."""
 
@@ -153,6 +157,32 @@ def test_the_picture_is_a_png_of_twice_the_size():
 
     assert made[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">I", made[16:20]) == (2 * picture.WIDTH,)
+
+
+def test_the_process_that_serves_never_loads_what_draws_pixels():
+    """resvg holds the interpreter's lock for as long as it draws."""
+    asked = (
+        'import sys; from bot.report import picture; made = picture.png(\'<svg xmlns="http://www.w3.org/2000/svg" '
+        "width=\"9\" height=\"9\"/>'); print(made[:4] == b'\\x89PNG', 'resvg_py' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert said.stdout.split() == ["True", "False"]
+
+
+def test_what_cannot_be_drawn_is_one_line_without_a_trace():
+    with pytest.raises(picture.CannotDraw) as why:
+        picture.png("this is no SVG")
+
+    assert "\n" not in str(why.value)
+    assert "Traceback" not in str(why.value)
+
+
+def test_where_no_process_can_be_started_there_is_no_picture_and_nothing_else_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "executable", "/no/python/here")
+
+    with pytest.raises(picture.CannotDraw, match="FileNotFoundError"):
+        picture.png(picture.draw(DENIED))
 
 
 @pytest.mark.parametrize("attack", [ATTACK, LONG, "</text><script>alert(1)</script>", "]]>&#0;"])

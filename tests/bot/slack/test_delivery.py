@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,6 +158,22 @@ async def test_a_picture_is_drawn_and_uploaded_once(post: Post):
     await post.deliver(picture)
 
     assert (post.box.done, drawn) == ([("upload", "C1", "1.0", "kai-i1.png", b"png")], [1])
+
+
+async def test_pictures_of_one_moment_are_drawn_one_after_the_other(post: Post):
+    drawing, most = [0], [0]
+
+    def draw() -> bytes:
+        drawing[0] += 1
+        most[0] = max(most[0], drawing[0])
+        os.sched_yield()
+        drawing[0] -= 1
+        return b"png"
+
+    pictures = [Picture(f"kai-{each}.png", draw, "", "", WORDS) for each in range(20)]
+    await asyncio.gather(*(post.delivery.render(Parcel(each, post.it, Conversation(), PLACE)) for each in pictures))
+
+    assert most == [1]
 
 
 async def test_a_picture_that_a_crash_left_behind_is_neither_drawn_nor_uploaded(post: Post):
