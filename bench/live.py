@@ -41,21 +41,21 @@ async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: floa
     """Seconds of each investigation, one after the other or all at once, and the peak of our memory."""
     from bot.desk.limits import Limits
     from flows.catalog import rules
-    from flows.engine import Tools, run
+    from flows.engine import WalkTools, run
     from flows.load import load_flows
     from sensors.access.casefolder import open_case
     from sensors.access.kube import Kube, connect
     from sensors.access.live import LiveSettings, live_cluster
-    from sensors.access.relay import Pace, Relay, RelayConfig
+    from sensors.access.relay import Relay, RelayConfig, RelayLimits
     from sensors.kit.catalog import sensors
 
     header = open_case(ROOT / "lab" / "cases" / NAME).header
     assert header.target
     assert header.recorded_at
     target, moment = header.target, header.recorded_at.timestamp()
-    flow, tools = load_flows()["flow.k8s_network_debug"], Tools(sensors(), rules())
+    flow, tools = load_flows()["flow.k8s_network_debug"], WalkTools(sensors(), rules())
     room = asyncio.Semaphore(Limits().each_process)
-    pace = Pace(follow=follow, settling=0.3 if follow else 0.0)
+    pace = RelayLimits(follow=follow, settling=0.3 if follow else 0.0)
 
     async def look(kube: Kube) -> str:
         async with room, live_cluster(kube, Relay(RelayConfig(relay), pace), LiveSettings(), lambda: moment) as cluster:

@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from flows.policy import CALICO_IPTABLES, CILIUM, Profile, Traffic, World, difference_of
+from flows.policy import CALICO_IPTABLES, CILIUM, PolicyWorld, Profile, Traffic, difference_of
 
 NAMESPACES, APPS, REPLICAS, POLICIES = 50, 20, 5, 1000
 Json = dict[str, Any]
@@ -98,23 +98,23 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return (time.process_time() - start) * 1000, result
 
 
-def judging(world: World, count: int = 300) -> list[float]:
+def judging(world: PolicyWorld, count: int = 300) -> list[float]:
     chance = random.Random(2)
     pods = list(world.inventory.pods.values())
     questions = [Traffic(chance.choice(pods), chance.choice(pods), "TCP", 8080) for _ in range(count)]
     return sorted(timed(lambda q=question: world.judge(q))[0] for question in questions)  # type: ignore[misc]
 
 
-def crowded(profile: Profile) -> World:
+def crowded(profile: Profile) -> PolicyWorld:
     """The worst case: a hundred pods, each selected by about 250 policies, all of them walked and put into words."""
     chance = random.Random(5)
     pods = [item for item in cluster() if item["kind"] == "Pod" and item["metadata"]["namespace"] == "ns3"]
-    return World.of([namespace(3), *pods, *(policy(n, chance, namespace=3) for n in range(POLICIES))], profile)
+    return PolicyWorld.of([namespace(3), *pods, *(policy(n, chance, namespace=3) for n in range(POLICIES))], profile)
 
 
 def measure(profile: Profile) -> None:
     objects = cluster()
-    indexing, world = timed(lambda: World.of(objects, profile))
+    indexing, world = timed(lambda: PolicyWorld.of(objects, profile))
     places, _ = timed(lambda: world.inventory)
     times = judging(world)
     print(f"{profile.datapath.value}: {len(world.inventory.pods)} pods, {len(world.policies)} policies")

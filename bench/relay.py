@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from google.protobuf import json_format
 
 from lab.observer import Node, ObserverServer, Ring, nodes_of
-from sensors.access.relay import Pace, Relay, RelayConfig
+from sensors.access.relay import Relay, RelayConfig, RelayLimits
 from sensors.access.relay.conversion import read_response
 from sensors.hubble.decoding import read_line
 from sensors.hubble.lines import FlowQuestion, HubbleFlow
@@ -69,7 +69,7 @@ async def stream(address: str, count: int) -> None:
     """One look that brings `count` flows, while another task ticks."""
     ticking = asyncio.create_task(longest_gap())
     began, arrived = time.perf_counter(), 0
-    relay = Relay(RelayConfig(address), Pace(follow=0, within=120, settling=0, most_messages=10 * count))
+    relay = Relay(RelayConfig(address), RelayLimits(follow=0, within=120, settling=0, most_messages=10 * count))
     async for batch in relay.hubble_flows(POD):
         arrived += sum(isinstance(each, HubbleFlow) for each in batch)
     took = time.perf_counter() - began
@@ -80,7 +80,7 @@ async def stream(address: str, count: int) -> None:
 
 async def usual_look(address: str) -> None:
     """A look as an investigation makes it, without its two seconds of listening."""
-    relay = Relay(RelayConfig(address), replace(Pace(), follow=0.0))
+    relay = Relay(RelayConfig(address), replace(RelayLimits(), follow=0.0))
     began = time.perf_counter()
     flows = 0
     async for batch in relay.hubble_flows(replace(POD, last=1000, others=True)):

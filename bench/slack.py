@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bot.app import running
 from bot.desk.limits import Limits
-from bot.desk.ports import Looked, Watcher
+from bot.desk.ports import LookResult, Watcher
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
 from bot.store import Ceiling, Investigation
@@ -38,13 +38,13 @@ IDLE_SECONDS = 20
 LIMITS = Limits(Ceiling(cluster=1000, namespace=1000, user=1000))
 
 
-async def look(it: Investigation, watcher: Watcher) -> Looked:
+async def look(it: Investigation, watcher: Watcher) -> LookResult:
     """As fast as a look can be: what is measured is everything around it."""
     found = replace(DENIED, investigation_id=it.id, target=it.request.target)
     for number, (key, evidence) in enumerate(found.evidence.items()):
         await watcher(Saw(Step(f"s{number}", "sensor", evidence.sensor), key, evidence))
     await watcher(Concluded(found))
-    return Looked(found)
+    return LookResult(found)
 
 
 def pods(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
-from bot.alerts.kept import KeptAlerts
+from bot.alerts.pending import KeptAlerts
 from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
 from bot.approval.person import Installation
@@ -27,19 +27,19 @@ from bot.change import expiry
 from bot.change.asking import Asking, nobody_may
 from bot.change.changes import PROPOSE, Changes, Proposing
 from bot.change.opening import changes_on
-from bot.clusters.opening import Worlds, recorded
+from bot.clusters.opening import PolicyWorlds, recorded
 from bot.clusters.options import Live
 from bot.clusters.recent_drops import recent_drops
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
 from bot.desk.opening import open_desk
-from bot.desk.ports import Look, Poster
-from bot.desk.watching import Later, Listener, all_watching
+from bot.desk.ports import LookFor, Poster
+from bot.desk.watching import Later, LaterListener, all_watching
 from bot.doctor.packages import warn_of_strangers
 from bot.errors import UsageMistake
 from bot.explain.conversing import Conversing
-from bot.explain.explains import Explaining, Explains
+from bot.explain.explanations import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
@@ -48,10 +48,18 @@ from bot.slack import listeners, watch_words
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_channels import AlertChannels
 from bot.slack.alert_voice import AlertVoice
-from bot.slack.approving import Approving, told_of
+from bot.slack.approving import Approving, user_of
 from bot.slack.background import Work
-from bot.slack.cards import Cards
-from bot.slack.connection import Client, Identity, app_of, bolt, http_handler, identify, open_socket, web_client
+from bot.slack.connection import (
+    Client,
+    WorkspaceIdentity,
+    app_of,
+    bolt,
+    http_handler,
+    identify,
+    open_socket,
+    web_client,
+)
 from bot.slack.conversations import Conversations
 from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
@@ -60,14 +68,15 @@ from bot.slack.gate import Gate
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
 from bot.slack.knowing import Knowing
-from bot.slack.lookup import Lookup
+from bot.slack.lookup import StoreLookup
 from bot.slack.modals import Modals
-from bot.slack.names import Names
+from bot.slack.names import PodSuggestions
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
+from bot.slack.proposal_messages import ProposalMessages
 from bot.slack.questions import Questions
 from bot.slack.recovery import Seeker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.slack.visibility import Visibility
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
@@ -75,18 +84,18 @@ from bot.telemetry.claude import CountedLedger
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.spans import traced
 from bot.telemetry.stored import StoredFigures
-from bot.verify.looking import WITHIN
+from bot.verify.looking import VERIFY_TIMEOUT_S
 from bot.watch.proving import Prover
 from bot.watch.sources import LiveSources
-from bot.watch.watch import Finding, Watch
-from bot.web import Route, listening
+from bot.watch.watch import CutFinding, Watch
+from bot.web import HttpRoute, listening
 from bot.web.callers import client_certificates
 from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
 from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
-from flows.engine import Tools
+from flows.engine import WalkTools
 from flows.load import Flow, load_flows
 from sensors.access.casefolder import BadCase
 from sensors.kit import Sensor
@@ -99,7 +108,7 @@ SWITCH_S = 0.0005
 """Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
 add up to a queue while alerts storm in."""
 
-LOST = 30.0
+RECOVERY_PAUSE_S = 30.0
 """Seconds between two looks for what a crash has left undone."""
 
 GRACE = 8.0
@@ -120,10 +129,10 @@ class Served:
 @asynccontextmanager
 async def running(
     settings: Settings,
-    look: Look | None = None,
+    look: LookFor | None = None,
     limits: Limits | None = None,
     alert_limits: AlertLimits | None = None,
-    within: float = WITHIN,
+    within: float = VERIFY_TIMEOUT_S,
 ) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
@@ -148,7 +157,7 @@ async def running(
         walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
-        cards = Cards(store, conversations, identity.team, lambda: settings.approvals)
+        cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)
         changes = _changes(settings, worlds, store, cards, within)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
@@ -161,7 +170,7 @@ async def running(
         if explains is not None:
             explains.desk = desk
             stack.callback(asyncio.create_task(attempt_logged(explains.asking.warm(), log, "Claude")).cancel)
-        names, work, health = Names(worlds.cluster), Work(), Health(store)
+        names, work, health = PodSuggestions(worlds.cluster), Work(), Health(store)
         stack.push_async_callback(names.close)
         intake = Intake(desk, store, worlds.find, settings.flow)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
@@ -185,7 +194,7 @@ async def running(
             drops = partial(recent_drops, worlds.cluster)
             kept = KeptAlerts(store.heard, resolves.now, alone=is_sqlite(url))
             alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
-            stack.callback(asyncio.create_task(_every(LOST, alerts.recover)).cancel)
+            stack.callback(asyncio.create_task(_every(RECOVERY_PAUSE_S, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
@@ -200,45 +209,47 @@ async def running(
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
         if settings.slack.mode == "http":
-            routes.append(Route("POST", "/slack/events", http_handler(app, _secret(settings))))
+            routes.append(HttpRoute("POST", "/slack/events", http_handler(app, _secret(settings))))
         address = await stack.enter_async_context(listening(settings.host, settings.port, routes))
-        stack.callback(asyncio.create_task(_every(LOST, services.gate.tell_lost)).cancel)
+        stack.callback(asyncio.create_task(_every(RECOVERY_PAUSE_S, services.gate.tell_lost)).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:
             health.socket = await stack.enter_async_context(open_socket(app, settings.slack.app_token.reveal(), client))
         yield Served(address, health, desk, store, outbox)
 
 
 def services_of(
-    identity: Identity,
+    identity: WorkspaceIdentity,
     client: Client,
     store: Store,
     desk: Desk,
     intake: Intake,
     conversations: Conversations,
-    names: Names,
+    names: PodSuggestions,
     inbox: Inbox,
     work: Work,
     visibility: Visibility,
     approvals: Approvals,
     joined: Joined,
     changes: Changes | None,
-) -> Services:
+) -> SlackServices:
     """What Slack's listeners work with."""
     ephemerals = Ephemerals(client)
     modals = Modals(client, ephemerals)
-    lookup = Lookup(store, conversations, ephemerals, modals, visibility)
+    lookup = StoreLookup(store, conversations, ephemerals, modals, visibility)
     review = nobody_may if changes is None else changes.may_read_logs
-    asking = Asking(lambda: approvals, lambda user: told_of(client, user), review)
+    asking = Asking(lambda: approvals, lambda user: user_of(client, user), review)
     seeing = (conversations, ephemerals)
     investigating = Investigating(intake, desk, lookup, *seeing, client, modals, approvals, joined, asking)
     knowing = Knowing(store, visibility, lambda: approvals)
     questions = Questions(lookup, knowing, investigating, *seeing, names)
     dispatch = Dispatch(investigating, lookup, questions, *seeing)
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
-    return Services(identity, gate, dispatch, investigating, lookup, questions, *seeing, names, store, client)
+    return SlackServices(identity, gate, dispatch, investigating, lookup, questions, *seeing, names, store, client)
 
 
-def _changes(settings: Settings, worlds: Worlds, store: Store, cards: Cards, within: float) -> Changes | None:
+def _changes(
+    settings: Settings, worlds: PolicyWorlds, store: Store, cards: ProposalMessages, within: float
+) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
@@ -258,7 +269,7 @@ def _extensions(changes: Changes | None) -> Extensions:
     return Extensions(changes.workflows, notes=notes, listeners=(_reviewed(changes),), sweeps=sweeps)
 
 
-def _reviewed(changes: Changes) -> Listener:
+def _reviewed(changes: Changes) -> LaterListener:
     """A card says anew how many approvals its change needs, when Claude has spoken about the verdict."""
 
     async def hear(moment: Later) -> None:
@@ -271,7 +282,7 @@ def _reviewed(changes: Changes) -> Listener:
 
 def _explains(
     settings: Settings,
-    worlds: Worlds,
+    worlds: PolicyWorlds,
     store: Store,
     flows: Mapping[str, Flow],
     seers: Mapping[str, Sensor],
@@ -284,7 +295,7 @@ def _explains(
         return None
     asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
-    return Explains(store, asking, worlds.open, flows, Tools(seers, rules()), walks, follow)
+    return Explains(store, asking, worlds.open, flows, WalkTools(seers, rules()), walks, follow)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
@@ -312,19 +323,19 @@ def _of_claude(settings: Settings) -> str:
     return "verdicts come from rules only: there is no key for Claude (ANTHROPIC_API_KEY)"
 
 
-def _worlds(settings: Settings) -> Worlds:
+def _worlds(settings: Settings) -> PolicyWorlds:
     if settings.case is None:
-        return Worlds(Live(settings.kubeconfig, settings.context, settings.hubble_server))
+        return PolicyWorlds(Live(settings.kubeconfig, settings.context, settings.hubble_server))
     try:
         return recorded(settings.case)
     except BadCase as why:
         raise UsageMistake(f"KAI_CASE: {why}") from why
 
 
-def _watch(settings: Settings, worlds: Worlds, seers: Mapping[str, Sensor], outbox: Outbox) -> Watch:
+def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor], outbox: Outbox) -> Watch:
     channel = settings.watch.channel
 
-    async def say(finding: Finding, ts: str) -> str:
+    async def say(finding: CutFinding, ts: str) -> str:
         if ts:
             await outbox.update(channel, ts, watch_words.words_of(finding))
             return ts

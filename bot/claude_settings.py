@@ -16,7 +16,7 @@ from flows.agent.settings import PROVIDERS, USUAL_MODEL, ClaudeSettings
 from sensors.kit.nearest import did_you_mean
 
 KEY, MODEL = "ANTHROPIC_API_KEY", "KAI_MODEL"
-WORDS = (
+CLAUDE_KEYS = (
     "model",
     "provider",
     "base_url",
@@ -50,7 +50,7 @@ class BadClaudeSettings(UsageMistake):
 
 def read(written: object, environ: Mapping[str, str]) -> ClaudeSettings:
     """From the `claude:` part of the settings file, and the environment above it. Raises `BadClaudeSettings`."""
-    said = _mapping(written, "claude", WORDS)
+    said = _mapping(written, "claude", CLAUDE_KEYS)
     found = {name: environ.get(variable, "").strip() or said.get(name) for name, variable in _VARIABLES.items()}
     provider = str(found["provider"] or "anthropic")
     if provider not in PROVIDERS:

@@ -12,7 +12,7 @@ from typing import Any
 from bot.report.sanitize import clean
 from bot.store.packing import HIDDEN, without_secrets
 
-LONGEST_LINE = 2000
+MAX_LOG_CHARS = 2000
 LONGEST_TRACE = 16_000
 
 
@@ -29,7 +29,7 @@ class Hiding(logging.Formatter):
     def lines(self, text: str) -> list[str]:
         for each in self._secrets:
             text = text.replace(each, HIDDEN)
-        return [clean(line, LONGEST_LINE) for line in without_secrets(text).splitlines()]
+        return [clean(line, MAX_LOG_CHARS) for line in without_secrets(text).splitlines()]
 
 
 class HidingJson(Hiding):

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flows.load import Flow, Step
-from flows.model import Case, Diagnosis, Doubt, Finding, Missing, Recording, Rule
+from flows.model import Case, Diagnosis, Doubt, Finding, Missing, RecordedCase, Rule
 from flows.verdict import conclude
 from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
 from sensors.kit.attempt import attempt, attempt_logged
@@ -49,7 +49,7 @@ async def ignore(moment: Saw | Concluded) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class WalkTools:
     """What a walk needs besides flow, target and cluster; the composition root fills it once."""
 
     sensors: Mapping[str, Sensor]
@@ -65,16 +65,16 @@ class Walk:
     flow: Flow
     case: Case
     diagnosis: Diagnosis
-    recording: Recording | None = None
+    recording: RecordedCase | None = None
 
 
 async def run(
     flow: Flow,
     target: Target,
     cluster: Cluster,
-    tools: Tools,
+    tools: WalkTools,
     watcher: Watcher = ignore,
-    recording: Recording | None = None,
+    recording: RecordedCase | None = None,
 ) -> Diagnosis:
     """Look, think, and come back with a diagnosis within `flow.within` seconds, whatever the sensors do.
 
@@ -87,9 +87,9 @@ async def walk(
     flow: Flow,
     target: Target,
     cluster: Cluster,
-    tools: Tools,
+    tools: WalkTools,
     watcher: Watcher = ignore,
-    recording: Recording | None = None,
+    recording: RecordedCase | None = None,
 ) -> Walk:
     """The same, with what was seen."""
     began = tools.clock()
@@ -104,7 +104,7 @@ async def walk(
     return walked
 
 
-async def walk_on(walked: Walk, target: Target, evidence: Mapping[str, Evidence], tools: Tools) -> Walk:
+async def walk_on(walked: Walk, target: Target, evidence: Mapping[str, Evidence], tools: WalkTools) -> Walk:
     """Judge anew, with this evidence in place of all that there was. The time of the first walk stays its time."""
     before = walked.diagnosis
     case = Case(target, walked.case.environment, walked.case.at, evidence)
@@ -112,7 +112,7 @@ async def walk_on(walked: Walk, target: Target, evidence: Mapping[str, Evidence]
 
 
 async def _conclude(
-    flow: Flow, case: Case, tools: Tools, took_ms: Callable[[], float], own_id: str, recording: Recording | None
+    flow: Flow, case: Case, tools: WalkTools, took_ms: Callable[[], float], own_id: str, recording: RecordedCase | None
 ) -> Walk:
     findings, doubts = await _judge(case, tools.rules.values())
     diagnosis = await asyncio.to_thread(
@@ -130,7 +130,9 @@ async def _environment(cluster: Cluster) -> Environment:
         return Environment()
 
 
-async def _look(flow: Flow, target: Target, cluster: Cluster, tools: Tools, watcher: Watcher) -> dict[str, Evidence]:
+async def _look(
+    flow: Flow, target: Target, cluster: Cluster, tools: WalkTools, watcher: Watcher
+) -> dict[str, Evidence]:
     deadline = tools.clock() + flow.within * (1 - FOR_THINKING)
     answered = {step.id: asyncio.Event() for step in flow.looks}
     seen: dict[str, Evidence] = {}
@@ -180,4 +182,4 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     return findings, doubts
 
 
-__all__ = ["Concluded", "Saw", "Tools", "Walk", "Watcher", "ignore", "run", "walk", "walk_on"]
+__all__ = ["Concluded", "Saw", "Walk", "WalkTools", "Watcher", "ignore", "run", "walk", "walk_on"]

@@ -17,7 +17,7 @@ from flows.symptoms.dns import words_of
 from flows.symptoms.peers import asked_peer, peers
 from sensors.cni_health import AgentState, CniHealth
 from sensors.dns_coredns_health import CoreDns
-from sensors.dns_lookup import Lookups, Outcome
+from sensors.dns_lookup import LookupOutcome, Lookups
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes
@@ -35,7 +35,7 @@ NEARLY_FULL_SHARE = 0.95
 ENOUGH_SHARE = 0.5
 """Of the flows that could have been seen: with fewer, silence says nothing."""
 
-SERVICE_DOORS = frozenset({Role.SERVICE, Role.RESOLVER, Role.API_SERVER})  # an address that must be translated to open
+SERVICE_ROLES = frozenset({Role.SERVICE, Role.RESOLVER, Role.API_SERVER})  # an address that must be translated to open
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _dns(case: Case) -> Word | None:
     if lookups is None:
         return Word(None, f"no look-up was made; {coredns.summary()}", (CoreDns,)) if coredns else None
     asked = lookups.asked_outcome
-    if lookups.cluster_dns_works and asked in (None, Outcome.ANSWERED):
+    if lookups.cluster_dns_works and asked in (None, LookupOutcome.ANSWERED):
         return Word(True, "names resolve from inside the pod", (Lookups, CoreDns))
     if asked is None:
         tried = "did not resolve" if lookups.cluster_dns_works is False else "was not looked up to the end"
@@ -202,7 +202,7 @@ def _conntrack(case: Case) -> Word | None:
 
 def _nat(case: Case) -> Word | None:
     connects, proxy = case.get(Connects), case.get(KubeProxy)
-    translated = [each for each in connects.doors if each.role in SERVICE_DOORS and each.is_open] if connects else []
+    translated = [each for each in connects.doors if each.role in SERVICE_ROLES and each.is_open] if connects else []
     if translated:
         return Word(True, f"a Service address opens from inside the pod ({translated[0].where})", (Connects, KubeProxy))
     if proxy is not None:

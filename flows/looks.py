@@ -10,14 +10,14 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 
 from flows.fixes.change import kind_and_name, kubectl_for
-from flows.model import Case, Component, Finding, Look
+from flows.model import Case, Component, Finding, LookCommand
 from flows.symptoms.peers import subject
 from sensors.dns_coredns_health import CoreDns
 from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 
-MOST_LOOKS = 3
+MAX_LOOK_COMMANDS = 3
 DNS_PORT = 53
 OF_NAMES = ("dns.", "policy.dns_blocked")
 PODS_OF_DNS = "k8s-app=kube-dns"
@@ -26,13 +26,13 @@ SMALL_TOOLBOX = "busybox:stable"
 CONNTRACK = ("/proc/sys/net/netfilter/nf_conntrack_count", "/proc/sys/net/netfilter/nf_conntrack_max")
 IP_AND_ICMP_HEADERS = 28  # bytes: what ping's -s does not count
 
-Looks = Iterator[Look]
+Looks = Iterator[LookCommand]
 
 
-def looks(case: Case, root: Finding) -> tuple[Look, ...]:
+def looks(case: Case, root: Finding) -> tuple[LookCommand, ...]:
     """At most three, the one that shows most first; the same command never twice."""
     found = {each.command: each for each in _by_class(case, root)}
-    return tuple(found.values())[:MOST_LOOKS]
+    return tuple(found.values())[:MAX_LOOK_COMMANDS]
 
 
 def _by_class(case: Case, root: Finding) -> Looks:
@@ -79,38 +79,42 @@ def _port_to_watch(case: Case, flows: HubbleFlows, cause_class: str) -> int | No
 
 
 def _pod(case: Case, root: Finding) -> Looks:
-    yield Look(_describe(_target(case)), "the pod's state, its restarts and its events")
+    yield LookCommand(_describe(_target(case)), "the pod's state, its restarts and its events")
 
 
 def _component(case: Case, root: Finding) -> Looks:
     it = root.component
     if it is not None and it.kind != "External":
-        yield Look(_describe(it), f"the state and the events of {it}")
+        yield LookCommand(_describe(it), f"the state and the events of {it}")
 
 
 def _policy(case: Case, root: Finding) -> Looks:
     it = root.component
     if it is not None:
-        yield Look(_yaml(it), f"what {it} selects and admits")
-    yield Look(
+        yield LookCommand(_yaml(it), f"what {it} selects and admits")
+    yield LookCommand(
         f"{_kubectl(case)} get pod {shlex.quote(case.target.pod)} --show-labels", "the labels that policies select"
     )
 
 
 def _every_policy(case: Case, root: Finding) -> Looks:
-    yield Look(f"{_kubectl(case)} get networkpolicies", "the policies of the namespace that are meant to be enforced")
+    yield LookCommand(
+        f"{_kubectl(case)} get networkpolicies", "the policies of the namespace that are meant to be enforced"
+    )
 
 
 def _endpoints(case: Case, root: Finding) -> Looks:
     service = _service(case, root)
     if service is not None:
         label = shlex.quote(f"kubernetes.io/service-name={service.name}")
-        yield Look(
+        yield LookCommand(
             f"{kubectl_for(service)} get endpointslices -l {label}", f"the backends of {service} and their ports"
         )
-        yield Look(f"{kubectl_for(service)} describe {kind_and_name(service)}", "its selector, ports and endpoints")
+        yield LookCommand(
+            f"{kubectl_for(service)} describe {kind_and_name(service)}", "its selector, ports and endpoints"
+        )
     else:
-        yield Look(f"{_kubectl(case)} get services", "the Services that there are")
+        yield LookCommand(f"{_kubectl(case)} get services", "the Services that there are")
 
 
 def _service(case: Case, root: Finding) -> Component | None:
@@ -121,31 +125,35 @@ def _service(case: Case, root: Finding) -> Component | None:
 
 
 def _dns_servers(case: Case, root: Finding) -> Looks:
-    yield Look(f"{_dns(case)} get pods -l {PODS_OF_DNS}", "whether the DNS servers are ready, and their restarts")
-    yield Look(f"{_dns(case)} logs -l {PODS_OF_DNS} --tail=50", "what they answer and complain of")
+    yield LookCommand(
+        f"{_dns(case)} get pods -l {PODS_OF_DNS}", "whether the DNS servers are ready, and their restarts"
+    )
+    yield LookCommand(f"{_dns(case)} logs -l {PODS_OF_DNS} --tail=50", "what they answer and complain of")
 
 
 def _dns_config(case: Case, root: Finding) -> Looks:
-    yield Look(f"{_dns(case)} get configmap coredns -o yaml", "the Corefile: zones and forward lines")
+    yield LookCommand(f"{_dns(case)} get configmap coredns -o yaml", "the Corefile: zones and forward lines")
     yield from _dns_servers(case, root)
 
 
 def _resolv_conf(case: Case, root: Finding) -> Looks:
-    yield Look(f"{_kubectl(case)} exec {shlex.quote(case.target.pod)} -- cat /etc/resolv.conf", "which servers it asks")
+    yield LookCommand(
+        f"{_kubectl(case)} exec {shlex.quote(case.target.pod)} -- cat /etc/resolv.conf", "which servers it asks"
+    )
     yield from _dns_servers(case, root)
 
 
 def _node(case: Case, root: Finding) -> Looks:
     node = _node_name(case, root)
     if node:
-        yield Look(_describe(Component("Node", "", node)), f"the conditions and the events of node {node}")
+        yield LookCommand(_describe(Component("Node", "", node)), f"the conditions and the events of node {node}")
 
 
 def _agents(case: Case, root: Finding) -> Looks:
     node = _node_name(case, root)
     if node:
         where = shlex.quote(f"spec.nodeName={node}")
-        yield Look(
+        yield LookCommand(
             f"kubectl get pods -A -o wide --field-selector {where}", "the network agent of this node, among its pods"
         )
 
@@ -155,7 +163,7 @@ def _conntrack(case: Case, root: Finding) -> Looks:
     if node:
         words = " ".join(CONNTRACK)
         line = f"kubectl debug node/{shlex.quote(node)} -it --image={SMALL_TOOLBOX} -- cat {words}"
-        yield Look(line, "the entries in the table, and how many fit")
+        yield LookCommand(line, "the entries in the table, and how many fit")
     yield from _node(case, root)
 
 
@@ -170,37 +178,41 @@ def _try_it(case: Case, root: Finding) -> Looks:
     peer = subject(case)
     if peer is not None and peer.port is not None:
         line = f"nc -zv -w 3 {shlex.quote(peer.host)} {peer.port}"
-        yield Look(f"{_beside(case, SMALL_TOOLBOX)} -- {line}", "whether the peer opens from inside the pod")
+        yield LookCommand(f"{_beside(case, SMALL_TOOLBOX)} -- {line}", "whether the peer opens from inside the pod")
 
 
 def _path(case: Case, root: Finding) -> Looks:
     peer = subject(case)
     if peer is not None:
         line = f"ping -c 3 -M do -s {1500 - IP_AND_ICMP_HEADERS} {shlex.quote(peer.host)}"
-        yield Look(f"{_beside(case, TOOLBOX)} -- {line}", "whether full packets of 1,500 bytes pass unfragmented")
+        yield LookCommand(
+            f"{_beside(case, TOOLBOX)} -- {line}", "whether full packets of 1,500 bytes pass unfragmented"
+        )
 
 
 def _log(case: Case, root: Finding) -> Looks:
-    yield Look(f"{_kubectl(case)} logs {shlex.quote(case.target.pod)} --tail=50", "what the application itself says")
+    yield LookCommand(
+        f"{_kubectl(case)} logs {shlex.quote(case.target.pod)} --tail=50", "what the application itself says"
+    )
 
 
 def _previous_log(case: Case, root: Finding) -> Looks:
     yield from _pod(case, root)
-    yield Look(
+    yield LookCommand(
         f"{_kubectl(case)} logs --previous {shlex.quote(case.target.pod)} --tail=50", "its last words before it ended"
     )
 
 
 def _mesh(case: Case, root: Finding) -> Looks:
     if root.component is not None:
-        yield Look(_yaml(root.component), f"what {root.component} demands")
+        yield LookCommand(_yaml(root.component), f"what {root.component} demands")
     yield from _pod(case, root)
 
 
 def _traffic(case: Case, root: Finding) -> Looks:
     command = hubble_command(case, root.cause_class)
     if command:
-        yield Look(command, "the pod's own traffic")
+        yield LookCommand(command, "the pod's own traffic")
 
 
 def _target(case: Case) -> Component:

@@ -13,12 +13,12 @@ from flows.fixes.jsonpatch import CannotPatch, apply, merge
 from flows.policy.parse import dialect_of
 from sensors.kit.nearest import did_you_mean
 
-KINDS = frozenset(
+REFERENCED_KINDS = frozenset(
     {"Namespace", "Pod", "Service", "Node", "EndpointSlice", "Endpoints", "CiliumNode", "CiliumCIDRGroup"}
 )
 """What policies refer to, besides the policies themselves."""
 
-SHORT = {
+SHORT_NAMES = {
     "netpol": "NetworkPolicy",
     "networkpolicies": "NetworkPolicy",
     "cnp": "CiliumNetworkPolicy",
@@ -38,7 +38,7 @@ class BadChange(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class ChangeHints:
     """What a person said besides the change itself: `-n`, `--target kind/name`, `--type`."""
 
     namespace: str | None = None
@@ -46,7 +46,7 @@ class Meant:
     type: str | None = None
 
 
-def read_change(text: str, meant: Meant, objects: Sequence[Json]) -> tuple[Json, ...]:
+def read_change(text: str, meant: ChangeHints, objects: Sequence[Json]) -> tuple[Json, ...]:
     """The objects after the change, from manifests, a JSON patch or a merge patch. Raises `BadChange`."""
     documents = _documents(text)
     if not documents:
@@ -64,7 +64,7 @@ def read_change(text: str, meant: Meant, objects: Sequence[Json]) -> tuple[Json,
     return (_patched(before, documents[0]),)
 
 
-def read_deletion(meant: Meant, objects: Sequence[Json]) -> Json:
+def read_deletion(meant: ChangeHints, objects: Sequence[Json]) -> Json:
     """The object that is to go, as it is. Raises `BadChange`."""
     found = _target(meant, objects)
     if dialect_of(found) is None:
@@ -89,7 +89,7 @@ def _type_of(documents: Sequence[Any]) -> str:
     return "manifest" if has_kind else "merge"
 
 
-def _manifests(document: Any, meant: Meant) -> Iterator[Json]:
+def _manifests(document: Any, meant: ChangeHints) -> Iterator[Json]:
     if not isinstance(document, Mapping):
         raise BadChange(f"expected an object with kind and metadata, found a {type(document).__name__}")
     kind, items = document.get("kind"), document.get("items")
@@ -100,12 +100,12 @@ def _manifests(document: Any, meant: Meant) -> Iterator[Json]:
     meta = document.get("metadata")
     if not isinstance(meta, Mapping) or not isinstance(meta.get("name"), str) or not meta["name"]:
         raise BadChange(f"{kind or 'the object'} has no metadata.name")
-    if dialect_of(document) is None and kind not in KINDS:
+    if dialect_of(document) is None and kind not in REFERENCED_KINDS:
         raise BadChange(f"{kind} {meta['name']} ({document.get('apiVersion')}) is nothing that decides about traffic")
     yield _placed(document, meta, meant)
 
 
-def _placed(document: Json, meta: Json, meant: Meant) -> Json:
+def _placed(document: Json, meta: Json, meant: ChangeHints) -> Json:
     """With the namespace that kubectl would send: that of -n where the manifest names none."""
     kind = str(document.get("kind"))
     wide = kind in ("Namespace", "Node", "CiliumNode", "CiliumCIDRGroup") or "Cluster" in kind or "Global" in kind
@@ -117,14 +117,14 @@ def _placed(document: Json, meta: Json, meant: Meant) -> Json:
     return {**document, "metadata": {**meta, "namespace": said or meant.namespace or "default"}}
 
 
-def _target(meant: Meant, objects: Sequence[Json]) -> Json:
+def _target(meant: ChangeHints, objects: Sequence[Json]) -> Json:
     """The object that a patch is for."""
     if not meant.target:
         raise BadChange("a patch needs its object: --target KIND/NAME, such as --target networkpolicy/strict-egress")
     word, _, name = meant.target.partition("/")
     if not name:
         raise BadChange(f"--target wants KIND/NAME, such as networkpolicy/strict-egress, not {meant.target!r}")
-    kind = SHORT.get(word.lower(), word).lower().partition(".")[0]
+    kind = SHORT_NAMES.get(word.lower(), word).lower().partition(".")[0]
     same = [each for each in objects if str(each.get("kind", "")).lower() in (kind, kind.removesuffix("s"))]
     fitting = [each for each in same if component_of_object(each).name == name]
     here = [each for each in fitting if component_of_object(each).namespace in ("", meant.namespace)]

@@ -13,7 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from flows.denials.connection import JudgedConnection, is_from_target
-from flows.denials.findings import door, who
+from flows.denials.findings import port_in_words, who
 from flows.denials.judged import judged_connections
 from flows.denials.policy_world import world_of
 from flows.denials.requested import asked_peers
@@ -21,7 +21,7 @@ from flows.fixes.change import Json, component_of_object
 from flows.fixes.closing import in_words
 from flows.fixes.proof import Trial, denied_ones, moved, try_out, unread_kinds
 from flows.model import Case, Component
-from flows.policy import Direction, Endpoint, Judgement, MissKind, PolicyRef, Profile, World
+from flows.policy import Direction, Endpoint, Judgement, MissKind, PolicyRef, PolicyWorld, Profile
 from flows.policy.parse import dialect_of
 from flows.proposed import BadChange
 from sensors.k8s_network_policies import Policies
@@ -31,7 +31,7 @@ from sensors.kit.addresses import as_ip
 from sensors.kit.model import NOT_RECORDED
 from sensors.kit.nearest import did_you_mean
 
-NEEDED = (
+NEEDED_SENSORS = (
     "hubble.capture_flows",
     "k8s.network_policies",
     "k8s.services",
@@ -72,7 +72,7 @@ class Simulation:
 
 async def look(target: Target, cluster: Cluster, sensors: Mapping[str, Sensor]) -> Case:
     """A case with what a simulation needs, and nothing more."""
-    asked = [sensors[name] for name in NEEDED if name in sensors]
+    asked = [sensors[name] for name in NEEDED_SENSORS if name in sensors]
     seen = await asyncio.gather(*(observe(each, target, cluster) for each in asked))
     evidence = {f"E{number}": each for number, each in enumerate(seen, start=1)}
     environment: Environment = await cluster.environment()
@@ -103,7 +103,7 @@ def simulate(
     )
 
 
-def _would_be_refused(objects: Iterable[Json], after: World) -> str | None:
+def _would_be_refused(objects: Iterable[Json], after: PolicyWorld) -> str | None:
     """Why the datapath would apply nothing of a changed object. The API server accepts it, and nobody is told."""
     faults = [f"{component_of_object(each)}: {why}" for each in objects for why in after.refusals(each)]
     return f"Cilium would refuse this object: {faults[0]}" if faults else None
@@ -114,13 +114,13 @@ def _unread(case: Case) -> Iterator[str]:
         yield f"{kinds}; what is said here holds for the other policies only"
 
 
-def _idle(objects: Iterable[Json], after: World) -> Iterator[str]:
+def _idle(objects: Iterable[Json], after: PolicyWorld) -> Iterator[str]:
     for each in objects:
         if dialect_of(each):
             yield from _notes(component_of_object(each), after)
 
 
-def _notes(policy: Component, after: World) -> Iterator[str]:
+def _notes(policy: Component, after: PolicyWorld) -> Iterator[str]:
     """What makes a policy idle although it is well written."""
     spaces = after.inventory.namespaces
     if policy.namespace and spaces and policy.namespace not in spaces:
@@ -129,7 +129,7 @@ def _notes(policy: Component, after: World) -> Iterator[str]:
         yield f"{policy} selects no pod that is there now, so it does nothing yet"
 
 
-def _selects(policy: Component, pod: Endpoint, after: World) -> bool:
+def _selects(policy: Component, pod: Endpoint, after: PolicyWorld) -> bool:
     found = (each for direction in Direction for each in after.selecting(pod, direction))
     return any(_component(by.ref) == policy for by, _ in found)
 
@@ -143,7 +143,7 @@ def why_not(judged: Judgement, case: Case, changed: frozenset[Component]) -> Ite
     """Why a connection would still not pass: the rules that were changed first, then those that come closest."""
     traffic = judged.traffic
     stays = "cannot be decided" if judged.allowed is None else "would still be denied"
-    yield f"{who(traffic.source)} to {who(traffic.destination)} on {door(traffic)} {stays}"
+    yield f"{who(traffic.source)} to {who(traffic.destination)} on {port_in_words(traffic)} {stays}"
     for verdict in (judged.egress, judged.ingress):
         if verdict.allowed is True:
             continue
@@ -195,7 +195,7 @@ def _covers(cidr: str, ip: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SimulationResult:
     """May the pod talk to the peer? One judgement for each endpoint behind it; `seen` what the datapath did.
 
     `notes` say for what the answer does not hold. `unread` are policies that may matter and were not read, with the
@@ -214,7 +214,7 @@ class Answer:
         return False if False in said else None if None in said or not said or self.unread else True
 
 
-def can(case: Case) -> Answer:
+def can(case: Case) -> SimulationResult:
     """Judge every way from the case's pod to the asked peer. Raises `BadChange` when nobody knows that peer."""
     world = case.once(world_of)
     judgements = tuple(world.judge(traffic) for traffic in case.once(asked_peers).values())
@@ -226,7 +226,7 @@ def can(case: Case) -> Answer:
         if each.asked and each.seen and is_from_target(case, each.traffic)
     ]
     seen = tuple(f"{each.seen}: {each.seen.outcome.value}" for each in mine if each.seen)
-    return Answer(judgements, seen, tuple(_unread(case)), tuple(_refused(case)))
+    return SimulationResult(judgements, seen, tuple(_unread(case)), tuple(_refused(case)))
 
 
 def _refused(case: Case) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sensors.kit import Evidence, Sight
 from sensors.kit.addresses import as_ip
 from sensors.net_connect import Role
 
-TELLING = ("FailedCreatePodSandBox", "NetworkNotReady", "Unhealthy", "BackOff", "FailedMount", "FailedScheduling")
+EVENT_REASONS = ("FailedCreatePodSandBox", "NetworkNotReady", "Unhealthy", "BackOff", "FailedMount", "FailedScheduling")
 """Reasons of events that say why a pod does not talk, in the kubelet's and the scheduler's words."""
 
 ORDER = (
@@ -36,7 +36,7 @@ ORDER = (
 
 def known(case: Case) -> list[str]:
     """What is known of the failure, the most telling first: unowned drops, events, what opens and what does not."""
-    return [*_drops(case), *_events(case), *_doors(case)]
+    return [*_drops(case), *_events(case), *_attempts(case)]
 
 
 def _drops(case: Case) -> Iterator[str]:
@@ -58,15 +58,15 @@ def _is_ours(case: Case, each: Connection) -> bool:
 
 def _events(case: Case) -> Iterator[str]:
     pod = case.get(PodFacts)
-    warnings = [each for each in (pod.events if pod else ()) if each.type == "Warning" and each.reason in TELLING]
-    for each in sorted(warnings, key=lambda one: TELLING.index(one.reason))[:2]:
+    warnings = [each for each in (pod.events if pod else ()) if each.type == "Warning" and each.reason in EVENT_REASONS]
+    for each in sorted(warnings, key=lambda one: EVENT_REASONS.index(one.reason))[:2]:
         yield f"the pod's events say {each}"
     restarts = sum(each.restarts for each in pod.containers) if pod else 0
     if restarts:
         yield f"its containers were restarted {restarts} {'time' if restarts == 1 else 'times'}"
 
 
-def _doors(case: Case) -> Iterator[str]:
+def _attempts(case: Case) -> Iterator[str]:
     peer = asked_peer(case)
     doors = peer.doors if peer else ()
     closed = [each for each in doors if not each.is_open]

@@ -10,7 +10,7 @@ from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
 from flows.looks import hubble_command, looks
-from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, Recording
+from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, RecordedCase
 from flows.unexplained import blind_looks, known, next_look
 from sensors.kit import Sensor
 
@@ -23,7 +23,7 @@ def conclude(
     doubts: Sequence[Doubt],
     investigation_id: str,
     elapsed_ms: Callable[[], float],
-    recording: Recording | None = None,
+    recording: RecordedCase | None = None,
 ) -> Diagnosis:
     """Name exactly one root cause, or say honestly that none is shown, and what to measure next."""
     ordered = rank(findings)

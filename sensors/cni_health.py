@@ -23,7 +23,7 @@ from sensors.kit.kinds import CILIUM_ENDPOINT, CONFIG_MAP, DAEMON_SET, EVENT, NO
 from sensors.kit.metrics import read_metrics
 from sensors.kit.model import Blind, Sensor, Target
 from sensors.kit.objects import (
-    NOTHING,
+    NO_KEYS,
     Ref,
     items,
     labels_of,
@@ -180,7 +180,7 @@ async def look(target: Target, cluster: Cluster, *, nodes: int = 8) -> CniHealth
     names = tuple(dict.fromkeys(filter(None, (target_node, *peers, *_node_names(kinds)))))
     asked = names[:nodes] if environment.cni in (None, "cilium") else ()
     voices = dict(zip(asked, await asyncio.gather(*(_listen(cluster, each) for each in asked)), strict=True))
-    seen = health(target, kinds, environment, Question(target_node, names), voices, await cluster.now())
+    seen = health(target, kinds, environment, NodesOfInterest(target_node, names), voices, await cluster.now())
     if not seen.stuck_pods and all(each.state is AgentState.UNREADABLE for each in seen.agents):
         raise Blind("; ".join(dict.fromkeys(f"{each.node}: {each.why}" for each in seen.agents)) or _nothing(kinds))
     return seen
@@ -198,7 +198,7 @@ def _node_names(kinds: Kinds) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class NodesOfInterest:
     """The node of the target, and all nodes in the order of their interest."""
 
     target_node: str
@@ -206,7 +206,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class AgentReport:
     """What an agent said of itself: the text of its status and metrics, or why there is none."""
 
     status: str | None = None
@@ -214,26 +214,28 @@ class Voice:
     why: str = "the agent was not asked"
 
 
-async def _listen(cluster: Cluster, node: str) -> Voice:
+async def _listen(cluster: Cluster, node: str) -> AgentReport:
     (status, why), (metrics, _) = await asyncio.gather(
         if_readable(cluster.node_file(node, "cilium/status.json")),
         if_readable(cluster.node_file(node, "cilium/metrics.txt")),
     )
-    return Voice(status, metrics, why)
+    return AgentReport(status, metrics, why)
 
 
 def health(
     target: Target,
     kinds: Kinds,
     environment: Environment,
-    question: Question,
-    voices: Mapping[str, Voice],
+    question: NodesOfInterest,
+    voices: Mapping[str, AgentReport],
     now: datetime,
 ) -> CniHealth:
     """The facts from what was read; see `look`."""
     pods = agent_pods(kinds.of(POD), environment.cni)
     sets = [each for each in kinds.of(DAEMON_SET) if _is_agent(_template_labels(each), environment.cni)]
-    agents = tuple(_agent(each, pods.get(each), sets, voices.get(each, Voice()), kinds) for each in question.nodes)
+    agents = tuple(
+        _agent(each, pods.get(each), sets, voices.get(each, AgentReport()), kinds) for each in question.nodes
+    )
     stuck = stuck_pods(kinds.of(POD), fold_events(kinds.of(EVENT)), now)
     return CniHealth(
         cni=environment.cni or "",
@@ -281,7 +283,7 @@ def _agent_pod(pod: Object) -> AgentPod:
     )
 
 
-def _agent(node: str, pod: AgentPod | None, sets: list[Object], voice: Voice, kinds: Kinds) -> NodeAgent:
+def _agent(node: str, pod: AgentPod | None, sets: list[Object], voice: AgentReport, kinds: Kinds) -> NodeAgent:
     status = read_status(voice.status)
     state, why = judge_agent(pod, status, _silence(voice), _missing(node, sets, kinds) if pod is None else "")
     used, total = addresses_allocated(text(status, "ipam", "status"))
@@ -318,7 +320,7 @@ def judge_agent(
     return (AgentState.FAILING, missing) if missing else (AgentState.UNREADABLE, silence)
 
 
-def _silence(voice: Voice) -> str:
+def _silence(voice: AgentReport) -> str:
     return "its status is not what an agent writes" if voice.status is not None else voice.why
 
 
@@ -367,7 +369,7 @@ def endpoint_state(endpoint: Object | None) -> EndpointState | None:
 
 def config_of(config_maps: Iterable[Object]) -> dict[str, str]:
     """The decisive settings of cilium-config (in kube-system, or wherever Cilium was installed)."""
-    data = string_map(next((each for each in config_maps if name_of(each) == "cilium-config"), NOTHING), "data")
+    data = string_map(next((each for each in config_maps if name_of(each) == "cilium-config"), NO_KEYS), "data")
     return {key: data[key] for key in DECISIVE if key in data}
 
 

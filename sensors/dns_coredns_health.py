@@ -16,8 +16,8 @@ from datetime import datetime
 
 from sensors.kit import Absent, Blind, Cluster, Object, Sensor, Target
 from sensors.kit.app_log import log_time
+from sensors.kit.coredns_log import CoreDnsTrouble as CoreDnsTrouble
 from sensors.kit.coredns_log import LogFinding as LogFinding
-from sensors.kit.coredns_log import Trouble as Trouble
 from sensors.kit.coredns_log import read_log
 from sensors.kit.corefile import Corefile as Corefile
 from sensors.kit.corefile import Forward as Forward
@@ -79,7 +79,7 @@ class CoreDns:
     def oom_killed(self) -> tuple[DnsPod, ...]:
         return tuple(each for each in self.pods if each.was_oom_killed)
 
-    def found(self, trouble: Trouble) -> tuple[LogFinding, ...]:
+    def found(self, trouble: CoreDnsTrouble) -> tuple[LogFinding, ...]:
         """What the logs say of one kind of trouble."""
         return tuple(each for each in self.log if each.trouble is trouble)
 
@@ -111,8 +111,8 @@ class CoreDns:
 
 async def look(target: Target, cluster: Cluster, *, lines: int = 500) -> CoreDns:
     """Read the state, the configuration and the last `lines` log lines of the cluster's DNS servers."""
-    read = await asyncio.gather(*(if_readable(cluster.objects(kind)) for kind in KINDS))
-    objects = {kind: found for kind, (found, _) in zip(KINDS, read, strict=True) if found is not None}
+    read = await asyncio.gather(*(if_readable(cluster.objects(kind)) for kind in COREDNS_KINDS))
+    objects = {kind: found for kind, (found, _) in zip(COREDNS_KINDS, read, strict=True) if found is not None}
     unread = tuple(why for _, why in read if why)
     if not objects.keys() & {POD, SERVICE, DEPLOYMENT, DAEMON_SET}:
         raise Blind("; ".join(unread[:3]))
@@ -144,7 +144,7 @@ async def _with_nameservers(cluster: Cluster, seen: CoreDns) -> tuple[DnsPod, ..
     return (*named, *seen.pods[MOST_LOGS:])
 
 
-KINDS = (POD, SERVICE, ENDPOINT_SLICE, DEPLOYMENT, DAEMON_SET, CONFIG_MAP, NODE, EVENT)
+COREDNS_KINDS = (POD, SERVICE, ENDPOINT_SLICE, DEPLOYMENT, DAEMON_SET, CONFIG_MAP, NODE, EVENT)
 NAMESPACES = ("kube-system", "openshift-dns")
 MOST_EVENTS = 20
 MOST_LOGS = 4

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sensors.kit import Blind, Cluster, Lookup, Sensor, Target
+from sensors.kit import Blind, Cluster, DnsLookup, Sensor, Target
 from sensors.kit.addresses import as_ip
 from sensors.kit.objects import one_line
 from sensors.kit.reading import if_readable
 from sensors.kit.resolv_conf import USUAL_DOMAIN, Resolver, parse_resolv_conf, plain_name
 
 
-class Outcome(StrEnum):
+class LookupOutcome(StrEnum):
     """How asking for one name ended, after the whole search list.
 
     `not_permitted` (EPERM) means that the query never left: with Cilium's socket load balancer no backend stands behind
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
     UNFINISHED = "unfinished"
 
 
-class Origin(StrEnum):
+class NameOrigin(StrEnum):
     """Whose name it is: one that every cluster has, another of this cluster, or one from outside."""
 
     ALWAYS_THERE = "always_there"
@@ -50,13 +50,13 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DnsQuestion:
     """One question on the wire: the full name, what came back (or did not), and in how many milliseconds."""
 
     name: str
     qtype: str
     server: str
-    outcome: Outcome
+    outcome: LookupOutcome
     said: str
     addresses: tuple[str, ...] = ()
     ms: float | None = None
@@ -71,15 +71,15 @@ class Burst:
     """
 
     name: str
-    origin: Origin
+    origin: NameOrigin
     is_asked: bool
-    outcome: Outcome
+    outcome: LookupOutcome
     answered_by: str | None
     addresses: tuple[str, ...]
     dead_ends: int
     ms: float
     server: str
-    questions: tuple[Question, ...]
+    questions: tuple[DnsQuestion, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +95,21 @@ class Lookups:
     def asked(self) -> Burst | None:
         """The name in the question, answered if any record type was; None where it has no name or none was asked."""
         found = [each for each in self.bursts if each.is_asked]
-        return next((each for each in found if each.outcome is Outcome.ANSWERED), found[0] if found else None)
+        return next((each for each in found if each.outcome is LookupOutcome.ANSWERED), found[0] if found else None)
 
     @property
-    def asked_outcome(self) -> Outcome | None:
+    def asked_outcome(self) -> LookupOutcome | None:
         return self.asked.outcome if self.asked else None
 
     @property
     def cluster_dns_works(self) -> bool | None:
         """Whether a name that must exist resolves; None where none was asked or its asking did not come to an end."""
-        return _works([each for each in self.bursts if each.origin is Origin.ALWAYS_THERE])
+        return _works([each for each in self.bursts if each.origin is NameOrigin.ALWAYS_THERE])
 
     @property
     def external_dns_works(self) -> bool | None:
         """Whether any name from outside resolves; None where none was asked."""
-        return _works([each for each in self.bursts if each.origin is Origin.EXTERNAL])
+        return _works([each for each in self.bursts if each.origin is NameOrigin.EXTERNAL])
 
     @property
     def no_server_answers(self) -> bool:
@@ -121,17 +121,19 @@ class Lookups:
         return f"{servers}: " + "; ".join(_told(each) for each in self.bursts)
 
 
-UNHEARD = frozenset({Outcome.TIMEOUT, Outcome.NOT_PERMITTED, Outcome.PORT_CLOSED, Outcome.UNREACHABLE})
+UNHEARD = frozenset(
+    {LookupOutcome.TIMEOUT, LookupOutcome.NOT_PERMITTED, LookupOutcome.PORT_CLOSED, LookupOutcome.UNREACHABLE}
+)
 """Outcomes in which no DNS server said anything."""
 
 
 def _works(bursts: list[Burst]) -> bool | None:
-    ended = [each for each in bursts if each.outcome is not Outcome.UNFINISHED]
-    return any(each.outcome is Outcome.ANSWERED for each in ended) if ended else None
+    ended = [each for each in bursts if each.outcome is not LookupOutcome.UNFINISHED]
+    return any(each.outcome is LookupOutcome.ANSWERED for each in ended) if ended else None
 
 
 def _told(burst: Burst) -> str:
-    if burst.outcome is Outcome.ANSWERED:
+    if burst.outcome is LookupOutcome.ANSWERED:
         after = f" after {burst.dead_ends} search-domain misses" if burst.dead_ends else ""
         return f"{burst.name} = {', '.join(burst.addresses[:3])}{after} ({burst.ms:g} ms)"
     return f"{burst.name} {burst.outcome.value} ({burst.ms:g} ms)"
@@ -171,10 +173,10 @@ def expand(name: str, resolver: Resolver | None) -> tuple[str, ...]:
 
 
 def bursts(
-    rows: Sequence[Lookup], names: Sequence[str], resolver: Resolver | None, asked: str | None
+    rows: Sequence[DnsLookup], names: Sequence[str], resolver: Resolver | None, asked: str | None
 ) -> tuple[Burst, ...]:
     """Puts what was asked on the wire together, one burst for each name a program would have said."""
-    grouped: dict[tuple[str, str], list[Question]] = {}
+    grouped: dict[tuple[str, str], list[DnsQuestion]] = {}
     for row in rows:
         question = read_question(row)
         name = _name_behind(question, [plain_name(each) for each in names], [key for key, _ in grouped], resolver)
@@ -182,7 +184,7 @@ def bursts(
     return tuple(_burst(name, tuple(found), resolver, asked) for (name, _), found in grouped.items())
 
 
-def _name_behind(question: Question, wanted: list[str], met: list[str], resolver: Resolver | None) -> str:
+def _name_behind(question: DnsQuestion, wanted: list[str], met: list[str], resolver: Resolver | None) -> str:
     """Which name this full name was tried for: one we wanted or met, newest first, else without its search suffix."""
     full = plain_name(question.name)
     for name in (*wanted, *reversed(met)):
@@ -192,8 +194,8 @@ def _name_behind(question: Question, wanted: list[str], met: list[str], resolver
     return full.removesuffix(max(suffixes, key=len)) if suffixes else full
 
 
-def _burst(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver | None, asked: str | None) -> Burst:
-    answer = next((each for each in asked_on_wire if each.outcome is Outcome.ANSWERED), None)
+def _burst(name: str, asked_on_wire: tuple[DnsQuestion, ...], resolver: Resolver | None, asked: str | None) -> Burst:
+    answer = next((each for each in asked_on_wire if each.outcome is LookupOutcome.ANSWERED), None)
     return Burst(
         name=name,
         origin=_origin(name, resolver),
@@ -201,52 +203,54 @@ def _burst(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver | 
         outcome=_ending(name, asked_on_wire, resolver),
         answered_by=answer.name if answer else None,
         addresses=answer.addresses if answer else (),
-        dead_ends=sum(each.outcome in (Outcome.NXDOMAIN, Outcome.NO_DATA) for each in asked_on_wire if each != answer),
+        dead_ends=sum(
+            each.outcome in (LookupOutcome.NXDOMAIN, LookupOutcome.NO_DATA) for each in asked_on_wire if each != answer
+        ),
         ms=round(sum(each.ms or 0.0 for each in asked_on_wire), 1),
         server=asked_on_wire[0].server,
         questions=asked_on_wire,
     )
 
 
-def _ending(name: str, asked_on_wire: tuple[Question, ...], resolver: Resolver | None) -> Outcome:
+def _ending(name: str, asked_on_wire: tuple[DnsQuestion, ...], resolver: Resolver | None) -> LookupOutcome:
     """Answered beats all; a failure that is not NXDOMAIN ends the search; NXDOMAIN is final at the end of the list."""
     outcomes = [each.outcome for each in asked_on_wire]
-    if Outcome.ANSWERED in outcomes:
-        return Outcome.ANSWERED
-    failures = [each for each in outcomes if each not in (Outcome.NXDOMAIN, Outcome.NO_DATA)]
+    if LookupOutcome.ANSWERED in outcomes:
+        return LookupOutcome.ANSWERED
+    failures = [each for each in outcomes if each not in (LookupOutcome.NXDOMAIN, LookupOutcome.NO_DATA)]
     if failures:
         return failures[-1]
     left = set(expand(name, resolver)) - {plain_name(each.name) for each in asked_on_wire}
     if left and not _asked_as_spoken(name, asked_on_wire):
-        return Outcome.UNFINISHED
-    return Outcome.NO_DATA if Outcome.NO_DATA in outcomes else Outcome.NXDOMAIN
+        return LookupOutcome.UNFINISHED
+    return LookupOutcome.NO_DATA if LookupOutcome.NO_DATA in outcomes else LookupOutcome.NXDOMAIN
 
 
-def _asked_as_spoken(name: str, asked_on_wire: tuple[Question, ...]) -> bool:
+def _asked_as_spoken(name: str, asked_on_wire: tuple[DnsQuestion, ...]) -> bool:
     """One row under the very name: a library's whole answer, its search list already behind it."""
     return len(asked_on_wire) == 1 and plain_name(asked_on_wire[0].name) == name
 
 
-def _origin(name: str, resolver: Resolver | None) -> Origin:
+def _origin(name: str, resolver: Resolver | None) -> NameOrigin:
     domain = (resolver and resolver.domain) or USUAL_DOMAIN
     if name == f"kubernetes.default.svc.{domain}":
-        return Origin.ALWAYS_THERE
+        return NameOrigin.ALWAYS_THERE
     ours = name.endswith(f".{domain}") or "svc" in name.split(".")[1:3] or "." not in name
-    return Origin.CLUSTER if ours else Origin.EXTERNAL
+    return NameOrigin.CLUSTER if ours else NameOrigin.EXTERNAL
 
 
 # -- one question ----------------------------------------------------------------------------------------------------
 
-RCODES = {"NXDOMAIN": Outcome.NXDOMAIN, "SERVFAIL": Outcome.SERVFAIL, "REFUSED": Outcome.REFUSED}
+RCODES = {"NXDOMAIN": LookupOutcome.NXDOMAIN, "SERVFAIL": LookupOutcome.SERVFAIL, "REFUSED": LookupOutcome.REFUSED}
 ERRORS = (
-    (r"operation not permitted|eperm", Outcome.NOT_PERMITTED),
-    (r"timed?[ -]?out|no servers could be reached|etimedout", Outcome.TIMEOUT),
-    (r"connection refused|econnrefused", Outcome.PORT_CLOSED),
-    (r"unreachable|no route to host", Outcome.UNREACHABLE),
+    (r"operation not permitted|eperm", LookupOutcome.NOT_PERMITTED),
+    (r"timed?[ -]?out|no servers could be reached|etimedout", LookupOutcome.TIMEOUT),
+    (r"connection refused|econnrefused", LookupOutcome.PORT_CLOSED),
+    (r"unreachable|no route to host", LookupOutcome.UNREACHABLE),
 )
 
 
-def read_question(row: Lookup) -> Question:
+def read_question(row: DnsLookup) -> DnsQuestion:
     """One recorded question. Raises `Blind` where neither an answer nor an error was written down."""
     rcode, error = str(row.rcode or "").upper(), one_line(str(row.error or ""))
     if not rcode and not error:
@@ -254,17 +258,19 @@ def read_question(row: Lookup) -> Question:
     addresses = tuple(map(str, row.addresses)) if isinstance(row.addresses, tuple | list) else ()
     ms = float(row.ms) if isinstance(row.ms, int | float) else None
     outcome = _answered(rcode, addresses) if rcode else _failed(error)
-    return Question(one_line(str(row.name)), str(row.qtype), str(row.server), outcome, rcode or error, addresses, ms)
+    return DnsQuestion(one_line(str(row.name)), str(row.qtype), str(row.server), outcome, rcode or error, addresses, ms)
 
 
-def _answered(rcode: str, addresses: tuple[str, ...]) -> Outcome:
+def _answered(rcode: str, addresses: tuple[str, ...]) -> LookupOutcome:
     if rcode == "NOERROR":
-        return Outcome.ANSWERED if addresses else Outcome.NO_DATA
-    return RCODES.get(rcode, Outcome.FAILED)
+        return LookupOutcome.ANSWERED if addresses else LookupOutcome.NO_DATA
+    return RCODES.get(rcode, LookupOutcome.FAILED)
 
 
-def _failed(error: str) -> Outcome:
-    return next((outcome for pattern, outcome in ERRORS if re.search(pattern, error, re.IGNORECASE)), Outcome.FAILED)
+def _failed(error: str) -> LookupOutcome:
+    return next(
+        (outcome for pattern, outcome in ERRORS if re.search(pattern, error, re.IGNORECASE)), LookupOutcome.FAILED
+    )
 
 
 SENSOR = Sensor(id="dns.lookup", look=look, gives=Lookups, within=15.0, layers=("dns",))

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from sensors.hubble.gathered import Gathered
 from sensors.hubble.gathered import NodeMemory as NodeMemory
 from sensors.hubble.lines import FlowQuestion, FlowReading, LostEvents, NodeStatus
-from sensors.hubble.outcomes import Connection, DnsOutcome, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome, DnsOutcome
 from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
 from sensors.kit.addresses import as_ip
@@ -28,8 +28,8 @@ from sensors.topology.flow_subject import FlowSubject, flow_subject
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
 CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt
 CUT_SHORT = 0.8  # what is left of the coverage when flows were still to come: the slow node may be the one that knows
-SILENCE = 0.4  # what flows without any of the pod are worth
-LEAST = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
+NO_FLOWS_COVERAGE = 0.4  # what flows without any of the pod are worth
+MIN_COVERAGE = 0.5  # what a short memory or lost events leave of the coverage: each failure shows many times over
 CONNECTED = "NODE_CONNECTED"
 
 
@@ -43,7 +43,7 @@ class SilentNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostFlows:
     """Events that never became flows. `in_window`: while the flows at hand were made, or nobody knows when."""
 
     source: str
@@ -97,7 +97,7 @@ class HubbleFlows:
     memory: tuple[NodeMemory, ...]
     nodes_answering: tuple[str, ...]
     silent: tuple[SilentNode, ...]
-    lost: tuple[Lost, ...]
+    lost: tuple[LostFlows, ...]
     lost_events: int
     garbage: int
     first_garbage: int
@@ -125,7 +125,7 @@ class HubbleFlows:
         return f"{_packets(self.packets_dropped)} dropped ({self._reasons()}), {self._where()}{self._when()}"
 
     def _outcomes(self) -> str:
-        totals = {outcome: sum(each.outcome is outcome for each in self.connections) for outcome in Outcome}
+        totals = {outcome: sum(each.outcome is outcome for each in self.connections) for outcome in ConnectionOutcome}
         return ", ".join(f"{count} {outcome.value}" for outcome, count in totals.items() if count) or "noise only"
 
     def _reasons(self) -> str:
@@ -303,11 +303,11 @@ def _short(node: str) -> str:
     return node.rpartition("/")[2]
 
 
-def _lost(event: LostEvents, memory: tuple[NodeMemory, ...]) -> Lost:
+def _lost(event: LostEvents, memory: tuple[NodeMemory, ...]) -> LostFlows:
     first, last = event.first or event.time, event.last or event.time
     ours = [each for each in memory if _short(each.node) == _short(event.node)] or list(memory)
     in_window = not (first and last and ours) or any(first <= each.last and last >= each.first for each in ours)
-    return Lost(event.source, _short(event.node), event.count, first, last, in_window)
+    return LostFlows(event.source, _short(event.node), event.count, first, last, in_window)
 
 
 def _reasons(dropped: Iterable[Connection]) -> tuple[DropTotal, ...]:
@@ -321,20 +321,25 @@ def _reasons(dropped: Iterable[Connection]) -> tuple[DropTotal, ...]:
 
 
 def coverage(
-    who: FlowSubject, gathered: Gathered, silent: tuple[SilentNode, ...], lost: tuple[Lost, ...], *, saw_drops: bool
+    who: FlowSubject,
+    gathered: Gathered,
+    silent: tuple[SilentNode, ...],
+    lost: tuple[LostFlows, ...],
+    *,
+    saw_drops: bool,
 ) -> float:
     """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
     memory = gathered.memory()
     share = _nodes_share(who, _answering(gathered.statuses, memory, silent), silent)
     missing = sum(each.count for each in lost if each.in_window)
-    share *= max(LEAST, gathered.flows_read / (gathered.flows_read + missing))
+    share *= max(MIN_COVERAGE, gathered.flows_read / (gathered.flows_read + missing))
     if gathered.reading:
         share *= gathered.reading.flows / max(gathered.reading.flows + gathered.reading.garbage, 1)
     share *= CUT_SHORT if gathered.is_cut_short else 1.0
     if not gathered.own.flows:
-        return round(share * SILENCE, 3)
+        return round(share * NO_FLOWS_COVERAGE, 3)
     if not saw_drops:  # a drop that was seen needs no long memory
-        share *= max(LEAST, min(1.0, _longest(memory) / CONNECT_SECONDS))
+        share *= max(MIN_COVERAGE, min(1.0, _longest(memory) / CONNECT_SECONDS))
     return round(share, 3)
 
 

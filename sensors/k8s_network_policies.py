@@ -63,7 +63,7 @@ from sensors.kit.objects import (
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyRef:
+class ListedPolicy:
     """One policy. `selects` is None where its selector is not ours to understand (Calico's language, odd operators).
 
     `directions` holds ingress and/or egress as far as the policy speaks of them; `invalid` is the CNI's own complaint;
@@ -92,13 +92,13 @@ class Policies:
     installed. `unreadable` maps a kind to the reason: with one of those, no allow or deny is certain.
     """
 
-    policies: tuple[PolicyRef, ...]
+    policies: tuple[ListedPolicy, ...]
     counts: Mapping[str, int]
     unreadable: Mapping[str, str]
     objects: tuple[Mapping[str, Any], ...] = field(repr=False, metadata={"report": False})
 
     @property
-    def selecting(self) -> tuple[PolicyRef, ...]:
+    def selecting(self) -> tuple[ListedPolicy, ...]:
         """Those that select the pod for certain."""
         return tuple(each for each in self.policies if each.selects)
 
@@ -119,7 +119,7 @@ class Policies:
         return f"{some}, {which}: {_names(unknown or self.policies)}" if count else "no policies"
 
 
-def _names(refs: Sequence[PolicyRef]) -> str:
+def _names(refs: Sequence[ListedPolicy]) -> str:
     more = f" and {len(refs) - 4} more" if len(refs) > 4 else ""
     return ", ".join(str(each.ref) for each in refs[:4]) + more
 
@@ -157,11 +157,11 @@ async def look(target: Target, cluster: Cluster) -> Policies:
     return policies_seen(target, dict(zip(kinds, readings, strict=True)))
 
 
-Reading = tuple[tuple[Object, ...] | None, str]
+PolicyReading = tuple[tuple[Object, ...] | None, str]
 """Objects of one kind; or None and why they are unreadable; or None and no reason: the kind is not installed."""
 
 
-async def _read(cluster: Cluster, kind: Kind, environment: Environment) -> Reading:
+async def _read(cluster: Cluster, kind: Kind, environment: Environment) -> PolicyReading:
     try:
         return await cluster.objects(kind), ""
     except Absent:
@@ -174,7 +174,7 @@ def _should_exist(kind: Kind, environment: Environment) -> bool:
     return kind in WORLD_KINDS or kind in OWN_KINDS.get(environment.cni or "", frozenset())
 
 
-def policies_seen(target: Target, readings: Mapping[Kind, Reading]) -> Policies:
+def policies_seen(target: Target, readings: Mapping[Kind, PolicyReading]) -> Policies:
     """References to every policy, and everything raw."""
     found = {kind: objects for kind, (objects, _) in readings.items() if objects is not None}
     subject = _subject(target, found)
@@ -197,9 +197,9 @@ def _concerns(kind: Kind, thing: Object) -> bool:
     return kind is not CONFIG_MAP or name_of(thing) == "cilium-config"
 
 
-def _reference(policy: Object, kind: Kind, subject: Subject | None) -> PolicyRef:
+def _reference(policy: Object, kind: Kind, subject: SelectorSubject | None) -> ListedPolicy:
     invalid = condition_of(policy, "Valid")
-    return PolicyRef(
+    return ListedPolicy(
         kind=_label(kind),
         namespace=namespace_of(policy) if kind.namespaced else "",
         name=name_of(policy),
@@ -215,7 +215,7 @@ def _reference(policy: Object, kind: Kind, subject: Subject | None) -> PolicyRef
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SelectorSubject:
     """The pod as selectors see it; `namespace_labels` is None where namespaces could not be read."""
 
     namespace: str
@@ -225,12 +225,12 @@ class Subject:
     host_network: bool
 
 
-def _subject(target: Target, found: Mapping[Kind, tuple[Object, ...]]) -> Subject | None:
+def _subject(target: Target, found: Mapping[Kind, tuple[Object, ...]]) -> SelectorSubject | None:
     pod = named(found.get(POD, ()), target.pod, target.namespace)
     if pod is None:
         return None
     namespace = named(found.get(NAMESPACE, ()), target.namespace)
-    return Subject(
+    return SelectorSubject(
         namespace=target.namespace,
         labels=labels_of(pod),
         namespace_labels=None if namespace is None else labels_of(namespace),
@@ -239,7 +239,7 @@ def _subject(target: Target, found: Mapping[Kind, tuple[Object, ...]]) -> Subjec
     )
 
 
-def policy_selects(policy: Object, kind: Kind, subject: Subject) -> bool | None:
+def policy_selects(policy: Object, kind: Kind, subject: SelectorSubject) -> bool | None:
     """Whether a policy selects the pod; None where it cannot be told. No policy selects a pod on the host network."""
     if subject.host_network or (kind.namespaced and namespace_of(policy) != subject.namespace):
         return False
@@ -262,7 +262,7 @@ def _cilium_rules(policy: Object) -> tuple[Mapping[str, Any], ...]:
     return (*([mapping(policy, "spec")] if mapping(policy, "spec") else []), *items(policy, "specs"))
 
 
-def _cilium_selects(rule: Mapping[str, Any], kind: Kind, subject: Subject) -> bool | None:
+def _cilium_selects(rule: Mapping[str, Any], kind: Kind, subject: SelectorSubject) -> bool | None:
     """An endpointSelector over Cilium's own labels; a rule with a nodeSelector is about nodes."""
     if "endpointSelector" not in rule:
         return False if "nodeSelector" in rule else None
@@ -277,7 +277,7 @@ CILIUM_NAMESPACE = "io.kubernetes.pod.namespace"
 CILIUM_NAMESPACE_LABELS = "io.cilium.k8s.namespace.labels."
 
 
-def _cilium_labels(subject: Subject) -> dict[str, str]:
+def _cilium_labels(subject: SelectorSubject) -> dict[str, str]:
     """What Cilium's selectors match: the pod's labels, its namespace and the namespace's labels, the ServiceAccount."""
     named_space = {f"{CILIUM_NAMESPACE_LABELS}{key}": value for key, value in (subject.namespace_labels or {}).items()}
     own = {CILIUM_NAMESPACE: subject.namespace, "io.cilium.k8s.policy.serviceaccount": subject.service_account}
@@ -303,7 +303,7 @@ def _asks_namespace_labels(selector: Any) -> bool:
     return any(key.startswith(CILIUM_NAMESPACE_LABELS) for key in keys)
 
 
-def _admin_selects(chosen: Mapping[str, Any], subject: Subject) -> bool | None:
+def _admin_selects(chosen: Mapping[str, Any], subject: SelectorSubject) -> bool | None:
     """`subject.namespaces` (a selector) or `subject.pods` (namespaceSelector and podSelector)."""
     if subject.namespace_labels is None:
         return None

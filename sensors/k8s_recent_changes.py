@@ -38,7 +38,7 @@ from sensors.kit.managers import made_with
 from sensors.kit.model import Blind, Sensor, Target
 from sensors.kit.objects import Ref, created_at, get, items, mapping, name_of, namespace_of, parse_time, text
 from sensors.kit.reading import Kinds, read_kinds
-from sensors.topology.peer import NEEDED, addressed, places
+from sensors.topology.peer import ADDRESS_KINDS, addressed, places
 
 
 class ChangeKind(StrEnum):
@@ -50,7 +50,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RecentChange:
     """One change. `ago_s` seconds before the investigation; `manager` the writing program (`kubectl-patch`, `helm`).
 
     `fields` are the spec, data and label keys that this manager owns: the change is among them, which one is not
@@ -76,11 +76,11 @@ class RecentChanges:
 
     at: datetime
     window_s: int
-    changes: tuple[Change, ...]
+    changes: tuple[RecentChange, ...]
     events: tuple[EventFact, ...]
     unread: tuple[str, ...]
 
-    def of(self, about: Ref) -> tuple[Change, ...]:
+    def of(self, about: Ref) -> tuple[RecentChange, ...]:
         """The changes of one object."""
         return tuple(each for each in self.changes if each.about == about)
 
@@ -110,7 +110,7 @@ CREATION = timedelta(seconds=2)
 
 async def look(target: Target, cluster: Cluster, *, window: int = 3600) -> RecentChanges:
     """Changes in the last `window` seconds in the namespaces of the pod and its peer, in kube-system, cluster-wide."""
-    kinds = await read_kinds(cluster, *ALWAYS, *WHERE_INSTALLED, *NEEDED, EVENT)
+    kinds = await read_kinds(cluster, *ALWAYS, *WHERE_INSTALLED, *ADDRESS_KINDS, EVENT)
     if all(kinds.known(each) is None for each in ALWAYS):
         raise Blind("; ".join(kinds.complaints[: len(ALWAYS)]))
     near = near_namespaces(target, kinds, await cluster.environment())
@@ -166,20 +166,22 @@ def _is_recent(event: EventFact, near: frozenset[str], now: datetime, window: in
 # -- one object --------------------------------------------------------------------------------------------------------
 
 
-def changes_of(thing: Object, now: datetime) -> tuple[Change, ...]:
+def changes_of(thing: Object, now: datetime) -> tuple[RecentChange, ...]:
     """When an object was made, what was written to it since, and whether it is going away."""
     about = Ref(text(thing, "kind"), namespace_of(thing), name_of(thing))
     created, leaving = created_at(thing), parse_time(get(thing, "metadata", "deletionTimestamp"))
     writes = [each for each in map(_write, items(thing, "metadata", "managedFields")) if each]
     birth = (
-        [Change(about, ChangeKind.CREATED, created, _ago(now, created), _author(writes, created))] if created else []
+        [RecentChange(about, ChangeKind.CREATED, created, _ago(now, created), _author(writes, created))]
+        if created
+        else []
     )
     later = [
-        Change(about, ChangeKind.CHANGED, at, _ago(now, at), manager, fields)
+        RecentChange(about, ChangeKind.CHANGED, at, _ago(now, at), manager, fields)
         for at, manager, fields in writes
         if created is None or at - created > CREATION
     ]
-    end = [Change(about, ChangeKind.DELETING, leaving, _ago(now, leaving))] if leaving else []
+    end = [RecentChange(about, ChangeKind.DELETING, leaving, _ago(now, leaving))] if leaving else []
     return (*birth, *later, *end)
 
 

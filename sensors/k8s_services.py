@@ -38,13 +38,13 @@ from sensors.kit.reading import Kinds, if_readable, read_kinds
 from sensors.topology import workloads
 from sensors.topology.backends import BackendPod as BackendPod
 from sensors.topology.backends import LabelMiss as LabelMiss
-from sensors.topology.backends import Scene, backend, matching, near_misses, scene_of
 from sensors.topology.backends import ServicePort as ServicePort
+from sensors.topology.backends import ServiceSurroundings, backend, matching, near_misses, scene_of
 from sensors.topology.peer import (
+    ADDRESS_KINDS,
     API_SERVICE,
-    NEEDED,
-    Asked,
-    Places,
+    AddressBook,
+    ResolvedPeer,
     addressed,
     places,
     service_addresses,
@@ -121,7 +121,7 @@ class ServiceFacts:
 class Services:
     """The asked peer, the Services on the path, and every Service address of the cluster in `by_ip`."""
 
-    asked: Asked | None
+    asked: ResolvedPeer | None
     services: tuple[ServiceFacts, ...]
     unread: tuple[str, ...]
     by_ip: Mapping[str, Ref] = field(repr=False, metadata={"report": False})
@@ -164,7 +164,7 @@ def _reason(service: ServiceFacts) -> str:
     return f"; {waiting.pod}: {waiting.why}" if waiting else ""
 
 
-def _asked_line(asked: Asked) -> str:
+def _asked_line(asked: ResolvedPeer) -> str:
     near = asked.nearest or tuple(map(str, asked.elsewhere)) or asked.nearest_namespaces
     hint = f"; nearest: {', '.join(near)}" if near else ""
     return f"{asked.host} is {asked.kind.value.replace('_', ' ')}{': ' + asked.why if asked.why else ''}{hint}"
@@ -173,7 +173,7 @@ def _asked_line(asked: Asked) -> str:
 async def look(target: Target, cluster: Cluster) -> Services:
     """The asked peer, the Services of the pod's namespace, the cluster's DNS and its API server."""
     services = await cluster.objects(SERVICE)
-    kinds = await read_kinds(cluster, *NEEDED, *workloads.NEEDED, EVENT)
+    kinds = await read_kinds(cluster, *ADDRESS_KINDS, *workloads.WORKLOAD_KINDS, EVENT)
     where = places(services, kinds, await cluster.environment())
     hosts = () if target.to_host is not None else await _known_hosts(target, cluster, kinds)
     return services_seen(target, services, kinds, where, hosts)
@@ -189,7 +189,7 @@ async def _known_hosts(target: Target, cluster: Cluster, kinds: Kinds) -> tuple[
 
 
 def services_seen(
-    target: Target, services: tuple[Object, ...], kinds: Kinds, where: Places, hosts: Iterable[str] = ()
+    target: Target, services: tuple[Object, ...], kinds: Kinds, where: AddressBook, hosts: Iterable[str] = ()
 ) -> Services:
     """The facts from objects that were read; see `look`. `hosts` are peers met elsewhere, such as in the pod's log."""
     asked = None
@@ -224,7 +224,7 @@ def _is_vital(service: Object) -> bool:
     return _ref(service) == API_SERVICE or labels_of(service).get("k8s-app") == "kube-dns"
 
 
-def _order(service: Object, asked: Asked | None) -> tuple[bool, bool, Ref]:
+def _order(service: Object, asked: ResolvedPeer | None) -> tuple[bool, bool, Ref]:
     ref = _ref(service)
     return asked is None or ref != asked.service, _is_vital(service), ref
 
@@ -232,7 +232,7 @@ def _order(service: Object, asked: Asked | None) -> tuple[bool, bool, Ref]:
 # -- one Service -------------------------------------------------------------------------------------------------------
 
 
-def describe(service: Object, scene: Scene, names: frozenset[str] = frozenset()) -> ServiceFacts:
+def describe(service: Object, scene: ServiceSurroundings, names: frozenset[str] = frozenset()) -> ServiceFacts:
     """One Service with its endpoints and the pods behind it; `names` are all Services of its namespace."""
     ref, selector, ports = _ref(service), string_map(service, "spec", "selector"), _ports(service)
     candidates = scene.candidates.get(ref.namespace, ())

@@ -96,14 +96,14 @@ async def _lost_api(seen: KubeProxy, pods: tuple[Object, ...], cluster: Cluster)
 
 
 LOG_LINES = 200
-LOST = re.compile(r"[Ff]ailed to (?:watch|list)\b.*\b(?:Service|EndpointSlice|Node)")
+LIST_FAILED = re.compile(r"[Ff]ailed to (?:watch|list)\b.*\b(?:Service|EndpointSlice|Node)")
 """client-go's words (reflector.go) for a list or watch that fails."""
 
 
 def lost_api(lines: list[str]) -> str:
     """The last of the log's final lines, if they are all complaints about what kube-proxy cannot read."""
     last = [each for each in lines if each.strip()][-3:]
-    return one_line(last[-1], 200) if last and all(LOST.search(each) for each in last) else ""
+    return one_line(last[-1], 200) if last and all(LIST_FAILED.search(each) for each in last) else ""
 
 
 def _runs_on(pod: Object, node: str) -> bool:

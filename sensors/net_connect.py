@@ -21,10 +21,10 @@ from sensors.kit.objects import number, one_line
 from sensors.kit.reading import if_readable
 from sensors.kit.resolv_conf import Resolver, parse_resolv_conf
 from sensors.topology.destination import DNS_PORT, Destination, destination_at, surroundings
-from sensors.topology.peer import API_SERVICE, Places
+from sensors.topology.peer import API_SERVICE, AddressBook
 from sensors.topology.talking import dial_to, dials_of, talks_of
 
-MOST_DOORS = 12
+MAX_ATTEMPTS = 12
 """A probe is traffic too: more doors than this are never tried."""
 
 
@@ -48,7 +48,7 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ConnectionAttempt:
     """One connection tried. `result`: open, refused, timeout, unreachable or reset; `errno` the kernel's word. Over
     UDP `open` is any answer, `refused` an ICMP port unreachable, `timeout` a DNS question without an answer; `sent` is
     a datagram to which nothing came back and nothing was due.
@@ -90,22 +90,22 @@ class Connects:
     open, one that is filtered and a server that has nothing to say are equally silent.
     """
 
-    doors: tuple[Door, ...]
+    doors: tuple[ConnectionAttempt, ...]
     to: str | None = None
     unread: tuple[str, ...] = ()
     over: str = "TCP"
-    sent: tuple[Door, ...] = ()
+    sent: tuple[ConnectionAttempt, ...] = ()
 
     @property
-    def asked(self) -> tuple[Door, ...]:
+    def asked(self) -> tuple[ConnectionAttempt, ...]:
         """The doors the question is about; empty where nobody asked for a peer or its name did not resolve."""
         return tuple(each for each in self.doors if each.about is About.ASKED)
 
     @property
-    def context(self) -> tuple[Door, ...]:
+    def context(self) -> tuple[ConnectionAttempt, ...]:
         return tuple(each for each in self.doors if each.about is About.CONTEXT)
 
-    def of(self, role: Role) -> tuple[Door, ...]:
+    def of(self, role: Role) -> tuple[ConnectionAttempt, ...]:
         return tuple(each for each in self.doors if each.role is role)
 
     @property
@@ -137,11 +137,11 @@ DIALLED = ("TCP", "UDP")
 """What can be tried from inside a pod."""
 
 
-def _errno(door: Door) -> str:
+def _errno(door: ConnectionAttempt) -> str:
     return f" ({door.errno})" if door.errno else ""
 
 
-def _control(doors: Sequence[Door]) -> str:
+def _control(doors: Sequence[ConnectionAttempt]) -> str:
     """What every pod can reach, to compare with: `; control connections: 2 of 2 open (DNS, API server)`."""
     if not doors:
         return ""
@@ -168,21 +168,21 @@ async def look(target: Target, cluster: Cluster) -> Connects:
     """Try the doors of the question and a few that every pod knows."""
     (where, unread), (conf, _) = await asyncio.gather(surroundings(cluster), if_readable(_resolver(target, cluster)))
     destination = _destination(target, where, unread)
-    landmarks = Landmarks(frozenset(conf.nameservers if conf else ()), frozenset(_api_doors(where)))
+    landmarks = Landmarks(frozenset(conf.nameservers if conf else ()), frozenset(_api_dials(where)))
     rows = await cluster.connects(target.namespace, target.pod, ())  # a recording answers at once with all it has
     if not rows:
         talks = () if destination else await talks_of(target, cluster)
-        doors = doors_to_try(destination, landmarks, dials_of(talks, target.namespace, where))
+        doors = dials_to_try(destination, landmarks, dials_of(talks, target.namespace, where))
         rows = await cluster.connects(target.namespace, target.pod, doors)
     if not rows:
         raise Blind("no door was tried from inside the pod")
-    tried = classify(tuple(map(read_door, rows)), destination, landmarks)
+    tried = classify(tuple(map(read_attempt, rows)), destination, landmarks)
     unread, over = (destination.unread, destination.protocol) if destination else ((), "TCP")
     sent = tuple(each for each in tried if each.result == "sent")
     return Connects(tuple(each for each in tried if each not in sent), target.to, unread, over, sent)
 
 
-def _destination(target: Target, where: Places, unread: tuple[str, ...]) -> Destination | None:
+def _destination(target: Target, where: AddressBook, unread: tuple[str, ...]) -> Destination | None:
     if target.to_host is None:
         return None
     return destination_at(target.to_host, target.to_port, target.namespace, where, unread, target.to_protocol)
@@ -192,24 +192,24 @@ async def _resolver(target: Target, cluster: Cluster) -> Resolver:
     return parse_resolv_conf(await cluster.pod_file(target.namespace, target.pod, "resolv.conf"))
 
 
-def _api_doors(where: Places) -> Iterable[tuple[str, int]]:
+def _api_dials(where: AddressBook) -> Iterable[tuple[str, int]]:
     api = destination_at(f"{API_SERVICE.name}.{API_SERVICE.namespace}.svc", None, "", where)
     yield from ((address, port) for address in api.cluster_ips for port in api.service_ports)
     yield from ((backend.address, port) for backend in api.backends for port in backend.ports)
 
 
-def doors_to_try(destination: Destination | None, landmarks: Landmarks, talks: Iterable[Dial] = ()) -> tuple[Dial, ...]:
+def dials_to_try(destination: Destination | None, landmarks: Landmarks, talks: Iterable[Dial] = ()) -> tuple[Dial, ...]:
     """The asked peer, its Service address and backends, the resolver and the API server; without a question what the
-    pod is known to talk to. At most `MOST_DOORS`, the asked ones first."""
+    pod is known to talk to. At most `MAX_ATTEMPTS`, the asked ones first."""
     known = [Dial(each, 53) for each in sorted(landmarks.nameservers)[:2]]
     known += [Dial(*each) for each in sorted(landmarks.api_server)[:1]]
-    asked = list(_asked_doors(destination)) if destination and destination.protocol in DIALLED else []
-    room = MOST_DOORS - len(known)
+    asked = list(_requested_dials(destination)) if destination and destination.protocol in DIALLED else []
+    room = MAX_ATTEMPTS - len(known)
     wanted = asked if destination else (each for each in talks if each.protocol.upper() in DIALLED)
     return tuple(dict.fromkeys([*dict.fromkeys(wanted)][:room] + known))
 
 
-def _asked_doors(destination: Destination) -> Iterable[Dial]:
+def _requested_dials(destination: Destination) -> Iterable[Dial]:
     ports = (destination.port,) if destination.port else destination.service_ports
     for host in (destination.host, *destination.cluster_ips[:2]):
         yield from (dial_to(destination, host, port) for port in ports)
@@ -220,7 +220,7 @@ def _asked_doors(destination: Destination) -> Iterable[Dial]:
 RESULTS = frozenset({"open", "refused", "timeout", "unreachable", "reset", "sent"})
 
 
-def read_door(row: Connect) -> Door:
+def read_attempt(row: Connect) -> ConnectionAttempt:
     """One connection as recorded, not yet told apart. Raises `Blind` on a result or a port it does not know."""
     result, port = str(row.result).lower(), number({"port": row.port}, "port")
     if result not in RESULTS or port is None:
@@ -230,10 +230,12 @@ def read_door(row: Connect) -> Door:
     host, protocol = one_line(str(row.host)), one_line(str(row.protocol))
     if result == "timeout" and protocol.lower() == "udp" and port != DNS_PORT and row.ask != "dns":
         result, errno = "sent", None  # other tools write it so; nothing was due, whatever the tool waited for
-    return Door(host, port, protocol, result, errno, address, ms, About.CONTEXT, Role.OTHER)
+    return ConnectionAttempt(host, port, protocol, result, errno, address, ms, About.CONTEXT, Role.OTHER)
 
 
-def classify(doors: tuple[Door, ...], destination: Destination | None, landmarks: Landmarks) -> tuple[Door, ...]:
+def classify(
+    doors: tuple[ConnectionAttempt, ...], destination: Destination | None, landmarks: Landmarks
+) -> tuple[ConnectionAttempt, ...]:
     """Tells the doors of the question from those around it."""
     resolved = {
         spelled(each.address)
@@ -248,14 +250,16 @@ NOT_TRIED = frozenset({"ENOENT", "EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN"})
 """The kernel could not try just then; that says nothing about the peer (seen with several looks at one time)."""
 
 
-def _is_no_word(door: Door, doors: tuple[Door, ...]) -> bool:
+def _is_no_word(door: ConnectionAttempt, doors: tuple[ConnectionAttempt, ...]) -> bool:
     """A door that could not be tried, while the same address and port opened."""
     same = (door.address or door.host, door.port, door.over)
     opened = ((each.host, each.port, each.over) for each in doors if each.is_open)
     return door.errno in NOT_TRIED and same in opened
 
 
-def _place(door: Door, destination: Destination | None, landmarks: Landmarks, resolved: set[str]) -> Door:
+def _place(
+    door: ConnectionAttempt, destination: Destination | None, landmarks: Landmarks, resolved: set[str]
+) -> ConnectionAttempt:
     role = _asked_role(door, destination, resolved) if destination else None
     if role is not None:
         about = About.CONTEXT if role is Role.BACKEND_OTHER_PORT else About.ASKED
@@ -263,7 +267,7 @@ def _place(door: Door, destination: Destination | None, landmarks: Landmarks, re
     return replace(door, role=_landmark(door, landmarks))
 
 
-def _asked_role(door: Door, destination: Destination, resolved: set[str]) -> Role | None:
+def _asked_role(door: ConnectionAttempt, destination: Destination, resolved: set[str]) -> Role | None:
     if door.over != destination.protocol:  # TCP says nothing about a peer that speaks UDP
         return None
     ports = (destination.port,) if destination.port else destination.service_ports
@@ -278,7 +282,7 @@ def _asked_role(door: Door, destination: Destination, resolved: set[str]) -> Rol
     return Role.BACKEND_OTHER_PORT if any(each.pod for each in found) else None
 
 
-def _landmark(door: Door, landmarks: Landmarks) -> Role:
+def _landmark(door: ConnectionAttempt, landmarks: Landmarks) -> Role:
     if door.host in landmarks.nameservers and door.port == DNS_PORT:
         return Role.RESOLVER
     return Role.API_SERVER if (door.host, door.port) in landmarks.api_server else Role.OTHER

@@ -14,19 +14,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from bot.alerts.gate import Drops, Judged, Network, Rule, judged, settled
+from bot.alerts.channel_state import AlertList, Room, Start
+from bot.alerts.gate import CountDrops, GateRule, Judged, NetworkRelevance, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
-from bot.alerts.kept import Keeper, KeptAlerts
-from bot.alerts.notices import Mark, SkippedAlert, StartedByAlert, UnclearAlert, Voice
-from bot.alerts.plan import AlertLimits, Group, Received, namespace_of, plan
+from bot.alerts.notices import MessageSign, NoticeSender, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.alerts.pending import Keeper, KeptAlerts
+from bot.alerts.plan import AlertGroup, AlertLimits, Received, namespace_of, plan
 from bot.alerts.resolved import Resolves
-from bot.alerts.room import AlertList, Room, Start
-from bot.alerts.who import Chosen, Scene, Unclear, named_target, read_scene, who
+from bot.alerts.target import ChosenTarget, ClusterReadings, UnclearTarget, named_target, read_scene, who
 from bot.clusters.target import NoSuchPod
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.intake import Intake, Origin
 from bot.store import OriginKind
-from bot.store.investigations import REMEMBERED
+from bot.store.investigations import TRIGGER_LIFETIME
 from bot.store.store import Store
 from bot.triggers.alert import Alert
 from bot.triggers.commands import Investigate
@@ -48,12 +48,16 @@ READING_S = 15.0
 OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
 
 
-def found_in(scene: Scene | str | None, alert: Alert) -> Chosen | Unclear:
+def found_in(scene: ClusterReadings | str | None, alert: Alert) -> ChosenTarget | UnclearTarget:
     """Who is meant; where the cluster cannot be read, as the alert names it: the investigation will say the same."""
-    if isinstance(scene, Scene):
+    if isinstance(scene, ClusterReadings):
         return who(alert, scene)
     why, target = scene or "the cluster was not read", named_target(alert)
-    return Unclear(why) if target is None else Chosen(target, f"the pod is taken as the alert names it, because {why}")
+    return (
+        UnclearTarget(why)
+        if target is None
+        else ChosenTarget(target, f"the pod is taken as the alert names it, because {why}")
+    )
 
 
 class Alerts:
@@ -64,10 +68,10 @@ class Alerts:
         intake: Intake,
         store: Store,
         open_cluster: OpenCluster,
-        voice: Voice,
+        voice: NoticeSender,
         resolves: Resolves,
-        rules: Sequence[Rule],
-        drops: Drops,
+        rules: Sequence[GateRule],
+        drops: CountDrops,
         kept: KeptAlerts,
         limits: AlertLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -180,7 +184,7 @@ class Alerts:
     async def _together(self, channel: str, room: Room, batch: Sequence[Received], dropped: int) -> None:
         room.forget(self._clock() - self._limits.window_s)
         said = [(each, judged(each.alert, self._rules)) for each in batch]
-        passed = [each for each, gate in said if gate.network is not Network.NO]
+        passed = [each for each, gate in said if gate.network is not NetworkRelevance.NO]
         made = plan(passed, room.spent(), self._limits)
         scene = await self._read() if made.groups else None
         for group in made.groups:  # before anything is awaited, or two batches would spend the same room
@@ -189,10 +193,10 @@ class Alerts:
         await asyncio.gather(*(self._group(room, group, scene, gates, made.is_storm) for group in made.groups))
         self._list(room, made.rest, dropped)
         for each, gate in said:
-            if gate.network is Network.NO:
+            if gate.network is NetworkRelevance.NO:
                 await self._skip(room, each, gate.why, named_target(each.alert))
 
-    async def _read(self) -> Scene | str:
+    async def _read(self) -> ClusterReadings | str:
         """The cluster as it is now, or why it cannot be read."""
         try:
             async with asyncio.timeout(READING_S), self._open() as cluster:
@@ -203,7 +207,7 @@ class Alerts:
             return str(why)
 
     async def _group(
-        self, room: Room, group: Group, scene: Scene | str | None, gates: dict[str, Judged], storm: bool
+        self, room: Room, group: AlertGroup, scene: ClusterReadings | str | None, gates: dict[str, Judged], storm: bool
     ) -> None:
         outcome = await attempt(self._look_into(room, group, scene, gates))
         if isinstance(outcome, BaseException):
@@ -212,23 +216,25 @@ class Alerts:
         if storm:
             self._list_of(room, group, started)
 
-    async def _look_into(self, room: Room, group: Group, scene: Scene | str | None, gates: dict[str, Judged]) -> str:
+    async def _look_into(
+        self, room: Room, group: AlertGroup, scene: ClusterReadings | str | None, gates: dict[str, Judged]
+    ) -> str:
         """The thread of the investigation; empty where none was started, which is said."""
         tried = [(each, found_in(scene, each.alert)) for each in group.members[:MOST_TRIED]]
-        found = next(((each, said) for each, said in tried if isinstance(said, Chosen)), None)
+        found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
         if found is None:
             unclear = tried[0][1]
-            assert isinstance(unclear, Unclear)  # noqa: S101 - for the type checker: none of them is Chosen
+            assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
             await self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return ""
         lead, chosen = found
         gate = await settled(gates[lead.alert.key], chosen, self._drops)
-        if gate.network is Network.NO:
+        if gate.network is NetworkRelevance.NO:
             await self._skip(room, lead, gate.why, chosen.target)
             return ""
         return await self._start(room, group, lead, chosen, gate)
 
-    async def _start(self, room: Room, group: Group, lead: Received, chosen: Chosen, gate: Judged) -> str:
+    async def _start(self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged) -> str:
         if known := await self._known(lead):
             return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
@@ -237,7 +243,7 @@ class Alerts:
         origin = Origin(OriginKind.ALERT, f"alert {lead.alert.source}"[:100], lead.channel, thread, lead.once)
         try:
             taken = await self._intake.take(asked, origin)
-        except (Refused, NoSuchPod) as why:
+        except (LimitReached, NoSuchPod) as why:
             await self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
             return ""
         await self._remember(group, taken.investigation.id)
@@ -247,21 +253,21 @@ class Alerts:
             notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
             self._aside(self._voice.tell(lead.channel, where, notice), "why it was started is not said")
         if thread:
-            self._voice.mark(lead.channel, thread, Mark.LOOKING)
+            self._voice.mark(lead.channel, thread, MessageSign.LOOKING)
         return where
 
-    async def _as_known(self, group: Group, investigation: str) -> str:
+    async def _as_known(self, group: AlertGroup, investigation: str) -> str:
         """Where the investigation stands that this firing has started before."""
         await self._remember(group, investigation)
         it = await self._store.investigations.get(investigation)
         return "" if it is None else await self._voice.open(it)
 
-    async def _remember(self, group: Group, investigation: str) -> None:
+    async def _remember(self, group: AlertGroup, investigation: str) -> None:
         """What all of them led to: for their resolve, and so that none of them starts anything after a restart."""
         for each in group.members:
             self._incidents.started(each.alert, investigation)
         rows = {each.once: investigation for each in group.members}
-        await self._store.seen.keep_all(rows, self._resolves.now(), REMEMBERED)
+        await self._store.seen.keep_all(rows, self._resolves.now(), TRIGGER_LIFETIME)
 
     async def _known(self, received: Received) -> str:
         """What this very firing has started before: in another replica, or before a restart."""
@@ -286,10 +292,10 @@ class Alerts:
         room.said.append(self._clock())
         await self._voice.tell(received.channel, thread, notice)
         if thread:
-            mark = Mark.SKIPPED if isinstance(notice, SkippedAlert) else Mark.UNCLEAR
+            mark = MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
             self._voice.mark(received.channel, thread, mark)
 
-    def _list_of(self, room: Room, group: Group, thread: str) -> None:
+    def _list_of(self, room: Room, group: AlertGroup, thread: str) -> None:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
         there = room.lists.setdefault(group.cause, AlertList(group.cause))
         if thread:
@@ -308,7 +314,7 @@ class Alerts:
             touched[""].add((), self._clock())
             touched[""].dropped += dropped
         for each in rest:
-            cause = Group((each,)).cause
+            cause = AlertGroup((each,)).cause
             name = cause if cause in room.lists else ""
             touched[name] = room.lists.setdefault(name, AlertList("", OVER_LIMIT))
             touched[name].add((each,), self._clock())

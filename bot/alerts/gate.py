@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from bot.alerts.who import Chosen
+from bot.alerts.target import ChosenTarget
 from bot.clusters.recent_drops import RecentDrops
 from bot.errors import UsageMistake
 from bot.triggers.alert import Alert
@@ -20,7 +20,7 @@ from sensors.kit import Target
 from sensors.kit.nearest import did_you_mean
 
 
-class Network(StrEnum):
+class NetworkRelevance(StrEnum):
     """`ask`: only the pod's state can tell."""
 
     YES = "yes"
@@ -29,10 +29,10 @@ class Network(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class GateRule:
     """All patterns that are there must fit. `why` is what is said of it."""
 
-    network: Network
+    network: NetworkRelevance
     why: str
     alert: re.Pattern[str] | None = None
     words: re.Pattern[str] | None = None
@@ -48,43 +48,47 @@ class Rule:
 class Judged:
     """What the gate says, and the reason in a clause."""
 
-    network: Network
+    network: NetworkRelevance
     why: str
 
 
-Drops = Callable[[Target], Awaitable[RecentDrops]]
+CountDrops = Callable[[Target], Awaitable[RecentDrops]]
 """Asks Hubble, once and briefly, whether packets of a pod were dropped just now."""
 
-UNKNOWN = Judged(Network.ASK, "no rule of the gate knows it")
-NAMED_PEER = Judged(Network.YES, "it names a peer that cannot be reached")
+UNKNOWN_ALERT = Judged(NetworkRelevance.ASK, "no rule of the gate knows it")
+NAMED_PEER = Judged(NetworkRelevance.YES, "it names a peer that cannot be reached")
 
 
-def judged(alert: Alert, rules: Sequence[Rule]) -> Judged:
+def judged(alert: Alert, rules: Sequence[GateRule]) -> Judged:
     """The first rule that fits decides. A named peer is about the network where no rule says that it is not."""
     found = next((each for each in rules if each.fits(alert)), None)
-    said = UNKNOWN if found is None else Judged(found.network, found.why)
-    return NAMED_PEER if said.network is Network.ASK and alert.peer is not None else said
+    said = UNKNOWN_ALERT if found is None else Judged(found.network, found.why)
+    return NAMED_PEER if said.network is NetworkRelevance.ASK and alert.peer is not None else said
 
 
-async def settled(gate: Judged, chosen: Chosen, drops: Drops) -> Judged:
+async def settled(gate: Judged, chosen: ChosenTarget, drops: CountDrops) -> Judged:
     """What the gate left open, decided by the pod: it is not ready, or Hubble saw its packets dropped just now.
 
     What nobody measured counts neither way: then only the pod's state decides, and the reason says so.
     """
-    if gate.network is not Network.ASK:
+    if gate.network is not NetworkRelevance.ASK:
         return gate
     if chosen.ready is not True:
-        return Judged(Network.YES, "the pod is not ready" if chosen.ready is False else f"{gate.why}, and {UNREAD}")
+        return Judged(
+            NetworkRelevance.YES, "the pod is not ready" if chosen.ready is False else f"{gate.why}, and {UNREAD}"
+        )
     seen = await drops(chosen.target)
     if seen.any:
-        return Judged(Network.YES, seen.words())
-    return Judged(Network.NO, f"{gate.why}, it names no peer, pod {chosen.target} is ready, and {seen.words()}")
+        return Judged(NetworkRelevance.YES, seen.words())
+    return Judged(
+        NetworkRelevance.NO, f"{gate.why}, it names no peer, pod {chosen.target} is ready, and {seen.words()}"
+    )
 
 
 UNREAD = "whether the pod is ready could not be read"
 
 
-def load_gate(own: Path | None = None) -> tuple[Rule, ...]:
+def load_gate(own: Path | None = None) -> tuple[GateRule, ...]:
     """KAI's rules, after a team's own. Raises `UsageMistake`, in one line that names the rule."""
     theirs = () if own is None else _read(own.name, _text(own))
     return (*theirs, *_read("gate.yaml", (files("bot.alerts") / "gate.yaml").read_text("utf-8")))
@@ -97,7 +101,7 @@ def _text(path: Path) -> str:
         raise UsageMistake(f"KAI_ALERT_GATE: {path} cannot be read ({type(why).__name__})") from None
 
 
-def _read(name: str, text: str) -> tuple[Rule, ...]:
+def _read(name: str, text: str) -> tuple[GateRule, ...]:
     try:
         said = yaml.safe_load(text) or []
     except yaml.YAMLError:
@@ -107,14 +111,14 @@ def _read(name: str, text: str) -> tuple[Rule, ...]:
     return tuple(_rule(f"{name}, rule {number}", each) for number, each in enumerate(said, 1))
 
 
-WORDS = ("alert", "words", "labels", "network", "why")
+GATE_KEYS = ("alert", "words", "labels", "network", "why")
 
 
-def _rule(where: str, said: Any) -> Rule:
+def _rule(where: str, said: Any) -> GateRule:
     if not isinstance(said, dict):
-        raise UsageMistake(f"{where}: a rule has the words {', '.join(WORDS)}")
-    if unknown := next((each for each in said if each not in WORDS), None):
-        raise UsageMistake(f"{where}: unknown word {unknown!r}{did_you_mean(str(unknown), WORDS)}")
+        raise UsageMistake(f"{where}: a rule has the words {', '.join(GATE_KEYS)}")
+    if unknown := next((each for each in said if each not in GATE_KEYS), None):
+        raise UsageMistake(f"{where}: unknown word {unknown!r}{did_you_mean(str(unknown), GATE_KEYS)}")
     if not any(said.get(each) for each in ("alert", "words", "labels")):
         raise UsageMistake(f"{where}: it fits everything: give it alert, words or labels")
     labels = said.get("labels") or {}
@@ -123,15 +127,15 @@ def _rule(where: str, said: Any) -> Rule:
     patterns = {str(label): _pattern(where, pattern) for label, pattern in labels.items()}
     alert, words = (_pattern(where, said[each]) if said.get(each) else None for each in ("alert", "words"))
     why = str(said.get("why") or "a rule says so")[:200]
-    return Rule(_network(where, said.get("network")), why, alert, words, patterns)
+    return GateRule(_network(where, said.get("network")), why, alert, words, patterns)
 
 
-def _network(where: str, said: Any) -> Network:
+def _network(where: str, said: Any) -> NetworkRelevance:
     """YAML reads a bare yes and no as true and false."""
     word = {True: "yes", False: "no"}.get(said, said) if isinstance(said, bool) else said
-    if word not in [each.value for each in Network]:
+    if word not in [each.value for each in NetworkRelevance]:
         raise UsageMistake(f"{where}: network should be yes, no or ask")
-    return Network(word)
+    return NetworkRelevance(word)
 
 
 def _pattern(where: str, said: Any) -> re.Pattern[str]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from bot.triggers.alert import Alert, AlertState
 
-MOST = 10_000
+MAX_INCIDENTS = 10_000
 """Incidents that are remembered; the longest unheard of are forgotten first. A second start of what was forgotten is
 still prevented by the store, by the alert's own start."""
 
@@ -34,7 +34,7 @@ class Incident:
 class Incidents:
     """Of one process."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MAX_INCIDENTS) -> None:
         self._known: OrderedDict[str, Incident] = OrderedDict()
         self._most = most
 

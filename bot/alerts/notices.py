@@ -12,7 +12,7 @@ from bot.triggers.alert import Alert
 from sensors.kit import Target
 
 
-class Mark(StrEnum):
+class MessageSign(StrEnum):
     """A sign on the channel's message about an alert."""
 
     LOOKING = "looking"
@@ -67,7 +67,7 @@ class ListedAlerts:
 Notice: TypeAlias = StartedByAlert | SkippedAlert | UnclearAlert | ListedAlerts
 
 
-class Voice(Protocol):
+class NoticeSender(Protocol):
     """The channel. Each method tries its best: what cannot be said is logged, and does not end anything."""
 
     async def anchor(self, channel: str, title: str, seconds: float) -> str:
@@ -79,5 +79,5 @@ class Voice(Protocol):
     def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> Coroutine[Any, Any, str]:
         """Say it in a thread, or at the top of the channel; with `ts`, in place of what was said there. Its ts."""
 
-    def mark(self, channel: str, ts: str, mark: Mark) -> None:
+    def mark(self, channel: str, ts: str, mark: MessageSign) -> None:
         """A reaction on the alert's own message."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot.triggers.alert import Alert, Kind, Meant
+from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class AlertGroup:
     """Alerts with one cause: the first leads."""
 
     members: tuple[Received, ...]
@@ -59,7 +59,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpentStarts:
     """Investigations already started in the window: by namespace, and for storms."""
 
     each: int = 0
@@ -68,15 +68,15 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AlertPlan:
     """`groups` are looked into, one investigation each; `rest` is listed with the reason."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[AlertGroup, ...]
     rest: tuple[Received, ...] = ()
     is_storm: bool = False
 
 
-def plan(heard: Sequence[Received], spent: Spent, limits: AlertLimits) -> Plan:
+def plan(heard: Sequence[Received], spent: SpentStarts, limits: AlertLimits) -> AlertPlan:
     """Who is looked into, and who is only listed."""
     units = _grouped(heard, lambda each: subject_of(each.alert))
     if spent.each + len(units) <= limits.each:
@@ -84,11 +84,11 @@ def plan(heard: Sequence[Received], spent: Spent, limits: AlertLimits) -> Plan:
     causes = sorted(_grouped(heard, lambda each: cause_of(each.alert)), key=lambda group: -len(group.members))
     room = max(0, limits.storm - spent.storm)
     rest = tuple(each for group in causes[room:] for each in group.members)
-    return Plan(tuple(causes[:room]), rest, is_storm=True)
+    return AlertPlan(tuple(causes[:room]), rest, is_storm=True)
 
 
-def _within_namespaces(units: Sequence[Group], spent: Spent, limits: AlertLimits) -> Plan:
-    taken: list[Group] = []
+def _within_namespaces(units: Sequence[AlertGroup], spent: SpentStarts, limits: AlertLimits) -> AlertPlan:
+    taken: list[AlertGroup] = []
     rest: list[Received] = []
     counts = Counter(spent.namespaces)
     for group in units:
@@ -98,26 +98,26 @@ def _within_namespaces(units: Sequence[Group], spent: Spent, limits: AlertLimits
             continue
         counts[namespace] += 1
         taken.append(group)
-    return Plan(tuple(taken), tuple(rest))
+    return AlertPlan(tuple(taken), tuple(rest))
 
 
-def _grouped(heard: Sequence[Received], key: Callable[[Received], str]) -> list[Group]:
+def _grouped(heard: Sequence[Received], key: Callable[[Received], str]) -> list[AlertGroup]:
     found: dict[str, list[Received]] = {}
     for each in heard:
         found.setdefault(key(each), []).append(each)
-    return [Group(tuple(members)) for members in found.values()]
+    return [AlertGroup(tuple(members)) for members in found.values()]
 
 
 def subject_of(alert: Alert) -> str:
     """Two alerts with one subject ask the same: which thing, which peer."""
-    first = next(iter(alert.meant), Meant(Kind.WORDS, ""))
-    where = str(first) if first.kind is not Kind.WORDS else alert.key
+    first = next(iter(alert.meant), AlertSubject(SubjectKind.WORDS, ""))
+    where = str(first) if first.kind is not SubjectKind.WORDS else alert.key
     return f"{where} → {alert.peer}"
 
 
 def cause_of(alert: Alert) -> str:
     """What alerts with one cause have in common: the name, and the peer, else the node, where they name one."""
-    node = next((each.name for each in alert.meant if each.kind is Kind.NODE), "")
+    node = next((each.name for each in alert.meant if each.kind is SubjectKind.NODE), "")
     peer = f"{alert.peer.host}:{alert.peer.port}" if alert.peer is not None else ""
     return f"{alert.name} {peer or node}".strip()
 

@@ -10,33 +10,33 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from bot.approval.proposal import Proposal, Purpose
-from bot.approval.states import IN_FORCE, OPEN, State
-from bot.approval.trail import Event
-from bot.approval.trail import Note as Entry
+from bot.approval.states import IN_FORCE, OPEN, ProposalState
+from bot.approval.trail import TrailEvent
+from bot.approval.trail import TrailNote as Entry
 from bot.desk import Note
-from bot.store import Investigation, Message, Verdict
+from bot.store import Investigation, Message, StoredVerdict
 from bot.store.messages import owe
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 
 ROLE = "resolved"
-REMEMBERED = timedelta(days=90)
+RESOLVED_LIFETIME = timedelta(days=90)
 WITHDRAWN = "the alert resolved before it was approved"
-_CHANGED = {*IN_FORCE, State.APPLIED}
+_CHANGED = {*IN_FORCE, ProposalState.APPLIED}
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedNote(Note):
     """The alert behind an investigation resolved. `by`: what KAI knows of the reason, as a clause."""
 
-    verdict: Verdict | None
+    verdict: StoredVerdict | None
     at: datetime
     by: str
     in_thread: bool = False
 
 
-class Ends(Protocol):
+class ResolvingDesk(Protocol):
     """As much of the desk as a resolve needs."""
 
     async def wait(self, investigation: str) -> Any: ...
@@ -47,7 +47,7 @@ class Ends(Protocol):
 class Resolves:
     """Says once of an investigation that its alert resolved, when the investigation itself is over."""
 
-    def __init__(self, store: Store, desk: Ends, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, desk: ResolvingDesk, now: Callable[[], datetime]) -> None:
         self._store, self._desk, self.now = store, desk, now
 
     async def resolve(self, investigation: str) -> None:
@@ -57,7 +57,7 @@ class Resolves:
             return
         proposals = await self._store.proposals.of(investigation)
         said = json.dumps({"at": at.isoformat(), "by": reason(proposals), "in_thread": bool(proposals)})
-        if not await self._store.seen.first_time(_key(investigation), at, REMEMBERED, said):
+        if not await self._store.seen.first_time(_key(investigation), at, RESOLVED_LIFETIME, said):
             return
         for each in proposals:
             await self._withdraw(each)
@@ -67,8 +67,8 @@ class Resolves:
 
     async def _withdraw(self, proposal: Proposal) -> None:
         if proposal.state in OPEN and proposal.purpose is Purpose.CHANGE:  # to keep what was added is another question
-            note = Entry(Event.EXPIRED, "kai", {"why": WITHDRAWN})
-            where = (proposal.id, proposal.state, State.EXPIRED)
+            note = Entry(TrailEvent.EXPIRED, "kai", {"why": WITHDRAWN})
+            where = (proposal.id, proposal.state, ProposalState.EXPIRED)
             await self._store.proposals.move(*where, note, self.now(), WITHDRAWN)
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.approval.person import TERMINAL, Refusal
+from bot.approval.person import TERMINAL, ApprovalRefusal
 from bot.approval.proposal import Approval, KubeUser, Proposal, Purpose
 from bot.approval.rules import Approvals, Rules
-from bot.approval.states import IN_FORCE, OPEN, State
+from bot.approval.states import IN_FORCE, OPEN, ProposalState
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class AccessReview:
     """What the API server said to a SubjectAccessReview about one part: `allowed`, and its own words."""
 
     allowed: bool
@@ -30,38 +30,46 @@ class Standing:
     missing: str = ""
 
 
-def closed(proposal: Proposal, now: datetime) -> Refusal | None:
+def closed(proposal: Proposal, now: datetime) -> ApprovalRefusal | None:
     """Can anybody still approve it?"""
     if proposal.state not in OPEN:
-        return Refusal("closed", f"This proposal is {words(proposal.state)}{_because(proposal)}: nothing was done.")
+        return ApprovalRefusal(
+            "closed", f"This proposal is {words(proposal.state)}{_because(proposal)}: nothing was done."
+        )
     if now >= proposal.expires_at:
-        return Refusal("expired", f"This proposal has expired at {proposal.expires_at:%H:%M} UTC: run it again.")
+        return ApprovalRefusal(
+            "expired", f"This proposal has expired at {proposal.expires_at:%H:%M} UTC: run it again."
+        )
     return None
 
 
-def barred(proposal: Proposal, person: str, who: KubeUser, approvals: Approvals, now: datetime) -> Refusal | None:
+def barred(
+    proposal: Proposal, person: str, who: KubeUser, approvals: Approvals, now: datetime
+) -> ApprovalRefusal | None:
     """What the operator's rules say of this person and this change, before the API server is asked anything."""
     for each in proposal.parts:
         rules = approvals.of(each.namespace)
         if rules.denied:
-            return Refusal("denied_namespace", f"Nothing is changed by KAI in the namespace {each.namespace}.")
+            return ApprovalRefusal("denied_namespace", f"Nothing is changed by KAI in the namespace {each.namespace}.")
         if each.target.kind in rules.denied_kinds:
-            return Refusal("denied_kind", f"KAI changes no {each.target.kind} in the namespace {each.namespace}.")
+            return ApprovalRefusal(
+                "denied_kind", f"KAI changes no {each.target.kind} in the namespace {each.namespace}."
+            )
         if rules.quiet is not None and rules.quiet.holds(now) and proposal.purpose is Purpose.CHANGE:
-            return Refusal("quiet", f"No change is approved in {each.namespace} from {rules.quiet}.")
+            return ApprovalRefusal("quiet", f"No change is approved in {each.namespace} from {rules.quiet}.")
         if rules.terminal_only and proposal.purpose is not Purpose.ROLLBACK and not person.startswith(TERMINAL):
             said = f"Changes in {each.namespace} are approved in a terminal only: kai approve {proposal.id}"
-            return Refusal("terminal_only", said)
+            return ApprovalRefusal("terminal_only", said)
     return _not_the_one(proposal, person, who, approvals)
 
 
-def _not_the_one(proposal: Proposal, person: str, who: KubeUser, approvals: Approvals) -> Refusal | None:
+def _not_the_one(proposal: Proposal, person: str, who: KubeUser, approvals: Approvals) -> ApprovalRefusal | None:
     every = [approvals.of(each) for each in proposal.namespaces]
     if not any(_may_approve(rules, person, who) for rules in every):
-        return Refusal("not_an_approver", "You are not among those who may approve changes here.")
+        return ApprovalRefusal("not_an_approver", "You are not among those who may approve changes here.")
     own = person in proposal.asked_by or person == proposal.edited_by
     if own and proposal.purpose is not Purpose.ROLLBACK and any(each.two_persons for each in every):
-        return Refusal("own_request", "Two persons are needed here, and you have asked for it yourself.")
+        return ApprovalRefusal("own_request", "Two persons are needed here, and you have asked for it yourself.")
     return None
 
 
@@ -70,11 +78,11 @@ def _may_approve(rules: Rules, person: str, who: KubeUser) -> bool:
 
 
 def covered(
-    proposal: Proposal, person: str, who: KubeUser, approvals: Approvals, reviews: Sequence[Review]
-) -> tuple[int, ...] | Refusal:
+    proposal: Proposal, person: str, who: KubeUser, approvals: Approvals, reviews: Sequence[AccessReview]
+) -> tuple[int, ...] | ApprovalRefusal:
     """The parts that this person may change, by the API server's word; a refusal where there is none."""
     if len(reviews) != len(proposal.parts):
-        return Refusal("not_reviewed", "The API server could not be asked about your rights: nothing was done.")
+        return ApprovalRefusal("not_reviewed", "The API server could not be asked about your rights: nothing was done.")
     able = [
         place
         for place, (part, review) in enumerate(zip(proposal.parts, reviews, strict=True))
@@ -84,7 +92,7 @@ def covered(
         return tuple(able)
     part, said = proposal.parts[0], next((each.reason for each in reviews if each.reason), "")
     why = f" ({said})" if said else ""
-    return Refusal("rbac", f"Kubernetes does not let {who} change {part.target}{why}.")
+    return ApprovalRefusal("rbac", f"Kubernetes does not let {who} change {part.target}{why}.")
 
 
 SECOND_PAIR_OF_EYES = 2
@@ -134,24 +142,24 @@ def decided_by(proposal: Proposal, given: Sequence[Approval], now: datetime) -> 
     return f" {last.who} approved it {ago} ago."
 
 
-def may_undo(proposal: Proposal) -> Refusal | None:
+def may_undo(proposal: Proposal) -> ApprovalRefusal | None:
     if proposal.purpose is Purpose.CHANGE and proposal.state in IN_FORCE:
         return None
-    return Refusal("not_in_force", f"There is nothing to undo: this proposal is {words(proposal.state)}.")
+    return ApprovalRefusal("not_in_force", f"There is nothing to undo: this proposal is {words(proposal.state)}.")
 
 
 _WORDS = {
-    State.PROPOSED: "waiting for an approval",
-    State.NOT_VERIFIED: "applied and not verified",
-    State.ROLLING_BACK: "being rolled back",
-    State.ROLLED_BACK: "rolled back",
-    State.STUCK: "applied, and could not be rolled back",
-    State.UNKNOWN: "written, and its result is unknown",
-    State.APPLYING: "being applied",
+    ProposalState.PROPOSED: "waiting for an approval",
+    ProposalState.NOT_VERIFIED: "applied and not verified",
+    ProposalState.ROLLING_BACK: "being rolled back",
+    ProposalState.ROLLED_BACK: "rolled back",
+    ProposalState.STUCK: "applied, and could not be rolled back",
+    ProposalState.UNKNOWN: "written, and its result is unknown",
+    ProposalState.APPLYING: "being applied",
 }
 
 
-def words(state: State) -> str:
+def words(state: ProposalState) -> str:
     """As a sentence says it: `this proposal is …`."""
     return _WORDS.get(state, state.value)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.approval.proposal import KubeUser, Place
+from bot.approval.proposal import KubeUser, ProposalLocation
 
 Json = Mapping[str, Any]
 
@@ -18,7 +18,7 @@ TERMINAL = "terminal:"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ApprovalRefusal:
     """Why not. `code` is one word for the audit and the tests, `sentence` what the person is told."""
 
     code: str
@@ -62,36 +62,40 @@ def click_of(body: Json) -> Click:
     )
 
 
-def misplaced(click: Click, ours: Installation, place: Place, *, in_modal: bool = False) -> Refusal | None:
+def misplaced(
+    click: Click, ours: Installation, place: ProposalLocation, *, in_modal: bool = False
+) -> ApprovalRefusal | None:
     """Is it our app, our workspace, and the very message in which the proposal stands?
 
     A modal stands in no message; the press that opened it was compared with the message.
     """
     if not (ours.app and click.app == ours.app):
-        return Refusal("other_app", "This button is not one of this KAI: nothing was done.")
+        return ApprovalRefusal("other_app", "This button is not one of this KAI: nothing was done.")
     if not (ours.team and click.team == ours.team == place.team):
-        return Refusal("other_team", "This button was pressed in another workspace: nothing was done.")
+        return ApprovalRefusal("other_team", "This button was pressed in another workspace: nothing was done.")
     if in_modal:
         return None
     if not (place.channel and click.channel == place.channel):
-        return Refusal("other_channel", "The proposal stands in another channel: nothing was done.")
+        return ApprovalRefusal("other_channel", "The proposal stands in another channel: nothing was done.")
     if not (place.ts and click.ts == place.ts):
-        return Refusal("other_message", "This is not the message of the proposal: nothing was done.")
+        return ApprovalRefusal("other_message", "This is not the message of the proposal: nothing was done.")
     return None
 
 
-def stranger(click: Click, told: Json | None, ours: Installation) -> Refusal | None:
+def stranger(click: Click, told: Json | None, ours: Installation) -> ApprovalRefusal | None:
     """Is this person a full, active member of this workspace? `told` is a fresh `users.info`; None: no answer."""
     if not click.user or not click.user_team:
-        return Refusal("no_identity", "Slack did not say who pressed the button: nothing was done.")
+        return ApprovalRefusal("no_identity", "Slack did not say who pressed the button: nothing was done.")
     if told is None or told.get("id") != click.user:
-        return Refusal("unknown_person", "Slack did not tell who you are just now, so nothing was done: try again.")
+        return ApprovalRefusal(
+            "unknown_person", "Slack did not tell who you are just now, so nothing was done: try again."
+        )
     if told.get("deleted") or told.get("is_bot") or told.get("is_app_user"):
-        return Refusal("not_a_person", "Only active people of this workspace may decide about a change.")
+        return ApprovalRefusal("not_a_person", "Only active people of this workspace may decide about a change.")
     if told.get("is_stranger") or not _is_ours(click.user_team, told, ours):
-        return Refusal("other_company", "Only members of this workspace may decide about a change.")
+        return ApprovalRefusal("other_company", "Only members of this workspace may decide about a change.")
     if told.get("is_restricted") or told.get("is_ultra_restricted"):
-        return Refusal("guest", "Guests of this workspace may not decide about a change.")
+        return ApprovalRefusal("guest", "Guests of this workspace may not decide about a change.")
     return None
 
 
@@ -114,22 +118,24 @@ class Directory:
     prefix: str = "slack:"
     groups: tuple[str, ...] = ()
 
-    def kube_user(self, user: str, told: Json) -> KubeUser | Refusal:
+    def kube_user(self, user: str, told: Json) -> KubeUser | ApprovalRefusal:
         known = self.people.get(user)
         if known is not None:
             return known
         if not self.domains:
-            return Refusal("unmapped", "You are not known as a Kubernetes user here (approvals: people:).")
+            return ApprovalRefusal("unmapped", "You are not known as a Kubernetes user here (approvals: people:).")
         return self._by_email(told)
 
-    def _by_email(self, told: Json) -> KubeUser | Refusal:
+    def _by_email(self, told: Json) -> KubeUser | ApprovalRefusal:
         email = _text(_map(told.get("profile")).get("email"))
         if told.get("is_email_confirmed") is not True or not email:
-            return Refusal("no_email", "Slack does not vouch for your e-mail address, so you cannot be mapped.")
+            return ApprovalRefusal("no_email", "Slack does not vouch for your e-mail address, so you cannot be mapped.")
         name, at, domain = email.rpartition("@")
         plain = email.isascii() and email.isprintable() and " " not in email and email.count("@") == 1
         if not (name and at and plain and domain.lower() in self.domains):
-            return Refusal("other_domain", "Your e-mail address is of no domain that may decide about a change.")
+            return ApprovalRefusal(
+                "other_domain", "Your e-mail address is of no domain that may decide about a change."
+            )
         return KubeUser(f"{self.prefix}{email.lower()}", self.groups)
 
 

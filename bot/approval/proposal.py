@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from flows.model import Component
 from sensors.kit import Target
 
@@ -32,7 +32,7 @@ class Purpose(StrEnum):
     EXTENSION = "extension"
 
 
-class Kind(StrEnum):
+class PartKind(StrEnum):
     """What is done to one object: a JSON patch, a new object, or the deletion of an object that was made so."""
 
     PATCH = "json-patch"
@@ -41,7 +41,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProposalPart:
     """The change of one object. `body`: RFC 6902 operations, or the manifest alone, or nothing (a deletion).
 
     `inverse` undoes it in the same form. `uid`, `resource_version` and `fingerprint` are those of the object that was
@@ -49,7 +49,7 @@ class Part:
     tells a change from a mere new resourceVersion, which a status alone gives.
     """
 
-    kind: Kind
+    kind: PartKind
     target: Component
     body: tuple[Json, ...]
     inverse: tuple[Json, ...] = ()
@@ -89,7 +89,7 @@ class Tuple5:
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
+class ProofRecord:
     """What the proof said, and on what: the hash of every policy that selects an endpoint, and the denied tuples.
 
     `newly_denied` are ports that no pod serves: a change that takes away anything else is not proposed.
@@ -104,7 +104,7 @@ class Proved:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProposalLocation:
     """Where the proposal's card stands: ids of Slack; all empty when it was made in a terminal."""
 
     team: str = ""
@@ -126,8 +126,8 @@ class Proposal:
     investigation: str
     target: Target
     title: str
-    parts: tuple[Part, ...]
-    proved: Proved
+    parts: tuple[ProposalPart, ...]
+    proved: ProofRecord
     created_at: datetime
     expires_at: datetime
     purpose: Purpose = Purpose.CHANGE
@@ -135,8 +135,8 @@ class Proposal:
     cluster: str = "default"
     asked_by: tuple[str, ...] = ()
     edited_by: str = ""
-    place: Place = field(default_factory=Place)
-    state: State = State.PROPOSED
+    place: ProposalLocation = field(default_factory=ProposalLocation)
+    state: ProposalState = ProposalState.PROPOSED
     why: str = ""
     moved_at: datetime | None = None
     written: tuple[tuple[str, str] | None, ...] = ()
@@ -189,13 +189,13 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def digest_of(parts: Iterable[Part]) -> str:
+def digest_of(parts: Iterable[ProposalPart]) -> str:
     """Of all but the resourceVersion, which is read again for the write and changes without anybody's doing."""
     exact = [part_json(replace(each, resource_version="")) for each in parts]
     return hashlib.sha256(canonical(exact).encode()).hexdigest()
 
 
-def part_json(part: Part) -> dict[str, Any]:
+def part_json(part: ProposalPart) -> dict[str, Any]:
     target = part.target
     return {
         "kind": part.kind.value,
@@ -208,10 +208,10 @@ def part_json(part: Part) -> dict[str, Any]:
     }
 
 
-def part_of(said: Json) -> Part:
+def part_of(said: Json) -> ProposalPart:
     target = said["target"]
-    return Part(
-        Kind(said["kind"]),
+    return ProposalPart(
+        PartKind(said["kind"]),
         Component(target["kind"], target["namespace"], target["name"]),
         tuple(said["body"]),
         tuple(said["inverse"]),

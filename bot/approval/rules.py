@@ -27,7 +27,7 @@ class BadRules(ValueError):
     """The approvals of the settings cannot be used. The message is one line that names the place."""
 
 
-class Ask(StrEnum):
+class AskRule(StrEnum):
     """Who may ask about a namespace. `rights`: whoever may read the logs of its pods (`get pods/log`)."""
 
     EVERYONE = "everyone"
@@ -63,7 +63,7 @@ class Rules:
     kubeconfig, for those to whom an account of Slack is not enough.
     """
 
-    ask: Ask = Ask.EVERYONE
+    ask: AskRule = AskRule.EVERYONE
     askers: frozenset[str] = frozenset()
     approvers: frozenset[str] = frozenset()
     needed: int = 1
@@ -162,16 +162,16 @@ def _rules(said: Any, place: str, usual: Rules) -> Rules:
     for word, value in known.items():
         found[word] = _READ[word](value, f"{place}.{word}")
     rules = Rules(**found)
-    if rules.ask is Ask.GROUP and not rules.askers:
+    if rules.ask is AskRule.GROUP and not rules.askers:
         raise BadRules(f"{place}.askers is missing: ask is group, and nobody is in it")
     return rules
 
 
-def _ask(said: Any, place: str) -> Ask:
-    known = [each.value for each in Ask]
+def _ask(said: Any, place: str) -> AskRule:
+    known = [each.value for each in AskRule]
     if said not in known:
         raise BadRules(f"{place} should be {', '.join(known)}, not {str(said)[:40]!r}{did_you_mean(str(said), known)}")
-    return Ask(said)
+    return AskRule(said)
 
 
 def _needed(said: Any, place: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 
-class State(StrEnum):
+class ProposalState(StrEnum):
     """The life of a proposal.
 
     `applying`: the write is about to go out or has gone out. `unknown`: it went out, and nobody could read what became
@@ -28,28 +28,46 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
 
 
-NEXT: Mapping[State, frozenset[State]] = {
-    State.PROPOSED: frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.SUPERSEDED}),
-    State.APPROVED: frozenset({State.APPLYING, State.PROPOSED, State.EXPIRED, State.SUPERSEDED, State.REJECTED}),
-    State.APPLYING: frozenset({State.APPLIED, State.PROPOSED, State.UNKNOWN}),
-    State.UNKNOWN: frozenset({State.APPLIED, State.PROPOSED}),
-    State.APPLIED: frozenset({State.VERIFIED, State.NOT_VERIFIED, State.ROLLING_BACK}),
-    State.VERIFIED: frozenset({State.ROLLING_BACK}),
-    State.NOT_VERIFIED: frozenset({State.VERIFIED, State.ROLLING_BACK}),
-    State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.STUCK}),
-    State.STUCK: frozenset({State.ROLLING_BACK}),
-    State.ROLLED_BACK: frozenset(),
-    State.REJECTED: frozenset(),
-    State.EXPIRED: frozenset(),
-    State.SUPERSEDED: frozenset(),
+NEXT: Mapping[ProposalState, frozenset[ProposalState]] = {
+    ProposalState.PROPOSED: frozenset(
+        {ProposalState.APPROVED, ProposalState.REJECTED, ProposalState.EXPIRED, ProposalState.SUPERSEDED}
+    ),
+    ProposalState.APPROVED: frozenset(
+        {
+            ProposalState.APPLYING,
+            ProposalState.PROPOSED,
+            ProposalState.EXPIRED,
+            ProposalState.SUPERSEDED,
+            ProposalState.REJECTED,
+        }
+    ),
+    ProposalState.APPLYING: frozenset({ProposalState.APPLIED, ProposalState.PROPOSED, ProposalState.UNKNOWN}),
+    ProposalState.UNKNOWN: frozenset({ProposalState.APPLIED, ProposalState.PROPOSED}),
+    ProposalState.APPLIED: frozenset({ProposalState.VERIFIED, ProposalState.NOT_VERIFIED, ProposalState.ROLLING_BACK}),
+    ProposalState.VERIFIED: frozenset({ProposalState.ROLLING_BACK}),
+    ProposalState.NOT_VERIFIED: frozenset({ProposalState.VERIFIED, ProposalState.ROLLING_BACK}),
+    ProposalState.ROLLING_BACK: frozenset({ProposalState.ROLLED_BACK, ProposalState.STUCK}),
+    ProposalState.STUCK: frozenset({ProposalState.ROLLING_BACK}),
+    ProposalState.ROLLED_BACK: frozenset(),
+    ProposalState.REJECTED: frozenset(),
+    ProposalState.EXPIRED: frozenset(),
+    ProposalState.SUPERSEDED: frozenset(),
 }
 """`applying` leads back to `proposed` only when the object was read and shows that nothing was written."""
 
-OPEN = frozenset({State.PROPOSED})
+OPEN = frozenset({ProposalState.PROPOSED})
 """States in which somebody may still approve."""
 
-UNDER_WAY = frozenset({State.APPROVED, State.APPLYING, State.UNKNOWN, State.APPLIED, State.ROLLING_BACK})
+UNDER_WAY = frozenset(
+    {
+        ProposalState.APPROVED,
+        ProposalState.APPLYING,
+        ProposalState.UNKNOWN,
+        ProposalState.APPLIED,
+        ProposalState.ROLLING_BACK,
+    }
+)
 """States that the pipeline itself carries on, also after a crash."""
 
-IN_FORCE = frozenset({State.VERIFIED, State.NOT_VERIFIED, State.STUCK})
+IN_FORCE = frozenset({ProposalState.VERIFIED, ProposalState.NOT_VERIFIED, ProposalState.STUCK})
 """States in which the change stands in the cluster and a person may undo it."""

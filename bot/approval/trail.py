@@ -20,7 +20,7 @@ BEGINNING = "0" * 64
 """What the first entry carries for the one before it."""
 
 
-class Event(StrEnum):
+class TrailEvent(StrEnum):
     """What happened to a proposal."""
 
     PROPOSED = "proposed"
@@ -50,16 +50,16 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class TrailNote:
     """What is to be written down. `actor` is a Slack id, `terminal:NAME`, or `kai`."""
 
-    event: Event
+    event: TrailEvent
     actor: str
     said: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class TrailEntry:
     """One entry as it is kept: `entry` is its canonical JSON, `hash` is over the hash before and the entry."""
 
     seq: int
@@ -76,19 +76,19 @@ class Head:
     hash: str = BEGINNING
 
 
-def link(head: Head, note: Note, proposal: str, at: datetime) -> Link:
+def link(head: Head, note: TrailNote, proposal: str, at: datetime) -> TrailEntry:
     """The next entry of the chain."""
     seq = head.seq + 1
     said = {"seq": seq, "at": at.astimezone(UTC).isoformat(), "event": note.event.value, "proposal": proposal}
     entry = canonical({**said, "actor": note.actor, "said": dict(note.said)})
-    return Link(seq, entry, head.hash, hash_of(head.hash, entry))
+    return TrailEntry(seq, entry, head.hash, hash_of(head.hash, entry))
 
 
 def hash_of(previous: str, entry: str) -> str:
     return hashlib.sha256(f"{previous}\n{entry}".encode()).hexdigest()
 
 
-def faults(links: Iterable[Link], head: Head) -> list[str]:
+def faults(links: Iterable[TrailEntry], head: Head) -> list[str]:
     """What is wrong with a chain, in sentences; empty: every entry is as it was written, and none is missing."""
     found: list[str] = []
     before = Head()
@@ -100,7 +100,7 @@ def faults(links: Iterable[Link], head: Head) -> list[str]:
     return found
 
 
-def _faults_of(each: Link, before: Head) -> Iterable[str]:
+def _faults_of(each: TrailEntry, before: Head) -> Iterable[str]:
     if each.seq != before.seq + 1:
         yield f"it follows entry {before.seq}: something between them is missing or out of order"
     if each.previous != before.hash:
@@ -116,6 +116,6 @@ def _seq_in(entry: str) -> object:
     return said.get("seq") if isinstance(said, dict) else None
 
 
-def line(each: Link) -> str:
+def line(each: TrailEntry) -> str:
     """An entry as one line of JSON, with its hash."""
     return canonical({**json.loads(each.entry), "hash": each.hash})

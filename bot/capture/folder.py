@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bot.capture.lines import lines_of
-from bot.capture.recorder import Recorder
+from bot.capture.recorder import ClusterRecorder
 from bot.capture.redaction import redacted, without_paths
 from sensors.hubble.lines import FlowReading
 from sensors.kit import Environment, Object, Target
@@ -40,7 +40,7 @@ def release(folder: Path) -> None:
 
 
 def write_case(
-    folder: Path, target: Target, seen: Recorder, at: datetime, environment: Environment, *, redact: bool = False
+    folder: Path, target: Target, seen: ClusterRecorder, at: datetime, environment: Environment, *, redact: bool = False
 ) -> None:
     """Everything that was seen, and `case.yaml` last: a folder without it was not finished."""
     for kind, objects in seen.kinds.items():
@@ -74,7 +74,7 @@ def rows_of(rows: Iterable[DataclassInstance]) -> str:
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
 
 
-def header_of(target: Target, seen: Recorder, at: datetime, environment: Environment, *, redact: bool) -> str:
+def header_of(target: Target, seen: ClusterRecorder, at: datetime, environment: Environment, *, redact: bool) -> str:
     """case.yaml. What is missing is named with its reason, so that nobody takes it for calm."""
     said: dict[str, Any] = {
         "target": _known({"pod": target.pod, "namespace": target.namespace, "to": target.to}),
@@ -97,7 +97,7 @@ def header_of(target: Target, seen: Recorder, at: datetime, environment: Environ
     return _yaml(said)
 
 
-def _came_of(seen: Recorder) -> dict[str, Any]:
+def _came_of(seen: ClusterRecorder) -> dict[str, Any]:
     """How the flows were read, which their file alone does not show, and what is missing."""
     reading = next((each for each in reversed(seen.messages) if isinstance(each, FlowReading)), None)
     if reading is None:
@@ -106,7 +106,7 @@ def _came_of(seen: Recorder) -> dict[str, Any]:
     return {"flows": {"read": reading.flows, **bad, "complete": not reading.truncated}, "missing": missing_of(seen)}
 
 
-def missing_of(seen: Recorder) -> list[str]:
+def missing_of(seen: ClusterRecorder) -> list[str]:
     """`part: reason`, sorted; also when flows were read, but not all of them."""
     missing = dict(seen.missing)
     if any(isinstance(each, FlowReading) and each.truncated for each in seen.messages):

@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from sensors.hubble.lines import (
-    Endpoint,
+    DatapathPolicy,
+    FlowEndpoint,
     FlowReading,
     Horizon,
     HubbleFlow,
     HubbleMessage,
     LostEvents,
     NodeStatus,
-    Policy,
 )
 
 Json = dict[str, Any]
@@ -104,7 +104,7 @@ def _surroundings(flow: HubbleFlow) -> Json:
     }
 
 
-def _side(side: Endpoint) -> Json:
+def _side(side: FlowEndpoint) -> Json:
     return _kept(
         {
             "ID": side.id,
@@ -155,7 +155,7 @@ def _l7(flow: HubbleFlow) -> Json | None:
     return told
 
 
-def _policy(policy: Policy) -> Json:
+def _policy(policy: DatapathPolicy) -> Json:
     return _kept({"name": policy.name, "namespace": policy.namespace, "kind": policy.kind})
 
 

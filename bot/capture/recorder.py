@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
-from sensors.kit import Absent, Blind, Cluster, Connect, Dial, Environment, Lookup, Object, PathMtu
+from sensors.kit import Absent, Blind, Cluster, Connect, Dial, DnsLookup, Environment, Object, PathMtu
 from sensors.kit.kinds import KINDS, Kind
 
 Value = TypeVar("Value")
-Pod = tuple[str, str]
+PodKey = tuple[str, str]
 
 
-class Recorder:
+class ClusterRecorder:
     """The `Cluster` port over another one. `missing` maps the part of the case that is not there to the reason."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -23,9 +23,9 @@ class Recorder:
         self.kinds: dict[Kind, tuple[Object, ...]] = {}
         self.streams: list[list[HubbleMessage]] = []
         self.texts: dict[tuple[str, ...], str] = {}
-        self.lookups_of: dict[Pod, list[Lookup]] = {}
-        self.connects_of: dict[Pod, list[Connect]] = {}
-        self.paths_of: dict[Pod, list[PathMtu]] = {}
+        self.lookups_of: dict[PodKey, list[DnsLookup]] = {}
+        self.connects_of: dict[PodKey, list[Connect]] = {}
+        self.paths_of: dict[PodKey, list[PathMtu]] = {}
         self.missing: dict[str, str] = {}
 
     @property
@@ -78,7 +78,7 @@ class Recorder:
     async def node_file(self, node: str, name: str) -> str:
         return await self._text(("nodes", node, name), self.cluster.node_file(node, name))
 
-    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         reading = self.cluster.lookups(namespace, pod, names)
         return await self._rows(self.lookups_of, (namespace, pod), "dns.json", reading)
 
@@ -96,7 +96,7 @@ class Recorder:
         return await self._kept("/".join(parts), reading, lambda said: self.texts.update({parts: said}))
 
     async def _rows(
-        self, rows: dict[Pod, list[Value]], pod: Pod, name: str, reading: Awaitable[tuple[Value, ...]]
+        self, rows: dict[PodKey, list[Value]], pod: PodKey, name: str, reading: Awaitable[tuple[Value, ...]]
     ) -> tuple[Value, ...]:
         """Rows of several questions add up; the same row is kept once."""
         kept = rows.setdefault(pod, [])

@@ -17,7 +17,7 @@ from sensors.k8s_recent_changes import VITAL_CONFIG
 from sensors.kit.objects import name_of
 from sensors.kit.secrets import redact
 
-GONE = "[redacted]"
+REDACTED = "[redacted]"
 KEPT_ANNOTATIONS = frozenset(
     {
         "argocd.argoproj.io/tracking-id",
@@ -57,15 +57,15 @@ def _value(key: str, value: Any, where: str) -> Any:
     if key in ("env", "httpHeaders") and isinstance(value, list):
         return [_variable(each) for each in value]
     if key == "message" and where == "terminated":
-        return GONE  # the end of the log, where the pod asks for that
+        return REDACTED  # the end of the log, where the pod asks for that
     return redacted(value, "containers" if key in ("containers", "initContainers", "ephemeralContainers") else key)
 
 
 def _variable(variable: Any) -> Any:
     """Name and reference stay: which Secret or field a value comes from is no secret, the value is."""
     if not isinstance(variable, Mapping):
-        return GONE
-    return {key: GONE if key == "value" else value for key, value in variable.items()}
+        return REDACTED
+    return {key: REDACTED if key == "value" else value for key, value in variable.items()}
 
 
 def without_paths(messages: Iterable[HubbleMessage]) -> list[HubbleMessage]:

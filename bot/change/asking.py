@@ -6,20 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from bot.approval.decision import Review
-from bot.approval.person import Refusal
+from bot.approval.decision import AccessReview
+from bot.approval.person import ApprovalRefusal
 from bot.approval.proposal import KubeUser
-from bot.approval.rules import Approvals, Ask
+from bot.approval.rules import Approvals, AskRule
 from bot.change.ports import CannotRead
 
-Told: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any] | None]]
+ReadAnswer: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any] | None]]
 """A person as Slack tells of them at this moment; None where it does not."""
 
-MayReadLogs: TypeAlias = Callable[[KubeUser, str], Awaitable[Review]]
+MayReadLogs: TypeAlias = Callable[[KubeUser, str], Awaitable[AccessReview]]
 """A SubjectAccessReview for `get pods/log` in a namespace. Raises `CannotRead`."""
 
 
-async def nobody_may(who: KubeUser, namespace: str) -> Review:
+async def nobody_may(who: KubeUser, namespace: str) -> AccessReview:
     """Where there is no cluster that could be asked about rights."""
     raise CannotRead("rights cannot be asked for here")
 
@@ -29,19 +29,19 @@ class Asking:
     """One for each process. What cannot be found out is a no."""
 
     rules: Callable[[], Approvals]
-    told: Told
+    told: ReadAnswer
     may_read_logs: MayReadLogs = nobody_may
 
     async def why_not(self, user: str, namespace: str) -> str:
         """Empty when this person may ask about the namespace, else a sentence."""
         approvals = self.rules()
         rules = approvals.of(namespace)
-        if rules.ask is Ask.EVERYONE or (rules.ask is Ask.GROUP and user in rules.askers):
+        if rules.ask is AskRule.EVERYONE or (rules.ask is AskRule.GROUP and user in rules.askers):
             return ""
         who = approvals.directory.kube_user(user, await self.told(user) or {})
-        if isinstance(who, Refusal):
+        if isinstance(who, ApprovalRefusal):
             return f"You may not ask about the namespace {namespace}: {_lower(who.sentence)}"
-        if rules.ask is Ask.GROUP:
+        if rules.ask is AskRule.GROUP:
             inside = not rules.askers.isdisjoint(who.groups)
             return "" if inside else f"You are not among those who may ask about the namespace {namespace}."
         try:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from bot.approval.proposal import Place, Proposal, new_id
+from bot.approval.proposal import Proposal, ProposalLocation, new_id
 from bot.approval.rules import Approvals
-from bot.approval.states import UNDER_WAY, State
-from bot.approval.trail import Event
-from bot.approval.trail import Note as Entry
+from bot.approval.states import UNDER_WAY, ProposalState
+from bot.approval.trail import TrailEvent
+from bot.approval.trail import TrailNote as Entry
 from bot.change.asking import MayReadLogs
 from bot.change.deciding import Deciding
 from bot.change.expiry import Expiry
@@ -38,7 +38,7 @@ Rulebook: TypeAlias = Callable[[], Approvals]
 MOST_RUNS = 100
 """Runs of one proposal: a run ends where nothing more can be done now, and the sweep starts the next."""
 
-EVERY = 5
+EVERY_SWEEPS = 5
 """Sweeps of the desk (one a second) for one of ours: presses start their runs themselves."""
 
 
@@ -49,12 +49,12 @@ TellRepository: TypeAlias = Callable[[Investigation, ForRepository], Awaitable[N
 """Tells people what to change where the objects come from. May be called again."""
 
 
-async def nobody_is_told(it: Investigation, said: ForRepository) -> None:
+async def tell_no_repository(it: Investigation, said: ForRepository) -> None:
     """For those who show nothing."""
 
 
-ASK = "propose "
-KEPT = timedelta(hours=1)
+PROPOSE_PREFIX = "propose "
+PROPOSAL_WINDOW = timedelta(hours=1)
 """How long after a verdict a proposal is still thought about; later, nobody waits for it."""
 
 
@@ -76,7 +76,7 @@ class Changes:
     may_read_logs: MayReadLogs
     team: str = ""
     clock: Clock = field(default_factory=Clock)
-    tell: TellRepository = nobody_is_told
+    tell: TellRepository = tell_no_repository
     _journal: Journal | None = None
     _sweeps: int = 0
     _asked: bool = False
@@ -99,11 +99,13 @@ class Changes:
 
     async def after_verdict(self, investigation: str) -> None:
         """Remember that a proposal is to be thought about; the next sweep, in whatever process, begins with it."""
-        await self.store.seen.first_time(f"{ASK}{investigation}", self.clock.now(), KEPT, investigation)
+        await self.store.seen.first_time(
+            f"{PROPOSE_PREFIX}{investigation}", self.clock.now(), PROPOSAL_WINDOW, investigation
+        )
         self._asked = True
 
     async def _begin(self, journal: Journal) -> None:
-        for each in await self.store.seen.unsettled(ASK, self.clock.now()):
+        for each in await self.store.seen.unsettled(PROPOSE_PREFIX, self.clock.now()):
             await journal.start(PROPOSE, f"{each.value}.propose", each.value)
             await self.store.seen.settle(each.key)
 
@@ -122,7 +124,7 @@ class Changes:
         """Close what has expired, show what is not shown, and carry on what nobody carries on."""
         self._journal = journal
         self._sweeps += 1
-        due = self._sweeps % EVERY == 1
+        due = self._sweeps % EVERY_SWEEPS == 1
         if due or self._asked:
             self._asked = False
             await self._begin(journal)
@@ -174,7 +176,7 @@ class Changes:
             log.info("no proposal for %s: %s", investigation, fresh.why or "the operator's rules deny it")
             return
         made = await self._made(it, diagnosis, fresh)
-        note = Entry(Event.PROPOSED, SELF, {"sha256": made.sha256, "asked_by": list(made.asked_by)})
+        note = Entry(TrailEvent.PROPOSED, SELF, {"sha256": made.sha256, "asked_by": list(made.asked_by)})
         if await self.store.proposals.create(made, [note], self.clock.now()):
             await self.pipeline.show(made.id)
 
@@ -192,8 +194,8 @@ class Changes:
     async def joined(self, investigation: str, person: str) -> None:
         """Somebody asked the same, before there is a proposal or after."""
         now = self.clock.now()
-        await self.store.seen.first_time(joined_key(investigation, person), now, KEPT, person)
-        await self.store.proposals.joined(investigation, person, Entry(Event.JOINED, person), now)
+        await self.store.seen.first_time(joined_key(investigation, person), now, PROPOSAL_WINDOW, person)
+        await self.store.proposals.joined(investigation, person, Entry(TrailEvent.JOINED, person), now)
 
     async def _diagnosis(self, investigation: str) -> Diagnosis | None:
         verdict = await self.store.investigations.verdict(investigation)
@@ -218,7 +220,7 @@ class Changes:
             expires_at=now,
             cluster=request.cluster,
             asked_by=asked_by,
-            place=Place(self.team, request.channel, request.thread),
+            place=ProposalLocation(self.team, request.channel, request.thread),
         )
         return _with_time(made, self.rules())
 
@@ -234,7 +236,7 @@ def _claimed(proposal: str) -> str:
 
 def newest(every: Sequence[Proposal]) -> Proposal | None:
     """The one that people should see: what is not superseded, the newest first."""
-    standing = [each for each in every if each.state is not State.SUPERSEDED and not each.parent]
+    standing = [each for each in every if each.state is not ProposalState.SUPERSEDED and not each.parent]
     return standing[-1] if standing else None
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from bot.approval.decision import Review, Standing, barred, closed, covered, decided_by, may_undo, standing, words
-from bot.approval.person import Refusal
-from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose
+from bot.approval.decision import AccessReview, Standing, barred, closed, covered, decided_by, may_undo, standing, words
+from bot.approval.person import ApprovalRefusal
+from bot.approval.proposal import Approval, KubeUser, PartKind, Proposal, ProposalPart, Purpose
 from bot.approval.rules import Approvals
-from bot.approval.states import State
-from bot.approval.trail import Event, Note
+from bot.approval.states import ProposalState
+from bot.approval.trail import TrailEvent, TrailNote
 from bot.change.disputes import is_disputed
 from bot.change.extension import expires_of, unreadable_end
 from bot.change.pipeline import Pipeline
@@ -35,12 +35,12 @@ class Caller:
     who: KubeUser
 
 
-Identify: TypeAlias = Callable[[Proposal], Awaitable[Caller | Refusal]]
+Identify: TypeAlias = Callable[[Proposal], Awaitable[Caller | ApprovalRefusal]]
 """Finds out who acts on this proposal, with fresh answers only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DecisionResult:
     """What the person is told. `code` is empty where it was done; `carry_on` names what is to be carried on now."""
 
     sentence: str
@@ -48,7 +48,7 @@ class Answer:
     carry_on: str = ""
 
 
-NO_SUCH = Refusal("no_such_proposal", "There is no such proposal here.")
+NO_SUCH = ApprovalRefusal("no_such_proposal", "There is no such proposal here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,18 @@ class Deciding:
     rules: Callable[[], Approvals]
     clock: Clock = field(default_factory=Clock)
 
-    async def approve(self, proposal: str, actor: str, identify: Identify) -> Answer:
+    async def approve(self, proposal: str, actor: str, identify: Identify) -> DecisionResult:
         """Count a yes; with the last one that was needed the answer says what is to be carried on."""
         it = await self.get(proposal)
         said = await self._examined(it, identify) if isinstance(it, Proposal) else it
-        if isinstance(said, Refusal) or not isinstance(it, Proposal):
-            return await self.refuse(proposal, actor, said if isinstance(said, Refusal) else NO_SUCH)
+        if isinstance(said, ApprovalRefusal) or not isinstance(it, Proposal):
+            return await self.refuse(proposal, actor, said if isinstance(said, ApprovalRefusal) else NO_SUCH)
         caller, covers = said
         now = self.clock.now()
         approval = Approval(caller.person, caller.who, covers, it.sha256, now)
-        note = Note(Event.APPROVED, caller.person, {"as": caller.who.name, "covers": list(covers), "sha256": it.sha256})
+        note = TrailNote(
+            TrailEvent.APPROVED, caller.person, {"as": caller.who.name, "covers": list(covers), "sha256": it.sha256}
+        )
         disputed = await is_disputed(self.store, it.investigation)
 
         def stands(one: Proposal, given: Sequence[Approval]) -> Standing:
@@ -82,123 +84,133 @@ class Deciding:
             return await self.refuse(proposal, actor, await self._by_whom(late, it.id) if late else NO_SUCH)
         if counted.standing.enough:
             more = "proved once more, tried" if it.purpose is Purpose.CHANGE else "tried once more"
-            return Answer(f"Approved: it is {more} and then applied.", carry_on=it.id)
+            return DecisionResult(f"Approved: it is {more} and then applied.", carry_on=it.id)
         await self.pipeline.show(it.id, again=True)
-        return Answer(f"Your approval is counted: {counted.standing.missing}.")
+        return DecisionResult(f"Your approval is counted: {counted.standing.missing}.")
 
-    async def why_not(self, proposal: str, identify: Identify) -> Refusal | None:
+    async def why_not(self, proposal: str, identify: Identify) -> ApprovalRefusal | None:
         """Whether this person may approve it: what a card tells its viewer. Nothing is counted or written down."""
         it = await self.get(proposal)
-        if isinstance(it, Refusal):
+        if isinstance(it, ApprovalRefusal):
             return it
         said = await self._examined(it, identify)
-        return said if isinstance(said, Refusal) else None
+        return said if isinstance(said, ApprovalRefusal) else None
 
-    async def reject(self, proposal: str, actor: str, identify: Identify, reason: str) -> Answer:
+    async def reject(self, proposal: str, actor: str, identify: Identify, reason: str) -> DecisionResult:
         """A no of somebody who asked for it or who might have approved it."""
         it = await self.get(proposal)
-        if isinstance(it, Refusal):
+        if isinstance(it, ApprovalRefusal):
             return await self.refuse(proposal, actor, it)
         now = self.clock.now()
         caller = await identify(it)
-        refused = caller if isinstance(caller, Refusal) else closed(it, now) or self._may_reject(it, caller, now)
+        refused = (
+            caller if isinstance(caller, ApprovalRefusal) else closed(it, now) or self._may_reject(it, caller, now)
+        )
         if refused is not None:
             return await self.refuse(it.id, actor, refused)
         why = " ".join(reason.split())[:LONGEST_REASON]
         by = caller.person if isinstance(caller, Caller) else actor
-        note = Note(Event.REJECTED, by, {"why": why})
+        note = TrailNote(TrailEvent.REJECTED, by, {"why": why})
         said = f"{by}: {why}" if why else f"by {by}"
-        if await self.store.proposals.move(it.id, State.PROPOSED, State.REJECTED, note, now, said):
-            return Answer("Rejected: nothing is changed.", carry_on=it.id)
+        if await self.store.proposals.move(it.id, ProposalState.PROPOSED, ProposalState.REJECTED, note, now, said):
+            return DecisionResult("Rejected: nothing is changed.", carry_on=it.id)
         return await self.refuse(it.id, actor, await self._late(it.id))
 
-    def _may_reject(self, it: Proposal, caller: Caller | Refusal, now: datetime) -> Refusal | None:
-        if isinstance(caller, Refusal) or caller.person in it.asked_by:
-            return caller if isinstance(caller, Refusal) else None
+    def _may_reject(self, it: Proposal, caller: Caller | ApprovalRefusal, now: datetime) -> ApprovalRefusal | None:
+        if isinstance(caller, ApprovalRefusal) or caller.person in it.asked_by:
+            return caller if isinstance(caller, ApprovalRefusal) else None
         refused = barred(it, caller.person, caller.who, self.rules(), now)
         return None if refused is not None and refused.code == "terminal_only" else refused
 
-    async def undo(self, proposal: str, actor: str, identify: Identify) -> Answer:
+    async def undo(self, proposal: str, actor: str, identify: Identify) -> DecisionResult:
         """Begin a rollback with the rights of whoever wants it."""
         it = await self.get(proposal)
-        if isinstance(it, Refusal):
+        if isinstance(it, ApprovalRefusal):
             return await self.refuse(proposal, actor, it)
         caller = await identify(it)
-        refused = caller if isinstance(caller, Refusal) else may_undo(it) or await self._cannot_undo(it, caller)
-        if refused is not None or isinstance(caller, Refusal):
+        refused = caller if isinstance(caller, ApprovalRefusal) else may_undo(it) or await self._cannot_undo(it, caller)
+        if refused is not None or isinstance(caller, ApprovalRefusal):
             return await self.refuse(it.id, actor, refused or NO_SUCH)
         now = self.clock.now()
         approval = Approval(caller.person, caller.who, tuple(range(len(it.parts))), it.sha256, now)
-        note = Note(Event.ROLLING_BACK, caller.person, {"as": caller.who.name})
+        note = TrailNote(TrailEvent.ROLLING_BACK, caller.person, {"as": caller.who.name})
         if await self.pipeline.roll_back(replace(it, why=f"undone by {caller.person}"), [approval], [note]):
-            return Answer("It is being taken back.", carry_on=it.id)
+            return DecisionResult("It is being taken back.", carry_on=it.id)
         return await self.refuse(it.id, actor, await self._late(it.id))
 
-    async def _cannot_undo(self, it: Proposal, caller: Caller) -> Refusal | None:
+    async def _cannot_undo(self, it: Proposal, caller: Caller) -> ApprovalRefusal | None:
         back = rollback_of(it, self.clock.now())
         refused = barred(back, caller.person, caller.who, self.rules(), self.clock.now())
         covers = refused or await self.covered(back, caller)
-        if isinstance(covers, Refusal):
+        if isinstance(covers, ApprovalRefusal):
             return covers
         missing = [part.target for place, part in enumerate(back.parts) if place not in covers]
-        return Refusal("rbac", f"Kubernetes does not let {caller.who} change {missing[0]}.") if missing else None
+        return (
+            ApprovalRefusal("rbac", f"Kubernetes does not let {caller.who} change {missing[0]}.") if missing else None
+        )
 
-    async def edit(self, proposal: str, actor: str, identify: Identify, bodies: Sequence[Sequence[Json]]) -> Answer:
+    async def edit(
+        self, proposal: str, actor: str, identify: Identify, bodies: Sequence[Sequence[Json]]
+    ) -> DecisionResult:
         """Another version of each part, proved anew: a proposal of its own, for which nobody has approved anything."""
         it = await self.get(proposal)
-        caller = it if isinstance(it, Refusal) else await identify(it)
-        if isinstance(it, Refusal) or isinstance(caller, Refusal):
-            return await self.refuse(proposal, actor, caller if isinstance(caller, Refusal) else NO_SUCH)
+        caller = it if isinstance(it, ApprovalRefusal) else await identify(it)
+        if isinstance(it, ApprovalRefusal) or isinstance(caller, ApprovalRefusal):
+            return await self.refuse(proposal, actor, caller if isinstance(caller, ApprovalRefusal) else NO_SUCH)
         now = self.clock.now()
         refused = closed(it, now) or self._may_reject(it, caller, now)
         fresh = refused or await self._edited(it, bodies)
-        if isinstance(fresh, Refusal):
+        if isinstance(fresh, ApprovalRefusal):
             return await self.refuse(it.id, actor, fresh)
         new = self.pipeline.anew(it, fresh, f"edited by {caller.person}", edited_by=caller.person)
         said = {"instead_of": it.id, "sha256": new.sha256}
-        if await self.store.proposals.create(new, [Note(Event.EDITED, caller.person, said)], now, instead_of=it.id):
-            return Answer("Edited and proved anew: earlier approvals do not count for it.", carry_on=new.id)
+        if await self.store.proposals.create(
+            new, [TrailNote(TrailEvent.EDITED, caller.person, said)], now, instead_of=it.id
+        ):
+            return DecisionResult("Edited and proved anew: earlier approvals do not count for it.", carry_on=new.id)
         return await self.refuse(it.id, actor, await self._late(it.id))
 
-    async def _edited(self, it: Proposal, bodies: Sequence[Sequence[Json]]) -> Fresh | Refusal:
+    async def _edited(self, it: Proposal, bodies: Sequence[Sequence[Json]]) -> Fresh | ApprovalRefusal:
         if len(it.parts) != len(bodies):
-            return Refusal("other_parts", f"An edit stays with its {len(it.parts)} objects.")
+            return ApprovalRefusal("other_parts", f"An edit stays with its {len(it.parts)} objects.")
         parts = tuple(replace(part, body=tuple(body)) for part, body in zip(it.parts, bodies, strict=True))
         for each in parts:
-            if each.kind is Kind.CREATE and (len(each.body) != 1 or component_of_object(each.body[0]) != each.target):
-                return Refusal("another_object", f"An edit stays with its object: {each.target}.")
+            if each.kind is PartKind.CREATE and (
+                len(each.body) != 1 or component_of_object(each.body[0]) != each.target
+            ):
+                return ApprovalRefusal("another_object", f"An edit stays with its object: {each.target}.")
         try:
             if why := [said for each in parts if (said := await self._wrong_end(each))]:
-                return Refusal("wrong_end", f"It would not end when it says: {why[0]}.")
+                return ApprovalRefusal("wrong_end", f"It would not end when it says: {why[0]}.")
             fresh = await self.pipeline.prove(replace(it, parts=parts))
         except (CannotProve, CannotRead, NotWritten) as why_not:
-            return Refusal("not_proved", f"It is not proved: {why_not}.")
-        return Refusal("not_proved", f"It is not proved: {fresh.why}.") if fresh.why else fresh
+            return ApprovalRefusal("not_proved", f"It is not proved: {why_not}.")
+        return ApprovalRefusal("not_proved", f"It is not proved: {fresh.why}.") if fresh.why else fresh
 
-    async def _wrong_end(self, part: Part) -> str:
+    async def _wrong_end(self, part: ProposalPart) -> str:
         """Why the end that an edit writes cannot stand; empty where it can, or where none is written."""
-        now = None if part.kind is Kind.CREATE else await self.patcher.read(part)
+        now = None if part.kind is PartKind.CREATE else await self.patcher.read(part)
         try:
-            after = part.body[0] if part.kind is Kind.CREATE else apply(now or {}, part.body)
+            after = part.body[0] if part.kind is PartKind.CREATE else apply(now or {}, part.body)
         except CannotPatch:
             return ""  # which the proof says in its own words
         return unreadable_end(after, self.clock.now()) if expires_of(after) != expires_of(now) else ""
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    async def _examined(self, it: Proposal, identify: Identify) -> tuple[Caller, tuple[int, ...]] | Refusal:
+    async def _examined(self, it: Proposal, identify: Identify) -> tuple[Caller, tuple[int, ...]] | ApprovalRefusal:
         """Everything that can be a no, the cheap and local first; the API server is asked last."""
         now = self.clock.now()
         caller = await identify(it)
-        if isinstance(caller, Refusal):
+        if isinstance(caller, ApprovalRefusal):
             return caller
         if refused := closed(it, now) or barred(it, caller.person, caller.who, self.rules(), now):
             return await self._by_whom(refused, it.id)
         covers = await self.covered(it, caller)
-        return covers if isinstance(covers, Refusal) else (caller, covers)
+        return covers if isinstance(covers, ApprovalRefusal) else (caller, covers)
 
-    async def covered(self, it: Proposal, caller: Caller) -> tuple[int, ...] | Refusal:
-        reviews: list[Review] = []
+    async def covered(self, it: Proposal, caller: Caller) -> tuple[int, ...] | ApprovalRefusal:
+        reviews: list[AccessReview] = []
         for part in it.parts:
             try:
                 reviews.append(await self.patcher.review(caller.who, part, it.id))
@@ -206,28 +218,28 @@ class Deciding:
                 break
         return covered(it, caller.person, caller.who, self.rules(), reviews)
 
-    async def get(self, proposal: str) -> Proposal | Refusal:
+    async def get(self, proposal: str) -> Proposal | ApprovalRefusal:
         try:
             return await self.store.proposals.get(proposal) or NO_SUCH
         except Forged:
-            return Refusal("forged", "The stored patch is not the one that was shown: nothing was done.")
+            return ApprovalRefusal("forged", "The stored patch is not the one that was shown: nothing was done.")
 
-    async def _by_whom(self, refused: Refusal, proposal: str) -> Refusal:
+    async def _by_whom(self, refused: ApprovalRefusal, proposal: str) -> ApprovalRefusal:
         """With who was faster, for whoever pressed a button that was still shown."""
         it = await self.get(proposal)
-        if refused.code != "closed" or isinstance(it, Refusal):
+        if refused.code != "closed" or isinstance(it, ApprovalRefusal):
             return refused
         given = await self.store.proposals.approvals(proposal)
         return replace(refused, sentence=refused.sentence + decided_by(it, given, self.clock.now()))
 
-    async def _late(self, proposal: str) -> Refusal:
+    async def _late(self, proposal: str) -> ApprovalRefusal:
         it = await self.get(proposal)
-        if isinstance(it, Refusal):
+        if isinstance(it, ApprovalRefusal):
             return it
-        return Refusal("closed", f"This proposal is {words(it.state)}: nothing was done.")
+        return ApprovalRefusal("closed", f"This proposal is {words(it.state)}: nothing was done.")
 
-    async def refuse(self, proposal: str, actor: str, refusal: Refusal) -> Answer:
+    async def refuse(self, proposal: str, actor: str, refusal: ApprovalRefusal) -> DecisionResult:
         """Also a refused press is written down."""
         said = {"code": refusal.code, "said": refusal.sentence}
-        await self.store.audit.append(proposal[:64], Note(Event.REFUSED, actor, said), self.clock.now())
-        return Answer(refusal.sentence, refusal.code)
+        await self.store.audit.append(proposal[:64], TrailNote(TrailEvent.REFUSED, actor, said), self.clock.now())
+        return DecisionResult(refusal.sentence, refusal.code)

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from bot.approval.proposal import Json, Kind, Place, Proposal, Purpose
-from bot.approval.states import State
-from bot.approval.trail import Event
-from bot.approval.trail import Note as Entry
+from bot.approval.proposal import Json, PartKind, Proposal, ProposalLocation, Purpose
+from bot.approval.states import ProposalState
+from bot.approval.trail import TrailEvent
+from bot.approval.trail import TrailNote as Entry
 from bot.change.extension import end_of
 from bot.change.marks import uid_of
 from bot.change.pipeline import SELF, Pipeline
@@ -35,14 +35,14 @@ ROLE = "expiring"
 BEFORE = timedelta(hours=1)
 """So long before the end it is said."""
 
-AGAIN = timedelta(minutes=1)
+REREAD_AFTER = timedelta(minutes=1)
 """An object that cannot be read is read again after that."""
 
 AGAIN_LATER = "an end is looked at again later"
-EVERY = 30
+EVERY_SWEEPS = 30
 """Sweeps of the desk (one a second) for one of ours."""
 
-STANDING = frozenset({State.VERIFIED, State.NOT_VERIFIED})
+STANDING = frozenset({ProposalState.VERIFIED, ProposalState.NOT_VERIFIED})
 """What is stuck has said already who has to act, and is not tried again by itself."""
 
 
@@ -61,7 +61,7 @@ class ExpiringNote(Note):
 
 def approved_end(it: Proposal) -> datetime | None:
     """Until when people have approved it; None for what is not an added object alone, or has no time."""
-    if it.purpose is not Purpose.CHANGE or any(each.kind is not Kind.CREATE for each in it.parts):
+    if it.purpose is not Purpose.CHANGE or any(each.kind is not PartKind.CREATE for each in it.parts):
         return None
     return end_of(each.body[0] for each in it.parts)
 
@@ -94,7 +94,7 @@ class Expiry:
 
     async def sweep(self, journal: Journal) -> None:
         self._sweeps += 1
-        if self._sweeps % EVERY == 1:
+        if self._sweeps % EVERY_SWEEPS == 1:
             await self.look()
 
     async def look(self) -> None:
@@ -112,7 +112,7 @@ class Expiry:
             end = await self._end(it, approved)
         except CannotRead as why:
             log.warning("whether the time of proposal %s is up is not known: %s", it.id, why)
-            self._next[it.id] = now + AGAIN
+            self._next[it.id] = now + REREAD_AFTER
             return
         if end is not None and now >= end:
             await self._take_back(it, end)
@@ -130,7 +130,7 @@ class Expiry:
     async def _take_back(self, it: Proposal, end: datetime) -> None:
         """Like an Undo, with the rights of those who approved the change."""
         why = f"its time was up at {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        notes = [Entry(Event.EXPIRED, SELF, {"why": why}), Entry(Event.ROLLING_BACK, SELF)]
+        notes = [Entry(TrailEvent.EXPIRED, SELF, {"why": why}), Entry(TrailEvent.ROLLING_BACK, SELF)]
         given = await self.store.proposals.approvals(it.id)
         await self.pipeline.roll_back(replace(it, why=why), given, notes)
 
@@ -182,7 +182,7 @@ async def as_it_stands(message: Message, it: Investigation, store: Store) -> Exp
     return ExpiringNote(message.key, it, found, end, mine[-1] if mine else None, gone or "")
 
 
-async def said_at(proposal: Proposal, place: Place, store: Store) -> Message | None:
+async def said_at(proposal: Proposal, place: ProposalLocation, store: Store) -> Message | None:
     """The message about the end of a change that stands exactly here."""
     for each in await said_of(proposal, store):
         if each.posted is not None and (each.posted.channel, each.posted.ts) == (place.channel, place.ts):

@@ -11,23 +11,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.approval.decision import barred, words
-from bot.approval.person import Refusal
-from bot.approval.proposal import Json, Place, Proposal
+from bot.approval.person import ApprovalRefusal
+from bot.approval.proposal import Json, Proposal, ProposalLocation
 from bot.approval.states import IN_FORCE
-from bot.approval.trail import Event, Note
-from bot.change.deciding import Answer, Caller, Deciding, Identify
+from bot.approval.trail import TrailEvent, TrailNote
+from bot.change.deciding import Caller, Deciding, DecisionResult, Identify
 from bot.change.expiry import STANDING, approved_end, end_now, let_go_key, ours_of, role_of
 from bot.change.extension import extension_of, until
 from bot.change.ports import CannotRead, NotWritten
 from flows.fixes.change import owner_of
 
-KEPT = timedelta(days=2)
+LET_GO_LIFETIME = timedelta(days=2)
 """How long it is known who has let something go: it ends within the hour."""
 
 FOR_ANOTHER = ("own_request", "terminal_only")
 """Refusals of an approval that are none of its proposal: another person, or another way, decides."""
 
-BEING_DECIDED = Refusal("decided_already", "Somebody is deciding about its end already: nothing was done.")
+BEING_DECIDED = ApprovalRefusal("decided_already", "Somebody is deciding about its end already: nothing was done.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +37,46 @@ class Extending:
     deciding: Deciding
 
     async def keep(
-        self, change: str, shown: datetime, place: Place, actor: str, identify: Identify, *, for_good: bool = False
-    ) -> Answer:
+        self,
+        change: str,
+        shown: datetime,
+        place: ProposalLocation,
+        actor: str,
+        identify: Identify,
+        *,
+        for_good: bool = False,
+    ) -> DecisionResult:
         """Propose a later end, or none, and approve it as the caller; `shown`: the end that the caller has seen.
 
         `place` is the message that was pressed, in which the proposal then stands.
         """
         found = await self._who_and_what(change, identify)
-        if isinstance(found, Refusal):
+        if isinstance(found, ApprovalRefusal):
             return await self.deciding.refuse(change, actor, found)
         it, caller = found
         made = await self._made(it, shown, place, caller, for_good)
-        if isinstance(made, Refusal):
+        if isinstance(made, ApprovalRefusal):
             return await self.deciding.refuse(it.id, actor, made)
-        note = Note(Event.PROPOSED, caller.person, {"extends": it.id, "sha256": made.sha256, "title": made.title})
+        note = TrailNote(
+            TrailEvent.PROPOSED, caller.person, {"extends": it.id, "sha256": made.sha256, "title": made.title}
+        )
         if not await self.deciding.store.proposals.extend(made, [note], self.deciding.clock.now()):
             return await self.deciding.refuse(it.id, actor, BEING_DECIDED)
         return await self._approved(made, actor, identify)
 
-    async def _who_and_what(self, change: str, identify: Identify) -> tuple[Proposal, Caller] | Refusal:
+    async def _who_and_what(self, change: str, identify: Identify) -> tuple[Proposal, Caller] | ApprovalRefusal:
         it = await self.deciding.get(change)
-        if isinstance(it, Refusal):
+        if isinstance(it, ApprovalRefusal):
             return it
         caller = await identify(it)
-        return caller if isinstance(caller, Refusal) else (it, caller)
+        return caller if isinstance(caller, ApprovalRefusal) else (it, caller)
 
     async def _made(
-        self, it: Proposal, shown: datetime, place: Place, caller: Caller, for_good: bool
-    ) -> Proposal | Refusal:
+        self, it: Proposal, shown: datetime, place: ProposalLocation, caller: Caller, for_good: bool
+    ) -> Proposal | ApprovalRefusal:
         """The proposal, or why this person cannot make it: nobody is asked about what its author could not do."""
         read = await self._ours(it, shown)
-        if isinstance(read, Refusal):
+        if isinstance(read, ApprovalRefusal):
             return read
         rules, now = self.deciding.rules(), self.deciding.clock.now()
         said = None if for_good else until(shown)
@@ -76,27 +85,29 @@ class Extending:
         if refused is not None and refused.code not in FOR_ANOTHER:
             return refused
         able = await self.deciding.covered(made, caller)
-        return able if isinstance(able, Refusal) else made
+        return able if isinstance(able, ApprovalRefusal) else made
 
-    async def _ours(self, it: Proposal, shown: datetime) -> Sequence[Json] | Refusal:
+    async def _ours(self, it: Proposal, shown: datetime) -> Sequence[Json] | ApprovalRefusal:
         """The objects of now, where they are still those that were added, and still end when the caller has seen."""
         approved = approved_end(it)
         if it.state not in STANDING or approved is None:
-            return Refusal("not_in_force", f"There is nothing to keep: this change is {words(it.state)}.")
+            return ApprovalRefusal("not_in_force", f"There is nothing to keep: this change is {words(it.state)}.")
         try:
             found = await ours_of(self.deciding.patcher, it)
         except (CannotRead, NotWritten) as why:
-            return Refusal("not_read", f"What it says of its end could not be read: {why}.")
+            return ApprovalRefusal("not_read", f"What it says of its end could not be read: {why}.")
         read = [each for each in found if each is not None]
         if len(read) < len(found):
-            return Refusal("gone", "What was added is not there any more, or another object has its name.")
+            return ApprovalRefusal("gone", "What was added is not there any more, or another object has its name.")
         if (owner := next((mine for each in read if (mine := owner_of(each))), None)) is not None:
-            return Refusal("owned", f"{owner} keeps it and would undo a change made here: change it in the repository.")
+            return ApprovalRefusal(
+                "owned", f"{owner} keeps it and would undo a change made here: change it in the repository."
+            )
         if end_now(read, approved) != shown:
-            return Refusal("end_changed", "Its end has been changed since this message: nothing was done.")
+            return ApprovalRefusal("end_changed", "Its end has been changed since this message: nothing was done.")
         return read
 
-    async def _approved(self, made: Proposal, actor: str, identify: Identify) -> Answer:
+    async def _approved(self, made: Proposal, actor: str, identify: Identify) -> DecisionResult:
         """Whoever proposes it approves it, where the rules let one person do both."""
         said = await self.deciding.approve(made.id, actor, identify)
         if said.code == "terminal_only":
@@ -106,16 +117,18 @@ class Extending:
             return replace(said, code="", carry_on=made.id)
         return replace(said, carry_on=made.id)
 
-    async def let_go(self, change: str, shown: datetime, actor: str, identify: Identify) -> Answer:
+    async def let_go(self, change: str, shown: datetime, actor: str, identify: Identify) -> DecisionResult:
         """Only that somebody has seen it: nothing changes, and it ends as it would have ended."""
         found = await self._who_and_what(change, identify)
-        if isinstance(found, Refusal):
+        if isinstance(found, ApprovalRefusal):
             return await self.deciding.refuse(change, actor, found)
         it, caller = found
         if it.state not in IN_FORCE:
-            why = Refusal("not_in_force", f"There is nothing to let go: this change is {words(it.state)}.")
+            why = ApprovalRefusal("not_in_force", f"There is nothing to let go: this change is {words(it.state)}.")
             return await self.deciding.refuse(it.id, actor, why)
         store, now, role = self.deciding.store, self.deciding.clock.now(), role_of(it, shown)
-        if await store.seen.first_time(let_go_key(role), now, KEPT, caller.person):
-            await store.audit.append(it.id, Note(Event.LET_GO, caller.person, {"end": shown.isoformat()}), now)
-        return Answer("Seen: it is taken back when its time is up, and nothing has to be done.", carry_on=it.id)
+        if await store.seen.first_time(let_go_key(role), now, LET_GO_LIFETIME, caller.person):
+            await store.audit.append(
+                it.id, TrailNote(TrailEvent.LET_GO, caller.person, {"end": shown.isoformat()}), now
+            )
+        return DecisionResult("Seen: it is taken back when its time is up, and nothing has to be done.", carry_on=it.id)

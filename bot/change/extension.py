@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from bot.approval.proposal import Json, Kind, Part, Place, Proposal, Proved, Purpose, new_id
-from bot.approval.states import State
+from bot.approval.proposal import Json, PartKind, ProofRecord, Proposal, ProposalLocation, ProposalPart, Purpose, new_id
+from bot.approval.states import ProposalState
 from bot.change.marks import EXPIRES, fingerprint, uid_of, version_of
 from flows.fixes.jsonpatch import escaped, inverse, value_at
 from flows.model import Component
 from sensors.kit.objects import get
 
-LONGER = timedelta(days=30)
-PATH = f"/metadata/annotations/{escaped(EXPIRES)}"
+EXTENSION = timedelta(days=30)
+EXPIRES_PATH = f"/metadata/annotations/{escaped(EXPIRES)}"
 
 
 # -- what an object says -----------------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def unreadable_end(thing: Json | None, now: datetime) -> str:
         return ""
     end = moment_of(said)
     if end is None:
-        return f"{EXPIRES} should be a date such as {now + LONGER:%Y-%m-%d}, not {str(said)[:40]!r}"
+        return f"{EXPIRES} should be a date such as {now + EXTENSION:%Y-%m-%d}, not {str(said)[:40]!r}"
     return "" if end > now else f"{EXPIRES} has passed: {said}"
 
 
@@ -71,11 +71,17 @@ def unreadable_end(thing: Json | None, now: datetime) -> str:
 
 def until(end: datetime) -> str:
     """What the annotation says of an end that is moved: a whole day, so that a person can read it."""
-    return f"{end + LONGER:%Y-%m-%d}"
+    return f"{end + EXTENSION:%Y-%m-%d}"
 
 
 def extension_of(
-    parent: Proposal, read: Sequence[Json], said: str | None, person: str, place: Place, now: datetime, span: timedelta
+    parent: Proposal,
+    read: Sequence[Json],
+    said: str | None,
+    person: str,
+    place: ProposalLocation,
+    now: datetime,
+    span: timedelta,
 ) -> Proposal:
     """The proposal that the objects of `parent`, as they were read, end at `said`; None: that they stay for good."""
     parts = tuple(_part(part.target, thing, said) for part, thing in zip(parent.parts, read, strict=True))
@@ -87,13 +93,13 @@ def extension_of(
         parent=parent.id,
         title=f"Keep {what} to the end of {said} UTC" if said else f"Keep {what} for good",
         parts=parts,
-        proved=Proved(""),
+        proved=ProofRecord(""),
         created_at=now,
         expires_at=now + span,
         asked_by=(person,),
         edited_by="",
         place=place,
-        state=State.PROPOSED,
+        state=ProposalState.PROPOSED,
         why="",
         written=(),
         denied=(),
@@ -101,15 +107,17 @@ def extension_of(
     )
 
 
-def _part(target: Component, thing: Json, said: str | None) -> Part:
+def _part(target: Component, thing: Json, said: str | None) -> ProposalPart:
     """Compared and set: the patch fits only an object whose annotation still says what was read."""
-    test = {"op": "test", "path": PATH, "value": value_at(thing, PATH)}
-    step = {"op": "replace", "path": PATH, "value": said} if said else {"op": "remove", "path": PATH}
+    test = {"op": "test", "path": EXPIRES_PATH, "value": value_at(thing, EXPIRES_PATH)}
+    step = {"op": "replace", "path": EXPIRES_PATH, "value": said} if said else {"op": "remove", "path": EXPIRES_PATH}
     body = (test, step)
-    return Part(Kind.PATCH, target, body, inverse(thing, body), uid_of(thing), version_of(thing), fingerprint(thing))
+    return ProposalPart(
+        PartKind.PATCH, target, body, inverse(thing, body), uid_of(thing), version_of(thing), fingerprint(thing)
+    )
 
 
-def wanted_end(part: Part) -> object:
+def wanted_end(part: ProposalPart) -> object:
     """What the annotation says once the part is written; None: it is gone."""
     return part.body[-1].get("value")
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bot.approval.proposal import Kind, Part, canonical
+from bot.approval.proposal import PartKind, ProposalPart, canonical
 from sensors.kit.objects import get
 
-MARK = "kai.dev/proposal"
+PROPOSAL_ANNOTATION = "kai.dev/proposal"
 """The annotation that says which proposal has written an object last."""
 
 EXPIRES = "kai.dev/expires"
@@ -23,7 +23,7 @@ Json = Mapping[str, Any]
 
 def mark_of(thing: Json | None) -> str:
     """The id of the proposal that wrote it; empty when none did."""
-    found = get(thing, "metadata", "annotations", MARK)
+    found = get(thing, "metadata", "annotations", PROPOSAL_ANNOTATION)
     return found if isinstance(found, str) else ""
 
 
@@ -40,22 +40,26 @@ def fingerprint(thing: Json | None) -> str:
     if thing is None:
         return ""
     meta = {key: value for key, value in thing.get("metadata", {}).items() if key not in _SERVER}
-    notes = {key: value for key, value in (meta.pop("annotations", None) or {}).items() if key not in (MARK, EXPIRES)}
+    notes = {
+        key: value
+        for key, value in (meta.pop("annotations", None) or {}).items()
+        if key not in (PROPOSAL_ANNOTATION, EXPIRES)
+    }
     rest = {key: value for key, value in thing.items() if key not in ("metadata", "status")}
     said = canonical({**rest, "metadata": {**meta, "annotations": notes}})
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def is_as_read(part: Part, now: Json | None) -> bool:
+def is_as_read(part: ProposalPart, now: Json | None) -> bool:
     """Is the object still the one that the part was made for?"""
-    if part.kind is Kind.CREATE:
+    if part.kind is PartKind.CREATE:
         return now is None
     return now is not None and uid_of(now) == part.uid and fingerprint(now) == part.fingerprint
 
 
-def is_written(part: Part, now: Json | None, proposal: str) -> bool:
+def is_written(part: ProposalPart, now: Json | None, proposal: str) -> bool:
     """Does the object show that this proposal has written it?"""
-    if part.kind is Kind.DELETE:
+    if part.kind is PartKind.DELETE:
         return now is None or uid_of(now) != part.uid
     return mark_of(now) == proposal
 
@@ -64,14 +68,14 @@ def as_written(now: Json | None) -> tuple[str, str]:
     return uid_of(now), fingerprint(now)
 
 
-def back(part: Part, written: tuple[str, str]) -> Part:
+def back(part: ProposalPart, written: tuple[str, str]) -> ProposalPart:
     """What takes a written part back: the inverse of a patch, or the deletion of what was made."""
     uid, after = written
-    if part.kind is Kind.CREATE:
-        return Part(Kind.DELETE, part.target, (), part.body, uid, "", after)
-    return Part(part.kind, part.target, part.inverse, part.body, uid, "", after)
+    if part.kind is PartKind.CREATE:
+        return ProposalPart(PartKind.DELETE, part.target, (), part.body, uid, "", after)
+    return ProposalPart(part.kind, part.target, part.inverse, part.body, uid, "", after)
 
 
-def bound(part: Part, now: Json | None) -> Part:
+def bound(part: ProposalPart, now: Json | None) -> ProposalPart:
     """The part for exactly the version of the object that was read just now."""
     return replace(part, resource_version=version_of(now))

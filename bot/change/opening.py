@@ -9,20 +9,20 @@ from datetime import datetime
 
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
-from bot.change.changes import Changes, TellRepository, nobody_is_told
+from bot.change.changes import Changes, TellRepository, tell_no_repository
 from bot.change.deciding import Deciding
 from bot.change.expiry import Expiry
-from bot.change.orders import Line, Orders
-from bot.change.pipeline import Pipeline, Tools
-from bot.change.ports import Show, nobody
+from bot.change.orders import ClusterConnection, Orders
+from bot.change.pipeline import Pipeline, PipelineTools
+from bot.change.ports import ShowProposal, nobody
 from bot.change.proving import Proving
 from bot.clusters.connecting import connected
 from bot.clusters.options import Live
 from bot.errors import UsageMistake
 from bot.patch import open_writer
 from bot.store.store import Store
-from bot.verify.looking import MOST_OTHERS, WITHIN, Clock, Eyes, OpenCluster, asked, watch
-from bot.verify.verdict import Moment, Verification
+from bot.verify.looking import MAX_OTHER_PODS, VERIFY_TIMEOUT_S, Clock, Eyes, OpenCluster, asked, watch
+from bot.verify.verdict import TrafficSince, Verification
 from sensors.kit import Blind, Sensor, Target
 
 
@@ -32,12 +32,12 @@ def changes_on(
     sensors: Mapping[str, Sensor],
     store: Store,
     rules: Callable[[], Approvals],
-    show: Show = nobody,
+    show: ShowProposal = nobody,
     team: str = "",
     clock: Clock | None = None,
     own: bool = False,
-    within: float = WITHIN,
-    tell: TellRepository = nobody_is_told,
+    within: float = VERIFY_TIMEOUT_S,
+    tell: TellRepository = tell_no_repository,
 ) -> Changes:
     """Everything, for one cluster. `own`: the credentials are a person's own, and nobody is impersonated.
 
@@ -47,17 +47,17 @@ def changes_on(
     orders = Orders(lambda: _line(live), own)
     proving = Proving(open_cluster, sensors, orders)
     verifying = _Verifying(Eyes(open_cluster, sensors), clock, within)
-    pipeline = Pipeline(Tools(store, orders, proving, verifying, show, clock))
+    pipeline = Pipeline(PipelineTools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
     expiry = Expiry(store, orders, pipeline, clock)
     return Changes(store, pipeline, deciding, proving, expiry, rules, orders.may_read_logs, team, clock, tell)
 
 
 @asynccontextmanager
-async def _line(live: Live) -> AsyncIterator[Line]:
+async def _line(live: Live) -> AsyncIterator[ClusterConnection]:
     try:
         async with connected(live) as kube, open_writer(kube.place) as writer:
-            yield Line(kube, writer)
+            yield ClusterConnection(kube, writer)
     except UsageMistake as why:
         raise Blind(str(why)) from why
 
@@ -70,9 +70,9 @@ class _Verifying:
 
     async def __call__(self, it: Proposal, since: datetime) -> Verification:
         target, every = asked(it), neighbours(it)
-        others = every[:MOST_OTHERS]
+        others = every[:MAX_OTHER_PODS]
 
-        async def see(moment: datetime) -> Moment:
+        async def see(moment: datetime) -> TrafficSince:
             return await self._eyes.see(target, others, moment)
 
         said = await watch(see, it.proved.flows, it.denied, since, self._clock, self._within)

@@ -8,29 +8,29 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from bot.approval.decision import Review
-from bot.approval.proposal import Kind, KubeUser, Part, Proposal, Purpose
-from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten
+from bot.approval.decision import AccessReview
+from bot.approval.proposal import KubeUser, PartKind, Proposal, ProposalPart, Purpose
+from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered
 from bot.patch import (
     AlreadyExists,
     Announcement,
     Applied,
     Approver,
     BadOrder,
-    Change,
+    ClusterChange,
     Conflict,
     Creation,
     Deletion,
     Edit,
+    Forbidden,
     Gone,
     NotApplied,
     ObjectName,
+    ObjectRight,
     Order,
-    Outcome,
-    Refused,
     Rehearsed,
-    Right,
     Unknown,
+    WriteOutcome,
     rights_for,
 )
 from bot.patch.model import WRITABLE
@@ -40,9 +40,9 @@ from sensors.kit.cluster import Object
 from sensors.kit.kinds import Kind as Resource
 from sensors.kit.objects import name_of
 
-KINDS: Mapping[str, Resource] = {each.name: each for each in WRITABLE.values()}
+WRITABLE_KINDS: Mapping[str, Resource] = {each.name: each for each in WRITABLE.values()}
 
-REASONS: Mapping[Purpose, str] = {
+EVENT_REASONS: Mapping[Purpose, str] = {
     Purpose.CHANGE: "KaiChanged",
     Purpose.ROLLBACK: "KaiTookBack",
     Purpose.EXTENSION: "KaiExtended",
@@ -57,14 +57,14 @@ class Lister(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ClusterConnection:
     """A connection to one cluster: to read with KAI's own account, and to write as somebody."""
 
     reader: Lister
     writer: Writes
 
 
-OpenLine: TypeAlias = Callable[[], AbstractAsyncContextManager[Line]]
+OpenLine: TypeAlias = Callable[[], AbstractAsyncContextManager[ClusterConnection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Orders:
     own: bool = False
     shown: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
-    async def read(self, part: Part) -> Json | None:
+    async def read(self, part: ProposalPart) -> Json | None:
         async with self._line() as line:
             try:
                 found = await line.reader.list(_resource(part), part.target.namespace or None)
@@ -88,9 +88,9 @@ class Orders:
                 raise CannotRead(str(why)) from why
         return next((each for each in found if name_of(each) == part.target.name), None)
 
-    async def review(self, who: KubeUser, part: Part, proposal: str) -> Review:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
         """Every right that the change needs; the first that is missing speaks for all."""
-        said = Review(False, "nothing was asked")
+        said = AccessReview(False, "nothing was asked")
         async with self._line() as line:
             for right in rights_for(change_of(part)):
                 try:
@@ -99,28 +99,28 @@ class Orders:
                     raise CannotRead(str(why)) from why
                 if not verdict.allowed:
                     order = _order(self._approver(who), part, proposal)
-                    return Review(False, await _refusal(line.writer, order) or verdict.words)
-                said = Review(verdict.allowed, verdict.words)
+                    return AccessReview(False, await _refusal(line.writer, order) or verdict.words)
+                said = AccessReview(verdict.allowed, verdict.words)
         return said
 
-    async def may_read_logs(self, who: KubeUser, namespace: str) -> Review:
+    async def may_read_logs(self, who: KubeUser, namespace: str) -> AccessReview:
         """What a person needs to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
         async with self._line() as line:
             try:
-                right = Right("get", "pods", namespace=namespace, subresource="log")
+                right = ObjectRight("get", "pods", namespace=namespace, subresource="log")
                 verdict = await line.writer.may(Approver(who.name, who.groups), right)
             except (Blind, BadOrder) as why:
                 raise CannotRead(str(why)) from why
-        return Review(verdict.allowed, verdict.words)
+        return AccessReview(verdict.allowed, verdict.words)
 
-    async def dry_run(self, who: KubeUser, part: Part, proposal: str) -> None:
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
         async with self._line() as line:
             said = await line.writer.rehearse(_order(self._approver(who), part, proposal))
         if not isinstance(said, Rehearsed):
             raise _trouble(said)
         self.shown[_key(part, proposal)] = said.digest
 
-    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
         expects = self.shown.pop(_key(part, proposal), None)
         if expects is None:
             raise NotWritten("it was not tried by a dry run before")
@@ -134,12 +134,12 @@ class Orders:
             raise _trouble(said)
         return said.after
 
-    async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
+    async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         """An Event on the object, in the name of whoever changed it. Best effort."""
         try:
             name = ObjectName(_resource(part), part.target.name, part.target.namespace)
             words = f"{it.title} (approved by {who.name}, KAI proposal {it.id})"
-            told = Announcement(it.id, self._approver(who), name, uid, REASONS[it.purpose], words, at)
+            told = Announcement(it.id, self._approver(who), name, uid, EVENT_REASONS[it.purpose], words, at)
             async with self._line() as line:
                 return await line.writer.announce(told)
         except (BadOrder, CannotRead, NotWritten) as why:
@@ -152,7 +152,7 @@ class Orders:
             raise NotWritten(str(why)) from why
 
     @asynccontextmanager
-    async def _line(self) -> AsyncIterator[Line]:
+    async def _line(self) -> AsyncIterator[ClusterConnection]:
         """A way to the cluster that cannot be opened is a read that failed: nothing has gone out."""
         try:
             async with self.open_line() as line:
@@ -167,52 +167,52 @@ async def _refusal(writer: Writes, order: Order) -> str:
     Only words: the review has said no already. Empty where KAI is refused and not the person, or nobody is.
     """
     said = await writer.rehearse(order)
-    return said.words if isinstance(said, Refused) and not said.as_kai else ""
+    return said.words if isinstance(said, Forbidden) and not said.as_kai else ""
 
 
-def change_of(part: Part) -> Change:
+def change_of(part: ProposalPart) -> ClusterChange:
     """Raises `NotWritten` for what KAI never changes."""
     try:
-        if part.kind is Kind.CREATE:
+        if part.kind is PartKind.CREATE:
             made = Creation(part.body[0])
             if (made.target.namespace, made.target.name) != (part.target.namespace, part.target.name):
                 raise BadOrder("the manifest is not the object that was approved")
             return made
         name = ObjectName(_resource(part), part.target.name, part.target.namespace)
-        if part.kind is Kind.DELETE:
+        if part.kind is PartKind.DELETE:
             return Deletion(name, part.uid, part.resource_version)
         return Edit(name, tuple(part.body), part.uid, part.resource_version)
     except BadOrder as why:
         raise NotWritten(str(why)) from why
 
 
-def _order(approver: Approver | None, part: Part, proposal: str, expects: str | None = None) -> Order:
+def _order(approver: Approver | None, part: ProposalPart, proposal: str, expects: str | None = None) -> Order:
     try:
         return Order(proposal, approver, change_of(part), expects)
     except BadOrder as why:
         raise NotWritten(str(why)) from why
 
 
-def _resource(part: Part) -> Resource:
-    found = KINDS.get(part.target.kind)
+def _resource(part: ProposalPart) -> Resource:
+    found = WRITABLE_KINDS.get(part.target.kind)
     if found is None:
         raise NotWritten(f"a {part.target.kind} is never changed by KAI")
     return found
 
 
-def _key(part: Part, proposal: str) -> tuple[str, str, str]:
+def _key(part: ProposalPart, proposal: str) -> tuple[str, str, str]:
     return proposal, str(part.target), part.resource_version
 
 
-def _trouble(said: Outcome) -> NotWritten | Lost:
+def _trouble(said: WriteOutcome) -> NotWritten | WriteUnanswered:
     match said:
         case Unknown(words=words):
-            return Lost(words)
+            return WriteUnanswered(words)
         case Conflict(words=words) | Gone(words=words) | AlreadyExists(words=words):
             return Moved(words)
         case NotApplied(words=words):
             return NotWritten(words)
         case Applied():
-            return Lost("an answer that was not expected")
+            return WriteUnanswered("an answer that was not expected")
         case _:
             return NotWritten(said.words)

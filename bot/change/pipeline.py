@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from bot.approval.decision import writer
-from bot.approval.proposal import Approval, KubeUser, Part, Proposal, Purpose, Tuple5, new_id
+from bot.approval.proposal import Approval, KubeUser, Proposal, ProposalPart, Purpose, Tuple5, new_id
 from bot.approval.rules import EXPIRY
-from bot.approval.states import UNDER_WAY, State
-from bot.approval.trail import Event, Note
+from bot.approval.states import UNDER_WAY, ProposalState
+from bot.approval.trail import TrailEvent, TrailNote
 from bot.change.extension import has_moved, unsaid
 from bot.change.marks import as_written, bound, is_as_read
 from bot.change.ports import (
@@ -25,13 +25,13 @@ from bot.change.ports import (
     CannotRead,
     Fresh,
     Json,
-    Lost,
     Moved,
     NotWritten,
     Patcher,
-    Prove,
-    Show,
+    ProveProposal,
+    ShowProposal,
     Verify,
+    WriteUnanswered,
     nobody,
 )
 from bot.change.rollback import carried, is_same, is_there_already, no_rights, rollback_of
@@ -39,7 +39,7 @@ from bot.change.showing import SETTLED, Showing
 from bot.change.traces import Traces, Written
 from bot.store.store import Store
 from bot.verify.looking import Clock
-from bot.verify.verdict import Outcome, Verification
+from bot.verify.verdict import Verification, VerificationOutcome
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ SELF = "kai"
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class PipelineTools:
     """What the pipeline works with; the composition root fills it once."""
 
     store: Store
     patcher: Patcher
-    prove: Prove
+    prove: ProveProposal
     verify: Verify
-    show: Show = nobody
+    show: ShowProposal = nobody
     clock: Clock = field(default_factory=Clock)
     settle: float = SETTLE
 
@@ -68,17 +68,17 @@ class Tools:
 class Pipeline:
     """One for each process; one proposal is carried on by one caller at a time."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: PipelineTools) -> None:
         self._tools, self._store, self._patcher = tools, tools.store.proposals, tools.patcher
         self._traces = Traces(tools.patcher)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._showing = Showing(self._store, tools.show)
-        self._steps: Mapping[State, Callable[[Proposal], Awaitable[None]]] = {
-            State.APPROVED: self._begin,
-            State.APPLYING: self._reconcile,
-            State.UNKNOWN: self._reconcile,
-            State.APPLIED: self._judge,
-            State.ROLLING_BACK: self._await_rollback,
+        self._steps: Mapping[ProposalState, Callable[[Proposal], Awaitable[None]]] = {
+            ProposalState.APPROVED: self._begin,
+            ProposalState.APPLYING: self._reconcile,
+            ProposalState.UNKNOWN: self._reconcile,
+            ProposalState.APPLIED: self._judge,
+            ProposalState.ROLLING_BACK: self._await_rollback,
         }
 
     async def carry_on(self, proposal: str) -> Proposal | None:
@@ -97,9 +97,9 @@ class Pipeline:
     async def sweep(self) -> tuple[str, ...]:
         """Close what has expired, show what is not shown yet, and say which proposals are to be carried on."""
         now = self._now()
-        for it in await self._store.in_states([State.PROPOSED]):
+        for it in await self._store.in_states([ProposalState.PROPOSED]):
             if now >= it.expires_at:
-                await self._move(it, State.EXPIRED, Event.EXPIRED, "nobody approved it in time")
+                await self._move(it, ProposalState.EXPIRED, TrailEvent.EXPIRED, "nobody approved it in time")
                 await self.show(it.id)
         for it in await self._store.to_show(now - SETTLED):
             await self.show(it.id)
@@ -113,8 +113,8 @@ class Pipeline:
     async def check(self, it: Proposal) -> Verification:
         """Look once more whether it helps, without a change. What was not verified may be so now."""
         said = await self._tools.verify(it, self._now())
-        if it.state is State.NOT_VERIFIED and said.outcome is Outcome.VERIFIED:
-            await self._move(it, State.VERIFIED, Event.VERIFIED, said.words())
+        if it.state is ProposalState.NOT_VERIFIED and said.outcome is VerificationOutcome.VERIFIED:
+            await self._move(it, ProposalState.VERIFIED, TrailEvent.VERIFIED, said.words())
             await self.show(it.id)
         return said
 
@@ -123,27 +123,31 @@ class Pipeline:
     async def _begin(self, it: Proposal) -> None:
         """Everything that must hold before the one write, in the order in which it is cheapest to fail."""
         if it.purpose is not Purpose.ROLLBACK and self._now() >= it.expires_at:
-            await self._move(it, State.EXPIRED, Event.EXPIRED, "it was approved, and its time was up before it began")
+            await self._move(
+                it, ProposalState.EXPIRED, TrailEvent.EXPIRED, "it was approved, and its time was up before it began"
+            )
             return
         given = await self._store.approvals(it.id)
         try:
             who = await self._writers(it, given)
             read = await self._traces.read(it.parts)
             if is_there_already(it, read):
-                await self._move(it, State.APPLYING, Event.RECOGNISED, "an earlier write of it has come through")
+                await self._move(
+                    it, ProposalState.APPLYING, TrailEvent.RECOGNISED, "an earlier write of it has come through"
+                )
                 return
             fresh = await self._proved(it, read)
             if fresh is None:
                 return
             parts = tuple(bound(part, now) for part, now in zip(it.parts, read, strict=True))
             await self._try_out(it, parts, who)
-        except (NotWritten, Lost, CannotRead, CannotProve) as why:
+        except (NotWritten, WriteUnanswered, CannotRead, CannotProve) as why:
             await self._stop(it, str(why) or type(why).__name__)
             return
         said = {"as": [each.name for each in who], "sha256": it.sha256}
         nothing: Written = [None] * len(parts)
-        if await self._move(it, State.APPLYING, Event.WRITING, "", said, nothing, fresh.denied):
-            await self._write(replace(it, state=State.APPLYING), parts, who)
+        if await self._move(it, ProposalState.APPLYING, TrailEvent.WRITING, "", said, nothing, fresh.denied):
+            await self._write(replace(it, state=ProposalState.APPLYING), parts, who)
 
     async def _writers(self, it: Proposal, given: Sequence[Approval]) -> list[KubeUser]:
         """As whom each part is written; asked anew, for rights can be taken away between the press and the write."""
@@ -153,7 +157,9 @@ class Pipeline:
             if who is None:
                 raise NotWritten(f"nobody with rights on {part.target} has approved it")
             review = await self._patcher.review(who, part, it.id)
-            await self._audit(it, Event.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason})
+            await self._audit(
+                it, TrailEvent.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason}
+            )
             if not review.allowed:
                 raise NotWritten(no_rights(it, who, part, review.reason))
             found.append(who)
@@ -169,7 +175,7 @@ class Pipeline:
                 raise Moved("somebody has changed its end since")
             return Fresh(it.parts, it.proved)
         fresh = await self._tools.prove(it)
-        await self._audit(it, Event.REPROVED, {"holds": not fresh.why, "why": fresh.why, "same_object": same})
+        await self._audit(it, TrailEvent.REPROVED, {"holds": not fresh.why, "why": fresh.why, "same_object": same})
         if fresh.why:
             raise CannotProve(f"it is not proved any more: {fresh.why}")
         if same and is_same(it, fresh):
@@ -194,7 +200,7 @@ class Pipeline:
             created_at=now,
             expires_at=now + (span if span > timedelta(0) else EXPIRY),
             edited_by=edited_by or it.edited_by,
-            state=State.PROPOSED,
+            state=ProposalState.PROPOSED,
             why=why,
             place=replace(it.place, ts=""),
             shown="",
@@ -202,16 +208,16 @@ class Pipeline:
 
     async def _replace(self, it: Proposal, fresh: Fresh, why: str) -> None:
         new = self.anew(it, fresh, why)
-        note = Note(Event.PROPOSED, SELF, {"instead_of": it.id, "sha256": new.sha256, "why": why})
+        note = TrailNote(TrailEvent.PROPOSED, SELF, {"instead_of": it.id, "sha256": new.sha256, "why": why})
         if await self._store.create(new, [note], self._now(), instead_of=it.id):
             await self.show(new.id)
 
-    async def _try_out(self, it: Proposal, parts: Sequence[Part], who: Sequence[KubeUser]) -> None:
+    async def _try_out(self, it: Proposal, parts: Sequence[ProposalPart], who: Sequence[KubeUser]) -> None:
         for part, each in zip(parts, who, strict=True):
             await self._patcher.dry_run(each, part, it.id)
-        await self._audit(it, Event.DRY_RUN, {"as": [each.name for each in who], "parts": len(parts)})
+        await self._audit(it, TrailEvent.DRY_RUN, {"as": [each.name for each in who], "parts": len(parts)})
 
-    async def _write(self, it: Proposal, parts: Sequence[Part], who: Sequence[KubeUser]) -> None:
+    async def _write(self, it: Proposal, parts: Sequence[ProposalPart], who: Sequence[KubeUser]) -> None:
         """Each part once. What is refused at the first part has changed nothing; later it has to be taken back."""
         written: Written = [None] * len(parts)
         for place, (part, each) in enumerate(zip(parts, who, strict=True)):
@@ -220,29 +226,34 @@ class Pipeline:
             except NotWritten as why:
                 await self._broken_off(it, written, f"{each} was refused: {why}")
                 return
-            except Lost as why:
+            except WriteUnanswered as why:
                 log.warning("proposal %s: the answer to a write is lost: %s", it.id, why)
                 await self._reconcile(it)
                 return
             written[place] = as_written(after) if after is not None else (part.uid, "")
             said = {"as": each.name, "part": str(part.target), "uid": written[place]}
-            await self._store.keep_written(it.id, written, Note(Event.WRITTEN, SELF, said), self._now())
-        await self._move(it, State.APPLIED, Event.WRITTEN, "", {"parts": len(parts)}, written)
+            await self._store.keep_written(it.id, written, TrailNote(TrailEvent.WRITTEN, SELF, said), self._now())
+        await self._move(it, ProposalState.APPLIED, TrailEvent.WRITTEN, "", {"parts": len(parts)}, written)
 
     async def _broken_off(self, it: Proposal, written: Written, why: str) -> None:
         if any(each is not None for each in written):
             await self._move(
-                it, State.APPLIED, Event.NOT_WRITTEN, f"only a part of it was written: {why}", None, written
+                it,
+                ProposalState.APPLIED,
+                TrailEvent.NOT_WRITTEN,
+                f"only a part of it was written: {why}",
+                None,
+                written,
             )
         else:
-            await self._move(it, State.PROPOSED, Event.NOT_WRITTEN, why, None, [])
+            await self._move(it, ProposalState.PROPOSED, TrailEvent.NOT_WRITTEN, why, None, [])
 
     async def _stop(self, it: Proposal, why: str) -> None:
         """Nothing is written. A change can be approved again by somebody else; a rollback is over."""
         if it.purpose is Purpose.ROLLBACK:
-            await self._move(it, State.REJECTED, Event.NOT_WRITTEN, why)
+            await self._move(it, ProposalState.REJECTED, TrailEvent.NOT_WRITTEN, why)
         else:
-            await self._move(it, State.PROPOSED, Event.NOT_WRITTEN, why)
+            await self._move(it, ProposalState.PROPOSED, TrailEvent.NOT_WRITTEN, why)
 
     # -- after a crash, or a lost answer -------------------------------------------------------------------------------
 
@@ -254,11 +265,13 @@ class Pipeline:
                 await self._tools.clock.sleep(self._tools.settle)
                 found = await self._traces.found(it)
         except CannotRead as why:
-            if it.state is State.APPLYING:
-                await self._move(it, State.UNKNOWN, Event.UNKNOWN, f"whether it was written is not known: {why}")
+            if it.state is ProposalState.APPLYING:
+                await self._move(
+                    it, ProposalState.UNKNOWN, TrailEvent.UNKNOWN, f"whether it was written is not known: {why}"
+                )
             return
         if all(found):
-            await self._move(it, State.APPLIED, Event.RECOGNISED, "", {"parts": len(found)}, found)
+            await self._move(it, ProposalState.APPLIED, TrailEvent.RECOGNISED, "", {"parts": len(found)}, found)
         else:
             await self._broken_off(it, found, await self._traces.why_nothing(it, found))
 
@@ -274,11 +287,15 @@ class Pipeline:
             return
         said = await self._tools.verify(it, it.moved_at or self._now())
         figures = {"forwarded": said.forwarded, "dropped": said.dropped, "opened": said.opened, "tried": said.tried}
-        if said.outcome is Outcome.FAILED:
+        if said.outcome is VerificationOutcome.FAILED:
             await self._take_back(it, said.words(), figures)
             return
-        done = said.outcome is Outcome.VERIFIED
-        state, event = (State.VERIFIED, Event.VERIFIED) if done else (State.NOT_VERIFIED, Event.NOT_VERIFIED)
+        done = said.outcome is VerificationOutcome.VERIFIED
+        state, event = (
+            (ProposalState.VERIFIED, TrailEvent.VERIFIED)
+            if done
+            else (ProposalState.NOT_VERIFIED, TrailEvent.NOT_VERIFIED)
+        )
         await self._move(it, state, event, said.words(), figures)
 
     async def _announce(self, it: Proposal) -> None:
@@ -289,7 +306,7 @@ class Pipeline:
             if done is not None and who is not None:
                 why = await self._patcher.announce(who, part, done[0], it, it.moved_at or self._now())
                 said = {"part": str(part.target), "as": who.name, "told": not why, "why": why}
-                await self._audit(it, Event.ANNOUNCED, said)
+                await self._audit(it, TrailEvent.ANNOUNCED, said)
 
     async def _judge_rollback(self, it: Proposal) -> None:
         """Is everything exactly as it was before the change?"""
@@ -298,10 +315,10 @@ class Pipeline:
         except CannotRead:
             return  # it is written; the next sweep reads it again
         if not wrong and it.is_whole:
-            await self._move(it, State.VERIFIED, Event.VERIFIED, "everything is as it was")
+            await self._move(it, ProposalState.VERIFIED, TrailEvent.VERIFIED, "everything is as it was")
         else:
             why = f"not as it was before: {', '.join(wrong)}"
-            await self._move(it, State.NOT_VERIFIED, Event.NOT_VERIFIED, why)
+            await self._move(it, ProposalState.NOT_VERIFIED, TrailEvent.NOT_VERIFIED, why)
 
     async def _judge_extension(self, it: Proposal) -> None:
         """Does every object say the end that was approved? Nothing else was changed, so there are no flows to watch."""
@@ -311,19 +328,19 @@ class Pipeline:
             return  # it is written; the next sweep reads it again
         if wrong:
             why = f"the end is not the approved one: {', '.join(wrong)}"
-            await self._move(it, State.NOT_VERIFIED, Event.NOT_VERIFIED, why)
+            await self._move(it, ProposalState.NOT_VERIFIED, TrailEvent.NOT_VERIFIED, why)
         else:
-            await self._move(it, State.VERIFIED, Event.EXTENDED, "", {"parent": it.parent})
+            await self._move(it, ProposalState.VERIFIED, TrailEvent.EXTENDED, "", {"parent": it.parent})
 
     # -- the way back --------------------------------------------------------------------------------------------------
 
     async def _take_back(self, it: Proposal, why: str, figures: Mapping[str, object] | None = None) -> None:
         """By itself, with the rights of those who approved the change."""
         given = await self._store.approvals(it.id)
-        note = Note(Event.NOT_VERIFIED, SELF, {"why": why, **(figures or {})})
-        await self.roll_back(replace(it, why=why), given, [note, Note(Event.ROLLING_BACK, SELF)])
+        note = TrailNote(TrailEvent.NOT_VERIFIED, SELF, {"why": why, **(figures or {})})
+        await self.roll_back(replace(it, why=why), given, [note, TrailNote(TrailEvent.ROLLING_BACK, SELF)])
 
-    async def roll_back(self, it: Proposal, given: Sequence[Approval], notes: Sequence[Note]) -> bool:
+    async def roll_back(self, it: Proposal, given: Sequence[Approval], notes: Sequence[TrailNote]) -> bool:
         """A rollback of its own, approved by these. False when somebody was faster."""
         now = self._now()
         child = rollback_of(it, now)
@@ -335,18 +352,20 @@ class Pipeline:
         """Carry the rollback on, and end as it ends."""
         children = await self._store.children(it.id)
         if not children:
-            await self._move(it, State.STUCK, Event.STUCK, "its rollback is not there any more")
+            await self._move(it, ProposalState.STUCK, TrailEvent.STUCK, "its rollback is not there any more")
             return
         child = await self.carry_on(children[-1].id)
         if child is None or child.state in UNDER_WAY:
             return
-        if child.state is State.VERIFIED:
-            await self._move(it, State.ROLLED_BACK, Event.ROLLED_BACK, it.why, {"by": child.id})
-        elif child.state is State.PROPOSED and len(children) < MOST_ROLLBACKS:
+        if child.state is ProposalState.VERIFIED:
+            await self._move(it, ProposalState.ROLLED_BACK, TrailEvent.ROLLED_BACK, it.why, {"by": child.id})
+        elif child.state is ProposalState.PROPOSED and len(children) < MOST_ROLLBACKS:
             await self._again(it, child)
         else:
             await self._close(child)
-            await self._move(it, State.STUCK, Event.STUCK, f"it could not be taken back: {child.why}", {"by": child.id})
+            await self._move(
+                it, ProposalState.STUCK, TrailEvent.STUCK, f"it could not be taken back: {child.why}", {"by": child.id}
+            )
 
     async def _again(self, it: Proposal, child: Proposal) -> None:
         """It was interrupted before it wrote anything, which has cost it its approvals: begin another one."""
@@ -354,31 +373,31 @@ class Pipeline:
         given = await self._store.approvals(it.id)
         now, another = self._now(), rollback_of(it, self._now())
         places = [place for place, each in enumerate(it.written) if each is not None][::-1]
-        note = Note(Event.ROLLING_BACK, SELF, {"parent": it.id, "after": child.id})
+        note = TrailNote(TrailEvent.ROLLING_BACK, SELF, {"parent": it.id, "after": child.id})
         mine = [carried(each, places, another, now) for each in given]
         await self._store.create(another, [note], now, given=[each for each in mine if each.covers])
 
     async def _close(self, child: Proposal) -> None:
-        if child.state is State.PROPOSED:
-            await self._move(child, State.REJECTED, Event.REJECTED, child.why)
+        if child.state is ProposalState.PROPOSED:
+            await self._move(child, ProposalState.REJECTED, TrailEvent.REJECTED, child.why)
 
     # -- small things --------------------------------------------------------------------------------------------------
 
     async def _move(
         self,
         it: Proposal,
-        after: State,
-        event: Event,
+        after: ProposalState,
+        event: TrailEvent,
         why: str,
         said: Mapping[str, object] | None = None,
         written: Written | None = None,
         denied: Sequence[Tuple5] | None = None,
     ) -> bool:
-        note = Note(event, SELF, {**({"why": why} if why else {}), **(said or {})})
+        note = TrailNote(event, SELF, {**({"why": why} if why else {}), **(said or {})})
         return await self._store.move(it.id, it.state, after, note, self._now(), why, written, denied)
 
-    async def _audit(self, it: Proposal, event: Event, said: Mapping[str, object]) -> None:
-        await self._tools.store.audit.append(it.id, Note(event, SELF, said), self._now())
+    async def _audit(self, it: Proposal, event: TrailEvent, said: Mapping[str, object]) -> None:
+        await self._tools.store.audit.append(it.id, TrailNote(event, SELF, said), self._now())
 
     def _now(self) -> datetime:
         return self._tools.clock.now()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
-from bot.approval.decision import Review
-from bot.approval.proposal import KubeUser, Part, Proposal, Proved, Tuple5
+from bot.approval.decision import AccessReview
+from bot.approval.proposal import KubeUser, ProofRecord, Proposal, ProposalPart, Tuple5
 from bot.verify.verdict import Verification
 
 Json: TypeAlias = Mapping[str, Any]
@@ -22,7 +22,7 @@ class Moved(NotWritten):
     """Not written, because the object is not as it was read (409, a failed `test`, a name that is taken)."""
 
 
-class Lost(Exception):
+class WriteUnanswered(Exception):
     """Nobody knows whether it was written: the answer did not come."""
 
 
@@ -37,23 +37,23 @@ class CannotProve(Exception):
 class Patcher(Protocol):
     """The only way to a change. Never repeats a write by itself."""
 
-    async def read(self, part: Part) -> Json | None:
+    async def read(self, part: ProposalPart) -> Json | None:
         """The object past every cache, None where there is none. Raises `CannotRead`."""
         ...
 
-    async def review(self, who: KubeUser, part: Part, proposal: str) -> Review:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
         """What a SubjectAccessReview says of exactly this. Raises `CannotRead`."""
         ...
 
-    async def dry_run(self, who: KubeUser, part: Part, proposal: str) -> None:
-        """The same request as the write, tried by the API server. Raises `NotWritten`, `Lost`."""
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
+        """The same request as the write, tried by the API server. Raises `NotWritten`, `WriteUnanswered`."""
         ...
 
-    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
-        """Once, with the proposal's mark. The object after it; None: deleted. Raises `NotWritten`, `Lost`."""
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
+        """Once, with the proposal's mark. The object after it; None: deleted. Raises `NotWritten`, `WriteUnanswered`."""
         ...
 
-    async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
+    async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         """Tell of a written part where the object is. Why it could not be told, or nothing; it never raises."""
         ...
 
@@ -65,19 +65,19 @@ class Fresh:
     `denied` is all that was seen denied at that moment, so that only what is new counts against the change later.
     """
 
-    parts: tuple[Part, ...]
-    proved: Proved
+    parts: tuple[ProposalPart, ...]
+    proved: ProofRecord
     why: str = ""
     denied: tuple[Tuple5, ...] = ()
 
 
-Prove: TypeAlias = Callable[[Proposal], Awaitable[Fresh]]
+ProveProposal: TypeAlias = Callable[[Proposal], Awaitable[Fresh]]
 """Reads the cluster, past every cache, and proves the proposal's own change anew. Raises `CannotProve`."""
 
 Verify: TypeAlias = Callable[[Proposal, datetime], Awaitable[Verification]]
 """Looks until it can be said what a change has done since a moment."""
 
-Show: TypeAlias = Callable[[Proposal], Awaitable[None]]
+ShowProposal: TypeAlias = Callable[[Proposal], Awaitable[None]]
 """Shows the state of a proposal to people. May fail: it is called again until it did not."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.approval.proposal import Kind, Part, Proposal, Proved, Tuple5, canonical
+from bot.approval.proposal import PartKind, ProofRecord, Proposal, ProposalPart, Tuple5, canonical
 from bot.change.marks import bound, fingerprint, uid_of
 from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
 from bot.change.repository import ForRepository, for_repository
@@ -23,9 +23,9 @@ from flows.fixes.closing import in_words, taken_away, usable
 from flows.fixes.jsonpatch import CannotPatch, apply, inverse
 from flows.fixes.proof import Trial, denied_ones, try_out, unread_kinds
 from flows.model import Case, Fix, Missing
-from flows.policy import Direction, Endpoint, PolicyRef, Traffic, World
+from flows.policy import Direction, Endpoint, PolicyRef, PolicyWorld, Traffic
 from flows.policy.parse import dialect_of
-from flows.simulate import NEEDED
+from flows.simulate import NEEDED_SENSORS
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.kit import Blind, Sensor, Target, observe
 
@@ -62,7 +62,7 @@ class Proving:
 
     async def first(self, target: Target, fix: Fix) -> Fresh:
         """The proof that a proposal begins with; what is denied is looked for anew."""
-        case = await self._case(target, NEEDED)
+        case = await self._case(target, NEEDED_SENSORS)
         parts = [await self._anew(each) for each in _parts(fix)]
         flows = await asyncio.to_thread(_complaint, case)
         return await asyncio.to_thread(_fresh, case, [each for each, _ in parts], [a for _, a in parts], flows)
@@ -73,7 +73,7 @@ class Proving:
         after = [(await self._anew(each))[1] for each in parts]
         return for_repository(fix, list(zip([await self._now(each) for each in parts], after, strict=True)))
 
-    async def _now(self, part: Part) -> Json | None:
+    async def _now(self, part: ProposalPart) -> Json | None:
         try:
             return await self.patcher.read(part)
         except (CannotRead, NotWritten) as why:
@@ -89,10 +89,10 @@ class Proving:
         except Blind as why:
             raise CannotProve(f"there is no way to the cluster: {why}") from why
 
-    async def _anew(self, part: Part) -> tuple[Part, Json]:
+    async def _anew(self, part: ProposalPart) -> tuple[ProposalPart, Json]:
         """The part for the object of now, and what would become of that."""
         now = await self._now(part)
-        if part.kind is Kind.CREATE:
+        if part.kind is PartKind.CREATE:
             if now is not None:
                 raise CannotProve(f"{part.target} is there already")
             return part, part.body[0]
@@ -106,32 +106,32 @@ class Proving:
         return bound(fresh, now), after
 
 
-def _parts(fix: Fix) -> Iterator[Part]:
+def _parts(fix: Fix) -> Iterator[ProposalPart]:
     for each in (fix, *fix.also):
         if each.target is not None:
-            kind = Kind.CREATE if each.kind == "manifest" else Kind.PATCH
-            yield Part(kind, each.target, tuple(each.patch), tuple(each.inverse))
+            kind = PartKind.CREATE if each.kind == "manifest" else PartKind.PATCH
+            yield ProposalPart(kind, each.target, tuple(each.patch), tuple(each.inverse))
 
 
 # -- pure --------------------------------------------------------------------------------------------------------------
 
 
-def _fresh(case: Case, parts: Sequence[Part], after: Sequence[Json], flows: Sequence[Tuple5]) -> Fresh:
+def _fresh(case: Case, parts: Sequence[ProposalPart], after: Sequence[Json], flows: Sequence[Tuple5]) -> Fresh:
     denied = tuple(dict.fromkeys((*flows, *_denied(case))))
     try:
         world = case.once(world_of)
     except Missing as why:
-        return Fresh(tuple(parts), Proved(""), f"the policies could not be read: {why}", denied)
+        return Fresh(tuple(parts), ProofRecord(""), f"the policies could not be read: {why}", denied)
     traffics = [traffic for each in flows if (traffic := _traffic(each, world)) is not None]
     policies = _hash_of(world, traffics)
     replayed = [each for each in after if dialect_of(each) or each.get("kind") in PROVED_BY_REPLAY]
     if not replayed:
-        return Fresh(tuple(parts), Proved(policies, tuple(flows)), "", denied)
+        return Fresh(tuple(parts), ProofRecord(policies, tuple(flows)), "", denied)
     tries = [JudgedConnection(world.judge(each), asked=True) for each in traffics]
     trial = try_out(case, after, only=tries)
     proof, opened = trial.proof, tuple(str(each) for each in trial.diff.opened)
     closed = tuple(str(each) for each in usable(case, trial.diff.closed))
-    proved = Proved(policies, tuple(flows), proof.replayed, proof.allowed_after, opened, closed)
+    proved = ProofRecord(policies, tuple(flows), proof.replayed, proof.allowed_after, opened, closed)
     return Fresh(tuple(parts), proved, _why_not(case, trial, len(flows)), denied)
 
 
@@ -193,14 +193,14 @@ def _denied(case: Case) -> Iterator[Tuple5]:
     yield from (flow_of(each) for each in (flows.connections if flows else ()) if policy_drops(each))
 
 
-def _traffic(flow: Tuple5, world: World) -> Traffic | None:
+def _traffic(flow: Tuple5, world: PolicyWorld) -> Traffic | None:
     """The connection between what is there now: the same pod, or another of the same workload."""
     source = _endpoint(flow.source, flow.source_workload, "", world)
     there = _endpoint(flow.destination, flow.destination_workload, flow.address, world)
     return None if source is None or there is None else Traffic(source, there, flow.protocol, flow.port)
 
 
-def _endpoint(name: str, workload: str, address: str, world: World) -> Endpoint | None:
+def _endpoint(name: str, workload: str, address: str, world: PolicyWorld) -> Endpoint | None:
     namespace, slash, pod = name.partition("/")
     if not slash:
         return world.endpoint_at(address or name)
@@ -210,7 +210,7 @@ def _endpoint(name: str, workload: str, address: str, world: World) -> Endpoint 
     return next((each for each in world.inventory.pods.values() if _workload(each) == workload), None)
 
 
-def _hash_of(world: World, traffics: Iterable[Traffic]) -> str:
+def _hash_of(world: PolicyWorld, traffics: Iterable[Traffic]) -> str:
     """Of every policy that selects an endpoint of these connections, on its side."""
     refs: set[PolicyRef] = set()
     for each in traffics:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from bot.approval.proposal import Json
-from bot.change.marks import EXPIRES, MARK
+from bot.change.marks import EXPIRES, PROPOSAL_ANNOTATION
 from flows.fixes.change import component_of_object
 from flows.model import Component, Fix, Proof
 
@@ -20,7 +20,7 @@ SERVER_ONLY = (
 )
 """Of the metadata: what only the API server writes, and no repository holds."""
 
-NOT_KEPT = ("kubectl.kubernetes.io/last-applied-configuration", MARK, EXPIRES)
+NOT_KEPT = ("kubectl.kubernetes.io/last-applied-configuration", PROPOSAL_ANNOTATION, EXPIRES)
 """Annotations that no repository holds."""
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.approval.proposal import Approval, Kind, KubeUser, Part, Proposal, Purpose, digest_of, new_id
+from bot.approval.proposal import Approval, KubeUser, PartKind, Proposal, ProposalPart, Purpose, digest_of, new_id
 from bot.approval.rules import EXPIRY
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.change.marks import as_written, back, is_written
 from bot.change.ports import Fresh, Json
 
@@ -25,7 +25,7 @@ def rollback_of(parent: Proposal, now: datetime) -> Proposal:
         parts=tuple(back(part, each) for part, each in reversed(pairs)),
         created_at=now,
         expires_at=now + EXPIRY,
-        state=State.APPROVED,
+        state=ProposalState.APPROVED,
         why="",
         written=(),
         denied=(),
@@ -56,12 +56,12 @@ def is_same(it: Proposal, fresh: Fresh) -> bool:
     )
 
 
-def no_rights(it: Proposal, who: KubeUser, part: Part, said: str) -> str:
+def no_rights(it: Proposal, who: KubeUser, part: ProposalPart, said: str) -> str:
     """Who cannot write it, in Kubernetes' words; for a rollback also who has to act now."""
     words = f"Kubernetes does not let {who} change {part.target}{f' ({said})' if said else ''}"
     acts = f"; somebody with rights on it has to press Undo or run kai undo {it.parent}"
     return words + acts if it.purpose is Purpose.ROLLBACK else words
 
 
-def as_found(part: Part, now: Json | None) -> tuple[str, str]:
-    return as_written(now) if now is not None and part.kind is not Kind.DELETE else (part.uid, "")
+def as_found(part: ProposalPart, now: Json | None) -> tuple[str, str]:
+    return as_written(now) if now is not None and part.kind is not PartKind.DELETE else (part.uid, "")

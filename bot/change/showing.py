@@ -8,7 +8,7 @@ from datetime import timedelta
 from weakref import WeakValueDictionary
 
 from bot.approval.proposal import Purpose
-from bot.change.ports import Show
+from bot.change.ports import ShowProposal
 from bot.store.proposals import Proposals
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ card at once both find none, and post two."""
 class Showing:
     """What fails is told by the next sweep."""
 
-    def __init__(self, store: Proposals, show: Show) -> None:
+    def __init__(self, store: Proposals, show: ShowProposal) -> None:
         self._store, self._tell = store, show
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.approval.proposal import Kind, Part, Proposal
+from bot.approval.proposal import PartKind, Proposal, ProposalPart
 from bot.change.marks import fingerprint, is_as_read, is_written
 from bot.change.ports import CannotRead, Json, Patcher
 from bot.change.rollback import as_found
@@ -20,7 +20,7 @@ class Traces:
 
     patcher: Patcher
 
-    async def read(self, parts: Sequence[Part]) -> list[Json | None]:
+    async def read(self, parts: Sequence[ProposalPart]) -> list[Json | None]:
         return [await self.patcher.read(each) for each in parts]
 
     async def found(self, it: Proposal) -> Written:
@@ -48,9 +48,9 @@ class Traces:
         return [
             str(part.target)
             for part, now, done in zip(it.parts, await self.read(it.parts), it.written, strict=True)
-            if done is None or (now is not None if part.kind is Kind.DELETE else _differs(now, before, part))
+            if done is None or (now is not None if part.kind is PartKind.DELETE else _differs(now, before, part))
         ]
 
 
-def _differs(now: Json | None, before: Mapping[Component, str], part: Part) -> bool:
+def _differs(now: Json | None, before: Mapping[Component, str], part: ProposalPart) -> bool:
     return fingerprint(now) != before.get(part.target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.model import Recording
+from flows.model import RecordedCase
 from sensors.kit import Cluster
 
 
@@ -13,4 +13,4 @@ class OpenedCluster:
     """The cluster, and the recording it plays where it is no living one."""
 
     cluster: Cluster
-    recording: Recording | None = None
+    recording: RecordedCase | None = None

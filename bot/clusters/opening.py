@@ -18,12 +18,12 @@ from bot.store import Request
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
 
-PATIENCE = 1.5
+FIND_POD_TIMEOUT_S = 1.5
 """Seconds to find the pod that is meant before it is taken as it was written; a form must open within three."""
 
 
 @dataclass(frozen=True, slots=True)
-class Worlds:
+class PolicyWorlds:
     """Make one with `living` or `recorded`."""
 
     live: Live = field(default_factory=Live)
@@ -58,7 +58,7 @@ class Worlds:
     async def find(self, asked: Target) -> Target:
         """The pod that is meant, as far as that can be told in time. Raises `NoSuchPod`."""
         try:
-            async with asyncio.timeout(PATIENCE), self.cluster() as cluster:
+            async with asyncio.timeout(FIND_POD_TIMEOUT_S), self.cluster() as cluster:
                 found = await resolve(cluster, asked.pod, asked.namespace, *asked.peer)
         except (Blind, TimeoutError):
             return asked
@@ -72,6 +72,6 @@ class Worlds:
         return replace(target, to_host=recorded.to_host, to_port=recorded.to_port, to_protocol=recorded.to_protocol)
 
 
-def recorded(path: Path) -> Worlds:
+def recorded(path: Path) -> PolicyWorlds:
     """Raises `BadCase`."""
-    return Worlds(case=open_case(path))
+    return PolicyWorlds(case=open_case(path))

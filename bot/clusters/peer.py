@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.clusters.target import KINDS, Listing, NoSuchPod, read_listing, resolve_among
+from bot.clusters.target import WORKLOAD_KINDS, Listing, NoSuchPod, read_listing, resolve_among
 from sensors.kit.addresses import HostPort, host_port
 from sensors.kit.cluster import Cluster, Object
 from sensors.kit.nearest import did_you_mean
@@ -18,7 +18,7 @@ from sensors.kit.objects import get, items, labels_of, name_of, namespace_of, se
 def names_an_object(word: str) -> bool:
     """Is it `KIND/NAME` and no host?"""
     kind, slash, name = word.partition("/")
-    return bool(slash and name) and kind.lower() in KINDS
+    return bool(slash and name) and kind.lower() in WORKLOAD_KINDS
 
 
 async def peer_of(cluster: Cluster, word: str, namespace: str) -> HostPort:
@@ -26,7 +26,7 @@ async def peer_of(cluster: Cluster, word: str, namespace: str) -> HostPort:
     if not names_an_object(word):
         return host_port(word)
     place = host_port(word.partition("/")[2])
-    return _meant(await read_listing(cluster), KINDS[word.partition("/")[0].lower()], place, namespace)
+    return _meant(await read_listing(cluster), WORKLOAD_KINDS[word.partition("/")[0].lower()], place, namespace)
 
 
 def _meant(listing: Listing, kind: str, place: HostPort, namespace: str) -> HostPort:

@@ -14,9 +14,9 @@ from sensors.hubble.noise import noise
 from sensors.hubble.records import FlowReading, HubbleFlow, HubbleMessage, NodeStatus
 from sensors.kit import Absent, Blind, Cluster, Target
 
-WINDOW = timedelta(minutes=5)
-WITHIN_S = 1.0
-ENOUGH = 200
+DROPS_WINDOW = timedelta(minutes=5)
+RECENT_DROPS_TIMEOUT_S = 1.0
+MAX_COUNTED_PACKETS = 200
 """Dropped packets after which nobody counts on."""
 
 CONNECTED = "NODE_CONNECTED"
@@ -35,12 +35,12 @@ class RecentDrops:
 
     def words(self) -> str:
         """As a clause, for the reason why something is looked into or not."""
-        within = f"in the last {WINDOW.seconds // 60} minutes"
+        within = f"in the last {DROPS_WINDOW.seconds // 60} minutes"
         if self.packets is None:
             return f"whether its packets were dropped {within} was not measured ({self.why})"
         if not self.packets:
             return f"Hubble saw none of its packets dropped {within}"
-        count = f"at least {ENOUGH}" if self.packets >= ENOUGH else str(self.packets)
+        count = f"at least {MAX_COUNTED_PACKETS}" if self.packets >= MAX_COUNTED_PACKETS else str(self.packets)
         return f"Hubble saw {count} of its packets dropped {within}"
 
 
@@ -50,21 +50,23 @@ OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
 async def recent_drops(open_cluster: OpenCluster, target: Target) -> RecentDrops:
     """Never raises: no relay, or a slow one, is not measured."""
     try:
-        async with asyncio.timeout(WITHIN_S), open_cluster() as cluster:
+        async with asyncio.timeout(RECENT_DROPS_TIMEOUT_S), open_cluster() as cluster:
             return await _count(cluster, target)
     except TimeoutError:
-        return RecentDrops(why=f"no answer within {WITHIN_S:g} s")
+        return RecentDrops(why=f"no answer within {RECENT_DROPS_TIMEOUT_S:g} s")
     except (Blind, Absent) as why:
         return RecentDrops(why=str(why))
 
 
 async def _count(cluster: Cluster, target: Target) -> RecentDrops:
     now, packets, is_partial = await cluster.now(), 0, False
-    question = FlowQuestion(target.namespace, target.pod, since=now - WINDOW, until=now, others=False, context=False)
+    question = FlowQuestion(
+        target.namespace, target.pod, since=now - DROPS_WINDOW, until=now, others=False, context=False
+    )
     async for batch in cluster.hubble_flows(question):
         packets += sum(_is_lost_packet(each) for each in batch)
         is_partial = is_partial or any(map(_is_gap, batch))
-        if packets >= ENOUGH:
+        if packets >= MAX_COUNTED_PACKETS:
             break
     return RecentDrops(packets) if packets or not is_partial else RecentDrops(why="not every node has answered")
 

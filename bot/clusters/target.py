@@ -28,7 +28,7 @@ from sensors.kit.objects import (
 )
 from sensors.kit.reading import if_readable
 
-KINDS = {
+WORKLOAD_KINDS = {
     **dict.fromkeys(("deploy", "deployment", "deployments"), "Deployment"),
     **dict.fromkeys(("sts", "statefulset", "statefulsets"), "StatefulSet"),
     **dict.fromkeys(("ds", "daemonset", "daemonsets"), "DaemonSet"),
@@ -130,7 +130,7 @@ def _split(word: str, namespace: str) -> tuple[str, str, str]:
     before, slash, after = word.partition("/")
     if not slash:
         return "", word, namespace
-    kind = KINDS.get(before.lower(), "")
+    kind = WORKLOAD_KINDS.get(before.lower(), "")
     return (kind, after, namespace) if kind else ("", after, before)
 
 

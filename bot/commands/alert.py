@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.alerts.gate import Judged, Network, Rule, judged, load_gate, settled
-from bot.alerts.who import Chosen, Scene, named_target, read_scene, who
-from bot.clusters.opening import Worlds, recorded
+from bot.alerts.gate import GateRule, Judged, NetworkRelevance, judged, load_gate, settled
+from bot.alerts.target import ChosenTarget, ClusterReadings, named_target, read_scene, who
+from bot.clusters.opening import PolicyWorlds, recorded
 from bot.clusters.options import live_of
 from bot.clusters.recent_drops import recent_drops
 from bot.commands.output import write
@@ -25,7 +25,7 @@ from bot.triggers.trigger import Payload
 from sensors.access.casefolder import BadCase
 from sensors.kit import Absent, Blind
 
-LARGEST = 4 * 1024 * 1024
+MAX_ALERT_BYTES = 4 * 1024 * 1024
 _MESSAGE = ("text", "blocks", "attachments", "message")
 
 
@@ -34,31 +34,33 @@ def typed(action: str, file: str, case: Path | None, gate: Path | None, offline:
     payload, rules = payload_in(file), load_gate(gate)
     kind, alerts = alerts_in(payload)
     try:
-        worlds = recorded(case) if case is not None else Worlds(live_of(asked))
+        worlds = recorded(case) if case is not None else PolicyWorlds(live_of(asked))
     except BadCase as why:
         raise UsageMistake(f"--case: {why}") from why
     scene = "not asked (--offline)" if offline else asyncio.run(_scene(worlds))
-    looked = [Looked(each, asyncio.run(_gate(each, rules, scene, worlds)), scene) for each in alerts]
+    looked = [AlertReading(each, asyncio.run(_gate(each, rules, scene, worlds)), scene) for each in alerts]
     rows = [("read as", kind), *(row for each in looked for row in (("", ""), *explained(each)))]
     write("".join(f"{f'{name:<15}{clean(said, 1000)}'.rstrip()}\n" for name, said in rows))
     return 0 if any(map(would_start, looked)) else 1
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class AlertReading:
     """One alert, or why it starts nothing; what the gate says of it; the cluster, or why that was not read."""
 
     alert: Alert | str
     gate: Judged
-    scene: Scene | str
+    scene: ClusterReadings | str
 
 
-async def _gate(alert: Alert | str, rules: tuple[Rule, ...], scene: Scene | str, worlds: Worlds) -> Judged:
+async def _gate(
+    alert: Alert | str, rules: tuple[GateRule, ...], scene: ClusterReadings | str, worlds: PolicyWorlds
+) -> Judged:
     """As far as the pod's own state is needed and known."""
     if isinstance(alert, str):
-        return Judged(Network.NO, alert)
-    gate, found = judged(alert, rules), who(alert, scene) if isinstance(scene, Scene) else None
-    if not isinstance(found, Chosen) or alert.state is not AlertState.FIRING:
+        return Judged(NetworkRelevance.NO, alert)
+    gate, found = judged(alert, rules), who(alert, scene) if isinstance(scene, ClusterReadings) else None
+    if not isinstance(found, ChosenTarget) or alert.state is not AlertState.FIRING:
         return gate
     return await settled(gate, found, partial(recent_drops, worlds.cluster))
 
@@ -66,11 +68,11 @@ async def _gate(alert: Alert | str, rules: tuple[Rule, ...], scene: Scene | str,
 def payload_in(file: str) -> Payload:
     """The JSON of a file, or of stdin for `-`. Raises `UsageMistake`."""
     try:
-        raw = sys.stdin.buffer.read(LARGEST + 1) if file == "-" else Path(file).read_bytes()
+        raw = sys.stdin.buffer.read(MAX_ALERT_BYTES + 1) if file == "-" else Path(file).read_bytes()
     except OSError as why:
         raise UsageMistake(f"{file}: {why.strerror or why}") from why
-    if len(raw) > LARGEST:
-        raise UsageMistake(f"{file}: more than {LARGEST // 1024 // 1024} MiB is no alert")
+    if len(raw) > MAX_ALERT_BYTES:
+        raise UsageMistake(f"{file}: more than {MAX_ALERT_BYTES // 1024 // 1024} MiB is no alert")
     try:
         said = json.loads(raw)
     except (ValueError, RecursionError):
@@ -91,7 +93,7 @@ def alerts_in(payload: Payload) -> tuple[str, list[Alert | str]]:
     return trigger.id, [each if isinstance(each, Alert) else getattr(each, "why", "nothing") for each in found]
 
 
-async def _scene(worlds: Worlds) -> Scene | str:
+async def _scene(worlds: PolicyWorlds) -> ClusterReadings | str:
     try:
         async with worlds.cluster() as cluster:
             return await read_scene(cluster)
@@ -99,7 +101,7 @@ async def _scene(worlds: Worlds) -> Scene | str:
         return str(why)
 
 
-def explained(it: Looked) -> Iterator[tuple[str, str]]:
+def explained(it: AlertReading) -> Iterator[tuple[str, str]]:
     """One alert in rows: what it says, what the gate says, who is meant, what would happen."""
     alert = it.alert
     if isinstance(alert, str):
@@ -116,34 +118,34 @@ def explained(it: Looked) -> Iterator[tuple[str, str]]:
     yield "would", _would(it, alert)
 
 
-def _who(alert: Alert, scene: Scene | str) -> str:
-    if not isinstance(scene, Scene):
+def _who(alert: Alert, scene: ClusterReadings | str) -> str:
+    if not isinstance(scene, ClusterReadings):
         target = named_target(alert)
         return f"{target or 'unknown'}, not checked: the cluster was {scene}"
     found = who(alert, scene)
-    if isinstance(found, Chosen):
+    if isinstance(found, ChosenTarget):
         return f"{found.target}{f' ({found.why})' if found.why else ''}"
     choice = ", ".join(f"{namespace}/{pod}" for namespace, pod in found.candidates)
     return f"not clear: {found.why}{f'; to choose from: {choice}' if choice else ''}"
 
 
-def _would(it: Looked, alert: Alert) -> str:
+def _would(it: AlertReading, alert: Alert) -> str:
     if alert.state is AlertState.RESOLVED:
         return "edit the answer to its firing; start nothing"
     if alert.state is AlertState.ACKNOWLEDGED:
         return "start nothing: somebody has taken it on"
-    if it.gate.network is Network.NO:
+    if it.gate.network is NetworkRelevance.NO:
         return "start nothing: one line says why, with a button to investigate anyway"
     if would_start(it):
         return "start an investigation, unless the same firing was heard before or it is one of a storm"
     return "ask in the thread which pod is meant"
 
 
-def would_start(it: Looked) -> bool:
+def would_start(it: AlertReading) -> bool:
     """Taken by itself."""
     alert = it.alert
-    if isinstance(alert, str) or alert.state is not AlertState.FIRING or it.gate.network is Network.NO:
+    if isinstance(alert, str) or alert.state is not AlertState.FIRING or it.gate.network is NetworkRelevance.NO:
         return False
-    if not isinstance(it.scene, Scene):
+    if not isinstance(it.scene, ClusterReadings):
         return named_target(alert) is not None
-    return isinstance(who(alert, it.scene), Chosen)
+    return isinstance(who(alert, it.scene), ChosenTarget)

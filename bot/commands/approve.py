@@ -12,12 +12,12 @@ import click
 
 from bot.approval.person import TERMINAL
 from bot.approval.proposal import KubeUser, Proposal
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.change.changes import Changes
-from bot.change.deciding import Answer, Caller, Identify
+from bot.change.deciding import Caller, DecisionResult, Identify
 from bot.change.opening import changes_on
-from bot.change.own import myself
-from bot.clusters.opening import Worlds
+from bot.change.own_kubeconfig import myself
+from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live, live_of
 from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
@@ -30,36 +30,43 @@ from bot.store.proposals import Forged
 from bot.store.store import open_store
 from sensors.kit.catalog import sensors
 
-FAILED = (State.STUCK, State.UNKNOWN, State.NOT_VERIFIED, State.PROPOSED, State.EXPIRED, State.SUPERSEDED)
+FAILED = (
+    ProposalState.STUCK,
+    ProposalState.UNKNOWN,
+    ProposalState.NOT_VERIFIED,
+    ProposalState.PROPOSED,
+    ProposalState.EXPIRED,
+    ProposalState.SUPERSEDED,
+)
 
-Act = Callable[[Changes, str, str, Identify], Awaitable[Answer]]
+DecisionAction = Callable[[Changes, str, str, Identify], Awaitable[DecisionResult]]
 
 
 def approve(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
     """Show the change whole, ask once more, then apply and verify it with one's own rights."""
 
-    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.approve(it, who, identify)
 
     return _decide(proposal, "Apply it with your own rights?", yes, database, config, live_of(asked), act)
 
 
 def undo(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
-    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.undo(it, who, identify)
 
     return _decide(proposal, "Take it back with your own rights?", yes, database, config, live_of(asked), act)
 
 
 def reject(proposal: str, reason: str, database: str | None, config: Path | None, **asked: Any) -> int:
-    async def act(changes: Changes, it: str, who: str, identify: Identify) -> Answer:
+    async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.reject(it, who, identify, reason)
 
     return _decide(proposal, "", True, database, config, live_of(asked), act)
 
 
 def _decide(
-    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: Act
+    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: DecisionAction
 ) -> int:
     url = database or default_url()
     try:
@@ -72,10 +79,12 @@ def _decide(
         raise CouldNotLook(str(why)) from why
 
 
-async def _decided(url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: Act) -> int:
+async def _decided(
+    url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: DecisionAction
+) -> int:
     rules, who = approvals_of(config), await myself(live)
     async with open_store(url) as store:
-        worlds = Worlds(live)
+        worlds = PolicyWorlds(live)
         changes = changes_on(live, worlds.cluster, sensors(), store, lambda: rules, _tell, own=True)
         it = await store.proposals.get(proposal)
         if it is None:
@@ -86,7 +95,7 @@ async def _decided(url: str, proposal: str, question: str, yes: bool, config: Pa
         return await _done(changes, it, who, act)
 
 
-async def _done(changes: Changes, it: Proposal, who: KubeUser, act: Act) -> int:
+async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionAction) -> int:
     person = f"{TERMINAL}{who.name}"
 
     async def identify(proposal: Proposal) -> Caller:

@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from bot.approval.trail import Head, Link, faults, line
+from bot.approval.trail import Head, TrailEntry, faults, line
 from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.store.database import BadDatabase, Unreachable, file_of
@@ -24,7 +24,7 @@ def audit(action: str, proposal: str, head: str, database: str | None) -> int:
     return 0
 
 
-def _examined(links: list[Link], kept: Head, head: str) -> int:
+def _examined(links: list[TrailEntry], kept: Head, head: str) -> int:
     found = faults(links, kept)
     if head and head not in {each.hash for each in links}:
         found.append(f"no entry has the hash {head[:16]}, which was the head when it was noted")
@@ -36,7 +36,7 @@ def _examined(links: list[Link], kept: Head, head: str) -> int:
     return 1 if found else 0
 
 
-def _read(database: str | None, proposal: str) -> tuple[list[Link], Head]:
+def _read(database: str | None, proposal: str) -> tuple[list[TrailEntry], Head]:
     url = database or default_url()
     try:
         if (path := file_of(url)) is not None and not path.exists():
@@ -48,7 +48,7 @@ def _read(database: str | None, proposal: str) -> tuple[list[Link], Head]:
         raise CouldNotLook(str(why)) from why
 
 
-async def _links(url: str, proposal: str) -> tuple[list[Link], Head]:
+async def _links(url: str, proposal: str) -> tuple[list[TrailEntry], Head]:
     async with open_store(url) as store:
         head = await store.audit.head()
         return [each async for each in store.audit.links(proposal)], head

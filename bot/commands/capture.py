@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.capture import NotEmpty, Recorder, claim, release, write_case
+from bot.capture import ClusterRecorder, NotEmpty, claim, release, write_case
 from bot.clusters.options import live_of
 from bot.clusters.target import NoSuchPod
 from bot.commands.investigate import TerminalRequest, find_target, flow_asked, world_of
@@ -17,7 +17,7 @@ from bot.commands.output import write
 from bot.commands.progress import progress
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.sanitize import clean
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.load import BadFlow
 from sensors.kit import Blind
 from sensors.kit.catalog import sensors
@@ -77,9 +77,9 @@ async def _capture(question: TerminalRequest, folder: Path, redact: bool) -> Cap
         found = await find_target(question, cluster)
         if found.note:
             print(clean(found.note), file=sys.stderr)  # noqa: T201
-        seen, at = Recorder(cluster), await cluster.now()
+        seen, at = ClusterRecorder(cluster), await cluster.now()
         with progress(len(flow.looks)) as watcher:
-            await run(flow, found.target, seen, Tools(sensors(), {}), watcher)
+            await run(flow, found.target, seen, WalkTools(sensors(), {}), watcher)
         await seen.read_all_kinds()
         environment = await cluster.environment()
     await asyncio.to_thread(write_case, folder, found.target, seen, at, environment, redact=redact)

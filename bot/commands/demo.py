@@ -20,13 +20,13 @@ from bot.report.short_answer import subject
 from sensors.access.casefolder import BadCase, CaseHeader, open_case
 from sensors.kit.nearest import did_you_mean
 
-USUAL = "api-server-cannot-watch"
+DEFAULT_CASE = "api-server-cannot-watch"
 
 Serve = Callable[[Path, int, bool, Callable[[str], None]], None]
 """Runs the page of a case on a port, with or without a browser, and says each line for the terminal."""
 
 
-PAGE = "lab.demo:serve"
+DEMO_SERVER = "lab.demo:serve"
 """The page comes from the lab, which nothing else of the product may import."""
 
 
@@ -34,9 +34,9 @@ def demo(name: str, listing: bool, page: bool | None, port: int, no_browser: boo
     """`kai demo`."""
     if listing:
         return list_cases()
-    show(name or USUAL, **asked)
+    show(name or DEFAULT_CASE, **asked)
     if wants_page(page, asked["output"]):
-        to_the_page(resolve(PAGE), name or USUAL, port, browser=not no_browser)
+        to_the_page(resolve(DEMO_SERVER), name or DEFAULT_CASE, port, browser=not no_browser)
     return 0
 
 

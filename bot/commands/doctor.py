@@ -13,7 +13,7 @@ from bot.clusters.connecting import opened
 from bot.clusters.options import Live, live_of
 from bot.clusters.target import NoSuchPod, resolve
 from bot.commands.output import write
-from bot.doctor import Check, State, exit_code
+from bot.doctor import Check, CheckState, exit_code
 from bot.doctor.alerts import alert_checks, unreadable
 from bot.doctor.examine import Patient, examine
 from bot.doctor.packages import packages
@@ -83,10 +83,10 @@ def told(checks: Iterable[Check]) -> Iterator[str]:
     width = max(len(each.name) for each in checks)
     for each in checks:
         yield f"{each.state.value:8} {clean(each.name):{width}}  {clean(each.found)}".rstrip()
-        if each.state in (State.MISSING, State.OFF):
+        if each.state in (CheckState.MISSING, CheckState.OFF):
             yield f"{'':9}without it: {clean(each.without)}"
-            yield f"{'':9}to {'mend' if each.state is State.MISSING else 'have'} it: {clean(each.mend)}"
-    missing = [each for each in checks if each.state is State.MISSING]
+            yield f"{'':9}to {'mend' if each.state is CheckState.MISSING else 'have'} it: {clean(each.mend)}"
+    missing = [each for each in checks if each.state is CheckState.MISSING]
     yield f"{len(missing)} missing: {', '.join(clean(each.name) for each in missing)}" if missing else "All there."
 
 

@@ -38,7 +38,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "completion": ("source <(kai completion bash)", "kai completion zsh > ~/.zfunc/_kai"),
 }
 
-NOTES: Mapping[str, str] = {
+COMMAND_NOTES: Mapping[str, str] = {
     "netdebug": EXIT_CODES,
     "run-flow": EXIT_CODES,
     "simulate": (
@@ -60,4 +60,4 @@ def epilog(name: str) -> str:
     """What stands below the options of a command's help."""
     lines = "\n".join(f"  {each}" for each in EXAMPLES.get(name, ()))
     shown = f"\b\nExamples:\n{lines}" if lines else ""
-    return "\n\n".join(filter(None, (shown, NOTES.get(name, ""))))
+    return "\n\n".join(filter(None, (shown, COMMAND_NOTES.get(name, ""))))

@@ -13,17 +13,19 @@ from bot.store.database import BadDatabase, Unreachable
 from bot.store.location import default_url
 from bot.store.store import Store, open_store
 from flows.agent.asking import ClaudeClient, Purse
-from flows.agent.correlation import LEAST, Table, correlate, time_for
+from flows.agent.correlation import MIN_CLAUDE_S, Table, correlate, time_for
+from flows.agent.open_walk import OpenWalk
 from flows.agent.reply import NoAnswer
-from flows.agent.scene import Scene
 from flows.agent.settings import ClaudeSettings
 from flows.agent.untrusted import new_nonce
-from flows.engine import Tools, Walk
+from flows.engine import Walk, WalkTools
 from flows.model import AskedLook, Diagnosis, Explanation
 from sensors.kit import Cluster
 
 
-async def explained(walked: Walk, cluster: Cluster, settings: ClaudeSettings, tools: Tools, since: float) -> Diagnosis:
+async def explained(
+    walked: Walk, cluster: Cluster, settings: ClaudeSettings, tools: WalkTools, since: float
+) -> Diagnosis:
     """The diagnosis with Claude's part; where there is none, with a sentence about it. `since`: when waiting began."""
     return await Claude(settings, tools, since).explained(walked, cluster)
 
@@ -33,7 +35,7 @@ class Claude:
     """What it takes to ask Claude from a terminal. `database`: where what is spent is written down."""
 
     settings: ClaudeSettings
-    tools: Tools
+    tools: WalkTools
     since: float
     database: str = ""
 
@@ -58,10 +60,10 @@ class Claude:
             sensors=self.tools.sensors,
             rules=self.tools.rules,
             anonymize=self.settings.anonymize,
-            further=Scene(walked, cluster, self.tools),
+            further=OpenWalk(walked, cluster, self.tools),
             second_look=self.settings.second_look,
             watch=tell_look,
-            in_all=max(LEAST, time_for(before) - (time.monotonic() - self.since)),
+            in_all=max(MIN_CLAUDE_S, time_for(before) - (time.monotonic() - self.since)),
         )
         try:
             it = await correlate(before, table)

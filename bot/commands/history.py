@@ -14,7 +14,7 @@ from bot.errors import CouldNotLook, UsageMistake
 from bot.report.json_result import CannotDecode, decode
 from bot.report.outline import command_lines
 from bot.report.sanitize import clean, escape_markdown
-from bot.store import EvidenceRow, Investigation, Verdict
+from bot.store import EvidenceRow, Investigation, StoredVerdict
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
 from bot.store.store import Store, open_store
@@ -88,7 +88,7 @@ async def one_of(store: Store, word: str) -> Diagnosis:
     return _diagnosis(verdict)
 
 
-async def _one(store: Store, word: str) -> tuple[Investigation, Verdict | None, tuple[EvidenceRow, ...]]:
+async def _one(store: Store, word: str) -> tuple[Investigation, StoredVerdict | None, tuple[EvidenceRow, ...]]:
     one = await _meant(store, word)
     verdict = await store.investigations.verdict(one.id)
     return one, verdict, () if verdict else await store.investigations.evidence(one.id)
@@ -114,7 +114,7 @@ def _sent(it: Diagnosis) -> str:
     return said
 
 
-def _diagnosis(verdict: Verdict) -> Diagnosis:
+def _diagnosis(verdict: StoredVerdict) -> Diagnosis:
     try:
         return decode(verdict.result)
     except CannotDecode as why:
@@ -142,7 +142,7 @@ def _unconcluded(it: Investigation, rows: tuple[EvidenceRow, ...], output: str) 
 # -- all of them -----------------------------------------------------------------------------------------------------
 
 
-def _listed(rows: tuple[tuple[Investigation, Verdict | None], ...], output: str) -> str:
+def _listed(rows: tuple[tuple[Investigation, StoredVerdict | None], ...], output: str) -> str:
     if output in ("json", "yaml"):
         return _written([_entry(it, verdict) for it, verdict in rows], output)
     if not rows:
@@ -151,7 +151,7 @@ def _listed(rows: tuple[tuple[Investigation, Verdict | None], ...], output: str)
     return _markdown(table) if output == "markdown" else columns(table)
 
 
-def _row(it: Investigation, verdict: Verdict | None) -> tuple[str, ...]:
+def _row(it: Investigation, verdict: StoredVerdict | None) -> tuple[str, ...]:
     asked = f"{it.request.origin} {it.request.asked_by}"
     target = f"{it.request.target} → {it.request.target.to}" if it.request.target.to else str(it.request.target)
     if verdict is None:
@@ -166,7 +166,7 @@ def _markdown(table: list[tuple[str, ...]]) -> str:
     return "\n".join([*head, *(f"| {' | '.join(map(escape_markdown, row))} |" for row in table)]) + "\n"
 
 
-def _entry(it: Investigation, verdict: Verdict | None) -> dict[str, Any]:
+def _entry(it: Investigation, verdict: StoredVerdict | None) -> dict[str, Any]:
     target = it.request.target
     return {
         "investigation_id": it.id,

@@ -16,7 +16,7 @@ from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import Live, live_of
 from bot.clusters.peer import peer_of
 from bot.clusters.recorded import recording_of
-from bot.clusters.target import KINDS, NoSuchPod, Resolved, resolve
+from bot.clusters.target import WORKLOAD_KINDS, NoSuchPod, Resolved, resolve
 from bot.commands.output import Style, say, say_explanation, show_brief, write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
@@ -29,9 +29,9 @@ from flows.agent.brief import brief_of, wash_for
 from flows.agent.settings import ClaudeSettings
 from flows.agent.untrusted import new_nonce
 from flows.catalog import rules
-from flows.engine import Tools, Walk, walk
+from flows.engine import Walk, WalkTools, walk
 from flows.load import FLOW_SENSOR, BadFlow, Flow
-from flows.model import Diagnosis, Recording
+from flows.model import Diagnosis, RecordedCase
 from sensors.access.casefolder import BadCase, CaseFolder, open_case
 from sensors.kit import Blind, Cluster, Target
 from sensors.kit.addresses import HostPort
@@ -136,7 +136,7 @@ async def _investigate(question: TerminalRequest, flow: Flow, claude: ClaudeSett
         found = await find_target(question, cluster)
         if found.note:
             print(clean(found.note), file=sys.stderr)  # noqa: T201
-        tools = Tools(sensors(), rules())
+        tools = WalkTools(sensors(), rules())
         with progress(len(flow.looks)) as watcher:
             walked = await walk(flow, found.target, cluster, tools, watcher, recording)
         if claude is None:
@@ -157,7 +157,7 @@ def _style(question: TerminalRequest) -> Style:
 
 
 async def _explained(
-    question: TerminalRequest, walked: Walk, cluster: Cluster, settings: ClaudeSettings, tools: Tools
+    question: TerminalRequest, walked: Walk, cluster: Cluster, settings: ClaudeSettings, tools: WalkTools
 ) -> Diagnosis:
     """The report of the rules at once, then Claude's part of it; JSON and markdown are one document, and so wait."""
     at_once = question.output == "text"
@@ -176,7 +176,7 @@ async def _explained(
 
 
 @asynccontextmanager
-async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Recording | None]]:
+async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, RecordedCase | None]]:
     """The recording that was named, else the living cluster."""
     if question.case is not None:
         if question.live.names_a_cluster:
@@ -224,14 +224,14 @@ def _with_recorded_peer(target: Target, recorded: Target | None) -> Target:
 def one_namespace(word: str, said: str | None) -> None:
     """Raises `UsageMistake` when `NAMESPACE/POD` and `-n` name two namespaces."""
     before, slash, _ = word.partition("/")
-    if slash and said not in (None, before) and before.lower() not in KINDS:
+    if slash and said not in (None, before) and before.lower() not in WORKLOAD_KINDS:
         raise UsageMistake(f"two namespaces: {before!r} in {word!r} and {said!r} after -n; leave one out")
 
 
 def namespace_in(word: str) -> str:
     """That of `NAMESPACE/POD`; empty for anything else."""
     before, slash, _ = word.partition("/")
-    return before if slash and before.lower() not in KINDS else ""
+    return before if slash and before.lower() not in WORKLOAD_KINDS else ""
 
 
 async def peer_asked(cluster: Cluster, text: str, namespace: str) -> HostPort:

@@ -20,15 +20,15 @@ from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case, Missing
 from flows.policy import judgement_in_words
 from flows.policy.model import Opening
-from flows.proposed import BadChange, Meant, read_change, read_deletion
-from flows.simulate import Answer, Simulation, as_json, can, look, objects_of
+from flows.proposed import BadChange, ChangeHints, read_change, read_deletion
+from flows.simulate import Simulation, SimulationResult, as_json, can, look, objects_of
 from flows.simulate import simulate as try_change
 from sensors.access.casefolder import BadCase
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.kit import Blind
 from sensors.kit.catalog import sensors
 
-LIMIT = 20
+MAX_ROWS = 20
 
 
 def simulate(**asked: Any) -> int:
@@ -58,8 +58,8 @@ def _try(asked: dict[str, Any]) -> int:
 def _change(text: str, asked: dict[str, Any], case: Case) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The objects that change or come, and those that go. Raises `BadChange`."""
     if asked["delete"] is not None:
-        return (), (read_deletion(Meant(asked["namespace"], asked["delete"]), objects_of(case)),)
-    return read_change(text, Meant(asked["namespace"], asked["target"], asked["kind"]), objects_of(case)), ()
+        return (), (read_deletion(ChangeHints(asked["namespace"], asked["delete"]), objects_of(case)),)
+    return read_change(text, ChangeHints(asked["namespace"], asked["target"], asked["kind"]), objects_of(case)), ()
 
 
 def _can(asked: dict[str, Any]) -> int:
@@ -130,7 +130,7 @@ def _told(said: Simulation) -> Iterator[str]:
     yield from (f"Note: {clean(each)}" for each in said.notes)
     yield from _some("Why not:", [_indented(each, clean) for each in said.why_not])
     yield from ([f"Refused: {clean(said.refused)}."] if said.refused else [])
-    yield from (f"  admitted by {clean(each)}" for each in said.trial.admitted_by[:LIMIT])
+    yield from (f"  admitted by {clean(each)}" for each in said.trial.admitted_by[:MAX_ROWS])
     diff = said.trial.diff
     yield from _some(f"Newly allowed ({len(diff.opened)}):", _ways(diff.opened))
     yield from _some(f"No longer allowed ({len(diff.closed)}):", _ways(diff.closed))
@@ -158,10 +158,10 @@ def _ways(openings: Iterable[Opening]) -> list[str]:
     found: dict[tuple[str, str], list[Opening]] = {}
     for each in openings:
         found.setdefault((str(each.source), str(each.destination)), []).append(each)
-    return [f"  {clean(ends[0])} -> {clean(ends[1])} {_doors(listed)}" for ends, listed in found.items()]
+    return [f"  {clean(ends[0])} -> {clean(ends[1])} {_openings_in_words(listed)}" for ends, listed in found.items()]
 
 
-def _doors(openings: list[Opening]) -> str:
+def _openings_in_words(openings: list[Opening]) -> str:
     whole = [each.protocol for each in openings if each.ports_in_words == "all"]
     parts = [f"{each.protocol} {each.ports_in_words}" for each in openings if each.protocol not in whole]
     return "; ".join([*([f"{', '.join(whole)} all"] if whole else []), *parts])
@@ -174,26 +174,26 @@ def _indented(line: str, clean: Any) -> str:
 def _some(title: str, lines: list[str]) -> Iterator[str]:
     if lines:
         yield title
-        yield from lines[:LIMIT]
-    if len(lines) > LIMIT:
-        yield f"  … and {len(lines) - LIMIT} more (-o json lists all)"
+        yield from lines[:MAX_ROWS]
+    if len(lines) > MAX_ROWS:
+        yield f"  … and {len(lines) - MAX_ROWS} more (-o json lists all)"
 
 
 def _as_json(said: Simulation) -> str:
     return json.dumps(as_json(said), indent=2, ensure_ascii=False) + "\n"
 
 
-def _answered(answer: Answer) -> Iterator[str]:
+def _answered(answer: SimulationResult) -> Iterator[str]:
     yield {True: "Yes.", False: "No.", None: "Cannot be decided."}[answer.allowed]
     yield from (f"Not read: {clean(each)}" for each in answer.unread)
     yield from (f"Note: {clean(each)}" for each in answer.notes if not answer.unread)
-    for each in answer.judgements[:LIMIT]:
+    for each in answer.judgements[:MAX_ROWS]:
         for line in judgement_in_words(each).splitlines():
             yield f"{' ' * (len(line) - len(line.lstrip()))}{clean(line)}"
     yield from _some("What the datapath did:", [f"  {clean(each)}" for each in answer.seen])
 
 
-def _answer_json(answer: Answer) -> str:
+def _answer_json(answer: SimulationResult) -> str:
     ways = [
         {
             "connection": each.traffic.words(),

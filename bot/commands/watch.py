@@ -16,7 +16,7 @@ from bot.commands.investigate import exit_code
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT
 from bot.report.sanitize import clean
 from bot.verify.looking import Clock, Glance, again
-from bot.verify.verdict import Moment, Outcome, last_drop
+from bot.verify.verdict import TrafficSince, VerificationOutcome, last_drop
 from flows.model import Diagnosis
 from sensors.kit import Blind, Target
 
@@ -31,14 +31,14 @@ class Lap:
     """One walk among many: its verdict, what it has seen of connections, and the cluster's time when it began."""
 
     diagnosis: Diagnosis
-    moment: Moment
+    moment: TrafficSince
     began: datetime
 
 
 WalkAgain = Callable[[datetime | None], Awaitable[Lap]]
 """Walks the flow on hubble flows since a moment; None: as far back as was asked for. Raises `Blind`."""
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
 @dataclass
@@ -53,7 +53,7 @@ async def follow(
     watched: Watched,
     walk: WalkAgain,
     report: Callable[[Diagnosis], None],
-    say: Say,
+    say: PrintLine,
     clock: Clock,
     every: float,
 ) -> None:
@@ -103,20 +103,20 @@ class _Rounds:
     blind: str = ""
     tried: str = ""
 
-    async def see(self, since: datetime) -> Moment:
+    async def see(self, since: datetime) -> TrafficSince:
         """What one more walk shows; a cluster that does not answer is waited for."""
         try:
             now = await self.walk(since + JUST_AFTER)
         except Blind as why:
             self.blind = str(why)
-            return Moment(blind=self.blind)
+            return TrafficSince(blind=self.blind)
         self.diagnosis, self.blind = now.diagnosis, ""
         self.tried = _tried(now.moment)
         return now.moment
 
     def opened(self, glance: Glance) -> bool:
         """Where the peer opened all the time (lost large packets, a slow answer) the verdict has to turn as well."""
-        if self.blind or glance.said.outcome is not Outcome.VERIFIED:
+        if self.blind or glance.said.outcome is not VerificationOutcome.VERIFIED:
             return False
         return self.was_shut or exit_code(self.diagnosis) == NO_FAULT
 
@@ -146,7 +146,7 @@ class _Rounds:
         return clean(f"{sign} {self.diagnosis.cause_class}: {self.diagnosis.root_cause}{self.tried}", 1000)
 
 
-def _tried(moment: Moment) -> str:
+def _tried(moment: TrafficSince) -> str:
     """Our own tries; without them the verdict stands for itself."""
     said = ", ".join(f"{each.where} {each.result}" for each in moment.tries)
     return f" ({said})" if said else ""

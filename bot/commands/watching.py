@@ -15,7 +15,7 @@ from bot.errors import COULD_NOT_LOOK, CouldNotLook, UsageMistake
 from bot.verify.looking import Clock, Since
 from bot.verify.moment import moment_of
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.load import BadFlow, Flow
 from flows.model import Diagnosis
 from sensors.kit import Blind, Cluster
@@ -62,5 +62,5 @@ async def _walk(question: TerminalRequest, flow: Flow, since: datetime | None) -
         except NoSuchPod as why:
             raise (why if since is None else Blind(str(why))) from why  # it may be on its way back
         with progress(len(flow.looks)) as watcher:
-            found = await run(flow, target, seen, Tools(sensors(), rules()), watcher)
+            found = await run(flow, target, seen, WalkTools(sensors(), rules()), watcher)
         return Lap(found, moment_of(found.evidence.values()), began)

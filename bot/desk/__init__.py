@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from bot.desk.limits import Limits, Refused
+from bot.desk.limits import LimitReached, Limits
 from bot.desk.notes import EndedNote, Note, VerdictNote
-from bot.desk.ports import CannotLook, CannotPost, Look, Looked, Poster, Watching, nobody
+from bot.desk.ports import CannotLook, CannotPost, LookFor, LookResult, OpenWatcher, Poster, nobody
 
 __all__ = [
     "CannotLook",
     "CannotPost",
     "EndedNote",
+    "LimitReached",
     "Limits",
-    "Look",
-    "Looked",
+    "LookFor",
+    "LookResult",
     "Note",
+    "OpenWatcher",
     "Poster",
-    "Refused",
     "VerdictNote",
-    "Watching",
     "nobody",
 ]

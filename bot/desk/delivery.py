@@ -15,8 +15,8 @@ from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 300.0
-GIVE_UP = 40
+MAX_PAUSE_S = 300.0
+MAX_ATTEMPTS = 40
 """Attempts, with pauses of up to five minutes: half a night without Slack."""
 
 
@@ -62,7 +62,7 @@ class Delivery:
         if isinstance(said, Posted):
             await self._store.messages.posted(key, said)
             self.mine.discard(key.partition(".")[0])
-        elif isinstance(said, CannotPost) or number + 1 >= GIVE_UP:
+        elif isinstance(said, CannotPost) or number + 1 >= MAX_ATTEMPTS:
             log.error("%s cannot be posted: %s", key, said)
             await self._store.messages.give_up(key, str(said))
         elif isinstance(said, Exception):
@@ -103,4 +103,4 @@ def delivery_id(key: str, number: int) -> str:
 
 def pause_after(number: int) -> timedelta:
     """1, 2, 4 … seconds, and never more than five minutes."""
-    return timedelta(seconds=min(2.0**number, LONGEST_PAUSE))
+    return timedelta(seconds=min(2.0**number, MAX_PAUSE_S))

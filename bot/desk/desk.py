@@ -18,14 +18,14 @@ from weakref import WeakValueDictionary
 
 from bot.desk import delivery
 from bot.desk.delivery import Delivery
-from bot.desk.journal import VERSION, Journal, Run, Steps, Workflow
+from bot.desk.journal import WORKFLOW_VERSION, DurableRun, Journal, Steps, Workflow
 from bot.desk.limits import Limits, refusal, unknown_cluster
-from bot.desk.notes import NOTES, VERDICT, NoteOf
-from bot.desk.ports import CannotLook, Look, Looked, Poster, nobody
-from bot.desk.recording import Recorder, written
-from bot.desk.watching import Later, Listener, Watching, fan_out, tell_later
-from bot.store import Full, Investigation, Request, State, Verdict
-from bot.store.claims import Claims
+from bot.desk.notes import DESK_NOTES, VERDICT, NoteOf
+from bot.desk.ports import CannotLook, LookFor, LookResult, Poster, nobody
+from bot.desk.recording import AnswerRecorder, written
+from bot.desk.watching import Later, LaterListener, OpenWatcher, fan_out, tell_later
+from bot.store import Full, Investigation, InvestigationState, Request, StoredVerdict
+from bot.store.claims import InvestigationClaims
 from bot.store.store import Store
 from flows.engine import Watcher
 from sensors.kit.attempt import attempt_logged
@@ -48,16 +48,16 @@ KEEP = timedelta(days=90)
 TIDY = timedelta(hours=1)
 SWEEP = 1.0
 INVESTIGATE = "kai.investigate"
-AGAIN = "it will be tried again"
+RETRY_CLAUSE = "it will be tried again"
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class InvestigationStatus:
     """Where an investigation stands: `answered` sensors so far, and the verdict once there is one."""
 
     investigation: Investigation
     answered: int
-    verdict: Verdict | None
+    verdict: StoredVerdict | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +77,20 @@ class Extensions:
 
     workflows: Sequence[Workflow] = ()
     notes: Mapping[str, NoteOf] = field(default_factory=dict)
-    listeners: Sequence[Listener] = ()
+    listeners: Sequence[LaterListener] = ()
     sweeps: Sequence[Callable[[Journal], Coroutine[Any, Any, None]]] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class DeskTools:
     """What a desk works with; the composition root fills it once. `alone`: no other replica shares the database."""
 
     store: Store
     journal: Journal
-    claims: Claims
-    look: Look
+    claims: InvestigationClaims
+    look: LookFor
     poster: Poster
-    watching: Watching = nobody
+    watching: OpenWatcher = nobody
     extensions: Extensions = field(default_factory=Extensions)
     limits: Limits = field(default_factory=Limits)
     clusters: tuple[str, ...] = ("default",)
@@ -105,12 +105,12 @@ class Tools:
 class Desk:
     """One for each process. Open it with `bot.desk.open_desk`."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: DeskTools) -> None:
         self._tools = tools
         self._store, self._journal = tools.store, tools.journal
-        self._delivery = Delivery(tools.store, tools.poster, {**NOTES, **tools.extensions.notes}, tools.now)
+        self._delivery = Delivery(tools.store, tools.poster, {**DESK_NOTES, **tools.extensions.notes}, tools.now)
         self._suspects = asyncio.Lock()
-        self._looks: dict[str, asyncio.Task[Looked]] = {}
+        self._looks: dict[str, asyncio.Task[LookResult]] = {}
         self._ends: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()  # those who wait keep them
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -143,7 +143,7 @@ class Desk:
 
     async def cancel(self, investigation: str, why: str = "cancelled") -> bool:
         """End it without a verdict. False when it is over already, or was never there."""
-        key = await self._end(investigation, State.CANCELLED, why)
+        key = await self._end(investigation, InvestigationState.CANCELLED, why)
         if key is None:
             return False
         if (task := self._looks.get(investigation)) is not None:
@@ -165,7 +165,7 @@ class Desk:
         """Something came after a verdict: tell everybody who listens for it."""
         await tell_later(moment, self._tools.extensions.listeners)
 
-    async def status(self, investigation: str | None = None) -> tuple[Status, ...]:
+    async def status(self, investigation: str | None = None) -> tuple[InvestigationStatus, ...]:
         """One investigation (none: no such id), or everything that is live, oldest first."""
         if investigation is None:
             found = await self._store.investigations.live()
@@ -174,7 +174,7 @@ class Desk:
             found = () if one is None else (one,)
         return tuple([await self._status(each) for each in found])
 
-    async def wait(self, investigation: str) -> Status | None:
+    async def wait(self, investigation: str) -> InvestigationStatus | None:
         """Until it is over, wherever it runs. None: no such id."""
         over = self._ends.setdefault(investigation, asyncio.Event())
         while True:
@@ -197,15 +197,15 @@ class Desk:
             count += len(gone)
         return count
 
-    async def _status(self, it: Investigation) -> Status:
+    async def _status(self, it: Investigation) -> InvestigationStatus:
         investigations = self._store.investigations
         verdict = None if it.is_live else await investigations.verdict(it.id)
-        return Status(it, await investigations.answered(it.id), verdict)
+        return InvestigationStatus(it, await investigations.answered(it.id), verdict)
 
     async def _queue(self, it: Investigation) -> None:
         await self._journal.queue(INVESTIGATE, it.id, it.request.cluster, it.request.target.namespace, it.id)
 
-    async def _end(self, investigation: str, state: State, why: str) -> str | None:
+    async def _end(self, investigation: str, state: InvestigationState, why: str) -> str | None:
         key = await self._store.investigations.finish(investigation, state, why, state.value, self._tools.now())
         self._tell_waiting(investigation)
         return key
@@ -230,11 +230,11 @@ class Desk:
                 return await self._delivery.owed(investigation)
             if it.looks > self._tools.looks:
                 why = f"it was interrupted {self._tools.looks} times and is given up; ask again"
-                return await self._end(investigation, State.LOST, why)
+                return await self._end(investigation, InvestigationState.LOST, why)
             return await self._look_into(it)
 
     async def _look_into(self, it: Investigation) -> str | None:
-        watcher = fan_out(Recorder(self._store, it.id).watch, self._tools.watching(it))
+        watcher = fan_out(AnswerRecorder(self._store, it.id).watch, self._tools.watching(it))
         task = asyncio.create_task(self._walk(it, watcher))
         self._looks[it.id] = task
         try:
@@ -244,16 +244,16 @@ class Desk:
             task.cancel()
             del self._looks[it.id]
 
-    async def _walk(self, it: Investigation, watcher: Watcher) -> Looked:
+    async def _walk(self, it: Investigation, watcher: Watcher) -> LookResult:
         async with asyncio.timeout(self._tools.overtime):
             return await self._tools.look(it, watcher)
 
-    async def _settle(self, it: Investigation, task: asyncio.Task[Looked]) -> str | None:
+    async def _settle(self, it: Investigation, task: asyncio.Task[LookResult]) -> str | None:
         if task.cancelled():
             return None  # by `cancel`, which has said so already
         why = task.exception()
         if why is not None:
-            return await self._end(it.id, State.FAILED, self._in_words(it, why))
+            return await self._end(it.id, InvestigationState.FAILED, self._in_words(it, why))
         result, rows = await asyncio.to_thread(written, task.result())
         key = await self._store.investigations.conclude(it.id, result, rows, VERDICT, self._tools.now())
         self._tell_waiting(it.id)
@@ -273,10 +273,10 @@ class Desk:
         tidied = self._tools.now() - TIDY
         while True:
             await asyncio.sleep(SWEEP)
-            await attempt_logged(self.sweep(), log, AGAIN)
+            await attempt_logged(self.sweep(), log, RETRY_CLAUSE)
             if self._tools.now() - tidied >= TIDY:
                 tidied = self._tools.now()
-                await attempt_logged(self.forget(self._tools.keep), log, AGAIN)
+                await attempt_logged(self.forget(self._tools.keep), log, RETRY_CLAUSE)
 
     async def sweep(self) -> None:
         """Take over from the dead, queue what was admitted and never queued, mark what nobody will end, deliver."""
@@ -291,7 +291,7 @@ class Desk:
             await self._mend(each, runs.get(each.id))
         await self._delivery.sweep(self._journal)
         for sweep in self._tools.extensions.sweeps:
-            await attempt_logged(sweep(self._journal), log, AGAIN)
+            await attempt_logged(sweep(self._journal), log, RETRY_CLAUSE)
 
     async def _take_over(self) -> None:
         for executor in sorted(await self._journal.owners() - {self._journal.executor}):
@@ -300,19 +300,19 @@ class Desk:
                     count = await self._journal.take_over(executor)
                     log.warning("%s is gone: %d of its runs are carried on here", executor, count)
 
-    async def _mend(self, it: Investigation, run: Run | None) -> None:
+    async def _mend(self, it: Investigation, run: DurableRun | None) -> None:
         if run is None:
             await self._queue(it)
         elif not run.is_active:
             await self._lose(it.id, "it broke off too often and was given up; ask again")
-        elif run.version != VERSION and (self._tools.alone or self._tools.now() - it.asked_at > OLD):
+        elif run.version != WORKFLOW_VERSION and (self._tools.alone or self._tools.now() - it.asked_at > OLD):
             await self._journal.cancel(it.id)
             await self._lose(it.id, "it was begun by another version of KAI; ask again")
 
     async def _lose(self, investigation: str, why: str) -> None:
         """The run ended in between, perhaps well: only what is still live in the store is lost."""
-        if await self._end(investigation, State.LOST, why) is not None:
+        if await self._end(investigation, InvestigationState.LOST, why) is not None:
             log.error("investigation %s is lost: %s", investigation, why)
 
 
-__all__ = ["Desk", "Extensions", "Started", "Status", "Tools"]
+__all__ = ["Desk", "DeskTools", "Extensions", "InvestigationStatus", "Started"]

@@ -21,7 +21,7 @@ from bot.store.database import journal_engine, journal_url
 
 log = logging.getLogger(__name__)
 
-VERSION = "kai-desk-1"
+WORKFLOW_VERSION = "kai-desk-1"
 """Bump it when the steps of a workflow change: runs of another version are not carried on, but marked."""
 
 POLLING = 0.4
@@ -37,7 +37,7 @@ RECOVERIES = 100
 
 ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 
-Act = Callable[..., Coroutine[Any, Any, Any]]
+DurableFunction = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class Steps:
@@ -46,7 +46,7 @@ class Steps:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def take(self, name: str, act: Act, *arguments: Any, preemptible: bool = False) -> Any:
+    async def take(self, name: str, act: DurableFunction, *arguments: Any, preemptible: bool = False) -> Any:
         """A step. It runs again when a crash came before its result was written. `preemptible`: `cancel` ends it."""
         step = DBOS.reserve_step()
         return await step.run_async(StepOptions(name=name, preemptible=preemptible), act, *arguments)
@@ -68,7 +68,7 @@ class Workflow:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DurableRun:
     """A durable run as the journal has it."""
 
     id: str
@@ -115,7 +115,7 @@ class Journal:
     def _config(self) -> DBOSConfig:
         return {
             "name": "kai-netdebug",
-            "application_version": VERSION,
+            "application_version": WORKFLOW_VERSION,
             "executor_id": self.executor,
             "system_database_url": journal_url(self._url),
             "system_database_engine": journal_engine(self._url),
@@ -158,7 +158,7 @@ class Journal:
         with SetWorkflowID(run):
             await DBOS.start_workflow_async(self._registered[workflow], *arguments)
 
-    async def runs(self, ids: Sequence[str]) -> dict[str, Run]:
+    async def runs(self, ids: Sequence[str]) -> dict[str, DurableRun]:
         """The runs there are of these, by id."""
         if not ids:
             return {}
@@ -166,7 +166,7 @@ class Journal:
 
     async def owners(self) -> frozenset[str]:
         """The executors that have begun runs and not ended them, alive or not."""
-        return frozenset(each.executor for each in await self._list(status="PENDING", app_version=VERSION))
+        return frozenset(each.executor for each in await self._list(status="PENDING", app_version=WORKFLOW_VERSION))
 
     async def take_over(self, executor: str) -> int:
         """Queue again what a dead executor had begun; how many runs that were. The caller knows that it is dead."""
@@ -192,9 +192,11 @@ class Journal:
         await asyncio.to_thread(_destroy)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="kai"))
 
-    async def _list(self, **which: object) -> list[Run]:
+    async def _list(self, **which: object) -> list[DurableRun]:
         found = await DBOS.list_workflows_async(**which, load_input=False, load_output=False)  # type: ignore[arg-type]
-        return [Run(each.workflow_id, each.status, each.executor_id or "", each.app_version or "") for each in found]
+        return [
+            DurableRun(each.workflow_id, each.status, each.executor_id or "", each.app_version or "") for each in found
+        ]
 
 
 def _queue(cluster: str) -> str:

@@ -29,7 +29,7 @@ class Limits:
         return max(0, namespace + 1 - self.each_namespace, cluster + 1 - room)
 
 
-class Refused(Exception):
+class LimitReached(Exception):
     """Not taken on. The message is one sentence that says when to try again; `after` is that in seconds."""
 
     def __init__(self, limit: str, sentence: str, after: float) -> None:
@@ -37,7 +37,7 @@ class Refused(Exception):
         self.limit, self.after = limit, after
 
 
-def refusal(full: Full, request: Request, now: datetime) -> Refused:
+def refusal(full: Full, request: Request, now: datetime) -> LimitReached:
     """The refusal in words. The oldest investigation is the first to make room."""
     after = max(5.0, TYPICAL - (now - full.oldest).total_seconds())
     busy = {
@@ -46,12 +46,12 @@ def refusal(full: Full, request: Request, now: datetime) -> Refused:
         "user": f"you have {_several(full.live)} under way",
     }[full.limit]
     sentence = f"{busy[0].upper()}{busy[1:]}, which is the most there may be: try again in {after:.0f} s."
-    return Refused(full.limit, sentence, after)
+    return LimitReached(full.limit, sentence, after)
 
 
-def unknown_cluster(request: Request, known: tuple[str, ...]) -> Refused:
+def unknown_cluster(request: Request, known: tuple[str, ...]) -> LimitReached:
     names = ", ".join(known)
-    return Refused("unknown", f"No cluster {request.cluster!r} is looked after here: try again with {names}.", 0.0)
+    return LimitReached("unknown", f"No cluster {request.cluster!r} is looked after here: try again with {names}.", 0.0)
 
 
 def _several(count: int) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from bot.clusters.opened import OpenedCluster
 from bot.clusters.target import NoSuchPod, resolve
-from bot.desk.ports import CannotLook, Looked, Watcher
+from bot.desk.ports import CannotLook, LookResult, Watcher
 from bot.store import Investigation, Request
-from flows.engine import Tools, walk
+from flows.engine import WalkTools, walk
 from flows.load import FLOW_SENSOR, Flow
 from flows.model import Rule
 from sensors.access.casefolder import BadCase
@@ -28,7 +28,7 @@ class Looking:
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
 
-    async def __call__(self, it: Investigation, watcher: Watcher) -> Looked:
+    async def __call__(self, it: Investigation, watcher: Watcher) -> LookResult:
         request = it.request
         flow = self.flows.get(request.flow)
         if flow is None:
@@ -39,10 +39,10 @@ class Looking:
         except (Blind, BadCase, NoSuchPod) as why:
             raise CannotLook(str(why)) from why
 
-    async def _walk(self, it: Investigation, flow: Flow, opened: OpenedCluster, watcher: Watcher) -> Looked:
+    async def _walk(self, it: Investigation, flow: Flow, opened: OpenedCluster, watcher: Watcher) -> LookResult:
         asked = it.request.target
         found = await resolve(opened.cluster, asked.pod, asked.namespace, *asked.peer)
-        tools = Tools(self.sensors, self.rules, new_id=lambda: it.id)
+        tools = WalkTools(self.sensors, self.rules, new_id=lambda: it.id)
         asking = flow.asking(FLOW_SENSOR, since=it.request.since)
         walked = await walk(asking, found.target, opened.cluster, tools, watcher, opened.recording)
-        return Looked(walked.diagnosis, walked)
+        return LookResult(walked.diagnosis, walked)

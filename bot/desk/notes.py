@@ -1,6 +1,6 @@
 """What is said once about an investigation, whatever crashes: one class for each kind of note.
 
-A message in the store has a role; `NOTES` turns it into its note. Another part of KAI adds a kind with a class of its
+A message in the store has a role; `DESK_NOTES` turns it into its note. Another part of KAI adds a kind with a class of its
 own, a line for its role (`open_desk(notes=…)`), and a renderer where it is posted.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from bot.store import Investigation, Message, State, Verdict
+from bot.store import Investigation, InvestigationState, Message, StoredVerdict
 from bot.store.store import Store
 
 VERDICT = "verdict"
@@ -33,7 +33,7 @@ class Note:
 class Earlier:
     """The verdict of the investigation that this one repeats, and when it ended."""
 
-    verdict: Verdict
+    verdict: StoredVerdict
     at: datetime
 
 
@@ -41,7 +41,7 @@ class Earlier:
 class VerdictNote(Note):
     """The investigation concluded. `earlier`: what it found the last time, where it is run again."""
 
-    verdict: Verdict
+    verdict: StoredVerdict
     earlier: Earlier | None = None
 
 
@@ -71,7 +71,12 @@ async def _ended(message: Message, it: Investigation, store: Store) -> Note | No
     return EndedNote(message.key, it)
 
 
-NOTES: Mapping[str, NoteOf] = {VERDICT: _verdict, State.FAILED: _ended, State.CANCELLED: _ended, State.LOST: _ended}
+DESK_NOTES: Mapping[str, NoteOf] = {
+    VERDICT: _verdict,
+    InvestigationState.FAILED: _ended,
+    InvestigationState.CANCELLED: _ended,
+    InvestigationState.LOST: _ended,
+}
 """By the first word of a role: `proposal.3` is of the kind `proposal`."""
 
 

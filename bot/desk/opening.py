@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-from bot.desk.desk import KEEP, LOOKS, OVERTIME, Desk, Extensions, Tools
+from bot.desk.desk import KEEP, LOOKS, OVERTIME, Desk, DeskTools, Extensions
 from bot.desk.journal import Journal
 from bot.desk.limits import Limits
-from bot.desk.ports import Look, Poster, Watching, nobody
-from bot.store.claims import Claims, open_claims
+from bot.desk.ports import LookFor, OpenWatcher, Poster, nobody
+from bot.store.claims import InvestigationClaims, open_claims
 from bot.store.database import is_sqlite
 from bot.store.store import open_store
 
-PATIENCE = 30.0
+PREDECESSOR_TIMEOUT_S = 30.0
 """Seconds to wait for a predecessor that is about to end."""
 
 
@@ -28,15 +28,15 @@ class Occupied(Exception):
 @asynccontextmanager
 async def open_desk(
     url: str,
-    look: Look,
+    look: LookFor,
     poster: Poster,
-    watching: Watching = nobody,
+    watching: OpenWatcher = nobody,
     limits: Limits | None = None,
     clusters: Sequence[str] = ("default",),
     looks: int = LOOKS,
     keep: timedelta = KEEP,
     overtime: float = OVERTIME,
-    patience: float = PATIENCE,
+    patience: float = PREDECESSOR_TIMEOUT_S,
     extensions: Extensions | None = None,
 ) -> AsyncIterator[Desk]:
     """A desk that works, with everything that an earlier process left carried on. Raises `Occupied`, `BadDatabase`."""
@@ -51,14 +51,14 @@ async def open_desk(
         known = tuple(clusters)
         more = extensions or Extensions()
         wide = (limits, known, alone, overtime, looks, keep)
-        desk = Desk(Tools(store, journal, claims, look, poster, watching, more, *wide))
+        desk = Desk(DeskTools(store, journal, claims, look, poster, watching, more, *wide))
         stack.push_async_callback(desk.close)
         await desk.open()
         await desk.resume()
         yield desk
 
 
-async def _claim(claims: Claims, executor: str, patience: float) -> None:
+async def _claim(claims: InvestigationClaims, executor: str, patience: float) -> None:
     """Two processes with one name would carry on each other's runs: never."""
     loop = asyncio.get_running_loop()
     until = loop.time() + patience

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from bot.desk.notes import EndedNote, Note, VerdictNote
-from bot.desk.watching import Watching
+from bot.desk.watching import OpenWatcher
 from bot.store import Investigation, Posted
 from flows.engine import Concluded, Saw, Walk, Watcher, ignore
 from flows.model import Diagnosis
@@ -22,14 +22,14 @@ class CannotPost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LookResult:
     """What came of a look; `walked` where it can go on from there."""
 
     diagnosis: Diagnosis
     walked: Walk | None = None
 
 
-Look: TypeAlias = Callable[[Investigation, Watcher], Awaitable[Looked]]
+LookFor: TypeAlias = Callable[[Investigation, Watcher], Awaitable[LookResult]]
 """Walks the flow of an investigation and tells the watcher. Called again after a crash: reading twice is harmless."""
 
 
@@ -59,13 +59,13 @@ __all__ = [
     "CannotPost",
     "Concluded",
     "EndedNote",
-    "Look",
-    "Looked",
+    "LookFor",
+    "LookResult",
     "Note",
+    "OpenWatcher",
     "Poster",
     "Saw",
     "VerdictNote",
     "Watcher",
-    "Watching",
     "nobody",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.desk.ports import Looked, Saw
+from bot.desk.ports import LookResult, Saw
 from bot.report.json_result import encode
 from bot.store import EvidenceRow
 from bot.store.store import Store
@@ -14,7 +14,7 @@ from sensors.kit import Evidence
 from sensors.kit.reported import reported
 
 
-class Recorder:
+class AnswerRecorder:
     """A watcher that writes each answer down."""
 
     def __init__(self, store: Store, investigation: str) -> None:
@@ -26,7 +26,7 @@ class Recorder:
             await self._store.investigations.saw(self._investigation, row, int(moment.id[1:]))
 
 
-def written(looked: Looked) -> tuple[dict[str, Any], tuple[EvidenceRow, ...]]:
+def written(looked: LookResult) -> tuple[dict[str, Any], tuple[EvidenceRow, ...]]:
     """The result to store, and its evidence one by one. A second or so of work for a thread where facts are many."""
     rows = tuple(row_of(key, each) for key, each in looked.diagnosis.evidence.items())
     return encode(looked.diagnosis), rows

@@ -14,7 +14,7 @@ from sensors.kit.attempt import attempt_logged
 
 log = logging.getLogger(__name__)
 
-Watching: TypeAlias = Callable[[Investigation], Watcher]
+OpenWatcher: TypeAlias = Callable[[Investigation], Watcher]
 """Makes a watcher for an investigation that begins, or begins again."""
 
 
@@ -25,7 +25,7 @@ class Later:
     investigation: str
 
 
-Listener: TypeAlias = Callable[[Later], Awaitable[None]]
+LaterListener: TypeAlias = Callable[[Later], Awaitable[None]]
 
 
 def fan_out(*watchers: Watcher) -> Watcher:
@@ -37,11 +37,11 @@ def fan_out(*watchers: Watcher) -> Watcher:
     return watch
 
 
-def all_watching(*kinds: Watching) -> Watching:
-    """One `Watching` for Slack, metrics and whoever else follows investigations."""
+def all_watching(*kinds: OpenWatcher) -> OpenWatcher:
+    """One `OpenWatcher` for Slack, metrics and whoever else follows investigations."""
     return lambda it: fan_out(*(each(it) for each in kinds))
 
 
-async def tell_later(moment: Later, listeners: Sequence[Listener]) -> None:
+async def tell_later(moment: Later, listeners: Sequence[LaterListener]) -> None:
     """Tell those who listen for what comes after a verdict."""
     await asyncio.gather(*(attempt_logged(each(moment), log, "a listener failed") for each in listeners))

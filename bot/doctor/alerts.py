@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bot.alert_settings import AlertSettings, WatchSettings
 from bot.alerts.access import ChannelAccess
-from bot.doctor.check import Check, State
+from bot.doctor.check import Check, CheckState
 
 HISTORY = ("channels:history", "groups:history")
 GIVE_SCOPE = "docs/slack-manifest.yaml  # paste the app's manifest with channels:history, then install the app anew"
@@ -23,12 +23,12 @@ def alert_checks(alerts: AlertSettings, watch: WatchSettings, access: ChannelAcc
 
 def unreadable(why: str) -> tuple[Check, ...]:
     """The settings themselves are wrong, so nothing else can be said."""
-    return (Check("alerts: settings", State.MISSING, why, "kai serve does not start", "docs/alerts.md"),)
+    return (Check("alerts: settings", CheckState.MISSING, why, "kai serve does not start", "docs/alerts.md"),)
 
 
 def _alerts(alerts: AlertSettings, watch: WatchSettings, access: ChannelAccess) -> Iterator[Check]:
     if not alerts.enabled:
-        yield Check("alerts", State.OFF, "no channel is configured", "no alert starts an investigation", TURN_ON)
+        yield Check("alerts", CheckState.OFF, "no channel is configured", "no alert starts an investigation", TURN_ON)
     else:
         yield _webhooks(alerts)
         yield _scope(alerts, access)
@@ -41,7 +41,7 @@ def _alerts(alerts: AlertSettings, watch: WatchSettings, access: ChannelAccess) 
 def _webhooks(alerts: AlertSettings) -> Check:
     name = "alerts: webhooks"
     if not alerts.channel:
-        return Check(name, State.OFF, "KAI_ALERT_CHANNEL is not set", "alerts come by messages only", TURN_ON)
+        return Check(name, CheckState.OFF, "KAI_ALERT_CHANNEL is not set", "alerts come by messages only", TURN_ON)
     ways = {
         "a token": alerts.token,
         "a client certificate": alerts.tls,
@@ -49,34 +49,34 @@ def _webhooks(alerts: AlertSettings) -> Check:
         "PagerDuty's signature": alerts.pagerduty_secret,
     }
     shown = ", ".join(way for way, is_there in ways.items() if is_there)
-    return Check(name, State.OK, f"answered in {alerts.channel}; callers show {shown}")
+    return Check(name, CheckState.OK, f"answered in {alerts.channel}; callers show {shown}")
 
 
 def _scope(alerts: AlertSettings, access: ChannelAccess) -> Check:
     name = "alerts: scope channels:history"
     if access.why:
-        return Check(name, State.UNKNOWN, access.why)
+        return Check(name, CheckState.UNKNOWN, access.why)
     held = [each for each in HISTORY if each in access.scopes]
     if held:
-        return Check(name, State.OK, ", ".join(held))
+        return Check(name, CheckState.OK, ", ".join(held))
     lacks = "the bot's token has neither channels:history nor groups:history"
     if alerts.senders:
-        return Check(name, State.MISSING, lacks, NO_MESSAGES, GIVE_SCOPE)
-    return Check(name, State.OFF, lacks, OWN_ROOTS, GIVE_SCOPE)
+        return Check(name, CheckState.MISSING, lacks, NO_MESSAGES, GIVE_SCOPE)
+    return Check(name, CheckState.OFF, lacks, OWN_ROOTS, GIVE_SCOPE)
 
 
 def _membership(channel: str, access: ChannelAccess) -> Check:
     name = f"alerts: channel {channel}"
     said = access.refusals.get(channel)
     if access.why or said is None:
-        return Check(name, State.UNKNOWN, access.why or "not asked")
+        return Check(name, CheckState.UNKNOWN, access.why or "not asked")
     if not said:
-        return Check(name, State.OK, "KAI is a member")
+        return Check(name, CheckState.OK, "KAI is a member")
     if said == "missing_scope":
-        return Check(name, State.UNKNOWN, "membership was not measured: the scope to read this channel is missing")
+        return Check(name, CheckState.UNKNOWN, "membership was not measured: the scope to read this channel is missing")
     if said not in _NO_MEMBER:
-        return Check(name, State.UNKNOWN, f"Slack answers {said}")
-    return Check(name, State.MISSING, _NO_MEMBER[said], "KAI can neither read nor answer there", "/invite @kai")
+        return Check(name, CheckState.UNKNOWN, f"Slack answers {said}")
+    return Check(name, CheckState.MISSING, _NO_MEMBER[said], "KAI can neither read nor answer there", "/invite @kai")
 
 
 _NO_MEMBER = {
@@ -89,13 +89,19 @@ _NO_MEMBER = {
 def _senders(channel: str, alerts: AlertSettings) -> Check:
     name, listed = f"alerts: senders in {channel}", sorted(alerts.senders.get(channel, ()))
     if listed:
-        return Check(name, State.OK, f"{len(listed)} listed: {', '.join(listed)}")
+        return Check(name, CheckState.OK, f"{len(listed)} listed: {', '.join(listed)}")
     have = f"export KAI_ALERT_SENDERS={channel}=A…  # kai serve logs the ids of each sender that is not listed"
-    return Check(name, State.OFF, "none is listed", "only webhooks start something, no message in this channel", have)
+    return Check(
+        name, CheckState.OFF, "none is listed", "only webhooks start something, no message in this channel", have
+    )
 
 
 def _watch(watch: WatchSettings) -> Check:
     name = "policy watch"
     if watch.channel:
-        return Check(name, State.OK, f"drops within {watch.window_s} s of a policy change are said in {watch.channel}")
-    return Check(name, State.OFF, "KAI_WATCH_CHANNEL is not set", "a change that cuts workloads is not said", WATCH_ON)
+        return Check(
+            name, CheckState.OK, f"drops within {watch.window_s} s of a policy change are said in {watch.channel}"
+        )
+    return Check(
+        name, CheckState.OFF, "KAI_WATCH_CHANNEL is not set", "a change that cuts workloads is not said", WATCH_ON
+    )

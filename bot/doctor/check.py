@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """`off` is an extra that nobody asked for; `unknown` was not, or could not be, looked at."""
 
     OK = "ok"
@@ -21,7 +21,7 @@ class Check:
     """`without` says what does not work while it is missing, `mend` is a command to type."""
 
     name: str
-    state: State
+    state: CheckState
     found: str = ""
     without: str = ""
     mend: str = ""
@@ -29,4 +29,4 @@ class Check:
 
 def exit_code(checks: Iterable[Check]) -> int:
     """0 all there, 1 something is missing. What is off, or could not be looked at, is not missing."""
-    return int(any(each.state is State.MISSING for each in checks))
+    return int(any(each.state is CheckState.MISSING for each in checks))

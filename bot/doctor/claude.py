@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from datetime import date
 
 from bot.claude_settings import KEY, MODEL
-from bot.doctor.check import Check, State
+from bot.doctor.check import Check, CheckState
 from bot.errors import UsageMistake
 from bot.settings import claude_of
-from flows.agent.door import Models, models
+from flows.agent.clients import Models, models
 from flows.agent.reply import NoAnswer
 from flows.agent.settings import USUAL_MODEL, ClaudeSettings
 
 NEAR = 60
 """Days before its end in which a model should be replaced: a change freeze is shorter."""
 
-WITHOUT = "rules decide alone, as they always do; what no rule knows stays unexplained"
+CLAUDE_MISSING = "rules decide alone, as they always do; what no rule knows stays unexplained"
 NO_MODEL = "Claude's answers stop on that day, and rules decide alone"
 
 
@@ -30,12 +30,12 @@ async def claude(environ: Mapping[str, str], today: date) -> tuple[Check, Check]
     try:
         settings = claude_of(environ=environ)
     except UsageMistake as why:
-        broken = Check("Claude key", State.MISSING, str(why), WITHOUT, give)
-        return broken, Check("Claude model", State.OFF, "not asked before that is mended", WITHOUT, give)
+        broken = Check("Claude key", CheckState.MISSING, str(why), CLAUDE_MISSING, give)
+        return broken, Check("Claude model", CheckState.OFF, "not asked before that is mended", CLAUDE_MISSING, give)
     if not settings.enabled:
-        off = Check("Claude key", State.OFF, f"{KEY} is not set", WITHOUT, give)
-        return off, Check("Claude model", State.OFF, "not asked without a key", WITHOUT, give)
-    return Check("Claude key", State.OK, _key(settings)), await _model(settings, today)
+        off = Check("Claude key", CheckState.OFF, f"{KEY} is not set", CLAUDE_MISSING, give)
+        return off, Check("Claude model", CheckState.OFF, "not asked without a key", CLAUDE_MISSING, give)
+    return Check("Claude key", CheckState.OK, _key(settings)), await _model(settings, today)
 
 
 def _key(settings: ClaudeSettings) -> str:
@@ -49,11 +49,11 @@ async def _model(settings: ClaudeSettings, today: date) -> Check:
         known = await models()
     except NoAnswer as why:
         mend = "pip install 'kai-netdebug[vertex]'" if settings.provider == "vertex" else "pip install ."
-        return Check("Claude model", State.MISSING, why.why, WITHOUT, mend)
+        return Check("Claude model", CheckState.MISSING, why.why, CLAUDE_MISSING, mend)
     if settings.prices.of(settings.model) is None:
         found = f"no price is known for {settings.model}, so no ceiling can be kept and it is not asked"
         mend = f"claude: {{prices: {{{settings.model}: {{input: …, output: …, cache_write: …, cache_read: …}}}}}}"
-        return Check("Claude model", State.MISSING, found, WITHOUT, f"in the settings file: {mend}")
+        return Check("Claude model", CheckState.MISSING, found, CLAUDE_MISSING, f"in the settings file: {mend}")
     return model_check(settings.model, today, known)
 
 
@@ -64,14 +64,14 @@ def model_check(model: str, today: date, known: Models) -> Check:
         return _without_end(model, known)
     left = (ends - today).days
     if left < 0:
-        return Check("Claude model", State.MISSING, f"{model} ended on {ends}", NO_MODEL, replace)
+        return Check("Claude model", CheckState.MISSING, f"{model} ended on {ends}", NO_MODEL, replace)
     told = f"{model} ends on {ends}, in {left} days"
     if left <= NEAR:
-        return Check("Claude model", State.MISSING, told, NO_MODEL, replace)
-    return Check("Claude model", State.OK, told)
+        return Check("Claude model", CheckState.MISSING, told, NO_MODEL, replace)
+    return Check("Claude model", CheckState.OK, told)
 
 
 def _without_end(model: str, known: Models) -> Check:
     if model in known.names:
-        return Check("Claude model", State.OK, f"{model}; anthropic {known.sdk} announces no end of life")
-    return Check("Claude model", State.UNKNOWN, f"{model} is none of the models that anthropic {known.sdk} knows")
+        return Check("Claude model", CheckState.OK, f"{model}; anthropic {known.sdk} announces no end of life")
+    return Check("Claude model", CheckState.UNKNOWN, f"{model} is none of the models that anthropic {known.sdk} knows")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.doctor.agents import agents
-from bot.doctor.check import Check, State
+from bot.doctor.check import Check, CheckState
 from bot.doctor.claude import claude
 from bot.doctor.impersonation import impersonation
-from bot.doctor.rights import Right, check_of, rights_needed
+from bot.doctor.rights import RequiredRight, check_of, rights_needed
 from sensors.access.kube import Kube
 from sensors.access.kube.failure import plural_of, resource_of
 from sensors.access.kube.lists import BUILT_IN
@@ -87,7 +87,7 @@ async def examine(patient: Patient) -> tuple[Check, ...]:
 
 async def _api_server(patient: Patient) -> Check:
     place = patient.kube.place
-    return Check("API server", State.OK, f"{await patient.kube.version()} at {place.server} ({place.name})")
+    return Check("API server", CheckState.OK, f"{await patient.kube.version()} at {place.server} ({place.name})")
 
 
 # -- rights ------------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ async def _rights(patient: Patient, installed: frozenset[Kind]) -> list[Check]:
     return list(await asyncio.gather(*(_right(patient.kube, each, user or "") for each in needed)))
 
 
-async def _right(kube: Kube, right: Right, user: str) -> Check:
+async def _right(kube: Kube, right: RequiredRight, user: str) -> Check:
     asking = kube.self_subject_access_review(
         right.verb, right.resource, right.group, right.subresource, right.namespace
     )
@@ -134,9 +134,9 @@ async def _policy_kinds(patient: Patient, installed: frozenset[Kind]) -> list[Ch
 def _policy_kind(kind: Kind, is_there: bool, cni: str) -> Check:
     name = f"definition: {resource_of(kind)}"
     if is_there:
-        return Check(name, State.OK)
+        return Check(name, CheckState.OK)
     mend = f"kubectl -n kube-system logs deploy/{cni}-operator  # the operator installs it at its start"
-    return Check(name, State.MISSING, "not installed", f"{cni} policies of this kind are not read", mend)
+    return Check(name, CheckState.MISSING, "not installed", f"{cni} policies of this kind are not read", mend)
 
 
 # -- hubble ------------------------------------------------------------------------------------------------------------
@@ -146,18 +146,18 @@ async def _relay(patient: Patient) -> list[Check]:
     """The relay itself, and each node that it does not reach."""
     without = "no dropped packet is seen: no proof, no blame of a policy by what really happened"
     if patient.cluster.relay is None:
-        return [Check("hubble relay", State.MISSING, "none configured", without, ENABLE_RELAY)]
+        return [Check("hubble relay", CheckState.MISSING, "none configured", without, ENABLE_RELAY)]
     try:
         status = await patient.cluster.relay.status()
     except Blind as why:
-        return [Check("hubble relay", State.MISSING, str(why), without, await _reach_relay(patient))]
-    return [Check("hubble relay", State.OK, status.summary()), *map(_node_away, status.unavailable)]
+        return [Check("hubble relay", CheckState.MISSING, str(why), without, await _reach_relay(patient))]
+    return [Check("hubble relay", CheckState.OK, status.summary()), *map(_node_away, status.unavailable)]
 
 
 def _node_away(node: str) -> Check:
     mend = f"kubectl -n kube-system get pods -l k8s-app=cilium --field-selector spec.nodeName={node.rpartition('/')[2]}"
     without = "flows of this node are missing; pods there are judged with less confidence"
-    return Check(f"hubble on node {node}", State.MISSING, "the relay does not reach it", without, mend)
+    return Check(f"hubble on node {node}", CheckState.MISSING, "the relay does not reach it", without, mend)
 
 
 async def _reach_relay(patient: Patient) -> str:
@@ -175,18 +175,18 @@ async def _probes(patient: Patient) -> list[Check]:
     pods, why = await if_readable(patient.cluster.objects(POD))
     nodes, why_not = ((), "") if patient.node else await if_readable(patient.cluster.objects(NODE))
     if pods is None or nodes is None:
-        return [Check("probe", State.UNKNOWN, why or why_not)]
+        return [Check("probe", CheckState.UNKNOWN, why or why_not)]
     wanted = [patient.node] if patient.node else sorted(map(name_of, nodes))
     said = await asyncio.gather(*(_asked(patient.cluster, each) for each in wanted))
     lacking = {node: why for node, why in zip(wanted, said, strict=True) if why}
     if not lacking:
-        return [Check("probe", State.OK, f"{len(wanted)} of {len(wanted)} nodes answer, namespace {namespace}")]
+        return [Check("probe", CheckState.OK, f"{len(wanted)} of {len(wanted)} nodes answer, namespace {namespace}")]
     without = "nothing is measured from inside pods (counters, DNS, connections, MTU, connection tracking)"
     if len(lacking) == len(wanted):
         mend = INSTALL_PROBE if "no probe in" in next(iter(lacking.values())) else LOOK_AT_PROBES.format(namespace)
-        return [Check("probe", State.MISSING, next(iter(lacking.values())), without, mend)]
+        return [Check("probe", CheckState.MISSING, next(iter(lacking.values())), without, mend)]
     look = LOOK_AT_PROBES.format(namespace)
-    return [Check(f"probe on node {node}", State.MISSING, why, without, look) for node, why in lacking.items()]
+    return [Check(f"probe on node {node}", CheckState.MISSING, why, without, look) for node, why in lacking.items()]
 
 
 async def _asked(cluster: LiveCluster, node: str) -> str:
@@ -206,11 +206,11 @@ async def _clock(patient: Patient) -> Check:
     try:
         skew = await patient.kube.clock_skew()
     except (Blind, Absent) as why:
-        return Check("clock", State.UNKNOWN, str(why))
+        return Check("clock", CheckState.UNKNOWN, str(why))
     found = f"the API server is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine"
     if abs(skew) <= MOST_SKEW:
-        return Check("clock", State.OK, f"{abs(skew):.1f} s apart")
+        return Check("clock", CheckState.OK, f"{abs(skew):.1f} s apart")
     without = "ages are wrong, and what happened just before the trouble cannot be told"
     return Check(
-        "clock", State.MISSING, found, without, "sudo timedatectl set-ntp true  # on the machine that is wrong"
+        "clock", CheckState.MISSING, found, without, "sudo timedatectl set-ntp true  # on the machine that is wrong"
     )

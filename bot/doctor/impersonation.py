@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bot.doctor.check import Check, State
+from bot.doctor.check import Check, CheckState
 from sensors.access.kube import Kube
 from sensors.access.kube.failure import refused, status_of
 from sensors.access.kube.wire import MIB
@@ -16,7 +16,7 @@ from sensors.kit.model import Blind
 from sensors.kit.objects import items, one_line, texts
 from sensors.kit.reading import if_readable
 
-PATH = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+RULES_REVIEW_PATH = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 LEGACY, CONSTRAINED = "impersonate", "impersonate:user-info"
 PEOPLE = frozenset({"users", "groups", "serviceaccounts", "*"})
 NOBODY = "nobody can approve a fix in the chat; fixes are applied by hand"
@@ -24,34 +24,34 @@ MAP = (
     "helm upgrade kai helm/kai -n kai --reuse-values --set 'approvals.users={ALICE}' --set 'approvals.namespaces={NS}'"
 )
 UNLIMITED = "KAI's token alone can do ALL that these people may, Secrets included"
-LIMIT = (
+LIMIT_COMMAND = (
     "helm upgrade kai helm/kai -n kai --reuse-values --set approvals.legacyImpersonation=false  # from Kubernetes 1.36"
 )
 
-Rule = Mapping[str, Any]
+RbacRule = Mapping[str, Any]
 
 
 async def impersonation(kube: Kube) -> list[Check]:
     """Who may be acted as, and a warning of its own where nothing limits it."""
     rules, why = await if_readable(_rules(kube))
     if rules is None:
-        return [Check("approvals", State.UNKNOWN, why)]
+        return [Check("approvals", CheckState.UNKNOWN, why)]
     return checks_of(rules)
 
 
-def checks_of(rules: Iterable[Rule]) -> list[Check]:
+def checks_of(rules: Iterable[RbacRule]) -> list[Check]:
     rules = tuple(rules)
     limited, unlimited = _people(rules, CONSTRAINED), _people(rules, LEGACY)
     if not limited and not unlimited:
-        return [Check("approvals", State.OFF, "KAI may act as nobody", NOBODY, MAP)]
-    known = Check("approvals", State.OK, f"in the name of {', '.join(sorted({*limited, *unlimited}))}")
+        return [Check("approvals", CheckState.OFF, "KAI may act as nobody", NOBODY, MAP)]
+    known = Check("approvals", CheckState.OK, f"in the name of {', '.join(sorted({*limited, *unlimited}))}")
     if not unlimited:
         return [known]
     found = f"WARNING: nothing limits what KAI does as {', '.join(unlimited)}"
-    return [known, Check("limits of approvals", State.OFF, found, UNLIMITED, LIMIT)]
+    return [known, Check("limits of approvals", CheckState.OFF, found, UNLIMITED, LIMIT_COMMAND)]
 
 
-def _people(rules: Iterable[Rule], verb: str) -> list[str]:
+def _people(rules: Iterable[RbacRule], verb: str) -> list[str]:
     """Names, or `anybody` for a rule without names."""
     here = [
         rule for rule in rules if {verb, "*"} & set(texts(rule, "verbs")) and PEOPLE & set(texts(rule, "resources"))
@@ -61,13 +61,13 @@ def _people(rules: Iterable[Rule], verb: str) -> list[str]:
     return sorted(names)
 
 
-async def _rules(kube: Kube) -> tuple[Rule, ...]:
+async def _rules(kube: Kube) -> tuple[RbacRule, ...]:
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
         "spec": {"namespace": kube.namespace or "default"},
     }
-    answer = await kube.wire.ask(PATH, method="POST", body=body, limit=4 * MIB)
+    answer = await kube.wire.ask(RULES_REVIEW_PATH, method="POST", body=body, limit=4 * MIB)
     if not answer.good:
         raise Blind(refused(answer.status, answer.body, "our rules could not be asked for"))
     return items(status_of(answer.body), "status", "resourceRules")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from bot.doctor.check import Check, State
+from bot.doctor.check import Check, CheckState
 from sensors.access.live.environment import SERVICE_CIDR
 from sensors.kit.kinds import KINDS, Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class RequiredRight:
     """One verb on one resource; an empty namespace means everywhere."""
 
     verb: str
@@ -32,7 +32,7 @@ class Right:
         return f"right: {self.verb} {self.full}{f' in {self.namespace}' if self.namespace else ''}"
 
 
-WITHOUT = {
+RIGHTS_MISSING = {
     "pods": "no pod can be found: nothing can be investigated",
     "namespaces": "policies that select namespaces cannot be decided",
     "nodes": "the nodes' health is not measured",
@@ -56,38 +56,38 @@ EXEC = ("get", "create")
 
 def rights_needed(
     installed: frozenset[Kind], probe_namespace: str = "", *, with_agents: bool = False
-) -> tuple[Right, ...]:
+) -> tuple[RequiredRight, ...]:
     """The rights for the kinds that this cluster has.
 
     `probe_namespace` is where the probe's program is run by hand; empty where its server is asked, which needs none.
     `with_agents`: programs are to run in the network plug-in's agents.
     """
     lists = tuple(_list(each) for each in (*KINDS, SERVICE_CIDR) if each in installed)
-    log = Right("get", "pods", subresource="log", without="the application's own complaints are not read")
+    log = RequiredRight("get", "pods", subresource="log", without="the application's own complaints are not read")
     probe = "nothing is measured from inside pods (counters, DNS, doors, MTU, connection tracking)"
-    execs = [Right(verb, "pods", "", "exec", probe_namespace, probe) for verb in EXEC if probe_namespace]
+    execs = [RequiredRight(verb, "pods", "", "exec", probe_namespace, probe) for verb in EXEC if probe_namespace]
     if with_agents:
-        execs += [Right(verb, "pods", "", "exec", SYSTEM, "agents do not tell of themselves") for verb in EXEC]
+        execs += [RequiredRight(verb, "pods", "", "exec", SYSTEM, "agents do not tell of themselves") for verb in EXEC]
     return (*lists, log, *dict.fromkeys(execs))
 
 
-def _list(kind: Kind) -> Right:
+def _list(kind: Kind) -> RequiredRight:
     plural = kind.plural.partition(".")[0]
     usual = "no drop can be laid at a policy's door" if plural.endswith("policies") else "it is not looked at"
     namespace = SYSTEM if plural == "configmaps" else ""  # only the network's own settings, never anybody else's
-    return Right("list", plural, kind.group, namespace=namespace, without=WITHOUT.get(plural, usual))
+    return RequiredRight("list", plural, kind.group, namespace=namespace, without=RIGHTS_MISSING.get(plural, usual))
 
 
-def check_of(right: Right, allowed: bool | None, user: str, why: str = "") -> Check:
+def check_of(right: RequiredRight, allowed: bool | None, user: str, why: str = "") -> Check:
     """`allowed` None: could not be asked, `why` says the reason."""
     if allowed is None:
-        return Check(right.name, State.UNKNOWN, why)
+        return Check(right.name, CheckState.UNKNOWN, why)
     if allowed:
-        return Check(right.name, State.OK)
-    return Check(right.name, State.MISSING, f"{user or 'we'} may not", right.without, grant(right, user))
+        return Check(right.name, CheckState.OK)
+    return Check(right.name, CheckState.MISSING, f"{user or 'we'} may not", right.without, grant(right, user))
 
 
-def grant(right: Right, user: str) -> str:
+def grant(right: RequiredRight, user: str) -> str:
     """kubectl commands that give exactly this right to exactly this user."""
     name = "kai-" + "-".join(filter(None, (right.verb, right.resource, right.subresource)))
     kind, where = ("role", f" -n {right.namespace}") if right.namespace else ("clusterrole", "")

@@ -9,7 +9,7 @@ from flows.agent.conversation import in_words, spoken
 from flows.agent.untrusted import new_nonce
 from flows.model import Diagnosis
 
-WITHIN = 20.0
+ANSWER_TIMEOUT_S = 20.0
 """Seconds for one answer."""
 
 
@@ -28,7 +28,7 @@ class Conversing:
             question,
             nonce,
             settings.model,
-            lambda request: self.client.ask(f"converse-{nonce}", request, purse, WITHIN),
+            lambda request: self.client.ask(f"converse-{nonce}", request, purse, ANSWER_TIMEOUT_S),
             anonymize=settings.anonymize,
         )
         return in_words(said, investigation)

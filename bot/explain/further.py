@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from bot.desk.journal import Steps
 from bot.report.json_result import decode, encode
-from flows.agent.correlation import Looked
-from flows.agent.scene import Scene
+from flows.agent.correlation import FurtherLookResult
+from flows.agent.open_walk import OpenWalk
 from flows.model import AskedLook
 
-OpenScene: TypeAlias = Callable[[AsyncExitStack], Awaitable[Scene]]
+OpenScene: TypeAlias = Callable[[AsyncExitStack], Awaitable[OpenWalk]]
 """Opens the cluster of an investigation, and walks again where the walk is not in memory any more."""
 
 
@@ -23,7 +23,7 @@ class DurableFurther:
 
     def __init__(self, steps: Steps, open_scene: OpenScene, stack: AsyncExitStack) -> None:
         self._steps, self._open, self._stack = steps, open_scene, stack
-        self._scene: Scene | None = None
+        self._scene: OpenWalk | None = None
         self._past: list[tuple[int, str, Mapping[str, Any], str]] = []
         self._asked_for_tools = 0
 
@@ -35,18 +35,18 @@ class DurableFurther:
     async def _tools(self) -> list[dict[str, Any]]:
         return await (await self._opened()).tools()
 
-    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked:
+    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> FurtherLookResult:
         it = await self._steps.take(f"look-{number}", self._look, number, tool, dict(said), known)
         self._past.append((number, tool, said, known))
         result = await asyncio.to_thread(decode, it["result"]) if it["result"] is not None else None
-        return Looked(AskedLook(**it["asked"]), result)
+        return FurtherLookResult(AskedLook(**it["asked"]), result)
 
     async def _look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> dict[str, Any]:
         looked = await (await self._opened()).look(number, tool, said, known)
         result = await asyncio.to_thread(encode, looked.diagnosis) if looked.diagnosis is not None else None
         return {"asked": asdict(looked.asked), "result": result}
 
-    async def _opened(self) -> Scene:
+    async def _opened(self) -> OpenWalk:
         if self._scene is None:
             self._scene = await self._open(self._stack)
             for each in self._past:

@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from bot.alerts.resolved import ROLE as RESOLVED
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.desk.notes import Earlier, Note, NoteOf, earlier_of
 from bot.desk.watching import Later
-from bot.store import Investigation, Message, Verdict
+from bot.store import Investigation, Message, StoredVerdict
 from bot.store.messages import owe
 from bot.store.store import Store
 from flows.model import AskedLook
 
 EXPLANATION, ASKED = "explanation", "asked"
-REMEMBERED = timedelta(days=90)
-_QUIET = (State.PROPOSED, State.SUPERSEDED)
+EXPLANATION_LIFETIME = timedelta(days=90)
+_QUIET = (ProposalState.PROPOSED, ProposalState.SUPERSEDED)
 """States of a proposal of which the root message says nothing."""
 
 
@@ -31,7 +31,7 @@ class Explained(Later):
 class ExplanationNote(Note):
     """Claude's part has come. `in_thread`: the root message has something else to say by now."""
 
-    verdict: Verdict
+    verdict: StoredVerdict
     in_thread: bool = False
     earlier: Earlier | None = None
 
@@ -59,14 +59,14 @@ async def _asked(message: Message, it: Investigation, store: Store) -> Note | No
     return None if not said else AskedNote(message.key, it, AskedLook(**json.loads(said)))
 
 
-NOTES: Mapping[str, NoteOf] = {EXPLANATION: _explanation, ASKED: _asked}
+EXPLANATION_NOTES: Mapping[str, NoteOf] = {EXPLANATION: _explanation, ASKED: _asked}
 
 
 async def owe_asked(store: Store, investigation: str, number: int, asked: AskedLook, now: datetime) -> str | None:
     """Owe the message about a look; its key, or None where it is owed already."""
     role = f"{ASKED}.{number}"
     brief = {name: text[:400] for name, text in asdict(asked).items()}
-    if not await store.seen.first_time(_key(f"{investigation}.{role}"), now, REMEMBERED, json.dumps(brief)):
+    if not await store.seen.first_time(_key(f"{investigation}.{role}"), now, EXPLANATION_LIFETIME, json.dumps(brief)):
         return None
     async with store.database.writing() as connection:
         return await owe(connection, investigation, role, now)

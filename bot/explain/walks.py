@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from bot.desk.ports import Look, Looked, Watcher
+from bot.desk.ports import LookFor, LookResult, Watcher
 from bot.store import Investigation
 from flows.agent.correlation import is_unsure
 from flows.engine import Walk
 
-MOST = 16
+MAX_WALKS = 16
 """Walks in memory; one that is gone is walked again."""
 
 
 class Walks:
-    """A `Look` that keeps what it saw where the rules were unsure."""
+    """A `LookFor` that keeps what it saw where the rules were unsure."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: LookFor) -> None:
         self._look = look
         self._kept: OrderedDict[str, Walk] = OrderedDict()
 
-    async def __call__(self, it: Investigation, watcher: Watcher) -> Looked:
+    async def __call__(self, it: Investigation, watcher: Watcher) -> LookResult:
         looked = await self._look(it, watcher)
         if looked.walked is not None and is_unsure(looked.diagnosis):
             self._kept[it.id] = looked.walked
-            while len(self._kept) > MOST:
+            while len(self._kept) > MAX_WALKS:
                 self._kept.popitem(last=False)
         return looked
 

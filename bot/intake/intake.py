@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.desk.desk import Started
 from bot.store import Investigation, OriginKind, Request
 from bot.store.store import Store
@@ -56,12 +56,12 @@ class Intake:
         self._desk, self._store, self._find, self._flow, self._cluster = desk, store, find, flow, cluster
 
     async def take(self, asked: Investigate, origin: Origin) -> Taken:
-        """Raises `NoSuchPod` or `Refused`, each in one sentence."""
+        """Raises `NoSuchPod` or `LimitReached`, each in one sentence."""
         target = await self._find(asked.target)
         return await self._start(target, self._flow, asked.since, origin)
 
     async def repeat(self, earlier: Investigation, origin: Origin) -> Taken:
-        """The same question once more. Raises `Refused`."""
+        """The same question once more. Raises `LimitReached`."""
         was = earlier.request
         return await self._start(was.target, was.flow, was.since, origin)
 
@@ -70,9 +70,9 @@ class Intake:
             where = (self._cluster, origin.channel, origin.thread)
             request = Request(target, flow, origin.kind, origin.by, *where, since)
         except ValueError as why:
-            raise Refused("invalid", str(why), 0.0) from why
+            raise LimitReached("invalid", str(why), 0.0) from why
         started = await self._desk.start(request, once=origin.once)
         it = await self._store.investigations.get(started.id)
         if it is None:
-            raise Refused("forgotten", "It was forgotten as soon as it began: ask again.", 0.0)
+            raise LimitReached("forgotten", "It was forgotten as soon as it began: ask again.", 0.0)
         return Taken(it, started.joined)

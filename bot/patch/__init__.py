@@ -1,65 +1,65 @@
 """The only code that writes to a cluster: one change, as one person, at most once.
 
-`Writer.rehearse` asks the API server what would come of an order, `Writer.apply` makes the change, `Writer.reconcile`
-finds out after a crash or a lost answer whether it was made. `Writer.announce` tells of it in an Event on the object.
+`PatchWriter.rehearse` asks the API server what would come of an order, `PatchWriter.apply` makes the change, `PatchWriter.reconcile`
+finds out after a crash or a lost answer whether it was made. `PatchWriter.announce` tells of it in an Event on the object.
 `Rights.may` asks what a person may do. To audit what KAI
 can change in a cluster, read this folder.
 """
 
 from bot.patch.announcing import Announcement
 from bot.patch.model import (
-    MARK,
+    PROPOSAL_ANNOTATION,
     AlreadyExists,
     Applied,
     Approver,
     BadOrder,
-    Change,
+    ClusterChange,
     Conflict,
     Creation,
     Deletion,
     Difference,
     Edit,
+    Forbidden,
     Gone,
     NotApplied,
     ObjectName,
     Order,
-    Outcome,
-    Refused,
     Rehearsed,
     Rejected,
-    Trouble,
     Unknown,
+    WriteOutcome,
+    WriteTrouble,
 )
 from bot.patch.operations import undo
-from bot.patch.rights import Right, Verdict, rights_for
-from bot.patch.writer import Writer, open_writer
+from bot.patch.rights import ObjectRight, RightsAnswer, rights_for
+from bot.patch.writer import PatchWriter, open_writer
 
 __all__ = [
-    "MARK",
+    "PROPOSAL_ANNOTATION",
     "AlreadyExists",
     "Announcement",
     "Applied",
     "Approver",
     "BadOrder",
-    "Change",
+    "ClusterChange",
     "Conflict",
     "Creation",
     "Deletion",
     "Difference",
     "Edit",
+    "Forbidden",
     "Gone",
     "NotApplied",
     "ObjectName",
+    "ObjectRight",
     "Order",
-    "Outcome",
-    "Refused",
+    "PatchWriter",
     "Rehearsed",
     "Rejected",
-    "Right",
-    "Trouble",
+    "RightsAnswer",
     "Unknown",
-    "Verdict",
-    "Writer",
+    "WriteOutcome",
+    "WriteTrouble",
     "open_writer",
     "rights_for",
     "undo",

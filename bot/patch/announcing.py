@@ -13,7 +13,7 @@ from typing import Any
 
 from bot import __version__
 from bot.patch.model import Approver, ObjectName
-from bot.patch.wire import AnswerLost, Call, Line, NotSent
+from bot.patch.wire import AnswerLost, ApiCall, NotSent, WriteConnection
 from sensors.kit.objects import one_line
 
 LONGEST_MESSAGE = 1000
@@ -40,10 +40,10 @@ class Announcement:
         return self.target.namespace or self.target.name
 
 
-async def announce(line: Line, it: Announcement) -> str:
+async def announce(line: WriteConnection, it: Announcement) -> str:
     """Why it could not be told, in one line; empty when it stands there."""
     agent, path = f"kai-netdebug/{__version__} proposal/{it.proposal}", f"/api/v1/namespaces/{it.namespace}/events"
-    call = Call("POST", path, agent, body=event_of(it), approver=it.approver, why=it.proposal)
+    call = ApiCall("POST", path, agent, body=event_of(it), approver=it.approver, why=it.proposal)
     try:
         reply = await line.send(call)
     except (NotSent, AnswerLost) as why:

@@ -22,7 +22,7 @@ from sensors.kit.kinds import (
     Kind,
 )
 
-MARK = "kai.dev/proposal"
+PROPOSAL_ANNOTATION = "kai.dev/proposal"
 """The annotation that names the proposal an object was last changed by; created objects carry it as a label, too."""
 
 WRITABLE: Mapping[tuple[str, str], Kind] = {
@@ -35,7 +35,7 @@ WRITABLE: Mapping[tuple[str, str], Kind] = {
 """All that may be changed at all, by apiVersion and kind: what no fix builder makes is refused before any request."""
 
 PROPOSAL_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+OBJECT_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 EVERYBODY = "system:authenticated"
 
 
@@ -75,7 +75,7 @@ class ObjectName:
     def __post_init__(self) -> None:
         if self.kind not in WRITABLE.values():
             raise BadOrder(f"a {self.kind} is never changed by KAI")
-        if not NAME.fullmatch(self.name) or (self.namespace and not NAME.fullmatch(self.namespace)):
+        if not OBJECT_NAME.fullmatch(self.name) or (self.namespace and not OBJECT_NAME.fullmatch(self.namespace)):
             raise BadOrder(f"{self.namespace!r}, {self.name!r} is not the name of an object")
         if bool(self.namespace) is not self.kind.namespaced:
             raise BadOrder(f"{self.kind} {self.name}: {'a' if self.kind.namespaced else 'no'} namespace is needed")
@@ -118,7 +118,7 @@ class Deletion:
     resource_version: str
 
 
-Change = Edit | Creation | Deletion
+ClusterChange = Edit | Creation | Deletion
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Order:
 
     proposal: str
     approver: Approver | None
-    change: Change
+    change: ClusterChange
     expects: str | None = None
 
     def __post_init__(self) -> None:
@@ -178,7 +178,7 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Forbidden:
     """No right (403). `words` are the API server's own, on one line. `as_kai`: it was KAI that may not act as them."""
 
     words: str
@@ -227,5 +227,5 @@ class Unknown:
     words: str
 
 
-Trouble = Refused | Rejected | Conflict | Gone | AlreadyExists | NotApplied
-Outcome = Applied | Trouble | Unknown
+WriteTrouble = Forbidden | Rejected | Conflict | Gone | AlreadyExists | NotApplied
+WriteOutcome = Applied | WriteTrouble | Unknown

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bot.patch.model import MARK, Applied, BadOrder, Change, Creation, Deletion, Difference, Edit
+from bot.patch.model import PROPOSAL_ANNOTATION, Applied, BadOrder, ClusterChange, Creation, Deletion, Difference, Edit
 from flows.fixes import jsonpatch
 from sensors.kit.cluster import Object
 from sensors.kit.objects import annotations_of, mapping, text
@@ -25,7 +25,14 @@ GUARDED = (
 """What an edit never touches: which object this is, whose it is, and what only controllers write."""
 
 PAST = ("ownerReferences", "finalizers", "deletionTimestamp", "deletionGracePeriodSeconds")
-VERBS = {"add": {"value"}, "remove": set(), "replace": {"value"}, "move": {"from"}, "copy": {"from"}, "test": {"value"}}
+OPERATION_KEYS = {
+    "add": {"value"},
+    "remove": set(),
+    "replace": {"value"},
+    "move": {"from"},
+    "copy": {"from"},
+    "test": {"value"},
+}
 VOLATILE = ("resourceVersion", "generation", "managedFields", "creationTimestamp", "uid", "selfLink")
 """Of the metadata: what the API server writes itself. A dry run of a new object makes up a uid each time."""
 
@@ -44,9 +51,13 @@ def guarded_patch(edit: Edit, proposal: str, stored: Object) -> list[dict[str, A
 def _check(operation: Operation) -> None:
     """Only the six operations of the RFC, and none on what says which object this is. Raises `BadOrder`."""
     verb, paths = operation.get("op"), [operation.get(key) for key in ("path", "from") if key in operation]
-    if verb not in VERBS or not all(isinstance(each, str) and each.startswith("/") for each in paths) or not paths:
+    if (
+        verb not in OPERATION_KEYS
+        or not all(isinstance(each, str) and each.startswith("/") for each in paths)
+        or not paths
+    ):
         raise BadOrder(f"{operation!r} is no operation of a JSON patch")
-    if set(operation) != {"op", "path", *VERBS[verb]}:
+    if set(operation) != {"op", "path", *OPERATION_KEYS[verb]}:
         raise BadOrder(f"{operation!r} has the wrong parts for {verb}")
     if verb != "test" and any(_touches(str(each), GUARDED) for each in paths):
         raise BadOrder(
@@ -63,7 +74,10 @@ def _marking(operations: Sequence[Operation], proposal: str, stored: Object) -> 
     after = applied_to(stored, operations)
     has = isinstance(mapping(after, "metadata").get("annotations"), Mapping)
     room = [] if has else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
-    return [*room, {"op": "add", "path": f"/metadata/annotations/{jsonpatch.escaped(MARK)}", "value": proposal}]
+    return [
+        *room,
+        {"op": "add", "path": f"/metadata/annotations/{jsonpatch.escaped(PROPOSAL_ANNOTATION)}", "value": proposal},
+    ]
 
 
 def applied_to(stored: Object, operations: Sequence[Operation]) -> Object:
@@ -81,12 +95,12 @@ def marked_manifest(creation: Creation, proposal: str) -> dict[str, Any]:
     if past := sorted({"uid", "resourceVersion", "generateName", "ownerReferences", "finalizers"} & set(meta)):
         raise BadOrder(f"a new object has no {', '.join(past)}")
     for table in ("annotations", "labels"):
-        meta[table] = {**(meta.get(table) or {}), MARK: proposal}
+        meta[table] = {**(meta.get(table) or {}), PROPOSAL_ANNOTATION: proposal}
     return manifest
 
 
 def carries_mark(thing: Object, proposal: str) -> bool:
-    return annotations_of(thing).get(MARK) == proposal
+    return annotations_of(thing).get(PROPOSAL_ANNOTATION) == proposal
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------
@@ -108,7 +122,7 @@ def _plain(thing: Object | None) -> Any:
         return None
     meta = {key: each for key, each in mapping(thing, "metadata").items() if key not in VOLATILE}
     for table in ("annotations", "labels"):
-        kept = {key: each for key, each in mapping(meta, table).items() if key != MARK}
+        kept = {key: each for key, each in mapping(meta, table).items() if key != PROPOSAL_ANNOTATION}
         meta = {**{key: each for key, each in meta.items() if key != table}, **({table: kept} if kept else {})}
     return {**{key: each for key, each in thing.items() if key not in ("metadata", "status")}, "metadata": meta}
 
@@ -128,7 +142,9 @@ def _differ(path: str, before: Any, after: Any) -> Iterator[Difference]:
 # -- the way back ------------------------------------------------------------------------------------------------------
 
 
-def undo(change: Change, applied: Applied, inverse: Sequence[Operation] = (), before: Object | None = None) -> Change:
+def undo(
+    change: ClusterChange, applied: Applied, inverse: Sequence[Operation] = (), before: Object | None = None
+) -> ClusterChange:
     """The change that undoes one, guarded by the state it left: somebody else's change since then stops it.
 
     `inverse` are the operations that undo an edit. `before` is the object that a deletion took away. Raises `BadOrder`.

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bot.patch.model import EVERYBODY, Approver, Change, Creation, Deletion, Edit, ObjectName
-from bot.patch.wire import AnswerLost, Call, Line, NotSent
+from bot.patch.model import EVERYBODY, Approver, ClusterChange, Creation, Deletion, Edit, ObjectName
+from bot.patch.wire import AnswerLost, ApiCall, NotSent, WriteConnection
 from sensors.access.kube.failure import plural_of
 from sensors.kit.kinds import Kind
 from sensors.kit.model import Blind
 from sensors.kit.objects import flag, one_line, text
 
-ROOT = "/apis/authorization.k8s.io/v1"
+REVIEWS_PATH = "/apis/authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class ObjectRight:
     """One verb on one object; an empty `name` means any object of the namespace, an empty `namespace` all of them."""
 
     verb: str
@@ -34,14 +34,14 @@ class Right:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RightsAnswer:
     """The API server's word; `words` are its reason, or which right is missing."""
 
     allowed: bool
     words: str
 
 
-def rights_for(change: Change) -> tuple[Right, ...]:
+def rights_for(change: ClusterChange) -> tuple[ObjectRight, ...]:
     """Exactly what the requests of a change need: it is read, and it is written."""
     target = change.target
     match change:
@@ -53,21 +53,21 @@ def rights_for(change: Change) -> tuple[Right, ...]:
             return (right_on(target, "get"), right_on(target, "delete"))
 
 
-def right_on(target: ObjectName, verb: str) -> Right:
-    return Right(verb, plural_of(target.kind), target.kind.group, target.namespace, target.name)
+def right_on(target: ObjectName, verb: str) -> ObjectRight:
+    return ObjectRight(verb, plural_of(target.kind), target.kind.group, target.namespace, target.name)
 
 
-def right_to(kind: Kind, verb: str, namespace: str) -> Right:
+def right_to(kind: Kind, verb: str, namespace: str) -> ObjectRight:
     """Without a name: what is created has none yet, as far as the API server's authorizers know."""
-    return Right(verb, plural_of(kind), kind.group, namespace)
+    return ObjectRight(verb, plural_of(kind), kind.group, namespace)
 
 
-async def may(line: Line, agent: str, approver: Approver | None, right: Right) -> Verdict:
+async def may(line: WriteConnection, agent: str, approver: Approver | None, right: ObjectRight) -> RightsAnswer:
     """Whether the person may. Raises `Blind` where that could not be asked: nobody may do what nobody could ask."""
     who = f"what {one_line(approver.user) if approver else 'you'} may do could not be asked"
     body = review(approver, right)
     try:
-        reply = await line.send(Call("POST", f"{ROOT}/{body['kind'].lower()}s", agent, body=body))
+        reply = await line.send(ApiCall("POST", f"{REVIEWS_PATH}/{body['kind'].lower()}s", agent, body=body))
     except (NotSent, AnswerLost) as why:
         raise Blind(f"{who}: {why}") from None
     allowed = flag(reply.body, "status", "allowed") if reply.good else None
@@ -75,10 +75,10 @@ async def may(line: Line, agent: str, approver: Approver | None, right: Right) -
         raise Blind(f"{who}: {reply.words}")
     reason = one_line(text(reply.body, "status", "reason") or text(reply.body, "status", "evaluationError"))
     denied = flag(reply.body, "status", "denied") is True
-    return Verdict(allowed and not denied, reason or (f"may {right}" if allowed else f"may not {right}"))
+    return RightsAnswer(allowed and not denied, reason or (f"may {right}" if allowed else f"may not {right}"))
 
 
-def review(approver: Approver | None, right: Right) -> dict[str, Any]:
+def review(approver: Approver | None, right: ObjectRight) -> dict[str, Any]:
     """Impersonation makes everybody a member of `system:authenticated`; a review does not, so that it is said here."""
     asked = {"verb": right.verb, "resource": right.resource, "group": right.group, "subresource": right.subresource}
     asked |= {"namespace": right.namespace, "name": right.name}

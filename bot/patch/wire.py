@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from multidict import CIMultiDict
 
-from bot.patch.model import MARK, Approver
-from sensors.access.kube import Place
+from bot.patch.model import PROPOSAL_ANNOTATION, Approver
+from sensors.access.kube import ClusterContext
 from sensors.access.kube.failure import status_of, unreachable
 from sensors.access.kube.wire import CONNECT_WITHIN, MIB, Query, url_of
 from sensors.kit.model import Blind
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client import ApiClient
 
 ANSWER_LIMIT = 8 * MIB
-WITHIN_S = 15.0
+WRITE_TIMEOUT_S = 15.0
 """Seconds for one request. An API server gives up on its own after 60 (`--request-timeout`)."""
 
 
@@ -42,7 +42,7 @@ class AnswerLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiResponse:
     """What the server said: status, and its body as an object (empty where it is none)."""
 
     status: int
@@ -61,7 +61,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """One request. `agent` is the User-Agent, `approver` in whose name (None: our own), `why` goes to their extra."""
 
     method: str
@@ -75,15 +75,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class WriteConnection:
     """A way to the API server that sends each call once. Make one with `open_line`."""
 
     api: ApiClient
     session: aiohttp.ClientSession
-    place: Place
-    within: float = WITHIN_S
+    place: ClusterContext
+    within: float = WRITE_TIMEOUT_S
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, call: ApiCall) -> ApiResponse:
         """The answer, whatever its status. Raises `NotSent`, `AnswerLost`."""
         import aiohttp
 
@@ -99,21 +99,21 @@ class Line:
         except (aiohttp.ClientError, OSError) as why:
             raise AnswerLost(unreachable(why, self.place.server)) from None
 
-    async def _send(self, call: Call) -> Reply:
+    async def _send(self, call: ApiCall) -> ApiResponse:
         url = url_of(self.place.server, call.path, call.query)
         body = None if call.body is None else json.dumps(call.body).encode()
         async with self.session.request(
             call.method, url, data=body, headers=await self._all_headers(call), allow_redirects=False, **self._way()
         ) as response:
-            return Reply(response.status, status_of(await _whole(response)))
+            return ApiResponse(response.status, status_of(await _whole(response)))
 
-    async def _all_headers(self, call: Call) -> CIMultiDict[str]:
+    async def _all_headers(self, call: ApiCall) -> CIMultiDict[str]:
         headers = CIMultiDict(await self._headers(call))
         if call.approver is not None:
             headers.extend(impersonation(call.approver, call.why))
         return headers
 
-    async def _headers(self, call: Call) -> dict[str, str]:
+    async def _headers(self, call: ApiCall) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": call.agent, "Content-Type": call.content_type}
         await self.api.update_params_for_auth(headers, [], ["BearerToken"], "", call.method, None)
         return headers
@@ -141,8 +141,8 @@ def impersonation(approver: Approver, why: str = "") -> Sequence[tuple[str, str]
 
     `why` is the proposal's id: with it the API server's audit log tells what the change was for.
     """
-    extras = [(key, value) for key, values in approver.extra.items() if key != MARK for value in values]
-    extras += [(MARK, why)] if why else []
+    extras = [(key, value) for key, values in approver.extra.items() if key != PROPOSAL_ANNOTATION for value in values]
+    extras += [(PROPOSAL_ANNOTATION, why)] if why else []
     return (
         ("Impersonate-User", approver.user),
         *(("Impersonate-Group", each) for each in approver.groups),
@@ -151,7 +151,7 @@ def impersonation(approver: Approver, why: str = "") -> Sequence[tuple[str, str]
 
 
 @asynccontextmanager
-async def open_line(place: Place, within: float = WITHIN_S) -> AsyncIterator[Line]:
+async def open_line(place: ClusterContext, within: float = WRITE_TIMEOUT_S) -> AsyncIterator[WriteConnection]:
     """A way to the API server of `place`, with its credentials and its TLS."""
     import aiohttp
     from kubernetes.aio.client import ApiClient
@@ -161,4 +161,4 @@ async def open_line(place: Place, within: float = WITHIN_S) -> AsyncIterator[Lin
     timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_WITHIN)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
         session._retry_connection = False  # it would send a DELETE again; tests/bot/patch counts what arrives
-        yield Line(api, session, place, within)
+        yield WriteConnection(api, session, place, within)

@@ -1,7 +1,7 @@
 """Makes a change: reads the object fresh, lets the API server rehearse it, and writes exactly once.
 
 Reads and dry runs change nothing, so they may be asked again; the write never is. Where its answer is lost, the object
-is read until it shows the order's mark, or has had the time to: see `Writer.reconcile`.
+is read until it shows the order's mark, or has had the time to: see `PatchWriter.reconcile`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from bot.patch.model import (
     Creation,
     Deletion,
     Edit,
+    Forbidden,
     Gone,
     NotApplied,
     Order,
-    Outcome,
-    Refused,
     Rehearsed,
     Rejected,
-    Trouble,
     Unknown,
+    WriteOutcome,
+    WriteTrouble,
 )
 from bot.patch.operations import (
     carries_mark,
@@ -42,16 +42,16 @@ from bot.patch.operations import (
     uid_of,
     version_of,
 )
-from bot.patch.rights import Right, Verdict, may
-from bot.patch.wire import WITHIN_S, AnswerLost, Call, Line, NotSent, Reply, open_line
-from sensors.access.kube import Place
+from bot.patch.rights import ObjectRight, RightsAnswer, may
+from bot.patch.wire import WRITE_TIMEOUT_S, AnswerLost, ApiCall, ApiResponse, NotSent, WriteConnection, open_line
+from sensors.access.kube import ClusterContext
 from sensors.access.kube.lists import path_to
 from sensors.access.kube.wire import path_of
 from sensors.kit.cluster import Object
 from sensors.kit.objects import get, text
 
 MANAGER = "kai"
-PATIENCE_S = (0.0, 0.5, 1.5, 3.0)
+LOOK_PAUSES_S = (0.0, 0.5, 1.5, 3.0)
 """Pauses before each look after a lost answer: a request that is under way when its connection breaks still ends.
 
 The API server cancels a request whose client has gone; five seconds are for a balancer that keeps it going.
@@ -63,13 +63,13 @@ JSON_PATCH = "application/json-patch+json"
 class Writes(Protocol):
     """What `bot/approval` needs of a writer."""
 
-    async def may(self, approver: Approver | None, right: Right) -> Verdict: ...
+    async def may(self, approver: Approver | None, right: ObjectRight) -> RightsAnswer: ...
 
-    async def rehearse(self, order: Order) -> Rehearsed | Trouble | Unknown: ...
+    async def rehearse(self, order: Order) -> Rehearsed | WriteTrouble | Unknown: ...
 
-    async def apply(self, order: Order) -> Outcome: ...
+    async def apply(self, order: Order) -> WriteOutcome: ...
 
-    async def reconcile(self, order: Order) -> Outcome: ...
+    async def reconcile(self, order: Order) -> WriteOutcome: ...
 
     async def announce(self, it: Announcement) -> str: ...
 
@@ -77,7 +77,7 @@ class Writes(Protocol):
 class _Ended(Exception):
     """The order ended before it was written."""
 
-    def __init__(self, outcome: Trouble | Unknown) -> None:
+    def __init__(self, outcome: WriteTrouble | Unknown) -> None:
         super().__init__(outcome)
         self.outcome = outcome
 
@@ -93,24 +93,24 @@ class _Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class PatchWriter:
     """One way to write. `pause` waits between looks after a lost answer; tests give one that does not."""
 
-    line: Line
+    line: WriteConnection
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 
-    async def may(self, approver: Approver | None, right: Right) -> Verdict:
+    async def may(self, approver: Approver | None, right: ObjectRight) -> RightsAnswer:
         """Whether the person may do this, by the API server's own word. Raises `Blind` where it could not be asked."""
         return await may(self.line, f"kai-netdebug/{__version__}", approver, right)
 
-    async def rehearse(self, order: Order) -> Rehearsed | Trouble | Unknown:
+    async def rehearse(self, order: Order) -> Rehearsed | WriteTrouble | Unknown:
         """What the API server would store: nothing is written."""
         try:
             return (await self._prepare(order)).rehearsed
         except _Ended as early:
             return early.outcome
 
-    async def apply(self, order: Order) -> Outcome:
+    async def apply(self, order: Order) -> WriteOutcome:
         """The change, or why it was not made. Not to be called again for the same order: `reconcile` tells."""
         try:
             ready = await self._prepare(order)
@@ -120,13 +120,13 @@ class Writer:
             return Conflict("the API server would now make something else of it than what was shown")
         return await self._write(ready)
 
-    async def reconcile(self, order: Order) -> Outcome:
+    async def reconcile(self, order: Order) -> WriteOutcome:
         """Whether an order whose answer nobody heard was carried out, from the object itself.
 
         `NotApplied` is told after the last look only: till then a request may still be under way.
         """
-        outcome: Outcome = Unknown("not looked yet")
-        for pause in PATIENCE_S:
+        outcome: WriteOutcome = Unknown("not looked yet")
+        for pause in LOOK_PAUSES_S:
             await self.pause(pause)
             outcome = await self._trace(order)
             if isinstance(outcome, Applied | Gone | AlreadyExists):
@@ -157,7 +157,7 @@ class Writer:
 
     async def _read(self, order: Order) -> Object | None:
         """The object from etcd itself (no resourceVersion is asked for), as the approver. Raises `_Ended`."""
-        call = Call("GET", _object_path(order), agent_of(order), approver=order.approver)
+        call = ApiCall("GET", _object_path(order), agent_of(order), approver=order.approver)
         try:
             reply = await self.line.send(call)
         except (NotSent, AnswerLost) as why:
@@ -168,13 +168,13 @@ class Writer:
             raise _Ended(_turned_away(reply))
         return reply.body
 
-    async def _rehearsal(self, order: Order, body: Any, *, told: bool) -> Reply:
+    async def _rehearsal(self, order: Order, body: Any, *, told: bool) -> ApiResponse:
         try:
             return await self.line.send(_call(order, body, told=told, dry=True))
         except (NotSent, AnswerLost) as why:  # a dry run leaves nothing behind, whether it was heard or not
             raise _Ended(NotApplied(f"the dry run had no answer: {why}")) from None
 
-    async def _refusal(self, order: Order, reply: Reply) -> Trouble:
+    async def _refusal(self, order: Order, reply: ApiResponse) -> WriteTrouble:
         """What an answer that is none of ours means; of a patch that did not fit, the object itself must tell why."""
         if reply.status == 404:
             return Gone(reply.words)
@@ -191,7 +191,7 @@ class Writer:
 
     # -- the write -----------------------------------------------------------------------------------------------------
 
-    async def _write(self, ready: _Ready) -> Outcome:
+    async def _write(self, ready: _Ready) -> WriteOutcome:
         order = ready.order
         try:
             reply = await self.line.send(_call(order, ready.body, told=ready.told, dry=False))
@@ -205,24 +205,24 @@ class Writer:
             return await self._reconciled(ready)
         return await self._refusal(order, reply)
 
-    async def _reconciled(self, ready: _Ready) -> Outcome:
+    async def _reconciled(self, ready: _Ready) -> WriteOutcome:
         outcome = await self.reconcile(ready.order)
         if isinstance(outcome, Applied):
             return replace(outcome, differences=ready.rehearsed.differences)
         return outcome
 
-    async def _trace(self, order: Order) -> Outcome:
+    async def _trace(self, order: Order) -> WriteOutcome:
         """One look at the object for traces of the order."""
         try:
             found = await self._read(order)
         except _Ended as blind:
-            if isinstance(blind.outcome, Refused):
+            if isinstance(blind.outcome, Forbidden):
                 return Unknown(f"the object may not be read any more: {blind.outcome.words}")
             return Unknown(blind.outcome.words)
         return trace_of(order, found)
 
 
-def trace_of(order: Order, found: Object | None) -> Outcome:
+def trace_of(order: Order, found: Object | None) -> WriteOutcome:
     """What the object, as it is now, tells about an order. Pure.
 
     An object that somebody else has changed without our mark tells nothing: they may have come first, and ours failed,
@@ -247,7 +247,7 @@ def trace_of(order: Order, found: Object | None) -> Outcome:
             return NotApplied(f"{target} is as it was")
 
 
-def _trace_of_deletion(uid: str, found: Object | None) -> Outcome:
+def _trace_of_deletion(uid: str, found: Object | None) -> WriteOutcome:
     if found is None or uid_of(found) != uid or get(found, "metadata", "deletionTimestamp") is not None:
         return Applied(uid, "", from_mark=True)
     return NotApplied("the object is still there")
@@ -257,7 +257,7 @@ def _recognised(found: Object) -> Applied:
     return Applied(uid_of(found), version_of(found), after=found, from_mark=True)
 
 
-def _applied(ready: _Ready, reply: Reply) -> Applied:
+def _applied(ready: _Ready, reply: ApiResponse) -> Applied:
     if isinstance(ready.order.change, Deletion):
         return Applied(ready.order.change.uid, "", ready.rehearsed.differences)
     return Applied(uid_of(reply.body), version_of(reply.body), ready.rehearsed.differences, reply.body)
@@ -278,9 +278,9 @@ def _check_state(order: Order, found: Object | None) -> None:
         raise _Ended(Conflict(f"{change.target} was changed since the proof (revision {version_of(found)})"))
 
 
-def _turned_away(reply: Reply) -> Trouble:
+def _turned_away(reply: ApiResponse) -> WriteTrouble:
     if reply.status == 403 and not reply.words.startswith("admission webhook"):
-        return Refused(reply.words, as_kai="impersonate" in reply.words)
+        return Forbidden(reply.words, as_kai="impersonate" in reply.words)
     if reply.status in (400, 403, 413, 415, 422):
         return Rejected(reply.words)
     return NotApplied(reply.words)
@@ -313,9 +313,9 @@ def _body(order: Order, before: Object | None) -> Any:
         raise _Ended(Rejected(str(why))) from None
 
 
-def _call(order: Order, body: Any, *, told: bool, dry: bool) -> Call:
+def _call(order: Order, body: Any, *, told: bool, dry: bool) -> ApiCall:
     """The write, or with `dry` its rehearsal: the same request, which the API server then does not store."""
-    once = Call("", "", agent_of(order), _query(order, dry), body, "application/json", order.approver)
+    once = ApiCall("", "", agent_of(order), _query(order, dry), body, "application/json", order.approver)
     once = replace(once, why=order.proposal if told else "")
     match order.change:
         case Edit():
@@ -333,8 +333,8 @@ def _query(order: Order, dry: bool) -> Sequence[tuple[str, str]]:
 
 @asynccontextmanager
 async def open_writer(
-    place: Place, within: float = WITHIN_S, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
-) -> AsyncIterator[Writer]:
+    place: ClusterContext, within: float = WRITE_TIMEOUT_S, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> AsyncIterator[PatchWriter]:
     """A writer with the credentials of `place`: KAI's own, under which it acts as the approver."""
     async with open_line(place, within) as line:
-        yield Writer(line, pause)
+        yield PatchWriter(line, pause)

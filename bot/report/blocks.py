@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.report.mrkdwn import BREAK, apart, fit, literal, safe
-from bot.report.outline import Part, Point, brief, parts_of
+from bot.report.outline import Point, SectionPart, brief, parts_of
 from bot.report.sanitize import clean
-from bot.report.short_answer import ShortAnswer, Status, short_answer, subject
+from bot.report.short_answer import ShortAnswer, VerdictStatus, short_answer, subject
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Target
 
-Block = Mapping[str, Any]
+SlackBlock = Mapping[str, Any]
 
 FIX, WHY, RERUN = "kai_fix", "kai_why", "kai_rerun"
 ONCE_FIX = ("kai_show_proof", "kai_copy_kubectl")
@@ -52,7 +52,7 @@ class Said:
     """One message."""
 
     text: str
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[SlackBlock, ...] = ()
 
 
 # -- the root message, from looking to the end: one layout ------------------------------------------------------------
@@ -66,7 +66,7 @@ class ChangeState:
     """
 
     line: str
-    status: Status | None = None
+    status: VerdictStatus | None = None
     state: str = ""
 
 
@@ -74,9 +74,9 @@ def looking(investigation: str, target: Target, progress: str, cluster: str = ""
     """The root message until there is a verdict. `progress`: how far it is, in words. Nothing is judged yet."""
     line = safe(f"{progress}.")
     return Said(
-        safe(f"{Status.UNDECIDED} {subject(target)}: looking. {progress}."),
+        safe(f"{VerdictStatus.UNDECIDED} {subject(target)}: looking. {progress}."),
         (
-            _header(f"{Status.UNDECIDED} {subject(target)}: looking"),
+            _header(f"{VerdictStatus.UNDECIDED} {subject(target)}: looking"),
             section(line),
             _actions(_button("Cancel", CANCEL, investigation)),
             _context("", cluster, investigation),
@@ -132,7 +132,7 @@ def _spoken(short: ShortAnswer, headline: str, change: ChangeState | None) -> st
 
 def ended(target: Target, role: str, why: str, investigation: str, asked_by: str = "", cluster: str = "") -> Said:
     """The root message of an investigation without a verdict: failed, cancelled or lost."""
-    headline = f"{Status.UNDECIDED} {subject(target)}: {_ENDS.get(role, 'ended without a verdict')}"
+    headline = f"{VerdictStatus.UNDECIDED} {subject(target)}: {_ENDS.get(role, 'ended without a verdict')}"
     return Said(
         f"{safe(f'{headline}.')} {reason(why)}".strip(),
         (
@@ -164,16 +164,16 @@ def layer_name(row: LayerRow) -> str:
     return row.layer.value.replace("_", " ")
 
 
-def claude_part(it: Diagnosis) -> Iterator[Block]:
+def claude_part(it: Diagnosis) -> Iterator[SlackBlock]:
     """What Claude adds, where it was asked: how it stands to the verdict, then its sentences."""
-    if said := parts_of(it).get(Part.CLAUDE):
+    if said := parts_of(it).get(SectionPart.CLAUDE):
         points = (f"• {safe(each.text, 300)}" for each in said.items if isinstance(each, Point))
         yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *points)))
 
 
-def _claude_line(it: Diagnosis) -> Iterator[Block]:
+def _claude_line(it: Diagnosis) -> Iterator[SlackBlock]:
     """How Claude stands to the verdict, with the beginning of its first sentence."""
-    if said := parts_of(it).get(Part.CLAUDE):
+    if said := parts_of(it).get(SectionPart.CLAUDE):
         first = f": {clean(said.items[0].text)}" if said.items and isinstance(said.items[0], Point) else ""
         yield section(f"*Claude* {safe(brief(f'{said.text}{first}', CLAUDE_LINE), CLAUDE_LINE + 20)}")
 
@@ -188,7 +188,7 @@ def few(lines: Sequence[str], longest: int = 2900) -> str:
     return "\n".join(shown)
 
 
-def _buttons(it: Diagnosis) -> Iterator[Block]:
+def _buttons(it: Diagnosis) -> Iterator[SlackBlock]:
     """Only what does something. A button to approve the fix stands with the fix in the thread."""
     if it.fix.kubectl or it.fix.also or it.fix.refused:
         yield _button("Show fix", FIX, it.investigation_id)
@@ -200,7 +200,7 @@ def _buttons(it: Diagnosis) -> Iterator[Block]:
 THUMBS = {RIGHT: ("👍", "right", "Helpful"), WRONG: ("👎", "wrong", "Not helpful")}
 
 
-def _thumb(action: str, investigation: str, count: int = 0) -> Block:
+def _thumb(action: str, investigation: str, count: int = 0) -> SlackBlock:
     """Its number says how many persons hold that opinion; a second press takes one's own back."""
     sign, opinion, label = THUMBS[action]
     spoken = f"{label}: {count} so far, press again to take yours back" if count else label
@@ -212,7 +212,7 @@ def with_opinions(said: Said, right: int, wrong: int) -> Said:
     """The root message with the number of opinions on its thumbs."""
     counts = {RIGHT: right, WRONG: wrong}
 
-    def counted(element: Block) -> Block:
+    def counted(element: SlackBlock) -> SlackBlock:
         action = str(element.get("action_id"))
         return _thumb(action, element["value"].partition(":")[2], counts[action]) if action in counts else element
 
@@ -226,7 +226,7 @@ def with_opinions(said: Said, right: int, wrong: int) -> Said:
 # -- blocks ----------------------------------------------------------------------------------------------------------
 
 
-def section(text: str) -> Block:
+def section(text: str) -> SlackBlock:
     """Escaped mrkdwn that Slack leaves alone: `verbatim` makes no links of what looks like one."""
     return {"type": "section", "text": mrkdwn(text)}
 
@@ -239,7 +239,7 @@ def plain_text(text: str) -> dict[str, Any]:
     return {"type": "plain_text", "text": text, "emoji": False}
 
 
-def code(text: str) -> Block:
+def code(text: str) -> SlackBlock:
     """A command or facts, literally. Too long a command is not cut: half a command is a wrong command."""
     if len(text) > CODE + 200:
         text = f"# {len(text)} characters are too many for a message: take them from `kai … -o json`"
@@ -249,7 +249,7 @@ def code(text: str) -> Block:
     return {"type": "rich_text", "elements": [element]}
 
 
-def fold(title: str, children: Sequence[Block]) -> Block:
+def fold(title: str, children: Sequence[SlackBlock]) -> SlackBlock:
     """Details that a reader unfolds. At most ten."""
     return {
         "type": "container",
@@ -260,22 +260,22 @@ def fold(title: str, children: Sequence[Block]) -> Block:
     }
 
 
-def _header(text: str) -> Block:
+def _header(text: str) -> SlackBlock:
     return {"type": "header", "text": plain_text(literal(text, 150))}
 
 
-def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> Block:
+def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> SlackBlock:
     """How sure, what was not measured, which cluster, the short id."""
     parts = [sure, f"cluster {clean(cluster, 60)}" if cluster else "", f"id {investigation[:SHORT_ID]}"]
     who = f" · asked by <@{asked_by}>" if asked_by else ""
     return {"type": "context", "elements": [mrkdwn(safe(" · ".join(filter(None, parts))) + who)]}
 
 
-def _button(text: str, action: str, investigation: str) -> Block:
+def _button(text: str, action: str, investigation: str) -> SlackBlock:
     return {"type": "button", "action_id": action, "text": plain_text(text), "value": literal(investigation, 100)}
 
 
-def _actions(*buttons: Block) -> Block:
+def _actions(*buttons: SlackBlock) -> SlackBlock:
     return {"type": "actions", "elements": list(buttons)}
 
 
@@ -292,11 +292,11 @@ def is_newer(said: Said) -> bool:
     return any(block["type"] in _OLDER for block in said.blocks)
 
 
-def _older(block: Block) -> Iterator[Block]:
+def _older(block: SlackBlock) -> Iterator[SlackBlock]:
     yield from _OLDER.get(str(block["type"]), lambda same: iter((same,)))(block)
 
 
-def _older_container(block: Block) -> Iterator[Block]:
+def _older_container(block: SlackBlock) -> Iterator[SlackBlock]:
     yield {"type": "context", "elements": [mrkdwn(safe(block["title"]["text"], 150))]}
     yield from block["child_blocks"]
 

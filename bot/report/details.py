@@ -6,9 +6,21 @@ import json
 from collections.abc import Iterator, Sequence
 
 from bot.report import thread
-from bot.report.blocks import CODE, SENTENCE, SHORT_ID, STATE_WORDS, Block, Said, code, few, fold, layer_name, section
+from bot.report.blocks import (
+    CODE,
+    SENTENCE,
+    SHORT_ID,
+    STATE_WORDS,
+    Said,
+    SlackBlock,
+    code,
+    few,
+    fold,
+    layer_name,
+    section,
+)
 from bot.report.mrkdwn import apart, safe
-from bot.report.outline import Command, Item, Line, Part, Point, Tone, command_lines, parts_of
+from bot.report.outline import Item, Point, SectionPart, ShellCommand, TextLine, Tone, command_lines, parts_of
 from bot.report.sanitize import clean
 from bot.report.short_answer import short_answer
 from flows.model import Diagnosis, LayerRow
@@ -24,11 +36,11 @@ LONGEST_LOOK = 700
 
 def fix(it: Diagnosis) -> Said:
     """The whole fix: the command, the way back, the proof, what it opens and what it closes."""
-    found = parts_of(it, verbose=True).get(Part.FIX)
+    found = parts_of(it, verbose=True).get(SectionPart.FIX)
     if found is None or not (found.items or it.fix.refused):
         return Said(_no_change(it), (section(_no_change(it)),))
-    said = [line for line in found.items if not isinstance(line, Command)]
-    blocks: list[Block] = [section(f"*{safe(found.text, SENTENCE)}*")]
+    said = [line for line in found.items if not isinstance(line, ShellCommand)]
+    blocks: list[SlackBlock] = [section(f"*{safe(found.text, SENTENCE)}*")]
     for title, which in (("Command", "kubectl"), ("Undo", "undo")):
         blocks += _commands(it, title, which)
     blocks += [section(few(list(lines_of(said))))] if said else []
@@ -45,7 +57,7 @@ def undo(it: Diagnosis) -> Said:
     return Said("The way back", said) if said else Said(NO_CHANGE, (section(NO_CHANGE),))
 
 
-def _commands(it: Diagnosis, title: str, which: str) -> tuple[Block, ...]:
+def _commands(it: Diagnosis, title: str, which: str) -> tuple[SlackBlock, ...]:
     typed = [] if it.fix.refused else [each.text for each in command_lines(it.fix, which)]
     if not typed:
         return ()
@@ -71,7 +83,7 @@ def pieces(text: str, longest: int = LONGEST_PIECE) -> tuple[str, ...]:
 
 def proof(it: Diagnosis) -> Said:
     """What was replayed, and what came of it."""
-    found = parts_of(it, verbose=True).get(Part.FIX)
+    found = parts_of(it, verbose=True).get(SectionPart.FIX)
     if found is None or it.fix.proof is None or not it.fix.proof.replayed:
         none = "There is no proof: this verdict proposes no change that could be replayed."
         return Said(none, (section(none),))
@@ -82,7 +94,7 @@ def proof(it: Diagnosis) -> Said:
 def lines_of(items: Sequence[Item]) -> Iterator[str]:
     """The proof, what is newly allowed, the warnings; commands stand elsewhere."""
     for item in items:
-        if isinstance(item, Line):
+        if isinstance(item, TextLine):
             sign = "✔ " if item.tone is Tone.GOOD else ""
             yield f"{sign}{safe(item.text, 500)}"
         elif isinstance(item, Point):

@@ -14,7 +14,7 @@ from enum import StrEnum
 from bot.report.incident import facts_of, meant_connections, rows
 from bot.report.outline import ledger
 from bot.report.sanitize import clean
-from bot.report.short_answer import Status, status_of
+from bot.report.short_answer import VerdictStatus, status_of
 from flows.causes import CAUSES, Layer, Stage
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit.addresses import as_ip
@@ -117,7 +117,7 @@ def _hop(title: str, beyond: int, ledger_rows: Mapping[Layer, LayerRow], it: Dia
     state = _STATES[min((ledger_rows[layer].state for layer in _LAYERS[title]), key=_WORST.index)]
     if title in (EGRESS, INGRESS):
         state = _policy(title, state, it)
-    passes_on = status_of(it) is Status.DEGRADED
+    passes_on = status_of(it) is VerdictStatus.DEGRADED
     if beyond == 0:
         state = HopState.SPOILS if passes_on else HopState.BREAKS
     elif beyond > 0 and state is not HopState.FAILS and not passes_on:

@@ -18,7 +18,7 @@ from sensors.kit.managers import made_with
 from sensors.kit.reported import reported
 
 FAILED = ("dropped", "refused", "unanswered", "reset", "denied")
-"""Outcomes of connections that came to nothing (`sensors.hubble.outcomes.Outcome`)."""
+"""Outcomes of connections that came to nothing (`sensors.hubble.outcomes.ConnectionOutcome`)."""
 
 DNS_PORT = 53
 

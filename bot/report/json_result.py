@@ -26,17 +26,17 @@ from flows.model import (
     JsonPatchFix,
     LayerRow,
     LayerState,
-    Look,
+    LookCommand,
     ManifestFix,
     NoFix,
     Proof,
     Provenance,
     Recorded,
-    Recording,
+    RecordedCase,
 )
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.catalog import sensors
-from sensors.kit.reported import Told, reported, rfc3339
+from sensors.kit.reported import RecordedFacts, reported, rfc3339
 
 API_VERSION = "kai.v1"
 _UNSAFE = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
@@ -67,7 +67,7 @@ def told(it: Diagnosis) -> Diagnosis:
 
 
 def _told_evidence(it: Evidence) -> Evidence:
-    facts = Told(it.summary, reported(it)) if it.facts is not None else None
+    facts = RecordedFacts(it.summary, reported(it)) if it.facts is not None else None
     return replace(it, facts=facts, why="" if facts else it.why, took_ms=round(it.took_ms, 1))
 
 
@@ -217,7 +217,7 @@ def _timings_out(it: Diagnosis) -> dict[str, Any]:
     return {"total_ms": round(it.total_ms, 1), "sensors": by_sensor, "evidence": by_look}
 
 
-def _recording_out(it: Recording | None) -> dict[str, Any] | None:
+def _recording_out(it: RecordedCase | None) -> dict[str, Any] | None:
     return None if it is None else {"case": it.name, "at": _moment_out(it.at), "synthetic": it.synthetic}
 
 
@@ -258,7 +258,7 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
         explanation=explanation_json.read(it.get("explanation")),
-        looks=tuple(Look(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
+        looks=tuple(LookCommand(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
     )
 
 
@@ -273,7 +273,7 @@ def _component_in(it: Mapping[str, str] | None) -> Component | None:
 def _evidence_in(it: Mapping[str, Any], took: Mapping[str, float]) -> Evidence:
     sight, took_ms = Sight(it["sight"]), took[it["id"]]
     if sight is Sight.SEEN:
-        return Evidence(it["sensor"], sight, Told(it["summary"], it["facts"]), took_ms=took_ms)
+        return Evidence(it["sensor"], sight, RecordedFacts(it["summary"], it["facts"]), took_ms=took_ms)
     return Evidence(it["sensor"], sight, why=it["summary"], took_ms=took_ms)
 
 
@@ -334,7 +334,7 @@ def _proof_in(it: Mapping[str, Any]) -> Proof | None:
 def _provenance_in(it: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> Provenance:
     recording = None
     if recorded is not None:
-        recording = Recording(recorded["case"], _moment_in(recorded["at"]), recorded["synthetic"])
+        recording = RecordedCase(recorded["case"], _moment_in(recorded["at"]), recorded["synthetic"])
     return Provenance(_moment_in(it["at"]), recording, it["cluster"])
 
 

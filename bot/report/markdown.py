@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from bot.report.outline import Command, Item, Point, Row, Section
+from bot.report.outline import Item, Point, Row, Section, ShellCommand
 from bot.report.sanitize import escape_markdown
 
 
@@ -23,8 +23,8 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _group(kind: type, items: list[Item]) -> Iterator[str]:
-    if kind is Command:
-        yield from (fence(item.text) for item in items if isinstance(item, Command))
+    if kind is ShellCommand:
+        yield from (fence(item.text) for item in items if isinstance(item, ShellCommand))
     elif kind is Row:
         yield _table([item for item in items if isinstance(item, Row)])
     else:

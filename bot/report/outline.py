@@ -15,13 +15,13 @@ from bot.report import explained
 from bot.report.sanitize import clean, clean_command
 from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import Layer
-from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof, Recording
+from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof, RecordedCase
 from sensors.kit import Evidence, Sight
 
 BRIEF = 80
 """Characters of a look that carries no part of the verdict; `-v` shows all of them."""
 
-LONGER = 120
+MAX_REASON_CHARS = 120
 """Characters of a reason why something could not be seen or told; `-v` shows all of them."""
 
 FEW = 5
@@ -58,7 +58,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """A sentence of its own under a heading."""
 
     text: str
@@ -66,16 +66,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ShellCommand:
     """What a person copies into a shell."""
 
     text: str
 
 
-Item: TypeAlias = Point | Row | Line | Command
+Item: TypeAlias = Point | Row | TextLine | ShellCommand
 
 
-class Part(StrEnum):
+class SectionPart(StrEnum):
     """What a section is about. Its value is the heading; headline and footer have none."""
 
     HEADLINE = " "
@@ -104,7 +104,7 @@ class Part(StrEnum):
 class Section:
     """What is said of one part: a sentence right behind the heading, and what stands under it."""
 
-    part: Part
+    part: SectionPart
     text: str = ""
     items: tuple[Item, ...] = ()
     tone: Tone = Tone.PLAIN
@@ -114,9 +114,9 @@ class Section:
         return self.part.value.strip()
 
 
-def parts_of(diagnosis: Diagnosis, *, verbose: bool = False) -> Mapping[Part, Section]:
+def parts_of(diagnosis: Diagnosis, *, verbose: bool = False) -> Mapping[SectionPart, Section]:
     """The report by what its sections are about; other ways than the fix are not among them."""
-    return {each.part: each for each in outline(diagnosis, verbose=verbose) if each.part is not Part.OTHER_WAY}
+    return {each.part: each for each in outline(diagnosis, verbose=verbose) if each.part is not SectionPart.OTHER_WAY}
 
 
 def outline(diagnosis: Diagnosis, *, verbose: bool = False, remembered: bool = True) -> tuple[Section, ...]:
@@ -124,7 +124,7 @@ def outline(diagnosis: Diagnosis, *, verbose: bool = False, remembered: bool = T
     sections = (
         *_verdict(diagnosis),
         _evidence(diagnosis, verbose),
-        Section(Part.RECOMMENDATION, clean(diagnosis.recommended_action)),
+        Section(SectionPart.RECOMMENDATION, clean(diagnosis.recommended_action)),
         *_remedy(diagnosis, verbose),
         claude(diagnosis, verbose=verbose),
         _also_found(diagnosis),
@@ -142,7 +142,7 @@ def claude(diagnosis: Diagnosis, *, verbose: bool = False) -> Section:
     points = (
         Point(text, tone=tones.get(kind, Tone.PLAIN)) for kind, text in explained.lines(diagnosis, verbose=verbose)
     )
-    return Section(Part.CLAUDE, explained.headline(diagnosis), tuple(points))
+    return Section(SectionPart.CLAUDE, explained.headline(diagnosis), tuple(points))
 
 
 def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:
@@ -154,11 +154,11 @@ def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:
 
 def _verdict(it: Diagnosis) -> Iterator[Section]:
     tone = Tone.BAD if it.fault_found else Tone.UNSURE if it.cause_class == "inconclusive" else Tone.GOOD
-    yield Section(Part.ROOT_CAUSE, clean(it.root_cause), tone=tone)
-    yield Section(Part.COMPONENT, _component(it.component) if it.component else "")
+    yield Section(SectionPart.ROOT_CAUSE, clean(it.root_cause), tone=tone)
+    yield Section(SectionPart.COMPONENT, _component(it.component) if it.component else "")
     cap = held_down_by(it)
-    yield Section(Part.CONFIDENCE, f"{_percent(it.confidence)}{f' ({cap})' if cap else ''}")
-    yield Section(Part.BECAUSE, clean(it.reasoning))
+    yield Section(SectionPart.CONFIDENCE, f"{_percent(it.confidence)}{f' ({cap})' if cap else ''}")
+    yield Section(SectionPart.BECAUSE, clean(it.reasoning))
 
 
 def held_down_by(it: Diagnosis) -> str:
@@ -168,7 +168,7 @@ def held_down_by(it: Diagnosis) -> str:
     blind = [each for each in it.evidence.values() if each.sight is Sight.BLIND]
     if not blind:
         return "capped by coverage"
-    one = f"{blind[0].sensor}: {brief(clean(blind[0].why), LONGER)}"
+    one = f"{blind[0].sensor}: {brief(clean(blind[0].why), MAX_REASON_CHARS)}"
     several = f"nothing from {', '.join(each.sensor for each in blind)}"
     return f"capped by coverage: {one if len(blind) == 1 else several}"
 
@@ -180,14 +180,14 @@ def _evidence(it: Diagnosis, verbose: bool) -> Section:
     rest = [key for key, each in it.evidence.items() if key not in resting and each.sight is not Sight.BLIND]
     blind = [key for key, each in it.evidence.items() if key not in resting and each.sight is Sight.BLIND]
     points = [_point(key, it.evidence[key], key in resting, verbose) for key in (*first, *rest, *blind)]
-    return Section(Part.EVIDENCE, items=tuple(points))
+    return Section(SectionPart.EVIDENCE, items=tuple(points))
 
 
 def _point(key: str, evidence: Evidence, carries: bool, verbose: bool) -> Point:
     lead = f"{key} {clean(evidence.sensor, 60)}"
     if evidence.sight is Sight.BLIND:
         why = clean(evidence.summary)
-        return Point(f"not measured: {why if verbose else brief(why, LONGER)}", lead, Tone.UNSURE)
+        return Point(f"not measured: {why if verbose else brief(why, MAX_REASON_CHARS)}", lead, Tone.UNSURE)
     if carries or verbose:
         return Point(clean(evidence.summary), lead)
     return Point(brief(clean(evidence.summary)), lead, Tone.QUIET)
@@ -206,12 +206,12 @@ def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
     fix = it.fix
     if fix.refused:
         ways = tuple(changed_ways(fix, verbose))
-        yield Section(Part.FIX, f"none proposed: {clean(fix.refused)}", ways, tone=Tone.UNSURE)
+        yield Section(SectionPart.FIX, f"none proposed: {clean(fix.refused)}", ways, tone=Tone.UNSURE)
     elif fix.kubectl or fix.also:
-        yield Section(Part.FIX, _fix_title(fix), tuple(_fix_items(fix, verbose)))
-        yield Section(Part.UNDO, items=tuple(command_lines(fix, "undo")))
+        yield Section(SectionPart.FIX, _fix_title(fix), tuple(_fix_items(fix, verbose)))
+        yield Section(SectionPart.UNDO, items=tuple(command_lines(fix, "undo")))
     elif it.fault_found:
-        yield Section(Part.FIX, "no automatic one: no change could be proved to help and to be safe")
+        yield Section(SectionPart.FIX, "no automatic one: no change could be proved to help and to be safe")
     if verbose:
         yield from (_other_way(each) for each in it.alternatives)
 
@@ -219,7 +219,7 @@ def _remedy(it: Diagnosis, verbose: bool) -> Iterator[Section]:
 def _other_way(fix: Fix) -> Section:
     why_not = f"refused: {clean(fix.refused)}" if fix.refused else ""
     commands = () if fix.refused else tuple(command_lines(fix, "kubectl"))
-    return Section(Part.OTHER_WAY, "; ".join(filter(None, (clean(fix.title), why_not))), commands)
+    return Section(SectionPart.OTHER_WAY, "; ".join(filter(None, (clean(fix.title), why_not))), commands)
 
 
 def _fix_title(fix: Fix) -> str:
@@ -229,7 +229,7 @@ def _fix_title(fix: Fix) -> str:
 def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
     yield from command_lines(fix, "kubectl")
     yield proof_line(fix)  # of all parts together, as they help together only
-    yield from (Line(clean(word), Tone.QUIET) for word in (fix.proof.words if fix.proof else ()))
+    yield from (TextLine(clean(word), Tone.QUIET) for word in (fix.proof.words if fix.proof else ()))
     yield from changed_ways(fix, verbose)
     yield from _warnings(fix)
 
@@ -244,38 +244,42 @@ def changed_ways(fix: Fix, verbose: bool = False) -> Iterator[Item]:
 def _ways(title: str, said: list[str], verbose: bool) -> Iterator[Item]:
     ways = list(dict.fromkeys(map(clean, said)))
     if len(ways) == 1:
-        yield Line(f"{title}: {ways[0]}", Tone.UNSURE)
+        yield TextLine(f"{title}: {ways[0]}", Tone.UNSURE)
     elif ways:
         shown = ways if verbose else ways[:FEW]
-        yield Line(f"{title}, {len(ways)} ways:", Tone.UNSURE)
+        yield TextLine(f"{title}, {len(ways)} ways:", Tone.UNSURE)
         yield from (Point(way, tone=Tone.UNSURE) for way in shown)
         if len(ways) > len(shown):
-            yield Line(f"{len(ways) - len(shown)} more (-v lists them)", Tone.UNSURE)
+            yield TextLine(f"{len(ways) - len(shown)} more (-v lists them)", Tone.UNSURE)
 
 
 def _warnings(fix: Fix) -> Iterator[Item]:
     parts = (fix, *fix.also)
     for owner in dict.fromkeys(each.owner for each in parts if each.owner):
-        yield Line(f"Owned by {clean(owner)}, which would undo a change made here: mend it at its source.", Tone.UNSURE)
+        yield TextLine(
+            f"Owned by {clean(owner)}, which would undo a change made here: mend it at its source.", Tone.UNSURE
+        )
     if any(each.disruptive for each in parts):
-        yield Line("Disruptive: it interrupts other traffic or restarts something.", Tone.UNSURE)
-    yield from (Line(clean(note), Tone.QUIET) for note in dict.fromkeys(note for each in parts for note in each.notes))
+        yield TextLine("Disruptive: it interrupts other traffic or restarts something.", Tone.UNSURE)
+    yield from (
+        TextLine(clean(note), Tone.QUIET) for note in dict.fromkeys(note for each in parts for note in each.notes)
+    )
 
 
-def command_lines(fix: Fix, which: str) -> list[Command]:
+def command_lines(fix: Fix, which: str) -> list[ShellCommand]:
     """The commands of all parts of a fix, or of its undoing (`undo`), as they must be typed."""
     typed = (clean_command(each.undo if which == "undo" else each.kubectl) for each in (fix, *fix.also))
-    return [Command(text) for text in typed if text]
+    return [ShellCommand(text) for text in typed if text]
 
 
-def proof_line(fix: Fix) -> Line:
+def proof_line(fix: Fix) -> TextLine:
     """What the fix is proved to do, or why nothing is proved."""
     proof = fix.proof
     if proof is None:
-        return Line("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
+        return TextLine("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
     if not proof.replayed:
-        return Line("Not proved: no denied packet was there to replay.", Tone.UNSURE)
-    return Line(_proved(proof), Tone.GOOD if proof.holds else Tone.UNSURE)
+        return TextLine("Not proved: no denied packet was there to replay.", Tone.UNSURE)
+    return TextLine(_proved(proof), Tone.GOOD if proof.holds else Tone.UNSURE)
 
 
 def _proved(proof: Proof) -> str:
@@ -286,7 +290,7 @@ def _proved(proof: Proof) -> str:
 
 
 def _also_found(it: Diagnosis) -> Section:
-    return Section(Part.ALSO_FOUND, items=tuple(_other(each, it) for each, _ in it.others))
+    return Section(SectionPart.ALSO_FOUND, items=tuple(_other(each, it) for each, _ in it.others))
 
 
 def _other(finding: Finding, it: Diagnosis) -> Point:
@@ -310,9 +314,9 @@ def _layers(it: Diagnosis) -> Section:
     rows = []
     for row in ledger(it):
         state, tone = _STATES[row.state]
-        why = brief(clean(_without_the_verdict(row.why, it)), LONGER)
+        why = brief(clean(_without_the_verdict(row.why, it)), MAX_REASON_CHARS)
         rows.append(Row(row.layer.value.replace("_", " "), state, why, tone))
-    return Section(Part.LAYERS, items=tuple(rows))
+    return Section(SectionPart.LAYERS, items=tuple(rows))
 
 
 def _without_the_verdict(why: str, it: Diagnosis) -> str:
@@ -325,18 +329,18 @@ def _could_not_tell(it: Diagnosis, verbose: bool) -> Section:
     by_reason: dict[str, list[str]] = {}
     for doubt in it.doubts:
         why = clean(doubt.why)
-        by_reason.setdefault(why if verbose else brief(why, LONGER), []).append(clean(doubt.rule, 60))
+        by_reason.setdefault(why if verbose else brief(why, MAX_REASON_CHARS), []).append(clean(doubt.rule, 60))
     points = [Point(f"{why} ({', '.join(rules)})", tone=Tone.QUIET) for why, rules in by_reason.items()]
     shown = points if verbose else points[:FEW]
     left = len(points) - len(shown)
-    more = (Line(f"{left} more (-v lists them)", Tone.QUIET),) if left else ()
-    return Section(Part.DOUBTS, items=(*shown, *more))
+    more = (TextLine(f"{left} more (-v lists them)", Tone.QUIET),) if left else ()
+    return Section(SectionPart.DOUBTS, items=(*shown, *more))
 
 
 def _look_for_yourself(it: Diagnosis) -> Section:
     commands = [each.command for each in it.looks]
     commands += [it.hubble_command] if it.hubble_command not in ("", *commands) else []
-    return Section(Part.LOOK_FOR_YOURSELF, items=tuple(Command(clean(each)) for each in commands))
+    return Section(SectionPart.LOOK_FOR_YOURSELF, items=tuple(ShellCommand(clean(each)) for each in commands))
 
 
 def footer(it: Diagnosis, remembered: bool = True) -> Section:
@@ -349,7 +353,7 @@ def footer(it: Diagnosis, remembered: bool = True) -> Section:
         _recorded(it.provenance.recording),
         f"id {clean(it.investigation_id, 40)}" if remembered else "",
     )
-    return Section(Part.FOOTER, " · ".join(each for each in parts if each), tone=Tone.QUIET)
+    return Section(SectionPart.FOOTER, " · ".join(each for each in parts if each), tone=Tone.QUIET)
 
 
 def made_from(it: Diagnosis) -> str:
@@ -359,7 +363,7 @@ def made_from(it: Diagnosis) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _recorded(it: Recording | None) -> str:
+def _recorded(it: RecordedCase | None) -> str:
     if it is None:
         return ""
     when = f" at {it.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if it.at else ""

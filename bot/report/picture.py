@@ -16,9 +16,9 @@ from importlib.resources import files
 from bot.report import pixels
 from bot.report.hops import DNS, Hop, HopState, breaking_hop, hops
 from bot.report.sanitize import clean
-from bot.report.short_answer import Status, state_of, status_of, subject
+from bot.report.short_answer import VerdictStatus, state_of, status_of, subject
 from bot.report.svg import EDGE, GREEN, INK, PAPER, QUIET, RED, YELLOW, fitted, rect, stroke, text, width_of
-from bot.report.timeline import Span, height_of, marks, spans, timeline
+from bot.report.timeline import ConnectionSpan, height_of, marks, spans, timeline
 from flows.model import Diagnosis
 from sensors.kit.objects import one_line
 
@@ -51,7 +51,7 @@ def alt(it: Diagnosis) -> str:
     return clean(f"{breaks}Way of {it.target}: {way}. {'; '.join(told)}", 1000)
 
 
-def _clock(span: Span) -> str:
+def _clock(span: ConnectionSpan) -> str:
     if span.first_drop is None or span.last_drop is None:
         return ""
     return f"from {span.first_drop:%H:%M:%S} to {span.last_drop:%H:%M:%S} UTC"
@@ -92,7 +92,7 @@ def _title(it: Diagnosis) -> Iterator[str]:
     pod, arrow, peer = subject(it.target).partition(" → ")
     end = f"{arrow}{fitted(peer, 27.6, PEER_ROOM)}"
     yield text(SIDE, 44, f"{fitted(pod, 27.6, WIDTH - 2 * SIDE - width_of(end, 27.6))}{end}", 26, weight=700)
-    spoilt = status_of(it) is Status.DEGRADED
+    spoilt = status_of(it) is VerdictStatus.DEGRADED
     how = "the fault is at" if spoilt else "the packets stop at"
     said = f"{state_of(it)}: {how} {_with_article(where)}" if where else state_of(it)
     yield text(SIDE, 78, said, 22, RED if where else QUIET, weight=700, room=WIDTH - 2 * SIDE)

@@ -6,7 +6,7 @@ import re
 
 from sensors.text import visible
 
-LONGEST = 600
+MAX_SENTENCE_CHARS = 600
 """Characters of one sentence that a report shows; more is noise, or an attack on the reader's terminal."""
 
 LONGEST_COMMAND = 20_000
@@ -15,7 +15,7 @@ _MARKDOWN = re.compile(r"[\\`*\[\]<>#|~&]|(?<![^\W_])_|_(?![^\W_])|^[-+=]|(?<=^\
 _MENTION = re.compile(r"(?<![\w@])@(?=\w)")
 
 
-def clean(text: object, longest: int = LONGEST) -> str:
+def clean(text: object, longest: int = MAX_SENTENCE_CHARS) -> str:
     """One line without escapes, control characters or direction tricks; what was cut off is said."""
     line = " ".join(visible(str(text)).split())
     return line if len(line) <= longest else f"{line[:longest].rstrip()}… ({len(line) - longest} more characters)"

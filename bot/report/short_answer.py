@@ -21,7 +21,7 @@ LONGEST_CAUSE, LONGEST_FIX, LONGEST_POD = 300, 250, 100
 """Characters of the parts of a short answer; what is cut off stands in the long report."""
 
 
-class Status(StrEnum):
+class VerdictStatus(StrEnum):
     """What the verdict means for the pod. The value is its colour sign; a word always stands beside it."""
 
     FAILING = "🔴"
@@ -63,7 +63,7 @@ BY_LAYER = {Layer.POLICY: "blocked", Layer.DNS: "names do not resolve"}
 class ShortAnswer:
     """The short answer in parts. Empty parts have nothing to say; nothing here is escaped for Slack."""
 
-    status: Status
+    status: VerdictStatus
     subject: str
     state: str
     cause: str
@@ -102,13 +102,13 @@ def short_answer(it: Diagnosis) -> ShortAnswer:
     )
 
 
-def status_of(it: Diagnosis) -> Status:
+def status_of(it: Diagnosis) -> VerdictStatus:
     """The colour of a verdict."""
     if it.cause_class == "inconclusive":
-        return Status.UNDECIDED
+        return VerdictStatus.UNDECIDED
     if not it.fault_found:
-        return Status.HEALTHY
-    return Status.DEGRADED if it.cause_class in DEGRADED else Status.FAILING
+        return VerdictStatus.HEALTHY
+    return VerdictStatus.DEGRADED if it.cause_class in DEGRADED else VerdictStatus.FAILING
 
 
 def state_of(it: Diagnosis) -> str:

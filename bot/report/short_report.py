@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bot.report.outline import (
-    Command,
     Item,
-    Line,
-    Part,
     Row,
     Section,
+    SectionPart,
+    ShellCommand,
+    TextLine,
     Tone,
     brief,
     changed_ways,
@@ -26,7 +26,7 @@ from bot.report.outline import (
     made_from,
 )
 from bot.report.sanitize import clean
-from bot.report.short_answer import ShortAnswer, Status, replay_words, short_answer
+from bot.report.short_answer import ShortAnswer, VerdictStatus, replay_words, short_answer
 from bot.report.short_answer import layer_names as names
 from flows.model import Diagnosis, Fix, LayerRow, LayerState
 from sensors.kit import Sight
@@ -40,12 +40,17 @@ COLUMNS = 95
 WHY, SENSORS = 66, 5
 """Characters of a layer's reason, and sensors that are named, in one line each."""
 
-SIGNS = {Status.FAILING: "✖", Status.DEGRADED: "!", Status.UNDECIDED: "?", Status.HEALTHY: "✔"}
+SIGNS = {
+    VerdictStatus.FAILING: "✖",
+    VerdictStatus.DEGRADED: "!",
+    VerdictStatus.UNDECIDED: "?",
+    VerdictStatus.HEALTHY: "✔",
+}
 TONES = {
-    Status.FAILING: Tone.BAD,
-    Status.DEGRADED: Tone.UNSURE,
-    Status.UNDECIDED: Tone.UNSURE,
-    Status.HEALTHY: Tone.GOOD,
+    VerdictStatus.FAILING: Tone.BAD,
+    VerdictStatus.DEGRADED: Tone.UNSURE,
+    VerdictStatus.UNDECIDED: Tone.UNSURE,
+    VerdictStatus.HEALTHY: Tone.GOOD,
 }
 
 
@@ -53,7 +58,7 @@ def headline(it: Diagnosis) -> Section:
     """`✖ production/api-server → 10.96.0.1:443: blocked (96% sure)`: the first line, and on a terminal the last."""
     short = short_answer(it)
     text = f"{SIGNS[short.status]} {short.headline} ({it.confidence:.0%} sure)"
-    return Section(Part.HEADLINE, text, tone=TONES[short.status])
+    return Section(SectionPart.HEADLINE, text, tone=TONES[short.status])
 
 
 def verdict_line(it: Diagnosis) -> str:
@@ -66,7 +71,7 @@ def short_report(it: Diagnosis, remembered: bool = False) -> tuple[Section, ...]
     short = short_answer(it)
     sections = (
         headline(it),
-        Section(Part.ROOT_CAUSE, short.cause, tone=TONES[short.status]),
+        Section(SectionPart.ROOT_CAUSE, short.cause, tone=TONES[short.status]),
         _wire(short),
         _since(short),
         _capped(it),
@@ -80,16 +85,16 @@ def short_report(it: Diagnosis, remembered: bool = False) -> tuple[Section, ...]
 
 
 def _wire(short: ShortAnswer) -> Section:
-    return Section(Part.WIRE, short.wire)
+    return Section(SectionPart.WIRE, short.wire)
 
 
 def _since(short: ShortAnswer) -> Section:
-    return Section(Part.SINCE, "; ".join(filter(None, (short.since, short.lost))))
+    return Section(SectionPart.SINCE, "; ".join(filter(None, (short.since, short.lost))))
 
 
 def _capped(it: Diagnosis) -> Section:
     cap = held_down_by(it)
-    return Section(Part.CONFIDENCE, f"{it.confidence:.0%} ({cap})" if cap else "")
+    return Section(SectionPart.CONFIDENCE, f"{it.confidence:.0%} ({cap})" if cap else "")
 
 
 def _explanation(it: Diagnosis) -> Section:
@@ -105,45 +110,45 @@ def _remedy(it: Diagnosis, short: ShortAnswer, remembered: bool) -> Iterator[Sec
     fix = it.fix
     if fix.refused or not (fix.kubectl or fix.also):
         label, _, text = short.fix.partition(": ")
-        part = Part.NO_FIX if label == Part.NO_FIX.value else Part.NEXT_STEP
+        part = SectionPart.NO_FIX if label == SectionPart.NO_FIX.value else SectionPart.NEXT_STEP
         yield Section(part, text.strip())
         return
     commands, undo = command_lines(fix, "kubectl"), command_lines(fix, "undo")
     is_long = sum(map(_height, (*commands, *undo))) > MOST_COMMAND_LINES
     shown: Sequence[Item] = [_on_request(it, remembered)] if is_long else commands
-    yield Section(Part.FIX, _title(fix), (*shown, *_effects(fix)))
+    yield Section(SectionPart.FIX, _title(fix), (*shown, *_effects(fix)))
     if not is_long:
-        yield Section(Part.UNDO, items=tuple(undo))
+        yield Section(SectionPart.UNDO, items=tuple(undo))
     elif sum(map(_height, undo)) == 1:
-        yield Section(Part.UNDO, undo[0].text)
+        yield Section(SectionPart.UNDO, undo[0].text)
 
 
 def _title(fix: Fix) -> str:
     return f"{clean(fix.title)}{'' if fix.automatic else ' (for a person to review first)'}"
 
 
-def _height(command: Command) -> int:
+def _height(command: ShellCommand) -> int:
     """Lines that a command takes."""
     return sum(1 + len(line) // COLUMNS for line in command.text.split("\n"))
 
 
-def _on_request(it: Diagnosis, remembered: bool) -> Line:
+def _on_request(it: Diagnosis, remembered: bool) -> TextLine:
     how = f"kai show {clean(it.investigation_id, 40)} --fix" if remembered else "-v"
-    return Line(f"The command is long: {how} prints it.", Tone.QUIET)
+    return TextLine(f"The command is long: {how} prints it.", Tone.QUIET)
 
 
 def _effects(fix: Fix) -> Iterator[Item]:
     holds = fix.proof is not None and fix.proof.holds
-    yield Line(replay_words(fix), Tone.GOOD if holds else Tone.UNSURE if fix.proof else Tone.QUIET)
+    yield TextLine(replay_words(fix), Tone.GOOD if holds else Tone.UNSURE if fix.proof else Tone.QUIET)
     yield from changed_ways(fix)
     if any(each.disruptive for each in (fix, *fix.also)):
-        yield Line("Disruptive: it interrupts other traffic or restarts something.", Tone.UNSURE)
+        yield TextLine("Disruptive: it interrupts other traffic or restarts something.", Tone.UNSURE)
 
 
 def _foot(it: Diagnosis, remembered: bool) -> Section:
     """`made_from`, and the id where something remembers it."""
     text = " · ".join(filter(None, (made_from(it), f"id {clean(it.investigation_id, 40)}" if remembered else "")))
-    return Section(Part.FOOTER, text, tone=Tone.QUIET)
+    return Section(SectionPart.FOOTER, text, tone=Tone.QUIET)
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------
@@ -152,13 +157,13 @@ def _foot(it: Diagnosis, remembered: bool) -> Section:
 def _also_found(it: Diagnosis) -> Section:
     found = [f"{brief(clean(each.cause), 90)} ({each.belief:.0%})" for each, _ in it.others[:2]]
     more = len(it.others) - len(found)
-    return Section(Part.ALSO_FOUND, "; ".join([*found, *([f"{more} more, see -v"] if more else [])]))
+    return Section(SectionPart.ALSO_FOUND, "; ".join([*found, *([f"{more} more, see -v"] if more else [])]))
 
 
 def _layers(it: Diagnosis) -> Section:
     rows = [row for row in ledger(it) if row.state is not LayerState.PASS]
     passed = [row for row in ledger(it) if row.state is LayerState.PASS]
-    return Section(Part.LAYERS, items=(*(_row(row, it) for row in rows), *_passed(passed), *_blind(it)))
+    return Section(SectionPart.LAYERS, items=(*(_row(row, it) for row in rows), *_passed(passed), *_blind(it)))
 
 
 _STATES = {
@@ -174,14 +179,14 @@ def _row(row: LayerRow, it: Diagnosis) -> Row:
     return Row(row.layer.value.replace("_", " "), state, why, tone)
 
 
-def _passed(rows: Sequence[LayerRow]) -> Iterator[Line]:
+def _passed(rows: Sequence[LayerRow]) -> Iterator[TextLine]:
     if rows:
         count = "1 layer passes" if len(rows) == 1 else f"{len(rows)} layers pass"
-        yield Line(f"{count} ({names(rows)}); details with -v", Tone.QUIET)
+        yield TextLine(f"{count} ({names(rows)}); details with -v", Tone.QUIET)
 
 
-def _blind(it: Diagnosis) -> Iterator[Line]:
+def _blind(it: Diagnosis) -> Iterator[TextLine]:
     blind = [clean(each.sensor, 40) for each in it.evidence.values() if each.sight is Sight.BLIND]
     more = f" and {len(blind) - SENSORS} more" if len(blind) > SENSORS else ""
     if blind:
-        yield Line(f"Not measured by: {', '.join(blind[:SENSORS])}{more}", Tone.UNSURE)
+        yield TextLine(f"Not measured by: {', '.join(blind[:SENSORS])}{more}", Tone.UNSURE)

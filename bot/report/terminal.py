@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.report.outline import Tone
-from bot.report.text import Spans
+from bot.report.text import StyledSpans
 
 STYLES = {
     Tone.PLAIN: "",
@@ -23,7 +23,7 @@ STYLES = {
 }
 
 
-def paint(lines: Iterable[Spans], file: TextIO) -> None:
+def paint(lines: Iterable[StyledSpans], file: TextIO) -> None:
     """Write the lines with colour. Nothing in them is markup, and nothing is wrapped again."""
     console = Console(file=file, markup=False, highlight=False, emoji=False, soft_wrap=True)
     for line in lines:

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.report.outline import Command, Item, Line, Part, Point, Row, Section, Tone
+from bot.report.outline import Item, Point, Row, Section, SectionPart, ShellCommand, TextLine, Tone
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class StyledSpan:
     """A stretch of a line in one style: a tone, `heading`, `lead` or `command`."""
 
     text: str
     style: str = Tone.PLAIN
 
 
-Spans: TypeAlias = tuple[Span, ...]
+StyledSpans: TypeAlias = tuple[StyledSpan, ...]
 
 _WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""", re.DOTALL)
 _LAYER, _STATE = 13, 14
@@ -32,33 +32,33 @@ def render(sections: Iterable[Section], width: int | None = None) -> str:
     return "".join("".join(span.text for span in line) + "\n" for line in lay_out(sections, width))
 
 
-def lay_out(sections: Iterable[Section], width: int | None = None) -> Iterator[Spans]:
+def lay_out(sections: Iterable[Section], width: int | None = None) -> Iterator[StyledSpans]:
     """The lines of the report. A blank line stands before what has lines of its own, none within the verdict."""
     before = False
     for number, section in enumerate(sections):
-        apart = before or section.items or (not section.title and section.part is not Part.HEADLINE)
+        apart = before or section.items or (not section.title and section.part is not SectionPart.HEADLINE)
         if number and apart:
             yield ()
         yield from _section(section, width)
         before = bool(section.items) or not section.text
 
 
-def _section(section: Section, width: int | None) -> Iterator[Spans]:
+def _section(section: Section, width: int | None) -> Iterator[StyledSpans]:
     if section.title:
         heading = f"{section.title}:"
         lines = wrap(section.text, width, len(heading) + 1, 2) if section.text else []
-        first = (Span(f" {lines[0]}", section.tone),) if lines else ()
-        yield (Span(heading, "heading"), *first)
-        yield from ((Span(f"  {line}", section.tone),) for line in lines[1:])
+        first = (StyledSpan(f" {lines[0]}", section.tone),) if lines else ()
+        yield (StyledSpan(heading, "heading"), *first)
+        yield from ((StyledSpan(f"  {line}", section.tone),) for line in lines[1:])
     else:
-        yield from ((Span(line, section.tone),) for line in wrap(section.text, width))
+        yield from ((StyledSpan(line, section.tone),) for line in wrap(section.text, width))
     for item in section.items:
         yield from _item(item, width)
 
 
-def _item(item: Item, width: int | None) -> Iterator[Spans]:
-    if isinstance(item, Command):
-        yield from ((Span(line, "command"),) for line in wrap_command(item.text, width))
+def _item(item: Item, width: int | None) -> Iterator[StyledSpans]:
+    if isinstance(item, ShellCommand):
+        yield from ((StyledSpan(line, "command"),) for line in wrap_command(item.text, width))
     elif isinstance(item, Row):
         yield from _row(item, width)
     elif isinstance(item, Point):
@@ -67,31 +67,35 @@ def _item(item: Item, width: int | None) -> Iterator[Spans]:
         yield from _line(item, width)
 
 
-def _line(item: Line, width: int | None) -> Iterator[Spans]:
-    yield from ((Span(f"  {line}", item.tone),) for line in wrap(item.text, width, 2, 2))
+def _line(item: TextLine, width: int | None) -> Iterator[StyledSpans]:
+    yield from ((StyledSpan(f"  {line}", item.tone),) for line in wrap(item.text, width, 2, 2))
 
 
-def _point(item: Point, width: int | None) -> Iterator[Spans]:
+def _point(item: Point, width: int | None) -> Iterator[StyledSpans]:
     lead = f"{item.lead}: " if item.lead else ""
     lines = wrap(item.text, width, 2 + len(lead), 2)
-    yield (Span("- "), Span(lead, "lead"), Span(lines[0], item.tone))
-    yield from ((Span(f"  {line}", item.tone),) for line in lines[1:])
+    yield (StyledSpan("- "), StyledSpan(lead, "lead"), StyledSpan(lines[0], item.tone))
+    yield from ((StyledSpan(f"  {line}", item.tone),) for line in lines[1:])
 
 
-def _row(item: Row, width: int | None) -> Iterator[Spans]:
+def _row(item: Row, width: int | None) -> Iterator[StyledSpans]:
     if width is not None and width < NARROW:
         yield from _stacked(item, width)
         return
     indent = 2 + _LAYER + _STATE
     lines = wrap(item.why, width, indent, indent)
-    yield (Span(f"  {item.layer:<{_LAYER}}"), Span(f"{item.state:<{_STATE}}", item.tone), Span(lines[0], Tone.QUIET))
-    yield from ((Span(" " * indent + line, Tone.QUIET),) for line in lines[1:])
+    yield (
+        StyledSpan(f"  {item.layer:<{_LAYER}}"),
+        StyledSpan(f"{item.state:<{_STATE}}", item.tone),
+        StyledSpan(lines[0], Tone.QUIET),
+    )
+    yield from ((StyledSpan(" " * indent + line, Tone.QUIET),) for line in lines[1:])
 
 
-def _stacked(item: Row, width: int) -> Iterator[Spans]:
+def _stacked(item: Row, width: int) -> Iterator[StyledSpans]:
     """For a narrow terminal: the reason stands below its layer, not beside it."""
-    yield (Span(f"  {item.layer}: "), Span(item.state, item.tone))
-    yield from ((Span(f"    {line}", Tone.QUIET),) for line in wrap(item.why, width, 4, 4) if line)
+    yield (StyledSpan(f"  {item.layer}: "), StyledSpan(item.state, item.tone))
+    yield from ((StyledSpan(f"    {line}", Tone.QUIET),) for line in wrap(item.why, width, 4, 4) if line)
 
 
 def wrap(text: str, width: int | None, first: int = 0, rest: int = 0) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bot.report.blocks import CODE, Block, Said, few, fold, layer_name, section
+from bot.report.blocks import CODE, Said, SlackBlock, few, fold, layer_name, section
 from bot.report.mrkdwn import safe
 from bot.report.outline import brief, held_down_by, ledger
 from bot.report.sanitize import clean
@@ -55,7 +55,7 @@ def rest(it: Diagnosis) -> Said:
     return Said(text, (*decided(it), *((looks,) if looks is not None else ())))
 
 
-def decided(it: Diagnosis) -> tuple[Block, ...]:
+def decided(it: Diagnosis) -> tuple[SlackBlock, ...]:
     """Which layers pass and which are undecided, and why, each group folded."""
     groups = (_group("Passed", _passed(it)), _group("Not decided", _undecided(it)))
     return tuple(each for each in groups if each is not None)
@@ -73,7 +73,7 @@ def _names(title: str, rows: Sequence[LayerRow]) -> str:
     return f"{title}: {', '.join(map(layer_name, rows))}." if rows else ""
 
 
-def _group(title: str, rows: Sequence[LayerRow]) -> Block | None:
+def _group(title: str, rows: Sequence[LayerRow]) -> SlackBlock | None:
     if not rows:
         return None
     lines = [f"• *{safe(layer_name(row))}* {_state(row)}{safe(row.why, LONGEST_LOOK)}" for row in rows]
@@ -84,7 +84,7 @@ def _state(row: LayerRow) -> str:
     return "not measured: " if row.state is LayerState.NOT_MEASURED else ""
 
 
-def _looks(it: Diagnosis) -> Block | None:
+def _looks(it: Diagnosis) -> SlackBlock | None:
     """All looks, folded into as many sections as they need; the first is cut rather than the message refused."""
     lines = [look(key, each) for key, each in it.evidence.items()]
     if not lines:

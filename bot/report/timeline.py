@@ -19,7 +19,7 @@ HEAD, ROW, BAR, FOOT = 54, 74, 34, 40
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ConnectionSpan:
     """When one connection was seen, and when it was dropped."""
 
     name: str
@@ -32,33 +32,35 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ChangeMark:
     """A change of something that the verdict speaks of."""
 
     at: datetime
     name: str
 
 
-def spans(it: Diagnosis) -> tuple[Span, ...]:
+def spans(it: Diagnosis) -> tuple[ConnectionSpan, ...]:
     """The connections with drops first, then the others, as far as they tell their times; at most `ROWS`."""
     found = [span for each in connections(it) if (span := _span(each)) is not None]
     return tuple(sorted(found, key=lambda span: (-span.packets, not span.outcome, span.first))[:ROWS])
 
 
-def marks(it: Diagnosis) -> tuple[Mark, ...]:
+def marks(it: Diagnosis) -> tuple[ChangeMark, ...]:
     """When the component of the verdict was changed."""
     name = it.component.name if it.component else ""
-    return tuple(Mark(each.at, f"{name} {each.kind}") for each in component_changes(it))[:2]
+    return tuple(ChangeMark(each.at, f"{name} {each.kind}") for each in component_changes(it))[:2]
 
 
-def _span(each: Mapping[str, Any]) -> Span | None:
+def _span(each: Mapping[str, Any]) -> ConnectionSpan | None:
     first, last = moment_of(each.get("first")), moment_of(each.get("last"))
     if first is None or last is None:
         return None
     packets, said = each.get("packets_dropped"), each.get("outcome")
     outcome = said if isinstance(said, str) and said in FAILED and said != "dropped" else ""
     drops = moment_of(each.get("first_drop")), moment_of(each.get("last_drop"))
-    return Span(_peer(each), first, last, *drops, packets if isinstance(packets, int) and all(drops) else 0, outcome)
+    return ConnectionSpan(
+        _peer(each), first, last, *drops, packets if isinstance(packets, int) and all(drops) else 0, outcome
+    )
 
 
 def _peer(each: Mapping[str, Any]) -> str:
@@ -73,12 +75,12 @@ def _peer(each: Mapping[str, Any]) -> str:
 # -- drawn ------------------------------------------------------------------------------------------------------------
 
 
-def height_of(rows: Sequence[Span], events: Sequence[Mark]) -> int:
+def height_of(rows: Sequence[ConnectionSpan], events: Sequence[ChangeMark]) -> int:
     """Units that the timeline takes."""
     return _head(rows, events) + ROW * len(rows) + FOOT if rows else 0
 
 
-def _head(rows: Sequence[Span], events: Sequence[Mark]) -> int:
+def _head(rows: Sequence[ConnectionSpan], events: Sequence[ChangeMark]) -> int:
     """Room for the words of a change, where one is shown."""
     return HEAD if any(_near(mark, rows) == mark.at for mark in events) else 0
 
@@ -98,7 +100,9 @@ class Scale:
         return round(self.left + min(max(share, 0.0), 1.0) * (self.right - self.left), 1)
 
 
-def timeline(rows: Sequence[Span], events: Sequence[Mark], top: float, left: float, right: float) -> Iterator[str]:
+def timeline(
+    rows: Sequence[ConnectionSpan], events: Sequence[ChangeMark], top: float, left: float, right: float
+) -> Iterator[str]:
     """The connections from `top` down, one below the other, on one scale of time."""
     begin = min((*(row.first for row in rows), *(_near(mark, rows) for mark in events)))
     scale = Scale(begin, max(row.last for row in rows), left, right)
@@ -113,13 +117,13 @@ def timeline(rows: Sequence[Span], events: Sequence[Mark], top: float, left: flo
     yield text(right, bottom + 28, f"{scale.last:%H:%M:%S} UTC", 20, QUIET, anchor="end")
 
 
-def _near(mark: Mark, rows: Sequence[Span]) -> datetime:
+def _near(mark: ChangeMark, rows: Sequence[ConnectionSpan]) -> datetime:
     """A change shortly before belongs into the picture; one of last week would squeeze it into a line."""
     first, last = min(row.first for row in rows), max(row.last for row in rows)
     return mark.at if first - (last - first) <= mark.at <= last else first
 
 
-def _marks(shown: Sequence[Mark], scale: Scale, top: float, bottom: float) -> Iterator[str]:
+def _marks(shown: Sequence[ChangeMark], scale: Scale, top: float, bottom: float) -> Iterator[str]:
     for mark in shown:
         x = scale.x(mark.at)
         yield stroke(f"M{x} {top + 34} V{bottom}", INK, 2, dash="6 5")
@@ -131,7 +135,7 @@ def _marks(shown: Sequence[Mark], scale: Scale, top: float, bottom: float) -> It
         yield text(scale.x(newest.at), top + 24, words, 20, weight=700, anchor=anchor, room=scale.right - scale.left)
 
 
-def _row(row: Span, scale: Scale, y: float) -> Iterator[str]:
+def _row(row: ConnectionSpan, scale: Scale, y: float) -> Iterator[str]:
     yield text(scale.left, y + 20, row.name, 20, QUIET, room=scale.right - scale.left, halo=True)
     yield _bar(scale.x(row.first), scale.x(row.last), y + 28, YELLOW if row.outcome else SEEN)
     if row.packets and row.first_drop and row.last_drop:

@@ -12,7 +12,7 @@ from bot.alerts.access import ChannelAccess
 from bot.slack.api_error import error_of
 from bot.slack.connection import Client, web_client
 
-SCOPES = "x-oauth-scopes"
+SCOPES_HEADER = "x-oauth-scopes"
 """The header of each answer that lists the token's scopes. Source: docs.slack.dev, authentication/oauth scopes."""
 
 
@@ -30,7 +30,7 @@ async def channel_access(token: str, api_url: str, channels: Sequence[str]) -> C
 
 
 def _scopes(headers: Any) -> frozenset[str]:
-    said = next((str(value) for name, value in headers.items() if str(name).lower() == SCOPES), "")
+    said = next((str(value) for name, value in headers.items() if str(name).lower() == SCOPES_HEADER), "")
     return frozenset(each.strip() for each in said.split(",") if each.strip())
 
 

@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 FRESH_S = 120.0
 """Seconds that a webhook and the message about the same alert may be apart."""
 
-MOST = 5000
+MAX_ANCHORS = 5000
 """Messages that are remembered."""
 
-LOOK_S = 0.5
+ANCHOR_PAUSE_S = 0.5
 """Seconds between two looks for a message that is awaited."""
 
 
@@ -39,7 +39,7 @@ class Anchors:
         """A message of an alert's sender came in."""
         self._heard[channel, shown_title(title)] = ts
         self._heard.move_to_end((channel, shown_title(title)))
-        while len(self._heard) > MOST:
+        while len(self._heard) > MAX_ANCHORS:
             self._heard.popitem(last=False)
 
     async def find(self, channel: str, title: str, seconds: float) -> str:
@@ -49,7 +49,7 @@ class Anchors:
         until = self._clock() + seconds
         found = self._known(channel, title) or (await self._in_history(channel, title) if seconds else "")
         while not found and self._clock() < until:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(ANCHOR_PAUSE_S)
             found = self._known(channel, title)
         return found or (await self._in_history(channel, title) if seconds else "")
 

@@ -23,7 +23,7 @@ MOST_STRANGERS = 1000
 """Senders that are remembered as refused; each is logged once."""
 
 _READ = (None, "bot_message", "message_changed")
-Event = Mapping[str, Any]
+SlackEvent = Mapping[str, Any]
 
 
 class AlertChannels:
@@ -33,7 +33,7 @@ class AlertChannels:
         self._alerts, self._anchors, self._senders, self._webhooks = alerts, anchors, senders, webhooks
         self._strangers: set[tuple[str, str]] = set()
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: SlackEvent) -> None:
         """A message, or its edit, of something that is no person. Never raises, never waits."""
         channel, message = str(event.get("channel") or ""), message_of(event)
         sender, ts = str(message.get("bot_id") or ""), str(message.get("ts") or "")
@@ -48,7 +48,7 @@ class AlertChannels:
         if channel != self._webhooks:
             self._read(channel, event, sender, ts)
 
-    def _read(self, channel: str, event: Event, sender: str, ts: str) -> None:
+    def _read(self, channel: str, event: SlackEvent, sender: str, ts: str) -> None:
         found = message_trigger(event).read(event)
         if not isinstance(found, Alert):
             return log.debug("a message of %s starts nothing: %s", sender, getattr(found, "why", found))
@@ -57,7 +57,7 @@ class AlertChannels:
         self._alerts.hear(Received(found, channel, ts, sender))
         return None
 
-    def _refuse(self, channel: str, sender: str, message: Event) -> None:
+    def _refuse(self, channel: str, sender: str, message: SlackEvent) -> None:
         if (channel, sender) in self._strangers or len(self._strangers) >= MOST_STRANGERS:
             return
         self._strangers.add((channel, sender))

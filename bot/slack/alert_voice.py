@@ -7,7 +7,7 @@ import logging
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.alerts.notices import ListedAlerts, Mark, Notice
+from bot.alerts.notices import ListedAlerts, MessageSign, Notice
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_words import words_of
 from bot.slack.api_error import error_of
@@ -19,11 +19,11 @@ from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
-_EMOJI = {Mark.LOOKING: "eyes", Mark.SKIPPED: "fast_forward", Mark.UNCLEAR: "grey_question"}
+_EMOJI = {MessageSign.LOOKING: "eyes", MessageSign.SKIPPED: "fast_forward", MessageSign.UNCLEAR: "grey_question"}
 
 
 class AlertVoice:
-    """`bot.alerts.notices.Voice` in Slack."""
+    """`bot.alerts.notices.NoticeSender` in Slack."""
 
     def __init__(
         self, client: AsyncWebClient, outbox: Outbox, conversations: Conversations, anchors: Anchors, work: Work
@@ -54,11 +54,11 @@ class AlertVoice:
         log.warning("what an alert led to could not be said in %s: %s", channel, why)
         return ""
 
-    def mark(self, channel: str, ts: str, mark: Mark) -> None:
+    def mark(self, channel: str, ts: str, mark: MessageSign) -> None:
         if not self._cannot_mark:
             self._work.start(self._mark(channel, ts, mark))
 
-    async def _mark(self, channel: str, ts: str, mark: Mark) -> None:
+    async def _mark(self, channel: str, ts: str, mark: MessageSign) -> None:
         outcome = await attempt(self._client.reactions_add(channel=channel, timestamp=ts, name=_EMOJI[mark]))
         if isinstance(outcome, SlackApiError) and error_of(outcome) == "missing_scope":
             self._cannot_mark = True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.alerts.notices import ListedAlerts, Notice, SkippedAlert, StartedByAlert, UnclearAlert
-from bot.report.blocks import Block, Said, few, mrkdwn, plain_text, section
+from bot.report.blocks import Said, SlackBlock, few, mrkdwn, plain_text, section
 from bot.report.mrkdwn import fit, literal, safe
 from bot.triggers.alert import Alert
 from bot.triggers.commands import Investigate
@@ -43,7 +43,7 @@ def _skipped(it: SkippedAlert) -> Said:
     return Said(text, (section(text), *(_buttons(target) if target is not None else ())))
 
 
-def _buttons(target: Target) -> tuple[Block, ...]:
+def _buttons(target: Target) -> tuple[SlackBlock, ...]:
     value = json.dumps(
         {"pod": target.pod, "namespace": target.namespace, "host": target.to_host, "port": target.to_port}
     )
@@ -59,7 +59,7 @@ def _unclear(it: UnclearAlert) -> Said:
     return Said(text, (section(f"{text}{more}"), *_select(it.candidates)))
 
 
-def _select(candidates: Sequence[tuple[str, str]]) -> tuple[Block, ...]:
+def _select(candidates: Sequence[tuple[str, str]]) -> tuple[SlackBlock, ...]:
     options = [_option(f"{namespace}/{pod}") for namespace, pod in candidates]
     fitting = [each for each in options if len(each["value"]) <= 150]
     if not fitting:

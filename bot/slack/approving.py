@@ -12,10 +12,10 @@ from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.approval.person import Click, Directory, Installation, Refusal, click_of, misplaced, stranger
-from bot.approval.proposal import Place, Proposal, canonical
+from bot.approval.person import ApprovalRefusal, Click, Directory, Installation, click_of, misplaced, stranger
+from bot.approval.proposal import Proposal, ProposalLocation, canonical
 from bot.change.changes import Changes
-from bot.change.deciding import NO_SUCH, Answer, Caller, Identify
+from bot.change.deciding import NO_SUCH, Caller, DecisionResult, Identify
 from bot.report.mrkdwn import safe
 from bot.slack import proposal_blocks
 from bot.slack.button import Press
@@ -25,7 +25,7 @@ from bot.store.proposals import Forged
 
 log = logging.getLogger(__name__)
 
-TERMINAL_ONLY = Refusal(
+TERMINAL_ONLY = ApprovalRefusal(
     "not_shown_whole", "This change cannot be shown here exactly as it is: approve it in a terminal (kai approve ID)."
 )
 PLACED_TRIES = 12
@@ -111,26 +111,26 @@ class Approving:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def identify(self, click: Click, place: Place | None = None, *, in_modal: bool = False) -> Identify:
+    def identify(self, click: Click, place: ProposalLocation | None = None, *, in_modal: bool = False) -> Identify:
         """Who pressed, in the message of the proposal or at another `place` that is its own."""
 
-        async def identify(it: Proposal) -> Caller | Refusal:
+        async def identify(it: Proposal) -> Caller | ApprovalRefusal:
             if refused := misplaced(click, self._ours, place or it.place, in_modal=in_modal):
                 return refused
-            told = await told_of(self._client, click.user)
+            told = await user_of(self._client, click.user)
             if refused := stranger(click, told, self._ours):
                 return refused
             who = self._directory.kube_user(click.user, told or {})
-            return who if isinstance(who, Refusal) else Caller(click.user, who)
+            return who if isinstance(who, ApprovalRefusal) else Caller(click.user, who)
 
         return identify
 
     def _whole(self, identify: Identify) -> Identify:
         """What nobody could see whole is not approved here, whatever button was pressed."""
 
-        async def checked(it: Proposal) -> Caller | Refusal:
+        async def checked(it: Proposal) -> Caller | ApprovalRefusal:
             said = await identify(it)
-            shown = isinstance(said, Refusal) or proposal_blocks.is_shown_whole(it)
+            shown = isinstance(said, ApprovalRefusal) or proposal_blocks.is_shown_whole(it)
             return said if shown else TERMINAL_ONLY
 
         return checked
@@ -155,24 +155,24 @@ class Approving:
         it = await self.stored(press.value)
         click = click_of(press.body)
         refused = NO_SUCH if it is None else misplaced(click, self._ours, it.place)
-        refused = refused or stranger(click, await told_of(self._client, click.user), self._ours)
+        refused = refused or stranger(click, await user_of(self._client, click.user), self._ours)
         if refused is None:
             return it
         await self.refuse(press, refused)
         return None
 
-    async def refuse(self, press: Press, refused: Refusal) -> None:
+    async def refuse(self, press: Press, refused: ApprovalRefusal) -> None:
         """Tell a no, and write it down."""
         said = await self._changes.deciding.refuse(press.value, press.who.user, refused)
         await self._ephemerals.tell(press.who, safe(said.sentence))
 
-    async def answer(self, who: Asker, said: Answer) -> None:
+    async def answer(self, who: Asker, said: DecisionResult) -> None:
         await self._ephemerals.tell(who, safe(said.sentence, 1000))
         if said.carry_on:
             await self._changes.push(said.carry_on)
 
 
-async def told_of(client: AsyncWebClient, user: str) -> Mapping[str, Any] | None:
+async def user_of(client: AsyncWebClient, user: str) -> Mapping[str, Any] | None:
     """Asked for each press: somebody who left two seconds ago must not be known from before. None: no answer."""
     try:
         said = (await client.users_info(user=user)).get("user")

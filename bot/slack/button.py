@@ -10,7 +10,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack.ephemeral import Asker
 from bot.slack.gate import Gate
-from bot.slack.pressed import pressed
+from bot.slack.interaction import pressed
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,13 @@ log = logging.getLogger(__name__)
 LOOK = 5.0
 """Seconds between two looks at the socket."""
 
-SILENCE = 45.0
+PING_TIMEOUT_S = 45.0
 """A socket that answered no ping for so long is dead, whatever it says of itself."""
 
 PROOF = 60.0
 """Seconds between two calls that show that Slack still knows us, while nobody asks anything."""
 
-PATIENCE = 20.0
+CONNECT_TIMEOUT_S = 20.0
 """Seconds for one attempt to open a line."""
 
 LONGEST_STAMP = 12
@@ -59,7 +59,7 @@ class BadToken(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class WorkspaceIdentity:
     """Who we are in this workspace. `enterprise` and `app` are empty where Slack does not say."""
 
     team: str
@@ -73,7 +73,7 @@ Answered: TypeAlias = Callable[[str, str], None]
 """Hears of each call: the method, and `ok`, Slack's word for what is wrong, or `no_answer`."""
 
 
-class _ToldClient(AsyncWebClient):
+class _ObservedClient(AsyncWebClient):
     """Says how each call ended, after what it tried again by itself."""
 
     answered: Answered | None = None
@@ -94,7 +94,7 @@ class _ToldClient(AsyncWebClient):
 
 def web_client(token: str, api_url: str, *, patient: bool = True, answered: Answered | None = None) -> AsyncWebClient:
     """A client that tries again. The outbox does so by itself, and takes one that is not `patient`."""
-    client = _ToldClient(token=token, base_url=api_url, timeout=15)
+    client = _ObservedClient(token=token, base_url=api_url, timeout=15)
     client.answered = answered
     client.retry_handlers = [AsyncConnectionErrorRetryHandler(max_retry_count=2)] if patient else []
     if patient:
@@ -103,7 +103,7 @@ def web_client(token: str, api_url: str, *, patient: bool = True, answered: Answ
     return client
 
 
-async def identify(client: AsyncWebClient) -> Identity:
+async def identify(client: AsyncWebClient) -> WorkspaceIdentity:
     """Ask once who we are. Raises `BadToken`, or `OSError` when Slack cannot be asked just now."""
     try:
         it = await client.auth_test()
@@ -112,10 +112,10 @@ async def identify(client: AsyncWebClient) -> Identity:
             raise ConnectionError(f"{client.base_url} answers with {error_of(why) or 'no JSON'}") from None
         raise BadToken(f"Slack does not take SLACK_BOT_TOKEN: {error_of(why)}") from None
     more = (str(it.get("enterprise_id") or ""), str(it.get("app_id") or ""))
-    return Identity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), *more)
+    return WorkspaceIdentity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), *more)
 
 
-async def app_of(client: AsyncWebClient, identity: Identity) -> str:
+async def app_of(client: AsyncWebClient, identity: WorkspaceIdentity) -> str:
     """Our app's id, with which every press of a button is compared; empty where Slack does not say."""
     if identity.app or not identity.bot_id:
         return identity.app
@@ -127,7 +127,7 @@ async def app_of(client: AsyncWebClient, identity: Identity) -> str:
     return str(bot.get("app_id") or "")
 
 
-def bolt(client: AsyncWebClient, identity: Identity, signing_secret: str) -> AsyncApp:
+def bolt(client: AsyncWebClient, identity: WorkspaceIdentity, signing_secret: str) -> AsyncApp:
     """The app. Who we are is known already, so that no listener waits for it; without a secret, only a socket works."""
 
     async def authorize() -> AuthorizeResult:
@@ -180,7 +180,7 @@ class Socket:
     async def _dial(self) -> None:
         """A new address each time: the client itself would try one that has expired for ever."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._client.connect_to_new_endpoint(force=True)
         except (SlackApiError, ClientError, TimeoutError, OSError) as why:
             log.warning("no line to Slack yet: %s", type(why).__name__)
@@ -197,7 +197,7 @@ class Socket:
 
     def _silent(self) -> bool:
         last = self._client.last_ping_pong_time
-        return last is not None and self._clock() - float(last) > SILENCE
+        return last is not None and self._clock() - float(last) > PING_TIMEOUT_S
 
     async def _knows_us(self) -> bool:
         try:

@@ -9,7 +9,7 @@ from bot.slack.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RootLocation:
     """Where the root message stands, and its thread. `direct`: to the asker, because KAI is not in the channel."""
 
     channel: str
@@ -25,7 +25,7 @@ class Conversation:
     `tried`: an earlier try to say how it ended failed somewhere on the way.
     """
 
-    root: Place | None = None
+    root: RootLocation | None = None
     progress: Progress | None = None
     replies: dict[str, tuple[str, str]] = field(default_factory=dict)
     tried: bool = False

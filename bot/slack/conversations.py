@@ -17,9 +17,9 @@ from bot.desk import CannotPost, Limits, Note
 from bot.desk.ports import Concluded, Saw, Watcher
 from bot.report import blocks
 from bot.report.blocks import Said
-from bot.slack.conversation import Conversation, Place
-from bot.slack.delivery import REMEMBERED, Delivery, Parcel, digest, place_of, thread_key
-from bot.slack.notes import REST, ROOT, Kept, Picture, Reply, Root, RootState, ThreadAnswer
+from bot.slack.conversation import Conversation, RootLocation
+from bot.slack.delivery import THREAD_LIFETIME, DeliveryStages, PendingMessage, digest, place_of, thread_key
+from bot.slack.notes import REST, ROOT_ROLE, Kept, Picture, Root, RootState, ThreadAnswer, ThreadReply
 from bot.slack.opinions import counted
 from bot.slack.outbox import Outbox, Stopped, Unwelcome
 from bot.slack.progress import Progress, progress_of
@@ -34,7 +34,7 @@ from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
-SAID = "told"
+SAID_ROLE = "told"
 """The role, with that of a note behind it, under which the store has that all of the note was said."""
 
 FRESH = timedelta(seconds=10)
@@ -56,7 +56,7 @@ class Conversations:
     ) -> None:
         self._store, self._outbox = store, outbox
         self._flows, self._sensors, self._limits, self._now = flows, sensors, limits or Limits(), now
-        self._delivery = Delivery(store, outbox, seeker, now)
+        self._delivery = DeliveryStages(store, outbox, seeker, now)
         self._live: dict[str, Conversation] = {}
         self._repeating = asyncio.Lock()
 
@@ -65,7 +65,7 @@ class Conversations:
 
     # -- the root message ---------------------------------------------------------------------------------------------
 
-    async def open(self, it: Investigation) -> Place:
+    async def open(self, it: Investigation) -> RootLocation:
         """The root message, posted now or before. Raises `Unwelcome` when it can stand nowhere."""
         conversation = self._of(it) if it.is_live or it.id in self._live else Conversation()
         async with conversation.opening:
@@ -80,11 +80,11 @@ class Conversations:
         if conversation.progress is not None and conversation.progress.begun:
             self._show(it, conversation)
 
-    async def _kept(self, it: Investigation) -> Place | None:
-        kept = await self._store.messages.get(f"{it.id}.{ROOT}")
+    async def _kept(self, it: Investigation) -> RootLocation | None:
+        kept = await self._store.messages.get(f"{it.id}.{ROOT_ROLE}")
         return None if kept is None or kept.posted is None else place_of(it, kept.posted.channel, kept.posted.ts)
 
-    async def _opened(self, it: Investigation, conversation: Conversation) -> Place:
+    async def _opened(self, it: Investigation, conversation: Conversation) -> RootLocation:
         async with self._repeating:
             if (taken_over := await self._kept(it)) is not None:
                 return taken_over
@@ -93,7 +93,7 @@ class Conversations:
         instead = "" if request.origin is OriginKind.ALERT else person_of(it)
         root = Root(self._looking(it, conversation), request.channel, request.thread, instead)
         doubtful = self._now() - it.asked_at > FRESH
-        where = await self._delivery.deliver(Parcel(root, it, conversation, doubtful=doubtful))
+        where = await self._delivery.deliver(PendingMessage(root, it, conversation, doubtful=doubtful))
         return place_of(it, *where)
 
     def _looking(self, it: Investigation, conversation: Conversation) -> Said:
@@ -145,7 +145,7 @@ class Conversations:
 
     async def find(self, note: Note) -> Posted | None:
         """Was all of it said? Parts of it are found by `post` itself."""
-        said = await self._store.messages.get(f"{note.investigation.id}.{SAID}.{note.role}")
+        said = await self._store.messages.get(f"{note.investigation.id}.{SAID_ROLE}.{note.role}")
         return None if said is None else said.posted
 
     async def post(self, note: Note) -> Posted:
@@ -158,23 +158,23 @@ class Conversations:
         conversation.root = conversation.progress = None
         place, content = await self._all(note, conversation, place)
         posted = Posted(place.channel, place.ts, content)
-        await self._store.messages.note(it.id, f"{SAID}.{note.role}", posted, self._now())
+        await self._store.messages.note(it.id, f"{SAID_ROLE}.{note.role}", posted, self._now())
         self._live.pop(it.id, None)
         return posted
 
-    async def _all(self, note: Note, conversation: Conversation, place: Place) -> tuple[Place, str]:
+    async def _all(self, note: Note, conversation: Conversation, place: RootLocation) -> tuple[RootLocation, str]:
         """Every message of a note, in order; where the root stands then, and a digest of the first."""
         it, first = note.investigation, ""
         doubtful = it.looks > 1 or conversation.tried or self._now() - (it.ended_at or self._now()) > FRESH
         conversation.tried = True
         for message in render(note):
-            where = await self._deliver(message, Parcel(message, it, conversation, place, doubtful))
+            where = await self._deliver(message, PendingMessage(message, it, conversation, place, doubtful))
             if isinstance(message, RootState):
                 place = place_of(it, *where) if where != (place.channel, place.ts) else place
             first = first or (digest(message.said) if isinstance(message, RootState) else "")
         return place, first
 
-    async def _deliver(self, message: Kept, parcel: Parcel) -> tuple[str, str]:
+    async def _deliver(self, message: Kept, parcel: PendingMessage) -> tuple[str, str]:
         """A picture may fail: then what it would show is said in words alone."""
         if isinstance(message, RootState):
             return await self._change(parcel)
@@ -185,11 +185,11 @@ class Conversations:
             raise outcome
         if isinstance(outcome, BaseException):
             log.warning("the picture of %s could not be posted: %s", parcel.it.id, outcome)
-            reply = Reply(f"{message.role}.words", message.said)
+            reply = ThreadReply(f"{message.role}.words", message.said)
             return await self._delivery.deliver(replace(parcel, note=reply, stands=None, content=None, over=False))
         return outcome
 
-    async def _change(self, parcel: Parcel) -> tuple[str, str]:
+    async def _change(self, parcel: PendingMessage) -> tuple[str, str]:
         """The root's new state, with the opinions on it; not where a repeat has taken the root message over."""
         it, place = parcel.it, parcel.place
         if place is not None and await self._store.repeats.newest(it.id, self._now()) != it.id:
@@ -207,11 +207,13 @@ class Conversations:
         Raises `Unwelcome` when it can stand nowhere.
         """
         conversation, place = Conversation(), await self.open(it)
-        return [await self._deliver(each, Parcel(each, it, conversation, place, doubtful=True)) for each in messages]
+        return [
+            await self._deliver(each, PendingMessage(each, it, conversation, place, doubtful=True)) for each in messages
+        ]
 
     async def answer(self, it: Investigation, said: Said, channel: str, thread: str) -> None:
         """ThreadAnswer a question in the thread of an investigation."""
-        await self._delivery.deliver(Parcel(ThreadAnswer(said, channel, thread), it, Conversation()))
+        await self._delivery.deliver(PendingMessage(ThreadAnswer(said, channel, thread), it, Conversation()))
 
     # -- run again ----------------------------------------------------------------------------------------------------
 
@@ -228,7 +230,7 @@ class Conversations:
 
     async def _take_over(self, earlier: Investigation, later: Investigation) -> bool:
         """The root message of `earlier`, and the folded reply below it, are those of `later` from now on."""
-        kept = [await self._store.messages.get(f"{earlier.id}.{role}") for role in (ROOT, REST)]
+        kept = [await self._store.messages.get(f"{earlier.id}.{role}") for role in (ROOT_ROLE, REST)]
         root = kept[0].posted if kept[0] is not None else None
         if root is None or root.channel != later.request.channel:
             return False
@@ -258,4 +260,4 @@ class Conversations:
 
     async def belongs(self, channel: str, thread: str, it: Investigation) -> None:
         """A thread in which somebody asked about an investigation: what is asked there next is about it, too."""
-        await self._store.seen.first_time(thread_key(channel, thread), self._now(), REMEMBERED, it.id)
+        await self._store.seen.first_time(thread_key(channel, thread), self._now(), THREAD_LIFETIME, it.id)

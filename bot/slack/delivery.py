@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.report.blocks import Said
-from bot.slack.conversation import Conversation, Place
-from bot.slack.notes import ROOT, Picture, Root, RootState, SlackNote, ThreadAnswer
+from bot.slack.conversation import Conversation, RootLocation
+from bot.slack.notes import ROOT_ROLE, Picture, Root, RootState, SlackNote, ThreadAnswer
 from bot.slack.outbox import Outbox, Unwelcome, Vanished
 from bot.slack.recovery import Seeker
 from bot.store import Investigation, Posted
 from bot.store.store import Store
 
-REMEMBERED = timedelta(days=90)
+THREAD_LIFETIME = timedelta(days=90)
 """How long a thread leads to its investigation."""
 
 UNJUDGED = ""
@@ -28,13 +28,13 @@ UNJUDGED = ""
 
 
 @dataclass(slots=True)
-class Parcel:
+class PendingMessage:
     """A message on its way. `doubtful`: a crash may have come between an earlier posting and our writing it down."""
 
     note: SlackNote
     it: Investigation
     conversation: Conversation
-    place: Place | None = None
+    place: RootLocation | None = None
     doubtful: bool = False
     stands: tuple[str, str] | None = None
     digest: str = UNJUDGED
@@ -61,16 +61,16 @@ class Parcel:
         return self.place.thread if self.place is not None else ""
 
 
-Stage = Callable[[Parcel], Awaitable[None]]
+DeliveryStage = Callable[[PendingMessage], Awaitable[None]]
 
 
-class Delivery:
+class DeliveryStages:
     """The stages, over the store, the outbox and what Slack can be asked."""
 
     def __init__(self, store: Store, outbox: Outbox, seeker: Seeker, now: Callable[[], datetime]) -> None:
         self._store, self._outbox, self._seeker, self._now = store, outbox, seeker, now
         self._drawing = asyncio.Lock()  # pictures one by one: they may wait, and the threads have more to do
-        self.stages: tuple[Stage, ...] = (
+        self.stages: tuple[DeliveryStage, ...] = (
             self.deduplicate,
             self.find_after_crash,
             self.render,
@@ -78,7 +78,7 @@ class Delivery:
             self.remember,
         )
 
-    async def deliver(self, parcel: Parcel) -> tuple[str, str]:
+    async def deliver(self, parcel: PendingMessage) -> tuple[str, str]:
         """Channel and ts of the message. Raises what Slack said when it can stand nowhere."""
         for stage in self.stages:
             if not parcel.over:
@@ -89,7 +89,7 @@ class Delivery:
 
     # -- the stages ---------------------------------------------------------------------------------------------------
 
-    async def deduplicate(self, parcel: Parcel) -> None:
+    async def deduplicate(self, parcel: PendingMessage) -> None:
         """What stands already, by the store; by this process where that could not be written down."""
         if not parcel.role or isinstance(parcel.note, RootState):
             return
@@ -100,12 +100,12 @@ class Delivery:
         else:
             parcel.stands = parcel.conversation.replies.get(parcel.role)
 
-    async def find_after_crash(self, parcel: Parcel) -> None:
+    async def find_after_crash(self, parcel: PendingMessage) -> None:
         if parcel.role and parcel.stands is None and parcel.doubtful:
             parcel.stands = await self._sought(parcel)
             parcel.found = parcel.stands is not None
 
-    async def _sought(self, parcel: Parcel) -> tuple[str, str] | None:
+    async def _sought(self, parcel: PendingMessage) -> tuple[str, str] | None:
         since, note = parcel.it.asked_at.timestamp(), parcel.note
         if isinstance(note, Root):
             return await self._seeker.message(note.channel, note.thread, parcel.key, since)
@@ -114,20 +114,20 @@ class Delivery:
             return (parcel.channel, parcel.thread) if there else None
         return await self._seeker.message(parcel.channel, parcel.thread, parcel.key, since)
 
-    async def render(self, parcel: Parcel) -> None:
+    async def render(self, parcel: PendingMessage) -> None:
         """The picture, or the digest of the words; nothing for what stands and stays as it is."""
         note = parcel.note
         if isinstance(note, Picture):
             parcel.content = None if parcel.found else await self._drawn(note)
         else:
-            parcel.digest = UNJUDGED if isinstance(note, Root) or parcel.role == ROOT else digest(note.said)
+            parcel.digest = UNJUDGED if isinstance(note, Root) or parcel.role == ROOT_ROLE else digest(note.said)
         parcel.over = parcel.was != UNJUDGED and parcel.was == parcel.digest
 
     async def _drawn(self, note: Picture) -> bytes:
         async with self._drawing:
             return await asyncio.to_thread(note.draw)
 
-    async def send(self, parcel: Parcel) -> None:
+    async def send(self, parcel: PendingMessage) -> None:
         note = parcel.note
         if isinstance(note, Picture):
             await self._upload(parcel, note)
@@ -138,7 +138,7 @@ class Delivery:
         elif not await self._edited(parcel, note.said, note.lane):
             parcel.stands, parcel.moved = await self._post(parcel, note.said, note.lane), True
 
-    async def _open(self, parcel: Parcel, note: Root) -> tuple[str, str]:
+    async def _open(self, parcel: PendingMessage, note: Root) -> tuple[str, str]:
         """In the channel, else with whoever asked: better there than nowhere."""
         try:
             return await self._outbox.post(note.channel, note.said, note.thread, parcel.key)
@@ -147,19 +147,19 @@ class Delivery:
                 raise
             return await self._outbox.post(note.instead, note.said, key=parcel.key)
 
-    async def _upload(self, parcel: Parcel, note: Picture) -> None:
+    async def _upload(self, parcel: PendingMessage, note: Picture) -> None:
         if isinstance(parcel.content, bytes):
             where = (parcel.channel, parcel.thread, note.name)
             await self._outbox.upload(*where, parcel.content, note.title, note.words, note.said.text)
             parcel.stands = (parcel.channel, parcel.thread)
 
-    async def _post(self, parcel: Parcel, said: Said, lane: int) -> tuple[str, str]:
+    async def _post(self, parcel: PendingMessage, said: Said, lane: int) -> tuple[str, str]:
         """A reply; a root that is gone is posted anew where it stood, which is a thread only if that was another's."""
         place = parcel.place
-        at_the_head = parcel.role == ROOT and place is not None and place.thread == place.ts
+        at_the_head = parcel.role == ROOT_ROLE and place is not None and place.thread == place.ts
         return await self._outbox.post(parcel.channel, said, "" if at_the_head else parcel.thread, parcel.key, lane)
 
-    async def _edited(self, parcel: Parcel, said: Said, lane: int) -> bool:
+    async def _edited(self, parcel: PendingMessage, said: Said, lane: int) -> bool:
         """False where nothing stands that could be edited: somebody may have deleted it."""
         if isinstance(parcel.note, RootState) and parcel.place is not None:
             parcel.stands = (parcel.place.channel, parcel.place.ts)
@@ -171,7 +171,7 @@ class Delivery:
             return False
         return True
 
-    async def remember(self, parcel: Parcel) -> None:
+    async def remember(self, parcel: PendingMessage) -> None:
         """Where it stands. A root that was edited in its place is known already."""
         if not parcel.role or parcel.stands is None or (isinstance(parcel.note, RootState) and not parcel.moved):
             return
@@ -181,14 +181,16 @@ class Delivery:
         await self._store.messages.note(parcel.it.id, parcel.role, posted, now)
         if isinstance(parcel.note, Root | RootState):
             place = place_of(parcel.it, *parcel.stands)
-            await self._store.seen.first_time(thread_key(place.channel, place.thread), now, REMEMBERED, parcel.it.id)
+            await self._store.seen.first_time(
+                thread_key(place.channel, place.thread), now, THREAD_LIFETIME, parcel.it.id
+            )
 
 
-def place_of(it: Investigation, channel: str, ts: str) -> Place:
+def place_of(it: Investigation, channel: str, ts: str) -> RootLocation:
     """The place of a root message: inside the thread in which was asked, else at the head of its own."""
     direct = channel != it.request.channel and not it.request.channel.startswith(("U", "W", "D"))
     inside = it.request.thread if channel == it.request.channel else ""
-    return Place(channel, ts, inside or ts, direct)
+    return RootLocation(channel, ts, inside or ts, direct)
 
 
 def thread_key(channel: str, thread: str) -> str:

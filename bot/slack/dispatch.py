@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from bot.answers.grammar import is_about_verdict
-from bot.report.blocks import Block, section
+from bot.report.blocks import SlackBlock, section
 from bot.report.mrkdwn import safe
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.investigating import Investigating
-from bot.slack.lookup import Lookup
+from bot.slack.lookup import StoreLookup
 from bot.slack.questions import Questions
 from bot.triggers import slash
-from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Show, Status
+from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, ShowCommand, StatusCommand
 from bot.triggers.slack_text import typed
 from bot.triggers.slash import TRIGGER
 from bot.triggers.trigger import Nothing
@@ -23,7 +23,7 @@ class Dispatch:
     def __init__(
         self,
         investigating: Investigating,
-        lookup: Lookup,
+        lookup: StoreLookup,
         questions: Questions,
         conversations: Conversations,
         ephemerals: Ephemerals,
@@ -67,11 +67,11 @@ class Dispatch:
                 await self._investigating.fill(asked, who)
             case Help():
                 await self._ephemerals.tell(who, "Ask why a pod cannot talk.", *_usage())
-            case Status():
+            case StatusCommand():
                 await self._lookup.status(who)
             case History():
                 await self._lookup.history(who)
-            case Show():
+            case ShowCommand():
                 await self._lookup.show(asked.id, who)
             case Cancel():
                 await self._investigating.cancel(asked.id, who)
@@ -84,7 +84,7 @@ def _is_command(text: str) -> bool:
     return slash.is_command(text) or not typed(text) or slash.is_nearly_command(text)
 
 
-def _usage() -> tuple[Block, ...]:
+def _usage() -> tuple[SlackBlock, ...]:
     lines = "\n".join(f"`/kai {each}`" for each in slash.USAGE)
     also = (
         "`@kai …` takes the same words, in threads, too. About a verdict ask `why?`, `why not DNS?`, `what changed?`, "

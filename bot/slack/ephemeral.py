@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.intake import Origin
-from bot.report.blocks import Block, Said, older, section
+from bot.report.blocks import Said, SlackBlock, older, section
 from bot.report.mrkdwn import fit
 from bot.slack.limits import TEXT, problems
 from bot.store import OriginKind
@@ -59,7 +59,7 @@ class Ephemerals:
                 log.info("%s could not be answered by %s: %s", asker.user, way.__name__.strip("_"), why)
         log.warning("%s could not be answered at all: %s", asker.user, said.text[:200])
 
-    async def tell(self, asker: Asker, sentence: str, *more: Block) -> None:
+    async def tell(self, asker: Asker, sentence: str, *more: SlackBlock) -> None:
         """A sentence; it is escaped already."""
         await self.say(asker, Said(sentence, (section(sentence), *more)))
 

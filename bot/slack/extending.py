@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from bot.approval.person import click_of
-from bot.approval.proposal import Place
+from bot.approval.proposal import ProposalLocation
 from bot.change.changes import Changes
-from bot.change.deciding import NO_SUCH, Answer, Identify
+from bot.change.deciding import NO_SUCH, DecisionResult, Identify
 from bot.change.expiry import end_said, said_at
 from bot.change.extending import Extending
 from bot.slack.approving import Approving
 from bot.slack.button import Press
 
-ShowEnd = Callable[[str, Place], Awaitable[None]]
+ShowEnd = Callable[[str, ProposalLocation], Awaitable[None]]
 """Edits the message about the end of a change, which stands at a place."""
 
-Act = Callable[[datetime, Place, Identify], Awaitable[Answer]]
+ExtensionAction = Callable[[datetime, ProposalLocation, Identify], Awaitable[DecisionResult]]
 
 
 class ExtendPresses:
@@ -34,24 +34,28 @@ class ExtendPresses:
         await self._keep(press, for_good=True)
 
     async def _keep(self, press: Press, *, for_good: bool) -> None:
-        async def act(end: datetime, place: Place, identify: Identify) -> Answer:
+        async def act(end: datetime, place: ProposalLocation, identify: Identify) -> DecisionResult:
             return await self._extending.keep(press.value, end, place, press.who.user, identify, for_good=for_good)
 
         await self._on_its_message(press, act)
 
     async def let_go(self, press: Press) -> None:
-        async def act(end: datetime, place: Place, identify: Identify) -> Answer:
+        async def act(end: datetime, place: ProposalLocation, identify: Identify) -> DecisionResult:
             said = await self._extending.let_go(press.value, end, press.who.user, identify)
             await self._show_end(press.value, place)
             return said
 
         await self._on_its_message(press, act)
 
-    async def _on_its_message(self, press: Press, act: Act) -> None:
+    async def _on_its_message(self, press: Press, act: ExtensionAction) -> None:
         """The message in which the button stands, by our own store: a value copied into another one does nothing."""
         click = click_of(press.body)
         it = await self._approving.stored(press.value)
-        at = Place(it.place.team, click.channel, it.place.thread, click.ts) if it is not None else Place()
+        at = (
+            ProposalLocation(it.place.team, click.channel, it.place.thread, click.ts)
+            if it is not None
+            else ProposalLocation()
+        )
         message = await said_at(it, at, self._changes.store) if it is not None else None
         if message is None:
             await self._approving.refuse(press, NO_SUCH)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bot.report.blocks import Block, plain_text, section
+from bot.report.blocks import SlackBlock, plain_text, section
 from bot.report.mrkdwn import fit, literal, safe
 from bot.triggers.commands import Fill
 from bot.triggers.form import NAMESPACE, POD, SINCE, TO, value_of
@@ -19,7 +19,7 @@ LONGEST_VALUE = 150
 
 def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
     """The modal. `channel` and `thread` are where the answer is awaited; empty: in direct messages."""
-    blocks: list[Block] = [section(safe(fill.hint, 1000))] if fill.hint else []
+    blocks: list[SlackBlock] = [section(safe(fill.hint, 1000))] if fill.hint else []
     blocks += [
         _input("Namespace", _select(NAMESPACE, "Type to find a namespace", fill.namespace)),
         _input("Pod", _select(POD, "Type to find a pod, or a workload such as deploy/web", fill.pod)),
@@ -62,7 +62,7 @@ def chosen_namespace(body: Mapping[str, Any]) -> str:
     return value_of(body.get("view") or {}, NAMESPACE)
 
 
-def opener(fill: Fill) -> Block:
+def opener(fill: Fill) -> SlackBlock:
     """A button that opens the form, for where there is no trigger to open it with."""
     value = json.dumps({"pod": fill.pod, "namespace": fill.namespace, "to": fill.to, "since": fill.since})
     button = {
@@ -85,18 +85,18 @@ def filled(value: str) -> Fill:
     return Fill(**{name: str(said.get(name) or "")[:253] for name in ("pod", "namespace", "to", "since")})
 
 
-def _input(label: str, element: Block, *, optional: bool = False) -> Block:
+def _input(label: str, element: SlackBlock, *, optional: bool = False) -> SlackBlock:
     more = {"optional": True} if optional else {}
     return {"type": "input", "block_id": element["action_id"], "label": plain_text(label), "element": element, **more}
 
 
-def _select(action: str, hint: str, chosen: str) -> Block:
+def _select(action: str, hint: str, chosen: str) -> SlackBlock:
     first = {"initial_option": _option(chosen)} if 0 < len(chosen) <= LONGEST_VALUE else {}
     select = {"type": "external_select", "action_id": action, "placeholder": plain_text(hint), "min_query_length": 0}
     return {**select, **first}
 
 
-def _typed(action: str, hint: str, said: str) -> Block:
+def _typed(action: str, hint: str, said: str) -> SlackBlock:
     first = {"initial_value": said} if said else {}
     return {"type": "plain_text_input", "action_id": action, "placeholder": plain_text(hint), **first}
 

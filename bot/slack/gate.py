@@ -16,7 +16,7 @@ from slack_bolt.async_app import AsyncAck
 
 from bot.report.mrkdwn import safe
 from bot.slack.background import Work
-from bot.slack.connection import Identity
+from bot.slack.connection import WorkspaceIdentity
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.inbox import Inbox
 from bot.slack.people import People
@@ -34,7 +34,9 @@ Json = Mapping[str, Any]
 class Gate:
     """One for each process, before all listeners."""
 
-    def __init__(self, identity: Identity, people: People, inbox: Inbox, ephemerals: Ephemerals, work: Work) -> None:
+    def __init__(
+        self, identity: WorkspaceIdentity, people: People, inbox: Inbox, ephemerals: Ephemerals, work: Work
+    ) -> None:
         self._identity, self._people, self._inbox = identity, people, inbox
         self._ephemerals, self._work = ephemerals, work
 
@@ -87,7 +89,7 @@ class Gate:
             await self._ephemerals.tell(who, f"{RESTARTED}{words}")
 
 
-def is_ours(body: Json, identity: Identity) -> bool:
+def is_ours(body: Json, identity: WorkspaceIdentity) -> bool:
     """Does Slack say that this was sent to our app in our workspace, or in our organisation? Silence is a no."""
     team = body.get("team_id") or (body.get("team") or {}).get("id")
     enterprise = body.get("enterprise_id") or (body.get("enterprise") or {}).get("id")

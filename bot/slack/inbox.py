@@ -11,13 +11,13 @@ from bot.slack.ephemeral import Asker
 from bot.store import OriginKind
 from bot.store.store import Store
 
-KEPT = timedelta(hours=24)
+DELIVERY_LIFETIME = timedelta(hours=24)
 """How long a delivery is known again; Slack retries for minutes and lets nothing be replayed after five."""
 
-STALE = timedelta(minutes=30)
+ANSWER_WINDOW = timedelta(minutes=30)
 """After this long nobody waits for an answer any more."""
 
-SLOW = timedelta(minutes=2)
+TAKE_OVER_AFTER = timedelta(minutes=2)
 """Younger than this, it may be under way in another replica."""
 
 _BEGINNING = "slack "
@@ -34,7 +34,7 @@ class Inbox:
         """Is it delivered for the first time? Then it is open until `done`."""
         note = json.dumps({"user": who.user, "channel": who.channel, "thread": who.thread, "said": said[:500]})
         self._mine.add(who.key)
-        return await self._store.seen.first_time(_BEGINNING + who.key, self._now(), KEPT, note)
+        return await self._store.seen.first_time(_BEGINNING + who.key, self._now(), DELIVERY_LIFETIME, note)
 
     async def done(self, who: Asker) -> None:
         self._mine.discard(who.key)
@@ -43,12 +43,12 @@ class Inbox:
     async def lost(self) -> AsyncIterator[tuple[Asker, str]]:
         """What a process that is gone has left undone, with the words that were said; each is told to one caller."""
         for each in await self._store.seen.unsettled(_BEGINNING, self._now()):
-            key, age = each.key.removeprefix(_BEGINNING), self._now() - (each.expires_at - KEPT)
-            if key in self._mine or not (self._alone or age > SLOW):
+            key, age = each.key.removeprefix(_BEGINNING), self._now() - (each.expires_at - DELIVERY_LIFETIME)
+            if key in self._mine or not (self._alone or age > TAKE_OVER_AFTER):
                 continue
             ours = await self._store.seen.settle(each.key)
             taken_on = await self._store.seen.value_of(key, self._now())
-            if ours and not taken_on and age < STALE:
+            if ours and not taken_on and age < ANSWER_WINDOW:
                 yield _asker(key, json.loads(each.value))
 
 

@@ -14,14 +14,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.approval.rules import Approvals
 from bot.change.asking import Asking
 from bot.clusters.target import NoSuchPod
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.intake import Intake, Taken
 from bot.report.mrkdwn import safe
 from bot.slack import form
-from bot.slack.conversation import Place
+from bot.slack.conversation import RootLocation
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
-from bot.slack.lookup import Lookup
+from bot.slack.lookup import StoreLookup
 from bot.slack.modals import Modals
 from bot.slack.outbox import Stopped, Unwelcome
 from bot.store import Investigation, OriginKind
@@ -62,7 +62,7 @@ class Investigating:
         self,
         intake: Intake,
         desk: Cancels,
-        lookup: Lookup,
+        lookup: StoreLookup,
         conversations: Conversations,
         ephemerals: Ephemerals,
         client: AsyncWebClient,
@@ -84,7 +84,7 @@ class Investigating:
             taken = await self._intake.take(asked, who.origin)
         except NoSuchPod as why:
             return await self.fill(_again(asked, str(why)), who)
-        except Refused as why:
+        except LimitReached as why:
             return await self._ephemerals.tell(who, safe(why))
         return await self._opened(taken, who)
 
@@ -100,7 +100,7 @@ class Investigating:
         async with self._conversations.repeating(it) as take_over:
             try:
                 taken = await self._intake.repeat(it, who.origin)
-            except Refused as why:
+            except LimitReached as why:
                 return await self._ephemerals.tell(who, safe(why))
             if not taken.joined:
                 await take_over(taken.investigation)
@@ -126,7 +126,7 @@ class Investigating:
             await tell(who, INVITE)
         return None
 
-    async def _link(self, place: Place) -> str:
+    async def _link(self, place: RootLocation) -> str:
         """A link of Slack's own making."""
         try:
             answer = await self._client.chat_getPermalink(channel=place.channel, message_ts=place.ts)

@@ -13,7 +13,7 @@ from bot.report.blocks import Said
 
 Json = Mapping[str, Any]
 
-BUDGET = 12_000
+MAX_BLOCK_CHARS = 12_000
 """Characters of text in all blocks of a message; Slack refuses somewhere above 13,170."""
 
 TEXT = 4_000
@@ -46,8 +46,8 @@ def _message(said: Said) -> Iterator[str]:
     if len(said.text) > TEXT:
         yield f"text: {len(said.text)} characters, {TEXT} at most"
     yield from _blocks(said.blocks, BLOCKS)
-    if (total := length(list(said.blocks))) > BUDGET:
-        yield f"{total} characters in all blocks, {BUDGET} at most"
+    if (total := length(list(said.blocks))) > MAX_BLOCK_CHARS:
+        yield f"{total} characters in all blocks, {MAX_BLOCK_CHARS} at most"
     if sum(block.get("type") in ("table", "data_table") for block in said.blocks) > 1:
         yield "more than one table"
 

@@ -14,18 +14,18 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack import actions, commands, events, options, shortcuts, views
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from sensors.kit.catalog import modules_of
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[ModuleType, ...] = (commands, shortcuts, views, options, actions, events)
+LISTENER_PACKAGES: tuple[ModuleType, ...] = (commands, shortcuts, views, options, actions, events)
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     """The gate, every module's listeners, and at last those for what nobody knows: the first that fits wins."""
     app.use(services.gate.ours)
-    for kind in KINDS:
+    for kind in LISTENER_PACKAGES:
         for module in modules_of(kind):
             module.register(app, services)
     _register_the_rest(app)

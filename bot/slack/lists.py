@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.report.blocks import Block, Said, plain_text, reason, section
+from bot.report.blocks import Said, SlackBlock, plain_text, reason, section
 from bot.report.mrkdwn import safe
 from bot.slack.form import OPEN_FORM
-from bot.store import Investigation, State, Verdict
+from bot.store import Investigation, InvestigationState, StoredVerdict
 
 SHOW = "kai_show"
-MOST = 10
+MAX_ROWS = 10
 
-Rows = Sequence[tuple[Investigation, Verdict | None]]
+Rows = Sequence[tuple[Investigation, StoredVerdict | None]]
 
 
 def status(rows: Sequence[tuple[Investigation, int]]) -> Said:
     """What is being looked into, with how many looks have answered."""
     if not rows:
         return Said("Nothing is being looked into now.", (section("Nothing is being looked into now."),))
-    lines = [f"• {_title(it)}: {_state(it)}, {answered} looks done (id {it.id})" for it, answered in rows[:MOST]]
-    left = [f"… and {len(rows) - MOST} more"] if len(rows) > MOST else []
+    lines = [f"• {_title(it)}: {_state(it)}, {answered} looks done (id {it.id})" for it, answered in rows[:MAX_ROWS]]
+    left = [f"… and {len(rows) - MAX_ROWS} more"] if len(rows) > MAX_ROWS else []
     return Said(f"{len(rows)} under way", (section("\n".join([f"*{len(rows)} under way*", *lines, *left])),))
 
 
@@ -30,14 +30,16 @@ def history(rows: Rows) -> Said:
     """The newest investigations and what came of them."""
     if not rows:
         return Said("Nothing has been investigated yet.", (section("Nothing has been investigated yet."),))
-    lines = [f"• {_title(it)}: {_end(it, verdict)} ({_when(it.asked_at)}, id {it.id})" for it, verdict in rows[:MOST]]
+    lines = [
+        f"• {_title(it)}: {_end(it, verdict)} ({_when(it.asked_at)}, id {it.id})" for it, verdict in rows[:MAX_ROWS]
+    ]
     return Said("The latest investigations", (section("\n".join(["*The latest investigations*", *lines])),))
 
 
 def home(rows: Rows) -> dict[str, Any]:
     """The home tab: ask, and what was found lately."""
     ask = {"type": "button", "action_id": OPEN_FORM, "text": plain_text("Investigate a pod"), "value": "{}"}
-    head: tuple[Block, ...] = (
+    head: tuple[SlackBlock, ...] = (
         {"type": "header", "text": plain_text("Why can this pod not talk?")},
         section(
             "KAI looks at every layer at once, names the cause with its evidence, and proves a fix before anybody "
@@ -47,11 +49,11 @@ def home(rows: Rows) -> dict[str, Any]:
         {"type": "divider"},
         {"type": "header", "text": plain_text("Latest investigations")},
     )
-    listed = [_row(it, verdict) for it, verdict in rows[:MOST]] or [section("None yet.")]
+    listed = [_row(it, verdict) for it, verdict in rows[:MAX_ROWS]] or [section("None yet.")]
     return {"type": "home", "blocks": [*head, *listed]}
 
 
-def _row(it: Investigation, verdict: Verdict | None) -> Block:
+def _row(it: Investigation, verdict: StoredVerdict | None) -> SlackBlock:
     show = {
         "type": "button",
         "action_id": SHOW,
@@ -69,15 +71,15 @@ def _title(it: Investigation) -> str:
 
 
 def _state(it: Investigation) -> str:
-    return "waiting" if it.state is State.QUEUED else "running"
+    return "waiting" if it.state is InvestigationState.QUEUED else "running"
 
 
-def _end(it: Investigation, verdict: Verdict | None) -> str:
+def _end(it: Investigation, verdict: StoredVerdict | None) -> str:
     if verdict is not None:
         return f"{safe(verdict.root_cause, 160)} ({verdict.confidence:.0%})"
     if it.is_live:
         return _state(it)
-    if it.state is State.CANCELLED:
+    if it.state is InvestigationState.CANCELLED:
         return reason(it.why or it.state, 160)
     return safe(f"{it.state}: {it.why}" if it.why else it.state, 160)
 

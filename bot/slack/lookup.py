@@ -17,7 +17,7 @@ from bot.slack.notes import RootState
 from bot.slack.outbox import Unwelcome
 from bot.slack.root import root_of
 from bot.slack.visibility import Visibility
-from bot.store import Feedback, Investigation, Opinion, Verdict
+from bot.store import Feedback, Investigation, Opinion, StoredVerdict
 from bot.store.store import Store
 from flows.model import Diagnosis
 
@@ -29,7 +29,7 @@ LOOKED_THROUGH = 50
 FORGOTTEN = "That investigation is not remembered any more."
 
 
-class Lookup:
+class StoreLookup:
     """Reads the store, and starts nothing."""
 
     def __init__(
@@ -55,10 +55,10 @@ class Lookup:
         """The latest investigations."""
         await self._ephemerals.say(who, lists.history(await self.latest(who.user)))
 
-    async def latest(self, user: str) -> list[tuple[Investigation, Verdict | None]]:
+    async def latest(self, user: str) -> list[tuple[Investigation, StoredVerdict | None]]:
         """The newest that this person may see."""
         rows = await self._store.investigations.recent(LOOKED_THROUGH)
-        return (await self._visibility.seen_by(user, rows, lambda row: row[0]))[: lists.MOST]
+        return (await self._visibility.seen_by(user, rows, lambda row: row[0]))[: lists.MAX_ROWS]
 
     async def say_which(self, who: Asker) -> None:
         """What there is to cancel."""
@@ -69,7 +69,7 @@ class Lookup:
     async def _live(self, user: str) -> list[tuple[Investigation, int]]:
         every = await self._store.investigations.live()
         live = await self._visibility.seen_by(user, every, lambda it: it)
-        return [(it, await self._store.investigations.answered(it.id)) for it in live[: lists.MOST]]
+        return [(it, await self._store.investigations.answered(it.id)) for it in live[: lists.MAX_ROWS]]
 
     # -- one of them --------------------------------------------------------------------------------------------------
 

@@ -14,41 +14,41 @@ from sensors.kit.objects import name_of, namespace_of
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 2.0
+POD_NAMES_TIMEOUT_S = 2.0
 """Seconds; Slack waits three for the options of a select."""
 
-KEPT = 15.0
+POD_NAMES_LIFETIME_S = 15.0
 
 OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
-Pods = tuple[tuple[str, str], ...]
+PodNames = tuple[tuple[str, str], ...]
 
 
-class Names:
+class PodSuggestions:
     """Pods as (namespace, name), sorted. What cannot be read in time is an empty list: then people type."""
 
     def __init__(self, open_cluster: OpenCluster, clock: Callable[[], float] = time.monotonic) -> None:
         self._open, self._clock = open_cluster, clock
         self._read_at = float("-inf")
-        self._pods: Pods = ()
-        self._reading: asyncio.Task[Pods] | None = None
+        self._pods: PodNames = ()
+        self._reading: asyncio.Task[PodNames] | None = None
 
-    async def pods(self) -> Pods:
-        if self._clock() - self._read_at > KEPT:
+    async def pods(self) -> PodNames:
+        if self._clock() - self._read_at > POD_NAMES_LIFETIME_S:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
                 self._reading.add_done_callback(self._done)
-            await asyncio.wait({self._reading}, timeout=PATIENCE)
+            await asyncio.wait({self._reading}, timeout=POD_NAMES_TIMEOUT_S)
         return self._pods
 
     async def namespaces(self) -> tuple[str, ...]:
         """Those that have pods: nobody asks why a pod cannot talk where there is none."""
         return tuple(sorted({space for space, _ in await self.pods()}))
 
-    async def _read(self) -> Pods:
+    async def _read(self) -> PodNames:
         async with self._open() as cluster:
             return tuple(sorted((namespace_of(each), name_of(each)) for each in await cluster.objects(POD)))
 
-    def _done(self, task: asyncio.Task[Pods]) -> None:
+    def _done(self, task: asyncio.Task[PodNames]) -> None:
         self._reading = None
         if task.cancelled():
             return

@@ -1,6 +1,6 @@
 """The kinds of messages there are in a conversation about an investigation: one class for each.
 
-`bot.slack.delivery` brings each to Slack by the same stages. A new kind that is a reply in the thread is a `Reply` with
+`bot.slack.delivery` brings each to Slack by the same stages. A new kind that is a reply in the thread is a `ThreadReply` with
 a role of its own; a note of the desk becomes its messages in `bot.slack.renderers`.
 """
 
@@ -13,7 +13,7 @@ from typing import TypeAlias
 from bot.report.blocks import Said
 from bot.slack.outbox import FIRST, LATER
 
-ROOT = "card"
+ROOT_ROLE = "card"
 """The role of the root message in the store, as every version of KAI has written it."""
 
 REST = "reply.rest"
@@ -28,7 +28,7 @@ class Root:
     channel: str
     thread: str
     instead: str = ""
-    role: str = ROOT
+    role: str = ROOT_ROLE
     lane: int = FIRST
 
 
@@ -37,12 +37,12 @@ class RootState:
     """What the root message says from now on: how it ended, that a change was verified, …"""
 
     said: Said
-    role: str = ROOT
+    role: str = ROOT_ROLE
     lane: int = FIRST
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ThreadReply:
     """A reply in the thread; said again under the same role, it is edited."""
 
     role: str
@@ -76,7 +76,7 @@ class ThreadAnswer:
     lane: int = LATER
 
 
-Kept: TypeAlias = Root | RootState | Reply | Picture
+Kept: TypeAlias = Root | RootState | ThreadReply | Picture
 """Messages of an investigation that are remembered by their role."""
 
 SlackNote: TypeAlias = Kept | ThreadAnswer

@@ -26,7 +26,7 @@ from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
-PACE = 1.1
+CHANNEL_PACE_S = 1.1
 """Seconds between two messages in a channel."""
 
 FIRST, LATER, LAST = 0, 1, 2
@@ -39,7 +39,7 @@ UNWELCOME = frozenset(
 TOO_MUCH = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "invalid_attachments"}
 )
-GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+MESSAGE_GONE_ERRORS = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 
 
 class Unwelcome(Exception):
@@ -90,7 +90,10 @@ class Outbox:
     """All that is posted or edited goes through here; ephemeral answers do not, they have limits of their own."""
 
     def __init__(
-        self, client: AsyncWebClient, pace: float = PACE, sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+        self,
+        client: AsyncWebClient,
+        pace: float = CHANNEL_PACE_S,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._client, self._pace, self._sleep = client, pace, sleep
         self._channels: dict[str, _Channel] = {}
@@ -310,7 +313,7 @@ def _pause(why: SlackApiError) -> float | None:
 def _meant(why: SlackApiError) -> Exception:
     if error_of(why) in UNWELCOME:
         return Unwelcome(error_of(why))
-    return Vanished(error_of(why)) if error_of(why) in GONE else why
+    return Vanished(error_of(why)) if error_of(why) in MESSAGE_GONE_ERRORS else why
 
 
 __all__ = ["FIRST", "LATER", "Outbox", "Stopped", "Unwelcome", "Vanished"]

@@ -14,10 +14,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 log = logging.getLogger(__name__)
 
-KEPT = 60.0
+PERSON_LIFETIME_S = 60.0
 """Seconds for which an answer about a person holds; an approval asks Slack itself, each time."""
 
-MOST = 5000
+MAX_PEOPLE = 5000
 
 
 class People:
@@ -32,11 +32,11 @@ class People:
         now = self._clock()
         known = self._known.get(user)
         if known is None or known[0] <= now:
-            known = (now + KEPT, asyncio.ensure_future(self._ask(user)))
+            known = (now + PERSON_LIFETIME_S, asyncio.ensure_future(self._ask(user)))
             self._forget(now)
             self._known[user] = known
         why = await asyncio.shield(known[1])
-        if why == UNKNOWN:
+        if why == UNKNOWN_PERSON:
             self._known.pop(user, None)
         return why
 
@@ -45,16 +45,16 @@ class People:
             answer = await self._client.users_info(user=user)
         except (SlackApiError, ClientError, TimeoutError, OSError) as why:
             log.warning("who %s is cannot be found out: %s", user, why)
-            return UNKNOWN
+            return UNKNOWN_PERSON
         return refusal(answer.get("user") or {}, self._team)
 
     def _forget(self, now: float) -> None:
-        if len(self._known) >= MOST:
+        if len(self._known) >= MAX_PEOPLE:
             self._known = {user: each for user, each in self._known.items() if each[0] > now}
 
 
 _REASON = "it answers with what it sees inside a cluster."
-UNKNOWN = "Slack did not tell who you are just now, so nothing was done: try again in a moment."
+UNKNOWN_PERSON = "Slack did not tell who you are just now, so nothing was done: try again in a moment."
 
 
 def refusal(user: Mapping[str, Any], team: str) -> str:

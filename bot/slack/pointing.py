@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bot.slack.names import Names
+from bot.slack.names import PodSuggestions
 from bot.triggers import message as pointed
 from bot.triggers.alert_labels import peer_in
 from bot.triggers.alert_message import labels_in
@@ -14,7 +14,7 @@ from bot.triggers.commands import Fill, Investigate
 from sensors.kit import Target
 
 
-async def pointed_at(said: Mapping[str, Any], names: Names) -> Investigate | Fill:
+async def pointed_at(said: Mapping[str, Any], names: PodSuggestions) -> Investigate | Fill:
     """The question about what the message names; a form to fill in where it names no pod."""
     asked = pointed.complete(pointed.parse(said))
     if isinstance(asked, Fill):

@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.approval.decision import words
-from bot.approval.proposal import Kind, Part, Proposal
-from bot.approval.states import IN_FORCE, State
+from bot.approval.proposal import PartKind, Proposal, ProposalPart
+from bot.approval.states import IN_FORCE, ProposalState
 from bot.change.extension import end_of
-from bot.report.blocks import Block, ChangeState, Said, plain_text, section
+from bot.report.blocks import ChangeState, Said, SlackBlock, plain_text, section
 from bot.report.mrkdwn import literal, safe
 from bot.report.outline import brief
 from bot.report.sanitize import clean
-from bot.report.short_answer import Status
+from bot.report.short_answer import VerdictStatus
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
 EXTEND, KEEP, LET_GO = "kai_extend", "kai_keep", "kai_let_go"
@@ -32,7 +32,7 @@ TEXT_BLOCK, TEXT_ACTION = "text", "text"
 LONGEST_PATCH = 2800
 """Characters of a patch that one message shows whole."""
 
-MOST_WAYS = 8
+MAX_SHOWN_WAYS = 8
 """Newly allowed or denied ways in a card; the rest are counted."""
 
 LONGEST_INPUT = 3000
@@ -44,35 +44,35 @@ MOST_INPUTS = 20
 NO_END = "It has no end: it stays until somebody removes it."
 
 _SIGNS = {
-    State.VERIFIED: "✔",
-    State.PROPOSED: "◇",
-    State.APPROVED: "…",
-    State.APPLYING: "…",
-    State.APPLIED: "…",
-    State.ROLLING_BACK: "…",
-    State.ROLLED_BACK: "↩",
+    ProposalState.VERIFIED: "✔",
+    ProposalState.PROPOSED: "◇",
+    ProposalState.APPROVED: "…",
+    ProposalState.APPLYING: "…",
+    ProposalState.APPLIED: "…",
+    ProposalState.ROLLING_BACK: "…",
+    ProposalState.ROLLED_BACK: "↩",
 }
 _WORDS = {
-    State.APPROVED: "Approved, being checked once more",
-    State.APPLYING: "Being applied",
-    State.APPLIED: "Applied, being verified",
-    State.VERIFIED: "Verified",
-    State.NOT_VERIFIED: "Applied, not verified",
-    State.ROLLING_BACK: "Being rolled back",
-    State.ROLLED_BACK: "Rolled back",
-    State.STUCK: "Applied, and could not be rolled back",
-    State.UNKNOWN: "Written, result unknown",
+    ProposalState.APPROVED: "Approved, being checked once more",
+    ProposalState.APPLYING: "Being applied",
+    ProposalState.APPLIED: "Applied, being verified",
+    ProposalState.VERIFIED: "Verified",
+    ProposalState.NOT_VERIFIED: "Applied, not verified",
+    ProposalState.ROLLING_BACK: "Being rolled back",
+    ProposalState.ROLLED_BACK: "Rolled back",
+    ProposalState.STUCK: "Applied, and could not be rolled back",
+    ProposalState.UNKNOWN: "Written, result unknown",
 }
 
 
 # -- the patch, exactly ------------------------------------------------------------------------------------------------
 
 
-def part_text(part: Part) -> str:
+def part_text(part: ProposalPart) -> str:
     """The change of one object as text: each operation, or each key of a manifest, as it is sent."""
-    if part.kind is Kind.DELETE:
+    if part.kind is PartKind.DELETE:
         return f"delete {part.target}"
-    if part.kind is Kind.CREATE:
+    if part.kind is PartKind.CREATE:
         return f"create {part.target}\n{json.dumps(part.body[0], indent=1, ensure_ascii=False)}"
     lines = [json.dumps(each, ensure_ascii=False) for each in part.body]
     return "\n".join([f"patch {part.target}", *lines])
@@ -104,7 +104,7 @@ def _is_plain(letter: str) -> bool:
 # -- the card ----------------------------------------------------------------------------------------------------------
 
 
-def card(it: Proposal, given: int = 0, needed: int = 1, *, terminal_only: bool = False) -> Said:
+def proposal_message(it: Proposal, given: int = 0, needed: int = 1, *, terminal_only: bool = False) -> Said:
     """The proposal in the thread, in whatever state it is. Once it is decided the patch is behind *Show fix*.
 
     Its length would part what became of it from the buttons by more than the screen of a phone.
@@ -115,16 +115,16 @@ def card(it: Proposal, given: int = 0, needed: int = 1, *, terminal_only: bool =
     blocks = [
         section(f"*{safe(it.title, 1000)}*"),
         section(state),
-        *([preformatted(patch_text(it) if whole else _escaped(it))] if it.state is State.PROPOSED else []),
+        *([preformatted(patch_text(it) if whole else _escaped(it))] if it.state is ProposalState.PROPOSED else []),
         *_about(it),
     ]
-    if it.state is State.PROPOSED and not whole:
+    if it.state is ProposalState.PROPOSED and not whole:
         blocks.append(
             section(f"It cannot be shown here exactly as it is, so it is approved in a terminal: {_terminal(it)}")
         )
-    if it.state is State.PROPOSED and whole and terminal_only:
+    if it.state is ProposalState.PROPOSED and whole and terminal_only:
         blocks.append(section(f"Here changes are approved in a terminal only: {_terminal(it)}"))
-    if it.state is State.PROPOSED and whole and not is_editable(it):
+    if it.state is ProposalState.PROPOSED and whole and not is_editable(it):
         blocks.append(section("It is too long to be edited in Slack: reject it, and change the object yourself."))
     buttons = list(_buttons(it, whole, whole and not terminal_only))
     blocks += [{"type": "actions", "elements": buttons}] if buttons else []
@@ -135,7 +135,7 @@ def card(it: Proposal, given: int = 0, needed: int = 1, *, terminal_only: bool =
 def state_line(it: Proposal, given: int = 0, needed: int = 1) -> str:
     """Where it stands, in a sentence, escaped."""
     sign = _SIGNS.get(it.state, "✖")
-    if it.state is State.PROPOSED:
+    if it.state is ProposalState.PROPOSED:
         count = f" ({given} of {needed} approvals)" if needed > 1 else ""
         why = f" {_sentence(it.why)}" if it.why else ""
         return f"{sign} Waiting for an approval{count}.{why}"
@@ -168,7 +168,7 @@ def _sentence(why: str) -> str:
     return f"{said[:1].upper()}{said[1:]}."
 
 
-def _about(it: Proposal) -> Iterator[Block]:
+def _about(it: Proposal) -> Iterator[SlackBlock]:
     lines = []
     if it.proved.replayed:
         lines.append(f"✔ Proved on the policies of now: {proof_words(it)}")
@@ -176,16 +176,16 @@ def _about(it: Proposal) -> Iterator[Block]:
     lines += [*_ways("Newly allowed", it.proved.newly_allowed), *_ways("No longer allowed", it.proved.newly_denied)]
     if lines:
         yield section("\n".join(lines))
-    if it.state is State.PROPOSED and all(each.kind is Kind.CREATE for each in it.parts):
+    if it.state is ProposalState.PROPOSED and all(each.kind is PartKind.CREATE for each in it.parts):
         end = end_of(each.body[0] for each in it.parts)
         until = f"It is taken back by itself at {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC." if end else NO_END
         yield section(until)
 
 
 def _ways(title: str, ways: tuple[str, ...]) -> list[str]:
-    left = len(ways) - MOST_WAYS
+    left = len(ways) - MAX_SHOWN_WAYS
     more = [f"• and {left} more"] if left > 0 else []
-    return [f"{title}:", *(f"• {safe(each, 200)}" for each in ways[:MOST_WAYS]), *more] if ways else []
+    return [f"{title}:", *(f"• {safe(each, 200)}" for each in ways[:MAX_SHOWN_WAYS]), *more] if ways else []
 
 
 def proof_words(it: Proposal) -> str:
@@ -193,8 +193,8 @@ def proof_words(it: Proposal) -> str:
     return f"{it.proved.allowed} of {it.proved.replayed} denied {many} would be allowed"
 
 
-def _buttons(it: Proposal, whole: bool, approvable: bool) -> Iterator[Block]:
-    if it.state is State.PROPOSED:
+def _buttons(it: Proposal, whole: bool, approvable: bool) -> Iterator[SlackBlock]:
+    if it.state is ProposalState.PROPOSED:
         if approvable:
             yield {**button("Approve & apply", APPROVE, it), "style": "primary", "confirm": confirm(it)}
         if whole and is_editable(it):
@@ -206,7 +206,7 @@ def _buttons(it: Proposal, whole: bool, approvable: bool) -> Iterator[Block]:
     yield button("Show fix", SHOW_FIX, it)
 
 
-def button(text: str, action: str, it: Proposal) -> Block:
+def button(text: str, action: str, it: Proposal) -> SlackBlock:
     """It carries the id and nothing else."""
     label = literal(f"{text}: {it.title}", 75)
     return {
@@ -218,7 +218,7 @@ def button(text: str, action: str, it: Proposal) -> Block:
     }
 
 
-def confirm(it: Proposal, title: str = "Apply this change?", what: str = "") -> Block:
+def confirm(it: Proposal, title: str = "Apply this change?", what: str = "") -> SlackBlock:
     """Slack's question before a press counts. It is for the person: what counts is examined after the press."""
     objects = ", ".join(str(each.target) for each in it.parts)
     said = what or f"change {it.sha256[:8]}"
@@ -233,7 +233,7 @@ def confirm(it: Proposal, title: str = "Apply this change?", what: str = "") -> 
 
 def _foot(it: Proposal) -> str:
     parts = [f"change {it.sha256[:8]}", f"id {it.id}"]
-    if it.state is State.PROPOSED:
+    if it.state is ProposalState.PROPOSED:
         parts.insert(0, f"expires {_when(it.expires_at)}")
     if it.edited_by:
         parts.append(f"edited by {person(it.edited_by)}")
@@ -248,7 +248,7 @@ def _when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{{time}}|{moment.astimezone(UTC):%H:%M} UTC>"
 
 
-def preformatted(text: str) -> Block:
+def preformatted(text: str) -> SlackBlock:
     element = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
     return {"type": "rich_text", "elements": [element]}
 
@@ -288,32 +288,32 @@ def shown(it: Proposal, may: str) -> Said:
 def on_root(it: Proposal) -> ChangeState:
     """What became of the fix, in place of the fix on the root message of the verdict."""
     title, state = safe(brief(clean(it.title), ROOT_TITLE)), state_line(replace(it, why=brief(it.why, ROOT_WHY)))
-    if it.state is State.PROPOSED:
+    if it.state is ProposalState.PROPOSED:
         proof = f" Replayed: {proof_words(it)}." if it.proved.replayed else ""
         return ChangeState(f"*Fix:* {title}.{proof} {state}")
     if it.state in _CLOSED:
         return ChangeState(f"*Fix:* {title}. {state}.")
     line = f"*{state}.* The change: {title}."
-    if it.state is State.VERIFIED:
-        return ChangeState(line, Status.HEALTHY, "talks again")
-    if it.state in (State.NOT_VERIFIED, State.STUCK, State.UNKNOWN):
-        return ChangeState(line, Status.DEGRADED, "changed, not verified")
+    if it.state is ProposalState.VERIFIED:
+        return ChangeState(line, VerdictStatus.HEALTHY, "talks again")
+    if it.state in (ProposalState.NOT_VERIFIED, ProposalState.STUCK, ProposalState.UNKNOWN):
+        return ChangeState(line, VerdictStatus.DEGRADED, "changed, not verified")
     return ChangeState(line)
 
 
 ROOT_TITLE, ROOT_WHY = 105, 105
 """Characters of a change's title and of its reason on the root message; the card in the thread has all of them."""
 
-_CLOSED = (State.EXPIRED, State.REJECTED, State.SUPERSEDED)
+_CLOSED = (ProposalState.EXPIRED, ProposalState.REJECTED, ProposalState.SUPERSEDED)
 """States after which nothing of the change stands, and nobody can approve it any more."""
 
 
 # -- modals ------------------------------------------------------------------------------------------------------------
 
 
-def editable(part: Part) -> str:
+def editable(part: ProposalPart) -> str:
     """What a person edits of one object: the operations, or the manifest, as JSON."""
-    return json.dumps(part.body[0] if part.kind is Kind.CREATE else list(part.body), indent=1, ensure_ascii=False)
+    return json.dumps(part.body[0] if part.kind is PartKind.CREATE else list(part.body), indent=1, ensure_ascii=False)
 
 
 def is_editable(it: Proposal) -> bool:
@@ -344,7 +344,7 @@ def _view(
     }
 
 
-def _field(at: int, label: str, text: str, longest: int) -> Block:
+def _field(at: int, label: str, text: str, longest: int) -> SlackBlock:
     field: dict[str, Any] = {
         "type": "plain_text_input",
         "action_id": TEXT_ACTION,

@@ -18,8 +18,8 @@ from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.investigating import Investigating
 from bot.slack.knowing import Knowing
-from bot.slack.lookup import Lookup
-from bot.slack.names import Names
+from bot.slack.lookup import StoreLookup
+from bot.slack.names import PodSuggestions
 from bot.slack.pointing import pointed_at
 from bot.store import Investigation
 from bot.triggers.commands import Fill, Investigate
@@ -38,12 +38,12 @@ class Questions:
 
     def __init__(
         self,
-        lookup: Lookup,
+        lookup: StoreLookup,
         knowing: Knowing,
         investigating: Investigating,
         conversations: Conversations,
         ephemerals: Ephemerals,
-        names: Names,
+        names: PodSuggestions,
     ) -> None:
         self._lookup, self._knowing, self._investigating = lookup, knowing, investigating
         self._conversations, self._ephemerals, self._names = conversations, ephemerals, names

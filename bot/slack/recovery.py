@@ -13,7 +13,7 @@ from bot.slack.api_error import FOR_NOW, error_of
 
 log = logging.getLogger(__name__)
 
-MOST = 100
+MAX_MESSAGES = 100
 
 
 class Seeker:
@@ -49,7 +49,12 @@ class Seeker:
             return []
 
     async def _read(self, channel: str, thread: str, since: float) -> list[Mapping[str, Any]]:
-        asked: dict[str, Any] = {"channel": channel, "limit": MOST, "include_all_metadata": True, "oldest": str(since)}
+        asked: dict[str, Any] = {
+            "channel": channel,
+            "limit": MAX_MESSAGES,
+            "include_all_metadata": True,
+            "oldest": str(since),
+        }
         if thread:
             answer = await self._client.conversations_replies(ts=thread, **asked)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.alerts.resolved import ROLE as RESOLVED
 from bot.alerts.resolved import note_of as resolved_of
 from bot.approval.proposal import Proposal
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.change.changes import newest
 from bot.desk.notes import earlier_of
 from bot.report.blocks import Said, ended, verdict
@@ -18,7 +18,7 @@ from bot.slack.renderers.verdict import again_of
 from bot.store import Investigation
 from bot.store.store import Store
 
-UNTOLD = (State.SUPERSEDED,)
+UNTOLD = (ProposalState.SUPERSEDED,)
 """States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
@@ -43,7 +43,7 @@ async def _of_earlier(it: Investigation, store: Store) -> Proposal | None:
     """A change that stands since the look before this one; what was only proposed then is over."""
     before = await store.repeats.earlier(it.id, it.asked_at)
     found = newest(await store.proposals.of(before)) if before is not None else None
-    return found if found is not None and found.state in (State.ROLLED_BACK, State.STUCK) else None
+    return found if found is not None and found.state in (ProposalState.ROLLED_BACK, ProposalState.STUCK) else None
 
 
 async def _resolved(it: Investigation, store: Store) -> Said | None:

@@ -8,36 +8,36 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.alert_channels import AlertChannels
 from bot.slack.approving import Approving
-from bot.slack.connection import Identity
+from bot.slack.connection import WorkspaceIdentity
 from bot.slack.conversations import Conversations
 from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
 from bot.slack.investigating import Investigating
-from bot.slack.lookup import Lookup
-from bot.slack.names import Names
+from bot.slack.lookup import StoreLookup
+from bot.slack.names import PodSuggestions
 from bot.slack.questions import Questions
 from bot.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class SlackServices:
     """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for.
 
     `approving` and `extending` are None where nobody may approve anything: then no button of a proposal does anything.
     `alerts` is None where no channel is listened to for alerts.
     """
 
-    identity: Identity
+    identity: WorkspaceIdentity
     gate: Gate
     dispatch: Dispatch
     investigating: Investigating
-    lookup: Lookup
+    lookup: StoreLookup
     questions: Questions
     conversations: Conversations
     ephemerals: Ephemerals
-    names: Names
+    names: PodSuggestions
     store: Store
     client: AsyncWebClient
     approving: Approving | None = None

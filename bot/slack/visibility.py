@@ -16,9 +16,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.store import Investigation
 
-KEPT = 60.0
+VISIBILITY_LIFETIME_S = 60.0
 MOST_PAGES = 10
-PAGE = 1000
+MEMBERS_PAGE_SIZE = 1000
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Visibility:
         now = self._clock()
         known = self._known.get(channel)
         if known is None or known[0] <= now:
-            known = (now + KEPT, await self._ask(channel))
+            known = (now + VISIBILITY_LIFETIME_S, await self._ask(channel))
             self._known[channel] = known
         return known[1]
 
@@ -67,7 +67,9 @@ class Visibility:
     async def _all_members(self, channel: str) -> frozenset[str]:
         found, cursor = set[str](), ""
         for _ in range(MOST_PAGES):
-            page = await self._client.conversations_members(channel=channel, limit=PAGE, cursor=cursor or None)
+            page = await self._client.conversations_members(
+                channel=channel, limit=MEMBERS_PAGE_SIZE, cursor=cursor or None
+            )
             found |= set(page.get("members") or ())
             cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
             if not cursor:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from bot.report.blocks import Block, Said, code, few, plain_text, section
+from bot.report.blocks import Said, SlackBlock, code, few, plain_text, section
 from bot.report.mrkdwn import safe
 from bot.report.sanitize import clean_command
 from bot.slack.alert_words import LOOK
 from bot.watch.changes import PolicyChange
 from bot.watch.drops import Cut
-from bot.watch.proving import Proved
-from bot.watch.watch import Finding
+from bot.watch.proving import ProvedCut
+from bot.watch.watch import CutFinding
 
-MOST_OTHERS = 5
+MAX_SHOWN_OTHERS = 5
 
 
-def words_of(finding: Finding) -> Said:
+def words_of(finding: CutFinding) -> Said:
     """One message: what was changed, whom it cuts, the proof of the way back, and the line that takes it back."""
     change, back = finding.change, finding.back
     cut = sorted({each.cut.way.cut_off for each in back.proved})
@@ -31,7 +31,7 @@ def words_of(finding: Finding) -> Said:
 
 
 def _names(change: PolicyChange) -> str:
-    shown = [safe(each.policy, 200) for each in change.all[:MOST_OTHERS]]
+    shown = [safe(each.policy, 200) for each in change.all[:MAX_SHOWN_OTHERS]]
     more = len(change.all) - len(shown)
     if len(change.all) == 1:
         return f"{shown[0]} cuts"
@@ -44,7 +44,7 @@ def _told(change: PolicyChange) -> str:
     return f"{who} {change.what} at {change.at:%H:%M:%S} UTC{by}"
 
 
-def _proved(it: Proved) -> str:
+def _proved(it: ProvedCut) -> str:
     way, packets = safe(it.cut.way, 300), _count(it.cut.packets, "packet")
     replayed = f"{it.allowed:,} of {_count(it.replayed, 'dropped packet')} that Hubble remembers would pass"
     return f"• {way}: {packets} dropped since, none in the minutes before; {replayed} if the change were taken back."
@@ -52,12 +52,12 @@ def _proved(it: Proved) -> str:
 
 def _others(others: tuple[Cut, ...]) -> Iterable[str]:
     if others:
-        ways = ", ".join(safe(each.way, 150) for each in others[:MOST_OTHERS])
-        more = f" and {len(others) - MOST_OTHERS:,} more" if len(others) > MOST_OTHERS else ""
+        ways = ", ".join(safe(each.way, 150) for each in others[:MAX_SHOWN_OTHERS])
+        more = f" and {len(others) - MAX_SHOWN_OTHERS:,} more" if len(others) > MAX_SHOWN_OTHERS else ""
         yield f"Dropped since the change, too, and not replayed: {ways}{more}."
 
 
-def _button(cut: Cut) -> tuple[Block, ...]:
+def _button(cut: Cut) -> tuple[SlackBlock, ...]:
     """The same button as below an alert: an investigation of one of the pods that are cut off."""
     it = cut.sample
     if it is None:

@@ -5,7 +5,7 @@ This folder is the only door to a database. `open_store(url)` gives a `Store`; f
 
 from __future__ import annotations
 
-from bot.store.nouns import (
+from bot.store.records import (
     LIVE,
     Admitted,
     Ceiling,
@@ -13,14 +13,14 @@ from bot.store.nouns import (
     Feedback,
     Full,
     Investigation,
+    InvestigationState,
     Message,
     MessageState,
     Opinion,
     OriginKind,
     Posted,
     Request,
-    State,
-    Verdict,
+    StoredVerdict,
 )
 
 __all__ = [
@@ -31,12 +31,12 @@ __all__ = [
     "Feedback",
     "Full",
     "Investigation",
+    "InvestigationState",
     "Message",
     "MessageState",
     "Opinion",
     "OriginKind",
     "Posted",
     "Request",
-    "State",
-    "Verdict",
+    "StoredVerdict",
 ]

@@ -8,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.approval.trail import Head, Link, Note, link
+from bot.approval.trail import Head, TrailEntry, TrailNote, link
 from bot.store.database import Database
 from bot.store.packing import without_secrets
 from bot.store.schema import audit, audit_head
 
-BATCH = 500
+AUDIT_BATCH_ROWS = 500
 
 
 class Audit:
@@ -22,7 +22,7 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(self, proposal: str, note: Note, now: datetime) -> None:
+    async def append(self, proposal: str, note: TrailNote, now: datetime) -> None:
         async with self._database.writing() as connection:
             await written_down(self._database, connection, proposal, [note], now)
 
@@ -30,23 +30,25 @@ class Audit:
         async with self._database.reading() as connection:
             return await _head(connection)
 
-    async def links(self, proposal: str = "", after: int | None = None) -> AsyncIterator[Link]:
+    async def links(self, proposal: str = "", after: int | None = None) -> AsyncIterator[TrailEntry]:
         """Every entry in order, or those of one proposal, or those after one; in steps, for a trail can be long."""
         last = -(1 << 31) if after is None else after
         while True:
-            rows = select(audit).where(audit.c.seq > last).order_by(audit.c.seq).limit(BATCH)
+            rows = select(audit).where(audit.c.seq > last).order_by(audit.c.seq).limit(AUDIT_BATCH_ROWS)
             rows = rows.where(audit.c.proposal == proposal) if proposal else rows
             async with self._database.reading() as connection:
-                found = [Link(row.seq, row.entry, row.previous, row.hash) for row in await connection.execute(rows)]
+                found = [
+                    TrailEntry(row.seq, row.entry, row.previous, row.hash) for row in await connection.execute(rows)
+                ]
             for each in found:
                 yield each
-            if len(found) < BATCH:
+            if len(found) < AUDIT_BATCH_ROWS:
                 return
             last = found[-1].seq
 
 
 async def written_down(
-    database: Database, connection: AsyncConnection, proposal: str, notes: Iterable[Note], now: datetime
+    database: Database, connection: AsyncConnection, proposal: str, notes: Iterable[TrailNote], now: datetime
 ) -> None:
     """Append in somebody's transaction: either both are there afterwards, or neither."""
     await database.one_at_a_time(connection, "audit")
@@ -64,7 +66,7 @@ async def _head(connection: AsyncConnection) -> Head:
     return Head(row.seq, row.hash)
 
 
-def _washed(note: Note) -> Note:
+def _washed(note: TrailNote) -> TrailNote:
     """Without secrets and without NUL, which Postgres refuses; patches stand in it only as their hash."""
     said = {key: without_secrets(v).replace("\0", "") if isinstance(v, str) else v for key, v in note.said.items()}
-    return Note(note.event, note.actor.replace("\0", "")[:200], said)
+    return TrailNote(note.event, note.actor.replace("\0", "")[:200], said)

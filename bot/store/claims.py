@@ -115,10 +115,10 @@ class SessionClaims:
             await session.close()
 
 
-Claims: TypeAlias = FileClaims | SessionClaims
+InvestigationClaims: TypeAlias = FileClaims | SessionClaims
 
 
-def open_claims(url: str) -> Claims:
+def open_claims(url: str) -> InvestigationClaims:
     """The claims that go with a database."""
     path = file_of(url)
     if path is not None:

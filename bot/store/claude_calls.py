@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.store.database import Database
 from bot.store.packing import pack, plain, unpack
 from bot.store.schema import claude_calls
-from flows.agent.asking import Before, Call, Over
-from flows.agent.money import Ceilings, Spent
+from flows.agent.asking import Before, Over, PlannedCall
+from flows.agent.money import Ceilings, SpentTokens
 from flows.model import Usage
 
-WINDOW = timedelta(hours=24)
+DAY_WINDOW = timedelta(hours=24)
 """What a day is for a ceiling: the last 24 hours, so that nobody spends twice around midnight."""
 
 
@@ -32,7 +32,7 @@ class PaidCall:
     purpose: str
     begun_at: datetime
     ended_at: datetime | None
-    spent: Spent
+    spent: SpentTokens
     cost_usd: float
     answered: bool
     estimated_tokens: int
@@ -53,7 +53,7 @@ class ClaudeCalls:
         """The same ledger with these ceilings."""
         return ClaudeCalls(self._database, ceilings, self._now)
 
-    async def begin(self, call: Call) -> Over | Before | None:
+    async def begin(self, call: PlannedCall) -> Over | Before | None:
         """Count it, unless a ceiling would be passed or it is counted already. None: it may be sent."""
         async with self._database.writing() as connection:
             await self._database.one_at_a_time(connection, "claude")
@@ -65,8 +65,8 @@ class ClaudeCalls:
                 await connection.execute(claude_calls.insert().values(_row(call, self._now())))
             return over
 
-    async def _over(self, connection: AsyncConnection, call: Call) -> Over | None:
-        recent = claude_calls.c.begun_at > self._now() - WINDOW
+    async def _over(self, connection: AsyncConnection, call: PlannedCall) -> Over | None:
+        recent = claude_calls.c.begun_at > self._now() - DAY_WINDOW
         of_person = recent & (claude_calls.c.person == plain(call.person))
         groups: tuple[tuple[str, float, ColumnElement[bool]], ...] = (
             ("investigation", self._ceilings.investigation, claude_calls.c.investigation == call.investigation),
@@ -79,7 +79,7 @@ class ClaudeCalls:
                 return Over(name, limit, spent)
         return None
 
-    async def end(self, key: str, spent: Spent, cost_usd: float, reply: Mapping[str, Any] | None) -> None:
+    async def end(self, key: str, spent: SpentTokens, cost_usd: float, reply: Mapping[str, Any] | None) -> None:
         """What it took, in place of what it might have taken at the worst."""
         values = {
             "ended_at": self._now(),
@@ -131,7 +131,7 @@ async def _sum(connection: AsyncConnection, group: ColumnElement[bool]) -> float
     return float((await connection.execute(total)).scalar_one())
 
 
-def _row(call: Call, now: datetime) -> dict[str, Any]:
+def _row(call: PlannedCall, now: datetime) -> dict[str, Any]:
     none = dict.fromkeys(("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"), 0)
     return {
         "key": call.key,
@@ -147,6 +147,6 @@ def _row(call: Call, now: datetime) -> dict[str, Any]:
 
 
 def _paid(row: Row[Any]) -> PaidCall:
-    spent = Spent(row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens)
+    spent = SpentTokens(row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens)
     who = (row.key, row.investigation, row.person, row.model, row.purpose)
     return PaidCall(*who, row.begun_at, row.ended_at, spent, row.cost_usd, row.reply is not None, row.estimated_tokens)

@@ -11,24 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
 from bot.store.messages import owe
-from bot.store.nouns import (
+from bot.store.packing import pack, plain, unpack
+from bot.store.records import (
     LIVE,
     Admitted,
     Ceiling,
     EvidenceRow,
     Full,
     Investigation,
+    InvestigationState,
     OriginKind,
     Request,
-    State,
-    Verdict,
+    StoredVerdict,
 )
-from bot.store.packing import pack, plain, unpack
 from bot.store.schema import diagnoses, evidence, investigations, messages, seen_ids
 from bot.store.transitions import INVESTIGATION
 from sensors.kit import Target
 
-REMEMBERED = timedelta(hours=24)
+TRIGGER_LIFETIME = timedelta(hours=24)
 """How long the id of a trigger (a Slack retry, a repeated alert) leads to the investigation that it started."""
 
 LIMITS = ("cluster", "namespace", "user")
@@ -58,10 +58,10 @@ class Investigations:
             await connection.execute(investigations.insert().values(_row(new_id, request, now)))
             if once:
                 await self._remember(connection, once, new_id, now)
-            return Admitted(Investigation(new_id, request, State.QUEUED, now), fresh=True)
+            return Admitted(Investigation(new_id, request, InvestigationState.QUEUED, now), fresh=True)
 
     async def _remember(self, connection: AsyncConnection, once: str, owner: str, now: datetime) -> None:
-        row = {"key": plain(once), "value": owner, "expires_at": now + REMEMBERED}
+        row = {"key": plain(once), "value": owner, "expires_at": now + TRIGGER_LIFETIME}
         say = self._database.insert(seen_ids).values(row)
         await connection.execute(say.on_conflict_do_update(index_elements=["key"], set_=row))
 
@@ -70,7 +70,7 @@ class Investigations:
         async with self._database.writing() as connection:
             began = func.coalesce(investigations.c.began_at, now)
             values: dict[str, Any] = {"began_at": began, "looks": investigations.c.looks + 1}
-            if not await INVESTIGATION.change(connection, investigation, State.RUNNING, **values):
+            if not await INVESTIGATION.change(connection, investigation, InvestigationState.RUNNING, **values):
                 return None
             return await _one(connection, select(investigations).where(investigations.c.id == investigation))
 
@@ -89,7 +89,7 @@ class Investigations:
         None when it is not running any more: it was cancelled, or another replica was first.
         """
         async with self._database.writing() as connection:
-            if not await INVESTIGATION.change(connection, investigation, State.CONCLUDED, ended_at=now):
+            if not await INVESTIGATION.change(connection, investigation, InvestigationState.CONCLUDED, ended_at=now):
                 return None
             await _replace_evidence(connection, investigation, rows)
             await connection.execute(diagnoses.insert().values(_diagnosis(investigation, result)))
@@ -105,7 +105,7 @@ class Investigations:
         now: datetime,
     ) -> None:
         """Keep an investigation that a terminal made and has shown already: whole, over, and nothing is owed for it."""
-        times = {"began_at": asked_at, "ended_at": now, "state": State.CONCLUDED.value, "looks": 1}
+        times = {"began_at": asked_at, "ended_at": now, "state": InvestigationState.CONCLUDED.value, "looks": 1}
         kept = [_evidence(investigation, row, at) for at, row in enumerate(rows)]
         async with self._database.writing() as connection:
             await connection.execute(
@@ -133,7 +133,9 @@ class Investigations:
             await _replace_evidence(connection, investigation, rows)
             return await owe(connection, investigation, role, now)
 
-    async def finish(self, investigation: str, state: State, why: str, role: str, now: datetime) -> str | None:
+    async def finish(
+        self, investigation: str, state: InvestigationState, why: str, role: str, now: datetime
+    ) -> str | None:
         """End it without a verdict, and owe the message about it. The message's key; None when it is over already."""
         async with self._database.writing() as connection:
             if not await INVESTIGATION.change(connection, investigation, state, why=plain(why), ended_at=now):
@@ -154,7 +156,9 @@ class Investigations:
         there = select(investigations).where(investigations.c.state.in_([each.value for each in LIVE]))
         return (await self._many(there))[::-1]
 
-    async def recent(self, most: int = 20, namespace: str = "") -> tuple[tuple[Investigation, Verdict | None], ...]:
+    async def recent(
+        self, most: int = 20, namespace: str = ""
+    ) -> tuple[tuple[Investigation, StoredVerdict | None], ...]:
         """The newest investigations with their verdicts, newest first; the results themselves stay packed away.
 
         `namespace`: only those of its pods.
@@ -168,7 +172,7 @@ class Investigations:
             rows = await connection.execute(newest.limit(most))
             return tuple((_investigation(row), _verdict(row, {}) if row.cause_class else None) for row in rows)
 
-    async def verdict(self, investigation: str) -> Verdict | None:
+    async def verdict(self, investigation: str) -> StoredVerdict | None:
         async with self._database.reading() as connection:
             found = await connection.execute(select(diagnoses).where(diagnoses.c.investigation == investigation))
             row = found.one_or_none()
@@ -252,7 +256,7 @@ def _row(new_id: str, request: Request, now: datetime) -> dict[str, Any]:
         "asked_by": request.asked_by,
         "channel": request.channel,
         "thread": request.thread,
-        "state": State.QUEUED.value,
+        "state": InvestigationState.QUEUED.value,
         "why": "",
         "looks": 0,
         "asked_at": now,
@@ -264,7 +268,7 @@ def _investigation(row: Row[Any]) -> Investigation:
     place = row.cluster, row.channel, row.thread
     request = Request(target, row.flow, OriginKind(row.door), row.asked_by, *place, row.since_s)
     times = (row.asked_at, row.began_at, row.ended_at)
-    return Investigation(row.id, request, State(row.state), *times, why=row.why, looks=row.looks)
+    return Investigation(row.id, request, InvestigationState(row.state), *times, why=row.why, looks=row.looks)
 
 
 def _evidence(investigation: str, row: EvidenceRow, position: int) -> dict[str, Any]:
@@ -292,5 +296,5 @@ def _diagnosis(investigation: str, result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _verdict(row: Row[Any], result: Mapping[str, Any]) -> Verdict:
-    return Verdict(row.investigation, row.cause_class, row.component, row.confidence, row.root_cause, result)
+def _verdict(row: Row[Any], result: Mapping[str, Any]) -> StoredVerdict:
+    return StoredVerdict(row.investigation, row.cause_class, row.component, row.confidence, row.root_cause, result)

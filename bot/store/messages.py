@@ -9,8 +9,8 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
-from bot.store.nouns import Message, MessageState, Posted
 from bot.store.packing import plain
+from bot.store.records import Message, MessageState, Posted
 from bot.store.schema import messages
 
 _OPEN = (MessageState.PENDING.value, MessageState.ATTEMPTED.value)

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Row, delete, select
 
 from bot.store.database import Database
-from bot.store.nouns import Feedback, Opinion
 from bot.store.packing import plain
+from bot.store.records import Feedback, Opinion
 from bot.store.schema import feedback
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from sensors.kit.secrets import may_hold_secret, redact
 
-LONGEST = 2000
+MAX_TEXT_CHARS = 2000
 """Characters of one text in a row."""
 
-LARGEST = 4_000_000
+MAX_JSON_BYTES = 4_000_000
 """Bytes of one JSON value before it is compressed; a result of a hundred sensors stays far below."""
 
 HIDDEN = "[hidden]"
@@ -25,7 +25,7 @@ class TooLarge(ValueError):
     """A value that no row should hold. The message is one line."""
 
 
-def plain(text: str, longest: int = LONGEST) -> str:
+def plain(text: str, longest: int = MAX_TEXT_CHARS) -> str:
     """Text as a row may hold it: secrets hidden, no NUL (Postgres refuses it), no half characters, not endless."""
     shown = without_secrets(text[: longest * 2]).replace("\0", "").encode("utf-8", "replace").decode()
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
@@ -39,8 +39,8 @@ def without_secrets(text: str) -> str:
 def pack(value: Mapping[str, Any]) -> bytes:
     """A JSON object without secrets, compressed. Raises `TooLarge`."""
     text = _plain_json(value) or _json(_washed(value))
-    if len(text) > LARGEST:
-        raise TooLarge(f"{len(text)} bytes of JSON are more than the {LARGEST} that a row holds")
+    if len(text) > MAX_JSON_BYTES:
+        raise TooLarge(f"{len(text)} bytes of JSON are more than the {MAX_JSON_BYTES} that a row holds")
     return zlib.compress(text.encode("ascii"), 6)
 
 

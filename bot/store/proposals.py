@@ -16,9 +16,9 @@ from bot.approval.decision import Standing
 from bot.approval.proposal import (
     Approval,
     KubeUser,
-    Place,
+    ProofRecord,
     Proposal,
-    Proved,
+    ProposalLocation,
     Purpose,
     Tuple5,
     canonical,
@@ -26,8 +26,8 @@ from bot.approval.proposal import (
     part_json,
     part_of,
 )
-from bot.approval.states import IN_FORCE, OPEN, UNDER_WAY, State
-from bot.approval.trail import Event, Note
+from bot.approval.states import IN_FORCE, OPEN, UNDER_WAY, ProposalState
+from bot.approval.trail import TrailEvent, TrailNote
 from bot.store.audit import written_down
 from bot.store.database import Database
 from bot.store.packing import plain
@@ -59,7 +59,7 @@ class Proposals:
     async def create(
         self,
         it: Proposal,
-        notes: Sequence[Note],
+        notes: Sequence[TrailNote],
         now: datetime,
         instead_of: str = "",
         given: Sequence[Approval] = (),
@@ -84,9 +84,9 @@ class Proposals:
 
     async def _supersede(self, connection: AsyncConnection, old: str, new: str, now: datetime) -> bool:
         await self._alone(connection, old)
-        if not await PROPOSAL.change(connection, old, State.SUPERSEDED, why=f"replaced by {new}", moved_at=now):
+        if not await PROPOSAL.change(connection, old, ProposalState.SUPERSEDED, why=f"replaced by {new}", moved_at=now):
             return False
-        await written_down(self._database, connection, old, [Note(Event.SUPERSEDED, "kai", {"by": new})], now)
+        await written_down(self._database, connection, old, [TrailNote(TrailEvent.SUPERSEDED, "kai", {"by": new})], now)
         return True
 
     async def approve(
@@ -94,7 +94,7 @@ class Proposals:
         proposal: str,
         approval: Approval,
         decide: Callable[[Proposal, Sequence[Approval]], Standing],
-        note: Note,
+        note: TrailNote,
         now: datetime,
     ) -> Counted | None:
         """Count a yes. With the last one that was needed the proposal becomes approved: for exactly one caller.
@@ -109,7 +109,7 @@ class Proposals:
             await self._keep(connection, proposal, approval)
             standing = decide(it, await _approvals(connection, proposal))
             if standing.enough:
-                await PROPOSAL.change(connection, proposal, State.APPROVED, why="", moved_at=now)
+                await PROPOSAL.change(connection, proposal, ProposalState.APPROVED, why="", moved_at=now)
             await written_down(self._database, connection, proposal, [note], now)
             after = await _one(connection, proposal)
             return Counted(after or it, standing)
@@ -124,9 +124,9 @@ class Proposals:
     async def move(
         self,
         proposal: str,
-        before: State,
-        after: State,
-        note: Note,
+        before: ProposalState,
+        after: ProposalState,
+        note: TrailNote,
         now: datetime,
         why: str = "",
         written: Written | None = None,
@@ -140,20 +140,20 @@ class Proposals:
             await self._alone(connection, proposal)
             if not await PROPOSAL.change(connection, proposal, after, (before,), **values):
                 return False
-            if after is State.PROPOSED:
+            if after is ProposalState.PROPOSED:
                 await connection.execute(delete(approvals).where(approvals.c.proposal == proposal))
             await written_down(self._database, connection, proposal, [note], now)
             return True
 
-    async def keep_written(self, proposal: str, written: Written, note: Note, now: datetime) -> None:
+    async def keep_written(self, proposal: str, written: Written, note: TrailNote, now: datetime) -> None:
         """What is written so far, while it is being applied."""
-        this = (proposals.c.id == proposal) & (proposals.c.state == State.APPLYING.value)
+        this = (proposals.c.id == proposal) & (proposals.c.state == ProposalState.APPLYING.value)
         async with self._database.writing() as connection:
             await connection.execute(update(proposals).where(this).values(written=json.dumps(list(written))))
             await written_down(self._database, connection, proposal, [note], now)
 
     async def roll_back(
-        self, parent: Proposal, child: Proposal, given: Sequence[Approval], notes: Sequence[Note], now: datetime
+        self, parent: Proposal, child: Proposal, given: Sequence[Approval], notes: Sequence[TrailNote], now: datetime
     ) -> bool:
         """Begin to take a change back: its rollback is taken in, approved by those who may, in the same transaction.
 
@@ -162,13 +162,13 @@ class Proposals:
         values = {"why": plain(parent.why), "moved_at": now}
         async with self._database.writing() as connection:
             await self._alone(connection, parent.id)
-            if not await PROPOSAL.change(connection, parent.id, State.ROLLING_BACK, (parent.state,), **values):
+            if not await PROPOSAL.change(connection, parent.id, ProposalState.ROLLING_BACK, (parent.state,), **values):
                 return False
             await self._insert(connection, child, given, now)
             await written_down(self._database, connection, parent.id, notes, now)
             return True
 
-    async def extend(self, child: Proposal, notes: Sequence[Note], now: datetime) -> bool:
+    async def extend(self, child: Proposal, notes: Sequence[TrailNote], now: datetime) -> bool:
         """Take in a proposal that changes until when its parent stays.
 
         False, and nothing is kept, when the parent does not stand any more, or another one is decided about already.
@@ -197,17 +197,17 @@ class Proposals:
         behind &= proposals.c.moved_at <= settled
         return await self._many(select(proposals).where(behind).limit(most))
 
-    async def stand(self, proposal: str, place: Place) -> None:
+    async def stand(self, proposal: str, place: ProposalLocation) -> None:
         """Where its card stands."""
         values = {"team": place.team, "channel": place.channel, "thread": place.thread, "ts": place.ts}
         async with self._database.writing() as connection:
             this = proposals.c.id == proposal
             await connection.execute(update(proposals).where(this).values(**values))
 
-    async def joined(self, investigation: str, person: str, note: Note, now: datetime) -> None:
+    async def joined(self, investigation: str, person: str, note: TrailNote, now: datetime) -> None:
         """Somebody asked the same, or ran it again: of two persons, they are no second one."""
         waiting = select(proposals.c.id).where(
-            (proposals.c.investigation == investigation) & (proposals.c.state == State.PROPOSED.value)
+            (proposals.c.investigation == investigation) & (proposals.c.state == ProposalState.PROPOSED.value)
         )
         async with self._database.writing() as connection:
             for key in (await connection.execute(waiting)).scalars().all():
@@ -235,7 +235,7 @@ class Proposals:
         """What was proposed about its end, oldest first."""
         return await self._many(_of_parent(parent, Purpose.EXTENSION))
 
-    async def in_states(self, states: Iterable[State]) -> tuple[Proposal, ...]:
+    async def in_states(self, states: Iterable[ProposalState]) -> tuple[Proposal, ...]:
         return await self._many(select(proposals).where(proposals.c.state.in_([each.value for each in states])))
 
     async def approvals(self, proposal: str) -> tuple[Approval, ...]:
@@ -344,8 +344,8 @@ def _proposal(row: Row[Any]) -> Proposal:
         cluster=row.cluster,
         asked_by=tuple(json.loads(row.asked_by)),
         edited_by=said["edited_by"],
-        place=Place(row.team, row.channel, row.thread, row.ts),
-        state=State(row.state),
+        place=ProposalLocation(row.team, row.channel, row.thread, row.ts),
+        state=ProposalState(row.state),
         why=row.why,
         moved_at=row.moved_at,
         denied=tuple(Tuple5(*each) for each in json.loads(row.denied)),
@@ -354,7 +354,7 @@ def _proposal(row: Row[Any]) -> Proposal:
     )
 
 
-def _proved(said: dict[str, Any]) -> Proved:
+def _proved(said: dict[str, Any]) -> ProofRecord:
     flows = tuple(Tuple5(*each) for each in said["flows"])
     ways = tuple(said["newly_allowed"]), tuple(said.get("newly_denied", ()))  # older proposals hold none
-    return Proved(said["policies"], flows, said["replayed"], said["allowed"], *ways)
+    return ProofRecord(said["policies"], flows, said["replayed"], said["allowed"], *ways)

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from bot.store.database import Database
 from bot.store.schema import claude_calls, investigations, seen_ids
 
-BATCH = 200
+RETENTION_BATCH_ROWS = 200
 """Investigations that one transaction deletes, with all that hangs on them."""
 
 
@@ -19,7 +19,7 @@ class Retention:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def forget(self, before: datetime, now: datetime, batch: int = BATCH) -> tuple[str, ...]:
+    async def forget(self, before: datetime, now: datetime, batch: int = RETENTION_BATCH_ROWS) -> tuple[str, ...]:
         """One batch: the ids of the investigations that are gone; fewer than `batch` means that nothing is left."""
         ended = investigations.c.ended_at < before
         async with self._database.writing() as connection:

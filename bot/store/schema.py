@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcTime(TypeDecorator[datetime]):
     """A time in UTC: SQLite keeps no zone, so what comes back naive is UTC."""
 
     impl = DateTime(timezone=True)
@@ -73,10 +73,10 @@ investigations = Table(
     Column("thread", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("why", Text, nullable=False),
-    Column("asked_at", Moment, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
     Column("looks", Integer, nullable=False),
-    Column("began_at", Moment),
-    Column("ended_at", Moment),
+    Column("began_at", UtcTime),
+    Column("ended_at", UtcTime),
     Index("uq_investigations_live", "request_key", unique=True, sqlite_where=_IS_LIVE, postgresql_where=_IS_LIVE),
     Index("ix_investigations_state", "state"),
     Index("ix_investigations_asked_at", "asked_at"),
@@ -114,7 +114,7 @@ messages = Table(
     Column("role", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("due_at", Moment, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
     Column("channel", Text),
     Column("ts", Text),
     Column("content_hash", Text),
@@ -128,7 +128,7 @@ seen_ids = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
-    Column("expires_at", Moment, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
     Index("ix_seen_ids_expires_at", "expires_at"),
 )
 
@@ -138,7 +138,7 @@ heard_alerts = Table(
     Column("key", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
-    Column("heard_at", Moment, nullable=False),
+    Column("heard_at", UtcTime, nullable=False),
     Index("ix_heard_alerts_heard_at", "heard_at"),
 )
 
@@ -149,7 +149,7 @@ feedback = Table(
     Column("person", Text, primary_key=True),
     Column("opinion", Text, nullable=False),
     Column("words", Text, nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcTime, nullable=False),
 )
 
 proposals = Table(
@@ -172,9 +172,9 @@ proposals = Table(
     Column("channel", Text, nullable=False),
     Column("thread", Text, nullable=False),
     Column("ts", Text, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False),
-    Column("moved_at", Moment, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("moved_at", UtcTime, nullable=False),
     Index("ix_proposals_state", "state"),
     Index("ix_proposals_investigation", "investigation"),
 )
@@ -189,7 +189,7 @@ approvals = Table(
     Column("kube_groups", Text, nullable=False),
     Column("covers", Text, nullable=False),
     Column("sha256", Text, nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcTime, nullable=False),
 )
 
 audit = Table(
@@ -220,8 +220,8 @@ claude_calls = Table(
     Column("person", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("purpose", Text, nullable=False),
-    Column("begun_at", Moment, nullable=False),
-    Column("ended_at", Moment),
+    Column("begun_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
     Column("estimated_tokens", Integer, nullable=False),
     Column("input_tokens", Integer, nullable=False),
     Column("output_tokens", Integer, nullable=False),

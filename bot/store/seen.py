@@ -14,7 +14,7 @@ from bot.store.schema import seen_ids
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenKey:
     """A key with what is kept with it."""
 
     key: str
@@ -60,9 +60,9 @@ class SeenIds:
         async with self._database.writing() as connection:
             return (await connection.execute(update(seen_ids).where(this).values(value=""))).rowcount == 1
 
-    async def unsettled(self, beginning: str, now: datetime, most: int = 100) -> tuple[Seen, ...]:
+    async def unsettled(self, beginning: str, now: datetime, most: int = 100) -> tuple[SeenKey, ...]:
         """Keys that begin like this and still have a value, the oldest first."""
         open_ = seen_ids.c.key.startswith(beginning, autoescape=True) & (seen_ids.c.value != "")
         rows = select(seen_ids).where(open_ & (seen_ids.c.expires_at > now)).order_by(seen_ids.c.expires_at)
         async with self._database.reading() as connection:
-            return tuple(Seen(*row) for row in await connection.execute(rows.limit(most)))
+            return tuple(SeenKey(*row) for row in await connection.execute(rows.limit(most)))

@@ -10,12 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.store.audit import Audit
 from bot.store.claude_calls import ClaudeCalls
 from bot.store.database import Database, Unreachable, open_database
-from bot.store.heard import HeardAlerts
 from bot.store.investigations import Investigations
 from bot.store.messages import Messages
 from bot.store.migrate import migrate
 from bot.store.opinions import Opinions
 from bot.store.packing import plain
+from bot.store.pending_alerts import HeardAlerts
 from bot.store.proposals import Proposals
 from bot.store.repeats import Repeats
 from bot.store.retention import Retention

@@ -11,13 +11,13 @@ from sqlalchemy import Table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.approval.states import NEXT
-from bot.store.nouns import State
+from bot.store.records import InvestigationState
 from bot.store.schema import investigations, proposals
 
 S = TypeVar("S", bound=StrEnum)
 
 
-class NotAllowed(ValueError):
+class TransitionNotAllowed(ValueError):
     """A step that the table does not know. The message is one line."""
 
 
@@ -33,16 +33,16 @@ class Transitions(Generic[S]):
         return tuple(each for each, following in self.after.items() if state in following)
 
     def check(self, before: S, state: S) -> None:
-        """Raises `NotAllowed`."""
+        """Raises `TransitionNotAllowed`."""
         if state not in self.after[before]:
-            raise NotAllowed(f"what is {before.value} in {self.table.name} cannot become {state.value}")
+            raise TransitionNotAllowed(f"what is {before.value} in {self.table.name} cannot become {state.value}")
 
     async def change(
         self, connection: AsyncConnection, row: str, state: S, only_from: Sequence[S] = (), /, **values: Any
     ) -> bool:
         """Set the state and `values`, if the state that is there allows it. True for exactly one of many callers.
 
-        `only_from`: of the states that lead there only these. Raises `NotAllowed` for one that does not.
+        `only_from`: of the states that lead there only these. Raises `TransitionNotAllowed` for one that does not.
         """
         for each in only_from:
             self.check(each, state)
@@ -51,17 +51,18 @@ class Transitions(Generic[S]):
         return (await connection.execute(changed)).rowcount == 1
 
 
-_EARLY_ENDS = frozenset({State.FAILED, State.CANCELLED, State.LOST})
+_EARLY_ENDS = frozenset({InvestigationState.FAILED, InvestigationState.CANCELLED, InvestigationState.LOST})
 
 INVESTIGATION = Transitions(
     investigations,
     {
-        State.QUEUED: frozenset({State.RUNNING}) | _EARLY_ENDS,
-        State.RUNNING: frozenset({State.RUNNING, State.CONCLUDED}) | _EARLY_ENDS,  # again after a crash
-        State.CONCLUDED: frozenset(),
-        State.FAILED: frozenset(),
-        State.CANCELLED: frozenset(),
-        State.LOST: frozenset(),
+        InvestigationState.QUEUED: frozenset({InvestigationState.RUNNING}) | _EARLY_ENDS,
+        InvestigationState.RUNNING: frozenset({InvestigationState.RUNNING, InvestigationState.CONCLUDED})
+        | _EARLY_ENDS,  # again after a crash
+        InvestigationState.CONCLUDED: frozenset(),
+        InvestigationState.FAILED: frozenset(),
+        InvestigationState.CANCELLED: frozenset(),
+        InvestigationState.LOST: frozenset(),
     },
 )
 """An investigation ends once; only a running one ends with a verdict."""

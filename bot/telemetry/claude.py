@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.telemetry.metrics import ClaudeAnswer, Metrics
-from flows.agent.asking import Before, Call, Ledger, Over
-from flows.agent.money import Spent
+from flows.agent.asking import Before, Ledger, Over, PlannedCall
+from flows.agent.money import SpentTokens
 
 
 @dataclass
@@ -19,7 +19,7 @@ class CountedLedger:
     metrics: Metrics
     _models: dict[str, str] = field(default_factory=dict)
 
-    async def begin(self, call: Call) -> Over | Before | None:
+    async def begin(self, call: PlannedCall) -> Over | Before | None:
         said = await self.ledger.begin(call)
         if isinstance(said, Over):
             self.metrics.claude_answered(ClaudeAnswer(call.model, "over_ceiling"))
@@ -27,7 +27,7 @@ class CountedLedger:
             self._models[call.key] = call.model
         return said
 
-    async def end(self, key: str, spent: Spent, cost_usd: float, reply: Mapping[str, Any] | None) -> None:
+    async def end(self, key: str, spent: SpentTokens, cost_usd: float, reply: Mapping[str, Any] | None) -> None:
         await self.ledger.end(key, spent, cost_usd, reply)
         outcome = "answered" if reply is not None else "failed"
         taken, cached = spent.input + spent.cache_write, spent.cache_read

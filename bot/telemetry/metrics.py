@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 from bot import __version__
-from bot.desk.ports import CannotLook, Look, Looked, Saw
+from bot.desk.ports import CannotLook, LookFor, LookResult, Saw
 from bot.store import Investigation
 from flows.causes import CAUSES
 from flows.engine import Concluded, Watcher
 
 SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0)
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+SHARE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 _WORD = re.compile(r"[a-z][a-z0-9_.]{0,40}")
 
 
@@ -57,8 +57,10 @@ class Metrics:
         self._stages = self._histogram("kai_stage_seconds", stages, SECONDS, "stage")
         self._sensors = self._histogram("kai_sensor_seconds", "Seconds of one look of a sensor.", SECONDS, "sensor")
         self._sights = self._counter("kai_sensor_sights", "Looks by what came of them.", "sensor", "sight")
-        self._coverage = self._histogram("kai_coverage_ratio", "How much of what a verdict needs was measured.", SHARES)
-        self._confidence = self._histogram("kai_confidence_ratio", "How sure the verdicts are.", SHARES)
+        self._coverage = self._histogram(
+            "kai_coverage_ratio", "How much of what a verdict needs was measured.", SHARE_BUCKETS
+        )
+        self._confidence = self._histogram("kai_confidence_ratio", "How sure the verdicts are.", SHARE_BUCKETS)
 
     def _define_others(self) -> None:
         line = "Whether Slack can reach this process: its socket is up, or Slack comes by HTTP."
@@ -86,10 +88,10 @@ class Metrics:
 
         return watch
 
-    def looking(self, look: Look) -> Look:
+    def looking(self, look: LookFor) -> LookFor:
         """The same look, counted by what came of it and timed."""
 
-        async def looked(it: Investigation, watcher: Watcher) -> Looked:
+        async def looked(it: Investigation, watcher: Watcher) -> LookResult:
             self._stages.labels("waiting").observe(max((self._now() - it.asked_at).total_seconds(), 0.0))
             began = time.monotonic()
             try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from bot.desk.ports import Look, nobody
+from bot.desk.ports import LookFor, nobody
 from bot.errors import UsageMistake
 from bot.lazy import resolve
 from bot.store import Investigation
@@ -19,7 +19,7 @@ TRACING = "bot.telemetry.tracing:tracing"
 class Spans(Protocol):
     """What follows an investigation."""
 
-    def looking(self, look: Look) -> Look: ...
+    def looking(self, look: LookFor) -> LookFor: ...
 
     def watching(self, it: Investigation) -> Watcher: ...
 
@@ -27,7 +27,7 @@ class Spans(Protocol):
 class NoSpans:
     """Nobody asked for any."""
 
-    def looking(self, look: Look) -> Look:
+    def looking(self, look: LookFor) -> LookFor:
         return look
 
     def watching(self, it: Investigation) -> Watcher:

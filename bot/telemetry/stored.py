@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from bot.approval.trail import Event
-from bot.store import State
+from bot.approval.trail import TrailEvent
+from bot.store import InvestigationState
 from bot.store.store import Store
 from sensors.kit.attempt import attempt_logged
 
@@ -60,7 +60,7 @@ class StoredFigures:
 
     async def _read_queue(self) -> None:
         now, live = self._now(), await self._store.investigations.live()
-        for state in (State.QUEUED, State.RUNNING):
+        for state in (InvestigationState.QUEUED, InvestigationState.RUNNING):
             self._live.labels(state.value).set(sum(each.state is state for each in live))
         self._oldest.set(max(((now - each.asked_at).total_seconds() for each in live), default=0.0))
         self._owed.set(len(await self._store.messages.due(now, MOST_OWED)))
@@ -69,7 +69,7 @@ class StoredFigures:
         async for each in self._store.audit.links(after=self._last):
             self._counted[str(json.loads(each.entry)["event"])] += 1
             self._last = each.seq
-        for event in Event:
+        for event in TrailEvent:
             self._events.labels(event.value).set(self._counted[event.value])
 
     def _gauge(self, name: str, help_: str, *labels: str) -> Gauge:

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
 
 from bot import __version__
-from bot.desk.ports import Look, Looked, Saw
+from bot.desk.ports import LookFor, LookResult, Saw
 from bot.store import Investigation
 from flows.engine import Concluded, Watcher
 
@@ -53,10 +53,10 @@ class Tracing:
 
         return watch
 
-    def looking(self, look: Look) -> Look:
+    def looking(self, look: LookFor) -> LookFor:
         """The same look, in a span."""
 
-        async def looked(it: Investigation, watcher: Watcher) -> Looked:
+        async def looked(it: Investigation, watcher: Watcher) -> LookResult:
             with self._span(it) as span:
                 result = await look(it, watcher)
                 span.set_attribute("kai.cause_class", result.diagnosis.cause_class)

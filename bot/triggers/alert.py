@@ -26,7 +26,7 @@ class AlertState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
 
 
-class Kind(StrEnum):
+class SubjectKind(StrEnum):
     """What an alert names. `probe`: who probes is the pod that is meant; `words`: names that only a cluster knows."""
 
     POD = "pod"
@@ -39,10 +39,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class AlertSubject:
     """One thing an alert names. A workload's name is `deploy/NAME`; a node has no namespace."""
 
-    kind: Kind
+    kind: SubjectKind
     name: str
     namespace: str = ""
 
@@ -66,7 +66,7 @@ class Alert:
     title: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     words: str = ""
-    meant: tuple[Meant, ...] = ()
+    meant: tuple[AlertSubject, ...] = ()
     peer: HostPort | None = None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from bot.triggers.alert import MOST_WORDS, Kind, Meant
+from bot.triggers.alert import MOST_WORDS, AlertSubject, SubjectKind
 from bot.triggers.commands import Misread
 from bot.triggers.slash import name
 from sensors.kit.addresses import HostPort, as_ip, host_port
@@ -50,7 +50,7 @@ _REACH = re.compile(
 _AROUND = "\"'`*<>()|.,;:!?"
 
 
-def meant_by(labels: Labels, alertname: str = "") -> tuple[Meant, ...]:
+def meant_by(labels: Labels, alertname: str = "") -> tuple[AlertSubject, ...]:
     """What the labels name, the most exact first; nothing that could not be a name."""
     found = [each for each in _named(labels, alertname) if _is_name(each)]
     return tuple(dict.fromkeys(found))
@@ -72,30 +72,30 @@ def peer_in(labels: Labels, words: str, alertname: str = "") -> HostPort | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _named(labels: Labels, alertname: str) -> Iterator[Meant]:
+def _named(labels: Labels, alertname: str) -> Iterator[AlertSubject]:
     namespace, pod = namespace_in(labels), _pod(labels)
     if _probed(labels, alertname) is not None:
-        yield Meant(Kind.PROBE, pod, namespace if pod else "")
+        yield AlertSubject(SubjectKind.PROBE, pod, namespace if pod else "")
         return
     if labels.get("controller_pod"):
-        yield Meant(Kind.POD, labels["controller_pod"], labels.get("controller_namespace") or namespace)
+        yield AlertSubject(SubjectKind.POD, labels["controller_pod"], labels.get("controller_namespace") or namespace)
     if namespace:
         yield from _inside(labels, namespace, pod)
     if node := _first(labels, NODE):
-        yield Meant(Kind.NODE, node)
+        yield AlertSubject(SubjectKind.NODE, node)
 
 
-def _inside(labels: Labels, namespace: str, pod: str) -> Iterator[Meant]:
+def _inside(labels: Labels, namespace: str, pod: str) -> Iterator[AlertSubject]:
     if pod:
-        yield Meant(Kind.POD, pod, namespace)
+        yield AlertSubject(SubjectKind.POD, pod, namespace)
     for word, kind in WORKLOADS.items():
         if labels.get(word):
-            yield Meant(Kind.WORKLOAD, f"{kind}/{labels[word]}", namespace)
+            yield AlertSubject(SubjectKind.WORKLOAD, f"{kind}/{labels[word]}", namespace)
     if labels.get("ingress"):
-        yield Meant(Kind.INGRESS, labels["ingress"], namespace)
+        yield AlertSubject(SubjectKind.INGRESS, labels["ingress"], namespace)
     service = _first(labels, SERVICE)
     if service and labels.get("job") not in _QUIET_JOBS:  # there it is the Service that was scraped
-        yield Meant(Kind.SERVICE, service, namespace)
+        yield AlertSubject(SubjectKind.SERVICE, service, namespace)
 
 
 def _pod(labels: Labels) -> str:
@@ -131,11 +131,11 @@ def _first(labels: Labels, names: tuple[str, ...]) -> str:
     return next((labels[each] for each in names if labels.get(each)), "")
 
 
-def _is_name(meant: Meant) -> bool:
+def _is_name(meant: AlertSubject) -> bool:
     try:
         for word in (meant.name.rpartition("/")[2], meant.namespace):
             if word:
                 name(word, meant.kind)
     except Misread:
         return False
-    return bool(meant.name) or meant.kind is Kind.PROBE
+    return bool(meant.name) or meant.kind is SubjectKind.PROBE

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.triggers.alert import MOST_WORDS, Alert, AlertState, Kind, Meant, key_of, mappings, text
+from bot.triggers.alert import MOST_WORDS, Alert, AlertState, AlertSubject, SubjectKind, key_of, mappings, text
 from bot.triggers.alert_labels import KNOWN, meant_by, peer_in
 from bot.triggers.message import text_of
 from bot.triggers.slack_text import words_of
@@ -97,13 +97,13 @@ def alert_in(source: str, payload: Payload, title: str = "", key: str = "", **mo
         title=title,
         labels=labels,
         words=words,
-        meant=(*meant, Meant(Kind.WORDS, "")) if not _exact(meant) else meant,
+        meant=(*meant, AlertSubject(SubjectKind.WORDS, "")) if not _exact(meant) else meant,
         peer=peer_in(labels, words, name),
     )
 
 
-def _exact(meant: tuple[Meant, ...]) -> bool:
-    return any(each.kind in (Kind.POD, Kind.WORKLOAD, Kind.PROBE) for each in meant)
+def _exact(meant: tuple[AlertSubject, ...]) -> bool:
+    return any(each.kind in (SubjectKind.POD, SubjectKind.WORKLOAD, SubjectKind.PROBE) for each in meant)
 
 
 def author_of(message: Payload) -> str:

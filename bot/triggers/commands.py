@@ -47,7 +47,7 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusCommand:
     """What is being looked into now?"""
 
 
@@ -57,7 +57,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class ShowCommand:
     """A verdict once more. `id`: an investigation's id or its beginning."""
 
     id: str
@@ -70,4 +70,4 @@ class Cancel:
     id: str = ""
 
 
-Command: TypeAlias = Investigate | Fill | Help | Status | History | Show | Cancel | Alert
+Command: TypeAlias = Investigate | Fill | Help | StatusCommand | History | ShowCommand | Cancel | Alert

@@ -27,7 +27,7 @@ def read(view: Payload) -> Investigate | Nothing:
             return None
 
     pod, namespace = checked(POD, slash.pod_word), checked(NAMESPACE, lambda text: slash.name(text, "namespace"))
-    peer, since = checked(TO, slash.door), checked(SINCE, slash.since)
+    peer, since = checked(TO, slash.peer_address), checked(SINCE, slash.since)
     for name, value in ((POD, pod), (NAMESPACE, namespace)):
         if value is None and name not in wrong:
             wrong[name] = "This is needed."

@@ -12,8 +12,8 @@ from bot.triggers.slack_text import words_of
 from bot.triggers.slash import name, pod_word
 from bot.triggers.trigger import Payload, Trigger
 
-DEEPEST = 8
-MOST = 8000
+MAX_DEPTH = 8
+MAX_SEARCHED_CHARS = 8000
 """Characters of a message that are searched."""
 
 _VALUE = r"[ \t\"'`*]*[:=][ \t\"'`*]*([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
@@ -33,7 +33,7 @@ _NOT_SHOWN = frozenset(
 
 def text_of(message: Mapping[str, Any]) -> str:
     """Everything a reader sees: text, blocks, attachments with their fields. Bounded, whatever is sent."""
-    return words_of("\n".join(_texts(message, 0)))[:MOST]
+    return words_of("\n".join(_texts(message, 0)))[:MAX_SEARCHED_CHARS]
 
 
 def parse(message: Mapping[str, Any]) -> Fill:
@@ -67,7 +67,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         return
     if isinstance(value, Mapping):
         yield from _of_mapping(value, depth)

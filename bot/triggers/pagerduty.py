@@ -20,7 +20,7 @@ _STATES = {
     "incident.acknowledged": AlertState.ACKNOWLEDGED,
     "incident.resolved": AlertState.RESOLVED,
 }
-DEEPEST = 6
+MAX_DEPTH = 6
 
 
 def fits(payload: Payload) -> bool:
@@ -42,13 +42,13 @@ def read(payload: Payload) -> Alert | Nothing:
 
 def _details(value: Any, depth: int) -> Iterator[str]:
     """`name: value` for what stands deepest: custom details are whatever the integration has sent."""
-    if isinstance(value, Mapping) and depth < DEEPEST:
+    if isinstance(value, Mapping) and depth < MAX_DEPTH:
         for name, each in list(value.items())[:100]:
             if isinstance(each, str):
                 yield f"{name}: {each}"
             else:
                 yield from _details(each, depth + 1)
-    elif isinstance(value, list) and depth < DEEPEST:
+    elif isinstance(value, list) and depth < MAX_DEPTH:
         for each in value[:100]:
             yield from _details(each, depth + 1)
 

@@ -9,13 +9,13 @@ _SCHEME = re.compile(r"^(?:https?://|mailto:|tel:)")
 _DASHES = re.compile(r"(?<!\S)[\u2014\u2013\u2012\u2015](?=\w)")  # phones write an em dash where `--` was typed
 _QUOTES = str.maketrans(dict.fromkeys("`“”‘’\"'*", " "))
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
-LONGEST = 4000
+MAX_MESSAGE_CHARS = 4000
 """Characters of a message that are read; a question is shorter."""
 
 
 def typed(text: str) -> str:
     """One line as the person typed it; mentions of people and channels are gone."""
-    shown = _TOKEN.sub(_token, text[:LONGEST])
+    shown = _TOKEN.sub(_token, text[:MAX_MESSAGE_CHARS])
     for entity, letter in _ENTITIES:
         shown = shown.replace(entity, letter)
     return " ".join(_DASHES.sub("--", shown.translate(_QUOTES)).split())
@@ -23,7 +23,7 @@ def typed(text: str) -> str:
 
 def words_of(text: str) -> str:
     """Text of an alert: the same with line breaks kept, since they part labels."""
-    shown = _TOKEN.sub(_token, text[:LONGEST])
+    shown = _TOKEN.sub(_token, text[:MAX_MESSAGE_CHARS])
     for entity, letter in _ENTITIES:
         shown = shown.replace(entity, letter)
     return shown

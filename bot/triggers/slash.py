@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from bot.clusters.target import KINDS
+from bot.clusters.target import WORKLOAD_KINDS
 from bot.store import OriginKind
-from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, Show, Status
+from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, ShowCommand, StatusCommand
 from bot.triggers.slack_text import typed
 from bot.triggers.trigger import Nothing, Payload, Trigger
 from sensors.kit.addresses import HostPort, host_port
@@ -66,7 +66,7 @@ def since(text: str) -> int:
     return seconds
 
 
-def door(text: str) -> HostPort:
+def peer_address(text: str) -> HostPort:
     """`HOST:PORT[/PROTOCOL]`, or an address of the web. Raises `Misread`."""
     try:
         return host_port(text)
@@ -84,7 +84,7 @@ def name(text: str, what: str) -> str:
 def pod_word(text: str) -> str:
     """A pod's name, its beginning, or `deploy/NAME`. Raises `Misread`."""
     kind, slash, rest = text.partition("/")
-    if slash and kind.lower() in KINDS:
+    if slash and kind.lower() in WORKLOAD_KINDS:
         return f"{kind.lower()}/{name(rest, 'workload')}"
     return name(text, "pod")
 
@@ -96,9 +96,9 @@ def _netdebug(words: Sequence[str]) -> Command:
     pod = places[0] if places else ""
     namespace = _one_namespace(places[1] if len(places) == 2 else "", said.get("namespace", ""))
     before, slash, after = pod.partition("/")
-    if slash and before.lower() not in KINDS:
+    if slash and before.lower() not in WORKLOAD_KINDS:
         pod, namespace = after, _one_namespace(before, namespace)
-    peer = door(said["to"]) if "to" in said else HostPort("")
+    peer = peer_address(said["to"]) if "to" in said else HostPort("")
     window = since(said["since"]) if "since" in said else None
     if not pod or not namespace:
         return Fill(
@@ -162,9 +162,9 @@ def _unknown(words: Sequence[str]) -> str:
 _VERBS: dict[str, Callable[[Sequence[str]], Command]] = {
     "netdebug": _netdebug,
     "help": lambda words: Help(),
-    "status": lambda words: Status(),
+    "status": lambda words: StatusCommand(),
     "history": lambda words: History(),
-    "show": _one_id("show", Show),
+    "show": _one_id("show", ShowCommand),
     "cancel": _cancel,
     "stop": _cancel,
 }

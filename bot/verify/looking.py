@@ -15,17 +15,17 @@ from typing import Any, TypeAlias, cast
 
 from bot.approval.proposal import Proposal, Tuple5
 from bot.verify.moment import moment_of
-from bot.verify.verdict import QUIET, Moment, Outcome, Verification, judge, last_drop
+from bot.verify.verdict import QUIET_AFTER_FIX, TrafficSince, Verification, VerificationOutcome, judge, last_drop
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
 from sensors.kit import Blind, Cluster, Sensor, Target, observe
 
-WITHIN = 60.0
-PAUSE = 1.5
-MOST_OTHERS = 4
+VERIFY_TIMEOUT_S = 60.0
+LOOK_PAUSE_S = 1.5
+MAX_OTHER_PODS = 4
 """Other pods that the changed policy selects and at which new drops are looked for, too."""
 
 OpenCluster: TypeAlias = Callable[[], AbstractAsyncContextManager[Cluster]]
-See: TypeAlias = Callable[[datetime], Awaitable[Moment]]
+See: TypeAlias = Callable[[datetime], Awaitable[TrafficSince]]
 
 
 class Since:
@@ -48,7 +48,9 @@ class Eyes:
     open_cluster: OpenCluster
     sensors: Mapping[str, Sensor]
 
-    async def see(self, target: Target, others: Sequence[Target], since: datetime, within: float = 12.0) -> Moment:
+    async def see(
+        self, target: Target, others: Sequence[Target], since: datetime, within: float = 12.0
+    ) -> TrafficSince:
         """What happened after `since`, with one try of our own from the pod."""
         try:
             async with self.open_cluster() as cluster:
@@ -57,7 +59,7 @@ class Eyes:
                 tried = self._look("net.connect", target, recent, within)
                 return moment_of(await asyncio.gather(*looks, tried))
         except Blind as why:
-            return Moment(blind=f"no way to the cluster: {why}")
+            return TrafficSince(blind=f"no way to the cluster: {why}")
 
     async def _look(self, name: str, target: Target, cluster: Cluster, within: float) -> Any:
         return await observe(self.sensors[name], target, cluster, {}, within=within)
@@ -86,7 +88,7 @@ async def again(
     denied_before: Sequence[Tuple5],
     since: datetime,
     clock: Clock,
-    pause: float = PAUSE,
+    pause: float = LOOK_PAUSE_S,
 ) -> AsyncIterator[Glance]:
     """The same walk again and again, until the caller has seen enough. Each drop moves the beginning of what counts."""
     while True:
@@ -102,13 +104,13 @@ async def watch(
     denied_before: Sequence[Tuple5],
     applied_at: datetime,
     clock: Clock,
-    within: float = WITHIN,
+    within: float = VERIFY_TIMEOUT_S,
 ) -> Verification:
-    """Look until the traffic flows and nothing was dropped for `QUIET`, or until the time is up."""
-    said = Verification(Outcome.UNDECIDED, why="nothing was seen")
+    """Look until the traffic flows and nothing was dropped for `QUIET_AFTER_FIX`, or until the time is up."""
+    said = Verification(VerificationOutcome.UNDECIDED, why="nothing was seen")
     async for glance in again(see, wanted, denied_before, applied_at, clock):
         said = glance.said
-        if said.outcome is Outcome.VERIFIED and glance.at - glance.since >= QUIET:
+        if said.outcome is VerificationOutcome.VERIFIED and glance.at - glance.since >= QUIET_AFTER_FIX:
             break
         if (glance.at - applied_at).total_seconds() >= within:
             break

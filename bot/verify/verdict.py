@@ -12,11 +12,11 @@ from enum import StrEnum
 
 from bot.approval.proposal import Tuple5
 
-QUIET = timedelta(seconds=2)
+QUIET_AFTER_FIX = timedelta(seconds=2)
 """So long nothing may be dropped any more. A denied client tries again within a second (TCP's first retransmission)."""
 
 
-class Outcome(StrEnum):
+class VerificationOutcome(StrEnum):
     """`undecided`: nothing of it was attempted or could be seen, which is neither success nor failure."""
 
     VERIFIED = "verified"
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenConnection:
     """One connection in the window: attempts that were answered, packets that a policy dropped, and when last."""
 
     flow: Tuple5
@@ -44,10 +44,10 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TrafficSince:
     """What was seen since a moment. `blind` says why no flow could be read; empty when they could."""
 
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenConnection, ...] = ()
     tries: tuple[Try, ...] = ()
     blind: str = ""
 
@@ -60,7 +60,7 @@ class Verification:
     not known at how many.
     """
 
-    outcome: Outcome
+    outcome: VerificationOutcome
     forwarded: int = 0
     dropped: int = 0
     opened: int = 0
@@ -74,7 +74,9 @@ class Verification:
         """`verified: 12 forwarded, 0 dropped; 2 of 2 tries open`."""
         counted = f"{self.forwarded:,} forwarded, {self.dropped:,} dropped"
         tries = f"; {self.opened} of {self.tried} tries open" if self.tried else ""
-        head = {Outcome.VERIFIED: "verified", Outcome.FAILED: "not verified"}.get(self.outcome, "not measured")
+        head = {VerificationOutcome.VERIFIED: "verified", VerificationOutcome.FAILED: "not verified"}.get(
+            self.outcome, "not measured"
+        )
         newly = f"; newly denied: {', '.join(self.newly[:3])}" if self.newly else ""
         return f"{head}: {counted}{tries}{newly}{self._range()}{f' ({self.why})' if self.why else ''}"
 
@@ -91,7 +93,9 @@ def _pods(number: int) -> str:
     return f"{number} pod" if number == 1 else f"{number} pods"
 
 
-def judge(wanted: Sequence[Tuple5], denied_before: Iterable[Tuple5], now: Moment, since: datetime) -> Verification:
+def judge(
+    wanted: Sequence[Tuple5], denied_before: Iterable[Tuple5], now: TrafficSince, since: datetime
+) -> Verification:
     """One look at what happened after `since`, when the change was in force and nothing was dropped up to then."""
     known = [*wanted, *denied_before]
     mine = [each for each in now.seen if any(each.flow.is_like(one) for one in wanted)]
@@ -111,26 +115,28 @@ def judge(wanted: Sequence[Tuple5], denied_before: Iterable[Tuple5], now: Moment
     return _explained(said, now)
 
 
-def _outcome(forwarded: int, dropped: int, opened: int, now: Moment, newly: bool, flows: bool) -> Outcome:
+def _outcome(
+    forwarded: int, dropped: int, opened: int, now: TrafficSince, newly: bool, flows: bool
+) -> VerificationOutcome:
     """A try of our own counts alone where no flow can be read, and for a change that no denied flow is about."""
     if dropped or newly or opened < len(now.tries):
-        return Outcome.FAILED
+        return VerificationOutcome.FAILED
     shown = forwarded > 0 or (opened > 0 and (now.blind or not flows))
-    return Outcome.VERIFIED if shown else Outcome.UNDECIDED
+    return VerificationOutcome.VERIFIED if shown else VerificationOutcome.UNDECIDED
 
 
-def _explained(said: Verification, now: Moment) -> Verification:
+def _explained(said: Verification, now: TrafficSince) -> Verification:
     failed = next((f"{each.where} {each.result}" for each in now.tries if each.result != "open"), "")
     why = failed or now.blind
-    if not why and said.outcome is Outcome.UNDECIDED:
+    if not why and said.outcome is VerificationOutcome.UNDECIDED:
         why = "no new attempt of these connections was seen"
     return replace(said, why=why)
 
 
-def last_drop(now: Moment, since: datetime) -> datetime | None:
+def last_drop(now: TrafficSince, since: datetime) -> datetime | None:
     """When the last packet was dropped, if one was after `since`."""
     return max((each.last_drop for each in now.seen if each.last_drop and each.last_drop > since), default=None)
 
 
-def _dropped_after(each: Seen, since: datetime) -> bool:
+def _dropped_after(each: SeenConnection, since: datetime) -> bool:
     return each.dropped > 0 and each.last_drop is not None and each.last_drop > since

@@ -14,7 +14,7 @@ from sensors.kit.cluster import Object
 from sensors.kit.kinds import CILIUM_CLUSTERWIDE_NETWORK_POLICY, CILIUM_NETWORK_POLICY, NETWORK_POLICY, Kind
 from sensors.kit.objects import items, text
 
-KINDS: tuple[Kind, ...] = (NETWORK_POLICY, CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY)
+WATCHED_KINDS: tuple[Kind, ...] = (NETWORK_POLICY, CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE_NETWORK_POLICY)
 """The policies that are watched."""
 
 RULES = ("spec", "specs")

@@ -6,13 +6,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sensors.hubble.records import Endpoint, HubbleFlow
+from sensors.hubble.records import FlowEndpoint, HubbleFlow
 from sensors.kit import Target
 
-MOST_WAYS = 5000
+MAX_REMEMBERED_WAYS = 5000
 """Ways that are remembered; the longest unused are forgotten first."""
 
-QUIET = timedelta(minutes=10)
+NEW_AFTER_QUIET = timedelta(minutes=10)
 """A way without drops for so long is new when it drops again."""
 
 SKEW = timedelta(seconds=2)
@@ -42,7 +42,7 @@ class Way:
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenDrops:
     """Drops on one way. `sample` is one of the pods that sends, with the peer as the packet had it; None where the
     sender is no pod."""
 
@@ -61,11 +61,11 @@ class Cut:
     sample: Target | None
 
 
-class Drops:
+class DropMemory:
     """What was dropped of late, and since when it was listened to without a gap (None: nobody listens)."""
 
-    def __init__(self, most: int = MOST_WAYS) -> None:
-        self._seen: OrderedDict[Way, Seen] = OrderedDict()
+    def __init__(self, most: int = MAX_REMEMBERED_WAYS) -> None:
+        self._seen: OrderedDict[Way, SeenDrops] = OrderedDict()
         self._most = most
         self.since: datetime | None = None
 
@@ -73,8 +73,8 @@ class Drops:
         """A dropped packet. One without a time counts as of now."""
         way, when = way_of(flow), flow.time or now
         seen = self._seen.get(way)
-        if seen is None or when - seen.last > QUIET:
-            self._seen[way] = Seen(when, when, 1, _sample(flow))
+        if seen is None or when - seen.last > NEW_AFTER_QUIET:
+            self._seen[way] = SeenDrops(when, when, 1, _sample(flow))
         else:
             seen.packets += 1
             seen.last = max(seen.last, when)
@@ -101,7 +101,7 @@ def way_of(flow: HubbleFlow) -> Way:
     return Way(_side(flow.source), _side(flow.destination), flow.destination.port, flow.protocol, flow.direction)
 
 
-def _side(end: Endpoint) -> str:
+def _side(end: FlowEndpoint) -> str:
     """The workload where Hubble names it, which only the pod's own node does; else the pod; else the address."""
     if end.workloads and end.namespace:
         return f"{end.namespace}/{end.workloads[0].name}"

@@ -17,15 +17,15 @@ from sensors.kit import Absent, Blind, Cluster, Sensor
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 30.0
-MOST_LOOKS = 5
+PROOF_TIMEOUT_S = 30.0
+MAX_PROVED_CUTS = 5
 """Ways of one change that are replayed; the others are said without a proof of their own."""
 
 OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
+class ProvedCut:
     """A way that the change has cut: of `replayed` packets, `allowed` would pass if it were taken back."""
 
     cut: Cut
@@ -40,7 +40,7 @@ class WayBack:
     `refused`: why nobody should take it back without a second look, empty where nothing speaks against it.
     """
 
-    proved: tuple[Proved, ...]
+    proved: tuple[ProvedCut, ...]
     others: tuple[Cut, ...] = ()
     refused: str = ""
 
@@ -53,19 +53,19 @@ class Prover:
 
     async def way_back(self, change: PolicyChange, cuts: Sequence[Cut]) -> WayBack | None:
         """None where it opens none of them: then something else drops these packets."""
-        tried = _one_of_each(each for each in cuts if each.sample is not None)[:MOST_LOOKS]
+        tried = _one_of_each(each for each in cuts if each.sample is not None)[:MAX_PROVED_CUTS]
         said = await asyncio.gather(*(self._try(change, each) for each in tried))
         pairs = [(cut, it) for cut, it in zip(tried, said, strict=True) if it is not None]
         found = [(cut, it) for cut, it in pairs if it.trial.proof.allowed_after]
         if not found:
             return None
-        proved = tuple(Proved(cut, it.trial.proof.replayed, it.trial.proof.allowed_after) for cut, it in found)
+        proved = tuple(ProvedCut(cut, it.trial.proof.replayed, it.trial.proof.allowed_after) for cut, it in found)
         refused = next((it.refused for _, it in found if it.refused), "")
         return WayBack(proved, tuple(each for each in cuts if each not in tried), refused or "")
 
     async def _try(self, change: PolicyChange, cut: Cut) -> Simulation | None:
         try:
-            async with asyncio.timeout(LOOK_S), self._open() as cluster:
+            async with asyncio.timeout(PROOF_TIMEOUT_S), self._open() as cluster:
                 assert cut.sample is not None  # noqa: S101 - chosen by `way_back`
                 case = await look(cut.sample, cluster, self._sensors)
             return await asyncio.to_thread(_taken_back, case, change)

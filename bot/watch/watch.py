@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from bot.watch.changes import KINDS, PolicyChange, policy_change
-from bot.watch.drops import MOST_WAYS, Cut, Drops, Way
+from bot.watch.changes import WATCHED_KINDS, PolicyChange, policy_change
+from bot.watch.drops import MAX_REMEMBERED_WAYS, Cut, DropMemory, Way
 from bot.watch.proving import WayBack
 from sensors.access.kube.watching import ObjectChange
 from sensors.hubble.records import HubbleFlow
@@ -42,7 +42,7 @@ class Sources(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CutFinding:
     """A change and what it has cut, ready to be said."""
 
     change: PolicyChange
@@ -50,8 +50,8 @@ class Finding:
     back: WayBack
 
 
-Prove = Callable[[PolicyChange, tuple[Cut, ...]], Awaitable[WayBack | None]]
-Say = Callable[[Finding, str], Awaitable[str]]
+ProveChange = Callable[[PolicyChange, tuple[Cut, ...]], Awaitable[WayBack | None]]
+Announce = Callable[[CutFinding, str], Awaitable[str]]
 """Says it, in place of the message with that id where there is one; the message's id."""
 
 
@@ -61,15 +61,15 @@ class Watch:
     def __init__(
         self,
         sources: Sources,
-        prove: Prove,
-        say: Say,
+        prove: ProveChange,
+        say: Announce,
         window_s: float,
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._sources, self._prove, self._say = sources, prove, say
         self._window_s, self._now, self._sleep = window_s, now, sleep
-        self._drops = Drops()
+        self._drops = DropMemory()
         self._said: set[Way] = set()
         self._open: set[asyncio.Task[Any]] = set()
         self._watched: list[PolicyChange] = []
@@ -80,7 +80,7 @@ class Watch:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._again(self._hear_drops, "policy drops"))
-                for kind in KINDS:
+                for kind in WATCHED_KINDS:
                     group.create_task(self._again(partial(self._hear_changes, kind), kind.name))
         finally:
             for each in self._open:
@@ -127,12 +127,12 @@ class Watch:
         task.add_done_callback(self._open.discard)
         return None
 
-    async def _explained(self, change: PolicyChange, cuts: tuple[Cut, ...]) -> Finding | None:
+    async def _explained(self, change: PolicyChange, cuts: tuple[Cut, ...]) -> CutFinding | None:
         """By this change alone, else by it and the others that are watched just now: one hand often writes several."""
         others = tuple(each for each in self._watched if each is not change)
         for each in (change, *([replace(change, also=others)] if others else [])):
             if (back := await self._prove(each, cuts)) is not None:
-                return Finding(each, cuts, back)
+                return CutFinding(each, cuts, back)
         return None
 
     async def _look(self, change: PolicyChange) -> None:
@@ -152,6 +152,6 @@ class Watch:
                     known = frozenset(each.way for each in cuts)
                     self._said |= known
                     ts = await self._say(found, ts)
-        if len(self._watched) <= 1 or len(self._said) > MOST_WAYS:
+        if len(self._watched) <= 1 or len(self._said) > MAX_REMEMBERED_WAYS:
             self._said.clear()  # whoever cuts them again says it again
         return None

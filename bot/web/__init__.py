@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bot.web.server import Route, listening
+from bot.web.server import HttpRoute, listening
 
-__all__ = ["Route", "listening"]
+__all__ = ["HttpRoute", "listening"]

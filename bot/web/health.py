@@ -11,7 +11,7 @@ from typing import Protocol
 from aiohttp import web
 
 from bot.store.store import Store
-from bot.web.server import Route
+from bot.web.server import HttpRoute
 from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ DATABASE_TIMEOUT_S = 5.0
 """How long the store may take to answer a readiness probe."""
 
 
-class Line(Protocol):
+class SlackLine(Protocol):
     """A line to Slack."""
 
     @property
@@ -32,12 +32,12 @@ class Health:
     """`socket` is None in HTTP mode, where Slack comes to us."""
 
     store: Store
-    socket: Line | None = None
+    socket: SlackLine | None = None
     stopping: bool = False
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def routes(self) -> tuple[Route, ...]:
-        return Route("GET", "/healthz", self.live), Route("GET", "/readyz", self.ready)
+    def routes(self) -> tuple[HttpRoute, ...]:
+        return HttpRoute("GET", "/healthz", self.live), HttpRoute("GET", "/readyz", self.ready)
 
     def has_a_line(self) -> bool:
         """Whether Slack and we can talk; in HTTP mode it is Slack who comes."""

@@ -23,14 +23,14 @@ from bot.triggers.alerts import WEBHOOKS
 from bot.triggers.catalog import triggers
 from bot.triggers.trigger import Trigger
 from bot.web.callers import may_call, shows_certificate, signed_by_grafana, signed_by_pagerduty
-from bot.web.server import Route
+from bot.web.server import HttpRoute
 
 log = logging.getLogger(__name__)
 
 Hear = Callable[[Received], Novelty]
-Written = Callable[[], Awaitable[bool]]
+WriteDown = Callable[[], Awaitable[bool]]
 
-LARGEST = 4 * 1024 * 1024
+MAX_NOTIFICATION_BYTES = 4 * 1024 * 1024
 """Bytes of one notification: a thousand alerts with long texts."""
 
 Signed = Callable[[bytes, Mapping[str, str], str, float], str]
@@ -49,17 +49,20 @@ class Hooks:
     """
 
     hear: Hear
-    written: Written
+    written: WriteDown
     channel: str
     token: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], float] = time.time
 
-    def routes(self, *, certificates: bool = False) -> tuple[Route, ...]:
+    def routes(self, *, certificates: bool = False) -> tuple[HttpRoute, ...]:
         """`certificates`: callers may show one."""
         open_to_some = bool(self.token) or certificates
         kinds = [each for each in WEBHOOKS if self.secrets.get(each) or (open_to_some and each != ALWAYS_SIGNED)]
-        return tuple(Route("POST", f"/hooks/{each}", self._handler(triggers()[each]), LARGEST) for each in kinds)
+        return tuple(
+            HttpRoute("POST", f"/hooks/{each}", self._handler(triggers()[each]), MAX_NOTIFICATION_BYTES)
+            for each in kinds
+        )
 
     def _handler(self, trigger: Trigger) -> Callable[[web.Request], Any]:
         secret = self.secrets.get(trigger.id, "")

@@ -31,7 +31,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpRoute:
     """A path and who answers it. A body that is longer than `largest` bytes is refused, announced or not."""
 
     method: str
@@ -42,7 +42,7 @@ class Route:
 
 @asynccontextmanager
 async def listening(
-    host: str, port: int, routes: Iterable[Route], tls: ssl.SSLContext | None = None, bounds: Bounds | None = None
+    host: str, port: int, routes: Iterable[HttpRoute], tls: ssl.SSLContext | None = None, bounds: Bounds | None = None
 ) -> AsyncIterator[str]:
     """Serve the routes; the address is `http://HOST:PORT`, or https. Raises `UsageMistake` where nobody can listen."""
     connections = Connections(bounds or Bounds())
@@ -78,7 +78,7 @@ async def _started(connections: Connections, host: str, port: int, tls: ssl.SSLC
         raise UsageMistake(f"cannot listen on {host}:{port}: {why.strerror or why}") from why
 
 
-def application(routes: Iterable[Route], connections: Connections) -> web.Application:
+def application(routes: Iterable[HttpRoute], connections: Connections) -> web.Application:
     """The routes as an application; each request tells `connections` that its head has come."""
 
     @web.middleware
@@ -96,7 +96,7 @@ class SlowBody(ConnectionError):
     """The body did not come in time."""
 
 
-def _bounded(route: Route) -> Handler:
+def _bounded(route: HttpRoute) -> Handler:
     """Whoever reads the body gets no more than the route allows, and waits no longer than `BODY_TIMEOUT_S`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:

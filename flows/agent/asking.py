@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from flows.agent.door import Line, opened
-from flows.agent.money import Spent, at_most, cost_of
+from flows.agent.clients import RequestSender, opened
+from flows.agent.money import SpentTokens, at_most, cost_of
 from flows.agent.prompt import tokens_of
-from flows.agent.reply import NoAnswer, Reply
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.agent.settings import ClaudeSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PlannedCall:
     """One call that is about to be paid for. `key` is the same when it is tried again after a crash.
 
     `estimated_tokens` of the whole input are rather too many than too few. `most_usd` is what it may cost at the worst;
@@ -51,11 +51,11 @@ class Before:
 class Ledger(Protocol):
     """Writes calls down before and after: what is spent, and that nothing is paid for twice."""
 
-    async def begin(self, call: Call) -> Over | Before | None:
+    async def begin(self, call: PlannedCall) -> Over | Before | None:
         """Count it, unless a ceiling would be passed or it is counted already. None: it may be sent."""
         ...
 
-    async def end(self, key: str, spent: Spent, cost_usd: float, reply: Mapping[str, Any] | None) -> None: ...
+    async def end(self, key: str, spent: SpentTokens, cost_usd: float, reply: Mapping[str, Any] | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Purse:
     person: str
 
 
-Open: TypeAlias = Callable[[ClaudeSettings], Awaitable[Line]]
+Open: TypeAlias = Callable[[ClaudeSettings], Awaitable[RequestSender]]
 
 
 @dataclass
@@ -77,7 +77,7 @@ class ClaudeClient:
     ledger: Ledger
     open: Open = opened
     clock: Callable[[], float] = time.monotonic
-    _line: Line | None = field(default=None, repr=False)
+    _line: RequestSender | None = field(default=None, repr=False)
 
     async def warm(self) -> None:
         """Import what is heavy, in a thread. Raises `NoAnswer` when that cannot be."""
@@ -87,13 +87,13 @@ class ClaudeClient:
         if self._line is not None:
             await self._line.close()
 
-    async def ask(self, purpose: str, request: Mapping[str, Any], purse: Purse, within: float) -> Reply:
+    async def ask(self, purpose: str, request: Mapping[str, Any], purse: Purse, within: float) -> ModelReply:
         """The answer, paid for once. Raises `NoAnswer`."""
         if within <= 0:
             raise NoAnswer("no time was left to ask it", no_time=True)
         key, tokens = f"{purse.investigation}.{purpose}", tokens_of(request)
         most = self._most(tokens, int(request["max_tokens"]))
-        call = Call(key, purse.investigation, purse.person, self.settings.model, purpose, tokens, most)
+        call = PlannedCall(key, purse.investigation, purse.person, self.settings.model, purpose, tokens, most)
         said = await self.ledger.begin(call)
         if isinstance(said, Before):
             return _before(said)
@@ -101,7 +101,7 @@ class ClaudeClient:
             raise NoAnswer(_over(said))
         return await self._sent(call, request, within)
 
-    async def _sent(self, call: Call, request: Mapping[str, Any], within: float) -> Reply:
+    async def _sent(self, call: PlannedCall, request: Mapping[str, Any], within: float) -> ModelReply:
         until = self.clock() + within
         try:
             await self.warm()  # the first time it is an import, which takes of the same time
@@ -124,16 +124,16 @@ class ClaudeClient:
             raise NoAnswer(why)
         return at_most(tokens, max_tokens, price)
 
-    def cost(self, spent: Spent) -> float:
+    def cost(self, spent: SpentTokens) -> float:
         """US dollars at the price in force."""
         price = self.settings.prices.of(self.settings.model)
         return 0.0 if price is None else cost_of(spent, price)
 
 
-def _before(said: Before) -> Reply:
+def _before(said: Before) -> ModelReply:
     if said.reply is None:
         raise NoAnswer("KAI ended while it was answering, and no call is paid for twice")
-    return Reply.of_json(said.reply)
+    return ModelReply.of_json(said.reply)
 
 
 _CEILINGS = {

@@ -18,13 +18,13 @@ from flows.model import Diagnosis, Fix, LayerRow, LayerState, NoFix
 from sensors.kit import Evidence, Sight
 from sensors.kit.reported import reported
 
-BUDGET = 6000
+MAX_BRIEF_TOKENS = 6000
 """Tokens of a whole brief, by our own estimate."""
 
 FACTS_OF_ROOT, FACTS_OF_OTHERS, FACTS_OF_CONTEXT = 2400, 1200, 600
 """Characters of facts behind the sentence of a look: of what shows the root cause, another finding, nothing."""
 
-SHARES = (1.0, 0.75, 0.5, 0.35, 0.2, 0.1, 0.0)
+CUT_SHARES = (1.0, 0.75, 0.5, 0.35, 0.2, 0.1, 0.0)
 """By how much the facts are cut, the first share that fits the budget."""
 
 MOST_FINDINGS, MOST_DOUBTS, MOST_FIXES = 8, 12, 6
@@ -58,9 +58,9 @@ class Brief:
     tokens: int
 
 
-def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = BUDGET) -> Brief:
+def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = MAX_BRIEF_TOKENS) -> Brief:
     """The brief of a diagnosis, of one just made or of one that was kept. `nonce` is the word of its fences."""
-    composed = (_composed(it, nonce, wash or Wash(), share) for share in SHARES)
+    composed = (_composed(it, nonce, wash or Wash(), share) for share in CUT_SHARES)
     brief = next(composed)
     while brief.tokens > budget and (shorter := next(composed, None)) is not None:
         brief = shorter

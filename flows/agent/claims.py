@@ -25,7 +25,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class ClaudeClaims:
     """A whole answer as Claude gave it, before anything of it is checked.
 
     `cause` says in a sentence what Claude holds to be the root cause; `against` are the ids that it holds against the
@@ -82,7 +82,7 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class SecondLook:
     """What a second look says. It can only take away."""
 
     strike: tuple[Objection, ...]
@@ -90,10 +90,10 @@ class Review:
     against: tuple[str, ...]
 
 
-def read_claims(text: str) -> Claims:
+def read_claims(text: str) -> ClaudeClaims:
     """The answer of the one call. Raises `BadAnswer`."""
     it = _json(text)
-    return Claims(
+    return ClaudeClaims(
         tuple(map(_claim, _list(it, "statements"))),
         _text(it, "cause_class"),
         _claim(it.get("cause")),
@@ -103,10 +103,10 @@ def read_claims(text: str) -> Claims:
     )
 
 
-def read_review(text: str) -> Review:
+def read_review(text: str) -> SecondLook:
     """The answer of a second look. Raises `BadAnswer`."""
     it = _json(text)
-    return Review(tuple(map(_objection, _list(it, "strike"))), _share(it), _ids(it, "contradicting_evidence"))
+    return SecondLook(tuple(map(_objection, _list(it, "strike"))), _share(it), _ids(it, "contradicting_evidence"))
 
 
 def _objection(it: object) -> Objection:

@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cache
 from types import ModuleType
 
-from sensors.hubble.drop_reasons import REASONS
+from sensors.hubble.drop_reasons import DROP_REASONS
 from sensors.kit.catalog import sensors
 
 _OF_STANDARDS = """
@@ -49,7 +49,7 @@ def closed_words() -> frozenset[str]:
     """Every word that a fact may hold without anybody having chosen it."""
     kinds = (each.gives.__name__ for each in sensors().values())
     own = (word for module in _modules() for word in _defined(module))
-    reasons = (each.enum for each in REASONS.values())
+    reasons = (each.enum for each in DROP_REASONS.values())
     return frozenset((*_OF_STANDARDS.split(), *kinds, *reasons, *own))
 
 

@@ -15,7 +15,7 @@ from flows.agent.brief import brief_of, wash_for
 from flows.agent.claims import BadAnswer, Claim
 from flows.agent.grounding import Ground, why_struck
 from flows.agent.prompt import converse
-from flows.agent.reply import NoAnswer, Reply
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.agent.untrusted import Fence
 from flows.agent.weighing import ground_of
 from flows.model import Diagnosis, Statement
@@ -24,10 +24,10 @@ from sensors.kit.catalog import sensors
 LONGEST_QUESTION = 500
 """Characters of a question."""
 
-MOST = 6
-NONE = "none"
+MAX_CLAIMS = 6
+NO_EVIDENCE = "none"
 
-Ask: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Reply]]
+SendRequest: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[ModelReply]]
 """Asks the model once. Raises `NoAnswer`."""
 
 
@@ -42,14 +42,16 @@ class Spoken:
     look: str = ""
 
 
-async def spoken(it: Diagnosis, question: str, nonce: str, model: str, ask: Ask, *, anonymize: bool = False) -> Spoken:
+async def spoken(
+    it: Diagnosis, question: str, nonce: str, model: str, ask: SendRequest, *, anonymize: bool = False
+) -> Spoken:
     """The answer to a question about a diagnosis. Raises `NoAnswer`."""
     wash = wash_for(it, anonymize=anonymize)
     brief, asked = brief_of(it, nonce, wash), wash(question, LONGEST_QUESTION)
-    reply = await ask(converse(brief, Fence(nonce).around(asked), [*sorted(sensors()), NONE], model))
+    reply = await ask(converse(brief, Fence(nonce).around(asked), [*sorted(sensors()), NO_EVIDENCE], model))
     claims, measured, look = _read(reply.text)
     ground = ground_of(it, brief.cited, f"{brief.question} {asked}")
-    kept = _kept(claims, ground)[:MOST]
+    kept = _kept(claims, ground)[:MAX_CLAIMS]
     shown = tuple(Statement(wash.pseudonyms.reveal(each.text.strip()), each.evidence) for each in kept)
     return Spoken(shown, len(claims) - len(kept), measured, look)
 

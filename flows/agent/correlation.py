@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from flows.agent import prompt
-from flows.agent.bare import bare_brief_of
+from flows.agent.bare_brief import bare_brief_of
 from flows.agent.brief import Brief, brief_of
 from flows.agent.claims import BadAnswer, read_claims, read_review
 from flows.agent.pseudonyms import Pseudonyms, pseudonyms_of
-from flows.agent.reply import NoAnswer, Reply
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.agent.untrusted import Fence, Wash
 from flows.agent.weighing import (
     BOTH,
@@ -40,16 +40,16 @@ TURNS, TURNS_WITHIN = 4, 20.0
 IN_ALL = 26.0
 """Seconds for all that Claude does about one verdict: with the rules' part a person waits at most thirty."""
 
-PATIENCE = 28.0
+ANSWER_BUDGET_S = 28.0
 """Seconds that a person waits for rules and Claude together."""
 
-LEAST = 8.0
+MIN_CLAUDE_S = 8.0
 """Seconds that Claude gets however long everything before it took."""
 
 
 def time_for(it: Diagnosis) -> float:
     """Seconds for Claude, by how long the rules took: what a person waits for in all is bounded."""
-    return max(LEAST, min(IN_ALL, PATIENCE - it.total_ms / 1000))
+    return max(MIN_CLAUDE_S, min(IN_ALL, ANSWER_BUDGET_S - it.total_ms / 1000))
 
 
 WEIGHING, NOT_BARE = "what Claude makes of the verdict", "it does not hold without the words of programs and people"
@@ -57,12 +57,12 @@ WEIGHING, NOT_BARE = "what Claude makes of the verdict", "it does not hold witho
 UNSURE_BELOW = 0.6
 """A verdict less sure than this is worth another look."""
 
-Ask: TypeAlias = Callable[[str, Mapping[str, Any], float], Awaitable[Reply]]
+SendTimedRequest: TypeAlias = Callable[[str, Mapping[str, Any], float], Awaitable[ModelReply]]
 """Asks the model: the purpose, the request, seconds. Raises `NoAnswer`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class FurtherLookResult:
     """What came of a further look: how it is told, and the diagnosis of the rules with it (None: it was refused)."""
 
     asked: AskedLook
@@ -76,12 +76,12 @@ class Further(Protocol):
         """What may be asked for, as the Messages API wants it."""
         ...
 
-    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked:
+    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> FurtherLookResult:
         """Take a look, if everything it names stands in `known`."""
         ...
 
 
-Watch: TypeAlias = Callable[[AskedLook], Awaitable[None]]
+WatchLook: TypeAlias = Callable[[AskedLook], Awaitable[None]]
 
 
 async def unwatched(asked: AskedLook) -> None:
@@ -93,14 +93,14 @@ class Table:
     """What a correlation works with. `nonce` is drawn for it alone."""
 
     model: str
-    ask: Ask
+    ask: SendTimedRequest
     nonce: str
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
     anonymize: bool = False
     further: Further | None = None
     second_look: bool = False
-    watch: Watch = unwatched
+    watch: WatchLook = unwatched
     clock: Callable[[], float] = time.monotonic
     in_all: float = IN_ALL
 
@@ -191,7 +191,7 @@ class _Course:
         if self._it.cause_class != before:
             self._it = replace(self._it, decided_by=BOTH)
 
-    async def _asked_for(self, number: int, request: Mapping[str, Any], within: float) -> Reply | None:
+    async def _asked_for(self, number: int, request: Mapping[str, Any], within: float) -> ModelReply | None:
         """A turn; None when there is no time for it, which is no failure. Whoever asks decides that, as it must be
         the same when a run is carried on."""
         try:
@@ -201,7 +201,7 @@ class _Course:
                 return None
             raise
 
-    async def _take(self, number: int, reply: Reply, further: Further) -> Looked:
+    async def _take(self, number: int, reply: ModelReply, further: Further) -> FurtherLookResult:
         """The first look that was asked for: there is one at a time. What may be named stands in the whole brief."""
         one, reveal, brief = reply.asked[0], self._names.reveal, brief_of(self._it, self._table.nonce)
         known = "\n".join((brief.question, *brief.cited.values()))
@@ -212,13 +212,13 @@ class _Course:
         await self._table.watch(looked.asked)
         return looked
 
-    def _told(self, reply: Reply, looked: Looked, brief: Brief) -> dict[str, Any]:
+    def _told(self, reply: ModelReply, looked: FurtherLookResult, brief: Brief) -> dict[str, Any]:
         """What the API wants behind a turn that asks: a result for each block, in the same order."""
         shown = [self._result(each.id, looked, brief) for each in reply.asked[:1]]
         more = [_error(each.id, "one look at a time") for each in reply.asked[1:]]
         return {"role": "user", "content": [*shown, *more]}
 
-    def _result(self, block: str, looked: Looked, brief: Brief) -> dict[str, Any]:
+    def _result(self, block: str, looked: FurtherLookResult, brief: Brief) -> dict[str, Any]:
         if looked.diagnosis is None:
             return _error(block, looked.asked.refused)
         now = f"The rules now say {looked.diagnosis.cause_class}, confidence {looked.diagnosis.confidence:.2f}."

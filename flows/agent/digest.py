@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-MOST = 5
+MAX_LIST_ENTRIES = 5
 """Entries of one list; how many more there are is said."""
 
-DEEPEST = 6
+MAX_DEPTH = 6
 MANY_ZEROS = 3
 NOISE = frozenset(
     (
@@ -55,7 +55,7 @@ def _pairs(facts: Mapping[str, Any], wash: Washing, depth: int) -> Iterator[str]
 
 def _value(value: Any, wash: Washing, depth: int) -> str:
     if isinstance(value, Mapping):
-        inside = ", ".join(_pairs(value, wash, depth + 1)) if depth < DEEPEST else ""
+        inside = ", ".join(_pairs(value, wash, depth + 1)) if depth < MAX_DEPTH else ""
         return f"{{{inside}}}" if inside else ""
     if isinstance(value, list | tuple):
         return _items(value, wash, depth)
@@ -66,8 +66,8 @@ def _value(value: Any, wash: Washing, depth: int) -> str:
 
 def _items(values: Iterable[Any], wash: Washing, depth: int) -> str:
     own = [each for each in values if not _is_noise(each)]
-    said = [word for each in own[:MOST] if (word := _value(each, wash, depth + 1))]
-    more = [f"{len(own) - MOST} more"] if len(own) > MOST else []
+    said = [word for each in own[:MAX_LIST_ENTRIES] if (word := _value(each, wash, depth + 1))]
+    more = [f"{len(own) - MAX_LIST_ENTRIES} more"] if len(own) > MAX_LIST_ENTRIES else []
     return f"[{', '.join([*said, *more])}]" if said else ""
 
 

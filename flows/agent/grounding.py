@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from flows.agent.claims import Claim
-from flows.agent.plain_words import AFTER_A_KIND, COMMON, COMPOUND, KINDS, PRODUCTS, WORDS_OF_NUMBER
+from flows.agent.plain_words import AFTER_A_KIND, COMMON, COMPOUND, KIND_WORDS, PRODUCTS, WORDS_OF_NUMBER
 from flows.causes import CAUSES
 
-LONGEST = 400
+MAX_STATEMENT_CHARS = 400
 """Characters of a statement; longer ones are no statement but an essay."""
 
 _FAMILIES = "|".join(sorted({name.partition(".")[0] for name in CAUSES if "." in name}))
@@ -60,8 +60,8 @@ def _objections(claim: Claim, ground: Ground) -> Iterator[str]:
     text = claim.text.strip()
     if not text:
         yield "it says nothing"
-    if len(text) > LONGEST:
-        yield f"it is longer than {LONGEST} characters"
+    if len(text) > MAX_STATEMENT_CHARS:
+        yield f"it is longer than {MAX_STATEMENT_CHARS} characters"
     if _COMMAND.search(text):
         yield "it holds a command or a patch"
     if not claim.evidence:
@@ -161,7 +161,7 @@ def _names(text: str, have: _Words) -> Iterator[str]:
         if not token:
             continue
         starts = _starts_sentence(text, found.start())
-        if _is_name(token, starts) or (before in KINDS and _is_named(token)):
+        if _is_name(token, starts) or (before in KIND_WORDS and _is_named(token)):
             yield from (token for part in _parts(token.lower()) if not _is_known(part, token, have))
         before = token if found[0] == token else ""
 

@@ -33,7 +33,7 @@ says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpentTokens:
     """Tokens of one call, as the API's `usage` counts them: `input` is without what the cache gave or took."""
 
     input: int = 0
@@ -42,7 +42,7 @@ class Spent:
     cache_write: int = 0
 
 
-def cost_of(spent: Spent, price: Price) -> float:
+def cost_of(spent: SpentTokens, price: Price) -> float:
     """US dollars."""
     read = spent.cache_read * price.cache_read + spent.cache_write * price.cache_write
     return (spent.input * price.input + spent.output * price.output + read) / MILLION
@@ -50,7 +50,7 @@ def cost_of(spent: Spent, price: Price) -> float:
 
 def at_most(tokens: int, max_tokens: int, price: Price) -> float:
     """US dollars that a call may cost: all of the input written to the cache, all of the output used."""
-    return cost_of(Spent(output=max_tokens, cache_write=tokens), price)
+    return cost_of(SpentTokens(output=max_tokens, cache_write=tokens), price)
 
 
 @dataclass(frozen=True, slots=True)

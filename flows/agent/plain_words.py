@@ -16,7 +16,7 @@ _UNITS = {"dozen": "12", "hundred": "100", "thousand": "1000", "million": "10000
 WORDS_OF_NUMBER = {word: str(at) for at, word in enumerate(_COUNTED.split()) if word != "."} | _UNITS
 """Figures written out. `one` is no figure here: it is a pronoun far more often."""
 
-KINDS = _words(
+KIND_WORDS = _words(
     "Pod Service Namespace Node Deployment StatefulSet DaemonSet ReplicaSet Job CronJob NetworkPolicy ConfigMap "
     "Secret  CiliumNetworkPolicy CiliumClusterwideNetworkPolicy EndpointSlice Endpoints Ingress Container Rule "
     "Gateway "
@@ -30,7 +30,7 @@ _FIELD = _words(
     "PersistentVolume kube-proxy kube-dns resolv.conf ndots "
 )
 
-COMMON = _FIELD | KINDS | frozenset(f"{kind}s" for kind in KINDS)
+COMMON = _FIELD | KIND_WORDS | frozenset(f"{kind}s" for kind in KIND_WORDS)
 """Words of the field that name no particular object."""
 
 PRODUCTS = _words(

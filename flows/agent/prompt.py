@@ -85,7 +85,7 @@ The closed list of causes, by layer:
 {_closed_list()}
 """
 
-ASK = """The rules could not decide this, or their findings conflict. Ask for the one look that would decide it: the \
+CORRELATE_PROMPT = """The rules could not decide this, or their findings conflict. Ask for the one look that would decide it: the \
 doubts of the rules say what they lack. Ask for nothing that the evidence shows already. When nothing that you may ask \
 for would decide it, answer without asking, with the word: enough."""
 
@@ -129,7 +129,7 @@ def converse(brief: Brief, question: str, looks: Sequence[str], model: str) -> d
 
 def ask(brief: Brief, so_far: Sequence[Json], tools: Sequence[Json], model: str) -> dict[str, Any]:
     """One turn of asking for further looks. `so_far` are Claude's turns and our answers to them."""
-    request = _request(model, ASK_TOKENS, [_cached(brief.text), _text(ASK)], None)
+    request = _request(model, ASK_TOKENS, [_cached(brief.text), _text(CORRELATE_PROMPT)], None)
     one = {"type": "auto", "disable_parallel_tool_use": True}
     return {**request, "messages": [*request["messages"], *so_far], "tools": list(tools), "tool_choice": one}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flows.engine import Tools, Walk, walk_on
+from flows.engine import Walk, WalkTools, walk_on
 from flows.model import Case, Missing
 from flows.proposed import BadChange
 from flows.simulate import can
@@ -22,7 +22,7 @@ from sensors.kit.addresses import as_ip, host_port
 from sensors.net_connect import Connects
 
 LOOK, PEER, LOG, NAME, MAY = "ask_sensor", "try_peer", "read_pod_log", "resolve_name", "may_talk"
-WITHIN = 8.0
+LOOK_TIMEOUT_S = 8.0
 """Seconds of one further look."""
 
 OF_PEER = (
@@ -36,12 +36,12 @@ OF_PEER = (
 """The sensors that see another thing when the question is about another peer."""
 
 
-class Refused(ValueError):
+class LookRefused(ValueError):
     """The look is not taken. The message is a clause: why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CheckedLook:
     """One further look, checked. `words` is how a person reads it."""
 
     tool: str
@@ -69,7 +69,7 @@ class Aside:
 # -- what may be asked -----------------------------------------------------------------------------------------------
 
 
-def schemas(walked: Walk, tools: Tools) -> list[dict[str, Any]]:
+def schemas(walked: Walk, tools: WalkTools) -> list[dict[str, Any]]:
     """The tools as the Messages API wants them: the looks that the rules missed come first in their list."""
     wanted = missing_looks(walked, tools)
     sensor = {"type": "string", "enum": wanted or sorted(tools.sensors)}
@@ -90,7 +90,7 @@ def _tool(tool: str, description: str, **properties: Mapping[str, Any]) -> dict[
     return {"name": tool, "description": description, "input_schema": schema, "strict": True}
 
 
-def missing_looks(walked: Walk, tools: Tools) -> list[str]:
+def missing_looks(walked: Walk, tools: WalkTools) -> list[str]:
     """The sensors that were not asked or saw nothing: first those of which rules said that they need them."""
     seen = {each.sensor for each in walked.case.evidence.values() if each.sight is not Sight.BLIND}
     lacking = [name for name in tools.sensors if name not in seen]
@@ -102,8 +102,8 @@ def missing_looks(walked: Walk, tools: Tools) -> list[str]:
     return sorted(lacking, key=wanted)
 
 
-def checked(tool: str, said: Mapping[str, Any], walked: Walk, tools: Tools, known: str) -> Question:
-    """The look that is meant. `known` is all text that may be named. Raises `Refused`."""
+def checked(tool: str, said: Mapping[str, Any], walked: Walk, tools: WalkTools, known: str) -> CheckedLook:
+    """The look that is meant. `known` is all text that may be named. Raises `LookRefused`."""
     if tool == LOOK:
         return _sensor(_word(said, "sensor"), walked, tools)
     if tool == PEER:
@@ -112,62 +112,62 @@ def checked(tool: str, said: Mapping[str, Any], walked: Walk, tools: Tools, know
         return _log(_word(said, "namespace"), _word(said, "pod"), walked, known)
     if tool == NAME:
         host = _host(_word(said, "name"), known)
-        return Question(
+        return CheckedLook(
             NAME, f"resolve {host}", ("dns.lookup",), replace(walked.case.target, to_host=host, to_port=None)
         )
     if tool == MAY:
         return _may(said, walked, known)
-    raise Refused(f"there is no look {tool[:40]!r}")
+    raise LookRefused(f"there is no look {tool[:40]!r}")
 
 
 def _word(said: Mapping[str, Any], key: str) -> str:
     value = said.get(key)
     if not isinstance(value, str) or not 0 < len(value) <= 253 or not value.isprintable():
-        raise Refused(f"{key} should be one word")
+        raise LookRefused(f"{key} should be one word")
     return value
 
 
-def _sensor(name: str, walked: Walk, tools: Tools) -> Question:
+def _sensor(name: str, walked: Walk, tools: WalkTools) -> CheckedLook:
     if name not in tools.sensors:
-        raise Refused(f"there is no sensor {name[:40]!r}")
+        raise LookRefused(f"there is no sensor {name[:40]!r}")
     if name not in missing_looks(walked, tools):
-        raise Refused(f"{name} was asked already and has seen something")
-    return Question(LOOK, name, (name,), walked.case.target)
+        raise LookRefused(f"{name} was asked already and has seen something")
+    return CheckedLook(LOOK, name, (name,), walked.case.target)
 
 
-def _peer(text: str, walked: Walk, known: str) -> Question:
+def _peer(text: str, walked: Walk, known: str) -> CheckedLook:
     try:
         peer = host_port(text)
     except ValueError as why:
-        raise Refused(f"peer should be HOST:PORT ({why})") from None
+        raise LookRefused(f"peer should be HOST:PORT ({why})") from None
     host = _host(peer.host, known)
     target = replace(walked.case.target, to_host=host, to_port=peer.port, to_protocol=peer.protocol)
     if target == walked.case.target:
-        raise Refused("this peer was asked about already")
-    return Question(PEER, f"look again with the peer {target.to}", OF_PEER, target)
+        raise LookRefused("this peer was asked about already")
+    return CheckedLook(PEER, f"look again with the peer {target.to}", OF_PEER, target)
 
 
-def _may(said: Mapping[str, Any], walked: Walk, known: str) -> Question:
+def _may(said: Mapping[str, Any], walked: Walk, known: str) -> CheckedLook:
     host, port = _host(_word(said, "host"), known), said.get("port")
     if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
-        raise Refused("port should be a number from 1 to 65535")
+        raise LookRefused("port should be a number from 1 to 65535")
     target = replace(walked.case.target, to_host=host, to_port=port, to_protocol=None)
-    return Question(MAY, f"may {target} talk to {target.to}", OF_PEER[:4], target)
+    return CheckedLook(MAY, f"may {target} talk to {target.to}", OF_PEER[:4], target)
 
 
-def _log(namespace: str, pod: str, walked: Walk, known: str) -> Question:
+def _log(namespace: str, pod: str, walked: Walk, known: str) -> CheckedLook:
     _stands(pod, known)
     _stands(namespace, known)
     if (namespace, pod) == (walked.case.target.namespace, walked.case.target.pod):
-        raise Refused("the target's own log was read already")
-    return Question(LOG, f"the log of {namespace}/{pod}", ("k8s.pod",), Target(pod, namespace))
+        raise LookRefused("the target's own log was read already")
+    return CheckedLook(LOG, f"the log of {namespace}/{pod}", ("k8s.pod",), Target(pod, namespace))
 
 
 def _host(host: str, known: str) -> str:
     if as_ip(host) is None and not all(
         part and part.replace("-", "").isalnum() for part in host.rstrip(".").split(".")
     ):
-        raise Refused("it is neither a name nor an address")
+        raise LookRefused("it is neither a name nor an address")
     _stands(host.rstrip("."), known)
     return host.rstrip(".")
 
@@ -175,13 +175,13 @@ def _host(host: str, known: str) -> str:
 def _stands(word: str, known: str) -> None:
     """Whole words only: half a name is a guess."""
     if not re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-]|\.\w)", known):
-        raise Refused(f"{word[:60]!r} stands nowhere in the evidence")
+        raise LookRefused(f"{word[:60]!r} stands nowhere in the evidence")
 
 
 # -- taking it -------------------------------------------------------------------------------------------------------
 
 
-async def taken(question: Question, walked: Walk, cluster: Cluster, tools: Tools) -> tuple[Walk, str]:
+async def taken(question: CheckedLook, walked: Walk, cluster: Cluster, tools: WalkTools) -> tuple[Walk, str]:
     """The walk with what the look showed, judged anew by the rules, and the id of the evidence that tells of it."""
     target = question.target or walked.case.target
     seen = await _observed(question.sensors, target, cluster, tools)
@@ -191,13 +191,13 @@ async def taken(question: Question, walked: Walk, cluster: Cluster, tools: Tools
     return await _with(walked, target, seen, tools, replacing=True)
 
 
-async def _observed(names: Iterable[str], target: Target, cluster: Cluster, tools: Tools) -> Sequence[Evidence]:
+async def _observed(names: Iterable[str], target: Target, cluster: Cluster, tools: WalkTools) -> Sequence[Evidence]:
     asked = [tools.sensors[each] for each in names if each in tools.sensors]
-    return await asyncio.gather(*(observe(each, target, cluster, within=WITHIN) for each in asked))
+    return await asyncio.gather(*(observe(each, target, cluster, within=LOOK_TIMEOUT_S) for each in asked))
 
 
 async def _with(
-    walked: Walk, target: Target, seen: Sequence[Evidence], tools: Tools, *, replacing: bool
+    walked: Walk, target: Target, seen: Sequence[Evidence], tools: WalkTools, *, replacing: bool
 ) -> tuple[Walk, str]:
     """New evidence gets new ids. What it replaces goes: it answered another question, or was blind."""
     before = walked.case.evidence
@@ -214,7 +214,7 @@ def _telling(new: Mapping[str, Evidence]) -> str:
     return next(tries, next(iter(new), ""))
 
 
-def _aside(question: Question, seen: Sequence[Evidence], target: Target, walked: Walk) -> Evidence:
+def _aside(question: CheckedLook, seen: Sequence[Evidence], target: Target, walked: Walk) -> Evidence:
     if question.tool == MAY:
         return _may_talk(question, seen, target, walked)
     one = seen[0]
@@ -228,7 +228,7 @@ def _log_lines(facts: PodFacts) -> tuple[str, ...]:
     return (*map(str, facts.log_errors), *(f"{container}: {line}" for container, line in facts.log_last))
 
 
-def _may_talk(question: Question, seen: Sequence[Evidence], target: Target, walked: Walk) -> Evidence:
+def _may_talk(question: CheckedLook, seen: Sequence[Evidence], target: Target, walked: Walk) -> Evidence:
     mine = {each.sensor for each in seen}
     others = [each for each in walked.case.evidence.values() if each.sensor not in mine]
     evidence = {f"E{at}": each for at, each in enumerate([*seen, *others], start=1)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flows.agent.money import Spent
+from flows.agent.money import SpentTokens
 
 Json = Mapping[str, Any]
 
@@ -19,14 +19,14 @@ class NoAnswer(Exception):
     """
 
     def __init__(
-        self, why: str, spent: Spent | None = None, *, unknown_cost: bool = False, no_time: bool = False
+        self, why: str, spent: SpentTokens | None = None, *, unknown_cost: bool = False, no_time: bool = False
     ) -> None:
         super().__init__(f"Claude adds nothing: {why}; the verdict is that of the rules.")
-        self.why, self.spent, self.unknown_cost, self.no_time = why, spent or Spent(), unknown_cost, no_time
+        self.why, self.spent, self.unknown_cost, self.no_time = why, spent or SpentTokens(), unknown_cost, no_time
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ToolCall:
     """A look that Claude asks for: the id of its block, the tool, the arguments as they came."""
 
     id: str
@@ -35,13 +35,13 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ModelReply:
     """An answer: its text, what it asks for, its blocks as they must be sent back, its tokens and seconds."""
 
     text: str
-    asked: tuple[Asked, ...]
+    asked: tuple[ToolCall, ...]
     blocks: tuple[Json, ...]
-    spent: Spent
+    spent: SpentTokens
     seconds: float = 0.0
     stop: str = "end_turn"
 
@@ -57,6 +57,6 @@ class Reply:
         }
 
     @classmethod
-    def of_json(cls, it: Json) -> Reply:
-        asked = tuple(Asked(**each) for each in it["asked"])
-        return cls(it["text"], asked, tuple(it["blocks"]), Spent(**it["spent"]), it["seconds"], it["stop"])
+    def of_json(cls, it: Json) -> ModelReply:
+        asked = tuple(ToolCall(**each) for each in it["asked"])
+        return cls(it["text"], asked, tuple(it["blocks"]), SpentTokens(**it["spent"]), it["seconds"], it["stop"])

@@ -15,7 +15,7 @@ from flows.agent.pseudonyms import Pseudonyms
 from flows.agent.redaction import without_private
 from sensors.text import visible
 
-LONGEST = 300
+MAX_FOREIGN_CHARS = 300
 """Characters of one piece of foreign text."""
 
 _READ = 20
@@ -55,7 +55,7 @@ class Wash:
 
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
 
-    def __call__(self, text: object, longest: int = LONGEST) -> str:
+    def __call__(self, text: object, longest: int = MAX_FOREIGN_CHARS) -> str:
         """One line of at most `longest` characters. Secrets are looked for first: half a token is one, too."""
         line = " ".join(visible(str(text)[: longest * _READ]).split())
         hidden = self.pseudonyms.hide(without_private(line))

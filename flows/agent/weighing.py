@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from flows.agent.claims import NO_FIX_ID, Claim, Claims, Review
+from flows.agent.claims import NO_FIX_ID, Claim, ClaudeClaims, SecondLook
 from flows.agent.grounding import Ground, why_struck
 from flows.belief import PARTIAL
 from flows.causes import CAUSES
@@ -58,7 +58,7 @@ def heard_of(it: Diagnosis, rules: Mapping[str, Rule]) -> frozenset[str]:
     return frozenset(cause for rule in rules.values() if rule.id not in doubted for cause in rule.causes)
 
 
-def explained(it: Diagnosis, claims: Claims, bench: Bench) -> Explanation:
+def explained(it: Diagnosis, claims: ClaudeClaims, bench: Bench) -> Explanation:
     """The claims after everything that the evidence does not carry was struck out."""
     kept, struck = _sifted(claims.statements, bench.ground)
     other, why_not = _other(it, claims, bench)
@@ -80,7 +80,7 @@ def _sifted(claims: Collection[Claim], ground: Ground) -> tuple[list[Statement],
     return kept, struck
 
 
-def _fix(claims: Claims, bench: Bench) -> tuple[str, str]:
+def _fix(claims: ClaudeClaims, bench: Bench) -> tuple[str, str]:
     """The id of the candidate that Claude would take, or why it is none."""
     if claims.fix == NO_FIX_ID:
         return "", ""
@@ -90,7 +90,7 @@ def _fix(claims: Claims, bench: Bench) -> tuple[str, str]:
 # -- another cause ---------------------------------------------------------------------------------------------------
 
 
-def _other(it: Diagnosis, claims: Claims, bench: Bench) -> tuple[OtherCause | None, str]:
+def _other(it: Diagnosis, claims: ClaudeClaims, bench: Bench) -> tuple[OtherCause | None, str]:
     """A cause that is not that of the rules, or why it may not be named; neither where Claude agrees."""
     name = claims.cause_class
     if name not in CAUSES:
@@ -104,7 +104,7 @@ def _other(it: Diagnosis, claims: Claims, bench: Bench) -> tuple[OtherCause | No
     return OtherCause(name, claims.cause.text.strip(), claims.cause.evidence, against), ""
 
 
-def _unfounded(it: Diagnosis, claims: Claims, bench: Bench, against: tuple[str, ...]) -> str:
+def _unfounded(it: Diagnosis, claims: ClaudeClaims, bench: Bench, against: tuple[str, ...]) -> str:
     """Why the evidence does not let this cause be named."""
     name, rules_shrug = claims.cause_class, it.cause_class == "inconclusive"
     if name in UNNAMED and rules_shrug:
@@ -114,7 +114,7 @@ def _unfounded(it: Diagnosis, claims: Claims, bench: Bench, against: tuple[str, 
     return "" if name in UNNAMED else _off_the_layer(it, claims, bench)
 
 
-def _off_the_layer(it: Diagnosis, claims: Claims, bench: Bench) -> str:
+def _off_the_layer(it: Diagnosis, claims: ClaudeClaims, bench: Bench) -> str:
     """A cause lies in a layer: one that passed has none, and only its own sensors can show one."""
     layer = CAUSES[claims.cause_class].layer
     state = next((row.state for row in it.layers if row.layer is layer), LayerState.NOT_MEASURED)
@@ -136,7 +136,7 @@ def _against(it: Diagnosis, ids: Collection[str], ground: Ground) -> tuple[str, 
 # -- what it changes -------------------------------------------------------------------------------------------------
 
 
-def disagrees(it: Diagnosis, claims: Claims, said: Explanation, bench: Bench) -> bool:
+def disagrees(it: Diagnosis, claims: ClaudeClaims, said: Explanation, bench: Bench) -> bool:
     """Claude would change something: the class, the certainty or the fix; to name no fix changes nothing."""
     return (
         said.other is not None
@@ -145,7 +145,7 @@ def disagrees(it: Diagnosis, claims: Claims, said: Explanation, bench: Bench) ->
     )
 
 
-def doubts(it: Diagnosis, review: Review, bench: Bench) -> bool:
+def doubts(it: Diagnosis, review: SecondLook, bench: Bench) -> bool:
     """The second look would lower the confidence."""
     return _lowers(it, review.confidence, review.against, bench)
 
@@ -154,7 +154,7 @@ def _lowers(it: Diagnosis, confidence: float, against: Collection[str], bench: B
     return confidence < it.confidence and bool(_against(it, against, bench.ground))
 
 
-def weighed(it: Diagnosis, claims: Claims, said: Explanation, bench: Bench) -> Diagnosis:
+def weighed(it: Diagnosis, claims: ClaudeClaims, said: Explanation, bench: Bench) -> Diagnosis:
     """The diagnosis with its explanation; less sure where Claude names evidence against it, never surer."""
     lower = _lowers(it, claims.confidence, claims.against, bench)
     confidence = min(it.confidence, round(claims.confidence, 2)) if lower else it.confidence
@@ -168,7 +168,7 @@ def _may_be_named(it: Diagnosis, other: OtherCause | None, bench: Bench) -> bool
     return other is not None and it.cause_class == "inconclusive" and other.cause_class not in bench.heard
 
 
-def _named(it: Diagnosis, claims: Claims, other: OtherCause | None) -> Diagnosis:
+def _named(it: Diagnosis, claims: ClaudeClaims, other: OtherCause | None) -> Diagnosis:
     """Claude's cause in the place of a shrug, at most as sure as what explains a part; nothing can be approved."""
     if other is None:
         return it
@@ -185,7 +185,7 @@ def _named(it: Diagnosis, claims: Claims, other: OtherCause | None) -> Diagnosis
 # -- a second look ---------------------------------------------------------------------------------------------------
 
 
-def reviewed(it: Diagnosis, review: Review, bench: Bench) -> Diagnosis:
+def reviewed(it: Diagnosis, review: SecondLook, bench: Bench) -> Diagnosis:
     """After a second look: it strikes statements for a reason that stands in the evidence."""
     said = it.explanation
     if said is None:

@@ -1,4 +1,4 @@
-"""The only door to the anthropic SDK. Importing this module takes a second and 80 MB: only `flows.agent.door` does.
+"""The only door to the anthropic SDK. Importing this module takes a second and 80 MB: only `flows.agent.clients` does.
 
 Read from the SDK, version 2.14: typed errors with their status, streams of events, `usage` in the first and the last
 event, and the end of life of models. Retries are our own, since only we know how much time is left.
@@ -19,23 +19,23 @@ import anthropic
 from anthropic.resources.messages import DEPRECATED_MODELS
 from anthropic.types import Model
 
-from flows.agent.door import Models
-from flows.agent.money import Spent
-from flows.agent.reply import Asked, NoAnswer, Reply
+from flows.agent.clients import Models
+from flows.agent.money import SpentTokens
+from flows.agent.reply import ModelReply, NoAnswer, ToolCall
 from flows.agent.settings import ClaudeSettings
 from sensors.kit.attempt import attempt
 
-RETRIES = 2
+MAX_RETRIES = 2
 USUAL_PAUSES_S = (0.5, 1.0, 2.0)
 CONNECT_S = 2.0
 LONGEST_WORDS = 160
 """Characters of the API's own words in a sentence of ours."""
 
 _COUNTED = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-"""The fields of `usage`, in the order of `Spent`."""
+"""The fields of `usage`, in the order of `SpentTokens`."""
 
 
-class Wire:
+class ClaudeConnection:
     """A client for as long as it is open."""
 
     def __init__(self, settings: ClaudeSettings) -> None:
@@ -49,11 +49,11 @@ class Wire:
 
     async def send(
         self, request: Mapping[str, Any], within: float, clock: Callable[[], float] = time.monotonic
-    ) -> Reply:
+    ) -> ModelReply:
         """The answer to a request. Raises `NoAnswer`, after at most `within` seconds, retries and all."""
         received = _Received()
         made = await attempt(self._within(request, within, received, clock))
-        if isinstance(made, Reply):
+        if isinstance(made, ModelReply):
             return made
         if isinstance(made, NoAnswer) or not isinstance(made, Exception):
             raise made
@@ -70,20 +70,20 @@ class Wire:
 
     async def _within(
         self, request: Mapping[str, Any], within: float, received: _Received, clock: Callable[[], float]
-    ) -> Reply:
+    ) -> ModelReply:
         async with asyncio.timeout(within):
             return await self._tried(request, clock(), within, received, clock)
 
     async def _tried(
         self, request: Mapping[str, Any], began: float, within: float, received: _Received, clock: Callable[[], float]
-    ) -> Reply:
-        for number in range(RETRIES + 1):
+    ) -> ModelReply:
+        for number in range(MAX_RETRIES + 1):
             try:
                 await received.take(self._client, request)
                 return received.reply(clock() - began)
             except anthropic.APIError as why:
                 pause = _pause(why, number)
-                if number == RETRIES or pause is None or received.begun or clock() - began + pause > within - 1:
+                if number == MAX_RETRIES or pause is None or received.begun or clock() - began + pause > within - 1:
                     raise _failure(why, self._settings.model, received) from why
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
@@ -100,16 +100,16 @@ class _Received:
         return self.message is not None
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> SpentTokens:
         usage = self.message.usage if self.message is not None else None
-        return Spent(*(int(getattr(usage, each, None) or 0) for each in _COUNTED))
+        return SpentTokens(*(int(getattr(usage, each, None) or 0) for each in _COUNTED))
 
     async def take(self, client: Any, request: Mapping[str, Any]) -> None:
         async with client.messages.stream(**request) as stream:
             async for _ in stream:
                 self.message = stream.current_message_snapshot
 
-    def reply(self, seconds: float) -> Reply:
+    def reply(self, seconds: float) -> ModelReply:
         """The whole answer. Raises `NoAnswer` where it is none."""
         it = self.message
         if it is None or it.stop_reason is None:
@@ -121,9 +121,9 @@ class _Received:
             many = f"{self.spent.output} tokens" if it.stop_reason == "max_tokens" else it.stop_reason
             raise NoAnswer(f"its answer was cut off ({many})", self.spent)
         text = "".join(each.text for each in it.content if each.type == "text")
-        asked = tuple(Asked(each.id, each.name, each.input) for each in it.content if each.type == "tool_use")
+        asked = tuple(ToolCall(each.id, each.name, each.input) for each in it.content if each.type == "tool_use")
         blocks = tuple(block for block in map(_block, it.content) if block is not None)
-        return Reply(text, asked, blocks, self.spent, round(seconds, 2), it.stop_reason)
+        return ModelReply(text, asked, blocks, self.spent, round(seconds, 2), it.stop_reason)
 
 
 _KEPT = {

@@ -17,8 +17,18 @@ from flows.denials.judged import judged_connections
 from flows.denials.policy_world import enforces, only_audits, world_of
 from flows.denials.probes import probe_says
 from flows.model import Case, Component
-from flows.policy import Direction, Endpoint, Miss, MissKind, Mistake, PolicyRef, RuleWalk, Verdict, mistake_of_rule
-from sensors.k8s_recent_changes import Change, RecentChanges
+from flows.policy import (
+    Direction,
+    Endpoint,
+    Miss,
+    MissKind,
+    Mistake,
+    PolicyRef,
+    PolicyVerdict,
+    RuleWalk,
+    mistake_of_rule,
+)
+from sensors.k8s_recent_changes import RecentChange, RecentChanges
 from sensors.k8s_services import Services
 from sensors.kit.objects import get, items, mapping, string_map
 
@@ -49,7 +59,7 @@ class Denial:
     miss: Miss | None = None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> PolicyVerdict:
         judgement = self.connection.judgement
         return judgement.egress if self.direction is Direction.EGRESS else judgement.ingress
 
@@ -115,7 +125,7 @@ def _direction(one: JudgedConnection) -> Direction:
     return Direction.INGRESS if one.judgement.egress.allowed is not False else Direction.EGRESS
 
 
-def _denier(one: JudgedConnection, verdict: Verdict) -> PolicyRef | None:
+def _denier(one: JudgedConnection, verdict: PolicyVerdict) -> PolicyRef | None:
     """The policy with the deny rule: as the datapath names it on reason 181, else as computed."""
     if one.drop is not None and one.drop.number != POLICY_DENY:
         return None
@@ -130,7 +140,7 @@ def _full_ref(named: PolicyRef, computed: Iterable[PolicyRef]) -> PolicyRef:
     return next((ref for ref in computed if (ref.namespace, ref.name) == (named.namespace, named.name)), named)
 
 
-def _guilty(verdict: Verdict) -> tuple[PolicyRef, ...]:
+def _guilty(verdict: PolicyVerdict) -> tuple[PolicyRef, ...]:
     """The policies that isolate, the one whose rule came closest first."""
     near = [ref for ref, _ in verdict.closest]
     return tuple(dict.fromkeys((*near, *verdict.isolated_by)))
@@ -147,7 +157,7 @@ CLASSES: Mapping[Mistake, str] = {
 
 
 def _by_nearest_miss(
-    case: Case, one: JudgedConnection, direction: Direction, verdict: Verdict, guilty: tuple[PolicyRef, ...]
+    case: Case, one: JudgedConnection, direction: Direction, verdict: PolicyVerdict, guilty: tuple[PolicyRef, ...]
 ) -> Denial:
     plain = Denial(f"policy.{direction.value}_denied", one, direction, component_of(next(iter(guilty), None)), guilty)
     for ref, rule in verdict.closest:
@@ -310,7 +320,7 @@ def first_drop(denials: Iterable[Denial]) -> datetime | None:
     return min((each for each in times if each), default=None)
 
 
-def onset(case: Case, denial: Denial) -> tuple[Change, ...]:
+def onset(case: Case, denial: Denial) -> tuple[RecentChange, ...]:
     """Changes of the policies in the way (or of the component) shortly before the first drop, the nearest first."""
     changes, first = case.get(RecentChanges), first_drop((denial,))
     if changes is None or first is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.policy import Endpoint, World
+from flows.policy import Endpoint, PolicyWorld
 from sensors.hubble.outcomes import Party
 
 
-def endpoint_of(party: Party, world: World) -> Endpoint:
+def endpoint_of(party: Party, world: PolicyWorld) -> Endpoint:
     """One side as the datapath saw it: the object we know, with the entities and names Hubble adds."""
     known = world.endpoint_of_pod(party.namespace, party.pod) if party.pod else None
     if known is not None and _cluster_of(party) in ("", world.profile.cluster_name):

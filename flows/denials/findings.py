@@ -168,7 +168,7 @@ def who(end: Endpoint) -> str:
     return f"{end.fqdns[0]} ({end.ip})" if end.fqdns else end.ip or "an unknown address"
 
 
-def door(traffic: Traffic) -> str:
+def port_in_words(traffic: Traffic) -> str:
     """The port as policies see it, with the Service's where the client addressed one."""
     seen = f"{traffic.protocol} {traffic.port}" if traffic.port is not None else traffic.protocol
     if traffic.service_ip and traffic.service_port is not None and traffic.service_port != traffic.port:
@@ -179,7 +179,7 @@ def door(traffic: Traffic) -> str:
 def passage(denial: Denial) -> str:
     """Who wants to go where: `production/api-server → the API server (172.30.0.11) on TCP 6443`."""
     traffic = denial.connection.traffic
-    return f"{who(traffic.source)} → {who(traffic.destination)} on {door(traffic)}"
+    return f"{who(traffic.source)} → {who(traffic.destination)} on {port_in_words(traffic)}"
 
 
 # -- for the rules ---------------------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flows.denials.connection import JudgedConnection, is_from_target, policy_drops
 from flows.denials.probes import is_direct
 from flows.model import Case
-from flows.policy import Endpoint, World
+from flows.policy import Endpoint, PolicyWorld
 from sensors.net_connect import Connects
 
 
-def is_over(case: Case, world: World, one: JudgedConnection) -> bool:
+def is_over(case: Case, world: PolicyWorld, one: JudgedConnection) -> bool:
     """Refused once, and not by any policy as read; now the very door opens, or one of its two pods is gone.
 
     Against a policy that still refuses it neither counts: the next pod of that workload meets it again.
@@ -34,7 +34,7 @@ def opens_now(case: Case, one: JudgedConnection) -> bool:
     return bool(doors) and all(each.is_open for each in doors)
 
 
-def _is_gone(world: World, end: Endpoint) -> bool:
+def _is_gone(world: PolicyWorld, end: Endpoint) -> bool:
     """Seen as a pod of this cluster, and none of that name is there now. Without pods read, nobody can tell."""
     pods, here = world.inventory.pods, end.cluster in ("", world.profile.cluster_name)
     return here and bool(pods) and bool(end.pod) and (end.namespace, end.pod) not in pods

@@ -13,10 +13,10 @@ from flows.denials.endpoints import endpoint_of
 from flows.denials.history import is_over, opens_now, was_refused
 from flows.denials.main_connection import with_main_connection
 from flows.denials.policy_world import world_of
-from flows.denials.requested import Address, Ways, asked_peers, fronts, needs_lookup, resolvers_of
+from flows.denials.requested import PeerAddress, Ways, asked_peers, fronts, needs_lookup, resolvers_of
 from flows.denials.unseen import unseen, unseen_lookups
 from flows.model import Case
-from flows.policy import Endpoint, Traffic, World
+from flows.policy import Endpoint, PolicyWorld, Traffic
 from flows.symptoms.names import is_named, names_at
 from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
@@ -55,7 +55,7 @@ def _is_ours(case: Case, connection: Connection) -> bool:
     return any((end.namespace, end.pod) == (case.target.namespace, case.target.pod) for end in ends)
 
 
-def _seen(connection: Connection, world: World, case: Case, ways: Ways, resolvers: Ways) -> JudgedConnection:
+def _seen(connection: Connection, world: PolicyWorld, case: Case, ways: Ways, resolvers: Ways) -> JudgedConnection:
     source, destination = endpoint_of(connection.source, world), endpoint_of(connection.destination, world)
     address = (connection.destination.ip, connection.port, connection.protocol)
     mine = is_from_target(case, Traffic(source, destination))
@@ -83,7 +83,7 @@ def _seen(connection: Connection, world: World, case: Case, ways: Ways, resolver
     return replace(one, drop=None) if is_over(case, world, one) else one
 
 
-def _in_front(case: Case, source: Endpoint, destination: Endpoint, address: Address) -> Traffic | None:
+def _in_front(case: Case, source: Endpoint, destination: Endpoint, address: PeerAddress) -> Traffic | None:
     service, wanted = case.once(fronts).get(address, (None, None))
     if service is None or wanted is None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flows.model import Case
-from flows.policy import AWS_VPC_CNI, CALICO_IPTABLES, UNKNOWN, Enforcement, Profile, World
+from flows.policy import AWS_VPC_CNI, CALICO_IPTABLES, UNKNOWN_PROFILE, Enforcement, PolicyWorld, Profile
 from flows.policy.profile import cilium
 from sensors.cni_health import CniHealth
 from sensors.hubble_capture_flows import HubbleFlows
@@ -17,9 +17,9 @@ NOT_ENFORCING = frozenset({"flannel", "bridge"})
 _LOCAL = "policy-default-local-cluster"
 
 
-def world_of(case: Case) -> World:
+def world_of(case: Case) -> PolicyWorld:
     """The policy simulator over the objects that were read. Raises `Missing` when policies could not be looked at."""
-    return World.of(case[Policies].objects, profile_of(case))
+    return PolicyWorld.of(case[Policies].objects, profile_of(case))
 
 
 def profile_of(case: Case) -> Profile:
@@ -32,7 +32,7 @@ def profile_of(case: Case) -> Profile:
         cni = "cilium"  # nobody else sends hubble flows
     if cni == "cilium":
         return _cilium(version, health.config if health is not None else {})
-    return {"calico": CALICO_IPTABLES, "aws-vpc-cni": AWS_VPC_CNI}.get(cni, UNKNOWN)
+    return {"calico": CALICO_IPTABLES, "aws-vpc-cni": AWS_VPC_CNI}.get(cni, UNKNOWN_PROFILE)
 
 
 def _cilium(version: str, config: Mapping[str, str]) -> Profile:

@@ -6,7 +6,7 @@ from flows.denials.connection import JudgedConnection
 from flows.model import Case
 from flows.policy import Traffic
 from sensors.dns_lookup import Lookups
-from sensors.net_connect import Connects, Door, Role
+from sensors.net_connect import ConnectionAttempt, Connects, Role
 
 
 def probe_says(case: Case, one: JudgedConnection) -> bool | None:
@@ -20,16 +20,16 @@ def probe_says(case: Case, one: JudgedConnection) -> bool | None:
     return any(each.is_open for each in asked) if asked else None
 
 
-def is_direct(door: Door, traffic: Traffic) -> bool:
+def is_direct(door: ConnectionAttempt, traffic: Traffic) -> bool:
     """Whether a try went to the very address, port and protocol of a connection."""
-    return traffic.destination.ip in (door.host, door.address) and _is_door(door, traffic.port, traffic)
+    return traffic.destination.ip in (door.host, door.address) and _is_attempt(door, traffic.port, traffic)
 
 
-def _is_this(door: Door, one: JudgedConnection) -> bool:
+def _is_this(door: ConnectionAttempt, one: JudgedConnection) -> bool:
     traffic = one.traffic
     service = bool(traffic.service_ip) and traffic.service_ip in (door.host, door.address)
-    return is_direct(door, traffic) or (service and _is_door(door, traffic.service_port, traffic))
+    return is_direct(door, traffic) or (service and _is_attempt(door, traffic.service_port, traffic))
 
 
-def _is_door(door: Door, port: int | None, traffic: Traffic) -> bool:
+def _is_attempt(door: ConnectionAttempt, port: int | None, traffic: Traffic) -> bool:
     return (door.port, door.over) == (port, traffic.protocol)

@@ -11,28 +11,28 @@ from flows.denials.connection import DNS_PORT
 from flows.denials.policy_world import world_of
 from flows.denials.tunnels import as_it_arrives
 from flows.model import Case
-from flows.policy import Endpoint, Traffic, World
+from flows.policy import Endpoint, PolicyWorld, Traffic
 from flows.symptoms.peers import subject
 from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.addresses import as_ip
 from sensors.kube_proxy_health import KubeProxy
-from sensors.topology.peer import Asked
+from sensors.topology.peer import ResolvedPeer
 
 NO_CONNECTION = frozenset({LogTrouble.TIMEOUT, LogTrouble.CONNECT, LogTrouble.UNREACHABLE})
 
 MOST_BACKENDS = 20
 
-Address: TypeAlias = tuple[str, int, str]
+PeerAddress: TypeAlias = tuple[str, int, str]
 """Address, port and protocol, as policies see them."""
 
-Ways: TypeAlias = dict[Address, Traffic]
+Ways: TypeAlias = dict[PeerAddress, Traffic]
 
 
-def fronts(case: Case) -> Mapping[Address, tuple[ServiceFacts, ServicePort]]:
+def fronts(case: Case) -> Mapping[PeerAddress, tuple[ServiceFacts, ServicePort]]:
     """The Service before each backend's door, where exactly one Service has it: how the door is usually reached."""
-    services, found = case.get(Services), defaultdict[Address, list[tuple[ServiceFacts, ServicePort]]](list)
+    services, found = case.get(Services), defaultdict[PeerAddress, list[tuple[ServiceFacts, ServicePort]]](list)
     for each in services.services if services is not None else ():
         wanted = {known.name: known for known in each.ports} if each.cluster_ips and not each.headless else {}
         for end in each.endpoints or ():
@@ -67,7 +67,7 @@ def asked_peers(case: Case) -> Ways:
     return {address: as_it_arrives(each) for address, each in found.items()}
 
 
-def _through_node(case: Case, asked: Asked, service: ServiceFacts, behind: Ways, world: World) -> Ways:
+def _through_node(case: Case, asked: ResolvedPeer, service: ServiceFacts, behind: Ways, world: PolicyWorld) -> Ways:
     """The two ways of a node port at another node's address, where kube-proxy translates: to that port of that node,
     which is what the pod's own node sees, and from that node to the pods behind. Empty where it is no such port.
 
@@ -96,7 +96,9 @@ def _is_backend(service: ServiceFacts, host: str) -> bool:
     return as_ip(host) is not None and any(as_ip(each.ip) == as_ip(host) for each in service.endpoints or ())
 
 
-def _behind(service: ServiceFacts, port: int | None, me: Endpoint, world: World) -> Iterator[tuple[Address, Traffic]]:
+def _behind(
+    service: ServiceFacts, port: int | None, me: Endpoint, world: PolicyWorld
+) -> Iterator[tuple[PeerAddress, Traffic]]:
     """One door for each endpoint of a Service, ready or not: policy does not ask about readiness."""
     address = service.cluster_ips[0] if service.cluster_ips and not service.headless else ""
     wanted = {each.name: each for each in service.ports if port in (None, each.port)}
@@ -121,7 +123,9 @@ def _behind(service: ServiceFacts, port: int | None, me: Endpoint, world: World)
             )
 
 
-def _plain(case: Case, services: Services, port: int, me: Endpoint, world: World) -> Iterator[tuple[Address, Traffic]]:
+def _plain(
+    case: Case, services: Services, port: int, me: Endpoint, world: PolicyWorld
+) -> Iterator[tuple[PeerAddress, Traffic]]:
     host = case.target.to_host or ""
     pod = services.asked.pod if services.asked else None
     protocol = case.target.to_protocol or "TCP"
@@ -158,7 +162,7 @@ def resolvers_of(case: Case) -> Ways:
     return found
 
 
-def _server_at(server: str, me: Endpoint, world: World) -> Endpoint:
+def _server_at(server: str, me: Endpoint, world: PolicyWorld) -> Endpoint:
     """A resolver by its address; a link-local one (NodeLocal DNSCache) is on the pod's own node."""
     address = as_ip(server)
     if address is not None and address.is_link_local:
@@ -177,7 +181,7 @@ def _nameservers(case: Case) -> tuple[str, ...]:
     return kube_dns.cluster_ips if kube_dns is not None else ()
 
 
-def target_endpoint(case: Case, world: World) -> Endpoint:
+def target_endpoint(case: Case, world: PolicyWorld) -> Endpoint:
     """The pod itself; without its object it has no labels, and hardly any policy selects it."""
     known = world.endpoint_of_pod(case.target.namespace, case.target.pod)
     return known or Endpoint(case.target.namespace, case.target.pod)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from flows.denials.connection import JudgedConnection
 from flows.denials.requested import Ways, needs_lookup
 from flows.model import Case
-from flows.policy import Traffic, World
+from flows.policy import PolicyWorld, Traffic
 from sensors.dns_lookup import Lookups
 
 
-def unseen(world: World, doors: Ways, seen: Iterable[JudgedConnection], lookup: bool) -> list[JudgedConnection]:
+def unseen(world: PolicyWorld, doors: Ways, seen: Iterable[JudgedConnection], lookup: bool) -> list[JudgedConnection]:
     """The question's connections that Hubble did not see, one for each kind of endpoint."""
     known = [(_class_of(each.traffic), each.traffic.port) for each in seen]
     found: dict[tuple[tuple[str, str], int | None, str], JudgedConnection] = {}
@@ -30,7 +30,7 @@ def _class_of(traffic: Traffic) -> tuple[str, str]:
 
 
 def unseen_lookups(
-    case: Case, world: World, resolvers: Ways, seen: Iterable[JudgedConnection]
+    case: Case, world: PolicyWorld, resolvers: Ways, seen: Iterable[JudgedConnection]
 ) -> list[JudgedConnection]:
     """The look-up nobody saw, where looking up is known to get no answer."""
     lookups = case.get(Lookups)

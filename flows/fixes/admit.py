@@ -14,13 +14,13 @@ from typing import Any
 
 from flows.denials.policy_world import world_of
 from flows.denials.tunnels import may_tunnel
-from flows.fixes.change import Change, created, owner_of, patched
+from flows.fixes.change import FixChange, created, owner_of, patched
 from flows.fixes.correct import corrections
 from flows.fixes.identity import selector_of
 from flows.fixes.jsonpatch import CannotPatch, Operation
-from flows.fixes.wording import Passage, Side, cilium_rule, is_one_of, kubernetes_rule, nodes_of, passages_of
+from flows.fixes.wording import Passage, RefusingSide, cilium_rule, is_one_of, kubernetes_rule, nodes_of, passages_of
 from flows.model import AdmitTraffic, Case
-from flows.policy import Datapath, Direction, Endpoint, Enforcement, Judgement, PolicyRef, World
+from flows.policy import Datapath, Direction, Endpoint, Enforcement, Judgement, PolicyRef, PolicyWorld
 from flows.policy.rules import Tier
 from sensors.kit.objects import get, string_map
 
@@ -38,7 +38,7 @@ class Draft:
     """
 
     title: str
-    changes: tuple[Change, ...]
+    changes: tuple[FixChange, ...]
     rank: int
     notes: tuple[str, ...] = ()
     gives_up: frozenset[int] = frozenset()
@@ -49,7 +49,7 @@ class Draft:
 class _Way:
     """One way out for one side."""
 
-    change: Change
+    change: FixChange
     words: str
     rank: int
     notes: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def drafts(remedy: AdmitTraffic, case: Case) -> list[Draft]:
     return sorted((each for each in best if each is not None), key=lambda each: each.rank)
 
 
-def sides(remedy: AdmitTraffic, world: World) -> list[Side]:
+def sides(remedy: AdmitTraffic, world: PolicyWorld) -> list[RefusingSide]:
     """Who refuses, in which direction, and what each should admit."""
     found: dict[tuple[Direction, str], list[Judgement]] = {}
     for each in remedy.denied:
@@ -82,10 +82,10 @@ def _name_of(subject: Endpoint) -> str:
     return f"{subject.namespace}/{subject.workload or subject.pod}"
 
 
-def _side(direction: Direction, judged: Sequence[Judgement], world: World) -> Side:
+def _side(direction: Direction, judged: Sequence[Judgement], world: PolicyWorld) -> RefusingSide:
     traffics = [each.traffic for each in judged]
     subject = traffics[0].source if direction is Direction.EGRESS else traffics[0].destination
-    return Side(direction, subject, passages_of(traffics, direction, world))
+    return RefusingSide(direction, subject, passages_of(traffics, direction, world))
 
 
 def _choices(ways: list[list[_Way]]) -> Iterator[tuple[_Way, ...]]:
@@ -103,7 +103,7 @@ def _joined(ways: tuple[_Way, ...]) -> Draft | None:
         merged = _merged([way.change for way in ways])
         if merged is None:
             return None
-        changes: tuple[Change, ...] = (merged,)
+        changes: tuple[FixChange, ...] = (merged,)
     else:
         changes = tuple(way.change for way in ways)
     notes = tuple(dict.fromkeys(note for way in ways for note in way.notes))
@@ -111,7 +111,7 @@ def _joined(ways: tuple[_Way, ...]) -> Draft | None:
     return Draft("; ".join(way.words for way in ways), changes, rank, notes, given, any(way.wide for way in ways))
 
 
-def _merged(changes: list[Change]) -> Change | None:
+def _merged(changes: list[FixChange]) -> FixChange | None:
     before = changes[0].before
     if before is None:
         return None
@@ -133,14 +133,14 @@ OWNED = 25
 """What an owner outside the cluster adds to the rank of a patch: it would be undone, a policy of our own would not."""
 
 
-def _ways(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+def _ways(side: RefusingSide, remedy: AdmitTraffic, case: Case, world: PolicyWorld) -> Iterator[_Way]:
     said = tuple(_of_nodes(side, case, world))
     for way in _all_ways(side, remedy, case, world):
         by_address = said if "ipBlock" in json.dumps(way.change.patch or way.change.after) else ()
         yield replace(way, notes=(*way.notes, *by_address))
 
 
-def _all_ways(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+def _all_ways(side: RefusingSide, remedy: AdmitTraffic, case: Case, world: PolicyWorld) -> Iterator[_Way]:
     yield from _corrected(side, remedy, case, world)
     for ref in _guilty(side, remedy, world)[:1]:
         yield from _amended(side, ref, world)
@@ -149,7 +149,7 @@ def _all_ways(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Ite
         yield replace(way, notes=(*kept, *way.notes))
 
 
-def _of_nodes(side: Side, case: Case, world: World) -> Iterator[str]:
+def _of_nodes(side: RefusingSide, case: Case, world: PolicyWorld) -> Iterator[str]:
     """What a rule that lists nodes by their addresses does not know."""
     nodes = [each for passage in side.passages if is_plain_node(passage.peer) for each in nodes_of(passage.peer, world)]
     away = [each for each in nodes if each.node and each.node != side.subject.node and not each.tunnel_ip]
@@ -163,7 +163,7 @@ def _of_nodes(side: Side, case: Case, world: World) -> Iterator[str]:
         yield "it lists the nodes of now: a node that joins later has to be added"
 
 
-def _kept(side: Side, remedy: AdmitTraffic, world: World) -> Iterator[str]:
+def _kept(side: RefusingSide, remedy: AdmitTraffic, world: PolicyWorld) -> Iterator[str]:
     """Why not in the policy itself: who keeps it as it is."""
     for ref in _guilty(side, remedy, world)[:1]:
         before = world.policy_object(ref)
@@ -171,14 +171,14 @@ def _kept(side: Side, remedy: AdmitTraffic, world: World) -> Iterator[str]:
             yield f"{ref} is kept by {owner}, which would undo a change made there; to last, this belongs in its source"
 
 
-def _guilty(side: Side, remedy: AdmitTraffic, world: World) -> list[PolicyRef]:
+def _guilty(side: RefusingSide, remedy: AdmitTraffic, world: PolicyWorld) -> list[PolicyRef]:
     """The policies in the way that isolate this side, in the remedy's order."""
     selecting = (policy for policy, _ in world.selecting(side.subject, side.direction))
     isolating = {policy.ref for policy in selecting if policy.side(side.direction).isolates}
     return [ref for ref in remedy.guilty if ref in isolating] or sorted(isolating)
 
 
-def _corrected(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+def _corrected(side: RefusingSide, remedy: AdmitTraffic, case: Case, world: PolicyWorld) -> Iterator[_Way]:
     if remedy.correction is None:
         return
     ref, miss = remedy.correction
@@ -190,7 +190,7 @@ def _corrected(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> It
         yield _Way(found.change, found.words, rank, holds_for, found.gives_up, bool(holds_for))
 
 
-def _holds_for_others(change: Change, ref: PolicyRef, side: Side, world: World) -> Iterator[str]:
+def _holds_for_others(change: FixChange, ref: PolicyRef, side: RefusingSide, world: PolicyWorld) -> Iterator[str]:
     """Whom a change of a policy, or of a namespace's labels, is about besides this one connection."""
     if change.target.kind == "Namespace":
         name = change.target.name
@@ -206,7 +206,7 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _amended(side: Side, ref: PolicyRef, world: World) -> Iterator[_Way]:
+def _amended(side: RefusingSide, ref: PolicyRef, world: PolicyWorld) -> Iterator[_Way]:
     """A rule more in the policy in the way, where it has a word for the peer."""
     before = world.policy_object(ref)
     writer = cilium_rule if ref.kind in CILIUM_KINDS else kubernetes_rule
@@ -234,7 +234,7 @@ def _appended(spec: Mapping[str, Any], key: str, rules: Sequence[Any]) -> list[O
     return [{"op": "add", "path": f"/spec/{key}", "value": list(rules)}]
 
 
-def _others(ref: PolicyRef, subject: Endpoint, world: World) -> list[str]:
+def _others(ref: PolicyRef, subject: Endpoint, world: PolicyWorld) -> list[str]:
     """Other workloads that the policy selects."""
     policies = [each for each in world.policies if each.ref == ref]
     pods = world.inventory.pods.values()
@@ -242,7 +242,7 @@ def _others(ref: PolicyRef, subject: Endpoint, world: World) -> list[str]:
     return sorted(found - {_name_of(subject)})
 
 
-def _added(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterator[_Way]:
+def _added(side: RefusingSide, remedy: AdmitTraffic, case: Case, world: PolicyWorld) -> Iterator[_Way]:
     """A small policy of our own beside the others: nobody's file is edited, and the way back is to delete it."""
     namespace = side.subject.namespace
     labels = _own_selector(side, remedy, world)
@@ -261,7 +261,7 @@ def _added(side: Side, remedy: AdmitTraffic, case: Case, world: World) -> Iterat
         yield _addition(case, side, "cilium.io/v2", "CiliumNetworkPolicy", spec)
 
 
-def _is_isolated(side: Side, world: World) -> bool:
+def _is_isolated(side: RefusingSide, world: PolicyWorld) -> bool:
     """Whether some policy isolates the pod in this direction already: else ours would, and cut all the rest."""
     selecting = [policy for policy, certain in world.selecting(side.subject, side.direction) if certain]
     isolating = (each for each in selecting if each.side(side.direction).isolates and not each.inert)
@@ -269,7 +269,7 @@ def _is_isolated(side: Side, world: World) -> bool:
     return always or any(each.tier is Tier.NAMESPACE for each in isolating)
 
 
-def _own_selector(side: Side, remedy: AdmitTraffic, world: World) -> dict[str, str]:
+def _own_selector(side: RefusingSide, remedy: AdmitTraffic, world: PolicyWorld) -> dict[str, str]:
     """The labels of the policy in the way if they mean this workload alone, else the workload's own."""
     used = []
     for ref in _guilty(side, remedy, world):
@@ -281,7 +281,7 @@ def _own_selector(side: Side, remedy: AdmitTraffic, world: World) -> dict[str, s
     return selector_of(side.subject, world, used)
 
 
-def _addition(case: Case, side: Side, api: str, kind: str, spec: Mapping[str, Any]) -> _Way:
+def _addition(case: Case, side: RefusingSide, api: str, kind: str, spec: Mapping[str, Any]) -> _Way:
     digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:8]
     name = f"kai-allow-{digest}"
     manifest = {
@@ -302,7 +302,7 @@ def _addition(case: Case, side: Side, api: str, kind: str, spec: Mapping[str, An
     return _Way(created(manifest), words, ADDED, _cautions(spec, side), wide=_names_nodes(side))
 
 
-def _cautions(written: object, side: Side) -> tuple[str, ...]:
+def _cautions(written: object, side: RefusingSide) -> tuple[str, ...]:
     """What a person should know about the words of the rule."""
     text = json.dumps(written)
     by_address = any(each.peer.fqdns for each in side.passages) and ("CIDR" in text or "ipBlock" in text)
@@ -311,7 +311,7 @@ def _cautions(written: object, side: Side) -> tuple[str, ...]:
     return tuple(words for words, holds in ((changes, by_address), (nodes, _names_nodes(side))) if holds)
 
 
-def _names_nodes(side: Side) -> bool:
+def _names_nodes(side: RefusingSide) -> bool:
     """Whether a peer can only be named as a node: that means everything on it, and a person has to weigh it."""
     return any(is_plain_node(each.peer) for each in side.passages)
 
@@ -321,7 +321,7 @@ def is_plain_node(peer: Endpoint) -> bool:
     return peer.host_network and "kube-apiserver" not in peer.entities
 
 
-def _what(side: Side, rules: Sequence[Any]) -> str:
+def _what(side: RefusingSide, rules: Sequence[Any]) -> str:
     """`an egress rule to the API server on TCP 6443`."""
     pairs = zip(side.passages, rules, strict=True)
     parts = [f"{_peer_words(each, get(rule, f'{side.word}Entities'))} on {_port_words(each)}" for each, rule in pairs]

@@ -1,6 +1,6 @@
 """A change of one object, as it will be shown, proved, applied and undone: patch or manifest, with the way back.
 
-A new object is a manifest, and the way back is its deletion (`GONE`). Everything else is a JSON patch that first tests
+A new object is a manifest, and the way back is its deletion (`REMOVE_OBJECT`). Everything else is a JSON patch that first tests
 what was read, so that it fails instead of overwriting what somebody changed in between.
 """
 
@@ -15,14 +15,14 @@ from typing import Any, TypeAlias
 import yaml
 
 from flows.fixes.jsonpatch import apply, inverse, value_at
-from flows.model import GONE, Component, Fix, JsonPatchFix, ManifestFix, NoFix, Operation
+from flows.model import REMOVE_OBJECT, Component, Fix, JsonPatchFix, ManifestFix, NoFix, Operation
 from sensors.kit.objects import managed_by
 
 Json: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FixChange:
     """One object before (None: there is none) and after. `patch` leads from one to the other, tests first."""
 
     target: Component
@@ -42,14 +42,14 @@ def owner_of(thing: Json) -> str | None:
     return f"{found.tool} {found.name}".strip() if found is not None else None
 
 
-def patched(before: Json, operations: Sequence[Operation]) -> Change:
+def patched(before: Json, operations: Sequence[Operation]) -> FixChange:
     """A change by JSON patch. Raises `CannotPatch` when it does not fit what was read."""
     operations = (*guard(before, operations), *operations)
-    return Change(component_of_object(before), before, apply(before, operations), tuple(operations))
+    return FixChange(component_of_object(before), before, apply(before, operations), tuple(operations))
 
 
-def created(manifest: Json) -> Change:
-    return Change(component_of_object(manifest), None, manifest)
+def created(manifest: Json) -> FixChange:
+    return FixChange(component_of_object(manifest), None, manifest)
 
 
 def component_of_object(thing: Json) -> Component:
@@ -72,7 +72,7 @@ def guard(before: Json, operations: Sequence[Operation]) -> tuple[Operation, ...
     return ()
 
 
-def fix_of(change: Change, title: str) -> JsonPatchFix | ManifestFix:
+def fix_of(change: FixChange, title: str) -> JsonPatchFix | ManifestFix:
     """The change as a fix without proof."""
     if change.before is None:
         return ManifestFix(
@@ -123,7 +123,7 @@ def _step(objects: list[Json], fix: Fix, operations: Sequence[Operation]) -> lis
     match fix:
         case NoFix():
             return objects
-        case ManifestFix() if tuple(operations) == GONE:
+        case ManifestFix() if tuple(operations) == REMOVE_OBJECT:
             return [each for each in objects if component_of_object(each) != fix.target]
         case ManifestFix():
             return [*objects, fix.manifest]

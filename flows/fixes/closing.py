@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 from flows.denials.judged import judged_connections
 from flows.denials.policy_world import world_of
 from flows.model import Case
-from flows.policy import Endpoint, Opening, Party, Traffic
-from flows.policy.catalog import Service
+from flows.policy import Endpoint, Opening, PolicyParty, Traffic
+from flows.policy.catalog import CatalogService
 from sensors.cni_health import CniHealth
 from sensors.k8s_network_policies import Policies
 from sensors.kit.objects import get, items, kind_of, name_of, namespace_of, number
@@ -23,7 +23,7 @@ from sensors.net_tcp_stats import TcpStats
 
 POOLS = ("cluster-pool-ipv4-cidr",)
 
-Workload: TypeAlias = tuple[str, str]
+WorkloadKey: TypeAlias = tuple[str, str]
 """Namespace, and kind with name (`Deployment web`)."""
 
 
@@ -60,7 +60,7 @@ def _is_on(traffic: Traffic, way: Opening) -> bool:
     return held and traffic.protocol == way.protocol and ends
 
 
-def _is_party(end: Endpoint, party: Party) -> bool:
+def _is_party(end: Endpoint, party: PolicyParty) -> bool:
     if party.kind == "workload":
         return (end.namespace, end.workload) == (party.namespace, party.name)
     if party.kind == "cidr":
@@ -122,7 +122,7 @@ def _is_given_up(case: Case, way: Opening, gives_up: Collection[int]) -> bool:
     return not any(_may_serve(case, (there.namespace, there.name), each) for each in numbers)
 
 
-def _may_serve(case: Case, workload: Workload, port: int) -> bool:
+def _may_serve(case: Case, workload: WorkloadKey, port: int) -> bool:
     """Whether a pod of the workload declares, serves or is asked on a port; one that declares none may serve any.
 
     Even of those, none serves what is only a Service's own name for another port.
@@ -136,12 +136,12 @@ def _may_serve(case: Case, workload: Workload, port: int) -> bool:
     return not (declared and all(declared)) and not _is_service_port_only(case, ends, port)
 
 
-def _ends(case: Case, workload: Workload) -> list[Endpoint]:
+def _ends(case: Case, workload: WorkloadKey) -> list[Endpoint]:
     pods = case.once(world_of).inventory.pods.values()
     return [each for each in pods if (each.namespace, each.workload) == workload]
 
 
-def _objects(case: Case, workload: Workload) -> list[Mapping[str, Any]]:
+def _objects(case: Case, workload: WorkloadKey) -> list[Mapping[str, Any]]:
     names = {each.pod for each in _ends(case, workload)}
     here = (each for each in case[Policies].objects if kind_of(each) == "Pod" and namespace_of(each) == workload[0])
     return [each for each in here if name_of(each) in names]
@@ -158,7 +158,7 @@ def _declared(pod: Mapping[str, Any]) -> Iterator[int]:
                 yield found
 
 
-def _services(case: Case, ends: Iterable[Endpoint]) -> list[Service]:
+def _services(case: Case, ends: Iterable[Endpoint]) -> list[CatalogService]:
     """Services that send to one of these pods."""
     ends, known = tuple(ends), case.once(world_of).catalog.services.values()
     mine = (each for each in known if each.selector and each.namespace in {end.namespace for end in ends})
@@ -186,7 +186,7 @@ def _listening(case: Case, ends: Iterable[Endpoint]) -> Iterator[int]:
             yield from (each.port for each in pod.listeners if not each.on_loopback)
 
 
-def _answering(case: Case, workload: Workload) -> Iterator[int]:
+def _answering(case: Case, workload: WorkloadKey) -> Iterator[int]:
     """Ports on which a recorded connection was opened."""
     for each in case.once(judged_connections):
         there, port = each.traffic.destination, each.traffic.port

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.fixes.change import Change, Json, patched
+from flows.fixes.change import FixChange, Json, patched
 from flows.fixes.closing import is_nobody_s
 from flows.fixes.jsonpatch import CannotPatch, Operation, escaped, value_at
-from flows.fixes.wording import NAMESPACE_NAME, Side, cilium_peers, kubernetes_peers
+from flows.fixes.wording import NAMESPACE_NAME, RefusingSide, cilium_peers, kubernetes_peers
 from flows.model import Case
-from flows.policy import Miss, MissKind, PolicyRef, World
+from flows.policy import Miss, MissKind, PolicyRef, PolicyWorld
 from sensors.k8s_network_policies import Policies
 from sensors.kit.objects import get, kind_of, name_of, number
 
@@ -20,13 +20,13 @@ from sensors.kit.objects import get, kind_of, name_of, number
 class Correction:
     """A corrected word. `gives_up` are ports that the rule no longer names."""
 
-    change: Change
+    change: FixChange
     words: str
     gives_up: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class PolicyEdit:
     operations: list[Operation]
     words: str
     gives_up: frozenset[int] = frozenset()
@@ -35,7 +35,7 @@ class Written:
 PORT_KINDS = (MissKind.PORT, MissKind.NAMED_PORT, MissKind.PROTOCOL)
 
 
-def corrections(ref: PolicyRef, miss: Miss, side: Side, case: Case, world: World) -> Iterator[Correction]:
+def corrections(ref: PolicyRef, miss: Miss, side: RefusingSide, case: Case, world: PolicyWorld) -> Iterator[Correction]:
     """The corrections of one miss, each with its words; none where no single word mends it."""
     policy = world.policy_object(ref)
     if policy is None:
@@ -50,7 +50,9 @@ def corrections(ref: PolicyRef, miss: Miss, side: Side, case: Case, world: World
             continue
 
 
-def _written(policy: Json, ref: PolicyRef, miss: Miss, side: Side, case: Case, world: World) -> Iterator[Written]:
+def _written(
+    policy: Json, ref: PolicyRef, miss: Miss, side: RefusingSide, case: Case, world: PolicyWorld
+) -> Iterator[PolicyEdit]:
     """The right word in place of the wrong one, then beside it: the wrong one may be right for somebody else."""
     if miss.kind in PORT_KINDS:
         yield from _port(policy, miss, side)
@@ -75,7 +77,7 @@ def _parent(path: str, levels: int = 1) -> str:
 # -- ports -----------------------------------------------------------------------------------------------------------
 
 
-def _port(policy: Json, miss: Miss, side: Side) -> Iterator[Written]:
+def _port(policy: Json, miss: Miss, side: RefusingSide) -> Iterator[PolicyEdit]:
     """The right port in place of the one in the rule, and beside it."""
     entry_path = _parent(miss.path)
     entry = value_at(policy, entry_path)
@@ -90,30 +92,32 @@ def _port(policy: Json, miss: Miss, side: Side) -> Iterator[Written]:
         yield _other_port(f"{entry_path}/port", entry["port"], value)
     added = {"port": value, "protocol": protocol}
     more_ports: Operation = {"op": "add", "path": f"{_parent(entry_path)}/-", "value": added}
-    yield Written([more_ports], f"Add {protocol} {port} to the ports")
+    yield PolicyEdit([more_ports], f"Add {protocol} {port} to the ports")
 
 
-def _other_port(path: str, old: Any, new: int | str) -> Written:
+def _other_port(path: str, old: Any, new: int | str) -> PolicyEdit:
     operations: list[Operation] = [
         {"op": "test", "path": path, "value": old},
         {"op": "replace", "path": path, "value": new},
     ]
     given = number(old)
-    return Written(operations, f"Correct the port from {old} to {new}", frozenset({given} if given is not None else ()))
+    return PolicyEdit(
+        operations, f"Correct the port from {old} to {new}", frozenset({given} if given is not None else ())
+    )
 
 
 # -- peers -----------------------------------------------------------------------------------------------------------
 
 
-def _name(policy: Json, miss: Miss, side: Side) -> Iterator[Written]:
+def _name(policy: Json, miss: Miss, side: RefusingSide) -> Iterator[PolicyEdit]:
     """One name more in the list that has names already."""
     listed = _parent(miss.path, 2)
     name = side.passages[0].peer.fqdns[0].rstrip(".") if side.passages[0].peer.fqdns else ""
     if name and isinstance(value_at(policy, listed), list) and len(side.passages) == 1:
-        yield Written([{"op": "add", "path": f"{listed}/-", "value": {"matchName": name}}], f"Add the name {name}")
+        yield PolicyEdit([{"op": "add", "path": f"{listed}/-", "value": {"matchName": name}}], f"Add the name {name}")
 
 
-def _shown_answers(policy: Json, miss: Miss) -> Iterator[Written]:
+def _shown_answers(policy: Json, miss: Miss) -> Iterator[PolicyEdit]:
     """A DNS rule where the policy lets the pod ask its resolver: through it the datapath learns which address is meant.
 
     Every name may still be asked; what is allowed to be reached does not change.
@@ -125,7 +129,7 @@ def _shown_answers(policy: Json, miss: Miss) -> Iterator[Written]:
             if asked and set(asked) == {"53"} and "rules" not in ports:
                 path = f"{listed}/{index}/toPorts/{number_}/rules"
                 value = {"dns": [{"matchPattern": "*"}]}
-                yield Written([{"op": "add", "path": path, "value": value}], "Show the DNS answers to the datapath")
+                yield PolicyEdit([{"op": "add", "path": path, "value": value}], "Show the DNS answers to the datapath")
                 return
 
 
@@ -133,7 +137,9 @@ def _list(value: Any) -> list[Any]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
-def _peers(policy: Json, ref: PolicyRef, miss: Miss, side: Side, case: Case, world: World) -> Iterator[Written]:
+def _peers(
+    policy: Json, ref: PolicyRef, miss: Miss, side: RefusingSide, case: Case, world: PolicyWorld
+) -> Iterator[PolicyEdit]:
     """The peer by who it is: in place of addresses that nobody outside has, and beside the addresses."""
     if ref.kind != "NetworkPolicy" or len(side.passages) > 1:
         return
@@ -147,9 +153,9 @@ def _peers(policy: Json, ref: PolicyRef, miss: Miss, side: Side, case: Case, wor
             {"op": "test", "path": listed, "value": old},
             {"op": "replace", "path": listed, "value": peers},
         ]
-        yield Written(operations, "Name the peer by its labels instead of an address")
+        yield PolicyEdit(operations, "Name the peer by its labels instead of an address")
     more_peers: list[Operation] = [{"op": "add", "path": f"{listed}/-", "value": each} for each in peers]
-    yield Written(more_peers, "Name the peer by its labels, too")
+    yield PolicyEdit(more_peers, "Name the peer by its labels, too")
 
 
 def _fits_ports(policy: Json, listed: str) -> bool:
@@ -157,7 +163,9 @@ def _fits_ports(policy: Json, listed: str) -> bool:
     return bool(value_at(policy, f"{_parent(listed)}/ports"))
 
 
-def _elsewhere(policy: Json, ref: PolicyRef, miss: Miss, side: Side, world: World) -> Iterator[Written]:
+def _elsewhere(
+    policy: Json, ref: PolicyRef, miss: Miss, side: RefusingSide, world: PolicyWorld
+) -> Iterator[PolicyEdit]:
     """The peer with its namespace, beside the one that looks into the policy's own: that one may be in use."""
     if len(side.passages) > 1:
         return
@@ -168,13 +176,13 @@ def _elsewhere(policy: Json, ref: PolicyRef, miss: Miss, side: Side, world: Worl
         peers = (cilium_peers(side, side.passages[0], ref.namespace, world) or {}).get(f"{side.word}Endpoints")
     if peers and isinstance(value_at(policy, listed), list):
         words = f"Name the namespace {side.passages[0].peer.namespace} with the peer"
-        yield Written([{"op": "add", "path": f"{listed}/-", "value": each} for each in peers], words)
+        yield PolicyEdit([{"op": "add", "path": f"{listed}/-", "value": each} for each in peers], words)
 
 
 # -- labels ----------------------------------------------------------------------------------------------------------
 
 
-def _label(policy: Json, miss: Miss) -> Iterator[Written]:
+def _label(policy: Json, miss: Miss) -> Iterator[PolicyEdit]:
     """A misspelt value in a `matchLabels`; a list of values or an odd operator is for a person."""
     old = value_at(policy, miss.path)
     if not miss.near or not miss.got or "/matchLabels/" not in miss.path or not isinstance(old, str):
@@ -183,10 +191,10 @@ def _label(policy: Json, miss: Miss) -> Iterator[Written]:
         {"op": "test", "path": miss.path, "value": old},
         {"op": "replace", "path": miss.path, "value": miss.got},
     ]
-    yield Written(operations, f"Correct the label {miss.key} from {old} to {miss.got}")
+    yield PolicyEdit(operations, f"Correct the label {miss.key} from {old} to {miss.got}")
 
 
-def _labelled(miss: Miss, side: Side, case: Case) -> Iterator[Correction]:
+def _labelled(miss: Miss, side: RefusingSide, case: Case) -> Iterator[Correction]:
     """The label that the namespace lacks. What else that label opens is for the proof to say."""
     name = side.passages[0].peer.namespace
     spaces = [each for each in case[Policies].objects if kind_of(each) == "Namespace" and name_of(each) == name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from flows.policy import Endpoint, World
+from flows.policy import Endpoint, PolicyWorld
 
 PASSING = frozenset(
     {
@@ -46,7 +46,7 @@ _VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _KEY = re.compile(r"(?:[a-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
-def stable_labels(endpoint: Endpoint, world: World) -> dict[str, str]:
+def stable_labels(endpoint: Endpoint, world: PolicyWorld) -> dict[str, str]:
     """The labels that last, without any that are not labels at all (text from a cluster is not trusted)."""
     return {
         key: value
@@ -55,7 +55,7 @@ def stable_labels(endpoint: Endpoint, world: World) -> dict[str, str]:
     }
 
 
-def selector_of(endpoint: Endpoint, world: World, preferred: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
+def selector_of(endpoint: Endpoint, world: PolicyWorld, preferred: Iterable[Mapping[str, str]] = ()) -> dict[str, str]:
     """The smallest lasting selector that takes this workload and no other of its namespace. Empty = there is none.
 
     Tried in order: the `preferred` ones (of a Service, of the policy in the way), the labels that name a pod, all
@@ -70,7 +70,7 @@ def selector_of(endpoint: Endpoint, world: World, preferred: Iterable[Mapping[st
     return lasting
 
 
-def is_alone(selector: Mapping[str, str], endpoint: Endpoint, world: World) -> bool:
+def is_alone(selector: Mapping[str, str], endpoint: Endpoint, world: PolicyWorld) -> bool:
     """Whether a selector takes no other workload of the namespace."""
     pods = (each for each in world.inventory.pods.values() if each.namespace == endpoint.namespace)
     taken = {each.workload for each in pods if selector.items() <= each.labels.items()}

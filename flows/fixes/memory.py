@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.fixes.change import patch_line
 from flows.fixes.jsonpatch import Operation
 from flows.model import Fix, JsonPatchFix, RaiseMemory
-from flows.symptoms.memory import MOST, sensible_limit
+from flows.symptoms.memory import MAX_MEMORY, sensible_limit
 from sensors.kit.quantities import bytes_of
 
 REPLACED = {
@@ -15,7 +15,7 @@ REPLACED = {
 }
 """What a changed template does to the running pods, by the workload's strategy (apps/v1)."""
 
-UNKNOWN = "the pods are replaced; in which order was not read"
+UNKNOWN_ORDER = "the pods are replaced; in which order was not read"
 
 
 def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
@@ -27,7 +27,7 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
     current, sensible = bytes_of(remedy.current_limit), sensible_limit(remedy.current_limit)
     if current is None or sensible is None:
         return ()
-    wanted = min(MOST, max(remedy.wanted_limit, sensible, key=_size), key=_size)
+    wanted = min(MAX_MEMORY, max(remedy.wanted_limit, sensible, key=_size), key=_size)
     place = f"/spec/template/spec/containers/{remedy.index}"
     pairs = [(f"{place}/resources/limits/memory", remedy.current_limit)]
     raises_request = bytes_of(remedy.current_request) == current
@@ -47,7 +47,7 @@ def raise_memory(remedy: RaiseMemory) -> tuple[Fix, ...]:
             undo=patch_line(remedy.workload, back),
             automatic=True,
             disruptive=True,
-            notes=(REPLACED.get(remedy.strategy, UNKNOWN),),
+            notes=(REPLACED.get(remedy.strategy, UNKNOWN_ORDER),),
         ),
     )
 

@@ -11,7 +11,7 @@ from flows.denials.connection import JudgedConnection
 from flows.denials.judged import judged_connections
 from flows.denials.policy_world import world_of
 from flows.model import Case, Proof
-from flows.policy import Decision, Diff, Judgement, Traffic, World, difference_of
+from flows.policy import Decision, Diff, Judgement, PolicyWorld, Traffic, difference_of
 from sensors.k8s_network_policies import Policies
 from sensors.kit.cloud_metadata import METADATA_ADDRESSES
 
@@ -27,7 +27,7 @@ class Trial:
 
     proof: Proof
     diff: Diff
-    after: World
+    after: PolicyWorld
     broken: tuple[str, ...] = ()
     admitted_by: tuple[str, ...] = ()
 
@@ -67,7 +67,7 @@ def unread_kinds(case: Case) -> str:
     return f"not read: {', '.join(kinds)}" if kinds else ""
 
 
-def moved(traffic: Traffic, world: World) -> Traffic:
+def moved(traffic: Traffic, world: PolicyWorld) -> Traffic:
     """The same connection in another world: its pods may carry other labels there, or their namespaces."""
     ends = []
     for end in (traffic.source, traffic.destination):
@@ -105,7 +105,7 @@ def _admitted_by(judgements: Iterable[Judgement]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(said))
 
 
-def _broken(case: Case, after: World) -> Iterable[str]:
+def _broken(case: Case, after: PolicyWorld) -> Iterable[str]:
     for each in case.once(judged_connections):
         counts = each.works and each.judgement.allowed is not False
         if counts and after.judge(moved(each.traffic, after)).allowed is False:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.fixes.identity import selector_of
-from flows.policy import Direction, Endpoint, Traffic, World
-from flows.policy.scene import is_workload
+from flows.policy import Direction, Endpoint, PolicyWorld, Traffic
+from flows.policy.direction import is_workload
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 POD_NAMESPACE = "k8s:io.kubernetes.pod.namespace"
@@ -29,7 +29,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class RefusingSide:
     """One endpoint whose policies refuse, in one direction, and everything that it should admit."""
 
     direction: Direction
@@ -46,7 +46,7 @@ class Side:
         return "to" if self.direction is Direction.EGRESS else "from"
 
 
-def passages_of(traffics: Sequence[Traffic], direction: Direction, world: World) -> tuple[Passage, ...]:
+def passages_of(traffics: Sequence[Traffic], direction: Direction, world: PolicyWorld) -> tuple[Passage, ...]:
     """Connections with the peers that one selector names together, and their ports merged."""
     found: dict[tuple[Any, ...], tuple[Endpoint, dict[tuple[str, int], None], Mapping[str, str]]] = {}
     for each in traffics:
@@ -60,7 +60,7 @@ def passages_of(traffics: Sequence[Traffic], direction: Direction, world: World)
     return tuple(Passage(peer, tuple(ports), selector) for peer, ports, selector in found.values())
 
 
-def _kind_of(peer: Endpoint, world: World) -> tuple[Any, ...]:
+def _kind_of(peer: Endpoint, world: PolicyWorld) -> tuple[Any, ...]:
     if is_workload(peer, world.profile):
         return peer.namespace, tuple(sorted(selector_of(peer, world).items()))
     if "kube-apiserver" in peer.entities:
@@ -73,7 +73,7 @@ def _kind_of(peer: Endpoint, world: World) -> tuple[Any, ...]:
 # -- NetworkPolicy ---------------------------------------------------------------------------------------------------
 
 
-def kubernetes_rule(side: Side, passage: Passage, namespace: str, world: World) -> dict[str, Any] | None:
+def kubernetes_rule(side: RefusingSide, passage: Passage, namespace: str, world: PolicyWorld) -> dict[str, Any] | None:
     """One rule of a NetworkPolicy in `namespace`; None where it has no word for the peer under this datapath."""
     peers = kubernetes_peers(side, passage, namespace, world)
     if peers is None:
@@ -81,7 +81,9 @@ def kubernetes_rule(side: Side, passage: Passage, namespace: str, world: World) 
     return {side.word: peers, "ports": [{"protocol": protocol, "port": port} for protocol, port in passage.ports]}
 
 
-def kubernetes_peers(side: Side, passage: Passage, namespace: str, world: World) -> list[dict[str, Any]] | None:
+def kubernetes_peers(
+    side: RefusingSide, passage: Passage, namespace: str, world: PolicyWorld
+) -> list[dict[str, Any]] | None:
     peer = passage.peer
     if is_workload(peer, world.profile):
         labels = selector_of(peer, world, (passage.service,))
@@ -95,7 +97,7 @@ def kubernetes_peers(side: Side, passage: Passage, namespace: str, world: World)
     return [{"ipBlock": {"cidr": each}} for each in addresses] if addresses else None
 
 
-def _addresses(side: Side, peer: Endpoint, world: World) -> list[str]:
+def _addresses(side: RefusingSide, peer: Endpoint, world: PolicyWorld) -> list[str]:
     """CIDRs of single addresses, as far as this datapath compares addresses with such a peer at all."""
     if "kube-apiserver" in peer.entities and peer.host_network:
         return [_single(ip) for ip in sorted(world.api_servers)] if world.profile.cidr_matches_nodes else []
@@ -105,16 +107,16 @@ def _addresses(side: Side, peer: Endpoint, world: World) -> list[str]:
     return [_single(peer.ip)] if peer.ip and peer.entities <= {"world"} else []
 
 
-MOST_NODES = 16
+MAX_ADDRESSES = 16
 """A list of more addresses is for nobody to keep up to date."""
 
 
-def nodes_of(peer: Endpoint, world: World) -> tuple[Endpoint, ...]:
+def nodes_of(peer: Endpoint, world: PolicyWorld) -> tuple[Endpoint, ...]:
     """Where the peer's processes are: a DaemonSet on the host network is on each node that has a pod of it. Empty where
     these are too many to list."""
     everywhere = [peer, *(each for each in world.inventory.pods.values() if is_one_of(each, peer))]
     found = {each.node or each.ip: each for each in reversed(everywhere)}
-    return tuple(found[name] for name in sorted(found)) if len(found) <= MOST_NODES else ()
+    return tuple(found[name] for name in sorted(found)) if len(found) <= MAX_ADDRESSES else ()
 
 
 def is_one_of(pod: Endpoint, peer: Endpoint) -> bool:
@@ -123,7 +125,7 @@ def is_one_of(pod: Endpoint, peer: Endpoint) -> bool:
     return peer.host_network and pod.host_network and peer.workload.startswith("DaemonSet ") and same
 
 
-def _seen_as(side: Side, node: Endpoint) -> tuple[str, ...]:
+def _seen_as(side: RefusingSide, node: Endpoint) -> tuple[str, ...]:
     """The addresses of a node in the eyes of the other side: its own, and as a client that of its overlay's tunnel."""
     return (node.ip, node.tunnel_ip) if side.direction is Direction.INGRESS else (node.ip,)
 
@@ -135,7 +137,7 @@ def _single(ip: str) -> str:
 # -- CiliumNetworkPolicy ---------------------------------------------------------------------------------------------
 
 
-def cilium_rule(side: Side, passage: Passage, namespace: str, world: World) -> dict[str, Any] | None:
+def cilium_rule(side: RefusingSide, passage: Passage, namespace: str, world: PolicyWorld) -> dict[str, Any] | None:
     """One rule of a CiliumNetworkPolicy in `namespace` ("" = cluster-wide); None where it has no word for the peer."""
     peers = cilium_peers(side, passage, namespace, world)
     return None if peers is None else {**peers, "toPorts": [{"ports": cilium_ports(passage)}]}
@@ -145,7 +147,7 @@ def cilium_ports(passage: Passage) -> list[dict[str, str]]:
     return [{"port": str(port), "protocol": protocol} for protocol, port in passage.ports]
 
 
-def cilium_peers(side: Side, passage: Passage, namespace: str, world: World) -> dict[str, Any] | None:
+def cilium_peers(side: RefusingSide, passage: Passage, namespace: str, world: PolicyWorld) -> dict[str, Any] | None:
     peer, word = passage.peer, side.word
     if is_workload(peer, world.profile):
         labels = selector_of(peer, world, (passage.service,))
@@ -167,6 +169,6 @@ def _node_word(subject: Endpoint, peer: Endpoint) -> str:
     return "host" if own else "remote-node"
 
 
-def _sees_names(subject: Endpoint, world: World) -> bool:
+def _sees_names(subject: Endpoint, world: PolicyWorld) -> bool:
     """Whether some policy of the pod shows its DNS answers to the datapath: else a name never gets an address."""
     return any(policy.shows_dns for policy, certain in world.selecting(subject, Direction.EGRESS) if certain)

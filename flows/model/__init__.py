@@ -2,15 +2,15 @@
 
 from flows.model.case import Case, Missing
 from flows.model.component import Component
-from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, Look, Provenance, Recording
+from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, LookCommand, Provenance, RecordedCase
 from flows.model.explanation import AskedLook, Explanation, OtherCause, Statement, Struck, Usage
 from flows.model.finding import Doubt, Finding, Rule
-from flows.model.fix import GONE, NO_FIX, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
+from flows.model.fix import NO_FIX, REMOVE_OBJECT, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
 from flows.model.remedy import AdmitTraffic, LiftDeny, RaiseMemory, Recorded, Remedy, SetSelector, SetTargetPort
 
 __all__ = [
-    "GONE",
     "NO_FIX",
+    "REMOVE_OBJECT",
     "AdmitTraffic",
     "AskedLook",
     "Case",
@@ -24,7 +24,7 @@ __all__ = [
     "LayerRow",
     "LayerState",
     "LiftDeny",
-    "Look",
+    "LookCommand",
     "ManifestFix",
     "Missing",
     "NoFix",
@@ -34,7 +34,7 @@ __all__ = [
     "Provenance",
     "RaiseMemory",
     "Recorded",
-    "Recording",
+    "RecordedCase",
     "Remedy",
     "Rule",
     "SetSelector",

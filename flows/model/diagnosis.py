@@ -33,7 +33,7 @@ class LayerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordedCase:
     """A recorded case that was looked at instead of a cluster. `name` is the folder's; `at` is when it was recorded,
     None where nobody wrote that down. `synthetic`: a person wrote the facts by hand."""
 
@@ -51,12 +51,12 @@ class Provenance:
     """
 
     at: datetime | None = None
-    recording: Recording | None = None
+    recording: RecordedCase | None = None
     cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LookCommand:
     """A command with which a person sees the cause without KAI, and what it shows, as a clause."""
 
     command: str
@@ -88,7 +88,7 @@ class Diagnosis:
     total_ms: float
     hubble_command: str
     provenance: Provenance = Provenance()
-    looks: tuple[Look, ...] = ()
+    looks: tuple[LookCommand, ...] = ()
     explanation: Explanation | None = None
 
     def __post_init__(self) -> None:

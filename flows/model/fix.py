@@ -13,7 +13,7 @@ from flows.model.component import Component
 Operation: TypeAlias = Mapping[str, Any]
 """One operation of an RFC 6902 patch."""
 
-GONE: tuple[Operation, ...] = ({"op": "remove", "path": ""},)
+REMOVE_OBJECT: tuple[Operation, ...] = ({"op": "remove", "path": ""},)
 """The inverse of a manifest that made a new object: the object as a whole goes."""
 
 
@@ -90,7 +90,7 @@ class ManifestFix(_Terms):
 
     @property
     def inverse(self) -> tuple[Operation, ...]:
-        return GONE
+        return REMOVE_OBJECT
 
     @property
     def id(self) -> str:

@@ -20,30 +20,30 @@ from flows.policy.model import (
     Miss,
     MissKind,
     Opening,
-    Party,
+    PolicyParty,
     PolicyRef,
+    PolicyVerdict,
     PolicyWalk,
     RuleWalk,
     Traffic,
-    Verdict,
 )
 from flows.policy.profile import (
     AWS_VPC_CNI,
     CALICO_IPTABLES,
     CILIUM,
-    UNKNOWN,
+    UNKNOWN_PROFILE,
     Datapath,
     Enforcement,
     Profile,
 )
 from flows.policy.wording import diff_in_words, judgement_in_words
-from flows.policy.world import World
+from flows.policy.world import PolicyWorld
 
 __all__ = [
     "AWS_VPC_CNI",
     "CALICO_IPTABLES",
     "CILIUM",
-    "UNKNOWN",
+    "UNKNOWN_PROFILE",
     "Datapath",
     "Decision",
     "Diff",
@@ -55,14 +55,14 @@ __all__ = [
     "MissKind",
     "Mistake",
     "Opening",
-    "Party",
+    "PolicyParty",
     "PolicyRef",
+    "PolicyVerdict",
     "PolicyWalk",
+    "PolicyWorld",
     "Profile",
     "RuleWalk",
     "Traffic",
-    "Verdict",
-    "World",
     "diff_in_words",
     "difference_of",
     "distance",

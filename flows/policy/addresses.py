@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from flows.policy.direction import is_node, is_workload
 from flows.policy.model import Endpoint
 from flows.policy.profile import Profile
 from flows.policy.reading import NotUnderstood
-from flows.policy.scene import is_node, is_workload
 
 Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class CidrBlock:
     """A CIDR less its exceptions."""
 
     cidr: str
@@ -44,9 +44,9 @@ def parse_network(value: str, path: str) -> Network:
         raise NotUnderstood(path, f"{value!r} is not a CIDR") from None
 
 
-def parse_block(cidr: str, excepts: Iterable[str], path: str) -> Block:
+def parse_block(cidr: str, excepts: Iterable[str], path: str) -> CidrBlock:
     nets = tuple(parse_network(each, f"{path}/except") for each in excepts)
-    return Block(cidr, parse_network(cidr, path), nets)
+    return CidrBlock(cidr, parse_network(cidr, path), nets)
 
 
 def inside(ip: str, network: Network) -> bool:

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flows.policy.addresses import parse_block
-from flows.policy.catalog import Catalog
-from flows.policy.cilium_peers import Names
+from flows.policy.catalog import ServiceCatalog
+from flows.policy.cilium_peers import FqdnPeer
 from flows.policy.kubernetes import PROTOCOLS, port_range, ref_of
 from flows.policy.model import Direction, Endpoint, PolicyRef
-from flows.policy.peers import Addresses, Peer, Pods, Unclear
-from flows.policy.ports import Named, Port, Range
+from flows.policy.peers import Addresses, PolicyPeer, SelectedPodsPeer, UnclearPeer
+from flows.policy.ports import Named, Port, PortRange
 from flows.policy.profile import Profile
 from flows.policy.reading import Json, NotUnderstood, items, mapping, number, numbered, only, text
-from flows.policy.rules import Clause, Effect, Policy, Side, Subject, Tier
+from flows.policy.rules import Clause, DirectionRules, Effect, Policy, PolicySubject, Tier
 from flows.policy.selectors import EVERYTHING, Selector, parse_selector
 
 _PEER_KEY = {Direction.EGRESS: "to", Direction.INGRESS: "from"}
@@ -27,14 +27,14 @@ _EFFECTS = {"Accept": Effect.ALLOW, "Allow": Effect.ALLOW, "Deny": Effect.DENY, 
 _TIERS = {"Admin": Tier.ADMIN, "Baseline": Tier.BASELINE}
 
 
-def parse_cluster_network_policy(policy: Json, profile: Profile, catalog: Catalog) -> tuple[Policy, ...]:
+def parse_cluster_network_policy(policy: Json, profile: Profile, catalog: ServiceCatalog) -> tuple[Policy, ...]:
     """v1alpha2: one kind, ``tier`` Admin or Baseline."""
     ref = ref_of(policy, "ClusterNetworkPolicy")
     tier = _TIERS.get(str((policy.get("spec") or {}).get("tier"))) if isinstance(policy.get("spec"), dict) else None
     return (_implemented(_policy(policy, ref, tier, profile), profile.cluster_network_policy),)
 
 
-def parse_admin_policy(policy: Json, profile: Profile, catalog: Catalog) -> tuple[Policy, ...]:
+def parse_admin_policy(policy: Json, profile: Profile, catalog: ServiceCatalog) -> tuple[Policy, ...]:
     """v1alpha1: AdminNetworkPolicy, and BaselineAdminNetworkPolicy which has no priority."""
     kind = str(policy.get("kind"))
     tier = Tier.BASELINE if kind.startswith("Baseline") else Tier.ADMIN
@@ -59,29 +59,29 @@ def _policy(policy: Json, ref: PolicyRef, tier: Tier | None, profile: Profile) -
         sides = {direction: _side(spec, direction, profile) for direction in Direction}
         priority = number(spec["priority"], "/spec/priority") if "priority" in spec else 0
     except NotUnderstood as fault:
-        return Policy(ref, Subject(EVERYTHING, doubt=str(fault)), tier=tier or Tier.ADMIN, fault=str(fault))
+        return Policy(ref, PolicySubject(EVERYTHING, doubt=str(fault)), tier=tier or Tier.ADMIN, fault=str(fault))
     return Policy(ref, subject, sides, tier, priority)
 
 
-def _subject(subject: Json, profile: Profile) -> Subject:
+def _subject(subject: Json, profile: Profile) -> PolicySubject:
     only(subject, ("namespaces", "pods"), "/spec/subject")
     pods = _pods_peer(subject, "/spec/subject", profile)
-    return Subject(pods.pods, namespaces=pods.namespaces)
+    return PolicySubject(pods.pods, namespaces=pods.namespaces)
 
 
-def _pods_peer(peer: Json, path: str, profile: Profile) -> Pods:
+def _pods_peer(peer: Json, path: str, profile: Profile) -> SelectedPodsPeer:
     """``namespaces`` (every pod in them) or ``pods`` (namespaceSelector AND podSelector)."""
     if peer.get("namespaces") is not None:
-        return Pods(namespaces=_namespaces(peer["namespaces"], f"{path}/namespaces"), path=path)
+        return SelectedPodsPeer(namespaces=_namespaces(peer["namespaces"], f"{path}/namespaces"), path=path)
     if peer.get("pods") is None:
         raise NotUnderstood(path, "neither namespaces nor pods")
     both = mapping(peer["pods"], f"{path}/pods")
     only(both, ("namespaceSelector", "namespaces", "podSelector"), f"{path}/pods")
     pods = parse_selector(both.get("podSelector"), f"{path}/pods/podSelector", profile.hides)
     if "namespaces" in both:
-        return Pods(pods, namespaces=_namespaces(both["namespaces"], f"{path}/pods/namespaces"), path=path)
+        return SelectedPodsPeer(pods, namespaces=_namespaces(both["namespaces"], f"{path}/pods/namespaces"), path=path)
     where = parse_selector(both.get("namespaceSelector"), f"{path}/pods/namespaceSelector")
-    return Pods(pods, namespaces=where, path=path)
+    return SelectedPodsPeer(pods, namespaces=where, path=path)
 
 
 def _namespaces(value: object, path: str) -> Selector:
@@ -93,10 +93,12 @@ def _namespaces(value: object, path: str) -> Selector:
     return parse_selector(wrapped, path)
 
 
-def _side(spec: Json, direction: Direction, profile: Profile) -> Side:
+def _side(spec: Json, direction: Direction, profile: Profile) -> DirectionRules:
     place = f"/spec/{direction.value}"
     rules = enumerate(items(spec.get(direction.value), place))
-    return Side(False, tuple(_clause(index, rule, f"{place}/{index}", direction, profile) for index, rule in rules))
+    return DirectionRules(
+        False, tuple(_clause(index, rule, f"{place}/{index}", direction, profile) for index, rule in rules)
+    )
 
 
 def _clause(index: int, value: object, path: str, direction: Direction, profile: Profile) -> Clause:
@@ -127,19 +129,19 @@ class _Rule:
     direction: Direction
     profile: Profile
 
-    def peers(self, value: object) -> Iterator[Peer]:
+    def peers(self, value: object) -> Iterator[PolicyPeer]:
         place = f"{self.path}/{_PEER_KEY[self.direction]}"
         for where, item in numbered(value, place):
             yield from self._peer(mapping(item, where), where)
 
-    def _peer(self, peer: Json, path: str) -> Iterator[Peer]:
+    def _peer(self, peer: Json, path: str) -> Iterator[PolicyPeer]:
         only(peer, ("namespaces", "pods", "nodes", "networks", "domainNames"), path)
         for where, cidr in numbered(peer.get("networks"), f"{path}/networks"):
             yield Addresses(parse_block(text(cidr, where), (), where), where)
         for where, name in numbered(peer.get("domainNames"), f"{path}/domainNames"):
             yield _domain(text(name, where), where)
         if peer.get("nodes") is not None:
-            yield Unclear("nodes by label are not modelled", path, _may_be_a_node)
+            yield UnclearPeer("nodes by label are not modelled", path, _may_be_a_node)
         if peer.get("namespaces") is not None or peer.get("pods") is not None:
             yield _pods_peer(peer, path, self.profile)
         elif not peer:
@@ -177,7 +179,7 @@ class _Rule:
         name = text(value, path)
         return (Named(name, protocol, path) for protocol in PROTOCOLS)
 
-    def _number(self, entry: Json, low: object, high: object, path: str) -> Range:
+    def _number(self, entry: Json, low: object, high: object, path: str) -> PortRange:
         protocol = text(entry.get("protocol"), f"{path}/protocol") or "TCP"
         if protocol not in PROTOCOLS:
             raise NotUnderstood(f"{path}/protocol", f"the protocol {protocol!r} is not known")
@@ -198,7 +200,7 @@ class _Rule:
     def _destination(self, protocol: str, entry: Json, path: str) -> Port:
         only(entry, ("destinationPort",), path)
         if entry.get("destinationPort") is None:
-            return Range(protocol, path=path)
+            return PortRange(protocol, path=path)
         port = mapping(entry["destinationPort"], f"{path}/destinationPort")
         only(port, ("number", "range"), f"{path}/destinationPort")
         if port.get("number") is not None:
@@ -207,11 +209,11 @@ class _Rule:
         return self._number({"protocol": protocol}, span.get("start"), span.get("end"), path)
 
 
-def _domain(name: str, path: str) -> Peer:
+def _domain(name: str, path: str) -> PolicyPeer:
     """``*.example.com`` spans several labels here, unlike Cilium's single star."""
     if name.startswith("*."):
-        return Names("*" + name, False, path)
-    return Names(name, True, path)
+        return FqdnPeer("*" + name, False, path)
+    return FqdnPeer(name, True, path)
 
 
 def _may_be_a_node(peer: Endpoint) -> bool:

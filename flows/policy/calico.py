@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.policy.addresses import parse_block
-from flows.policy.calico_selectors import Chosen, parse_chosen, parse_namespaces
-from flows.policy.catalog import Catalog
+from flows.policy.calico_selectors import SelectorScope, parse_chosen, parse_namespaces
+from flows.policy.catalog import ServiceCatalog
 from flows.policy.kubernetes import PROTOCOLS, port_range, ref_of
 from flows.policy.model import Direction, Endpoint
-from flows.policy.peers import Addresses, Anyone, Peer, Pods, Unclear
-from flows.policy.ports import Named, Port, Range
+from flows.policy.peers import Addresses, Anyone, PolicyPeer, SelectedPodsPeer, UnclearPeer
+from flows.policy.ports import Named, Port, PortRange
 from flows.policy.profile import Datapath, Profile
 from flows.policy.reading import (
     Json,
@@ -31,10 +31,10 @@ from flows.policy.reading import (
     text,
     texts,
 )
-from flows.policy.rules import Clause, Effect, Policy, Side, Subject
+from flows.policy.rules import Clause, DirectionRules, Effect, Policy, PolicySubject
 from flows.policy.selectors import EVERYTHING, Selector
 
-WHY = "a Calico policy whose tier, order, actions or selector are not modelled"
+UNREAD_CALICO = "a Calico policy whose tier, order, actions or selector are not modelled"
 NAMESPACED, GLOBAL = "Calico NetworkPolicy", "GlobalNetworkPolicy"
 """How these two are called: the first shares its name with Kubernetes' own."""
 
@@ -42,7 +42,7 @@ _SPEC = ("tier", "order", "selector", "namespaceSelector", "types", "ingress", "
 _NUMBERS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
 
-def parse_calico(policy: Json, profile: Profile, catalog: Catalog) -> tuple[Policy, ...]:
+def parse_calico(policy: Json, profile: Profile, catalog: ServiceCatalog) -> tuple[Policy, ...]:
     """``types`` missing = Ingress, and Egress if there are egress rules."""
     clusterwide = loose_text(policy.get("kind")) == "GlobalNetworkPolicy"
     ref = ref_of(policy, GLOBAL if clusterwide else NAMESPACED, default_namespace="" if clusterwide else "default")
@@ -50,13 +50,13 @@ def parse_calico(policy: Json, profile: Profile, catalog: Catalog) -> tuple[Poli
         spec = mapping(policy.get("spec"), "/spec")
         _check(spec, profile)
         subject = _subject(spec, ref.namespace)
-        reader = _Reader(ref.namespace)
+        reader = _RuleReader(ref.namespace)
         return (Policy(ref, subject, {each: reader.side(spec, each) for each in _directions(spec)}),)
     except NotUnderstood as fault:
         selector = loose_text(loose_mapping(policy.get("spec")).get("selector")) or "all()"
-        why = f"{WHY} ({fault}; selector {selector})"
-        sides = {direction: Side() for direction in Direction}
-        return (Policy(ref, Subject(EVERYTHING, ref.namespace, doubt=why), sides, fault=why),)
+        why = f"{UNREAD_CALICO} ({fault}; selector {selector})"
+        sides = {direction: DirectionRules() for direction in Direction}
+        return (Policy(ref, PolicySubject(EVERYTHING, ref.namespace, doubt=why), sides, fault=why),)
 
 
 def _check(spec: Json, profile: Profile) -> None:
@@ -72,12 +72,12 @@ def _check(spec: Json, profile: Profile) -> None:
                 raise NotUnderstood(f"{where}/action", f"the action {action or 'that is missing'} depends on the order")
 
 
-def _subject(spec: Json, namespace: str) -> Subject:
+def _subject(spec: Json, namespace: str) -> PolicySubject:
     chosen = parse_chosen(text(spec.get("selector"), "/spec/selector"), "/spec/selector")
     said = text(spec.get("namespaceSelector"), "/spec/namespaceSelector")
     spaces = parse_namespaces(said, "/spec/namespaceSelector") if said else EVERYTHING
     both = Selector((*(chosen.namespaces or EVERYTHING).requirements, *spaces.requirements))
-    return Subject(chosen.pods, namespace, namespaces=both if both.requirements else None)
+    return PolicySubject(chosen.pods, namespace, namespaces=both if both.requirements else None)
 
 
 def _directions(spec: Json) -> tuple[Direction, ...]:
@@ -91,17 +91,17 @@ def _directions(spec: Json) -> tuple[Direction, ...]:
     return (*((Direction.INGRESS,) if ingress else ()), *egress)
 
 
-class _Reader:
+class _RuleReader:
     """Reads the rules of one policy; `namespace` is where a selector looks that names no other place."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
 
-    def side(self, spec: Json, direction: Direction) -> Side:
+    def side(self, spec: Json, direction: Direction) -> DirectionRules:
         place = f"/spec/{direction.value}"
         listed = enumerate(items(spec.get(direction.value), place))
         rules = ((index, mapping(rule, f"{place}/{index}")) for index, rule in listed)
-        return Side(
+        return DirectionRules(
             True,
             tuple(
                 self._clause(index, rule, f"{place}/{index}", direction)
@@ -121,7 +121,7 @@ class _Reader:
             return Clause(index, Effect.ALLOW, (), None, path, fault=str(fault))
         return Clause(index, Effect.ALLOW, peers, ports, path)
 
-    def _peers(self, rule: Json, path: str, direction: Direction) -> Iterator[Peer]:
+    def _peers(self, rule: Json, path: str, direction: Direction) -> Iterator[PolicyPeer]:
         theirs, ours = ("destination", "source") if direction is Direction.EGRESS else ("source", "destination")
         only(mapping(rule.get(ours), f"{path}/{ours}"), ("ports",) if ours == "destination" else (), f"{path}/{ours}")
         peer, place = mapping(rule.get(theirs), f"{path}/{theirs}"), f"{path}/{theirs}"
@@ -134,17 +134,19 @@ class _Reader:
             yield Addresses(parse_block(text(cidr, where), (), where), where)
         if selects:
             yield self._pods(peer, place)
-            yield Unclear("network sets and host endpoints are not read", place, _is_no_pod)
+            yield UnclearPeer("network sets and host endpoints are not read", place, _is_no_pod)
         elif not peer.get("nets"):
             yield Anyone(place)
 
-    def _pods(self, peer: Json, place: str) -> Pods:
+    def _pods(self, peer: Json, place: str) -> SelectedPodsPeer:
         chosen = parse_chosen(text(peer.get("selector"), f"{place}/selector"), f"{place}/selector")
         said = text(peer.get("namespaceSelector"), f"{place}/namespaceSelector")
         spaces = self._spaces(chosen, said, f"{place}/namespaceSelector")
-        return Pods(chosen.pods, "" if spaces else self.namespace, namespaces=spaces, path=f"{place}/selector")
+        return SelectedPodsPeer(
+            chosen.pods, "" if spaces else self.namespace, namespaces=spaces, path=f"{place}/selector"
+        )
 
-    def _spaces(self, chosen: Chosen, said: str, path: str) -> Selector | None:
+    def _spaces(self, chosen: SelectorScope, said: str, path: str) -> Selector | None:
         """None: the policy's own namespace."""
         if not said and chosen.namespaces is None:
             return None if self.namespace else EVERYTHING
@@ -159,7 +161,7 @@ class _Reader:
             return None
         if word not in PROTOCOLS:
             raise NotUnderstood(path, f"the protocol {protocol!r} is not known")
-        return tuple(_port(each, word, where) for where, each in listed) or (Range(word, path=path),)
+        return tuple(_port(each, word, where) for where, each in listed) or (PortRange(word, path=path),)
 
 
 def _port(value: object, protocol: str, path: str) -> Port:

@@ -27,14 +27,14 @@ _HAS = re.compile(rf"(?P<not>!\s*)?has\(\s*{_KEY}\s*\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SelectorScope:
     """Whom a selector means: pods by their own labels, and, where it speaks of them, their namespaces."""
 
     pods: Selector = EVERYTHING
     namespaces: Selector | None = None
 
 
-def parse_chosen(text: str, path: str) -> Chosen:
+def parse_chosen(text: str, path: str) -> SelectorScope:
     """A selector over endpoints. Raises `NotUnderstood` on any word that is not read here."""
     found = tuple(_requirements(text, path))
     spaces = tuple(_of_namespace(each) for each in found if each.key == NAMESPACE)
@@ -42,7 +42,7 @@ def parse_chosen(text: str, path: str) -> Chosen:
     foreign = next((each.key for each in own if each.key.startswith(_INHERITED)), None)
     if foreign is not None:
         raise NotUnderstood(path, f"the label {foreign} is not a pod's own")
-    return Chosen(Selector(own), Selector(spaces) if spaces else None)
+    return SelectorScope(Selector(own), Selector(spaces) if spaces else None)
 
 
 def parse_namespaces(text: str, path: str) -> Selector:

@@ -11,7 +11,7 @@ Key = tuple[str, str]  # namespace, name
 
 
 @dataclass(frozen=True, slots=True)
-class ServicePort:
+class CatalogPort:
     port: int
     target: int | str  # the pods' port, or its name
     protocol: str
@@ -19,27 +19,27 @@ class ServicePort:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class CatalogService:
     namespace: str
     name: str
     labels: Mapping[str, str]
     selector: Mapping[str, str] | None  # None = endpoints are made by hand
     addresses: tuple[str, ...]  # cluster and external addresses, node ports apart
-    ports: tuple[ServicePort, ...]
+    ports: tuple[CatalogPort, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Catalog:
-    services: Mapping[Key, Service] = field(default_factory=dict)
+class ServiceCatalog:
+    services: Mapping[Key, CatalogService] = field(default_factory=dict)
     endpoint_addresses: Mapping[Key, tuple[str, ...]] = field(default_factory=dict)  # of Services, from EndpointSlices
     cidr_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cidr_group_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def parse_service(item: Json) -> Service:
+def parse_service(item: Json) -> CatalogService:
     metadata, spec = loose_mapping(item.get("metadata")), loose_mapping(item.get("spec"))
     selector = loose_labels(spec.get("selector"))
-    return Service(
+    return CatalogService(
         loose_text(metadata.get("namespace")) or "default",
         loose_text(metadata.get("name")),
         loose_labels(metadata.get("labels")),
@@ -61,12 +61,12 @@ def _texts(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list | tuple) else []
 
 
-def _port(entry: Json) -> ServicePort | None:
+def _port(entry: Json) -> CatalogPort | None:
     port, target = entry.get("port"), entry.get("targetPort")
     if isinstance(port, bool) or not isinstance(port, int):
         return None
     to = target if isinstance(target, int | str) and target not in ("", 0) else port
-    return ServicePort(port, to, loose_text(entry.get("protocol")) or "TCP", loose_text(entry.get("name")))
+    return CatalogPort(port, to, loose_text(entry.get("protocol")) or "TCP", loose_text(entry.get("name")))
 
 
 def slice_addresses(item: Json) -> tuple[Key, tuple[str, ...]]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from flows.policy.catalog import Catalog
+from flows.policy.catalog import ServiceCatalog
 from flows.policy.cilium_peers import CLUSTER, NAMESPACE_LABELS, POD_NAMESPACE, SERVICE_ACCOUNT, terms_of
-from flows.policy.cilium_rules import Reading, hides, read_rule
+from flows.policy.cilium_rules import RuleReading, hides, read_rule
 from flows.policy.kubernetes import ref_of
 from flows.policy.model import Direction, PolicyRef
 from flows.policy.profile import Profile
@@ -27,7 +27,7 @@ from flows.policy.reading import (
     mapping,
     only,
 )
-from flows.policy.rules import Clause, Condition, Effect, Policy, Side, Subject
+from flows.policy.rules import Clause, DirectionRules, Effect, Policy, PolicySubject, SubjectCondition
 from flows.policy.selectors import EVERYTHING, Requirement, Selector, parse_selector
 
 SECTIONS = {
@@ -38,17 +38,17 @@ _SPEC = ("endpointSelector", "nodeSelector", "enableDefaultDeny", "description",
 _SECTIONS = tuple(name for pairs in SECTIONS.values() for name, _ in pairs)
 
 
-def parse_cilium(policy: Json, profile: Profile, catalog: Catalog) -> tuple[Policy, ...]:
+def parse_cilium(policy: Json, profile: Profile, catalog: ServiceCatalog) -> tuple[Policy, ...]:
     """Every spec of the object as one policy; one inert policy where Cilium refuses the object. Never raises."""
     kind = str(policy.get("kind"))
     clusterwide = kind == "CiliumClusterwideNetworkPolicy"
     ref = ref_of(policy, kind, default_namespace="" if clusterwide else "default")
-    inert, reading = _inert(policy, profile), Reading(ref.namespace, profile, catalog, _valid(policy) is not None)
+    inert, reading = _inert(policy, profile), RuleReading(ref.namespace, profile, catalog, _valid(policy) is not None)
     try:
         found = [_policy(spec, path, ref, reading) for path, spec in _specs(policy)]
     except Invalid as fault:
         why = f"Cilium would refuse this object: {fault}"
-        return (Policy(ref, Subject(EVERYTHING, ref.namespace), inert=inert or why, refused=str(fault)),)
+        return (Policy(ref, PolicySubject(EVERYTHING, ref.namespace), inert=inert or why, refused=str(fault)),)
     return tuple(_doubted(replace(each, inert=each.inert or inert), profile) for each in found)
 
 
@@ -62,7 +62,7 @@ def _specs(policy: Json) -> Iterator[tuple[str, object]]:
         yield "/specs", specs
 
 
-def _policy(value: object, path: str, ref: PolicyRef, reading: Reading) -> Policy:
+def _policy(value: object, path: str, ref: PolicyRef, reading: RuleReading) -> Policy:
     """One spec. Raises ``Invalid`` where Cilium refuses the object and has not said that it did not."""
     try:
         spec = mapping(value, path)
@@ -72,7 +72,7 @@ def _policy(value: object, path: str, ref: PolicyRef, reading: Reading) -> Polic
     except NotUnderstood as fault:
         if isinstance(fault, Invalid) and not reading.judged:
             raise
-        return Policy(ref, Subject(EVERYTHING, ref.namespace, doubt=str(fault)), fault=str(fault))
+        return Policy(ref, PolicySubject(EVERYTHING, ref.namespace, doubt=str(fault)), fault=str(fault))
     return Policy(ref, subject, sides, inert=inert)
 
 
@@ -98,10 +98,10 @@ def _inert(policy: Json, profile: Profile) -> str:
     return ""
 
 
-def _subject(spec: Json, path: str, reading: Reading) -> tuple[Subject, str]:
+def _subject(spec: Json, path: str, reading: RuleReading) -> tuple[PolicySubject, str]:
     namespace = reading.namespace
     if spec.get("nodeSelector") is not None and spec.get("endpointSelector") is None and not namespace:
-        return Subject(EVERYTHING), "a host policy: it selects nodes, not pods"
+        return PolicySubject(EVERYTHING), "a host policy: it selects nodes, not pods"
     if spec.get("nodeSelector") is not None or spec.get("endpointSelector") is None:
         kinds = "an endpointSelector" if namespace else "exactly one of endpointSelector and nodeSelector"
         raise Invalid(path, f"{kinds} is needed")
@@ -117,14 +117,14 @@ def _without_rules(spec: Json, path: str, profile: Profile) -> str:
     return "it has no rules, so it isolates nothing (Cilium from 1.17 on refuses it)"
 
 
-def _split(selector: Selector, namespace: str) -> Subject:
+def _split(selector: Selector, namespace: str) -> PolicySubject:
     """An endpointSelector as pod labels, namespace labels and the rest, so that it can be indexed like any other."""
     pods: list[Requirement] = []
     namespaces: list[Requirement] = []
-    conditions: list[Condition] = []
+    conditions: list[SubjectCondition] = []
     for term in terms_of(selector):
         if term.source == "reserved":
-            return Subject(EVERYTHING, namespace, None, f"{term.wanted.path}: {term.wanted.key} is not modelled")
+            return PolicySubject(EVERYTHING, namespace, None, f"{term.wanted.path}: {term.wanted.key} is not modelled")
         if term.key == POD_NAMESPACE:
             if not (namespace and _is_overwritten(term.wanted)):
                 namespaces.append(replace(term.wanted, key="kubernetes.io/metadata.name"))
@@ -135,7 +135,7 @@ def _split(selector: Selector, namespace: str) -> Subject:
         else:
             pods.append(replace(term.wanted, key=term.key))
     reach = Selector(tuple(namespaces)) if namespaces else None
-    return Subject(Selector(tuple(pods)), namespace, reach, "", tuple(conditions))
+    return PolicySubject(Selector(tuple(pods)), namespace, reach, "", tuple(conditions))
 
 
 def _is_overwritten(wanted: Requirement) -> bool:
@@ -143,7 +143,7 @@ def _is_overwritten(wanted: Requirement) -> bool:
     return wanted.key == f"k8s:{POD_NAMESPACE}" and "/matchLabels/" in wanted.path
 
 
-def _side(spec: Json, path: str, direction: Direction, reading: Reading) -> Side:
+def _side(spec: Json, path: str, direction: Direction, reading: RuleReading) -> DirectionRules:
     present = [(name, effect) for name, effect in SECTIONS[direction] if spec.get(name) is not None]
     clauses = [
         _clause(index, rule, f"{path}/{name}/{index}", effect, direction, reading)
@@ -152,7 +152,7 @@ def _side(spec: Json, path: str, direction: Direction, reading: Reading) -> Side
     ]
     wanted = _default_deny(spec, path, direction)
     denies = wanted is not False or not reading.profile.default_deny_options
-    return Side(bool(clauses) and denies, tuple(clauses))
+    return DirectionRules(bool(clauses) and denies, tuple(clauses))
 
 
 def _default_deny(spec: Json, path: str, direction: Direction) -> bool | None:
@@ -167,7 +167,7 @@ def _default_deny(spec: Json, path: str, direction: Direction) -> bool | None:
     return wanted
 
 
-def _clause(index: int, rule: object, path: str, effect: Effect, direction: Direction, reading: Reading) -> Clause:
+def _clause(index: int, rule: object, path: str, effect: Effect, direction: Direction, reading: RuleReading) -> Clause:
     try:
         return read_rule(index, mapping(rule, path), path, effect, direction, reading)
     except NotUnderstood as fault:

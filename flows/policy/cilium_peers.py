@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from flows.policy.direction import DirectionContext, entities_of, is_here, is_workload, node_word_missing
 from flows.policy.model import Endpoint, Miss, MissKind
 from flows.policy.peers import not_a_pod
 from flows.policy.profile import Profile
-from flows.policy.scene import Scene, entities_of, is_here, is_workload, node_word_missing
 from flows.policy.selectors import Requirement, Selector
 
 POD_NAMESPACE = "io.kubernetes.pod.namespace"
@@ -115,7 +115,7 @@ class CiliumEndpoints:
     pods_only: bool = True
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         peer = scene.peer
         workload = is_workload(peer, scene.profile) if self.pods_only else True
         if workload is False or (self.namespace and peer.namespace != self.namespace):
@@ -135,7 +135,7 @@ class CiliumEndpoints:
             return True
         return False if profile.local_cluster_only else None
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         peer, profile = scene.peer, scene.profile
         if not is_workload(peer, profile):
             return (not_a_pod(peer, self.path),)
@@ -156,7 +156,7 @@ class CiliumEndpoints:
         why = f"without {CLUSTER} it means cluster {here} only (from Cilium 1.19 on), {peer} is in {peer.cluster}"
         return (Miss(MissKind.LABEL, why, self.path, CLUSTER, (here,), peer.cluster),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         if is_workload(scene.peer, scene.profile) is None:
             return f"{scene.peer} is on the host network: whether policies see a pod or a node is not known here"
         if self._cluster_fits(scene.peer, scene.profile) is None:
@@ -179,18 +179,18 @@ class Entity:
     name: str
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         if self.name in scene.peer_entities:
             return True
         asks_for_node = self.name in ("host", "remote-node")
         return None if asks_for_node and node_word_missing(scene) else False
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         got = " ".join(sorted(scene.peer_entities - {"all"})) or "none"
         why = f"it admits the entity {self.name}, {scene.peer} is {got}"
         return (Miss(MissKind.ENTITY, why, self.path, "entity", (self.name,), got),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         return f"whether {scene.peer} is the pod's own node or another one is not known"
 
     def __str__(self) -> str:
@@ -198,7 +198,7 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class FqdnPeer:
     """``toFQDNs``: addresses outside whose names came through the datapath's DNS proxy.
 
     Source: ``pkg/fqdn/matchpattern`` and ``Documentation/security/policy/language.rst``: ``*`` stays within one DNS
@@ -209,7 +209,7 @@ class Names:
     exact: bool
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         peer = scene.peer
         if peer.is_pod or peer.host_network or "world" not in scene.peer_entities:
             return False
@@ -222,7 +222,7 @@ class Names:
             return True
         return any(name_matches(self.pattern, self.exact, name) for name in names)
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         peer = scene.peer
         if "world" not in scene.peer_entities:
             why = f"names match addresses outside the cluster only, {peer} is inside"
@@ -234,7 +234,7 @@ class Names:
         why = f"{got or 'the address has no known name and'} does not match {self.pattern}"
         return (Miss(MissKind.FQDN, why, self.path, "fqdn", (self.pattern,), got),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         if self._names(scene.peer.fqdns):
             name = scene.peer.fqdns[0]
             return f"no DNS rule selects the pod; whether {name} is known through another pod cannot be told"

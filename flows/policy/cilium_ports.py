@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from flows.policy.kubernetes import port_range
 from flows.policy.model import Direction
-from flows.policy.ports import Icmp, Named, Port, Range
+from flows.policy.ports import Icmp, Named, Port, PortRange
 from flows.policy.profile import Profile
 from flows.policy.reading import Invalid, Json, NotUnderstood, loose_mapping, mapping, numbered, only, text
 from flows.policy.rules import Effect
@@ -81,7 +81,7 @@ def _one_port(protocol: str, port: str, end: object, path: str, profile: Profile
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise Invalid(f"{path}/port", f"{port!r} is neither a port from 0 to 65535 nor a name of at most 15 letters")
     if int(port) == 0:
-        return Range(protocol, path=path)
+        return PortRange(protocol, path=path)
     return port_range(protocol, int(port), end or None, path, profile)
 
 

@@ -13,19 +13,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flows.policy.addresses import Network, parse_block, parse_network
-from flows.policy.catalog import Catalog, Service
+from flows.policy.catalog import CatalogService, ServiceCatalog
 from flows.policy.cilium_peers import (
     ENTITIES,
     NAMESPACE_LABELS,
     POD_NAMESPACE,
     CiliumEndpoints,
     Entity,
-    Names,
+    FqdnPeer,
     terms_of,
 )
 from flows.policy.cilium_ports import read_ports
 from flows.policy.model import Direction, Endpoint
-from flows.policy.peers import Addresses, AnyOf, Anyone, Nobody, Peer, Pods, Unclear
+from flows.policy.peers import Addresses, AnyOf, Anyone, Nobody, PolicyPeer, SelectedPodsPeer, UnclearPeer
 from flows.policy.profile import Profile
 from flows.policy.reading import Invalid, Json, NotUnderstood, mapping, numbered, only, text
 from flows.policy.rules import Clause, Effect
@@ -37,16 +37,16 @@ _PREFIX = re.compile(r"[0-9A-Fa-f:.]+/\d{1,3}")
 _NAME = re.compile(r"[-a-zA-Z0-9_.]+\.?")
 _PATTERN = re.compile(r"[-a-zA-Z0-9_.*]+\.?")
 
-Reader = Callable[[object, str], Peer]
+Reader = Callable[[object, str], PolicyPeer]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RuleReading:
     """What a rule is read with. ``judged``: Cilium has said of the object whether it is valid."""
 
     namespace: str  # "" = cluster-wide
     profile: Profile
-    catalog: Catalog
+    catalog: ServiceCatalog
     judged: bool = False
 
 
@@ -60,7 +60,7 @@ def hides(profile: Profile) -> Callable[[str], bool]:
     return hidden
 
 
-def read_rule(index: int, rule: Json, path: str, effect: Effect, direction: Direction, reading: Reading) -> Clause:
+def read_rule(index: int, rule: Json, path: str, effect: Effect, direction: Direction, reading: RuleReading) -> Clause:
     """Raises ``Invalid`` for what Cilium refuses, ``NotUnderstood`` for what is not known here."""
     word = "to" if direction is Direction.EGRESS else "from"
     peers, note = _Peers(reading, rule, path, word, effect).read()
@@ -72,13 +72,13 @@ def read_rule(index: int, rule: Json, path: str, effect: Effect, direction: Dire
 class _Peers:
     """Reads the peers of one rule."""
 
-    reading: Reading
+    reading: RuleReading
     rule: Json
     path: str
     word: str  # "to" or "from"
     effect: Effect
 
-    def read(self) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
+    def read(self) -> tuple[tuple[PolicyPeer, ...], tuple[str, ...]]:
         """The peers, and what to say beside them."""
         readers = self._readers()
         only(self.rule, (*_L4, *readers), self.path)
@@ -105,7 +105,7 @@ class _Peers:
     def _has_ports(self) -> bool:
         return bool(self.rule.get("toPorts") or self.rule.get("icmps"))
 
-    def _without_peers(self, empty: list[str]) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
+    def _without_peers(self, empty: list[str]) -> tuple[tuple[PolicyPeer, ...], tuple[str, ...]]:
         """Ports alone mean "anyone on these ports"; nothing at all means nobody (the default-deny examples use it)."""
         if self._has_ports():
             note = f"an empty {empty[0]} means everyone on these ports" if empty else ""
@@ -114,7 +114,7 @@ class _Peers:
             return (Nobody(f"the list {empty[0]} is empty, which admits nobody", f"{self.path}/{empty[0]}"),), ()
         return (Nobody("an empty rule {} admits nobody in a Cilium policy", self.path),), ()
 
-    def _without_services(self, peers: tuple[Peer, ...]) -> tuple[tuple[Peer, ...], tuple[str, ...]]:
+    def _without_services(self, peers: tuple[PolicyPeer, ...]) -> tuple[tuple[PolicyPeer, ...], tuple[str, ...]]:
         """No Service stands behind toServices: with ports the rule is then everyone's (``PolicyEntry.L3``)."""
         if not self._has_ports():
             return peers, ()
@@ -127,8 +127,10 @@ class _Peers:
             f"{word}CIDR": _cidr,
             f"{word}CIDRSet": self._cidr_rule,
             f"{word}Entities": _entity,
-            f"{word}Groups": lambda item, path: Unclear("groups of a cloud provider are not at hand", path, _outside),
-            f"{word}Nodes": lambda item, path: Unclear("nodes by label are not modelled", path, _not_a_pod),
+            f"{word}Groups": lambda item, path: UnclearPeer(
+                "groups of a cloud provider are not at hand", path, _outside
+            ),
+            f"{word}Nodes": lambda item, path: UnclearPeer("nodes by label are not modelled", path, _not_a_pod),
             f"{word}Requires": lambda item, path: _gone(path, f"{word}Requires was removed in Cilium 1.19"),
         }
         if word == "to":
@@ -137,7 +139,7 @@ class _Peers:
             readers["toFQDNs"] = _names
         return readers
 
-    def _endpoints(self, item: object, path: str) -> Peer:
+    def _endpoints(self, item: object, path: str) -> PolicyPeer:
         selector = parse_selector(item, path, hides(self.reading.profile))
         terms, namespace = terms_of(selector), self.reading.namespace
         if any(term.key.startswith("cidr") for term in terms if ":" in term.wanted.key):
@@ -149,7 +151,7 @@ class _Peers:
         scope = "" if placed else namespace
         return CiliumEndpoints(selector, terms, scope, not named and not (namespace and placed), path)
 
-    def _cidr_rule(self, item: object, path: str) -> Peer:
+    def _cidr_rule(self, item: object, path: str) -> PolicyPeer:
         rule = mapping(item, path)
         only(rule, ("cidr", "except", "cidrGroupRef", "cidrGroupSelector"), path)
         if len([key for key in rule if key != "except" and rule[key] not in (None, "")]) != 1:
@@ -173,7 +175,7 @@ class _Peers:
             raise NotUnderstood(path, "no CiliumCIDRGroup at hand matches the selector")
         return [cidr for name in chosen for cidr in catalog.cidr_groups[name]]
 
-    def _services(self, item: object, path: str) -> Peer:
+    def _services(self, item: object, path: str) -> PolicyPeer:
         """Source: ``pkg/policy/k8s/service.go``: a Service stands for its selector, or for its endpoints' addresses;
         without a namespace for every Service of the name; in a deny rule for nothing, since nothing resolves it."""
         rule = mapping(item, path)
@@ -185,11 +187,11 @@ class _Peers:
         if self.effect is Effect.DENY:
             return AnyOf((), name, path)
         if not found and (rule.get("k8sServiceSelector") is None or not self.reading.catalog.services):
-            return Unclear(f"the {name} is not at hand", path)
+            return UnclearPeer(f"the {name} is not at hand", path)
         peers = [self._service(service, path) for service in found]
         return AnyOf(tuple(peer for peer in peers if not _is_empty(peer)), name, path)
 
-    def _by_name(self, named: Json, path: str) -> tuple[list[Service], str]:
+    def _by_name(self, named: Json, path: str) -> tuple[list[CatalogService], str]:
         space, name = text(named.get("namespace"), path), text(named.get("serviceName"), path)
         services = self.reading.catalog.services
         if space:
@@ -197,7 +199,7 @@ class _Peers:
             return [found] if found else [], f"Service {space}/{name}"
         return [each for (_, known), each in services.items() if known == name], f"Service {name}"
 
-    def _by_selector(self, rule: Json, path: str) -> tuple[list[Service], str]:
+    def _by_selector(self, rule: Json, path: str) -> tuple[list[CatalogService], str]:
         only(rule, ("selector", "namespace"), path)
         selector = parse_selector(rule.get("selector"), f"{path}/selector")
         bare = Selector(tuple(_without_source(each) for each in selector.requirements))
@@ -205,26 +207,26 @@ class _Peers:
         found = [each for each in services if space in ("", each.namespace) and bare.matches(each.labels)]
         return found, f"Services {selector}"
 
-    def _service(self, service: Service, path: str) -> Peer:
+    def _service(self, service: CatalogService, path: str) -> PolicyPeer:
         name = f"Service {service.namespace}/{service.name}"
         if service.selector is not None:
             return self._selected(service.selector, service.namespace, name, path)
         addresses = self.reading.catalog.endpoint_addresses.get((service.namespace, service.name))
         if addresses is None:
-            return Unclear(f"the endpoints of {name} are not at hand", path, _outside)
+            return UnclearPeer(f"the endpoints of {name} are not at hand", path, _outside)
         return AnyOf(tuple(_block(ip, (), path) for ip in addresses), name, path)
 
-    def _selected(self, labels: object, namespace: str, name: str, path: str) -> Peer:
+    def _selected(self, labels: object, namespace: str, name: str, path: str) -> PolicyPeer:
         """The pods behind a Service; before Cilium 1.17 only Services without a selector counted."""
         wanted = Selector(tuple(Requirement(k, "In", (v,), path) for k, v in mapping(labels, path).items()))
-        pods, known = Pods(wanted, namespace, path=path), self.reading.profile.services_by_selector
+        pods, known = SelectedPodsPeer(wanted, namespace, path=path), self.reading.profile.services_by_selector
         if known is None:
             why = f"before Cilium 1.17 toServices did not reach {name}, which has a selector; the version is not known"
-            return Unclear(why, path, pods.selects)
+            return UnclearPeer(why, path, pods.selects)
         return AnyOf((pods,) if known else (), name, path)
 
 
-def _is_empty(peer: Peer) -> bool:
+def _is_empty(peer: PolicyPeer) -> bool:
     return isinstance(peer, AnyOf) and not peer.peers
 
 
@@ -234,7 +236,7 @@ def _without_source(wanted: Requirement) -> Requirement:
     return Requirement(key, wanted.operator, wanted.values, wanted.path) if colon else wanted
 
 
-def _cidr(item: object, path: str) -> Peer:
+def _cidr(item: object, path: str) -> PolicyPeer:
     """A CIDR or a bare address."""
     return _block(text(item, path), (), path)
 
@@ -261,14 +263,14 @@ def _prefix(cidr: str, path: str) -> Network:
     return parse_network(cidr, path)
 
 
-def _entity(item: object, path: str) -> Peer:
+def _entity(item: object, path: str) -> PolicyPeer:
     name = text(item, path)
     if name not in ENTITIES:
         raise Invalid(path, f"the entity {name!r} is not known")
     return Nobody("the entity none admits nobody", path) if name == "none" else Entity(name, path)
 
 
-def _names(item: object, path: str) -> Peer:
+def _names(item: object, path: str) -> PolicyPeer:
     rule = mapping(item, path)
     only(rule, ("matchName", "matchPattern"), path)
     name, pattern = (text(rule.get(key), f"{path}/{key}") for key in ("matchName", "matchPattern"))
@@ -279,10 +281,10 @@ def _names(item: object, path: str) -> Peer:
             raise Invalid(f"{path}/{key}", f"{word!r} is no name")
     if not name and not pattern:
         raise NotUnderstood(path, "neither matchName nor matchPattern")
-    return Names(name or pattern, bool(name), f"{path}/{'matchName' if name else 'matchPattern'}")
+    return FqdnPeer(name or pattern, bool(name), f"{path}/{'matchName' if name else 'matchPattern'}")
 
 
-def _gone(path: str, why: str) -> Peer:
+def _gone(path: str, why: str) -> PolicyPeer:
     raise NotUnderstood(path, why)
 
 

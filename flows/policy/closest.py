@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from flows.policy.model import Closest, Decision, Judgement, Miss, MissKind, PolicyWalk, RuleWalk, Verdict
+from flows.policy.model import Closest, Decision, Judgement, Miss, MissKind, PolicyVerdict, PolicyWalk, RuleWalk
 
 PORT_KINDS = frozenset({MissKind.PORT, MissKind.NAMED_PORT, MissKind.PROTOCOL, MissKind.ICMP})
 SELECTOR_KINDS = frozenset({MissKind.LABEL, MissKind.NAMESPACE, MissKind.NAMESPACE_LABEL})
@@ -68,7 +68,7 @@ _WEIGHTS = {
 }
 
 
-def mistake_of(verdict: Verdict) -> Mistake | None:
+def mistake_of(verdict: PolicyVerdict) -> Mistake | None:
     """What kind of mistake the denial looks like; ``None`` when the verdict is not a denial."""
     if verdict.allowed is not False:
         return None

@@ -12,21 +12,21 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import islice
 
-from flows.policy.model import Diff, Direction, Endpoint, Opening, Party
-from flows.policy.peers import Pods
-from flows.policy.populace import Group, Places, Vocabulary, outsiders, phantom, vocabulary
+from flows.policy.direction import DirectionContext, is_workload
+from flows.policy.endpoint_groups import EndpointGroup, NodeAddresses, Vocabulary, outsiders, phantom, vocabulary
+from flows.policy.model import Diff, Direction, Endpoint, Opening, PolicyParty
+from flows.policy.peers import SelectedPodsPeer
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
-from flows.policy.reach import Outcome, Selected, dns_shown, open_way, side
+from flows.policy.reach import PortOutcome, Selected, dns_shown, open_way, side
 from flows.policy.rules import Clause, Policy
-from flows.policy.scene import Scene, is_workload
-from flows.policy.world import World
+from flows.policy.world import PolicyWorld
 
 _OPEN = open_way()
-LIMIT = 10_000  # pairs of groups; a change that touches more is too broad to be read by anyone
+MAX_GROUP_PAIRS = 10_000  # pairs of groups; a change that touches more is too broad to be read by anyone
 
 
-def difference_of(before: World, after: World) -> Diff:
+def difference_of(before: PolicyWorld, after: PolicyWorld) -> Diff:
     """What ``after`` allows that ``before`` does not, and the reverse.
 
     Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
@@ -35,26 +35,26 @@ def difference_of(before: World, after: World) -> Diff:
     return _Comparison(before, after, everyone).diff()
 
 
-def _places(world: World) -> Places:
+def _places(world: PolicyWorld) -> NodeAddresses:
     nodes = tuple(each for each in world.inventory.by_ip.values() if not each.is_pod)
-    return Places(nodes, tuple(sorted(world.api_servers - world.inventory.by_ip.keys())))
+    return NodeAddresses(nodes, tuple(sorted(world.api_servers - world.inventory.by_ip.keys())))
 
 
-def _groups(before: World, after: World, words: Vocabulary) -> list[Group]:
-    found: dict[Hashable, Group] = {}
+def _groups(before: PolicyWorld, after: PolicyWorld, words: Vocabulary) -> list[EndpointGroup]:
+    found: dict[Hashable, EndpointGroup] = {}
     for key, new in after.inventory.pods.items():
         old = before.inventory.pods.get(key)
         if old is None or is_workload(new, after.profile) is False:
             continue
         one = words.of(new, after.profile)
         other = one if old is new else words.of(old, before.profile)
-        group = found.get((other, one)) or found.setdefault((other, one), Group(old, new, other != one))
-        party = Party("workload", new.namespace, new.workload)
+        group = found.get((other, one)) or found.setdefault((other, one), EndpointGroup(old, new, other != one))
+        party = PolicyParty("workload", new.namespace, new.workload)
         group.parties[party] = group.parties.get(party, 0) + 1
     return list(found.values())
 
 
-def changed_policies(before: World, after: World) -> set[int]:
+def changed_policies(before: PolicyWorld, after: PolicyWorld) -> set[int]:
     """``id`` of every policy that is not the same in both worlds, and that the datapath applies."""
     old, new = _by_ref(before.policies), _by_ref(after.policies)
     differ = [ref for ref in old.keys() | new.keys() if old.get(ref) != new.get(ref)]
@@ -86,12 +86,12 @@ class _Rulebook:
 class _Alike:
     """Groups in classes that one rulebook cannot tell apart."""
 
-    classes: list[list[Group]]
+    classes: list[list[EndpointGroup]]
     number: dict[int, int]  # id of a group -> its class
 
 
-def _part(everyone: list[Group], words: Vocabulary, before: Profile, after: Profile) -> _Alike:
-    classes: dict[Hashable, list[Group]] = defaultdict(list)
+def _part(everyone: list[EndpointGroup], words: Vocabulary, before: Profile, after: Profile) -> _Alike:
+    classes: dict[Hashable, list[EndpointGroup]] = defaultdict(list)
     for group in everyone:
         one = words.of(group.after, after)
         other = words.of(group.before, before) if group.moved else one
@@ -102,8 +102,8 @@ def _part(everyone: list[Group], words: Vocabulary, before: Profile, after: Prof
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    before: Outcome
-    after: Outcome
+    before: PortOutcome
+    after: PortOutcome
 
     @property
     def same(self) -> bool:
@@ -117,27 +117,27 @@ class _Change:
 class _Comparison:
     """One comparison of two worlds, with its memory of what was worked out."""
 
-    def __init__(self, before: World, after: World, everyone: list[Group]) -> None:
+    def __init__(self, before: PolicyWorld, after: PolicyWorld, everyone: list[EndpointGroup]) -> None:
         self.before, self.after, self.everyone = before, after, everyone
         self.changed = changed_policies(before, after)
         self.all_affected = before.profile != after.profile
         self.books: dict[tuple[int, Direction], _Rulebook] = {}
         self.memory: dict[Hashable, _Change] = {}
-        self.opened: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
-        self.closed: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
-        self.unclear: dict[tuple[Party, Party], list[PortSet]] = defaultdict(list)
+        self.opened: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
+        self.closed: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
+        self.unclear: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
         self.everywhere = False
         self.moved = [group for group in everyone if group.moved]
         self.partitions: dict[Vocabulary, _Alike] = {}
         self.readers: dict[Hashable, _Alike] = {}
         self.spoken: dict[Hashable, Vocabulary] = {}  # by rulebook
-        self.turned: dict[Hashable, list[Group]] = {}  # by policy and direction
+        self.turned: dict[Hashable, list[EndpointGroup]] = {}  # by policy and direction
         self.renamed = _renamed(self.moved)
         self.seen = {direction: [self._scenes(peer, direction) for peer in self.moved] for direction in Direction}
 
     def diff(self) -> Diff:
         pairs = self._suspects()
-        for source, destination in islice(pairs, LIMIT):
+        for source, destination in islice(pairs, MAX_GROUP_PAIRS):
             self._compare(source, destination)
         complete = next(pairs, None) is None
         opened, closed, unclear = (tuple(_openings(each)) for each in (self.opened, self.closed, self.unclear))
@@ -153,7 +153,7 @@ class _Comparison:
             complete=complete,
         )
 
-    def _suspects(self) -> Iterator[tuple[Group, Group]]:
+    def _suspects(self) -> Iterator[tuple[EndpointGroup, EndpointGroup]]:
         """Every pair whose verdict can differ: one side is judged by other policies, or looks different to them."""
         seen: set[tuple[int, int]] = set()
         for direction in Direction:
@@ -165,7 +165,7 @@ class _Comparison:
                         seen.add(key)
                         yield pair
 
-    def _differing(self, subject: Group, direction: Direction) -> list[Group]:
+    def _differing(self, subject: EndpointGroup, direction: Direction) -> list[EndpointGroup]:
         """The peers towards whom this subject's own side differs."""
         if subject.outside:
             return []
@@ -173,7 +173,7 @@ class _Comparison:
         peers = self.everyone if book.affected else self._told_apart(book, direction)
         return [peer for peer in peers if not self._side(subject, peer, direction).same]
 
-    def _compare(self, source: Group, destination: Group) -> None:
+    def _compare(self, source: EndpointGroup, destination: EndpointGroup) -> None:
         out = self._side(source, destination, Direction.EGRESS)
         into = self._side(destination, source, Direction.INGRESS)
         both = out.within(into)
@@ -189,20 +189,20 @@ class _Comparison:
         if opened or unclear:
             self.everywhere = self.everywhere or self._opens_everywhere(source, destination)
 
-    def _opens_everywhere(self, source: Group, destination: Group) -> bool:
+    def _opens_everywhere(self, source: EndpointGroup, destination: EndpointGroup) -> bool:
         """Whether the same opening holds for a namespace nobody has made yet."""
         return self._phantom(source, destination, Direction.EGRESS) or self._phantom(
             destination, source, Direction.INGRESS
         )
 
-    def _phantom(self, subject: Group, peer: Group, direction: Direction) -> bool:
+    def _phantom(self, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> bool:
         if subject.outside or peer.outside or self._side(subject, peer, direction).same:
             return False
-        nowhere = Group(phantom(peer.before), phantom(peer.after), False)
+        nowhere = EndpointGroup(phantom(peer.before), phantom(peer.after), False)
         change = self._work_out(self._book(subject, direction), subject, nowhere, direction)
         return bool(change.after.may_allow - change.before.may_allow)
 
-    def _side(self, subject: Group, peer: Group, direction: Direction) -> _Change:
+    def _side(self, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> _Change:
         if subject.outside:
             return _Change(_OPEN, _OPEN)
         book = self._book(subject, direction)
@@ -212,16 +212,22 @@ class _Comparison:
             self.memory[key] = self._work_out(book, subject, peer, direction)
         return self.memory[key]
 
-    def _scenes(self, peer: Group, direction: Direction) -> tuple[Group, Scene, Scene]:
+    def _scenes(
+        self, peer: EndpointGroup, direction: Direction
+    ) -> tuple[EndpointGroup, DirectionContext, DirectionContext]:
         old, new = peer.before, peer.after
-        return peer, Scene(direction, old, old, self.before.profile), Scene(direction, new, new, self.after.profile)
+        return (
+            peer,
+            DirectionContext(direction, old, old, self.before.profile),
+            DirectionContext(direction, new, new, self.after.profile),
+        )
 
-    def _told_apart(self, book: _Rulebook, direction: Direction) -> list[Group]:
+    def _told_apart(self, book: _Rulebook, direction: Direction) -> list[EndpointGroup]:
         """The peers that moved and that a rule of this book now takes for somebody else."""
         found = {id(peer): peer for policy, _ in book.before for peer in self._turned(policy, direction)}
         return list(found.values())
 
-    def _turned(self, policy: Policy, direction: Direction) -> list[Group]:
+    def _turned(self, policy: Policy, direction: Direction) -> list[EndpointGroup]:
         """The peers that moved and that fit a rule of this policy before or after, not both; whoever the subject is,
         since only a node's place depends on it, and a node's labels are not read."""
         key = id(policy), direction
@@ -230,7 +236,7 @@ class _Comparison:
             self.turned[key] = [peer for peer, old, new in self.seen[direction] if _turns(peer, old, new, rules)]
         return self.turned[key]
 
-    def _look(self, book: _Rulebook, peer: Group) -> Hashable:
+    def _look(self, book: _Rulebook, peer: EndpointGroup) -> Hashable:
         """What tells this peer from others under a rulebook. Where it says the same as before, few peers are looked
         at: then everyone need not be parted first, which takes longest."""
         if book.affected:
@@ -255,19 +261,19 @@ class _Comparison:
             self.readers[book.key] = self.partitions[words]
         return self.readers[book.key]
 
-    def _work_out(self, book: _Rulebook, subject: Group, peer: Group, direction: Direction) -> _Change:
+    def _work_out(self, book: _Rulebook, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> _Change:
         before = _outcome(self.before, book.before, subject.before, peer.before, direction)
         if not (book.affected or peer.moved):
             return _Change(before, before)
         return _Change(before, _outcome(self.after, book.after, subject.after, peer.after, direction))
 
-    def _book(self, subject: Group, direction: Direction) -> _Rulebook:
+    def _book(self, subject: EndpointGroup, direction: Direction) -> _Rulebook:
         key = id(subject), direction
         if key not in self.books:
             self.books[key] = self._open_book(subject, direction)
         return self.books[key]
 
-    def _open_book(self, subject: Group, direction: Direction) -> _Rulebook:
+    def _open_book(self, subject: EndpointGroup, direction: Direction) -> _Rulebook:
         before = self.before.selecting(subject.before, direction)
         after = before if not self.changed and not subject.moved else self.after.selecting(subject.after, direction)
         policies = tuple((id(p), certain) for p, certain in before), tuple((id(p), certain) for p, certain in after)
@@ -285,7 +291,7 @@ class _Comparison:
             yield from (f"{policy.ref}: {fault}" for fault in dict.fromkeys(faults) if fault)
 
 
-def _is_another(subject: Group) -> bool:
+def _is_another(subject: EndpointGroup) -> bool:
     """Whether the subject itself changed in what the same policies then decide by."""
     one, other = subject.before, subject.after
     return (one.named_ports, one.host_network, one.node) != (other.named_ports, other.host_network, other.node)
@@ -294,7 +300,7 @@ def _is_another(subject: Group) -> bool:
 _Labels = Mapping[str, str]
 
 
-def _renamed(moved: Iterable[Group]) -> list[tuple[_Labels, _Labels]] | None:
+def _renamed(moved: Iterable[EndpointGroup]) -> list[tuple[_Labels, _Labels]] | None:
     """The labels of namespaces before and after, each once, where nothing else of a pod changed; else ``None``."""
     found: dict[str, tuple[_Labels, _Labels]] = {}
     for group in moved:
@@ -307,13 +313,15 @@ def _renamed(moved: Iterable[Group]) -> list[tuple[_Labels, _Labels]] | None:
 
 def _untouched(rule: Clause, renamed: list[tuple[_Labels, _Labels]] | None) -> bool:
     """Whether a rule certainly takes everybody for whom it took them: its selectors of namespaces answer as before."""
-    if renamed is None or not all(isinstance(peer, Pods) for peer in rule.peers):
+    if renamed is None or not all(isinstance(peer, SelectedPodsPeer) for peer in rule.peers):
         return False
-    asked = [peer.namespaces for peer in rule.peers if isinstance(peer, Pods) and peer.namespaces is not None]
+    asked = [
+        peer.namespaces for peer in rule.peers if isinstance(peer, SelectedPodsPeer) and peer.namespaces is not None
+    ]
     return all(selector.matches(old) is selector.matches(new) for selector in asked for old, new in renamed)
 
 
-def _turns(peer: Group, old: Scene, new: Scene, rules: Iterable[Clause]) -> bool:
+def _turns(peer: EndpointGroup, old: DirectionContext, new: DirectionContext, rules: Iterable[Clause]) -> bool:
     if peer.before.named_ports != peer.after.named_ports:
         return True
     if not (is_workload(old.peer, old.profile) and is_workload(new.peer, new.profile)):
@@ -322,10 +330,11 @@ def _turns(peer: Group, old: Scene, new: Scene, rules: Iterable[Clause]) -> bool
 
 
 def _outcome(
-    world: World, policies: list[Selected], subject: Endpoint, peer: Endpoint, direction: Direction
-) -> Outcome:
+    world: PolicyWorld, policies: list[Selected], subject: Endpoint, peer: Endpoint, direction: Direction
+) -> PortOutcome:
     return side(
-        policies, Scene(direction, subject, peer, world.profile, dns_shown(policies, world.dns_shown_somewhere))
+        policies,
+        DirectionContext(direction, subject, peer, world.profile, dns_shown(policies, world.dns_shown_somewhere)),
     )
 
 
@@ -334,7 +343,9 @@ def _unmoved(change: _Change) -> PortSet:
     return (change.before.may_allow & change.before.may_deny) & (change.after.may_allow & change.after.may_deny)
 
 
-def _pairs(source: Group, destination: Group, ports: PortSet) -> Iterator[tuple[Party, Party]]:
+def _pairs(
+    source: EndpointGroup, destination: EndpointGroup, ports: PortSet
+) -> Iterator[tuple[PolicyParty, PolicyParty]]:
     """Each workload with each other; with itself only if it has two pods, since a pod alone always reaches itself."""
     if not ports:
         return
@@ -344,7 +355,7 @@ def _pairs(source: Group, destination: Group, ports: PortSet) -> Iterator[tuple[
                 yield one, other
 
 
-def _openings(found: dict[tuple[Party, Party], list[PortSet]]) -> Iterator[Opening]:
+def _openings(found: dict[tuple[PolicyParty, PolicyParty], list[PortSet]]) -> Iterator[Opening]:
     for (source, destination), parts in sorted(found.items()):
         total = parts[0]
         for part in parts[1:]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.policy.closest import closest
-from flows.policy.model import Decision, Direction, Judgement, PolicyRef, PolicyWalk, RuleWalk, Traffic, Verdict
+from flows.policy.direction import DirectionContext, scene_of, through_tunnel
+from flows.policy.model import Decision, Direction, Judgement, PolicyRef, PolicyVerdict, PolicyWalk, RuleWalk, Traffic
 from flows.policy.ports import KNOWN, port_of
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Enforcement, Profile
 from flows.policy.reach import Selected, dns_shown, exempt, outcome, same_pod
 from flows.policy.rules import Effect, Policy, Tier
-from flows.policy.scene import Scene, scene_of, through_tunnel
 
 
 def judge(
@@ -26,16 +26,16 @@ def judge(
     return Judgement(traffic, out, into)
 
 
-def judge_direction(traffic: Traffic, policies: Sequence[Selected], scene: Scene) -> Verdict:
+def judge_direction(traffic: Traffic, policies: Sequence[Selected], scene: DirectionContext) -> PolicyVerdict:
     free = exempt(policies, scene, traffic)
     if free:
-        return Verdict(scene.direction, True, Decision.NOT_APPLICABLE, free)
+        return PolicyVerdict(scene.direction, True, Decision.NOT_APPLICABLE, free)
     allowed = _allowed(traffic, policies, scene)
     walks = tuple(walk_policy(policy, certain, scene, traffic) for policy, certain in policies)
     return _verdict(allowed, policies, walks, scene, traffic)
 
 
-def _allowed(traffic: Traffic, policies: Sequence[Selected], scene: Scene) -> bool | None:
+def _allowed(traffic: Traffic, policies: Sequence[Selected], scene: DirectionContext) -> bool | None:
     if not any(not policy.inert for policy, _ in policies) and scene.profile.enforcement is Enforcement.DEFAULT:
         return True
     if traffic.protocol not in KNOWN or same_pod(scene):
@@ -53,7 +53,7 @@ def _universe(traffic: Traffic) -> PortSet:
     return PortSet.of(traffic.protocol, low, high)
 
 
-def walk_policy(policy: Policy, certain: bool | None, scene: Scene, traffic: Traffic) -> PolicyWalk:
+def walk_policy(policy: Policy, certain: bool | None, scene: DirectionContext, traffic: Traffic) -> PolicyWalk:
     """What one selecting policy says, rule by rule."""
     direction = scene.direction
     if policy.inert:
@@ -68,7 +68,7 @@ def walk_policy(policy: Policy, certain: bool | None, scene: Scene, traffic: Tra
     )
 
 
-def _doubt(policy: Policy, scene: Scene) -> str:
+def _doubt(policy: Policy, scene: DirectionContext) -> str:
     why = policy.fault or policy.subject.doubt
     unmet = [c for c in policy.subject.conditions if c.met_by(scene.subject, frozenset(), scene.profile) is None]
     if unmet and not why:
@@ -76,7 +76,7 @@ def _doubt(policy: Policy, scene: Scene) -> str:
     return why or f"{scene.subject} is on the host network: whether policies select it is not known here"
 
 
-def _walk_rules(policy: Policy, scene: Scene, traffic: Traffic) -> tuple[RuleWalk, ...]:
+def _walk_rules(policy: Policy, scene: DirectionContext, traffic: Traffic) -> tuple[RuleWalk, ...]:
     walks = []
     for clause in policy.side(scene.direction).clauses:
         walks.append(clause.walk(scene, traffic))
@@ -98,7 +98,7 @@ def _policy_decision(rules: Sequence[RuleWalk], isolates: bool) -> Decision:
     return strongest or (Decision.DOES_NOT_ADMIT if isolates else Decision.NOT_APPLICABLE)
 
 
-def _policy_why(policy: Policy, decision: Decision, rules: Sequence[RuleWalk], scene: Scene) -> str:
+def _policy_why(policy: Policy, decision: Decision, rules: Sequence[RuleWalk], scene: DirectionContext) -> str:
     start = f"selects the pod for {scene.direction.value}"
     deciding = [rule.why for rule in rules if rule.decision is decision]
     if deciding:
@@ -136,8 +136,12 @@ class _Said:
 
 
 def _verdict(
-    allowed: bool | None, policies: Sequence[Selected], walks: tuple[PolicyWalk, ...], scene: Scene, traffic: Traffic
-) -> Verdict:
+    allowed: bool | None,
+    policies: Sequence[Selected],
+    walks: tuple[PolicyWalk, ...],
+    scene: DirectionContext,
+    traffic: Traffic,
+) -> PolicyVerdict:
     said = _Said(policies, walks)
     isolating = tuple(dict.fromkeys(walk.ref for walk in walks if walk.isolates))
     denied = said.decided_by(Effect.DENY) if allowed is False else ()
@@ -146,7 +150,7 @@ def _verdict(
     decision = _decision(allowed, denied, admitted, isolating)
     why = _verdict_why(decision, scene, isolating, denied, admitted, doubts)
     near = closest(walks) if allowed is not True else ()
-    return Verdict(scene.direction, allowed, decision, why, walks, isolating, near, denied, admitted, doubts)
+    return PolicyVerdict(scene.direction, allowed, decision, why, walks, isolating, near, denied, admitted, doubts)
 
 
 def _decision(
@@ -159,7 +163,7 @@ def _decision(
     return Decision.DENIES if denied else Decision.DOES_NOT_ADMIT
 
 
-def _doubts(walks: Sequence[PolicyWalk], scene: Scene, traffic: Traffic) -> list[str]:
+def _doubts(walks: Sequence[PolicyWalk], scene: DirectionContext, traffic: Traffic) -> list[str]:
     if same_pod(scene):
         return ["whether a pod may reach itself through its Service is not known for this datapath"]
     if traffic.protocol not in KNOWN:
@@ -178,7 +182,7 @@ def _doubts(walks: Sequence[PolicyWalk], scene: Scene, traffic: Traffic) -> list
 
 def _verdict_why(
     decision: Decision,
-    scene: Scene,
+    scene: DirectionContext,
     isolating: Sequence[PolicyRef],
     denied: Sequence[PolicyRef],
     admitted: Sequence[PolicyRef],

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from flows.policy.addresses import parse_block
 from flows.policy.model import Direction, PolicyRef
-from flows.policy.peers import Addresses, Anyone, Peer, Pods
-from flows.policy.ports import Named, Port, Range
+from flows.policy.peers import Addresses, Anyone, PolicyPeer, SelectedPodsPeer
+from flows.policy.ports import Named, Port, PortRange
 from flows.policy.profile import Profile
 from flows.policy.reading import (
     Json,
@@ -27,7 +27,7 @@ from flows.policy.reading import (
     text,
     texts,
 )
-from flows.policy.rules import Clause, Effect, Policy, Side, Subject
+from flows.policy.rules import Clause, DirectionRules, Effect, Policy, PolicySubject
 from flows.policy.selectors import EVERYTHING, parse_selector
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -44,8 +44,8 @@ def parse_network_policy(policy: Json, profile: Profile) -> Policy:
         directions = _directions(spec, profile)
         sides = {direction: _side(spec, direction, ref.namespace, profile) for direction in directions}
     except NotUnderstood as fault:
-        return Policy(ref, Subject(EVERYTHING, ref.namespace, doubt=str(fault)), fault=str(fault))
-    return Policy(ref, Subject(pods, ref.namespace), sides)
+        return Policy(ref, PolicySubject(EVERYTHING, ref.namespace, doubt=str(fault)), fault=str(fault))
+    return Policy(ref, PolicySubject(pods, ref.namespace), sides)
 
 
 def ref_of(policy: Json, kind: str, default_namespace: str = "") -> PolicyRef:
@@ -66,10 +66,10 @@ def _directions(spec: Json, profile: Profile) -> tuple[Direction, ...]:
     return (Direction.INGRESS, Direction.EGRESS) if egress else (Direction.INGRESS,)
 
 
-def _side(spec: Json, direction: Direction, namespace: str, profile: Profile) -> Side:
+def _side(spec: Json, direction: Direction, namespace: str, profile: Profile) -> DirectionRules:
     place = f"/spec/{direction.value}"
     rules = enumerate(items(spec.get(direction.value), place))
-    return Side(
+    return DirectionRules(
         True, tuple(_clause(index, rule, f"{place}/{index}", direction, namespace, profile) for index, rule in rules)
     )
 
@@ -86,7 +86,7 @@ def _clause(index: int, rule: object, path: str, direction: Direction, namespace
     return Clause(index, Effect.ALLOW, peers, ports, path)
 
 
-def _peers(value: object, path: str, namespace: str, profile: Profile) -> Iterator[Peer]:
+def _peers(value: object, path: str, namespace: str, profile: Profile) -> Iterator[PolicyPeer]:
     listed = list(numbered(value, path))
     if not listed:
         yield Anyone(path)
@@ -94,7 +94,7 @@ def _peers(value: object, path: str, namespace: str, profile: Profile) -> Iterat
         yield _peer(mapping(item, place), place, namespace, profile)
 
 
-def _peer(peer: Json, path: str, namespace: str, profile: Profile) -> Peer:
+def _peer(peer: Json, path: str, namespace: str, profile: Profile) -> PolicyPeer:
     only(peer, ("podSelector", "namespaceSelector", "ipBlock"), path)
     if peer.get("ipBlock") is not None:
         if len([key for key, value in peer.items() if value is not None]) > 1:
@@ -104,8 +104,10 @@ def _peer(peer: Json, path: str, namespace: str, profile: Profile) -> Peer:
         raise NotUnderstood(path, "the peer is empty: no selector and no ipBlock")
     pods = parse_selector(peer.get("podSelector"), f"{path}/podSelector", profile.hides)
     if peer.get("namespaceSelector") is None:
-        return Pods(pods, namespace, path=path)
-    return Pods(pods, namespaces=parse_selector(peer["namespaceSelector"], f"{path}/namespaceSelector"), path=path)
+        return SelectedPodsPeer(pods, namespace, path=path)
+    return SelectedPodsPeer(
+        pods, namespaces=parse_selector(peer["namespaceSelector"], f"{path}/namespaceSelector"), path=path
+    )
 
 
 def _ip_block(block: Json, path: str) -> Addresses:
@@ -128,7 +130,7 @@ def _port(entry: Json, path: str, profile: Profile) -> Port:
     if port is None:
         if end is not None:
             raise NotUnderstood(path, "endPort without port")
-        return Range(protocol, path=path)
+        return PortRange(protocol, path=path)
     if isinstance(port, str):
         return _named(port, end, protocol, path)
     return port_range(protocol, number(port, f"{path}/port"), end, path, profile)
@@ -140,11 +142,11 @@ def _named(port: str, end: object, protocol: str, path: str) -> Port:
     return Named(port, protocol, path)
 
 
-def port_range(protocol: str, low: int, end: object, path: str, profile: Profile) -> Range:
+def port_range(protocol: str, low: int, end: object, path: str, profile: Profile) -> PortRange:
     """A port or a range; Cilium below 1.16 takes a range as its first port (commit 036ecab321)."""
     high = low if end is None else number(end, f"{path}/endPort")
     if not 0 <= low <= high <= 65535:
         raise NotUnderstood(path, f"{low} to {high} is no range of ports")
     if high > low and not profile.end_port:
-        return Range(protocol, low, low, path, f"endPort {high} has no effect before Cilium 1.16")
-    return Range(protocol, low, high, path)
+        return PortRange(protocol, low, low, path, f"endPort {high} has no effect before Cilium 1.16")
+    return PortRange(protocol, low, high, path)

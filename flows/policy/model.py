@@ -1,7 +1,7 @@
 """What the simulator speaks of: who talks to whom, which policy said what, and why.
 
 All nouns are frozen. An ``Endpoint`` is one side of a connection as the datapath sees it, *after* the address of a
-Service was replaced by a backend's; a ``Verdict`` is one direction at one side; a ``Judgement`` is both.
+Service was replaced by a backend's; a ``PolicyVerdict`` is one direction at one side; a ``Judgement`` is both.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ Closest = tuple[PolicyRef, RuleWalk]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PolicyVerdict:
     """One direction, judged by all policies that select the endpoint (or that could not be decided)."""
 
     direction: Direction
@@ -194,8 +194,8 @@ class Judgement:
     """Both directions of one connection. Egress is judged first, and hides an ingress denial on the wire."""
 
     traffic: Traffic
-    egress: Verdict
-    ingress: Verdict
+    egress: PolicyVerdict
+    ingress: PolicyVerdict
 
     @property
     def allowed(self) -> bool | None:
@@ -206,7 +206,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Party:
+class PolicyParty:
     """A group of endpoints that no policy can tell apart from outside: a workload, an entity, addresses, names."""
 
     kind: str  # "workload", "entity", "cidr", "fqdn"
@@ -221,8 +221,8 @@ class Party:
 class Opening:
     """One thing that changed: these ports from this party to that one."""
 
-    source: Party
-    destination: Party
+    source: PolicyParty
+    destination: PolicyParty
     protocol: str
     ports: tuple[tuple[int, int], ...]  # inclusive ranges; ICMP: types
 

@@ -21,7 +21,7 @@ from flows.policy.rules import Clause, Policy
 Clashes: TypeAlias = Mapping[tuple[str, str], tuple[int, ...]]
 """(name, protocol) → its numbers, of the names that have several."""
 
-WHY = "what a port name with two numbers ({}) opens depends on the version of Cilium, which is not known"
+TWO_NUMBERS = "what a port name with two numbers ({}) opens depends on the version of Cilium, which is not known"
 
 
 def clashes(pods: Iterable[Json]) -> Clashes:
@@ -51,7 +51,7 @@ def _read(clause: Clause, profile: Profile, known: Clashes) -> Clause:
     ports = tuple(_marked(each, known) for each in clause.ports) if clause.ports is not None else None
     doubtful = [each for each in ports or () if isinstance(each, Named) and each.clash]
     if doubtful and profile.names_of_each_pod is None:
-        return replace(clause, fault=clause.fault or WHY.format(doubtful[0].name))
+        return replace(clause, fault=clause.fault or TWO_NUMBERS.format(doubtful[0].name))
     return replace(clause, ports=ports)
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from flows.policy.admin import parse_admin_policy, parse_cluster_network_policy
 from flows.policy.calico import parse_calico
-from flows.policy.catalog import Catalog
+from flows.policy.catalog import ServiceCatalog
 from flows.policy.cilium import parse_cilium
 from flows.policy.kubernetes import parse_network_policy
 from flows.policy.profile import Profile
 from flows.policy.reading import Json, loose_text
 from flows.policy.rules import Policy
 
-Parser = Callable[[Json, Profile, Catalog], tuple[Policy, ...]]
+Parser = Callable[[Json, Profile, ServiceCatalog], tuple[Policy, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Dialect:
     parse: Parser
 
 
-def _kubernetes(policy: Json, profile: Profile, catalog: Catalog) -> tuple[Policy, ...]:
+def _kubernetes(policy: Json, profile: Profile, catalog: ServiceCatalog) -> tuple[Policy, ...]:
     return (parse_network_policy(policy, profile),)
 
 
@@ -49,7 +49,7 @@ def dialect_of(item: Json) -> Dialect | None:
     return _BY_KIND.get((group, loose_text(item.get("kind"))))
 
 
-def parse_policy(item: Json, profile: Profile, catalog: Catalog) -> tuple[Policy, ...]:
+def parse_policy(item: Json, profile: Profile, catalog: ServiceCatalog) -> tuple[Policy, ...]:
     """One object as policies in the common form: none if it is no policy, several for a CNP with ``specs``."""
     dialect = dialect_of(item)
     return dialect.parse(item, profile, catalog) if dialect else ()

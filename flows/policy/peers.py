@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from flows.policy.addresses import Block, comparable, is_address, kind_in_words
+from flows.policy.addresses import CidrBlock, comparable, is_address, kind_in_words
 from flows.policy.closest import weight
+from flows.policy.direction import DirectionContext, is_here, is_workload
 from flows.policy.model import Endpoint, Miss, MissKind
 from flows.policy.profile import Profile
-from flows.policy.scene import Scene, is_here, is_workload
 from flows.policy.selectors import EVERYTHING, Selector
 
 
-class Peer(Protocol):
+class PolicyPeer(Protocol):
     @property
     def path(self) -> str: ...
 
-    def fits(self, scene: Scene) -> bool | None: ...
+    def fits(self, scene: DirectionContext) -> bool | None: ...
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]: ...
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]: ...
 
-    def doubt(self, scene: Scene) -> str: ...
+    def doubt(self, scene: DirectionContext) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Anyone:
 
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         return True
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         return ()
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         return ""
 
     def __str__(self) -> str:
@@ -55,13 +55,13 @@ class Nobody:
     why: str
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         return False
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         return (Miss(MissKind.NOBODY, self.why, self.path),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         return ""
 
     def __str__(self) -> str:
@@ -69,20 +69,20 @@ class Nobody:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class UnclearPeer:
     """A peer whose meaning is outside what is modelled: cloud groups, node labels, objects not at hand."""
 
     why: str
     path: str = ""
     possible: Callable[[Endpoint], bool] | None = None  # False = certainly not this one
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         return None if self.possible is None or self.possible(scene.peer) else False
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         return (Miss(MissKind.NOBODY, self.why, self.path),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         return self.why
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ class Unclear:
 
 
 @dataclass(frozen=True, slots=True)
-class Pods:
+class SelectedPodsPeer:
     """Pods by namespace AND pod labels; without a namespaceSelector the policy's own namespace.
 
     Source: NetworkPolicyPeer in the API reference: both selectors in one item are ANDed, two items are ORed.
@@ -101,7 +101,7 @@ class Pods:
     namespaces: Selector | None = None
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         peer, profile = scene.peer, scene.profile
         workload = is_workload(peer, profile)
         if workload is False:
@@ -126,7 +126,7 @@ class Pods:
             return peer.namespace == self.namespace and self.pods.matches(peer.labels)
         return self.namespaces.matches(peer.namespace_labels) and self.pods.matches(peer.labels)
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         peer = scene.peer
         if not is_workload(peer, scene.profile):
             return (not_a_pod(peer, self.path),)
@@ -142,7 +142,7 @@ class Pods:
         why = f"without a namespaceSelector it looks into namespace {self.namespace} only, {peer} is elsewhere"
         return (Miss(MissKind.NAMESPACE, why, self.path, "namespace", (self.namespace,), peer.namespace),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         if is_workload(scene.peer, scene.profile) is not None:
             return f"whether it reaches {scene.peer} depends on policy-default-local-cluster, on from Cilium 1.19"
         return f"{scene.peer} is on the host network: whether policies see a pod or a node is not known here"
@@ -174,10 +174,10 @@ def not_a_pod(peer: Endpoint, path: str) -> Miss:
 class Addresses:
     """A CIDR with exceptions, as far as the datapath compares addresses at all."""
 
-    block: Block
+    block: CidrBlock
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         compared = comparable(scene.peer, scene.profile)
         if compared is False:
             return False
@@ -187,7 +187,7 @@ class Addresses:
             return False
         return compared
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         ip = scene.peer.ip
         if not self.block.covers(ip):
             return (
@@ -215,7 +215,7 @@ class Addresses:
         why = f"{self.block} covers {ip}, but this datapath never compares a CIDR with {kind_in_words(scene.peer)}"
         return (Miss(MissKind.CIDR_NEVER_MATCHES, why, self.path, "cidr", (self.block.cidr,), ip),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         if not is_address(scene.peer.ip):
             return f"the address of {scene.peer} is not known, so {self.block} cannot be compared"
         kind = kind_in_words(scene.peer)
@@ -229,17 +229,17 @@ class Addresses:
 class AnyOf:
     """One entry of a policy that stands for several peers, e.g. the endpoints of a Service."""
 
-    peers: tuple[Peer, ...]
+    peers: tuple[PolicyPeer, ...]
     name: str
     path: str = ""
 
-    def fits(self, scene: Scene) -> bool | None:
+    def fits(self, scene: DirectionContext) -> bool | None:
         return any_of(peer.fits(scene) for peer in self.peers)
 
-    def misses(self, scene: Scene) -> tuple[Miss, ...]:
+    def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:
         return (Miss(MissKind.SERVICE, f"{scene.peer} is not behind {self.name}", self.path, got=str(scene.peer)),)
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         return next(peer.doubt(scene) for peer in self.peers if peer.fits(scene) is None)
 
     def __str__(self) -> str:
@@ -256,6 +256,6 @@ def any_of(answers: Iterable[bool | None]) -> bool | None:
     return None if unclear else False
 
 
-def nearest_misses(peers: Iterable[Peer], scene: Scene) -> tuple[Miss, ...]:
+def nearest_misses(peers: Iterable[PolicyPeer], scene: DirectionContext) -> tuple[Miss, ...]:
     """The misses of the peer that came closest: fewest, then the likeliest spelling mistake."""
     return min((peer.misses(scene) for peer in peers), key=weight, default=())

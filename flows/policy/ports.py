@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flows.policy.model import Endpoint, Miss, MissKind, Traffic
-from flows.policy.portset import ALL, NONE, SPACE, PortSet
+from flows.policy.portset import ALL, NO_PORTS, SPACE, PortSet
 
 KNOWN = frozenset(SPACE)
 
@@ -24,7 +24,7 @@ class Port(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class PortRange:
     """``low`` to ``high`` of one protocol; the whole range when no port is named."""
 
     protocol: str
@@ -66,7 +66,7 @@ class Named:
 
     def on(self, destination: Endpoint) -> PortSet:
         number = None if self.clash else destination.named_ports.get((self.name, self.protocol))
-        return NONE if number is None else PortSet.of(self.protocol, number, number)
+        return NO_PORTS if number is None else PortSet.of(self.protocol, number, number)
 
     def misses(self, traffic: Traffic) -> tuple[Miss, ...]:
         return protocol_miss(self.protocol, traffic, self.path) + self._port_miss(traffic)
@@ -133,7 +133,7 @@ def all_on(ports: tuple[Port, ...] | None, destination: Endpoint) -> PortSet:
     """Everything a rule's ports hold for this destination; ``None`` = no restriction."""
     if ports is None:
         return ALL
-    total = NONE
+    total = NO_PORTS
     for port in ports:
         total = total | port.on(destination)
     return total

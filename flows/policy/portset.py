@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-Range = tuple[int, int]  # inclusive
-Ranges = tuple[Range, ...]  # ordered, disjoint, not adjacent
+NumberRange = tuple[int, int]  # inclusive
+Ranges = tuple[NumberRange, ...]  # ordered, disjoint, not adjacent
 
-SPACE: Mapping[str, Range] = {
+SPACE: Mapping[str, NumberRange] = {
     "TCP": (0, 65535),
     "UDP": (0, 65535),
     "SCTP": (0, 65535),
@@ -26,7 +26,7 @@ class PortSet:
 
     @classmethod
     def of(cls, protocol: str, low: int, high: int) -> PortSet:
-        return cls({protocol: ((low, high),)}) if low <= high else NONE
+        return cls({protocol: ((low, high),)}) if low <= high else NO_PORTS
 
     def holds(self, protocol: str, port: int) -> bool:
         return any(low <= port <= high for low, high in self.ranges.get(protocol, ()))
@@ -43,7 +43,7 @@ class PortSet:
         if not self.ranges or not other.ranges:
             return self
         if self is other or other is ALL:
-            return NONE
+            return NO_PORTS
         left = {key: _minus(ranges, other.ranges.get(key, ())) for key, ranges in self.ranges.items()}
         return PortSet({key: ranges for key, ranges in left.items() if ranges})
 
@@ -54,12 +54,12 @@ class PortSet:
         return bool(self.ranges)
 
 
-NONE = PortSet()
+NO_PORTS = PortSet()
 ALL = PortSet({protocol: (space,) for protocol, space in SPACE.items()})
 
 
-def _union(ranges: Iterable[Range]) -> Ranges:
-    merged: list[Range] = []
+def _union(ranges: Iterable[NumberRange]) -> Ranges:
+    merged: list[NumberRange] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1] + 1:
             merged[-1] = (merged[-1][0], max(high, merged[-1][1]))

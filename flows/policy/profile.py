@@ -105,7 +105,7 @@ AWS_VPC_CNI = Profile(
     host_network_is_node=True,
     cilium_policies=False,
 )
-UNKNOWN = Profile()
+UNKNOWN_PROFILE = Profile()
 
 
 def cilium(version: str = "", **options: object) -> Profile:

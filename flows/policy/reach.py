@@ -11,18 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from flows.policy.direction import DirectionContext, from_own_node, is_workload, through_tunnel
 from flows.policy.model import Direction, Endpoint, Traffic
 from flows.policy.ports import all_on
-from flows.policy.portset import ALL, NONE, PortSet
+from flows.policy.portset import ALL, NO_PORTS, PortSet
 from flows.policy.profile import Enforcement, Profile
 from flows.policy.rules import Clause, Effect, Policy, Tier
-from flows.policy.scene import Scene, from_own_node, is_workload, through_tunnel
 
 Selected = tuple[Policy, bool | None]  # a policy and whether it certainly selects the subject
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PortOutcome:
     """For each port, what may happen. A port in both sets is undecidable."""
 
     may_allow: PortSet
@@ -36,9 +36,9 @@ class Outcome:
     def denied(self) -> PortSet:
         return self.may_deny - self.may_allow
 
-    def __and__(self, other: Outcome) -> Outcome:
+    def __and__(self, other: PortOutcome) -> PortOutcome:
         """Both sides of a connection must allow it."""
-        return Outcome(self.may_allow & other.may_allow, self.may_deny | other.may_deny)
+        return PortOutcome(self.may_allow & other.may_allow, self.may_deny | other.may_deny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class _Tier:
     next: PortSet
 
 
-def open_way(universe: PortSet = ALL) -> Outcome:
-    return Outcome(universe, NONE)
+def open_way(universe: PortSet = ALL) -> PortOutcome:
+    return PortOutcome(universe, NO_PORTS)
 
 
-def exempt(policies: Sequence[Selected], scene: Scene, traffic: Traffic | None = None) -> str | None:
+def exempt(policies: Sequence[Selected], scene: DirectionContext, traffic: Traffic | None = None) -> str | None:
     """Why no policy has a say, or ``None``: the subject is no pod, speaks to itself, or is called by its own node."""
     if is_workload(scene.subject, scene.profile) is False:
         return f"{scene.subject} is no pod: policies of pods do not judge it"
@@ -65,48 +65,52 @@ def exempt(policies: Sequence[Selected], scene: Scene, traffic: Traffic | None =
     return None
 
 
-def _may_deny(policies: Sequence[Selected], scene: Scene) -> bool:
+def _may_deny(policies: Sequence[Selected], scene: DirectionContext) -> bool:
     """Whether a deny rule may mean the peer. Source: Cilium ``addDefaultRule`` in ``pkg/policy/repository.go``: the
     pod's own node is admitted last, after every deny."""
     clauses = (c for policy, _ in policies if not policy.inert for c in policy.side(scene.direction).clauses)
     return any(clause.effect is Effect.DENY and clause.peer_fits(scene) is not False for clause in clauses)
 
 
-def same_pod(scene: Scene) -> bool:
+def same_pod(scene: DirectionContext) -> bool:
     one, other = scene.subject, scene.peer
     return bool(one.pod) and (one.namespace, one.pod) == (other.namespace, other.pod)
 
 
 def outcome(
-    policies: Sequence[Selected], scene: Scene, universe: PortSet = ALL, traffic: Traffic | None = None
-) -> Outcome:
+    policies: Sequence[Selected], scene: DirectionContext, universe: PortSet = ALL, traffic: Traffic | None = None
+) -> PortOutcome:
     """What may happen to each port of ``universe``. ``traffic`` matters only where policies see Service addresses."""
     found, other = _by_tiers(policies, scene, universe, traffic), through_tunnel(scene)
     if other is None:
         return found
     too = _by_tiers(policies, other, universe, traffic)
-    return Outcome(found.may_allow | too.may_allow, found.may_deny | too.may_deny)
+    return PortOutcome(found.may_allow | too.may_allow, found.may_deny | too.may_deny)
 
 
-def _by_tiers(policies: Sequence[Selected], scene: Scene, universe: PortSet, traffic: Traffic | None) -> Outcome:
+def _by_tiers(
+    policies: Sequence[Selected], scene: DirectionContext, universe: PortSet, traffic: Traffic | None
+) -> PortOutcome:
     tiers = {tier: [each for each in policies if each[0].tier is tier and not each[0].inert] for tier in Tier}
     admin = _ordered(tiers[Tier.ADMIN], scene, universe)
     namespace = _namespace(tiers[Tier.NAMESPACE], scene, admin.next, traffic)
     baseline = _ordered(tiers[Tier.BASELINE], scene, namespace.next)
-    return Outcome(
+    return PortOutcome(
         admin.allow | namespace.allow | baseline.allow | baseline.next, admin.deny | namespace.deny | baseline.deny
     )
 
 
-def side(policies: Sequence[Selected], scene: Scene) -> Outcome:
+def side(policies: Sequence[Selected], scene: DirectionContext) -> PortOutcome:
     """One side of a pair of endpoints on every port, exemptions included."""
     isolating = policies or scene.profile.enforcement is Enforcement.ALWAYS
     return outcome(policies, scene) if isolating and not exempt(policies, scene) else open_way()
 
 
-def _namespace(policies: Sequence[Selected], scene: Scene, universe: PortSet, traffic: Traffic | None) -> _Tier:
+def _namespace(
+    policies: Sequence[Selected], scene: DirectionContext, universe: PortSet, traffic: Traffic | None
+) -> _Tier:
     """NetworkPolicy, CiliumNetworkPolicy and its sister: denies first, then the union of what is admitted."""
-    deny = may_deny = admit = may_admit = NONE
+    deny = may_deny = admit = may_admit = NO_PORTS
     home = from_own_node(scene)
     isolated = may_isolate = scene.profile.enforcement is Enforcement.ALWAYS and not home
     for policy, certain in policies:
@@ -119,20 +123,20 @@ def _namespace(policies: Sequence[Selected], scene: Scene, universe: PortSet, tr
         for clause in side.clauses:
             sure, maybe = clause_ports(clause, scene, universe, traffic)
             if clause.effect is Effect.DENY:
-                deny, may_deny = deny | (sure if certain else NONE), may_deny | maybe
+                deny, may_deny = deny | (sure if certain else NO_PORTS), may_deny | maybe
             else:
-                admit, may_admit = admit | (sure if certain else NONE), may_admit | maybe
-    refused = universe - admit if may_isolate else NONE
-    passed_on = NONE if isolated else universe - admit - deny
+                admit, may_admit = admit | (sure if certain else NO_PORTS), may_admit | maybe
+    refused = universe - admit if may_isolate else NO_PORTS
+    passed_on = NO_PORTS if isolated else universe - admit - deny
     return _Tier(may_admit - deny, may_deny | refused, passed_on)
 
 
-def _ordered(policies: Sequence[Selected], scene: Scene, universe: PortSet) -> _Tier:
+def _ordered(policies: Sequence[Selected], scene: DirectionContext, universe: PortSet) -> _Tier:
     """Admin tiers: by priority, the first rule that matches; equal priorities may take either turn."""
     ranked = sorted(policies, key=lambda each: each[0].priority)
     if any(policy.fault for policy, _ in ranked):
         return _Tier(universe, universe, universe)
-    total = _Tier(NONE, NONE, NONE)
+    total = _Tier(NO_PORTS, NO_PORTS, NO_PORTS)
     left = universe
     for _, level in groupby(ranked, key=lambda each: each[0].priority):
         turns = [_first_match(policy, certain, scene, left) for policy, certain in level]
@@ -146,10 +150,10 @@ def _ordered(policies: Sequence[Selected], scene: Scene, universe: PortSet) -> _
 
 
 def _first_match(
-    policy: Policy, certain: bool | None, scene: Scene, universe: PortSet
+    policy: Policy, certain: bool | None, scene: DirectionContext, universe: PortSet
 ) -> tuple[dict[Effect, PortSet], PortSet]:
     """Per effect the ports on which this policy may have it, and the ports on which it may have none."""
-    found = dict.fromkeys(Effect, NONE)
+    found = dict.fromkeys(Effect, NO_PORTS)
     left = universe
     for clause in policy.side(scene.direction).clauses:
         sure, maybe = clause_ports(clause, scene, left, None)
@@ -159,21 +163,23 @@ def _first_match(
     return found, left
 
 
-def clause_ports(clause: Clause, scene: Scene, universe: PortSet, traffic: Traffic | None) -> tuple[PortSet, PortSet]:
+def clause_ports(
+    clause: Clause, scene: DirectionContext, universe: PortSet, traffic: Traffic | None
+) -> tuple[PortSet, PortSet]:
     """The ports a rule certainly holds, and those it may hold."""
     if clause.fault:
-        return NONE, universe
+        return NO_PORTS, universe
     if traffic is not None and (service := clause.service_fits(scene, traffic)) is not False:
-        return (universe if service else NONE), universe
+        return (universe if service else NO_PORTS), universe
     fits = clause.peer_fits(scene)
     if fits is False:
-        return NONE, NONE
+        return NO_PORTS, NO_PORTS
     held = universe & all_on(clause.ports, scene.destination) if clause.ports is not None else universe
-    return (held if fits else NONE), held
+    return (held if fits else NO_PORTS), held
 
 
 def _union(sets: Iterable[PortSet]) -> PortSet:
-    total = NONE
+    total = NO_PORTS
     for each in sets:
         total = total | each
     return total

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from flows.policy.direction import DirectionContext, is_workload
 from flows.policy.model import Decision, Direction, Endpoint, Miss, PolicyRef, RuleWalk, Traffic
-from flows.policy.peers import Addresses, Peer, any_of, nearest_misses
+from flows.policy.peers import Addresses, PolicyPeer, any_of, nearest_misses
 from flows.policy.ports import Port, covers, nearest_port_misses
 from flows.policy.profile import Profile
-from flows.policy.scene import Scene, is_workload
 from flows.policy.selectors import EVERYTHING, Selector
 
 
@@ -42,26 +42,26 @@ class Clause:
 
     index: int
     effect: Effect
-    peers: tuple[Peer, ...]  # any of them
+    peers: tuple[PolicyPeer, ...]  # any of them
     ports: tuple[Port, ...] | None
     path: str
     notes: tuple[str, ...] = ()  # said when it matches: L7 rules, authentication
     shows_dns: bool = False  # carries DNS rules, so the datapath sees the answers
     fault: str = ""  # why it is not understood; then nothing else counts
 
-    def peer_fits(self, scene: Scene) -> bool | None:
+    def peer_fits(self, scene: DirectionContext) -> bool | None:
         if self.fault:
             return None
         if len(self.peers) == 1:  # most rules; and this is asked more often than anything else
             return self.peers[0].fits(scene)
         return any_of(peer.fits(scene) for peer in self.peers)
 
-    def fits(self, scene: Scene, traffic: Traffic) -> bool | None:
+    def fits(self, scene: DirectionContext, traffic: Traffic) -> bool | None:
         if self.fault:
             return None
         return any_of((both(self.peer_fits(scene), covers(self.ports, traffic)), self.service_fits(scene, traffic)))
 
-    def service_fits(self, scene: Scene, traffic: Traffic) -> bool | None:
+    def service_fits(self, scene: DirectionContext, traffic: Traffic) -> bool | None:
         """Whether a CIDR holds the Service's own address, for datapaths that judge before it is rewritten (AWS)."""
         if scene.addressed is None or scene.profile.sees_service_address is False:
             return False
@@ -70,7 +70,7 @@ class Clause:
         fits = both(held, covers(self.ports, replace(traffic, port=port)))
         return None if fits and scene.profile.sees_service_address is None else fits
 
-    def walk(self, scene: Scene, traffic: Traffic) -> RuleWalk:
+    def walk(self, scene: DirectionContext, traffic: Traffic) -> RuleWalk:
         """The same answer as ``fits``, with the reasons."""
         if self.fault:
             return RuleWalk(self.index, Decision.UNDECIDABLE, self.fault, path=self.path)
@@ -88,12 +88,14 @@ class Clause:
             return _DECISIONS[self.effect]
         return Decision.DOES_NOT_ADMIT if self.effect is Effect.ALLOW else Decision.NOT_APPLICABLE
 
-    def _misses(self, scene: Scene, traffic: Traffic, peer: bool | None, port: bool | None) -> tuple[Miss, ...]:
+    def _misses(
+        self, scene: DirectionContext, traffic: Traffic, peer: bool | None, port: bool | None
+    ) -> tuple[Miss, ...]:
         wrong_peer = nearest_misses(self.peers, scene) if peer is False else ()
         wrong_port = nearest_port_misses(self.ports, traffic) if port is False else ()
         return wrong_peer + wrong_port
 
-    def _why(self, fits: bool | None, misses: tuple[Miss, ...], scene: Scene, peer: bool | None) -> str:
+    def _why(self, fits: bool | None, misses: tuple[Miss, ...], scene: DirectionContext, peer: bool | None) -> str:
         if fits:
             notes = "".join(f"; {note}" for note in self.notes)
             return f"{self.path} {self.effect.value} {self.in_words()}{notes}"
@@ -102,7 +104,7 @@ class Clause:
         doubt = self.doubt(scene) if peer is None else "the port of the traffic is not known"
         return f"{self.path} {self.effect.value} {self.in_words()}: {doubt}"
 
-    def doubt(self, scene: Scene) -> str:
+    def doubt(self, scene: DirectionContext) -> str:
         if self.fault:
             return self.fault
         return next((p.doubt(scene) for p in self.peers if p.fits(scene) is None), "the port is not known")
@@ -114,7 +116,7 @@ class Clause:
         return f"{who} on {', '.join(map(str, self.ports)) or 'no port'}"
 
 
-class Condition(Protocol):
+class SubjectCondition(Protocol):
     """A requirement on something else than a pod's labels, such as its service account."""
 
     @property
@@ -124,14 +126,14 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class PolicySubject:
     """Which endpoints a policy selects."""
 
     pods: Selector = EVERYTHING
     namespace: str = ""  # exactly this one
     namespaces: Selector | None = None  # in these only
     doubt: str = ""  # why the selector is not understood: may be any pod in reach
-    conditions: tuple[Condition, ...] = ()  # all of them
+    conditions: tuple[SubjectCondition, ...] = ()  # all of them
 
     def selects(self, endpoint: Endpoint, profile: Profile) -> bool | None:
         if not endpoint.namespace or not self._in_reach(endpoint):
@@ -151,14 +153,14 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class DirectionRules:
     """What a policy says about one direction."""
 
     isolates: bool = False
     clauses: tuple[Clause, ...] = ()
 
 
-SILENT = Side()
+SILENT = DirectionRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +168,15 @@ class Policy:
     """One policy object (or one spec of a CiliumNetworkPolicy with several)."""
 
     ref: PolicyRef
-    subject: Subject
-    sides: Mapping[Direction, Side] = field(default_factory=dict)
+    subject: PolicySubject
+    sides: Mapping[Direction, DirectionRules] = field(default_factory=dict)
     tier: Tier = Tier.NAMESPACE
     priority: int = 0  # smaller = earlier; admin tiers only
     fault: str = ""  # why the whole policy is not understood: it may admit, deny or isolate
     inert: str = ""  # why the datapath does not apply it; said, never judged
     refused: str = ""  # what the datapath's own validation would say of the object; then it is inert, too
 
-    def side(self, direction: Direction) -> Side:
+    def side(self, direction: Direction) -> DirectionRules:
         return self.sides.get(direction, SILENT)
 
     def speaks(self, direction: Direction) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.policy.model import Decision, Diff, Judgement, Opening, Party, PolicyWalk, Verdict
+from flows.policy.model import Decision, Diff, Judgement, Opening, PolicyParty, PolicyVerdict, PolicyWalk
 from flows.policy.portset import SPACE
 
 _ANSWER = {True: "allowed", False: "denied", None: "undecidable"}
@@ -16,7 +16,7 @@ def judgement_in_words(judgement: Judgement) -> str:
     return "\n".join(lines)
 
 
-def verdict_in_words(verdict: Verdict) -> list[str]:
+def verdict_in_words(verdict: PolicyVerdict) -> list[str]:
     lines = [f"  {verdict.direction.value}: {_ANSWER[verdict.allowed]}: {verdict.why}"]
     lines += [f"    {line}" for walk in verdict.walk for line in _walk_in_words(walk)]
     if verdict.allowed is False and verdict.closest:
@@ -60,7 +60,7 @@ def _n(count: int, noun: str) -> str:
 
 def _some(verb: str, openings: tuple[Opening, ...], limit: int) -> list[str]:
     """One line for each pair of parties, however many protocols."""
-    pairs: dict[tuple[Party, Party], list[Opening]] = {}
+    pairs: dict[tuple[PolicyParty, PolicyParty], list[Opening]] = {}
     for opening in openings:
         pairs.setdefault((opening.source, opening.destination), []).append(opening)
     lines = [f"  {verb} {source} -> {target}: {_ports(found)}" for (source, target), found in pairs.items()]

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from flows.policy import inventory
-from flows.policy.catalog import Catalog, Service, ServicePort, parse_service, slice_addresses
+from flows.policy.catalog import CatalogPort, CatalogService, ServiceCatalog, parse_service, slice_addresses
 from flows.policy.cilium import group_cidrs, group_labels
+from flows.policy.direction import DirectionContext
 from flows.policy.inventory import Inventory
 from flows.policy.judging import judge
 from flows.policy.model import Direction, Endpoint, Judgement, PolicyRef, Traffic
@@ -19,12 +20,11 @@ from flows.policy.named_ports import Clashes, clashes, with_clashes
 from flows.policy.parse import dialect_of, parse_policy
 from flows.policy.policy_index import PolicyIndex
 from flows.policy.profile import Profile
-from flows.policy.reach import Outcome, Selected, dns_shown, selecting, side
+from flows.policy.reach import PortOutcome, Selected, dns_shown, selecting, side
 from flows.policy.reading import Json, loose_mapping, loose_text
 from flows.policy.rules import Policy
-from flows.policy.scene import Scene
 
-Identity = tuple[str, str, str, str]  # API group, kind, namespace, name
+ObjectIdentity = tuple[str, str, str, str]  # API group, kind, namespace, name
 _KINDS = frozenset(
     ["Pod", "Namespace", "Node", "CiliumNode", "Service", "EndpointSlice", "Endpoints", "CiliumCIDRGroup"]
 )
@@ -39,36 +39,38 @@ class _Compiled:
     policies: tuple[Policy, ...]
 
 
-class World:
+class PolicyWorld:
     """Built once from objects of any kinds, then asked; every change makes a new one."""
 
-    def __init__(self, objects: Mapping[Identity, Json], profile: Profile, before: World | None = None) -> None:
+    def __init__(
+        self, objects: Mapping[ObjectIdentity, Json], profile: Profile, before: PolicyWorld | None = None
+    ) -> None:
         self._objects = objects
         self.profile = profile
         self.catalog = _catalog(objects)
         reusable = self._reusable(before)
-        self._compiled: dict[Identity, _Compiled] = {
+        self._compiled: dict[ObjectIdentity, _Compiled] = {
             key: _compile(key, item, self, reusable) for key, item in objects.items() if dialect_of(item)
         }
         self._index = PolicyIndex(self.policies)
 
     @classmethod
-    def of(cls, objects: Iterable[Json], profile: Profile) -> World:
+    def of(cls, objects: Iterable[Json], profile: Profile) -> PolicyWorld:
         """Index objects as the API server returns them: Lists are flattened, unknown kinds ignored, malformed
         policies kept as undecidable."""
         return cls({identity(item): item for item in flatten(objects) if _matters(item)}, profile)
 
-    def with_objects(self, changed: Iterable[Json], removed: Iterable[Json] = ()) -> World:
+    def with_objects(self, changed: Iterable[Json], removed: Iterable[Json] = ()) -> PolicyWorld:
         """The same world with objects added, replaced or removed (identified by kind, namespace and name)."""
         gone = {identity(item) for item in flatten(removed)}
         kept = {key: item for key, item in self._objects.items() if key not in gone}
         kept |= {identity(item): item for item in flatten(changed) if _matters(item)}
-        after = World(kept, self.profile, self)
+        after = PolicyWorld(kept, self.profile, self)
         if _inhabitants(kept) == _inhabitants(self._objects) and after.api_servers == self.api_servers:
             after.__dict__["inventory"] = self.inventory  # nobody moved in or out: keep the endpoints as they are
         return after
 
-    def _reusable(self, before: World | None) -> Mapping[Identity, _Compiled]:
+    def _reusable(self, before: PolicyWorld | None) -> Mapping[ObjectIdentity, _Compiled]:
         """What was translated before, as long as all that it was translated by is the same."""
         if before is None or before.catalog != self.catalog:
             return {}
@@ -128,13 +130,13 @@ class World:
         """
         return self.inventory.by_ip.get(ip) or inventory.outside(ip, self.api_servers)
 
-    def service_at(self, ip: str) -> Service | None:
+    def service_at(self, ip: str) -> CatalogService | None:
         return next((s for s in self.catalog.services.values() if ip in s.addresses), None)
 
-    def service(self, namespace: str, name: str) -> Service | None:
+    def service(self, namespace: str, name: str) -> CatalogService | None:
         return self.catalog.services.get((namespace, name))
 
-    def backends(self, service: Service, port: int, protocol: str = "TCP") -> Iterator[tuple[Endpoint, int]]:
+    def backends(self, service: CatalogService, port: int, protocol: str = "TCP") -> Iterator[tuple[Endpoint, int]]:
         """The pods a Service's port leads to, each with the number of its targetPort; also pods not ready."""
         wanted = next((p for p in service.ports if (p.port, p.protocol) == (port, protocol)), None)
         if wanted is None or service.selector is None:
@@ -145,7 +147,7 @@ class World:
                 if number is not None:
                     yield endpoint, number
 
-    def towards(self, source: Endpoint, service: Service, port: int, protocol: str = "TCP") -> list[Traffic]:
+    def towards(self, source: Endpoint, service: CatalogService, port: int, protocol: str = "TCP") -> list[Traffic]:
         """The connections a client makes by addressing a Service, one for each backend."""
         address = service.addresses[0] if service.addresses else ""
         name = (service.namespace, service.name)
@@ -161,12 +163,12 @@ class World:
         ingress = self.selecting(traffic.destination, Direction.INGRESS)
         return judge(traffic, egress, ingress, self.profile, self.dns_shown_somewhere)
 
-    def reach(self, source: Endpoint, destination: Endpoint) -> Outcome:
+    def reach(self, source: Endpoint, destination: Endpoint) -> PortOutcome:
         """Every port at once: what may be allowed and what may be denied between two endpoints, both sides judged."""
         egress, ingress = self.selecting(source, Direction.EGRESS), self.selecting(destination, Direction.INGRESS)
         shown = dns_shown(egress, self.dns_shown_somewhere)
-        out = side(egress, Scene(Direction.EGRESS, source, destination, self.profile, shown))
-        return out & side(ingress, Scene(Direction.INGRESS, destination, source, self.profile, shown))
+        out = side(egress, DirectionContext(Direction.EGRESS, source, destination, self.profile, shown))
+        return out & side(ingress, DirectionContext(Direction.INGRESS, destination, source, self.profile, shown))
 
     def selecting(self, endpoint: Endpoint, direction: Direction) -> list[Selected]:
         return selecting(self._index.candidates(endpoint), endpoint, direction, self.profile)
@@ -195,15 +197,15 @@ class World:
         ports = {p.port for s in services for p in s.ports if _target(p, traffic.destination) == traffic.port}
         return replace(traffic, service_port=ports.pop()) if len(ports) == 1 else traffic
 
-    def _services_of(self, endpoint: Endpoint) -> list[Service]:
+    def _services_of(self, endpoint: Endpoint) -> list[CatalogService]:
         if not endpoint.is_pod:
             return []
         here = self._services_by_namespace.get(endpoint.namespace, ())
         return [s for s in here if s.selector and s.selector.items() <= endpoint.labels.items()]
 
     @cached_property
-    def _services_by_namespace(self) -> Mapping[str, list[Service]]:
-        found: dict[str, list[Service]] = {}
+    def _services_by_namespace(self) -> Mapping[str, list[CatalogService]]:
+        found: dict[str, list[CatalogService]] = {}
         for service in self.catalog.services.values():
             found.setdefault(service.namespace, []).append(service)
         return found
@@ -212,7 +214,9 @@ class World:
         return [item for key, item in self._objects.items() if key[1] == kind]
 
 
-def _compile(key: Identity, item: Json, world: World, known: Mapping[Identity, _Compiled]) -> _Compiled:
+def _compile(
+    key: ObjectIdentity, item: Json, world: PolicyWorld, known: Mapping[ObjectIdentity, _Compiled]
+) -> _Compiled:
     old = known.get(key)
     if old is not None and (old.item is item or old.item == item):
         return old
@@ -220,7 +224,7 @@ def _compile(key: Identity, item: Json, world: World, known: Mapping[Identity, _
     return _Compiled(item, tuple(with_clashes(each, world.profile, lambda: world.port_clashes) for each in read))
 
 
-def _target(port: ServicePort, endpoint: Endpoint) -> int | None:
+def _target(port: CatalogPort, endpoint: Endpoint) -> int | None:
     if isinstance(port.target, int):
         return port.target
     return endpoint.named_ports.get((port.target, port.protocol))
@@ -239,7 +243,7 @@ def flatten(objects: Iterable[object]) -> Iterator[Json]:
         yield from flatten({**default, **each} for each in item["items"] if isinstance(each, Mapping))
 
 
-def identity(item: Json) -> Identity:
+def identity(item: Json) -> ObjectIdentity:
     metadata = loose_mapping(item.get("metadata"))
     kind = loose_text(item.get("kind"))
     group = loose_text(item.get("apiVersion")).rpartition("/")[0]
@@ -252,7 +256,7 @@ def _namespace_of(kind: str) -> str:
     return "" if any(word in kind for word in wide) else "default"
 
 
-def _inhabitants(objects: Mapping[Identity, Json]) -> dict[Identity, int]:
+def _inhabitants(objects: Mapping[ObjectIdentity, Json]) -> dict[ObjectIdentity, int]:
     """Pods, namespaces and nodes, by the identity of the very object."""
     return {key: id(item) for key, item in objects.items() if key[1] in ("Pod", "Namespace", "Node", "CiliumNode")}
 
@@ -261,7 +265,7 @@ def _matters(item: Json) -> bool:
     return loose_text(item.get("kind")) in _KINDS or dialect_of(item) is not None
 
 
-def _catalog(objects: Mapping[Identity, Json]) -> Catalog:
+def _catalog(objects: Mapping[ObjectIdentity, Json]) -> ServiceCatalog:
     services = {(s.namespace, s.name): s for s in map(parse_service, _kind(objects, "Service"))}
     groups = {
         loose_text(loose_mapping(item.get("metadata")).get("name")): item for item in _kind(objects, "CiliumCIDRGroup")
@@ -270,7 +274,7 @@ def _catalog(objects: Mapping[Identity, Json]) -> Catalog:
     for item in (*_kind(objects, "EndpointSlice"), *_kind(objects, "Endpoints")):
         key, found = slice_addresses(item)
         addresses[key] = tuple(dict.fromkeys(addresses.get(key, ()) + found))
-    return Catalog(
+    return ServiceCatalog(
         services,
         addresses,
         {name: group_cidrs(item) for name, item in groups.items()},
@@ -278,5 +282,5 @@ def _catalog(objects: Mapping[Identity, Json]) -> Catalog:
     )
 
 
-def _kind(objects: Mapping[Identity, Json], kind: str) -> Iterator[Json]:
+def _kind(objects: Mapping[ObjectIdentity, Json], kind: str) -> Iterator[Json]:
     return (item for key, item in objects.items() if key[1] == kind)

@@ -19,7 +19,7 @@ from sensors.kit.app_log import LogError, LogTrouble
 from sensors.net_connect import Connects
 
 PROXY_SAID = 403
-SAID = {
+TROUBLE_CLAUSES = {
     LogTrouble.HTTP: "answers with HTTP {code}",
     LogTrouble.TLS: "fails the TLS handshake",
     LogTrouble.RESET: "resets connections after they opened",
@@ -40,7 +40,7 @@ def _newest(pod: PodFacts) -> datetime | None:
 
 def _answer(peer: Peer, newest: datetime | None) -> LogError | None:
     """The newest complaint, if it is of the application's making: an older one may be over."""
-    known = [each for each in peer.logged if each.trouble in SAID]
+    known = [each for each in peer.logged if each.trouble in TROUBLE_CLAUSES]
     latest = max(known, key=lambda each: (each.time is not None, each.time, each.count), default=None)
     return latest if latest and (latest.time is None or latest.time == newest) else None
 
@@ -59,7 +59,7 @@ def _may_be_a_proxy_s(case: Case, line: LogError) -> bool:
 
 
 def _finding(case: Case, peer: Peer, line: LogError, weight: float) -> Finding:
-    said = SAID[line.trouble].format(code=line.code or "errors")
+    said = TROUBLE_CLAUSES[line.trouble].format(code=line.code or "errors")
     return Finding(
         cause_class="app.error",
         cause=f"the network is fine: {peer} is reached and {said} ({line.count} times in the caller's log)",

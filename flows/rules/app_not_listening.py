@@ -17,7 +17,7 @@ from flows.symptoms.dns import is_recent
 from flows.symptoms.families import unheard
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.target_port import aim_of, is_refused, open_elsewhere, ports_behind, sockets_behind
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.net_connect import Connects, Role
@@ -69,7 +69,7 @@ def _partly(case: Case, peer: Peer, service: ServiceFacts, bad: list[str], of: i
     sticky, port = service.session_affinity == "ClientIP", ports_behind(peer)[0]
     deaf = any(each.does_not_listen_on(port) for each in sockets_behind(case, peer) if each.pod in bad)
     suffers = bool(peer.fails) or any(is_recent(case, each.time) for each in peer.logged)
-    suffers = suffers or any(each.outcome is Outcome.REFUSED or each.refused for each in peer.connections)
+    suffers = suffers or any(each.outcome is ConnectionOutcome.REFUSED or each.refused for each in peer.connections)
     stays = f"; {service.ref} sends a client always to the same pod (sessionAffinity ClientIP)" if sticky else ""
     verb, names = "refuses" if len(bad) == 1 else "refuse", " and ".join(bad[:3])
     return Finding(

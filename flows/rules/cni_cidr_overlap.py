@@ -13,7 +13,7 @@ from flows.belief import EVIDENT
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.ranges import may_be_a_pods, within
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, LookupOutcome, Lookups, NameOrigin
 from sensors.k8s_services import Services
 from sensors.topology.peer import AskedKind
 
@@ -32,7 +32,11 @@ def _inside(case: Case, peer: Peer) -> Iterator[tuple[Burst, str]]:
     """The outside names of this peer that resolve to an address of the cluster's own ranges which nobody there has."""
     services = case[Services]
     for burst in case[Lookups].bursts:
-        if burst.origin is Origin.EXTERNAL and burst.outcome is Outcome.ANSWERED and burst.name == peer.host.lower():
+        if (
+            burst.origin is NameOrigin.EXTERNAL
+            and burst.outcome is LookupOutcome.ANSWERED
+            and burst.name == peer.host.lower()
+        ):
             for address in burst.addresses:
                 taken = address in services.by_ip or any(each.destination.pod for each in peer.connections)
                 if not taken and _range_of(case, address):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from flows.belief import INFERRED, NAMED, OWN_TROUBLE, PLAUSIBLE, PROBABLE, SUSPECTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
-from sensors.hubble.outcomes import Connection, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import Services
@@ -49,7 +49,12 @@ def _tried(case: Case, flows: HubbleFlows) -> list[tuple[Connection, float]]:
 
 def _no_way(each: Connection) -> int:
     """The reason for which packets to a living pod were dropped without exception; 0 where there is none such."""
-    if not each.destination.pod or each.stale_peer or each.outcome is not Outcome.DROPPED or each.only_at_start:
+    if (
+        not each.destination.pod
+        or each.stale_peer
+        or each.outcome is not ConnectionOutcome.DROPPED
+        or each.only_at_start
+    ):
         return 0
     return next((drop.number for drop in each.drops if drop.number in NO_WAY and not drop.of_reply), 0)
 
@@ -60,7 +65,7 @@ def _crosses(each: Connection) -> bool:
 
 def _vanished(each: Connection) -> bool:
     """Sent towards another node and not dropped where we could see; never seen to arrive, or not any more."""
-    return _crosses(each) and each.outcome is Outcome.UNANSWERED and (each.opened > 0 or not each.delivered)
+    return _crosses(each) and each.outcome is ConnectionOutcome.UNANSWERED and (each.opened > 0 or not each.delivered)
 
 
 def _hears_both_ends(flows: HubbleFlows) -> bool:
@@ -70,7 +75,7 @@ def _hears_both_ends(flows: HubbleFlows) -> bool:
 
 def _others_arrive(flows: HubbleFlows) -> bool:
     """Something of the pod does get across to another node, by its newest word."""
-    return any(_crosses(each) and each.outcome is Outcome.OPENED for each in flows.connections)
+    return any(_crosses(each) and each.outcome is ConnectionOutcome.OPENED for each in flows.connections)
 
 
 def _drop_finding(case: Case, each: Connection, weight: float) -> Finding:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from flows.belief import CONSISTENT, DOUBTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.dns import dropped_questions, is_serving
-from sensors.dns_coredns_health import CoreDns, Trouble
-from sensors.dns_lookup import Lookups, Outcome, Question
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
+from sensors.dns_lookup import DnsQuestion, LookupOutcome, Lookups
 from sensors.net_conntrack_usage import Conntrack, NodeTables
 
 RETRY_MS = (4500.0, 6500.0)
@@ -26,7 +26,9 @@ def judge(case: Case) -> Finding | None:
     here, late = tables.here, _late(lookups)
     if here is None or not late or not _collides(tables, here) or _otherwise_explained(case):
         return None
-    fast = sum(each.outcome is Outcome.ANSWERED for burst in lookups.bursts for each in burst.questions) - len(late)
+    fast = sum(each.outcome is LookupOutcome.ANSWERED for burst in lookups.bursts for each in burst.questions) - len(
+        late
+    )
     return Finding(
         cause_class="dns.conntrack_race",
         cause=(
@@ -51,8 +53,8 @@ def _fill(here: NodeTables) -> str:
     return f" into a table that is {here.fill:.0%} full" if here.fill is not None else ""
 
 
-def _late(lookups: Lookups) -> list[Question]:
-    asked = (each for burst in lookups.bursts for each in burst.questions if each.outcome is Outcome.ANSWERED)
+def _late(lookups: Lookups) -> list[DnsQuestion]:
+    asked = (each for burst in lookups.bursts for each in burst.questions if each.outcome is LookupOutcome.ANSWERED)
     return [each for each in asked if each.ms is not None and RETRY_MS[0] <= each.ms <= RETRY_MS[1]]
 
 
@@ -70,7 +72,7 @@ def _failed(tables: Conntrack, here: NodeTables) -> int:
 def _otherwise_explained(case: Case) -> bool:
     """Drops by policy, no ready server, or servers that say they are overrun."""
     dns = case.get(CoreDns)
-    busy = dns is not None and (is_serving(dns) is False or bool(dns.found(Trouble.OVERLOADED)))
+    busy = dns is not None and (is_serving(dns) is False or bool(dns.found(CoreDnsTrouble.OVERLOADED)))
     return busy or bool(dropped_questions(case))
 
 

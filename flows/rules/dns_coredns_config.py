@@ -27,17 +27,17 @@ from flows.symptoms.dns import (
     words_of,
 )
 from flows.symptoms.peers import subject
-from sensors.dns_coredns_health import CoreDns, Trouble
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
+from sensors.dns_lookup import Burst, LookupOutcome, Lookups, NameOrigin
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.kit.resolv_conf import USUAL_DOMAIN
 
-NO_WAY = frozenset({Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED, Outcome.TIMEOUT})
+NO_WAY = frozenset({LookupOutcome.SERVFAIL, LookupOutcome.REFUSED, LookupOutcome.FAILED, LookupOutcome.TIMEOUT})
 """How a name from outside ends when the way there is broken; NXDOMAIN is an answer from outside."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigFault:
     """What is wrong with the configuration: the sentence, what to change, how sure, what to do."""
 
     cause: str
@@ -49,7 +49,7 @@ class Fault:
 def judge(case: Case) -> Finding | None:
     """Speaks when servers that are ready give wrong answers, and something of theirs explains them."""
     dns, lookups = case[CoreDns], case[Lookups]
-    if is_serving(dns) is False or asks_elsewhere(case, dns) or dns.found(Trouble.LOOP):
+    if is_serving(dns) is False or asks_elsewhere(case, dns) or dns.found(CoreDnsTrouble.LOOP):
         return None
     fault = next((found for look in FAULTS if (found := look(case, dns, lookups))), None)
     if fault is None:
@@ -74,24 +74,24 @@ def _by_proxy(case: Case) -> bool:
     """The datapath's DNS proxy refuses this pod's questions by policy, or may do so: CoreDNS never sees them."""
     flows, bad = case.get(HubbleFlows), always_there(case)
     if flows is None:
-        return bad is not None and bad.outcome is Outcome.REFUSED
+        return bad is not None and bad.outcome is LookupOutcome.REFUSED
     return any(each.denied for each in flows.dns)
 
 
 # -- faults, the most telling first ----------------------------------------------------------------------------------
 
 
-def _zone_missing(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+def _zone_missing(case: Case, dns: CoreDns, lookups: Lookups) -> ConfigFault | None:
     bad, domain = _wrong_answer(case), _domain(lookups)
     if bad is None or dns.corefile is None or domain in dns.corefile.cluster_zones:
         return None
     where, zones = config_map(dns), ", ".join(dns.corefile.cluster_zones)
     has = f"its kubernetes plugin serves {zones}" if zones else "it has no kubernetes plugin"
     cause = f"CoreDNS does not serve the cluster's zone {domain}: {has}, and {bad.name} is {words_of(bad.outcome)}"
-    return Fault(cause, where, CONFIRMED, f"Put `kubernetes {domain} in-addr.arpa ip6.arpa` back into {where}.")
+    return ConfigFault(cause, where, CONFIRMED, f"Put `kubernetes {domain} in-addr.arpa ip6.arpa` back into {where}.")
 
 
-def _other_port(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+def _other_port(case: Case, dns: CoreDns, lookups: Lookups) -> ConfigFault | None:
     """Ready by its probe, and its Service sends questions to a port that no server block is for: they are refused."""
     closed = next((each for each in lookups.bursts if each.outcome in CLOSED), None)
     if closed is None or dns.corefile is None or dns.service is None or not dns.service.target_ports:
@@ -101,7 +101,9 @@ def _other_port(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
         return None
     where, listens, told = config_map(dns), *(", ".join(map(str, sorted(each))) for each in (ports, asked))
     cause = f"CoreDNS listens on port {listens}, as the Corefile of {where} says, and its Service sends to {told}"
-    return Fault(cause, where, CONFIRMED, f"Put the server block of {where} back on port {told} (`.:{min(asked)} {{`).")
+    return ConfigFault(
+        cause, where, CONFIRMED, f"Put the server block of {where} back on port {told} (`.:{min(asked)} {{`)."
+    )
 
 
 def _port_of(zone: str) -> int:
@@ -110,25 +112,25 @@ def _port_of(zone: str) -> int:
     return int(port) if port.isdecimal() else 53
 
 
-CLOSED = (Outcome.PORT_CLOSED, Outcome.TIMEOUT)
+CLOSED = (LookupOutcome.PORT_CLOSED, LookupOutcome.TIMEOUT)
 
 
-def _no_api(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+def _no_api(case: Case, dns: CoreDns, lookups: Lookups) -> ConfigFault | None:
     bad = _wrong_answer(case)
     said = next((each for kind in NO_API for each in dns.found(kind) if not each.previous), None)
     if bad is None or said is None:
         return None
-    forbidden = said.trouble is Trouble.API_FORBIDDEN
+    forbidden = said.trouble is CoreDnsTrouble.API_FORBIDDEN
     component = Component("ClusterRole", "", "system:coredns") if forbidden else config_map(dns)
     what = "may not read" if forbidden else "cannot reach"
     cause = f"CoreDNS {what} the Kubernetes API and so knows no cluster name: {said.example}"
-    return Fault(cause, component, PROBABLE, f"Let CoreDNS read Services and EndpointSlices again ({component}).")
+    return ConfigFault(cause, component, PROBABLE, f"Let CoreDNS read Services and EndpointSlices again ({component}).")
 
 
-NO_API = (Trouble.API_FORBIDDEN, Trouble.API_UNREACHABLE)
+NO_API = (CoreDnsTrouble.API_FORBIDDEN, CoreDnsTrouble.API_UNREACHABLE)
 
 
-def _rewritten(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+def _rewritten(case: Case, dns: CoreDns, lookups: Lookups) -> ConfigFault | None:
     """Names resolve, this one does not, and a line of the Corefile that plays with names speaks of it."""
     asked, peer = in_question(case), subject(case)
     if asked is None or asked.outcome not in ANSWERS or dns.corefile is None or not lookups.cluster_dns_works:
@@ -139,19 +141,21 @@ def _rewritten(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
         return None
     where, exists = config_map(dns), f" although {peer.service.ref} exists" if peer and peer.service else ""
     cause = f"{asked.name} is {words_of(asked.outcome)}{exists}: the Corefile of {where} says `{lines[0]}`"
-    return Fault(cause, where, PROBABLE, f"Take the line `{lines[0]}` out of {where}, or correct it.")
+    return ConfigFault(cause, where, PROBABLE, f"Take the line `{lines[0]}` out of {where}, or correct it.")
 
 
-def _no_way_out(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+def _no_way_out(case: Case, dns: CoreDns, lookups: Lookups) -> ConfigFault | None:
     bad = _wrong_outside(lookups)
     if bad is None or dns.corefile is None or any(each.zone == "." for each in dns.corefile.forwards):
         return None
     where = config_map(dns)
     cause = f"CoreDNS has no forward line for `.`, the world outside: {bad.name} is {words_of(bad.outcome)}"
-    return Fault(cause, where, CONFIRMED, f"Put `forward . /etc/resolv.conf` (or your resolvers) back into {where}.")
+    return ConfigFault(
+        cause, where, CONFIRMED, f"Put `forward . /etc/resolv.conf` (or your resolvers) back into {where}."
+    )
 
 
-def _forward_changed(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+def _forward_changed(case: Case, dns: CoreDns, lookups: Lookups) -> ConfigFault | None:
     """The way outside broke, and somebody touched the Corefile lately: then it is the change, not the upstream."""
     bad = _wrong_outside(lookups)
     where = config_map(dns)
@@ -160,20 +164,20 @@ def _forward_changed(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None
     upstreams = ", ".join(to for each in dns.corefile.forwards for to in each.upstreams)
     nowhere = f"the forward line of {where} leads nowhere ({upstreams}) since it was changed"
     cause = f"{bad.name} is {words_of(bad.outcome)}, as every name from outside: {nowhere}"
-    return Fault(cause, where, PROBABLE, f"Put the last good forward line of {where} back.")
+    return ConfigFault(cause, where, PROBABLE, f"Put the last good forward line of {where} back.")
 
 
-def _unexplained(case: Case, dns: CoreDns, lookups: Lookups) -> Fault | None:
+def _unexplained(case: Case, dns: CoreDns, lookups: Lookups) -> ConfigFault | None:
     bad = _wrong_answer(case)
     if bad is None:
         return None
     where = config_map(dns)
     said = f": {dns.log[-1].example}" if dns.log else ""
     cause = f"CoreDNS runs and answers {words_of(bad.outcome)} to {bad.name}, a name that every cluster has{said}"
-    return Fault(cause, where, INFERRED, f"Compare {where} with its last good version, and read CoreDNS's log.")
+    return ConfigFault(cause, where, INFERRED, f"Compare {where} with its last good version, and read CoreDNS's log.")
 
 
-FAULTS: tuple[Callable[[Case, CoreDns, Lookups], Fault | None], ...] = (
+FAULTS: tuple[Callable[[Case, CoreDns, Lookups], ConfigFault | None], ...] = (
     _zone_missing,
     _other_port,
     _no_api,
@@ -194,7 +198,7 @@ def _wrong_outside(lookups: Lookups) -> Burst | None:
     """Cluster names resolve, and no name from outside does."""
     if not lookups.cluster_dns_works or lookups.external_dns_works is not False:
         return None
-    outside = (each for each in lookups.bursts if each.origin is Origin.EXTERNAL)
+    outside = (each for each in lookups.bursts if each.origin is NameOrigin.EXTERNAL)
     return next((each for each in outside if each.outcome in NO_WAY), None)
 
 

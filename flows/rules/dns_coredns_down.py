@@ -22,7 +22,7 @@ from flows.symptoms.dns import (
     shown_by,
     told,
 )
-from sensors.dns_coredns_health import CoreDns, DnsPod, LogFinding, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble, DnsPod, LogFinding
 from sensors.k8s_nodes import Nodes
 
 NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
@@ -41,9 +41,9 @@ class Why:
 def judge(case: Case) -> Finding | None:
     """Speaks when no DNS server takes questions, unless a nearer cause explains that."""
     dns = case[CoreDns]
-    if is_serving(dns) is not False or dns.found(Trouble.LOOP) or _explained_by_memory(dns) or _missed(dns):
+    if is_serving(dns) is not False or dns.found(CoreDnsTrouble.LOOP) or _explained_by_memory(dns) or _missed(dns):
         return None
-    why = next(found for reason in REASONS if (found := reason(dns)))
+    why = next(found for reason in DOWN_REASONS if (found := reason(dns)))
     return Finding(
         cause_class="dns.coredns_down",
         cause=f"No DNS server of the cluster is ready: {why.words}",
@@ -78,7 +78,7 @@ def _missed(dns: CoreDns) -> bool:
 
 
 def _config_error(dns: CoreDns) -> Why | None:
-    said = _newest(dns, Trouble.CONFIG_ERROR)
+    said = _newest(dns, CoreDnsTrouble.CONFIG_ERROR)
     if said is None:
         return None
     where = config_map(dns)
@@ -89,7 +89,7 @@ def _config_error(dns: CoreDns) -> Why | None:
     return Why(words, where, advice)
 
 
-def _newest(dns: CoreDns, trouble: Trouble) -> LogFinding | None:
+def _newest(dns: CoreDns, trouble: CoreDnsTrouble) -> LogFinding | None:
     """What the current run's log says, else the run before."""
     return min(dns.found(trouble), key=lambda each: each.previous, default=None)
 
@@ -168,10 +168,10 @@ def _cannot_start(dns: CoreDns) -> Why | None:
 
 
 def _no_api(dns: CoreDns) -> Why | None:
-    said = _newest(dns, Trouble.API_FORBIDDEN) or _newest(dns, Trouble.API_UNREACHABLE)
+    said = _newest(dns, CoreDnsTrouble.API_FORBIDDEN) or _newest(dns, CoreDnsTrouble.API_UNREACHABLE)
     if said is None:
         return None
-    if said.trouble is Trouble.API_FORBIDDEN:
+    if said.trouble is CoreDnsTrouble.API_FORBIDDEN:
         role = Component("ClusterRole", "", "system:coredns")
         return Why(f"CoreDNS may not read the API ({said.example})", role, f"Restore {role} and its binding.")
     advice = "Find out what keeps CoreDNS from the API server: policies in its namespace, its node's network."
@@ -182,7 +182,7 @@ def _crashes(dns: CoreDns) -> Why | None:
     pod = next((each for each in dns.pods if each.crash_loops or (each.last_ending and not each.ready)), None)
     if pod is None:
         return None
-    panic, end = _newest(dns, Trouble.PANIC), pod.last_ending
+    panic, end = _newest(dns, CoreDnsTrouble.PANIC), pod.last_ending
     code = f", exit code {end.exit_code}" if end and end.exit_code is not None else ""
     ended = f"its last run ended as {end.reason}{code}" if end else "it restarts again and again"
     said = f"; it says: {panic.example}" if panic else ""
@@ -192,7 +192,7 @@ def _crashes(dns: CoreDns) -> Why | None:
 
 def _not_ready(dns: CoreDns) -> Why | None:
     told_by = next((each for each in dns.events if each.reason == "Unhealthy"), None)
-    plugins = _newest(dns, Trouble.NOT_READY)
+    plugins = _newest(dns, CoreDnsTrouble.NOT_READY)
     said = told_by.message if told_by else plugins.example if plugins else ""
     names, one = ", ".join(each.name for each in dns.pods[:3]), len(dns.pods) == 1
     why = f" ({said})" if said else ", and no event or log line says why"
@@ -208,7 +208,7 @@ def _said(pod: DnsPod) -> str:
     return f": {pod.waiting_message}" if pod.waiting_message else ""
 
 
-REASONS: tuple[Callable[[CoreDns], Why | None], ...] = (
+DOWN_REASONS: tuple[Callable[[CoreDns], Why | None], ...] = (
     _scaled_to_nothing,
     _unread_pods,
     _no_pods,

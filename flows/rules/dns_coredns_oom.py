@@ -24,18 +24,18 @@ from flows.symptoms.dns import (
 )
 from flows.symptoms.dns_circle import circle
 from flows.symptoms.memory import sensible_limit
-from sensors.dns_coredns_health import CoreDns, DnsPod, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble, DnsPod
 from sensors.kit.quantities import bytes_of
 
 LISTEN = "Read CoreDNS's log before that: where it forwards to itself, more memory does not help. "
-WITHIN = timedelta(seconds=30)
+RESTART_WINDOW = timedelta(seconds=30)
 
 
 def judge(case: Case) -> Finding | None:
     """Speaks when a DNS server was killed for its memory."""
     dns = case[CoreDns]
     killed = _killed(dns)
-    if not killed or dns.found(Trouble.LOOP) or circle(dns):
+    if not killed or dns.found(CoreDnsTrouble.LOOP) or circle(dns):
         return None
     limit = _limit(dns, killed[0])
     return Finding(
@@ -73,7 +73,7 @@ def _killed_by_kernel(dns: CoreDns, pod: DnsPod) -> bool:
     if end is None or end.exit_code != 137 or end.finished is None:
         return False
     kills = (each.at for each in dns.events if each.source == "kernel" and each.about == f"Node {pod.node}")
-    return any(at is not None and abs(at - end.finished) <= WITHIN for at in kills)
+    return any(at is not None and abs(at - end.finished) <= RESTART_WINDOW for at in kills)
 
 
 def _belief(case: Case, dns: CoreDns, killed: list[DnsPod]) -> float:

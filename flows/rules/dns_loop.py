@@ -11,14 +11,14 @@ from flows.belief import DOUBTED, PROBABLE
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import asks_elsewhere, belief_of, changed, config_map, is_serving, shown_by, told
 from flows.symptoms.dns_circle import circle
-from sensors.dns_coredns_health import CoreDns, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
 from sensors.dns_lookup import Lookups
 
 
 def judge(case: Case) -> Finding | None:
     """Speaks when the loop plugin has spoken, or the forward line is a circle and something suffers from it."""
     dns = case[CoreDns]
-    said, back = dns.found(Trouble.LOOP), circle(dns)
+    said, back = dns.found(CoreDnsTrouble.LOOP), circle(dns)
     if not said and not (back and _suffers(case, dns)):
         return None
     return Finding(

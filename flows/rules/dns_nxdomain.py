@@ -15,14 +15,17 @@ from flows.symptoms.caller import asks_itself
 from flows.symptoms.dns import is_recent, names_fail
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import asked_peer
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, LookupOutcome, Lookups, NameOrigin
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.kit.objects import Ref
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 
 NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE, AskedKind.UNKNOWN_POD})
-NOWHERE = (Outcome.NXDOMAIN, Outcome.NO_DATA)  # an alias whose target is gone is an answer without an address
+NOWHERE = (
+    LookupOutcome.NXDOMAIN,
+    LookupOutcome.NO_DATA,
+)  # an alias whose target is gone is an answer without an address
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -30,7 +33,7 @@ def judge(case: Case) -> Iterator[Finding]:
     lookups = case[Lookups]
     if names_fail(case):
         return
-    resolved = {each.name for each in lookups.bursts if each.outcome is Outcome.ANSWERED}
+    resolved = {each.name for each in lookups.bursts if each.outcome is LookupOutcome.ANSWERED}
     for burst in lookups.bursts:
         if burst.name in resolved:
             continue  # one record type is not there (AAAA, say) and another one is: the name exists
@@ -38,7 +41,7 @@ def judge(case: Case) -> Iterator[Finding]:
         alias = _alias(case, meant)
         if alias and burst.outcome in NOWHERE and _is_complained_of(case, burst):
             yield _alias_finding(burst, alias)
-        elif burst.outcome is Outcome.NXDOMAIN and _is_complained_of(case, burst) and not _exists(meant):
+        elif burst.outcome is LookupOutcome.NXDOMAIN and _is_complained_of(case, burst) and not _exists(meant):
             yield _finding(case, burst, meant)
 
 
@@ -51,7 +54,7 @@ def _is_complained_of(case: Case, burst: Burst) -> bool:
     return any(each.host.rstrip(".").lower() in names and is_recent(case, each.time) for each in errors)
 
 
-def _alias(case: Case, meant: Asked | None) -> ServiceFacts | None:
+def _alias(case: Case, meant: ResolvedPeer | None) -> ServiceFacts | None:
     """The Service in question, where it only stands for a name outside (type ExternalName)."""
     services, ref = case.get(Services), meant.service if meant else None
     found = services.find(ref.namespace, ref.name) if services and ref else None
@@ -70,12 +73,12 @@ def _alias_finding(burst: Burst, alias: ServiceFacts) -> Finding:
     )
 
 
-def _meant(case: Case, burst: Burst) -> Asked | None:
+def _meant(case: Case, burst: Burst) -> ResolvedPeer | None:
     peer = asked_peer(case)
     if peer is not None and burst.is_asked:
         return peer.resolved
     service = _service_named(case, burst)
-    return Asked(AskedKind.SERVICE, service=service) if service else None
+    return ResolvedPeer(AskedKind.SERVICE, service=service) if service else None
 
 
 def _service_named(case: Case, burst: Burst) -> Ref | None:
@@ -86,12 +89,12 @@ def _service_named(case: Case, burst: Burst) -> Ref | None:
     return found.ref if found else None
 
 
-def _exists(meant: Asked | None) -> bool:
+def _exists(meant: ResolvedPeer | None) -> bool:
     """The name belongs to something that is there, so that another rule must say why it does not resolve."""
     return meant is not None and meant.kind not in (*NOT_THERE, AskedKind.EXTERNAL, AskedKind.UNDECIDABLE)
 
 
-def _finding(case: Case, burst: Burst, meant: Asked | None) -> Finding:
+def _finding(case: Case, burst: Burst, meant: ResolvedPeer | None) -> Finding:
     component = owner(case)
     itself = not burst.is_asked or asks_itself(case, case.target.to_host or burst.name)
     asks = f"{case.target} asks for" if itself else "you asked for"
@@ -110,19 +113,19 @@ def _finding(case: Case, burst: Burst, meant: Asked | None) -> Finding:
     )
 
 
-def _belief(burst: Burst, meant: Asked | None, knows_services: bool) -> float:
+def _belief(burst: Burst, meant: ResolvedPeer | None, knows_services: bool) -> float:
     if meant is not None and meant.kind in NOT_THERE:
         return PROVED
-    if burst.origin is Origin.EXTERNAL:
+    if burst.origin is NameOrigin.EXTERNAL:
         return LIKELY
     return PROBABLE if knows_services and not burst.is_asked else DOUBTED
 
 
-def _why(meant: Asked | None) -> str:
+def _why(meant: ResolvedPeer | None) -> str:
     return f" ({meant.why})" if meant and meant.kind in NOT_THERE and meant.why else ""
 
 
-def _near(meant: Asked | None, before: str) -> str:
+def _near(meant: ResolvedPeer | None, before: str) -> str:
     """What was probably meant, after `before`; empty where nothing is near."""
     if meant is None or meant.service is None:
         return ""
@@ -135,11 +138,11 @@ def _near(meant: Asked | None, before: str) -> str:
 
 def _works(case: Case) -> str:
     lookups = case[Lookups]
-    good = [each for each in lookups.bursts if each.outcome is Outcome.ANSWERED]
+    good = [each for each in lookups.bursts if each.outcome is LookupOutcome.ANSWERED]
     return f"; {good[-1].name} resolves to {', '.join(good[-1].addresses[:2])}" if good else ""
 
 
-def _advice(burst: Burst, meant: Asked | None, component: str) -> str:
+def _advice(burst: Burst, meant: ResolvedPeer | None, component: str) -> str:
     right = _right_names(burst, meant)
     if right:
         return f"Let {component} ask for {' or '.join(right)} instead of {burst.name}."
@@ -148,7 +151,7 @@ def _advice(burst: Burst, meant: Asked | None, component: str) -> str:
     return f"Correct the name {burst.name} in {component}, or have it registered by whoever owns its zone."
 
 
-def _right_names(burst: Burst, meant: Asked | None) -> list[str]:
+def _right_names(burst: Burst, meant: ResolvedPeer | None) -> list[str]:
     """Full names to ask for instead: the same Service elsewhere, a near Service, the same in a near namespace."""
     if meant is None or meant.service is None or meant.kind is AskedKind.UNKNOWN_POD:
         return []

@@ -18,17 +18,17 @@ from flows.symptoms.dns import (
     shown_by,
     told,
 )
-from sensors.dns_coredns_health import CoreDns, Trouble
-from sensors.dns_lookup import Lookups, Outcome
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
+from sensors.dns_lookup import LookupOutcome, Lookups
 
 SLOW_MS = 1000.0
-FAILS = frozenset({Outcome.TIMEOUT, Outcome.SERVFAIL, Outcome.REFUSED})
+FAILS = frozenset({LookupOutcome.TIMEOUT, LookupOutcome.SERVFAIL, LookupOutcome.REFUSED})
 
 
 def judge(case: Case) -> Finding | None:
     """Speaks when CoreDNS itself says that it was overrun."""
     dns = case[CoreDns]
-    said = dns.found(Trouble.OVERLOADED)
+    said = dns.found(CoreDnsTrouble.OVERLOADED)
     if not said or is_serving(dns) is False or asks_elsewhere(case, dns):
         return None
     times = sum(each.count for each in said)

@@ -24,7 +24,7 @@ from flows.symptoms.dns import (
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import asked_peer, subject
 from sensors.dns_coredns_health import CoreDns
-from sensors.dns_lookup import Lookups, Outcome, expand
+from sensors.dns_lookup import LookupOutcome, Lookups, expand
 from sensors.k8s_pod import PodFacts
 
 
@@ -65,7 +65,7 @@ def _lost_search(case: Case, pod: PodFacts) -> Finding | None:
     if lookups is None or lookups.resolver is None or peer is None or service is None or names_fail(case):
         return None
     full = f"{service.name}.{service.namespace}.svc.{lookups.resolver.domain or 'cluster.local'}"
-    if burst is None or burst.outcome is not Outcome.NXDOMAIN or full in expand(peer.host, lookups.resolver):
+    if burst is None or burst.outcome is not LookupOutcome.NXDOMAIN or full in expand(peer.host, lookups.resolver):
         return None
     search = " ".join(lookups.resolver.search) or "empty"
     cause = f"{case.target} cannot find {service.ref} as {peer.host}: its search list ({search}) does not lead there"
@@ -88,7 +88,7 @@ def _finding(case: Case, pod: PodFacts, cause: str, because: str, belief: float)
 def _belief(case: Case) -> float:
     """Proven where a cluster name fails; an outside name may well be meant for the other server."""
     lookups = case.get(Lookups)
-    works = lookups is not None and lookups.asked_outcome is Outcome.ANSWERED
+    works = lookups is not None and lookups.asked_outcome is LookupOutcome.ANSWERED
     if works or dropped_questions(case) or not is_about_a_name(case) or _is_served(case):
         return DOUBTED
     if lookups is not None and lookups.asked is not None and wants_cluster_name(case):

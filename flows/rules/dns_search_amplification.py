@@ -9,7 +9,7 @@ from __future__ import annotations
 from flows.belief import DOUBTED, LIKELY
 from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
-from sensors.dns_lookup import Burst, Lookups, Outcome
+from sensors.dns_lookup import Burst, LookupOutcome, Lookups
 from sensors.k8s_pod import PodFacts
 from sensors.kit.resolv_conf import Resolver
 
@@ -49,18 +49,18 @@ def _finding(case: Case, burst: Burst, resolver: Resolver) -> Finding:
 
 
 def _is_slow_by_detour(burst: Burst) -> bool:
-    if burst.outcome is not Outcome.ANSWERED or burst.ms < SLOW_MS or burst.dead_ends < 2:
+    if burst.outcome is not LookupOutcome.ANSWERED or burst.ms < SLOW_MS or burst.dead_ends < 2:
         return False
     return _lost(burst) >= MOST_SHARE * burst.ms
 
 
 def _lost(burst: Burst) -> float:
-    dead = (Outcome.NXDOMAIN, Outcome.NO_DATA)
+    dead = (LookupOutcome.NXDOMAIN, LookupOutcome.NO_DATA)
     return round(sum(each.ms or 0.0 for each in burst.questions if each.outcome in dead), 1)
 
 
 def _tried(burst: Burst) -> list[str]:
-    dead = [each for each in burst.questions if each.outcome is not Outcome.ANSWERED]
+    dead = [each for each in burst.questions if each.outcome is not LookupOutcome.ANSWERED]
     return [f"{each.name} {each.ms or 0.0:g} ms" for each in dead[:4]]
 
 

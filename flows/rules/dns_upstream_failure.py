@@ -24,11 +24,11 @@ from flows.symptoms.dns import (
 )
 from flows.symptoms.upstream import UPSTREAM_FAILS, advice, upstream_of
 from sensors.dns_coredns_health import CoreDns, LogFinding
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, LookupOutcome, Lookups, NameOrigin
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_recent_changes import RecentChanges
 
-FAILS = frozenset({Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.FAILED, Outcome.REFUSED})
+FAILS = frozenset({LookupOutcome.SERVFAIL, LookupOutcome.TIMEOUT, LookupOutcome.FAILED, LookupOutcome.REFUSED})
 
 
 def judge(case: Case) -> Finding | None:
@@ -79,7 +79,7 @@ def _failed(lookups: Lookups) -> Burst | None:
     """The outside name that failed (the asked one first), where cluster names resolve and no outside name does."""
     if not lookups.cluster_dns_works or lookups.external_dns_works is not False:
         return None
-    outside = [each for each in lookups.bursts if each.origin is Origin.EXTERNAL and each.outcome in FAILS]
+    outside = [each for each in lookups.bursts if each.origin is NameOrigin.EXTERNAL and each.outcome in FAILS]
     return min(outside, key=lambda each: not each.is_asked, default=None)
 
 

@@ -20,16 +20,16 @@ from flows.symptoms.dns import asks_elsewhere, wants_cluster_name
 from flows.symptoms.peers import Peer, asked_peer, peers
 from flows.symptoms.slowness import is_late
 from sensors.dns_coredns_health import CoreDns
+from sensors.dns_lookup import LookupOutcome as Resolved
 from sensors.dns_lookup import Lookups
-from sensors.dns_lookup import Outcome as Resolved
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import Services
-from sensors.kit.app_log import CALM as CALM_LINE
+from sensors.kit.app_log import CALM_LEVEL as CALM_LINE
 from sensors.kit.app_log import TIME, read_line
 from sensors.net_connect import Connects
 
@@ -39,7 +39,13 @@ ENOUGH_SHARE = 0.5
 
 def judge(case: Case) -> Finding | None:
     pod, flows, lookups, connects = case[PodFacts], case[HubbleFlows], case[Lookups], case[Connects]
-    troubles = [*_pod(pod), *_dns(case, lookups), *_traffic(case, flows), *_doors(case, connects), *_nodes(case)]
+    troubles = [
+        *_pod(pod),
+        *_dns(case, lookups),
+        *_traffic(case, flows),
+        *_open_attempts(case, connects),
+        *_nodes(case),
+    ]
     peer, heard = asked_peer(case), _heard(pod)
     heard = CLEAN if peer is None and pod.log_last and _answers(case) else heard  # its clients tell how it goes
     if troubles or not _talks(case) or (heard != CLEAN and peer is None) or _is_denied(case, peer, connects):
@@ -77,7 +83,7 @@ def _dropped(case: Case) -> str:
 def _advice(other: Peer | None, sure: bool) -> str:
     if other is not None:
         return f"Ask about the other peer: --to {other.host}:{other.port}."
-    return CALM if sure else LISTEN
+    return NO_CHANGE_ADVICE if sure else LISTEN
 
 
 CLEAN = "its log ends without error"
@@ -110,10 +116,10 @@ def _is_denied(case: Case, peer: Peer | None, connects: Connects) -> bool:
     world = case.once(world_of)
     denied = any(world.judge(each).allowed is False for each in case.once(asked_peers).values())
     measured = bool(connects.asked) and all(each.is_open for each in connects.asked) and _is_fresh(case, peer, connects)
-    return denied and not (measured and any(each.outcome is Outcome.OPENED for each in peer.connections))
+    return denied and not (measured and any(each.outcome is ConnectionOutcome.OPENED for each in peer.connections))
 
 
-CALM = "Nothing to change. If the fault comes and goes, run again while it is visible."
+NO_CHANGE_ADVICE = "Nothing to change. If the fault comes and goes, run again while it is visible."
 LISTEN = "Read the pod's own log before you rest: a peer that is reached and answers with errors shows nowhere else."
 
 
@@ -138,7 +144,7 @@ def _traffic(case: Case, flows: HubbleFlows) -> list[str]:
     return [f"{each} fails" for each in case.once(peers) if _fails(case, each) and (asked is None or each.asked)]
 
 
-def _doors(case: Case, connects: Connects) -> list[str]:
+def _open_attempts(case: Case, connects: Connects) -> list[str]:
     """A peer that opens to a repeated SYN only is no peer that is well."""
     shut = [f"{each.where} does not open" for each in connects.asked if not each.is_open]
     return shut + [f"{each.where} opens late" for each in connects.asked if each.is_open and is_late(each)]
@@ -161,8 +167,14 @@ def _answers(case: Case) -> bool:
     """A server that nobody asked about: clients reach it, and not one of them fails to."""
     target, flows = (case.target.namespace, case.target.pod), case[HubbleFlows]
     served = [each for each in flows.connections if (each.destination.namespace, each.destination.pod) == target]
-    failing = (Outcome.DROPPED, Outcome.DENIED, Outcome.REFUSED, Outcome.UNANSWERED, Outcome.MIXED)
-    return any(each.outcome is Outcome.OPENED for each in served) and not any(
+    failing = (
+        ConnectionOutcome.DROPPED,
+        ConnectionOutcome.DENIED,
+        ConnectionOutcome.REFUSED,
+        ConnectionOutcome.UNANSWERED,
+        ConnectionOutcome.MIXED,
+    )
+    return any(each.outcome is ConnectionOutcome.OPENED for each in served) and not any(
         each.outcome in failing for each in served
     )
 

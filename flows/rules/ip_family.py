@@ -22,7 +22,7 @@ from flows.symptoms.peers import Peer, suspects
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.kit.app_log import LogError, LogTrouble
-from sensors.net_connect import Connects, Door, Role
+from sensors.net_connect import ConnectionAttempt, Connects, Role
 from sensors.net_tcp_stats import TcpStats
 
 NO_WAY = frozenset({"ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"})
@@ -55,7 +55,7 @@ def _lacks(pod: PodFacts, address: str) -> bool:
     return bool(own) and family_of(address) not in own | {0}
 
 
-def _is_no_way(pod: PodFacts, door: Door) -> bool:
+def _is_no_way(pod: PodFacts, door: ConnectionAttempt) -> bool:
     asked = door.role in (Role.PEER, Role.SERVICE, Role.BACKEND)
     return asked and not door.is_open and door.errno in NO_WAY and _lacks(pod, door.address or door.host)
 

@@ -22,7 +22,7 @@ from sensors.kit.sockets import PodSockets
 from sensors.net_tcp_stats import TcpStats
 
 RANGE = "net.ipv4.ip_local_port_range"
-USUAL = (32768, 60999)
+DEFAULT_PORT_RANGE = (32768, 60999)
 """The kernel's default range of local ports."""
 NEARLY_ALL_SHARE = 0.9
 FEW_PORTS = 1000
@@ -55,7 +55,7 @@ def local_ports(pod: PodFacts) -> tuple[int, int]:
     said = dict(pod.sysctls).get(RANGE, "").split()
     if len(said) == 2 and all(each.isascii() and each.isdigit() and len(each) <= 5 for each in said):
         return int(said[0]), int(said[1])
-    return USUAL
+    return DEFAULT_PORT_RANGE
 
 
 def _busiest(sockets: PodSockets, ports: tuple[int, int]) -> tuple[str, int]:

@@ -19,14 +19,14 @@ from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
 from sensors.kit import Sight
 from sensors.kube_proxy_health import KubeProxy
-from sensors.net_connect import Connects, Door, Role
+from sensors.net_connect import ConnectionAttempt, Connects, Role
 
 
 def judge(case: Case) -> Finding | None:
     proxy, peer = case.get(KubeProxy), asked_peer(case)
     if proxy is None and case.sight_of("kube_proxy.health") is Sight.BLIND:
         case[KubeProxy]  # what stands there could not be looked at: say so
-    fails, opens = _doors(peer)
+    fails, opens = _service_attempts(peer)
     complaint = _complaint(proxy)
     proven = bool(fails and opens) and _is_translations_fault(case, peer)
     if proven:
@@ -45,7 +45,7 @@ def _agent_is_unwell(case: Case) -> bool:
     return bool(replaced) and (agent is None or agent.state is not AgentState.OK)
 
 
-def _doors(peer: Peer | None) -> tuple[list[Door], list[Door]]:
+def _service_attempts(peer: Peer | None) -> tuple[list[ConnectionAttempt], list[ConnectionAttempt]]:
     """The Service's addresses that fail, and its backends that open; nothing where the two do not contradict."""
     doors = peer.doors if peer else ()
     address = [each for each in doors if each.role in (Role.SERVICE, Role.PEER)]
@@ -100,7 +100,12 @@ def _component(case: Case, proxy: KubeProxy | None) -> Component:
 
 
 def _finding(
-    case: Case, proxy: KubeProxy | None, complaint: str, fails: list[Door], opens: list[Door], belief: float
+    case: Case,
+    proxy: KubeProxy | None,
+    complaint: str,
+    fails: list[ConnectionAttempt],
+    opens: list[ConnectionAttempt],
+    belief: float,
 ) -> Finding:
     who, node = _component(case, proxy), proxy.target_node if proxy else ""
     told = [complaint] if complaint else []

@@ -14,12 +14,12 @@ from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.ranges import is_pods_alone
-from sensors.hubble.outcomes import Connection, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import ServiceFacts, Services
 
-LOST = (Outcome.UNANSWERED, Outcome.DROPPED, Outcome.UNKNOWN)
+LOST_OUTCOMES = (ConnectionOutcome.UNANSWERED, ConnectionOutcome.DROPPED, ConnectionOutcome.UNKNOWN)
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -33,7 +33,7 @@ def judge(case: Case) -> Iterator[Finding]:
 def _is_stuck(case: Case, each: Connection) -> bool:
     there = each.destination
     gone = not there.pod and is_pods_alone(case, there.ip)
-    return each.protocol == "UDP" and each.outcome in LOST and gone and not _is_backend(case, there.ip)
+    return each.protocol == "UDP" and each.outcome in LOST_OUTCOMES and gone and not _is_backend(case, there.ip)
 
 
 def _is_backend(case: Case, ip: str) -> bool:

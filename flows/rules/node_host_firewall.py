@@ -13,7 +13,7 @@ from typing import Any
 from flows.belief import INFERRED, NAMED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
-from sensors.hubble.outcomes import Connection, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes
@@ -63,7 +63,11 @@ def _is_swallowed(case: Case, each: Connection) -> bool:
     """Sent to a node that is ready, not dropped where we could see, and never answered."""
     nodes = case.get(Nodes)
     there = [one for one in (nodes.nodes if nodes else ()) if each.destination.ip in one.internal_ips]
-    return each.outcome is Outcome.UNANSWERED and not each.destination.pod and any(one.ready == "True" for one in there)
+    return (
+        each.outcome is ConnectionOutcome.UNANSWERED
+        and not each.destination.pod
+        and any(one.ready == "True" for one in there)
+    )
 
 
 def _answers_elsewhere(case: Case, silent: Connection) -> bool:
@@ -75,7 +79,7 @@ def _answers_elsewhere(case: Case, silent: Connection) -> bool:
     return heard or any(each.host == silent.destination.ip and each.result in ("open", "refused") for each in tried)
 
 
-ANSWERS = (Outcome.OPENED, Outcome.REFUSED)
+ANSWERS = (ConnectionOutcome.OPENED, ConnectionOutcome.REFUSED)
 
 
 def _swallowed(case: Case, silent: Connection, belief: float) -> Finding:

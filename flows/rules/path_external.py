@@ -14,7 +14,7 @@ from flows.belief import ATTESTED, PROBABLE
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.ranges import may_be_a_pods
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.net_connect import Connects
@@ -23,7 +23,11 @@ from sensors.topology.peer import AskedKind
 
 def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
-        silent = [each for each in peer.connections if each.outcome in (Outcome.UNANSWERED, Outcome.REFUSED)]
+        silent = [
+            each
+            for each in peer.connections
+            if each.outcome in (ConnectionOutcome.UNANSWERED, ConnectionOutcome.REFUSED)
+        ]
         denied = any(each.packets_dropped for each in peer.connections)
         if silent and not denied and _is_outside(case, peer) and not any(door.is_open for door in peer.doors):
             yield _finding(case, peer, sum(each.attempts for each in silent), weight)
@@ -71,7 +75,7 @@ def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
     there = peer.connections[0].destination
     timeout = next((door for door in peer.doors if door.result == "timeout"), None)
     probed = f"; a connection tried from inside the pod times out ({timeout.where})" if timeout else ""
-    refuses = any(each.outcome is Outcome.REFUSED for each in peer.connections)
+    refuses = any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
     does = "refuses the connection" if refuses else "does not answer"
     came = "were refused by it" if refuses else "not one was answered"
     why = "nothing listens there, or a firewall rejects it" if refuses else "firewall, route, or the host is down"

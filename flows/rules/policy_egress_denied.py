@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.denials.attribution import Denial
-from flows.denials.findings import admit, door, finding, groups, named, passage
+from flows.denials.findings import admit, finding, groups, named, passage, port_in_words
 from flows.model import Case, Finding, Rule
 from sensors.k8s_network_policies import Policies
 
@@ -23,7 +23,7 @@ def _cause(denial: Denial) -> str:
 
 def _advice(denial: Denial) -> str:
     where = "an egress rule for exactly this peer"
-    return f"Add {where} on {door(denial.connection.traffic).partition(' (')[0]}, the port that policies see."
+    return f"Add {where} on {port_in_words(denial.connection.traffic).partition(' (')[0]}, the port that policies see."
 
 
 RULE = Rule(id="policy-egress-denied", judge=judge, causes=("policy.egress_denied",), needs=(Policies,))

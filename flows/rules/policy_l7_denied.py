@@ -10,7 +10,7 @@ from flows.denials.connection import JudgedConnection
 from flows.denials.findings import plural
 from flows.denials.judged import judged_connections
 from flows.model import AdmitTraffic, Case, Component, Finding, Rule
-from flows.policy import Decision, PolicyRef, Verdict
+from flows.policy import Decision, PolicyRef, PolicyVerdict
 from sensors.hubble.outcomes import DnsOutcome, HttpOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
@@ -51,7 +51,7 @@ def _http(one: JudgedConnection) -> Finding:
     )
 
 
-def _proxied(verdict: Verdict) -> PolicyRef | None:
+def _proxied(verdict: PolicyVerdict) -> PolicyRef | None:
     """The policy whose admitting rule hands the connection to the proxy."""
     for walk in verdict.walk:
         for rule in walk.rules:

@@ -18,10 +18,10 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} blocks {passage(denial)}: its rule allows this peer {_door(denial.miss)}"
+    return f"{named(denial.component, denial)} blocks {passage(denial)}: its rule allows this peer {_matching_port(denial.miss)}"
 
 
-def _door(miss: Miss | None) -> str:
+def _matching_port(miss: Miss | None) -> str:
     """`only on port 80`, or `only over UDP` where it is the protocol that differs."""
     if miss is None:
         return "only on another port"

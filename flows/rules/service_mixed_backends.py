@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from flows.belief import EVIDENT
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.kit.objects import Ref
@@ -33,8 +33,8 @@ def _split(peer: Peer, service: ServiceFacts) -> tuple[set[Ref], set[Ref]]:
     workloads = {ip: pod.workload for pod in service.matching_pods or () for ip in pod.ips}
     for each in peer.connections:
         workload = workloads.get(each.destination.ip)
-        if workload and each.outcome in (Outcome.OPENED, Outcome.REFUSED):
-            heard[workload].add(each.outcome is Outcome.OPENED)
+        if workload and each.outcome in (ConnectionOutcome.OPENED, ConnectionOutcome.REFUSED):
+            heard[workload].add(each.outcome is ConnectionOutcome.OPENED)
     for door in peer.doors:
         workload = workloads.get(door.host)
         if workload and door.role is Role.BACKEND and door.result in ("open", "refused"):

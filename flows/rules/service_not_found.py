@@ -16,7 +16,7 @@ from flows.symptoms.caller import asks_itself, caller_of, who_asks
 from flows.symptoms.peers import suspects
 from sensors.dns_lookup import Lookups
 from sensors.k8s_services import Services
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 
 NOT_THERE = frozenset({AskedKind.UNKNOWN_SERVICE, AskedKind.UNKNOWN_NAMESPACE})
 
@@ -28,7 +28,7 @@ def judge(case: Case) -> Iterator[Finding]:
         yield _finding(case, asked, ASKED)
     for peer, weight in suspects(case):
         if not peer.asked and peer.service is None and _is_nobodys(case, services, peer.host):
-            yield _finding(case, Asked(AskedKind.UNKNOWN_SERVICE, peer.host, peer.port), weight)
+            yield _finding(case, ResolvedPeer(AskedKind.UNKNOWN_SERVICE, peer.host, peer.port), weight)
 
 
 def _is_nobodys(case: Case, services: Services, host: str) -> bool:
@@ -43,7 +43,7 @@ def _is_nobodys(case: Case, services: Services, host: str) -> bool:
     return any(address in each for each in ranges if each.version == address.version)
 
 
-def _finding(case: Case, asked: Asked, weight: float) -> Finding:
+def _finding(case: Case, asked: ResolvedPeer, weight: float) -> Finding:
     near = [*map(str, asked.elsewhere), *asked.nearest, *asked.nearest_namespaces]
     hint = f"; nearest: {', '.join(near[:3])}" if near else ""
     what = f"there is no {asked.service}" if asked.service else f"{asked.host} belongs to no Service"
@@ -63,7 +63,7 @@ def _finding(case: Case, asked: Asked, weight: float) -> Finding:
 QUESTION = "See whether {} is the name or address that is meant: nothing shows that the pod itself asks for it."
 
 
-def _advice(asked: Asked) -> str:
+def _advice(asked: ResolvedPeer) -> str:
     if asked.elsewhere:
         near = asked.elsewhere[0]
         return f"Let the caller use {near.name}.{near.namespace}, or make the Service it expects."

@@ -14,14 +14,14 @@ from flows.belief import ASIDE, PROBABLE
 from flows.model import Case, Finding, Rule
 from flows.symptoms.dns import is_recent
 from flows.symptoms.peers import FAILED, Peer, suspects
-from sensors.hubble.outcomes import Connection, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import EndpointFacts, ServiceFacts, Services
 from sensors.kit.app_log import LogTrouble
 from sensors.net_connect import Connects, Role
 
-CUT = (LogTrouble.REFUSED, LogTrouble.RESET, LogTrouble.CONNECT, LogTrouble.TIMEOUT)
+CUT_TROUBLES = (LogTrouble.REFUSED, LogTrouble.RESET, LogTrouble.CONNECT, LogTrouble.TIMEOUT)
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -39,7 +39,9 @@ def _stays(peer: Peer, service: ServiceFacts) -> bool:
     """A ready endpoint was seen to answer."""
     ready = {each.ip for each in service.ready_endpoints or () if not each.terminating}
     doors = any(each.is_open and each.host in ready for each in peer.doors if each.role is Role.BACKEND)
-    return doors or any(each.outcome is Outcome.OPENED and each.destination.ip in ready for each in peer.connections)
+    return doors or any(
+        each.outcome is ConnectionOutcome.OPENED and each.destination.ip in ready for each in peer.connections
+    )
 
 
 def _fails_at(peer: Peer, ending: EndpointFacts) -> bool:
@@ -57,7 +59,7 @@ def _finding(case: Case, peer: Peer, service: ServiceFacts, lost: list[EndpointF
     names = ", ".join(each.pod or each.ip for each in lost[:3])
     ready = len(service.ready_endpoints or ())
     seen = any(_lost_at(peer, each) for each in lost)
-    told = [each for each in peer.logged if each.trouble in CUT and is_recent(case, each.time)]
+    told = [each for each in peer.logged if each.trouble in CUT_TROUBLES and is_recent(case, each.time)]
     said = f'; the caller logs: "{told[0].text}"' if told else ""
     ends = "is ending" if len(lost) == 1 else "are ending"
     return Finding(

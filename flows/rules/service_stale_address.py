@@ -15,14 +15,14 @@ from flows.model import Case, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.ranges import is_pods_alone, may_be_a_pods, node_of_range
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.addresses import as_ip
 from sensors.topology.peer import AskedKind
 
 STALE = 151
-LOST = (Outcome.UNANSWERED, Outcome.DROPPED)
+LOST_OUTCOMES = (ConnectionOutcome.UNANSWERED, ConnectionOutcome.DROPPED)
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def _gone(case: Case, services: Services, peer: Peer) -> str:
         return peer.host
     if peer.service is not None or peer.asked:
         return ""
-    told = (each.destination for each in peer.connections if each.outcome in LOST)
+    told = (each.destination for each in peer.connections if each.outcome in LOST_OUTCOMES)
     return next((each.ip for each in told if not each.pod and is_pods_alone(case, each.ip)), "")
 
 

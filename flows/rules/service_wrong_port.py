@@ -15,7 +15,7 @@ from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.target_port import other_protocol
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_connect import Connects
@@ -38,7 +38,7 @@ def judge(case: Case) -> Iterator[Finding]:
 
 def _is_refused(peer: Peer) -> bool:
     refused = any(door.result == "refused" for door in peer.doors)
-    return refused or any(each.outcome is Outcome.REFUSED for each in peer.connections)
+    return refused or any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
 
 
 def _untranslated(peer: Peer, service: ServiceFacts) -> int | None:
@@ -82,7 +82,7 @@ def _wrong_port(case: Case, peer: Peer, service: ServiceFacts, weight: float) ->
 def _wrong_protocols(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Iterator[Finding]:
     """What the pod speaks, or the question says, and the Service does not; KAI's own tries are nobody's language."""
     port = next((each for each in service.ports if peer.service_port and each.port == peer.service_port.port), None)
-    if port is None or any(each.outcome is Outcome.OPENED for each in peer.connections):
+    if port is None or any(each.outcome is ConnectionOutcome.OPENED for each in peer.connections):
         return
     seen = [each.protocol for each in peer.connections if each.attempts > each.probed and each.icmp is None]
     said = [case.target.to_protocol] if peer.asked and case.target.to_protocol else []
@@ -95,7 +95,7 @@ def _wrong_protocols(case: Case, peer: Peer, service: ServiceFacts, weight: floa
 
 def _goes_wrong(peer: Peer, port: ServicePort) -> bool:
     """What is sent over the Service's protocol is refused or lost; KAI's own tries are all over TCP."""
-    lost = any(each.outcome in (Outcome.REFUSED, Outcome.UNANSWERED) for each in peer.connections)
+    lost = any(each.outcome in (ConnectionOutcome.REFUSED, ConnectionOutcome.UNANSWERED) for each in peer.connections)
     shut = any(not each.is_open for each in peer.doors if each.protocol.upper() == port.protocol)
     return peer.fails is not False and (lost or shut)
 

@@ -15,7 +15,7 @@ from flows.denials.connection import policy_drops
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.target_port import Aim, aim_of, corrected
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.net_connect import Connects, Role
@@ -35,7 +35,10 @@ def judge(case: Case) -> Iterator[Finding]:
 def _refused(peer: Peer, actual: int | None) -> bool:
     """The wire says that nobody listens there; a named port that no pod has never even gets an endpoint port."""
     doors = any(each.result == "refused" for each in peer.doors if each.role is not Role.BACKEND_OTHER_PORT)
-    flows = any(each.outcome in (Outcome.REFUSED, Outcome.MIXED) and each.refused for each in peer.connections)
+    flows = any(
+        each.outcome in (ConnectionOutcome.REFUSED, ConnectionOutcome.MIXED) and each.refused
+        for each in peer.connections
+    )
     return doors or flows or actual is None
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from flows.belief import CONFIRMED, DOUBTED, PLAUSIBLE
 from flows.model import Case, Component
 from sensors.dns_coredns_health import CoreDns
-from sensors.dns_lookup import Burst, Lookups, Origin, Outcome
+from sensors.dns_lookup import Burst, LookupOutcome, Lookups, NameOrigin
 from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import LogTrouble, PodFacts
@@ -25,7 +25,9 @@ from sensors.topology.peer import AskedKind
 RECENT = timedelta(minutes=15)
 """What happened longer ago than this is history, not the trouble of now."""
 
-ANSWERS = frozenset({Outcome.NXDOMAIN, Outcome.NO_DATA, Outcome.SERVFAIL, Outcome.REFUSED, Outcome.FAILED})
+ANSWERS = frozenset(
+    {LookupOutcome.NXDOMAIN, LookupOutcome.NO_DATA, LookupOutcome.SERVFAIL, LookupOutcome.REFUSED, LookupOutcome.FAILED}
+)
 """Ways to fail in which a DNS server did say something."""
 
 
@@ -71,7 +73,7 @@ def belief_of(case: Case, dns: CoreDns) -> float:
 def name_is_wrong(case: Case) -> bool:
     """The name in question does not exist, which explains by itself that the application cannot resolve it."""
     lookups = case.get(Lookups)
-    return lookups is not None and lookups.asked_outcome in (Outcome.NXDOMAIN, Outcome.NO_DATA)
+    return lookups is not None and lookups.asked_outcome in (LookupOutcome.NXDOMAIN, LookupOutcome.NO_DATA)
 
 
 def in_question(case: Case) -> Burst | None:
@@ -153,7 +155,7 @@ def is_link_local(address: str) -> bool:
 def always_there(case: Case) -> Burst | None:
     """The look-up of the name that every cluster has."""
     lookups = case.get(Lookups)
-    return next((each for each in lookups.bursts if each.origin is Origin.ALWAYS_THERE), None) if lookups else None
+    return next((each for each in lookups.bursts if each.origin is NameOrigin.ALWAYS_THERE), None) if lookups else None
 
 
 def is_serving(dns: CoreDns) -> bool | None:
@@ -186,7 +188,7 @@ def changed(case: Case, about: Component) -> str:
 def told(case: Case) -> str:
     """What the look-ups showed, for the reasons of a finding."""
     lookups = case.get(Lookups)
-    failed = [each for each in lookups.bursts if each.outcome is not Outcome.ANSWERED] if lookups else []
+    failed = [each for each in lookups.bursts if each.outcome is not LookupOutcome.ANSWERED] if lookups else []
     if failed:
         said = ", ".join(f"{each.name}: {words_of(each.outcome)} after {each.ms:g} ms" for each in failed[:3])
         return f"look-ups from inside the pod fail ({said})"
@@ -195,14 +197,14 @@ def told(case: Case) -> str:
     return "the pod's log tells of names that do not resolve" if log_complains(case) else "no look-up was seen"
 
 
-def words_of(outcome: Outcome) -> str:
-    return "EPERM" if outcome is Outcome.NOT_PERMITTED else outcome.value.replace("_", " ")
+def words_of(outcome: LookupOutcome) -> str:
+    return "EPERM" if outcome is LookupOutcome.NOT_PERMITTED else outcome.value.replace("_", " ")
 
 
 def eperm_told(case: Case) -> str:
     """Why a look-up can fail before anything is sent; empty where none did (lab: socket load balancing, no backend)."""
     lookups = case.get(Lookups)
-    refused = lookups is not None and any(each.outcome is Outcome.NOT_PERMITTED for each in lookups.bursts)
+    refused = lookups is not None and any(each.outcome is LookupOutcome.NOT_PERMITTED for each in lookups.bursts)
     return "; EPERM at once means that no backend stands behind the resolver's address" if refused else ""
 
 

@@ -29,14 +29,14 @@ from sensors.kit.objects import (
     texts,
 )
 
-ROOT = "istio-system"
+ISTIO_ROOT_NAMESPACE = "istio-system"
 PROXIES = ("istio-proxy", "linkerd-proxy")
 WHOLE = frozenset({"namespaces", "principals", "serviceAccounts"})
 """The parts of an Istio source that are compared here; any other part makes a rule unknown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class ConnectionEnds:
     """The two pods of a connection as objects, and the number of the port at the destination."""
 
     source: Json
@@ -44,7 +44,7 @@ class Ends:
     port: int | None
 
 
-def ends_of(case: Case, peer: Peer) -> Ends | None:
+def ends_of(case: Case, peer: Peer) -> ConnectionEnds | None:
     """The caller and one pod behind the peer; None where either could not be read."""
     source = _pod(case, case.target.namespace, case.target.pod)
     service = peer.service
@@ -55,7 +55,7 @@ def ends_of(case: Case, peer: Peer) -> Ends | None:
     if source is None or destination is None:
         return None
     ports = {number for end in (service.endpoints or () if service else ()) for _, number, _ in end.ports}
-    return Ends(source, destination, ports.pop() if len(ports) == 1 else peer.port)
+    return ConnectionEnds(source, destination, ports.pop() if len(ports) == 1 else peer.port)
 
 
 def cut_off(peer: Peer) -> str:
@@ -102,7 +102,7 @@ def strict_by(case: Case, pod: Json, port: int | None) -> Json | None:
 def _applies(policy: Json, pod: Json) -> bool:
     chosen = string_map(policy, "spec", "selector", "matchLabels")
     at_home = namespace_of(policy) == namespace_of(pod)
-    return (at_home or namespace_of(policy) == ROOT) and (not chosen or selects(chosen, labels_of(pod)))
+    return (at_home or namespace_of(policy) == ISTIO_ROOT_NAMESPACE) and (not chosen or selects(chosen, labels_of(pod)))
 
 
 def _rank(policy: Json, pod: Json) -> tuple[bool, bool]:
@@ -110,12 +110,12 @@ def _rank(policy: Json, pod: Json) -> tuple[bool, bool]:
     return not own, not string_map(policy, "spec", "selector", "matchLabels")
 
 
-def refused_by(case: Case, ends: Ends) -> Json | None:
+def refused_by(case: Case, ends: ConnectionEnds) -> Json | None:
     """The AuthorizationPolicy (Istio) or Server (Linkerd) that refuses the caller for certain."""
     return _istio_refuses(case, ends) or _linkerd_refuses(case, ends)
 
 
-def _istio_refuses(case: Case, ends: Ends) -> Json | None:
+def _istio_refuses(case: Case, ends: ConnectionEnds) -> Json | None:
     ours = [each for each in objects(case, "AuthorizationPolicy") if "istio.io" in text(each, "apiVersion")]
     applying = [each for each in ours if _applies(each, ends.destination) and "targetRefs" not in mapping(each, "spec")]
     for each in (each for each in applying if text(each, "spec", "action") == "DENY"):
@@ -126,7 +126,7 @@ def _istio_refuses(case: Case, ends: Ends) -> Json | None:
     return allows[0] if allows and all(each is False for each in said) else None
 
 
-def _matches(rule: Json, ends: Ends) -> bool | None:
+def _matches(rule: Json, ends: ConnectionEnds) -> bool | None:
     """Whether a rule is about this caller and port; None where it asks for what is not compared here."""
     parts = [_any(_source(each, ends) for each in items(rule, "from"))] if items(rule, "from") else []
     parts += [_any(_operation(each, ends) for each in items(rule, "to"))] if items(rule, "to") else []
@@ -139,7 +139,7 @@ def _any(said: Iterable[bool | None]) -> bool | None:
     return True if True in seen else None if None in seen else False
 
 
-def _source(entry: Json, ends: Ends) -> bool | None:
+def _source(entry: Json, ends: ConnectionEnds) -> bool | None:
     """Namespaces and principals are known of callers in the mesh only: without mutual TLS none matches."""
     wanted = mapping(entry, "source")
     if not set(wanted) <= WHOLE:
@@ -164,7 +164,7 @@ def _listed(name: str, patterns: Iterable[str]) -> bool:
     return False
 
 
-def _operation(entry: Json, ends: Ends) -> bool | None:
+def _operation(entry: Json, ends: ConnectionEnds) -> bool | None:
     wanted = mapping(entry, "operation")
     if set(wanted) - {"ports"} or ends.port is None:
         return None
@@ -174,7 +174,7 @@ def _operation(entry: Json, ends: Ends) -> bool | None:
 # -- Linkerd ---------------------------------------------------------------------------------------------------------
 
 
-def _linkerd_refuses(case: Case, ends: Ends) -> Json | None:
+def _linkerd_refuses(case: Case, ends: ConnectionEnds) -> Json | None:
     """A Server for the port to which no authorization refers: Linkerd then lets nobody in."""
     for server in objects(case, "Server"):
         chosen = mapping(server, "spec", "podSelector")
@@ -185,7 +185,7 @@ def _linkerd_refuses(case: Case, ends: Ends) -> Json | None:
     return None
 
 
-def _server_port(server: Json, ends: Ends) -> bool:
+def _server_port(server: Json, ends: ConnectionEnds) -> bool:
     port = mapping(server, "spec").get("port")
     if isinstance(port, int):
         return port == ends.port

@@ -15,7 +15,7 @@ from flows.model import Case
 from flows.symptoms.dns import belief_of, is_serving
 from flows.symptoms.peers import Peer, asked_peer, suspects
 from sensors.dns_coredns_health import CoreDns
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import NodeFacts, Nodes
 from sensors.k8s_pod import PodFacts
@@ -59,7 +59,7 @@ def _target(case: Case, node: NodeFacts) -> list[Hit]:
 def _traffic_is_seen(case: Case) -> bool:
     """Something of the pod's traffic works, or was dropped by a policy: then its node does carry it."""
     flows, doors = case.get(HubbleFlows), case.get(Connects)
-    worked = any(each.outcome is Outcome.OPENED for each in flows.connections) if flows else False
+    worked = any(each.outcome is ConnectionOutcome.OPENED for each in flows.connections) if flows else False
     opened = any(each.is_open for each in doors.doors) if doors else False
     return worked or opened or bool(flows and flows.dropped)
 

@@ -13,21 +13,23 @@ from dataclasses import dataclass, replace
 from flows.belief import ASKED, CONFIGURED, CONTEXT, OWN_TROUBLE
 from flows.model import Case, Component
 from flows.symptoms.names import addresses_of_name, is_named
-from sensors.hubble.outcomes import Connection, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.addresses import spelled
 from sensors.kit.app_log import LogError
 from sensors.kit.objects import Ref
-from sensors.kit.proc_net import Connection as Socket
-from sensors.net_connect import Connects, Door, Role
+from sensors.kit.proc_net import TcpSocket as Socket
+from sensors.net_connect import ConnectionAttempt, Connects, Role
 from sensors.net_tcp_stats import TcpStats
-from sensors.topology.peer import Asked
+from sensors.topology.peer import ResolvedPeer
 from sensors.topology.talks import calls_of
 
 DNS_PORT = 53
-FAILED = frozenset({Outcome.DROPPED, Outcome.DENIED, Outcome.REFUSED, Outcome.UNANSWERED})
+FAILED = frozenset(
+    {ConnectionOutcome.DROPPED, ConnectionOutcome.DENIED, ConnectionOutcome.REFUSED, ConnectionOutcome.UNANSWERED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,11 @@ class Peer:
     host: str
     port: int | None
     asked: bool
-    resolved: Asked | None = None
+    resolved: ResolvedPeer | None = None
     service: ServiceFacts | None = None
     service_port: ServicePort | None = None
     connections: tuple[Connection, ...] = ()
-    doors: tuple[Door, ...] = ()
+    doors: tuple[ConnectionAttempt, ...] = ()
     logged: tuple[LogError, ...] = ()
     sockets: tuple[Socket, ...] = ()
     said: str = ""
@@ -60,7 +62,7 @@ class Peer:
         """
         opened = any(door.is_open for door in self.doors if door.role.value in ("peer", "service"))
         failed = any(not door.is_open for door in self.doors)
-        worked = any(each.outcome is Outcome.OPENED for each in self.connections)
+        worked = any(each.outcome is ConnectionOutcome.OPENED for each in self.connections)
         worked = worked or any(each.state == "ESTABLISHED" for each in self.sockets)
         broken = any(each.outcome in FAILED for each in self.connections)
         broken = broken or any(each.state == "SYN_SENT" and each.retransmits for each in self.sockets)
@@ -115,7 +117,7 @@ def peers(case: Case) -> tuple[Peer, ...]:
     """
     asked = _asked(case)
     logged = (*_logged(case, asked), *_logged_outside(case, asked))
-    tried = _tried(case, [*([asked] if asked else []), *(each for each in logged if each.service is None)])
+    tried = _has_attempts(case, [*([asked] if asked else []), *(each for each in logged if each.service is None)])
     met = {each.service.ref for each in logged if each.service}
     seen = (
         *([asked] if asked else []),
@@ -172,7 +174,7 @@ def _peer_at(case: Case, host: str, port: int) -> Peer:
     name, _, rest = host.partition(".")
     named = services.find(rest.partition(".")[0] or case.target.namespace, name) if services else None
     service, known = (named, named.port(port)) if named else _service_behind(case, host, port)
-    doors = _doors_of(case, service, known) if service else _doors_at(case, host, port, ())
+    doors = _attempts_of(case, service, known) if service else _attempts_at(case, host, port, ())
     return Peer(host, port, False, None, service, known, doors=doors)
 
 
@@ -274,14 +276,14 @@ def _logged(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
 def _logged_peer(case: Case, service: ServiceFacts, lines: list[LogError]) -> Peer:
     port = next((line.port for line in lines if line.port), None) or (service.ports[0].port if service.ports else None)
     known = service.port(port) if port is not None else None
-    doors = _doors_of(case, service, known)
+    doors = _attempts_of(case, service, known)
     found = _towards(case, service.name, port, service)
     return Peer(lines[0].host, port, False, None, service, known, found, doors, tuple(lines))
 
 
-def _doors_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tuple[Door, ...]:
+def _attempts_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tuple[ConnectionAttempt, ...]:
     """The probes of a Service and of its backends, each told apart as if it had been asked for."""
-    connects, found = case.get(Connects), list[Door]()
+    connects, found = case.get(Connects), list[ConnectionAttempt]()
     ends = {
         (end.ip, number, protocol)
         for end in service.endpoints or ()
@@ -306,13 +308,15 @@ def _logged_outside(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
             found.setdefault((line.host, line.port), []).append(line)
     known = ((host, port, lines, _towards(case, host, port, None)) for (host, port), lines in found.items())
     return tuple(
-        Peer(host, port, False, connections=towards, doors=_doors_at(case, host, port, towards), logged=tuple(lines))
+        Peer(host, port, False, connections=towards, doors=_attempts_at(case, host, port, towards), logged=tuple(lines))
         for host, port, lines, towards in known
         if towards and not any(each.destination.pod for each in towards)
     )
 
 
-def _doors_at(case: Case, host: str, port: int | None, towards: tuple[Connection, ...]) -> tuple[Door, ...]:
+def _attempts_at(
+    case: Case, host: str, port: int | None, towards: tuple[Connection, ...]
+) -> tuple[ConnectionAttempt, ...]:
     connects, hosts = case.get(Connects), {host, *(each.destination.ip for each in towards)}
     return tuple(
         replace(each, role=Role.PEER)
@@ -321,7 +325,7 @@ def _doors_at(case: Case, host: str, port: int | None, towards: tuple[Connection
     )
 
 
-def _tried(case: Case, taken_by: Iterable[Peer]) -> tuple[Peer, ...]:
+def _has_attempts(case: Case, taken_by: Iterable[Peer]) -> tuple[Peer, ...]:
     taken = {connection for peer in taken_by for connection in peer.connections}
     found: dict[tuple[str, int], list[Connection]] = {}
     for each in _own(case):

@@ -16,7 +16,7 @@ from flows.symptoms.peers import Peer, suspects
 from sensors.cni_health import CniHealth, StuckPod
 from sensors.dns_coredns_health import CoreDns
 
-PATIENCE_S = 20.0
+NETWORK_SETUP_S = 20.0
 """A pod that is set up has its network well before this (measured: 12 s for a whole node's first pods)."""
 
 
@@ -47,7 +47,7 @@ def victims(case: Case) -> tuple[Victim, ...]:
 
 
 def _is_long(pod: StuckPod) -> bool:
-    return bool(pod.message) or pod.waiting_s is None or pod.waiting_s >= PATIENCE_S
+    return bool(pod.message) or pod.waiting_s is None or pod.waiting_s >= NETWORK_SETUP_S
 
 
 def _target(case: Case, stuck: list[StuckPod]) -> list[Victim]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 from flows.symptoms.peers import Peer
 from sensors.kit.addresses import as_ip
 from sensors.kit.app_log import LogTrouble
-from sensors.net_connect import Door
+from sensors.net_connect import ConnectionAttempt
 
 REPEATED_AFTER_MS = 950.0
 """A door that opens later than this opened to a repeated SYN: no healthy network takes a second to answer one."""
 
 
-def is_late(door: Door) -> bool:
+def is_late(door: ConnectionAttempt) -> bool:
     """It took longer than any first SYN takes."""
     return (door.ms or 0.0) >= REPEATED_AFTER_MS
 
 
-def opened_late(peer: Peer) -> tuple[Door, ...]:
+def opened_late(peer: Peer) -> tuple[ConnectionAttempt, ...]:
     """The connections that opened only after a repeat; where a name was resolved first, that may have taken long."""
     return tuple(each for each in peer.doors if each.is_open and is_late(each) and as_ip(each.host))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flows.model import Case, Component, SetTargetPort
 from flows.policy import Traffic
 from flows.symptoms.peers import Peer
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
 from sensors.kit.sockets import PodSockets
 from sensors.net_connect import Connects
@@ -84,7 +84,7 @@ def ports_behind(peer: Peer) -> tuple[int, ...]:
 
 def is_refused(peer: Peer) -> bool:
     """Somebody answers, and says no: an RST on the wire, or a connection from inside the pod that is refused."""
-    delivered = any(each.outcome is Outcome.REFUSED for each in peer.connections)
+    delivered = any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
     return delivered or any(door.result == "refused" for door in peer.doors)
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from flows.model import Case
 from flows.symptoms.dns import is_of_the_cluster, is_recent
-from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble, LogFinding
 from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import LogError, LogTrouble, PodFacts
 
-UPSTREAM_FAILS = (Trouble.UPSTREAM_TIMEOUT, Trouble.UPSTREAM_REFUSED, Trouble.UPSTREAM_ERROR)
+UPSTREAM_FAILS = (CoreDnsTrouble.UPSTREAM_TIMEOUT, CoreDnsTrouble.UPSTREAM_REFUSED, CoreDnsTrouble.UPSTREAM_ERROR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import unquote
 
-from lab.cluster.refusal import Refusal, forbidden, forbidden_path
+from lab.cluster.refusal import StatusRefusal, forbidden, forbidden_path
 from lab.cluster.rights import Attributes, Rights
-from lab.cluster.users import EVERYBODY, User
+from lab.cluster.users import EVERYBODY, ApiUser
 
 GROUP = "authentication.k8s.io"
 AS, AS_ACCOUNT = "impersonate:user-info", "impersonate:serviceaccount"
 EXTRA = "impersonate-extra-"
 
 
-def acting_as(user: User, headers: Mapping[str, str], rights: Rights, wish: Attributes) -> User:
-    """Whose request it is: the caller's own, or that of the person in its headers. Raises `Refusal` (403, 500)."""
+def acting_as(user: ApiUser, headers: Mapping[str, str], rights: Rights, wish: Attributes) -> ApiUser:
+    """Whose request it is: the caller's own, or that of the person in its headers. Raises `StatusRefusal` (403, 500)."""
     wanted, groups = headers.get("Impersonate-User", ""), _all(headers, "Impersonate-Group")
     keys = dict.fromkeys(key for key in headers if key.lower().startswith(EXTRA))
     extra = {unquote(key[len(EXTRA) :]).lower(): _all(headers, key) for key in keys}
@@ -30,17 +30,17 @@ def acting_as(user: User, headers: Mapping[str, str], rights: Rights, wish: Attr
     if not wanted:
         if groups or extra or uid:
             message = 'requested [{"Group" or "UserExtra" or "UID"}] without impersonating a user'
-            raise Refusal(500, "InternalError", f"Internal error occurred: {message}")
+            raise StatusRefusal(500, "InternalError", f"Internal error occurred: {message}")
         return user
     for each in _whom(wanted, groups, uid, extra):
         _require(user, rights, each)
     mode = "serviceaccount" if _account(wanted) else "user-info"
     _require(user, rights, replace(wish, verb=f"impersonate-on:{mode}:{wish.verb}"))
-    return User(wanted, tuple(dict.fromkeys((*groups, EVERYBODY))), uid, extra)
+    return ApiUser(wanted, tuple(dict.fromkeys((*groups, EVERYBODY))), uid, extra)
 
 
-def check_path(rights: Rights, caller: User, headers: Mapping[str, str], path: str) -> None:
-    """Whether this path, which is no resource, may be read. Raises `Refusal` (403)."""
+def check_path(rights: Rights, caller: ApiUser, headers: Mapping[str, str], path: str) -> None:
+    """Whether this path, which is no resource, may be read. Raises `StatusRefusal` (403)."""
     wish = Attributes("get", path=path)
     _require(acting_as(caller, headers, rights, wish), rights, wish)
 
@@ -63,7 +63,7 @@ def _account(name: str) -> tuple[str, str] | None:
     return (parts[2], parts[3]) if name.startswith("system:serviceaccount:") and len(parts) == 4 else None
 
 
-def _require(user: User, rights: Rights, wish: Attributes) -> None:
+def _require(user: ApiUser, rights: Rights, wish: Attributes) -> None:
     if rights.allows(user, wish) is None:
         if wish.path:
             raise forbidden_path(user.name, wish.verb, wish.path)

@@ -20,10 +20,10 @@ from aiohttp import web
 from lab.cluster import discovery, protobuf, reviews
 from lab.cluster.acting import acting_as, check_path
 from lab.cluster.agenda import Agenda
-from lab.cluster.asking import Asked, asked, user_of
+from lab.cluster.asking import ResourceRequest, asked, user_of
 from lab.cluster.patching import patched
 from lab.cluster.refusal import (
-    Refusal,
+    StatusRefusal,
     bad_request,
     forbidden,
     method_not_allowed,
@@ -31,38 +31,38 @@ from lab.cluster.refusal import (
     not_recorded,
     unsupported,
 )
-from lab.cluster.resources import Catalog
+from lab.cluster.resources import ResourceCatalog
 from lab.cluster.rights import Attributes, Rights
 from lab.cluster.selecting import named, page, wanted
-from lab.cluster.store import Change, Store, Thing
+from lab.cluster.store import ObjectStore, StoreEvent, Thing
 from lab.cluster.streams import exec_in
-from lab.cluster.users import User
-from lab.cluster.writing import Pen, Writer, the
+from lab.cluster.users import ApiUser
+from lab.cluster.writing import FieldManager, Pen, the
 
 MOST_BODY = 3 * 1024 * 1024
 LONGEST_WATCH = 3600.0
 Json = dict[str, Any]
-Answer = web.StreamResponse
+ServerResponse = web.StreamResponse
 
 
 class Inside(Protocol):
     """What the API server asks of the nodes: logs, and programs in containers."""
 
     def log(self, pod: Thing, container: str, previous: bool) -> str:
-        """Raises `Refusal`."""
+        """Raises `StatusRefusal`."""
         ...
 
     def run(self, pod: Thing, container: str, argv: list[str], stdin: bytes) -> tuple[bytes, bytes, int]:
-        """Output, errors and exit code. Raises `Refusal`."""
+        """Output, errors and exit code. Raises `StatusRefusal`."""
         ...
 
 
 @dataclass
-class Api:
+class ApiServer:
     """The server's mind; `app` gives it ears. `catch_up` lets the world go on before each answer."""
 
-    store: Store
-    catalog: Catalog
+    store: ObjectStore
+    catalog: ResourceCatalog
     agenda: Agenda
     tokens: Mapping[str, str]
     inside: Inside
@@ -91,15 +91,15 @@ class Api:
         """A cluster whose clock goes with the lab's."""
         response.headers["Date"] = format_datetime(self.agenda.now, usegmt=True)
 
-    async def answer(self, request: web.Request) -> Answer:
+    async def answer(self, request: web.Request) -> ServerResponse:
         self.catch_up()
         try:
             return await self._answer(request, user_of(request.headers, self.tokens))
-        except Refusal as why:
+        except StatusRefusal as why:
             retry = {"Retry-After": "1"} if why.code == 429 else {}
             return web.json_response(why.status, status=why.code, headers=retry)
 
-    async def _answer(self, request: web.Request, caller: User) -> Answer:
+    async def _answer(self, request: web.Request, caller: ApiUser) -> ServerResponse:
         if (said := self._told(request.path)) is not None:
             check_path(self.rights, caller, request.headers, request.path)
             return said
@@ -113,11 +113,11 @@ class Api:
             return await self._review(request, what, user)
         if what.sub:
             return await self._inside(request, what, user)
-        return await VERBS[what.verb](self, request, what)
+        return await VERB_HANDLERS[what.verb](self, request, what)
 
     # -- rights --------------------------------------------------------------------------------------------------------
 
-    def _check(self, user: User, what: Asked, selected: str) -> None:
+    def _check(self, user: ApiUser, what: ResourceRequest, selected: str) -> None:
         wish = what.wish
         if what.verb in ("list", "watch") and selected:
             wish = Attributes(wish.verb, wish.group, wish.resource, wish.namespace, selected)
@@ -156,7 +156,7 @@ class Api:
             raise no_such_path()
         return web.json_response(document)
 
-    async def _review(self, request: web.Request, what: Asked, user: User) -> Answer:
+    async def _review(self, request: web.Request, what: ResourceRequest, user: ApiUser) -> ServerResponse:
         if what.verb != "create":
             raise method_not_allowed()
         body = await _review_body(request)
@@ -175,10 +175,10 @@ class Api:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    async def _get(self, request: web.Request, what: Asked) -> Answer:
+    async def _get(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         return _said(the(self.store, what.resource, what.namespace, what.name))
 
-    async def _list(self, request: web.Request, what: Asked) -> Answer:
+    async def _list(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         query = request.query
         test = wanted(what.resource.kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
         found = [each for each in self.store.all(what.resource, what.namespace) if test(each)]
@@ -188,7 +188,7 @@ class Api:
         head = {"kind": f"{what.resource.kind}List", "apiVersion": what.resource.api}
         return web.json_response({**head, "metadata": meta, "items": [_bare(what, each) for each in shown]})
 
-    async def _watch(self, request: web.Request, what: Asked) -> Answer:
+    async def _watch(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         query = request.query
         test = wanted(what.resource.kind, query.get("labelSelector", ""), query.get("fieldSelector", ""))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -201,7 +201,7 @@ class Api:
             with suppress(TimeoutError):  # the usual end of a watch
                 async with asyncio.timeout(seconds):
                     await self._tell(response, what, test, query, queue, ended)
-        except Refusal as why:
+        except StatusRefusal as why:
             await _send(response, "ERROR", why.status)
         except ConnectionError:
             return response
@@ -215,10 +215,10 @@ class Api:
     async def _tell(
         self,
         response: web.StreamResponse,
-        what: Asked,
+        what: ResourceRequest,
         test: Callable[[Thing], bool],
         query: Mapping[str, str],
-        queue: asyncio.Queue[Change],
+        queue: asyncio.Queue[StoreEvent],
         ended: asyncio.Event,
     ) -> None:
         start = query.get("resourceVersion", "")
@@ -245,45 +245,45 @@ class Api:
         finally:
             over.cancel()
 
-    def _bookmark(self, what: Asked, annotations: Mapping[str, str]) -> Json:
+    def _bookmark(self, what: ResourceRequest, annotations: Mapping[str, str]) -> Json:
         meta = {"resourceVersion": str(self.store.version), "annotations": dict(annotations)}
         return {"kind": what.resource.kind, "apiVersion": what.resource.api, "metadata": meta}
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    async def _create(self, request: web.Request, what: Asked) -> Answer:
+    async def _create(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         if what.resource.namespaced and not what.namespace:
             raise method_not_allowed()
         stored = self.pen.create(what.resource, what.namespace, await _body(request), _writer(request))
         return _said(stored, status=201)
 
-    async def _patch(self, request: web.Request, what: Asked) -> Answer:
+    async def _patch(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         patch = await _any_body(request)
         before = the(self.store, what.resource, what.namespace, what.name)
         after = patched(what.resource, before, patch, request.content_type)
         return _said(self.pen.change(what.resource, before, after, _writer(request)))
 
-    async def _update(self, request: web.Request, what: Asked) -> Answer:
+    async def _update(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         body = await _body(request)
         before = the(self.store, what.resource, what.namespace, what.name)
         return _said(self.pen.change(what.resource, before, body, _writer(request)))
 
-    async def _delete(self, request: web.Request, what: Asked) -> Answer:
+    async def _delete(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         options = await _body(request) if request.can_read_body else {}
         before = the(self.store, what.resource, what.namespace, what.name)
         dry = _writer(request).dry_run or options.get("dryRun") == ["All"]
-        return web.json_response(self.pen.delete(what.resource, before, options, Writer("", dry)))
+        return web.json_response(self.pen.delete(what.resource, before, options, FieldManager("", dry)))
 
-    async def _no_collection(self, request: web.Request, what: Asked) -> Answer:
+    async def _no_collection(self, request: web.Request, what: ResourceRequest) -> ServerResponse:
         raise method_not_allowed()
 
     # -- pods ----------------------------------------------------------------------------------------------------------
 
-    async def _inside(self, request: web.Request, what: Asked, user: User) -> Answer:
+    async def _inside(self, request: web.Request, what: ResourceRequest, user: ApiUser) -> ServerResponse:
         if what.resource.plural != "pods" or what.sub not in ("log", "exec"):
             raise no_such_path()
         if what.sub == "exec" and request.method == "GET":  # newer servers ask for create as well as for get
-            self._check(user, Asked("create", what.resource, what.namespace, what.name, what.sub), "")
+            self._check(user, ResourceRequest("create", what.resource, what.namespace, what.name, what.sub), "")
         pod = the(self.store, what.resource, what.namespace, what.name)
         container = _container(pod, request.query.get("container", ""))
         if what.sub == "exec":
@@ -292,15 +292,15 @@ class Api:
         return web.Response(text=_end_of(text, request.query), content_type="text/plain")
 
 
-VERBS: Mapping[str, Callable[[Api, web.Request, Asked], Awaitable[Answer]]] = {
-    "get": Api._get,
-    "list": Api._list,
-    "watch": Api._watch,
-    "create": Api._create,
-    "patch": Api._patch,
-    "update": Api._update,
-    "delete": Api._delete,
-    "deletecollection": Api._no_collection,
+VERB_HANDLERS: Mapping[str, Callable[[ApiServer, web.Request, ResourceRequest], Awaitable[ServerResponse]]] = {
+    "get": ApiServer._get,
+    "list": ApiServer._list,
+    "watch": ApiServer._watch,
+    "create": ApiServer._create,
+    "patch": ApiServer._patch,
+    "update": ApiServer._update,
+    "delete": ApiServer._delete,
+    "deletecollection": ApiServer._no_collection,
 }
 
 
@@ -308,7 +308,7 @@ def _said(thing: Thing, status: int = 200) -> web.Response:
     return web.json_response(thing, status=status)
 
 
-def _bare(what: Asked, thing: Thing) -> Thing:
+def _bare(what: ResourceRequest, thing: Thing) -> Thing:
     """Items of a list of built-in kinds do not repeat their kind."""
     if what.resource.is_custom:
         return thing
@@ -320,7 +320,7 @@ async def _send(response: web.StreamResponse, kind: str, thing: Mapping[str, Any
 
 
 async def _tell_change(
-    response: web.StreamResponse, what: Asked, test: Callable[[Thing], bool], change: Change
+    response: web.StreamResponse, what: ResourceRequest, test: Callable[[Thing], bool], change: StoreEvent
 ) -> None:
     """A change as this watcher sees it: what comes into its selection is added, what leaves it deleted."""
     if change.resource != what.resource:
@@ -360,12 +360,12 @@ async def _body(request: web.Request) -> Json:
     return said
 
 
-def _writer(request: web.Request) -> Writer:
+def _writer(request: web.Request) -> FieldManager:
     dry = request.query.getall("dryRun", [])
     if dry and dry != ["All"]:
         raise bad_request(f'dryRun: Unsupported value: "{dry[0]}": supported values: "All"')
     agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
-    return Writer(request.query.get("fieldManager") or agent[:128], bool(dry))
+    return FieldManager(request.query.get("fieldManager") or agent[:128], bool(dry))
 
 
 def _number(text: str | None) -> int:
@@ -393,4 +393,4 @@ def _end_of(text: str, query: Mapping[str, str]) -> str:
     return said[: _number(query["limitBytes"])] if query.get("limitBytes") else said
 
 
-__all__ = ["Api", "Inside"]
+__all__ = ["ApiServer", "Inside"]

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from lab.cluster.refusal import no_such_path, unauthorized
-from lab.cluster.resources import Catalog, Resource
+from lab.cluster.resources import Resource, ResourceCatalog
 from lab.cluster.rights import Attributes
-from lab.cluster.users import USERS, User
+from lab.cluster.users import USERS, ApiUser
 
-VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+METHOD_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResourceRequest:
     """One request for a resource. `name` is empty for a collection, `sub` for the object itself."""
 
     verb: str
@@ -33,7 +33,7 @@ class Asked:
         return Attributes(self.verb, self.resource.group, plural, self.namespace, self.name)
 
 
-def asked(method: str, path: str, catalog: Catalog, watching: bool) -> Asked:
+def asked(method: str, path: str, catalog: ResourceCatalog, watching: bool) -> ResourceRequest:
     """Raises `Refusal` (404) where nothing is served."""
     api, rest = _api(path)
     space = ""
@@ -43,7 +43,7 @@ def asked(method: str, path: str, catalog: Catalog, watching: bool) -> Asked:
     if resource is None or len(rest) > 3 or (space and not resource.namespaced):
         raise no_such_path()
     name, sub = ([*rest[1:], "", ""])[:2]
-    found = Asked(_verb(method, bool(name), watching), resource, space, name, sub)
+    found = ResourceRequest(_verb(method, bool(name), watching), resource, space, name, sub)
     if resource.plural == "namespaces" and name:
         return replace(found, namespace="")
     return found
@@ -63,13 +63,13 @@ def _verb(method: str, has_name: bool, watching: bool) -> str:
         return "get" if has_name else "watch" if watching else "list"
     if method == "DELETE":
         return "delete" if has_name else "deletecollection"
-    return VERBS.get(method, method.lower())
+    return METHOD_VERBS.get(method, method.lower())
 
 
 # -- who asks ----------------------------------------------------------------------------------------------------------
 
 
-def user_of(headers: Mapping[str, str], tokens: Mapping[str, str]) -> User:
+def user_of(headers: Mapping[str, str], tokens: Mapping[str, str]) -> ApiUser:
     """Who the token belongs to. `tokens` are names by token. Raises `Refusal` (401)."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     name = tokens.get(token.strip()) if scheme.lower() == "bearer" else None

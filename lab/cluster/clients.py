@@ -15,7 +15,7 @@ from typing import Any
 
 from flows.policy import Endpoint, Traffic
 from lab.cluster.agenda import Agenda
-from lab.cluster.dataplane import Dataplane, Outcome
+from lab.cluster.dataplane import Dataplane, PacketOutcome
 from lab.cluster.hubble import Reporter
 from lab.cluster.recording import PodName, Row
 from lab.cluster.resolver import look_up
@@ -25,14 +25,14 @@ from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 from sensors.kit.addresses import as_ip
 
 URL = re.compile(r"https?://([A-Za-z0-9.\-]+)(?::(\d+))?/")
-RETRIES = (1.0, 2.0)
-PAUSE = 1.0
-MOST = 20
+RETRY_PAUSES_S = (1.0, 2.0)
+START_PAUSE_S = 1.0
+MAX_CLIENT_TARGETS = 20
 FIRST_PORT, LAST_PORT = 32768, 60999
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ClientTarget:
     """One client, one peer. `url` as the client's log calls it; empty where it does not say."""
 
     pod: PodName
@@ -53,24 +53,24 @@ class Crowd:
     agenda: Agenda
     tell: Callable[[Any], None]
     note: Callable[[PodName, str, bool], None]
-    kept: dict[Wish, str] = field(default_factory=dict)
-    attempts: dict[Wish, list[str]] = field(default_factory=dict)
+    kept: dict[ClientTarget, str] = field(default_factory=dict)
+    attempts: dict[ClientTarget, list[str]] = field(default_factory=dict)
     _port: int = FIRST_PORT
 
-    def begin(self, wishes: Iterable[Wish]) -> None:
+    def begin(self, wishes: Iterable[ClientTarget]) -> None:
         for number, wish in enumerate(wishes):
             self.attempts[wish] = []
             if wish in self.kept:
                 self._play_again(wish)
             else:
-                self.agenda.after(PAUSE + number * 0.01, lambda wish=wish: self._try(wish))  # type: ignore[misc]
+                self.agenda.after(START_PAUSE_S + number * 0.01, lambda wish=wish: self._try(wish))  # type: ignore[misc]
 
     # -- one attempt ---------------------------------------------------------------------------------------------------
 
-    def _try(self, wish: Wish) -> None:
+    def _try(self, wish: ClientTarget) -> None:
         source = self.dataplane.source(wish.pod)
         if source is None or not source.ip:
-            self._end(wish, "not running", PAUSE)
+            self._end(wish, "not running", START_PAUSE_S)
             return
         if as_ip(wish.host):
             self._connect(wish, source, wish.host, ())
@@ -84,26 +84,26 @@ class Crowd:
         last = asked[-1] if asked else None
         if last is None or not last.addresses:
             silent = last is not None and last.error == "timeout"
-            self._end(wish, "unresolved", PAUSE + (sum(RETRIES) if silent else 0.0))
+            self._end(wish, "unresolved", START_PAUSE_S + (sum(RETRY_PAUSES_S) if silent else 0.0))
             return
         self._connect(wish, source, last.addresses[0], () if last.name.endswith("cluster.local") else (last.name,))
 
-    def _connect(self, wish: Wish, source: Endpoint, address: str, names: tuple[str, ...]) -> None:
+    def _connect(self, wish: ClientTarget, source: Endpoint, address: str, names: tuple[str, ...]) -> None:
         place = self.dataplane.place(address, wish.port)
         if place is None:
-            self._end(wish, "unreachable", PAUSE)
+            self._end(wish, "unreachable", START_PAUSE_S)
             return
         self._send(wish, self.dataplane.traffic(source, place, names=names), self._next_port(), 0)
 
-    def _send(self, wish: Wish, traffic: Traffic, port: int, tries: int) -> None:
+    def _send(self, wish: ClientTarget, traffic: Traffic, port: int, tries: int) -> None:
         outcome = self.dataplane.send(self._as_now(traffic))
         self._tell(self.reporter.tcp(self._as_now(traffic), outcome, port))
         if outcome.result != "timeout":
-            self._end(wish, outcome.result, PAUSE)
-        elif tries < len(RETRIES):
-            self.agenda.after(RETRIES[tries], lambda: self._send(wish, traffic, port, tries + 1))
+            self._end(wish, outcome.result, START_PAUSE_S)
+        elif tries < len(RETRY_PAUSES_S):
+            self.agenda.after(RETRY_PAUSES_S[tries], lambda: self._send(wish, traffic, port, tries + 1))
         else:
-            self._end(wish, _how(outcome), PAUSE)
+            self._end(wish, _how(outcome), START_PAUSE_S)
 
     def _as_now(self, traffic: Traffic) -> Traffic:
         """The same packet with the labels its ends have now."""
@@ -111,7 +111,7 @@ class Crowd:
 
         return moved(traffic, self.dataplane.world)
 
-    def _end(self, wish: Wish, result: str, pause: float) -> None:
+    def _end(self, wish: ClientTarget, result: str, pause: float) -> None:
         self.attempts[wish].append(result)
         if wish.url or sum(each.pod == wish.pod for each in self.attempts) == 1:
             self.note(wish.pod, wish.url, result == "open")
@@ -127,13 +127,13 @@ class Crowd:
 
     # -- what is kept as recorded --------------------------------------------------------------------------------------
 
-    def _play_again(self, wish: Wish) -> None:
+    def _play_again(self, wish: ClientTarget) -> None:
         """The recorded flows of the client once more, one recording's length later, for ever."""
         mine = [each for each in self.dataplane.recording.messages if _is_of(each, wish.pod)]
         if not mine:
             return
         first, last = mine[0].time.ToDatetime(), mine[-1].time.ToDatetime()
-        length = max((last - first).total_seconds(), PAUSE) + PAUSE
+        length = max((last - first).total_seconds(), START_PAUSE_S) + START_PAUSE_S
         for each in mine:
             offset = (each.time.ToDatetime() - first).total_seconds()
             self.agenda.after(offset, lambda each=each: self.tell(self._dated(each)))  # type: ignore[misc]
@@ -148,7 +148,7 @@ class Crowd:
         return again
 
 
-def _how(outcome: Outcome) -> str:
+def _how(outcome: PacketOutcome) -> str:
     return f"denied {outcome.denied.value}" if outcome.denied else "timeout"
 
 
@@ -162,7 +162,7 @@ def _is_of(message: Any, pod: PodName) -> bool:
 # -- what clients want ------------------------------------------------------------------------------------------------
 
 
-def wishes_of(dataplane: Dataplane, target: Wish | None) -> list[Wish]:
+def wishes_of(dataplane: Dataplane, target: ClientTarget | None) -> list[ClientTarget]:
     """Every client of the case, the asked one first."""
     found = [target] if target is not None else []
     for pod in dataplane.of_kind("Pod"):
@@ -172,30 +172,30 @@ def wishes_of(dataplane: Dataplane, target: Wish | None) -> list[Wish]:
             found += [] if any(_same(each, known) for known in found) else [each]
     if target is not None:
         url = next((each.url for each in _target_commands(dataplane, target) if _same(each, target)), "")
-        found[0] = Wish(target.pod, target.host, target.port, url)
-    return found[:MOST]
+        found[0] = ClientTarget(target.pod, target.host, target.port, url)
+    return found[:MAX_CLIENT_TARGETS]
 
 
-def _target_commands(dataplane: Dataplane, target: Wish) -> Iterator[Wish]:
+def _target_commands(dataplane: Dataplane, target: ClientTarget) -> Iterator[ClientTarget]:
     pod = dataplane.things.get(("v1", "Pod", *target.pod))
     return _of_command(pod) if pod is not None else iter(())
 
 
-def _same(one: Wish, other: Wish) -> bool:
+def _same(one: ClientTarget, other: ClientTarget) -> bool:
     return (one.pod, one.host, one.port) == (other.pod, other.host, other.port)
 
 
-def _of_command(pod: Thing) -> Iterator[Wish]:
+def _of_command(pod: Thing) -> Iterator[ClientTarget]:
     """URLs in the commands of its containers."""
     name = (str(pod["metadata"].get("namespace")), str(pod["metadata"]["name"]))
     for container in pod["spec"]["containers"]:
         words = [str(each) for each in (*(container.get("command") or ()), *(container.get("args") or ()))]
         for found in URL.finditer(" ".join(words)):
             port = int(found[2]) if found[2] else 443 if found[0].startswith("https") else 80
-            yield Wish(name, found[1], port, found[0])
+            yield ClientTarget(name, found[1], port, found[0])
 
 
-def _of_flows(dataplane: Dataplane, pod: Thing, known: Iterable[Wish]) -> Iterator[Wish]:
+def _of_flows(dataplane: Dataplane, pod: Thing, known: Iterable[ClientTarget]) -> Iterator[ClientTarget]:
     """Recorded connections of a pod whose command says nothing, those behind a known wish left out."""
     name = (str(pod["metadata"].get("namespace")), str(pod["metadata"]["name"]))
     asked = {(wish.host, wish.port) for wish in known if wish.pod == name}
@@ -205,7 +205,7 @@ def _of_flows(dataplane: Dataplane, pod: Thing, known: Iterable[Wish]) -> Iterat
         door = (str(flow.IP.destination), int(flow.l4.TCP.destination_port))
         if syn and flow.source.pod_name == name[1] and door not in behind:
             behind.add(door)
-            yield Wish(name, *door)
+            yield ClientTarget(name, *door)
 
 
 def _behind(dataplane: Dataplane, host: str, port: int) -> set[tuple[str, int]]:

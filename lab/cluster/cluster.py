@@ -27,18 +27,18 @@ from flows.model import Case
 from flows.policy import Profile
 from lab.cluster import kubeconfig
 from lab.cluster.agenda import Agenda
-from lab.cluster.api import Api
+from lab.cluster.api import ApiServer
 from lab.cluster.certificates import Certificates, make_certificates
-from lab.cluster.clients import Crowd, Diary, Wish, differences, dns_differs, wishes_of
+from lab.cluster.clients import ClientTarget, Crowd, Diary, differences, dns_differs, wishes_of
 from lab.cluster.containers import Containers, icmp_allowed_at_start
 from lab.cluster.controllers import Controllers
 from lab.cluster.dataplane import Dataplane, Delays
 from lab.cluster.hubble import Reporter, identities_of
 from lab.cluster.probes import probe_objects
-from lab.cluster.recording import Recording, read_recording, recorded_plurals
-from lab.cluster.resources import Catalog, catalog, of_kind
+from lab.cluster.recording import ServedRecording, read_recording, recorded_plurals
+from lab.cluster.resources import ResourceCatalog, catalog, of_kind
 from lab.cluster.shift import Shift
-from lab.cluster.store import Store, Thing
+from lab.cluster.store import ObjectStore, Thing
 from lab.cluster.users import roles, tokens
 from lab.observer import Node, ObserverServer, Ring
 from lab.observer.recording import rings_of
@@ -73,14 +73,14 @@ class LabCluster:
     """The running lab. `unsimulated` says, line by line, what keeps its recorded behaviour whatever is changed."""
 
     folder: Path
-    recording: Recording
-    store: Store
-    catalog: Catalog
+    recording: ServedRecording
+    store: ObjectStore
+    catalog: ResourceCatalog
     agenda: Agenda
     dataplane: Dataplane
     crowd: Crowd
     controllers: Controllers
-    api: Api
+    api: ApiServer
     relay_server: ObserverServer
     tokens: Mapping[str, str]
     by_hand: bool
@@ -178,7 +178,7 @@ async def _build(case_dir: Path, how: Wishes, folder: Path) -> LabCluster:
     recording = await asyncio.to_thread(read_recording, case_dir)
     agenda = Agenda(how.at or datetime.now(UTC))
     shift = Shift(int((agenda.now - recording.newest).total_seconds()) - A_LITTLE)
-    served, store = catalog(recorded_plurals(recording.folder)), Store()
+    served, store = catalog(recorded_plurals(recording.folder)), ObjectStore()
     _load(store, served, recording, shift, agenda.now, how.probes)
     profile = await _profile(recording)
     everything = [each for resource in served.resources for each in store.all(resource)]
@@ -188,7 +188,7 @@ async def _build(case_dir: Path, how: Wishes, folder: Path) -> LabCluster:
     containers = Containers(dataplane, shift, diary)
     who = tokens()
     git = recording.folder.header.environment.kubernetes or "v0.0.0"
-    api = Api(store, served, agenda, {value: key for key, value in who.items()}, containers, git)
+    api = ApiServer(store, served, agenda, {value: key for key, value in who.items()}, containers, git)
     chance = random.Random(how.seed)  # noqa: S311
     rolling = Controllers(store, served, api.pen, agenda, dataplane, recording, chance, how.delays)
     lab = LabCluster(folder, recording, store, served, agenda, dataplane, crowd, rolling, api, relay, who, how.by_hand)
@@ -200,7 +200,9 @@ async def _build(case_dir: Path, how: Wishes, folder: Path) -> LabCluster:
     return lab
 
 
-def _load(store: Store, served: Catalog, recording: Recording, shift: Shift, now: datetime, probes: bool) -> None:
+def _load(
+    store: ObjectStore, served: ResourceCatalog, recording: ServedRecording, shift: Shift, now: datetime, probes: bool
+) -> None:
     for kind in KINDS:
         resource = served.find(kind.api, of_kind(kind).plural)
         if resource is None:
@@ -221,7 +223,7 @@ def _whole(api: str, kind: str, thing: Thing) -> Thing:
     return {**thing, "apiVersion": api, "kind": kind}
 
 
-async def _profile(recording: Recording) -> Profile:
+async def _profile(recording: ServedRecording) -> Profile:
     """What the datapath compares, as the product itself reads it from the recording."""
     folder = recording.folder
     target = folder.header.target or Target("", "")
@@ -229,7 +231,9 @@ async def _profile(recording: Recording) -> Profile:
     return profile_of(Case(target, folder.header.environment, await folder.now(), {"E1": seen}))
 
 
-def _relay(recording: Recording, store: Store, served: Catalog, shift: Shift, how: Wishes) -> ObserverServer:
+def _relay(
+    recording: ServedRecording, store: ObjectStore, served: ResourceCatalog, shift: Shift, how: Wishes
+) -> ObserverServer:
     """The recorded flows, moved to the present, on their nodes."""
     for each in recording.messages:
         shift.stamp(each.time)
@@ -248,7 +252,7 @@ def _relay(recording: Recording, store: Store, served: Catalog, shift: Shift, ho
     return ObserverServer(nodes, port=how.relay_port)
 
 
-def _version(recording: Recording) -> str:
+def _version(recording: ServedRecording) -> str:
     return (recording.folder.header.environment.cni_version or "0.0.0").lstrip("v")
 
 
@@ -274,11 +278,11 @@ def _crowd(dataplane: Dataplane, relay: ObserverServer, shift: Shift, how: Wishe
     return Crowd(dataplane, reporter, agenda, tell, diary.note), diary
 
 
-def _asked(lab: LabCluster) -> Wish | None:
+def _asked(lab: LabCluster) -> ClientTarget | None:
     target = lab.target
     if target is None or target.to_host is None or target.to_port is None:
         return None
-    return Wish((target.namespace, target.pod), target.to_host, target.to_port)
+    return ClientTarget((target.namespace, target.pod), target.to_host, target.to_port)
 
 
 def _compare(lab: LabCluster, containers: Containers) -> None:
@@ -308,7 +312,7 @@ def _compare(lab: LabCluster, containers: Containers) -> None:
             lab.crowd.kept[wish] = why
 
 
-def _kept(lab: LabCluster, containers: Containers, wish: Wish) -> str:
+def _kept(lab: LabCluster, containers: Containers, wish: ClientTarget) -> str:
     """Why a client's connection plays its recording again and again; empty where it is simulated."""
     if wish.pod in containers.kept_dns:
         return "its look-ups are kept as recorded"

@@ -14,20 +14,20 @@ from typing import Any
 
 from flows.policy import Traffic
 from lab.cluster.clients import Diary
-from lab.cluster.dataplane import NO_BACKENDS, Dataplane, Outcome
+from lab.cluster.dataplane import NO_BACKENDS, Dataplane, PacketOutcome
 from lab.cluster.recording import PodName, Row
-from lab.cluster.refusal import Refusal, bad_request
-from lab.cluster.resolver import Question, look_up
+from lab.cluster.refusal import StatusRefusal, bad_request
+from lab.cluster.resolver import ResolverQuery, look_up
 from lab.cluster.shift import Shift
 from lab.cluster.store import Thing
-from sensors.access.probe.agent import BadRequest, Door, Request, as_address, read_request, refusal
-from sensors.access.probe.client import PROGRAM, VERSION
+from sensors.access.probe.agent import BadRequest, ConnectTarget, LookRequest, as_address, read_request, refusal
+from sensors.access.probe.client import PROGRAM, PROTOCOL_VERSION
 from sensors.kit.addresses import as_ip
 
 NOT_RECORDED = "not in the recording"
 PROBE_LABEL = "app.kubernetes.io/name"
 TIMEOUT_MS = 2500.0
-SILENCE = "no answer to ICMP echo of any size"
+NO_ECHO = "no answer to ICMP echo of any size"
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Containers:
     # -- logs ----------------------------------------------------------------------------------------------------------
 
     def log(self, pod: Thing, container: str, previous: bool) -> str:
-        """The recorded log and what its client added since. Raises `Refusal`."""
+        """The recorded log and what its client added since. Raises `StatusRefusal`."""
         name = _name(pod)
         text = self.dataplane.recording.log(self.dataplane.ancestor(name), container, previous, self.shift)
         if text is None and previous:
@@ -66,7 +66,7 @@ class Containers:
     # -- programs ------------------------------------------------------------------------------------------------------
 
     def run(self, pod: Thing, container: str, argv: list[str], stdin: bytes) -> tuple[bytes, bytes, int]:
-        """kai-probe in a probe's pod. Raises `Refusal` for everything else."""
+        """kai-probe in a probe's pod. Raises `StatusRefusal` for everything else."""
         labels = pod["metadata"].get("labels") or {}
         if argv[0] != PROGRAM or len(argv) > 2:
             raise _not_here(f'exec: "{argv[0]}": executable file not found in $PATH (this lab runs {PROGRAM} only)')
@@ -75,14 +75,20 @@ class Containers:
         try:
             request = read_request(argv[1] if len(argv) > 1 else stdin.decode(errors="replace"))
         except BadRequest as why:
-            return _line({"version": VERSION, "error": str(why)}), b"", 2
+            return _line({"version": PROTOCOL_VERSION, "error": str(why)}), b"", 2
         return _line(self._answer(request, str(pod["spec"].get("nodeName")))), b"", 0
 
-    def _answer(self, request: Request, node: str) -> dict[str, Any]:
+    def _answer(self, request: LookRequest, node: str) -> dict[str, Any]:
         began = time.perf_counter()
         pod = self._pod_of(request.pod_uid, node)
         errors: dict[str, str] = {}
-        said: dict[str, Any] = {"version": VERSION, "pid": 4242, "how": "simulated", "errors": errors, "truncated": {}}
+        said: dict[str, Any] = {
+            "version": PROTOCOL_VERSION,
+            "pid": 4242,
+            "how": "simulated",
+            "errors": errors,
+            "truncated": {},
+        }
         said["node_files"] = self._files(
             "node_files", request.node_files, lambda name: self._node_file(node, name), errors
         )
@@ -149,7 +155,9 @@ class Containers:
             errors[f"lookups/{name}/{qtype}"] = NOT_RECORDED
         return mine
 
-    def _connect(self, pod: PodName, door: Door, request: Request, errors: dict[str, str]) -> list[dict[str, Any]]:
+    def _connect(
+        self, pod: PodName, door: ConnectTarget, request: LookRequest, errors: dict[str, str]
+    ) -> list[dict[str, Any]]:
         if (kept := self._kept(pod, door.host, door)) is not None:
             return [dict(kept)]
         address, named = door.host, {}
@@ -172,11 +180,11 @@ class Containers:
             return []
         return [_connect_row(door, named, outcome)]
 
-    def _kept(self, pod: PodName, host: str, door: Door) -> Row | None:
+    def _kept(self, pod: PodName, host: str, door: ConnectTarget) -> Row | None:
         """The recorded answer where it is kept; only TCP is compared with the recording."""
         return self.kept_rows.get(pod, {}).get((host, door.port)) if door.protocol == "tcp" else None
 
-    def _tried(self, pod: PodName, address: str, door: Door) -> Outcome:
+    def _tried(self, pod: PodName, address: str, door: ConnectTarget) -> PacketOutcome:
         source = self.dataplane.source(pod)
         if source is None:
             return NO_BACKENDS
@@ -185,7 +193,7 @@ class Containers:
         return self.dataplane.datagram(source, address, door.port, answer_is_due=bool(door.ask))
 
     def _path_mtu(
-        self, pod: PodName, destination: str, request: Request, errors: dict[str, str]
+        self, pod: PodName, destination: str, request: LookRequest, errors: dict[str, str]
     ) -> list[dict[str, Any]]:
         """The recorded answer, unless policies let ICMP through now and did not then, or the other way round."""
         if why := _refused(destination, request):
@@ -202,7 +210,7 @@ class Containers:
         if row is not None and (allowed is None or self._agrees(pod, row, allowed)):
             return [dict(row)]
         head = {"destination": destination, "method": "icmp-echo-df", "route_mtu": route}
-        return [{**head, "mtu": route} if allowed else {**head, "error": SILENCE}]
+        return [{**head, "mtu": route} if allowed else {**head, "error": NO_ECHO}]
 
     def _agrees(self, pod: PodName, row: Row, allowed: bool) -> bool:
         """Whether a recorded answer goes with what policies say of ICMP now; silence can have other reasons, too."""
@@ -236,28 +244,28 @@ def icmp_allowed_at_start(dataplane: Dataplane, pods: list[PodName]) -> frozense
     return frozenset(found)
 
 
-def _refused(address: str, request: Request) -> str | None:
+def _refused(address: str, request: LookRequest) -> str | None:
     """Why the probe would not send there: its own rule, in its own words."""
     found = as_address(address)
     return refusal(found, request.allow) if found is not None else f"{address} is no address"
 
 
-def _lookup_row(asked: Question, qtype: str) -> dict[str, Any]:
+def _lookup_row(asked: ResolverQuery, qtype: str) -> dict[str, Any]:
     head = {"name": asked.name, "qtype": qtype, "server": asked.server, "addresses": list(asked.addresses)}
     said = {"error": asked.error} if asked.error else {"rcode": asked.rcode}
     return {**head, **said, "ms": TIMEOUT_MS if asked.error == "timeout" else 0.5}
 
 
-def _connect_row(door: Door, named: Mapping[str, str], outcome: Outcome) -> dict[str, Any]:
+def _connect_row(door: ConnectTarget, named: Mapping[str, str], outcome: PacketOutcome) -> dict[str, Any]:
     row = {**door.spoken(), **named, "result": outcome.result}
     if outcome.errno:
         row["errno"] = outcome.errno
     return {**row, "ms": TIMEOUT_MS if outcome.result == "timeout" else 1.0}
 
 
-def _not_here(why: str) -> Refusal:
+def _not_here(why: str) -> StatusRefusal:
     message = f"Internal error occurred: error executing command in container: {why}"
-    return Refusal(500, "InternalError", message, {"causes": [{"message": why}]})
+    return StatusRefusal(500, "InternalError", message, {"causes": [{"message": why}]})
 
 
 def _name(pod: Thing) -> PodName:

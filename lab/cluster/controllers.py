@@ -19,32 +19,32 @@ from typing import Any
 from lab.cluster.agenda import Agenda
 from lab.cluster.bodies import deployment_conditions, empty_slice, is_ready, owner_reference, running, starting
 from lab.cluster.dataplane import Dataplane, Delays
-from lab.cluster.recording import Recording
-from lab.cluster.resources import Catalog, Resource
+from lab.cluster.recording import ServedRecording
+from lab.cluster.resources import Resource, ResourceCatalog
 from lab.cluster.shift import stamp_of
-from lab.cluster.store import Change, Store, Thing
-from lab.cluster.writing import Pen, Writer
+from lab.cluster.store import ObjectStore, StoreEvent, Thing
+from lab.cluster.writing import FieldManager, Pen
 from sensors.kit.quantities import bytes_of
 
 MANAGER = "kube-controller-manager"
 LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-ENOUGH = 2
+ENOUGH_MEMORY_FACTOR = 2
 """How many times the limit that killed a container is taken to be enough. The recording does not say what it needs."""
 
 
 @dataclass
 class Controllers:
-    store: Store
-    catalog: Catalog
+    store: ObjectStore
+    catalog: ResourceCatalog
     pen: Pen
     agenda: Agenda
     dataplane: Dataplane
-    recording: Recording
+    recording: ServedRecording
     random: random.Random
     delays: Delays
     doubts: list[str] = field(default_factory=list)
 
-    def hear(self, change: Change) -> None:
+    def hear(self, change: StoreEvent) -> None:
         kind, thing = change.resource.kind, change.thing
         space = str(thing["metadata"].get("namespace") or "")
         if kind == "Service" and change.type != "DELETED":
@@ -77,10 +77,10 @@ class Controllers:
             return
         mine = [each for each in self.store.all(slices, namespace) if _of_service(each) == name]
         if not mine:
-            self.pen.create(slices, namespace, empty_slice(service, self._suffix(5)), Writer(MANAGER))
+            self.pen.create(slices, namespace, empty_slice(service, self._suffix(5)), FieldManager(MANAGER))
             mine = [each for each in self.store.all(slices, namespace) if _of_service(each) == name]
         wanted = {"endpoints": list(self._endpoints(service)) or None, "ports": self._ports(service)}
-        self.pen.change(slices, mine[0], {**mine[0], **wanted}, Writer(MANAGER))
+        self.pen.change(slices, mine[0], {**mine[0], **wanted}, FieldManager(MANAGER))
 
     def _selected(self, service: Thing) -> Iterator[Thing]:
         selector = service["spec"]["selector"].items()
@@ -161,7 +161,7 @@ class Controllers:
             now = self.store.get(resource, *_name(each))
             if now is not None and now["spec"].get("replicas"):
                 changed = self.pen.change(
-                    resource, now, {**now, "spec": {**now["spec"], "replicas": 0}}, Writer(MANAGER)
+                    resource, now, {**now, "spec": {**now["spec"], "replicas": 0}}, FieldManager(MANAGER)
                 )
                 self.pen.set_status(resource, changed, {"replicas": 0, "observedGeneration": 2}, MANAGER)
 
@@ -218,9 +218,9 @@ class Controllers:
                 resource,
                 known,
                 {**known, "spec": {**known["spec"], "replicas": spec.get("replicas", 1)}},
-                Writer(MANAGER),
+                FieldManager(MANAGER),
             )
-        return self.pen.create(resource, meta["namespace"], body, Writer(MANAGER))
+        return self.pen.create(resource, meta["namespace"], body, FieldManager(MANAGER))
 
     def _pod(self, owner: Thing, deployment: Thing, old: list[Thing]) -> Thing:
         """A pod beside the old one: same node, a free address, a name of its own."""
@@ -240,7 +240,7 @@ class Controllers:
             },
             "spec": spec,
         }
-        pod = self.pen.create(self._resource("pods"), meta["namespace"], body, Writer(MANAGER))
+        pod = self.pen.create(self._resource("pods"), meta["namespace"], body, FieldManager(MANAGER))
         if like is not None:
             self.dataplane.ancestors[(meta["namespace"], name)] = _name(like)
         status = starting(pod, self._free_address(node), stamp_of(self.agenda.now), like)
@@ -309,8 +309,8 @@ def _memory_fault(container: Mapping[str, Any], old: list[Thing]) -> str:
                 continue
             had = next(each for each in pod["spec"]["containers"] if each["name"] == container["name"])
             killed = bytes_of(((had.get("resources") or {}).get("limits") or {}).get("memory")) or 0
-            if limit is not None and limit < ENOUGH * killed:
-                return f"OOMKilled: less than {ENOUGH} times the limit it died with"
+            if limit is not None and limit < ENOUGH_MEMORY_FACTOR * killed:
+                return f"OOMKilled: less than {ENOUGH_MEMORY_FACTOR} times the limit it died with"
     return ""
 
 

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flows.policy import Direction, Endpoint, Judgement, Profile, Traffic, World
+from flows.policy import Direction, Endpoint, Judgement, PolicyWorld, Profile, Traffic
 from lab.cluster.agenda import Agenda
-from lab.cluster.opinion import Opinion
-from lab.cluster.recording import Answer, PodName, Recording
-from lab.cluster.store import Change, Thing
+from lab.cluster.opinion import NetworkOpinion
+from lab.cluster.recording import PodName, RecordedBackend, ServedRecording
+from lab.cluster.store import StoreEvent, Thing
 
-Key = tuple[str, str, str, str]  # apiVersion, kind, namespace, name
+ConnectionKey = tuple[str, str, str, str]  # apiVersion, kind, namespace, name
 LABELLED = ("Pod", "Namespace")
 
 
@@ -35,7 +35,7 @@ class Delays:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PacketOutcome:
     """What becomes of a connection: open, refused, timeout, unreachable or (UDP) sent, with the kernel's word.
 
     `judged` is None where no packet left. `denied` is the side that refused, `known` False where the lab cannot tell.
@@ -50,7 +50,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TranslatedAddress:
     """Where a connection really goes, after translation. `service` names the Service it was addressed to."""
 
     address: str
@@ -60,38 +60,38 @@ class Place:
     service_port: int | None = None
 
 
-NO_BACKENDS = Outcome("unreachable", "EPERM", why="the Service has no ready endpoints")
+NO_BACKENDS = PacketOutcome("unreachable", "EPERM", why="the Service has no ready endpoints")
 
 
 @dataclass
 class Dataplane:
     """The network as it counts now: `things` are the objects that took effect."""
 
-    world: World
-    things: dict[Key, Thing]
-    recording: Recording
+    world: PolicyWorld
+    things: dict[ConnectionKey, Thing]
+    recording: ServedRecording
     agenda: Agenda
     delays: Delays = Delays()
     ancestors: dict[PodName, PodName] = field(default_factory=dict)
-    _versions: dict[Key, int] = field(default_factory=dict)
+    _versions: dict[ConnectionKey, int] = field(default_factory=dict)
     _turn: int = 0
-    _opinion: tuple[World, Opinion] | None = None
+    _opinion: tuple[PolicyWorld, NetworkOpinion] | None = None
     revision: int = 1
 
     @classmethod
     def of(
-        cls, things: Iterable[Thing], profile: Profile, recording: Recording, agenda: Agenda, delays: Delays
+        cls, things: Iterable[Thing], profile: Profile, recording: ServedRecording, agenda: Agenda, delays: Delays
     ) -> Dataplane:
         known = {key_of(each): each for each in things}
-        return cls(World.of(known.values(), profile), known, recording, agenda, delays)
+        return cls(PolicyWorld.of(known.values(), profile), known, recording, agenda, delays)
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
-    def hear(self, change: Change) -> None:
+    def hear(self, change: StoreEvent) -> None:
         """An object changed in the API: it counts later."""
         self.agenda.after(self._delay(change), lambda: self._see(change))
 
-    def _delay(self, change: Change) -> float:
+    def _delay(self, change: StoreEvent) -> float:
         kind = change.resource.kind
         if kind in LABELLED:
             known = self.things.get(key_of(change.thing))
@@ -99,7 +99,7 @@ class Dataplane:
             return 0.0 if is_new or _labels(known) == _labels(change.thing) else self.delays.identity
         return self.delays.policy if "Policy" in kind else self.delays.service
 
-    def _see(self, change: Change) -> None:
+    def _see(self, change: StoreEvent) -> None:
         key = key_of(change.thing)
         if self._versions.get(key, 0) > change.version:
             return
@@ -114,22 +114,22 @@ class Dataplane:
 
     # -- translation ---------------------------------------------------------------------------------------------------
 
-    def place(self, address: str, port: int, protocol: str = "TCP") -> Place | None:
+    def place(self, address: str, port: int, protocol: str = "TCP") -> TranslatedAddress | None:
         """Where a connection to this address goes; None: a Service without a ready endpoint."""
         service = self._service_at(address)
         if service is None:
-            return Place(address, port)
+            return TranslatedAddress(address, port)
         meta = service["metadata"]
         name = (meta["namespace"], meta["name"])
         wanted = [each for each in service["spec"].get("ports") or () if _is_port(each, port, protocol)]
         if not wanted:
-            return Place(address, port)
+            return TranslatedAddress(address, port)
         backends = self.backends(*name, wanted[0].get("name", ""))
         if not backends:
             return None
         self._turn += 1
         ip, number = backends[self._turn % len(backends)]
-        return Place(ip, number, name, address, port)
+        return TranslatedAddress(ip, number, name, address, port)
 
     def backends(self, namespace: str, service: str, port_name: str) -> list[tuple[str, int]]:
         """Ready endpoints of one port of a Service, from its EndpointSlices."""
@@ -164,7 +164,9 @@ class Dataplane:
     def source(self, pod: PodName) -> Endpoint | None:
         return self.world.endpoint_of_pod(*pod)
 
-    def traffic(self, source: Endpoint, place: Place, protocol: str = "TCP", names: Sequence[str] = ()) -> Traffic:
+    def traffic(
+        self, source: Endpoint, place: TranslatedAddress, protocol: str = "TCP", names: Sequence[str] = ()
+    ) -> Traffic:
         there = self.world.endpoint_at(place.address)
         known = tuple(names) or self.names_of((source.namespace, source.pod), place.address)
         return Traffic(
@@ -184,39 +186,41 @@ class Dataplane:
     def judge(self, traffic: Traffic) -> Judgement:
         """What policies do with a packet, as the network has it and not as the product says."""
         if self._opinion is None or self._opinion[0] is not self.world:
-            self._opinion = self.world, Opinion(self.things.values(), self.world.profile)
+            self._opinion = self.world, NetworkOpinion(self.things.values(), self.world.profile)
         return self._opinion[1].on(self.world.judge(traffic))
 
-    def send(self, traffic: Traffic) -> Outcome:
+    def send(self, traffic: Traffic) -> PacketOutcome:
         """What becomes of the first packet of a TCP connection, after translation."""
         judged = self.judge(traffic)
         if judged.allowed is None:
-            return Outcome("timeout", "ETIMEDOUT", judged, known=False, why="the policies cannot be decided here")
+            return PacketOutcome("timeout", "ETIMEDOUT", judged, known=False, why="the policies cannot be decided here")
         if judged.allowed is False:
             side = Direction.EGRESS if judged.egress.allowed is False else Direction.INGRESS
-            return Outcome("timeout", "ETIMEDOUT", judged, side, why=f"{side.value} denied")
+            return PacketOutcome("timeout", "ETIMEDOUT", judged, side, why=f"{side.value} denied")
         answer = self.door(traffic)
-        if answer is Answer.OPEN:
-            return Outcome("open", None, judged)
-        if answer is Answer.REFUSED:
-            return Outcome("refused", "ECONNREFUSED", judged)
-        known = answer is Answer.SILENT
-        return Outcome("timeout", "ETIMEDOUT", judged, known=known, why="" if known else "nobody recorded that door")
+        if answer is RecordedBackend.OPEN:
+            return PacketOutcome("open", None, judged)
+        if answer is RecordedBackend.REFUSED:
+            return PacketOutcome("refused", "ECONNREFUSED", judged)
+        known = answer is RecordedBackend.SILENT
+        return PacketOutcome(
+            "timeout", "ETIMEDOUT", judged, known=known, why="" if known else "nobody recorded that door"
+        )
 
-    def connect(self, source: Endpoint, address: str, port: int, names: Sequence[str] = ()) -> Outcome:
+    def connect(self, source: Endpoint, address: str, port: int, names: Sequence[str] = ()) -> PacketOutcome:
         """A whole TCP connection from inside a pod."""
         place = self.place(address, port)
         if place is None:
             return NO_BACKENDS
         return self.send(self.traffic(source, place, names=names))
 
-    def datagram(self, source: Endpoint, address: str, port: int, *, answer_is_due: bool) -> Outcome:
+    def datagram(self, source: Endpoint, address: str, port: int, *, answer_is_due: bool) -> PacketOutcome:
         """One UDP datagram from inside a pod. Without a question nobody answers, let through or not."""
         if answer_is_due:
             return self.query(source, address, port)[0]
-        return Outcome("sent") if self.place(address, port, "UDP") is not None else NO_BACKENDS
+        return PacketOutcome("sent") if self.place(address, port, "UDP") is not None else NO_BACKENDS
 
-    def query(self, source: Endpoint, server: str, port: int = 53) -> tuple[Outcome, Traffic | None]:
+    def query(self, source: Endpoint, server: str, port: int = 53) -> tuple[PacketOutcome, Traffic | None]:
         """A DNS question over UDP: `open` means that an answer comes back."""
         place = self.place(server, port, "UDP")
         if place is None:
@@ -224,11 +228,13 @@ class Dataplane:
         traffic = self.traffic(source, place, "UDP")
         judged = self.judge(traffic)
         if judged.allowed is None:
-            return Outcome("timeout", judged=judged, known=False, why="the policies cannot be decided here"), traffic
+            return PacketOutcome(
+                "timeout", judged=judged, known=False, why="the policies cannot be decided here"
+            ), traffic
         if judged.allowed is False:
             side = Direction.EGRESS if judged.egress.allowed is False else Direction.INGRESS
-            return Outcome("timeout", judged=judged, denied=side), traffic
-        return Outcome("open", judged=judged), traffic
+            return PacketOutcome("timeout", judged=judged, denied=side), traffic
+        return PacketOutcome("open", judged=judged), traffic
 
     def shows_dns(self, source: Endpoint) -> bool:
         """Whether a policy sends the pod's look-ups through the DNS proxy."""
@@ -236,7 +242,7 @@ class Dataplane:
 
     # -- doors ---------------------------------------------------------------------------------------------------------
 
-    def door(self, traffic: Traffic) -> Answer | None:
+    def door(self, traffic: Traffic) -> RecordedBackend | None:
         """Who stands behind an address and port; None where neither objects nor the recording tell."""
         there, number = traffic.destination, traffic.port or 0
         if there.is_pod and not there.host_network:
@@ -244,22 +250,24 @@ class Dataplane:
         if (there.ip, number) in self.recording.doors:
             return self.recording.doors[(there.ip, number)]
         if self._is_endpoint(there.ip, number):
-            return Answer.OPEN
+            return RecordedBackend.OPEN
         if self._service_at(there.ip) is not None:
-            return Answer.SILENT  # a port the Service does not have: the packet leaves the cluster untranslated
+            return (
+                RecordedBackend.SILENT
+            )  # a port the Service does not have: the packet leaves the cluster untranslated
         return None
 
-    def _pod_door(self, pod: PodName, port: int) -> Answer | None:
+    def _pod_door(self, pod: PodName, port: int) -> RecordedBackend | None:
         thing = self.things.get(("v1", "Pod", *pod))
         if thing is None:
-            return Answer.SILENT
+            return RecordedBackend.SILENT
         if not _runs(thing):
-            return Answer.REFUSED
+            return RecordedBackend.REFUSED
         listening = self.recording.listening(self.ancestor(pod))
         if listening is not None:
-            return Answer.OPEN if listening.get(port) else Answer.REFUSED
+            return RecordedBackend.OPEN if listening.get(port) else RecordedBackend.REFUSED
         if port in _declared(thing):
-            return Answer.OPEN
+            return RecordedBackend.OPEN
         return self.recording.doors.get((str(thing["status"].get("podIP")), port))
 
     def ancestor(self, pod: PodName) -> PodName:
@@ -276,7 +284,7 @@ class Dataplane:
         )
 
 
-def key_of(thing: Thing) -> Key:
+def key_of(thing: Thing) -> ConnectionKey:
     meta = thing["metadata"]
     return str(thing.get("apiVersion")), str(thing.get("kind")), str(meta.get("namespace") or ""), str(meta["name"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.cluster.resources import Catalog
+from lab.cluster.resources import ResourceCatalog
 
 EXEC = [
     {"name": "pods/log", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]},
@@ -33,12 +33,12 @@ def core_versions(address: str) -> dict[str, Any]:
     return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": servers}
 
 
-def groups(catalog: Catalog) -> dict[str, Any]:
+def groups(catalog: ResourceCatalog) -> dict[str, Any]:
     found = [_group(name, apis) for name, apis in catalog.versions.items()]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": found}
 
 
-def group(catalog: Catalog, name: str) -> dict[str, Any] | None:
+def group(catalog: ResourceCatalog, name: str) -> dict[str, Any] | None:
     apis = catalog.versions.get(name)
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, apis)} if apis else None
 
@@ -48,7 +48,7 @@ def _group(name: str, apis: list[str]) -> dict[str, Any]:
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
-def resources(catalog: Catalog, api: str) -> dict[str, Any] | None:
+def resources(catalog: ResourceCatalog, api: str) -> dict[str, Any] | None:
     found = [each.discovered() for each in catalog.resources if each.api == api]
     if not found:
         return None
@@ -60,13 +60,13 @@ def resources(catalog: Catalog, api: str) -> dict[str, Any] | None:
     }
 
 
-def openapi_index(catalog: Catalog) -> dict[str, Any]:
+def openapi_index(catalog: ResourceCatalog) -> dict[str, Any]:
     """Where the documents are; kubectl looks into them before it applies anything."""
     roots = dict.fromkeys(f"apis/{each.api}" if each.group else f"api/{each.api}" for each in catalog.resources)
     return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
 
 
-def openapi(catalog: Catalog, api: str) -> dict[str, Any] | None:
+def openapi(catalog: ResourceCatalog, api: str) -> dict[str, Any] | None:
     """Only what kubectl asks: that PATCH knows `dryRun` and `fieldValidation`. No schemas: nothing is checked there."""
     parameters = [{"name": each, "in": "query"} for each in ("dryRun", "fieldManager", "fieldValidation")]
     paths = {}

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from flows.policy import Decision, Direction, Endpoint, PolicyRef, Traffic, Verdict
-from lab.cluster.dataplane import Dataplane, Outcome
+from flows.policy import Decision, Direction, Endpoint, PolicyRef, PolicyVerdict, Traffic
+from lab.cluster.dataplane import Dataplane, PacketOutcome
 from sensors.hubble.pb.cilium.flow import flow_pb2 as pb
 from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 
@@ -63,9 +63,9 @@ class Reporter:
 
     # -- whole connections ---------------------------------------------------------------------------------------------
 
-    def tcp(self, traffic: Traffic, outcome: Outcome, port: int) -> Iterator[Any]:
+    def tcp(self, traffic: Traffic, outcome: PacketOutcome, port: int) -> Iterator[Any]:
         """One attempt to open a connection from the client port `port`."""
-        packet = Packet(self, traffic, port)
+        packet = SimulatedConnection(self, traffic, port)
         if outcome.denied is not None:
             yield from self._denied(packet, outcome)
             return
@@ -75,9 +75,11 @@ class Reporter:
         elif outcome.result == "open":
             yield from self._talk(packet)
 
-    def dns(self, traffic: Traffic, outcome: Outcome, port: int, name: str, rcode: str, ips: tuple[str, ...]) -> Any:
+    def dns(
+        self, traffic: Traffic, outcome: PacketOutcome, port: int, name: str, rcode: str, ips: tuple[str, ...]
+    ) -> Any:
         """One question, and its answer if one came."""
-        packet = Packet(self, traffic, port)
+        packet = SimulatedConnection(self, traffic, port)
         if outcome.denied is not None:
             yield from self._denied(packet, outcome)
             return
@@ -89,7 +91,7 @@ class Reporter:
         if proxied:
             yield packet.l7(name, rcode or "SERVFAIL", ips)
 
-    def _denied(self, packet: Packet, outcome: Outcome) -> Iterator[Any]:
+    def _denied(self, packet: SimulatedConnection, outcome: PacketOutcome) -> Iterator[Any]:
         judged, side = outcome.judged, outcome.denied
         if judged is None or side is None:
             return
@@ -99,7 +101,7 @@ class Reporter:
         verdict = judged.egress if side is Direction.EGRESS else judged.ingress
         yield from packet.drop(verdict, side)
 
-    def _forward(self, packet: Packet, outcome: Outcome, proxied: bool = False) -> Iterator[Any]:
+    def _forward(self, packet: SimulatedConnection, outcome: PacketOutcome, proxied: bool = False) -> Iterator[Any]:
         if outcome.judged is not None:
             yield from packet.verdict(outcome.judged.egress, Direction.EGRESS, proxied)
         if proxied:
@@ -109,7 +111,7 @@ class Reporter:
             yield from packet.verdict(outcome.judged.ingress, Direction.INGRESS)
         yield from packet.arrive()
 
-    def _talk(self, packet: Packet) -> Iterator[Any]:
+    def _talk(self, packet: SimulatedConnection) -> Iterator[Any]:
         """SYN-ACK, a question, an answer, and a quiet end."""
         yield from packet.back("SYN", "ACK")
         for flags in (("ACK",), ("PSH", "ACK")):
@@ -168,7 +170,7 @@ class Reporter:
 
 
 @dataclass
-class Packet:
+class SimulatedConnection:
     """One connection in the making: every flow is a little later than the one before."""
 
     reporter: Reporter
@@ -218,7 +220,7 @@ class Packet:
         flow.traffic_direction = pb.TrafficDirection.INGRESS if away else pb.TrafficDirection.EGRESS
         return message
 
-    def verdict(self, verdict: Verdict, side: Direction, proxied: bool = False) -> Iterator[Any]:
+    def verdict(self, verdict: PolicyVerdict, side: Direction, proxied: bool = False) -> Iterator[Any]:
         """Allowed, where a policy isolates that side; nothing is reported where none does."""
         node = self.near if side is Direction.EGRESS else self.far
         if verdict.decision is not Decision.ADMITS or not node:
@@ -229,7 +231,7 @@ class Packet:
         self._directed(message.flow, side, verdict.admitted_by, "allowed_by")
         yield message
 
-    def drop(self, verdict: Verdict, side: Direction) -> Iterator[Any]:
+    def drop(self, verdict: PolicyVerdict, side: Direction) -> Iterator[Any]:
         """Denied: the verdict and the drop."""
         number, name = (DENY, "POLICY_DENY") if verdict.denied_by else (DENIED, "POLICY_DENIED")
         node = self.near if side is Direction.EGRESS else self.far

@@ -8,16 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from flows.policy import Datapath, Decision, Direction, Endpoint, Enforcement, Judgement, Profile, Traffic, Verdict
+from flows.policy import (
+    Datapath,
+    Decision,
+    Direction,
+    Endpoint,
+    Enforcement,
+    Judgement,
+    PolicyVerdict,
+    Profile,
+    Traffic,
+)
 from lab.cluster.store import Thing
-from lab.oracle import CannotTell, End, Network
+from lab.oracle import CannotTell, End, OracleNetwork
 
 
-class Opinion:
+class NetworkOpinion:
     """The network of one moment, asked packet by packet."""
 
     def __init__(self, things: Iterable[Thing], profile: Profile) -> None:
-        self.network = Network(things, profile.datapath is Datapath.CILIUM, profile.services_by_selector is True)
+        self.network = OracleNetwork(things, profile.datapath is Datapath.CILIUM, profile.services_by_selector is True)
         self.has_any = _is_plain(profile)
 
     def on(self, judged: Judgement) -> Judgement:
@@ -32,12 +42,12 @@ class Opinion:
         both = {self._answer(traffic, True), self._answer(traffic, False)}
         return False if False in both else None if None in both else True
 
-    def _side(self, judged: Judgement, said: Verdict) -> Verdict:
+    def _side(self, judged: Judgement, said: PolicyVerdict) -> PolicyVerdict:
         answer = self._answer(judged.traffic, said.direction is Direction.EGRESS)
         if answer is None or answer is said.allowed:
             return said
         decision = Decision.ADMITS if answer else Decision.DOES_NOT_ADMIT
-        return Verdict(said.direction, answer, decision, "the network does otherwise than the simulator says")
+        return PolicyVerdict(said.direction, answer, decision, "the network does otherwise than the simulator says")
 
     def _answer(self, traffic: Traffic, egress: bool) -> bool | None:
         source, there = self._end(traffic.source), self._end(traffic.destination)

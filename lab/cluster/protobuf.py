@@ -13,7 +13,7 @@ MAGIC = b"k8s\x00"
 MEDIA = "application/vnd.kubernetes.protobuf"
 RAW, SPEC = 2, 2
 RESOURCE = {1: "namespace", 2: "verb", 3: "group", 4: "version", 5: "resource", 6: "subresource", 7: "name"}
-PATH = {1: "path", 2: "verb"}
+NON_RESOURCE_FIELDS = {1: "path", 2: "verb"}
 
 
 def review(body: bytes) -> dict[str, Any]:
@@ -24,7 +24,9 @@ def review(body: bytes) -> dict[str, Any]:
     spec: dict[str, Any] = {}
     for number, value in _fields(dict(_fields(raw)).get(SPEC, b"")):
         if number in (1, 2):
-            key, names = ("resourceAttributes", RESOURCE) if number == 1 else ("nonResourceAttributes", PATH)
+            key, names = (
+                ("resourceAttributes", RESOURCE) if number == 1 else ("nonResourceAttributes", NON_RESOURCE_FIELDS)
+            )
             spec[key] = {names[each]: text.decode() for each, text in _fields(value) if each in names and text}
         elif number == 3:
             spec["user"] = value.decode()

@@ -18,12 +18,12 @@ from lab.observer.recording import messages_of
 from sensors.access.casefolder import FLOW_FILES, CaseFolder, open_case
 from sensors.kit.kinds import KINDS
 
-Door = tuple[str, int]  # address, TCP port
+AddressPort = tuple[str, int]  # address, TCP port
 PodName = tuple[str, str]
 Row = Mapping[str, Any]
 
 
-class Answer(StrEnum):
+class RecordedBackend(StrEnum):
     """What stands behind a door."""
 
     OPEN = "open"
@@ -32,14 +32,14 @@ class Answer(StrEnum):
 
 
 @dataclass
-class Recording:
+class ServedRecording:
     """A case folder, ready to be served. `newest` is the moment of its last word."""
 
     folder: CaseFolder
     messages: list[Any]
     newest: datetime
     away: frozenset[str]
-    doors: dict[Door, Answer] = field(default_factory=dict)
+    doors: dict[AddressPort, RecordedBackend] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # outside names; () = does not exist
     seen_names: dict[PodName, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # address -> names, by pod
 
@@ -95,13 +95,13 @@ def _is_loopback(address: str) -> bool:
     return (address.endswith("7F") and len(address) == 8) or address == "00000000000000000000000001000000"
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: Path) -> ServedRecording:
     """Raises `BadCase` or `ValueError`, each with one line that names the file."""
     folder = open_case(path)
     messages = messages_of(path) if any((path / each).is_file() for each in FLOW_FILES) else []
     times = [each.time.ToDatetime(UTC) for each in messages]
     newest = max([*times, *filter(None, [folder.header.recorded_at])], default=datetime.now(UTC))
-    recording = Recording(folder, messages, newest, frozenset(_away(path)))
+    recording = ServedRecording(folder, messages, newest, frozenset(_away(path)))
     _learn_from_flows(recording)
     _learn_from_probes(recording)
     return recording
@@ -124,34 +124,34 @@ def _away(path: Path) -> Iterator[str]:
             yield from said.get("node_names") or ()
 
 
-def _learn_from_flows(recording: Recording) -> None:
+def _learn_from_flows(recording: ServedRecording) -> None:
     """Answers to a SYN tell about a door, the later ones more; DNS names are what the source's cache held."""
     for flow in (each.flow for each in recording.messages if each.HasField("flow")):
         flags = flow.l4.TCP.flags
         door = (flow.IP.source, flow.l4.TCP.source_port)
         if flow.is_reply.value and flags.SYN and flags.ACK:
-            recording.doors[door] = Answer.OPEN
-        elif flow.is_reply.value and flags.RST and recording.doors.get(door) is not Answer.OPEN:
-            recording.doors[door] = Answer.REFUSED
+            recording.doors[door] = RecordedBackend.OPEN
+        elif flow.is_reply.value and flags.RST and recording.doors.get(door) is not RecordedBackend.OPEN:
+            recording.doors[door] = RecordedBackend.REFUSED
         if flow.destination_names and flow.source.pod_name:
             pod = (flow.source.namespace, flow.source.pod_name)
             recording.seen_names.setdefault(pod, {})[flow.IP.destination] = tuple(flow.destination_names)
             _learn_names(recording, flow.destination_names, flow.IP.destination)
 
 
-def _learn_names(recording: Recording, names: Iterable[str], address: str) -> None:
+def _learn_names(recording: ServedRecording, names: Iterable[str], address: str) -> None:
     for name in names:
         known = recording.names.get(name, ())
         recording.names[name] = known if address in known else (*known, address)
 
 
-def _learn_from_probes(recording: Recording) -> None:
+def _learn_from_probes(recording: ServedRecording) -> None:
     for folder in sorted((recording.path / "pods").glob("*/*")):
         pod = (folder.parent.name, folder.name)
         for row in recording.rows(pod, "connect.json"):
             door = (str(row.get("address") or row.get("host")), int(row.get("port") or 0))
             if row.get("result") in ("open", "refused") and str(row.get("protocol", "tcp")).lower() == "tcp":
-                recording.doors.setdefault(door, Answer(row["result"]))
+                recording.doors.setdefault(door, RecordedBackend(row["result"]))
         for row in recording.rows(pod, "dns.json"):
             name = str(row.get("name", "")).rstrip(".")
             if row.get("rcode") == "NOERROR" and row.get("addresses"):

@@ -13,7 +13,7 @@ from lab.cluster.resources import Resource
 Json = Mapping[str, Any]
 
 
-class Refusal(Exception):
+class StatusRefusal(Exception):
     """A request that was not granted, as its Status object."""
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
@@ -36,58 +36,58 @@ def _about(resource: Resource, name: str = "") -> dict[str, Any]:
     return {key: value for key, value in said.items() if value}
 
 
-def unauthorized() -> Refusal:
-    return Refusal(401, "Unauthorized", "Unauthorized")
+def unauthorized() -> StatusRefusal:
+    return StatusRefusal(401, "Unauthorized", "Unauthorized")
 
 
-def not_found(resource: Resource, name: str) -> Refusal:
-    return Refusal(404, "NotFound", f'{resource.qualified} "{name}" not found', _about(resource, name))
+def not_found(resource: Resource, name: str) -> StatusRefusal:
+    return StatusRefusal(404, "NotFound", f'{resource.qualified} "{name}" not found', _about(resource, name))
 
 
-def no_such_path() -> Refusal:
-    return Refusal(404, "NotFound", "the server could not find the requested resource", {})
+def no_such_path() -> StatusRefusal:
+    return StatusRefusal(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def exists(resource: Resource, name: str) -> Refusal:
+def exists(resource: Resource, name: str) -> StatusRefusal:
     message = f'{resource.qualified} "{name}" already exists'
-    return Refusal(409, "AlreadyExists", message, _about(resource, name))
+    return StatusRefusal(409, "AlreadyExists", message, _about(resource, name))
 
 
-def conflict(resource: Resource, name: str, why: str = "") -> Refusal:
+def conflict(resource: Resource, name: str, why: str = "") -> StatusRefusal:
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
-    return Refusal(409, "Conflict", message, _about(resource, name))
+    return StatusRefusal(409, "Conflict", message, _about(resource, name))
 
 
-def bad_request(message: str) -> Refusal:
-    return Refusal(400, "BadRequest", message)
+def bad_request(message: str) -> StatusRefusal:
+    return StatusRefusal(400, "BadRequest", message)
 
 
-def unprocessable() -> Refusal:
+def unprocessable() -> StatusRefusal:
     """A JSON patch that does not fit, a failed `test` among them. The server does not say which operation."""
-    return Refusal(422, "Invalid", "the server rejected our request due to an error in our request", {})
+    return StatusRefusal(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
-def unsupported(types: Sequence[str]) -> Refusal:
+def unsupported(types: Sequence[str]) -> StatusRefusal:
     listed = ", ".join(types)
     message = f"the body of the request was in an unknown format - accepted media types include: {listed}"
-    return Refusal(415, "UnsupportedMediaType", message)
+    return StatusRefusal(415, "UnsupportedMediaType", message)
 
 
-def method_not_allowed() -> Refusal:
-    return Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+def method_not_allowed() -> StatusRefusal:
+    return StatusRefusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
-def expired() -> Refusal:
-    return Refusal(410, "Expired", "too old resource version")
+def expired() -> StatusRefusal:
+    return StatusRefusal(410, "Expired", "too old resource version")
 
 
-def not_recorded(what: str) -> Refusal:
+def not_recorded(what: str) -> StatusRefusal:
     """The lab's own no: it does not make up what nobody recorded."""
-    return Refusal(503, "ServiceUnavailable", f"{what} not in this lab's recording")
+    return StatusRefusal(503, "ServiceUnavailable", f"{what} not in this lab's recording")
 
 
-def invalid(resource: Resource, name: str, faults: Sequence[tuple[str, str, str]]) -> Refusal:
+def invalid(resource: Resource, name: str, faults: Sequence[tuple[str, str, str]]) -> StatusRefusal:
     """`faults` are (field, message, reason), as `field.Error` prints them."""
     lines = [f"{field}: {message}" for field, message, _ in faults]
     said = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
@@ -95,10 +95,10 @@ def invalid(resource: Resource, name: str, faults: Sequence[tuple[str, str, str]
     causes = [{"reason": reason, "message": message, "field": field} for field, message, reason in faults]
     details = {"name": name, "group": resource.group, "kind": resource.kind, "causes": causes}
     details = {key: value for key, value in details.items() if value}
-    return Refusal(422, "Invalid", f'{kind} "{name}" is invalid: {said}', details)
+    return StatusRefusal(422, "Invalid", f'{kind} "{name}" is invalid: {said}', details)
 
 
-def forbidden(user: str, verb: str, group: str, resource: str, namespace: str, name: str) -> Refusal:
+def forbidden(user: str, verb: str, group: str, resource: str, namespace: str, name: str) -> StatusRefusal:
     """`resource` with its subresource: `pods/exec`."""
     plain = resource.partition("/")[0]
     subject = f"{plain}.{group}" if group else plain
@@ -108,8 +108,8 @@ def forbidden(user: str, verb: str, group: str, resource: str, namespace: str, n
         f'resource "{resource}" in API group "{group}" {where}'
     )
     details = {key: value for key, value in {"name": name, "group": group, "kind": plain}.items() if value}
-    return Refusal(403, "Forbidden", message, details)
+    return StatusRefusal(403, "Forbidden", message, details)
 
 
-def forbidden_path(user: str, verb: str, path: str) -> Refusal:
-    return Refusal(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})
+def forbidden_path(user: str, verb: str, path: str) -> StatusRefusal:
+    return StatusRefusal(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flows.policy import Traffic
-from lab.cluster.dataplane import Dataplane, Outcome
+from lab.cluster.dataplane import Dataplane, PacketOutcome
 from lab.cluster.recording import PodName
 from lab.cluster.shift import Shift
 
 DOMAIN = "cluster.local"
-ANSWERED = Outcome("open")
+OPEN_OUTCOME = PacketOutcome("open")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ResolverQuery:
     """One question on the wire. `rcode` if answered; `error` if not; neither where the lab cannot tell (`why`)."""
 
     name: str
@@ -27,19 +27,19 @@ class Question:
     rcode: str = ""
     error: str = ""
     addresses: tuple[str, ...] = ()
-    outcome: Outcome = ANSWERED
+    outcome: PacketOutcome = OPEN_OUTCOME
     traffic: Traffic | None = None
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvConf:
+class LabResolvConf:
     servers: tuple[str, ...]
     search: tuple[str, ...]
     ndots: int = 5
 
 
-def resolv_conf(dataplane: Dataplane, pod: PodName) -> ResolvConf:
+def resolv_conf(dataplane: Dataplane, pod: PodName) -> LabResolvConf:
     """The pod's own, else what the kubelet writes for ClusterFirst."""
     text = dataplane.recording.pod_file(dataplane.ancestor(pod), "resolv.conf", Shift(0)) or ""
     words = [line.split() for line in text.splitlines() if line.split()]
@@ -48,7 +48,7 @@ def resolv_conf(dataplane: Dataplane, pod: PodName) -> ResolvConf:
     options = [word for each in words if each[0] == "options" for word in each[1:] if word.startswith("ndots:")]
     ndots = int(options[-1][6:]) if options and options[-1][6:].isdecimal() else 1 if words else 5
     usual = (f"{pod[0]}.svc.{DOMAIN}", f"svc.{DOMAIN}", DOMAIN)
-    return ResolvConf(servers or _cluster_dns(dataplane), search if words else usual, ndots)
+    return LabResolvConf(servers or _cluster_dns(dataplane), search if words else usual, ndots)
 
 
 def _cluster_dns(dataplane: Dataplane) -> tuple[str, ...]:
@@ -56,12 +56,12 @@ def _cluster_dns(dataplane: Dataplane) -> tuple[str, ...]:
     return (service["spec"]["clusterIP"],) if service else ()
 
 
-def look_up(dataplane: Dataplane, pod: PodName, name: str, qtype: str = "A") -> list[Question]:
+def look_up(dataplane: Dataplane, pod: PodName, name: str, qtype: str = "A") -> list[ResolverQuery]:
     """Every question that goes out, in order; the last one is the answer."""
     source, conf = dataplane.source(pod), resolv_conf(dataplane, pod)
     if source is None or not conf.servers:
         return []
-    found: list[Question] = []
+    found: list[ResolverQuery] = []
     for candidate in _candidates(name, conf):
         outcome, traffic = dataplane.query(source, conf.servers[0])
         asked = _ask(dataplane, candidate, qtype, conf.servers[0], outcome, traffic)
@@ -73,7 +73,7 @@ def look_up(dataplane: Dataplane, pod: PodName, name: str, qtype: str = "A") -> 
     return found
 
 
-def _candidates(name: str, conf: ResolvConf) -> Iterator[str]:
+def _candidates(name: str, conf: LabResolvConf) -> Iterator[str]:
     if name.endswith("."):
         yield name.rstrip(".")
         return
@@ -85,15 +85,15 @@ def _candidates(name: str, conf: ResolvConf) -> Iterator[str]:
 
 
 def _ask(
-    dataplane: Dataplane, name: str, qtype: str, server: str, outcome: Outcome, traffic: Traffic | None
-) -> Question:
+    dataplane: Dataplane, name: str, qtype: str, server: str, outcome: PacketOutcome, traffic: Traffic | None
+) -> ResolverQuery:
     if outcome.result == "unreachable":
-        return Question(name, server, error="Operation not permitted", outcome=outcome)
+        return ResolverQuery(name, server, error="Operation not permitted", outcome=outcome)
     if outcome.result != "open":
-        return Question(name, server, error="timeout", outcome=outcome, traffic=traffic)
+        return ResolverQuery(name, server, error="timeout", outcome=outcome, traffic=traffic)
     rcode, addresses, why = _answer(dataplane, name)
     told = addresses if qtype == "A" else ()
-    return Question(name, server, rcode, "", told, outcome, traffic, why)
+    return ResolverQuery(name, server, rcode, "", told, outcome, traffic, why)
 
 
 def _answer(dataplane: Dataplane, name: str) -> tuple[str, tuple[str, ...], str]:
@@ -122,7 +122,7 @@ def _of_service(dataplane: Dataplane, name: str) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(ip for ip, _ in found)) or None
 
 
-def _remember(dataplane: Dataplane, pod: PodName, asked: Question) -> None:
+def _remember(dataplane: Dataplane, pod: PodName, asked: ResolverQuery) -> None:
     """The DNS proxy's cache: FQDN rules hold for addresses that a name led to."""
     if not asked.name.endswith(DOMAIN):
         seen = dataplane.recording.seen_names.setdefault(pod, {})

@@ -10,8 +10,8 @@ from sensors.kit.kinds import KINDS, Kind
 
 BUILT_IN = frozenset({"v1", "apps/v1", "networking.k8s.io/v1", "discovery.k8s.io/v1"})
 RBAC, REVIEWS, TOKENS = "rbac.authorization.k8s.io/v1", "authorization.k8s.io/v1", "authentication.k8s.io/v1"
-VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
-SHORT = {
+RESOURCE_VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
+SHORT_NAMES = {
     "pods": ("po",),
     "namespaces": ("ns",),
     "nodes": ("no",),
@@ -64,14 +64,14 @@ class Resource:
 
     def discovered(self) -> dict[str, Any]:
         """As the discovery document lists it."""
-        verbs = ["create"] if self.virtual else list(VERBS)
+        verbs = ["create"] if self.virtual else list(RESOURCE_VERBS)
         said = {"name": self.plural, "singularName": self.kind.lower(), "namespaced": self.namespaced}
         return {**said, "kind": self.kind, "verbs": verbs, **({"shortNames": list(self.short)} if self.short else {})}
 
 
 def of_kind(kind: Kind) -> Resource:
     plural = kind.plural.partition(".")[0]
-    return Resource(kind.api, plural, kind.name, kind.namespaced, SHORT.get(plural, ()))
+    return Resource(kind.api, plural, kind.name, kind.namespaced, SHORT_NAMES.get(plural, ()))
 
 
 VIRTUAL = (
@@ -89,7 +89,7 @@ ROLES = (
 
 
 @dataclass(frozen=True)
-class Catalog:
+class ResourceCatalog:
     """All resources, by where they are found. `unrecorded` are served by any cluster and not in this recording."""
 
     resources: tuple[Resource, ...]
@@ -115,9 +115,9 @@ class Catalog:
         return found
 
 
-def catalog(recorded: Iterable[str]) -> Catalog:
+def catalog(recorded: Iterable[str]) -> ResourceCatalog:
     """What a cluster serves of which these plurals were recorded: custom resources only if they are among them."""
     known = frozenset(recorded)
     kinds = [kind for kind in KINDS if kind.api in BUILT_IN or kind.plural in known]
     missing = frozenset(of_kind(kind) for kind in kinds if kind.plural not in known)
-    return Catalog((*map(of_kind, kinds), *ROLES, *VIRTUAL), missing)
+    return ResourceCatalog((*map(of_kind, kinds), *ROLES, *VIRTUAL), missing)

@@ -7,23 +7,23 @@ from typing import Any
 
 from lab.cluster.refusal import bad_request
 from lab.cluster.rights import Attributes, Rights
-from lab.cluster.users import EVERYBODY, USERS, User
+from lab.cluster.users import EVERYBODY, USERS, ApiUser
 
 Json = Mapping[str, Any]
 
 
-def access(rights: Rights, user: User, body: Json) -> dict[str, Any]:
+def access(rights: Rights, user: ApiUser, body: Json) -> dict[str, Any]:
     """The status of a (Self)SubjectAccessReview."""
     why = rights.allows(user, wish_of(body.get("spec") or {}))
     return {"allowed": why is not None, **({"reason": why} if why else {})}
 
 
-def subject_of(body: Json) -> User:
+def subject_of(body: Json) -> ApiUser:
     """The user a SubjectAccessReview is about; nobody is added to groups that were not said."""
     spec = body.get("spec") or {}
     if not spec.get("user") and not spec.get("groups"):
         raise bad_request('spec.user: Invalid value: "": at least one of user or group must be specified')
-    return User(str(spec.get("user") or ""), tuple(spec.get("groups") or ()))
+    return ApiUser(str(spec.get("user") or ""), tuple(spec.get("groups") or ()))
 
 
 def wish_of(spec: Json) -> Attributes:
@@ -42,7 +42,7 @@ def wish_of(spec: Json) -> Attributes:
     )
 
 
-def myself(user: User) -> dict[str, Any]:
+def myself(user: ApiUser) -> dict[str, Any]:
     return {"userInfo": user.told()}
 
 
@@ -51,4 +51,4 @@ def token(tokens: Mapping[str, str], body: Json) -> dict[str, Any]:
     name = tokens.get(str((body.get("spec") or {}).get("token", "")))
     if name is None:
         return {"user": {}, "error": "invalid bearer token"}
-    return {"authenticated": True, "user": (USERS.get(name) or User(name, (EVERYBODY,))).told()}
+    return {"authenticated": True, "user": (USERS.get(name) or ApiUser(name, (EVERYBODY,))).told()}

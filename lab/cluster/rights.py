@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.cluster.resources import Catalog
-from lab.cluster.store import Store
-from lab.cluster.users import User
+from lab.cluster.resources import ResourceCatalog
+from lab.cluster.store import ObjectStore
+from lab.cluster.users import ApiUser
 
 Json = Mapping[str, Any]
 
@@ -31,10 +31,10 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    store: Store
-    catalog: Catalog
+    store: ObjectStore
+    catalog: ResourceCatalog
 
-    def allows(self, user: User, wish: Attributes) -> str | None:
+    def allows(self, user: ApiUser, wish: Attributes) -> str | None:
         """Why it is allowed, in the API server's words; None where it is not."""
         if "system:masters" in user.groups:
             return ""
@@ -59,7 +59,7 @@ class Rights:
         return list((role or {}).get("rules") or ())
 
 
-def _is(user: User, subject: Json, where: str) -> bool:
+def _is(user: ApiUser, subject: Json, where: str) -> bool:
     if subject["kind"] == "ServiceAccount":
         return user.name == f"system:serviceaccount:{subject.get('namespace') or where}:{subject['name']}"
     return subject["name"] in (user.groups if subject["kind"] == "Group" else (user.name,))

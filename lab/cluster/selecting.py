@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lab.cluster.refusal import Refusal, bad_request
+from lab.cluster.refusal import StatusRefusal, bad_request
 from lab.cluster.store import Thing, name_of
 
-Test = Callable[[Mapping[str, str]], bool]
+LabelTest = Callable[[Mapping[str, str]], bool]
 ANYWHERE = ("metadata.name", "metadata.namespace")
 FIELDS = {
     "Pod": ("spec.nodeName", "status.phase", "status.podIP", "spec.restartPolicy", "spec.serviceAccountName"),
@@ -31,7 +31,7 @@ SET = re.compile(r"^\s*(?P<key>\S+)\s+(?P<how>in|notin)\s+\((?P<values>[^)]*)\)\
 
 
 def wanted(kind: str, labels: str, fields: str) -> Callable[[Thing], bool]:
-    """The test of both selectors. Raises `Refusal` (400) where one cannot be understood."""
+    """The test of both selectors. Raises `StatusRefusal` (400) where one cannot be understood."""
     tests = [_label_test(each) for each in _parts(labels)]
     pairs = [_field(kind, each) for each in fields.split(",") if each]
 
@@ -46,7 +46,7 @@ def _parts(selector: str) -> list[str]:
     return [each.strip() for each in re.split(r",(?![^(]*\))", selector) if each.strip()]
 
 
-def _label_test(part: str) -> Test:
+def _label_test(part: str) -> LabelTest:
     if found := SET.match(part):
         key, values = found["key"], {each.strip() for each in found["values"].split(",")}
         if found["how"] == "in":
@@ -63,7 +63,7 @@ def _label_test(part: str) -> Test:
     return lambda has: part in has
 
 
-def _equals(key: str, value: str, negated: bool) -> Test:
+def _equals(key: str, value: str, negated: bool) -> LabelTest:
     return lambda has: (has.get(key) == value) is not negated
 
 
@@ -91,7 +91,7 @@ def named(fields: str) -> str:
 
 
 def page(things: Sequence[Thing], limit: int, token: str, version: int) -> tuple[list[Thing], dict[str, Any]]:
-    """One page, and what its list's metadata says. Raises `Refusal` (410) on a token nobody gave out."""
+    """One page, and what its list's metadata says. Raises `StatusRefusal` (410) on a token nobody gave out."""
     meta: dict[str, Any] = {"resourceVersion": str(version)}
     rest = list(things)
     if token:
@@ -111,4 +111,4 @@ def _read_token(token: str) -> tuple[str, tuple[str, str]]:
         space, name = said["start"]
         return str(said["rv"]), (str(space), str(name))
     except (ValueError, KeyError, TypeError):
-        raise Refusal(400, "BadRequest", "continue key is not valid") from None
+        raise StatusRefusal(400, "BadRequest", "continue key is not valid") from None

@@ -17,11 +17,11 @@ from lab.cluster.resources import Resource
 
 Thing = dict[str, Any]
 Name = tuple[str, str]  # namespace, name
-REMEMBERED = 5000
+MAX_EVENTS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StoreEvent:
     """What happened: ADDED, MODIFIED or DELETED. `before` is None for what was not there."""
 
     type: str
@@ -31,17 +31,17 @@ class Change:
     version: int
 
 
-Listener = Callable[[Change], None]
+ChangeListener = Callable[[StoreEvent], None]
 
 
-class Store:
+class ObjectStore:
     def __init__(self) -> None:
         self.version = 1
         self._things: dict[Resource, dict[Name, Thing]] = {}
-        self._changes: deque[Change] = deque(maxlen=REMEMBERED)
+        self._changes: deque[StoreEvent] = deque(maxlen=MAX_EVENTS)
         self._forgotten = 0
-        self.listeners: list[Listener] = []
-        self._watchers: set[asyncio.Queue[Change]] = set()
+        self.listeners: list[ChangeListener] = []
+        self._watchers: set[asyncio.Queue[StoreEvent]] = set()
 
     def load(self, resource: Resource, things: Iterable[Thing]) -> None:
         """Objects as they were recorded, their resourceVersion included; nobody is told."""
@@ -64,34 +64,34 @@ class Store:
         self.version += 1
         stored = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version)}}
         self._things.setdefault(resource, {})[name_of(thing)] = stored
-        self._tell(Change("MODIFIED" if before else "ADDED", resource, stored, before, self.version))
+        self._tell(StoreEvent("MODIFIED" if before else "ADDED", resource, stored, before, self.version))
         return stored
 
     def remove(self, resource: Resource, thing: Thing) -> Thing:
         self.version += 1
         before = self._things[resource].pop(name_of(thing))
         gone = {**before, "metadata": {**before["metadata"], "resourceVersion": str(self.version)}}
-        self._tell(Change("DELETED", resource, gone, before, self.version))
+        self._tell(StoreEvent("DELETED", resource, gone, before, self.version))
         return gone
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
-    def since(self, version: int) -> list[Change]:
+    def since(self, version: int) -> list[StoreEvent]:
         """What happened after that number. Raises `Refusal` (410) when the store has forgotten it."""
         if version < self._forgotten:
             raise expired()
         return [each for each in self._changes if each.version > version]
 
-    def watch(self) -> asyncio.Queue[Change]:
-        queue: asyncio.Queue[Change] = asyncio.Queue()
+    def watch(self) -> asyncio.Queue[StoreEvent]:
+        queue: asyncio.Queue[StoreEvent] = asyncio.Queue()
         self._watchers.add(queue)
         return queue
 
-    def unwatch(self, queue: asyncio.Queue[Change]) -> None:
+    def unwatch(self, queue: asyncio.Queue[StoreEvent]) -> None:
         self._watchers.discard(queue)
 
-    def _tell(self, change: Change) -> None:
-        if len(self._changes) == REMEMBERED:
+    def _tell(self, change: StoreEvent) -> None:
+        if len(self._changes) == MAX_EVENTS:
             self._forgotten = self._changes[0].version
         self._changes.append(change)
         for each in self._watchers:

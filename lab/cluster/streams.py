@@ -12,12 +12,12 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from lab.cluster.refusal import Refusal, bad_request
+from lab.cluster.refusal import StatusRefusal, bad_request
 
 STDIN, STDOUT, STDERR, OUTCOME, CLOSE = 0, 1, 2, 3, 255
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 CHUNK = 32 * 1024
-Run = Callable[[list[str], bytes], tuple[bytes, bytes, int]]
+RunCommand = Callable[[list[str], bytes], tuple[bytes, bytes, int]]
 
 
 def not_acceptable(request: web.Request) -> web.Response | None:
@@ -31,8 +31,8 @@ def not_acceptable(request: web.Request) -> web.Response | None:
     return web.Response(status=406, text="406: Not Acceptable\n\nAvailable representations: ")
 
 
-async def exec_in(request: web.Request, run: Run) -> web.StreamResponse:
-    """The whole conversation. Raises `Refusal` before it began; afterwards refusals are outcomes."""
+async def exec_in(request: web.Request, run: RunCommand) -> web.StreamResponse:
+    """The whole conversation. Raises `StatusRefusal` before it began; afterwards refusals are outcomes."""
     argv = request.query.getall("command", [])
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise bad_request("Upgrade request required")
@@ -45,7 +45,7 @@ async def exec_in(request: web.Request, run: Run) -> web.StreamResponse:
     stdin = await _input(socket) if request.query.get("stdin") in ("1", "true") else b""
     try:
         out, errors, code = run(argv, stdin)
-    except Refusal as why:
+    except StatusRefusal as why:
         await _frame(socket, OUTCOME, json.dumps(why.status).encode())
     else:
         await _stream(socket, STDOUT, out)

@@ -17,13 +17,13 @@ from typing import Any
 
 from lab.cluster.resources import RBAC
 
-Rule = Mapping[str, Any]
+RoleRule = Mapping[str, Any]
 PROBE_NAMESPACE = "kai-probe"
 EVERYBODY = "system:authenticated"
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class ApiUser:
     """Who asks, as the API server knows them after authentication (and impersonation)."""
 
     name: str
@@ -38,10 +38,10 @@ class User:
 
 
 USERS = {
-    "admin": User("admin", ("system:masters", EVERYBODY)),
-    "alice": User("alice"),
-    "bob": User("bob"),
-    "kai": User("kai"),
+    "admin": ApiUser("admin", ("system:masters", EVERYBODY)),
+    "alice": ApiUser("alice"),
+    "bob": ApiUser("bob"),
+    "kai": ApiUser("kai"),
 }
 
 
@@ -62,12 +62,12 @@ def roles(namespaces: Iterable[str]) -> list[dict[str, Any]]:
     found += _bound("lab-kai-probe", PROBE, user="kai", namespace=PROBE_NAMESPACE)
     found += [each for space in spaces for each in _bound("lab-on-call", ON_CALL, user="alice", namespace=space)]
     found += _bound("lab-on-call-dns", COREDNS, user="alice", namespace="kube-system")
-    labels: Rule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["patch"], "resourceNames": spaces}
+    labels: RoleRule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["patch"], "resourceNames": spaces}
     found += _bound("lab-kai-approvals-namespaces", _as_them([labels]), user="kai")
     return [*found, *_bound("lab-on-call-namespaces", [labels], user="alice")]
 
 
-def _rule(verbs: str, resources: str, group: str = "", names: tuple[str, ...] = ()) -> Rule:
+def _rule(verbs: str, resources: str, group: str = "", names: tuple[str, ...] = ()) -> RoleRule:
     said = {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
     return {**said, "resourceNames": list(names)} if names else said
 
@@ -108,7 +108,7 @@ ON_CALL = [
 COREDNS = [_rule("patch update", "deployments", "apps", names=("coredns",))]
 
 
-def _as_them(rules: Iterable[Rule]) -> list[Rule]:
+def _as_them(rules: Iterable[RoleRule]) -> list[RoleRule]:
     """What KAI may do in somebody's name, of what they may do themselves: look at it and patch it."""
     return [{**each, "verbs": [f"impersonate-on:user-info:{verb}" for verb in ("get", "patch")]} for each in rules]
 
@@ -120,7 +120,7 @@ APPROVED = [
     *_as_them([_rule("patch", "services")]),
 ]
 HEALTH = ("/healthz", "/readyz", "/livez")
-BASIC: list[Rule] = [
+BASIC: list[RoleRule] = [
     _rule("create", "selfsubjectaccessreviews selfsubjectrulesreviews", "authorization.k8s.io"),
     _rule("create", "selfsubjectreviews", "authentication.k8s.io"),
     {
@@ -131,7 +131,7 @@ BASIC: list[Rule] = [
 
 
 def _bound(
-    name: str, rules: list[Rule], *, user: str = "", group: str = "", namespace: str = ""
+    name: str, rules: list[RoleRule], *, user: str = "", group: str = "", namespace: str = ""
 ) -> list[dict[str, Any]]:
     """A role and its binding to one subject; cluster-wide without a namespace."""
     cluster = "" if namespace else "Cluster"

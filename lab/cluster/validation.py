@@ -18,8 +18,8 @@ from lab.cluster.resources import Resource
 from sensors.kit.quantities import bytes_of
 
 Json = Mapping[str, Any]
-Fault = tuple[str, str, str]  # field, message, reason
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+FieldFault = tuple[str, str, str]  # field, message, reason
+DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -40,7 +40,7 @@ def admitted(resource: Resource, thing: Json, before: Json | None = None) -> dic
     return stored
 
 
-def _faults(resource: Resource, stored: Json, before: Json | None) -> Iterator[Fault]:
+def _faults(resource: Resource, stored: Json, before: Json | None) -> Iterator[FieldFault]:
     check = CHECKS.get(resource.kind) if not resource.is_custom else None
     if check is not None:
         try:
@@ -49,28 +49,28 @@ def _faults(resource: Resource, stored: Json, before: Json | None) -> Iterator[F
             yield _wrong("spec", stored.get("spec"), f"is not of the right form ({why})")
 
 
-def _wrong(field: str, value: object, why: str) -> Fault:
+def _wrong(field: str, value: object, why: str) -> FieldFault:
     shown = f'"{value}"' if isinstance(value, str) else "null" if value is None else str(value)
     return field, f"Invalid value: {shown}: {why}", "FieldValueInvalid"
 
 
-def _needed(field: str) -> Fault:
+def _needed(field: str) -> FieldFault:
     return field, "Required value", "FieldValueRequired"
 
 
-def _unsupported(field: str, value: object, known: tuple[str, ...]) -> Fault:
+def _unsupported(field: str, value: object, known: tuple[str, ...]) -> FieldFault:
     listed = ", ".join(f'"{each}"' for each in known)
     return field, f'Unsupported value: "{value}": supported values: {listed}', "FieldValueNotSupported"
 
 
-def _metadata(stored: Json) -> Iterator[Fault]:
+def _metadata(stored: Json) -> Iterator[FieldFault]:
     meta = stored["metadata"]
-    if not NAME.fullmatch(str(meta["name"])) or len(str(meta["name"])) > 253:
+    if not DNS_SUBDOMAIN.fullmatch(str(meta["name"])) or len(str(meta["name"])) > 253:
         yield _wrong("metadata.name", meta["name"], "a lowercase RFC 1123 subdomain must consist of lower case …")
     yield from _labels("metadata.labels", meta.get("labels"))
 
 
-def _labels(field: str, labels: Any) -> Iterator[Fault]:
+def _labels(field: str, labels: Any) -> Iterator[FieldFault]:
     for key, value in (labels or {}).items():
         if not LABEL_KEY.fullmatch(str(key)):
             yield _wrong(field, key, "name part must consist of alphanumeric characters, '-', '_' or '.'")
@@ -102,7 +102,7 @@ def _drop_empty(holder: dict[str, Any], keys: tuple[str, ...]) -> None:
             del holder[key]
 
 
-def _policy(stored: Json, before: Json | None) -> Iterator[Fault]:
+def _policy(stored: Json, before: Json | None) -> Iterator[FieldFault]:
     spec = stored["spec"]
     yield from _selector("spec.podSelector", spec["podSelector"])
     for direction, peers in (("ingress", "from"), ("egress", "to")):
@@ -117,7 +117,7 @@ def _policy(stored: Json, before: Json | None) -> Iterator[Fault]:
             yield _unsupported(f"spec.policyTypes[{place}]", kind, ("Egress", "Ingress"))
 
 
-def _policy_port(field: str, port: Json) -> Iterator[Fault]:
+def _policy_port(field: str, port: Json) -> Iterator[FieldFault]:
     if port["protocol"] not in PROTOCOLS:
         yield _unsupported(f"{field}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
     number, end = port.get("port"), port.get("endPort")
@@ -131,7 +131,7 @@ def _policy_port(field: str, port: Json) -> Iterator[Fault]:
         yield _wrong(f"{field}.endPort", end, "must be greater than or equal to `port`")
 
 
-def _peer(field: str, peer: Json) -> Iterator[Fault]:
+def _peer(field: str, peer: Json) -> Iterator[FieldFault]:
     block = peer.get("ipBlock")
     kinds = {key for key in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(key) is not None}
     if not kinds:
@@ -144,7 +144,7 @@ def _peer(field: str, peer: Json) -> Iterator[Fault]:
         yield from _block(f"{field}.ipBlock", block)
 
 
-def _block(field: str, block: Json) -> Iterator[Fault]:
+def _block(field: str, block: Json) -> Iterator[FieldFault]:
     if not block.get("cidr"):
         yield _needed(f"{field}.cidr")
         return
@@ -172,7 +172,7 @@ def _is_part(inside: Any, around: Any) -> bool:
     return bool(inside.subnet_of(around)) and inside != around
 
 
-def _selector(field: str, selector: Json) -> Iterator[Fault]:
+def _selector(field: str, selector: Json) -> Iterator[FieldFault]:
     yield from _labels(f"{field}.matchLabels", selector.get("matchLabels"))
     for place, each in enumerate(selector.get("matchExpressions") or ()):
         operator = each.get("operator")
@@ -191,7 +191,7 @@ def _complete_service(stored: dict[str, Any]) -> None:
         port.setdefault("targetPort", port.get("port"))
 
 
-def _service(stored: Json, before: Json | None) -> Iterator[Fault]:
+def _service(stored: Json, before: Json | None) -> Iterator[FieldFault]:
     spec = stored["spec"]
     for place, port in enumerate(spec.get("ports") or ()):
         for key in ("port", "targetPort"):
@@ -204,7 +204,7 @@ def _service(stored: Json, before: Json | None) -> Iterator[Fault]:
         yield _wrong("spec.clusterIPs[0]", spec.get("clusterIP"), "may not change once set")
 
 
-def _deployment(stored: Json, before: Json | None) -> Iterator[Fault]:
+def _deployment(stored: Json, before: Json | None) -> Iterator[FieldFault]:
     spec = stored["spec"]
     if before is not None and spec.get("selector") != before["spec"].get("selector"):
         yield _wrong("spec.selector", spec.get("selector"), "field is immutable")
@@ -226,7 +226,7 @@ COMPLETE: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "NetworkPolicy": _complete_policy,
     "Service": _complete_service,
 }
-CHECKS: Mapping[str, Callable[[Json, Json | None], Iterator[Fault]]] = {
+CHECKS: Mapping[str, Callable[[Json, Json | None], Iterator[FieldFault]]] = {
     "NetworkPolicy": _policy,
     "Service": _service,
     "Deployment": _deployment,

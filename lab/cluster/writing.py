@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.cluster.agenda import Agenda
-from lab.cluster.refusal import Refusal, bad_request, conflict, exists, not_found
+from lab.cluster.refusal import StatusRefusal, bad_request, conflict, exists, not_found
 from lab.cluster.resources import Resource
 from lab.cluster.shift import stamp_of
-from lab.cluster.store import Store, Thing
+from lab.cluster.store import ObjectStore, Thing
 from lab.cluster.validation import admitted
 
-KEPT = ("uid", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp")
+SERVER_METADATA = ("uid", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp")
 """Metadata that only the server writes; what a client says about it is passed over."""
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class FieldManager:
     """The manager of a change, and whether it is only to be tried (`dryRun=All`)."""
 
     manager: str
@@ -28,21 +28,21 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    store: Store
+    store: ObjectStore
     agenda: Agenda
 
-    def create(self, resource: Resource, namespace: str, body: Mapping[str, Any], writer: Writer) -> Thing:
+    def create(self, resource: Resource, namespace: str, body: Mapping[str, Any], writer: FieldManager) -> Thing:
         thing = _placed(resource, namespace, body)
         meta = thing["metadata"]
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = f"{meta['generateName']}{uuid.uuid4().hex[:5]}"
         if not meta.get("name"):
-            raise Refusal(422, "Invalid", f"{resource.kind} is invalid: metadata.name: Required value")
+            raise StatusRefusal(422, "Invalid", f"{resource.kind} is invalid: metadata.name: Required value")
         if self.store.get(resource, namespace, meta["name"]) is not None:
             raise exists(resource, meta["name"])
         if meta.get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
-        for key in KEPT:
+        for key in SERVER_METADATA:
             meta.pop(key, None)
         stored = admitted(resource, thing)
         fresh: dict[str, Any] = {"uid": str(uuid.uuid4()), "creationTimestamp": stamp_of(self.agenda.now)}
@@ -51,7 +51,7 @@ class Pen:
         stored = self._signed(resource, {}, stored, writer)
         return stored if writer.dry_run else self.store.put(resource, stored)
 
-    def change(self, resource: Resource, before: Thing, wanted: Mapping[str, Any], writer: Writer) -> Thing:
+    def change(self, resource: Resource, before: Thing, wanted: Mapping[str, Any], writer: FieldManager) -> Thing:
         """`wanted` in the place of `before`; the number that it carries must be the present one (409)."""
         name = before["metadata"]["name"]
         meta = self._metadata(resource, before, wanted)
@@ -69,7 +69,9 @@ class Pen:
         after = self._signed(resource, before, after, writer)
         return after if writer.dry_run else self.store.put(resource, after)
 
-    def delete(self, resource: Resource, before: Thing, options: Mapping[str, Any], writer: Writer) -> dict[str, Any]:
+    def delete(
+        self, resource: Resource, before: Thing, options: Mapping[str, Any], writer: FieldManager
+    ) -> dict[str, Any]:
         meta, asked = before["metadata"], options.get("preconditions") or {}
         for key, words in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
             if asked.get(key) and asked[key] != meta.get(key):
@@ -83,7 +85,7 @@ class Pen:
 
     def set_status(self, resource: Resource, before: Thing, status: Mapping[str, Any], manager: str) -> Thing:
         """What controllers write."""
-        after = self._signed(resource, before, {**before, "status": dict(status)}, Writer(manager))
+        after = self._signed(resource, before, {**before, "status": dict(status)}, FieldManager(manager))
         return self.store.put(resource, after)
 
     def _metadata(self, resource: Resource, before: Thing, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,10 +105,10 @@ class Pen:
         for key, value in (("apiVersion", resource.api), ("kind", resource.kind)):
             if wanted.get(key, value) != value:
                 raise bad_request(f"the {key} in the data ({wanted[key]}) does not match the expected {key} ({value})")
-        kept = {key: before["metadata"][key] for key in KEPT if key in before["metadata"]}
-        return {**{key: value for key, value in meta.items() if key not in KEPT}, **kept}
+        kept = {key: before["metadata"][key] for key in SERVER_METADATA if key in before["metadata"]}
+        return {**{key: value for key, value in meta.items() if key not in SERVER_METADATA}, **kept}
 
-    def _signed(self, resource: Resource, before: Mapping[str, Any], after: Thing, writer: Writer) -> Thing:
+    def _signed(self, resource: Resource, before: Mapping[str, Any], after: Thing, writer: FieldManager) -> Thing:
         """The manager's entry in managedFields, with the fields that changed now."""
         changed = _changed(before, after)
         entry = {
@@ -167,7 +169,7 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def the(store: Store, resource: Resource, namespace: str, name: str) -> Thing:
+def the(store: ObjectStore, resource: Resource, namespace: str, name: str) -> Thing:
     """The object, or 404."""
     found = store.get(resource, namespace, name)
     if found is None:

@@ -13,7 +13,7 @@ from sensors.access.casefolder import CaseHeader
 from sensors.kit import Target
 
 Json = dict[str, Any]
-NAME = "PodCannotReachPeer"
+ALERT_NAME = "PodCannotReachPeer"
 AUTHOR = "KAI demo"
 """Who signs the note."""
 
@@ -26,7 +26,7 @@ def command(target: Target) -> str:
 
 def alert(target: Target) -> Json:
     """The body that Alertmanager would post to its incoming webhook."""
-    title = f"[FIRING:1] {NAME} {target.namespace} ({target.pod} critical)"
+    title = f"[FIRING:1] {ALERT_NAME} {target.namespace} ({target.pod} critical)"
     attachment = {
         "title": title,
         "text": _summary(target),
@@ -43,7 +43,7 @@ def alert(target: Target) -> Json:
 
 def note(name: str, header: CaseHeader, target: Target, kept: list[str]) -> Json:
     """Says what is real here and what is not, and what to type. `kept`: what the simulated cluster cannot simulate."""
-    said = [_section(_what_it_is(name, header)), _section(_what_to_do(target)), _context(ENOUGH)]
+    said = [_section(_what_it_is(name, header)), _section(_what_to_do(target)), _context(ALERT_FOOTNOTE)]
     if kept:
         said.append(_context("Not simulated, always as recorded: " + "; ".join(safe(each, 300) for each in kept[:3])))
     return {"channel": "#alerts", "username": AUTHOR, "text": "This is a recording.", "blocks": said}
@@ -54,7 +54,7 @@ def topic(name: str) -> str:
     return f"A recording ({name}) replayed on this machine: not your cluster"
 
 
-ENOUGH = (
+ALERT_FOOTNOTE = (
     "The alert above is made from the recording's own header; all that KAI answers, it finds out by itself. "
     "Nothing leaves this machine, and Ctrl-C in the terminal removes everything."
 )

@@ -27,10 +27,10 @@ CHANNEL = "alerts"
 OUTSIDERS = ("grace", "mallory")
 """A guest, and somebody of another company: they see the buttons, too, and may press none of them."""
 
-PATIENCE = 25.0
+UNDO_AFTER_S = 25.0
 """Seconds after which a change that does not help is taken back; 60 elsewhere. Here a policy is in force at once."""
 
-PACE = 0.3
+DEMO_PACE_S = 0.3
 """Seconds between two messages in a channel. Slack wants one; nobody limits rates here, and a visitor waits."""
 
 
@@ -52,7 +52,9 @@ async def demonstrate(case: Path, port: int = 0) -> AsyncIterator[Demo]:
         async with AsyncExitStack() as stack:
             workspace = await stack.enter_async_context(Workspace.start(port))
             lab = await stack.enter_async_context(LabCluster.start(case))
-            served = await stack.enter_async_context(running(settings(workspace, lab, Path(folder)), within=PATIENCE))
+            served = await stack.enter_async_context(
+                running(settings(workspace, lab, Path(folder)), within=UNDO_AFTER_S)
+            )
             target = target_of(lab)
             await workspace.connected()
             await tell(workspace, lab, target)
@@ -62,7 +64,9 @@ async def demonstrate(case: Path, port: int = 0) -> AsyncIterator[Demo]:
 def settings(workspace: Workspace, lab: LabCluster, folder: Path) -> Settings:
     """As an operator would set KAI up, with everything on this machine."""
     app = workspace.app
-    slack = SlackSettings(Secret(app.bot_token), "socket", Secret(app.app_token), api_url=workspace.api_url, pace=PACE)
+    slack = SlackSettings(
+        Secret(app.bot_token), "socket", Secret(app.app_token), api_url=workspace.api_url, pace=DEMO_PACE_S
+    )
     return Settings(
         slack,
         Secret(f"sqlite:///{folder}/kai.db"),

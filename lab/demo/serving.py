@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 
 from lab.demo.running import Demo, demonstrate
 
-Say = Callable[[str], None]
+PrintStep = Callable[[str], None]
 
 
-def serve(case: Path, port: int, browser: bool, say: Say) -> None:
+def serve(case: Path, port: int, browser: bool, say: PrintStep) -> None:
     """Returns when it was told to stop. Raises `BadCase`; `OSError` when the port is taken."""
     asyncio.run(_serve(case, port, browser, say))
 
 
-async def _serve(case: Path, port: int, browser: bool, say: Say) -> None:
+async def _serve(case: Path, port: int, browser: bool, say: PrintStep) -> None:
     stop = asyncio.Event()
     with _until_stopped(stop):
         async with demonstrate(case, port) as demo:
@@ -33,7 +33,7 @@ async def _serve(case: Path, port: int, browser: bool, say: Say) -> None:
             say("The demo stops.")
 
 
-def _invite(demo: Demo, browser: bool, say: Say) -> None:
+def _invite(demo: Demo, browser: bool, say: PrintStep) -> None:
     screen = has_screen(os.environ, sys.platform)
     for line in welcome(demo, screen):
         say(line)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THEIRS = ("SLACK_", "KAI_", "HUBBLE_", "DBOS_", "DATABASE_URL")
-KEPT = ("KAI_DEBUG",)
+KEPT_VARIABLES = ("KAI_DEBUG",)
 
 
 def is_set_aside(name: str) -> bool:
     """Slack's client sends even 127.0.0.1 through a proxy of the environment; `no_proxy` does not count for it."""
-    if name in KEPT:
+    if name in KEPT_VARIABLES:
         return False
     return name.startswith(THEIRS) or name.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 

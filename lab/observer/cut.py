@@ -9,7 +9,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST instead of FIN
+LINGER_ZERO = struct.pack("ii", 1, 0)  # SO_LINGER 0: close with RST instead of FIN
 
 
 @asynccontextmanager
@@ -22,7 +22,7 @@ async def cut_after(size: int, host: str, port: int) -> AsyncIterator[str]:
         with contextlib.suppress(OSError):
             await _copy(behind, writer, size)
         asking.cancel()
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
         writer.transport.abort()
         ahead.close()
 

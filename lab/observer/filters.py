@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-Test = Callable[[Any, Sequence[Any]], bool]
+FlowTest = Callable[[Any, Sequence[Any]], bool]
 
 
 class BadFilter(ValueError):
@@ -32,7 +32,7 @@ def _matches(flow: Any, filter_: Any, known: frozenset[str] | None) -> bool:
     return all(_test(name)(flow, values) for name, values in fields if known is None or name in known)
 
 
-def _test(name: str) -> Test:
+def _test(name: str) -> FlowTest:
     if name not in TESTS:
         raise BadFilter(f"no filter by {name} here")
     return TESTS[name]
@@ -41,7 +41,7 @@ def _test(name: str) -> Test:
 # -- the values a flow has --------------------------------------------------------------------------------------------
 
 
-def _named(get: Callable[[Any], tuple[str, str]]) -> Test:
+def _named(get: Callable[[Any], tuple[str, str]]) -> FlowTest:
     """`ns/prefix`, `ns/` for a whole namespace, a bare prefix in `default`, `/prefix` in any namespace."""
 
     def test(flow: Any, wanted: Sequence[str]) -> bool:
@@ -60,7 +60,7 @@ def _is_named(namespace: str, name: str, wanted: str) -> bool:
     return name.startswith(prefix) and where in ("", namespace)
 
 
-def _address(get: Callable[[Any], str]) -> Test:
+def _address(get: Callable[[Any], str]) -> FlowTest:
     def test(flow: Any, wanted: Sequence[str]) -> bool:
         return any(_is_in(get(flow), each) for each in wanted)
 
@@ -74,7 +74,7 @@ def _is_in(address: str, wanted: str) -> bool:
         return False
 
 
-def _port(end: str) -> Test:
+def _port(end: str) -> FlowTest:
     def test(flow: Any, wanted: Sequence[str]) -> bool:
         protocol = flow.l4.WhichOneof("protocol")
         if protocol not in ("TCP", "UDP", "SCTP"):
@@ -84,7 +84,7 @@ def _port(end: str) -> Test:
     return test
 
 
-def _labels(get: Callable[[Any], Iterable[str]]) -> Test:
+def _labels(get: Callable[[Any], Iterable[str]]) -> FlowTest:
     """Selectors of the plain kind, `key` or `key=value`, with or without the source (`k8s:`, `reserved:`)."""
 
     def test(flow: Any, wanted: Sequence[str]) -> bool:
@@ -103,18 +103,18 @@ def _has_label(has: Iterable[str], wanted: str) -> bool:
     return False
 
 
-def _names(get: Callable[[Any], Iterable[str]]) -> Test:
+def _names(get: Callable[[Any], Iterable[str]]) -> FlowTest:
     def test(flow: Any, wanted: Sequence[str]) -> bool:
         return any(fnmatchcase(has.rstrip("."), each.rstrip(".")) for has in get(flow) for each in wanted)
 
     return test
 
 
-def _one_of(get: Callable[[Any], Any]) -> Test:
+def _one_of(get: Callable[[Any], Any]) -> FlowTest:
     return lambda flow, wanted: get(flow) in wanted
 
 
-def _workload(side: str) -> Test:
+def _workload(side: str) -> FlowTest:
     def test(flow: Any, wanted: Sequence[Any]) -> bool:
         has = getattr(flow, side).workloads
         pairs = [(each.kind, each.name) for each in has]
@@ -172,7 +172,7 @@ def _node(flow: Any, wanted: Sequence[str]) -> bool:
     return any(fnmatchcase(name, each + "*" if each.endswith("/") else each) for each in patterns)
 
 
-TESTS: dict[str, Test] = {
+TESTS: dict[str, FlowTest] = {
     "uuid": _one_of(lambda flow: flow.uuid),
     "source_ip": _address(lambda flow: str(flow.IP.source)),
     "source_ip_xlated": _address(lambda flow: str(flow.IP.source_xlated)),

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from lab.observer.ring import Ring, by_time
 from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 
-KINDS = ("flow", "lost_events")
+LINE_KINDS = ("flow", "lost_events")
 
 
 def messages_of(path: Path) -> list[Any]:
@@ -30,7 +30,7 @@ def _messages(lines: Iterable[bytes], file: Path) -> Iterator[Any]:
     for number, line in enumerate(lines, 1):
         try:
             said = json.loads(line)
-            if any(kind in said for kind in KINDS):
+            if any(kind in said for kind in LINE_KINDS):
                 yield json_format.ParseDict(said, GetFlowsResponse(), ignore_unknown_fields=True)
         except (ValueError, TypeError, json_format.ParseError) as why:
             raise ValueError(f"{file}, line {number}: {why}") from None

@@ -25,7 +25,7 @@ from lab.observer.ring import CAPACITY, NodeFails, Ring, masked
 from sensors.hubble.pb.cilium.observer import observer_pb2 as hubble
 from sensors.hubble.pb.cilium.relay.relay_pb2 import NODE_CONNECTED, NODE_ERROR, NODE_UNAVAILABLE, NodeStatusEvent
 
-VERSION = "v1.19.6+glab"
+SERVER_VERSION = "v1.19.6+glab"
 SERVING = b"\x08\x01"  # grpc.health.v1.HealthCheckResponse{status: SERVING}
 GARBAGE = b"\x0a\xff\xff\xff\xff\x7fnot a message"
 
@@ -38,7 +38,7 @@ class Node:
 
     ring: Ring
     is_connected: bool = True
-    version: str = f"cilium {VERSION}"
+    version: str = f"cilium {SERVER_VERSION}"
     delay: float = 0.0
     fails_after: int | None = None
     failure: str = "rpc error: code = Unavailable desc = error reading from server: EOF"
@@ -61,7 +61,7 @@ class Manners:
     idle_limit     seconds without news after which a call that follows is ended with DEADLINE_EXCEEDED.
     """
 
-    version: str = f"hubble-relay {VERSION}"
+    version: str = f"hubble-relay {SERVER_VERSION}"
     is_agent: bool = False
     is_foreign: bool = False
     refuses: Any = None

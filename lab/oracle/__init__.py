@@ -5,6 +5,6 @@ made it. It is slow, knows NetworkPolicy and Cilium's two kinds, and says `Canno
 """
 
 from lab.oracle.ends import CannotTell, End
-from lab.oracle.network import Network
+from lab.oracle.network import OracleNetwork
 
-__all__ = ["CannotTell", "End", "Network"]
+__all__ = ["CannotTell", "End", "OracleNetwork"]

@@ -10,20 +10,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.oracle.ends import CannotTell, End
-from lab.oracle.rules import Packet, Rule, every_port
+from lab.oracle.rules import PolicyRule, ProtocolPort, every_port
 from lab.oracle.selecting import in_identity, inside, port_fits, selects
-from lab.oracle.services import Service, meant_by
+from lab.oracle.services import OracleService, meant_by
 
 Json = Mapping[str, Any]
-Services = tuple[Service, ...] | None
+OracleServices = tuple[OracleService, ...] | None
 NAMESPACE, OF_NAMESPACE = "io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels."
 ACCOUNT, CLUSTER = "io.cilium.k8s.policy.serviceaccount", "io.cilium.k8s.policy.cluster"
 PEERS = ("Endpoints", "Entities", "CIDR", "CIDRSet", "FQDNs")
-ANY = ("TCP", "UDP", "SCTP")
+ANY_PROTOCOLS = ("TCP", "UDP", "SCTP")
 SECTIONS = (("ingress", False), ("ingressDeny", True), ("egress", False), ("egressDeny", True))
 
 
-def rules_of(item: Json, services: Services = None) -> Iterator[Rule]:
+def rules_of(item: Json, services: OracleServices = None) -> Iterator[PolicyRule]:
     """The rules of one object; none of one that Cilium itself calls invalid. `services` None: nobody knows them."""
     conditions = (item.get("status") or {}).get("conditions") or ()
     if any(each.get("type") == "Valid" and each.get("status") == "False" for each in conditions):
@@ -34,7 +34,7 @@ def rules_of(item: Json, services: Services = None) -> Iterator[Rule]:
             yield from _spec(spec, home, str(item["metadata"]["name"]), services)
 
 
-def _spec(spec: Json, home: str, name: str, services: Services) -> Iterator[Rule]:
+def _spec(spec: Json, home: str, name: str, services: OracleServices) -> Iterator[PolicyRule]:
     selector = _bare(spec.get("endpointSelector") or {})
 
     def mine(end: End) -> bool:
@@ -47,7 +47,7 @@ def _spec(spec: Json, home: str, name: str, services: Services) -> Iterator[Rule
             by_service = egress and bool(rule.get("toServices"))
             peer = _by_service(rule, denies, services) if by_service else _peer(rule, side, home)
             port, shows = _port(rule), _shows_names(rule)
-            yield Rule(name, egress, mine, wanted is not False, denies, peer, port, shows)
+            yield PolicyRule(name, egress, mine, wanted is not False, denies, peer, port, shows)
 
 
 def _shows_names(rule: Json) -> bool:
@@ -72,7 +72,7 @@ def _peer(rule: Json, side: str, home: str) -> Any:
     return fits
 
 
-def _by_service(rule: Json, denies: bool, services: Services) -> Any:
+def _by_service(rule: Json, denies: bool, services: OracleServices) -> Any:
     """Source: `pkg/policy/k8s/service.go`. Nothing resolves a deny rule's; where an allow rule's selector finds none,
     its ports are everybody's."""
     entries = rule["toServices"]
@@ -177,7 +177,7 @@ def _port(rule: Json) -> Any:
     if listed is None and icmps is None:
         return every_port
 
-    def fits(packet: Packet, there: End) -> bool:
+    def fits(packet: ProtocolPort, there: End) -> bool:
         entries = [each for group in listed or () for each in group.get("ports") or ()]
         fields = [each for group in icmps or () for each in group.get("fields") or ()]
         if not entries and not fields:
@@ -192,7 +192,7 @@ ECHO = {"ICMP": {"EchoReply": 0, "Echo": 8, "EchoRequest": 8}, "ICMPv6": {"EchoR
 """What pings need; every other type may be written as a number."""
 
 
-def _is_icmp(field: Json, packet: Packet) -> bool:
+def _is_icmp(field: Json, packet: ProtocolPort) -> bool:
     protocol, number = packet
     if FAMILIES.get(field.get("family") or "IPv4") != protocol:
         return False
@@ -203,6 +203,8 @@ def _is_icmp(field: Json, packet: Packet) -> bool:
     return wanted == number
 
 
-def _is_port(entry: Json, packet: Packet, there: End) -> bool:
+def _is_port(entry: Json, packet: ProtocolPort, there: End) -> bool:
     protocol = entry.get("protocol", "ANY")
-    return port_fits(entry.get("port"), entry.get("endPort"), ANY if protocol == "ANY" else (protocol,), there, *packet)
+    return port_fits(
+        entry.get("port"), entry.get("endPort"), ANY_PROTOCOLS if protocol == "ANY" else (protocol,), there, *packet
+    )

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.oracle.ends import CannotTell, End
-from lab.oracle.rules import Packet, Rule, every_port, nobody
+from lab.oracle.rules import PolicyRule, ProtocolPort, every_port, nobody
 from lab.oracle.selecting import in_identity, inside, port_fits, selects
 
 Json = Mapping[str, Any]
 
 
-def rules_of(item: Json, cilium: bool) -> Iterator[Rule]:
+def rules_of(item: Json, cilium: bool) -> Iterator[PolicyRule]:
     """The rules of one NetworkPolicy; one that admits nobody stands for the isolation itself."""
     meta, spec = item["metadata"], item["spec"]
     home = meta.get("namespace") or "default"
@@ -31,13 +31,13 @@ def rules_of(item: Json, cilium: bool) -> Iterator[Rule]:
 
     for word, key, side in (("Ingress", "ingress", "from"), ("Egress", "egress", "to")):
         if word not in types and spec.get(key):
-            yield Rule(str(meta["name"]), key == "egress", unclear, True, False, nobody, every_port)
+            yield PolicyRule(str(meta["name"]), key == "egress", unclear, True, False, nobody, every_port)
         if word in types:
             egress = key == "egress"
-            yield Rule(str(meta["name"]), egress, mine, True, False, nobody, every_port)
+            yield PolicyRule(str(meta["name"]), egress, mine, True, False, nobody, every_port)
             for rule in spec.get(key) or ():
                 peer, port = _peer(rule.get(side), home, cilium), _port(rule.get("ports"))
-                yield Rule(str(meta["name"]), egress, mine, True, False, peer, port)
+                yield PolicyRule(str(meta["name"]), egress, mine, True, False, peer, port)
 
 
 def _peer(listed: Any, home: str, cilium: bool) -> Any:
@@ -67,7 +67,7 @@ def _seen(end: End, cilium: bool) -> Mapping[str, str]:
 
 
 def _port(listed: Any) -> Any:
-    def fits(packet: Packet, there: End) -> bool:
+    def fits(packet: ProtocolPort, there: End) -> bool:
         return not listed or any(
             port_fits(each.get("port"), each.get("endPort"), (each.get("protocol", "TCP"),), there, *packet)
             for each in listed

@@ -8,14 +8,14 @@ from typing import Any
 
 from lab.oracle import cilium, kubernetes
 from lab.oracle.ends import CannotTell, End, pods_of
-from lab.oracle.rules import Packet, Rule, every_port, nobody
-from lab.oracle.services import Service, services_of
+from lab.oracle.rules import PolicyRule, ProtocolPort, every_port, nobody
+from lab.oracle.services import OracleService, services_of
 
 Json = Mapping[str, Any]
 CILIUM = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
 
 
-class Network:
+class OracleNetwork:
     """Built from objects as the API server returns them, then asked. `is_cilium` False: any other plug-in.
     `knows_services` False: a Cilium before 1.17, or of an unknown version, whose `toServices` is another matter."""
 
@@ -31,7 +31,7 @@ class Network:
         into = self.side(destination, source, destination, (protocol, port), False)
         return out and into
 
-    def side(self, me: End, other: End, there: End, packet: Packet, egress: bool) -> bool:
+    def side(self, me: End, other: End, there: End, packet: ProtocolPort, egress: bool) -> bool:
         """One side: denies first, then whether anything isolates, then whether anything admits."""
         if not me.is_pod or me.is_same(other) or (not egress and _is_own_node(other, me)):
             return True
@@ -45,11 +45,11 @@ class Network:
         return _any(each for each in mine if not each.denies)(me, other, there, packet)
 
 
-def _any(rules: Iterable[Rule]) -> Callable[[End, End, End, Packet], bool]:
+def _any(rules: Iterable[PolicyRule]) -> Callable[[End, End, End, ProtocolPort], bool]:
     """Whether one rule matches; it cannot be told only where no rule certainly does."""
     listed = tuple(rules)
 
-    def matches(me: End, other: End, there: End, packet: Packet) -> bool:
+    def matches(me: End, other: End, there: End, packet: ProtocolPort) -> bool:
         doubt: CannotTell | None = None
         for each in listed:
             try:
@@ -68,7 +68,7 @@ def _is_own_node(other: End, me: End) -> bool:
     return "host" in other.words or (other.is_node and bool(other.node) and other.node == me.node)
 
 
-def _rules(item: Json, is_cilium: bool, services: tuple[Service, ...] | None) -> list[Rule]:
+def _rules(item: Json, is_cilium: bool, services: tuple[OracleService, ...] | None) -> list[PolicyRule]:
     kind = str(item.get("kind", ""))
     if kind == "NetworkPolicy" and str(item.get("apiVersion", "")).startswith("networking.k8s.io"):
         return list(kubernetes.rules_of(item, is_cilium))
@@ -77,10 +77,10 @@ def _rules(item: Json, is_cilium: bool, services: tuple[Service, ...] | None) ->
     return _unknown(kind, str(item.get("apiVersion"))) if "NetworkPolicy" in kind else []
 
 
-def _unknown(kind: str, api: str) -> list[Rule]:
+def _unknown(kind: str, api: str) -> list[PolicyRule]:
     """Another kind of policy may be about anybody."""
 
     def whose(_end: End) -> bool:
         raise CannotTell(f"a {kind} ({api})")
 
-    return [Rule(kind, egress, whose, True, False, nobody, every_port) for egress in (True, False)]
+    return [PolicyRule(kind, egress, whose, True, False, nobody, every_port) for egress in (True, False)]

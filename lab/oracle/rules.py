@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from lab.oracle.ends import End
 
-Packet = tuple[str, int | None]
+ProtocolPort = tuple[str, int | None]
 """Protocol, and port (ICMP: type)."""
 
 
 @dataclass(frozen=True)
-class Rule:
+class PolicyRule:
     """Whose it is (`applies`), in which direction, whether it isolates, and whom it admits or denies on which ports."""
 
     policy: str
@@ -21,7 +21,7 @@ class Rule:
     isolates: bool
     denies: bool
     peer: Callable[[End, End], bool]  # (the other side, the pod whose rule this is)
-    port: Callable[[Packet, End], bool]  # the packet, and who receives it
+    port: Callable[[ProtocolPort, End], bool]  # the packet, and who receives it
     shows_names: bool = False  # DNS answers pass the datapath, so that it knows which name an address has
 
 
@@ -29,5 +29,5 @@ def nobody(_other: End, _me: End) -> bool:
     return False
 
 
-def every_port(_packet: Packet, _there: End) -> bool:
+def every_port(_packet: ProtocolPort, _there: End) -> bool:
     return True

@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Service:
+class OracleService:
     """`selector` None: somebody wrote the endpoints by hand, and `addresses` are those."""
 
     namespace: str
@@ -31,7 +31,7 @@ class Service:
         return outside and any(inside(other.ip, each) for each in self.addresses)
 
 
-def services_of(objects: Iterable[Json]) -> tuple[Service, ...]:
+def services_of(objects: Iterable[Json]) -> tuple[OracleService, ...]:
     listed = list(objects)
     found: dict[tuple[str, str], set[str]] = {}
     for each in (one for one in listed if one.get("kind") == "EndpointSlice"):
@@ -41,13 +41,15 @@ def services_of(objects: Iterable[Json]) -> tuple[Service, ...]:
     return tuple(_service(each, found) for each in listed if each.get("kind") == "Service")
 
 
-def _service(item: Json, addresses: Mapping[tuple[str, str], set[str]]) -> Service:
+def _service(item: Json, addresses: Mapping[tuple[str, str], set[str]]) -> OracleService:
     meta, spec = item["metadata"], item.get("spec") or {}
     key = (meta.get("namespace", "default"), meta["name"])
-    return Service(*key, meta.get("labels") or {}, spec.get("selector") or None, frozenset(addresses.get(key, ())))
+    return OracleService(
+        *key, meta.get("labels") or {}, spec.get("selector") or None, frozenset(addresses.get(key, ()))
+    )
 
 
-def meant_by(entry: Json, known: Iterable[Service]) -> list[Service]:
+def meant_by(entry: Json, known: Iterable[OracleService]) -> list[OracleService]:
     """The Services that one entry of `toServices` names. Raises `CannotTell` where a named one is not there."""
     if chosen := entry.get("k8sServiceSelector"):
         bare, space = chosen.get("selector") or {}, chosen.get("namespace", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.workspace.clock import HandClock, WallClock
-from lab.workspace.driver import Person, Reply
+from lab.workspace.driver import InteractionReply, Person
 from lab.workspace.workspace import Workspace
 
-__all__ = ["HandClock", "Person", "Reply", "WallClock", "Workspace"]
+__all__ = ["HandClock", "InteractionReply", "Person", "WallClock", "Workspace"]

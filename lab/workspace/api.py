@@ -9,13 +9,13 @@ from typing import Any
 
 from aiohttp import web
 
-from lab.workspace.call import Call, Door
+from lab.workspace.call import MethodCall, MethodSpec
 from lab.workspace.methods import METHODS
 from lab.workspace.people import App
 from lab.workspace.rates import Rates
-from lab.workspace.refusal import Refusal
+from lab.workspace.refusal import MethodRefusal
 from lab.workspace.sockets import Sockets
-from lab.workspace.world import World
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 
@@ -30,8 +30,8 @@ class Called:
     answer: Json
 
 
-class Api:
-    def __init__(self, world: World, sockets: Sockets, rates: Rates) -> None:
+class WebApi:
+    def __init__(self, world: WorkspaceState, sockets: Sockets, rates: Rates) -> None:
         self._world, self._sockets, self._rates = world, sockets, rates
         self.log: deque[Called] = deque(maxlen=5000)
 
@@ -40,14 +40,14 @@ class Api:
         args = await _arguments(request)
         token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip() or str(args.pop("token", ""))
         try:
-            door = _door(method)
+            door = _method_spec(method)
             app = self._caller(door, token)
-        except Refusal as refusal:
+        except MethodRefusal as refusal:
             return web.json_response(refusal.body)
         wait = self._rates.wait(app.id, method, door.tier, str(args.get("channel", "")))
         if wait is not None:
             return self._too_many(app, method, args, wait)
-        answer = await self._answer(door, Call(self._world, self._sockets, app, args))
+        answer = await self._answer(door, MethodCall(self._world, self._sockets, app, args))
         self._note(Called(app.id, method, args, answer))
         return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(sorted(app.scopes))})
 
@@ -60,33 +60,33 @@ class Api:
         self.log.append(called)
         self._world.changed()
 
-    async def _answer(self, door: Door, call: Call) -> Json:
+    async def _answer(self, door: MethodSpec, call: MethodCall) -> Json:
         try:
             return {"ok": True, **await door.answer(call)}
-        except Refusal as refusal:
+        except MethodRefusal as refusal:
             return refusal.body
 
-    def _caller(self, door: Door, token: str) -> App:
+    def _caller(self, door: MethodSpec, token: str) -> App:
         apps = self._world.apps.values()
         if door.open and not token:
             return next(iter(apps))
         if not token:
-            raise Refusal("not_authed")
+            raise MethodRefusal("not_authed")
         bot = next((app for app in apps if app.bot_token == token), None)
         app_level = next((app for app in apps if app.app_token == token), None)
         if bot is None and app_level is None:
-            raise Refusal("invalid_auth")
+            raise MethodRefusal("invalid_auth")
         found = app_level if door.app_level else bot
         if found is None:
-            raise Refusal("not_allowed_token_type")
+            raise MethodRefusal("not_allowed_token_type")
         if door.scopes and not found.scopes & set(door.scopes):
-            raise Refusal("missing_scope", needed=door.scopes[0], provided=",".join(sorted(found.scopes)))
+            raise MethodRefusal("missing_scope", needed=door.scopes[0], provided=",".join(sorted(found.scopes)))
         return found
 
 
-def _door(method: str) -> Door:
+def _method_spec(method: str) -> MethodSpec:
     if method not in METHODS:
-        raise Refusal("unknown_method", req_method=method)
+        raise MethodRefusal("unknown_method", req_method=method)
     return METHODS[method]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.workspace.shapes import (
-    Check,
+    ShapeCheck,
     anything,
     at_least_one_of,
     both,
@@ -29,7 +29,7 @@ TEXT_OF_ALL_MARKDOWN = 12_000
 # ---- composition objects ---------------------------------------------------------------------------------------------
 
 
-def _text(most: int, *kinds: str, least: int = 1) -> Check:
+def _text(most: int, *kinds: str, least: int = 1) -> ShapeCheck:
     body = shape({"text": string(most, least)}, {"emoji": flag, "verbatim": flag})
     union = typed(dict.fromkeys(kinds or ("plain_text", "mrkdwn"), body))
 
@@ -42,7 +42,7 @@ def _text(most: int, *kinds: str, least: int = 1) -> Check:
     return check
 
 
-def plain(most: int) -> Check:
+def plain(most: int) -> ShapeCheck:
     return _text(most, "plain_text")
 
 
@@ -84,25 +84,25 @@ _FEEDBACK = shape({"text": plain(75), "value": string(2000)}, {"accessibility_la
 _CHOICES = {"options": listing(OPTION, 100), "option_groups": listing(OPTION_GROUP, 100)}
 
 
-def _static(optional: Mapping[str, Check]) -> Check:
+def _static(optional: Mapping[str, ShapeCheck]) -> ShapeCheck:
     known = shape({}, {**_ACTION, **_PLACEHOLDER, **_CHOICES, **optional})
     return both(known, at_least_one_of("options", "option_groups"))
 
 
-def _input(**optional: Check) -> Check:
+def _input(**optional: ShapeCheck) -> ShapeCheck:
     return shape({}, {**_ACTION, **_PLACEHOLDER, **_DISPATCH, **optional})
 
 
-def _select(**optional: Check) -> Check:
+def _select(**optional: ShapeCheck) -> ShapeCheck:
     return shape({}, {**_ACTION, **_PLACEHOLDER, **optional})
 
 
-BUTTONS: dict[str, Check] = {
+BUTTONS: dict[str, ShapeCheck] = {
     "button": _BUTTON,
     "overflow": shape({"options": listing(OPTION, 5)}, _ACTION),
     "workflow_button": shape({"text": plain(75), "workflow": anything}, {**_ACTION, "accessibility_label": string(75)}),
 }
-SELECTS: dict[str, Check] = {
+SELECTS: dict[str, ShapeCheck] = {
     "static_select": _static({"initial_option": OPTION}),
     "multi_static_select": _static({"initial_options": listing(OPTION, 100), **_SEVERAL}),
     "external_select": _select(initial_option=OPTION, min_query_length=number(0, 3000)),
@@ -125,7 +125,7 @@ SELECTS: dict[str, Check] = {
     "checkboxes": shape({"options": listing(OPTION, 10)}, {**_ACTION, "initial_options": listing(OPTION, 10)}),
     "radio_buttons": shape({"options": listing(OPTION, 10)}, {**_ACTION, "initial_option": OPTION}),
 }
-INPUTS: dict[str, Check] = {
+INPUTS: dict[str, ShapeCheck] = {
     "plain_text_input": _input(
         initial_value=string(3000, 0), multiline=flag, min_length=number(0, 3000), max_length=number(1, 3000)
     ),
@@ -147,14 +147,14 @@ INPUTS: dict[str, Check] = {
 
 # ---- blocks ----------------------------------------------------------------------------------------------------------
 
-BLOCKS: dict[str, Check] = {}  # filled below; containers hold blocks
+BLOCKS: dict[str, ShapeCheck] = {}  # filled below; containers hold blocks
 
 
-def _block(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def _block(required: Mapping[str, ShapeCheck], optional: Mapping[str, ShapeCheck] | None = None) -> ShapeCheck:
     return shape(required, {"block_id": _ID, **(optional or {})})
 
 
-def only(*names: str) -> Check:
+def only(*names: str) -> ShapeCheck:
     """Blocks of these types and no others."""
 
     def check(value: Any, place: str) -> Iterator[str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from lab.workspace.channel import Channel
 from lab.workspace.people import App
-from lab.workspace.refusal import Refusal
+from lab.workspace.refusal import MethodRefusal
 from lab.workspace.sockets import Sockets
-from lab.workspace.world import World
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 _PAGE = 100
@@ -20,8 +20,8 @@ _SCOPE = {"channel": "channels", "group": "groups", "im": "im"}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    world: World
+class MethodCall:
+    world: WorkspaceState
     sockets: Sockets
     app: App
     args: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Call:
         value = self.text(name)
         if not value:
             missing = f"[ERROR] missing required field: {name}"
-            raise Refusal("invalid_arguments", response_metadata={"messages": [missing]})
+            raise MethodRefusal("invalid_arguments", response_metadata={"messages": [missing]})
         return value
 
     def flag(self, name: str) -> bool:
@@ -49,7 +49,7 @@ class Call:
         try:
             return json.loads(value) if value else None
         except ValueError:
-            raise Refusal(error) from None
+            raise MethodRefusal(error) from None
 
     def channel(self, name: str = "channel") -> Channel:
         """Raises `channel_not_found`; a private channel without the bot does not exist for it."""
@@ -58,7 +58,7 @@ class Call:
             return self.world.direct(self.app, wanted)
         channel = self.world.channel(wanted)
         if channel.kind != "channel" and self.app.bot_user not in channel.members:
-            raise Refusal("channel_not_found")
+            raise MethodRefusal("channel_not_found")
         return channel
 
     def scoped(self, channel: Channel, verb: str) -> Channel:
@@ -69,15 +69,15 @@ class Call:
     def needs(self, scope: str) -> None:
         """Raises `missing_scope`."""
         if scope not in self.app.scopes:
-            raise Refusal("missing_scope", needed=scope, provided=",".join(sorted(self.app.scopes)))
+            raise MethodRefusal("missing_scope", needed=scope, provided=",".join(sorted(self.app.scopes)))
 
     def joined(self, name: str = "channel") -> Channel:
         """A channel that the bot is in; raises `not_in_channel` or `is_archived`."""
         channel = self.channel(name)
         if self.app.bot_user not in channel.members:
-            raise Refusal("not_in_channel")
+            raise MethodRefusal("not_in_channel")
         if channel.archived:
-            raise Refusal("is_archived")
+            raise MethodRefusal("is_archived")
         return channel
 
     def page(self, things: list[Json], name: str) -> Json:
@@ -89,11 +89,11 @@ class Call:
         return {name: things[start : start + size], "response_metadata": {"next_cursor": cursor}, "has_more": rest}
 
 
-Method = Callable[[Call], Awaitable[Json]]
+Method = Callable[[MethodCall], Awaitable[Json]]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class MethodSpec:
     """A method, the scopes of which one is needed, its rate tier, and whether an app-level token opens it."""
 
     answer: Method

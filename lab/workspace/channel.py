@@ -9,7 +9,7 @@ from typing import Any, Literal
 from lab.workspace.people import TEAM
 
 Json = dict[str, Any]
-Kind = Literal["channel", "group", "im"]
+ChannelKind = Literal["channel", "group", "im"]
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Channel:
     id: str
     name: str
     members: set[str]
-    kind: Kind = "channel"
+    kind: ChannelKind = "channel"
     shared: bool = False
     archived: bool = False
     topic: str = ""

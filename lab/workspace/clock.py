@@ -12,7 +12,7 @@ import time
 from typing import Protocol
 
 
-class Clock(Protocol):
+class WorkspaceClock(Protocol):
     def now(self) -> float:
         """Seconds since 1970."""
 

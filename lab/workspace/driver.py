@@ -9,23 +9,23 @@ from typing import Any
 
 from lab.workspace import kit, payloads
 from lab.workspace.channel import Channel
-from lab.workspace.courier import Courier, Kind, NotAcked
+from lab.workspace.event_delivery import EnvelopeKind, EventDelivery, NotAcked
 from lab.workspace.events import Events
 from lab.workspace.inbound import Inbound
 from lab.workspace.kit import Values
 from lab.workspace.limits import Problem, check_options, check_view
-from lab.workspace.payloads import Place
-from lab.workspace.people import App, User
-from lab.workspace.refusal import Refusal
-from lab.workspace.world import World
+from lab.workspace.payloads import InteractionSource
+from lab.workspace.people import App, SlackUser
+from lab.workspace.refusal import MethodRefusal
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 Where = Json | str
-NOTHING: Values = MappingProxyType({})
+NO_VALUES: Values = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class InteractionReply:
     """What came back within three seconds. `error`: why the person sees an error; `errors`: per block of a form."""
 
     acked: bool
@@ -39,9 +39,9 @@ class Reply:
 class Person:
     """One user. Channels are named by id or name, messages by their ts or as `Workspace.messages` returns them."""
 
-    user: User
-    world: World
-    courier: Courier
+    user: SlackUser
+    world: WorkspaceState
+    courier: EventDelivery
     events: Events
     inbound: Inbound
     app: App
@@ -64,14 +64,14 @@ class Person:
         """In the direct messages with the bot."""
         return await self.say(text, self.world.direct(self.app, self.user.id).id)
 
-    async def command(self, line: str, channel: str = "incidents") -> Reply:
+    async def command(self, line: str, channel: str = "incidents") -> InteractionReply:
         """A slash command with its text, as typed."""
         room = self._room(channel)
         name, _, text = line.strip().partition(" ")
         app = next((app for app in self.world.apps.values() if name in app.commands), None)
         if app is None:
             self.world.slackbot(self.user.id, room.id, f"`{name}` is not a valid command.")
-            return Reply(False, error="unknown_command")
+            return InteractionReply(False, error="unknown_command")
         key = self.world.hooks.new(app.id, self.user.id, room.id)
         body = payloads.command(self.world, app, self.user, room, name, self._escaped(text.strip()), key)
         reply = await self._send(app, "slash_commands", body)
@@ -94,8 +94,8 @@ class Person:
         *,
         nth: int = 0,
         block_id: str = "",
-        state: Values = NOTHING,
-    ) -> Reply:
+        state: Values = NO_VALUES,
+    ) -> InteractionReply:
         """Presses a button, or chooses `value` (an option's value, a user id, a date, a text) in any other element.
 
         `state`: what stands in the other elements by action id. Raises LookupError when the element is not there.
@@ -124,13 +124,13 @@ class Person:
         groups = [group["options"] for group in reply.payload.get("option_groups", ())]
         return [*reply.payload.get("options", ()), *(one for group in groups for one in group)]
 
-    async def shortcut(self, message: Where, callback_id: str) -> Reply:
+    async def shortcut(self, message: Where, callback_id: str) -> InteractionReply:
         """A message shortcut, from the menu of a message."""
         place = self.place(message)
         body = payloads.message_action(self.world, self.app, self.user, place, callback_id)
         return await self._send(self.app, "interactive", body)
 
-    async def global_shortcut(self, callback_id: str) -> Reply:
+    async def global_shortcut(self, callback_id: str) -> InteractionReply:
         body = payloads.shortcut(self.world, self.app, self.user, callback_id)
         return await self._send(self.app, "interactive", body)
 
@@ -153,12 +153,12 @@ class Person:
         """The app's home tab, as last published."""
         return self.world.modals.home(self.user.id, self.app)
 
-    async def submit(self, view: Json | None = None, values: Values = NOTHING) -> Reply:
+    async def submit(self, view: Json | None = None, values: Values = NO_VALUES) -> InteractionReply:
         """Fills in the form (values by action id) and sends it. Slack's own page refuses empty required fields."""
         view = self._open(view) if view else self.view
         state = kit.state(view["blocks"], values, view["state"]["values"])
         if lacking := kit.missing(view["blocks"], state):
-            return Reply(False, error="incomplete", errors=lacking)
+            return InteractionReply(False, error="incomplete", errors=lacking)
         self.world.modals.remember(self.user.id, view["id"], state)
         app = self.world.apps[view["app_id"]]
         body = payloads.view_submission(self.world, app, self.user, view, state)
@@ -205,16 +205,16 @@ class Person:
             composed = composed.replace(f"<@{user.id}>", f"<@{user.id}|{user.name}>")
         return composed
 
-    def place(self, where: Where) -> Place:
+    def place(self, where: Where) -> InteractionSource:
         """Finds it as this person sees it; raises LookupError when he does not."""
         if isinstance(where, dict) and where.get("type") in ("modal", "home"):
-            return Place(view=self._open(where))
+            return InteractionSource(view=self._open(where))
         ts = where if isinstance(where, str) else where["ts"]
         for channel in self.world.channels.values():
             if ts in channel.messages and self.user.id in channel.members:
-                return Place(channel, channel.seen(ts))
+                return InteractionSource(channel, channel.seen(ts))
         if whisper := self.world.whispered(self.user.id, ts):
-            return Place.whispered(self.world.channel(whisper.channel), whisper)
+            return InteractionSource.whispered(self.world.channel(whisper.channel), whisper)
         raise LookupError(f"{self.user.name} sees no message {ts}")
 
     def _open(self, view: Json) -> Json:
@@ -225,37 +225,37 @@ class Person:
             raise LookupError(f"{self.user.name} has no view {view['id']} open")
         return found
 
-    def _app_of(self, place: Place) -> App:
+    def _app_of(self, place: InteractionSource) -> App:
         shown = place.view or place.message or {}
         return self.world.apps[shown.get("app_id", self.app.id)]
 
-    async def _send(self, app: App, kind: Kind, body: Json) -> Reply:
+    async def _send(self, app: App, kind: EnvelopeKind, body: Json) -> InteractionReply:
         try:
             answer = await self.courier.interaction(app, kind, body)
         except NotAcked as missed:
-            return Reply(False, error=_FOR_PEOPLE.get(missed.reason, "dispatch_failed"))
+            return InteractionReply(False, error=_FOR_PEOPLE.get(missed.reason, "dispatch_failed"))
         finally:
             self.world.changed()
-        return Reply(True, answer.payload)
+        return InteractionReply(True, answer.payload)
 
-    def _shown(self, key: str, reply: Reply) -> Reply:
+    def _shown(self, key: str, reply: InteractionReply) -> InteractionReply:
         """An ack may carry a message, and counts as no use of the response_url."""
         payload = {"text": reply.payload} if isinstance(reply.payload, str) else reply.payload
         if not (isinstance(payload, dict) and (payload.get("text") or payload.get("blocks"))):
             return reply
         try:
             self.inbound.answered(self.world.hooks.peek(key), payload)
-        except Refusal as refusal:
-            return Reply(True, payload, error=refusal.body["error"])
+        except MethodRefusal as refusal:
+            return InteractionReply(True, payload, error=refusal.body["error"])
         return reply
 
-    def _after_form(self, app: App, view: Json, reply: Reply) -> Reply:
+    def _after_form(self, app: App, view: Json, reply: InteractionReply) -> InteractionReply:
         payload = reply.payload if isinstance(reply.payload, dict) else {}
         action = payload.get("response_action")
         if action == "errors":
-            return Reply(True, payload, error="errors", errors=payload.get("errors") or {})
+            return InteractionReply(True, payload, error="errors", errors=payload.get("errors") or {})
         if action in ("update", "push") and (problem := check_view(payload.get("view"))):
-            return Reply(True, payload, error=problem.error, problem=problem)
+            return InteractionReply(True, payload, error=problem.error, problem=problem)
         modals = self.world.modals
         steps: dict[Any, Callable[[], object]] = {
             None: lambda: modals.close(self.user.id, view["id"]),
@@ -264,7 +264,7 @@ class Person:
             "push": lambda: modals.push(self.user.id, app, payload["view"]),
         }
         if action not in steps:
-            return Reply(True, payload, error="invalid_response_action")
+            return InteractionReply(True, payload, error="invalid_response_action")
         steps[action]()
         self.world.changed()
         return reply

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lab.workspace.channel import Channel
-from lab.workspace.courier import Courier
+from lab.workspace.event_delivery import EventDelivery
 from lab.workspace.people import TEAM, App
-from lab.workspace.world import World
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 _SUBSCRIPTION = {"channel": "message.channels", "group": "message.groups", "im": "message.im"}
@@ -25,7 +25,7 @@ _SCOPES = {
 class Events:
     """Sends each happening to every app that has subscribed to it and is a member of the channel."""
 
-    def __init__(self, world: World, courier: Courier) -> None:
+    def __init__(self, world: WorkspaceState, courier: EventDelivery) -> None:
         self._world, self._courier = world, courier
 
     def heard(self, event: Json, channel: Channel | None) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.workspace.courier import Answer, Courier, Delivery, NotAcked
+from lab.workspace.event_delivery import AppResponse, DeliveryAttempt, EventDelivery, NotAcked
 from lab.workspace.rates import Rates
-from lab.workspace.signed import Posted, SignedHttp
+from lab.workspace.signed import SignedHttp, SignedRequest
 from lab.workspace.sockets import Sockets
-from lab.workspace.world import World
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 
 
 class Faults:
-    def __init__(self, world: World, courier: Courier, sockets: Sockets, signed: SignedHttp, rates: Rates) -> None:
+    def __init__(
+        self, world: WorkspaceState, courier: EventDelivery, sockets: Sockets, signed: SignedHttp, rates: Rates
+    ) -> None:
         self._world, self._courier, self._sockets, self._signed, self._rates = world, courier, sockets, signed, rates
 
     async def drop_socket(self) -> None:
@@ -38,20 +40,20 @@ class Faults:
         self._courier.mischief.twice = count
 
     @property
-    def last_request(self) -> Posted | None:
+    def last_request(self) -> SignedRequest | None:
         """The last signed request, to the last byte."""
         return self._signed.last
 
     @property
-    def last_delivery(self) -> Delivery:
+    def last_delivery(self) -> DeliveryAttempt:
         """The last thing sent to an app; raises LookupError when nothing was."""
         if not self._courier.log:
             raise LookupError("nothing was delivered yet")
         return self._courier.log[-1]
 
-    async def replay(self, recorded: Posted | Delivery) -> int:
+    async def replay(self, recorded: SignedRequest | DeliveryAttempt) -> int:
         """Sends a recorded request again: the app's HTTP status (over a socket: 200 when it was acked, else 408)."""
-        if isinstance(recorded, Posted):
+        if isinstance(recorded, SignedRequest):
             return await self._signed.replay(recorded)
         try:
             await self._resend(recorded)
@@ -59,5 +61,5 @@ class Faults:
             return 408
         return 200
 
-    async def _resend(self, delivery: Delivery) -> Answer:
+    async def _resend(self, delivery: DeliveryAttempt) -> AppResponse:
         return await self._courier.again(delivery, self._world.apps[delivery.app])

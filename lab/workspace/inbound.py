@@ -10,27 +10,27 @@ from aiohttp import web
 from lab.workspace.attachments import stored
 from lab.workspace.limits import check_message
 from lab.workspace.people import App
-from lab.workspace.refusal import Refusal, refuse
+from lab.workspace.refusal import MethodRefusal, refuse
+from lab.workspace.state import WorkspaceState
 from lab.workspace.tickets import ReplyHook
-from lab.workspace.world import World
 
 Json = dict[str, Any]
 _CONTENT = ("text", "blocks", "attachments", "metadata")
 
 
 class Inbound:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: WorkspaceState) -> None:
         self._world = world
 
     async def reply(self, request: web.Request) -> web.Response:
         """A `response_url`: five answers within thirty minutes, then 404."""
         try:
             hook = self._world.hooks.use(request.match_info["key"])
-        except Refusal as refusal:
+        except MethodRefusal as refusal:
             return web.json_response(refusal.body, status=404)
         try:
             self.answered(hook, await _payload(request))
-        except Refusal as refusal:
+        except MethodRefusal as refusal:
             return web.json_response(refusal.body, status=400)
         return web.Response(text="ok")
 
@@ -60,7 +60,7 @@ class Inbound:
             content = _content(body)
             refuse(check_message(content))
             channel = self._world.channel(body.get("channel") or "alerts")
-        except Refusal as refusal:
+        except MethodRefusal as refusal:
             status = 404 if refusal.body["error"] == "channel_not_found" else 400
             return web.Response(status=status, text=refusal.body["error"])
         self._world.post(channel, app.author(body.get("username") or app.name), content)
@@ -117,9 +117,9 @@ async def _payload(request: web.Request) -> Json:
             text = str((await request.post()).get("payload", ""))
         body = json.loads(text)
     except ValueError:
-        raise Refusal("invalid_payload") from None
+        raise MethodRefusal("invalid_payload") from None
     if not isinstance(body, dict):
-        raise Refusal("invalid_payload")
+        raise MethodRefusal("invalid_payload")
     return body
 
 

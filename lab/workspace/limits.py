@@ -23,7 +23,7 @@ from lab.workspace.block_shapes import (
     plain,
 )
 from lab.workspace.shapes import (
-    Check,
+    ShapeCheck,
     anything,
     at_least_one_of,
     both,
@@ -72,7 +72,7 @@ _VIEW = {
     "callback_id": string(255, 0),
     "external_id": string(255, 0),
 }
-_VIEWS: dict[str, Check] = {
+_VIEWS: dict[str, ShapeCheck] = {
     "modal": shape(
         {"title": plain(24), "blocks": listing(only(*MODAL_BLOCKS), BLOCKS_OF_A_VIEW, 0)},
         {

@@ -8,7 +8,7 @@ from typing import Any
 from lab.workspace.ids import Mint
 from lab.workspace.kit import with_ids
 from lab.workspace.people import TEAM, App
-from lab.workspace.refusal import Refusal
+from lab.workspace.refusal import MethodRefusal
 
 Json = dict[str, Any]
 DEPTH = 3
@@ -38,9 +38,9 @@ class Modals:
     def push(self, user: str, app: App, view: Json) -> Json:
         stack = self._stacks.setdefault(user, [])
         if not stack:
-            raise Refusal("view_not_found")
+            raise MethodRefusal("view_not_found")
         if len(stack) >= DEPTH:
-            raise Refusal("push_limit_reached")
+            raise MethodRefusal("push_limit_reached")
         stack.append(self._new(app, view, previous=stack[-1]))
         return stack[-1]
 
@@ -69,7 +69,7 @@ class Modals:
                 named = view["id"] == view_id or (external_id and view["external_id"] == external_id)
                 if named and view["app_id"] == app.id:
                     return user, view
-        raise Refusal("not_found")
+        raise MethodRefusal("not_found")
 
     def close(self, user: str, view_id: str) -> None:
         """Closes one view and those above it."""
@@ -114,7 +114,7 @@ def _empty(key: str) -> Any:
 
 def _same(old: Json | None, hash_: str | None) -> None:
     if hash_ and old and hash_ != old["hash"]:
-        raise Refusal("hash_conflict")
+        raise MethodRefusal("hash_conflict")
 
 
 def _still_there(old: Json, new: Json) -> Json:

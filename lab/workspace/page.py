@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from lab.workspace.channel import Channel
-from lab.workspace.driver import Person, Reply
-from lab.workspace.people import User
-from lab.workspace.refusal import Refusal
-from lab.workspace.world import World
+from lab.workspace.driver import InteractionReply, Person
+from lab.workspace.people import SlackUser
+from lab.workspace.refusal import MethodRefusal
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 STATIC = Path(__file__).parent / "static"
@@ -27,7 +27,7 @@ HEADERS = {
 
 
 class Page:
-    def __init__(self, world: World, person: Callable[[str], Person]) -> None:
+    def __init__(self, world: WorkspaceState, person: Callable[[str], Person]) -> None:
         self._world, self._person = world, person
         self._tabs: set[asyncio.Event] = set()
         world.on_change(self._changed)
@@ -46,7 +46,7 @@ class Page:
         """Server-sent events: the whole picture of one person, at once and after each change."""
         try:
             user = self._world.user(request.query.get("user", "alice"))
-        except Refusal as nobody:
+        except MethodRefusal as nobody:
             raise web.HTTPNotFound(text=str(nobody)) from nobody
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
@@ -71,11 +71,11 @@ class Page:
         try:
             person = self._person(str(body["user"]))
             answer = await ACTS[body["act"]](person, body)
-        except (Refusal, LookupError) as error:
+        except (MethodRefusal, LookupError) as error:
             return web.json_response({"error": str(error)}, status=409)
         return web.json_response(answer)
 
-    def picture(self, user: User) -> Json:
+    def picture(self, user: SlackUser) -> Json:
         """Everything that this person sees."""
         app = self._person(user.id).app
         self._world.direct(app, user.id)
@@ -92,7 +92,7 @@ class Page:
             "home": self._world.modals.home(user.id, app),
         }
 
-    def _room(self, room: Channel, user: User) -> Json:
+    def _room(self, room: Channel, user: SlackUser) -> Json:
         whispers = [
             {"type": "message", **one.body, "ts": one.ts, "ephemeral": True}
             for one in self._world.whispers
@@ -114,7 +114,7 @@ class Page:
             tab.set()
 
 
-def _card(user: User) -> Json:
+def _card(user: SlackUser) -> Json:
     return {
         "id": user.id,
         "name": user.real_name,
@@ -190,6 +190,6 @@ def _typed(body: Json) -> dict[tuple[str, str], Any]:
     return {(block, action): value for block, row in body["state"].items() for action, value in row.items()}
 
 
-def _told(reply: Reply) -> Json:
+def _told(reply: InteractionReply) -> Json:
     error = reply.error if not reply.acked or reply.error not in ("", "errors") else ""
     return {"acked": reply.acked, "error": error, "errors": dict(reply.errors)}

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.workspace.channel import Channel
-from lab.workspace.people import DOMAIN, TEAM, App, User
-from lab.workspace.world import Whisper, World, team
+from lab.workspace.people import DOMAIN, TEAM, App, SlackUser
+from lab.workspace.state import EphemeralMessage, WorkspaceState, team
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InteractionSource:
     """Where something was pressed: a message (`ephemeral` or not) in a channel, or a view."""
 
     channel: Channel | None = None
@@ -26,11 +26,11 @@ class Place:
         return list((self.view or self.message or {}).get("blocks") or ())
 
     @classmethod
-    def whispered(cls, channel: Channel, whisper: Whisper) -> Place:
+    def whispered(cls, channel: Channel, whisper: EphemeralMessage) -> InteractionSource:
         return cls(channel, {"type": "message", "ts": whisper.ts, **whisper.body}, ephemeral=True)
 
 
-def command(world: World, app: App, user: User, channel: Channel, name: str, text: str, key: str) -> Json:
+def command(world: WorkspaceState, app: App, user: SlackUser, channel: Channel, name: str, text: str, key: str) -> Json:
     """All values are text, as in the form that HTTP mode sends."""
     names = {"channel": channel.name, "group": "privategroup", "im": "directmessage"}
     return {
@@ -50,7 +50,9 @@ def command(world: World, app: App, user: User, channel: Channel, name: str, tex
     }
 
 
-def block_actions(world: World, app: App, user: User, place: Place, action: Json, state: Json) -> Json:
+def block_actions(
+    world: WorkspaceState, app: App, user: SlackUser, place: InteractionSource, action: Json, state: Json
+) -> Json:
     return {
         **_from(world, app, user, "block_actions", place),
         **_where(place),
@@ -61,7 +63,9 @@ def block_actions(world: World, app: App, user: User, place: Place, action: Json
     }
 
 
-def block_suggestion(world: World, app: App, user: User, place: Place, block: Json, element: Json, query: str) -> Json:
+def block_suggestion(
+    world: WorkspaceState, app: App, user: SlackUser, place: InteractionSource, block: Json, element: Json, query: str
+) -> Json:
     return {
         **_from(world, app, user, "block_suggestion", place),
         **_where(place),
@@ -71,7 +75,9 @@ def block_suggestion(world: World, app: App, user: User, place: Place, block: Js
     }
 
 
-def message_action(world: World, app: App, user: User, place: Place, callback_id: str) -> Json:
+def message_action(
+    world: WorkspaceState, app: App, user: SlackUser, place: InteractionSource, callback_id: str
+) -> Json:
     message = place.message or {}
     return {
         **_from(world, app, user, "message_action", place),
@@ -85,8 +91,8 @@ def message_action(world: World, app: App, user: User, place: Place, callback_id
     }
 
 
-def shortcut(world: World, app: App, user: User, callback_id: str) -> Json:
-    body = _from(world, app, user, "shortcut", Place())
+def shortcut(world: WorkspaceState, app: App, user: SlackUser, callback_id: str) -> Json:
+    body = _from(world, app, user, "shortcut", InteractionSource())
     return {
         **body,
         "callback_id": callback_id,
@@ -95,8 +101,8 @@ def shortcut(world: World, app: App, user: User, callback_id: str) -> Json:
     }
 
 
-def view_submission(world: World, app: App, user: User, view: Json, state: Json) -> Json:
-    place = Place(view=view)
+def view_submission(world: WorkspaceState, app: App, user: SlackUser, view: Json, state: Json) -> Json:
+    place = InteractionSource(view=view)
     return {
         **_from(world, app, user, "view_submission", place),
         "trigger_id": _trigger(world, app, user, place),
@@ -105,16 +111,16 @@ def view_submission(world: World, app: App, user: User, view: Json, state: Json)
     }
 
 
-def view_closed(world: World, app: App, user: User, view: Json, cleared: bool) -> Json:
-    return {**_from(world, app, user, "view_closed", Place()), "view": view, "is_cleared": cleared}
+def view_closed(world: WorkspaceState, app: App, user: SlackUser, view: Json, cleared: bool) -> Json:
+    return {**_from(world, app, user, "view_closed", InteractionSource()), "view": view, "is_cleared": cleared}
 
 
-def home_opened(world: World, user: User, channel: Channel, view: Json | None) -> Json:
+def home_opened(world: WorkspaceState, user: SlackUser, channel: Channel, view: Json | None) -> Json:
     event = {"type": "app_home_opened", "user": user.id, "channel": channel.id, "tab": "home"}
     return {**event, "event_ts": world.now_ts(), **({"view": view} if view else {})}
 
 
-def _from(world: World, app: App, user: User, kind: str, place: Place) -> Json:
+def _from(world: WorkspaceState, app: App, user: SlackUser, kind: str, place: InteractionSource) -> Json:
     return {
         "type": kind,
         "user": user.brief(),
@@ -126,7 +132,7 @@ def _from(world: World, app: App, user: User, kind: str, place: Place) -> Json:
     }
 
 
-def _where(place: Place) -> Json:
+def _where(place: InteractionSource) -> Json:
     if place.view is not None:
         return {"container": {"type": "view", "view_id": place.view["id"]}, "view": place.view}
     message = place.message or {}
@@ -141,18 +147,18 @@ def _where(place: Place) -> Json:
     return {"container": container, "channel": _channel(place), **shown}
 
 
-def _channel(place: Place) -> Json:
+def _channel(place: InteractionSource) -> Json:
     if place.channel is None:
         return {}
     private = {"group": "privategroup", "im": "directmessage"}
     return {"id": place.channel.id, "name": private.get(place.channel.kind, place.channel.name)}
 
 
-def _trigger(world: World, app: App, user: User, place: Place) -> str:
+def _trigger(world: WorkspaceState, app: App, user: SlackUser, place: InteractionSource) -> str:
     return world.triggers.new(app.id, user.id, place.view["id"] if place.view else None)
 
 
-def _answerable(world: World, app: App, user: User, place: Place) -> Json:
+def _answerable(world: WorkspaceState, app: App, user: SlackUser, place: InteractionSource) -> Json:
     if place.channel is None or place.message is None:
         return {}
     thread = place.message.get("thread_ts")

@@ -13,7 +13,7 @@ PARTNER_TEAM = "T0PARTNER"
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class SlackUser:
     """A person or a bot user. `email` is empty for people of another company: Slack does not tell it."""
 
     id: str
@@ -74,7 +74,7 @@ class User:
 
 
 @dataclass(slots=True)
-class Group:
+class UserGroup:
     """A user group, as `usergroups.list` tells it."""
 
     id: str
@@ -96,7 +96,7 @@ class Group:
         return {**body, "users": list(self.users)} if with_users else body
 
 
-SCOPES = frozenset(
+APP_SCOPES = frozenset(
     {
         *("commands", "chat:write", "app_mentions:read", "im:history", "im:read", "im:write"),
         *("users:read", "users:read.email", "usergroups:read", "team:read", "assistant:write"),
@@ -127,7 +127,7 @@ class App:
     bot_token: str
     app_token: str
     signing_secret: str
-    scopes: frozenset[str] = SCOPES
+    scopes: frozenset[str] = APP_SCOPES
     events: frozenset[str] = EVENTS
     commands: dict[str, str] = field(default_factory=dict)  # "/kai": usage hint
     shortcuts: dict[str, str] = field(default_factory=dict)  # callback_id of message shortcuts: title
@@ -187,18 +187,18 @@ NOTES = App(
 """Whoever else posts by an incoming webhook: not a sender of alerts."""
 
 CAST = (
-    User("U0ALICE", "alice", "Alice Adler", "alice@example.com", title="On-call", colour="2eb67d"),
-    User("U0BOB", "bob", "Bob Brandt", "bob@example.com", title="Developer", colour="1264a3"),
-    User("U0CAROL", "carol", "Carol Cho", "carol@example.com", title="On-call", colour="e01e5a"),
-    User(
+    SlackUser("U0ALICE", "alice", "Alice Adler", "alice@example.com", title="On-call", colour="2eb67d"),
+    SlackUser("U0BOB", "bob", "Bob Brandt", "bob@example.com", title="Developer", colour="1264a3"),
+    SlackUser("U0CAROL", "carol", "Carol Cho", "carol@example.com", title="On-call", colour="e01e5a"),
+    SlackUser(
         "U0GRACE", "grace", "Grace Guest", "grace@contractor.example", title="Contractor", guest=True, colour="ecb22e"
     ),
-    User("U0MALLORY", "mallory", "Mallory Moss", team=PARTNER_TEAM, title="Partner Ltd", colour="8d3fbf"),
+    SlackUser("U0MALLORY", "mallory", "Mallory Moss", team=PARTNER_TEAM, title="Partner Ltd", colour="8d3fbf"),
 )
 BOTS = (
-    User("U0KAI", "kai", "KAI", bot=True, colour="4a154b"),
-    User("U0ALERTS", "alertmanager", "Alertmanager", bot=True, colour="a30200"),
-    User("U0NOTES", "notes", "Notes", bot=True, colour="757575"),
-    User("USLACKBOT", "slackbot", "Slackbot", bot=True, colour="757575"),
+    SlackUser("U0KAI", "kai", "KAI", bot=True, colour="4a154b"),
+    SlackUser("U0ALERTS", "alertmanager", "Alertmanager", bot=True, colour="a30200"),
+    SlackUser("U0NOTES", "notes", "Notes", bot=True, colour="757575"),
+    SlackUser("USLACKBOT", "slackbot", "Slackbot", bot=True, colour="757575"),
 )
-GROUPS = (Group("S0ONCALL", "oncall", "On-call", ("U0ALICE", "U0CAROL")),)
+GROUPS = (UserGroup("S0ONCALL", "oncall", "On-call", ("U0ALICE", "U0CAROL")),)

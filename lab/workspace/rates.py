@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lab.workspace.clock import Clock
+from lab.workspace.clock import WorkspaceClock
 
 # calls per minute; tier 0 is chat.postMessage: one message per second and channel, short bursts tolerated
 TIERS = {0: 60.0, 1: 1.0, 2: 20.0, 3: 50.0, 4: 100.0}
@@ -21,7 +21,7 @@ class _Bucket:
 class Rates:
     """Off by default. `storm` calls are refused whatever the buckets hold."""
 
-    def __init__(self, clock: Clock, on: bool = False) -> None:
+    def __init__(self, clock: WorkspaceClock, on: bool = False) -> None:
         self._clock = clock
         self._buckets: dict[tuple[str, ...], _Bucket] = {}
         self.on = on

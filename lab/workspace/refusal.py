@@ -7,7 +7,7 @@ from typing import Any
 from lab.workspace.limits import Problem
 
 
-class Refusal(Exception):
+class MethodRefusal(Exception):
     """Raised by a method; answered as `{"ok": false, "error": …}`, with HTTP status 200 as Slack does."""
 
     def __init__(self, error: str, **more: Any) -> None:
@@ -15,7 +15,7 @@ class Refusal(Exception):
         self.body: dict[str, Any] = {"ok": False, "error": error, **more}
 
     @classmethod
-    def of(cls, problem: Problem) -> Refusal:
+    def of(cls, problem: Problem) -> MethodRefusal:
         body = problem.answer()
         return cls(body["error"], **{name: body[name] for name in body.keys() - {"ok", "error"}})
 
@@ -23,4 +23,4 @@ class Refusal(Exception):
 def refuse(problem: Problem | None) -> None:
     """Raises when there is a problem."""
     if problem:
-        raise Refusal.of(problem)
+        raise MethodRefusal.of(problem)

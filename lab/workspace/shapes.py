@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-Check = Callable[[Any, str], Iterator[str]]
+ShapeCheck = Callable[[Any, str], Iterator[str]]
 
 
 def complaint(text: str, place: str) -> str:
@@ -27,7 +27,7 @@ def flag(value: Any, place: str) -> Iterator[str]:
         yield complaint("must be a boolean", place)
 
 
-def number(least: float, most: float) -> Check:
+def number(least: float, most: float) -> ShapeCheck:
     def check(value: Any, place: str) -> Iterator[str]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             yield complaint("must be a number", place)
@@ -37,7 +37,7 @@ def number(least: float, most: float) -> Check:
     return check
 
 
-def string(most: int, least: int = 1) -> Check:
+def string(most: int, least: int = 1) -> ShapeCheck:
     """Characters as Slack counts them: code points."""
 
     def check(value: Any, place: str) -> Iterator[str]:
@@ -51,7 +51,7 @@ def string(most: int, least: int = 1) -> Check:
     return check
 
 
-def choice(*allowed: str) -> Check:
+def choice(*allowed: str) -> ShapeCheck:
     def check(value: Any, place: str) -> Iterator[str]:
         if value not in allowed:
             yield complaint(f"must be one of {', '.join(allowed)}", place)
@@ -59,7 +59,7 @@ def choice(*allowed: str) -> Check:
     return check
 
 
-def listing(item: Check, most: int, least: int = 1) -> Check:
+def listing(item: ShapeCheck, most: int, least: int = 1) -> ShapeCheck:
     """Every item is checked, even when there are too many."""
 
     def check(value: Any, place: str) -> Iterator[str]:
@@ -76,7 +76,7 @@ def listing(item: Check, most: int, least: int = 1) -> Check:
     return check
 
 
-def shape(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def shape(required: Mapping[str, ShapeCheck], optional: Mapping[str, ShapeCheck] | None = None) -> ShapeCheck:
     """An object of known keys: a missing one and an unknown one are both complaints."""
     known = {**required, **(optional or {})}
 
@@ -98,7 +98,7 @@ def shape(required: Mapping[str, Check], optional: Mapping[str, Check] | None = 
     return check
 
 
-def typed(table: Mapping[str, Check]) -> Check:
+def typed(table: Mapping[str, ShapeCheck]) -> ShapeCheck:
     """Which check applies is told by the object's `type`; the table may still be growing when this is called."""
 
     def check(value: Any, place: str) -> Iterator[str]:
@@ -114,7 +114,7 @@ def typed(table: Mapping[str, Check]) -> Check:
     return check
 
 
-def both(*checks: Check) -> Check:
+def both(*checks: ShapeCheck) -> ShapeCheck:
     def check(value: Any, place: str) -> Iterator[str]:
         for one in checks:
             yield from one(value, place)
@@ -122,7 +122,7 @@ def both(*checks: Check) -> Check:
     return check
 
 
-def at_least_one_of(*names: str) -> Check:
+def at_least_one_of(*names: str) -> ShapeCheck:
     def check(value: Any, place: str) -> Iterator[str]:
         if isinstance(value, dict) and not any(value.get(name) for name in names):
             yield complaint(f"must define either `{'` or `'.join(names)}`", place)

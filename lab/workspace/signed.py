@@ -14,26 +14,26 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from lab.workspace.clock import Clock
-from lab.workspace.courier import ACK_SECONDS, Answer, NotAcked, Parcel, within
+from lab.workspace.clock import WorkspaceClock
+from lab.workspace.event_delivery import ACK_SECONDS, AppResponse, Envelope, NotAcked, within
 from lab.workspace.people import App
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class SignedRequest:
     """One request, to the last byte."""
 
     url: str
     headers: Mapping[str, str]
     body: str
 
-    def with_headers(self, headers: Mapping[str, str]) -> Posted:
+    def with_headers(self, headers: Mapping[str, str]) -> SignedRequest:
         """The same request with some headers replaced."""
         return replace(self, headers={**self.headers, **headers})
 
-    def with_body(self, body: str) -> Posted:
+    def with_body(self, body: str) -> SignedRequest:
         """The same headers over another body."""
         return replace(self, body=body)
 
@@ -47,20 +47,20 @@ def signature(secret: str, timestamp: str, body: str) -> str:
 class SignedHttp:
     name = "http"
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: WorkspaceClock) -> None:
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
-        self.last: Posted | None = None
+        self.last: SignedRequest | None = None
 
-    async def send(self, app: App, parcel: Parcel) -> Answer:
+    async def send(self, app: App, parcel: Envelope) -> AppResponse:
         request = make_request(app, parcel)
         self.last = request
         status, headers, text = await self._post(request)
         if status != 200:
             raise NotAcked("http_error", again=headers.get("x-slack-no-retry") != "1")
-        return Answer(_payload(text))
+        return AppResponse(_payload(text))
 
-    async def replay(self, request: Posted) -> int:
+    async def replay(self, request: SignedRequest) -> int:
         """The same bytes again; the status that the app answers."""
         return (await self._post(request))[0]
 
@@ -74,7 +74,7 @@ class SignedHttp:
         if self._session:
             await self._session.close()
 
-    async def _post(self, request: Posted) -> tuple[int, Mapping[str, str], str]:
+    async def _post(self, request: SignedRequest) -> tuple[int, Mapping[str, str], str]:
         work = asyncio.ensure_future(self._exchange(request))
         try:
             result: tuple[int, Mapping[str, str], str] = await within(self._clock, ACK_SECONDS, work)
@@ -84,13 +84,13 @@ class SignedHttp:
             raise NotAcked("connection_failed") from error
         return result
 
-    async def _exchange(self, request: Posted) -> tuple[int, Mapping[str, str], str]:
+    async def _exchange(self, request: SignedRequest) -> tuple[int, Mapping[str, str], str]:
         self._session = self._session or aiohttp.ClientSession()
         async with self._session.post(request.url, data=request.body.encode(), headers=request.headers) as response:
             return response.status, response.headers, await response.text()
 
 
-def make_request(app: App, parcel: Parcel, at: float | None = None) -> Posted:
+def make_request(app: App, parcel: Envelope, at: float | None = None) -> SignedRequest:
     """As Slack writes it. Signed with the wall's time: the app checks it against its own clock, whatever ours says."""
     retry = {"X-Slack-Retry-Num": str(parcel.attempt), "X-Slack-Retry-Reason": parcel.reason} if parcel.attempt else {}
     if parcel.kind == "events_api":
@@ -104,7 +104,7 @@ def make_request(app: App, parcel: Parcel, at: float | None = None) -> Posted:
 
 def _signed(
     app: App, url: str, body: str, content_type: str, more: Mapping[str, str], at: float | None = None
-) -> Posted:
+) -> SignedRequest:
     timestamp = str(int(time.time() if at is None else at))
     headers = {
         "Content-Type": content_type,
@@ -113,7 +113,7 @@ def _signed(
         "X-Slack-Signature": signature(app.signing_secret, timestamp, body),
         **more,
     }
-    return Posted(url, headers, body)
+    return SignedRequest(url, headers, body)
 
 
 def _payload(text: str) -> Any:

@@ -14,19 +14,19 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from lab.workspace.clock import Clock
-from lab.workspace.courier import ACK_SECONDS, Answer, NotAcked, Parcel, within
+from lab.workspace.clock import WorkspaceClock
+from lab.workspace.event_delivery import ACK_SECONDS, AppResponse, Envelope, NotAcked, within
 from lab.workspace.ids import Mint
 from lab.workspace.people import App
-from lab.workspace.refusal import Refusal
+from lab.workspace.refusal import MethodRefusal
 
 Json = dict[str, Any]
-LINES = 10
+MAX_CONNECTIONS = 10
 LIFETIME_SECONDS = 18_060  # what Slack says in its hello
 
 
 @dataclass(eq=False, slots=True)
-class Line:
+class SocketConnection:
     """One connection."""
 
     app: str
@@ -40,21 +40,21 @@ class Line:
 class Sockets:
     name = "socket"
 
-    def __init__(self, clock: Clock, mint: Mint, changed: Callable[[], None]) -> None:
+    def __init__(self, clock: WorkspaceClock, mint: Mint, changed: Callable[[], None]) -> None:
         self._clock, self._mint, self._changed = clock, mint, changed
         self._tickets: dict[str, str] = {}
-        self._lines: list[Line] = []
+        self._lines: list[SocketConnection] = []
         self._turns: Iterator[int] = itertools.count()
         self.hellos = 0
 
-    def lines(self, app: str | None = None) -> list[Line]:
+    def lines(self, app: str | None = None) -> list[SocketConnection]:
         """The open connections, of one app or of all."""
         return [line for line in self._lines if app in (None, line.app)]
 
     def ticket(self, app: App, base_url: str) -> str:
         """The address of one more connection; raises `too_many_websockets`."""
-        if len(self.lines(app.id)) >= LINES:
-            raise Refusal("too_many_websockets")
+        if len(self.lines(app.id)) >= MAX_CONNECTIONS:
+            raise MethodRefusal("too_many_websockets")
         ticket = self._mint.new("ticket-")
         self._tickets[ticket] = app.id
         return f"{base_url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={app.id}"
@@ -66,7 +66,7 @@ class Sockets:
             raise web.HTTPForbidden(text="a ticket is good for one connection")
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        line = Line(app, socket)
+        line = SocketConnection(app, socket)
         self._lines.append(line)
         try:
             await line.tell(self._hello(app))
@@ -77,7 +77,7 @@ class Sockets:
             self._forget(line)
         return socket
 
-    async def send(self, app: App, parcel: Parcel) -> Answer:
+    async def send(self, app: App, parcel: Envelope) -> AppResponse:
         lines = self.lines(app.id)
         if not lines:
             raise NotAcked("timeout")  # Slack has no other word for an app that is not there
@@ -85,7 +85,7 @@ class Sockets:
         acked = line.waiting.setdefault(parcel.envelope_id, asyncio.get_running_loop().create_future())
         try:
             await line.tell(_envelope(parcel))
-            return Answer(await within(self._clock, ACK_SECONDS, asyncio.shield(acked)))
+            return AppResponse(await within(self._clock, ACK_SECONDS, asyncio.shield(acked)))
         except (TimeoutError, ConnectionError) as error:
             raise NotAcked("timeout") from error
         finally:
@@ -102,13 +102,13 @@ class Sockets:
             self._forget(line)
             await line.socket.close()
 
-    def _forget(self, line: Line) -> None:
+    def _forget(self, line: SocketConnection) -> None:
         if line in self._lines:
             self._lines.remove(line)
             _hang_up(line)
             self._changed()
 
-    async def _listen(self, line: Line) -> None:
+    async def _listen(self, line: SocketConnection) -> None:
         async for frame in line.socket:
             if frame.type is WSMsgType.TEXT:
                 _answered(line, frame.data)
@@ -122,7 +122,7 @@ class Sockets:
         }
 
 
-def _envelope(parcel: Parcel) -> Json:
+def _envelope(parcel: Envelope) -> Json:
     body = {
         "envelope_id": parcel.envelope_id,
         "type": parcel.kind,
@@ -134,7 +134,7 @@ def _envelope(parcel: Parcel) -> Json:
     return body
 
 
-def _answered(line: Line, text: str) -> None:
+def _answered(line: SocketConnection, text: str) -> None:
     try:
         ack = json.loads(text)
         waiting = line.waiting.get(ack["envelope_id"])
@@ -144,7 +144,7 @@ def _answered(line: Line, text: str) -> None:
         waiting.set_result(ack.get("payload"))
 
 
-def _hang_up(line: Line) -> None:
+def _hang_up(line: SocketConnection) -> None:
     for waiting in line.waiting.values():
         if not waiting.done():
             waiting.set_exception(ConnectionError("the line was cut"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.workspace.clock import Clock
+from lab.workspace.clock import WorkspaceClock
 from lab.workspace.ids import Mint
-from lab.workspace.refusal import Refusal
+from lab.workspace.refusal import MethodRefusal
 
 TRIGGER_SECONDS = 3.0
 REPLY_SECONDS = 30 * 60.0
@@ -14,7 +14,7 @@ REPLY_USES = 5
 
 
 @dataclass(slots=True)
-class Trigger:
+class TriggerTicket:
     app: str
     user: str
     born: float
@@ -25,24 +25,24 @@ class Trigger:
 class Triggers:
     """`trigger_id`: opens one modal, within three seconds."""
 
-    def __init__(self, clock: Clock, mint: Mint) -> None:
+    def __init__(self, clock: WorkspaceClock, mint: Mint) -> None:
         self._clock, self._mint = clock, mint
-        self._triggers: dict[str, Trigger] = {}
+        self._triggers: dict[str, TriggerTicket] = {}
 
     def new(self, app: str, user: str, view: str | None = None) -> str:
         name = self._mint.new("10000.20000.trigger")
-        self._triggers[name] = Trigger(app, user, self._clock.now(), view)
+        self._triggers[name] = TriggerTicket(app, user, self._clock.now(), view)
         return name
 
-    def spend(self, name: str, app: str) -> Trigger:
+    def spend(self, name: str, app: str) -> TriggerTicket:
         """Raises `invalid_trigger_id`, `expired_trigger_id` or `exchanged_trigger_id`."""
         trigger = self._triggers.get(name)
         if trigger is None or trigger.app != app:
-            raise Refusal("invalid_trigger_id")
+            raise MethodRefusal("invalid_trigger_id")
         if self._clock.now() - trigger.born > TRIGGER_SECONDS:
-            raise Refusal("expired_trigger_id")
+            raise MethodRefusal("expired_trigger_id")
         if trigger.used:
-            raise Refusal("exchanged_trigger_id")
+            raise MethodRefusal("exchanged_trigger_id")
         trigger.used = True
         return trigger
 
@@ -63,7 +63,7 @@ class ReplyHook:
 class ReplyHooks:
     """`response_url`: five answers within thirty minutes."""
 
-    def __init__(self, clock: Clock, mint: Mint) -> None:
+    def __init__(self, clock: WorkspaceClock, mint: Mint) -> None:
         self._clock, self._mint = clock, mint
         self._hooks: dict[str, ReplyHook] = {}
 
@@ -80,8 +80,8 @@ class ReplyHooks:
         """Raises `expired_url` or `used_url`."""
         hook = self._hooks.get(key)
         if hook is None or self._clock.now() - hook.born > REPLY_SECONDS:
-            raise Refusal("expired_url")
+            raise MethodRefusal("expired_url")
         if hook.uses >= REPLY_USES:
-            raise Refusal("used_url")
+            raise MethodRefusal("used_url")
         hook.uses += 1
         return hook

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import aiohttp
 from aiohttp import web
 
-from lab.workspace.api import Api, Called
-from lab.workspace.clock import Clock, WallClock
-from lab.workspace.courier import Courier, Delivery
+from lab.workspace.api import Called, WebApi
+from lab.workspace.clock import WallClock, WorkspaceClock
 from lab.workspace.driver import Person
+from lab.workspace.event_delivery import DeliveryAttempt, EventDelivery
 from lab.workspace.events import Events
 from lab.workspace.faults import Faults
 from lab.workspace.inbound import Inbound
@@ -22,7 +22,7 @@ from lab.workspace.people import ALERTMANAGER, KAI, App
 from lab.workspace.rates import Rates
 from lab.workspace.signed import SignedHttp
 from lab.workspace.sockets import Sockets
-from lab.workspace.world import World
+from lab.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -32,16 +32,16 @@ UPLOAD_BYTES = 64 * 1024 * 1024
 class Workspace:
     """The tests' handle on everything; `async with Workspace.start() as workspace:`."""
 
-    def __init__(self, clock: Clock | None = None, *, rate_limits: bool = False) -> None:
+    def __init__(self, clock: WorkspaceClock | None = None, *, rate_limits: bool = False) -> None:
         clock = clock or WallClock()
-        self.world = World(clock)
+        self.world = WorkspaceState(clock)
         self.sockets = Sockets(clock, self.world.mint, self.world.changed)
         self.signed = SignedHttp(clock)
-        self.courier = Courier(clock, self.world.mint, self.sockets, self.signed, self.world.changed)
+        self.courier = EventDelivery(clock, self.world.mint, self.sockets, self.signed, self.world.changed)
         self.events = Events(self.world, self.courier)
         self.inbound = Inbound(self.world)
         self.rates = Rates(clock, rate_limits)
-        self.api = Api(self.world, self.sockets, self.rates)
+        self.api = WebApi(self.world, self.sockets, self.rates)
         self.faults = Faults(self.world, self.courier, self.sockets, self.signed, self.rates)
         self._changes = 0
         self._moved = asyncio.Event()
@@ -51,7 +51,7 @@ class Workspace:
     @classmethod
     @asynccontextmanager
     async def start(
-        cls, port: int = 0, host: str = "127.0.0.1", clock: Clock | None = None, *, rate_limits: bool = False
+        cls, port: int = 0, host: str = "127.0.0.1", clock: WorkspaceClock | None = None, *, rate_limits: bool = False
     ) -> AsyncIterator[Workspace]:
         """Port 0 takes any free one; `url` tells which. Nothing here checks who you are: keep it to this machine."""
         workspace = cls(clock, rate_limits=rate_limits)
@@ -141,7 +141,7 @@ class Workspace:
         """Calls of the Web API so far, of that method or of all."""
         return [one for one in self.api.log if method in (None, one.method)]
 
-    def deliveries(self, kind: str | None = None) -> list[Delivery]:
+    def deliveries(self, kind: str | None = None) -> list[DeliveryAttempt]:
         """What was sent to apps so far: `events_api`, `interactive`, `slash_commands`, or all."""
         return [one for one in self.courier.log if kind in (None, one.parcel.kind)]
 

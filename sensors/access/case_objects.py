@@ -21,7 +21,7 @@ from sensors.kit.kinds import KINDS, Kind
 from sensors.kit.objects import one_line
 
 SUFFIXES = (".yaml", ".yml", ".json")
-MOST_NODES = 20_000_000
+MAX_VALUES = 20_000_000
 """Values in one file, YAML aliases followed: what is beyond is made to exhaust its reader."""
 
 _REFUSED = re.compile(
@@ -55,7 +55,7 @@ class RecordedObjects:
         return self.unread.get(kind.plural) or "; ".join((otherwise, *self.strays))
 
 
-class _NoAnswer(Exception):
+class _NoObjects(Exception):
     """The file holds no objects and does not say that there are none."""
 
 
@@ -68,7 +68,7 @@ def read_objects(folder: Path) -> RecordedObjects:
             documents = documents_of(path)
             for each in _objects(documents, path):
                 found.setdefault((_group_of(each), str(each.get("kind") or "")), []).append(each)
-        except _NoAnswer as why:
+        except _NoObjects as why:
             unread[path.stem] = f"objects/{path.name} {why}"
             continue
         recorded |= {path.stem} & plurals
@@ -83,16 +83,16 @@ def read_objects(folder: Path) -> RecordedObjects:
 
 
 def documents_of(path: Path) -> list[Any]:
-    """The documents of a YAML or JSON file. Raises `BadObjects`, and `_NoAnswer` where kubectl failed."""
+    """The documents of a YAML or JSON file. Raises `BadObjects`, and `_NoObjects` where kubectl failed."""
     try:
         text = text_of(read_bytes(path, MOST_OBJECTS))
     except (Unfit, OSError, UnicodeDecodeError) as why:
         raise BadObjects(f"{path}: {getattr(why, 'strerror', None) or why}") from None
     if _REFUSED.match(text):
-        raise _NoAnswer(f"holds no objects but a message: {one_line(text, 160)}")
+        raise _NoObjects(f"holds no objects but a message: {one_line(text, 160)}")
     documents = _json(text) or _yaml(text, path)
     if not documents:
-        raise _NoAnswer("is empty: the command that should have filled it failed")
+        raise _NoObjects("is empty: the command that should have filled it failed")
     return _bounded(documents, path)
 
 
@@ -100,7 +100,7 @@ def load_yaml(path: Path) -> list[Any]:
     """The documents of any other YAML file of a case; none where it is empty. Raises `BadObjects`."""
     try:
         return documents_of(path)
-    except _NoAnswer:
+    except _NoObjects:
         return []
 
 
@@ -127,8 +127,8 @@ def _yaml(text: str, path: Path) -> list[Any]:
 
 def _bounded(documents: list[Any], path: Path) -> list[Any]:
     """The documents, if following their YAML aliases ends soon. Raises `BadObjects`."""
-    if _size(documents) > MOST_NODES:
-        raise BadObjects(f"{path}: its YAML aliases unfold to more than {MOST_NODES:,} values")
+    if _size(documents) > MAX_VALUES:
+        raise BadObjects(f"{path}: its YAML aliases unfold to more than {MAX_VALUES:,} values")
     return documents
 
 
@@ -141,7 +141,7 @@ def _size(whole: list[Any]) -> int:
         inside = list(value.values() if isinstance(value, dict) else value)
         nested = [each for each in inside if isinstance(each, dict | list)]
         if children_known:
-            sizes[id(value)] = len(inside) + sum(sizes.get(id(each), MOST_NODES) for each in nested)
+            sizes[id(value)] = len(inside) + sum(sizes.get(id(each), MAX_VALUES) for each in nested)
             continue
         waiting.append((value, True))
         waiting += [(each, False) for each in nested if id(each) not in sizes]
@@ -149,13 +149,13 @@ def _size(whole: list[Any]) -> int:
 
 
 def _objects(documents: list[Any], path: Path) -> Iterator[Object]:
-    """Single objects, `kind: List` and typed lists (`PodList`), any nesting. Raises `_NoAnswer` and `BadObjects`."""
+    """Single objects, `kind: List` and typed lists (`PodList`), any nesting. Raises `_NoObjects` and `BadObjects`."""
     for each in documents:
         if isinstance(each, list) and all(isinstance(inner, dict) for inner in each):
             yield from _objects(each, path)  # `jq -s`
             continue
         if isinstance(each, str):
-            raise _NoAnswer(f"holds no objects but text: {one_line(each, 160)}")
+            raise _NoObjects(f"holds no objects but text: {one_line(each, 160)}")
         if not isinstance(each, dict):
             found = "nothing (null)" if each is None else type(each).__name__
             raise BadObjects(f"{path}: expected Kubernetes objects, found {found}")
@@ -167,12 +167,12 @@ def _unpacked(thing: Mapping[str, Any], path: Path) -> Iterator[Object]:
     if not kind:
         keys = one_line(", ".join(map(str, thing)), 80)
         what = "a list that breaks off" if "items" in thing else f"something without a kind ({keys})"
-        raise _NoAnswer(f"holds {what}")
+        raise _NoObjects(f"holds {what}")
     if not kind.endswith("List"):
         yield _renewed(thing)
         return
     if not isinstance(thing.get("items"), list):
-        raise _NoAnswer(f"holds a {kind} whose items are no list")
+        raise _NoObjects(f"holds a {kind} whose items are no list")
     yield from _objects([_typed(item, thing) for item in thing["items"]], path)
 
 

@@ -23,7 +23,7 @@ from sensors.access.case_files import MOST_TEXT, Unfit, open_regular, read_bytes
 from sensors.access.case_objects import BadObjects, RecordedObjects, load_yaml, read_objects
 from sensors.access.live.environment import SERVICE_CIDR, pod_cidrs, service_cidrs
 from sensors.hubble.lines import (
-    MOST_BYTES,
+    MAX_UNPACKED_BYTES,
     FlowQuestion,
     FlowReading,
     HubbleMessage,
@@ -31,7 +31,7 @@ from sensors.hubble.lines import (
     read_flow_lines,
 )
 from sensors.kit.addresses import host_port
-from sensors.kit.cluster import Connect, Dial, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Connect, Dial, DnsLookup, Environment, Object, PathMtu
 from sensors.kit.kinds import CILIUM_NODE, NODE, POD, Kind
 from sensors.kit.model import NOT_RECORDED, Blind, Target
 from sensors.kit.reading import Kinds
@@ -138,7 +138,7 @@ class CaseFolder:
     async def node_file(self, node: str, name: str) -> str:
         return await asyncio.to_thread(self._read, "nodes", node, name)
 
-    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         return await asyncio.to_thread(self._rows, "dns.json", namespace, pod, _lookup)
 
     async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
@@ -213,8 +213,10 @@ def _flow_batches(path: Path, question: FlowQuestion, at_most: int = 0) -> Itera
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
-            if size > MOST_BYTES:
-                raise UnreadableFlows(f"larger ({size >> 20} MiB) than a recording can be ({MOST_BYTES >> 20} MiB)")
+            if size > MAX_UNPACKED_BYTES:
+                raise UnreadableFlows(
+                    f"larger ({size >> 20} MiB) than a recording can be ({MAX_UNPACKED_BYTES >> 20} MiB)"
+                )
             yield from read_flow_lines(BytesIO(stream.read(at_most)) if at_most else stream, question)
     except (OSError, Unfit) as why:
         raise UnreadableFlows(getattr(why, "strerror", None) or str(why)) from None
@@ -340,8 +342,8 @@ def _known(row_type: type, row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key in names}
 
 
-def _lookup(row: Mapping[str, Any]) -> Lookup:
-    return Lookup(**_known(Lookup, row))
+def _lookup(row: Mapping[str, Any]) -> DnsLookup:
+    return DnsLookup(**_known(DnsLookup, row))
 
 
 def _connect(row: Mapping[str, Any]) -> Connect:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from sensors.hubble.moments import Moments, earlier, later, newest
 from sensors.hubble.outcomes import PolicyUse
-from sensors.hubble.records import KNOWN_VERDICTS, HubbleFlow, Policy
+from sensors.hubble.records import KNOWN_VERDICTS, DatapathPolicy, HubbleFlow
 
 EPHEMERAL = 32768  # Linux gives clients source ports from here on
 POLICY_VERDICT = 5  # the event type of a policy's own word
@@ -21,8 +21,8 @@ OPAQUE = 128  # something befell a packet that this version has no word for
 POINT_BITS = {"TO_ENDPOINT": 1 << 8, "TO_OVERLAY": 1 << 9, "TO_NETWORK": 1 << 10, "TO_STACK": 1 << 11}
 POINT_BITS |= {"TO_HOST": 1 << 12, "TO_PROXY": 1 << 13, "FROM_NETWORK": 1 << 14, "TO_CRYPTO": 1 << 15}
 
-Door: TypeAlias = tuple[str, int]
-AttemptKey: TypeAlias = tuple[str, Door, Door]
+SocketAddress: TypeAlias = tuple[str, int]
+AttemptKey: TypeAlias = tuple[str, SocketAddress, SocketAddress]
 DropKey: TypeAlias = tuple[int, int, str, int, int]  # sender, reason, direction, source and destination identity
 
 
@@ -168,7 +168,7 @@ def note_policies(attempt: Attempt, flow: HubbleFlow) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _use(verdict: str, direction: str, policy: Policy) -> PolicyUse:
+def _use(verdict: str, direction: str, policy: DatapathPolicy) -> PolicyUse:
     return PolicyUse(verdict, direction, policy.kind, policy.namespace, policy.name)
 
 
@@ -189,7 +189,7 @@ def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
                 _bring_home(attempts[key], attempts.pop(stray), client is lower, stray[1] == client)
 
 
-def _home(key: AttemptKey, stray: Attempt) -> tuple[str, Door, str]:
+def _home(key: AttemptKey, stray: Attempt) -> tuple[str, SocketAddress, str]:
     """Where an answer belongs: the client's door, and the address that answered."""
     protocol, lower, upper = key
     client, server = (lower, upper) if did_lower_begin(stray) else (upper, lower)

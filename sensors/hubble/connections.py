@@ -34,10 +34,10 @@ from sensors.hubble.attempt import (
     reunite,
 )
 from sensors.hubble.dns_tally import DnsTally
-from sensors.hubble.group import Group, add_attempt, drops_of, only_at_start, outcome_of, passes_again
+from sensors.hubble.group import AttemptGroup, add_attempt, drops_of, only_at_start, outcome_of, passes_again
 from sensors.hubble.noise import noise
 from sensors.hubble.outcomes import Connection, DnsOutcome, HttpOutcome, Party
-from sensors.hubble.records import KNOWN_VERDICTS, Endpoint, HubbleFlow
+from sensors.hubble.records import KNOWN_VERDICTS, FlowEndpoint, HubbleFlow
 
 FOLD = 50_000  # attempts kept apart in memory before they are summed into connections
 
@@ -53,7 +53,7 @@ GroupKey: TypeAlias = tuple[str, str, str, int]
 class _Host:
     """What was said of one address."""
 
-    best: Endpoint
+    best: FlowEndpoint
     identities: dict[int, tuple[str, ...]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     is_pod: bool = False
@@ -68,7 +68,7 @@ class Connections:
         self.noise: Counter[str] = Counter()
         self._seen: set[str] = set()
         self._attempts: dict[AttemptKey, Attempt] = {}
-        self._groups: dict[GroupKey, Group] = {}
+        self._groups: dict[GroupKey, AttemptGroup] = {}
         self._hosts: dict[str, _Host] = {}
         self._nodes: dict[str, int] = {}
         self._http: dict[GroupKey, Counter[tuple[str, str, int, str]]] = {}
@@ -94,7 +94,7 @@ class Connections:
         self._take(flow)
         return True
 
-    def _meet(self, end: Endpoint) -> None:
+    def _meet(self, end: FlowEndpoint) -> None:
         host = self._hosts.get(end.ip)
         if host is None:
             host = self._hosts[end.ip] = _Host(end)
@@ -157,7 +157,7 @@ class Connections:
             lower_began = did_lower_begin(attempt)
             client, server = (lower, upper) if lower_began else (upper, lower)
             key = (protocol, client[0], server[0], server[1])
-            group = self._groups.setdefault(key, Group())
+            group = self._groups.setdefault(key, AttemptGroup())
             group.probed += protocol in ("TCP", "UDP") and client[1] in PROBE_PORTS
             add_attempt(group, attempt, lower_began)
         self._attempts.clear()
@@ -177,7 +177,9 @@ class Connections:
         outcomes = [tally.outcome(*key) for key, tally in self._dns.items()]
         return tuple(sorted(outcomes, key=lambda each: (each.last is None, each.last, each.query)))
 
-    def _connection(self, key: GroupKey, group: Group, started: datetime | None, until: datetime | None) -> Connection:
+    def _connection(
+        self, key: GroupKey, group: AttemptGroup, started: datetime | None, until: datetime | None
+    ) -> Connection:
         protocol, client, server, port = key
         return Connection(
             source=self._party(client),
@@ -215,7 +217,7 @@ class Connections:
             stale_peer=self._is_stale(server, group),
         )
 
-    def _is_stale(self, server: str, group: Group) -> bool:
+    def _is_stale(self, server: str, group: AttemptGroup) -> bool:
         host = self._hosts[server]
         if not host.is_pod:
             return False

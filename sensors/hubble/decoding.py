@@ -13,20 +13,20 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from sensors.hubble.wire import Line
+from sensors.hubble.wire import FlowLine
 
 POLICY_VERDICT_EVENT = 5
 POLICY_DENIED, POLICY_DENY = 133, 181
 
 
-_decode = msgspec.json.Decoder(Line).decode
+_decode = msgspec.json.Decoder(FlowLine).decode
 _decode_anything = msgspec.json.Decoder().decode
 _CANNOT_READ = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
-def read_line(line: bytes) -> Line | None:
+def read_line(line: bytes) -> FlowLine | None:
     """One line, in whatever form; None when it cannot be understood."""
     try:
         read = _decode(line)
@@ -37,7 +37,7 @@ def read_line(line: bytes) -> Line | None:
     return _read_patiently(line)
 
 
-def _read_patiently(line: bytes) -> Line | None:
+def _read_patiently(line: bytes) -> FlowLine | None:
     """Other spellings, other wrappings, and lines in which a field is not what it should be: keep all the others."""
     try:
         raw = _decode_anything(line)
@@ -48,7 +48,7 @@ def _read_patiently(line: bytes) -> Line | None:
             raw = {**raw, "flow": raw}
         if "flow" in raw and not _looks_like_flow(raw["flow"]):
             return None
-        return _tolerant(Line, raw)
+        return _tolerant(FlowLine, raw)
     except _CANNOT_READ:
         return None
 

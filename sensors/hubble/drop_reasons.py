@@ -71,13 +71,13 @@ def _table() -> Iterator[DropReason]:
         yield DropReason(int(row["number"]), *words, Noise(row["noise"] or Noise.NEVER), row["misnamed"])
 
 
-REASONS = {each.number: each for each in _table()}
-_BY_NAME = {each.enum: each.number for each in REASONS.values() if each.enum}
+DROP_REASONS = {each.number: each for each in _table()}
+_BY_NAME = {each.enum: each.number for each in DROP_REASONS.values() if each.enum}
 
 
 def reason(number: int) -> DropReason:
     """What a drop number means; a number nobody told us of is of class `unknown`, with its digits as name."""
-    known = REASONS.get(number)
+    known = DROP_REASONS.get(number)
     return known or DropReason(number, "", "", DropClass.UNKNOWN, "a reason newer than this program")
 
 
@@ -92,7 +92,7 @@ def number_of(said: str | int) -> int:
 
 def name_of(number: int, said: str | int = "") -> str:
     """The honest name of a number; for one we do not know, what the emitter called it, else the digits."""
-    known = REASONS.get(number)
+    known = DROP_REASONS.get(number)
     if known is not None and known.name:
         return known.name
     if isinstance(said, str) and said and not said.isdigit() and said != "DROP_REASON_UNKNOWN":

@@ -18,7 +18,7 @@ from sensors.hubble.attempt import (
 )
 from sensors.hubble.drop_reasons import name_of
 from sensors.hubble.moments import CLOCKS, Moments, earlier, later, newest
-from sensors.hubble.outcomes import Drop, Outcome, PolicyUse
+from sensors.hubble.outcomes import ConnectionOutcome, Drop, PolicyUse
 
 YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
 RACE = timedelta(seconds=10)  # a new pod's identity reaches all nodes within this
@@ -28,7 +28,7 @@ MOST_BEGINNINGS = 16  # told per connection
 
 
 @dataclass(slots=True)
-class Group:
+class AttemptGroup:
     """The sum of the attempts between two addresses on one port."""
 
     attempts: int = 0
@@ -59,7 +59,7 @@ class Group:
     policies: set[PolicyUse] = field(default_factory=set)
 
 
-def add_attempt(group: Group, attempt: Attempt, lower_began: bool) -> None:
+def add_attempt(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None:
     """Sum one finished attempt into its group."""
     client, server = (attempt.lower, attempt.upper) if lower_began else (attempt.upper, attempt.lower)
     group.attempts += 1
@@ -75,7 +75,7 @@ def add_attempt(group: Group, attempt: Attempt, lower_began: bool) -> None:
         group.policies |= attempt.policies
 
 
-def _sum_result(group: Group, attempt: Attempt, client: int, server: int) -> None:
+def _sum_result(group: AttemptGroup, attempt: Attempt, client: int, server: int) -> None:
     opened = bool(server & (SYN_ACK | TALKED | ANSWERED) or client & TALKED)
     opened = opened or bool(server & FORWARDED and not server & RST)  # UDP, ICMP: any answer
     refused = bool(server & RST and client & SYN and not opened)
@@ -95,7 +95,7 @@ def _sum_result(group: Group, attempt: Attempt, client: int, server: int) -> Non
             group.unanswered_at = sorted([*group.unanswered_at, attempt.first])[-2:]
 
 
-def _sum_drops(group: Group, attempt: Attempt, lower_began: bool) -> None:
+def _sum_drops(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None:
     for (sender, number, direction, source, destination), counts in (attempt.drops or {}).items():
         of_reply = (sender == 0) != lower_began
         total = group.drops.setdefault((of_reply, number, direction, source, destination), [0, 0])
@@ -103,7 +103,7 @@ def _sum_drops(group: Group, attempt: Attempt, lower_began: bool) -> None:
         total[1] += 1
 
 
-def _sum_times(group: Group, attempt: Attempt) -> None:
+def _sum_times(group: AttemptGroup, attempt: Attempt) -> None:
     if attempt.first is not None:
         insort(group.began, attempt.first)
         del group.began[:-MOST_BEGINNINGS]
@@ -116,34 +116,34 @@ def _sum_times(group: Group, attempt: Attempt) -> None:
             newest(whole, key, when)
 
 
-def outcome_of(group: Group, until: datetime | None) -> Outcome:
+def outcome_of(group: AttemptGroup, until: datetime | None) -> ConnectionOutcome:
     """The newest word. Requests denied by a proxy are judged one by one, so they never speak for the others."""
     failure = _failure(group)
     if failure is None:
         return _without_failure(group, until)
     if not group.opened:
         return failure
-    first = group.first_drop if failure is Outcome.DROPPED else group.first_refused
-    last = group.last_drop if failure is Outcome.DROPPED else group.last_refused
-    if failure is Outcome.DENIED or not (first and last and group.first_opened and group.last_opened):
-        return Outcome.MIXED
+    first = group.first_drop if failure is ConnectionOutcome.DROPPED else group.first_refused
+    last = group.last_drop if failure is ConnectionOutcome.DROPPED else group.last_refused
+    if failure is ConnectionOutcome.DENIED or not (first and last and group.first_opened and group.last_opened):
+        return ConnectionOutcome.MIXED
     if group.last_opened < first:
         return failure
-    return Outcome.OPENED if group.first_opened > last else Outcome.MIXED
+    return ConnectionOutcome.OPENED if group.first_opened > last else ConnectionOutcome.MIXED
 
 
-def _failure(group: Group) -> Outcome | None:
+def _failure(group: AttemptGroup) -> ConnectionOutcome | None:
     """The kind of failure that came last."""
     if group.dropped and group.refused and group.last_drop and group.last_refused:
-        return Outcome.DROPPED if group.last_drop > group.last_refused else Outcome.REFUSED
+        return ConnectionOutcome.DROPPED if group.last_drop > group.last_refused else ConnectionOutcome.REFUSED
     if group.dropped:
-        return Outcome.DROPPED
+        return ConnectionOutcome.DROPPED
     if group.denied:
-        return Outcome.DENIED
-    return Outcome.REFUSED if group.refused else None
+        return ConnectionOutcome.DENIED
+    return ConnectionOutcome.REFUSED if group.refused else None
 
 
-def _without_failure(group: Group, until: datetime | None) -> Outcome:
+def _without_failure(group: AttemptGroup, until: datetime | None) -> ConnectionOutcome:
     """Two attempts without an answer after the last that opened are a word; one may still be on its way.
 
     So may any that began within the last moment of the flows at hand.
@@ -151,11 +151,11 @@ def _without_failure(group: Group, until: datetime | None) -> Outcome:
     young = [each for each in group.unanswered_at if until is not None and until - each < CLOCKS]
     since = [each for each in group.unanswered_at if group.last_opened is None or each > group.last_opened]
     if group.opened and len(since) - len(young) < 2:
-        return Outcome.OPENED
-    return Outcome.UNANSWERED if group.unanswered > len(young) else Outcome.UNKNOWN
+        return ConnectionOutcome.OPENED
+    return ConnectionOutcome.UNANSWERED if group.unanswered > len(young) else ConnectionOutcome.UNKNOWN
 
 
-def drops_of(group: Group) -> tuple[Drop, ...]:
+def drops_of(group: AttemptGroup) -> tuple[Drop, ...]:
     """What was dropped, the most packets first."""
     found = (
         Drop(number, name_of(number), direction, packets, attempts, source, destination, of_reply)
@@ -164,7 +164,7 @@ def drops_of(group: Group) -> tuple[Drop, ...]:
     return tuple(sorted(found, key=lambda each: (-each.packets, each.number, each.direction, each.source_identity)))
 
 
-def only_at_start(group: Group, started: datetime | None) -> bool:
+def only_at_start(group: AttemptGroup, started: datetime | None) -> bool:
     """Dropped for a moment when the pod was new, and let through since: its identity had not got round yet."""
     first, last = group.first_drop, group.last_drop
     if started is None or first is None or last is None or not group.opened:
@@ -172,7 +172,7 @@ def only_at_start(group: Group, started: datetime | None) -> bool:
     return last - first <= RACE and last - started <= YOUTH and passes_again(group)
 
 
-def passes_again(group: Group) -> bool:
+def passes_again(group: AttemptGroup) -> bool:
     """Whether each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
     return bool(group.dropped_at) and all(
         any(

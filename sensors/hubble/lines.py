@@ -25,8 +25,9 @@ import msgspec
 from sensors.hubble.decoding import read_line
 from sensors.hubble.records import (
     BAD_VERDICTS,
+    DatapathPolicy,
     Dns,
-    Endpoint,
+    FlowEndpoint,
     FlowReading,
     Horizon,
     Http,
@@ -34,15 +35,15 @@ from sensors.hubble.records import (
     HubbleMessage,
     LostEvents,
     NodeStatus,
-    Policy,
     Workload,
 )
-from sensors.hubble.wire import Flow, Line, is_bad, messages
+from sensors.hubble.wire import FlowLine, WireFlow, is_bad, messages
 
 __all__ = [
     "BAD_VERDICTS",
+    "DatapathPolicy",
     "Dns",
-    "Endpoint",
+    "FlowEndpoint",
     "FlowQuestion",
     "FlowReading",
     "Horizon",
@@ -51,18 +52,17 @@ __all__ = [
     "HubbleMessage",
     "LostEvents",
     "NodeStatus",
-    "Policy",
     "UnreadableFlows",
     "Workload",
     "read_flow_lines",
 ]
 
 CHUNK = 1 << 20
-BATCH = 512
-LONGEST_LINE = 4 << 20  # a hubble flow is about 1.5 kB; what is longer is not one
+BATCH_LINES = 512
+MAX_FLOW_BYTES = 4 << 20  # a hubble flow is about 1.5 kB; what is longer is not one
 LONGEST_DOCUMENT = 64 << 20  # of flows that are no lines, which have to be held at once
-MOST_BYTES = 512 << 20  # unpacked: a small archive may hold far more than any recording does
-GIVE_UP = 2000  # lines of garbage, and not one understood: not a file of flows
+MAX_UNPACKED_BYTES = 512 << 20  # unpacked: a small archive may hold far more than any recording does
+MAX_GARBAGE_LINES = 2000  # lines of garbage, and not one understood: not a file of flows
 GZIP = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -102,7 +102,7 @@ class FlowQuestion:
         """Whether the asked pod is one of the two sides; any flow where no pod was asked for."""
         return not self.pod or self.is_side(flow, flow.source) or self.is_side(flow, flow.destination)
 
-    def is_side(self, flow: HubbleFlow, side: Endpoint) -> bool:
+    def is_side(self, flow: HubbleFlow, side: FlowEndpoint) -> bool:
         """Whether `side` of the flow is the asked pod, by its exact name or, where Hubble names none, by address."""
         return self.names(side.namespace, side.pod, side.ip, flow.source.port, flow.destination.port)
 
@@ -138,11 +138,11 @@ def read_flow_lines(source: Path | str | BinaryIO, question: FlowQuestion) -> It
 
 
 def _read_stream(stream: BinaryIO, question: FlowQuestion) -> Iterator[list[HubbleMessage]]:
-    reader = _Reader(question)
+    reader = _LineReader(question)
     batch: list[HubbleMessage] = []
     for line, is_whole in _texts(_limited(_in_utf8(_inflated(_chunks(stream))))):
         batch += reader.read(line, is_whole)
-        if len(batch) >= BATCH:
+        if len(batch) >= BATCH_LINES:
             yield batch
             batch = []
     batch += reader.context()
@@ -201,8 +201,10 @@ def _limited(chunks: Iterator[bytes]) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
-        if size > MOST_BYTES:
-            raise UnreadableFlows(f"more than {MOST_BYTES >> 20} MiB of hubble flows; record fewer (--last, --since)")
+        if size > MAX_UNPACKED_BYTES:
+            raise UnreadableFlows(
+                f"more than {MAX_UNPACKED_BYTES >> 20} MiB of hubble flows; record fewer (--last, --since)"
+            )
         yield chunk
 
 
@@ -260,7 +262,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
             *lines, carry = (carry + chunk).split(b"\n")
             for each in lines:
                 yield each, True
-            if len(carry) > LONGEST_LINE:
+            if len(carry) > MAX_FLOW_BYTES:
                 carry = b"\0"  # not a hubble flow, whatever follows: forget it, and let it count as garbage
     except _BrokeOff:
         yield carry, False
@@ -269,7 +271,7 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
         yield carry, False
 
 
-class _Reader:
+class _LineReader:
     """Keeps what the question asks for, and the books on the rest."""
 
     def __init__(self, question: FlowQuestion) -> None:
@@ -277,7 +279,7 @@ class _Reader:
         self.lines = self.flows = self.understood = self.garbage = self.first_garbage = self.other = 0
         self.truncated = self.is_compact_text = False
         self.spans: dict[str, list[datetime]] = {}
-        self.newest: dict[str, list[tuple[datetime, int, Line]]] = {}
+        self.newest: dict[str, list[tuple[datetime, int, FlowLine]]] = {}
 
     def read(self, line: bytes, is_whole: bool) -> list[HubbleMessage]:
         """What one line brings at once; context is kept back until `context`."""
@@ -303,10 +305,10 @@ class _Reader:
             return
         self.garbage += 1
         self.first_garbage = self.first_garbage or self.lines
-        if not self.understood and self.garbage >= GIVE_UP:
+        if not self.understood and self.garbage >= MAX_GARBAGE_LINES:
             raise self._unreadable()
 
-    def _take(self, line: Line, flow: Flow) -> list[HubbleMessage]:
+    def _take(self, line: FlowLine, flow: WireFlow) -> list[HubbleMessage]:
         self.flows += 1
         ask, when, node = self.question, flow.time or line.time, flow.node_name or line.node_name
         if when is not None:
@@ -322,7 +324,7 @@ class _Reader:
             self._remember(node, when or LONG_AGO, line)
         return []
 
-    def _is_about(self, flow: Flow) -> bool:
+    def _is_about(self, flow: WireFlow) -> bool:
         """As `FlowQuestion.is_about`, before the trouble of making a record."""
         ask, one, other, ip = self.question, flow.source, flow.destination, flow.IP
         if not ask.pod:
@@ -344,7 +346,7 @@ class _Reader:
         elif when < span[0]:
             span[0] = when
 
-    def _remember(self, node: str, when: datetime, line: Line) -> None:
+    def _remember(self, node: str, when: datetime, line: FlowLine) -> None:
         """The newest so many per node, whatever order the lines come in."""
         newest = self.newest.setdefault(node, [])
         entry = (when, self.lines, line)
@@ -375,5 +377,5 @@ class _Reader:
         )
 
 
-def _when(entry: tuple[datetime, int, Line]) -> tuple[datetime, int]:
+def _when(entry: tuple[datetime, int, FlowLine]) -> tuple[datetime, int]:
     return entry[0], entry[1]

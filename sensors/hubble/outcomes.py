@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class ConnectionOutcome(StrEnum):
     """What becomes of the attempts of a connection. The newest word counts; `mixed` when it goes to and fro."""
 
     OPENED = "opened"
@@ -107,7 +107,7 @@ class Connection:
     destination: Party
     protocol: str
     port: int
-    outcome: Outcome
+    outcome: ConnectionOutcome
     attempts: int
     opened: int = 0
     dropped: int = 0

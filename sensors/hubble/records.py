@@ -24,7 +24,7 @@ class Workload(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
-class Policy(msgspec.Struct, frozen=True, gc=False):
+class DatapathPolicy(msgspec.Struct, frozen=True, gc=False):
     """A policy named by the datapath. `kind` is empty where an agent before 1.17 did not say."""
 
     kind: str = ""
@@ -32,7 +32,7 @@ class Policy(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
-class Endpoint(msgspec.Struct, frozen=True, gc=False):
+class FlowEndpoint(msgspec.Struct, frozen=True, gc=False):
     """One side of a hubble flow.
 
     `identity` is the number the datapath decided with (0 = unknown; it can be older than the labels, and numbers from
@@ -95,8 +95,8 @@ class HubbleFlow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     event_sub: int = 0
     direction: str = ""  # INGRESS, EGRESS or empty
     policy_match: int = 0  # 0 none, 1 L3, 2 L3-L4, 3 L4, 4 all, 5 L3-protocol, 6 protocol
-    source: Endpoint = Endpoint()
-    destination: Endpoint = Endpoint()
+    source: FlowEndpoint = FlowEndpoint()
+    destination: FlowEndpoint = FlowEndpoint()
     ip_version: int = 0
     protocol: str = ""  # TCP, UDP, SCTP, ICMPv4, ICMPv6, …
     flags: frozenset[str] = frozenset()
@@ -109,10 +109,10 @@ class HubbleFlow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     dns: Dns | None = None
     http: Http | None = None
     l7_type: str = ""  # REQUEST, RESPONSE, SAMPLE
-    egress_allowed_by: tuple[Policy, ...] = ()
-    ingress_allowed_by: tuple[Policy, ...] = ()
-    egress_denied_by: tuple[Policy, ...] = ()
-    ingress_denied_by: tuple[Policy, ...] = ()
+    egress_allowed_by: tuple[DatapathPolicy, ...] = ()
+    ingress_allowed_by: tuple[DatapathPolicy, ...] = ()
+    egress_denied_by: tuple[DatapathPolicy, ...] = ()
+    ingress_denied_by: tuple[DatapathPolicy, ...] = ()
     policy_log: tuple[str, ...] = ()
     file: str = ""  # BPF source line of a drop, `bpf_lxc.c:1533`
     source_xlated: str = ""  # the service address the client believed in, where translation was per packet

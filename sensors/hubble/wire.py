@@ -13,18 +13,18 @@ import msgspec
 from sensors.hubble.drop_reasons import name_of, number_of
 from sensors.hubble.records import (
     BAD_VERDICTS,
+    DatapathPolicy,
     Dns,
-    Endpoint,
+    FlowEndpoint,
     Http,
     HubbleFlow,
     HubbleMessage,
     LostEvents,
     NodeStatus,
-    Policy,
     Workload,
 )
 
-Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+UtcMoment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Side(msgspec.Struct, frozen=True, gc=False):
@@ -91,8 +91,8 @@ class _L7(msgspec.Struct, frozen=True, gc=False):
     http: _Http | None = None
 
 
-class Flow(msgspec.Struct, frozen=True, gc=False):
-    time: Moment | None = None
+class WireFlow(msgspec.Struct, frozen=True, gc=False):
+    time: UtcMoment | None = None
     uuid: str = ""
     verdict: str | int = ""
     drop_reason: int = 0
@@ -135,8 +135,8 @@ class _Status(msgspec.Struct, frozen=True, gc=False):
 class _Lost(msgspec.Struct, frozen=True, gc=False):
     source: str | int = ""
     num_events_lost: str | int = 0
-    first: Moment | None = None
-    last: Moment | None = None
+    first: UtcMoment | None = None
+    last: UtcMoment | None = None
 
 
 class _Node(msgspec.Struct, frozen=True, gc=False):
@@ -144,18 +144,18 @@ class _Node(msgspec.Struct, frozen=True, gc=False):
     state: str | int = ""
 
 
-class Line(msgspec.Struct, frozen=True, gc=False):
-    flow: Flow | None = None
+class FlowLine(msgspec.Struct, frozen=True, gc=False):
+    flow: WireFlow | None = None
     node_status: _Status | None = None
     lost_events: _Lost | None = None
     nodes: tuple[_Node, ...] = ()
     node_name: str = ""
-    time: Moment | None = None
+    time: UtcMoment | None = None
 
 
 # Enum numbers as an emitter without the names would send them (flow.proto, relay.proto).
 VERDICTS = ("", "FORWARDED", "DROPPED", "ERROR", "AUDIT", "REDIRECTED", "TRACED", "TRANSLATED")
-KINDS = ("", "L3_L4", "L7", "SOCK")
+FLOW_TYPES = ("", "L3_L4", "L7", "SOCK")
 DIRECTIONS = ("", "INGRESS", "EGRESS")
 L7_TYPES = ("", "REQUEST", "RESPONSE", "SAMPLE")
 TRACE_REASONS = ("", "NEW", "ESTABLISHED", "REPLY", "RELATED", "", "SRV6_ENCAP", "SRV6_DECAP")
@@ -202,7 +202,7 @@ def _by_name(names: tuple[str, ...]) -> Callable[[str | int], str]:
     return lru_cache(maxsize=256)(lambda value: _said(value, names))
 
 
-_verdict, _kind, _direction = _by_name(VERDICTS), _by_name(KINDS), _by_name(DIRECTIONS)
+_verdict, _kind, _direction = _by_name(VERDICTS), _by_name(FLOW_TYPES), _by_name(DIRECTIONS)
 _trace_reason, _sock_point, _l7_type = _by_name(TRACE_REASONS), _by_name(SOCK_POINTS), _by_name(L7_TYPES)
 _observed = _by_name(POINTS)
 
@@ -211,7 +211,7 @@ def _point(value: str | int) -> str:
     return "TO_ENDPOINT" if value == 101 else _observed(value)
 
 
-def is_bad(wire: Flow) -> bool:
+def is_bad(wire: WireFlow) -> bool:
     """As `HubbleFlow.is_bad`, before the trouble of making a record."""
     return wire.verdict in BAD_ON_THE_WIRE or (not wire.verdict and wire.event_type.type == DROP_EVENT)
 
@@ -223,8 +223,8 @@ def _count(value: str | int) -> int:
     return int(value) if str(value).isascii() and str(value).isdigit() and len(str(value)) < 21 else 0
 
 
-def _endpoint(wire: _Side, ip: str, port: int, names: tuple[str, ...], service: _Named | None) -> Endpoint:
-    return Endpoint(
+def _endpoint(wire: _Side, ip: str, port: int, names: tuple[str, ...], service: _Named | None) -> FlowEndpoint:
+    return FlowEndpoint(
         ip,
         port,
         wire.identity,
@@ -243,11 +243,11 @@ DERIVED_FROM = "io.cilium.k8s.policy.derived-from="
 RESERVED_RULE = "reserved:io.cilium.policy.derived-from="
 
 
-def _policies(wire: tuple[_Policy, ...]) -> tuple[Policy, ...]:
+def _policies(wire: tuple[_Policy, ...]) -> tuple[DatapathPolicy, ...]:
     return tuple(_policy(each) for each in wire)
 
 
-def _policy(wire: _Policy) -> Policy:
+def _policy(wire: _Policy) -> DatapathPolicy:
     """Agents before 1.17 say the kind only in a label; Cilium's own built-in rules have labels and no name."""
     kind, name = wire.kind, wire.name
     for label in () if kind and name else wire.labels:
@@ -255,7 +255,7 @@ def _policy(wire: _Policy) -> Policy:
             kind = label.partition("=")[2]
         elif label.startswith(RESERVED_RULE) and not name:
             kind, name = "reserved", label[len(RESERVED_RULE) :]
-    return Policy(kind, wire.namespace, name)
+    return DatapathPolicy(kind, wire.namespace, name)
 
 
 def _dns(wire: _L7) -> Dns | None:
@@ -296,7 +296,7 @@ _NO_FLAGS: frozenset[str] = frozenset()
 _NO_L4 = _L4()
 
 
-def record(wire: Flow, node: str = "", time: datetime | None = None) -> HubbleFlow:
+def record(wire: WireFlow, node: str = "", time: datetime | None = None) -> HubbleFlow:
     """A wire flow as our record; `node` and `time` stand in where only the wrapping said them."""
     protocol, l4 = next(iter(wire.l4.items())) if wire.l4 else ("", _NO_L4)
     is_icmp = protocol.startswith("ICMP")
@@ -348,7 +348,7 @@ def record(wire: Flow, node: str = "", time: datetime | None = None) -> HubbleFl
     )
 
 
-def messages(line: Line) -> list[HubbleMessage]:
+def messages(line: FlowLine) -> list[HubbleMessage]:
     """What a line tells, as records; [] when it is well-formed and tells nothing."""
     if line.flow is not None:
         return [record(line.flow, line.node_name, line.time)]

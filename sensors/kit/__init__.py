@@ -1,6 +1,6 @@
 """What a sensor author needs, and nothing else."""
 
-from sensors.kit.cluster import Cluster, Connect, Dial, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Cluster, Connect, Dial, DnsLookup, Environment, Object, PathMtu
 from sensors.kit.model import Absent, Blind, Evidence, Facts, Sensor, Sight, Target
 from sensors.kit.observe import observe
 
@@ -10,10 +10,10 @@ __all__ = [
     "Cluster",
     "Connect",
     "Dial",
+    "DnsLookup",
     "Environment",
     "Evidence",
     "Facts",
-    "Lookup",
     "Object",
     "PathMtu",
     "Sensor",

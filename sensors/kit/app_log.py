@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from sensors.kit.objects import one_line, parse_time
 
-LONGEST = 2000  # characters of a line that are looked at
+MAX_LOG_LINE_CHARS = 2000  # characters of a line that are looked at
 
 
 class LogTrouble(StrEnum):
@@ -50,7 +50,7 @@ class LogError:
     time: datetime | None = None
 
 
-WORDS = tuple(
+TROUBLE_PATTERNS = tuple(
     (trouble, re.compile(pattern, re.IGNORECASE))
     for trouble, pattern in (
         (
@@ -71,7 +71,7 @@ WORDS = tuple(
         (LogTrouble.CONNECT, r"failed to connect|couldn't connect|connection failed|cannot connect"),
     )
 )
-CALM = re.compile(r"""(?i)\blevel["']?\s*[=:]\s*["']?(?:info|debug|trace)|^\[?(?:info|debug|trace)\b""")
+CALM_LEVEL = re.compile(r"""(?i)\blevel["']?\s*[=:]\s*["']?(?:info|debug|trace)|^\[?(?:info|debug|trace)\b""")
 LOUD = re.compile(
     r"""(?i)\blevel["']?\s*[=:]\s*["']?(?:error|err|fatal|panic|critical)|\b(?:ERROR|FATAL|panic:|Traceback)"""
 )
@@ -85,7 +85,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?
 URL = re.compile(
     r"\b(https?|wss?|tcp|redis|amqp|postgres(?:ql)?)://(?:[^\s/@\"']*@)?(\[[0-9a-fA-F:]+\]|[\w.-]+)(?::(\d{1,5}))?"
 )
-DOOR = re.compile(
+HOST_PORT = re.compile(
     r"(?i)(?:resolve host: |lookup |connect(?:ing)? to (?!(?:\w+ )?server\b)|dial (?:tcp|udp) "
     r"|connect E(?:CONNREFUSED|TIMEDOUT|HOSTUNREACH|NETUNREACH|ADDRNOTAVAIL) |server (?:at|on|running on host) [\"'])"
     r"(\[[0-9a-f:]+\]|[\w.-]+)(?:(?::| port |[\"'](?: \([^)]{1,64}\))?, port )(\d{1,5}))?"
@@ -97,7 +97,7 @@ SCHEME_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 def log_errors(container: str, log: str, limit: int = 8) -> tuple[LogError, ...]:
     """Up to `limit` kinds of error line of a container's log, most frequent first."""
     kinds: dict[tuple[object, ...], LogError] = {}
-    for each in (error for line in log.splitlines() if (error := read_line(container, line[:LONGEST]))):
+    for each in (error for line in log.splitlines() if (error := read_line(container, line[:MAX_LOG_LINE_CHARS]))):
         key = (each.trouble, each.code, each.host, each.port, re.sub(r"\d+", "#", each.text))
         before = kinds.get(key)
         kinds[key] = replace(each, count=before.count + 1) if before else each
@@ -109,19 +109,19 @@ def read_line(container: str, line: str) -> LogError | None:
     trouble, code = _trouble(line)
     if trouble is None:
         return None
-    host, port = door_in(line)
+    host, port = host_port_in(line)
     return LogError(container, trouble, one_line(line), 1, code, host, port, time_in(line))
 
 
 def hosts_in(log: str, limit: int = 8) -> tuple[str, ...]:
     """The hosts that a log names in URLs and connection errors, most recent first."""
-    lines = (door_in(line[:LONGEST])[0] for line in reversed(log.splitlines()))
+    lines = (host_port_in(line[:MAX_LOG_LINE_CHARS])[0] for line in reversed(log.splitlines()))
     return tuple(dict.fromkeys(host for host in lines if host))[:limit]
 
 
 def last_line(log: str) -> str:
     """The newest line that carries a time, else the newest that says anything: `curl -w` leaves tails without one."""
-    lines = [line[:LONGEST] for line in reversed(log.splitlines()) if line.strip()]
+    lines = [line[:MAX_LOG_LINE_CHARS] for line in reversed(log.splitlines()) if line.strip()]
     return one_line(next((line for line in lines if TIME.search(line)), lines[0] if lines else ""))
 
 
@@ -130,19 +130,19 @@ def time_in(line: str) -> datetime | None:
     return parse_time(found.group().replace(",", ".").replace(" ", "T")) if found else None
 
 
-def door_in(line: str) -> tuple[str, int | None]:
+def host_port_in(line: str) -> tuple[str, int | None]:
     """The host and port a line speaks of; the port of the scheme where a URL has none."""
     if url := URL.search(line):
         scheme, host, port = url.groups()
         return host.strip("[]"), _port(port) or SCHEME_PORTS.get(scheme)
-    if door := DOOR.search(line):
+    if door := HOST_PORT.search(line):
         return door[1].strip("[]").rstrip("."), _port(door[2])
     return "", None
 
 
 def _trouble(line: str) -> tuple[LogTrouble | None, int | None]:
     status, curl = STATUS.search(line), CURL.search(line)
-    calm = CALM.search(line) is not None and curl is None
+    calm = CALM_LEVEL.search(line) is not None and curl is None
     word = None if calm else _word(line)
     if status and (curl is None or curl[1] == CURL_HTTP_ERROR) and word is None:
         return LogTrouble.HTTP, int(status[1])
@@ -152,7 +152,7 @@ def _trouble(line: str) -> tuple[LogTrouble | None, int | None]:
 
 
 def _word(line: str) -> LogTrouble | None:
-    return next((trouble for trouble, pattern in WORDS if pattern.search(line)), None)
+    return next((trouble for trouble, pattern in TROUBLE_PATTERNS if pattern.search(line)), None)
 
 
 def _port(digits: str | None) -> int | None:

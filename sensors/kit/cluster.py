@@ -37,7 +37,7 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class DnsLookup:
     """One DNS question asked from inside the pod. `rcode` if a server answered, `error` if none did; `ms` wall time."""
 
     name: str
@@ -124,7 +124,7 @@ class Cluster(Protocol):
         (`conntrack -S`), `links.json`, `dmesg`, `cilium/status.json`, `cilium/metrics.txt`."""
         ...
 
-    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         """Ask the pod's resolver for `names` from inside the pod. A recording answers with all it has."""
         ...
 

@@ -11,7 +11,7 @@ from sensors.kit.objects import (
 )
 
 
-class Trouble(StrEnum):
+class CoreDnsTrouble(StrEnum):
     """What a log line tells. `not_ready` also occurs in the first seconds of a healthy start.
 
     `loop_probe_unanswered`: only the loop plugin's own HINFO questions went unanswered, which some upstreams never
@@ -36,7 +36,7 @@ class LogFinding:
     """Lines of one kind in one container's log: how many and the newest. `upstream` is the address that failed to
     answer, `names` a few names that were asked, `config_line` the Corefile line at fault."""
 
-    trouble: Trouble
+    trouble: CoreDnsTrouble
     pod: str
     previous: bool
     count: int
@@ -48,7 +48,7 @@ class LogFinding:
 
 def read_log(said: str, pod: str, previous: bool = False) -> tuple[LogFinding, ...]:
     """What a CoreDNS log tells: lines of one kind (and upstream) counted, with the newest as example."""
-    found: dict[tuple[Trouble, str | None, int | None], LogFinding] = {}
+    found: dict[tuple[CoreDnsTrouble, str | None, int | None], LogFinding] = {}
     for line in said.splitlines():
         one = _finding(line, pod, previous)
         if one is not None:
@@ -64,17 +64,23 @@ def _joined(before: LogFinding | None, one: LogFinding) -> LogFinding:
     return replace(one, count=before.count + one.count, names=names)
 
 
-LINES: tuple[tuple[Trouble, str], ...] = (
-    (Trouble.LOOP, r"plugin/loop: .*(?:detected|more than twice)"),
-    (Trouble.CONFIG_ERROR, r"Corefile:(?P<line>\d+) - Error during parsing|Error during parsing|loading Caddyfile"),
-    (Trouble.API_FORBIDDEN, r"plugin/kubernetes.*\bforbidden\b|\breflector\.go.*\bforbidden\b"),
-    (Trouble.API_UNREACHABLE, r"waiting for Kubernetes API|unsynced Kubernetes API|[Ff]ailed to (?:watch|list)\b"),
-    (Trouble.NOT_READY, r"plugin/ready: (?:Plugins not ready|Still waiting on)"),
-    (Trouble.PANIC, r"^panic:|[Rr]ecovered from panic|^fatal error:|SIGSEGV"),
-    (Trouble.OVERLOADED, r"concurrent queries exceeded maximum"),
-    (Trouble.UPSTREAM_TIMEOUT, r"plugin/errors: .*i/o timeout"),
-    (Trouble.UPSTREAM_REFUSED, r"plugin/errors: .*connection refused"),
-    (Trouble.UPSTREAM_ERROR, r"plugin/errors: "),
+LOG_PATTERNS: tuple[tuple[CoreDnsTrouble, str], ...] = (
+    (CoreDnsTrouble.LOOP, r"plugin/loop: .*(?:detected|more than twice)"),
+    (
+        CoreDnsTrouble.CONFIG_ERROR,
+        r"Corefile:(?P<line>\d+) - Error during parsing|Error during parsing|loading Caddyfile",
+    ),
+    (CoreDnsTrouble.API_FORBIDDEN, r"plugin/kubernetes.*\bforbidden\b|\breflector\.go.*\bforbidden\b"),
+    (
+        CoreDnsTrouble.API_UNREACHABLE,
+        r"waiting for Kubernetes API|unsynced Kubernetes API|[Ff]ailed to (?:watch|list)\b",
+    ),
+    (CoreDnsTrouble.NOT_READY, r"plugin/ready: (?:Plugins not ready|Still waiting on)"),
+    (CoreDnsTrouble.PANIC, r"^panic:|[Rr]ecovered from panic|^fatal error:|SIGSEGV"),
+    (CoreDnsTrouble.OVERLOADED, r"concurrent queries exceeded maximum"),
+    (CoreDnsTrouble.UPSTREAM_TIMEOUT, r"plugin/errors: .*i/o timeout"),
+    (CoreDnsTrouble.UPSTREAM_REFUSED, r"plugin/errors: .*connection refused"),
+    (CoreDnsTrouble.UPSTREAM_ERROR, r"plugin/errors: "),
 )
 """CoreDNS's own wording, most telling first (source: coredns plugin sources; readiness was reworded in April 2025)."""
 
@@ -84,18 +90,18 @@ UPSTREAM = re.compile(r"(?:->|dial (?:udp|tcp) )(?P<upstream>[0-9A-Fa-f.:\[\]]+:
 
 
 def _finding(line: str, pod: str, previous: bool) -> LogFinding | None:
-    for trouble, pattern in LINES:
+    for trouble, pattern in LOG_PATTERNS:
         found = re.search(pattern, line)
         if found:
             return _read_line(trouble, line, pod, previous, found.groupdict().get("line"))
     return None
 
 
-def _read_line(trouble: Trouble, line: str, pod: str, previous: bool, config_line: str | None) -> LogFinding:
+def _read_line(trouble: CoreDnsTrouble, line: str, pod: str, previous: bool, config_line: str | None) -> LogFinding:
     upstream, question, many = UPSTREAM.search(line), FAILED_QUESTION.search(line), CONSOLIDATED.search(line)
-    is_probe = question is not None and question["qtype"] == "HINFO" and trouble is not Trouble.LOOP
+    is_probe = question is not None and question["qtype"] == "HINFO" and trouble is not CoreDnsTrouble.LOOP
     return LogFinding(
-        trouble=Trouble.LOOP_PROBE_UNANSWERED if is_probe else trouble,
+        trouble=CoreDnsTrouble.LOOP_PROBE_UNANSWERED if is_probe else trouble,
         pod=pod,
         previous=previous,
         count=int(many["count"]) if many else 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-LONGEST_S = 366 * 86400.0
+MAX_DURATION_S = 366 * 86400.0
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s?(ms|s|m|h|d)")
 
@@ -14,7 +14,7 @@ def seconds_in(text: str) -> float:
     """Seconds, more than none. Raises `ValueError` on anything else; a number without a unit is no time."""
     found = _DURATION.fullmatch(text.strip())
     seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
-    if not 0 < seconds <= LONGEST_S:
+    if not 0 < seconds <= MAX_DURATION_S:
         raise ValueError(f"{text[:40]!r} is not a time such as 90s, 15m or 2h")
     return seconds
 

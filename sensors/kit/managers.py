@@ -16,12 +16,12 @@ PROGRAMS = {
     "kube-controller-manager": "the controller manager",
 }
 APPLY = ("kubectl", "kubectl-client-side-apply", "kubectl-last-applied")
-UNKNOWN = ("", "unknown", "before-first-apply")
+UNKNOWN_MANAGERS = ("", "unknown", "before-first-apply")
 
 
 def made_with(manager: str) -> str:
     """`with kubectl apply`, `by Argo CD`, `by my-operator`; empty where nobody wrote it down."""
-    if manager in UNKNOWN:
+    if manager in UNKNOWN_MANAGERS:
         return ""
     if manager in APPLY:
         return "with kubectl apply"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-KEPT = (
+HEALTH_SERIES = (
     "cilium_bpf_map_pressure",
     "cilium_controllers_failing",
     "cilium_drop_count_total",
@@ -49,8 +49,8 @@ def parse_metrics(said: str) -> Iterator[Metric]:
 
 def read_metrics(said: str) -> dict[str, float]:
     """`name{label=value,…}` -> value for the kept series; empty where no line is a metric we know."""
-    lines = "\n".join(line for line in said.splitlines() if line.strip().startswith(KEPT))
-    return {str(each): each.value for each in parse_metrics(lines) if each.name in KEPT}
+    lines = "\n".join(line for line in said.splitlines() if line.strip().startswith(HEALTH_SERIES))
+    return {str(each): each.value for each in parse_metrics(lines) if each.name in HEALTH_SERIES}
 
 
 def _samples(line: str) -> Iterator[Metric]:

@@ -89,7 +89,7 @@ class Evidence:
         return self.facts.summary() if self.facts is not None else self.why
 
 
-Look = Callable[..., Awaitable[Any]]
+LookFunction = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Sensor:
     """
 
     id: str
-    look: Look
+    look: LookFunction
     gives: type
     within: float
     layers: tuple[str, ...]

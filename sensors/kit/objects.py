@@ -13,7 +13,7 @@ from typing import Any
 from sensors.kit.cluster import Object
 from sensors.kit.secrets import redact
 
-NOTHING: Mapping[str, Any] = {}
+NO_KEYS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +100,7 @@ def items(thing: Any, *path: str | int) -> tuple[Mapping[str, Any], ...]:
 def mapping(thing: Any, *path: str | int) -> Mapping[str, Any]:
     """The mapping at a path, or an empty one."""
     found = get(thing, *path)
-    return found if isinstance(found, MAPPINGS) else NOTHING
+    return found if isinstance(found, MAPPINGS) else NO_KEYS
 
 
 def string_map(thing: Any, *path: str | int) -> dict[str, str]:

@@ -30,7 +30,7 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class TcpSocket:
     """One TCP socket that is not listening; v4-mapped addresses are written as v4.
 
     `retransmits` counts the unanswered repeats of what is being sent (SYN in SYN_SENT, data or FIN elsewhere),
@@ -200,7 +200,7 @@ COLUMNS = ["st", "tx_queue", "rx_queue", "tr", "tm->when", "retrnsmt", "uid", "t
 NO_SOCKETS = "sl local_address rem_address " + " ".join(COLUMNS)
 
 
-def parse_sockets(text: str) -> tuple[tuple[Listener, ...], tuple[Connection, ...]]:
+def parse_sockets(text: str) -> tuple[tuple[Listener, ...], tuple[TcpSocket, ...]]:
     """/proc/net/tcp or tcp6: who listens, and every other socket. Raises `Blind` on columns it does not know."""
     header, *rows = text.splitlines() or [""]
     names = header.split()
@@ -214,11 +214,11 @@ def parse_sockets(text: str) -> tuple[tuple[Listener, ...], tuple[Connection, ..
     return listeners, tuple(each for each in sockets if each.state != "LISTEN")
 
 
-def _socket(row: list[str]) -> Connection:
+def _socket(row: list[str]) -> TcpSocket:
     """Columns of a row: slot, local, remote, state, tx:rx, timer:when, retransmits, uid, timeout, inode, …"""
     (address, port), (peer, peer_port), state = _endpoint(row[1]), _endpoint(row[2]), STATES[row[3]]
     sent, _, received = row[4].partition(":")
-    return Connection(
+    return TcpSocket(
         state=state,
         address=address,
         port=port,

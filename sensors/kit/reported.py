@@ -12,17 +12,17 @@ from typing import Any
 
 from sensors.kit.model import Evidence
 
-MOST = 50
+MAX_ENTRIES = 50
 """Entries of one list or mapping in a written result."""
 
-LONGEST = 2000
+MAX_REPORTED_CHARS = 2000
 """Characters of one text in a written result."""
 
-DEEPEST = 12
-CUT = "…truncated"
+MAX_DEPTH = 12
+TRUNCATED = "…truncated"
 
 
-def to_json(value: object, most: int = MOST, depth: int = 0) -> Any:
+def to_json(value: object, most: int = MAX_ENTRIES, depth: int = 0) -> Any:
     """`value` as something `json.dumps` takes.
 
     Dataclass fields with metadata ``{"report": False}`` are left out. Times become RFC 3339 with `Z`, enums their
@@ -36,13 +36,13 @@ def to_json(value: object, most: int = MOST, depth: int = 0) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, str):
         return _text(value)
-    if depth >= DEEPEST:
+    if depth >= MAX_DEPTH:
         return _text(str(value))
     return _compound(value, most, depth + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RecordedFacts:
     """Facts as a result holds them: their sentence, and what of them is reported."""
 
     sentence: str
@@ -56,7 +56,7 @@ def reported(evidence: Evidence) -> Mapping[str, Any]:
     """The facts of a look as plain JSON values, of one just made or of one that was kept; empty: nothing was seen."""
     if evidence.facts is None:
         return {}
-    if isinstance(evidence.facts, Told):
+    if isinstance(evidence.facts, RecordedFacts):
         return evidence.facts.facts
     plain = to_json(evidence.facts)
     return plain if isinstance(plain, dict) else {"value": plain}
@@ -95,7 +95,7 @@ def _named(value: object) -> dict[str, object] | None:
 
 def _mapping(value: Mapping[Any, object], most: int, depth: int) -> dict[str, Any]:
     rows = {_text(_key(key)): to_json(each, most, depth) for key, each in islice(value.items(), most)}
-    return rows if len(value) <= most else {**rows, CUT: len(value) - most}
+    return rows if len(value) <= most else {**rows, TRUNCATED: len(value) - most}
 
 
 def _key(key: object) -> str:
@@ -104,8 +104,12 @@ def _key(key: object) -> str:
 
 def _items(values: Iterable[object], count: int, most: int, depth: int) -> list[Any]:
     rows = [to_json(each, most, depth) for each in islice(values, most)]
-    return rows if count <= most else [*rows, {CUT: count - most}]
+    return rows if count <= most else [*rows, {TRUNCATED: count - most}]
 
 
 def _text(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST} more characters)"
+    return (
+        text
+        if len(text) <= MAX_REPORTED_CHARS
+        else f"{text[:MAX_REPORTED_CHARS]}… ({len(text) - MAX_REPORTED_CHARS} more characters)"
+    )

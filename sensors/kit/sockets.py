@@ -11,7 +11,7 @@ from sensors.kit.cluster import Cluster
 from sensors.kit.kinds import POD
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import flag, named
-from sensors.kit.proc_net import NO_SOCKETS, Connection, Counters, Listener, parse_counters, parse_sockets
+from sensors.kit.proc_net import NO_SOCKETS, Counters, Listener, TcpSocket, parse_counters, parse_sockets
 from sensors.kit.reading import if_readable
 
 
@@ -44,8 +44,8 @@ class PodSockets:
     listeners: tuple[Listener, ...] = ()
     states: Mapping[str, int] = field(default_factory=dict)
     traffic: tuple[PeerTraffic, ...] = ()
-    connections: tuple[Connection, ...] = field(default=(), metadata={"report": False})
-    datagrams: tuple[Connection, ...] = field(default=(), metadata={"report": False})
+    connections: tuple[TcpSocket, ...] = field(default=(), metadata={"report": False})
+    datagrams: tuple[TcpSocket, ...] = field(default=(), metadata={"report": False})
     unread: tuple[str, ...] = ()
     blind: str = ""
 
@@ -68,19 +68,19 @@ class PodSockets:
         return self.knows_listeners and not self.listens_on(port)
 
     @property
-    def unanswered_syns(self) -> tuple[Connection, ...]:
+    def unanswered_syns(self) -> tuple[TcpSocket, ...]:
         """Connections still waiting for their SYN to be answered (SYN_SENT)."""
         return tuple(each for each in self.connections if each.state == "SYN_SENT")
 
     @property
-    def stalled(self) -> tuple[Connection, ...]:
+    def stalled(self) -> tuple[TcpSocket, ...]:
         """Connections past the handshake that repeat data nobody acknowledges."""
         return tuple(
             each for each in self.connections if each.retransmits and each.send_queue and each.state in CARRYING
         )
 
     @property
-    def orphans_retransmitting(self) -> tuple[Connection, ...]:
+    def orphans_retransmitting(self) -> tuple[TcpSocket, ...]:
         """Closed by the program, still repeating their last bytes or FIN: the peer went silent after the handshake."""
         return tuple(each for each in self.connections if each.orphaned and each.retransmits)
 
@@ -142,7 +142,7 @@ def parse_pod(
 ) -> PodSockets:
     """Pure: one pod's files, by name, into facts. Raises `Blind` on a format it does not know."""
     listeners: list[Listener] = []
-    connections: list[Connection] = []
+    connections: list[TcpSocket] = []
     for name in ("net/tcp", "net/tcp6"):
         heard, held = parse_sockets(files[name]) if name in files else ((), ())
         listeners += heard
@@ -166,11 +166,11 @@ def parse_pod(
 MOST_TRAFFIC = 20
 
 
-def by_peer(connections: Iterable[Connection]) -> tuple[PeerTraffic, ...]:
+def by_peer(connections: Iterable[TcpSocket]) -> tuple[PeerTraffic, ...]:
     """Connections folded by state and peer: those in trouble first, at most `MOST_TRAFFIC`."""
     folded: dict[tuple[str, str, int], PeerTraffic] = {}
     for each in connections:
-        key = each.state, each.peer, _their_door(each)
+        key = each.state, each.peer, _peer_address(each)
         met = folded.get(key, PeerTraffic(*key, count=0, retransmits=0, send_queue=0))
         folded[key] = PeerTraffic(
             *key, met.count + 1, max(met.retransmits, each.retransmits), max(met.send_queue, each.send_queue)
@@ -179,7 +179,7 @@ def by_peer(connections: Iterable[Connection]) -> tuple[PeerTraffic, ...]:
     return tuple(ranked[:MOST_TRAFFIC])
 
 
-def _their_door(connection: Connection) -> int:
+def _peer_address(connection: TcpSocket) -> int:
     """The peer's port, 0 where it is one of the many that callers get: a server's peers then fold into one."""
     called_us = connection.peer_port >= EPHEMERAL > connection.port
     return 0 if called_us else connection.peer_port

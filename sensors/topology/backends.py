@@ -98,7 +98,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ServiceSurroundings:
     """What stands around the Services, indexed once: a namespace may hold hundreds of Services, thousands of pods."""
 
     kinds: Kinds
@@ -112,13 +112,13 @@ class Scene:
         return tuple(sorted(name for space, name in self.slices if space == namespace and name not in services))
 
 
-def scene_of(kinds: Kinds, namespaces: frozenset[str]) -> Scene:
+def scene_of(kinds: Kinds, namespaces: frozenset[str]) -> ServiceSurroundings:
     """Index what was read, as far as pods of these namespaces are concerned."""
     sets = _grouped(kinds.of(REPLICA_SET), lambda each: (namespace_of(each), name_of(each)))
     alive = (each for each in kinds.of(POD) if namespace_of(each) in namespaces and not pod_is_over(each))
     candidates = tuple(Candidate(each, labels_of(each), _workload(each, sets)) for each in alive)
     labelled = ((namespace_of(each.pod), *label, each) for each in candidates for label in each.labels.items())
-    return Scene(
+    return ServiceSurroundings(
         kinds=kinds,
         events=_grouped(fold_events(kinds.of(EVENT)), lambda each: each.about),
         candidates=_grouped(candidates, lambda each: namespace_of(each.pod)),
@@ -131,7 +131,7 @@ def _label(labelled: tuple[str, str, str, Candidate]) -> tuple[str, str, str]:
     return labelled[:3]
 
 
-def matching(selector: Mapping[str, str], namespace: str, scene: Scene) -> list[Candidate]:
+def matching(selector: Mapping[str, str], namespace: str, scene: ServiceSurroundings) -> list[Candidate]:
     """The pods that a selector picks, looked up by its first label."""
     first = next(iter(selector.items()), ("", ""))
     return [each for each in scene.by_label.get((namespace, *first), ()) if selects(selector, each.labels)]
@@ -156,7 +156,7 @@ def _grouped(values: Iterable[Value], key: Callable[[Value], Key]) -> dict[Key, 
 # -- the pods behind it ------------------------------------------------------------------------------------------------
 
 
-def backend(candidate: Candidate, ports: tuple[ServicePort, ...], scene: Scene) -> BackendPod:
+def backend(candidate: Candidate, ports: tuple[ServicePort, ...], scene: ServiceSurroundings) -> BackendPod:
     """One pod behind a Service with these ports."""
     pod = candidate.pod
     ready, declared = pod_is_ready(pod) is True, _declared(pod)

@@ -15,9 +15,9 @@ from sensors.kit.model import Target
 from sensors.kit.objects import Ref, flag, items, named, namespace_of, number, pod_is_ready, text, texts
 from sensors.kit.reading import read_kinds
 from sensors.topology.peer import (
-    NEEDED,
-    Asked,
-    Places,
+    ADDRESS_KINDS,
+    AddressBook,
+    ResolvedPeer,
     addressed,
     dashed_ip,
     places,
@@ -82,9 +82,9 @@ async def destination_of(target: Target, cluster: Cluster) -> Destination | None
     return destination_at(target.to_host, target.to_port, target.namespace, where, unread, target.to_protocol)
 
 
-async def surroundings(cluster: Cluster) -> tuple[Places, tuple[str, ...]]:
+async def surroundings(cluster: Cluster) -> tuple[AddressBook, tuple[str, ...]]:
     """What has an address in the cluster, and what could not be read of what stands behind one."""
-    kinds = await read_kinds(cluster, SERVICE, *NEEDED)
+    kinds = await read_kinds(cluster, SERVICE, *ADDRESS_KINDS)
     unread = tuple(kinds.unread[each] for each in (SERVICE, ENDPOINT_SLICE, POD) if each in kinds.unread)
     return places(kinds.of(SERVICE), kinds, await cluster.environment()), unread
 
@@ -93,7 +93,7 @@ def destination_at(
     host: str,
     port: int | None,
     namespace: str,
-    where: Places,
+    where: AddressBook,
     unread: tuple[str, ...] = (),
     protocol: str | None = None,
 ) -> Destination:
@@ -123,17 +123,17 @@ def _spoken(service: Object, port: int | None) -> str:
     return "TCP" if "TCP" in spoken else min(spoken)
 
 
-def _is_backend_itself(asked: Asked, service: Object) -> bool:
+def _is_backend_itself(asked: ResolvedPeer, service: Object) -> bool:
     """The address of an endpoint (the API server's), which is not one of its Service's own."""
     address = as_ip(asked.host)
     return address is not None and asked.service_port is None and str(address) not in service_addresses(service)
 
 
-def _plain(asked: Asked, unread: tuple[str, ...]) -> Destination:
+def _plain(asked: ResolvedPeer, unread: tuple[str, ...]) -> Destination:
     return Destination(spelled(asked.host), asked.port, node=asked.node, unread=unread)
 
 
-def _pod(asked: Asked, service: Object | None, where: Places, unread: tuple[str, ...]) -> Destination:
+def _pod(asked: ResolvedPeer, service: Object | None, where: AddressBook, unread: tuple[str, ...]) -> Destination:
     """One pod: by the address that was asked for, else by all it has."""
     pod = named(where.pods or (), asked.pod.name, asked.pod.namespace) if asked.pod else None
     address = as_ip(asked.host) or dashed_ip(asked.host.partition(".")[0])
@@ -155,7 +155,9 @@ def _pod_backend(address: str, port: int | None, pod: Object, ref: Ref | None) -
     return Backend(address, ports, namespace, name, text(pod, "spec", "nodeName"), pod_is_ready(pod) is True)
 
 
-def _service(asked: Asked, service: Object, where: Places, unread: tuple[str, ...], protocol: str) -> Destination:
+def _service(
+    asked: ResolvedPeer, service: Object, where: AddressBook, unread: tuple[str, ...], protocol: str
+) -> Destination:
     on_node, ref = asked.service_port is not None, asked.service
     return Destination(
         host=spelled(asked.host),
@@ -174,7 +176,7 @@ def _service_ports(service: Object) -> tuple[int, ...]:
     return tuple(filter(None, (number(each, "port") for each in items(service, "spec", "ports"))))
 
 
-def _backends(asked: Asked, service: Object, slices: Iterable[Object], protocol: str) -> Iterable[Backend]:
+def _backends(asked: ResolvedPeer, service: Object, slices: Iterable[Object], protocol: str) -> Iterable[Backend]:
     wanted = asked.service_port or asked.port
     names = {text(each, "name") for each in items(service, "spec", "ports") if wanted in (None, number(each, "port"))}
     untranslated = (asked.port,) if asked.port and text(service, "spec", "clusterIP") == "None" else ()

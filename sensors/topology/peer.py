@@ -49,7 +49,7 @@ class AskedKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResolvedPeer:
     """How the asked peer resolved.
 
     `service` is the existing Service, or the one that was meant and does not exist (`unknown_service`,
@@ -81,7 +81,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class AddressBook:
     """What has an address in the cluster. None = could not be read, which is not the same as none."""
 
     services: tuple[Object, ...]
@@ -93,15 +93,15 @@ class Places:
     pod_cidrs: tuple[str, ...] = ()
 
 
-NEEDED = (ENDPOINT_SLICE, POD, NODE, NAMESPACE)
+ADDRESS_KINDS = (ENDPOINT_SLICE, POD, NODE, NAMESPACE)
 """The kinds which `places` reads besides Services."""
 
 
-def places(services: tuple[Object, ...], kinds: Kinds, environment: Environment) -> Places:
+def places(services: tuple[Object, ...], kinds: Kinds, environment: Environment) -> AddressBook:
     """Gather what has an address from objects that were read."""
     nodes, namespaces = kinds.known(NODE), kinds.known(NAMESPACE)
     node_cidrs = (each for node in nodes or () for each in texts(node, "spec", "podCIDRs"))
-    return Places(
+    return AddressBook(
         services=services,
         slices=kinds.known(ENDPOINT_SLICE),
         pods=kinds.known(POD),
@@ -112,7 +112,7 @@ def places(services: tuple[Object, ...], kinds: Kinds, environment: Environment)
     )
 
 
-def addressed(host: str, port: int | None, namespace: str, where: Places) -> Asked:
+def addressed(host: str, port: int | None, namespace: str, where: AddressBook) -> ResolvedPeer:
     """What `host`, seen from a pod in `namespace`, means in this cluster."""
     address = as_ip(host)
     asked = _by_ip(address, port, where) if address else _by_name(spelled(host), namespace, where)
@@ -148,7 +148,7 @@ MOST_ALIASES = 4
 """ExternalName Services may lead to each other; resolvers give up after a few, too."""
 
 
-def _followed(asked: Asked, where: Places) -> Asked:
+def _followed(asked: ResolvedPeer, where: AddressBook) -> ResolvedPeer:
     """Where an ExternalName leads. The DNS server answers with an alias, to which no search domain is added: only a
     full name of the cluster leads back into it. An address written there is taken for a name, and none exists."""
     for _ in range(MOST_ALIASES):
@@ -159,24 +159,24 @@ def _followed(asked: Asked, where: Places) -> Asked:
         there = _by_name(name, "", where) if ".svc." in name else None
         if there is None:
             why = f"{asked.service} stands for {name} (ExternalName)"
-            return Asked(AskedKind.EXTERNAL, service=asked.service, alias=alias, external_name=name, why=why)
+            return ResolvedPeer(AskedKind.EXTERNAL, service=asked.service, alias=alias, external_name=name, why=why)
         asked = replace(there, alias=alias)
     return asked
 
 
-def _external_name(asked: Asked, where: Places) -> str:
+def _external_name(asked: ResolvedPeer, where: AddressBook) -> str:
     if asked.kind is not AskedKind.SERVICE or asked.service is None:
         return ""
     service = _find(asked.service.name, asked.service.namespace, where) or {}
     return spelled(text(service, "spec", "externalName")) if text(service, "spec", "type") == "ExternalName" else ""
 
 
-def _by_name(host: str, namespace: str, where: Places) -> Asked:
+def _by_name(host: str, namespace: str, where: AddressBook) -> ResolvedPeer:
     if balanced := next((each for each in where.services if host in _balancer_names(each)), None):
-        return Asked(AskedKind.SERVICE, service=_ref(balanced))
+        return ResolvedPeer(AskedKind.SERVICE, service=_ref(balanced))
     match host.split("."):
         case ["localhost"]:
-            return Asked(AskedKind.POD, why="the pod itself")
+            return ResolvedPeer(AskedKind.POD, why="the pod itself")
         case [name]:
             return _service(name, namespace, where)
         case [name, space, "svc", *_]:
@@ -189,7 +189,7 @@ def _by_name(host: str, namespace: str, where: Places) -> Asked:
             return _pod_of_service(pod, name, space, where)
         case [name, space]:
             return _two_words(name, space, namespace, where)
-    return Asked(AskedKind.EXTERNAL, why="a name outside the cluster")
+    return ResolvedPeer(AskedKind.EXTERNAL, why="a name outside the cluster")
 
 
 def _balancer_names(service: Object) -> set[str]:
@@ -197,31 +197,33 @@ def _balancer_names(service: Object) -> set[str]:
     return {spelled(text(each, "hostname")) for each in items(service, "status", "loadBalancer", "ingress")} - {""}
 
 
-def _two_words(name: str, space: str, namespace: str, where: Places) -> Asked:
+def _two_words(name: str, space: str, namespace: str, where: AddressBook) -> ResolvedPeer:
     """`a.b`: Service a in namespace b, or pod a of our Service b, or `example.com`; the search list tries them all."""
     if space in (where.namespaces or ()) or _find(name, space, where):
         return _service(name, space, where)
     if _find(space, namespace, where):
         return _pod_of_service(name, space, namespace, where)
     meant = where.namespaces is not None and (_elsewhere(name, where) or nearest(space, where.namespaces))
-    return _service(name, space, where) if meant else Asked(AskedKind.EXTERNAL, why="a name outside the cluster")
+    return _service(name, space, where) if meant else ResolvedPeer(AskedKind.EXTERNAL, why="a name outside the cluster")
 
 
-def _service(name: str, space: str, where: Places) -> Asked:
+def _service(name: str, space: str, where: AddressBook) -> ResolvedPeer:
     ref = Ref("Service", space, name)
     if _find(name, space, where):
-        return Asked(_service_kind(ref), service=ref)
+        return ResolvedPeer(_service_kind(ref), service=ref)
     elsewhere = _elsewhere(name, where)
     if where.namespaces is not None and space not in where.namespaces:
         near = tuple(nearest(space, where.namespaces))
         why = f"there is no namespace {space}"
-        return Asked(AskedKind.UNKNOWN_NAMESPACE, service=ref, elsewhere=elsewhere, nearest_namespaces=near, why=why)
+        return ResolvedPeer(
+            AskedKind.UNKNOWN_NAMESPACE, service=ref, elsewhere=elsewhere, nearest_namespaces=near, why=why
+        )
     near = tuple(nearest(name, (name_of(each) for each in where.services if namespace_of(each) == space)))
     why = f"namespace {space} has no Service {name}"
-    return Asked(AskedKind.UNKNOWN_SERVICE, service=ref, nearest=near, elsewhere=elsewhere, why=why)
+    return ResolvedPeer(AskedKind.UNKNOWN_SERVICE, service=ref, nearest=near, elsewhere=elsewhere, why=why)
 
 
-def _pod_of_service(pod: str, name: str, space: str, where: Places) -> Asked:
+def _pod_of_service(pod: str, name: str, space: str, where: AddressBook) -> ResolvedPeer:
     """The stable name of one pod of a headless Service."""
     service = _service(name, space, where)
     if service.kind is not AskedKind.SERVICE:
@@ -241,14 +243,18 @@ def dashed_ip(label: str) -> Address | None:
     return as_ip(label.replace("-", ".")) or as_ip(label.replace("-", ":"))
 
 
-def _pod_by_dashes(dashed: str, where: Places) -> Asked:
+def _pod_by_dashes(dashed: str, where: AddressBook) -> ResolvedPeer:
     address = dashed_ip(dashed)
-    return _by_ip(address, None, where) if address else Asked(AskedKind.UNKNOWN_POD, why="not an address with dashes")
+    return (
+        _by_ip(address, None, where)
+        if address
+        else ResolvedPeer(AskedKind.UNKNOWN_POD, why="not an address with dashes")
+    )
 
 
-def _by_ip(address: Address, port: int | None, where: Places) -> Asked:
+def _by_ip(address: Address, port: int | None, where: AddressBook) -> ResolvedPeer:
     if address.is_loopback:
-        return Asked(AskedKind.POD, why="the pod itself")
+        return ResolvedPeer(AskedKind.POD, why="the pod itself")
     return (
         _service_at(address, where)
         or _api_server_at(address, port, where)
@@ -259,24 +265,24 @@ def _by_ip(address: Address, port: int | None, where: Places) -> Asked:
     )
 
 
-def _service_at(address: Address, where: Places) -> Asked | None:
+def _service_at(address: Address, where: AddressBook) -> ResolvedPeer | None:
     for each in where.services:
         if str(address) in service_addresses(each):
             ref = _ref(each)
-            return Asked(_service_kind(ref), service=ref)
+            return ResolvedPeer(_service_kind(ref), service=ref)
     return None
 
 
-def _api_server_at(address: Address, port: int | None, where: Places) -> Asked | None:
+def _api_server_at(address: Address, port: int | None, where: AddressBook) -> ResolvedPeer | None:
     for part in slices_of(API_SERVICE, where.slices or ()):
         ports = {number(each, "port") for each in items(part, "ports")}
         held = {as_ip(each) for endpoint in items(part, "endpoints") for each in texts(endpoint, "addresses")}
         if address in held and (port is None or port in ports):
-            return Asked(AskedKind.API_SERVER, service=API_SERVICE)
+            return ResolvedPeer(AskedKind.API_SERVER, service=API_SERVICE)
     return None
 
 
-def _node_port_at(address: Address, port: int | None, where: Places) -> Asked | None:
+def _node_port_at(address: Address, port: int | None, where: AddressBook) -> ResolvedPeer | None:
     """The Service behind a node's address and one of its node ports; the node is where the packet arrives first."""
     node = _node_at(address, where) if port is not None else None
     for each in where.services if node else ():
@@ -286,31 +292,31 @@ def _node_port_at(address: Address, port: int | None, where: Places) -> Asked | 
     return None
 
 
-def _node_at(address: Address, where: Places) -> Asked | None:
+def _node_at(address: Address, where: AddressBook) -> ResolvedPeer | None:
     for node in where.nodes or ():
         if address in {as_ip(text(each, "address")) for each in items(node, "status", "addresses")}:
-            return Asked(AskedKind.NODE, node=name_of(node))
+            return ResolvedPeer(AskedKind.NODE, node=name_of(node))
     return None
 
 
-def _pod_at(address: Address, where: Places) -> Asked | None:
+def _pod_at(address: Address, where: AddressBook) -> ResolvedPeer | None:
     for pod in where.pods or ():
         own = flag(pod, "spec", "hostNetwork") is not True and not pod_is_over(pod)
         if own and str(address) in pod_addresses(pod):
-            return Asked(AskedKind.POD, pod=ref_of_pod(pod), node=text(pod, "spec", "nodeName"))
+            return ResolvedPeer(AskedKind.POD, pod=ref_of_pod(pod), node=text(pod, "spec", "nodeName"))
     return None
 
 
-def _nobody_at(address: Address, where: Places) -> Asked:
+def _nobody_at(address: Address, where: AddressBook) -> ResolvedPeer:
     if address.is_link_local:
-        return Asked(AskedKind.NODE, why="a link-local address: whatever answers is on the pod's own node")
+        return ResolvedPeer(AskedKind.NODE, why="a link-local address: whatever answers is on the pod's own node")
     if _within(address, where.service_cidrs):
-        return Asked(AskedKind.UNKNOWN_SERVICE, why="a Service address that no Service has")
+        return ResolvedPeer(AskedKind.UNKNOWN_SERVICE, why="a Service address that no Service has")
     if where.pods is None:
-        return Asked(AskedKind.UNDECIDABLE, why="pods could not be read")
+        return ResolvedPeer(AskedKind.UNDECIDABLE, why="pods could not be read")
     if _within(address, where.pod_cidrs):
-        return Asked(AskedKind.UNKNOWN_POD, why="a pod address that no pod has")
-    return Asked(AskedKind.EXTERNAL, why="an address outside the cluster")
+        return ResolvedPeer(AskedKind.UNKNOWN_POD, why="a pod address that no pod has")
+    return ResolvedPeer(AskedKind.EXTERNAL, why="an address outside the cluster")
 
 
 def _within(address: Address, cidrs: Iterable[str]) -> bool:
@@ -332,11 +338,11 @@ def _service_kind(ref: Ref) -> AskedKind:
     return AskedKind.API_SERVER if ref == API_SERVICE else AskedKind.SERVICE
 
 
-def _find(name: str, space: str, where: Places) -> Object | None:
+def _find(name: str, space: str, where: AddressBook) -> Object | None:
     return named(where.services, name, space)
 
 
-def _elsewhere(name: str, where: Places) -> tuple[Ref, ...]:
+def _elsewhere(name: str, where: AddressBook) -> tuple[Ref, ...]:
     return tuple(sorted(_ref(each) for each in where.services if name_of(each) == name))
 
 

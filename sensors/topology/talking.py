@@ -18,7 +18,7 @@ from sensors.kit.reading import if_readable
 from sensors.kit.sockets import read_sockets
 from sensors.topology.destination import Destination, destination_at
 from sensors.topology.flow_subject import flow_subject
-from sensors.topology.peer import Places, service_addresses, slice_owner
+from sensors.topology.peer import AddressBook, service_addresses, slice_owner
 from sensors.topology.talks import Talk, in_flows, in_names, in_sockets, in_spec
 
 FLOWS_PATIENCE_S = 3.0
@@ -64,7 +64,7 @@ async def _log(target: Target, cluster: Cluster, pod: Object) -> tuple[LogError,
 # -- what would try it -------------------------------------------------------------------------------------------------
 
 
-def dials_of(talks: Iterable[Talk], namespace: str, where: Places) -> Iterator[Dial]:
+def dials_of(talks: Iterable[Talk], namespace: str, where: AddressBook) -> Iterator[Dial]:
     """The connections that would try these peers: each itself, and the Service address before a backend."""
     for each in talks:
         there = destination_at(each.host, each.port, namespace, where, protocol=each.protocol)
@@ -79,7 +79,7 @@ def dial_to(there: Destination, host: str, port: int) -> Dial:
     return Dial(host, port, there.protocol.lower(), ask)
 
 
-def fronts_of(address: str, port: int, where: Places) -> Iterator[tuple[str, int]]:
+def fronts_of(address: str, port: int, where: AddressBook) -> Iterator[tuple[str, int]]:
     """The address and port of each Service that sends to this backend."""
     for part in where.slices or ():
         if any(address in texts(end, "addresses") for end in items(part, "endpoints")):

@@ -18,7 +18,7 @@ from sensors.kit.addresses import as_ip, host_port
 from sensors.kit.app_log import LogError
 from sensors.kit.cluster import Object
 from sensors.kit.objects import items, text
-from sensors.kit.proc_net import Connection as Socket
+from sensors.kit.proc_net import TcpSocket as Socket
 from sensors.kit.resolv_conf import plain_name
 from sensors.kit.sockets import PodSockets
 from sensors.topology.destination import DNS_PORT
@@ -97,7 +97,7 @@ OTHERWISE = re.compile(r"LISTEN|BIND|PASS|SECRET|TOKEN|CRED|AUTH|KEY|SALT|VERSIO
 
 OWN = frozenset({"localhost", "file", "unix"})
 MOST_SAID = 8
-LONGEST = 4096
+MAX_LINE_CHARS = 4096
 
 
 def in_spec(pod: Object) -> tuple[Talk, ...]:
@@ -107,7 +107,7 @@ def in_spec(pod: Object) -> tuple[Talk, ...]:
         for box in items(pod, "spec", "containers")
         for each in items(box, "env")
         if not INJECTED.search(name := text(each, "name"))
-        for host, port, protocol in _places(name, text(each, "value")[:LONGEST])
+        for host, port, protocol in _places(name, text(each, "value")[:MAX_LINE_CHARS])
     ]
     return tuple({(each.host, each.port): each for each in reversed(found)}.values())[::-1][:MOST_SAID]
 

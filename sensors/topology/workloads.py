@@ -26,7 +26,7 @@ from sensors.kit.objects import (
 )
 from sensors.kit.reading import Kinds
 
-NEEDED = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET)
+WORKLOAD_KINDS = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET)
 
 
 @dataclass(frozen=True, slots=True)

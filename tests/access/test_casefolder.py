@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sensors.access.casefolder import LOOK_AT, BadCase, open_case
-from sensors.kit.cluster import Connect, Environment, Lookup, PathMtu
+from sensors.kit.cluster import Connect, DnsLookup, Environment, PathMtu
 from sensors.kit.kinds import ADMIN_NETWORK_POLICY, CALICO_NETWORK_POLICY, KINDS, NETWORK_POLICY, POD, SERVICE
 from sensors.kit.model import NOT_RECORDED, Blind, Target
 from tests.kit.cases import CASES, case, target_of
@@ -175,7 +175,7 @@ async def test_what_was_asked_inside_the_pod_comes_back_as_records() -> None:
     connects = await recorded.connects(target.namespace, target.pod, [])
     mtus = await recorded.path_mtus(target.namespace, target.pod, [])
 
-    assert isinstance(lookups[0], Lookup)
+    assert isinstance(lookups[0], DnsLookup)
     assert connects[0] == Connect("catalog", 80, "tcp", "unreachable", "EPERM", "10.96.12.139", 0.5)
     assert mtus == (PathMtu("10.244.1.162", 1450, None, "icmp-echo-df", 1450),)
 
@@ -210,7 +210,7 @@ async def test_unknown_keys_in_a_probe_are_passed_over(tmp_path: Path) -> None:
     row = '[{"name": "a", "qtype": "A", "server": "s", "rcode": "NOERROR", "addresses": ["1.2.3.4"], "new": 1}]'
     opened = open_case(folder(tmp_path, case_yaml="{}", pods__shop__web__dns_json=row))
 
-    assert await opened.lookups("shop", "web", []) == (Lookup("a", "A", "s", "NOERROR", None, ("1.2.3.4",)),)
+    assert await opened.lookups("shop", "web", []) == (DnsLookup("a", "A", "s", "NOERROR", None, ("1.2.3.4",)),)
 
 
 @pytest.mark.parametrize("name", ["case.yaml", "objects/pods.yaml", "flows.jsonl"])

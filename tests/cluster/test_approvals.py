@@ -20,18 +20,18 @@ import pytest
 
 from bot import __version__
 from bot.approval.person import Directory, Installation
-from bot.approval.proposal import Kind, KubeUser, Part, Place, Proposal, Proved, new_id
+from bot.approval.proposal import KubeUser, PartKind, ProofRecord, Proposal, ProposalLocation, ProposalPart, new_id
 from bot.approval.rules import Approvals
-from bot.approval.states import State
-from bot.approval.trail import Event, Note
+from bot.approval.states import ProposalState
+from bot.approval.trail import TrailEvent, TrailNote
 from bot.change.changes import Changes
 from bot.change.deciding import Caller, Deciding
 from bot.change.expiry import Expiry
 from bot.change.extending import Extending
 from bot.change.extension import extension_of, moment_of, until
-from bot.change.marks import EXPIRES, MARK, as_written, bound, fingerprint
-from bot.change.orders import Line, Orders
-from bot.change.pipeline import Pipeline, Tools
+from bot.change.marks import EXPIRES, PROPOSAL_ANNOTATION, as_written, bound, fingerprint
+from bot.change.orders import ClusterConnection, Orders
+from bot.change.pipeline import Pipeline, PipelineTools
 from bot.change.ports import NotWritten
 from bot.change.proving import Proving, eligible
 from bot.commands.recipe import flow_named
@@ -41,9 +41,9 @@ from bot.slack.button import Press
 from bot.slack.ephemeral import Asker
 from bot.store import OriginKind
 from bot.store.store import Store, open_store
-from bot.verify.verdict import Outcome, Verification
+from bot.verify.verdict import Verification, VerificationOutcome
 from flows.catalog import rules
-from flows.engine import Tools as FlowTools
+from flows.engine import WalkTools as FlowTools
 from flows.engine import run
 from flows.model import Component, Diagnosis
 from sensors.access.kube import Kube, connect
@@ -148,10 +148,10 @@ class Stage:
         assert eligible(found.fix)
         fresh = await self.changes.proving.first(found.target, found.fix)
         assert fresh.why == ""
-        now, place = datetime.now(UTC), Place("T1", "C1", "1.0", "2.0")
+        now, place = datetime.now(UTC), ProposalLocation("T1", "C1", "1.0", "2.0")
         made = Proposal(new_id(), "inv", found.target, found.fix.title, fresh.parts, fresh.proved, now,
                         now + timedelta(minutes=30), asked_by=("U9ERIN",), place=place)  # fmt: skip
-        assert await self.store.proposals.create(made, [Note(Event.PROPOSED, "kai")], now)
+        assert await self.store.proposals.create(made, [TrailNote(TrailEvent.PROPOSED, "kai")], now)
         return made
 
     async def _diagnosis(self) -> Diagnosis:
@@ -192,7 +192,7 @@ class Stage:
 
 
 async def helped(it: Proposal, since: datetime) -> Verification:
-    return Verification(Outcome.VERIFIED, forwarded=12)
+    return Verification(VerificationOutcome.VERIFIED, forwarded=12)
 
 
 @pytest.fixture
@@ -207,9 +207,9 @@ def changes_with(config: Path, kube: Kube, store: Store) -> Changes:
     """As `bot.change.opening` puts them together, with the recording's flows and somebody who says that it helped."""
 
     @asynccontextmanager
-    async def line() -> AsyncIterator[Line]:
+    async def line() -> AsyncIterator[ClusterConnection]:
         async with connect(config, environ={}) as mine, open_writer(mine.place) as writer:
-            yield Line(mine, writer)
+            yield ClusterConnection(mine, writer)
 
     @asynccontextmanager
     async def cluster() -> AsyncIterator[Any]:
@@ -217,7 +217,7 @@ def changes_with(config: Path, kube: Kube, store: Store) -> Changes:
 
     approvals, orders = Approvals(Directory(PEOPLE)), Orders(line)
     proving = Proving(cluster, sensors(), orders)
-    pipeline = Pipeline(Tools(store, orders, proving, helped))
+    pipeline = Pipeline(PipelineTools(store, orders, proving, helped))
     deciding = Deciding(store, orders, pipeline, lambda: approvals)
     expiry = Expiry(store, orders, pipeline)
     return Changes(store, pipeline, deciding, proving, expiry, lambda: approvals, orders.may_read_logs, "T1")
@@ -242,7 +242,14 @@ def told_of(line: dict[str, Any]) -> tuple[Any, ...]:
     """Who did what to which object for which proposal, in the words of the audit log."""
     where, who = line["objectRef"], line["impersonatedUser"]
     about = f"{where['namespace']}/{where['name']}"
-    return line["verb"], about, line["user"]["username"], who["username"], who["extra"][MARK], line["userAgent"]
+    return (
+        line["verb"],
+        about,
+        line["user"]["username"],
+        who["username"],
+        who["extra"][PROPOSAL_ANNOTATION],
+        line["userAgent"],
+    )
 
 
 # -- alice -------------------------------------------------------------------------------------------------------------
@@ -258,19 +265,19 @@ async def test_alices_approval_is_applied_and_audited_as_hers_with_the_proposals
     after, lines = stage.policies(), stage.audited()[start:]
     agent = f"kai-netdebug/{__version__} proposal/{it.id}"
     assert stage.slack.told == ["Approved: it is proved once more, tried and then applied."]
-    assert (done.state, done.is_whole) == (State.VERIFIED, True)
+    assert (done.state, done.is_whole) == (ProposalState.VERIFIED, True)
     assert [told_of(each) for each in writes(lines)] == [
         ("patch", name, KAI, "alice", [it.id], agent) for name in POLICIES
     ]
     assert [each["responseStatus"]["code"] for each in writes(lines)] == [200, 200]
-    assert {each["metadata"]["annotations"][MARK] for each in after.values()} == {it.id}
+    assert {each["metadata"]["annotations"][PROPOSAL_ANNOTATION] for each in after.values()} == {it.id}
     assert all(after[name]["spec"] != before[name]["spec"] for name in POLICIES)
 
     undone = await stage.press(it, "U1ALICE", undo=True)
 
     (child,) = await stage.store.proposals.children(it.id)
     back = writes(stage.audited()[start:])[2:]
-    assert undone.state is State.ROLLED_BACK, undone.why
+    assert undone.state is ProposalState.ROLLED_BACK, undone.why
     assert [told_of(each)[:5] for each in back] == [
         ("patch", name, KAI, "alice", [child.id]) for name in reversed(POLICIES)
     ]
@@ -293,7 +300,7 @@ async def test_that_alice_may_not_tell_of_it_on_the_object_is_written_down_and_c
         (False, "alice", f"NetworkPolicy {name}") for name in POLICIES
     ]
     assert all('User "alice" cannot create resource "events"' in each["why"] for each in told)
-    assert (done.state, done.why) == (State.VERIFIED, "verified: 12 forwarded, 0 dropped")
+    assert (done.state, done.why) == (ProposalState.VERIFIED, "verified: 12 forwarded, 0 dropped")
     assert not any("events" in each for each in stage.slack.told)
 
 
@@ -301,18 +308,22 @@ async def test_alice_extends_an_added_policy_and_the_audit_log_says_for_which_pr
     it, end = await added(stage)
     start = len(stage.audited())
 
-    said = await Extending(stage.changes.deciding).keep(it.id, end, Place("T1", "C1", "1.0", "9.0"), "U1ALICE", alice)
+    said = await Extending(stage.changes.deciding).keep(
+        it.id, end, ProposalLocation("T1", "C1", "1.0", "9.0"), "U1ALICE", alice
+    )
     done = await stage.changes.pipeline.carry_on(said.carry_on)
 
     assert done is not None
-    assert done.state is State.VERIFIED, done.why
+    assert done.state is ProposalState.VERIFIED, done.why
     assert annotations(stage)[EXPIRES] == until(end)
-    assert annotations(stage)[MARK] == done.id
+    assert annotations(stage)[PROPOSAL_ANNOTATION] == done.id
     (write,) = writes(stage.audited()[start:])
     agent = f"kai-netdebug/{__version__} proposal/{done.id}"
     assert told_of(write) == ("patch", "checkout/kai-allow-x", KAI, "alice", [done.id], agent)
 
-    again = await Extending(stage.changes.deciding).keep(it.id, end, Place("T1", "C1", "1.0", "9.0"), "U1ALICE", alice)
+    again = await Extending(stage.changes.deciding).keep(
+        it.id, end, ProposalLocation("T1", "C1", "1.0", "9.0"), "U1ALICE", alice
+    )
     assert again.code == "end_changed"
 
 
@@ -322,7 +333,9 @@ async def test_an_end_that_somebody_changes_between_press_and_write_is_left_to_t
     it, _ = await added(stage)
     orders = stage.changes.pipeline._patcher
     (thing,) = [await orders.read(part) for part in it.parts]
-    made = extension_of(it, [thing or {}], "2030-01-01", "U1ALICE", Place(), datetime.now(UTC), timedelta(minutes=30))
+    made = extension_of(
+        it, [thing or {}], "2030-01-01", "U1ALICE", ProposalLocation(), datetime.now(UTC), timedelta(minutes=30)
+    )
     stage.server.ask("PATCH", ADDED, {"metadata": {"annotations": {EXPIRES: "2029-01-01"}}}, MERGE)
     now = await orders.read(made.parts[0])
 
@@ -350,9 +363,9 @@ async def added(stage: Stage) -> tuple[Proposal, datetime]:
     stage.server.ask("DELETE", ADDED)
     stage.server.create(ADDED.rpartition("/")[0], manifest)
     thing = stage.server.ask("GET", ADDED).body
-    made = Part(Kind.CREATE, Component("NetworkPolicy", "checkout", "kai-allow-x"), (manifest,))
-    it = Proposal(new_id(), "inv", Target("x", "checkout"), "Allow it", (made,), Proved(""), now,
-                  now + timedelta(minutes=30), state=State.VERIFIED, written=(as_written(thing),))  # fmt: skip
+    made = ProposalPart(PartKind.CREATE, Component("NetworkPolicy", "checkout", "kai-allow-x"), (manifest,))
+    it = Proposal(new_id(), "inv", Target("x", "checkout"), "Allow it", (made,), ProofRecord(""), now,
+                  now + timedelta(minutes=30), state=ProposalState.VERIFIED, written=(as_written(thing),))  # fmt: skip
     assert await stage.store.proposals.create(it, [], now)
     end = moment_of(day)
     assert end is not None
@@ -384,7 +397,7 @@ async def test_bobs_is_refused_by_rbac_in_the_api_servers_own_words_and_nothing_
     assert words in refused
     assert writes(lines) == []
     assert stage.policies() == before
-    assert after.state is State.PROPOSED
+    assert after.state is ProposalState.PROPOSED
     assert await stage.refusals(it) == ["rbac"]
     assert await stage.store.proposals.approvals(it.id) == ()
 
@@ -405,7 +418,7 @@ async def test_mallory_of_another_company_is_refused_before_the_api_server_is_as
     assert stage.audited()[start:] == []
     assert stage.slack.told == ["Only members of this workspace may decide about a change."]
     assert await stage.refusals(it) == ["other_company"]
-    assert after.state is State.PROPOSED
+    assert after.state is ProposalState.PROPOSED
     assert stage.policies() == before
 
 
@@ -416,4 +429,4 @@ async def test_the_same_press_from_a_member_does_reach_the_api_server(stage: Sta
     undone = await stage.press(it, "U1ALICE", undo=True)
 
     assert [each["impersonatedUser"]["username"] for each in writes(stage.audited()[start:])] == ["alice"] * 4
-    assert undone.state is State.ROLLED_BACK, undone.why
+    assert undone.state is ProposalState.ROLLED_BACK, undone.why

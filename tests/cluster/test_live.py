@@ -9,7 +9,7 @@ import pytest
 from sensors.access.kube import ExecResult, Kube, connect
 from sensors.access.kube.failure import resource_of
 from sensors.access.kube.lists import Lists
-from sensors.access.kube.wire import Answer, Wire
+from sensors.access.kube.wire import ApiConnection, HttpResponse
 from sensors.kit.kinds import CILIUM_CIDR_GROUP, CILIUM_NODE, CONFIG_MAP, KINDS, NODE, POD, Kind
 from sensors.kit.model import Absent, Blind
 from tests.cluster.apiserver import CORE, ApiServer
@@ -82,13 +82,13 @@ async def test_a_list_of_many_pages_is_complete(server: ApiServer) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetfulWire(Wire):
+class ForgetfulWire(ApiConnection):
     """Compacts the store after the first page, so that the list cannot go on; `seen` collects the answers' statuses."""
 
     server: ApiServer | None = None
     seen: list[int] | None = None
 
-    async def ask(self, path: str, query: Any = (), **settings: Any) -> Answer:
+    async def ask(self, path: str, query: Any = (), **settings: Any) -> HttpResponse:
         answer = await super(ForgetfulWire, self).ask(path, query, **settings)
         assert self.server is not None
         assert self.seen is not None

@@ -20,14 +20,14 @@ from bot.patch import (
     Creation,
     Deletion,
     Edit,
+    Forbidden,
     Gone,
     NotApplied,
     ObjectName,
     Order,
-    Refused,
+    PatchWriter,
     Rehearsed,
     Rejected,
-    Writer,
     open_writer,
     rights_for,
     undo,
@@ -108,7 +108,7 @@ AS_ALICE = {"Impersonate-User": "alice"}
 
 
 @asynccontextmanager
-async def writer_at(server: ApiServer, token: str, folder: Path, *cuts: Cut) -> AsyncIterator[Writer]:
+async def writer_at(server: ApiServer, token: str, folder: Path, *cuts: Cut) -> AsyncIterator[PatchWriter]:
     """A writer with KAI's token; with `cuts` through a proxy that breaks the connection."""
     async with cutting(server.url, server.ca_file) as proxy:
         proxy.cuts = list(cuts)
@@ -369,14 +369,14 @@ async def test_bob_is_refused_by_his_own_rights_and_mallory_by_kais(
         masters = await writer.apply(Order("p", replace(ALICE, groups=("ops",)), change))
         may = [[(await writer.may(who, each)).allowed for each in rights_for(change)] for who in (ALICE, BOB, MALLORY)]
 
-    assert isinstance(bob, Refused)
+    assert isinstance(bob, Forbidden)
     assert bob.words == (
         'networkpolicies.networking.k8s.io "refused" is forbidden: User "bob" cannot patch resource "networkpolicies" '
         'in API group "networking.k8s.io" in the namespace "shop"'
     )
     assert not bob.as_kai
     for each in (mallory, masters):
-        assert isinstance(each, Refused)
+        assert isinstance(each, Forbidden)
         assert each.as_kai
         assert "impersonate:user-info" in each.words
     assert may == [[True, True], [True, False], [False, False]]
@@ -483,7 +483,7 @@ async def test_without_constrained_impersonation_the_old_right_works_for_the_nam
         as_alice = ask_as(old, token, "GET", "/api/v1/namespaces/vault/secrets", headers=AS_ALICE)
 
     assert refused.status == 403
-    assert isinstance(mallory, Refused)
+    assert isinstance(mallory, Forbidden)
     assert mallory.as_kai
     assert isinstance(alice, Applied), alice
     assert as_itself.status == 403

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.approval.proposal import Proposal
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.approval.trail import faults
 from bot.change.expiry import approved_end, role_of
 from bot.change.extension import until
@@ -109,7 +109,7 @@ async def test_alice_approves_drops_stop_the_root_turns_green_and_undo_brings_th
     assert len(added) == 1
     assert await policies(demo) == before
     assert ids.UNDO not in buttons(undone)
-    [it, *_] = await demo.served.store.proposals.in_states([State.ROLLED_BACK])
+    [it, *_] = await demo.served.store.proposals.in_states([ProposalState.ROLLED_BACK])
     links = [each async for each in demo.served.store.audit.links()]
     assert faults(links, await demo.served.store.audit.head()) == []
     assert [each.entry.count(it.id) > 0 for each in links].count(True) > 8
@@ -182,7 +182,7 @@ async def test_an_added_policy_is_kept_by_the_buttons_of_the_message_that_says_w
 async def ends_soon(demo: Demo) -> tuple[Proposal, datetime]:
     """As the sweep says it an hour before: here the time has not come, and it is owed by hand."""
     store = demo.served.store
-    [it] = await store.proposals.in_states([State.VERIFIED])
+    [it] = await store.proposals.in_states([ProposalState.VERIFIED])
     end = approved_end(it)
     assert end is not None
     async with store.database.writing() as connection:
@@ -205,7 +205,7 @@ async def test_a_button_carries_the_id_and_nothing_else(demo: Demo) -> None:
     proposal = await asked(demo)
 
     values = set(buttons(proposal).values())
-    known = {each.id for each in await demo.served.store.proposals.in_states([State.PROPOSED])}
+    known = {each.id for each in await demo.served.store.proposals.in_states([ProposalState.PROPOSED])}
 
     assert len(values) == 1
     assert values <= known

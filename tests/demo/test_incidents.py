@@ -11,7 +11,7 @@ import pytest
 from bot.commands.recipe import flow_named
 from bot.report.short_answer import short_answer
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.model import Diagnosis
 from lab.demo import Demo, demonstrate
 from sensors.access.casefolder import open_case
@@ -55,7 +55,7 @@ def without_times(text: str) -> str:
 async def printed_diagnosis(name: str) -> Diagnosis:
     folder = open_case(CASES / name)
     assert folder.header.target is not None
-    return await run(flow_named("flow.k8s_network_debug"), folder.header.target, folder, Tools(sensors(), rules()))
+    return await run(flow_named("flow.k8s_network_debug"), folder.header.target, folder, WalkTools(sensors(), rules()))
 
 
 async def chat_verdict(demo: Demo) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.demo import Demo
-from lab.workspace import Reply
+from lab.workspace import InteractionReply
 
 Json = dict[str, Any]
 CHANNEL = "alerts"
@@ -13,7 +13,7 @@ PATIENCE = 15.0
 """Seconds from the typed command to the verdict that the demo promises."""
 
 
-async def type_command(demo: Demo) -> Reply:
+async def type_command(demo: Demo) -> InteractionReply:
     """After the alert's own investigation: the same question would join it while it runs."""
     await alert_verdict(demo)
     return await demo.workspace.user("alice").command(demo.command, CHANNEL)

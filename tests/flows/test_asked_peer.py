@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.load import load_flows
 from flows.model import Diagnosis
 from sensors.kit import Connect, Dial, PathMtu, Target
@@ -78,7 +78,7 @@ class Listening(FakeCluster):
 async def walk(host: str, port: int = 3306) -> tuple[Diagnosis, Asked]:
     asked = Asked()
     flow = load_flows()["flow.k8s_network_debug"]
-    return await run(flow, Target("web", "shop", host, port), Listening(asked), Tools(sensors(), rules())), asked
+    return await run(flow, Target("web", "shop", host, port), Listening(asked), WalkTools(sensors(), rules())), asked
 
 
 def facts(diagnosis: Diagnosis, sensor: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.engine import Concluded, Saw, Tools, run
+from flows.engine import Concluded, Saw, WalkTools, run
 from flows.load import Flow, Step
 from flows.model import Case, Component, Finding, Rule
 from sensors.kit import Absent, Blind, Sensor, Sight, Target
@@ -63,8 +63,8 @@ def step(name: str, *needs: str) -> Step:
     return Step(name, "sensor", name, needs=needs)
 
 
-def tools(*sensors: Sensor, rules: tuple[Rule, ...] = ()) -> Tools:
-    return Tools({each.id: each for each in sensors}, {each.id: each for each in rules}, new_id=lambda: "id-1")
+def tools(*sensors: Sensor, rules: tuple[Rule, ...] = ()) -> WalkTools:
+    return WalkTools({each.id: each for each in sensors}, {each.id: each for each in rules}, new_id=lambda: "id-1")
 
 
 def says(word: str, belief: float = 0.9, cause: str = "app.error") -> Rule:

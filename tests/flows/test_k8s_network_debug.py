@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.load import load_flows
 from flows.model import Diagnosis, LayerState
 from sensors.kit.catalog import sensors
@@ -23,7 +23,7 @@ async def diagnose(name: str, *, asked: bool = True, flow: str = FLOW) -> Diagno
     target = target_of(recorded)
     if not asked:
         target = replace(target, to_host=None, to_port=None)
-    return await run(load_flows()[flow], target, recorded, Tools(sensors(), rules()))
+    return await run(load_flows()[flow], target, recorded, WalkTools(sensors(), rules()))
 
 
 def component(diagnosis: Diagnosis) -> dict[str, Any] | None:

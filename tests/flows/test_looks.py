@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.causes import CAUSES
-from flows.looks import MOST_LOOKS, hubble_command, looks
+from flows.looks import MAX_LOOK_COMMANDS, hubble_command, looks
 from flows.model import Case, Component, Finding
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
@@ -35,7 +35,7 @@ def commands(case: Case, root: Finding) -> list[str]:
 def test_every_class_has_a_look_that_shows_it_and_never_more_than_a_person_types(cause):
     found = looks(asking(Target("web-1", "shop", "10.0.0.1", 443)), finding(cause, NODE))
 
-    assert 1 <= len(found) <= MOST_LOOKS
+    assert 1 <= len(found) <= MAX_LOOK_COMMANDS
     assert all(each.shows for each in found)
 
 

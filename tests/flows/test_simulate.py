@@ -14,7 +14,7 @@ from flows.fixes.build import build
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case
 from flows.policy import judgement_in_words
-from flows.proposed import BadChange, Meant, read_change, read_deletion
+from flows.proposed import BadChange, ChangeHints, read_change, read_deletion
 from flows.rules.policy_egress_denied import RULE
 from flows.simulate import Simulation, as_json, can, look, objects_of, simulate
 from sensors.hubble_capture_flows import HubbleFlows
@@ -25,13 +25,13 @@ from tests.flows.rules.facts import only
 from tests.kit.cases import case, case_of, expected, target_of, with_facts, without
 
 API = "api-server-cannot-watch"
-STRICT = Meant(namespace="production", target="networkpolicy/strict-egress")
+STRICT = ChangeHints(namespace="production", target="networkpolicy/strict-egress")
 
 
-NOTHING_MORE = Meant()
+NOTHING_MORE = ChangeHints()
 
 
-def tried_on(name: str, text: str, meant: Meant = NOTHING_MORE) -> Simulation:
+def tried_on(name: str, text: str, meant: ChangeHints = NOTHING_MORE) -> Simulation:
     seen = case_of(name)
     return simulate(seen, read_change(text, meant, objects_of(seen)), MAX_NEWLY_ALLOWED)
 
@@ -91,7 +91,7 @@ def test_what_was_verified_on_the_real_cluster_helps_here_too() -> None:
         (command,) = expected(name)["verified_fix"]["commands"]
         _, _, namespace, _, kind, policy, _, patch = command.split(" ", 7)
 
-        said = tried_on(name, patch[len("-p='") : -1], Meant(namespace, f"{kind}/{policy}"))
+        said = tried_on(name, patch[len("-p='") : -1], ChangeHints(namespace, f"{kind}/{policy}"))
 
         assert said.helps, name
 
@@ -101,7 +101,7 @@ def test_half_of_a_fix_is_not_enough() -> None:
     (tried,) = expected("checkout-to-bank")["tried_fixes"]
     patch = tried["what"].partition("-p='")[2][:-1]
 
-    said = tried_on("checkout-to-bank", patch, Meant("checkout", "netpol/checkout-egress"))
+    said = tried_on("checkout-to-bank", patch, ChangeHints("checkout", "netpol/checkout-egress"))
 
     assert said.trial.proof.allowed_after == 0
     assert any("payments/bank-ingress" in line for line in said.why_not)
@@ -110,7 +110,7 @@ def test_half_of_a_fix_is_not_enough() -> None:
 def test_removing_a_deny_rule_shows_that_it_was_the_one() -> None:
     patch = '[{"op": "remove", "path": "/spec/egressDeny"}]'
 
-    said = tried_on("billing-to-tax", patch, Meant("billing", "cnp/billing-boundary"))
+    said = tried_on("billing-to-tax", patch, ChangeHints("billing", "cnp/billing-boundary"))
 
     assert said.trial.proof.allowed_after == said.trial.proof.replayed > 0
 
@@ -130,7 +130,9 @@ def test_a_change_that_cuts_what_works_is_refused() -> None:
 
 
 def test_what_a_change_takes_away_is_told_with_how_often_it_was_used() -> None:
-    said = tried_on("search-to-index", "spec:\n  egress: []\n", Meant("search", "networkpolicy/search-egress", "merge"))
+    said = tried_on(
+        "search-to-index", "spec:\n  egress: []\n", ChangeHints("search", "networkpolicy/search-egress", "merge")
+    )
 
     told = as_json(said)["newly_denied"]
 
@@ -190,28 +192,28 @@ def test_without_hubble_the_asked_connection_is_replayed() -> None:
 @pytest.mark.parametrize(
     ("text", "meant", "complaint"),
     [
-        ("", Meant(), "the change is empty"),
-        ("a: b: c", Meant(), "neither YAML nor JSON, line 1"),
+        ("", ChangeHints(), "the change is empty"),
+        ("a: b: c", ChangeHints(), "neither YAML nor JSON, line 1"),
         ("[1, 2]", STRICT, "a JSON patch is a list of operations"),
         ("just words", STRICT, "a merge patch is a mapping"),
-        ('[{"op": "add"}]', Meant(), "a patch needs its object: --target KIND/NAME"),
-        ('[{"op": "add"}]', Meant(target="strict-egress"), "--target wants KIND/NAME"),
+        ('[{"op": "add"}]', ChangeHints(), "a patch needs its object: --target KIND/NAME"),
+        ('[{"op": "add"}]', ChangeHints(target="strict-egress"), "--target wants KIND/NAME"),
         ("[]\n---\n[]", STRICT, "a patch is one document"),
-        ("[]", Meant("production", "netpol/strict-egres"), "did you mean 'netpol/strict-egress'?"),
+        ("[]", ChangeHints("production", "netpol/strict-egres"), "did you mean 'netpol/strict-egress'?"),
         ('[{"op": "add", "path": "/spec/ingress/-", "value": {}}]', STRICT, "does not fit NetworkPolicy"),
         ('[{"op": "test", "path": "/kind", "value": "x"}]', STRICT, "not as it was read"),
         ('{"metadata": {"name": "other"}}', STRICT, "would rename"),
-        ("{kind: Deployment, apiVersion: apps/v1, metadata: {name: x}}", Meant(), "decides about traffic"),
-        ("{kind: NetworkPolicy, metadata: {}}", Meant(), "has no metadata.name"),
-        ("{kind: List, apiVersion: v1, items: [1]}", Meant(), "expected an object"),
+        ("{kind: Deployment, apiVersion: apps/v1, metadata: {name: x}}", ChangeHints(), "decides about traffic"),
+        ("{kind: NetworkPolicy, metadata: {}}", ChangeHints(), "has no metadata.name"),
+        ("{kind: List, apiVersion: v1, items: [1]}", ChangeHints(), "expected an object"),
         (
             "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: a, namespace: b}}",
-            Meant("c"),
+            ChangeHints("c"),
             "two namespaces",
         ),
     ],
 )
-def test_a_change_that_makes_no_sense_is_refused_in_one_line(text: str, meant: Meant, complaint: str) -> None:
+def test_a_change_that_makes_no_sense_is_refused_in_one_line(text: str, meant: ChangeHints, complaint: str) -> None:
     with pytest.raises(BadChange) as refused:
         read_change(text, meant, objects_of(case_of(API)))
 
@@ -225,7 +227,7 @@ def test_a_policy_of_one_name_in_two_namespaces_needs_n() -> None:
     ]
 
     with pytest.raises(BadChange, match=r"in several namespaces \(shop, stage\): say which with -n"):
-        read_change("[]", Meant(target="netpol/deny"), objects)
+        read_change("[]", ChangeHints(target="netpol/deny"), objects)
 
 
 async def asked(name: str, host: str, port: int, protocol: str | None = None) -> Case:

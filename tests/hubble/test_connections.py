@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from sensors.hubble.connections import Connections
-from sensors.hubble.lines import Endpoint, Http, HubbleFlow
+from sensors.hubble.lines import FlowEndpoint, Http, HubbleFlow
 from sensors.hubble.noise import noise
-from sensors.hubble.outcomes import Connection, DnsOutcome, Drop, HttpOutcome, Outcome, PolicyUse
+from sensors.hubble.outcomes import Connection, ConnectionOutcome, DnsOutcome, Drop, HttpOutcome, PolicyUse
 from tests.kit.hubble_captures import connections, gathered, hubble_flows
 
 replace = msgspec.structs.replace
@@ -48,7 +48,7 @@ def test_eight_flows_of_one_refused_connect_are_one_attempt_and_four_packets() -
     (found,) = connections("03")
 
     assert str(found) == "shop/client-6fc9d7cff9-qflgv → world (203.0.113.10) TCP/443"
-    assert (found.outcome, found.attempts, found.dropped, found.packets_dropped) == (Outcome.DROPPED, 1, 1, 4)
+    assert (found.outcome, found.attempts, found.dropped, found.packets_dropped) == (ConnectionOutcome.DROPPED, 1, 1, 4)
     assert found.drops == (Drop(133, "POLICY_DENIED", "EGRESS", 4, 1, 5609, 2),)
 
 
@@ -80,7 +80,7 @@ def test_an_ingress_drop_on_another_node_belongs_to_the_attempt_that_left() -> N
     found = only(connections("07"), 8080)
 
     assert (found.outcome, found.attempts, found.nodes, found.points) == (
-        Outcome.DROPPED,
+        ConnectionOutcome.DROPPED,
         1,
         ("lab1", "lab2"),
         ("TO_OVERLAY",),
@@ -95,22 +95,22 @@ def test_an_ingress_drop_on_another_node_belongs_to_the_attempt_that_left() -> N
 @pytest.mark.parametrize(
     ("name", "port", "outcome", "delivered"),
     [
-        ("01", 8080, Outcome.OPENED, True),
-        ("02", 443, Outcome.OPENED, False),
-        ("10", 53, Outcome.DROPPED, False),
-        ("12", 9999, Outcome.REFUSED, True),
-        ("13", 9, Outcome.REFUSED, False),
-        ("14", 443, Outcome.UNANSWERED, False),
-        ("14", 81, Outcome.REFUSED, False),
-        ("16", 6443, Outcome.DROPPED, False),
-        ("17", 6443, Outcome.OPENED, False),
-        ("20", 53, Outcome.MIXED, False),
-        ("24", 443, Outcome.OPENED, False),
-        ("27", 80, Outcome.DROPPED, False),
-        ("36", 8080, Outcome.DROPPED, False),
+        ("01", 8080, ConnectionOutcome.OPENED, True),
+        ("02", 443, ConnectionOutcome.OPENED, False),
+        ("10", 53, ConnectionOutcome.DROPPED, False),
+        ("12", 9999, ConnectionOutcome.REFUSED, True),
+        ("13", 9, ConnectionOutcome.REFUSED, False),
+        ("14", 443, ConnectionOutcome.UNANSWERED, False),
+        ("14", 81, ConnectionOutcome.REFUSED, False),
+        ("16", 6443, ConnectionOutcome.DROPPED, False),
+        ("17", 6443, ConnectionOutcome.OPENED, False),
+        ("20", 53, ConnectionOutcome.MIXED, False),
+        ("24", 443, ConnectionOutcome.OPENED, False),
+        ("27", 80, ConnectionOutcome.DROPPED, False),
+        ("36", 8080, ConnectionOutcome.DROPPED, False),
     ],
 )
-def test_outcomes_of_real_connections(name: str, port: int, outcome: Outcome, delivered: bool) -> None:
+def test_outcomes_of_real_connections(name: str, port: int, outcome: ConnectionOutcome, delivered: bool) -> None:
     found = only(connections(name), port)
 
     assert (found.outcome, found.delivered) == (outcome, delivered)
@@ -121,7 +121,7 @@ def test_what_opened_once_and_is_dropped_now_is_dropped() -> None:
 
     (found,) = gathered([*opened, *dropped]).all()
 
-    assert (found.outcome, found.opened, found.dropped) == (Outcome.DROPPED, 1, 1)
+    assert (found.outcome, found.opened, found.dropped) == (ConnectionOutcome.DROPPED, 1, 1)
 
 
 def test_what_was_dropped_once_and_opens_now_is_open() -> None:
@@ -129,7 +129,7 @@ def test_what_was_dropped_once_and_opens_now_is_open() -> None:
 
     (found,) = gathered([*dropped, *opened]).all()
 
-    assert (found.outcome, found.opened, found.dropped, found.packets_dropped) == (Outcome.OPENED, 1, 1, 4)
+    assert (found.outcome, found.opened, found.dropped, found.packets_dropped) == (ConnectionOutcome.OPENED, 1, 1, 4)
 
 
 def test_what_goes_to_and_fro_is_mixed() -> None:
@@ -138,7 +138,7 @@ def test_what_goes_to_and_fro_is_mixed() -> None:
 
     (found,) = gathered([*before, *between, *after]).all()
 
-    assert (found.outcome, found.opened, found.dropped) == (Outcome.MIXED, 2, 1)
+    assert (found.outcome, found.opened, found.dropped) == (ConnectionOutcome.MIXED, 2, 1)
 
 
 def test_one_attempt_on_its_way_does_not_spoil_the_others_and_two_do() -> None:
@@ -146,14 +146,14 @@ def test_one_attempt_on_its_way_does_not_spoil_the_others_and_two_do() -> None:
     lonely = [each for each in attempt("02", 443, 40002, 60) if "SYN" in each.flags and "ACK" not in each.flags]
     lonelier = [each for each in attempt("02", 443, 40003, 90) if "SYN" in each.flags and "ACK" not in each.flags]
 
-    assert [each.outcome for each in gathered([*opened, *lonely]).all()] == [Outcome.OPENED]
-    assert [each.outcome for each in gathered([*opened, *lonely, *lonelier]).all()] == [Outcome.UNANSWERED]
+    assert [each.outcome for each in gathered([*opened, *lonely]).all()] == [ConnectionOutcome.OPENED]
+    assert [each.outcome for each in gathered([*opened, *lonely, *lonelier]).all()] == [ConnectionOutcome.UNANSWERED]
 
 
 def test_audit_mode_is_told_though_the_connection_opened() -> None:
     (found,) = connections("24")
 
-    assert (found.outcome, found.audited, found.packets_dropped) == (Outcome.OPENED, 1, 0)
+    assert (found.outcome, found.audited, found.packets_dropped) == (ConnectionOutcome.OPENED, 1, 0)
 
 
 def test_a_denied_ping_has_no_port_and_no_reply() -> None:
@@ -168,7 +168,11 @@ def test_a_ping_and_its_reply_are_one_connection() -> None:
 
     (found,) = gathered([sent, reply]).all()
 
-    assert (found.outcome, found.attempts, str(found.source)) == (Outcome.OPENED, 1, "shop/client-6fc9d7cff9-qflgv")
+    assert (found.outcome, found.attempts, str(found.source)) == (
+        ConnectionOutcome.OPENED,
+        1,
+        "shop/client-6fc9d7cff9-qflgv",
+    )
 
 
 # -- who began -------------------------------------------------------------------------------------------------------
@@ -202,14 +206,14 @@ def test_a_lone_dropped_dns_answer_is_known_by_its_ports() -> None:
 
 def test_an_answer_from_the_service_port_comes_home_to_the_backend() -> None:
     assert [(each.port, each.attempts, each.outcome) for each in connections("23")] == [
-        (53, 1, Outcome.OPENED),
-        (8080, 1, Outcome.OPENED),
+        (53, 1, ConnectionOutcome.OPENED),
+        (8080, 1, ConnectionOutcome.OPENED),
     ]
 
 
 # -- noise -----------------------------------------------------------------------------------------------------------
 
-RS = Endpoint("ff02::2", 0, 0)
+RS = FlowEndpoint("ff02::2", 0, 0)
 CASES = [
     pytest.param(
         {"drop_reason": 139, "destination": RS, "protocol": "ICMPv6", "icmp_type": 133},
@@ -217,15 +221,19 @@ CASES = [
         id="router solicitation",
     ),
     pytest.param(
-        {"drop_reason": 132, "destination": Endpoint("fe80::1"), "protocol": "UDP"},
+        {"drop_reason": 132, "destination": FlowEndpoint("fe80::1"), "protocol": "UDP"},
         "IPv6 neighbour chatter",
         id="link-local",
     ),
     pytest.param(
-        {"drop_reason": 133, "destination": Endpoint("224.0.0.251", 5353), "protocol": "UDP"}, "multicast", id="mDNS"
+        {"drop_reason": 133, "destination": FlowEndpoint("224.0.0.251", 5353), "protocol": "UDP"},
+        "multicast",
+        id="mDNS",
     ),
     pytest.param(
-        {"drop_reason": 133, "destination": Endpoint("255.255.255.255", 67), "protocol": "UDP"}, "multicast", id="DHCP"
+        {"drop_reason": 133, "destination": FlowEndpoint("255.255.255.255", 67), "protocol": "UDP"},
+        "multicast",
+        id="DHCP",
     ),
     pytest.param(
         {"drop_reason": 133, "protocol": "ICMPv4", "icmp_type": 3, "icmp_code": 3},
@@ -251,11 +259,11 @@ def test_noise_is_counted_and_makes_no_connection(change: dict[str, object], kin
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param({"drop_reason": 139, "destination": Endpoint("2001:db8::1", 443)}, id="TCP over IPv6"),
+        pytest.param({"drop_reason": 139, "destination": FlowEndpoint("2001:db8::1", 443)}, id="TCP over IPv6"),
         pytest.param({"drop_reason": 132}, id="a foreign IPv4 source"),
         pytest.param({"drop_reason": 133, "protocol": "ICMPv4", "icmp_type": 3, "icmp_code": 4}, id="ICMP frag needed"),
         pytest.param({"drop_reason": 250}, id="a reason nobody knows"),
-        pytest.param({"destination": Endpoint("240.0.0.1", 443)}, id="not multicast"),
+        pytest.param({"destination": FlowEndpoint("240.0.0.1", 443)}, id="not multicast"),
     ],
 )
 def test_what_may_matter_is_not_noise(change: dict[str, object]) -> None:
@@ -309,7 +317,7 @@ def test_a_request_denied_by_the_proxy_is_no_dropped_packet() -> None:
 
     (found,) = gathered([syn, *rest, denied]).all()
 
-    assert (found.outcome, found.denied, found.packets_dropped) == (Outcome.DENIED, 1, 0)
+    assert (found.outcome, found.denied, found.packets_dropped) == (ConnectionOutcome.DENIED, 1, 0)
     assert found.http == (HttpOutcome("POST", "/pay", 403, "DROPPED", 1),)
 
 
@@ -375,8 +383,8 @@ def test_an_attempt_of_the_last_moment_may_still_be_answered() -> None:
     assert syn.time is not None
     found = gathered([syn])
 
-    assert found.all(until=syn.time)[0].outcome is Outcome.UNKNOWN
-    assert found.all(until=syn.time + timedelta(seconds=1))[0].outcome is Outcome.UNANSWERED
+    assert found.all(until=syn.time)[0].outcome is ConnectionOutcome.UNKNOWN
+    assert found.all(until=syn.time + timedelta(seconds=1))[0].outcome is ConnectionOutcome.UNANSWERED
 
 
 def test_a_peer_that_was_a_pod_and_is_dropped_as_world_is_stale() -> None:
@@ -397,7 +405,7 @@ def test_a_peer_that_was_a_pod_and_is_dropped_as_world_is_stale() -> None:
 def test_flows_with_nothing_in_them_do_not_crash() -> None:
     found = gathered([HubbleFlow(), HubbleFlow(verdict="DROPPED"), HubbleFlow(kind="SOCK"), HubbleFlow(kind="L7")])
 
-    assert [each.outcome for each in found.all()] == [Outcome.DROPPED]
+    assert [each.outcome for each in found.all()] == [ConnectionOutcome.DROPPED]
 
 
 # -- verdicts newer than us --------------------------------------------------------------------------------------------
@@ -410,7 +418,7 @@ def renamed(flow: HubbleFlow) -> HubbleFlow:
 def test_a_verdict_newer_than_us_that_gives_a_reason_to_drop_is_a_drop() -> None:
     (found,) = gathered([renamed(each) for each in hubble_flows("03")]).all()
 
-    assert (found.outcome, found.packets_dropped) == (Outcome.DROPPED, 4)
+    assert (found.outcome, found.packets_dropped) == (ConnectionOutcome.DROPPED, 4)
 
 
 def test_a_verdict_newer_than_us_leaves_open_what_became_of_the_packet() -> None:
@@ -419,4 +427,4 @@ def test_a_verdict_newer_than_us_leaves_open_what_became_of_the_packet() -> None
 
     found = only(gathered(told).all(), 8080)
 
-    assert (found.outcome, found.unanswered) == (Outcome.UNKNOWN, 0)
+    assert (found.outcome, found.unanswered) == (ConnectionOutcome.UNKNOWN, 0)

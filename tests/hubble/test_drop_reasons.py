@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sensors.hubble.drop_reasons import REASONS, DropClass, Noise, name_of, number_of, reason
+from sensors.hubble.drop_reasons import DROP_REASONS, DropClass, Noise, name_of, number_of, reason
 from sensors.hubble.pb.cilium.flow import flow_pb2
 
 NOT_IN_PROTO = {159, 206, 207}  # internal, retired, and newer than the vendored proto
@@ -13,13 +13,13 @@ NOT_IN_PROTO = {159, 206, 207}  # internal, retired, and newer than the vendored
 def test_the_table_holds_every_reason_of_the_proto_under_its_name() -> None:
     proto = {number: name for name, number in flow_pb2.DropReason.items() if number}
 
-    ours = {number: each.enum for number, each in REASONS.items() if number not in NOT_IN_PROTO}
+    ours = {number: each.enum for number, each in DROP_REASONS.items() if number not in NOT_IN_PROTO}
 
     assert ours == proto
 
 
 def test_two_names_of_the_proto_are_known_to_be_wrong() -> None:
-    misnamed = {number: (each.enum, each.name) for number, each in REASONS.items() if each.misnamed}
+    misnamed = {number: (each.enum, each.name) for number, each in DROP_REASONS.items() if each.misnamed}
 
     assert misnamed == {
         136: ("CT_MISSING_TCP_ACK_FLAG", "FRAGMENTATION_NEEDED"),
@@ -28,7 +28,7 @@ def test_two_names_of_the_proto_are_known_to_be_wrong() -> None:
 
 
 def test_every_reason_says_what_it_means() -> None:
-    assert [each.number for each in REASONS.values() if not each.meaning] == []
+    assert [each.number for each in DROP_REASONS.values() if not each.meaning] == []
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_a_wrong_name_on_the_wire_does_not_reach_the_reader() -> None:
 
 
 def test_what_the_datapath_handles_itself_is_noise() -> None:
-    always = {number for number, each in REASONS.items() if each.noise is Noise.ALWAYS}
+    always = {number for number, each in DROP_REASONS.items() if each.noise is Noise.ALWAYS}
 
     assert always == {166, 173, 176, 199, 200, 201, 205}

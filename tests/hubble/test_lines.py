@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensors.hubble.lines import (
+    DatapathPolicy,
     Dns,
-    Endpoint,
+    FlowEndpoint,
     FlowQuestion,
     FlowReading,
     Http,
@@ -27,7 +28,6 @@ from sensors.hubble.lines import (
     HubbleMessage,
     LostEvents,
     NodeStatus,
-    Policy,
     UnreadableFlows,
     Workload,
     read_flow_lines,
@@ -77,7 +77,7 @@ def test_a_refused_packet_is_read_whole() -> None:
         event=1,
         event_sub=133,
         direction="EGRESS",
-        source=Endpoint(
+        source=FlowEndpoint(
             "10.244.0.245",
             40028,
             5609,
@@ -94,7 +94,7 @@ def test_a_refused_packet_is_read_whole() -> None:
             id=120,
             cluster="default",
         ),
-        destination=Endpoint("203.0.113.10", 443, 2, ("reserved:world",)),
+        destination=FlowEndpoint("203.0.113.10", 443, 2, ("reserved:world",)),
         ip_version=4,
         protocol="TCP",
         flags=frozenset({"SYN"}),
@@ -119,8 +119,8 @@ def test_explicit_denies_and_allows_name_their_policy() -> None:
     denied = [each.egress_denied_by for each in hubble_flows("32") if each.egress_denied_by]
     allowed = [each.ingress_allowed_by for each in hubble_flows("08") if each.ingress_allowed_by]
 
-    assert denied == [(Policy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)] * 4
-    assert allowed == [(Policy("NetworkPolicy", "shop", "web-ingress"),)]
+    assert denied == [(DatapathPolicy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)] * 4
+    assert allowed == [(DatapathPolicy("NetworkPolicy", "shop", "web-ingress"),)]
 
 
 def test_a_policy_of_an_old_agent_gets_its_kind_from_the_label() -> None:
@@ -129,7 +129,7 @@ def test_a_policy_of_an_old_agent_gets_its_kind_from_the_label() -> None:
 
     flow = one(row)
 
-    assert flow.egress_denied_by == (Policy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)
+    assert flow.egress_denied_by == (DatapathPolicy("CiliumClusterwideNetworkPolicy", "", "block-test-net"),)
 
 
 def test_dns_answers_tell_rcode_and_addresses_and_questions_do_not() -> None:
@@ -635,7 +635,7 @@ def test_compact_text_is_refused_with_the_command_that_helps() -> None:
 
 
 def test_an_archive_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensors.hubble.lines.MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("sensors.hubble.lines.MAX_UNPACKED_BYTES", 1 << 20)
 
     with pytest.raises(UnreadableFlows, match="more than 1 MiB of hubble flows"):
         read(gzip.compress(b"\n" * (8 << 20)))

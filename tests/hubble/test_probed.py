@@ -11,7 +11,7 @@ import pytest
 from sensors.access.probe.agent import SOURCE_PORTS
 from sensors.hubble.connections import PROBE_PORTS
 from sensors.hubble.lines import HubbleFlow
-from sensors.hubble.outcomes import Connection, Outcome, Party
+from sensors.hubble.outcomes import Connection, ConnectionOutcome, Party
 from sensors.hubble.probed import only_probed
 from tests.hubble.test_connections import attempt
 from tests.kit.hubble_captures import gathered, hubble_flows
@@ -26,7 +26,9 @@ API = Party("172.30.0.11", entities=("kube-apiserver", "remote-node"))
 def tried(there: Party, port: int, *seconds: float, attempts: int = 0, probed: int = 0) -> Connection:
     began = tuple(AT + timedelta(seconds=each) for each in seconds)
     count = attempts or len(seconds)
-    return Connection(POD, there, "TCP", port, Outcome.DROPPED, count, dropped=count, probed=probed, began=began)
+    return Connection(
+        POD, there, "TCP", port, ConnectionOutcome.DROPPED, count, dropped=count, probed=probed, began=began
+    )
 
 
 def left_out(*found: Connection) -> list[int]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage
-from sensors.kit.cluster import Connect, Dial, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Connect, Dial, DnsLookup, Environment, Object, PathMtu
 from sensors.kit.kinds import Kind
 from sensors.kit.model import Absent, Blind
 
@@ -38,7 +38,7 @@ class FakeCluster:
     node_files: Mapping[str, str] = field(default_factory=dict)
     logs: Mapping[str, str] = field(default_factory=dict)
     flows: tuple[HubbleMessage, ...] | None = None
-    lookups_given: tuple[Lookup, ...] | None = None
+    lookups_given: tuple[DnsLookup, ...] | None = None
     connects_given: tuple[Connect, ...] | None = None
     path_mtus_given: tuple[PathMtu, ...] | None = None
     environment_given: Environment = field(default_factory=Environment)
@@ -55,7 +55,7 @@ class FakeCluster:
         node_files: Mapping[str, str] | None = None,
         logs: Mapping[str, str] | None = None,
         flows: Iterable[HubbleMessage] | None = None,
-        lookups: Iterable[Lookup] | None = None,
+        lookups: Iterable[DnsLookup] | None = None,
         connects: Iterable[Connect] | None = None,
         path_mtus: Iterable[PathMtu] | None = None,
         environment: Environment | None = None,
@@ -112,7 +112,7 @@ class FakeCluster:
     async def node_file(self, node: str, name: str) -> str:
         return self._text("node_files", self.node_files, f"{node}/{name}")
 
-    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         return self._rows("lookups", self.lookups_given)
 
     async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:

@@ -13,10 +13,10 @@ import grpc.aio
 
 from bot.commands.recipe import flow_named
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.model import Diagnosis, Fix
 from lab.cluster import LabCluster
-from lab.cluster.clients import Wish
+from lab.cluster.clients import ClientTarget
 from sensors.access.casefolder import open_case
 from sensors.access.kube import connect
 from sensors.access.live import live_cluster
@@ -116,7 +116,7 @@ async def recorded_diagnosis(case: str) -> Diagnosis:
     """What KAI says of the case as files."""
     folder = open_case(CASES / case)
     assert folder.header.target is not None
-    return await run(flow_named("flow.k8s_network_debug"), folder.header.target, folder, Tools(sensors(), rules()))
+    return await run(flow_named("flow.k8s_network_debug"), folder.header.target, folder, WalkTools(sensors(), rules()))
 
 
 async def live_diagnosis(lab: LabCluster) -> Diagnosis:
@@ -125,13 +125,13 @@ async def live_diagnosis(lab: LabCluster) -> Diagnosis:
     async with connect(lab.kubeconfig("kai"), environ={}) as kube:
         relay = Relay(relay_config({}, server=lab.relay))
         async with live_cluster(kube, relay, clock=lambda: lab.now.timestamp()) as cluster:
-            return await run(flow_named("flow.k8s_network_debug"), lab.target, cluster, Tools(sensors(), rules()))
+            return await run(flow_named("flow.k8s_network_debug"), lab.target, cluster, WalkTools(sensors(), rules()))
 
 
 # -- traffic -----------------------------------------------------------------------------------------------------------
 
 
-def asked_wish(lab: LabCluster) -> Wish:
+def asked_wish(lab: LabCluster) -> ClientTarget:
     """The client that the case is about."""
     return next(iter(lab.crowd.attempts))
 

@@ -7,8 +7,8 @@ import pytest
 from flows.denials.connection import JudgedConnection
 from flows.denials.judged import judged_connections
 from flows.denials.policy_world import world_of
-from flows.policy import CALICO_IPTABLES, CILIUM, Decision, World
-from lab.cluster.opinion import Opinion
+from flows.policy import CALICO_IPTABLES, CILIUM, Decision, PolicyWorld
+from lab.cluster.opinion import NetworkOpinion
 from sensors.k8s_network_policies import Policies
 from tests.flows.policy.builders import admin, ask, netpol, pod
 from tests.kit.cases import case_of, names
@@ -18,29 +18,29 @@ DENIES = netpol("x/n", {"pod": "a"}, ["Ingress"])
 
 
 def test_a_simulator_that_is_wrong_is_overruled() -> None:
-    blind = World.of(PODS, CILIUM)  # knows nothing of the policy
+    blind = PolicyWorld.of(PODS, CILIUM)  # knows nothing of the policy
 
-    judged = Opinion([*PODS, DENIES], CILIUM).on(blind.judge(ask(blind, "x/b", "x/a", "TCP 80")))
+    judged = NetworkOpinion([*PODS, DENIES], CILIUM).on(blind.judge(ask(blind, "x/b", "x/a", "TCP 80")))
 
     assert (judged.egress.allowed, judged.ingress.allowed) == (True, False)
     assert judged.ingress.decision is Decision.DOES_NOT_ADMIT
 
 
 def test_where_both_agree_the_policy_keeps_its_name() -> None:
-    world = World.of([*PODS, DENIES], CILIUM)
+    world = PolicyWorld.of([*PODS, DENIES], CILIUM)
 
-    judged = Opinion([*PODS, DENIES], CILIUM).on(world.judge(ask(world, "x/b", "x/a", "TCP 80")))
+    judged = NetworkOpinion([*PODS, DENIES], CILIUM).on(world.judge(ask(world, "x/b", "x/a", "TCP 80")))
 
     assert [ref.name for ref in judged.ingress.isolated_by] == ["n"]
 
 
 @pytest.mark.parametrize("things", [[*PODS, DENIES, admin("a", "Admin", 1, {"namespaces": {}})]])
 def test_where_it_cannot_tell_the_simulator_s_word_stands(things: list[dict[str, object]]) -> None:
-    world = World.of(things, CILIUM)
+    world = PolicyWorld.of(things, CILIUM)
     said = world.judge(ask(world, "x/b", "x/a", "TCP 80"))
 
-    assert Opinion(things, CILIUM).on(said) == said
-    assert Opinion(PODS, CALICO_IPTABLES).on(said) == said  # another datapath than the one it knows
+    assert NetworkOpinion(things, CILIUM).on(said) == said
+    assert NetworkOpinion(PODS, CALICO_IPTABLES).on(said) == said  # another datapath than the one it knows
 
 
 RECORDED = [name for name in names() if case_of(name).get(Policies) is not None]
@@ -49,7 +49,7 @@ RECORDED = [name for name in names() if case_of(name).get(Policies) is not None]
 @pytest.mark.parametrize("name", RECORDED)
 def test_it_says_of_every_recorded_connection_what_the_real_datapath_did(name: str) -> None:
     case = case_of(name)
-    opinion = Opinion([dict(each) for each in case[Policies].objects], case.once(world_of).profile)
+    opinion = NetworkOpinion([dict(each) for each in case[Policies].objects], case.once(world_of).profile)
 
     said = [
         (str(each.seen), opinion.answer(each.traffic), each.works)

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from sensors.access.live import LiveSettings
-from sensors.access.probe.channel import PATH
+from sensors.access.probe.channel import LOOK_PATH
 from tests.live.probes import Probes
 from tests.probe.certificates import authority, signed
 
@@ -52,7 +52,7 @@ async def probe_servers(probes: Probes, nodes: Iterable[str], folder: Path) -> A
         return web.json_response(probes.answer(node, asked))
 
     app = web.Application()
-    app.router.add_post(PATH, look)
+    app.router.add_post(LOOK_PATH, look)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "0.0.0.0", 0, ssl_context=_tls(server)).start()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from bot.capture import NotEmpty, Recorder, claim, redacted, write_case
+from bot.capture import ClusterRecorder, NotEmpty, claim, redacted, write_case
 from bot.capture.lines import lines_of
 from sensors.access.casefolder import open_case
 from sensors.hubble.lines import FlowQuestion, FlowReading, Http, HubbleFlow, HubbleMessage, read_flow_lines
@@ -21,7 +21,7 @@ EVERY_FLOW = FlowQuestion(last=0)
 async def captured(world: World, folder: Path, *, redact: bool = False) -> dict[str, Any]:
     """The diagnosis that was made while the case was written."""
     async with world.cluster() as cluster:
-        seen, at = Recorder(cluster), await cluster.now()
+        seen, at = ClusterRecorder(cluster), await cluster.now()
         said = await diagnosed(world.target, seen)
         await seen.read_all_kinds()
         write_case(folder, world.target, seen, at, await cluster.environment(), redact=redact)
@@ -126,7 +126,7 @@ def test_a_folder_that_holds_something_is_not_written_to(tmp_path: Path) -> None
 
 
 def test_a_name_that_would_leave_the_folder_is_not_written(tmp_path: Path) -> None:
-    seen = Recorder(open_case(CASES / "checkout-to-bank"))
+    seen = ClusterRecorder(open_case(CASES / "checkout-to-bank"))
     seen.texts = {("logs", "..", "..", "evil.log"): "x", ("logs", "shop", "web", "app.log"): "y"}
 
     from bot.capture.folder import _write

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.commands.doctor import told
-from bot.doctor import Check, State, exit_code
+from bot.doctor import Check, CheckState, exit_code
 from bot.doctor.claude import NEAR, claude, model_check
 from bot.doctor.examine import Patient, examine
-from bot.doctor.rights import Right, grant, rights_needed
-from flows.agent.door import models
+from bot.doctor.rights import RequiredRight, grant, rights_needed
+from flows.agent.clients import models
 from flows.agent.settings import USUAL_MODEL
 from sensors.access.live import LiveSettings
 from sensors.access.live.environment import SERVICE_CIDR
@@ -30,7 +30,7 @@ async def examined(world: World, environ: Mapping[str, str] = KEY, node: str = "
 
 
 def missing(checks: tuple[Check, ...]) -> list[str]:
-    return [each.name for each in checks if each.state is State.MISSING]
+    return [each.name for each in checks if each.state is CheckState.MISSING]
 
 
 async def test_where_everything_is_there_the_doctor_has_nothing_to_say(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ async def test_of_three_missing_things_exactly_those_three_are_named(tmp_path: P
     assert missing(checks) == ["right: list events", "hubble relay", "probe"]
     assert (exit_code(checks), lines[-1]) == (1, "3 missing: right: list events, hubble relay, probe")
     assert sum(line.startswith("         to mend it: ") for line in lines) == 3
-    assert all(each.without and each.mend for each in checks if each.state is State.MISSING)
+    assert all(each.without and each.mend for each in checks if each.state is CheckState.MISSING)
 
 
 async def test_each_node_that_the_relay_does_not_reach_is_named(tmp_path: Path) -> None:
@@ -107,16 +107,16 @@ async def test_a_clock_that_is_wrong_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "state"), [({}, State.OFF), ({"ANTHROPIC_API_KEY": " "}, State.MISSING), (KEY, State.OK)]
+    ("environ", "state"), [({}, CheckState.OFF), ({"ANTHROPIC_API_KEY": " "}, CheckState.MISSING), (KEY, CheckState.OK)]
 )
 async def test_no_key_is_a_choice_and_an_empty_one_a_mistake(
-    environ: dict[str, str], state: State, tmp_path: Path
+    environ: dict[str, str], state: CheckState, tmp_path: Path
 ) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         checks = {each.name: each for each in await examined(world, environ)}
 
     assert checks["Claude key"].state is state
-    assert checks["Claude model"].state is (State.OK if environ is KEY else State.OFF)
+    assert checks["Claude model"].state is (CheckState.OK if environ is KEY else CheckState.OFF)
 
 
 TODAY = date(2026, 11, 27)
@@ -125,15 +125,15 @@ TODAY = date(2026, 11, 27)
 @pytest.mark.parametrize(
     ("model", "state", "words"),
     [
-        ("claude-mythos-preview", State.MISSING, "claude-mythos-preview ended on 2026-06-30"),
-        ("claude-sonnet-4-5", State.MISSING, "claude-sonnet-4-5 ends on 2026-11-30, in 3 days"),
-        ("claude-opus-5-5", State.OK, "announces no end of life"),
-        ("claude-made-up", State.MISSING, "no price is known for claude-made-up"),
-        ("", State.OK, f"{USUAL_MODEL}; anthropic "),
+        ("claude-mythos-preview", CheckState.MISSING, "claude-mythos-preview ended on 2026-06-30"),
+        ("claude-sonnet-4-5", CheckState.MISSING, "claude-sonnet-4-5 ends on 2026-11-30, in 3 days"),
+        ("claude-opus-5-5", CheckState.OK, "announces no end of life"),
+        ("claude-made-up", CheckState.MISSING, "no price is known for claude-made-up"),
+        ("", CheckState.OK, f"{USUAL_MODEL}; anthropic "),
     ],
 )
 async def test_a_model_near_its_end_of_life_is_missing_already(
-    model: str, state: State, words: str, tmp_path: Path
+    model: str, state: CheckState, words: str, tmp_path: Path
 ) -> None:
     """The two that have no price of ours get one: what counts here is what the SDK says of their end."""
     file = tmp_path / "config.yaml"
@@ -142,9 +142,9 @@ async def test_a_model_near_its_end_of_life_is_missing_already(
 
     key, found = await claude({**KEY, "KAI_MODEL": model, "KAI_CONFIG": str(file)}, TODAY)
 
-    assert (key.state, found.name, found.state) == (State.OK, "Claude model", state)
+    assert (key.state, found.name, found.state) == (CheckState.OK, "Claude model", state)
     assert words in found.found
-    assert bool(found.mend) is (state is State.MISSING)
+    assert bool(found.mend) is (state is CheckState.MISSING)
 
 
 async def test_a_model_is_replaced_in_time_and_not_long_before() -> None:
@@ -153,13 +153,13 @@ async def test_a_model_is_replaced_in_time_and_not_long_before() -> None:
     model, ends = next(iter(known.ends.items()))
 
     assert [model_check(model, ends - timedelta(days=each), known).state for each in (NEAR + 1, NEAR, 0, -1)] == [
-        State.OK,
-        State.MISSING,
-        State.MISSING,
-        State.MISSING,
+        CheckState.OK,
+        CheckState.MISSING,
+        CheckState.MISSING,
+        CheckState.MISSING,
     ]
     assert USUAL_MODEL in known.names
-    assert model_check("claude-made-up", TODAY, known).state is State.UNKNOWN
+    assert model_check("claude-made-up", TODAY, known).state is CheckState.UNKNOWN
 
 
 async def test_agents_that_are_not_asked_are_an_extra_and_said_to_be_off(tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ async def test_agents_that_are_not_asked_are_an_extra_and_said_to_be_off(tmp_pat
         async with world.cluster(LiveSettings(exec_in_agents=True)) as cluster:
             asked = {each.name: each for each in await examine(Patient(cluster, KEY))}
 
-    assert (plain["Cilium agents"].state, asked["Cilium agents"].state) == (State.OFF, State.OK)
+    assert (plain["Cilium agents"].state, asked["Cilium agents"].state) == (CheckState.OFF, CheckState.OK)
     assert "cni.health" in plain["Cilium agents"].without
-    assert asked["right: get pods/exec in kube-system"].state is State.OK
+    assert asked["right: get pods/exec in kube-system"].state is CheckState.OK
     assert "right: get pods/exec in kube-system" not in plain
 
 
@@ -186,7 +186,7 @@ async def test_agents_that_serve_metrics_need_the_right_to_get_them(tmp_path: Pa
         world.front.refused.add("pods/proxy")
         may_not = {each.name: each for each in await examined(world)}
 
-    assert (may["Cilium agents"].state, may_not["Cilium agents"].state) == (State.OK, State.OFF)
+    assert (may["Cilium agents"].state, may_not["Cilium agents"].state) == (CheckState.OK, CheckState.OFF)
     assert may_not["Cilium agents"].found == "not asked: no right to get pods/proxy in kube-system"
     assert "--verb=get --resource=pods/proxy" in may_not["Cilium agents"].mend
 
@@ -232,7 +232,7 @@ async def test_as_whom_kai_may_act_is_told_with_a_warning_where_nothing_limits_i
 
     assert {each.name: each.found for each in checks if "approvals" in each.name} == said
     assert missing(checks) == []
-    assert all(each.without and each.mend for each in checks if each.state is State.OFF)
+    assert all(each.without and each.mend for each in checks if each.state is CheckState.OFF)
 
 
 async def test_a_right_that_cannot_be_asked_for_is_unknown_and_not_missing(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ async def test_a_right_that_cannot_be_asked_for_is_unknown_and_not_missing(tmp_p
         checks = await examined(world)
 
     assert missing(checks) == []
-    assert {each.state for each in checks if each.name.startswith("right: ")} == {State.UNKNOWN}
+    assert {each.state for each in checks if each.name.startswith("right: ")} == {CheckState.UNKNOWN}
 
 
 async def test_an_api_server_that_says_nothing_useful_cannot_be_looked_at(tmp_path: Path) -> None:
@@ -255,18 +255,18 @@ async def test_an_api_server_that_says_nothing_useful_cannot_be_looked_at(tmp_pa
     ("right", "user", "command"),
     [
         (
-            Right("list", "events"),
+            RequiredRight("list", "events"),
             "system:serviceaccount:kai:kai",
             "kubectl create clusterrole kai-list-events --verb=list --resource=events && kubectl create "
             "clusterrolebinding kai-list-events --clusterrole=kai-list-events --serviceaccount=kai:kai",
         ),
         (
-            Right("get", "pods", "", "exec", "kai"),
+            RequiredRight("get", "pods", "", "exec", "kai"),
             "jane o'hara",
             "kubectl create role kai-get-pods-exec -n kai --verb=get --resource=pods/exec && kubectl create "
             "rolebinding kai-get-pods-exec -n kai --role=kai-get-pods-exec '--user=jane o'\"'\"'hara'",
         ),
     ],
 )
-def test_the_command_gives_exactly_the_missing_right(right: Right, user: str, command: str) -> None:
+def test_the_command_gives_exactly_the_missing_right(right: RequiredRight, user: str, command: str) -> None:
     assert grant(right, user) == command

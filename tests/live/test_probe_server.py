@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.doctor import State
+from bot.doctor import CheckState
 from bot.doctor.examine import Patient, examine
 from sensors.access.live import LiveSettings
 from sensors.access.probe.client import ProbeRequest
@@ -80,7 +80,7 @@ async def test_the_doctor_asks_each_probe_and_needs_no_right_to_run_programs(ser
         async with world.cluster(settings(server, "mallory")) as cluster:
             ill = {each.name: each for each in await examine(Patient(cluster, {}))}
 
-    assert (well["probe"].state, well["probe"].found) == (State.OK, "2 of 2 nodes answer, namespace kai-probe")
+    assert (well["probe"].state, well["probe"].found) == (CheckState.OK, "2 of 2 nodes answer, namespace kai-probe")
     assert not any("exec" in name for name in well)
-    assert ill["probe"].state is State.MISSING
+    assert ill["probe"].state is CheckState.MISSING
     assert ill["probe"].found == "the probe refused the request: 'mallory' may not ask"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sensors.access.live.probing import Wish, requests_for
-from sensors.access.live.reach import Plan, answered, plan
-from sensors.kit.cluster import Dial, Lookup
-from sensors.topology.peer import Places
+from sensors.access.live.probing import ProbeTargets, requests_for
+from sensors.access.live.reach import ConnectPlan, answered, plan
+from sensors.kit.cluster import Dial, DnsLookup
+from sensors.topology.peer import AddressBook
 
 
 def service(name: str, namespace: str, address: str) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def part_of(name: str, namespace: str, *addresses: str) -> dict[str, Any]:
     return {"metadata": meta, "endpoints": [{"addresses": [each]} for each in addresses]}
 
 
-WHERE = Places(
+WHERE = AddressBook(
     services=(service("db", "shop", "10.96.0.7"),),
     slices=(part_of("db", "shop", "10.244.1.9", "fd00::9"), part_of("other", "shop", "10.244.1.66")),
     pods=(),
@@ -31,7 +31,7 @@ WHERE = Places(
 
 
 def test_an_address_is_allowed_itself_and_nothing_beside_it() -> None:
-    assert plan([Dial("203.0.113.5", 443)], ["10.244.1.9"], "web", WHERE) == Plan(
+    assert plan([Dial("203.0.113.5", 443)], ["10.244.1.9"], "web", WHERE) == ConnectPlan(
         (Dial("203.0.113.5", 443),), (), ("10.244.1.9", "203.0.113.5")
     )
 
@@ -48,7 +48,7 @@ def test_metadata_addresses_are_never_allowed_whoever_names_them(address: str) -
 
     asked, behind = plan([Dial(address, 80)], [address], "web", where), plan([Dial("db.shop", 5432)], [], "web", where)
 
-    assert asked == Plan((Dial(address, 80),), (), ())  # asked for all the same: the probe says why it does not
+    assert asked == ConnectPlan((Dial(address, 80),), (), ())  # asked for all the same: the probe says why it does not
     assert behind.allow == ("10.244.1.9", "10.96.0.7")
 
 
@@ -63,21 +63,23 @@ def test_a_service_is_its_address_and_the_pods_behind_it() -> None:
 
 
 def test_a_name_of_outside_is_left_for_later_and_allows_nothing() -> None:
-    assert plan([Dial("api.example.com", 443)], [], "web", WHERE) == Plan((), (Dial("api.example.com", 443),), ())
+    assert plan([Dial("api.example.com", 443)], [], "web", WHERE) == ConnectPlan(
+        (), (Dial("api.example.com", 443),), ()
+    )
 
 
 def test_only_answers_to_that_very_name_say_where_it_is() -> None:
     rows = (
-        Lookup("api.example.com.web.svc.cluster.local", "A", "10.96.0.10", "NXDOMAIN"),
-        Lookup("api.example.com.", "A", "10.96.0.10", "NOERROR", addresses=("203.0.113.5", "nonsense")),
-        Lookup("evil-api.example.com", "A", "10.96.0.10", "NOERROR", addresses=("10.0.0.1",)),
+        DnsLookup("api.example.com.web.svc.cluster.local", "A", "10.96.0.10", "NXDOMAIN"),
+        DnsLookup("api.example.com.", "A", "10.96.0.10", "NOERROR", addresses=("203.0.113.5", "nonsense")),
+        DnsLookup("evil-api.example.com", "A", "10.96.0.10", "NOERROR", addresses=("10.0.0.1",)),
     )
 
     assert answered("API.example.com", rows) == ("203.0.113.5",)
 
 
 def test_more_targets_than_the_probe_takes_go_in_several_requests() -> None:
-    wish = Wish(("a", "b"), tuple(Dial("10.0.0.1", port) for port in range(1, 13)), ("10.0.0.1", "10.0.0.2"))
+    wish = ProbeTargets(("a", "b"), tuple(Dial("10.0.0.1", port) for port in range(1, 13)), ("10.0.0.1", "10.0.0.2"))
 
     requests = requests_for("uid", wish, ("10.0.0.1",))
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bot.capture import Recorder, write_case
+from bot.capture import ClusterRecorder, write_case
 from bot.commands.doctor import told
-from bot.doctor import State
+from bot.doctor import CheckState
 from bot.doctor.examine import Patient, examine
 from sensors.access.casefolder import open_case
 from sensors.access.live import LiveSettings
@@ -80,7 +80,7 @@ def without_revisions(said: Any) -> Any:
 
 async def test_a_capture_of_it_gives_equal_json(loaded: Loaded, tmp_path: Path) -> None:
     async with world_of(loaded.name, tmp_path, **loaded.behind) as world, world.cluster(world.least) as cluster:
-        seen, at = Recorder(cluster), await cluster.now()
+        seen, at = ClusterRecorder(cluster), await cluster.now()
         live = await diagnosed(world.target, seen)
         await seen.read_all_kinds()
         write_case(tmp_path / "case", world.target, seen, at, await cluster.environment())
@@ -94,7 +94,7 @@ async def test_the_doctor_finds_nothing_missing(loaded: Loaded, tmp_path: Path) 
     async with world_of(loaded.name, tmp_path, **loaded.behind) as world, world.cluster(world.least) as cluster:
         checks = await examine(Patient(cluster, {}))
 
-    assert [each for each in checks if each.state is State.MISSING] == []
+    assert [each for each in checks if each.state is CheckState.MISSING] == []
 
 
 @pytest.mark.parametrize("resource", ["networkpolicies.networking.k8s.io", "events", "pods"])
@@ -110,7 +110,7 @@ async def test_a_right_taken_away_is_named_by_the_diagnosis_and_by_the_doctor(
 
     needs = f"system:serviceaccount:kai:kai needs a ClusterRole with the verb list on {resource}"
     assert f"no right to list {resource} in all namespaces: {needs}" in str(said)
-    assert [each.name for each in checks if each.state is State.MISSING] == [f"right: list {resource}"]
+    assert [each.name for each in checks if each.state is CheckState.MISSING] == [f"right: list {resource}"]
 
 
 async def test_of_three_missing_things_the_doctor_names_exactly_those_three(programs: Binaries, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_of_three_missing_things_the_doctor_names_exactly_those_three(prog
             async with world.cluster(world.least) as cluster:
                 checks = await examine(Patient(cluster, {}))
 
-    missing = [each for each in checks if each.state is State.MISSING]
+    missing = [each for each in checks if each.state is CheckState.MISSING]
     assert [each.name for each in missing] == ["right: list events", "hubble relay", "probe"]
     assert "--serviceaccount=kai:kai" in missing[0].mend
     assert list(told(checks))[-1] == "3 missing: right: list events, hubble relay, probe"

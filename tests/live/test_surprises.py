@@ -17,7 +17,7 @@ import pytest
 
 from lab.cluster.dataplane import Delays
 from sensors.access.casefolder import CaseFolder, open_case
-from sensors.hubble.lines import Endpoint, FlowQuestion, HubbleFlow, HubbleMessage, Policy
+from sensors.hubble.lines import DatapathPolicy, FlowEndpoint, FlowQuestion, HubbleFlow, HubbleMessage
 from sensors.kit import Cluster, Connect, PathMtu, Target
 from tests.live.world import CASES, diagnosed, layer, recorded_nodes, summary, world_of
 
@@ -90,7 +90,7 @@ async def test_3_a_port_that_the_service_has_not_leaves_as_world_and_is_no_outsi
     case, target = recorded("search-to-index")
     flows = await flows_of(case, target)
     own = next(each for each in flows if each.source.pod == target.pod and each.protocol == "TCP" and not each.is_reply)
-    world = Endpoint("10.96.51.29", 9090, 2, ("reserved:world",))
+    world = FlowEndpoint("10.96.51.29", 9090, 2, ("reserved:world",))
     astray = [
         msgspec.structs.replace(
             own, uuid=f"astray-{number}", destination=world, observed_at="TO_NETWORK", flags=frozenset({"SYN"})
@@ -130,7 +130,7 @@ async def test_5_where_the_datapath_admits_what_the_model_denies_the_datapath_wi
     case, target = recorded("importer-to-store")
     flows = await flows_of(case, target)
     denied = next(each for each in flows if each.is_bad and each.source.pod == target.pod)
-    by = (Policy("NetworkPolicy", target.namespace, "some-policy"),)
+    by = (DatapathPolicy("NetworkPolicy", target.namespace, "some-policy"),)
     opened = {"verdict": "FORWARDED", "drop_reason": 0, "drop_reason_name": "", "event": 4, "event_sub": 0}
 
     def admitted(flow: HubbleFlow) -> Iterable[HubbleFlow]:
@@ -192,7 +192,7 @@ async def test_9_drops_of_ipv6_at_a_pods_start_are_noise() -> None:
     said_by = msgspec.structs.replace(own.source, ip="fe80::1", port=0)
     drop = msgspec.structs.replace(
         own, uuid="rs", **noise, protocol="ICMPv6", icmp_type=133, icmp_code=0, flags=frozenset(), ip_version=6,
-        is_reply=None, source=said_by, destination=Endpoint("ff02::2", 0, 2, ("reserved:world",)),
+        is_reply=None, source=said_by, destination=FlowEndpoint("ff02::2", 0, 2, ("reserved:world",)),
     )  # fmt: skip
 
     said = await walked(target, Edited(case, more=(drop,)))

@@ -11,13 +11,13 @@ from typing import Any
 
 from bot.report.json_result import encode
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.load import load_flows
 from lab.observer import Manners, Node, ObserverServer, Ring, nodes_of
 from sensors.access.casefolder import open_case
 from sensors.access.kube import connect
 from sensors.access.live import LiveCluster, LiveSettings, live_cluster
-from sensors.access.relay import Pace, Relay, RelayConfig
+from sensors.access.relay import Relay, RelayConfig, RelayLimits
 from sensors.kit import Cluster, Target
 from sensors.kit.catalog import sensors
 from tests.cluster.standin import kubeconfig
@@ -25,7 +25,7 @@ from tests.live.front import Front, front_of
 from tests.live.probe_servers import ProbeServers, probe_servers
 
 CASES = Path(__file__).parents[2] / "lab" / "cases"
-QUICK = Pace(follow=0.05, within=4.0, greeting=1.0, settling=0.05)
+QUICK = RelayLimits(follow=0.05, within=4.0, greeting=1.0, settling=0.05)
 EVERYTHING = LiveSettings(exec_in_agents=True)
 NETDEBUG = "flow.k8s_network_debug"
 
@@ -51,7 +51,9 @@ class World:
         return self.probes.settings
 
     @asynccontextmanager
-    async def cluster(self, settings: LiveSettings = EVERYTHING, pace: Pace = QUICK) -> AsyncIterator[LiveCluster]:
+    async def cluster(
+        self, settings: LiveSettings = EVERYTHING, pace: RelayLimits = QUICK
+    ) -> AsyncIterator[LiveCluster]:
         """A cluster for one investigation, at the moment of the recording."""
         relay = Relay(RelayConfig(self.relay.address), pace)
         async with (
@@ -68,7 +70,7 @@ class World:
 async def diagnosed(target: Target, cluster: Cluster, within: float = 30.0) -> dict[str, Any]:
     """The published JSON of one walk."""
     flow = replace(load_flows()[NETDEBUG], within=within)
-    diagnosis = await run(flow, target, cluster, Tools(sensors(), rules()))
+    diagnosis = await run(flow, target, cluster, WalkTools(sensors(), rules()))
     said: dict[str, Any] = json.loads(json.dumps(encode(diagnosis)))
     return said
 

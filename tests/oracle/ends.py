@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lab.oracle import End, Network
+from lab.oracle import End, OracleNetwork
 
 
-def end(network: Network, text: str) -> End:
+def end(network: OracleNetwork, text: str) -> End:
     """`namespace/pod`, an address, `entity:host+kube-apiserver` or `name:api.example.com`."""
     if text.startswith("entity:"):
         return End(words=frozenset(text.removeprefix("entity:").split("+")), names=())

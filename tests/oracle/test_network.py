@@ -10,7 +10,7 @@ import pytest
 import lab.oracle
 from flows.policy import CALICO_IPTABLES, CILIUM
 from flows.policy.profile import cilium
-from lab.oracle import CannotTell, Network
+from lab.oracle import CannotTell, OracleNetwork
 from tests.flows.policy.builders import Json, admin, cnp, netpol, pod
 from tests.flows.policy.oracle import CILIUM_CASES, CLUSTER, KUBERNETES, Case
 from tests.oracle.ends import end, packet
@@ -25,7 +25,7 @@ def answers(case: Case) -> list[tuple[str, bool, bool]]:
     for source, destination, port, documented in case.answers:
         try:
             is_cilium, services = case.profile != CALICO_IPTABLES, case.profile == NEW
-            network = Network([*CLUSTER, *case.extra, *case.policies], is_cilium, services)
+            network = OracleNetwork([*CLUSTER, *case.extra, *case.policies], is_cilium, services)
             ours = network.allows(end(network, source), end(network, destination), *packet(port))
         except CannotTell:
             continue
@@ -61,14 +61,14 @@ PODS = [pod("x/a", "10.0.0.1", pod="a"), pod("x/b", "10.0.0.2", pod="b")]
 def test_default_deny_for_a_direction_without_rules_isolates_nothing() -> None:
     """Cilium sets it on the entries made per rule: no rule, no entry."""
     policy = cnp("x/n", {"pod": "a"}, egress=[{"toEntities": ["all"]}], enableDefaultDeny={"ingress": True})
-    network = Network([*PODS, policy])
+    network = OracleNetwork([*PODS, policy])
 
     assert network.allows(end(network, "x/b"), end(network, "x/a"), "TCP", 80)
 
 
 def test_a_doubt_matters_only_where_nothing_certain_admits() -> None:
     unsure = cnp("x/n", {"pod": "a"}, egress=[{"toGroups": [{}]}, {"toEntities": ["cluster"]}])
-    network = Network([*PODS, unsure])
+    network = OracleNetwork([*PODS, unsure])
 
     assert network.allows(end(network, "x/a"), end(network, "x/b"), "TCP", 80)
     with pytest.raises(CannotTell, match="toGroups"):
@@ -83,14 +83,14 @@ def test_a_doubt_matters_only_where_nothing_certain_admits() -> None:
     ],
 )
 def test_what_it_does_not_know_is_no_permission(policy: Json, why: str) -> None:
-    network = Network([*PODS, policy])
+    network = OracleNetwork([*PODS, policy])
 
     with pytest.raises(CannotTell, match=why):
         network.allows(end(network, "x/b"), end(network, "x/a"), "TCP", 80)
 
 
 def test_a_doubt_about_one_pod_is_none_about_another() -> None:
-    network = Network([*PODS, netpol("x/n", {"pod": "b"}, ["Egress"], ingress=[{}])])
+    network = OracleNetwork([*PODS, netpol("x/n", {"pod": "b"}, ["Egress"], ingress=[{}])])
 
     assert network.allows(end(network, "x/b"), end(network, "x/a"), "TCP", 80) is False
 
@@ -111,13 +111,13 @@ def icmp(kind: str | int, family: str = "IPv4") -> Json:
     ],
 )
 def test_an_icmp_rule_admits_its_own_type_and_family(policy: Json, question: str, answer: bool) -> None:
-    network = Network([*PODS, policy])
+    network = OracleNetwork([*PODS, policy])
 
     assert network.allows(end(network, "x/b"), end(network, "x/a"), *packet(question)) is answer
 
 
 def test_an_icmp_type_by_a_name_it_does_not_know_is_no_permission() -> None:
-    network = Network([*PODS, icmp("Photuris")])
+    network = OracleNetwork([*PODS, icmp("Photuris")])
 
     with pytest.raises(CannotTell, match="Photuris"):
         network.allows(end(network, "x/b"), end(network, "x/a"), "ICMP", 40)
@@ -142,7 +142,7 @@ def to_services(entry: Json, **more: object) -> Json:
 
 
 def reach(policy: Json, there: str, knows_services: bool = True) -> bool:
-    network = Network([*PODS, *SERVICES, policy], True, knows_services)
+    network = OracleNetwork([*PODS, *SERVICES, policy], True, knows_services)
     return network.allows(end(network, "x/a"), end(network, there), "TCP", 80)
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.access.probe import agent
-from sensors.access.probe.agent import BadRequest, Ended, Pace, Request, ResolvConf
+from sensors.access.probe.agent import BadRequest, Ended, LookRequest, RateLimit, ResolvConf
 from tests.probe.namespaces import AGENT
 
 UID = "0d1f6c5e-7a83-4d9b-9a55-3c2b1e0f4a77"
@@ -43,11 +43,11 @@ def test_a_request_becomes_typed_values_and_doubles_are_one() -> None:
         max_targets=3,
     )
 
-    assert agent.read_request(text) == Request(
+    assert agent.read_request(text) == LookRequest(
         pod_uid=UID,
         files=("net/tcp",),
         lookups=(("db.shop", "AAAA"), ("db.shop", "A")),
-        connects=(agent.Door("10.0.0.1", 80),),
+        connects=(agent.ConnectTarget("10.0.0.1", 80),),
         path_mtu=("10.0.0.1",),
         node_files=("dmesg",),
         allow=(ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00:1::1/128")),
@@ -106,14 +106,14 @@ json_values = st.recursive(
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from([*Request.__dataclass_fields__, "x"]), json_values))
+@given(st.dictionaries(st.sampled_from([*LookRequest.__dataclass_fields__, "x"]), json_values))
 def test_no_request_can_make_it_fall_over(said: dict[str, object]) -> None:
     try:
         found = agent.read_request(json.dumps({"version": 2, **said}))
     except BadRequest:
         return
 
-    assert isinstance(found, Request)
+    assert isinstance(found, LookRequest)
 
 
 @pytest.mark.parametrize("arguments", [["{"], ["{}", "{}"], ["--proc"], []])
@@ -299,7 +299,7 @@ def test_the_kernels_errors_become_the_five_results() -> None:
     names = {111: "ECONNREFUSED", 104: "ECONNRESET", 110: "ETIMEDOUT", 1: "EPERM", 113: "EHOSTUNREACH"}
     results = {111: "refused", 104: "reset", 110: "timeout", 1: "unreachable", 113: "unreachable"}
 
-    found = {number: agent.door_result(number) for number in names}
+    found = {number: agent.connect_result(number) for number in names}
 
     assert found == {number: {"result": results[number], "errno": names[number]} for number in names}
 
@@ -329,13 +329,13 @@ async def test_what_the_node_could_not_try_is_tried_once_more(
 
     monkeypatch.setattr(agent, "wire", wire)
     with near, far:
-        row, _ = await agent.try_door(Pace(), ipaddress.ip_address("10.0.0.1"), 80)
+        row, _ = await agent.try_connect(RateLimit(), ipaddress.ip_address("10.0.0.1"), 80)
 
     assert (row["result"], len(made)) == (result, tries)
 
 
 async def test_whoever_sends_too_fast_waits_for_the_second_to_pass() -> None:
-    pace, began = Pace(per_second=20), asyncio.get_running_loop().time()
+    pace, began = RateLimit(per_second=20), asyncio.get_running_loop().time()
 
     await asyncio.gather(*(pace.packets(5) for _ in range(4)))
     burst = asyncio.get_running_loop().time() - began
@@ -425,14 +425,16 @@ def test_kernel_messages_are_read_from_the_device_and_from_the_call() -> None:
     ],
 )
 def test_only_messages_that_bear_on_a_network_are_told(line: str, is_telling: bool) -> None:
-    assert bool(agent.TELLING.search(line)) is is_telling
+    assert bool(agent.NETWORK_MESSAGES.search(line)) is is_telling
 
 
 # -- the answer --------------------------------------------------------------------------------------------------------
 
 
 def test_a_half_told_line_counts_as_not_told() -> None:
-    wish = Request(pod_uid=UID, files=("net/tcp", "net/snmp"), connects=(agent.Door("10.0.0.1", 80),), budget_ms=700)
+    wish = LookRequest(
+        pod_uid=UID, files=("net/tcp", "net/snmp"), connects=(agent.ConnectTarget("10.0.0.1", 80),), budget_ms=700
+    )
     told = [b'["pod_files","net/snmp","Tcp: 1"]', b'["pod_files","net/tcp","  sl  loc']
 
     answer = agent.put_together(wish, told)
@@ -445,11 +447,11 @@ def test_a_half_told_line_counts_as_not_told() -> None:
 def test_rows_stand_in_the_order_of_the_request_not_of_the_answers() -> None:
     told = [b'["lookups",[1,0],{"n":3}]', b'["lookups",[0,1],{"n":2}]', b'["lookups",[0,0],{"n":1}]']
 
-    assert agent.put_together(Request(), told)["lookups"] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert agent.put_together(LookRequest(), told)["lookups"] == [{"n": 1}, {"n": 2}, {"n": 3}]
 
 
 def test_an_answer_too_large_loses_the_ends_of_its_longest_texts_and_says_so() -> None:
-    answer = agent.put_together(Request(), [])
+    answer = agent.put_together(LookRequest(), [])
     answer["pod_files"] = {
         "net/tcp": "line\n" * 100_000,
         "net/snmp": "Tcp: 1\n",

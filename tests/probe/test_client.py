@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sensors.access.casefolder import open_case
 from sensors.access.probe import agent
 from sensors.access.probe.client import ProbeAnswer, ProbeRequest, build_command, parse_answer
-from sensors.kit import Blind, Connect, Dial, Lookup, PathMtu
+from sensors.kit import Blind, Connect, Dial, DnsLookup, PathMtu
 from tests.probe.namespaces import PEER, UID, World
 
 ANSWER = {
@@ -48,8 +48,8 @@ PARSED = ProbeAnswer(
     pod_files={"net/snmp": "Tcp: 1\n"},
     node_files={"nf_conntrack_count": "12\n"},
     lookups=(
-        Lookup("db.a", "A", "10.96.0.10", rcode="NXDOMAIN", ms=1.5),
-        Lookup("db", "A", "10.96.0.10", error="timeout", ms=2500.0),
+        DnsLookup("db.a", "A", "10.96.0.10", rcode="NXDOMAIN", ms=1.5),
+        DnsLookup("db", "A", "10.96.0.10", error="timeout", ms=2500.0),
     ),
     connects=(
         Connect("db", 80, "tcp", "open", address="10.0.0.1", ms=0.3),

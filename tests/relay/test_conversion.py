@@ -11,7 +11,7 @@ from google.protobuf import json_format
 
 from sensors.access.relay.conversion import read_response
 from sensors.hubble.decoding import read_line
-from sensors.hubble.lines import Endpoint, HubbleFlow, NodeStatus
+from sensors.hubble.lines import FlowEndpoint, HubbleFlow, NodeStatus
 from sensors.hubble.pb.cilium.flow.flow_pb2 import Flow
 from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsResponse
 from sensors.hubble.wire import messages
@@ -94,5 +94,5 @@ def test_secrets_in_headers_and_queries_do_not_come_along():
 
     (read,) = read_response(GetFlowsResponse(flow=flow).SerializeToString())
 
-    assert read.source == Endpoint(namespace="shop", pod="web")
+    assert read.source == FlowEndpoint(namespace="shop", pod="web")
     assert "geheim" not in repr(read)

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from sensors.access.relay.inbox import Inbox
+from sensors.access.relay.inbox import MessageQueue
 from sensors.hubble.lines import HubbleFlow
 
 ONE, TWO = HubbleFlow(uuid="1"), HubbleFlow(uuid="2")
 
 
 async def test_a_slow_reader_gets_all_that_came_in_one_batch():
-    inbox = Inbox(1000)
+    inbox = MessageQueue(1000)
 
     await inbox.put([ONE], 10)
     await inbox.put([TWO], 10)
@@ -22,7 +22,7 @@ async def test_a_slow_reader_gets_all_that_came_in_one_batch():
 
 
 async def test_a_sender_waits_until_a_full_inbox_is_read():
-    inbox = Inbox(100)
+    inbox = MessageQueue(100)
     await inbox.put([ONE], 100)
 
     waiting = asyncio.create_task(inbox.put([TWO], 1))
@@ -35,7 +35,7 @@ async def test_a_sender_waits_until_a_full_inbox_is_read():
 
 
 async def test_what_brings_no_news_never_fills_the_inbox():
-    inbox = Inbox(100)
+    inbox = MessageQueue(100)
 
     for _ in range(10):
         await asyncio.wait_for(inbox.put([], 100), 1)
@@ -45,7 +45,7 @@ async def test_what_brings_no_news_never_fills_the_inbox():
 
 
 async def test_a_closed_inbox_hands_out_what_it_has_and_then_nothing():
-    inbox = Inbox(100)
+    inbox = MessageQueue(100)
     await inbox.put([ONE], 1)
 
     inbox.close()
@@ -54,7 +54,7 @@ async def test_a_closed_inbox_hands_out_what_it_has_and_then_nothing():
 
 
 async def test_a_reader_waits_for_the_first_message():
-    inbox = Inbox(100)
+    inbox = MessageQueue(100)
     reading = asyncio.create_task(inbox.take())
 
     await inbox.put([], 5)

@@ -15,7 +15,7 @@ from lab.observer import Manners, Node, ObserverServer, Ring
 from lab.observer.cut import cut_after
 from lab.observer.recording import messages_of
 from sensors.access.casefolder import open_case
-from sensors.access.relay import Pace
+from sensors.access.relay import RelayLimits
 from sensors.hubble.lines import FlowQuestion, LostEvents, read_flow_lines
 from sensors.hubble_capture_flows import look as capture_flows
 from sensors.kit import Blind
@@ -308,7 +308,7 @@ async def test_leaving_early_closes_every_call():
 
 async def test_being_cancelled_closes_every_call():
     async with ObserverServer([repeated(3)]) as server:
-        look = asyncio.create_task(all_of(relay_at(server.address, Pace(follow=60.0, within=60.0))))
+        look = asyncio.create_task(all_of(relay_at(server.address, RelayLimits(follow=60.0, within=60.0))))
         await server.until_open(1)
         look.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import replace
 
-from sensors.access.relay import Pace
+from sensors.access.relay import RelayLimits
 from tests.relay.world import POD, ROOT, flows_in, relay_at
 
 FLOWS = 30_000
@@ -36,7 +36,7 @@ async def test_the_loop_is_never_blocked_while_thirty_thousand_flows_come_in():
         gc.freeze()  # collecting the test runner's own objects is not what is measured
         ticking = asyncio.create_task(longest_gap())
         count = 0
-        pace = Pace(follow=0, within=60.0, settling=0)
+        pace = RelayLimits(follow=0, within=60.0, settling=0)
         async for batch in relay_at(address.strip(), pace).hubble_flows(replace(POD, last=0, others=False)):
             count += len(flows_in(batch))
         ticking.cancel()

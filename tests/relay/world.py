@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.observer import Node, Ring, ServerTls, nodes_of
-from sensors.access.relay import Pace, Relay, RelayConfig
+from sensors.access.relay import Relay, RelayConfig, RelayLimits
 from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, NodeStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 CASE = ROOT / "lab" / "cases" / "checkout-to-bank"
 POD = FlowQuestion("checkout", "checkout-5df9dc997b-qb72b")
-QUICK = Pace(follow=0.1, within=3.0, settling=0.1)
+QUICK = RelayLimits(follow=0.1, within=3.0, settling=0.1)
 
 
 def recorded() -> list[Node]:
@@ -53,7 +53,7 @@ def reading_of(messages: list[HubbleMessage]) -> FlowReading:
     return last
 
 
-def relay_at(address: str, pace: Pace = QUICK, **settings: Any) -> Relay:
+def relay_at(address: str, pace: RelayLimits = QUICK, **settings: Any) -> Relay:
     return Relay(RelayConfig(address, **settings), pace)
 
 

@@ -9,15 +9,15 @@ import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.dns_coredns_health import (
-    KINDS,
+    COREDNS_KINDS,
     SENSOR,
     CoreDns,
+    CoreDnsTrouble,
     DnsEvent,
     DnsService,
     DnsWorkload,
     Ending,
     Forward,
-    Trouble,
     assemble,
     kills_in,
     look,
@@ -84,7 +84,7 @@ async def test_a_healthy_dns_server_has_no_trouble_in_its_log():
 async def test_not_ready_at_the_start_is_kept_with_its_wording():
     (finding,) = (await seen("edge-to-sessions")).log
 
-    assert (finding.trouble, finding.count) == (Trouble.NOT_READY, 1)
+    assert (finding.trouble, finding.count) == (CoreDnsTrouble.NOT_READY, 1)
     assert finding.example == '[INFO] plugin/ready: Plugins not ready: "kubernetes"'
 
 
@@ -96,7 +96,7 @@ async def test_blind_when_neither_pods_service_nor_workload_can_be_read():
 
 
 async def test_absent_where_the_cluster_has_no_dns_server():
-    evidence = await observe(SENSOR, WEB, FakeCluster(kinds=KINDS))
+    evidence = await observe(SENSOR, WEB, FakeCluster(kinds=COREDNS_KINDS))
 
     assert (evidence.sight, evidence.why) == (
         Sight.ABSENT,

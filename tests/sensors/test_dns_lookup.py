@@ -7,8 +7,18 @@ from pathlib import Path
 import pytest
 
 from sensors.access.casefolder import open_case
-from sensors.dns_lookup import SENSOR, Lookups, Origin, Outcome, bursts, expand, look, names_to_ask, read_question
-from sensors.kit import Blind, Lookup, Sight, Target, observe
+from sensors.dns_lookup import (
+    SENSOR,
+    LookupOutcome,
+    Lookups,
+    NameOrigin,
+    bursts,
+    expand,
+    look,
+    names_to_ask,
+    read_question,
+)
+from sensors.kit import Blind, DnsLookup, Sight, Target, observe
 from sensors.kit.resolv_conf import Resolver, parse_resolv_conf
 from tests.kit.fakes import FakeCluster
 
@@ -23,25 +33,25 @@ async def seen(case: str) -> Lookups:
     return await look(opened.header.target, opened)
 
 
-def said(*answers: tuple[str, str]) -> list[Lookup]:
+def said(*answers: tuple[str, str]) -> list[DnsLookup]:
     """`(name, rcode or error or address)` as rows."""
     return [_row(name, word) for name, word in answers]
 
 
-def _row(name: str, word: str) -> Lookup:
+def _row(name: str, word: str) -> DnsLookup:
     if word[0].isdigit():
-        return Lookup(name, "A", "10.96.0.10", rcode="NOERROR", addresses=(word,), ms=1.0)
+        return DnsLookup(name, "A", "10.96.0.10", rcode="NOERROR", addresses=(word,), ms=1.0)
     if word.isupper():
-        return Lookup(name, "A", "10.96.0.10", rcode=word, ms=1.0)
-    return Lookup(name, "A", "10.96.0.10", error=word, ms=1.0)
+        return DnsLookup(name, "A", "10.96.0.10", rcode=word, ms=1.0)
+    return DnsLookup(name, "A", "10.96.0.10", error=word, ms=1.0)
 
 
 async def test_a_search_burst_is_one_name_with_its_dead_ends():
     found = await seen("billing-to-tax")
 
     assert [(each.name, each.origin, each.outcome, each.dead_ends, each.ms) for each in found.bursts] == [
-        ("kubernetes.default.svc.cluster.local", Origin.ALWAYS_THERE, Outcome.ANSWERED, 3, 2.3),
-        ("tax.gov.svc.cluster.local", Origin.CLUSTER, Outcome.ANSWERED, 3, 2.2),
+        ("kubernetes.default.svc.cluster.local", NameOrigin.ALWAYS_THERE, LookupOutcome.ANSWERED, 3, 2.3),
+        ("tax.gov.svc.cluster.local", NameOrigin.CLUSTER, LookupOutcome.ANSWERED, 3, 2.2),
     ]
     assert found.asked.answered_by == "tax.gov.svc.cluster.local"
     assert found.asked.addresses == ("10.96.30.198",)
@@ -58,7 +68,7 @@ async def test_a_short_name_is_the_question_s_name():
 async def test_a_name_that_does_not_exist_is_nxdomain_although_another_of_the_app_s_names_exists():
     found = await seen("notify-to-mailer")
 
-    assert found.asked_outcome is Outcome.NXDOMAIN
+    assert found.asked_outcome is LookupOutcome.NXDOMAIN
     assert [(each.name, each.is_asked, each.outcome.value) for each in found.bursts[1:]] == [
         ("mailer.messaging.svc.cluster.local", True, "nxdomain"),
         ("mailer.mail.svc.cluster.local", False, "answered"),
@@ -70,7 +80,7 @@ async def test_a_name_that_does_not_exist_is_nxdomain_although_another_of_the_ap
 async def test_a_query_that_the_kernel_would_not_send_is_not_permitted_and_not_a_timeout(case):
     found = await seen(case)
 
-    assert found.asked_outcome is Outcome.NOT_PERMITTED
+    assert found.asked_outcome is LookupOutcome.NOT_PERMITTED
     assert found.cluster_dns_works is False
     assert found.no_server_answers
 
@@ -78,7 +88,7 @@ async def test_a_query_that_the_kernel_would_not_send_is_not_permitted_and_not_a
 async def test_a_blocked_resolver_is_a_timeout_of_every_name():
     found = await seen("worker-to-queue")
 
-    assert [each.outcome for each in found.bursts] == [Outcome.TIMEOUT, Outcome.TIMEOUT]
+    assert [each.outcome for each in found.bursts] == [LookupOutcome.TIMEOUT, LookupOutcome.TIMEOUT]
     assert found.no_server_answers
     assert found.summary() == (
         "10.96.0.10: kubernetes.default.svc.cluster.local timeout (2503.1 ms); "
@@ -89,7 +99,7 @@ async def test_a_blocked_resolver_is_a_timeout_of_every_name():
 async def test_names_from_outside_are_told_from_cluster_names():
     found = await seen("sync-to-partner")
 
-    assert [each.name for each in found.bursts if each.origin is Origin.EXTERNAL] == [
+    assert [each.name for each in found.bursts if each.origin is NameOrigin.EXTERNAL] == [
         "cdn.example.net",
         "api.example.com",
     ]
@@ -119,7 +129,7 @@ async def test_blind_when_nothing_was_asked():
 
 def test_blind_on_a_row_with_neither_answer_nor_error():
     with pytest.raises(Blind, match="neither an answer nor an error"):
-        read_question(Lookup("db", "A", "10.96.0.10"))
+        read_question(DnsLookup("db", "A", "10.96.0.10"))
 
 
 def test_blind_on_a_resolv_conf_without_a_nameserver():
@@ -187,21 +197,21 @@ def test_a_search_list_that_was_not_asked_to_its_end_says_nothing_final():
     half = [("db.shop.svc.cluster.local", "NXDOMAIN"), ("db.svc.cluster.local", "NXDOMAIN")]
     whole = [*half, ("db.cluster.local", "NXDOMAIN"), ("db", "NXDOMAIN")]
 
-    assert (outcome_of(*half), outcome_of(*whole)) == (Outcome.UNFINISHED, Outcome.NXDOMAIN)
+    assert (outcome_of(*half), outcome_of(*whole)) == (LookupOutcome.UNFINISHED, LookupOutcome.NXDOMAIN)
 
 
 @pytest.mark.parametrize(
     ("word", "outcome"),
     [
-        ("SERVFAIL", Outcome.SERVFAIL),
-        ("REFUSED", Outcome.REFUSED),
-        ("NOTIMP", Outcome.FAILED),
-        ("timed out", Outcome.TIMEOUT),
-        ("Operation not permitted", Outcome.NOT_PERMITTED),
-        ("[Errno 111] Connection refused", Outcome.PORT_CLOSED),
-        ("Network is unreachable", Outcome.UNREACHABLE),
-        ("something new", Outcome.FAILED),
-        ("10.96.7.7", Outcome.ANSWERED),
+        ("SERVFAIL", LookupOutcome.SERVFAIL),
+        ("REFUSED", LookupOutcome.REFUSED),
+        ("NOTIMP", LookupOutcome.FAILED),
+        ("timed out", LookupOutcome.TIMEOUT),
+        ("Operation not permitted", LookupOutcome.NOT_PERMITTED),
+        ("[Errno 111] Connection refused", LookupOutcome.PORT_CLOSED),
+        ("Network is unreachable", LookupOutcome.UNREACHABLE),
+        ("something new", LookupOutcome.FAILED),
+        ("10.96.7.7", LookupOutcome.ANSWERED),
     ],
 )
 def test_every_ending_has_its_own_outcome_and_none_is_calm_by_default(word, outcome):
@@ -209,24 +219,24 @@ def test_every_ending_has_its_own_outcome_and_none_is_calm_by_default(word, outc
 
 
 def test_a_name_with_no_record_of_the_type_is_not_nxdomain():
-    rows = [Lookup("db", "AAAA", "10.96.0.10", rcode="NOERROR", ms=1.0)]
+    rows = [DnsLookup("db", "AAAA", "10.96.0.10", rcode="NOERROR", ms=1.0)]
 
-    assert bursts(rows, ["db"], RESOLVER, "db")[0].outcome is Outcome.NO_DATA
+    assert bursts(rows, ["db"], RESOLVER, "db")[0].outcome is LookupOutcome.NO_DATA
 
 
 def test_an_answer_of_one_record_type_is_the_answer_to_the_question():
     rows = [
-        Lookup("db.shop.svc.cluster.local", "AAAA", "10.96.0.10", rcode="NOERROR"),
-        Lookup("db.shop.svc.cluster.local", "A", "10.96.0.10", rcode="NOERROR", addresses=("10.96.7.7",)),
+        DnsLookup("db.shop.svc.cluster.local", "AAAA", "10.96.0.10", rcode="NOERROR"),
+        DnsLookup("db.shop.svc.cluster.local", "A", "10.96.0.10", rcode="NOERROR", addresses=("10.96.7.7",)),
     ]
 
     found = Lookups(bursts(rows, ["db"], RESOLVER, "db"), RESOLVER)
 
-    assert found.asked_outcome is Outcome.ANSWERED
+    assert found.asked_outcome is LookupOutcome.ANSWERED
 
 
 @pytest.mark.parametrize("junk", [None, 7, [], "x" * 5000])
 def test_junk_in_a_row_never_crashes_it(junk):
-    found = read_question(Lookup(junk, junk, junk, rcode="NOERROR", addresses=junk, ms=junk))
+    found = read_question(DnsLookup(junk, junk, junk, rcode="NOERROR", addresses=junk, ms=junk))
 
-    assert found.outcome in (Outcome.NO_DATA, Outcome.ANSWERED)
+    assert found.outcome in (LookupOutcome.NO_DATA, LookupOutcome.ANSWERED)

@@ -14,7 +14,7 @@ import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage, LostEvents, NodeStatus, read_flow_lines
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import SENSOR, DropTotal, HubbleFlows, SilentNode, look
 from sensors.kit import Blind, Target
 from tests.kit.cases import case
@@ -72,18 +72,20 @@ async def test_the_api_servers_refused_packets_are_summed_up_in_one_sentence() -
 @pytest.mark.parametrize(
     ("name", "outcome", "port"),
     [
-        ("basket-to-pricing", Outcome.DROPPED, 8080),
-        ("chat-to-presence", Outcome.REFUSED, 8080),
-        ("checkout-to-bank", Outcome.DROPPED, 8443),
-        ("frontend-to-backend", Outcome.UNANSWERED, 53),
-        ("fx-to-rates", Outcome.UNANSWERED, 443),
-        ("mobile-to-gateway", Outcome.REFUSED, 8081),
-        ("orders-to-ledger", Outcome.DROPPED, 8080),
-        ("sync-to-partner", Outcome.DROPPED, 443),
-        ("worker-to-queue", Outcome.DROPPED, 53),
+        ("basket-to-pricing", ConnectionOutcome.DROPPED, 8080),
+        ("chat-to-presence", ConnectionOutcome.REFUSED, 8080),
+        ("checkout-to-bank", ConnectionOutcome.DROPPED, 8443),
+        ("frontend-to-backend", ConnectionOutcome.UNANSWERED, 53),
+        ("fx-to-rates", ConnectionOutcome.UNANSWERED, 443),
+        ("mobile-to-gateway", ConnectionOutcome.REFUSED, 8081),
+        ("orders-to-ledger", ConnectionOutcome.DROPPED, 8080),
+        ("sync-to-partner", ConnectionOutcome.DROPPED, 443),
+        ("worker-to-queue", ConnectionOutcome.DROPPED, 53),
     ],
 )
-async def test_the_worst_connection_of_an_incident_comes_first(name: str, outcome: Outcome, port: int) -> None:
+async def test_the_worst_connection_of_an_incident_comes_first(
+    name: str, outcome: ConnectionOutcome, port: int
+) -> None:
     worst = (await of_case(name)).connections[0]
 
     assert (worst.outcome, worst.port) == (outcome, port)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sensors.k8s_network_policies import SENSOR, PolicyRef
+from sensors.k8s_network_policies import SENSOR, ListedPolicy
 from sensors.kit.cluster import Environment
 from sensors.kit.kinds import KINDS, NETWORK_POLICY
 from sensors.kit.model import NOT_RECORDED, Sight, Target
@@ -42,7 +42,7 @@ def cnp(name: str, rule: Json, **more: Any) -> Json:
     }
 
 
-async def refs(*objects: Json, **settings: Any) -> dict[str, PolicyRef]:
+async def refs(*objects: Json, **settings: Any) -> dict[str, ListedPolicy]:
     facts = (await observe(SENSOR, WEB, FakeCluster([*SHOP, *objects], kinds=KINDS, **settings))).facts
     return {each.name: each for each in facts.policies}
 

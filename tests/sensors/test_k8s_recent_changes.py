@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sensors.k8s_recent_changes import SENSOR, Change, ChangeKind, RecentChanges
+from sensors.k8s_recent_changes import SENSOR, ChangeKind, RecentChange, RecentChanges
 from sensors.kit.kinds import KINDS
 from sensors.kit.model import Sight, Target
 from sensors.kit.objects import Ref
@@ -37,7 +37,7 @@ async def seen(*objects: Json, **settings: Any) -> RecentChanges:
 async def test_the_patch_that_broke_the_service_is_the_newest_change() -> None:
     facts = await look_at(SENSOR, "web-to-catalog")
 
-    assert facts.changes[0] == Change(
+    assert facts.changes[0] == RecentChange(
         Ref("Service", "store", "catalog"),
         ChangeKind.CHANGED,
         datetime(2026, 11, 23, 21, 12, 39, tzinfo=UTC),

@@ -10,16 +10,16 @@ from sensors.access.casefolder import open_case
 from sensors.kit import Absent, Blind, Connect, Dial, Sight, Target, observe
 from sensors.kit.kinds import ENDPOINT_SLICE, POD, SERVICE
 from sensors.net_connect import (
-    MOST_DOORS,
+    MAX_ATTEMPTS,
     SENSOR,
     About,
     Connects,
     Landmarks,
     Role,
     classify,
-    doors_to_try,
+    dials_to_try,
     look,
-    read_door,
+    read_attempt,
 )
 from sensors.topology.destination import Backend, Destination
 from tests.kit.build import pod, service
@@ -60,9 +60,9 @@ def test_a_peer_that_speaks_udp_is_not_asked_over_tcp():
         protocol="UDP",
     )  # fmt: skip
     known = Landmarks(frozenset({"10.96.0.10"}), frozenset())
-    tcp = (read_door(Connect("core", 5140, "tcp", "refused", errno="ECONNREFUSED", address="10.96.0.7")),)
+    tcp = (read_attempt(Connect("core", 5140, "tcp", "refused", errno="ECONNREFUSED", address="10.96.0.7")),)
 
-    assert doors_to_try(there, known) == (
+    assert dials_to_try(there, known) == (
         *(Dial(each, 5140, "udp") for each in ("core", "10.96.0.7", "10.244.1.7")),
         Dial("10.96.0.10", 53),
     )
@@ -106,13 +106,13 @@ async def test_a_dns_question_that_nobody_answers_is_a_failure():
 def test_a_dns_server_is_asked_a_question():
     there = Destination("names", 53, cluster_ips=("10.96.0.10",), service_ports=(53,), protocol="UDP", is_dns=True)
 
-    assert doors_to_try(there, Landmarks())[:2] == (
+    assert dials_to_try(there, Landmarks())[:2] == (
         Dial("names", 53, "udp", "dns"), Dial("10.96.0.10", 53, "udp", "dns"),
     )  # fmt: skip
 
 
 def test_sctp_cannot_be_tried():
-    assert doors_to_try(Destination("core", 5140, protocol="SCTP"), Landmarks()) == ()
+    assert dials_to_try(Destination("core", 5140, protocol="SCTP"), Landmarks()) == ()
 
 
 def backend(address: str, port: int) -> Backend:
@@ -126,8 +126,8 @@ def test_a_door_that_the_kernel_could_not_try_is_no_word_where_the_same_address_
     ]
     there = Destination("db", 5432, cluster_ips=("10.96.0.7",), service_ports=(5432,))
 
-    found = classify(tuple(map(read_door, rows)), there, Landmarks())
-    alone = classify(tuple(map(read_door, rows[:1])), there, Landmarks())
+    found = classify(tuple(map(read_attempt, rows)), there, Landmarks())
+    alone = classify(tuple(map(read_attempt, rows[:1])), there, Landmarks())
 
     assert told(found) == [("10.96.0.7:5432", "open", "service")]
     assert told(alone) == [("db:5432", "unreachable", "peer")]
@@ -195,7 +195,7 @@ async def test_blind_when_nothing_was_tried():
 )
 def test_blind_on_a_result_it_does_not_know(row):
     with pytest.raises(Blind, match="not understood"):
-        read_door(row)
+        read_attempt(row)
 
 
 async def test_without_objects_the_peer_is_still_asked_and_the_gaps_are_named():
@@ -219,15 +219,15 @@ def test_the_asked_doors_come_first_and_there_are_never_more_than_twelve():
     asked = Destination("db", 5432, cluster_ips=("10.96.7.7",), service_ports=(5432,), backends=backends)
     known = Landmarks(frozenset({"10.96.0.10"}), frozenset({("10.96.0.1", 443)}))
 
-    doors = doors_to_try(asked, known)
+    doors = dials_to_try(asked, known)
 
-    assert len(doors) == MOST_DOORS
+    assert len(doors) == MAX_ATTEMPTS
     assert doors[:3] == (Dial("db", 5432), Dial("10.96.7.7", 5432), Dial("10.0.0.0", 6000))
     assert doors[-2:] == (Dial("10.96.0.10", 53), Dial("10.96.0.1", 443))
 
 
 def test_without_a_question_what_the_pod_talks_to_is_tried():
-    assert doors_to_try(None, Landmarks(), [Dial("10.96.7.7", 5432)]) == (Dial("10.96.7.7", 5432),)
+    assert dials_to_try(None, Landmarks(), [Dial("10.96.7.7", 5432)]) == (Dial("10.96.7.7", 5432),)
 
 
 async def test_the_services_next_to_the_pod_are_not_tried_for_that():
@@ -255,7 +255,7 @@ def test_the_same_door_tried_twice_with_one_result_counts_once_and_an_intermitte
         Connect("db", 1, "tcp", "timeout"),
     ]
 
-    found = classify(tuple(map(read_door, rows)), Destination("db", 1), Landmarks())
+    found = classify(tuple(map(read_attempt, rows)), Destination("db", 1), Landmarks())
 
     assert [(each.result, each.about) for each in found] == [("open", About.ASKED), ("timeout", About.ASKED)]
 

@@ -9,9 +9,9 @@ import pytest
 from sensors.access.casefolder import open_case
 from sensors.kit import Blind, Sight, Target, observe
 from sensors.kit.proc_net import (
-    Connection,
     Counters,
     Listener,
+    TcpSocket,
     decode_address,
     parse_sockets,
     parse_sockstat,
@@ -261,7 +261,7 @@ def test_a_row_is_read_whole():
     assert parse_sockets(HEADER + row) == (
         (),
         (
-            Connection(
+            TcpSocket(
                 state="SYN_SENT",
                 address="10.244.0.190",
                 port=43172,

@@ -5,11 +5,11 @@ import pytest
 from sensors.kit import Target
 from sensors.kit.objects import Ref
 from sensors.topology.destination import Backend, Destination, destination_at
-from sensors.topology.peer import Places
+from sensors.topology.peer import AddressBook
 
 
 def resolve(target, services, slices, pods):
-    where = Places(tuple(services), tuple(slices), tuple(pods))
+    where = AddressBook(tuple(services), tuple(slices), tuple(pods))
     return destination_at(target.to_host, target.to_port, target.namespace, where)
 
 
@@ -61,7 +61,7 @@ def speaking(*protocols: str, asked: str | None = None) -> Destination:
     """A Service that speaks these at one port, one endpoint port for each."""
     ports = [{"port": 5140, "name": each.lower(), "protocol": each} for each in protocols]
     ends = {**SLICE, "ports": [{**each, "port": 6000 + at} for at, each in enumerate(ports)]}
-    where = Places((service(ports=ports),), (ends,), ())
+    where = AddressBook((service(ports=ports),), (ends,), ())
     return destination_at("db", 5140, "shop", where, (), asked)
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from sensors.kit.objects import Ref
 from sensors.topology.destination import destination_at
-from sensors.topology.peer import Asked, AskedKind, Places, addressed
+from sensors.topology.peer import AddressBook, AskedKind, ResolvedPeer, addressed
 from tests.kit.build import endpoint, endpoint_slice, node, pod, service
 
 API = [{"name": "https", "port": 6443, "protocol": "TCP"}]
-WHERE = Places(
+WHERE = AddressBook(
     services=(
         service("shop", "api", ip="10.96.0.20", externalIPs=["192.0.2.7"]),
         service("bank", "ledger", ip="10.96.0.21"),
@@ -36,7 +36,7 @@ WHERE = Places(
 )
 
 
-def asked(host: str, port: int | None = None, where: Places = WHERE) -> Asked:
+def asked(host: str, port: int | None = None, where: AddressBook = WHERE) -> ResolvedPeer:
     return addressed(host, port, "shop", where)
 
 
@@ -57,7 +57,7 @@ def asked(host: str, port: int | None = None, where: Places = WHERE) -> Asked:
 def test_a_service_is_known_under_all_its_names_and_addresses(host: str, name: str) -> None:
     space, _, own = name.partition("/")
 
-    assert asked(host, 80) == Asked(AskedKind.SERVICE, host, 80, Ref("Service", space, own))
+    assert asked(host, 80) == ResolvedPeer(AskedKind.SERVICE, host, 80, Ref("Service", space, own))
 
 
 @pytest.mark.parametrize("host", ["kubernetes.default.svc", "10.96.0.1"])
@@ -67,7 +67,7 @@ def test_the_api_server_is_recognised_behind_its_service(host: str) -> None:
 
 def test_a_nodes_address_is_the_api_server_on_its_port_only() -> None:
     assert asked("172.30.0.11", 6443).kind is AskedKind.API_SERVER
-    assert asked("172.30.0.11", 22) == Asked(AskedKind.NODE, "172.30.0.11", 22, node="node-a")
+    assert asked("172.30.0.11", 22) == ResolvedPeer(AskedKind.NODE, "172.30.0.11", 22, node="node-a")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_belongs_to_nobody_in_the_cluster_is_external(host: str) -> None:
     [
         (
             "apj",
-            Asked(
+            ResolvedPeer(
                 AskedKind.UNKNOWN_SERVICE,
                 "apj",
                 service=Ref("Service", "shop", "apj"),
@@ -109,7 +109,7 @@ def test_what_belongs_to_nobody_in_the_cluster_is_external(host: str) -> None:
         ),
         (
             "ledger",
-            Asked(
+            ResolvedPeer(
                 AskedKind.UNKNOWN_SERVICE,
                 "ledger",
                 service=Ref("Service", "shop", "ledger"),
@@ -119,7 +119,7 @@ def test_what_belongs_to_nobody_in_the_cluster_is_external(host: str) -> None:
         ),
         (
             "ledger.banc",
-            Asked(
+            ResolvedPeer(
                 AskedKind.UNKNOWN_NAMESPACE,
                 "ledger.banc",
                 service=Ref("Service", "banc", "ledger"),
@@ -128,12 +128,15 @@ def test_what_belongs_to_nobody_in_the_cluster_is_external(host: str) -> None:
                 why="there is no namespace banc",
             ),
         ),
-        ("10.96.9.9", Asked(AskedKind.UNKNOWN_SERVICE, "10.96.9.9", why="a Service address that no Service has")),
-        ("10.0.9.9", Asked(AskedKind.UNKNOWN_POD, "10.0.9.9", why="a pod address that no pod has")),
-        ("10.0.0.9", Asked(AskedKind.UNKNOWN_POD, "10.0.0.9", why="a pod address that no pod has")),
+        (
+            "10.96.9.9",
+            ResolvedPeer(AskedKind.UNKNOWN_SERVICE, "10.96.9.9", why="a Service address that no Service has"),
+        ),
+        ("10.0.9.9", ResolvedPeer(AskedKind.UNKNOWN_POD, "10.0.9.9", why="a pod address that no pod has")),
+        ("10.0.0.9", ResolvedPeer(AskedKind.UNKNOWN_POD, "10.0.0.9", why="a pod address that no pod has")),
         (
             "db-9.db.data.svc",
-            Asked(
+            ResolvedPeer(
                 AskedKind.UNKNOWN_POD,
                 "db-9.db.data.svc",
                 service=Ref("Service", "data", "db"),
@@ -143,7 +146,7 @@ def test_what_belongs_to_nobody_in_the_cluster_is_external(host: str) -> None:
         ),
     ],
 )
-def test_what_does_not_exist_comes_with_what_is_nearest(host: str, expected: Asked) -> None:
+def test_what_does_not_exist_comes_with_what_is_nearest(host: str, expected: ResolvedPeer) -> None:
     assert asked(host) == expected
 
 
@@ -158,14 +161,14 @@ def test_a_link_local_address_is_answered_on_the_node() -> None:
 
 @pytest.mark.parametrize("unread", [{"pods": None}, {"pods": None, "nodes": None, "slices": None}])
 def test_blindness_for_pods_leaves_an_address_undecidable_instead_of_external(unread: dict[str, Any]) -> None:
-    where = Places(services=WHERE.services, **{"pods": WHERE.pods, "nodes": WHERE.nodes, **unread})
+    where = AddressBook(services=WHERE.services, **{"pods": WHERE.pods, "nodes": WHERE.nodes, **unread})
 
     assert asked("203.0.113.10", where=where).kind is AskedKind.UNDECIDABLE
     assert asked("10.96.0.20", where=where).kind is AskedKind.SERVICE
 
 
 def test_without_namespaces_nobody_claims_that_one_is_missing() -> None:
-    where = Places(services=WHERE.services, pods=(), nodes=())
+    where = AddressBook(services=WHERE.services, pods=(), nodes=())
 
     assert asked("ledger.banc.svc", where=where).kind is AskedKind.UNKNOWN_SERVICE
     assert asked("example.com", where=where).kind is AskedKind.EXTERNAL

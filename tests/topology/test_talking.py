@@ -7,7 +7,7 @@ from typing import Any
 from sensors.hubble.lines import HubbleFlow
 from sensors.kit import Dial, Target
 from sensors.kit.kinds import POD
-from sensors.topology.peer import Places
+from sensors.topology.peer import AddressBook
 from sensors.topology.talking import dials_of, talks_of
 from sensors.topology.talks import Known, Talk
 from tests.kit.build import endpoint, endpoint_slice, pod, service
@@ -16,7 +16,7 @@ from tests.kit.hubble_captures import hubble_flows
 from tests.topology.test_talks import HEAD, row, with_env
 
 DNS_PORTS = [{"name": "dns", "port": 53, "targetPort": 5353, "protocol": "UDP"}]
-WHERE = Places(
+WHERE = AddressBook(
     services=(
         service("shop", "web", ip="10.96.0.20"),
         service("shop", "names", ip="10.96.0.21", ports=DNS_PORTS),

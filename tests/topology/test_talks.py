@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sensors.hubble.outcomes import Connection, DnsOutcome, Outcome, Party
+from sensors.hubble.outcomes import Connection, ConnectionOutcome, DnsOutcome, Party
 from sensors.kit.app_log import log_errors
 from sensors.kit.sockets import PodSockets, parse_pod
 from sensors.topology.talks import Known, Talk, calls_of, in_flows, in_names, in_sockets, in_spec
@@ -31,7 +31,7 @@ def sockets(*rows: str, udp: str = "", host_network: bool = False) -> PodSockets
 
 
 def tried(there: Party, port: int, attempts: int = 1, **more: Any) -> Connection:
-    return Connection(POD, there, more.pop("protocol", "TCP"), port, Outcome.OPENED, attempts, **more)
+    return Connection(POD, there, more.pop("protocol", "TCP"), port, ConnectionOutcome.OPENED, attempts, **more)
 
 
 def test_what_the_pod_itself_tried_most_comes_first() -> None:

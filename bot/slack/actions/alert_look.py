@@ -6,10 +6,10 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.slack import alert_words
 from bot.slack.button import Press, on_press
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def look(press: Press) -> None:
         if (asked := alert_words.pressed_look(press.value)) is not None:
             await services.investigating.investigate(asked, press.who)

@@ -6,10 +6,10 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.slack import alert_words
 from bot.slack.button import Press, on_press
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def choose(press: Press) -> None:
         action = (press.body.get("actions") or [{}])[0]
         value = str((action.get("selected_option") or {}).get("value") or "")

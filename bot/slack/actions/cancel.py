@@ -6,10 +6,10 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.report import blocks
 from bot.slack.button import Press, on_press
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def cancel(press: Press) -> None:
         await services.investigating.cancel(press.value, press.who)
 

@@ -6,10 +6,10 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.report import blocks, details
 from bot.slack.button import Press, on_press
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def fix(press: Press) -> None:
         await services.lookup.about(press.value, press.who, "The fix", details.fix)
 

@@ -6,11 +6,11 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.report import blocks
 from bot.slack.button import Press, on_press
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import Opinion
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def opinion(press: Press) -> None:
         word, _, investigation = press.value.partition(":")
         if word in (Opinion.RIGHT.value, Opinion.WRONG.value):

@@ -7,13 +7,13 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack.ephemeral import Asker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 
 COMMAND = "/kai"
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def command(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         who, text = _asker(body), str(body.get("text") or "")

@@ -7,10 +7,10 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack import lists
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def publish(user: str) -> None:
         view = lists.home(await services.lookup.latest(user))
         await services.client.views_publish(user_id=user, view=view)

@@ -9,11 +9,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.answers.grammar import is_plain
 from bot.slack.ephemeral import Asker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     bot_user = services.identity.bot_user
 
     async def mention(ack: AsyncAck, event: dict[str, Any]) -> None:

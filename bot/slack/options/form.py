@@ -7,11 +7,11 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack import form
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.triggers.form import NAMESPACE, POD
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def namespaces(ack: AsyncAck, body: dict[str, Any]) -> None:
         names = await services.names.namespaces()
         await ack(options=form.options(names, str(body.get("value") or "")))

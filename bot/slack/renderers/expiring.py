@@ -10,13 +10,13 @@ import yaml
 
 from bot.approval.decision import words
 from bot.approval.proposal import Proposal
-from bot.approval.states import OPEN, UNDER_WAY, State
+from bot.approval.states import OPEN, UNDER_WAY, ProposalState
 from bot.change.expiry import STANDING, ExpiringNote
 from bot.change.extension import until, wanted_end
 from bot.change.marks import EXPIRES
-from bot.report.blocks import Block, Said, section
+from bot.report.blocks import Said, SlackBlock, section
 from bot.report.mrkdwn import safe
-from bot.slack.notes import Kept, Reply
+from bot.slack.notes import Kept, ThreadReply
 from bot.slack.proposal_blocks import (
     APPROVE,
     EXTEND,
@@ -39,7 +39,7 @@ def render(note: ExpiringNote) -> Sequence[Kept]:
     blocks = [section(line)]
     if note.proposal.state in STANDING:
         blocks += _deciding(note.extension) if _is_open(note.extension) else _choices(note)
-    return (Reply(note.role, Said(line, tuple(blocks))),)
+    return (ThreadReply(note.role, Said(line, tuple(blocks))),)
 
 
 def _is_open(extension: Proposal | None) -> bool:
@@ -51,7 +51,7 @@ def _line(note: ExpiringNote) -> str:
     what, many = " and ".join(safe(str(each.target), 300) for each in it.parts), len(it.parts) > 1
     if it.state not in STANDING:
         return f"↩ {what} {'are' if many else 'is'} not kept: the change is {words(it.state)}."
-    if mine is not None and mine.state is State.VERIFIED:
+    if mine is not None and mine.state is ProposalState.VERIFIED:
         said = wanted_end(mine.parts[0])
         return f"✔ {what} {'stay' if many else 'stays'} {f'to the end of {said} UTC' if said else 'for good'}."
     gone = f" {person(note.let_go_by)} lets it go." if note.let_go_by else ""
@@ -59,7 +59,7 @@ def _line(note: ExpiringNote) -> str:
     return f"⏳ {what} {will}, unless somebody decides otherwise.{gone}"
 
 
-def _deciding(mine: Proposal | None) -> Iterator[Block]:
+def _deciding(mine: Proposal | None) -> Iterator[SlackBlock]:
     """The proposal to keep it stands in the same message: exactly what would be written, and who may still decide."""
     if mine is None:
         return
@@ -70,9 +70,9 @@ def _deciding(mine: Proposal | None) -> Iterator[Block]:
         yield {"type": "actions", "elements": [approve, button("Reject", REJECT, mine)]}
 
 
-def _choices(note: ExpiringNote) -> Iterator[Block]:
+def _choices(note: ExpiringNote) -> Iterator[SlackBlock]:
     it, mine = note.proposal, note.extension
-    if mine is not None and mine.state is State.VERIFIED:
+    if mine is not None and mine.state is ProposalState.VERIFIED:
         return
     if mine is not None:
         yield section(f"{safe(mine.title, 500)}: {state_line(mine)}")

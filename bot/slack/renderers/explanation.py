@@ -9,8 +9,8 @@ from bot.report import blocks, thread
 from bot.report.blocks import Said
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
-from bot.report.outline import Part, parts_of
-from bot.slack.notes import REST, Kept, Reply, RootState
+from bot.report.outline import SectionPart, parts_of
+from bot.slack.notes import REST, Kept, RootState, ThreadReply
 from bot.slack.renderer import Renderer
 from bot.slack.renderers.ended import person_of
 from bot.slack.renderers.verdict import again_of
@@ -22,7 +22,7 @@ def render(note: ExplanationNote) -> Sequence[Kept]:
         diagnosis = decode(note.verdict.result)
     except CannotDecode:
         return ()
-    replies = (Reply("explanation", _alone(diagnosis)), Reply(REST, thread.rest(diagnosis)))
+    replies = (ThreadReply("explanation", _alone(diagnosis)), ThreadReply(REST, thread.rest(diagnosis)))
     if note.in_thread:
         return replies
     it = note.investigation
@@ -33,7 +33,7 @@ def render(note: ExplanationNote) -> Sequence[Kept]:
 
 def _alone(it: Diagnosis) -> Said:
     parts = parts_of(it)
-    return Said(safe(f"Claude {parts[Part.CLAUDE].text}", 600), tuple(blocks.claude_part(it)))
+    return Said(safe(f"Claude {parts[SectionPart.CLAUDE].text}", 600), tuple(blocks.claude_part(it)))
 
 
 RENDERER = Renderer("explanation", ExplanationNote, render)

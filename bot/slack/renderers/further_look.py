@@ -8,13 +8,13 @@ from bot.explain.notes import AskedNote
 from bot.report.blocks import Said, section
 from bot.report.explained import asked_line
 from bot.report.mrkdwn import safe
-from bot.slack.notes import Kept, Reply
+from bot.slack.notes import Kept, ThreadReply
 from bot.slack.renderer import Renderer
 
 
 def render(note: AskedNote) -> Sequence[Kept]:
     line = safe(asked_line(note.asked), 700)
-    return (Reply(note.role, Said(line, (section(line),))),)
+    return (ThreadReply(note.role, Said(line, (section(line),))),)
 
 
 RENDERER = Renderer("asked", AskedNote, render)

@@ -9,7 +9,7 @@ from bot.desk.notes import Earlier
 from bot.report import blocks, picture, thread
 from bot.report.compared import Compared, compared
 from bot.report.json_result import CannotDecode, decode
-from bot.slack.notes import REST, Kept, Picture, Reply, RootState
+from bot.slack.notes import REST, Kept, Picture, RootState, ThreadReply
 from bot.slack.renderer import Renderer
 from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
@@ -25,7 +25,7 @@ def render(note: VerdictNote) -> Sequence[Kept]:
     again = again_of(note.earlier, diagnosis)
     root = RootState(blocks.verdict(diagnosis, asked_by, it.request.cluster, again=again.words))
     pictures = () if again.same else (_picture(it, diagnosis),)
-    return (root, *pictures, Reply(REST, thread.rest(diagnosis)))
+    return (root, *pictures, ThreadReply(REST, thread.rest(diagnosis)))
 
 
 def again_of(earlier: Earlier | None, diagnosis: Diagnosis) -> Compared:

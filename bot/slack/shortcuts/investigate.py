@@ -8,9 +8,9 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack.ephemeral import Asker
+from bot.slack.interaction import pressed
 from bot.slack.pointing import pointed_at
-from bot.slack.pressed import pressed
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 from bot.triggers.commands import Investigate
 
@@ -18,7 +18,7 @@ SHORTCUT = "kai_investigate"
 HINT = "That message does not say which pod. Please choose it."
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def shortcut(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         said = body.get("message") or {}
@@ -29,7 +29,7 @@ def register(app: AsyncApp, services: Services) -> None:
     app.shortcut(SHORTCUT)(shortcut)
 
 
-async def _point(services: Services, said: dict[str, Any], who: Asker) -> None:
+async def _point(services: SlackServices, said: dict[str, Any], who: Asker) -> None:
     asked = await pointed_at(said, services.names)
     if isinstance(asked, Investigate):
         await services.investigating.investigate(asked, who)

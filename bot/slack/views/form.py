@@ -9,14 +9,14 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.report.mrkdwn import literal
 from bot.slack import form
 from bot.slack.ephemeral import Asker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 from bot.triggers.commands import Investigate
 from bot.triggers.form import TRIGGER
 from bot.triggers.trigger import Nothing
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def submitted(ack: AsyncAck, body: dict[str, Any]) -> None:
         view = body.get("view") or {}
         asked = TRIGGER.read(view)

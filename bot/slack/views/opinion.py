@@ -8,11 +8,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack import opinions
 from bot.slack.ephemeral import Asker
-from bot.slack.services import Services
+from bot.slack.services import SlackServices
 from bot.store import OriginKind
 
 
-def register(app: AsyncApp, services: Services) -> None:
+def register(app: AsyncApp, services: SlackServices) -> None:
     async def submitted(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
         view = body.get("view") or {}

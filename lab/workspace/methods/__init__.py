@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lab.workspace.call import Door
+from lab.workspace.call import MethodSpec
 from lab.workspace.methods import chat, conversations, files, misc, people, reactions, streams, views
 
-METHODS: dict[str, Door] = {
+METHODS: dict[str, MethodSpec] = {
     **chat.METHODS,
     **conversations.METHODS,
     **files.METHODS,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lab.workspace.attachments import stored
-from lab.workspace.call import Call, Door
+from lab.workspace.call import MethodCall, MethodSpec
 from lab.workspace.channel import Channel
 from lab.workspace.limits import TEXT_OF_A_MESSAGE, check_message, check_update
-from lab.workspace.refusal import Refusal, refuse
+from lab.workspace.refusal import MethodRefusal, refuse
 
 Json = dict[str, Any]
 _STRUCTURES = (
@@ -18,7 +18,7 @@ _STRUCTURES = (
 )
 
 
-def content(call: Call) -> Json:
+def content(call: MethodCall) -> Json:
     """Text, blocks, attachments and metadata as given; unchecked."""
     parts: Json = {"text": call.text("text")[:TEXT_OF_A_MESSAGE]}
     for name, error in _STRUCTURES:
@@ -29,21 +29,21 @@ def content(call: Call) -> Json:
     return parts
 
 
-def author(call: Call) -> Json:
+def author(call: MethodCall) -> Json:
     return call.app.author(call.text("username"))
 
 
-def own_message(call: Call, channel: Channel, error: str) -> str:
+def own_message(call: MethodCall, channel: Channel, error: str) -> str:
     """The ts of a message that this bot wrote; raises `message_not_found` or the given error."""
     ts = call.need("ts")
     if ts not in channel.messages:
-        raise Refusal("message_not_found")
+        raise MethodRefusal("message_not_found")
     if channel.messages[ts].get("bot_id") != call.app.bot_id:
-        raise Refusal(error)
+        raise MethodRefusal(error)
     return ts
 
 
-async def post_message(call: Call) -> Json:
+async def post_message(call: MethodCall) -> Json:
     channel = call.joined()
     parts = content(call)
     refuse(check_message(parts))
@@ -53,7 +53,7 @@ async def post_message(call: Call) -> Json:
     return {**answer, **_warning(call)}
 
 
-async def update(call: Call) -> Json:
+async def update(call: MethodCall) -> Json:
     channel = call.channel()
     ts = own_message(call, channel, "cant_update_message")
     parts = content(call)
@@ -64,18 +64,18 @@ async def update(call: Call) -> Json:
     return {"channel": channel.id, "ts": ts, "text": message["text"], "message": message}
 
 
-async def delete(call: Call) -> Json:
+async def delete(call: MethodCall) -> Json:
     channel = call.channel()
     ts = own_message(call, channel, "cant_delete_message")
     call.world.remove(channel, ts)
     return {"channel": channel.id, "ts": ts}
 
 
-async def post_ephemeral(call: Call) -> Json:
+async def post_ephemeral(call: MethodCall) -> Json:
     channel = call.joined()
     user = call.need("user")
     if user not in channel.members:
-        raise Refusal("user_not_in_channel")
+        raise MethodRefusal("user_not_in_channel")
     parts = content(call)
     refuse(check_message(parts))
     thread = {"thread_ts": call.text("thread_ts")} if call.text("thread_ts") else {}
@@ -83,15 +83,15 @@ async def post_ephemeral(call: Call) -> Json:
     return {"message_ts": whisper.ts}
 
 
-async def get_permalink(call: Call) -> Json:
+async def get_permalink(call: MethodCall) -> Json:
     channel = call.channel()
     ts = call.need("message_ts")
     if ts not in channel.messages:
-        raise Refusal("message_not_found")
+        raise MethodRefusal("message_not_found")
     return {"channel": channel.id, "permalink": call.world.permalink(channel.id, ts)}
 
 
-def _warning(call: Call) -> Json:
+def _warning(call: MethodCall) -> Json:
     if len(call.text("text")) <= TEXT_OF_A_MESSAGE:
         return {}
     return {"warning": "message_truncated", "response_metadata": {"warnings": ["message_truncated"]}}
@@ -99,9 +99,9 @@ def _warning(call: Call) -> Json:
 
 WRITE = ("chat:write",)
 METHODS = {
-    "chat.postMessage": Door(post_message, WRITE, tier=0),
-    "chat.update": Door(update, WRITE, tier=3),
-    "chat.delete": Door(delete, WRITE, tier=3),
-    "chat.postEphemeral": Door(post_ephemeral, WRITE, tier=4),
-    "chat.getPermalink": Door(get_permalink, (), tier=4),
+    "chat.postMessage": MethodSpec(post_message, WRITE, tier=0),
+    "chat.update": MethodSpec(update, WRITE, tier=3),
+    "chat.delete": MethodSpec(delete, WRITE, tier=3),
+    "chat.postEphemeral": MethodSpec(post_ephemeral, WRITE, tier=4),
+    "chat.getPermalink": MethodSpec(get_permalink, (), tier=4),
 }

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.workspace.call import Call, Door
-from lab.workspace.refusal import Refusal
+from lab.workspace.call import MethodCall, MethodSpec
+from lab.workspace.refusal import MethodRefusal
 
 Json = dict[str, Any]
 
 
-async def info(call: Call) -> Json:
+async def info(call: MethodCall) -> Json:
     return {"channel": call.scoped(call.channel(), "read").wire(call.app.bot_user)}
 
 
-async def listed(call: Call) -> Json:
+async def listed(call: MethodCall) -> Json:
     kinds = {"public_channel": "channel", "private_channel": "group", "im": "im"}
     wanted = {kinds.get(name.strip()) for name in call.text("types", "public_channel").split(",")}
     for kind, scope in (("channel", "channels:read"), ("group", "groups:read"), ("im", "im:read")):
@@ -25,43 +25,43 @@ async def listed(call: Call) -> Json:
     return call.page([one.wire(me) for one in seen if one.kind in wanted], "channels")
 
 
-async def history(call: Call) -> Json:
+async def history(call: MethodCall) -> Json:
     channel = call.scoped(call.joined(), "history")
     return call.page(_between(call, list(channel.top()))[::-1], "messages")
 
 
-async def replies(call: Call) -> Json:
+async def replies(call: MethodCall) -> Json:
     channel, ts = call.scoped(call.joined(), "history"), call.need("ts")
     if ts not in channel.messages:
-        raise Refusal("thread_not_found")
+        raise MethodRefusal("thread_not_found")
     root, *rest = channel.thread(channel.messages[ts].get("thread_ts", ts))
     return call.page([root, *_between(call, rest)], "messages")
 
 
-async def members(call: Call) -> Json:
+async def members(call: MethodCall) -> Json:
     ids = [{"id": user} for user in sorted(call.scoped(call.channel(), "read").members)]
     page = call.page(ids, "members")
     return {**page, "members": [one["id"] for one in page["members"]]}
 
 
-async def join(call: Call) -> Json:
+async def join(call: MethodCall) -> Json:
     channel = call.channel()
     if channel.kind != "channel":
-        raise Refusal("method_not_supported_for_channel_type")
+        raise MethodRefusal("method_not_supported_for_channel_type")
     call.world.join(channel, call.app.bot_user)
     return {"channel": channel.wire(call.app.bot_user)}
 
 
-async def opened(call: Call) -> Json:
+async def opened(call: MethodCall) -> Json:
     if call.text("channel"):
         return {"channel": {"id": call.channel().id}}
     users = call.need("users").split(",")
     if len(users) != 1:
-        raise Refusal("method_not_supported_for_channel_type")
+        raise MethodRefusal("method_not_supported_for_channel_type")
     return {"channel": {"id": call.world.direct(call.app, call.world.user(users[0]).id).id}}
 
 
-def _between(call: Call, messages: list[Json]) -> list[Json]:
+def _between(call: MethodCall, messages: list[Json]) -> list[Json]:
     oldest, latest = float(call.text("oldest") or 0), float(call.text("latest") or "inf")
     if call.flag("inclusive"):
         return [one for one in messages if oldest <= float(one["ts"]) <= latest]
@@ -71,11 +71,11 @@ def _between(call: Call, messages: list[Json]) -> list[Json]:
 READ = ("channels:read", "groups:read", "im:read")
 HISTORY = ("channels:history", "groups:history", "im:history")
 METHODS = {
-    "conversations.info": Door(info, READ),
-    "conversations.list": Door(listed, READ, tier=2),
-    "conversations.history": Door(history, HISTORY),
-    "conversations.replies": Door(replies, HISTORY),
-    "conversations.members": Door(members, READ, tier=4),
-    "conversations.join": Door(join, ("channels:join",)),
-    "conversations.open": Door(opened, ("im:write",)),
+    "conversations.info": MethodSpec(info, READ),
+    "conversations.list": MethodSpec(listed, READ, tier=2),
+    "conversations.history": MethodSpec(history, HISTORY),
+    "conversations.replies": MethodSpec(replies, HISTORY),
+    "conversations.members": MethodSpec(members, READ, tier=4),
+    "conversations.join": MethodSpec(join, ("channels:join",)),
+    "conversations.open": MethodSpec(opened, ("im:write",)),
 }

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.workspace.call import Call, Door
+from lab.workspace.call import MethodCall, MethodSpec
 from lab.workspace.channel import Channel
 from lab.workspace.limits import check_message
 from lab.workspace.methods.chat import WRITE, author, own_message
-from lab.workspace.refusal import Refusal, refuse
+from lab.workspace.refusal import MethodRefusal, refuse
 
 Json = dict[str, Any]
 LIFETIME_SECONDS = 300.0  # undocumented, measured by users of slack-sdk
 
 
-async def start(call: Call) -> Json:
+async def start(call: MethodCall) -> Json:
     channel = call.joined()
     thread = call.need("thread_ts")
     for name in ("recipient_user_id", "recipient_team_id") if channel.kind != "im" else ():
         if not call.text(name):
-            raise Refusal(f"missing_{name}")
+            raise MethodRefusal(f"missing_{name}")
     content = _grown({"text": "", "blocks": []}, call)
     message = call.world.post(channel, author(call), {**content, "streaming_state": "in_progress"}, thread)
     return {"channel": channel.id, "ts": message["ts"]}
 
 
-async def append(call: Call) -> Json:
+async def append(call: MethodCall) -> Json:
     channel, ts = _streaming(call)
     grown = _grown(channel.messages[ts], call)
     call.world.edit(channel, ts, grown, call.app.bot_user)
     return {"channel": channel.id, "ts": ts}
 
 
-async def stop(call: Call) -> Json:
+async def stop(call: MethodCall) -> Json:
     channel, ts = _streaming(call)
     grown = _grown(channel.messages[ts], call)
     grown["blocks"] = [*grown["blocks"], *(call.structure("blocks") or ())]
@@ -41,16 +41,16 @@ async def stop(call: Call) -> Json:
     return {"channel": channel.id, "ts": ts, "message": message}
 
 
-def _streaming(call: Call) -> tuple[Channel, str]:
+def _streaming(call: MethodCall) -> tuple[Channel, str]:
     channel = call.channel()
     ts = own_message(call, channel, "message_not_owned_by_app")
     old = call.world.clock.now() - float(ts) > LIFETIME_SECONDS
     if old or channel.messages[ts].get("streaming_state") != "in_progress":
-        raise Refusal("message_not_in_streaming_state")
+        raise MethodRefusal("message_not_in_streaming_state")
     return channel, ts
 
 
-def _grown(message: Json, call: Call) -> Json:
+def _grown(message: Json, call: MethodCall) -> Json:
     chunks = call.structure("chunks") or []
     if call.text("markdown_text"):
         chunks = [{"type": "markdown_text", "text": call.text("markdown_text")}, *chunks]
@@ -75,7 +75,7 @@ def _grow(blocks: list[Json], chunk: Json) -> None:
     elif chunk.get("type") == "blocks":
         blocks.extend(chunk["blocks"])
     else:
-        raise Refusal("invalid_chunks")
+        raise MethodRefusal("invalid_chunks")
 
 
 def _plan(blocks: list[Json]) -> Json:
@@ -99,7 +99,7 @@ def _task(plan: Json, parts: Json, name: str) -> None:
 
 
 METHODS = {
-    "chat.startStream": Door(start, WRITE, tier=2),
-    "chat.appendStream": Door(append, WRITE, tier=4),
-    "chat.stopStream": Door(stop, WRITE, tier=2),
+    "chat.startStream": MethodSpec(start, WRITE, tier=2),
+    "chat.appendStream": MethodSpec(append, WRITE, tier=4),
+    "chat.stopStream": MethodSpec(stop, WRITE, tier=2),
 }

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensors.access.kube.failure import no_right, refused, status_of
-from sensors.access.kube.kubeconfig import SERVICE_ACCOUNT, BadKubeconfig, Place, find_place
+from sensors.access.kube.kubeconfig import SERVICE_ACCOUNT, BadKubeconfig, ClusterContext, find_place
 from sensors.access.kube.lists import Lists
-from sensors.access.kube.streams import MAX_OUTPUT, Door, ExecResult, run
+from sensors.access.kube.streams import MAX_OUTPUT, ContainerRef, ExecResult, run
 from sensors.access.kube.watching import ObjectChange, Watching
-from sensors.access.kube.wire import ANYTHING, MIB, Answer, Wire, path_of
+from sensors.access.kube.wire import ANYTHING, MIB, ApiConnection, HttpResponse, path_of
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import Kind
 from sensors.kit.model import Absent, Blind
@@ -37,11 +37,11 @@ MAX_LOG = 16 * MIB
 class Kube:
     """One API server, as one user. Make one with `connect`."""
 
-    wire: Wire
+    wire: ApiConnection
     lists: Lists
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ClusterContext:
         return self.wire.place
 
     @property
@@ -84,7 +84,7 @@ class Kube:
 
         `Absent`: no such pod. `Blind`: no right, no answer, no exit code, too much output, the program is not there.
         """
-        return await run(self.wire, Door(namespace, pod, container), argv, stdin, within, limit)
+        return await run(self.wire, ContainerRef(namespace, pod, container), argv, stdin, within, limit)
 
     async def self_subject_access_review(
         self,
@@ -125,7 +125,7 @@ class Kube:
         return _skew(answer.headers, (before + clock()) / 2)
 
 
-def _no_log(answer: Answer, namespace: str, whose: str, previous: bool) -> Absent | Blind:
+def _no_log(answer: HttpResponse, namespace: str, whose: str, previous: bool) -> Absent | Blind:
     said = one_line(text(status_of(answer.body), "message"), 200)
     if answer.status == 403:
         return Blind(no_right("get", "pods/log", namespace, answer.body))
@@ -163,12 +163,12 @@ async def connect(
         kubeconfig, context, in_cluster=in_cluster, environ=environ, service_account=service_account
     )
     async with _client(place) as api:
-        wire = Wire(api, place, pause)
+        wire = ApiConnection(api, place, pause)
         await wire.ask("/version", limit=MIB)  # any answer but 401 will do
         yield Kube(wire, Lists(wire))
 
 
-def _client(place: Place) -> ApiClient:
+def _client(place: ClusterContext) -> ApiClient:
     from kubernetes.aio.client import ApiClient
 
     try:

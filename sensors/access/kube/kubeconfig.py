@@ -34,7 +34,7 @@ class BadKubeconfig(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClusterContext:
     """Which cluster, as whom. `name` is for messages (`context prod`); `namespace` what kubectl would use without -n.
 
     `configuration` is the client's own and holds credentials: never log it.
@@ -53,7 +53,7 @@ async def find_place(
     in_cluster: bool | None = None,
     environ: Mapping[str, str] | None = None,
     service_account: Path = SERVICE_ACCOUNT,
-) -> Place:
+) -> ClusterContext:
     """A named kubeconfig, else KUBECONFIG, else ~/.kube/config, else the pod's ServiceAccount.
 
     `in_cluster` True or False insists. Raises `BadKubeconfig`, and `Blind` when a credential plugin fails.
@@ -92,7 +92,7 @@ def _looked(environ: Mapping[str, str]) -> str:
     return f"{missing} does not exist" if missing else "neither KUBECONFIG nor a home directory is set"
 
 
-async def _from_kubeconfig(files: tuple[Path, ...], context: str | None) -> Place:
+async def _from_kubeconfig(files: tuple[Path, ...], context: str | None) -> ClusterContext:
     from kubernetes.aio.config import ConfigException
 
     where = os.pathsep.join(map(str, files))
@@ -111,7 +111,7 @@ def _complaint(why: Exception) -> str:
     return one_line(str(why) or type(why).__name__)
 
 
-async def _load(where: str, context: str | None) -> Place:
+async def _load(where: str, context: str | None) -> ClusterContext:
     from kubernetes.aio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
     merged = KubeConfigMerger(where).config
@@ -125,7 +125,7 @@ async def _load(where: str, context: str | None) -> Place:
     if getattr(loader, "exec_plugin_expiry", None) is not None:
         configuration.refresh_api_key_hook = _Renewal(loader).renew
     namespace = text(loader.current_context, "context", "namespace") or "default"
-    return Place(f"context {name}", str(configuration.host), namespace, configuration)
+    return ClusterContext(f"context {name}", str(configuration.host), namespace, configuration)
 
 
 def _context(merged: Any, wanted: str | None, where: str) -> str:
@@ -185,7 +185,7 @@ class _Ear(logging.Handler):
 # -- in a pod ----------------------------------------------------------------------------------------------------------
 
 
-def _from_service_account(folder: Path, environ: Mapping[str, str]) -> Place:
+def _from_service_account(folder: Path, environ: Mapping[str, str]) -> ClusterContext:
     """The projected token, read anew every minute since the kubelet replaces it."""
     from kubernetes.aio.config import ConfigException
     from kubernetes.aio.config.incluster_config import InClusterConfigLoader
@@ -196,7 +196,7 @@ def _from_service_account(folder: Path, environ: Mapping[str, str]) -> Place:
         loader.load_and_set(configuration)
     except (ConfigException, OSError) as why:
         raise BadKubeconfig(f"the pod's ServiceAccount cannot be used ({folder}): {one_line(str(why))}") from None
-    return Place("the pod's ServiceAccount", str(configuration.host), _namespace(folder), configuration)
+    return ClusterContext("the pod's ServiceAccount", str(configuration.host), _namespace(folder), configuration)
 
 
 def _namespace(folder: Path) -> str:

@@ -15,16 +15,16 @@ from typing import Any
 import msgspec
 
 from sensors.access.kube.failure import in_words, no_right, plural_of, refused, resource_of
-from sensors.access.kube.wire import MIB, Answer, Wire, path_of
+from sensors.access.kube.wire import MIB, ApiConnection, HttpResponse, path_of
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import CONFIG_MAP, Kind
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import items, namespace_of, text
 
-PAGE = 500
-MOST = 100_000
-MOST_BYTES = 256 * MIB
-WITHIN = 30.0
+LIST_PAGE_SIZE = 500
+MAX_OBJECTS = 100_000
+MAX_LIST_BYTES = 256 * MIB
+LIST_TIMEOUT_S = 30.0
 BUILT_IN = frozenset({"", "apps", "networking.k8s.io", "discovery.k8s.io"})
 STORED_ELSEWHERE = {"projectcalico.org": "crd.projectcalico.org"}
 """Calico stores its policies in another group; ours is there only where its own API server is installed."""
@@ -34,10 +34,10 @@ STORED_ELSEWHERE = {"projectcalico.org": "crd.projectcalico.org"}
 class Lists:
     """Lists over one connection: `page` objects at a time, `within` seconds for all pages, about `most` objects."""
 
-    wire: Wire
-    page: int = PAGE
-    within: float = WITHIN
-    most: int = MOST
+    wire: ApiConnection
+    page: int = LIST_PAGE_SIZE
+    within: float = LIST_TIMEOUT_S
+    most: int = MAX_OBJECTS
 
     async def of(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
         """Every object of the kind. Raises `Absent` (kind not installed) or `Blind` (no right, no answer, too many)."""
@@ -55,7 +55,7 @@ class Lists:
             return await self._elsewhere(kind, namespace, answer.refusal)
         raise Blind(_refusal(kind, namespace, answer.refusal))
 
-    async def _elsewhere(self, kind: Kind, namespace: str | None, refusal: Answer) -> tuple[Object, ...]:
+    async def _elsewhere(self, kind: Kind, namespace: str | None, refusal: HttpResponse) -> tuple[Object, ...]:
         """A CRD that was refused or not found: not installed, served in another version, or really not for us."""
         versions = [api for api, plurals in (await self.serving(kind.group)).items() if plural_of(kind) in plurals]
         if not versions:
@@ -92,7 +92,7 @@ class Lists:
             size += len(answer.body)
             if not more:
                 return _Pages(tuple(found), answer)
-            if len(found) >= self.most or size > MOST_BYTES:
+            if len(found) >= self.most or size > MAX_LIST_BYTES:
                 raise Blind(f"{resource_of(kind)} {in_words(namespace)}: more than {len(found)}, too many to read")
 
     # -- what the server serves ----------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class _Pages:
     """All objects, or None and the answer that was not a list."""
 
     objects: tuple[Object, ...] | None
-    refusal: Answer
+    refusal: HttpResponse
 
 
 def path_to(kind: Kind, namespace: str | None = None) -> str:
@@ -137,14 +137,14 @@ def read_page(kind: Kind, body: bytes) -> tuple[list[Object], str]:
     return [{**head, **each} for each in items(said, "items")], text(said, "metadata", "continue")
 
 
-def _refusal(kind: Kind, namespace: str | None, answer: Answer) -> str:
+def _refusal(kind: Kind, namespace: str | None, answer: HttpResponse) -> str:
     space = namespace if kind.namespaced else None
     if answer.status == 403:
         return no_right("list", resource_of(kind), space, answer.body)
     return refused(answer.status, answer.body, f"{resource_of(kind)} {in_words(space)} could not be listed")
 
 
-def _json(answer: Answer, what: str) -> Any:
+def _json(answer: HttpResponse, what: str) -> Any:
     said = _decoded(answer.body) if answer.good else None
     if not isinstance(said, dict):
         raise Blind(refused(answer.status, answer.body, what))

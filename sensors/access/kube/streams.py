@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sensors.access.kube.failure import in_words, not_accepted, status_of, unreachable
-from sensors.access.kube.wire import ANYTHING, MIB, Wire, path_of, url_of
+from sensors.access.kube.wire import ANYTHING, MIB, ApiConnection, path_of, url_of
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import items, number, one_line, text
 
@@ -75,7 +75,7 @@ def exit_code_of(outcome: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ContainerRef:
     """The container to run in."""
 
     namespace: str
@@ -93,7 +93,7 @@ class Door:
 
 
 async def run(
-    wire: Wire, door: Door, argv: Sequence[str], stdin: bytes | None, within: float, limit: int
+    wire: ApiConnection, door: ContainerRef, argv: Sequence[str], stdin: bytes | None, within: float, limit: int
 ) -> ExecResult:
     """Run `argv` and wait for its end. Raises `Absent` (no such pod) or `Blind`."""
     if not argv:
@@ -105,7 +105,9 @@ async def run(
         raise Blind(f"{one_line(argv[0])} in {door} did not end within {within:g} s") from None
 
 
-async def _run(wire: Wire, door: Door, argv: Sequence[str], stdin: bytes | None, limit: int) -> ExecResult:
+async def _run(
+    wire: ApiConnection, door: ContainerRef, argv: Sequence[str], stdin: bytes | None, limit: int
+) -> ExecResult:
     import aiohttp
 
     path = path_of("api", "v1", "namespaces", door.namespace, "pods", door.pod, "exec")
@@ -119,7 +121,7 @@ async def _run(wire: Wire, door: Door, argv: Sequence[str], stdin: bytes | None,
         raise Blind(unreachable(why, wire.place.server)) from None
 
 
-def _session(wire: Wire) -> aiohttp.ClientSession:
+def _session(wire: ApiConnection) -> aiohttp.ClientSession:
     """The client's own session, with its TLS and proxy settings; it makes one at its first request only."""
     rest = wire.api.rest_client
     if rest.pool_manager is None:
@@ -128,7 +130,7 @@ def _session(wire: Wire) -> aiohttp.ClientSession:
     return session
 
 
-async def _options(wire: Wire, stdin: bool) -> dict[str, Any]:
+async def _options(wire: ApiConnection, stdin: bool) -> dict[str, Any]:
     """Input needs v5: before it nothing could tell a program that its input has ended."""
     import aiohttp
 
@@ -168,7 +170,7 @@ async def _feed(socket: aiohttp.ClientWebSocketResponse, stdin: bytes) -> None:
     await socket.send_bytes(bytes([CLOSE, STDIN]))
 
 
-def _refused(status: int, door: Door, wire: Wire) -> Absent | Blind:
+def _refused(status: int, door: ContainerRef, wire: ApiConnection) -> Absent | Blind:
     if status == 401:
         return Blind(not_accepted(wire.place.name))
     if status == 403:

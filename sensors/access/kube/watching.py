@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sensors.access.kube.failure import refused, resource_of, unreachable
-from sensors.access.kube.lists import MOST, PAGE, path_to, read_page
-from sensors.access.kube.wire import CONNECT_WITHIN, MIB, Wire, url_of
+from sensors.access.kube.lists import LIST_PAGE_SIZE, MAX_OBJECTS, path_to, read_page
+from sensors.access.kube.wire import CONNECT_WITHIN, MIB, ApiConnection, url_of
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import Kind
 from sensors.kit.model import Absent, Blind
@@ -27,8 +27,8 @@ WATCH_S = 240
 """Seconds after which the server ends a watch in good order; the next one goes on where it stopped."""
 
 SILENCE_S = WATCH_S + 30
-LONGEST_LINE = 4 * MIB
-GONE = 410
+MAX_EVENT_BYTES = 4 * MIB
+HTTP_GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ObjectChange:
 class Watching:
     """One kind in all namespaces. Holds the last state of each object."""
 
-    def __init__(self, wire: Wire, kind: Kind) -> None:
+    def __init__(self, wire: ApiConnection, kind: Kind) -> None:
         self._wire, self._kind = wire, kind
         self._known: dict[tuple[str, str], Object] = {}
         self._version = ""
@@ -63,7 +63,7 @@ class Watching:
     async def _listed(self) -> list[Object]:
         found, more, version = list[Object](), "", ""
         while True:
-            query = [("limit", str(PAGE)), *([("continue", more)] if more else [])]
+            query = [("limit", str(LIST_PAGE_SIZE)), *([("continue", more)] if more else [])]
             answer = await self._wire.ask(path_to(self._kind), query)
             if not answer.good:
                 raise _no_list(self._kind, answer.status, answer.body)
@@ -73,8 +73,8 @@ class Watching:
             if not more:
                 self._version = version
                 return found
-            if len(found) >= MOST:
-                raise Blind(f"{resource_of(self._kind)}: more than {MOST}, too many to follow")
+            if len(found) >= MAX_OBJECTS:
+                raise Blind(f"{resource_of(self._kind)}: more than {MAX_OBJECTS}, too many to follow")
 
     def _compared(self, listed: Iterable[Object]) -> Iterator[ObjectChange]:
         now = {_key(each): each for each in listed}
@@ -113,7 +113,7 @@ class Watching:
         try:
             got = await self._wire.api.call_api("GET", url, await self._wire.headers(), _request_timeout=timeout)
             async with got.response as response:
-                if response.status == GONE:
+                if response.status == HTTP_GONE:
                     self._version = ""
                     return
                 if response.status != 200:
@@ -132,7 +132,7 @@ async def _lines_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         for each in lines:
             if each.strip():
                 yield each
-        if len(carry) > LONGEST_LINE:
+        if len(carry) > MAX_EVENT_BYTES:
             raise Blind("the API server tells of a change in more than 4 MiB")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from sensors.access.kube.failure import not_accepted, unreachable
-from sensors.access.kube.kubeconfig import Place
+from sensors.access.kube.kubeconfig import ClusterContext
 from sensors.kit.model import Blind
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 MAX_BODY = 64 * MIB
 CONNECT_WITHIN = 3.0
-WITHIN = 10.0
-LONGEST_PAUSE = 2.0
-PAUSE = 0.2
+REQUEST_TIMEOUT_S = 10.0
+MAX_RETRY_PAUSE_S = 2.0
+RETRY_PAUSE_S = 0.2
 
 Query = Sequence[tuple[str, str]]
 JSON, ANYTHING = "application/json", "*/*"
@@ -34,7 +34,7 @@ anything: a kubelet's router answers 406 to a request for JSON alone, since its 
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What the server said; header names are lower case."""
 
     status: int
@@ -51,11 +51,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class ApiConnection:
     """The connection. `pause` waits before a retry; tests give one that does not."""
 
     api: ApiClient
-    place: Place
+    place: ClusterContext
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def ask(
@@ -66,9 +66,9 @@ class Wire:
         method: str = "GET",
         body: Any = None,
         limit: int = MAX_BODY,
-        within: float = WITHIN,
+        within: float = REQUEST_TIMEOUT_S,
         accept: str = JSON,
-    ) -> Answer:
+    ) -> HttpResponse:
         """The server's answer, whatever its status but 401. Raises `Blind` when there is none, or none we may use."""
         asked = _Asked(method, url_of(self.place.server, path, query), body, limit, accept)
         try:
@@ -80,24 +80,24 @@ class Wire:
             raise Blind(not_accepted(self.place.name))
         return answer
 
-    async def _ask_twice(self, asked: _Asked) -> Answer:
+    async def _ask_twice(self, asked: _Asked) -> HttpResponse:
         try:
             answer = await self._ask_once(asked)
         except _Broken:
-            await self.pause(PAUSE)
+            await self.pause(RETRY_PAUSE_S)
             return await self._last_try(asked)
         if not answer.deserves_retry:
             return answer
         await self.pause(pause_asked(answer))
         return await self._last_try(asked)
 
-    async def _last_try(self, asked: _Asked) -> Answer:
+    async def _last_try(self, asked: _Asked) -> HttpResponse:
         try:
             return await self._ask_once(asked)
         except _Broken as broken:
             raise Blind(broken.why) from None
 
-    async def _ask_once(self, asked: _Asked) -> Answer:
+    async def _ask_once(self, asked: _Asked) -> HttpResponse:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_WITHIN)
@@ -144,7 +144,7 @@ class _Broken(Exception):
         self.why = why
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
+async def _read(response: aiohttp.ClientResponse, limit: int) -> HttpResponse:
     """The body up to `limit` bytes, counted after decompression; more is refused, never cut."""
     parts: list[bytes] = []
     size = 0
@@ -153,13 +153,15 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> Answer:
         if size > limit:
             raise Blind(f"the API server's answer is larger than {limit // MIB} MiB")
         parts.append(chunk)
-    return Answer(response.status, {key.lower(): value for key, value in response.headers.items()}, b"".join(parts))
+    return HttpResponse(
+        response.status, {key.lower(): value for key, value in response.headers.items()}, b"".join(parts)
+    )
 
 
-def pause_asked(answer: Answer) -> float:
+def pause_asked(answer: HttpResponse) -> float:
     """Seconds to wait before the retry: `Retry-After` where it is a number, two at most."""
     said = answer.headers.get("retry-after", "")
-    return min(float(said), LONGEST_PAUSE) if said.isascii() and said.isdigit() else PAUSE
+    return min(float(said), MAX_RETRY_PAUSE_S) if said.isascii() and said.isdigit() else RETRY_PAUSE_S
 
 
 def url_of(server: str, path: str, query: Query) -> str:

@@ -23,7 +23,7 @@ PROGRAMS = ("cilium-dbg", "cilium")
 
 SWITCHED_OFF = "the agent was not asked: running programs in agents is switched off (--exec-in-agents)"
 MOST_OUTPUT = 8 * MIB
-WITHIN = 6.0
+AGENT_TIMEOUT_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,12 @@ async def _run(kube: Kube, agent: Agent, arguments: tuple[str, ...]) -> str:
     for program in PROGRAMS:
         try:
             ended = await kube.exec(
-                agent.namespace, agent.pod, "cilium-agent", (program, *arguments), within=WITHIN, limit=MOST_OUTPUT
+                agent.namespace,
+                agent.pod,
+                "cilium-agent",
+                (program, *arguments),
+                within=AGENT_TIMEOUT_S,
+                limit=MOST_OUTPUT,
             )
         except Absent as gone:
             raise Blind(str(gone)) from None
@@ -89,7 +94,7 @@ async def _run(kube: Kube, agent: Agent, arguments: tuple[str, ...]) -> str:
 
 async def _scrape(kube: Kube, agent: Agent) -> str:
     path = path_of("api", "v1", "namespaces", agent.namespace, "pods", f"{agent.pod}:{agent.metrics_port}", "proxy")
-    answer = await kube.wire.ask(f"{path}/metrics", limit=MOST_OUTPUT, within=WITHIN, accept=ANYTHING)
+    answer = await kube.wire.ask(f"{path}/metrics", limit=MOST_OUTPUT, within=AGENT_TIMEOUT_S, accept=ANYTHING)
     if answer.status == 403:
         raise Blind(no_right("get", "pods/proxy", agent.namespace, answer.body))
     if not answer.good:

@@ -15,14 +15,14 @@ from sensors.access.kube import Kube, RememberingLists
 from sensors.access.kube.failure import resource_of
 from sensors.access.live.agents import agent_on, ask_agent, is_agent
 from sensors.access.live.container_files import read_inside
-from sensors.access.live.environment import TELLING, environment_of, version_in
-from sensors.access.live.probing import Desk, PodPlace, Tried, Wish, looked_at, outcome
-from sensors.access.live.reach import Plan, plan
+from sensors.access.live.environment import ENVIRONMENT_KINDS, environment_of, version_in
+from sensors.access.live.probing import PodPlace, ProbeResults, ProbeSession, ProbeTargets, looked_at, outcome
+from sensors.access.live.reach import ConnectPlan, plan
 from sensors.access.probe.channel import PORT, ProbeChannel, probe_channel
 from sensors.access.probe.client import MAX_ANSWER, PROGRAM, ProbeAnswer, ProbeRequest, build_command, parse_answer
 from sensors.access.relay import RelayStatus
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
-from sensors.kit.cluster import Connect, Dial, Environment, Lookup, Object, PathMtu
+from sensors.kit.cluster import Connect, Dial, DnsLookup, Environment, Object, PathMtu
 from sensors.kit.kinds import DAEMON_SET, POD, SERVICE, Kind
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import (
@@ -37,7 +37,7 @@ from sensors.kit.objects import (
     text,
 )
 from sensors.kit.reading import if_readable, read_kinds
-from sensors.topology.peer import NEEDED, places
+from sensors.topology.peer import ADDRESS_KINDS, places
 
 Read = TypeVar("Read")
 
@@ -98,7 +98,7 @@ class LiveCluster:
         self.kube, self.relay, self.settings = kube, relay, settings or LiveSettings()
         self._clock = clock
         self._lists = RememberingLists(self._list)
-        self._desk = Desk(self._ask_probe, self._plan)
+        self._desk = ProbeSession(self._ask_probe, self._plan)
         self._room = asyncio.Semaphore(MANY)
         self._way_to_probes: ProbeChannel | None = None
         self._once: dict[object, asyncio.Task[Any]] = {}
@@ -154,20 +154,20 @@ class LiveCluster:
         await self._probe_on(node)
         return await self._desk.node_file(node, name)
 
-    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[Lookup, ...]:
-        tried = await self._attempt(namespace, pod, Wish(names=tuple(names)))
+    async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
+        tried = await self._attempt(namespace, pod, ProbeTargets(names=tuple(names)))
         return tried.lookups or _nothing(tried, "lookups")
 
     async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
         if not doors:
             return ()
-        tried = await self._attempt(namespace, pod, Wish(doors=tuple(doors)))
+        tried = await self._attempt(namespace, pod, ProbeTargets(doors=tuple(doors)))
         return tried.connects or _nothing(tried, "connects")
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
         if not destinations:
             return ()
-        tried = await self._attempt(namespace, pod, Wish(paths=tuple(destinations)))
+        tried = await self._attempt(namespace, pod, ProbeTargets(paths=tuple(destinations)))
         return tried.paths or _nothing(tried, "path_mtu")
 
     async def _list(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
@@ -180,7 +180,7 @@ class LiveCluster:
 
     # -- the pod and its probe -----------------------------------------------------------------------------------------
 
-    async def _attempt(self, namespace: str, pod: str, wish: Wish) -> Tried:
+    async def _attempt(self, namespace: str, pod: str, wish: ProbeTargets) -> ProbeResults:
         place = await self._place(namespace, pod)
         await self._probe_on(place.node)
         return await self._desk.attempt(place, wish)
@@ -246,8 +246,8 @@ class LiveCluster:
         except (Absent, Blind) as why:
             raise Blind(f"{no_probe}; {why}") from None
 
-    async def _plan(self, doors: Iterable[Dial], destinations: Iterable[str], namespace: str) -> Plan:
-        kinds, environment = await asyncio.gather(read_kinds(self, *NEEDED, SERVICE), self.environment())
+    async def _plan(self, doors: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
+        kinds, environment = await asyncio.gather(read_kinds(self, *ADDRESS_KINDS, SERVICE), self.environment())
         return plan(doors, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
 
     async def _ask_agent(self, node: str, name: str) -> str:
@@ -258,7 +258,9 @@ class LiveCluster:
     # -- the cluster itself --------------------------------------------------------------------------------------------
 
     async def _environment(self) -> Environment:
-        kinds, (version, _) = await asyncio.gather(read_kinds(self, *TELLING), if_readable(self.kube.version()))
+        kinds, (version, _) = await asyncio.gather(
+            read_kinds(self, *ENVIRONMENT_KINDS), if_readable(self.kube.version())
+        )
         source = None if self.relay is None else "hubble-relay"
         seen = environment_of(kinds, version, source)
         if seen.cni != "cilium" or seen.cni_version or self.relay is None or kinds.of(DAEMON_SET):
@@ -277,7 +279,7 @@ class LiveCluster:
         return self._once[key]
 
 
-def _nothing(tried: Tried, table: str) -> Any:
+def _nothing(tried: ProbeResults, table: str) -> Any:
     raise tried.why_nothing(table)
 
 

@@ -14,7 +14,7 @@ PATHS = {
     **{f"net/{each}": f"/proc/net/{each}" for each in ("snmp", "netstat", "sockstat", "tcp", "tcp6")},
     "resolv.conf": "/etc/resolv.conf",
 }
-WITHIN = 4.0
+FILE_TIMEOUT_S = 4.0
 
 
 def running_container(pod: Object) -> str:
@@ -30,7 +30,7 @@ async def read_inside(kube: Kube, pod: Object, name: str) -> str:
     if name not in PATHS:
         raise Blind(f"{name} cannot be read from the pod's own container")
     container = running_container(pod)
-    ended = await kube.exec(namespace_of(pod), name_of(pod), container, ("cat", PATHS[name]), within=WITHIN)
+    ended = await kube.exec(namespace_of(pod), name_of(pod), container, ("cat", PATHS[name]), within=FILE_TIMEOUT_S)
     if ended.exit_code != 0:
         said = one_line(ended.stderr.decode(errors="replace"), 120) or f"cat ended with exit code {ended.exit_code}"
         raise Blind(f"{PATHS[name]} in container {container}: {said}")

@@ -18,14 +18,14 @@ from sensors.topology.agents import AGENTS
 
 SERVICE_CIDR = Kind("ServiceCIDR", "networking.k8s.io/v1", "servicecidrs", namespaced=False)
 
-TELLING = (POD, NODE, DAEMON_SET, CONFIG_MAP, CILIUM_NODE, SERVICE_CIDR)
+ENVIRONMENT_KINDS = (POD, NODE, DAEMON_SET, CONFIG_MAP, CILIUM_NODE, SERVICE_CIDR)
 """The kinds that say what kind of cluster this is."""
 
 CILIUM_CONFIG = "cilium-config"
 REPLACES = {"true": True, "strict": True, "false": False, "disabled": False}
 RANGE_FLAG = "--service-cluster-ip-range="
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager")
-VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)")
+VERSION_NUMBER = re.compile(r"v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)")
 
 
 def environment_of(kinds: Kinds, kubernetes: str | None, flow_source: str | None) -> Environment:
@@ -82,7 +82,7 @@ def _containers(thing: Object) -> tuple[Mapping[str, object], ...]:
 
 def version_in(words: Iterable[str]) -> str | None:
     """The first thing that looks like a version: `cilium v1.19.6+g12` is `1.19.6+g12`."""
-    return next((found[1] for each in words if (found := VERSION.search(each))), None)
+    return next((found[1] for each in words if (found := VERSION_NUMBER.search(each))), None)
 
 
 def service_cidrs(kinds: Kinds) -> tuple[str, ...]:

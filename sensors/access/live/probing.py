@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sensors.access.live.reach import Plan, answered, may_be_sent_to
+from sensors.access.live.reach import ConnectPlan, answered, may_be_sent_to
 from sensors.access.probe.client import ProbeAnswer, ProbeRequest
-from sensors.kit.cluster import Connect, Dial, Lookup, PathMtu
+from sensors.kit.cluster import Connect, Dial, DnsLookup, PathMtu
 from sensors.kit.model import Blind
 from sensors.kit.objects import one_line
 
@@ -48,23 +48,23 @@ class PodPlace:
         return f"{self.namespace}/{self.name}"
 
 
-Ask = Callable[[str, ProbeRequest], Awaitable[ProbeAnswer]]
+ProbeCall = Callable[[str, ProbeRequest], Awaitable[ProbeAnswer]]
 """Runs one request in the probe of a node. Raises `Blind`."""
 
-Plans = Callable[[Iterable[Dial], Iterable[str], str], Awaitable[Plan]]
+Plans = Callable[[Iterable[Dial], Iterable[str], str], Awaitable[ConnectPlan]]
 """Where the wanted doors and path ends are, seen from a namespace."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ProbeTargets:
     """What is to be tried from inside a pod."""
 
     names: tuple[str, ...] = ()
     doors: tuple[Dial, ...] = ()
     paths: tuple[str, ...] = ()
 
-    def __add__(self, other: Wish) -> Wish:
-        return Wish(
+    def __add__(self, other: ProbeTargets) -> ProbeTargets:
+        return ProbeTargets(
             tuple(dict.fromkeys((*self.names, *other.names))),
             tuple(dict.fromkeys((*self.doors, *other.doors))),
             tuple(dict.fromkeys((*self.paths, *other.paths))),
@@ -72,10 +72,10 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ProbeResults:
     """What came of wishes, several answers joined."""
 
-    lookups: tuple[Lookup, ...] = ()
+    lookups: tuple[DnsLookup, ...] = ()
     connects: tuple[Connect, ...] = ()
     paths: tuple[PathMtu, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -102,15 +102,15 @@ class _Reading:
 class _Trying:
     """Wishes that are being collected for one request, or under way."""
 
-    wish: Wish = field(default_factory=Wish)
+    wish: ProbeTargets = field(default_factory=ProbeTargets)
     sent: bool = False
-    task: asyncio.Task[Tried] = field(init=False)
+    task: asyncio.Task[ProbeResults] = field(init=False)
 
 
-class Desk:
+class ProbeSession:
     """All questions of one investigation to the probes. `close` ends what is under way."""
 
-    def __init__(self, ask: Ask, plans: Plans, gather: float = GATHER) -> None:
+    def __init__(self, ask: ProbeCall, plans: Plans, gather: float = GATHER) -> None:
         self._ask, self._plans, self._gather = ask, plans, gather
         self._reading: dict[str, _Reading] = {}
         self._files: dict[str, _Reading] = {}
@@ -173,7 +173,7 @@ class Desk:
 
     # -- trying --------------------------------------------------------------------------------------------------------
 
-    async def attempt(self, pod: PodPlace, wish: Wish) -> Tried:
+    async def attempt(self, pod: PodPlace, wish: ProbeTargets) -> ProbeResults:
         """Names asked, doors tried and sizes sent from inside a pod. Raises `Blind`."""
         trying = self._trying.get(pod.uid)
         if trying is None or trying.sent:
@@ -182,27 +182,29 @@ class Desk:
         trying.wish += wish
         return await outcome(trying.task)
 
-    async def _send_trying(self, pod: PodPlace, trying: _Trying) -> Tried:
+    async def _send_trying(self, pod: PodPlace, trying: _Trying) -> ProbeResults:
         await self._answer(self._read_pod(pod), pod.uid)  # without files there is no probe: its Blind flies
         await asyncio.sleep(self._gather)
         trying.sent = True
         wish = trying.wish
         plan = await self._plans(wish.doors, wish.paths, pod.namespace)
         names = tuple(dict.fromkeys((*wish.names, *(each.host for each in plan.later))))
-        requests = requests_for(pod.uid, Wish(names, plan.doors, wish.paths), plan.allow)
+        requests = requests_for(pod.uid, ProbeTargets(names, plan.doors, wish.paths), plan.allow)
         tried = joined(await asyncio.gather(*(self._ask(pod.node, each) for each in requests)))
         return await self._try_later(pod, plan, tried)
 
-    async def _try_later(self, pod: PodPlace, plan: Plan, tried: Tried) -> Tried:
+    async def _try_later(self, pod: PodPlace, plan: ConnectPlan, tried: ProbeResults) -> ProbeResults:
         """Doors with a name of outside: now that the pod's own resolver has said where that is."""
         known = {door: answered(door.host, tried.lookups) for door in plan.later}
         doors = tuple(door for door, addresses in known.items() if addresses)
         if not doors:
             return tried
         allow = tuple(sorted({each for found in known.values() for each in found if may_be_sent_to(each)}))
-        requests = requests_for(pod.uid, Wish(doors=doors), allow)
+        requests = requests_for(pod.uid, ProbeTargets(doors=doors), allow)
         more = joined(await asyncio.gather(*(self._ask(pod.node, each) for each in requests)))
-        return Tried(tried.lookups, (*tried.connects, *more.connects), tried.paths, {**tried.errors, **more.errors})
+        return ProbeResults(
+            tried.lookups, (*tried.connects, *more.connects), tried.paths, {**tried.errors, **more.errors}
+        )
 
     def _start(self, work: Awaitable[Answer]) -> asyncio.Task[Answer]:
         task: asyncio.Task[Answer] = asyncio.ensure_future(work)
@@ -226,7 +228,7 @@ async def outcome(task: asyncio.Task[Answer]) -> Answer:
         raise
 
 
-def requests_for(uid: str, wish: Wish, allow: tuple[str, ...]) -> tuple[ProbeRequest, ...]:
+def requests_for(uid: str, wish: ProbeTargets, allow: tuple[str, ...]) -> tuple[ProbeRequest, ...]:
     """As few requests as the probe's limit of targets lets pass."""
     targets: list[tuple[str, Any]] = [("lookups", (name, qtype)) for name in wish.names for qtype in QTYPES]
     targets += [*(("connects", each) for each in wish.doors), *(("path_mtu", each) for each in wish.paths)]
@@ -240,10 +242,10 @@ def _by_table(targets: list[tuple[str, Any]]) -> dict[str, Any]:
     }
 
 
-def joined(answers: Iterable[ProbeAnswer]) -> Tried:
-    tried = Tried()
+def joined(answers: Iterable[ProbeAnswer]) -> ProbeResults:
+    tried = ProbeResults()
     for each in answers:
-        tried = Tried(
+        tried = ProbeResults(
             (*tried.lookups, *each.lookups),
             (*tried.connects, *each.connects),
             (*tried.paths, *each.path_mtu),

@@ -13,13 +13,13 @@ from ipaddress import ip_address, ip_network
 
 from sensors.access.probe.agent import refusal
 from sensors.kit.addresses import as_ip
-from sensors.kit.cluster import Dial, Lookup
+from sensors.kit.cluster import Dial, DnsLookup
 from sensors.topology.destination import destination_at
-from sensors.topology.peer import Places
+from sensors.topology.peer import AddressBook
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ConnectPlan:
     """`doors` can be tried at once within `allow`; `later` are names of outside, whose addresses nobody knows yet."""
 
     doors: tuple[Dial, ...]
@@ -27,7 +27,7 @@ class Plan:
     allow: tuple[str, ...]
 
 
-def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, where: Places) -> Plan:
+def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, where: AddressBook) -> ConnectPlan:
     """What of the wanted doors and path ends may be gone to, and where that is."""
     now: list[Dial] = []
     later: list[Dial] = []
@@ -36,7 +36,7 @@ def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, whe
         behind = addresses_of(each.host, each.port, namespace, where)
         (now if behind else later).append(each)
         allow |= set(behind)
-    return Plan(tuple(now), tuple(later), tuple(sorted(filter(may_be_sent_to, allow))))
+    return ConnectPlan(tuple(now), tuple(later), tuple(sorted(filter(may_be_sent_to, allow))))
 
 
 def may_be_sent_to(address: str) -> bool:
@@ -44,7 +44,7 @@ def may_be_sent_to(address: str) -> bool:
     return refusal(ip_address(address), (ip_network(address),)) is None
 
 
-def addresses_of(host: str, port: int, namespace: str, where: Places) -> tuple[str, ...]:
+def addresses_of(host: str, port: int, namespace: str, where: AddressBook) -> tuple[str, ...]:
     """An address is itself; a name of the cluster is its Service, the endpoints behind it, or its pod."""
     if address := as_ip(host):
         return (str(address),)
@@ -52,7 +52,7 @@ def addresses_of(host: str, port: int, namespace: str, where: Places) -> tuple[s
     return tuple(str(address) for each in behind if (address := as_ip(each)))
 
 
-def answered(host: str, rows: Iterable[Lookup]) -> tuple[str, ...]:
+def answered(host: str, rows: Iterable[DnsLookup]) -> tuple[str, ...]:
     """The addresses that the pod's own resolver gave for a name, itself or with one of its search domains."""
     plain = host.rstrip(".").lower()
     mine = (row for row in rows if _is_name(row.name.rstrip(".").lower(), plain))

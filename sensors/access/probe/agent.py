@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 if TYPE_CHECKING:
     import ssl
 
-VERSION = 2
+PROTOCOL_VERSION = 2
 POD_FILES = (
     "net/snmp",
     "net/netstat",
@@ -67,7 +67,7 @@ PACKETS_PER_SECOND = 50
 SOURCE_PORTS = range(61000, 62000)
 """Where this probe's TCP and UDP packets come from, so that whoever sees them knows whose they are. Linux chooses
 source ports up to 60999 (`net.ipv4.ip_local_port_range`)."""
-PATIENCE = 2.5
+ANSWER_TIMEOUT_S = 2.5
 """Seconds that one DNS server or one connection gets to answer."""
 UDP_WATCH = 1.0
 """Seconds in which a datagram may be answered or turned away (ICMP); silence until then says nothing."""
@@ -84,7 +84,7 @@ class BadRequest(ValueError):
     """The request cannot be understood. The message says which part, and is the whole answer."""
 
 
-class Door(NamedTuple):
+class ConnectTarget(NamedTuple):
     """What is to be tried: a TCP connection to open, or one UDP datagram to send; `ask` is "dns" where that datagram
     is a DNS question, to which an answer is due."""
 
@@ -104,13 +104,13 @@ class Door(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LookRequest:
     """What to look at. `allow` is all that may be sent to, beside the pod's own resolver; nothing is allowed unsaid."""
 
     pod_uid: str | None = None
     files: tuple[str, ...] = ()
     lookups: tuple[tuple[str, str], ...] = ()
-    connects: tuple[Door, ...] = ()
+    connects: tuple[ConnectTarget, ...] = ()
     path_mtu: tuple[str, ...] = ()
     node_files: tuple[str, ...] = ()
     allow: tuple[Network, ...] = ()
@@ -122,20 +122,20 @@ class Request:
         return bool(self.files or self.lookups or self.connects or self.path_mtu)
 
 
-def read_request(text: str) -> Request:
+def read_request(text: str) -> LookRequest:
     """The request as typed values. Raises `BadRequest` on anything it does not know: no wish is lost silently."""
     said = _json_object(text)
-    if said.pop("version", None) != VERSION:
-        raise BadRequest(f"this probe speaks version {VERSION}")
+    if said.pop("version", None) != PROTOCOL_VERSION:
+        raise BadRequest(f"this probe speaks version {PROTOCOL_VERSION}")
     allow = said.pop("allow", {})
-    known = {each: said.pop(each) for each in Request.__dataclass_fields__ if each in said}
+    known = {each: said.pop(each) for each in LookRequest.__dataclass_fields__ if each in said}
     if said:
         raise BadRequest(f"unknown key {_short(next(iter(said)))}")
-    request = Request(
+    request = LookRequest(
         pod_uid=_pod_uid(known.get("pod_uid")),
         files=_names("files", known.get("files", []), POD_FILES),
         lookups=_once(map(_lookup, _rows("lookups", known.get("lookups", [])))),
-        connects=_once(map(_door, _rows("connects", known.get("connects", [])))),
+        connects=_once(map(_connect_target, _rows("connects", known.get("connects", [])))),
         path_mtu=_once(str(_address(each)) for each in _list("path_mtu", known.get("path_mtu", []))),
         node_files=_names("node_files", known.get("node_files", []), NODE_FILES),
         allow=_allowed(allow),
@@ -214,7 +214,7 @@ def _lookup(row: Mapping[str, Any]) -> tuple[str, str]:
     return _host_name(row.get("name")), row.get("qtype", "A")
 
 
-def _door(row: Mapping[str, Any]) -> Door:
+def _connect_target(row: Mapping[str, Any]) -> ConnectTarget:
     protocol, ask = row.get("protocol", "tcp"), row.get("ask", "")
     if protocol not in ("tcp", "udp"):
         raise BadRequest("connects: only tcp and udp can be tried")
@@ -222,7 +222,7 @@ def _door(row: Mapping[str, Any]) -> Door:
         raise BadRequest("connects: ask is dns, over udp, or left out")
     host = row.get("host")
     spoken = str(as_address(host)) if as_address(host) is not None else _host_name(host)
-    return Door(spoken, _whole("connects: port", row.get("port"), 1, 65535), protocol, ask)
+    return ConnectTarget(spoken, _whole("connects: port", row.get("port"), 1, 65535), protocol, ask)
 
 
 def as_address(text: object) -> Address | None:
@@ -515,7 +515,7 @@ PROTOCOLS = {
     0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 9: "ra", 11: "zebra", 12: "bird", 16: "dhcp",
     42: "babel", 186: "bgp", 187: "isis", 188: "ospf", 189: "rip", 192: "eigrp",
 }
-SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+ROUTE_SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 HOP_FLAGS = ((1, "dead"), (2, "pervasive"), (4, "onlink"), (8, "offload"), (16, "linkdown"), (32, "unresolved"))
 METRICS = {2: "mtu", 3: "window", 8: "advmss", 10: "hoplimit", 11: "initcwnd", 14: "initrwnd", 15: "quickack"}
 # fmt: on
@@ -656,7 +656,7 @@ def _route(body: bytes, names: Mapping[int, str]) -> Row:
     row: Row = {} if kind == 1 else {"type": ROUTE_TYPES.get(kind, str(kind))}
     row |= {"dst": _prefix(said.get(1), length, family), **_hop(said, names)}
     row |= {} if protocol == 3 else {"protocol": PROTOCOLS.get(protocol, str(protocol))}
-    row |= {"scope": SCOPES.get(scope, str(scope))} if scope else {}
+    row |= {"scope": ROUTE_SCOPES.get(scope, str(scope))} if scope else {}
     row |= {"prefsrc": str(ipaddress.ip_address(said[7]))} if 7 in said else {}
     row |= {"metric": _number(said[6])} if 6 in said else {}
     row |= {"flags": [] if 9 in said else _hop_flags(struct.unpack_from("=I", body, 8)[0])}
@@ -823,7 +823,7 @@ def _after_name(raw: bytes, at: int) -> int:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-class Pace:
+class RateLimit:
     """At most `per_second` packets in any one second; whoever comes too early waits."""
 
     def __init__(self, per_second: int = PACKETS_PER_SECOND, clock: Callable[[], float] = time.monotonic) -> None:
@@ -865,18 +865,18 @@ def _from_own_port(made: socket.socket) -> None:
             return
 
 
-async def ask_server(pace: Pace, server: Address, name: str, qtype: str, *, use_tcp: bool = False) -> DnsAnswer:
+async def ask_server(pace: RateLimit, server: Address, name: str, qtype: str, *, use_tcp: bool = False) -> DnsAnswer:
     """One question to one server; over TCP where the answer was cut. Raises `OSError`, `TimeoutError`, `ValueError`."""
     question = encode_question(int.from_bytes(os.urandom(2), "big"), name, qtype)
     if not use_tcp:
         await pace.packets()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
             answer = await _over_udp(server, question)
         if not answer.is_cut:
             return answer
     await pace.packets(5)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
             return await _over_tcp(server, question)
     except (OSError, TimeoutError) as why:
         said = "timeout" if isinstance(why, TimeoutError) else words(why)
@@ -912,19 +912,19 @@ async def _exactly(made: socket.socket, count: int) -> bytes:
     return got
 
 
-Tell = Callable[[tuple[str, str], int, Row], None]
+ReportTry = Callable[[tuple[str, str], int, Row], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Resolver:
+class StubResolver:
     """The pod's resolver: asks its servers along its search list, and remembers each burst for its lifetime.
 
     `tell` hears every question as it ends: what was asked for (name, type), its place in that burst, the row.
     """
 
     conf: ResolvConf
-    pace: Pace
-    tell: Tell = lambda asked, place, row: None
+    pace: RateLimit
+    tell: ReportTry = lambda asked, place, row: None
     bursts: dict[tuple[str, str], asyncio.Task[list[Row]]] = field(default_factory=dict)
 
     async def burst(self, name: str, qtype: str) -> list[Row]:
@@ -1010,39 +1010,42 @@ LOCAL = {errorcode[each] for each in (ENOENT, EADDRINUSE, EADDRNOTAVAIL, EAGAIN)
 """Errors by which the node says that it could not try, not that nobody answers."""
 
 
-async def try_door(pace: Pace, address: Address, port: int) -> tuple[Row, Segments | None]:
+async def try_connect(pace: RateLimit, address: Address, port: int) -> tuple[Row, Segments | None]:
     """Opens and closes one TCP connection; nothing is sent in it. What the node could not try is tried once more."""
     row, segments = await _try_once(pace, address, port)
     return (row, segments) if row.get("errno") not in LOCAL else await _try_once(pace, address, port)
 
 
-async def _try_once(pace: Pace, address: Address, port: int) -> tuple[Row, Segments | None]:
+async def _try_once(pace: RateLimit, address: Address, port: int) -> tuple[Row, Segments | None]:
     await pace.packets(3)
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
             async with wire(socket.SOCK_STREAM, address, port) as made:
                 took = _ms(began)
                 return await _opened(made) | {"ms": took}, _segments(made)
     except TimeoutError:
         return {"result": "timeout", "errno": "ETIMEDOUT", "ms": _ms(began)}, None
     except OSError as why:
-        return door_result(why.errno or 0) | {"ms": _ms(began)}, None
+        return connect_result(why.errno or 0) | {"ms": _ms(began)}, None
 
 
-async def send_datagram(pace: Pace, address: Address, port: int, question: bytes) -> Row:
+async def send_datagram(pace: RateLimit, address: Address, port: int, question: bytes) -> Row:
     """One UDP datagram, empty without a `question`. Any answer means open, an ICMP error is what it says; silence is
     `timeout` where an answer was due (a question), else `sent`, which says nothing about the port."""
     await pace.packets()
     began, due = time.perf_counter(), bool(question)
     try:
-        async with asyncio.timeout(PATIENCE if due else UDP_WATCH), wire(socket.SOCK_DGRAM, address, port) as made:
+        async with (
+            asyncio.timeout(ANSWER_TIMEOUT_S if due else UDP_WATCH),
+            wire(socket.SOCK_DGRAM, address, port) as made,
+        ):
             await asyncio.get_running_loop().sock_sendall(made, question) if due else made.send(b"")
             await asyncio.get_running_loop().sock_recv(made, 1)
     except TimeoutError:
         return ({"result": "timeout", "errno": "ETIMEDOUT"} if due else {"result": "sent"}) | {"ms": _ms(began)}
     except OSError as why:
-        return door_result(why.errno or 0) | {"ms": _ms(began)}
+        return connect_result(why.errno or 0) | {"ms": _ms(began)}
     return {"result": "open", "ms": _ms(began)}
 
 
@@ -1059,11 +1062,11 @@ async def _opened(made: socket.socket) -> Row:
     except TimeoutError:
         pass
     except OSError as why:
-        return door_result(why.errno or 0)
+        return connect_result(why.errno or 0)
     return {"result": "open"}
 
 
-def door_result(number: int) -> Row:
+def connect_result(number: int) -> Row:
     """The kernel's error as a result of a case folder, with its name."""
     name = errorcode.get(number, str(number))
     results = {"ECONNREFUSED": "refused", "ECONNRESET": "reset", "EPIPE": "reset", "ETIMEDOUT": "timeout"}
@@ -1093,7 +1096,7 @@ class Echo:
 
     address: Address
     made: socket.socket
-    pace: Pace
+    pace: RateLimit
     ident: int
     waiting: dict[int, tuple[int, asyncio.Future[int]]] = field(default_factory=dict)
     best_ms: float | None = None
@@ -1183,7 +1186,7 @@ def checksum(raw: bytes) -> int:
     return 0xFFFF - total
 
 
-async def measure(pace: Pace, address: Address, promised: int) -> Row:
+async def measure(pace: RateLimit, address: Address, promised: int) -> Row:
     """The largest echo that comes back. `unanswered` are sizes that vanished; those a router refused aloud are not."""
     is_v4 = address.version == 4
     protocol = socket.IPPROTO_ICMP if is_v4 else socket.IPPROTO_ICMPV6
@@ -1267,7 +1270,7 @@ def _conntrack_line(row: Mapping[str, str]) -> str:
     return " ".join(f"{name}={int(row[key], 16)}" for key, name in CONNTRACK_COLUMNS.items() if key in row)
 
 
-TELLING = re.compile(
+NETWORK_MESSAGES = re.compile(
     r"conntrack|neighbou?r table overflow|table overflow|martian|out of memory|oom[-_ ]?kill|oom_reaper|SYN flooding"
     r"|link (?:is )?(?:up|down)|link becomes ready|link is not ready|NETDEV WATCHDOG|transmit (?:queue|timeout)"
     r"|carrier (?:lost|acquired)|tx timeout|dst cache overflow|route cache is full|nic .*reset|bond\w*: .*link"
@@ -1294,7 +1297,7 @@ def read_kernel_log(device: str = "/dev/kmsg") -> str:
         records = list(_device_records(device))
     except (FileNotFoundError, PermissionError):
         records = list(syslog_records(_syslog()))
-    lines = [kernel_line(seconds, text, booted) for seconds, text in records if TELLING.search(text)]
+    lines = [kernel_line(seconds, text, booted) for seconds, text in records if NETWORK_MESSAGES.search(text)]
     return "".join(f"{line}\n" for line in lines[-MAX_KERNEL_LINES:])
 
 
@@ -1342,7 +1345,7 @@ def syslog_records(text: str) -> Iterator[tuple[float | None, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class ResultWriter:
     """How a worker tells: one JSON line for each thing it knows, at once, so that nothing is lost when it is ended."""
 
     fd: int
@@ -1363,7 +1366,7 @@ class Voice:
         return None
 
 
-def look_at_node(request: Request, proc: str, voice: Voice) -> None:
+def look_at_node(request: LookRequest, proc: str, voice: ResultWriter) -> None:
     """The node's own namespace: that of process 1, which with hostPID is the node's."""
     enter_netns(f"{proc}/1/ns/net")
     for name in request.node_files:
@@ -1388,7 +1391,7 @@ def _as_json(rows: list[Row]) -> tuple[str, bool]:
     return json.dumps(rows, separators=(",", ":")) + "\n", False
 
 
-def look_at_pod(request: Request, proc: str, voice: Voice) -> None:
+def look_at_pod(request: LookRequest, proc: str, voice: ResultWriter) -> None:
     """Everything about the pod: first what only needs reading, then what needs answers from others."""
     pod = find_pod(proc, request.pod_uid or "")
     voice.tell("about", "pid", pod.network.pid)
@@ -1413,11 +1416,11 @@ def read_pod_file(pod: Pod, name: str) -> tuple[str, bool]:
 class Targets:
     """All that is sent from inside the pod, at the same time, under one pace."""
 
-    def __init__(self, request: Request, pod: Pod, voice: Voice) -> None:
+    def __init__(self, request: LookRequest, pod: Pod, voice: ResultWriter) -> None:
         self.request, self.pod, self.voice = request, pod, voice
-        self.pace = Pace()
+        self.pace = RateLimit()
         self.segments: dict[Address, Segments] = {}
-        self.resolver: Resolver | None = None
+        self.resolver: StubResolver | None = None
         self.no_resolver = ""
 
     async def all(self) -> None:
@@ -1436,7 +1439,7 @@ class Targets:
         except OSError as why:
             self.no_resolver = f"resolv.conf: {words(why)}"
         else:
-            self.resolver = Resolver(parse_resolv_conf(text), self.pace, self._tell_question)
+            self.resolver = StubResolver(parse_resolv_conf(text), self.pace, self._tell_question)
 
     async def _guard(self, key: str, work: Any) -> None:
         try:
@@ -1455,7 +1458,7 @@ class Targets:
         if asked in self.request.lookups:
             self.voice.tell("lookups", [self.request.lookups.index(asked), place], row)
 
-    async def _connect(self, at: int, door: Door) -> None:
+    async def _connect(self, at: int, door: ConnectTarget) -> None:
         address = as_address(door.host) or await self._resolve(door.host)
         self._require(address)
         named = {} if as_address(door.host) else {"address": str(address)}
@@ -1463,12 +1466,12 @@ class Targets:
         self.voice.tell("connects", [at], {**door.spoken(), **named, **row})
 
     async def _open(self, address: Address, port: int) -> Row:
-        row, segments = await try_door(self.pace, address, port)
+        row, segments = await try_connect(self.pace, address, port)
         if segments is not None:
             self.segments[address] = segments
         return row
 
-    async def _send(self, address: Address, door: Door) -> Row:
+    async def _send(self, address: Address, door: ConnectTarget) -> Row:
         search = self.resolver.conf.search if self.resolver else ()
         return await send_datagram(self.pace, address, door.port, sure_question(search) if door.ask else b"")
 
@@ -1509,16 +1512,16 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenTargets:
     """The targets within the limit, each with its place and its key in `errors`; `left_out` are the keys beyond it."""
 
     lookups: tuple[tuple[int, str, tuple[str, str]], ...]
-    connects: tuple[tuple[int, str, Door], ...]
+    connects: tuple[tuple[int, str, ConnectTarget], ...]
     path_mtu: tuple[tuple[int, str, str], ...]
     left_out: tuple[str, ...]
 
 
-def chosen_targets(request: Request) -> Chosen:
+def chosen_targets(request: LookRequest) -> ChosenTargets:
     """The first `max_targets` targets, doors before names before paths: a door says most for its packets."""
     doors = [(at, each.key, each) for at, each in enumerate(request.connects)]
     names = [(at, f"lookups/{name}/{qtype}", (name, qtype)) for at, (name, qtype) in enumerate(request.lookups)]
@@ -1526,7 +1529,7 @@ def chosen_targets(request: Request) -> Chosen:
     room = request.max_targets
     names_from, paths_from = max(0, room - len(doors)), max(0, room - len(doors) - len(names))
     out = [each[1] for each in (*doors[room:], *names[names_from:], *paths[paths_from:])]
-    return Chosen(tuple(names[:names_from]), tuple(doors[:room]), tuple(paths[:paths_from]), tuple(out))
+    return ChosenTargets(tuple(names[:names_from]), tuple(doors[:room]), tuple(paths[:paths_from]), tuple(out))
 
 
 # -- supervision: the parent only waits, and stops waiting on time -----------------------------------------------------
@@ -1543,7 +1546,7 @@ class Worker:
     has_ended: bool = False
 
 
-def start(name: str, work: Callable[[Voice], None]) -> Worker:
+def start(name: str, work: Callable[[ResultWriter], None]) -> Worker:
     """Forks a child for `work`. It dies with its parent, prints nothing, and cannot return into the parent's code."""
     ours, theirs = os.pipe2(os.O_CLOEXEC)
     parent = os.getpid()
@@ -1551,7 +1554,7 @@ def start(name: str, work: Callable[[Voice], None]) -> Worker:
         try:
             os.close(ours)
             _silence(parent)
-            _work(name, work, Voice(theirs))
+            _work(name, work, ResultWriter(theirs))
         finally:
             os._exit(0)
     os.close(theirs)
@@ -1567,7 +1570,7 @@ def _silence(parent: int) -> None:
         os._exit(0)
 
 
-def _work(name: str, work: Callable[[Voice], None], voice: Voice) -> None:
+def _work(name: str, work: Callable[[ResultWriter], None], voice: ResultWriter) -> None:
     try:
         work(voice)
     except (OSError, NotFound) as why:
@@ -1604,7 +1607,7 @@ def end(worker: Worker) -> None:
         time.sleep(0.002)
 
 
-def look(request: Request, proc: str = "/proc") -> Row:
+def look(request: LookRequest, proc: str = "/proc") -> Row:
     """The whole answer to one request, within its budget."""
     began = time.monotonic()
     workers = []
@@ -1619,7 +1622,7 @@ def look(request: Request, proc: str = "/proc") -> Row:
     return fit(answer | {"took_ms": round((time.monotonic() - began) * 1000, 1)})
 
 
-def put_together(request: Request, lines: Iterable[bytes]) -> Row:
+def put_together(request: LookRequest, lines: Iterable[bytes]) -> Row:
     """The answer from what was told. A half-told last line counts as not told."""
     tables: dict[str, Any] = {each: {} for each in ("about", "pod_files", "node_files", "errors", "truncated", "ended")}
     rows: dict[str, list[tuple[list[int], Row]]] = {"lookups": [], "connects": [], "path_mtu": []}
@@ -1633,10 +1636,10 @@ def put_together(request: Request, lines: Iterable[bytes]) -> Row:
     ended, about = tables.pop("ended"), {"pid": None, "how": None, **tables.pop("about")}
     tables["errors"] = _unfinished(request, tables, ended) | tables["errors"]
     listed = {table: [row for _, row in sorted(found, key=lambda each: each[0])] for table, found in rows.items()}
-    return {"version": VERSION, **about, **tables, **listed}
+    return {"version": PROTOCOL_VERSION, **about, **tables, **listed}
 
 
-def _unfinished(request: Request, tables: Mapping[str, Any], ended: Mapping[str, bool]) -> dict[str, str]:
+def _unfinished(request: LookRequest, tables: Mapping[str, Any], ended: Mapping[str, bool]) -> dict[str, str]:
     """Why each thing asked for is missing; nothing is missing without a word."""
     chosen = chosen_targets(request)
     late = f"not finished when the budget of {request.budget_ms} ms ended"
@@ -1648,7 +1651,7 @@ def _unfinished(request: Request, tables: Mapping[str, Any], ended: Mapping[str,
     return {key: said for key, said in missing.items() if key not in ended} | left_out
 
 
-def _files(request: Request) -> Iterator[tuple[str, str]]:
+def _files(request: LookRequest) -> Iterator[tuple[str, str]]:
     yield from (("pod_files", name) for name in request.files)
     yield from (("node_files", name) for name in request.node_files)
 
@@ -1662,7 +1665,7 @@ def fit(answer: Row, limit: int = MAX_ANSWER) -> Row:
             default=("", ""),
         )
         if not table:
-            return {"version": VERSION, "error": f"the answer is larger than {limit} bytes"}
+            return {"version": PROTOCOL_VERSION, "error": f"the answer is larger than {limit} bytes"}
         _shorten(answer, table, name)
     return answer
 
@@ -1682,7 +1685,7 @@ def _shorten(answer: Row, table: str, name: str) -> None:
 # -- the server: one short-lived process for each question, a few at a time --------------------------------------------
 
 PORT = 4246
-PATH = "/v1/look"
+LOOK_PATH = "/v1/look"
 SEATS = 4
 """Questions answered at the same time. Whoever comes later waits in the kernel's queue, which costs no memory here."""
 
@@ -1694,7 +1697,7 @@ MAX_HEAD = 8 * 1024
 HANDSHAKE = 3.0
 """Seconds from a connection to a whole question; a client that takes longer gives its seat to the next."""
 
-REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 411: "Length Required"}
+HTTP_REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 411: "Length Required"}
 
 
 class NotOurs(Exception):
@@ -1804,7 +1807,9 @@ def attend(connection: socket.socket, post: Post) -> None:
     with _tls(post).wrap_socket(connection, server_side=True) as channel:
         status, said = reply(channel, post)
         body = json.dumps(said, separators=(",", ":")).encode()
-        head = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        head = (
+            f"HTTP/1.1 {status} {HTTP_REASONS[status]}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        )
         channel.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n" + body)
 
 
@@ -1829,9 +1834,9 @@ def reply(channel: ssl.SSLSocket, post: Post) -> tuple[int, Row]:
             raise NotOurs(403, f"{_short(who)} may not ask")
         request = read_request(read_question(channel).decode())
     except NotOurs as why:
-        return why.status, {"version": VERSION, "error": str(why)}
+        return why.status, {"version": PROTOCOL_VERSION, "error": str(why)}
     except (BadRequest, UnicodeDecodeError) as why:
-        return 400, {"version": VERSION, "error": str(why)}
+        return 400, {"version": PROTOCOL_VERSION, "error": str(why)}
     signal.setitimer(signal.ITIMER_REAL, request.budget_ms / 1000 + 2)
     return 200, look(request, post.proc)
 
@@ -1844,7 +1849,7 @@ def _reply_beside(connection: socket.socket, post: Post) -> Row:
     try:
         request = read_request(heard.decode())
     except (BadRequest, UnicodeDecodeError) as why:
-        return {"version": VERSION, "error": str(why)}
+        return {"version": PROTOCOL_VERSION, "error": str(why)}
     signal.setitimer(signal.ITIMER_REAL, request.budget_ms / 1000 + 2)
     return look(request, post.proc)
 
@@ -1877,8 +1882,8 @@ def _more(channel: ssl.SSLSocket) -> bytes:
 def question_length(head: bytes) -> int:
     """How long the question is that this head announces. Raises `NotOurs` where it announces none."""
     first, *lines = head.split(b"\r\n")
-    if first not in (f"POST {PATH} HTTP/1.1".encode(), f"POST {PATH} HTTP/1.0".encode()):
-        raise NotOurs(404, f"there is POST {PATH} and nothing else")
+    if first not in (f"POST {LOOK_PATH} HTTP/1.1".encode(), f"POST {LOOK_PATH} HTTP/1.0".encode()):
+        raise NotOurs(404, f"there is POST {LOOK_PATH} and nothing else")
     said = [value.strip() for name, _, value in (each.partition(b":") for each in lines) if name.lower() == LENGTH]
     if len(said) != 1 or not said[0].isdigit() or len(said[0]) > 6:
         raise NotOurs(411, "one Content-Length is needed")
@@ -1920,7 +1925,7 @@ def handed_over(text: str, name: str) -> Row | None:
     except ConnectionRefusedError:
         return None
     except (OSError, ValueError) as why:
-        return {"version": VERSION, "error": f"the probe's server gave no answer ({words(why)})"}
+        return {"version": PROTOCOL_VERSION, "error": f"the probe's server gave no answer ({words(why)})"}
 
 
 def answer(arguments: Sequence[str]) -> tuple[Row, int]:
@@ -1929,7 +1934,7 @@ def answer(arguments: Sequence[str]) -> tuple[Row, int]:
         proc, text = read_arguments(arguments)
         request = read_request(text)
     except (BadRequest, UnicodeDecodeError) as why:
-        return {"version": VERSION, "error": str(why)}, 2
+        return {"version": PROTOCOL_VERSION, "error": str(why)}, 2
     if (found := handed_over(text, os.environ.get(BESIDE, ""))) is not None:
         return found, 0
     signal.setitimer(signal.ITIMER_REAL, request.budget_ms / 1000 + 2)  # its default action ends us, whatever hangs

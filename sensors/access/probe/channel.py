@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 PORT = 4246
-PATH = "/v1/look"
+LOOK_PATH = "/v1/look"
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "kai-netdebug"}
 
 
@@ -50,7 +50,7 @@ class ProbeChannel:
     async def _post(self, session: aiohttp.ClientSession, address: str, request: ProbeRequest) -> bytes:
         host = f"[{address}]" if ":" in address else address
         async with session.post(
-            f"https://{host}:{self.port}{PATH}",
+            f"https://{host}:{self.port}{LOOK_PATH}",
             data=request.to_json().encode(),
             headers=HEADERS,
             ssl=self.context,

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
-from sensors.kit.cluster import Connect, Dial, Lookup, PathMtu
+from sensors.kit.cluster import Connect, Dial, DnsLookup, PathMtu
 from sensors.kit.model import Blind
 
-VERSION = 2
+PROTOCOL_VERSION = 2
 PROGRAM = "kai-probe"
 MAX_ANSWER = 4 * 1024 * 1024
 MOST_TEXTS, MOST_ROWS = 256, 2048
@@ -47,7 +47,7 @@ class ProbeRequest:
 
     def to_json(self) -> str:
         """The request document, without spaces: it travels as one argument."""
-        document: dict[str, Any] = {"version": VERSION, "pod_uid": self.pod_uid}
+        document: dict[str, Any] = {"version": PROTOCOL_VERSION, "pod_uid": self.pod_uid}
         document |= {"files": self.files, "node_files": self.node_files, "path_mtu": self.path_mtu}
         document |= {"lookups": [{"name": name, "qtype": qtype} for name, qtype in self.lookups]}
         document |= {"connects": [{k: v for k, v in each._asdict().items() if v} for each in self.connects]}
@@ -76,7 +76,7 @@ class ProbeAnswer:
     host_network: bool | None = None
     pod_files: Mapping[str, str] = field(default_factory=dict)
     node_files: Mapping[str, str] = field(default_factory=dict)
-    lookups: tuple[Lookup, ...] = ()
+    lookups: tuple[DnsLookup, ...] = ()
     connects: tuple[Connect, ...] = ()
     path_mtu: tuple[PathMtu, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -140,9 +140,9 @@ def _parsed(raw: bytes) -> ProbeAnswer:
     said = _document(raw)
     if isinstance(said.get("error"), str):
         raise Blind(f"the probe refused the request: {_line(said['error'])}")
-    if said.get("version") != VERSION:
+    if said.get("version") != PROTOCOL_VERSION:
         raise Blind(
-            f"the probe speaks version {_line(said.get('version'))}, KAI speaks {VERSION}: upgrade the older one"
+            f"the probe speaks version {_line(said.get('version'))}, KAI speaks {PROTOCOL_VERSION}: upgrade the older one"
         )
     unread: dict[str, str] = {}
     return ProbeAnswer(
@@ -215,13 +215,13 @@ def _rows(
 # -- rows: the same shapes as dns.json, connect.json and pmtu.json of a case folder ------------------------------------
 
 
-def lookup(row: Mapping[str, Any]) -> Lookup:
+def lookup(row: Mapping[str, Any]) -> DnsLookup:
     """One question on the wire. Raises `ValueError` or `KeyError` where it has neither an answer nor an error."""
     rcode, error = _as(str, row.get("rcode")), _as(str, row.get("error"))
     if rcode is None and error is None:
         raise ValueError("neither an answer nor an error")
     name, qtype, server = (_text(row[key]) for key in ("name", "qtype", "server"))
-    return Lookup(name, qtype, server, rcode, error, _strings(row.get("addresses")), _milliseconds(row.get("ms")))
+    return DnsLookup(name, qtype, server, rcode, error, _strings(row.get("addresses")), _milliseconds(row.get("ms")))
 
 
 def connect(row: Mapping[str, Any]) -> Connect:

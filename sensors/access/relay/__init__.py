@@ -10,7 +10,7 @@ import os
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else failed handshakes go to our stderr; gRPC reads it on import
 os.environ.setdefault("GRPC_DNS_RESOLVER", "native")  # names mean what they mean to everything else in the pod
 
-from sensors.access.relay.client import HubbleNode, Pace, Relay, RelayStatus
+from sensors.access.relay.client import HubbleNode, Relay, RelayLimits, RelayStatus
 from sensors.access.relay.config import BadRelayConfig, RelayConfig, relay_config
 
-__all__ = ["BadRelayConfig", "HubbleNode", "Pace", "Relay", "RelayConfig", "RelayStatus", "relay_config"]
+__all__ = ["BadRelayConfig", "HubbleNode", "Relay", "RelayConfig", "RelayLimits", "RelayStatus", "relay_config"]

@@ -19,7 +19,7 @@ from sensors.kit.model import Blind
 
 SERVICE = "/observer.Observer/"
 LARGEST_MESSAGE = 1 << 20  # a hubble flow has 1 to 3 kB
-PATIENCE = 3.0  # seconds for looking at a certificate that nobody vouches for
+CERTIFICATE_TIMEOUT_S = 3.0  # seconds for looking at a certificate that nobody vouches for
 
 
 class Calls:
@@ -131,7 +131,7 @@ async def _whatever_it_shows(config: RelayConfig) -> tuple[bytes | None, str]:
 
 async def _handshake(config: RelayConfig, context: ssl.SSLContext) -> Any:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CERTIFICATE_TIMEOUT_S):
             _, writer = await asyncio.open_connection(
                 config.host, config.port, ssl=context, server_hostname=config.expected_name
             )

@@ -21,8 +21,8 @@ from sensors.access.relay.config import RelayConfig
 from sensors.access.relay.conversion import NODE_STATES, read_response
 from sensors.access.relay.failure import printable, why_not
 from sensors.access.relay.following import follow_policy_drops
-from sensors.access.relay.inbox import Inbox
-from sensors.access.relay.questions import Call, calls_for, mask_for
+from sensors.access.relay.inbox import MessageQueue
+from sensors.access.relay.questions import GetFlowsCall, calls_for, mask_for
 from sensors.hubble.lines import FlowQuestion
 from sensors.hubble.records import HubbleFlow, HubbleMessage, NodeStatus
 from sensors.kit.model import Blind
@@ -32,7 +32,7 @@ BAD_MASK = "fieldmask"  # "invalid fieldmask" says a node that does not know a p
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RelayLimits:
     """How long and how much. Seconds; `most_messages` and `most_bytes` are per call, `waiting_bytes` for a look.
 
     follow          how long to listen to what happens now. 0 = do not.
@@ -102,14 +102,14 @@ class Relay:
     """Hubble's relay (or one agent) as a source of flows. Holds no connection: each look opens and closes its own."""
 
     config: RelayConfig
-    pace: Pace = field(default_factory=Pace)
+    pace: RelayLimits = field(default_factory=RelayLimits)
 
     async def status(self) -> RelayStatus:
         """How the relay and its nodes are. Raises `Blind` with one sentence that says what to do next."""
         async with connected(self.config) as calls:
             greeting = await _greet(calls, self.config, self.pace)
         if not greeting.has_answered:
-            raise await why_not(self.config, _NoAnswer(), self.pace.greeting)
+            raise await why_not(self.config, _NoReply(), self.pace.greeting)
         return greeting.status
 
     def policy_drops(self) -> AsyncGenerator[HubbleFlow, None]:
@@ -140,7 +140,7 @@ class Relay:
 # -- the relay's own state --------------------------------------------------------------------------------------------
 
 
-class _NoAnswer:
+class _NoReply:
     """Stands in for a gRPC error where a call simply did not come back."""
 
     def code(self) -> Any:
@@ -164,7 +164,7 @@ class _Greeting:
         return [NodeStatus(CONNECTED, good), *bad] if good else [*bad]
 
 
-async def _greet(calls: Calls, config: RelayConfig, pace: Pace) -> _Greeting:
+async def _greet(calls: Calls, config: RelayConfig, pace: RelayLimits) -> _Greeting:
     """Who answers, and for which nodes. A relay that is there but slow is asked on, without knowing."""
     both = asyncio.gather(calls.status(pace.greeting), calls.nodes(pace.greeting), return_exceptions=True)
     status, nodes = await both
@@ -211,7 +211,7 @@ class _Look:
     def __init__(self, relay: Relay, calls: Calls, greeting: _Greeting, question: FlowQuestion, ends: float) -> None:
         self.config, self.pace, self.calls, self.ends = relay.config, relay.pace, calls, ends
         self.greeting, self.question, self.mask = greeting, question, greeting.mask
-        self.inbox = Inbox(relay.pace.waiting_bytes)
+        self.inbox = MessageQueue(relay.pace.waiting_bytes)
         self.books = Books(question)
         self.books.searched = greeting.status.flows
         self.answered = 0
@@ -233,11 +233,11 @@ class _Look:
         finally:
             self.inbox.close()
 
-    def _calls(self) -> tuple[Call, ...]:
+    def _calls(self) -> tuple[GetFlowsCall, ...]:
         calls = calls_for(self.question, self.mask)
         return calls if self.pace.follow > 0 else tuple(each for each in calls if not each.is_live)
 
-    async def _settle(self, live: Call) -> None:
+    async def _settle(self, live: GetFlowsCall) -> None:
         """Wait until the relay has surely taken the live question: it answers at once with its nodes, an agent not."""
         if not live.is_live:
             return
@@ -247,7 +247,7 @@ class _Look:
         except TimeoutError:
             pass  # an agent says nothing before its first flow
 
-    async def _ask(self, call: Call) -> None:
+    async def _ask(self, call: GetFlowsCall) -> None:
         """One call to its end; once more without a mask where a node does not know our mask."""
         if not self.mask:
             call = call.without_mask()
@@ -256,7 +256,7 @@ class _Look:
             await self._stream(call.without_mask())
         self._is_live.set()
 
-    async def _stream(self, call: Call) -> str:
+    async def _stream(self, call: GetFlowsCall) -> str:
         rest = max(self.ends - asyncio.get_running_loop().time(), 0.01)
         stream = self.calls.flows(call.request, rest)
         try:
@@ -272,7 +272,7 @@ class _Look:
             stream.cancel()
         return ""
 
-    async def _receive(self, call: Call, stream: Any) -> str:
+    async def _receive(self, call: GetFlowsCall, stream: Any) -> str:
         """Take what comes. Returns the reason when the call had to be given up."""
         messages = size = 0
         async for raw in stream:
@@ -288,7 +288,7 @@ class _Look:
                 return ""
         return ""
 
-    def _ended(self, call: Call, error: Any) -> str:
+    def _ended(self, call: GetFlowsCall, error: Any) -> str:
         """What the end of a call by an error means."""
         if error.code() is Code.DEADLINE_EXCEEDED and call.is_live:
             self.answered += 1
@@ -301,7 +301,7 @@ class _Look:
             self._misses(call, f"{error.code().name}: {printable(error.details() or '')}")
         return ""
 
-    def _misses(self, call: Call, why: str) -> None:
+    def _misses(self, call: GetFlowsCall, why: str) -> None:
         if call.is_vital:
             self.books.is_incomplete = True
         self.missing.append(f"{call.name}: {why}")
@@ -322,7 +322,7 @@ class _Look:
         if self.errors and not self.answered:
             raise await why_not(self.config, self.errors[0], self.pace.greeting)
         if not self.greeting.has_answered and self.books.is_incomplete:
-            raise await why_not(self.config, _NoAnswer(), self.pace.greeting)
+            raise await why_not(self.config, _NoReply(), self.pace.greeting)
         if self.books.silent:
             raise Blind(
                 f"hubble relay {self.config.server}: no flow came within {self.pace.within:g} s, though it reaches "

@@ -18,9 +18,9 @@ from sensors.hubble.pb.cilium.flow import flow_pb2
 from sensors.hubble.pb.cilium.observer import observer_pb2
 from sensors.hubble.pb.cilium.relay import relay_pb2
 from sensors.hubble.records import HubbleMessage
-from sensors.hubble.wire import Line, messages
+from sensors.hubble.wire import FlowLine, messages
 
-Told = dict[str, Any]
+FlowJson = dict[str, Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def _names(enum: Any) -> dict[int, str]:
 
 VERDICTS = _names(flow_pb2.Verdict)
 DROP_REASONS = _names(flow_pb2.DropReason)
-KINDS = _names(flow_pb2.FlowType)
+FLOW_TYPES = _names(flow_pb2.FlowType)
 DIRECTIONS = _names(flow_pb2.TrafficDirection)
 POINTS = _names(flow_pb2.TraceObservationPoint)
 TRACE_REASONS = _names(flow_pb2.TraceReason)
@@ -47,13 +47,13 @@ def read_response(raw: bytes) -> list[HubbleMessage] | None:
     """What one serialised `GetFlowsResponse` tells; [] when it tells nothing, None when it cannot be understood."""
     try:
         response = observer_pb2.GetFlowsResponse.FromString(raw)
-        return messages(msgspec.convert(_response(response), Line))
+        return messages(msgspec.convert(_response(response), FlowLine))
     except (DecodeError, msgspec.MsgspecError, ValueError, OverflowError):
         return None
 
 
-def _response(said: Any) -> Told:
-    told: Told = {"node_name": said.node_name, "time": _time(said, "time")}
+def _response(said: Any) -> FlowJson:
+    told: FlowJson = {"node_name": said.node_name, "time": _time(said, "time")}
     kind = said.WhichOneof("response_types")
     if kind == "flow":
         told["flow"] = _flow(said.flow)
@@ -64,7 +64,7 @@ def _response(said: Any) -> Told:
     return told
 
 
-def _status(said: Any) -> Told:
+def _status(said: Any) -> FlowJson:
     state = said.state_change
     return {
         "state_change": NODE_STATES.get(state, state),
@@ -73,7 +73,7 @@ def _status(said: Any) -> Told:
     }
 
 
-def _lost(said: Any) -> Told:
+def _lost(said: Any) -> FlowJson:
     return {
         "source": LOST_SOURCES.get(said.source, said.source),
         "num_events_lost": said.num_events_lost,
@@ -93,9 +93,9 @@ def _time(said: Any, field: str) -> datetime | None:
         return None
 
 
-def _flow(said: Any) -> Told:
+def _flow(said: Any) -> FlowJson:
     """Singular fields are read as they stand: what is not set has the value that the record has by default."""
-    told: Told = {
+    told: FlowJson = {
         "time": _time(said, "time"),
         "uuid": said.uuid,
         "verdict": VERDICTS.get(said.verdict, said.verdict),
@@ -103,7 +103,7 @@ def _flow(said: Any) -> Told:
         "drop_reason_desc": DROP_REASONS.get(said.drop_reason_desc, said.drop_reason_desc),
         "source": _side(said.source),
         "destination": _side(said.destination),
-        "Type": KINDS.get(said.Type, said.Type),
+        "Type": FLOW_TYPES.get(said.Type, said.Type),
         "node_name": said.node_name,
         "traffic_direction": DIRECTIONS.get(said.traffic_direction, said.traffic_direction),
         "policy_match_type": said.policy_match_type,
@@ -119,7 +119,7 @@ def _flow(said: Any) -> Told:
     return told
 
 
-def _tell_packet(told: Told, said: Any) -> None:
+def _tell_packet(told: FlowJson, said: Any) -> None:
     if said.HasField("IP"):
         told["IP"] = _ip(said.IP)
     protocol = said.l4.WhichOneof("protocol")
@@ -133,7 +133,7 @@ def _tell_packet(told: Told, said: Any) -> None:
         told["l7"] = _l7(said.l7)
 
 
-def _tell_surroundings(told: Told, said: Any) -> None:
+def _tell_surroundings(told: FlowJson, said: Any) -> None:
     if said.source_names:
         told["source_names"] = list(said.source_names)
     if said.destination_names:
@@ -148,7 +148,7 @@ def _tell_surroundings(told: Told, said: Any) -> None:
         told["file"] = {"name": said.file.name, "line": said.file.line}
 
 
-def _tell_policies(told: Told, said: Any) -> None:
+def _tell_policies(told: FlowJson, said: Any) -> None:
     if said.egress_allowed_by:
         told["egress_allowed_by"] = _policies(said.egress_allowed_by)
     if said.ingress_allowed_by:
@@ -161,8 +161,8 @@ def _tell_policies(told: Told, said: Any) -> None:
         told["policy_log"] = list(said.policy_log)
 
 
-def _side(said: Any) -> Told:
-    told: Told = {
+def _side(said: Any) -> FlowJson:
+    told: FlowJson = {
         "ID": said.ID,
         "identity": said.identity,
         "cluster_name": said.cluster_name,
@@ -175,7 +175,7 @@ def _side(said: Any) -> Told:
     return told
 
 
-def _ip(said: Any) -> Told:
+def _ip(said: Any) -> FlowJson:
     return {
         "source": said.source,
         "destination": said.destination,
@@ -185,7 +185,7 @@ def _ip(said: Any) -> Told:
     }
 
 
-def _l4(said: Any, protocol: str) -> Told:
+def _l4(said: Any, protocol: str) -> FlowJson:
     if protocol == "TCP":
         flags = {each.name: value for each, value in said.flags.ListFields()}
         return {"source_port": said.source_port, "destination_port": said.destination_port, "flags": flags}
@@ -196,8 +196,8 @@ def _l4(said: Any, protocol: str) -> Told:
     return {"type": said.type}
 
 
-def _l7(said: Any) -> Told:
-    told: Told = {"type": L7_TYPES.get(said.type, said.type)}
+def _l7(said: Any) -> FlowJson:
+    told: FlowJson = {"type": L7_TYPES.get(said.type, said.type)}
     kind = said.WhichOneof("record")
     if kind == "dns":
         dns = said.dns
@@ -213,11 +213,11 @@ def _l7(said: Any) -> Told:
     return told
 
 
-def _service(said: Any) -> Told:
+def _service(said: Any) -> FlowJson:
     return {"name": said.name, "namespace": said.namespace}
 
 
-def _policies(said: Iterable[Any]) -> list[Told]:
+def _policies(said: Iterable[Any]) -> list[FlowJson]:
     return [
         {"name": each.name, "namespace": each.namespace, "kind": each.kind, "labels": list(each.labels)}
         for each in said

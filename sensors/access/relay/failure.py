@@ -21,7 +21,7 @@ from sensors.kit.model import Blind
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # what every HTTP/2 client says first
 HOSTNAME_MISMATCH, EXPIRED, NOT_YET = 62, 10, 9  # X509_V_ERR_*
 CLIENT_CERTIFICATE = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA")
-LONGEST = 200
+MAX_REASON_CHARS = 200
 
 Code = grpc.StatusCode
 
@@ -39,7 +39,7 @@ async def why_not(config: RelayConfig, error: Any, patience: float) -> Blind:
 def printable(text: str) -> str:
     """Foreign text on one line, without control characters, cut to what a person reads."""
     clean = re.sub(r"[^\x20-\x7e]+", " ", text).strip()
-    return clean if len(clean) <= LONGEST else clean[:LONGEST] + " …"
+    return clean if len(clean) <= MAX_REASON_CHARS else clean[:MAX_REASON_CHARS] + " …"
 
 
 def _by_code(code: Any, details: str) -> str:
@@ -58,7 +58,7 @@ def _by_code(code: Any, details: str) -> str:
 
 async def _first_obstacle(config: RelayConfig, patience: float) -> str:
     """The first step to the relay that fails; empty when all of them work."""
-    steps = (_name, _door, _tls if config.tls else _plain)
+    steps = (_name, _tcp_reachability, _tls if config.tls else _plain)
     for step in steps:
         try:
             async with asyncio.timeout(patience):
@@ -84,7 +84,7 @@ async def _name(config: RelayConfig) -> str:
     return ""
 
 
-async def _door(config: RelayConfig) -> str:
+async def _tcp_reachability(config: RelayConfig) -> str:
     try:
         _, writer = await asyncio.open_connection(config.host, config.port)
     except ConnectionRefusedError:

@@ -18,8 +18,8 @@ from sensors.hubble.records import HubbleFlow
 POLICY_REASONS = (133, 181)
 """Denied because nothing allows it (POLICY_DENIED), and because a rule denies it (POLICY_DENY)."""
 
-LONGEST_S = 24 * 3600.0
-PATIENCE_S = 2.0
+MAX_FOLLOW_S = 24 * 3600.0
+REASON_TIMEOUT_S = 2.0
 
 
 async def follow_policy_drops(config: RelayConfig) -> AsyncGenerator[HubbleFlow, None]:
@@ -28,14 +28,14 @@ async def follow_policy_drops(config: RelayConfig) -> AsyncGenerator[HubbleFlow,
     It ends when the relay ends it; what was dropped in between is not told by the next call.
     """
     async with connected(config) as calls:
-        stream = calls.flows(_question(), LONGEST_S)
+        stream = calls.flows(_question(), MAX_FOLLOW_S)
         try:
             async for raw in stream:
                 for each in read_response(raw) or ():
                     if isinstance(each, HubbleFlow) and is_policy_drop(each):
                         yield each
         except grpc.aio.AioRpcError as error:
-            raise await why_not(config, error, PATIENCE_S) from None
+            raise await why_not(config, error, REASON_TIMEOUT_S) from None
         finally:
             stream.cancel()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sensors.hubble.records import HubbleMessage
 
 
-class Inbox:
+class MessageQueue:
     """A queue of messages that is emptied in batches, so that a batch is as large as the reader is slow.
 
     Waiting senders do not read from their stream, and flow control makes the server wait in turn. `most` is in bytes

@@ -35,7 +35,7 @@ Version = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class GetFlowsCall:
     """One GetFlows call. `is_vital`: without its answer the look has a hole (the others only widen the view)."""
 
     name: str
@@ -47,46 +47,50 @@ class Call:
     def is_live(self) -> bool:
         return bool(self.request.follow)
 
-    def without_mask(self) -> Call:
+    def without_mask(self) -> GetFlowsCall:
         bare = GetFlowsRequest()
         bare.CopyFrom(self.request)
         bare.ClearField("field_mask")
-        return Call(self.name, bare, self.is_vital, self.is_about_memory)
+        return GetFlowsCall(self.name, bare, self.is_vital, self.is_about_memory)
 
 
 def calls_for(
     question: FlowQuestion, mask: tuple[str, ...] = (), *, most_drops: int = 10_000, most_others: int = 200
-) -> tuple[Call, ...]:
+) -> tuple[GetFlowsCall, ...]:
     """The calls, most urgent first: what happens from now on, the drops, the context, the memory, others' drops.
 
     `most_drops` and `most_others` are per node; a node keeps 4,095 flows by default and 65,535 at most.
     """
     about = about_pod(question)
-    drops = Call("drops", _request(question, about or ANY, mask, number=most_drops, verdicts=BAD), is_vital=True)
+    drops = GetFlowsCall(
+        "drops", _request(question, about or ANY_FLOW, mask, number=most_drops, verdicts=BAD), is_vital=True
+    )
     if not question.context:
         return (drops,)
     context = _request(question, about, mask, number=question.last)
     context.blacklist.append(FlowFilter(verdict=BAD))  # they come with the drops, and must not use up the number
-    vital = [drops, Call("context", context, is_vital=True)]
-    memory = [Call(f"{end} flow", _end_of_memory(mask, first=end == "oldest"), is_about_memory=True) for end in ENDS]
+    vital = [drops, GetFlowsCall("context", context, is_vital=True)]
+    memory = [
+        GetFlowsCall(f"{end} flow", _end_of_memory(mask, first=end == "oldest"), is_about_memory=True) for end in ENDS
+    ]
     calls = [*_live(question, about, mask), *vital, *memory]
     if question.others and question.pod:
-        request = _request(question, ANY, mask, number=most_others, verdicts=BAD)
+        request = _request(question, ANY_FLOW, mask, number=most_others, verdicts=BAD)
         request.blacklist.extend(about)
-        calls.append(Call("drops of others", request))
+        calls.append(GetFlowsCall("drops of others", request))
     return tuple(calls)
 
 
 ENDS = ("oldest", "newest")
-ANY = (FlowFilter(),)
+ANY_FLOW = (FlowFilter(),)
 
 
-def _live(question: FlowQuestion, about: Iterable[Any], mask: tuple[str, ...]) -> list[Call]:
+def _live(question: FlowQuestion, about: Iterable[Any], mask: tuple[str, ...]) -> list[GetFlowsCall]:
     if question.until is not None:
         return []
     request = GetFlowsRequest(follow=True, whitelist=about)
     request.field_mask.paths.extend(mask)
-    return [Call("live", request)]
+    return [GetFlowsCall("live", request)]
 
 
 def _end_of_memory(mask: tuple[str, ...], *, first: bool) -> Any:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bot.alerts.plan import Received
-from bot.alerts.who import Scene
+from bot.alerts.target import ClusterReadings
 from bot.clusters.target import Listing
-from bot.triggers.alert import Alert, AlertState, Kind, Meant
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from sensors.kit.addresses import HostPort
 
 
@@ -21,7 +21,7 @@ def alert(name: str = "PodCannotReachPeer", pod: str = "web-1", namespace: str =
         "key": f"{name} {namespace} {pod}",
         "since": "2026-11-28T22:00:00Z",
         "title": f"[FIRING:1] {name} {namespace} ({pod})",
-        "meant": (Meant(Kind.POD, pod, namespace),),
+        "meant": (AlertSubject(SubjectKind.POD, pod, namespace),),
         "peer": HostPort(*peer) if peer else None,
     }
     return Alert(**{**made, **more})
@@ -54,6 +54,6 @@ def ingress(name: str, *services: str, namespace: str = "shop") -> Any:
     return {"kind": "Ingress", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def scene(*pods: Any, services: tuple[Any, ...] = (), ingresses: tuple[Any, ...] = ()) -> Scene:
+def scene(*pods: Any, services: tuple[Any, ...] = (), ingresses: tuple[Any, ...] = ()) -> ClusterReadings:
     spaces = frozenset(each["metadata"]["namespace"] for each in pods)
-    return Scene(Listing(pods, (), spaces), services, ingresses)
+    return ClusterReadings(Listing(pods, (), spaces), services, ingresses)

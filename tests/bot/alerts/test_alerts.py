@@ -16,15 +16,15 @@ import pytest
 from bot.alerts.alerts import Alerts
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
-from bot.alerts.kept import GATHER_S, KeptAlerts
-from bot.alerts.notices import ListedAlerts, Mark, Notice, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.alerts.notices import ListedAlerts, MessageSign, Notice, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.alerts.pending import GATHER_S, KeptAlerts
 from bot.alerts.plan import AlertLimits, Received
 from bot.clusters.recent_drops import RecentDrops
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.intake import Origin, Taken
-from bot.store import Investigation, OriginKind, Request, State
-from bot.store.heard import Heard
-from bot.triggers.alert import AlertState, Kind, Meant
+from bot.store import Investigation, InvestigationState, OriginKind, Request
+from bot.store.pending_alerts import Heard
+from bot.triggers.alert import AlertState, AlertSubject, SubjectKind
 from bot.triggers.commands import Investigate
 from sensors.kit import Blind, Target
 from sensors.kit.kinds import POD
@@ -39,7 +39,7 @@ class Spoken:
     """What was said where, and which reactions were set."""
 
     notices: list[tuple[str, Notice]] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[MessageSign] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
 
     async def anchor(self, channel: str, title: str, seconds: float) -> str:
@@ -52,7 +52,7 @@ class Spoken:
         self.notices.append((thread, notice))
         return ts or f"ts{len(self.notices)}"
 
-    def mark(self, channel: str, ts: str, mark: Mark) -> None:
+    def mark(self, channel: str, ts: str, mark: MessageSign) -> None:
         self.marks.append(mark)
 
     def of(self, kind: type[Any]) -> list[Any]:
@@ -68,10 +68,10 @@ class Desk:
 
     async def take(self, asked: Investigate, origin: Origin) -> Taken:
         if self.refuses:
-            raise Refused("user", self.refuses, 5.0)
+            raise LimitReached("user", self.refuses, 5.0)
         self.taken.append((asked, origin))
         request = Request(asked.target, "flow.x", OriginKind.ALERT, origin.by, "default", origin.channel, origin.thread)
-        return Taken(Investigation(f"i{len(self.taken)}", request, State.QUEUED, NOW), joined=False)
+        return Taken(Investigation(f"i{len(self.taken)}", request, InvestigationState.QUEUED, NOW), joined=False)
 
 
 @dataclass
@@ -195,7 +195,7 @@ async def test_an_alert_is_looked_into_and_its_thread_says_why():
     assert asked.target == Target("web-1", "shop", "10.96.0.1", 443)
     assert (origin.kind, origin.channel, origin.thread) == (OriginKind.ALERT, "C0ALERTS", "1.0")
     assert notice.because == "a connection fails"
-    assert world.spoken.marks == [Mark.LOOKING]
+    assert world.spoken.marks == [MessageSign.LOOKING]
 
 
 async def test_the_same_firing_is_started_once_also_after_a_restart():
@@ -356,19 +356,21 @@ async def test_without_a_message_to_answer_a_skipped_alert_says_nothing_in_the_c
 
 async def test_who_is_not_clear_is_asked():
     world = World()
-    several = alert(meant=(Meant(Kind.WORDS, ""),), words="web-1 and web-2 of shop", title="x")
+    several = alert(meant=(AlertSubject(SubjectKind.WORDS, ""),), words="web-1 and web-2 of shop", title="x")
 
     await hear(world.alerts(), *received(several))
 
     (unclear,) = world.spoken.of(UnclearAlert)
     assert unclear.candidates == (("shop", "web-1"), ("shop", "web-2"))
-    assert world.spoken.marks == [Mark.UNCLEAR]
+    assert world.spoken.marks == [MessageSign.UNCLEAR]
 
 
 async def test_a_cluster_that_cannot_be_read_keeps_no_named_pod_from_being_looked_into():
     world = World(pods=Blind("the API server does not answer"))
 
-    await hear(world.alerts(), *received(alert(), alert("X", meant=(Meant(Kind.NODE, "w1"),), peer=("a.b", 1))))
+    await hear(
+        world.alerts(), *received(alert(), alert("X", meant=(AlertSubject(SubjectKind.NODE, "w1"),), peer=("a.b", 1)))
+    )
 
     assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
     assert world.spoken.of(StartedByAlert)[0].chosen.endswith("because the API server does not answer")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.alerts.gate import Judged, Network, judged, load_gate
+from bot.alerts.gate import Judged, NetworkRelevance, judged, load_gate
 from bot.errors import UsageMistake
 from tests.bot.alerts.alerting import alert
 
@@ -16,22 +16,22 @@ RULES = load_gate()
 @pytest.mark.parametrize(
     ("name", "network"),
     [
-        ("CiliumPolicyDropsHigh", Network.YES),
-        ("CoreDNSErrorsHigh", Network.YES),
-        ("ProbeFailed", Network.YES),
-        ("TargetDown", Network.YES),
-        ("PodCannotReachPeer", Network.YES),
-        ("NodeNetworkReceiveErrs", Network.YES),
-        ("Watchdog", Network.NO),
-        ("CPUThrottlingHigh", Network.NO),
-        ("KubePersistentVolumeFillingUp", Network.NO),
-        ("KubeJobFailed", Network.NO),
-        ("KubePodCrashLooping", Network.ASK),
-        ("KubePodNotReady", Network.ASK),
-        ("SomethingOfOurs", Network.ASK),
+        ("CiliumPolicyDropsHigh", NetworkRelevance.YES),
+        ("CoreDNSErrorsHigh", NetworkRelevance.YES),
+        ("ProbeFailed", NetworkRelevance.YES),
+        ("TargetDown", NetworkRelevance.YES),
+        ("PodCannotReachPeer", NetworkRelevance.YES),
+        ("NodeNetworkReceiveErrs", NetworkRelevance.YES),
+        ("Watchdog", NetworkRelevance.NO),
+        ("CPUThrottlingHigh", NetworkRelevance.NO),
+        ("KubePersistentVolumeFillingUp", NetworkRelevance.NO),
+        ("KubeJobFailed", NetworkRelevance.NO),
+        ("KubePodCrashLooping", NetworkRelevance.ASK),
+        ("KubePodNotReady", NetworkRelevance.ASK),
+        ("SomethingOfOurs", NetworkRelevance.ASK),
     ],
 )
-def test_usual_alerts_are_known_by_name(name: str, network: Network):
+def test_usual_alerts_are_known_by_name(name: str, network: NetworkRelevance):
     assert judged(alert(name), RULES).network is network
 
 
@@ -42,8 +42,8 @@ def test_words_about_a_connection_count_where_the_name_says_nothing():
 
 
 def test_a_named_peer_is_about_the_network_unless_a_rule_says_no():
-    assert judged(alert("KubePodNotReady", peer=("10.96.0.1", 443)), RULES).network is Network.YES
-    assert judged(alert("CPUThrottlingHigh", peer=("10.96.0.1", 443)), RULES).network is Network.NO
+    assert judged(alert("KubePodNotReady", peer=("10.96.0.1", 443)), RULES).network is NetworkRelevance.YES
+    assert judged(alert("CPUThrottlingHigh", peer=("10.96.0.1", 443)), RULES).network is NetworkRelevance.NO
 
 
 def test_a_team_s_rules_come_first(tmp_path: Path):
@@ -51,8 +51,10 @@ def test_a_team_s_rules_come_first(tmp_path: Path):
     file.write_text("- alert: ^OrdersFailing$\n  labels: {team: shop}\n  network: yes\n  why: orders need payments\n")
     rules = load_gate(file)
 
-    assert judged(alert("OrdersFailing", labels={"team": "shop"}), rules) == Judged(Network.YES, "orders need payments")
-    assert judged(alert("OrdersFailing", labels={"team": "web"}), rules).network is Network.ASK
+    assert judged(alert("OrdersFailing", labels={"team": "shop"}), rules) == Judged(
+        NetworkRelevance.YES, "orders need payments"
+    )
+    assert judged(alert("OrdersFailing", labels={"team": "web"}), rules).network is NetworkRelevance.ASK
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.alerts.kept import KEPT, SLOW, KeptAlerts
+from bot.alerts.pending import ALERT_LIFETIME, TAKE_OVER_AFTER, KeptAlerts
 from bot.alerts.plan import Received
 from bot.store.store import Store, open_store
-from bot.triggers.alert import Alert, Kind, Meant
+from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from bot.triggers.alerts import message_trigger, webhook_of
 from tests.bot.alerts.alerting import alert, received
 from tests.bot.triggers.payloads import FOLDER, payload
@@ -31,7 +31,7 @@ def process(store: Store, after: timedelta = timedelta(), *, alone: bool = True)
 
 
 async def test_an_alert_comes_back_as_it_was_and_to_one_caller(store: Store):
-    said = alert(peer=("10.96.0.1", 443), meant=(Meant(Kind.POD, 'ä"1', "shop"),), labels={"a": "b"})
+    said = alert(peer=("10.96.0.1", 443), meant=(AlertSubject(SubjectKind.POD, 'ä"1', "shop"),), labels={"a": "b"})
     one = Received(said, "C0A", "1.0", "B0X")
     assert await process(store).keep([one]) == {one.once}
 
@@ -77,18 +77,18 @@ async def test_beside_other_replicas_only_what_is_long_under_way_is_taken_up(sto
     (one,) = received(alert())
     await process(store).keep([one])
 
-    assert await process(store, SLOW / 2, alone=False).lost() == []
-    assert await process(store, SLOW * 2, alone=False).lost() == [one]
+    assert await process(store, TAKE_OVER_AFTER / 2, alone=False).lost() == []
+    assert await process(store, TAKE_OVER_AFTER * 2, alone=False).lost() == [one]
 
 
 async def test_what_is_too_old_is_left_to_its_sender(store: Store):
     await process(store).keep(received(alert()))
 
-    assert await process(store, 2 * KEPT).lost() == []
+    assert await process(store, 2 * ALERT_LIFETIME).lost() == []
 
 
 async def test_a_row_that_cannot_be_read_is_forgotten(store: Store):
     await store.heard.keep({"x": {"alert": "of another version"}}, "gone", NOW, NOW)
 
     assert await process(store).lost() == []
-    assert await store.heard.left(NOW - KEPT, 10) == ()
+    assert await store.heard.left(NOW - ALERT_LIFETIME, 10) == ()

@@ -7,15 +7,15 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.alerts.plan import AlertLimits, Spent, plan
-from bot.triggers.alert import Kind, Meant
+from bot.alerts.plan import AlertLimits, SpentStarts, plan
+from bot.triggers.alert import AlertSubject, SubjectKind
 from tests.bot.alerts.alerting import alert, received
 
 LIMITS = AlertLimits()
 
 
 def test_two_alerts_about_one_pod_and_peer_are_one_investigation():
-    made = plan(received(alert("A"), alert("B"), alert("A", pod="web-2")), Spent(), LIMITS)
+    made = plan(received(alert("A"), alert("B"), alert("A", pod="web-2")), SpentStarts(), LIMITS)
 
     assert [len(each.members) for each in made.groups] == [2, 1]
     assert (made.rest, made.is_storm) == ((), False)
@@ -24,7 +24,7 @@ def test_two_alerts_about_one_pod_and_peer_are_one_investigation():
 def test_six_namespaces_cut_from_one_peer_are_one_cause():
     cut = [alert(namespace=f"ns-{each}", peer=("10.96.0.1", 443)) for each in range(6)]
 
-    made = plan(received(*cut), Spent(), LIMITS)
+    made = plan(received(*cut), SpentStarts(), LIMITS)
 
     assert made.is_storm
     assert [len(each.members) for each in made.groups] == [6]
@@ -33,11 +33,11 @@ def test_six_namespaces_cut_from_one_peer_are_one_cause():
 
 def test_without_a_peer_the_node_is_the_common_cause():
     def on(node: str, pod: str):
-        return alert("X", pod, meant=(Meant(Kind.POD, pod, "shop"), Meant(Kind.NODE, node)))
+        return alert("X", pod, meant=(AlertSubject(SubjectKind.POD, pod, "shop"), AlertSubject(SubjectKind.NODE, node)))
 
     made = plan(
         received(*(on("w1", f"a{each}") for each in range(4)), *(on("w2", f"b{each}") for each in range(3))),
-        Spent(),
+        SpentStarts(),
         LIMITS,
     )
 
@@ -47,14 +47,14 @@ def test_without_a_peer_the_node_is_the_common_cause():
 def test_the_largest_causes_come_first_and_the_rest_is_listed():
     many = [alert(f"Cause{cause}", pod=f"p{cause}-{each}") for cause in range(8) for each in range(cause + 1)]
 
-    made = plan(received(*many), Spent(), LIMITS)
+    made = plan(received(*many), SpentStarts(), LIMITS)
 
     assert [len(each.members) for each in made.groups] == [8, 7, 6]
     assert len(made.rest) == 1 + 2 + 3 + 4 + 5
 
 
 def test_the_window_is_shared_by_all_that_comes_in_it():
-    spent = Spent(each=4, storm=2, namespaces=Counter(shop=3))
+    spent = SpentStarts(each=4, storm=2, namespaces=Counter(shop=3))
 
     assert plan(received(alert(namespace="other")), spent, LIMITS).groups[0].lead.alert.name == "PodCannotReachPeer"
     assert plan(received(alert()), spent, LIMITS).groups == ()  # the namespace has had its share
@@ -69,7 +69,7 @@ def test_the_window_is_shared_by_all_that_comes_in_it():
 def test_every_alert_is_in_a_group_or_listed_and_no_more_is_started_than_there_is_room(names, each, storm):
     heard = received(*(alert(f"N{a}", f"p{b}", f"ns{c}") for a, b, c in names))
 
-    made = plan(heard, Spent(each, storm), LIMITS)
+    made = plan(heard, SpentStarts(each, storm), LIMITS)
 
     grouped = [one.alert.key for group in made.groups for one in group.members]
     assert Counter([*grouped, *(one.alert.key for one in made.rest)]) == Counter(one.alert.key for one in heard)

@@ -10,10 +10,10 @@ import pytest
 
 from bot.alerts.resolved import ROLE, WITHDRAWN, ResolvedNote, Resolves, note_of, reason
 from bot.approval.proposal import Purpose
-from bot.approval.states import State as Stands
-from bot.slack.notes import Reply
+from bot.approval.states import ProposalState as Stands
+from bot.slack.notes import ThreadReply
 from bot.slack.renderer import render
-from bot.store import Ceiling, OriginKind, Request, State
+from bot.store import Ceiling, InvestigationState, OriginKind, Request
 from bot.store.store import Store, open_store
 from sensors.kit import Target
 from tests.bot.store.test_proposals import proposal
@@ -37,7 +37,7 @@ class Desk:
 async def store(tmp_path: Path):
     async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
         await store.investigations.admit(REQUEST, "inv1", NOW, Ceiling())
-        await store.investigations.finish("inv1", State.FAILED, "no way in", "failed", NOW)
+        await store.investigations.finish("inv1", InvestigationState.FAILED, "no way in", "failed", NOW)
         yield store
 
 
@@ -55,7 +55,7 @@ async def test_it_is_said_once_however_often_it_resolves(store: Store):
     note = await note_of(message, it, store)
     assert isinstance(note, ResolvedNote)
     (reply,) = render(note)
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, ThreadReply)
     assert reply.said.text.startswith("✔ The alert resolved at 22:03:05 UTC: KAI has changed nothing")
 
 

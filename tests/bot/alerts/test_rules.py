@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-from bot.alerts.gate import Network, judged, load_gate
-from bot.triggers.alert import Alert, Kind
+from bot.alerts.gate import NetworkRelevance, judged, load_gate
+from bot.triggers.alert import Alert, SubjectKind
 from bot.triggers.alertmanager import TRIGGER
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "prometheus-rules.yaml"
 RULES = tuple(each for group in yaml.safe_load(FILE.read_text("utf-8"))["groups"] for each in group["rules"])
-FIRES: dict[str, tuple[dict[str, str], Kind]] = {
-    "CiliumPolicyDrops": ({"namespace": "shop", "pod": "web-1"}, Kind.POD),
-    "CoreDNSErrors": ({"namespace": "kube-system", "pod": "coredns-1"}, Kind.POD),
-    "ProbeFailed": ({"instance": "https://pay.example.com/healthz", "job": "blackbox"}, Kind.PROBE),
-    "PodNotReadyWhileRunning": ({"namespace": "shop", "pod": "web-1"}, Kind.POD),
-    "NodeConntrackNearlyFull": ({"instance": "worker-1:9100", "node": "worker-1"}, Kind.NODE),
+FIRES: dict[str, tuple[dict[str, str], SubjectKind]] = {
+    "CiliumPolicyDrops": ({"namespace": "shop", "pod": "web-1"}, SubjectKind.POD),
+    "CoreDNSErrors": ({"namespace": "kube-system", "pod": "coredns-1"}, SubjectKind.POD),
+    "ProbeFailed": ({"instance": "https://pay.example.com/healthz", "job": "blackbox"}, SubjectKind.PROBE),
+    "PodNotReadyWhileRunning": ({"namespace": "shop", "pod": "web-1"}, SubjectKind.POD),
+    "NodeConntrackNearlyFull": ({"instance": "worker-1:9100", "node": "worker-1"}, SubjectKind.NODE),
 }
 """The labels with which each rule fires, by its expression, and what KAI takes of them."""
 
@@ -42,7 +42,7 @@ def test_what_a_rule_fires_is_about_the_network_and_leads_somewhere(rule: dict[s
 
     assert isinstance(found, Alert)
     assert found.meant[0].kind is kind
-    assert judged(found, load_gate()).network is not Network.NO
+    assert judged(found, load_gate()).network is not NetworkRelevance.NO
 
 
 @pytest.mark.alertmanager

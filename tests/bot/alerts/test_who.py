@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.alerts.who import Chosen, Unclear, who
-from bot.triggers.alert import Alert, Kind, Meant
+from bot.alerts.target import ChosenTarget, UnclearTarget, who
+from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from sensors.kit import Target
 from tests.bot.alerts.alerting import alert, ingress, pod, scene, service
 
 
-def about(kind: Kind, name: str, namespace: str = "shop", **more: Any) -> Alert:
-    return alert(meant=(Meant(kind, name, namespace),), **more)
+def about(kind: SubjectKind, name: str, namespace: str = "shop", **more: Any) -> Alert:
+    return alert(meant=(AlertSubject(kind, name, namespace),), **more)
 
 
 def test_a_pod_that_exists_is_meant_with_its_peer():
     said = who(alert(peer=("10.96.0.1", 443)), scene(pod("web-1")))
 
-    assert said == Chosen(Target("web-1", "shop", "10.96.0.1", 443), "", True)
+    assert said == ChosenTarget(Target("web-1", "shop", "10.96.0.1", 443), "", True)
 
 
 def test_a_pod_that_is_gone_is_followed_to_its_workload_and_said_so():
@@ -25,14 +25,14 @@ def test_a_pod_that_is_gone_is_followed_to_its_workload_and_said_so():
         pod("web-7f-new01", ready=False, owner="ReplicaSet/web-7f"), pod("web-7f-old99", owner="ReplicaSet/web-7f")
     )
 
-    said = who(about(Kind.POD, "web-7f-gone1"), there)
+    said = who(about(SubjectKind.POD, "web-7f-gone1"), there)
 
-    assert isinstance(said, Chosen)
+    assert isinstance(said, ChosenTarget)
     assert said.target.pod == "web-7f-new01"
     assert said.why == (
         "pod shop/web-7f-gone1 is not there any more; web-7f-new01 is a pod of the same workload: it is not ready"
     )
-    assert who(about(Kind.POD, "db-0"), there) == Unclear("pod shop/db-0 is not there any more")
+    assert who(about(SubjectKind.POD, "db-0"), there) == UnclearTarget("pod shop/db-0 is not there any more")
 
 
 def test_of_a_workload_or_service_the_failing_pod_is_chosen():
@@ -42,10 +42,13 @@ def test_of_a_workload_or_service_the_failing_pod_is_chosen():
     )
     there = scene(*pods, services=(service("front", app="web"),))
 
-    of_workload, of_service = who(about(Kind.WORKLOAD, "sts/web"), there), who(about(Kind.SERVICE, "front"), there)
+    of_workload, of_service = (
+        who(about(SubjectKind.WORKLOAD, "sts/web"), there),
+        who(about(SubjectKind.SERVICE, "front"), there),
+    )
 
-    assert isinstance(of_workload, Chosen)
-    assert isinstance(of_service, Chosen)
+    assert isinstance(of_workload, ChosenTarget)
+    assert isinstance(of_service, ChosenTarget)
     assert (of_workload.target.pod, of_service.target.pod) == ("web-b", "web-b")
     assert of_service.why == "web-b is one of 2 of the pods of Service shop/front: it is not ready"
 
@@ -53,9 +56,9 @@ def test_of_a_workload_or_service_the_failing_pod_is_chosen():
 def test_a_service_without_pods_says_so():
     there = scene(pod("web-a"), services=(service("front", app="web"), service("bare")))
 
-    assert who(about(Kind.SERVICE, "front"), there) == Unclear("Service shop/front selects no pod")
-    assert who(about(Kind.SERVICE, "bare"), there) == Unclear("Service shop/bare selects no pod")
-    assert who(about(Kind.SERVICE, "gone"), there) == Unclear("no Service shop/gone is to be seen")
+    assert who(about(SubjectKind.SERVICE, "front"), there) == UnclearTarget("Service shop/front selects no pod")
+    assert who(about(SubjectKind.SERVICE, "bare"), there) == UnclearTarget("Service shop/bare selects no pod")
+    assert who(about(SubjectKind.SERVICE, "gone"), there) == UnclearTarget("no Service shop/gone is to be seen")
 
 
 def test_an_ingress_leads_to_the_pods_behind_its_only_service():
@@ -66,21 +69,21 @@ def test_an_ingress_leads_to_the_pods_behind_its_only_service():
         ingresses=(ingress("one", "web"), ingress("two", "web", "api")),
     )
 
-    one, two = who(about(Kind.INGRESS, "one"), there), who(about(Kind.INGRESS, "two"), there)
+    one, two = who(about(SubjectKind.INGRESS, "one"), there), who(about(SubjectKind.INGRESS, "two"), there)
 
-    assert isinstance(one, Chosen)
+    assert isinstance(one, ChosenTarget)
     assert one.target.pod == "web-a"
-    assert two == Unclear("Ingress shop/two has 2 Services behind it", (("shop", "api-a"), ("shop", "web-a")))
+    assert two == UnclearTarget("Ingress shop/two has 2 Services behind it", (("shop", "api-a"), ("shop", "web-a")))
 
 
 def test_on_a_node_the_failing_pod_is_chosen_and_of_ready_ones_none():
     there = scene(pod("a", node="w1"), pod("b", node="w1", ready=False), pod("c", node="w2"))
 
-    failing = who(about(Kind.NODE, "w1", ""), there)
+    failing = who(about(SubjectKind.NODE, "w1", ""), there)
 
-    assert isinstance(failing, Chosen)
+    assert isinstance(failing, ChosenTarget)
     assert failing.target.pod == "b"
-    assert who(about(Kind.NODE, "w2", ""), there) == Unclear(
+    assert who(about(SubjectKind.NODE, "w2", ""), there) == UnclearTarget(
         "no pod on node w2 fails: all 1 are ready", (("shop", "c"),)
     )
 
@@ -88,18 +91,18 @@ def test_on_a_node_the_failing_pod_is_chosen_and_of_ready_ones_none():
 def test_of_a_probe_without_its_pod_the_prober_is_found():
     there = scene(pod("bb-1", "monitoring", owner="ReplicaSet/bb", image="prom/blackbox-exporter:v0.25"), pod("web-1"))
 
-    said = who(about(Kind.PROBE, "", "", peer=("pay.example", 443)), there)
+    said = who(about(SubjectKind.PROBE, "", "", peer=("pay.example", 443)), there)
 
-    assert isinstance(said, Chosen)
+    assert isinstance(said, ChosenTarget)
     assert (said.target, said.why) == (
         Target("bb-1", "monitoring", "pay.example", 443),
         "bb-1 is the only one of the pods that probe (blackbox exporter)",
     )
-    assert isinstance(who(about(Kind.PROBE, "", ""), scene(pod("web-1"))), Unclear)
+    assert isinstance(who(about(SubjectKind.PROBE, "", ""), scene(pod("web-1"))), UnclearTarget)
 
 
 def by_words(words: str) -> Alert:
-    return alert(meant=(Meant(Kind.WORDS, ""),), words=words, title=words)
+    return alert(meant=(AlertSubject(SubjectKind.WORDS, ""),), words=words, title=words)
 
 
 def test_bare_names_count_when_such_a_pod_exists():
@@ -107,7 +110,7 @@ def test_bare_names_count_when_such_a_pod_exists():
 
     one = who(by_words("[FIRING:1] X shop (web-1 critical)"), there)
 
-    assert isinstance(one, Chosen)
+    assert isinstance(one, ChosenTarget)
     assert str(one.target) == "shop/web-1"
 
 
@@ -116,19 +119,21 @@ def test_a_workload_counts_by_its_name_where_its_namespace_is_named_too():
 
     named = who(by_words("[FIRING:1] KubeStatefulSetReplicasMismatch shop (prod web)"), there)
 
-    assert isinstance(named, Chosen)
+    assert isinstance(named, ChosenTarget)
     assert named.target.pod == "web-1"
-    assert isinstance(who(by_words("[FIRING:1] KubeStatefulSetReplicasMismatch (prod web)"), there), Unclear)
+    assert isinstance(who(by_words("[FIRING:1] KubeStatefulSetReplicasMismatch (prod web)"), there), UnclearTarget)
 
 
 def test_two_named_pods_are_a_choice_and_none_is_said():
     there = scene(pod("web-1"), pod("db-0"))
 
-    assert who(by_words("web-1 and db-0 are slow"), there) == Unclear(
+    assert who(by_words("web-1 and db-0 are slow"), there) == UnclearTarget(
         "the alert names 2 pods", (("shop", "db-0"), ("shop", "web-1"))
     )
-    assert who(by_words("everything is slow"), there) == Unclear("the alert names no pod or workload that exists")
+    assert who(by_words("everything is slow"), there) == UnclearTarget("the alert names no pod or workload that exists")
 
 
 def test_an_alert_that_names_nothing_says_so():
-    assert who(alert(meant=()), scene(pod("web-1"))) == Unclear("the alert names no pod, workload, Service or node")
+    assert who(alert(meant=()), scene(pod("web-1"))) == UnclearTarget(
+        "the alert names no pod, workload, Service or node"
+    )

@@ -7,14 +7,14 @@ from datetime import time, timedelta
 
 import pytest
 
-from bot.approval.decision import Review, barred, closed, covered, may_undo, standing, writer
-from bot.approval.person import Refusal
+from bot.approval.decision import AccessReview, barred, closed, covered, may_undo, standing, writer
+from bot.approval.person import ApprovalRefusal
 from bot.approval.proposal import KubeUser, Purpose
 from bot.approval.rules import Approvals, Hours, Rules
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from tests.bot.approval.making import ALICE, BOB, NOW, approval, part, proposal
 
-YES, NO = Review(True), Review(False, "RBAC: no rule")
+YES, NO = AccessReview(True), AccessReview(False, "RBAC: no rule")
 
 
 def approvals(**rules: object) -> Approvals:
@@ -22,14 +22,14 @@ def approvals(**rules: object) -> Approvals:
 
 
 def code(refused: object) -> str:
-    return refused.code if isinstance(refused, Refusal) else ""
+    return refused.code if isinstance(refused, ApprovalRefusal) else ""
 
 
 def test_a_fresh_proposal_is_open():
     assert closed(proposal(), NOW) is None
 
 
-@pytest.mark.parametrize("state", [each for each in State if each is not State.PROPOSED])
+@pytest.mark.parametrize("state", [each for each in ProposalState if each is not ProposalState.PROPOSED])
 def test_only_a_proposal_that_waits_can_be_approved(state):
     assert code(closed(proposal(state=state), NOW)) == "closed"
 
@@ -95,7 +95,7 @@ def test_one_denied_namespace_of_two_is_enough_to_refuse():
 def test_the_api_server_s_no_is_told_in_its_own_words():
     refused = covered(proposal(), "U2BOB", BOB, Approvals(), [NO])
 
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, ApprovalRefusal)
     assert refused.code == "rbac"
     assert "RBAC: no rule" in refused.sentence
 
@@ -172,11 +172,11 @@ def test_each_part_is_written_as_somebody_who_approved_that_part():
 
 
 def test_what_stands_can_be_undone_and_nothing_else():
-    assert may_undo(proposal(state=State.VERIFIED)) is None
-    assert may_undo(proposal(state=State.STUCK)) is None
-    assert code(may_undo(proposal(state=State.PROPOSED))) == "not_in_force"
-    assert code(may_undo(proposal(state=State.ROLLED_BACK))) == "not_in_force"
-    assert code(may_undo(proposal(state=State.VERIFIED, purpose=Purpose.ROLLBACK))) == "not_in_force"
+    assert may_undo(proposal(state=ProposalState.VERIFIED)) is None
+    assert may_undo(proposal(state=ProposalState.STUCK)) is None
+    assert code(may_undo(proposal(state=ProposalState.PROPOSED))) == "not_in_force"
+    assert code(may_undo(proposal(state=ProposalState.ROLLED_BACK))) == "not_in_force"
+    assert code(may_undo(proposal(state=ProposalState.VERIFIED, purpose=Purpose.ROLLBACK))) == "not_in_force"
 
 
 def test_the_hash_is_of_the_exact_change():

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.approval.person import Click, Directory, Installation, Refusal, click_of, misplaced, stranger
-from bot.approval.proposal import KubeUser, Place
+from bot.approval.person import ApprovalRefusal, Click, Directory, Installation, click_of, misplaced, stranger
+from bot.approval.proposal import KubeUser, ProposalLocation
 from tests.bot.approval.making import CLICK, MEMBER, OURS, PLACE
 
 BODY = {
@@ -70,7 +70,7 @@ def test_an_installation_that_does_not_know_itself_accepts_nobody(ours):
 def test_a_proposal_that_stands_nowhere_cannot_be_approved_by_a_button():
     nowhere = Click("U1ALICE", "T1", "T1", "A1", "", "")
 
-    assert misplaced(nowhere, OURS, Place("T1")) is not None
+    assert misplaced(nowhere, OURS, ProposalLocation("T1")) is not None
 
 
 def test_a_full_member_of_the_workspace_is_no_stranger():
@@ -149,16 +149,18 @@ def test_a_confirmed_address_of_an_allowed_domain_becomes_a_prefixed_name():
     ],
 )
 def test_no_other_address_becomes_anybody(address):
-    assert isinstance(BY_EMAIL.kube_user("U1", vouched(address)), Refusal)
+    assert isinstance(BY_EMAIL.kube_user("U1", vouched(address)), ApprovalRefusal)
 
 
 @pytest.mark.parametrize("confirmed", [False, None, "true", 1])
 def test_an_address_that_slack_does_not_vouch_for_is_none(confirmed):
-    assert isinstance(BY_EMAIL.kube_user("U1", vouched("ann@corp.example", is_email_confirmed=confirmed)), Refusal)
+    assert isinstance(
+        BY_EMAIL.kube_user("U1", vouched("ann@corp.example", is_email_confirmed=confirmed)), ApprovalRefusal
+    )
 
 
 def test_nobody_is_mapped_by_default():
     refused = Directory().kube_user("U1", vouched("ann@corp.example"))
 
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, ApprovalRefusal)
     assert refused.code == "unmapped"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from bot.approval.proposal import KubeUser
-from bot.approval.rules import Approvals, Ask, BadRules, Hours, Rules, read
+from bot.approval.rules import Approvals, AskRule, BadRules, Hours, Rules, read
 
 FULL = {
     "people": {"U1ALICE": {"user": "alice", "groups": ["oncall"]}},
@@ -25,10 +25,10 @@ def test_all_words_are_read():
 
     assert found.directory.people == {"U1ALICE": KubeUser("alice", ("oncall",))}
     assert found.directory.domains == {"corp.example"}
-    assert found.of("shop") == Rules(ask=Ask.RIGHTS, expiry=timedelta(minutes=10))
+    assert found.of("shop") == Rules(ask=AskRule.RIGHTS, expiry=timedelta(minutes=10))
     assert found.of("kube-system").denied
     assert found.of("payments") == Rules(
-        ask=Ask.RIGHTS,
+        ask=AskRule.RIGHTS,
         expiry=timedelta(minutes=10),
         needed=2,
         two_persons=True,

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from bot.approval.states import IN_FORCE, NEXT, OPEN, UNDER_WAY, State
+from bot.approval.states import IN_FORCE, NEXT, OPEN, UNDER_WAY, ProposalState
 
 
 def test_every_state_is_in_the_table_and_only_known_states_follow():
-    assert set(NEXT) == set(State)
+    assert set(NEXT) == set(ProposalState)
 
 
-@pytest.mark.parametrize("after", [State.APPLYING, State.APPLIED, State.VERIFIED, State.ROLLED_BACK])
+@pytest.mark.parametrize(
+    "after", [ProposalState.APPLYING, ProposalState.APPLIED, ProposalState.VERIFIED, ProposalState.ROLLED_BACK]
+)
 def test_nothing_is_written_without_an_approval(after):
-    assert after not in NEXT[State.PROPOSED]
+    assert after not in NEXT[ProposalState.PROPOSED]
 
 
-@pytest.mark.parametrize("over", [State.REJECTED, State.EXPIRED, State.SUPERSEDED, State.ROLLED_BACK])
+@pytest.mark.parametrize(
+    "over", [ProposalState.REJECTED, ProposalState.EXPIRED, ProposalState.SUPERSEDED, ProposalState.ROLLED_BACK]
+)
 def test_what_is_over_stays_over(over):
     assert NEXT[over] == frozenset()
 
 
 def test_only_an_applied_change_can_be_verified():
-    before = {each for each, following in NEXT.items() if State.VERIFIED in following}
+    before = {each for each, following in NEXT.items() if ProposalState.VERIFIED in following}
 
-    assert before == {State.APPLIED, State.NOT_VERIFIED}
+    assert before == {ProposalState.APPLIED, ProposalState.NOT_VERIFIED}
 
 
 def test_a_state_waits_for_a_person_or_is_carried_on_and_never_both():

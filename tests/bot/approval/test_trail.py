@@ -8,17 +8,24 @@ from datetime import timedelta
 
 import pytest
 
-from bot.approval.trail import Event, Head, Link, Note, faults, line, link
+from bot.approval.trail import Head, TrailEntry, TrailEvent, TrailNote, faults, line, link
 from tests.bot.approval.making import NOW
 
-EVENTS = (Event.PROPOSED, Event.REFUSED, Event.APPROVED, Event.WRITING, Event.WRITTEN, Event.VERIFIED)
+EVENTS = (
+    TrailEvent.PROPOSED,
+    TrailEvent.REFUSED,
+    TrailEvent.APPROVED,
+    TrailEvent.WRITING,
+    TrailEvent.WRITTEN,
+    TrailEvent.VERIFIED,
+)
 
 
-def chain() -> tuple[list[Link], Head]:
-    links: list[Link] = []
+def chain() -> tuple[list[TrailEntry], Head]:
+    links: list[TrailEntry] = []
     head = Head()
     for number, event in enumerate(EVENTS):
-        links.append(link(head, Note(event, "U1ALICE", {"n": number}), "p1", NOW + timedelta(seconds=number)))
+        links.append(link(head, TrailNote(event, "U1ALICE", {"n": number}), "p1", NOW + timedelta(seconds=number)))
         head = Head(links[-1].seq, links[-1].hash)
     return links, head
 
@@ -60,7 +67,7 @@ def test_every_swapped_pair_is_found(place):
 
 def test_a_chain_that_was_written_anew_from_some_entry_on_does_not_end_at_the_head():
     links, head = chain()
-    changed = link(Head(links[3].seq, links[3].hash), Note(Event.REJECTED, "U1ALICE"), "p1", NOW)
+    changed = link(Head(links[3].seq, links[3].hash), TrailNote(TrailEvent.REJECTED, "U1ALICE"), "p1", NOW)
 
     assert faults([*links[:4], changed], head) != []
     assert faults([*links[:4], changed], Head(5, changed.hash)) == []  # why the head is to be noted elsewhere

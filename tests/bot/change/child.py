@@ -30,9 +30,9 @@ from bot.change.deciding import Deciding
 from bot.change.expiry import Expiry
 from bot.change.opening import _line
 from bot.change.orders import Orders
-from bot.change.pipeline import Pipeline, Tools
+from bot.change.pipeline import Pipeline, PipelineTools
 from bot.change.proving import Proving
-from bot.clusters.opening import Worlds
+from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live
 from bot.desk.desk import Extensions
 from bot.desk.opening import open_desk
@@ -41,7 +41,7 @@ from bot.slack.button import Press
 from bot.slack.ephemeral import Asker
 from bot.store import OriginKind
 from bot.store.store import open_store
-from bot.verify.verdict import Outcome, Verification
+from bot.verify.verdict import Verification, VerificationOutcome
 from sensors.kit.catalog import sensors
 
 BODY = {
@@ -118,7 +118,7 @@ class Stores:
 
 async def helped(it: Proposal, since: datetime) -> Verification:
     """What the flows say has its own tests; here it is about who writes what, and how often."""
-    return Verification(Outcome.VERIFIED, forwarded=12)
+    return Verification(VerificationOutcome.VERIFIED, forwarded=12)
 
 
 @asynccontextmanager
@@ -127,8 +127,8 @@ async def changes_at(url: str, live: Live) -> AsyncIterator[Changes]:
         store: Any = Stores(plain)
         orders: Any = Deadly(Orders(lambda: _line(live)))
         rules = Approvals(Directory(PEOPLE))
-        proving = Proving(Worlds(live).cluster, sensors(), orders)
-        pipeline = Pipeline(Tools(store, orders, proving, helped, settle=0.5))
+        proving = Proving(PolicyWorlds(live).cluster, sensors(), orders)
+        pipeline = Pipeline(PipelineTools(store, orders, proving, helped, settle=0.5))
         deciding = Deciding(store, orders, pipeline, lambda: rules)
         expiry = Expiry(store, orders, pipeline)
         yield Changes(store, pipeline, deciding, proving, expiry, lambda: rules, orders.may_read_logs, "T1")

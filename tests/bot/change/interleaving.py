@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals, Rules
-from bot.approval.states import UNDER_WAY, State
+from bot.approval.states import UNDER_WAY, ProposalState
 from bot.change.marks import fingerprint, mark_of
 from bot.store.store import Store
 from tests.bot.change.playing import FAILED, HELPED, UNDECIDED, Kai, Play, policy
@@ -166,11 +166,14 @@ def _about_state(play: Play, it: Proposal, mine: dict[str, Proposal]) -> list[st
     wrote = {each.key for each in play.server.writes if each.proposal == it.id}
     every = {(part.target.kind, part.target.namespace, part.target.name) for part in it.parts}
     change = it.purpose.value == "change"  # a rollback that was made in part is not verified, and its parent is stuck
-    if (it.state is State.VERIFIED or (change and it.state is State.NOT_VERIFIED)) and wrote != every:
+    if (it.state is ProposalState.VERIFIED or (change and it.state is ProposalState.NOT_VERIFIED)) and wrote != every:
         said.append(f"{it.id} is {it.state.value}, and {every - wrote} was not written")
-    if it.state in (State.PROPOSED, State.REJECTED, State.EXPIRED, State.SUPERSEDED) and wrote:
+    if (
+        it.state in (ProposalState.PROPOSED, ProposalState.REJECTED, ProposalState.EXPIRED, ProposalState.SUPERSEDED)
+        and wrote
+    ):
         said.append(f"{it.id} is {it.state.value}, and {wrote} was written")
-    if it.state is State.ROLLED_BACK:
+    if it.state is ProposalState.ROLLED_BACK:
         said += _about_the_way_back(play, it, mine)
     return said
 

@@ -14,18 +14,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.approval.proposal import Proposal, Proved, new_id
-from bot.approval.trail import Event, Note, faults
-from bot.change.marks import MARK
+from bot.approval.proposal import ProofRecord, Proposal, new_id
+from bot.approval.trail import TrailEvent, TrailNote, faults
+from bot.change.marks import PROPOSAL_ANNOTATION
 from bot.change.opening import _line
 from bot.change.orders import Orders
 from bot.change.proving import Proving
-from bot.clusters.opening import Worlds
+from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live
 from bot.commands.recipe import flow_named
 from bot.store.store import Store, open_store
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from lab.cluster import LabCluster
 from sensors.kit.catalog import sensors
 from tests.bot.approval.making import PLACE
@@ -48,17 +48,17 @@ class Kais:
     async def propose(self) -> Proposal:
         """What is found wrong at this moment, proved, with its card at C1 2.0."""
         live = Live(str(self.lab.kubeconfig("kai")), server=self.lab.relay, environ={})
-        worlds = Worlds(live)
+        worlds = PolicyWorlds(live)
         assert self.lab.target is not None
         async with worlds.cluster() as cluster:
-            tools = Tools(sensors(), rules())
+            tools = WalkTools(sensors(), rules())
             found = await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
         fresh = await Proving(worlds.cluster, sensors(), Orders(lambda: _line(live))).first(found.target, found.fix)
         assert fresh.why == ""
-        now, proved = datetime.now(UTC), fresh.proved or Proved("")
+        now, proved = datetime.now(UTC), fresh.proved or ProofRecord("")
         made = Proposal(new_id(), "inv", found.target, found.fix.title, fresh.parts, proved, now,
                         now + timedelta(minutes=30), place=PLACE)  # fmt: skip
-        assert await self.store.proposals.create(made, [Note(Event.PROPOSED, "kai")], now)
+        assert await self.store.proposals.create(made, [TrailNote(TrailEvent.PROPOSED, "kai")], now)
         return made
 
     async def begin(self, it: Proposal, press: str = "", presses: int = 1, dies_at: str = "") -> Process:
@@ -97,7 +97,7 @@ class Kais:
         return int(self.policy(it)["metadata"]["generation"])
 
     def mark(self, it: Proposal) -> str:
-        return str((self.policy(it)["metadata"].get("annotations") or {}).get(MARK, ""))
+        return str((self.policy(it)["metadata"].get("annotations") or {}).get(PROPOSAL_ANNOTATION, ""))
 
     async def trail(self, it: Proposal) -> list[dict[str, Any]]:
         """The audit of a proposal; the whole trail must be as it was written."""

@@ -9,20 +9,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot.approval.person import Refusal
-from bot.approval.proposal import Kind, KubeUser, Part, Place, Proposal, Proved, new_id
+from bot.approval.person import ApprovalRefusal
+from bot.approval.proposal import KubeUser, PartKind, ProofRecord, Proposal, ProposalLocation, ProposalPart, new_id
 from bot.approval.rules import Approvals
-from bot.approval.states import State
-from bot.approval.trail import Event, Note
-from bot.change.deciding import Answer, Caller, Deciding
+from bot.approval.states import ProposalState
+from bot.approval.trail import TrailEvent, TrailNote
+from bot.change.deciding import Caller, Deciding, DecisionResult
 from bot.change.expiry import approved_end
 from bot.change.extending import Extending
 from bot.change.marks import EXPIRES, bound, fingerprint, uid_of
-from bot.change.pipeline import Pipeline, Tools
+from bot.change.pipeline import Pipeline, PipelineTools
 from bot.change.ports import CannotProve, Fresh
 from bot.store.store import Store
 from bot.verify.looking import Clock
-from bot.verify.verdict import Outcome, Verification
+from bot.verify.verdict import Verification, VerificationOutcome
 from flows.fixes.jsonpatch import CannotPatch, apply, inverse
 from flows.model import Component
 from tests.bot.approval.making import proposal
@@ -31,9 +31,9 @@ from tests.bot.change.server import Client, Mortal, Process, Server, Time
 ALICE, BOB, CAROL = KubeUser("alice"), KubeUser("bob"), KubeUser("carol")
 PEOPLE: Mapping[str, KubeUser] = {"U1ALICE": ALICE, "U2BOB": BOB, "U3CAROL": CAROL}
 RULE = {"to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}
-HELPED = Verification(Outcome.VERIFIED, forwarded=12)
-FAILED = Verification(Outcome.FAILED, dropped=3)
-UNDECIDED = Verification(Outcome.UNDECIDED, why="no new attempt of these connections was seen")
+HELPED = Verification(VerificationOutcome.VERIFIED, forwarded=12)
+FAILED = Verification(VerificationOutcome.FAILED, dropped=3)
+UNDECIDED = Verification(VerificationOutcome.UNDECIDED, why="no new attempt of these connections was seen")
 
 
 def policy(namespace: str = "shop", name: str = "strict-egress") -> tuple[str, str, str]:
@@ -55,22 +55,22 @@ class Play:
 
     # -- the proposal --------------------------------------------------------------------------------------------------
 
-    def part(self, key: tuple[str, str, str] = policy(), make: bool = False, ends: str = "") -> Part:
+    def part(self, key: tuple[str, str, str] = policy(), make: bool = False, ends: str = "") -> ProposalPart:
         target = Component(*key)
         if make:
             meta = {"namespace": key[1], "name": key[2], **({"annotations": {EXPIRES: ends}} if ends else {})}
             manifest = {"kind": key[0], "metadata": meta, "spec": {"egress": [RULE]}}
-            return Part(Kind.CREATE, target, (manifest,), ({"op": "remove", "path": ""},))
+            return ProposalPart(PartKind.CREATE, target, (manifest,), ({"op": "remove", "path": ""},))
         thing = self.server.objects.get(key) or self.server.put(key, {"egress": []})
         body = ({"op": "add", "path": "/spec/egress/-", "value": RULE},)
-        found = Part(Kind.PATCH, target, body, inverse(thing, body), uid_of(thing), "", fingerprint(thing))
+        found = ProposalPart(PartKind.PATCH, target, body, inverse(thing, body), uid_of(thing), "", fingerprint(thing))
         return bound(found, thing)
 
-    async def propose(self, *parts: Part, **changes: Any) -> Proposal:
+    async def propose(self, *parts: ProposalPart, **changes: Any) -> Proposal:
         it = proposal(*(parts or (self.part(),)), id=new_id(), asked_by=("U3CAROL",))
         it = replace(it, proved=replace(it.proved, policies=self.policies), **changes)
         self.started_with |= {each.target: each.fingerprint for each in it.parts}
-        assert await self.store.proposals.create(it, [Note(Event.PROPOSED, "kai")], self.time.at)
+        assert await self.store.proposals.create(it, [TrailNote(TrailEvent.PROPOSED, "kai")], self.time.at)
         return it
 
     # -- a process -----------------------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ class Play:
     def process(self, dies_after: int | None = None, faults: float = 0.0) -> Kai:
         return Kai(self, Process(self.rng, dies_after), faults)
 
-    async def state(self, it: Proposal) -> State:
+    async def state(self, it: Proposal) -> ProposalState:
         found = await self.store.proposals.get(it.id)
         assert found is not None
         return found.state
@@ -100,25 +100,25 @@ class Kai:
         self.client = Client(play.server, process, play.time, faults)
         store: Any = _Parts(play.store, process)
         clock = Clock(play.time.now, play.time.sleep)
-        tools = Tools(store, self.client, self._prove, self._verify, self._show, clock)
+        tools = PipelineTools(store, self.client, self._prove, self._verify, self._show, clock)
         self.pipeline = Pipeline(tools)
         self.deciding = Deciding(store, self.client, self.pipeline, lambda: play.rules, clock)
 
-    async def approve(self, it: Proposal, person: str = "U1ALICE") -> Answer:
+    async def approve(self, it: Proposal, person: str = "U1ALICE") -> DecisionResult:
         return await self._then(self.deciding.approve(it.id, person, _as(person)))
 
-    async def undo(self, it: Proposal, person: str = "U1ALICE") -> Answer:
+    async def undo(self, it: Proposal, person: str = "U1ALICE") -> DecisionResult:
         return await self._then(self.deciding.undo(it.id, person, _as(person)))
 
-    async def reject(self, it: Proposal, person: str = "U3CAROL", reason: str = "not today") -> Answer:
+    async def reject(self, it: Proposal, person: str = "U3CAROL", reason: str = "not today") -> DecisionResult:
         return await self._then(self.deciding.reject(it.id, person, _as(person), reason))
 
-    async def keep(self, it: Proposal, person: str = "U1ALICE") -> Answer:
+    async def keep(self, it: Proposal, person: str = "U1ALICE") -> DecisionResult:
         """The end that was approved, moved by a month."""
         shown, extending = approved_end(it) or self.play.time.at, Extending(self.deciding)
-        return await self._then(extending.keep(it.id, shown, Place(), person, _as(person)))
+        return await self._then(extending.keep(it.id, shown, ProposalLocation(), person, _as(person)))
 
-    async def _then(self, press: Coroutine[Any, Any, Answer]) -> Answer:
+    async def _then(self, press: Coroutine[Any, Any, DecisionResult]) -> DecisionResult:
         said = await press
         if said.carry_on:
             await self.pipeline.carry_on(said.carry_on)
@@ -141,7 +141,7 @@ class Kai:
             now = self.play.server.objects.get((part.target.kind, part.target.namespace, part.target.name))
             parts.append(_anew(part, now))
         await self.process.step()
-        return Fresh(tuple(parts), Proved(self.play.policies, it.proved.flows, 847, 847, it.proved.newly_allowed))
+        return Fresh(tuple(parts), ProofRecord(self.play.policies, it.proved.flows, 847, 847, it.proved.newly_allowed))
 
     async def _verify(self, it: Proposal, since: datetime) -> Verification:
         await self.process.step()
@@ -163,8 +163,8 @@ class _Parts:
         self.seen, self.investigations = Mortal(store.seen, process), Mortal(store.investigations, process)
 
 
-def _anew(part: Part, now: Any) -> Part:
-    if part.kind is Kind.CREATE:
+def _anew(part: ProposalPart, now: Any) -> ProposalPart:
+    if part.kind is PartKind.CREATE:
         if now is not None:
             raise CannotProve("an object of this name is there already")
         return part
@@ -175,12 +175,12 @@ def _anew(part: Part, now: Any) -> Part:
         back = inverse(now, part.body)
     except CannotPatch as why:
         raise CannotProve(str(why)) from None
-    return Part(part.kind, part.target, part.body, back, uid_of(now), "", fingerprint(now))
+    return ProposalPart(part.kind, part.target, part.body, back, uid_of(now), "", fingerprint(now))
 
 
 def _as(person: str) -> Any:
-    async def identify(it: Proposal) -> Caller | Refusal:
+    async def identify(it: Proposal) -> Caller | ApprovalRefusal:
         who = PEOPLE.get(person)
-        return Caller(person, who) if who is not None else Refusal("unmapped", "You are not known here.")
+        return Caller(person, who) if who is not None else ApprovalRefusal("unmapped", "You are not known here.")
 
     return identify

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.approval.decision import Review
-from bot.approval.proposal import Kind, KubeUser, Part, Proposal
-from bot.change.marks import MARK, uid_of, version_of
-from bot.change.ports import CannotRead, Json, Lost, Moved, NotWritten
+from bot.approval.decision import AccessReview
+from bot.approval.proposal import KubeUser, PartKind, Proposal, ProposalPart
+from bot.change.marks import PROPOSAL_ANNOTATION, uid_of, version_of
+from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered
 from flows.fixes.jsonpatch import CannotPatch, apply
 from tests.bot.approval.making import NOW
 
@@ -87,7 +87,7 @@ class Write:
     proposal: str
     who: str
     key: Key
-    part: Part
+    part: ProposalPart
 
 
 class Server:
@@ -134,7 +134,7 @@ class Server:
         meta = {**it["metadata"], "resourceVersion": str(self._version)}
         self.objects[key] = {**it, "metadata": meta, "status": {"seen": self._version}}
 
-    def send(self, who: KubeUser, part: Part, proposal: str, *, dry: bool) -> Json | None:
+    def send(self, who: KubeUser, part: ProposalPart, proposal: str, *, dry: bool) -> Json | None:
         """A request that has arrived. Raises what the API server says."""
         key = (part.target.kind, part.target.namespace, part.target.name)
         if (who.name, part.target.namespace) not in self.rights:
@@ -151,16 +151,16 @@ class Server:
         self.objects[key] = after
         return after
 
-    def _after(self, key: Key, part: Part, proposal: str) -> dict[str, Any] | None:
+    def _after(self, key: Key, part: ProposalPart, proposal: str) -> dict[str, Any] | None:
         now = self.objects.get(key)
-        if part.kind is Kind.CREATE:
+        if part.kind is PartKind.CREATE:
             if now is not None:
                 raise Moved(f"{key[2]} already exists")
             made = {**part.body[0], "metadata": {**part.body[0]["metadata"], "uid": f"uid-new-{self._version}"}}
             return _marked(made, proposal)
         if now is None or uid_of(now) != part.uid or version_of(now) != part.resource_version:
             raise Moved("the object has been modified; please apply your changes to the latest version")
-        if part.kind is Kind.DELETE:
+        if part.kind is PartKind.DELETE:
             return None
         try:
             return _marked(apply(now, part.body), proposal)
@@ -170,7 +170,10 @@ class Server:
 
 def _marked(thing: Mapping[str, Any], proposal: str) -> dict[str, Any]:
     meta = thing["metadata"]
-    return {**thing, "metadata": {**meta, "annotations": {**meta.get("annotations", {}), MARK: proposal}}}
+    return {
+        **thing,
+        "metadata": {**meta, "annotations": {**meta.get("annotations", {}), PROPOSAL_ANNOTATION: proposal}},
+    }
 
 
 @dataclass
@@ -182,47 +185,47 @@ class Client:
     time: Time
     faults: float = 0.0
 
-    async def read(self, part: Part) -> Json | None:
+    async def read(self, part: ProposalPart) -> Json | None:
         await self.process.step()
         if self.server.blind:
             raise CannotRead("the API server does not answer")
         return self.server.objects.get((part.target.kind, part.target.namespace, part.target.name))
 
-    async def review(self, who: KubeUser, part: Part, proposal: str) -> Review:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
         await self.process.step()
         self.server.requests.append(("review", who.name))
         allowed = (who.name, part.target.namespace) in self.server.rights
-        return Review(allowed, "" if allowed else "RBAC: no rule allows it")
+        return AccessReview(allowed, "" if allowed else "RBAC: no rule allows it")
 
-    async def dry_run(self, who: KubeUser, part: Part, proposal: str) -> None:
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
         await self.process.step()
         self.server.requests.append(("dry_run", who.name))
         self.server.send(who, part, proposal, dry=True)
         await self.process.step()
 
-    async def write(self, who: KubeUser, part: Part, proposal: str) -> Json | None:
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
         await self.process.step()
         self.server.requests.append(("write", who.name))
         chance = self.process.rng.random()
         if chance < self.faults / 3:
-            raise Lost("the connection was refused")  # it never went out
+            raise WriteUnanswered("the connection was refused")  # it never went out
         if chance < 2 * self.faults / 3:
             self._later(who, part, proposal)
             await self.process.step()
-            raise Lost("no answer came")
+            raise WriteUnanswered("no answer came")
         said = self.server.send(who, part, proposal, dry=False)
         if chance < self.faults:
-            raise Lost("the answer was cut off")
+            raise WriteUnanswered("the answer was cut off")
         await self.process.step()
         return said
 
-    async def announce(self, who: KubeUser, part: Part, uid: str, it: Proposal, at: datetime) -> str:
+    async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         await self.process.step()
         self.server.told.append((it.id, who.name, uid))
         await self.process.step()
         return self.server.untold
 
-    def _later(self, who: KubeUser, part: Part, proposal: str) -> None:
+    def _later(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
         def request() -> None:
             with suppress(NotWritten):  # nobody is there to hear it
                 self.server.send(who, part, proposal, dry=False)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.approval.decision import Review
+from bot.approval.decision import AccessReview
 from bot.approval.person import Directory
 from bot.approval.proposal import KubeUser
-from bot.approval.rules import Approvals, Ask, Rules
+from bot.approval.rules import Approvals, AskRule, Rules
 from bot.change.asking import Asking, nobody_may
 from bot.change.ports import CannotRead
 
@@ -21,11 +21,11 @@ async def told(user: str) -> Mapping[str, Any] | None:
     return {"id": user}
 
 
-async def alice_only(who: KubeUser, namespace: str) -> Review:
-    return Review(who.name == "alice" and namespace == "shop")
+async def alice_only(who: KubeUser, namespace: str) -> AccessReview:
+    return AccessReview(who.name == "alice" and namespace == "shop")
 
 
-async def silent(who: KubeUser, namespace: str) -> Review:
+async def silent(who: KubeUser, namespace: str) -> AccessReview:
     raise CannotRead("no answer")
 
 
@@ -36,21 +36,21 @@ def asking(may: Any = alice_only, **rules: Any) -> Asking:
 
 async def test_everybody_may_ask_where_nothing_is_said():
     assert await asking().why_not("U9", "shop") == ""
-    assert await asking(ask=Ask.RIGHTS).why_not("U9", "elsewhere") == ""
+    assert await asking(ask=AskRule.RIGHTS).why_not("U9", "elsewhere") == ""
 
 
 @pytest.mark.parametrize(("user", "may"), [("U1ALICE", True), ("U5", True), ("U2BOB", False), ("U9", False)])
 async def test_of_a_group_those_named_and_the_members_of_a_named_kubernetes_group(user, may):
-    said = await asking(ask=Ask.GROUP, askers=frozenset({"U5", "oncall"})).why_not(user, "shop")
+    said = await asking(ask=AskRule.GROUP, askers=frozenset({"U5", "oncall"})).why_not(user, "shop")
 
     assert (said == "") is may
 
 
 @pytest.mark.parametrize(("user", "may"), [("U1ALICE", True), ("U2BOB", False), ("U9", False)])
 async def test_by_rights_whoever_may_read_logs_there(user, may):
-    assert (await asking(ask=Ask.RIGHTS).why_not(user, "shop") == "") is may
+    assert (await asking(ask=AskRule.RIGHTS).why_not(user, "shop") == "") is may
 
 
 @pytest.mark.parametrize("may", [silent, nobody_may])
 async def test_rights_that_cannot_be_asked_for_are_a_no(may):
-    assert "could not be found out" in await asking(may, ask=Ask.RIGHTS).why_not("U1ALICE", "shop")
+    assert "could not be found out" in await asking(may, ask=AskRule.RIGHTS).why_not("U1ALICE", "shop")

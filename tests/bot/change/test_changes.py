@@ -9,8 +9,8 @@ from typing import Any
 from bot.approval.person import TERMINAL, Directory
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
-from bot.approval.states import State
-from bot.change.changes import EVERY, TERMINAL_TIME, Changes
+from bot.approval.states import ProposalState
+from bot.change.changes import EVERY_SWEEPS, TERMINAL_TIME, Changes
 from bot.change.expiry import Expiry
 from bot.change.ports import CannotProve
 from bot.change.repository import ForRepository, for_repository
@@ -53,7 +53,7 @@ async def approved(play: Play, kai: Kai) -> Proposal:
 async def sweep(changes: Changes) -> list[str]:
     """One sweep of ours, and what it has begun."""
     journal: Any = Journal()
-    for _ in range(EVERY):
+    for _ in range(EVERY_SWEEPS):
         await changes.sweep(journal)
     return list(journal.begun)
 
@@ -104,7 +104,7 @@ async def test_what_was_approved_in_a_terminal_is_taken_back_by_the_first_sweep_
 
     await changes.expiry.look()
 
-    assert await play.state(it) is State.ROLLING_BACK
+    assert await play.state(it) is ProposalState.ROLLING_BACK
     assert await sweep(changes) == [it.id]
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.approval.proposal import Proposal
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.change.expiry import ExpiringNote, Expiry, approved_end, note_of
 from bot.change.marks import EXPIRES
-from bot.slack.notes import Reply
+from bot.slack.notes import ThreadReply
 from bot.slack.renderer import render
 from bot.slack.renderers.expiring import permanent
 from bot.store import Ceiling, OriginKind, Request
@@ -67,7 +67,7 @@ async def test_when_its_time_is_up_it_is_taken_back_with_the_rights_of_the_appro
     await look(play, kai, expiry(play, kai), END)
 
     assert KEY not in play.server.objects
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert [each.who for each in play.server.writes] == ["alice", "alice"]
     assert await play.why(it) == "its time was up at 2026-12-29 00:00 UTC"
     assert play.shown[it.id] == "rolled_back"
@@ -80,7 +80,7 @@ async def test_a_minute_before_nothing_is_taken_back(play):
 
     await look(play, kai, expiry(play, kai), END - timedelta(minutes=1))
 
-    assert await play.state(it) is State.VERIFIED
+    assert await play.state(it) is ProposalState.VERIFIED
     assert KEY in play.server.objects
 
 
@@ -94,7 +94,7 @@ async def test_when_the_approver_s_rights_are_gone_it_says_who_must_act_and_is_n
     tried = len(await play.store.proposals.children(it.id))
     await look(play, kai, looking, END + timedelta(hours=2))
 
-    assert await play.state(it) is State.STUCK
+    assert await play.state(it) is ProposalState.STUCK
     why = await play.why(it)
     assert "Kubernetes does not let alice" in why
     assert f"somebody with rights on it has to press Undo or run kai undo {it.id}" in why
@@ -112,8 +112,8 @@ async def test_what_was_extended_stays_until_its_new_end_and_is_taken_back_then(
     state = await play.state(it)
     await look(play, kai, looking, datetime(2027, 1, 28, tzinfo=UTC))
 
-    assert state is State.VERIFIED
-    assert await play.state(it) is State.ROLLED_BACK
+    assert state is ProposalState.VERIFIED
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert KEY not in play.server.objects
 
 
@@ -126,7 +126,7 @@ async def test_what_was_made_permanent_stays(play):
     for days in range(3):
         await look(play, kai, looking, END + timedelta(days=days))
 
-    assert await play.state(it) is State.VERIFIED
+    assert await play.state(it) is ProposalState.VERIFIED
     assert KEY in play.server.objects
 
 
@@ -137,7 +137,7 @@ async def test_an_end_that_says_no_time_makes_nothing_permanent(play):
 
     await look(play, kai, expiry(play, kai), END)
 
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert KEY not in play.server.objects
 
 
@@ -149,7 +149,7 @@ async def test_what_somebody_has_changed_is_not_deleted(play):
 
     await look(play, kai, expiry(play, kai), END)
 
-    assert await play.state(it) is State.STUCK
+    assert await play.state(it) is ProposalState.STUCK
     assert play.server.objects[KEY]["spec"] == {"egress": ["theirs"]}
 
 
@@ -164,8 +164,8 @@ async def test_what_cannot_be_read_is_looked_at_again_a_minute_later(play):
 
     await look(play, kai, looking, END + timedelta(seconds=61))
 
-    assert unread is State.VERIFIED
-    assert await play.state(it) is State.ROLLED_BACK
+    assert unread is ProposalState.VERIFIED
+    assert await play.state(it) is ProposalState.ROLLED_BACK
 
 
 async def test_one_whose_time_cannot_be_reckoned_with_holds_up_no_other(play):
@@ -176,8 +176,8 @@ async def test_one_whose_time_cannot_be_reckoned_with_holds_up_no_other(play):
 
     await look(play, kai, expiry(play, kai), END)
 
-    assert await play.state(odd) is State.VERIFIED
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(odd) is ProposalState.VERIFIED
+    assert await play.state(it) is ProposalState.ROLLED_BACK
 
 
 async def test_the_desk_s_sweep_looks_at_once_and_then_every_half_minute(play):
@@ -204,7 +204,7 @@ async def test_of_two_replicas_one_takes_it_back(play):
     await kai.at_once(expiry(play, kai).look(), expiry(play, other).look())
     await kai.at_once(kai.restart(), other.restart())
 
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert len(await play.store.proposals.children(it.id)) == 1
     assert len(play.server.writes) == 2
 
@@ -237,7 +237,7 @@ async def test_an_hour_before_its_end_it_is_said_once_with_how_to_keep_it(play):
     assert early == []
     (note,) = await notes(play)
     (reply,) = render(note)
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, ThreadReply)
     assert reply.said.text.startswith("⏳ NetworkPolicy shop/kai-allow-1 is taken back at")
     assert "2026-12-29 00:00 UTC" in reply.said.text
     words = str(reply.said.blocks)
@@ -290,4 +290,4 @@ async def test_where_it_was_asked_in_a_terminal_nothing_is_said_and_it_ends_all_
     await look(play, kai, looking, END)
 
     assert said == ()
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK

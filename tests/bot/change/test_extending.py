@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bot.approval.proposal import Place, Proposal, Purpose
+from bot.approval.proposal import Proposal, ProposalLocation, Purpose
 from bot.approval.rules import Approvals, Hours, Rules
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.approval.trail import faults
-from bot.change.deciding import Answer
+from bot.change.deciding import DecisionResult
 from bot.change.expiry import Expiry
 from bot.change.extending import Extending
 from bot.change.marks import EXPIRES
@@ -21,11 +21,11 @@ from tests.bot.change.playing import Kai, Play, _as, policy
 from tests.bot.change.server import Killed
 from tests.bot.change.test_expiry import END, KEY, annotate, applied, expiry, look, of_time
 
-HERE = Place("T1", "C1", "1.0", "9.0")
+HERE = ProposalLocation("T1", "C1", "1.0", "9.0")
 LATER = datetime(2027, 1, 29, tzinfo=UTC)
 
 
-async def press(kai: Kai, it: Proposal, person: str = "U1ALICE", shown: datetime = END, **how: Any) -> Answer:
+async def press(kai: Kai, it: Proposal, person: str = "U1ALICE", shown: datetime = END, **how: Any) -> DecisionResult:
     """As a press on the message that says when it ends, and whatever it sets going."""
     said = await Extending(kai.deciding).keep(it.id, shown, HERE, person, _as(person), **how)
     if said.carry_on:
@@ -53,7 +53,7 @@ async def test_whoever_may_extends_it_with_one_press_and_as_themselves(play: Pla
     assert said.code == ""
     assert end(play) == "2027-01-28"
     assert [(each.who, each.proposal) for each in play.server.writes[1:]] == [("alice", mine.id)]
-    assert (mine.state, mine.purpose, play.shown[mine.id]) == (State.VERIFIED, Purpose.EXTENSION, "verified")
+    assert (mine.state, mine.purpose, play.shown[mine.id]) == (ProposalState.VERIFIED, Purpose.EXTENSION, "verified")
     assert await play.events(mine) == [
         "proposed", "approved", "reviewed", "dry_run", "writing", "written", "written", "announced", "extended",
     ]  # fmt: skip
@@ -71,8 +71,8 @@ async def test_what_was_extended_by_a_press_ends_at_its_new_end_and_not_before(p
     state = await play.state(it)
     await look(play, kai, looking, LATER)
 
-    assert state is State.VERIFIED
-    assert await play.state(it) is State.ROLLED_BACK
+    assert state is ProposalState.VERIFIED
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert KEY not in play.server.objects
 
 
@@ -87,8 +87,8 @@ async def test_made_permanent_it_has_no_end_and_can_still_be_undone(play: Play):
     await kai.undo(it)
 
     assert permanent is None
-    assert state is State.VERIFIED
-    assert await play.state(it) is State.ROLLED_BACK
+    assert state is ProposalState.VERIFIED
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert KEY not in play.server.objects
 
 
@@ -141,7 +141,7 @@ async def test_where_a_terminal_is_wanted_the_press_proposes_and_says_what_to_ty
     said = await press(kai, it)
 
     mine = await extension(play, it)
-    assert (said.code, end(play), mine.state) == ("", "2026-12-28", State.PROPOSED)
+    assert (said.code, end(play), mine.state) == ("", "2026-12-28", ProposalState.PROPOSED)
     assert f"kai approve {mine.id}" in said.sentence
 
 
@@ -186,7 +186,7 @@ async def test_an_end_that_is_changed_between_press_and_write_is_not_written_ove
     await kai.approve(mine, "U2BOB")
 
     assert end(play) == "2027-06-01"
-    assert await play.state(mine) is State.PROPOSED
+    assert await play.state(mine) is ProposalState.PROPOSED
     assert await play.why(mine) == "somebody has changed its end since"
 
 
@@ -257,10 +257,10 @@ async def test_of_two_presses_at_once_one_is_decided_about_and_one_write_goes_ou
 
     said = await kai.at_once(press(kai, it), press(other, it), press(kai, it, "U2BOB", for_good=True))
 
-    done = [each for each in said if isinstance(each, Answer) and each.code == ""]
+    done = [each for each in said if isinstance(each, DecisionResult) and each.code == ""]
     assert len(done) == 1
     assert len(play.server.writes) == 2
-    assert [each.state for each in await play.store.proposals.extensions(it.id)] == [State.VERIFIED]
+    assert [each.state for each in await play.store.proposals.extensions(it.id)] == [ProposalState.VERIFIED]
 
 
 async def test_an_undo_that_comes_in_between_wins_or_loses_as_a_whole(play: Play):
@@ -274,8 +274,8 @@ async def test_an_undo_that_comes_in_between_wins_or_loses_as_a_whole(play: Play
         await kai.restart()
 
         state = await play.state(it)
-        assert (state is State.ROLLED_BACK) is (KEY not in play.server.objects), seed
-        assert state in (State.ROLLED_BACK, State.STUCK, State.VERIFIED)
+        assert (state is ProposalState.ROLLED_BACK) is (KEY not in play.server.objects), seed
+        assert state in (ProposalState.ROLLED_BACK, ProposalState.STUCK, ProposalState.VERIFIED)
 
 
 @pytest.mark.parametrize("steps", [4, 8, 12, 16, 20, 24, 28])
@@ -291,8 +291,8 @@ async def test_killed_at_any_step_it_is_carried_on_and_written_once(play: Play, 
 
     assert len(play.server.writes) <= 2
     found = await play.store.proposals.extensions(it.id)
-    assert {each.state for each in found} <= {State.VERIFIED, State.PROPOSED}
-    assert (end(play) == "2027-01-28") is (State.VERIFIED in {each.state for each in found})
+    assert {each.state for each in found} <= {ProposalState.VERIFIED, ProposalState.PROPOSED}
+    assert (end(play) == "2027-01-28") is (ProposalState.VERIFIED in {each.state for each in found})
 
 
 def shown_end(play: Play, end: str) -> Any:
@@ -310,7 +310,7 @@ async def test_an_edit_whose_end_cannot_be_read_or_has_passed_is_refused(play: P
     answer = await kai.deciding.edit(it.id, "U1ALICE", _as("U1ALICE"), shown_end(play, said))
 
     assert answer.code == "wrong_end"
-    assert await play.state(it) is State.PROPOSED
+    assert await play.state(it) is ProposalState.PROPOSED
     assert "edited" not in await play.events(it)
 
 
@@ -321,7 +321,7 @@ async def test_an_edit_to_another_end_is_a_proposal_of_its_own(play: Play):
     answer = await kai.deciding.edit(it.id, "U1ALICE", _as("U1ALICE"), shown_end(play, "2026-12-24"))
 
     assert answer.code == ""
-    assert await play.state(it) is State.SUPERSEDED
+    assert await play.state(it) is ProposalState.SUPERSEDED
 
 
 async def test_a_patch_that_writes_an_unreadable_end_on_an_object_is_refused(play: Play):
@@ -363,7 +363,7 @@ async def test_let_go_is_written_down_and_changes_nothing(play: Play):
     assert len(play.server.writes) == 1
     assert [each for each in await play.events(it) if each == "let_go"] == ["let_go"]
     await look(play, kai, expiry(play, kai), END)
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
 
 
 async def test_a_stranger_lets_nothing_go(play: Play):
@@ -390,7 +390,7 @@ async def test_an_extension_that_nobody_approves_expires_and_another_can_be_made
     await press(kai, it, "U2BOB")
 
     assert busy.code == "decided_already"
-    assert await play.state(first) is State.EXPIRED
+    assert await play.state(first) is ProposalState.EXPIRED
     assert end(play) == "2027-01-28"
 
 
@@ -403,5 +403,5 @@ async def test_the_end_of_a_change_is_not_the_end_of_its_extension(play: Play):
 
     await look(play, kai, looking, LATER)
 
-    assert (await extension(play, it)).state is State.VERIFIED
-    assert await play.state(it) is State.ROLLED_BACK
+    assert (await extension(play, it)).state is ProposalState.VERIFIED
+    assert await play.state(it) is ProposalState.ROLLED_BACK

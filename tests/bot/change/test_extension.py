@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.approval.proposal import Place, Purpose, Tuple5
+from bot.approval.proposal import ProposalLocation, Purpose, Tuple5
 from bot.change.extension import end_of, extension_of, moment_of, unreadable_end
 from bot.change.marks import EXPIRES
 from flows.fixes.jsonpatch import apply
@@ -59,7 +59,7 @@ def test_an_end_that_has_passed_cannot_stand_and_a_later_one_or_none_can():
 def test_an_extension_changes_the_annotation_and_nothing_else(said: str | None):
     before = thing("2026-12-28")
     it = extension_of(
-        proposal(), [before], said, "U1ALICE", Place("T1", "C1", "1.0", "5.0"), NOW, timedelta(minutes=30)
+        proposal(), [before], said, "U1ALICE", ProposalLocation("T1", "C1", "1.0", "5.0"), NOW, timedelta(minutes=30)
     )
 
     assert apply(before, it.parts[0].body) == thing(said)
@@ -74,7 +74,7 @@ def test_an_extension_changes_the_annotation_and_nothing_else(said: str | None):
 
 def test_an_extension_rests_on_no_flow_and_no_approval_of_the_change():
     parent = proposal(part(), written=(("u1", "f"),), denied=(Tuple5("a", "b", "TCP", 1),), shown="verified")
-    it = extension_of(parent, [thing("2026-12-28")], None, "U1ALICE", Place(), NOW, timedelta(minutes=30))
+    it = extension_of(parent, [thing("2026-12-28")], None, "U1ALICE", ProposalLocation(), NOW, timedelta(minutes=30))
 
     assert (it.proved.flows, it.written, it.denied, it.shown) == ((), (), (), "")
     assert it.sha256 != parent.sha256

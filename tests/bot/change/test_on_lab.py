@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bot.approval.person import Directory, Refusal
+from bot.approval.person import ApprovalRefusal, Directory
 from bot.approval.proposal import KubeUser, Proposal, new_id
 from bot.approval.rules import Approvals
-from bot.approval.states import State
-from bot.approval.trail import Event, Note
+from bot.approval.states import ProposalState
+from bot.approval.trail import TrailEvent, TrailNote
 from bot.change.changes import Changes
 from bot.change.deciding import Caller, Identify
 from bot.change.expiry import Expiry, approved_end
@@ -24,13 +24,13 @@ from bot.change.opening import changes_on
 from bot.change.proving import eligible
 from bot.change.repository import is_for_repository
 from bot.cli import kai
-from bot.clusters.opening import Worlds
+from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live
 from bot.commands.recipe import flow_named
 from bot.store.store import Store, open_store
 from bot.verify.looking import Clock
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.model import Diagnosis
 from lab.cluster import LabCluster
 from sensors.kit.catalog import sensors
@@ -47,10 +47,10 @@ class Stage:
     url: str
 
     async def found(self) -> Diagnosis:
-        worlds = Worlds(_live(self.lab, "kai"))
+        worlds = PolicyWorlds(_live(self.lab, "kai"))
         assert self.lab.target is not None
         async with worlds.cluster() as cluster:
-            tools = Tools(sensors(), rules())
+            tools = WalkTools(sensors(), rules())
             return await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
 
     async def propose(self) -> Proposal:
@@ -64,7 +64,7 @@ class Stage:
         made = Proposal(
             new_id(), "inv", found.target, title, fresh.parts, fresh.proved, now, now + timedelta(minutes=30)
         )
-        await self.store.proposals.create(made, [Note(Event.PROPOSED, "kai")], now)
+        await self.store.proposals.create(made, [TrailNote(TrailEvent.PROPOSED, "kai")], now)
         return made
 
 
@@ -78,12 +78,12 @@ async def stage(case: str, folder: Path, within: float = 60.0) -> AsyncIterator[
     async with LabCluster.start(CASES / case) as lab, open_store(url) as store:
         live = _live(lab, "kai")
         approvals = Approvals(Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")}))
-        changes = changes_on(live, Worlds(live).cluster, sensors(), store, lambda: approvals, within=within)
+        changes = changes_on(live, PolicyWorlds(live).cluster, sensors(), store, lambda: approvals, within=within)
         yield Stage(lab, changes, store, url)
 
 
 def _as(person: str, name: str) -> Identify:
-    async def identify(it: Proposal) -> Caller | Refusal:
+    async def identify(it: Proposal) -> Caller | ApprovalRefusal:
         return Caller(person, KubeUser(name))
 
     return identify
@@ -125,9 +125,9 @@ async def test_approved_by_alice_it_helps_and_undone_it_is_as_it_was(case, tmp_p
         undone = await it.changes.pipeline.carry_on(proposal.id)
 
     assert bob.code == "rbac"
-    assert done.state is State.VERIFIED
+    assert done.state is ProposalState.VERIFIED
     assert "0 dropped" in done.why
-    assert undone.state is State.ROLLED_BACK
+    assert undone.state is ProposalState.ROLLED_BACK
 
 
 async def test_an_added_policy_is_gone_when_its_time_is_up_and_not_a_second_before(tmp_path):
@@ -139,8 +139,8 @@ async def test_an_added_policy_is_gone_when_its_time_is_up_and_not_a_second_befo
         before = await _looked(it, proposal, end - timedelta(seconds=1))
         after = await _looked(it, proposal, end)
 
-    assert before.state is State.VERIFIED
-    assert after.state is State.ROLLED_BACK
+    assert before.state is ProposalState.VERIFIED
+    assert after.state is ProposalState.ROLLED_BACK
     assert after.why == f"its time was up at {end:%Y-%m-%d %H:%M} UTC"
 
 
@@ -163,7 +163,7 @@ async def test_a_wrong_fix_made_by_an_edit_is_taken_back(tmp_path):
         assert edited is not None
         done = await _approved(it, edited)
 
-    assert done.state is State.ROLLED_BACK
+    assert done.state is ProposalState.ROLLED_BACK
     assert done.why.startswith("not verified")
 
 
@@ -175,7 +175,7 @@ async def test_an_edit_of_a_policy_that_would_not_help_is_refused_by_the_proof(t
 
     assert said.code == "not_proved"
     assert kept is not None
-    assert kept.state is State.PROPOSED
+    assert kept.state is ProposalState.PROPOSED
 
 
 def _useless(it: Proposal) -> list[Any]:

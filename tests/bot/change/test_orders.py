@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bot.approval.decision import Review
+from bot.approval.decision import AccessReview
 from bot.approval.proposal import KubeUser
-from bot.change.orders import Line, Orders
-from bot.patch import Conflict, NotApplied, Order, Refused, Rehearsed, Right, Unknown, Verdict
+from bot.change.orders import ClusterConnection, Orders
+from bot.patch import Conflict, Forbidden, NotApplied, ObjectRight, Order, Rehearsed, RightsAnswer, Unknown
 from tests.bot.approval.making import part
 
 BOB = KubeUser("bob")
@@ -25,36 +25,36 @@ class Clerk:
         self.allowed, self.rehearsal = allowed, rehearsal
         self.orders: list[Order] = []
 
-    async def may(self, approver: Any, right: Right) -> Verdict:
+    async def may(self, approver: Any, right: ObjectRight) -> RightsAnswer:
         allowed = right.verb in self.allowed
-        return Verdict(allowed, f"may {right}" if allowed else f"may not {right.verb}")
+        return RightsAnswer(allowed, f"may {right}" if allowed else f"may not {right.verb}")
 
     async def rehearse(self, order: Order) -> Any:
         self.orders.append(order)
         return self.rehearsal
 
 
-async def review(clerk: Clerk) -> Review:
+async def review(clerk: Clerk) -> AccessReview:
     @asynccontextmanager
-    async def line() -> AsyncIterator[Line]:
+    async def line() -> AsyncIterator[ClusterConnection]:
         nobody: Any = None
         writer: Any = clerk
-        yield Line(nobody, writer)
+        yield ClusterConnection(nobody, writer)
 
     return await Orders(line).review(BOB, part(), "p-1")
 
 
 async def test_a_missing_right_is_told_as_the_api_server_tells_it():
-    clerk = Clerk(("get",), Refused(WORDS))
+    clerk = Clerk(("get",), Forbidden(WORDS))
 
-    assert await review(clerk) == Review(False, WORDS)
+    assert await review(clerk) == AccessReview(False, WORDS)
     assert [(each.proposal, each.approver and each.approver.user) for each in clerk.orders] == [("p-1", "bob")]
 
 
 @pytest.mark.parametrize(
     "rehearsal",
     [
-        Refused('User "system:serviceaccount:kai:kai" cannot impersonate', as_kai=True),
+        Forbidden('User "system:serviceaccount:kai:kai" cannot impersonate', as_kai=True),
         Rehearsed(None, None, (), "digest"),
         Conflict("changed since"),
         NotApplied("no answer"),
@@ -63,11 +63,11 @@ async def test_a_missing_right_is_told_as_the_api_server_tells_it():
     ids=lambda each: type(each).__name__,
 )
 async def test_whatever_else_a_dry_run_says_the_no_of_the_review_stands(rehearsal: Any):
-    assert await review(Clerk(("get",), rehearsal)) == Review(False, "may not patch")
+    assert await review(Clerk(("get",), rehearsal)) == AccessReview(False, "may not patch")
 
 
 async def test_who_may_is_not_tried_out_by_a_review():
-    clerk = Clerk(("get", "patch"), Refused(WORDS))
+    clerk = Clerk(("get", "patch"), Forbidden(WORDS))
 
     assert (await review(clerk)).allowed
     assert clerk.orders == []

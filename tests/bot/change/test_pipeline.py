@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bot.approval.rules import Approvals, Rules
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.approval.trail import faults
 from bot.change.marks import fingerprint
 from tests.bot.change.playing import FAILED, RULE, UNDECIDED, Play, policy
@@ -27,7 +27,7 @@ async def test_an_approval_is_applied_as_the_approver_and_verified(play):
     said = await play.process().approve(it)
 
     assert said.code == ""
-    assert await play.state(it) is State.VERIFIED
+    assert await play.state(it) is ProposalState.VERIFIED
     assert egress(play) == [RULE]
     assert [(each.who, each.proposal) for each in play.server.writes] == [("alice", it.id)]
     assert play.shown[it.id] == "verified"
@@ -56,7 +56,7 @@ async def test_where_it_may_not_be_told_on_the_object_that_is_written_down_and_n
     await play.process().approve(it)
 
     entries = [each.entry async for each in play.store.audit.links(it.id)]
-    assert await play.state(it) is State.VERIFIED
+    assert await play.state(it) is ProposalState.VERIFIED
     assert await play.why(it) == "verified: 12 forwarded, 0 dropped"
     assert len([each for each in entries if '"event":"announced"' in each and "is forbidden" in each]) == 1
 
@@ -69,7 +69,7 @@ async def test_undo_brings_back_exactly_what_was(play):
 
     await kai.undo(it)
 
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert fingerprint(play.server.objects[KEY]) == before
     assert play.shown[it.id] == "rolled_back"
 
@@ -80,7 +80,7 @@ async def test_a_change_that_does_not_help_is_taken_back_without_anybody_s_doing
 
     await play.process().approve(it)
 
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert egress(play) == []
     assert "not verified: 0 forwarded, 3 dropped" in await play.why(it)
     assert [each.who for each in play.server.writes] == ["alice", "alice"]
@@ -92,7 +92,7 @@ async def test_what_could_not_be_measured_is_neither_called_a_success_nor_taken_
 
     await play.process().approve(it)
 
-    assert await play.state(it) is State.NOT_VERIFIED
+    assert await play.state(it) is ProposalState.NOT_VERIFIED
     assert egress(play) == [RULE]
 
 
@@ -105,7 +105,7 @@ async def test_a_new_object_is_created_and_its_undo_deletes_that_very_object(pla
     await kai.undo(it)
 
     assert there
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert policy(name="kai-allow-1") not in play.server.objects
 
 
@@ -119,7 +119,7 @@ async def test_an_object_that_somebody_made_anew_under_the_name_is_not_deleted(p
 
     await kai.undo(it)
 
-    assert await play.state(it) is State.STUCK
+    assert await play.state(it) is ProposalState.STUCK
     assert play.server.objects[key]["spec"] == {"egress": ["theirs"]}
 
 
@@ -157,7 +157,7 @@ async def test_rights_that_are_taken_away_between_press_and_write_count(play):
     await kai.pipeline.carry_on(it.id)
 
     assert said.carry_on == it.id
-    assert await play.state(it) is State.PROPOSED
+    assert await play.state(it) is ProposalState.PROPOSED
     assert "Kubernetes does not let alice" in await play.why(it)
     assert play.server.writes == []
     assert await play.store.proposals.approvals(it.id) == ()
@@ -170,7 +170,7 @@ async def test_an_object_that_was_changed_leads_to_a_fresh_proposal_and_no_write
     await play.process().approve(it)
 
     old, new = await play.store.proposals.of(it.investigation)
-    assert (old.state, new.state) == (State.SUPERSEDED, State.PROPOSED)
+    assert (old.state, new.state) == (ProposalState.SUPERSEDED, ProposalState.PROPOSED)
     assert new.sha256 != old.sha256
     assert await play.store.proposals.approvals(new.id) == ()
     assert play.server.writes == []
@@ -183,7 +183,7 @@ async def test_a_policy_that_was_added_meanwhile_leads_to_a_fresh_proposal(play)
 
     await play.process().approve(it)
 
-    assert await play.state(it) is State.SUPERSEDED
+    assert await play.state(it) is ProposalState.SUPERSEDED
     assert play.server.writes == []
 
 
@@ -193,7 +193,7 @@ async def test_a_status_that_a_controller_wrote_is_no_change(play):
 
     await play.process().approve(it)
 
-    assert await play.state(it) is State.VERIFIED
+    assert await play.state(it) is ProposalState.VERIFIED
 
 
 async def test_an_object_that_is_gone_cannot_be_changed(play):
@@ -202,7 +202,7 @@ async def test_an_object_that_is_gone_cannot_be_changed(play):
 
     await play.process().approve(it)
 
-    assert await play.state(it) is State.PROPOSED
+    assert await play.state(it) is ProposalState.PROPOSED
     assert "is not there any more" in await play.why(it)
 
 
@@ -214,7 +214,7 @@ async def test_an_expired_proposal_is_not_applied_also_when_it_was_approved_in_t
 
     await kai.pipeline.carry_on(it.id)
 
-    assert await play.state(it) is State.EXPIRED
+    assert await play.state(it) is ProposalState.EXPIRED
     assert play.server.writes == []
 
 
@@ -224,7 +224,7 @@ async def test_a_proposal_that_nobody_approved_expires_and_its_card_says_so(play
 
     await play.process().restart()
 
-    assert await play.state(it) is State.EXPIRED
+    assert await play.state(it) is ProposalState.EXPIRED
     assert play.shown[it.id] == "expired"
     assert (await play.process().approve(it)).code == "closed"
 
@@ -259,7 +259,7 @@ async def test_where_a_terminal_is_wanted_a_press_counts_for_nothing(play):
 
     said = await kai.approve(it)
 
-    assert (said.code, await play.state(it), play.server.requests) == ("terminal_only", State.PROPOSED, [])
+    assert (said.code, await play.state(it), play.server.requests) == ("terminal_only", ProposalState.PROPOSED, [])
     assert f"kai approve {it.id}" in said.sentence
 
 
@@ -272,8 +272,8 @@ async def test_with_two_persons_the_first_approval_changes_nothing(play):
     state, writes = await play.state(it), len(play.server.writes)
     await kai.approve(it, "U2BOB")
 
-    assert (first.sentence, state, writes) == ("Your approval is counted: 1 of 2 approvals.", State.PROPOSED, 0)
-    assert await play.state(it) is State.VERIFIED
+    assert (first.sentence, state, writes) == ("Your approval is counted: 1 of 2 approvals.", ProposalState.PROPOSED, 0)
+    assert await play.state(it) is ProposalState.VERIFIED
 
 
 async def test_a_rejected_proposal_says_why_and_cannot_be_approved(play):
@@ -282,7 +282,7 @@ async def test_a_rejected_proposal_says_why_and_cannot_be_approved(play):
 
     await kai.reject(it, reason="we move  the service\ntomorrow")
 
-    assert await play.state(it) is State.REJECTED
+    assert await play.state(it) is ProposalState.REJECTED
     assert await play.why(it) == "U3CAROL: we move the service tomorrow"
     assert (await kai.approve(it)).code == "closed"
     assert play.server.writes == []
@@ -318,8 +318,8 @@ async def test_each_side_is_written_as_the_owner_who_approved_it(play):
 
     await kai.approve(it, "U2BOB")
 
-    assert halfway is State.PROPOSED
-    assert await play.state(it) is State.VERIFIED
+    assert halfway is ProposalState.PROPOSED
+    assert await play.state(it) is ProposalState.VERIFIED
     assert [(each.who, each.key[1]) for each in play.server.writes] == [("alice", "shop"), ("bob", "web")]
 
 
@@ -338,7 +338,7 @@ async def test_when_only_one_of_two_could_be_written_that_one_is_taken_back(play
 
     await kai.approve(it)
 
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert egress(play) == []
     assert play.server.objects[other]["spec"] == {"egress": ["theirs"]}
     assert "only a part of it was written" in await play.why(it)
@@ -355,7 +355,7 @@ async def test_what_somebody_has_changed_since_is_not_overwritten_by_an_undo(pla
 
     await kai.undo(it)
 
-    assert await play.state(it) is State.STUCK
+    assert await play.state(it) is ProposalState.STUCK
     assert "somebody has changed the object since" in await play.why(it)
     assert egress(play) == [RULE, "theirs"]
 
@@ -375,7 +375,7 @@ async def test_when_the_approver_s_rights_are_gone_it_says_who_cannot_and_stays(
 
     await kai.approve(it)
 
-    assert await play.state(it) is State.STUCK
+    assert await play.state(it) is ProposalState.STUCK
     assert "Kubernetes does not let alice" in await play.why(it)
     assert egress(play) == [RULE]
 
@@ -386,7 +386,7 @@ async def test_after_that_somebody_with_rights_can_undo_it(play):
 
     await play.process().undo(it, "U2BOB")
 
-    assert await play.state(it) is State.ROLLED_BACK
+    assert await play.state(it) is ProposalState.ROLLED_BACK
     assert egress(play) == []
 
 
@@ -398,7 +398,7 @@ async def test_an_undo_of_somebody_without_rights_is_refused(play):
     said = await kai.undo(it, "U3CAROL")
 
     assert said.code == "rbac"
-    assert await play.state(it) is State.VERIFIED
+    assert await play.state(it) is ProposalState.VERIFIED
 
 
 async def test_of_two_undos_at_once_one_is_done(play):
@@ -424,7 +424,7 @@ async def test_a_lost_answer_is_looked_up_and_never_sent_again(play):
         mine = [each for each in play.server.writes if each.proposal == it.id]
 
         assert len(mine) <= 1
-        assert await play.state(it) is (State.VERIFIED if mine else State.PROPOSED)
+        assert await play.state(it) is (ProposalState.VERIFIED if mine else ProposalState.PROPOSED)
 
 
 async def test_while_nothing_can_be_read_it_is_unknown_and_told_as_that(play):
@@ -444,8 +444,8 @@ async def test_while_nothing_can_be_read_it_is_unknown_and_told_as_that(play):
     await play.time.sleep(5)
     await play.process().restart()
 
-    assert unknown == (State.UNKNOWN, "unknown")
-    assert await play.state(it) in (State.VERIFIED, State.PROPOSED)
+    assert unknown == (ProposalState.UNKNOWN, "unknown")
+    assert await play.state(it) in (ProposalState.VERIFIED, ProposalState.PROPOSED)
 
 
 async def test_the_audit_of_all_this_is_whole(play):
@@ -465,7 +465,7 @@ async def test_killed_in_the_midst_it_is_carried_on_by_the_next_process(play):
 
     await play.process().restart()
 
-    assert await play.state(it) in (State.VERIFIED, State.PROPOSED)
+    assert await play.state(it) in (ProposalState.VERIFIED, ProposalState.PROPOSED)
     assert len(play.server.writes) <= 1
 
 
@@ -486,7 +486,7 @@ async def test_the_second_of_two_writes_may_arrive_after_its_answer_was_given_up
 
         written = {each.key for each in play.server.writes if each.proposal == it.id}
         back = {each.key for each in play.server.writes if each.proposal != it.id}
-        if await play.state(it) is State.ROLLED_BACK:
+        if await play.state(it) is ProposalState.ROLLED_BACK:
             assert written <= back
             assert egress(play) == [] == play.server.objects[other]["spec"]["egress"]
         play.server.put(KEY, {"egress": []})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.approval.proposal import Proposal
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from tests.bot.change.killing import Kais, kais
 from tests.bot.store.postgres import new_database, server
 
@@ -46,18 +46,18 @@ async def killed(it: Kais, moment: str) -> Proposal:
     assert found is not None
     assert code == -9, f"{moment}: it lived"
     wrote = it.writes(proposal) - before
-    assert wrote == (1 if found.state is State.VERIFIED else 0), f"{moment}: {wrote} writes, {found.state}"
-    assert found.state in (State.VERIFIED, State.PROPOSED), f"{moment}: {found.state} ({found.why})"
-    assert (it.mark(proposal) == proposal.id) is (found.state is State.VERIFIED), moment
+    assert wrote == (1 if found.state is ProposalState.VERIFIED else 0), f"{moment}: {wrote} writes, {found.state}"
+    assert found.state in (ProposalState.VERIFIED, ProposalState.PROPOSED), f"{moment}: {found.state} ({found.why})"
+    assert (it.mark(proposal) == proposal.id) is (found.state is ProposalState.VERIFIED), moment
     if after_death > before:
-        assert found.state is State.VERIFIED, f"{moment}: written, and not known"
+        assert found.state is ProposalState.VERIFIED, f"{moment}: written, and not known"
     events = [each["event"] for each in await it.trail(proposal)]
     assert events.count("writing") <= 1, f"{moment}: {events}"
     return found
 
 
 async def taken_back(it: Kais, proposal: Proposal) -> None:
-    if proposal.state is State.VERIFIED:
+    if proposal.state is ProposalState.VERIFIED:
         await it.end(await it.begin(proposal, "undo"))
 
 
@@ -67,7 +67,7 @@ async def test_killed_around_the_write_the_next_process_knows_what_is_so(moment:
     async with kais(f"sqlite:///{tmp_path}/kai.db") as it:
         found = await killed(it, moment)
 
-    assert (found.state is State.VERIFIED) is (moment == "write 1 after")
+    assert (found.state is ProposalState.VERIFIED) is (moment == "write 1 after")
 
 
 @pytest.mark.crash
@@ -97,11 +97,11 @@ async def test_of_ten_presses_on_two_bots_one_is_written_and_of_ten_undos_one(po
         events = [each["event"] for each in await it.trail(proposal)]
         children = await it.store.proposals.children(proposal.id)
 
-    assert (done and done.state, wrote) == (State.VERIFIED, 1)
+    assert (done and done.state, wrote) == (ProposalState.VERIFIED, 1)
     assert [each for each in approved if each.startswith("Approved: ")] == approved[:1]
     assert len(approved) == len(undone) == 10
     assert all("nothing was done" in each for each in approved[1:])
-    assert (back and back.state, it.writes(proposal) - before) == (State.ROLLED_BACK, 2)
+    assert (back and back.state, it.writes(proposal) - before) == (ProposalState.ROLLED_BACK, 2)
     assert [each for each in undone if each == "It is being taken back."] == ["It is being taken back."]
     assert (events.count("writing"), events.count("approved"), len(children)) == (1, 1, 1)
     assert events.count("refused") == 18

@@ -16,7 +16,7 @@ from bot.clusters import recent_drops as module
 from bot.clusters.recent_drops import RecentDrops, recent_drops
 from sensors.access.casefolder import open_case
 from sensors.hubble.lines import FlowQuestion
-from sensors.hubble.records import Endpoint, FlowReading, HubbleFlow, HubbleMessage, NodeStatus
+from sensors.hubble.records import FlowEndpoint, FlowReading, HubbleFlow, HubbleMessage, NodeStatus
 from sensors.kit import Blind, Target
 from tests.kit.cases import CASES
 
@@ -25,7 +25,7 @@ WEB = Target("web-1", "shop")
 
 
 def drop(event: int = 1, reason: int = 133, verdict: str = "DROPPED", ip: str = "10.0.0.2", **more: Any) -> HubbleFlow:
-    ends = {"source": Endpoint(pod="web-1", namespace="shop"), "destination": Endpoint(ip=ip)}
+    ends = {"source": FlowEndpoint(pod="web-1", namespace="shop"), "destination": FlowEndpoint(ip=ip)}
     return HubbleFlow(time=NOW, verdict=verdict, event=event, drop_reason=reason, protocol="TCP", **{**ends, **more})
 
 
@@ -83,7 +83,7 @@ async def test_only_the_pod_s_own_drops_of_the_last_minutes_are_asked_for():
     ids=["none", "a node is away", "hangs"],
 )
 async def test_what_the_relay_does_not_say_is_not_measured(relay: Relay, why: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "WITHIN_S", 0.05)
+    monkeypatch.setattr(module, "RECENT_DROPS_TIMEOUT_S", 0.05)
 
     seen = await recent_drops(relay.open, WEB)
 

@@ -11,7 +11,7 @@ import pytest
 from bot.approval.proposal import Tuple5
 from bot.commands.watch import Lap, Watched, about_the_peer, follow
 from bot.verify.looking import Clock
-from bot.verify.verdict import Moment, Seen, Try
+from bot.verify.verdict import SeenConnection, TrafficSince, Try
 from flows.model import Diagnosis
 from sensors.kit import Blind, Target
 from tests.bot.report.examples import BEHIND, DENIED, HEALTHY, with_root
@@ -34,7 +34,7 @@ class Interrupted(BaseException):
 class Stage:
     """What each walk shows in turn; the last one again and again, until `most` walks."""
 
-    walks: list[tuple[Diagnosis, Moment] | str]
+    walks: list[tuple[Diagnosis, TrafficSince] | str]
     most: int = 12
     at: datetime = AT
     asked: list[datetime | None] = field(default_factory=list)
@@ -62,19 +62,19 @@ class Stage:
         return self
 
 
-def dropped(at: datetime, flow: Tuple5 = API) -> Seen:
-    return Seen(flow, dropped=3, last_drop=at)
+def dropped(at: datetime, flow: Tuple5 = API) -> SeenConnection:
+    return SeenConnection(flow, dropped=3, last_drop=at)
 
 
-def opened(at: datetime, flow: Tuple5 = API) -> Seen:
-    return Seen(flow, opened=2, last_opened=at)
+def opened(at: datetime, flow: Tuple5 = API) -> SeenConnection:
+    return SeenConnection(flow, opened=2, last_opened=at)
 
 
-DENIED_NOW = (DENIED, Moment((dropped(AT),), SHUT))
+DENIED_NOW = (DENIED, TrafficSince((dropped(AT),), SHUT))
 
 
 async def test_it_ends_when_the_peer_opens_with_a_line_that_says_by_what():
-    it = await Stage([DENIED_NOW, DENIED_NOW, DENIED_NOW, (HEALTHY, Moment((opened(AT + 25 * S),), OPEN))]).run()
+    it = await Stage([DENIED_NOW, DENIED_NOW, DENIED_NOW, (HEALTHY, TrafficSince((opened(AT + 25 * S),), OPEN))]).run()
 
     assert it.reported == [DENIED]
     assert it.watched.code == 0
@@ -83,7 +83,7 @@ async def test_it_ends_when_the_peer_opens_with_a_line_that_says_by_what():
 
 
 async def test_each_change_of_the_verdict_is_one_line_and_what_stays_the_same_is_none():
-    again = (ANOTHER, Moment((), SHUT))
+    again = (ANOTHER, TrafficSince((), SHUT))
     it = await Stage([DENIED_NOW, DENIED_NOW, DENIED_NOW, again, again, DENIED_NOW], most=7).run()
 
     assert it.lines == [
@@ -94,21 +94,21 @@ async def test_each_change_of_the_verdict_is_one_line_and_what_stays_the_same_is
 
 
 async def test_that_no_cause_is_found_any_more_is_not_enough():
-    it = await Stage([DENIED_NOW, (HEALTHY, Moment())], most=4).run()
+    it = await Stage([DENIED_NOW, (HEALTHY, TrafficSince())], most=4).run()
 
     assert len(it.asked) == 4
     assert it.lines == [f"21:00:10 UTC  ? none.healthy: {HEALTHY.root_cause}"]
 
 
 async def test_a_peer_that_opens_to_our_try_while_the_pod_s_own_attempts_are_dropped_is_not_open():
-    still = (HEALTHY, Moment((dropped(AT + 11 * S),), OPEN))
+    still = (HEALTHY, TrafficSince((dropped(AT + 11 * S),), OPEN))
     it = await Stage([DENIED_NOW, still], most=3).run()
 
     assert not any("can talk" in each for each in it.lines)
 
 
 async def test_an_open_try_counts_where_nothing_of_the_pod_s_own_was_denied():
-    it = await Stage([(ANOTHER, Moment((), SHUT)), (HEALTHY, Moment((), OPEN))]).run()
+    it = await Stage([(ANOTHER, TrafficSince((), SHUT)), (HEALTHY, TrafficSince((), OPEN))]).run()
 
     assert it.watched.code == 0
     assert it.lines[-1].endswith("can talk: the peer opens to a try of our own (10.96.0.1:6443 open)")
@@ -116,7 +116,7 @@ async def test_an_open_try_counts_where_nothing_of_the_pod_s_own_was_denied():
 
 async def test_drops_of_before_are_not_held_against_what_comes_after():
     """The ring still holds them: each walk asks for what came after the last drop only."""
-    it = await Stage([DENIED_NOW, (DENIED, Moment((dropped(AT + 5 * S),), SHUT)), DENIED_NOW], most=3).run()
+    it = await Stage([DENIED_NOW, (DENIED, TrafficSince((dropped(AT + 5 * S),), SHUT)), DENIED_NOW], most=3).run()
 
     us = timedelta(microseconds=1)
     assert it.asked == [None, AT + us, AT + 5 * S + us]
@@ -124,28 +124,32 @@ async def test_drops_of_before_are_not_held_against_what_comes_after():
 
 async def test_a_walk_in_the_midst_of_which_it_turned_says_nothing_yet():
     """Its flows show both, which reads like a race between the two."""
-    both = Moment((dropped(AT + 11 * S), opened(AT + 15 * S, DNS), Seen(API, 2, 3, AT + 15 * S, AT + 11 * S)), OPEN)
-    it = await Stage([DENIED_NOW, (ANOTHER, both), (HEALTHY, Moment((opened(AT + 25 * S),), OPEN))]).run()
+    both = TrafficSince(
+        (dropped(AT + 11 * S), opened(AT + 15 * S, DNS), SeenConnection(API, 2, 3, AT + 15 * S, AT + 11 * S)), OPEN
+    )
+    it = await Stage([DENIED_NOW, (ANOTHER, both), (HEALTHY, TrafficSince((opened(AT + 25 * S),), OPEN))]).run()
 
     assert [each.split()[2] for each in it.lines] == ["✔"]
 
 
 async def test_a_peer_that_opens_ends_it_also_where_something_else_is_found_then():
-    it = await Stage([DENIED_NOW, (ANOTHER, Moment((opened(AT + 5 * S),), OPEN))]).run()
+    it = await Stage([DENIED_NOW, (ANOTHER, TrafficSince((opened(AT + 5 * S),), OPEN))]).run()
 
     assert it.watched.code == 1
     assert it.lines[-1].endswith(f"(10.96.0.1:6443 open); still found: {BEHIND.cause}")
 
 
 async def test_where_the_peer_opened_all_the_time_the_verdict_has_to_turn():
-    slow = (ANOTHER, Moment((), OPEN))
-    it = await Stage([slow, slow, slow, (HEALTHY, Moment((), OPEN))]).run()
+    slow = (ANOTHER, TrafficSince((), OPEN))
+    it = await Stage([slow, slow, slow, (HEALTHY, TrafficSince((), OPEN))]).run()
 
     assert (len(it.asked), it.watched.code) == (4, 0)
 
 
 async def test_a_cluster_that_is_away_is_waited_for():
-    it = await Stage([DENIED_NOW, "the API server does not answer", (HEALTHY, Moment((opened(AT + S),), OPEN))]).run()
+    it = await Stage(
+        [DENIED_NOW, "the API server does not answer", (HEALTHY, TrafficSince((opened(AT + S),), OPEN))]
+    ).run()
 
     assert it.lines[0] == "21:00:10 UTC  could not look: the API server does not answer"
     assert it.watched.code == 0
@@ -157,8 +161,8 @@ async def test_where_the_first_walk_cannot_look_there_is_nothing_to_watch():
 
 
 async def test_where_nothing_was_wrong_it_ends_when_something_is():
-    fine = (HEALTHY, Moment((opened(AT),), OPEN))
-    it = await Stage([fine, fine, fine, (DENIED, Moment((dropped(AT + 30 * S),), SHUT))]).run()
+    fine = (HEALTHY, TrafficSince((opened(AT),), OPEN))
+    it = await Stage([fine, fine, fine, (DENIED, TrafficSince((dropped(AT + 30 * S),), SHUT))]).run()
 
     assert it.watched.code == 1
     assert [each.split()[2] for each in it.lines] == ["✔", "✖"]
@@ -166,10 +170,10 @@ async def test_where_nothing_was_wrong_it_ends_when_something_is():
 
 @pytest.mark.parametrize(
     ("last", "code"),
-    [(DENIED_NOW, 1), ((UNTOLD, Moment()), 3), ((HEALTHY, Moment()), 0), ("gone", 3)],
+    [(DENIED_NOW, 1), ((UNTOLD, TrafficSince()), 3), ((HEALTHY, TrafficSince()), 0), ("gone", 3)],
     ids=["fault", "untold", "healthy", "blind"],
 )
-async def test_broken_off_it_stands_as_the_last_walk_has_said(last: tuple[Diagnosis, Moment] | str, code: int):
+async def test_broken_off_it_stands_as_the_last_walk_has_said(last: tuple[Diagnosis, TrafficSince] | str, code: int):
     it = await Stage([DENIED_NOW, DENIED_NOW, last], most=3).run()
 
     assert it.watched.code == code

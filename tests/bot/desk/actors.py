@@ -16,7 +16,7 @@ from typing import Any
 from bot.clusters.opened import OpenedCluster
 from bot.clusters.recorded import recording_of
 from bot.desk.looking import Looking
-from bot.desk.ports import Looked, Note, VerdictNote, Watcher
+from bot.desk.ports import LookResult, Note, VerdictNote, Watcher
 from bot.store import Investigation, OriginKind, Posted, Request
 from flows.catalog import rules
 from flows.engine import Concluded, Saw
@@ -45,7 +45,7 @@ class Hands:
     looks: list[str] = field(default_factory=list)
     interrupted: list[str] = field(default_factory=list)
 
-    async def look(self, it: Investigation, watcher: Watcher) -> Looked:
+    async def look(self, it: Investigation, watcher: Watcher) -> LookResult:
         pod = it.request.target.pod
         self.looks.append(pod)
         self.began[pod].set()
@@ -60,7 +60,7 @@ class Hands:
         for number, (key, evidence) in enumerate(diagnosis.evidence.items()):
             await watcher(Saw(Step(f"s{number}", "sensor", evidence.sensor), key, evidence))
         await watcher(Concluded(diagnosis))
-        return Looked(diagnosis)
+        return LookResult(diagnosis)
 
 
 @dataclass

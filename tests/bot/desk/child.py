@@ -14,7 +14,7 @@ from pathlib import Path
 from bot.desk.desk import Desk
 from bot.desk.limits import Limits
 from bot.desk.opening import open_desk
-from bot.desk.ports import Look, Looked, Watcher
+from bot.desk.ports import LookFor, LookResult, Watcher
 from bot.store import Ceiling, Investigation, OriginKind, Request
 from bot.store.store import open_store
 from tests.bot.desk.actors import FLOW, FilePoster, die_once, looking, recordings
@@ -54,10 +54,10 @@ async def until_said(url: str, count: int) -> None:
             await asyncio.sleep(0.2)
 
 
-def deadly(look: Look, folder: Path) -> Look:
+def deadly(look: LookFor, folder: Path) -> LookFor:
     """One pod's look takes the whole process with it, always; any look may, once, when it has seen everything."""
 
-    async def careful(it: Investigation, watcher: Watcher) -> Looked:
+    async def careful(it: Investigation, watcher: Watcher) -> LookResult:
         if it.request.target.pod == POISON:
             os._exit(9)
         looked = await look(it, watcher)

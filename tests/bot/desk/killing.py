@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.store import Investigation, Message, Verdict
+from bot.store import Investigation, Message, StoredVerdict
 from bot.store.store import open_store
 from tests.bot.desk.actors import read_posts
 
@@ -78,7 +78,7 @@ class Killer:
 class Aftermath:
     """What is remembered, and how often each message was said."""
 
-    rows: tuple[tuple[Investigation, Verdict | None], ...]
+    rows: tuple[tuple[Investigation, StoredVerdict | None], ...]
     messages: tuple[Message, ...]
     said: Counter[str]
     causes: dict[str, set[str]]

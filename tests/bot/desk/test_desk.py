@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bot.desk.desk import Desk
-from bot.desk.limits import Refused
+from bot.desk.limits import LimitReached
 from bot.desk.opening import Occupied, open_desk
-from bot.desk.ports import CannotLook, CannotPost, Look, Looked, Watcher
+from bot.desk.ports import CannotLook, CannotPost, LookFor, LookResult, Watcher
 from bot.report.json_result import encode
-from bot.store import Investigation, MessageState, State
+from bot.store import Investigation, InvestigationState, MessageState
 from bot.store.store import Store
 from flows.engine import Concluded, Saw
 from tests.bot.desk.actors import Hands, Wall, request
@@ -51,7 +51,7 @@ async def test_an_investigation_ends_in_one_verdict_that_is_kept_and_posted_once
     status = await desk.wait(started.id)
 
     assert status is not None
-    assert status.investigation.state is State.CONCLUDED
+    assert status.investigation.state is InvestigationState.CONCLUDED
     assert status.verdict is not None
     assert status.verdict.result == {**encode(DENIED), "investigation_id": started.id}
     assert [each.summary for each in await store.investigations.evidence(started.id)] == [
@@ -88,7 +88,7 @@ async def test_too_much_of_one_person_namespace_or_cluster_is_refused_in_one_sen
         asked = request(f"pod-{number}", namespace=space, asked_by="U1" if number < 9 else f"U{number}")
         try:
             await desk.start(asked)
-        except Refused as why:
+        except LimitReached as why:
             refusals.append((why.limit, str(why)))
 
     limits = [limit for limit, _ in refusals]
@@ -121,7 +121,7 @@ async def test_no_more_than_the_limit_of_a_namespace_look_at_once_and_the_others
 
 
 async def test_a_cluster_that_nobody_looks_after_is_refused(desk: Desk) -> None:
-    with pytest.raises(Refused, match=r"^No cluster 'moon' is looked after here: try again with default\.$"):
+    with pytest.raises(LimitReached, match=r"^No cluster 'moon' is looked after here: try again with default\.$"):
         await desk.start(request(cluster="moon"))
 
 
@@ -143,7 +143,7 @@ async def test_a_cancelled_look_stops_at_once_and_what_waits_is_never_looked_at(
 
     assert told == [True, True, False]
     assert [(each.investigation.state, each.investigation.why) for each in ends if each] == [
-        (State.CANCELLED, "by U2")
+        (InvestigationState.CANCELLED, "by U2")
     ] * 2
     assert hands.interrupted == ["pod-0"]
     assert "waiting" not in hands.looks
@@ -170,7 +170,7 @@ async def test_a_look_that_fails_is_said_once_with_its_reason(
     await settled(store, f"{started.id}.failed")
 
     assert status is not None
-    assert status.investigation.state is State.FAILED
+    assert status.investigation.state is InvestigationState.FAILED
     assert status.investigation.why.startswith(why)
     assert [each.investigation.why for each in wall.notes] == [status.investigation.why]
 
@@ -224,7 +224,7 @@ async def test_a_desk_that_closes_and_opens_again_carries_on_and_says_it_once(
 
     assert unsaid == []
     assert status is not None
-    assert status.investigation.state is State.CONCLUDED
+    assert status.investigation.state is InvestigationState.CONCLUDED
     assert hands.looks == ["api-server", "api-server"]
     assert wall.roles == [("verdict", "api-server")]
 
@@ -242,7 +242,7 @@ async def test_what_was_admitted_and_never_queued_is_looked_into_by_the_next_des
         status = await desk.wait("orphan")
 
     assert status is not None
-    assert status.investigation.state is State.CONCLUDED
+    assert status.investigation.state is InvestigationState.CONCLUDED
 
 
 async def test_what_another_version_began_is_marked_and_said_once(
@@ -260,7 +260,7 @@ async def test_what_another_version_began_is_marked_and_said_once(
 
     assert status is not None
     assert (status.investigation.state, status.investigation.why) == (
-        State.LOST,
+        InvestigationState.LOST,
         "it was begun by another version of KAI; ask again",
     )
     assert hands.looks == ["api-server"]
@@ -285,7 +285,7 @@ async def test_watchers_hear_of_every_answer_and_one_that_fails_harms_nothing(
 
     assert heard == [*DENIED.evidence, DENIED.cause_class]
     assert status is not None
-    assert (status.investigation.state, status.answered) == (State.CONCLUDED, len(DENIED.evidence))
+    assert (status.investigation.state, status.answered) == (InvestigationState.CONCLUDED, len(DENIED.evidence))
 
 
 async def test_a_second_process_on_the_same_file_is_turned_away(url: str, desk: Desk, hands: Hands, wall: Wall) -> None:
@@ -300,7 +300,7 @@ async def test_a_look_that_never_ends_is_ended(url: str, hands: Hands, wall: Wal
 
     assert status is not None
     assert (status.investigation.state, status.investigation.why) == (
-        State.FAILED,
+        InvestigationState.FAILED,
         "the look did not end within 0 s",
     )
 
@@ -324,10 +324,10 @@ async def test_what_is_forgotten_is_gone_from_the_journal_too(desk: Desk, hands:
     assert await DBOS.list_workflows_async() == []
 
 
-def walking(hands: Hands) -> Look:
+def walking(hands: Hands) -> LookFor:
     """The look as the engine does it: a watcher that fails is logged there, and harms nothing."""
 
-    async def look(it: Investigation, watcher: Watcher) -> Looked:
+    async def look(it: Investigation, watcher: Watcher) -> LookResult:
         async def careful(moment: Saw | Concluded) -> None:
             await asyncio.gather(watcher(moment), return_exceptions=True)
 

@@ -10,7 +10,7 @@ from bot.alert_settings import AlertSettings, HookTls, WatchSettings
 from bot.alerts.access import ChannelAccess
 from bot.commands.doctor import alerts as as_configured
 from bot.commands.doctor import told
-from bot.doctor import Check, State
+from bot.doctor import Check, CheckState
 from bot.doctor.alerts import alert_checks
 from bot.secret import Secret
 from lab.workspace import Workspace
@@ -29,17 +29,20 @@ def by_name(settings: AlertSettings, access: ChannelAccess, watch: WatchSettings
 def test_where_nobody_wants_alerts_each_half_is_one_line_that_says_how_to_have_it():
     checks = alert_checks(AlertSettings(), OFF, ChannelAccess())
 
-    assert [(each.name, each.state) for each in checks] == [("alerts", State.OFF), ("policy watch", State.OFF)]
+    assert [(each.name, each.state) for each in checks] == [
+        ("alerts", CheckState.OFF),
+        ("policy watch", CheckState.OFF),
+    ]
     assert all(each.mend for each in checks)
 
 
 def test_a_channel_that_is_read_and_whose_senders_are_listed_is_all_there():
     said = by_name(READS, ChannelAccess(MAY, {ROOM: ""}))
 
-    assert said["alerts: scope channels:history"].state is State.OK
+    assert said["alerts: scope channels:history"].state is CheckState.OK
     assert said["alerts: channel C0ALERTS"].found == "KAI is a member"
     assert said["alerts: senders in C0ALERTS"].found == "2 listed: A0AM, B0AM"
-    assert said["alerts: webhooks"].state is State.OFF
+    assert said["alerts: webhooks"].state is CheckState.OFF
 
 
 def test_a_missing_scope_is_missing_where_messages_start_something_and_an_extra_for_webhooks():
@@ -47,9 +50,9 @@ def test_a_missing_scope_is_missing_where_messages_start_something_and_an_extra_
 
     reads, hooked = by_name(READS, no_scope), by_name(HOOKED, no_scope)
 
-    assert reads["alerts: scope channels:history"].state is State.MISSING
-    assert hooked["alerts: scope channels:history"].state is State.OFF
-    assert reads["alerts: channel C0ALERTS"].state is State.UNKNOWN
+    assert reads["alerts: scope channels:history"].state is CheckState.MISSING
+    assert hooked["alerts: scope channels:history"].state is CheckState.OFF
+    assert reads["alerts: channel C0ALERTS"].state is CheckState.UNKNOWN
     assert "was not measured" in reads["alerts: channel C0ALERTS"].found
 
 
@@ -57,19 +60,19 @@ def test_a_missing_scope_is_missing_where_messages_start_something_and_an_extra_
 def test_a_channel_without_kai_is_missing_and_says_to_invite_it(word: str):
     found = by_name(READS, ChannelAccess(MAY, {ROOM: word}))["alerts: channel C0ALERTS"]
 
-    assert (found.state, found.mend) == (State.MISSING, "/invite @kai")
+    assert (found.state, found.mend) == (CheckState.MISSING, "/invite @kai")
 
 
 def test_a_word_of_slack_that_nobody_knows_is_no_verdict():
     found = by_name(READS, ChannelAccess(MAY, {ROOM: "team_access_not_granted"}))["alerts: channel C0ALERTS"]
 
-    assert (found.state, found.found) == (State.UNKNOWN, "Slack answers team_access_not_granted")
+    assert (found.state, found.found) == (CheckState.UNKNOWN, "Slack answers team_access_not_granted")
 
 
 def test_a_channel_without_listed_senders_is_said():
     found = by_name(HOOKED, ChannelAccess(MAY, {ROOM: ""}))["alerts: senders in C0ALERTS"]
 
-    assert (found.state, found.found) == (State.OFF, "none is listed")
+    assert (found.state, found.found) == (CheckState.OFF, "none is listed")
 
 
 def test_every_way_that_a_webhook_may_show_itself_is_named_and_no_secret():
@@ -85,8 +88,8 @@ def test_every_way_that_a_webhook_may_show_itself_is_named_and_no_secret():
 def test_what_slack_was_not_asked_is_unknown_and_never_missing():
     checks = alert_checks(READS, WatchSettings(WATCHED), ChannelAccess(why="Slack was not asked"))
 
-    assert [each.name for each in checks if each.state is State.MISSING] == []
-    assert {each.name for each in checks if each.state is State.UNKNOWN} == {
+    assert [each.name for each in checks if each.state is CheckState.MISSING] == []
+    assert {each.name for each in checks if each.state is CheckState.UNKNOWN} == {
         "alerts: scope channels:history",
         "alerts: channel C0ALERTS",
         "alerts: channel C0WATCH",
@@ -98,7 +101,7 @@ async def test_the_settings_of_kai_serve_are_read_and_a_wrong_one_is_the_line(mo
     (wrong,) = await as_configured({"KAI_ALERT_CHANNEL": "#alerts"})
     unasked = await as_configured({"KAI_ALERT_SENDERS": "C0ALERTS=A0AM"})
 
-    assert (wrong.state, "should be a channel's id" in wrong.found) == (State.MISSING, True)
+    assert (wrong.state, "should be a channel's id" in wrong.found) == (CheckState.MISSING, True)
     assert "SLACK_BOT_TOKEN is not set here" in {each.name: each for each in unasked}["alerts: channel C0ALERTS"].found
 
 

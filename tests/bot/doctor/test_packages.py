@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import logging
 
-from bot.doctor.check import State
+from bot.doctor.check import CheckState
 from bot.doctor.packages import packages, warn_of_strangers
 
 
 def test_alone_in_its_environment_all_is_well() -> None:
-    assert packages({"bot": ["kai-netdebug"], "flows": ["kai-netdebug"], "click": ["click"]}).state is State.OK
+    assert packages({"bot": ["kai-netdebug"], "flows": ["kai-netdebug"], "click": ["click"]}).state is CheckState.OK
 
 
 def test_an_editable_install_that_lists_no_files_is_no_stranger() -> None:
-    assert packages({}).state is State.OK
+    assert packages({}).state is CheckState.OK
 
 
 def test_another_owner_of_a_name_is_named_with_what_to_do() -> None:
     check = packages({"bot": ["kai-netdebug", "discord-helper"], "sensors": ["pysensors"]})
 
-    assert check.state is State.MISSING
+    assert check.state is CheckState.MISSING
     assert check.found == "bot is also installed by discord-helper; sensors is also installed by pysensors"
     assert check.mend == "pipx install kai-netdebug"
 
 
 def test_this_environment_is_ours_alone() -> None:
-    assert packages().state is State.OK
+    assert packages().state is CheckState.OK
 
 
 async def test_a_start_warns_once_of_a_stranger_and_says_nothing_of_none(caplog) -> None:

@@ -17,15 +17,15 @@ from typing import Any
 from bot.desk.desk import Extensions
 from bot.desk.opening import open_desk
 from bot.desk.ports import Note
-from bot.explain.explains import Explaining, Explains
+from bot.explain.explanations import Explaining, Explains
 from bot.explain.walks import Walks
 from bot.store import OriginKind, Posted, Request
 from bot.store.store import open_store
 from flows.agent.asking import ClaudeClient, Purse
-from flows.agent.reply import Reply
+from flows.agent.reply import ModelReply
 from flows.agent.settings import ClaudeSettings
 from flows.catalog import rules
-from flows.engine import Tools
+from flows.engine import WalkTools
 from flows.load import load_flows
 from sensors.kit.catalog import sensors
 from tests.bot.desk.actors import FilePoster, looking, recordings
@@ -47,7 +47,7 @@ class Mortal(ClaudeClient):
 
     folder: Path
 
-    async def ask(self, purpose: str, request: Mapping[str, Any], purse: Purse, within: float) -> Reply:
+    async def ask(self, purpose: str, request: Mapping[str, Any], purse: Purse, within: float) -> ModelReply:
         if purpose == "ask-1":
             asyncio.get_running_loop().call_later(0.6, die_once, "in-the-call", self.folder)
         reply = await super().ask(purpose, request, purse, within)
@@ -71,7 +71,7 @@ async def main(url: str, folder: Path, api: str) -> None:
         client.folder = folder
         await client.warm()
         walks = Walks(looking(known))
-        explains = Explains(store, client, known.open, load_flows(), Tools(sensors(), rules()), walks)
+        explains = Explains(store, client, known.open, load_flows(), WalkTools(sensors(), rules()), walks)
         poster, more = Explaining(Wall(folder / "posts.jsonl"), explains), explains.added_to(Extensions())
         async with open_desk(url, walks, poster, extensions=more) as desk:
             explains.desk = desk

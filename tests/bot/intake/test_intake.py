@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bot.clusters.target import NoSuchPod
-from bot.desk import Refused
+from bot.desk import LimitReached
 from bot.desk.desk import Started
 from bot.intake import Intake, Origin
-from bot.store import Admitted, Ceiling, OriginKind, Request, State
+from bot.store import Admitted, Ceiling, InvestigationState, OriginKind, Request
 from bot.store.store import Store, open_store
 from bot.triggers.commands import Investigate
 from sensors.kit import Target
@@ -75,7 +75,7 @@ async def test_what_is_delivered_twice_is_taken_on_once(intake: Intake):
 
 async def test_a_repeated_question_keeps_target_and_flow_and_takes_the_new_origin(intake: Intake, desk: Desk):
     first = await intake.take(ASKED, Origin(OriginKind.SLASH, "U1"))
-    await desk.store.investigations.finish(first.investigation.id, State.LOST, "", "lost", NOW)
+    await desk.store.investigations.finish(first.investigation.id, InvestigationState.LOST, "", "lost", NOW)
 
     again = (await intake.repeat(first.investigation, Origin(OriginKind.MENTION, "U2"))).investigation.request
 
@@ -92,7 +92,7 @@ async def test_a_pod_that_is_not_there_is_said_and_nothing_started(intake: Intak
 
 
 async def test_a_word_that_is_too_long_is_refused_in_a_sentence(intake: Intake, desk: Desk):
-    with pytest.raises(Refused, match="the channel has at most 200 printable characters"):
+    with pytest.raises(LimitReached, match="the channel has at most 200 printable characters"):
         await intake.take(ASKED, Origin(OriginKind.SLASH, "U1", "C" * 201))
 
     assert desk.requests == []

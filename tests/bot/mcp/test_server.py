@@ -11,7 +11,7 @@ from mcp import Client, StdioServerParameters
 from bot.cli import run
 from bot.mcp.answers import LARGEST_CHANGE, Answers
 from bot.mcp.server import server_of
-from flows.agent.brief import BUDGET
+from flows.agent.brief import MAX_BRIEF_TOKENS
 from flows.agent.tokens import estimated
 from tests.kit.cases import CASES
 
@@ -45,7 +45,7 @@ async def test_a_recording_is_diagnosed_and_its_evidence_shown() -> None:
         evidence = await asked(it, "show_evidence", investigation=investigation, evidence="E1")
 
     assert "## Verdict of the rules: policy.egress_denied" in said
-    assert estimated(said) <= BUDGET + 100
+    assert estimated(said) <= MAX_BRIEF_TOKENS + 100
     assert "847 packets dropped" in evidence
     assert evidence.count("<data-7f3a91c2>") == 2, "once in the word about it, once around it"
 

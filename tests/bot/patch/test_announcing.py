@@ -10,7 +10,7 @@ import pytest
 
 from bot.patch import Announcement, Approver, ObjectName
 from bot.patch.announcing import announce, event_of
-from bot.patch.wire import AnswerLost, Call, NotSent, Reply
+from bot.patch.wire import AnswerLost, ApiCall, ApiResponse, NotSent
 from sensors.kit.kinds import NAMESPACE, NETWORK_POLICY
 
 AT = datetime(2026, 11, 28, 21, 0, tzinfo=UTC)
@@ -20,22 +20,22 @@ TOLD = Announcement(
 
 
 class Line:
-    def __init__(self, answer: Reply | Exception) -> None:
-        self.answer, self.calls = answer, list[Call]()
+    def __init__(self, answer: ApiResponse | Exception) -> None:
+        self.answer, self.calls = answer, list[ApiCall]()
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, call: ApiCall) -> ApiResponse:
         self.calls.append(call)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
-def line(answer: Reply | Exception) -> Any:
+def line(answer: ApiResponse | Exception) -> Any:
     return Line(answer)
 
 
 async def test_it_is_made_beside_the_object_in_the_approvers_name_and_says_for_which_proposal():
-    way = line(Reply(201, {}))
+    way = line(ApiResponse(201, {}))
 
     assert await announce(way, TOLD) == ""
 
@@ -53,13 +53,13 @@ async def test_what_could_not_be_told_is_said_and_raises_nothing(why: Exception)
 
 
 async def test_a_refusal_comes_back_in_the_servers_words():
-    assert await announce(line(Reply(403, {"message": "events is forbidden"})), TOLD) == "events is forbidden"
+    assert await announce(line(ApiResponse(403, {"message": "events is forbidden"})), TOLD) == "events is forbidden"
 
 
 async def test_tried_again_after_a_crash_it_stands_there_once():
     assert event_of(TOLD)["metadata"] == event_of(replace(TOLD, message="again"))["metadata"]
     assert event_of(TOLD)["metadata"] != event_of(replace(TOLD, proposal="p-2"))["metadata"]
-    assert await announce(line(Reply(409, {"reason": "AlreadyExists"})), TOLD) == ""
+    assert await announce(line(ApiResponse(409, {"reason": "AlreadyExists"})), TOLD) == ""
 
 
 def test_of_a_namespace_it_stands_inside_it():

@@ -19,15 +19,15 @@ from bot.patch import (
     Creation,
     Deletion,
     Edit,
+    Forbidden,
     Gone,
     NotApplied,
     ObjectName,
     Order,
-    Refused,
+    PatchWriter,
     Rehearsed,
     Rejected,
     Unknown,
-    Writer,
     open_writer,
     rights_for,
     undo,
@@ -60,7 +60,7 @@ class Desk:
 
     lab: LabCluster
     proxy: Cutting
-    writer: Writer
+    writer: PatchWriter
     pauses: Pauses
 
     async def stored(self, name: str = NAME) -> dict[str, Any] | None:
@@ -242,13 +242,13 @@ async def test_a_person_without_the_right_is_refused_in_the_servers_own_words(tm
         outcome = await at.writer.apply(replace(await at.edit(), approver=BOB))
         nobody = await at.writer.apply(Order("p-1", Approver("mallory"), Creation(manifest("other"))))
 
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Forbidden)
     assert outcome.words == (
         'networkpolicies.networking.k8s.io "kai-test" is forbidden: User "bob" cannot patch resource "networkpolicies" '
         'in API group "networking.k8s.io" in the namespace "checkout"'
     )
     assert not outcome.as_kai
-    assert isinstance(nobody, Refused)
+    assert isinstance(nobody, Forbidden)
     assert nobody.as_kai
     assert at.proxy.writes == []
 
@@ -396,7 +396,7 @@ async def test_a_server_that_is_not_there_is_told_and_nothing_was_sent(tmp_path:
     async with desk(tmp_path) as at:
         order = await at.edit()
         gone = replace(at.writer.line, place=replace(at.writer.line.place, server="http://127.0.0.1:9"))
-        outcome = await Writer(gone, at.pauses).apply(order)
+        outcome = await PatchWriter(gone, at.pauses).apply(order)
 
     assert isinstance(outcome, NotApplied)
     assert "cannot be reached" in outcome.words
@@ -430,7 +430,7 @@ async def test_somebody_at_a_terminal_changes_things_as_themselves(tmp_path: Pat
             outcome = await alice.apply(order)
         (write,) = at.proxy.writes
 
-    assert isinstance(as_kai, Refused)
+    assert isinstance(as_kai, Forbidden)
     assert (may, type(outcome)) == ([True, True], Applied)
     assert not any(each.lower().startswith("impersonate") for each in write.headers)
 
@@ -440,7 +440,7 @@ async def test_rights_that_cannot_be_asked_are_blindness_and_never_a_yes(tmp_pat
         (right, _) = rights_for((await at.edit()).change)
         gone = replace(at.writer.line, place=replace(at.writer.line.place, server="http://127.0.0.1:9"))
         with pytest.raises(Blind, match="what alice may do could not be asked"):
-            await Writer(gone).may(ALICE, right)
+            await PatchWriter(gone).may(ALICE, right)
 
 
 def test_each_change_needs_exactly_the_verbs_of_its_requests() -> None:

@@ -19,12 +19,12 @@ from flows.model import (
     ManifestFix,
     Proof,
     Provenance,
-    Recording,
+    RecordedCase,
 )
 from sensors.kit import Evidence, Sight, Target
 
 MOMENT = datetime(2026, 11, 23, 21, 11, 11, tzinfo=UTC)
-RECORDED = Provenance(MOMENT, Recording("api-server-cannot-watch", MOMENT), "cilium 1.17.4, Kubernetes 1.33.1")
+RECORDED = Provenance(MOMENT, RecordedCase("api-server-cannot-watch", MOMENT), "cilium 1.17.4, Kubernetes 1.33.1")
 LIVE = Provenance(MOMENT)
 POLICY = Component("NetworkPolicy", "production", "strict-egress")
 

@@ -16,9 +16,9 @@ from bot.report import blocks, details, thread
 from bot.report.blocks import Said, older, with_opinions
 from bot.report.mrkdwn import BREAK
 from bot.report.outline import ledger
-from bot.slack.limits import BUDGET, length, problems
+from bot.slack.limits import MAX_BLOCK_CHARS, length, problems
 from flows.catalog import rules
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.load import load_flows
 from flows.model import Diagnosis
 from lab.workspace.limits import check_message
@@ -36,7 +36,7 @@ DIAGNOSES = {"denied": DENIED, "healthy": HEALTHY}
 def diagnosed(name: str) -> Diagnosis:
     recorded = case(name)
     flow = load_flows()["flow.k8s_network_debug"]
-    return asyncio.run(run(flow, target_of(recorded), recorded, Tools(sensors(), rules())))
+    return asyncio.run(run(flow, target_of(recorded), recorded, WalkTools(sensors(), rules())))
 
 
 def everything(it: Diagnosis) -> list[Said]:
@@ -92,7 +92,7 @@ def test_whatever_a_cluster_says_slack_takes_the_message(words: str):
 
     assert [problems(each) for each in said if problems(each)] == []
     assert [each for each in said if check_message({"text": each.text, "blocks": list(each.blocks)})] == []
-    assert max(length(list(each.blocks)) for each in said) <= BUDGET
+    assert max(length(list(each.blocks)) for each in said) <= MAX_BLOCK_CHARS
 
 
 def test_nothing_from_a_cluster_becomes_a_mention_a_link_or_a_format():

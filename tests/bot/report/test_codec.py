@@ -18,7 +18,7 @@ from bot.report.json_result import CannotDecode, decode, encode, facts_types, re
 from bot.report.outline import outline
 from flows.catalog import rules
 from flows.causes import CAUSES, Layer
-from flows.engine import Tools, run
+from flows.engine import WalkTools, run
 from flows.load import load_flows
 from flows.model import (
     Component,
@@ -34,11 +34,11 @@ from flows.model import (
     Proof,
     Provenance,
     Recorded,
-    Recording,
+    RecordedCase,
 )
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.catalog import sensors
-from sensors.kit.reported import Told
+from sensors.kit.reported import RecordedFacts
 from tests.bot.report.examples import DENIED, FIX, HEALTHY
 from tests.kit.cases import case, names, target_of
 
@@ -46,8 +46,8 @@ from tests.kit.cases import case, names, target_of
 @cache
 def diagnosed(name: str) -> Diagnosis:
     recorded, flow = case(name), load_flows()["flow.k8s_network_debug"]
-    recording = Recording(name, recorded.header.recorded_at, recorded.header.synthetic)
-    tools = Tools(sensors(), rules())
+    recording = RecordedCase(name, recorded.header.recorded_at, recorded.header.synthetic)
+    tools = WalkTools(sensors(), rules())
     return asyncio.run(run(flow, target_of(recorded), recorded, tools, recording=recording))
 
 
@@ -106,7 +106,7 @@ def fixes(also: st.SearchStrategy[tuple[Fix, ...]]) -> st.SearchStrategy[Fix]:
 
 
 FIXES = fixes(st.lists(fixes(st.just(())), max_size=1).map(tuple))
-SEEN = st.builds(lambda sensor, words, facts, ms: Evidence(sensor, Sight.SEEN, Told(words, facts), took_ms=ms), NAMES, WORDS, FACTS, MS)  # fmt: skip  # noqa: E501
+SEEN = st.builds(lambda sensor, words, facts, ms: Evidence(sensor, Sight.SEEN, RecordedFacts(words, facts), took_ms=ms), NAMES, WORDS, FACTS, MS)  # fmt: skip  # noqa: E501
 UNSEEN = st.builds(lambda sensor, sight, why, ms: Evidence(sensor, sight, why=why, took_ms=ms), NAMES, st.sampled_from([Sight.ABSENT, Sight.BLIND]), WORDS, MS)  # fmt: skip  # noqa: E501
 FINDINGS = st.builds(
     Finding,
@@ -141,7 +141,7 @@ DIAGNOSES = st.builds(
     provenance=st.builds(
         Provenance,
         st.none() | MOMENTS,
-        st.none() | st.builds(Recording, NAMES, st.none() | MOMENTS, st.booleans()),
+        st.none() | st.builds(RecordedCase, NAMES, st.none() | MOMENTS, st.booleans()),
         WORDS,
     ),
 )

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from bot.report.json_result import encode, render
 from flows.causes import CAUSES
-from flows.model import Diagnosis, Provenance, Recording
+from flows.model import Diagnosis, Provenance, RecordedCase
 from sensors.kit import Evidence, Sight
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, NEW, Said
 
@@ -27,7 +27,9 @@ EXAMPLES = {
     "a fault": DENIED,
     "no fault": HEALTHY,
     "a fix of two patches": replace(DENIED, fix=replace(FIX, also=(NEW,))),
-    "a time nobody wrote down": replace(HEALTHY, provenance=Provenance(recording=Recording("drill", synthetic=True))),
+    "a time nobody wrote down": replace(
+        HEALTHY, provenance=Provenance(recording=RecordedCase("drill", synthetic=True))
+    ),
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 from bot.report import picture
 from bot.report.hops import MOST_HOPS, HopState, breaking_hop, hops
 from sensors.kit import Evidence, Sight
-from sensors.kit.reported import Told
+from sensors.kit.reported import RecordedFacts
 from tests.bot.report.examples import DENIED, HEALTHY
 from tests.bot.report.hostile import ATTACK, LONG, attacked
 from tests.bot.report.test_blocks import diagnosed
@@ -204,6 +204,6 @@ def test_words_of_a_cluster_stay_words(attack: str):
     ],
 )
 def test_facts_of_another_shape_are_left_out_and_nothing_fails(rows: dict):
-    evidence = {"E1": Evidence("hubble.capture_flows", Sight.SEEN, Told("", rows))}
+    evidence = {"E1": Evidence("hubble.capture_flows", Sight.SEEN, RecordedFacts("", rows))}
 
     assert words(picture.draw(replace(DENIED, evidence=evidence)))

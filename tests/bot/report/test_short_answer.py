@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.report import blocks
 from bot.report.blocks import Said
 from bot.report.incident import failed_connections, last_change
 from bot.report.json_result import decode, encode
-from bot.report.short_answer import DEGRADED, FAILING, Status, short_answer, state_of, status_of
+from bot.report.short_answer import DEGRADED, FAILING, VerdictStatus, short_answer, state_of, status_of
 from bot.slack.proposal_blocks import on_root
 from flows.causes import CAUSES
 from flows.model import Diagnosis, Explanation, Statement
 from sensors.kit import Evidence, Sight, Target
 from sensors.kit.managers import made_with
-from sensors.kit.reported import Told
+from sensors.kit.reported import RecordedFacts
 from tests.bot.approval.making import proposal
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, with_root
 from tests.bot.report.test_blocks import diagnosed
@@ -56,7 +56,7 @@ EXPLAINED = Explanation((Statement(SENTENCES, ("E1", "E3")),))
 
 def roots(it: Diagnosis) -> list[Said]:
     """The root message of a verdict, and of every state that a proposed change may be in."""
-    changes = [on_root(proposal(state=state, why=why)) for state in State for why in ("", LONG_WHY)]
+    changes = [on_root(proposal(state=state, why=why)) for state in ProposalState for why in ("", LONG_WHY)]
     return [blocks.verdict(it, "U0ALICE", "production-eu-1", change) for change in (None, *changes)]
 
 
@@ -98,20 +98,20 @@ def test_a_denied_connection_is_told_with_beginning_change_loss_and_proof():
 @pytest.mark.parametrize(
     ("name", "status", "state"),
     [
-        ("api-server-cannot-watch", Status.FAILING, "blocked"),
-        ("gallery-to-media", Status.DEGRADED, "opens, but large answers stall"),
-        ("search-to-index", Status.HEALTHY, "no fault found"),
-        ("notify-to-mailer", Status.FAILING, "the name does not exist"),
+        ("api-server-cannot-watch", VerdictStatus.FAILING, "blocked"),
+        ("gallery-to-media", VerdictStatus.DEGRADED, "opens, but large answers stall"),
+        ("search-to-index", VerdictStatus.HEALTHY, "no fault found"),
+        ("notify-to-mailer", VerdictStatus.FAILING, "the name does not exist"),
     ],
 )
-def test_each_status_has_its_own_colour_and_words(name: str, status: Status, state: str):
+def test_each_status_has_its_own_colour_and_words(name: str, status: VerdictStatus, state: str):
     assert (status_of(diagnosed(name)), state_of(diagnosed(name))) == (status, state)
 
 
 def test_without_a_shown_cause_it_is_white_and_never_called_healthy():
     it = with_root(HEALTHY, cause_class="inconclusive", cause="No cause is shown")
 
-    assert (status_of(it), state_of(it)) == (Status.UNDECIDED, "undecided")
+    assert (status_of(it), state_of(it)) == (VerdictStatus.UNDECIDED, "undecided")
 
 
 def test_the_words_for_a_state_are_of_causes_that_there_are():
@@ -124,15 +124,15 @@ def test_every_cause_has_words_and_is_red_or_yellow(cause: str):
     it = with_root(DENIED, cause_class=cause)
 
     assert state_of(it)
-    assert status_of(it) in (Status.FAILING, Status.DEGRADED)
+    assert status_of(it) in (VerdictStatus.FAILING, VerdictStatus.DEGRADED)
 
 
 # -- what was measured -------------------------------------------------------------------------------------------------
 
 
-def kept(facts: Any) -> Told:
+def kept(facts: Any) -> RecordedFacts:
     """Facts of any shape, as they come back from the store."""
-    return Told("", facts)
+    return RecordedFacts("", facts)
 
 
 def connection(ip: str, port: int = 6443, **more: Any) -> dict[str, Any]:

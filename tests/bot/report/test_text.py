@@ -13,7 +13,7 @@ from bot.report.outline import outline
 from bot.report.terminal import paint
 from bot.report.text import lay_out, render, wrap, wrap_command
 from flows.causes import Layer
-from flows.model import NO_FIX, Doubt, LayerRow, LayerState, Proof, Provenance, Recording
+from flows.model import NO_FIX, Doubt, LayerRow, LayerState, Proof, Provenance, RecordedCase
 from sensors.kit import Evidence, Sight
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, NEW, PATCH, Said, with_root
 
@@ -287,7 +287,7 @@ def test_the_ledger_does_not_repeat_the_verdict() -> None:
 
 
 def test_a_synthetic_case_is_called_one() -> None:
-    made_up = replace(HEALTHY, provenance=Provenance(recording=Recording("drill", synthetic=True)))
+    made_up = replace(HEALTHY, provenance=Provenance(recording=RecordedCase("drill", synthetic=True)))
 
     assert "recorded (drill, synthetic)" in render(outline(made_up))
 

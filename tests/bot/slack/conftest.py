@@ -14,7 +14,7 @@ import pytest
 from bot.alerts.plan import AlertLimits
 from bot.app import Served, running
 from bot.desk.limits import Limits
-from bot.desk.ports import Look
+from bot.desk.ports import LookFor
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
 from lab.workspace import Workspace
@@ -111,7 +111,7 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
     @asynccontextmanager
     async def starting(
         mode: str = "socket",
-        look: Look | None = None,
+        look: LookFor | None = None,
         limits: Limits | None = None,
         alert_limits: AlertLimits | None = None,
         **more: Any,

@@ -12,7 +12,7 @@ import pytest
 
 from bot.approval.person import Directory, Installation
 from bot.approval.proposal import KubeUser, Proposal
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.slack.approving import Approving, read_change
 from bot.slack.button import Press
 from bot.slack.ephemeral import Asker
@@ -103,7 +103,7 @@ async def test_alice_in_her_own_workspace_on_the_message_itself_may(stage):
 
     await stage.press(it)
 
-    assert await stage.play.state(it) is State.VERIFIED
+    assert await stage.play.state(it) is ProposalState.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ async def test_a_press_that_does_not_belong_here_asks_nothing_of_the_cluster(sta
 
     assert words in said
     assert stage.play.server.requests == []
-    assert await stage.play.state(it) is State.PROPOSED
+    assert await stage.play.state(it) is ProposalState.PROPOSED
     assert len(await refused(stage.play.store, it)) == 1
 
 
@@ -186,7 +186,7 @@ async def test_the_value_of_another_proposal_pressed_on_this_message_does_nothin
     other = await stage.play.propose(place=replace(PLACE, ts="7.7"))
 
     assert "not the message" in await stage.press(other)
-    assert await stage.play.state(other) is State.PROPOSED
+    assert await stage.play.state(other) is ProposalState.PROPOSED
 
 
 async def test_a_made_up_value_does_nothing_and_is_written_down(stage):
@@ -202,8 +202,8 @@ async def test_what_could_not_be_shown_whole_is_not_approved_whatever_was_presse
     odd = await stage.play.propose(part(body=body), place=PLACE)
 
     assert "in a terminal" in await stage.press(odd)
-    assert await stage.play.state(odd) is State.PROPOSED
-    assert await stage.play.state(it) is State.PROPOSED
+    assert await stage.play.state(odd) is ProposalState.PROPOSED
+    assert await stage.play.state(it) is ProposalState.PROPOSED
 
 
 async def test_ten_presses_at_once_write_once(stage):
@@ -235,7 +235,7 @@ async def test_alice_may_send_a_modal_and_her_edit_is_a_proposal_of_its_own(stag
     it = await placed(stage)
 
     assert "Edited and proved anew" in await sent(stage, it, "edited", EDITED)
-    assert await stage.play.state(it) is State.SUPERSEDED
+    assert await stage.play.state(it) is ProposalState.SUPERSEDED
 
 
 @pytest.mark.parametrize("what", ["edited", "rejected"])
@@ -256,7 +256,7 @@ async def test_a_modal_of_somebody_who_does_not_belong_here_does_nothing(stage, 
 
     await sent(stage, it, what, EDITED, **change)
 
-    assert await stage.play.state(it) is State.PROPOSED
+    assert await stage.play.state(it) is ProposalState.PROPOSED
     assert len(await refused(stage.play.store, it)) == 1
     assert stage.play.server.requests == []
 
@@ -269,7 +269,7 @@ async def test_guests_leavers_and_strangers_edit_and_reject_nothing(stage, told)
     await sent(stage, it, "edited", EDITED)
     await sent(stage, it, "rejected", "no")
 
-    assert await stage.play.state(it) is State.PROPOSED
+    assert await stage.play.state(it) is ProposalState.PROPOSED
 
 
 async def test_an_edit_of_a_proposal_that_was_decided_meanwhile_does_nothing(stage):

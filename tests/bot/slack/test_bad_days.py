@@ -145,16 +145,16 @@ async def test_what_was_posted_and_not_written_down_is_found_and_not_posted_agai
 async def test_a_slack_that_fails_for_a_moment_is_said_so_and_gets_the_verdict_when_it_is_back(kai: Kai, monkeypatch):
     from aiohttp import web
 
-    from lab.workspace.api import Api
+    from lab.workspace.api import WebApi
 
-    real, failing = Api._answer, [True]
+    real, failing = WebApi._answer, [True]
 
     async def broken(self, door, call):
         if failing and "text" in call.args and "thread_ts" not in call.args and not call.args.get("user"):
             raise web.HTTPServiceUnavailable
         return await real(self, door, call)
 
-    monkeypatch.setattr(Api, "_answer", broken)
+    monkeypatch.setattr(WebApi, "_answer", broken)
     await kai.workspace.user("alice").command(ASK)
     (said,) = await kai.whispers("alice")
     failing.clear()

@@ -56,11 +56,11 @@ async def test_an_app_token_of_another_kind_is_named(workspace: Workspace):
 async def test_a_slack_that_cannot_answer_just_now_is_not_a_bad_token(workspace: Workspace, monkeypatch):
     from aiohttp import web
 
-    from lab.workspace.api import Api
+    from lab.workspace.api import WebApi
 
     async def broken(self, door, call):
         raise web.HTTPServiceUnavailable
 
-    monkeypatch.setattr(Api, "_answer", broken)
+    monkeypatch.setattr(WebApi, "_answer", broken)
     with pytest.raises(ConnectionError, match="answers with no JSON"):
         await identify(web_client(workspace.app.bot_token, workspace.api_url, patient=False))

@@ -14,16 +14,16 @@ import pytest
 from bot.desk import Note
 from bot.report.blocks import Said
 from bot.slack import conversations as module
-from bot.slack.conversation import Conversation, Place
+from bot.slack.conversation import Conversation, RootLocation
 from bot.slack.conversations import Conversations
-from bot.slack.delivery import Delivery, Parcel
-from bot.slack.notes import Picture, Reply, Root, RootState, SlackNote, ThreadAnswer
+from bot.slack.delivery import DeliveryStages, PendingMessage
+from bot.slack.notes import Picture, Root, RootState, SlackNote, ThreadAnswer, ThreadReply
 from bot.slack.outbox import Unwelcome, Vanished
 from bot.store import Investigation, Posted
 from bot.store.store import Store, open_store
 from tests.bot.store.words import NOW, admitted, request
 
-PLACE = Place("C1", "1.0", "1.0")
+PLACE = RootLocation("C1", "1.0", "1.0")
 WORDS, OTHER = Said("evidence of dns"), Said("dns is at fault")
 
 
@@ -84,10 +84,10 @@ class Post:
     conversation: Conversation = field(default_factory=Conversation)
 
     def __post_init__(self) -> None:
-        self.delivery = Delivery(self.store, self.box, self.slack, lambda: NOW)  # type: ignore[arg-type]
+        self.delivery = DeliveryStages(self.store, self.box, self.slack, lambda: NOW)  # type: ignore[arg-type]
 
     async def deliver(self, note: SlackNote, *, doubtful: bool = False) -> tuple[str, str]:
-        return await self.delivery.deliver(Parcel(note, self.it, self.conversation, PLACE, doubtful))
+        return await self.delivery.deliver(PendingMessage(note, self.it, self.conversation, PLACE, doubtful))
 
     async def kept(self, role: str) -> Posted | None:
         message = await self.store.messages.get(f"{self.it.id}.{role}")
@@ -107,24 +107,24 @@ def test_the_stages_stand_in_their_order(post: Post):
 
 
 async def test_a_reply_is_posted_once_and_the_same_words_are_not_sent_again(post: Post):
-    first = await post.deliver(Reply("reply.dns", WORDS))
-    again = await post.deliver(Reply("reply.dns", WORDS))
+    first = await post.deliver(ThreadReply("reply.dns", WORDS))
+    again = await post.deliver(ThreadReply("reply.dns", WORDS))
 
     assert post.box.done == [("post", "C1", "1.0", "i1.reply.dns", WORDS.text)]
     assert first == again
 
 
 async def test_other_words_under_one_role_edit_what_stands(post: Post):
-    _, ts = await post.deliver(Reply("reply.dns", WORDS))
-    await post.deliver(Reply("reply.dns", OTHER))
+    _, ts = await post.deliver(ThreadReply("reply.dns", WORDS))
+    await post.deliver(ThreadReply("reply.dns", OTHER))
 
     assert post.box.done[1:] == [("update", "C1", ts, OTHER.text)]
 
 
 async def test_what_somebody_deleted_is_posted_again(post: Post):
-    _, ts = await post.deliver(Reply("reply.dns", WORDS))
+    _, ts = await post.deliver(ThreadReply("reply.dns", WORDS))
     post.box.gone.add(ts)
-    await post.deliver(Reply("reply.dns", OTHER))
+    await post.deliver(ThreadReply("reply.dns", OTHER))
 
     assert post.box.verbs == ["post", "post"]
     assert (await post.kept("reply.dns")).ts != ts  # type: ignore[union-attr]
@@ -133,7 +133,7 @@ async def test_what_somebody_deleted_is_posted_again(post: Post):
 @pytest.mark.parametrize(
     ("note", "then"),
     [
-        (Reply("reply.dns", WORDS), ["update"]),
+        (ThreadReply("reply.dns", WORDS), ["update"]),
         (Root(WORDS, "C1", ""), []),
     ],
 )
@@ -146,7 +146,7 @@ async def test_what_was_posted_before_a_crash_is_found_and_not_posted_again(post
 
 
 async def test_nobody_is_asked_where_no_crash_can_have_been(post: Post):
-    await post.deliver(Reply("reply.dns", WORDS))
+    await post.deliver(ThreadReply("reply.dns", WORDS))
 
     assert post.slack.asked == 0
 
@@ -171,7 +171,9 @@ async def test_pictures_of_one_moment_are_drawn_one_after_the_other(post: Post):
         return b"png"
 
     pictures = [Picture(f"kai-{each}.png", draw, "", "", WORDS) for each in range(20)]
-    await asyncio.gather(*(post.delivery.render(Parcel(each, post.it, Conversation(), PLACE)) for each in pictures))
+    await asyncio.gather(
+        *(post.delivery.render(PendingMessage(each, post.it, Conversation(), PLACE)) for each in pictures)
+    )
 
     assert most == [1]
 
@@ -213,8 +215,8 @@ async def test_a_new_kind_of_note_is_one_class_and_one_renderer(post: Post, monk
     class ProposalNote(Note):
         pass
 
-    def render(note: Note) -> tuple[Reply, RootState]:
-        return Reply(note.role, WORDS), RootState(OTHER)
+    def render(note: Note) -> tuple[ThreadReply, RootState]:
+        return ThreadReply(note.role, WORDS), RootState(OTHER)
 
     monkeypatch.setattr(module, "render", render)
     conversations = Conversations(post.store, post.box, post.slack, {}, {}, now=lambda: NOW)  # type: ignore[arg-type]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bot.approval.person import Directory, Installation
-from bot.approval.proposal import KubeUser, Place, Proposal
+from bot.approval.proposal import KubeUser, Proposal, ProposalLocation
 from bot.approval.rules import Approvals, Rules
-from bot.approval.states import State
+from bot.approval.states import ProposalState
 from bot.change.expiry import ExpiringNote, as_it_stands, role_of
 from bot.report.blocks import Said
 from bot.slack import proposal_blocks as ids
@@ -21,7 +21,7 @@ from bot.slack.button import Press
 from bot.slack.ephemeral import Asker
 from bot.slack.extending import ExtendPresses
 from bot.slack.limits import problems
-from bot.slack.notes import Reply
+from bot.slack.notes import ThreadReply
 from bot.slack.renderer import render
 from bot.store import OriginKind, Posted
 from bot.store.messages import owe
@@ -45,10 +45,10 @@ class Stage:
         slack: Any = self.slack
         self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"), slack.checked)
         self.presses = ExtendPresses(changes, self.approving, self._show_end)
-        self.edited: list[tuple[str, Place]] = []
+        self.edited: list[tuple[str, ProposalLocation]] = []
         self.it: Proposal
 
-    async def _show_end(self, change: str, place: Place) -> None:
+    async def _show_end(self, change: str, place: ProposalLocation) -> None:
         self.edited.append((change, place))
 
     async def begin(self) -> None:
@@ -76,7 +76,7 @@ class Stage:
 
     async def said(self) -> Said:
         (reply,) = render(await self.note())
-        assert isinstance(reply, Reply)
+        assert isinstance(reply, ThreadReply)
         return reply.said
 
     def end(self) -> object:
@@ -205,7 +205,7 @@ async def test_what_was_taken_back_has_no_buttons_any_more(stage: Stage):
 
     said = await stage.said()
 
-    assert await stage.play.state(stage.it) is State.ROLLED_BACK
+    assert await stage.play.state(stage.it) is ProposalState.ROLLED_BACK
     assert said.text.startswith("↩ NetworkPolicy shop/kai-allow-1 is not kept: the change is rolled back")
     assert actions(said) == []
 

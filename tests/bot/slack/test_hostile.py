@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.desk.ports import Looked, Watcher
+from bot.desk.ports import LookResult, Watcher
 from bot.store import Investigation
 from flows.engine import Concluded, Saw
 from flows.load import Step
@@ -21,12 +21,12 @@ OURS = re.compile(r"<@U0ALICE>|<!date\^\d+\^[^|>]*\|[^>]*>")
 def attacker(words: str):
     """A look that finds the same attack everywhere."""
 
-    async def look(it: Investigation, watcher: Watcher) -> Looked:
+    async def look(it: Investigation, watcher: Watcher) -> LookResult:
         found = replace(attacked(words), investigation_id=it.id, target=Target(POD, "production", "10.96.0.1", 443))
         for number, (key, evidence) in enumerate(found.evidence.items()):
             await watcher(Saw(Step(f"s{number}", "sensor", evidence.sensor), key, evidence))
         await watcher(Concluded(found))
-        return Looked(found)
+        return LookResult(found)
 
     return look
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Asker
-from bot.slack.inbox import SLOW, STALE, Inbox
+from bot.slack.inbox import ANSWER_WINDOW, TAKE_OVER_AFTER, Inbox
 from bot.store import OriginKind
 from bot.store.store import Store, open_store
 from tests.bot.slack.conftest import Start
@@ -64,10 +64,10 @@ async def test_another_replica_gets_its_time_and_nobody_is_told_of_what_is_long_
     other = Inbox(store, clock, alone=False)
 
     soon = await lost(other)
-    clock.now = NOW + SLOW + timedelta(seconds=1)
+    clock.now = NOW + TAKE_OVER_AFTER + timedelta(seconds=1)
     later = await lost(other)
     await Inbox(store, clock, alone=False).first(Asker("U0BOB", "C1", "slash 4", OriginKind.SLASH))
-    clock.now += STALE + timedelta(seconds=1)
+    clock.now += ANSWER_WINDOW + timedelta(seconds=1)
 
     assert (soon, later) == ([], [("U0ALICE", "")])
     assert await lost(other) == []

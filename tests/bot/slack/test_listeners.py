@@ -13,13 +13,13 @@ from slack_bolt.kwargs_injection.async_args import AsyncArgs
 from bot.report import blocks
 from bot.slack import alert_words, form, listeners, lists
 from bot.slack import proposal_blocks as proposals
-from bot.slack.connection import Identity, bolt, web_client
+from bot.slack.connection import WorkspaceIdentity, bolt, web_client
 from bot.slack.gate import Gate, is_ours
 from tests.bot.slack.registered import Registered, registered
 
 KNOWN = set(inspect.signature(AsyncArgs.__init__).parameters) | {"error"}
 KINDS = {"command": 1, "shortcut": 1, "view": 4, "options": 2, "event": 3, "error": 1, "use": 1}
-OURS = Identity("T1", "U1", "B1", "", "A1")
+OURS = WorkspaceIdentity("T1", "U1", "B1", "", "A1")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_request_of_another_workspace_or_app_or_of_none_is_not(body: dict[str,
 
 
 def test_a_request_of_our_organisation_is_ours():
-    ours = Identity("T1", "U1", "B1", "E1", "A1")
+    ours = WorkspaceIdentity("T1", "U1", "B1", "E1", "A1")
 
     assert is_ours({"team_id": "T2", "enterprise_id": "E1", "api_app_id": "A1"}, ours)
     assert not is_ours({"team_id": "T2", "enterprise_id": "E2", "api_app_id": "A1"}, ours)

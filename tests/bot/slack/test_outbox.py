@@ -96,12 +96,12 @@ async def test_a_429_that_is_not_in_json_is_waited_for_as_well(workspace, outbox
     """What stands before Slack says it in words of its own."""
     from aiohttp import web
 
-    from lab.workspace.api import Api
+    from lab.workspace.api import WebApi
 
     def too_many(self, app, method, args, wait):
         return web.Response(status=429, text="slow down", headers={"Retry-After": str(wait)})
 
-    monkeypatch.setattr(Api, "_too_many", too_many)
+    monkeypatch.setattr(WebApi, "_too_many", too_many)
     workspace.faults.storm_429(2, seconds=30)
     await outbox.post("C0INCIDENTS", said("one"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.slack.connection import web_client
-from bot.slack.people import KEPT, UNKNOWN, People, refusal
+from bot.slack.people import PERSON_LIFETIME_S, UNKNOWN_PERSON, People, refusal
 from lab.workspace import Workspace
 
 TEAM = "T0LAB"
@@ -53,13 +53,13 @@ async def test_when_slack_does_not_tell_nothing_is_done_and_it_is_asked_again(wo
     first = await people.why_not("U0ALICE")
     workspace.app.scopes |= {"users:read"}
 
-    assert (first, await people.why_not("U0ALICE")) == (UNKNOWN, "")
+    assert (first, await people.why_not("U0ALICE")) == (UNKNOWN_PERSON, "")
 
 
 async def test_an_answer_about_a_person_holds_for_ten_minutes(workspace: Workspace):
     now = [0.0]
     people = People(web_client(workspace.app.bot_token, workspace.api_url), TEAM, lambda: now[0])
-    for now[0] in (0.0, KEPT - 1, KEPT + 1):
+    for now[0] in (0.0, PERSON_LIFETIME_S - 1, PERSON_LIFETIME_S + 1):
         await people.why_not("U0ALICE")
 
     assert len(workspace.calls("users.info")) == 2

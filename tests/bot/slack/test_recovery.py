@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError
 from bot.slack.connection import web_client
 from bot.slack.recovery import Seeker
 from lab.workspace import Workspace
-from lab.workspace.api import Api
+from lab.workspace.api import WebApi
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def test_an_answer_that_says_nothing_is_no_proof_that_nothing_was_said(see
     async def broken(self, door, call):
         raise web.HTTPServiceUnavailable
 
-    monkeypatch.setattr(Api, "_answer", broken)
+    monkeypatch.setattr(WebApi, "_answer", broken)
     with pytest.raises(SlackApiError):
         await seeker.message("C0INCIDENTS", "", "key", 0.0)
 

@@ -17,13 +17,13 @@ from typing import Any
 from alembic import command
 from sqlalchemy import Connection, MetaData, text
 
-from bot.approval.trail import Event, Note
+from bot.approval.trail import TrailEvent, TrailNote
 from bot.store.database import Database
 from bot.store.migrate import VERSIONS, _config
-from bot.store.nouns import Feedback, Opinion
+from bot.store.records import Feedback, Opinion
 from bot.store.store import Store, open_store
-from flows.agent.asking import Call
-from flows.agent.money import Ceilings, Spent
+from flows.agent.asking import PlannedCall
+from flows.agent.money import Ceilings, SpentTokens
 from tests.bot.approval.making import approval, proposal
 from tests.bot.store.words import NOW, admitted, concluded, request
 
@@ -35,15 +35,17 @@ async def fill(store: Store) -> None:
     await concluded(store, "done", request("web"))
     await admitted(store, "waiting", request("api", asked_by="U2"), once="alert-1")
     it = proposal(investigation="done")
-    await store.proposals.create(it, [Note(Event.PROPOSED, "kai", {"why": "a test"})], NOW, given=[approval(it)])
-    await store.audit.append(it.id, Note(Event.REFUSED, "U9", {"why": "not mapped"}), NOW)
+    await store.proposals.create(
+        it, [TrailNote(TrailEvent.PROPOSED, "kai", {"why": "a test"})], NOW, given=[approval(it)]
+    )
+    await store.audit.append(it.id, TrailNote(TrailEvent.REFUSED, "U9", {"why": "not mapped"}), NOW)
     await store.opinions.keep(Feedback("done", "U1", Opinion.RIGHT, "", NOW))
     await store.seen.first_time("delivery-1", NOW, timedelta(days=1))
     await store.heard.keep({"alert-2": {"labels": {"pod": "web"}}}, "owner", NOW, NOW - timedelta(days=1))
     calls = store.claude_calls.within(Ceilings())
-    call = Call("done.explain", "done", "U1", "claude-sonnet-5-5", "explain", 100, 0.1)
+    call = PlannedCall("done.explain", "done", "U1", "claude-sonnet-5-5", "explain", 100, 0.1)
     await calls.begin(call)
-    await calls.end(call.key, Spent(10, 20), 0.01, {"text": "said"})
+    await calls.end(call.key, SpentTokens(10, 20), 0.01, {"text": "said"})
 
 
 async def rows_of(database: Database) -> dict[str, Any]:

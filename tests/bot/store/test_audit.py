@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from bot.approval.trail import Event, Head, Link, Note, faults
+from bot.approval.trail import Head, TrailEntry, TrailEvent, TrailNote, faults
 from bot.store.database import Database, open_database
 from bot.store.store import Store
 from tests.bot.store.words import NOW
@@ -25,7 +25,7 @@ TAMPERING = {
 
 async def written(store: Store) -> None:
     for number in range(1, 6):
-        await store.audit.append("p1", Note(Event.REFUSED, f"U{number}", {"code": "rbac"}), NOW)
+        await store.audit.append("p1", TrailNote(TrailEvent.REFUSED, f"U{number}", {"code": "rbac"}), NOW)
 
 
 async def found(store: Store) -> list[str]:
@@ -46,7 +46,7 @@ async def unguarded(database: Database, *statements: str) -> None:
 
 
 async def test_what_is_written_at_once_from_everywhere_is_one_whole_chain(store: Store) -> None:
-    notes = [store.audit.append(f"p{each % 3}", Note(Event.REFUSED, f"U{each}"), NOW) for each in range(30)]
+    notes = [store.audit.append(f"p{each % 3}", TrailNote(TrailEvent.REFUSED, f"U{each}"), NOW) for each in range(30)]
     await asyncio.gather(*notes)
 
     assert await found(store) == []
@@ -90,10 +90,10 @@ async def test_the_audit_outlives_what_is_forgotten_after_ninety_days(store: Sto
 
 async def test_no_secret_and_no_nul_is_written_down(store: Store) -> None:
     token = "xoxb-" + "1" * 20
-    await store.audit.append("p1", Note(Event.REJECTED, "U1\0", {"why": f"it leaks {token}\0"}), NOW)
+    await store.audit.append("p1", TrailNote(TrailEvent.REJECTED, "U1\0", {"why": f"it leaks {token}\0"}), NOW)
 
     [only] = [each async for each in store.audit.links()]
-    assert isinstance(only, Link)
+    assert isinstance(only, TrailEntry)
     assert token not in only.entry
     assert "\\u0000" not in only.entry
 

@@ -11,11 +11,11 @@ import pytest
 
 from bot.store.claude_calls import ClaudeCalls, usage_of
 from bot.store.store import Store, open_store
-from flows.agent.asking import Before, Call, Over
-from flows.agent.money import Ceilings, Spent
+from flows.agent.asking import Before, Over, PlannedCall
+from flows.agent.money import Ceilings, SpentTokens
 from tests.bot.store.words import NOW
 
-CALL = Call("i1.explain", "i1", "U1", "claude-sonnet-5-5", "explain", 8000, 0.04)
+CALL = PlannedCall("i1.explain", "i1", "U1", "claude-sonnet-5-5", "explain", 8000, 0.04)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def test_a_call_that_was_begun_is_never_begun_again_and_its_answer_is_ther
 
     assert await calls.begin(CALL) is None
     assert await calls.begin(CALL) == Before(None)
-    await calls.end(CALL.key, Spent(10, 20), 0.01, {"text": "said"})
+    await calls.end(CALL.key, SpentTokens(10, 20), 0.01, {"text": "said"})
     assert await calls.begin(CALL) == Before({"text": "said"})
 
 
@@ -42,7 +42,7 @@ async def test_until_the_cost_is_known_the_most_it_may_be_counts(store: Store):
 
     await calls.begin(CALL)
     assert await calls.begin(replace(CALL, key="i1.review")) == Over("investigation", 0.07, 0.04)
-    await calls.end(CALL.key, Spent(10, 20), 0.01, None)
+    await calls.end(CALL.key, SpentTokens(10, 20), 0.01, None)
     assert await calls.begin(replace(CALL, key="i1.review")) is None
 
 
@@ -55,7 +55,9 @@ async def test_until_the_cost_is_known_the_most_it_may_be_counts(store: Store):
         ({"investigation": 0.05}, replace(CALL, key="i2.explain", investigation="i2"), None),
     ],
 )
-async def test_each_ceiling_counts_its_own(store: Store, ceilings: dict[str, float], other: Call, over: str | None):
+async def test_each_ceiling_counts_its_own(
+    store: Store, ceilings: dict[str, float], other: PlannedCall, over: str | None
+):
     calls = ledger(store, **ceilings)
     await calls.begin(CALL)
 
@@ -83,7 +85,7 @@ async def test_the_usage_of_an_investigation_is_the_sum_of_its_calls(store: Stor
     calls = ledger(store)
     for number in (1, 2):
         await calls.begin(replace(CALL, key=f"i1.{number}", purpose=str(number)))
-        await calls.end(f"i1.{number}", Spent(10, 20, 30, 40), 0.01, None)
+        await calls.end(f"i1.{number}", SpentTokens(10, 20, 30, 40), 0.01, None)
 
     usage = usage_of(await calls.of("i1"))
 

@@ -17,7 +17,7 @@ from bot.report.json_result import encode
 from bot.report.outline import outline
 from bot.report.short_report import short_report
 from bot.report.text import render
-from bot.store import Ceiling, State
+from bot.store import Ceiling, InvestigationState
 from bot.store.store import open_store
 from tests.bot.report.examples import DENIED, HEALTHY, PATCH, UNDO
 from tests.bot.store.words import NOW, ROWS, request
@@ -39,7 +39,7 @@ async def remember(url: str) -> None:
         await store.investigations.conclude("abc1", KEPT, ROWS, "verdict", NOW)
         await store.investigations.admit(request("web"), "abd2", NOW, Ceiling())
         await store.investigations.saw("abd2", ROWS[0], 1)
-        await store.investigations.finish("abd2", State.FAILED, "no way in\x1b[31m", "failed", NOW)
+        await store.investigations.finish("abd2", InvestigationState.FAILED, "no way in\x1b[31m", "failed", NOW)
 
 
 def say(capsys: pytest.CaptureFixture[str], *words: str) -> str:

@@ -6,7 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from bot.store import Admitted, Ceiling, EvidenceRow, Full, Investigation, Message, MessageState, Request, State
+from bot.store import (
+    Admitted,
+    Ceiling,
+    EvidenceRow,
+    Full,
+    Investigation,
+    InvestigationState,
+    Message,
+    MessageState,
+    Request,
+)
 from bot.store.store import Store
 from sensors.kit import Target
 from tests.bot.store.words import NOW, RESULT, ROWS, admitted, concluded, request
@@ -23,24 +33,24 @@ async def test_fifty_who_ask_the_same_at_once_start_one_investigation(store: Sto
 
 async def test_fifty_deliveries_of_one_trigger_start_one_investigation_even_when_it_is_over(store: Store) -> None:
     first = await admitted(store, "first", once="envelope-1")
-    await store.investigations.finish("first", State.FAILED, "no such pod", "failed", NOW)
+    await store.investigations.finish("first", InvestigationState.FAILED, "no such pod", "failed", NOW)
 
     answers = await asyncio.gather(
         *(store.investigations.admit(request(), f"i{number}", NOW, Ceiling(), "envelope-1") for number in range(50))
     )
 
-    again = replace(first, state=State.FAILED, ended_at=NOW, why="no such pod")
+    again = replace(first, state=InvestigationState.FAILED, ended_at=NOW, why="no such pod")
     assert answers == [Admitted(again, fresh=False)] * 50
 
 
 async def test_a_trigger_is_forgotten_after_a_day(store: Store) -> None:
     await admitted(store, "first", once="alert-1")
-    await store.investigations.finish("first", State.CANCELLED, "", "cancelled", NOW)
+    await store.investigations.finish("first", InvestigationState.CANCELLED, "", "cancelled", NOW)
 
     later = await store.investigations.admit(request(), "second", NOW + timedelta(days=2), Ceiling(), "alert-1")
 
     assert later == Admitted(
-        Investigation("second", request(), State.QUEUED, NOW + timedelta(days=2)),
+        Investigation("second", request(), InvestigationState.QUEUED, NOW + timedelta(days=2)),
         fresh=True,
     )
 
@@ -81,7 +91,7 @@ async def test_an_investigation_that_ended_makes_room(store: Store) -> None:
 
     said = await store.investigations.admit(request(), "i2", NOW, Ceiling(cluster=1))
 
-    assert said == Admitted(Investigation("i2", request(), State.QUEUED, NOW), fresh=True)
+    assert said == Admitted(Investigation("i2", request(), InvestigationState.QUEUED, NOW), fresh=True)
 
 
 async def test_a_verdict_comes_back_as_it_was_given_and_owes_one_message(store: Store) -> None:
@@ -96,7 +106,7 @@ async def test_a_verdict_comes_back_as_it_was_given_and_owes_one_message(store: 
     listed = await store.investigations.recent()
     assert listed == (
         (
-            Investigation("i1", request(), State.CONCLUDED, NOW, NOW, NOW, looks=1),
+            Investigation("i1", request(), InvestigationState.CONCLUDED, NOW, NOW, NOW, looks=1),
             replace(verdict, result={}),
         ),
     )
@@ -115,7 +125,7 @@ async def test_what_was_cancelled_cannot_be_concluded_nor_begun_again(store: Sto
     await admitted(store)
     await store.investigations.begin("i1", NOW)
 
-    key = await store.investigations.finish("i1", State.CANCELLED, "by U2", "cancelled", NOW)
+    key = await store.investigations.finish("i1", InvestigationState.CANCELLED, "by U2", "cancelled", NOW)
 
     assert key == "i1.cancelled"
     assert await store.investigations.conclude("i1", RESULT, ROWS, "verdict", NOW) is None
@@ -129,7 +139,7 @@ async def test_a_look_that_begins_again_keeps_when_it_first_began(store: Store) 
 
     again = await store.investigations.begin("i1", NOW + timedelta(minutes=1))
 
-    assert again == Investigation("i1", request(), State.RUNNING, NOW, NOW, looks=2)
+    assert again == Investigation("i1", request(), InvestigationState.RUNNING, NOW, NOW, looks=2)
 
 
 async def test_what_was_seen_before_a_crash_is_there_and_gives_way_to_the_next_look(store: Store) -> None:

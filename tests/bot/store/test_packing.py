@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import State
-from bot.store.packing import HIDDEN, LARGEST, LONGEST, TooLarge, pack, plain, unpack
+from bot.store import InvestigationState
+from bot.store.packing import HIDDEN, MAX_JSON_BYTES, MAX_TEXT_CHARS, TooLarge, pack, plain, unpack
 from bot.store.store import open_store
 from tests.bot.store.words import NOW, RESULT, ROWS, admitted
 
@@ -42,12 +42,12 @@ def test_a_patch_is_kept_to_the_letter() -> None:
 
 def test_text_that_a_database_refuses_or_that_never_ends_is_made_to_fit() -> None:
     assert plain("a\0b\ud800c") == "ab?c"
-    assert len(plain("x" * 10_000_000)) == LONGEST
+    assert len(plain("x" * 10_000_000)) == MAX_TEXT_CHARS
 
 
 def test_a_value_beyond_all_measure_is_refused() -> None:
     with pytest.raises(TooLarge):
-        pack({"words": "x" * LARGEST})
+        pack({"words": "x" * MAX_JSON_BYTES})
 
 
 def contents(folder: Path) -> bytes:
@@ -61,7 +61,7 @@ async def test_no_secret_reaches_the_file_nor_the_log(tmp_path: Path, caplog: py
         await store.investigations.begin("i1", NOW)
         await store.investigations.conclude("i1", {**RESULT, "root_cause": f"got {TOKEN}"}, ROWS, "verdict", NOW)
         await admitted(store, "i2")
-        await store.investigations.finish("i2", State.FAILED, f"401 for {WEB_TOKEN}", "failed", NOW)
+        await store.investigations.finish("i2", InvestigationState.FAILED, f"401 for {WEB_TOKEN}", "failed", NOW)
         verdict = await store.investigations.verdict("i1")
 
         written = contents(tmp_path)  # while it is open, with all that stands in the write-ahead log

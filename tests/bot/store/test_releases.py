@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.approval.trail import faults
-from bot.store import State
+from bot.store import InvestigationState
 from bot.store.database import BadDatabase, open_database
 from bot.store.migrate import VERSIONS
 from bot.store.schema import metadata
@@ -58,7 +58,7 @@ async def test_what_a_release_wrote_is_read_by_this_version(release: Path, url: 
     assert (len(evidence), len(approvals)) == (2, 1)
     assert approvals[0].sha256 == proposal.sha256  # the approval is still of exactly this change
     assert waiting is not None
-    assert (waiting.state, waiting.asked_at) == (State.QUEUED, NOW)
+    assert (waiting.state, waiting.asked_at) == (InvestigationState.QUEUED, NOW)
     assert faults(trail, head) == []
     assert [each.entry for each in trail] == [each["entry"] for each in kept["tables"]["audit"]]
     counts = {name: len(rows) for name, rows in after["tables"].items()}

@@ -6,35 +6,37 @@ import asyncio
 
 import pytest
 
-from bot.approval.states import State as Stands
-from bot.store import LIVE, State
+from bot.approval.states import ProposalState as Stands
+from bot.store import LIVE, InvestigationState
 from bot.store.store import Store
-from bot.store.transitions import INVESTIGATION, PROPOSAL, NotAllowed
+from bot.store.transitions import INVESTIGATION, PROPOSAL, TransitionNotAllowed
 from tests.bot.approval.making import proposal
 from tests.bot.store.words import NOW, RESULT, ROWS, admitted
 
 
 def test_every_state_is_in_the_table_and_exactly_the_live_ones_lead_on():
-    assert set(INVESTIGATION.after) == set(State)
+    assert set(INVESTIGATION.after) == set(InvestigationState)
     assert {each for each, after in INVESTIGATION.after.items() if after} == set(LIVE)
 
 
 def test_only_a_running_investigation_concludes():
-    assert INVESTIGATION.before(State.CONCLUDED) == (State.RUNNING,)
+    assert INVESTIGATION.before(InvestigationState.CONCLUDED) == (InvestigationState.RUNNING,)
 
 
 async def test_of_many_ends_one_counts(store: Store):
     it = await admitted(store)
     await store.investigations.begin(it.id, NOW)
-    ends = [store.investigations.finish(it.id, State.CANCELLED, "", f"cancelled.{at}", NOW) for at in range(4)]
+    ends = [
+        store.investigations.finish(it.id, InvestigationState.CANCELLED, "", f"cancelled.{at}", NOW) for at in range(4)
+    ]
 
     told = await asyncio.gather(store.investigations.conclude(it.id, RESULT, ROWS, "verdict", NOW), *ends)
 
     assert sum(key is not None for key in told) == 1
 
 
-@pytest.mark.parametrize("end", [State.FAILED, State.CANCELLED, State.LOST])
-async def test_what_is_over_stays_as_it_ended(store: Store, end: State):
+@pytest.mark.parametrize("end", [InvestigationState.FAILED, InvestigationState.CANCELLED, InvestigationState.LOST])
+async def test_what_is_over_stays_as_it_ended(store: Store, end: InvestigationState):
     it = await admitted(store)
     await store.investigations.finish(it.id, end, "why", end.value, NOW)
 
@@ -44,7 +46,7 @@ async def test_what_is_over_stays_as_it_ended(store: Store, end: State):
 
 async def test_a_step_that_the_table_does_not_know_is_refused_before_anything_is_asked(store: Store):
     async with store.database.writing() as connection:
-        with pytest.raises(NotAllowed, match=r"what is proposed in proposals cannot become applied"):
+        with pytest.raises(TransitionNotAllowed, match=r"what is proposed in proposals cannot become applied"):
             await PROPOSAL.change(connection, "p", Stands.APPLIED, (Stands.PROPOSED,))
 
 

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bot.desk.ports import CannotLook, Look, Looked
-from bot.store import Investigation, State
+from bot.desk.ports import CannotLook, LookFor, LookResult
+from bot.store import Investigation, InvestigationState
 from bot.telemetry.metrics import ClaudeAnswer, Metrics
 from flows.engine import Concluded, Saw, ignore
 from flows.load import load_flows
@@ -20,7 +20,7 @@ from tests.bot.store.words import NOW, request
 
 
 def investigation() -> Investigation:
-    return Investigation("20260101-abc", request(), State.RUNNING, NOW - timedelta(seconds=4))
+    return Investigation("20260101-abc", request(), InvestigationState.RUNNING, NOW - timedelta(seconds=4))
 
 
 def shown(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -29,17 +29,17 @@ def shown(metrics: Metrics) -> dict[tuple[str, ...], float]:
     return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
 
-def found(*diagnoses: object) -> Look:
+def found(*diagnoses: object) -> LookFor:
     rest = list(diagnoses)
 
-    async def look(_: Investigation, __: object) -> Looked:
-        return Looked(rest.pop(0))  # type: ignore[arg-type]
+    async def look(_: Investigation, __: object) -> LookResult:
+        return LookResult(rest.pop(0))  # type: ignore[arg-type]
 
     return look
 
 
-def raising(why: BaseException) -> Look:
-    async def look(_: Investigation, __: object) -> Looked:
+def raising(why: BaseException) -> LookFor:
+    async def look(_: Investigation, __: object) -> LookResult:
         raise why
 
     return look

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from bot.approval.trail import Event
+from bot.approval.trail import TrailEvent
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.stored import StoredFigures
 
@@ -69,7 +69,7 @@ def test_events_that_are_asked_for_are_events() -> None:
         word for _, text in ASKED for found in re.findall(r'event=~?"([a-z_|]+)"', text) for word in found.split("|")
     }
 
-    assert words <= {each.value for each in Event}
+    assert words <= {each.value for each in TrailEvent}
 
 
 def test_every_alert_says_what_it_means_and_where_to_look() -> None:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from bot.approval.trail import Event, Note
+from bot.approval.trail import TrailEvent, TrailNote
 from bot.store.store import Store, open_store
 from bot.telemetry.stored import StoredFigures
 from tests.bot.store.words import NOW, admitted, concluded, request
@@ -42,10 +42,10 @@ async def test_the_queue_its_age_and_what_is_owed_are_told(store: Store) -> None
 
 async def test_the_trail_is_counted_once_and_then_what_is_added_to_it(store: Store) -> None:
     figures = StoredFigures(CollectorRegistry(), store)
-    for event in (Event.APPROVED, Event.WRITTEN, Event.APPROVED):
-        await store.audit.append("p1", Note(event, "U1"), NOW)
+    for event in (TrailEvent.APPROVED, TrailEvent.WRITTEN, TrailEvent.APPROVED):
+        await store.audit.append("p1", TrailNote(event, "U1"), NOW)
     first = shown(await figures.page())
-    await store.audit.append("p1", Note(Event.ROLLED_BACK, "kai"), NOW)
+    await store.audit.append("p1", TrailNote(TrailEvent.ROLLED_BACK, "kai"), NOW)
     second = shown(await figures.page())
 
     events = [("kai_store_approval_events", each) for each in ("approved", "rolled_back")]

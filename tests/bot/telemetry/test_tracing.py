@@ -10,9 +10,9 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from bot.desk.ports import CannotLook, Look, Looked
+from bot.desk.ports import CannotLook, LookFor, LookResult
 from bot.errors import UsageMistake
-from bot.store import Investigation, State
+from bot.store import Investigation, InvestigationState
 from bot.telemetry import spans
 from bot.telemetry.spans import NoSpans, traced
 from bot.telemetry.tracing import Tracing
@@ -27,10 +27,10 @@ BOT = Path(spans.__file__).parents[1]
 
 
 def investigation(name: str = "i1") -> Investigation:
-    return Investigation(name, request(), State.RUNNING, NOW - timedelta(seconds=4))
+    return Investigation(name, request(), InvestigationState.RUNNING, NOW - timedelta(seconds=4))
 
 
-async def walked(look: Look, tracing: Tracing, exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+async def walked(look: LookFor, tracing: Tracing, exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
     it = investigation()
     outcome = None
     try:
@@ -41,10 +41,10 @@ async def walked(look: Look, tracing: Tracing, exporter: InMemorySpanExporter) -
     return {each.name: each for each in exporter.get_finished_spans()} | ({"raised": outcome} if outcome else {})  # type: ignore[dict-item]
 
 
-async def sees(_: Investigation, watcher: Watcher) -> Looked:
+async def sees(_: Investigation, watcher: Watcher) -> LookResult:
     step = load_flows()["flow.k8s_network_debug"].steps[0]
     await watcher(Saw(step, "E1", Evidence("net.mtu", Sight.BLIND, why="the probe on node secret-node", took_ms=1500)))
-    return Looked(DENIED)
+    return LookResult(DENIED)
 
 
 async def test_an_investigation_is_a_span_and_each_sensor_one_within_it() -> None:
@@ -70,7 +70,7 @@ async def test_no_span_holds_what_a_cluster_or_a_person_said() -> None:
 
 
 async def test_a_look_that_fails_is_an_error_without_its_words() -> None:
-    async def fails(_: Investigation, __: Watcher) -> Looked:
+    async def fails(_: Investigation, __: Watcher) -> LookResult:
         raise CannotLook("no such pod prod/secret-pod")
 
     exporter = InMemorySpanExporter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.triggers.alert import Kind, Meant
+from bot.triggers.alert import AlertSubject, SubjectKind
 from bot.triggers.alert_labels import meant_by, peer_in
 from sensors.kit.addresses import HostPort
 
@@ -14,20 +14,20 @@ SHOP = {"namespace": "shop"}
 @pytest.mark.parametrize(
     ("labels", "meant"),
     [
-        ({**SHOP, "pod": "web-1"}, (Meant(Kind.POD, "web-1", "shop"),)),
-        ({"kube_namespace": "shop", "pod_name": "web-1"}, (Meant(Kind.POD, "web-1", "shop"),)),
-        ({"k8s.namespace.name": "shop", "k8s.pod.name": "web-1"}, (Meant(Kind.POD, "web-1", "shop"),)),
-        ({**SHOP, "deployment": "web"}, (Meant(Kind.WORKLOAD, "deploy/web", "shop"),)),
-        ({**SHOP, "kube_stateful_set": "db"}, (Meant(Kind.WORKLOAD, "sts/db", "shop"),)),
-        ({**SHOP, "service": "web", "job": "web"}, (Meant(Kind.SERVICE, "web", "shop"),)),
-        ({**SHOP, "ingress": "web"}, (Meant(Kind.INGRESS, "web", "shop"),)),
-        ({"node": "w1"}, (Meant(Kind.NODE, "w1"),)),
+        ({**SHOP, "pod": "web-1"}, (AlertSubject(SubjectKind.POD, "web-1", "shop"),)),
+        ({"kube_namespace": "shop", "pod_name": "web-1"}, (AlertSubject(SubjectKind.POD, "web-1", "shop"),)),
+        ({"k8s.namespace.name": "shop", "k8s.pod.name": "web-1"}, (AlertSubject(SubjectKind.POD, "web-1", "shop"),)),
+        ({**SHOP, "deployment": "web"}, (AlertSubject(SubjectKind.WORKLOAD, "deploy/web", "shop"),)),
+        ({**SHOP, "kube_stateful_set": "db"}, (AlertSubject(SubjectKind.WORKLOAD, "sts/db", "shop"),)),
+        ({**SHOP, "service": "web", "job": "web"}, (AlertSubject(SubjectKind.SERVICE, "web", "shop"),)),
+        ({**SHOP, "ingress": "web"}, (AlertSubject(SubjectKind.INGRESS, "web", "shop"),)),
+        ({"node": "w1"}, (AlertSubject(SubjectKind.NODE, "w1"),)),
         ({"pod": "web-1"}, ()),
         ({**SHOP, "pod": "<!channel>"}, ()),
         ({}, ()),
     ],
 )
-def test_labels_name_what_is_meant(labels: dict[str, str], meant: tuple[Meant, ...]):
+def test_labels_name_what_is_meant(labels: dict[str, str], meant: tuple[AlertSubject, ...]):
     assert meant_by(labels) == meant
 
 
@@ -35,7 +35,7 @@ def test_the_pod_of_a_scrape_is_not_the_pod_that_is_meant():
     own = {"namespace": "monitoring", "pod": "kube-state-metrics-7d", "job": "kube-state-metrics", "service": "ksm"}
 
     assert meant_by({**own, "exported_namespace": "shop", "exported_pod": "web-1"}) == (
-        Meant(Kind.POD, "web-1", "shop"),
+        AlertSubject(SubjectKind.POD, "web-1", "shop"),
     )
     assert meant_by(own) == ()
 
@@ -43,16 +43,16 @@ def test_the_pod_of_a_scrape_is_not_the_pod_that_is_meant():
 def test_of_a_probe_the_pod_is_who_probes_and_the_target_is_the_peer():
     labels = {"namespace": "monitoring", "pod": "blackbox-1", "instance": "https://pay.example/healthz"}
 
-    assert meant_by(labels) == (Meant(Kind.PROBE, "blackbox-1", "monitoring"),)
+    assert meant_by(labels) == (AlertSubject(SubjectKind.PROBE, "blackbox-1", "monitoring"),)
     assert peer_in(labels, "") == HostPort("pay.example", 443)
-    assert meant_by({"job": "blackbox-tcp", "instance": "db.shop:5432"}) == (Meant(Kind.PROBE, ""),)
+    assert meant_by({"job": "blackbox-tcp", "instance": "db.shop:5432"}) == (AlertSubject(SubjectKind.PROBE, ""),)
 
 
 def test_the_address_of_a_usual_scrape_is_no_peer():
     labels = {**SHOP, "pod": "web-1", "instance": "10.0.1.7:8080", "job": "web"}
 
     assert peer_in(labels, "") is None
-    assert meant_by(labels) == (Meant(Kind.POD, "web-1", "shop"),)
+    assert meant_by(labels) == (AlertSubject(SubjectKind.POD, "web-1", "shop"),)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, AlertState, Kind, Meant
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.alertmanager import TRIGGER, title_for
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -18,8 +18,8 @@ def test_each_alert_of_a_batch_is_read_with_its_own_pod_and_fingerprint():
 
     assert isinstance(first, Alert)
     assert isinstance(second, Alert)
-    assert first.meant == (Meant(Kind.POD, "web-7f9c6d-abcde", "shop"),)
-    assert second.meant == (Meant(Kind.POD, "web-7f9c6d-fghij", "shop"),)
+    assert first.meant == (AlertSubject(SubjectKind.POD, "web-7f9c6d-abcde", "shop"),)
+    assert second.meant == (AlertSubject(SubjectKind.POD, "web-7f9c6d-fghij", "shop"),)
     assert (first.peer, first.state) == (HostPort("10.96.0.1", 443), AlertState.FIRING)
     assert first.key != second.key
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, AlertState, Kind, Meant
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.alertmanager_message import TRIGGER
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -13,7 +13,7 @@ def test_bare_values_name_nobody_by_themselves():
     found = TRIGGER.read(payload("alertmanager_message_one_pod"))
 
     assert isinstance(found, Alert)
-    assert (found.name, found.meant) == ("KubePodCrashLooping", (Meant(Kind.WORDS, ""),))
+    assert (found.name, found.meant) == ("KubePodCrashLooping", (AlertSubject(SubjectKind.WORDS, ""),))
     assert "web-7f9c6d-abcde" in found.words
 
 
@@ -21,7 +21,7 @@ def test_fields_name_the_pod():
     found = TRIGGER.read(payload("alertmanager_message_fields"))
 
     assert isinstance(found, Alert)
-    assert found.meant == (Meant(Kind.POD, "web-1", "shop"),)
+    assert found.meant == (AlertSubject(SubjectKind.POD, "web-1", "shop"),)
     assert found.peer == HostPort("10.96.0.1", 443)
 
 
@@ -31,7 +31,7 @@ def test_a_marker_names_the_pod_and_its_peer():
     found = TRIGGER.read(said)
 
     assert isinstance(found, Alert)
-    assert (found.meant, found.peer) == ((Meant(Kind.POD, "web-1", "shop"),), HostPort("db.shop", 5432))
+    assert (found.meant, found.peer) == ((AlertSubject(SubjectKind.POD, "web-1", "shop"),), HostPort("db.shop", 5432))
 
 
 def test_the_message_or_its_edit_that_resolves_is_about_what_fired():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, AlertState, Kind, Meant
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.datadog import TRIGGER, tags_in
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -13,7 +13,7 @@ def test_tags_name_the_pod_and_the_words_its_peer():
     found = TRIGGER.read(payload("datadog"))
 
     assert isinstance(found, Alert)
-    assert found.meant == (Meant(Kind.POD, "web-7f9c6d-abcde", "shop"),)
+    assert found.meant == (AlertSubject(SubjectKind.POD, "web-7f9c6d-abcde", "shop"),)
     assert (found.peer, found.state) == (HostPort("payments.prod", 8080), AlertState.FIRING)
 
 

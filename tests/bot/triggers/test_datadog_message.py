@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, AlertState, Kind, Meant
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.datadog_message import TRIGGER
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -13,7 +13,7 @@ def test_the_group_in_the_link_names_the_pod():
     found = TRIGGER.read(payload("datadog_message"))
 
     assert isinstance(found, Alert)
-    assert found.meant == (Meant(Kind.POD, "web-7f9c6d-abcde", "shop"),)
+    assert found.meant == (AlertSubject(SubjectKind.POD, "web-7f9c6d-abcde", "shop"),)
     assert found.peer == HostPort("10.96.12.7", 8080)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, Kind, Meant
+from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from bot.triggers.grafana import TRIGGER
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -14,7 +14,7 @@ def test_a_failed_probe_names_the_prober_and_the_target():
     found = TRIGGER.read(one)
 
     assert isinstance(found, Alert)
-    assert found.meant == (Meant(Kind.PROBE, "blackbox-5d8f7-x2x4q", "monitoring"),)
+    assert found.meant == (AlertSubject(SubjectKind.PROBE, "blackbox-5d8f7-x2x4q", "monitoring"),)
     assert found.peer == HostPort("pay.example.com", 443)
     assert found.title == payload("grafana")["title"]
 

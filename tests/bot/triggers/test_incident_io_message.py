@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, Kind, Meant
+from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from bot.triggers.incident_io_message import TRIGGER
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -13,7 +13,10 @@ def test_pod_and_peer_are_read_from_its_blocks():
     found = TRIGGER.read(payload("incident_io_message"))
 
     assert isinstance(found, Alert)
-    assert (found.name, found.meant) == ("PodCannotReachPeer", (Meant(Kind.POD, "web-7f9c6d-abcde", "shop"),))
+    assert (found.name, found.meant) == (
+        "PodCannotReachPeer",
+        (AlertSubject(SubjectKind.POD, "web-7f9c6d-abcde", "shop"),),
+    )
     assert found.peer == HostPort("10.96.0.1", 443)
 
 

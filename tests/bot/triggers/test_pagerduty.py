@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, AlertState, Kind, Meant
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.pagerduty import TRIGGER
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -17,7 +17,7 @@ def test_the_details_name_pod_and_peer():
     found = TRIGGER.read(payload("pagerduty"))
 
     assert isinstance(found, Alert)
-    assert found.meant == (Meant(Kind.POD, "web-7f9c6d-abcde", "shop"),)
+    assert found.meant == (AlertSubject(SubjectKind.POD, "web-7f9c6d-abcde", "shop"),)
     assert (found.peer, found.key) == (HostPort("10.96.0.1", 443), "pagerduty PT4KHLK")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, Kind, Meant
+from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from bot.triggers.plain_message import TRIGGER
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -13,14 +13,14 @@ def test_its_words_are_left_to_the_cluster_and_its_peer_is_read():
     found = TRIGGER.read(payload("plain_message"))
 
     assert isinstance(found, Alert)
-    assert (found.meant, found.peer) == ((Meant(Kind.WORDS, ""),), HostPort("10.96.12.7", 8080))
+    assert (found.meant, found.peer) == ((AlertSubject(SubjectKind.WORDS, ""),), HostPort("10.96.12.7", 8080))
 
 
 def test_labels_are_believed():
     found = TRIGGER.read({"text": "deployment=web namespace=shop is slow"})
 
     assert isinstance(found, Alert)
-    assert found.meant == (Meant(Kind.WORKLOAD, "deploy/web", "shop"),)
+    assert found.meant == (AlertSubject(SubjectKind.WORKLOAD, "deploy/web", "shop"),)
 
 
 def test_an_empty_message_starts_nothing():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, AlertState, Kind, Meant
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.robusta_message import TRIGGER
 from bot.triggers.trigger import Nothing
 from tests.bot.triggers.payloads import payload
@@ -12,7 +12,7 @@ def test_labels_and_subject_are_read():
     found = TRIGGER.read(payload("robusta_message"))
 
     assert isinstance(found, Alert)
-    assert found.meant == (Meant(Kind.POD, "web-7f9c6d-abcde", "shop"),)
+    assert found.meant == (AlertSubject(SubjectKind.POD, "web-7f9c6d-abcde", "shop"),)
     assert found.name == "Pod web-7f9c6d-abcde in namespace shop is crash looping"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.triggers.commands import Cancel, Fill, Help, History, Investigate, Misread, Show, Status
+from bot.triggers.commands import Cancel, Fill, Help, History, Investigate, Misread, ShowCommand, StatusCommand
 from bot.triggers.slash import is_command, parse
 
 
@@ -27,9 +27,9 @@ from bot.triggers.slash import is_command, parse
         ("netdebug web", Fill("web")),
         ("netdebug -n shop --to db:5432 --since 2h", Fill("", "shop", "db:5432", "2h")),
         ("help", Help()),
-        ("status", Status()),
+        ("status", StatusCommand()),
         ("history", History()),
-        ("show 1F00baa5", Show("1f00baa5")),
+        ("show 1F00baa5", ShowCommand("1f00baa5")),
         ("cancel 1f00baa5", Cancel("1f00baa5")),
         ("stop", Cancel()),
     ],

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.approval.proposal import Proved, Tuple5
+from bot.approval.proposal import ProofRecord, Tuple5
 from bot.verify.looking import Clock, asked, watch
-from bot.verify.verdict import Moment, Outcome, Seen
+from bot.verify.verdict import SeenConnection, TrafficSince, VerificationOutcome
 from sensors.kit import Target
 from tests.bot.approval.making import proposal
 from tests.bot.verify.test_verdict import API, AT, DB, S
@@ -22,18 +22,18 @@ class Network:
     async def sleep(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
 
-    async def see(self, since: datetime) -> Moment:
+    async def see(self, since: datetime) -> TrafficSince:
         self.looks += 1
         self.at += 0.5 * S
         if not self.attempts:
-            return Moment()
+            return TrafficSince()
         force = AT + timedelta(seconds=self.delay) if self.delay is not None else self.at + S
         seen = []
         if since < min(self.at, force):
-            seen.append(Seen(API, dropped=1, last_drop=min(self.at, force)))
+            seen.append(SeenConnection(API, dropped=1, last_drop=min(self.at, force)))
         if self.at > force:
-            seen.append(Seen(API, opened=2, last_opened=self.at))
-        return Moment(tuple(seen))
+            seen.append(SeenConnection(API, opened=2, last_opened=self.at))
+        return TrafficSince(tuple(seen))
 
     async def result(self):
         return await watch(self.see, [API], [], AT, Clock(lambda: self.at, self.sleep))
@@ -46,7 +46,7 @@ class Network:
 async def test_a_change_that_helps_at_once_is_verified_within_seconds():
     network = Network(delay=0.0)
 
-    assert (await network.result()).outcome is Outcome.VERIFIED
+    assert (await network.result()).outcome is VerificationOutcome.VERIFIED
     assert network.took < 6
 
 
@@ -55,7 +55,7 @@ async def test_a_right_change_whose_identities_take_half_a_minute_is_not_given_u
 
     verdict = await network.result()
 
-    assert verdict.outcome is Outcome.VERIFIED
+    assert verdict.outcome is VerificationOutcome.VERIFIED
     assert verdict.dropped == 0
     assert 26 < network.took < 40
 
@@ -63,20 +63,20 @@ async def test_a_right_change_whose_identities_take_half_a_minute_is_not_given_u
 async def test_a_change_that_does_not_help_has_failed_after_a_minute():
     network = Network(delay=None)
 
-    assert (await network.result()).outcome is Outcome.FAILED
+    assert (await network.result()).outcome is VerificationOutcome.FAILED
     assert 60 <= network.took < 65
 
 
 async def test_when_nothing_is_attempted_nothing_is_decided():
     network = Network(delay=0.0, attempts=False)
 
-    assert (await network.result()).outcome is Outcome.UNDECIDED
+    assert (await network.result()).outcome is VerificationOutcome.UNDECIDED
     assert 60 <= network.took < 65
 
 
 def test_where_no_peer_was_asked_for_the_proved_one_is_tried():
-    it = proposal(proved=Proved("p", (DB,)))
+    it = proposal(proved=ProofRecord("p", (DB,)))
 
     assert asked(it) == Target("web-1", "shop", "10.1.0.9", 5432)
     assert asked(replace(it, target=Target("web-1", "shop", "db", 1))).to_host == "db"
-    assert asked(proposal(proved=Proved("p", (Tuple5("a", "b", "UDP", 53, address="10.0.0.10"),)))).to_host is None
+    assert asked(proposal(proved=ProofRecord("p", (Tuple5("a", "b", "UDP", 53, address="10.0.0.10"),)))).to_host is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.watch.drops import MOST_WAYS, Drops, way_of
-from sensors.hubble.records import Endpoint, HubbleFlow
+from bot.watch.drops import MAX_REMEMBERED_WAYS, DropMemory, way_of
+from sensors.hubble.records import FlowEndpoint, HubbleFlow
 from sensors.kit import Target
 from tests.bot.watch.watching import BEGAN, drop
 
@@ -13,7 +13,7 @@ SECOND = timedelta(seconds=1)
 
 
 def test_packets_of_one_workload_to_one_port_are_one_way():
-    drops = Drops()
+    drops = DropMemory()
     for number in range(100):
         drops.note(drop(BEGAN + number * SECOND, pod=f"web-{number % 3}"), BEGAN)
 
@@ -23,19 +23,19 @@ def test_packets_of_one_workload_to_one_port_are_one_way():
 
 
 def test_whatever_comes_memory_stays_bounded_and_the_newest_is_known():
-    drops = Drops()
-    for number in range(3 * MOST_WAYS):
+    drops = DropMemory()
+    for number in range(3 * MAX_REMEMBERED_WAYS):
         drops.note(drop(BEGAN, ip=f"10.{number // 65536}.{number // 256 % 256}.{number % 256}"), BEGAN)
 
-    high, low = divmod(3 * MOST_WAYS - 1, 256)
-    assert len(drops) == MOST_WAYS
+    high, low = divmod(3 * MAX_REMEMBERED_WAYS - 1, 256)
+    assert len(drops) == MAX_REMEMBERED_WAYS
     assert drops.new_since(BEGAN)[-1].way.destination == f"10.0.{high}.{low}"
 
 
 def test_a_receiver_that_refuses_is_the_one_that_is_cut_off():
-    there = Endpoint(namespace="pay", pod="bank-1", port=8443)
-    flow = HubbleFlow(source=Endpoint(ip="192.0.2.1"), destination=there, protocol="TCP", direction="INGRESS")
-    drops = Drops()
+    there = FlowEndpoint(namespace="pay", pod="bank-1", port=8443)
+    flow = HubbleFlow(source=FlowEndpoint(ip="192.0.2.1"), destination=there, protocol="TCP", direction="INGRESS")
+    drops = DropMemory()
     drops.note(flow, BEGAN)
 
     assert way_of(flow).cut_off == "pay/bank-1"
@@ -43,7 +43,7 @@ def test_a_receiver_that_refuses_is_the_one_that_is_cut_off():
 
 
 def test_what_was_heard_is_known_only_after_a_while():
-    drops = Drops()
+    drops = DropMemory()
     assert not drops.covers(BEGAN)
 
     drops.since = BEGAN

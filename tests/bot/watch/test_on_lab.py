@@ -13,7 +13,7 @@ from bot.clusters.options import Live
 from bot.slack.watch_words import words_of
 from bot.watch.proving import Prover
 from bot.watch.sources import LiveSources
-from bot.watch.watch import Finding, Watch
+from bot.watch.watch import CutFinding, Watch
 from lab.cluster import LabCluster
 from sensors.access.kube import connect
 from sensors.access.live import LiveCluster, live_cluster
@@ -24,10 +24,10 @@ from tests.labcluster.desk import apply, attempts, recorded_diagnosis, running, 
 
 
 @asynccontextmanager
-async def watched(lab: LabCluster, said: list[Finding]) -> AsyncIterator[None]:
+async def watched(lab: LabCluster, said: list[CutFinding]) -> AsyncIterator[None]:
     """The watch, with the lab's own time, which has heard drops for long enough."""
 
-    async def say(finding: Finding, ts: str) -> str:
+    async def say(finding: CutFinding, ts: str) -> str:
         said.append(finding)
         return "1.0"
 
@@ -62,7 +62,7 @@ async def watched(lab: LabCluster, said: list[Finding]) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("case", ["api-server-cannot-watch", pytest.param("checkout-to-bank", marks=pytest.mark.slow)])
 async def test_a_change_that_cuts_a_workload_is_said_with_the_proof_of_the_way_back(case: str):
-    fix, said = (await recorded_diagnosis(case)).fix, list[Finding]()
+    fix, said = (await recorded_diagnosis(case)).fix, list[CutFinding]()
     async with running(case) as lab:
         await apply(lab, "alice", fix)
         await lab.advance(8)
@@ -89,7 +89,7 @@ async def test_a_change_that_cuts_a_workload_is_said_with_the_proof_of_the_way_b
 
 @pytest.mark.slow
 async def test_a_change_that_cuts_nobody_is_silent():
-    case, said = "api-server-cannot-watch", list[Finding]()
+    case, said = "api-server-cannot-watch", list[CutFinding]()
     fix = (await recorded_diagnosis(case)).fix
     async with running(case) as lab, watched(lab, said):
         answer: Any = await apply(lab, "alice", fix)  # it opens a way, and what is dropped was dropped before

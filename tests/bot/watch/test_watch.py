@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.watch.drops import QUIET
+from bot.watch.drops import NEW_AFTER_QUIET
 from bot.watch.watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_OPEN, Watch
 from sensors.access.kube.watching import ObjectChange
 from sensors.kit import Absent, Blind
@@ -105,8 +105,8 @@ async def test_drops_that_began_before_the_change_are_not_the_change_s():
 
 async def test_a_way_that_was_quiet_for_long_is_new_again():
     world = World()
-    async with watched(world, heard_s=QUIET.total_seconds() + 60) as watch:
-        world.drop(drop(world.at - QUIET - 30 * SECOND))
+    async with watched(world, heard_s=NEW_AFTER_QUIET.total_seconds() + 60) as watch:
+        world.drop(drop(world.at - NEW_AFTER_QUIET - 30 * SECOND))
         await settle()
         world.written.put_nowait(changed())
         await settle()

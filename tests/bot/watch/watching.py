@@ -10,10 +10,10 @@ from typing import Any
 
 from bot.watch.changes import PolicyChange
 from bot.watch.drops import Cut
-from bot.watch.proving import Proved, WayBack
-from bot.watch.watch import Finding, Watch
+from bot.watch.proving import ProvedCut, WayBack
+from bot.watch.watch import CutFinding, Watch
 from sensors.access.kube.watching import ObjectChange
-from sensors.hubble.records import Endpoint, HubbleFlow, Workload
+from sensors.hubble.records import FlowEndpoint, HubbleFlow, Workload
 from sensors.kit.kinds import NETWORK_POLICY, Kind
 
 BEGAN = datetime(2026, 11, 28, 22, 0, tzinfo=UTC)
@@ -30,8 +30,8 @@ def changed(name: str = "strict") -> ObjectChange:
 
 def drop(at: datetime, source: str = "web", port: int = 8080, pod: str = "web-1", ip: str = "10.0.0.9") -> HubbleFlow:
     """A packet of `shop/SOURCE` that its own policy refused."""
-    sender = Endpoint(namespace="shop", pod=pod, workloads=(Workload("Deployment", source),))
-    there = Endpoint(ip=ip, port=port)
+    sender = FlowEndpoint(namespace="shop", pod=pod, workloads=(Workload("Deployment", source),))
+    there = FlowEndpoint(ip=ip, port=port)
     more: dict[str, Any] = {"verdict": "DROPPED", "event": 1, "drop_reason": 133, "protocol": "TCP"}
     return HubbleFlow(time=at, source=sender, destination=there, direction="EGRESS", **more)
 
@@ -43,7 +43,7 @@ class World:
     at: datetime = BEGAN
     opens: bool = True
     together: int = 1
-    said: list[tuple[str, Finding]] = field(default_factory=list)
+    said: list[tuple[str, CutFinding]] = field(default_factory=list)
     tried: list[tuple[Cut, ...]] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     later: list[HubbleFlow] = field(default_factory=list)
@@ -68,10 +68,10 @@ class World:
 
     async def prove(self, change: PolicyChange, cuts: tuple[Cut, ...]) -> WayBack | None:
         self.tried.append(cuts)
-        proved = tuple(Proved(each, each.packets, each.packets) for each in cuts)
+        proved = tuple(ProvedCut(each, each.packets, each.packets) for each in cuts)
         return WayBack(proved) if self.opens and len(change.all) >= self.together else None
 
-    async def say(self, finding: Finding, ts: str) -> str:
+    async def say(self, finding: CutFinding, ts: str) -> str:
         self.said.append((ts, finding))
         return ts or f"ts{len(self.said)}"
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import ClientSession, web
 
-from bot.web import Route, listening
+from bot.web import HttpRoute, listening
 from bot.web.connections import Bounds
 
 GET = b"GET /quick HTTP/1.1\r\nHost: kai\r\n"
@@ -28,7 +28,7 @@ async def large(_: web.Request) -> web.StreamResponse:
     return web.Response(body=b"x" * 50_000_000)
 
 
-ROUTES = (Route("GET", "/quick", quick), Route("GET", "/slow", slow), Route("GET", "/large", large))
+ROUTES = (HttpRoute("GET", "/quick", quick), HttpRoute("GET", "/slow", slow), HttpRoute("GET", "/large", large))
 
 
 @asynccontextmanager

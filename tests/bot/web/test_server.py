@@ -8,14 +8,14 @@ import pytest
 from aiohttp import ClientSession, web
 
 from bot.errors import UsageMistake
-from bot.web import Route, listening, server
+from bot.web import HttpRoute, listening, server
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
     return web.json_response({"read": len(await request.read())})
 
 
-ROUTES = (Route("POST", "/small", echo, largest=10), Route("POST", "/large", echo, largest=3_000_000))
+ROUTES = (HttpRoute("POST", "/small", echo, largest=10), HttpRoute("POST", "/large", echo, largest=3_000_000))
 
 
 async def post(url: str, content: object) -> tuple[int, int | None]:
@@ -124,7 +124,7 @@ async def test_a_handler_that_takes_its_time_over_a_whole_body_is_left_alone(mon
         return web.json_response({"read": len(said)})
 
     monkeypatch.setattr(server, "BODY_TIMEOUT_S", 0.05)
-    async with listening("127.0.0.1", 0, (Route("POST", "/slow", slow),)) as url:
+    async with listening("127.0.0.1", 0, (HttpRoute("POST", "/slow", slow),)) as url:
         assert await post(f"{url}/slow", b"x" * 7) == (200, 7)
 
 
@@ -132,7 +132,7 @@ async def test_a_fault_of_ours_still_shows_where_it_is(caplog: pytest.LogCapture
     async def broken(_: web.Request) -> web.StreamResponse:
         raise ValueError("ours")
 
-    async with listening("127.0.0.1", 0, (Route("POST", "/broken", broken),)) as url:
+    async with listening("127.0.0.1", 0, (HttpRoute("POST", "/broken", broken),)) as url:
         assert (await post(f"{url}/broken", b""))[0] == 500
 
     assert [each.exc_info is not None for each in caplog.records] == [True]

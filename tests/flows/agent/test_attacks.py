@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from flows.agent import prompt
-from flows.agent.bare import bare_brief_of
+from flows.agent.bare_brief import bare_brief_of
 from flows.agent.brief import brief_of
-from flows.agent.correlation import Looked, Table, correlate
+from flows.agent.correlation import FurtherLookResult, Table, correlate
 from flows.agent.pseudonyms import pseudonyms_of
 from flows.catalog import rules
 from flows.model import AskedLook, Diagnosis
@@ -37,9 +37,9 @@ class Asked:
     async def tools(self) -> list[dict[str, Any]]:
         return []
 
-    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked:
+    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> FurtherLookResult:
         self.wanted.append(f"{tool} {said}")
-        return Looked(AskedLook(tool, refused="not here"))
+        return FurtherLookResult(AskedLook(tool, refused="not here"))
 
 
 def weighed(it: Diagnosis, attack: Attack, cause_class: str, besides: str, further: Asked | None = None) -> Diagnosis:
@@ -53,7 +53,10 @@ def without(name: str) -> str:
     """All that is read of a recording that nobody attacked: both briefs, and what is asked beside them."""
     it = diagnosis_of(name)
     return (
-        brief_of(it, NONCE).text + bare_brief_of(it, NONCE, pseudonyms_of(it)).text + prompt.ASK + "The rules now say"
+        brief_of(it, NONCE).text
+        + bare_brief_of(it, NONCE, pseudonyms_of(it)).text
+        + prompt.CORRELATE_PROMPT
+        + "The rules now say"
     )
 
 

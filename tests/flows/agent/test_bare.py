@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.agent.bare import bare_brief_of
-from flows.agent.brief import BUDGET
+from flows.agent.bare_brief import bare_brief_of
+from flows.agent.brief import MAX_BRIEF_TOKENS
 from flows.agent.closed_words import is_closed
 from flows.agent.pseudonyms import pseudonyms_of
 from flows.model import Diagnosis
@@ -36,7 +36,7 @@ def test_figures_states_and_outcomes_are_there_and_names_are_not() -> None:
 def test_it_fits_the_budget(name: str) -> None:
     it = diagnosis_of(name)
 
-    assert bare_brief_of(it, NONCE, pseudonyms_of(it)).tokens <= BUDGET
+    assert bare_brief_of(it, NONCE, pseudonyms_of(it)).tokens <= MAX_BRIEF_TOKENS
 
 
 @settings(max_examples=25, deadline=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.report.json_result import decode, encode
-from flows.agent.brief import BUDGET, brief_of
+from flows.agent.brief import MAX_BRIEF_TOKENS, brief_of
 from flows.agent.tokens import estimated
 from tests.flows.agent.diagnoses import diagnosis_of
 
@@ -31,7 +31,7 @@ def test_the_largest_recordings_fit_the_budget(name: str) -> None:
     brief = brief_of(diagnosis_of(name), NONCE)
 
     assert brief.tokens == estimated(brief.text)
-    assert brief.tokens <= BUDGET
+    assert brief.tokens <= MAX_BRIEF_TOKENS
 
 
 def test_a_small_budget_cuts_facts_and_no_finding_layer_or_look() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from bot.report.json_result import decode, encode
 from flows.agent.conversation import Spoken, in_words, spoken
-from flows.agent.money import Spent
-from flows.agent.reply import NoAnswer, Reply
+from flows.agent.money import SpentTokens
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.model import Diagnosis, Statement
 from tests.flows.agent.diagnoses import diagnosis_of
 
@@ -26,9 +26,9 @@ def kept() -> Diagnosis:
 def answered(question: str, text: str, **more: Any) -> tuple[Spoken, list[Mapping[str, Any]]]:
     sent: list[Mapping[str, Any]] = []
 
-    async def ask(request: Mapping[str, Any]) -> Reply:
+    async def ask(request: Mapping[str, Any]) -> ModelReply:
         sent.append(request)
-        return Reply(text, (), (), Spent())
+        return ModelReply(text, (), (), SpentTokens())
 
     return asyncio.run(spoken(kept(), question, NONCE, "stub", ask, **more)), sent
 

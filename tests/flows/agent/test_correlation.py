@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from flows.agent.bare import PREFACE
+from flows.agent.bare_brief import PREFACE
 from flows.agent.correlation import TURNS, Table, correlate, is_unsure, time_for
-from flows.agent.reply import NoAnswer, Reply
-from flows.agent.scene import Scene
+from flows.agent.open_walk import OpenWalk
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.catalog import rules
-from flows.engine import Tools, Walk, walk
+from flows.engine import Walk, WalkTools, walk
 from flows.load import load_flows
 from flows.model import AskedLook, Diagnosis
 from sensors.kit.catalog import sensors
@@ -22,7 +22,7 @@ from tests.flows.agent.script import Script, reply_of
 from tests.kit.cases import case, target_of
 from tests.kit.messages_api import Answer, asks, says
 
-TOOLS = Tools(sensors(), rules())
+TOOLS = WalkTools(sensors(), rules())
 NETWORK, DROPS, DNS = "flow.k8s_network_debug", "flow.k8s_policy_drops", "flow.k8s_dns_debug"
 
 
@@ -42,7 +42,7 @@ async def escalated(name: str, flow: str, asked: Answer, *, peer: bool = True) -
     before = await walked(name, flow, peer=peer)
     silent = says(answer(cause_class="inconclusive", confidence=0.1))
     script = Script(lambda body: asked if is_asking(body) else silent)
-    scene = Scene(before, case(name), TOOLS)
+    scene = OpenWalk(before, case(name), TOOLS)
     return before, await correlate(before.diagnosis, table(script, further=scene)), script
 
 
@@ -83,7 +83,7 @@ async def test_what_the_doubts_of_the_rules_lack_stands_first_in_the_list_of_loo
     before = await walked("gallery-to-media", DROPS)
     needed = [each.why for each in before.diagnosis.doubts]
 
-    tools = await Scene(before, case("gallery-to-media"), TOOLS).tools()
+    tools = await OpenWalk(before, case("gallery-to-media"), TOOLS).tools()
     first = tools[0]["input_schema"]["properties"]["sensor"]["enum"][0]
 
     assert any(TOOLS.sensors[first].gives.__name__ in why for why in needed)
@@ -94,7 +94,7 @@ async def test_at_most_four_looks_are_asked_for_whatever_the_answer_wants() -> N
     assert is_unsure(before.diagnosis)
     looks = iter(["net.tcp_stats", "k8s.nodes", "kube_proxy.health", "dns.coredns_health", "net.mtu", "net.connect"])
     script = Script(lambda body: asks("ask_sensor", sensor=next(looks)) if is_asking(body) else says(answer()))
-    scene = Scene(before, case("search-to-index"), TOOLS)
+    scene = OpenWalk(before, case("search-to-index"), TOOLS)
 
     after = await correlate(before.diagnosis, table(script, further=scene))
 
@@ -132,7 +132,7 @@ async def test_a_sure_verdict_is_explained_without_asking_for_anything() -> None
     script = Script(lambda body: says(FAIR))
 
     after = await correlate(
-        before.diagnosis, table(script, further=Scene(before, case("api-server-cannot-watch"), TOOLS))
+        before.diagnosis, table(script, further=OpenWalk(before, case("api-server-cannot-watch"), TOOLS))
     )
 
     assert script.purposes == ["explain"]
@@ -149,7 +149,7 @@ async def test_each_look_is_told_while_it_goes_on() -> None:
 
     script = Script(lambda b: asks("ask_sensor", sensor="net.conntrack_usage") if is_asking(b) else says(answer()))
     await correlate(
-        before.diagnosis, table(script, further=Scene(before, case("edge-to-sessions"), TOOLS), watch=watch)
+        before.diagnosis, table(script, further=OpenWalk(before, case("edge-to-sessions"), TOOLS), watch=watch)
     )
 
     assert [each.question for each in heard] == ["net.conntrack_usage"]
@@ -173,14 +173,14 @@ async def test_calls_get_the_time_that_is_left_and_no_more() -> None:
     clock, given = Clock(), list[float]()
     before = await walked("edge-to-sessions", DROPS)
 
-    async def ask(purpose: str, request: Mapping[str, Any], within: float) -> Reply:
+    async def ask(purpose: str, request: Mapping[str, Any], within: float) -> ModelReply:
         given.append(within)
         clock.now += 9.0
         if is_asking(request):
             return reply_of(asks("ask_sensor", sensor=f"net.{len(given)}"))
         raise NoAnswer("it took too long")
 
-    scene = Scene(before, case("edge-to-sessions"), TOOLS)
+    scene = OpenWalk(before, case("edge-to-sessions"), TOOLS)
     after = await correlate(
         before.diagnosis, replace(table(Script(_none)), ask=ask, further=scene, clock=clock, in_all=26.0)
     )
@@ -232,7 +232,7 @@ async def test_a_look_that_was_won_stays_when_the_explanation_fails() -> None:
     looked = asks("ask_sensor", sensor="net.conntrack_usage")
     script = Script(lambda body: looked if is_asking(body) else says("nonsense"))
 
-    after = await correlate(before.diagnosis, table(script, further=Scene(before, case("edge-to-sessions"), TOOLS)))
+    after = await correlate(before.diagnosis, table(script, further=OpenWalk(before, case("edge-to-sessions"), TOOLS)))
 
     assert (after.cause_class, after.decided_by) == ("conntrack.full", "rules+claude")
     assert after.explanation is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.agent.claims import Claim
-from flows.agent.grounding import LONGEST, Ground, why_struck
+from flows.agent.grounding import MAX_STATEMENT_CHARS, Ground, why_struck
 
 GROUND = Ground(
     {
@@ -69,7 +69,7 @@ STRUCK = (
     ("The node fails.", ["E77"], "no evidence E77"),
     ("The node fails.", [], "cites no evidence"),
     ("", ["E1"], "says nothing"),
-    ("x" * (LONGEST + 1), ["E1"], "longer than"),
+    ("x" * (MAX_STATEMENT_CHARS + 1), ["E1"], "longer than"),
     ("kubectl delete networkpolicy strict-egress", ["E3"], "command or a patch"),
     ("```\napiVersion: v1\n```", ["E3"], "command or a patch"),
     ("TCP is healthy.", ["E9"], "measured nothing"),

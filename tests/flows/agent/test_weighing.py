@@ -15,7 +15,7 @@ from flows.agent.weighing import Bench, explained, ground_of, heard_of, weighed
 from flows.belief import PARTIAL
 from flows.catalog import rules
 from flows.causes import Layer
-from flows.engine import Tools, walk
+from flows.engine import WalkTools, walk
 from flows.load import load_flows
 from flows.model import NO_FIX, Diagnosis, LayerRow, LayerState
 from sensors.kit import Sensor
@@ -27,7 +27,7 @@ from tests.kit.messages_api import says
 
 def diagnosed(name: str, flow: str = "flow.k8s_network_debug") -> Diagnosis:
     recorded = case(name)
-    walking = walk(load_flows()[flow], target_of(recorded), recorded, Tools(sensors(), rules()))
+    walking = walk(load_flows()[flow], target_of(recorded), recorded, WalkTools(sensors(), rules()))
     return asyncio.run(walking).diagnosis
 
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from flows.agent.asking import Before, Call, ClaudeClient, Over, Purse
+from flows.agent.asking import Before, ClaudeClient, Over, PlannedCall, Purse
 from flows.agent.brief import brief_of
-from flows.agent.door import Line, opened
-from flows.agent.money import LIST_PRICES, Ceilings, Price, Prices, Spent, at_most, cost_of
+from flows.agent.clients import RequestSender, opened
+from flows.agent.money import LIST_PRICES, Ceilings, Price, Prices, SpentTokens, at_most, cost_of
 from flows.agent.prompt import explain, tokens_of
-from flows.agent.reply import NoAnswer, Reply
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.agent.settings import ClaudeSettings
 from tests.bot.report.examples import DENIED
 from tests.flows.agent.answers import FAIR, settings_for
@@ -27,19 +27,21 @@ async def api() -> AsyncIterator[MessagesApi]:
 
 
 @pytest.fixture
-async def line(api: MessagesApi) -> AsyncIterator[Line]:
+async def line(api: MessagesApi) -> AsyncIterator[RequestSender]:
     line = await opened(settings_for(api))
     yield line
     await line.close()
 
 
-async def why_not(line: Line, within: float = 5.0) -> NoAnswer:
+async def why_not(line: RequestSender, within: float = 5.0) -> NoAnswer:
     with pytest.raises(NoAnswer) as failed:
         await line.send(REQUEST, within)
     return failed.value
 
 
-async def test_an_answer_comes_with_its_usage_and_the_second_is_read_from_the_cache(line: Line, api: MessagesApi):
+async def test_an_answer_comes_with_its_usage_and_the_second_is_read_from_the_cache(
+    line: RequestSender, api: MessagesApi
+):
     first, second = await line.send(REQUEST, 5), await line.send(REQUEST, 5)
 
     assert api.refused == []
@@ -50,14 +52,14 @@ async def test_an_answer_comes_with_its_usage_and_the_second_is_read_from_the_ca
     assert first.spent.output > 10
 
 
-async def test_a_request_for_a_look_comes_back_as_it_must_be_sent_again(line: Line, api: MessagesApi):
+async def test_a_request_for_a_look_comes_back_as_it_must_be_sent_again(line: RequestSender, api: MessagesApi):
     api.answers = [asks("ask_sensor", sensor="net.mtu")]
 
     reply = await line.send(REQUEST, 5)
 
     assert [(each.tool, each.said) for each in reply.asked] == [("ask_sensor", {"sensor": "net.mtu"})]
     assert reply.blocks[0]["type"] == "tool_use"
-    assert Reply.of_json(reply.as_json()) == reply
+    assert ModelReply.of_json(reply.as_json()) == reply
 
 
 FAILURES = {
@@ -80,7 +82,9 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-async def test_a_failure_is_one_sentence_and_the_verdict_is_that_of_the_rules(name: str, line: Line, api: MessagesApi):
+async def test_a_failure_is_one_sentence_and_the_verdict_is_that_of_the_rules(
+    name: str, line: RequestSender, api: MessagesApi
+):
     answer, why = FAILURES[name]
     api.answers = [answer]
 
@@ -92,7 +96,7 @@ async def test_a_failure_is_one_sentence_and_the_verdict_is_that_of_the_rules(na
 
 
 @pytest.mark.parametrize("answer", [says(FAIR, delay=60), says(FAIR, each=0.5)], ids=("silent", "slow stream"))
-async def test_nobody_waits_longer_than_allowed(answer: Answer, line: Line, api: MessagesApi):
+async def test_nobody_waits_longer_than_allowed(answer: Answer, line: RequestSender, api: MessagesApi):
     api.answers = [answer]
 
     failed = await why_not(line, within=0.7)
@@ -100,17 +104,19 @@ async def test_nobody_waits_longer_than_allowed(answer: Answer, line: Line, api:
     assert "did not answer within 0.7 s" in failed.why
 
 
-async def test_what_a_cut_stream_has_counted_is_known_and_of_a_silent_one_nothing_is(line: Line, api: MessagesApi):
+async def test_what_a_cut_stream_has_counted_is_known_and_of_a_silent_one_nothing_is(
+    line: RequestSender, api: MessagesApi
+):
     api.answers = [says(FAIR, each=0.4)]
     slow = await why_not(line, within=0.7)
     api.answers = [says(FAIR, delay=60)]
     silent = await why_not(line, within=0.3)
 
     assert (slow.spent.input > 0, slow.unknown_cost) == (True, False)
-    assert (silent.spent, silent.unknown_cost) == (Spent(), True)
+    assert (silent.spent, silent.unknown_cost) == (SpentTokens(), True)
 
 
-async def test_an_overloaded_api_is_asked_again_and_a_wrong_key_is_not(line: Line, api: MessagesApi):
+async def test_an_overloaded_api_is_asked_again_and_a_wrong_key_is_not(line: RequestSender, api: MessagesApi):
     api.answers = [
         error(529, headers={"retry-after-ms": "10"}),
         error(529, headers={"retry-after-ms": "10"}),
@@ -158,7 +164,9 @@ async def test_bedrock_without_a_key_says_where_to_put_it():
         ({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}, "additionalProperties"),
     ],
 )
-async def test_the_server_refuses_what_the_real_api_refuses(wrong: dict, message: str, line: Line, api: MessagesApi):
+async def test_the_server_refuses_what_the_real_api_refuses(
+    wrong: dict, message: str, line: RequestSender, api: MessagesApi
+):
     with pytest.raises((NoAnswer, TypeError)):
         await line.send({**REQUEST, "extra_body": wrong}, 5)
 
@@ -172,13 +180,13 @@ class Memory:
     """A ledger in memory."""
 
     def __init__(self, said: Over | Before | None = None) -> None:
-        self.said, self.begun, self.ended = said, list[Call](), dict[str, tuple[Spent, float, bool]]()
+        self.said, self.begun, self.ended = said, list[PlannedCall](), dict[str, tuple[SpentTokens, float, bool]]()
 
-    async def begin(self, call: Call) -> Over | Before | None:
+    async def begin(self, call: PlannedCall) -> Over | Before | None:
         self.begun.append(call)
         return self.said
 
-    async def end(self, key: str, spent: Spent, cost_usd: float, reply: object) -> None:
+    async def end(self, key: str, spent: SpentTokens, cost_usd: float, reply: object) -> None:
         self.ended[key] = (spent, cost_usd, reply is not None)
 
 
@@ -223,7 +231,7 @@ async def test_a_call_that_may_not_be_paid_for_is_not_sent(said: Over | Before, 
 
 
 async def test_an_answer_that_was_written_down_is_read_and_not_asked_for_again(api: MessagesApi):
-    kept = Reply("{}", (), (), Spent(1, 2))
+    kept = ModelReply("{}", (), (), SpentTokens(1, 2))
     client = ClaudeClient(settings_for(api), Memory(Before(kept.as_json())))
 
     assert await client.ask("explain", REQUEST, Purse("i1", "U1"), 5) == kept
@@ -246,7 +254,7 @@ async def test_a_silent_call_counts_as_the_most_that_it_may_have_cost(api: Messa
         await client.ask("explain", REQUEST, Purse("i1", "U1"), 5)
     await client.close()
 
-    assert ledger.ended["i1.explain"] == (Spent(), ledger.begun[0].most_usd, False)
+    assert ledger.ended["i1.explain"] == (SpentTokens(), ledger.begun[0].most_usd, False)
 
 
 def test_prices_are_of_exactly_that_model_whatever_a_cloud_writes_around_its_name():

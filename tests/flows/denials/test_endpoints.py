@@ -6,7 +6,7 @@ import pytest
 
 from flows.denials.endpoints import endpoint_of
 from flows.denials.findings import who
-from flows.policy import CILIUM, World
+from flows.policy import CILIUM, PolicyWorld
 from sensors.hubble.outcomes import Party
 
 
@@ -19,11 +19,13 @@ from sensors.hubble.outcomes import Party
     ],
 )
 def test_a_pod_that_is_gone_keeps_the_workload_that_hubble_named(told: str, workload: str) -> None:
-    end = endpoint_of(Party("10.0.0.9", "kube-system", "gone-1", told), World.of([], CILIUM))
+    end = endpoint_of(Party("10.0.0.9", "kube-system", "gone-1", told), PolicyWorld.of([], CILIUM))
 
     assert end.workload == workload
     assert who(end) == f"kube-system/{workload.partition(' ')[2]}"
 
 
 def test_without_a_workload_it_is_the_pod_itself() -> None:
-    assert who(endpoint_of(Party("10.0.0.9", "kube-system", "gone-1"), World.of([], CILIUM))) == "kube-system/gone-1"
+    assert (
+        who(endpoint_of(Party("10.0.0.9", "kube-system", "gone-1"), PolicyWorld.of([], CILIUM))) == "kube-system/gone-1"
+    )

@@ -25,7 +25,7 @@ from flows.fixes.build import build
 from flows.fixes.change import applied, undone
 from flows.model import Case, Finding, Fix
 from flows.verdict import rank
-from lab.oracle import CannotTell, End, Network
+from lab.oracle import CannotTell, End, OracleNetwork
 from sensors.k8s_network_policies import Policies
 from tests.flows.fixes.random_cases import ENTITIES, OUTSIDE, Refused, case_of, refused
 
@@ -102,7 +102,7 @@ def fixes_of(case: Case) -> tuple[Fix, ...]:
 
 def _held(fix: Fix, case: Case, asked: Refused, before: dict[Way, bool | None], note: Any) -> set[Way]:
     objects = [dict(each) for each in applied(case[Policies].objects, fix)]
-    network = Network(objects)
+    network = OracleNetwork(objects)
     after = ways(network)
     if not network.allows(_now(network, asked.source), _now(network, asked.destination), "TCP", asked.port):
         note("does not open the connection", fix.title)
@@ -119,7 +119,7 @@ def _held(fix: Fix, case: Case, asked: Refused, before: dict[Way, bool | None], 
     return opened
 
 
-def _now(network: Network, end: End) -> End:
+def _now(network: OracleNetwork, end: End) -> End:
     """The same pod with the labels that it and its namespace have in this network."""
     return network.pods.get((end.namespace, end.name), end)
 
@@ -128,7 +128,7 @@ def _pairs(opened: Iterable[Way]) -> set[tuple[str, str, str]]:
     return {way[:3] for way in opened}
 
 
-def _is_empty(way: Way, network: Network) -> bool:
+def _is_empty(way: Way, network: OracleNetwork) -> bool:
     """Nobody serves the port: all pods of the workload say what they serve, and it is not among that."""
     pods = [each for each in network.pods.values() if _name(each) == way[1]]
     return bool(pods) and all(each.declared for each in pods) and not any(way[3] in each.declared for each in pods)
@@ -137,7 +137,7 @@ def _is_empty(way: Way, network: Network) -> bool:
 # -- every way through a network -------------------------------------------------------------------------------------
 
 
-def ways(network: Network) -> dict[Way, bool | None]:
+def ways(network: OracleNetwork) -> dict[Way, bool | None]:
     """Whether each workload and outsider may talk to each other, port by port; None where it cannot be told."""
     pods = list({_name(each): each for each in sorted(network.pods.values(), key=lambda e: e.name)}.items())
     ports = sorted({port for _, pod in pods for port in pod.declared} | {80, 443, 5432, 22})
@@ -152,7 +152,7 @@ def ways(network: Network) -> dict[Way, bool | None]:
     }
 
 
-def _allowed(network: Network, source: End, destination: End, protocol: str, port: int) -> bool | None:
+def _allowed(network: OracleNetwork, source: End, destination: End, protocol: str, port: int) -> bool | None:
     try:
         return network.allows(source, destination, protocol, port)
     except CannotTell:

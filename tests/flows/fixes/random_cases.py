@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows.model import Case
-from lab.oracle import CannotTell, End, Network
-from sensors.hubble.outcomes import Connection, Drop, Outcome, Party
+from lab.oracle import CannotTell, End, OracleNetwork
+from sensors.hubble.outcomes import Connection, ConnectionOutcome, Drop, Party
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.kit.cluster import Environment
@@ -39,8 +39,8 @@ class Refused:
     egress: bool
 
     @property
-    def network(self) -> Network:
-        return Network(self.objects)
+    def network(self) -> OracleNetwork:
+        return OracleNetwork(self.objects)
 
 
 class Chance(random.Random):
@@ -52,7 +52,7 @@ def refused(seed: int, mixed: bool) -> Refused | None:
     """A cluster of NetworkPolicies (`mixed`: and Cilium's) with a refused connection; None where it has none."""
     chance = Chance(seed)
     objects = cluster(chance, mixed)
-    network = Network(objects)
+    network = OracleNetwork(objects)
     found = [each for each in _tries(network, chance) if (side := _refusing(network, *each)) is not None]
     if not found:
         return None
@@ -61,14 +61,14 @@ def refused(seed: int, mixed: bool) -> Refused | None:
     return Refused(objects, source, destination, port, side == "EGRESS")
 
 
-def _tries(network: Network, chance: Chance) -> list[tuple[End, End, int]]:
+def _tries(network: OracleNetwork, chance: Chance) -> list[tuple[End, End, int]]:
     pods = sorted(network.pods.values(), key=lambda each: (each.namespace, each.name))
     inside = [(a, b, port) for a in pods for b in pods if a.workload != b.workload for port in sorted(b.declared)]
     world = [(a, End(ip=ip, words=frozenset({"world"})), 443) for a in pods for ip in OUTSIDE[:2]]
     return [*inside, *(world if chance.often(0.15) else [])]
 
 
-def _refusing(network: Network, source: End, destination: End, port: int) -> str | None:
+def _refusing(network: OracleNetwork, source: End, destination: End, port: int) -> str | None:
     packet = ("TCP", port)
     try:
         if not network.side(source, destination, destination, packet, True):
@@ -257,7 +257,7 @@ def _flows(asked: Refused) -> HubbleFlows:
         _party(asked.destination),
         "TCP",
         asked.port,
-        Outcome.DROPPED,
+        ConnectionOutcome.DROPPED,
         3,
         dropped=3,
         packets_dropped=6,

@@ -11,9 +11,9 @@ import pytest
 from flows.catalog import rules
 from flows.denials.policy_world import world_of
 from flows.fixes.build import build
-from flows.fixes.change import GONE, applied, component_of_object, undone
+from flows.fixes.change import REMOVE_OBJECT, applied, component_of_object, undone
 from flows.model import Case, Component, Finding, Fix
-from flows.policy import Endpoint, Traffic, World
+from flows.policy import Endpoint, PolicyWorld, Traffic
 from sensors.cni_health import CniHealth
 from sensors.k8s_network_policies import Policies
 from tests.kit.cases import case_of, expected, names, with_facts
@@ -37,11 +37,11 @@ def offered(name: str) -> tuple[Case, tuple[Fix, ...]]:
     return case, build(finding, case)
 
 
-def after(case: Case, fix: Fix) -> World:
-    return World.of(applied(case[Policies].objects, fix), case.once(world_of).profile)
+def after(case: Case, fix: Fix) -> PolicyWorld:
+    return PolicyWorld.of(applied(case[Policies].objects, fix), case.once(world_of).profile)
 
 
-def endpoint(world: World, said: dict[str, Any], other: str = "") -> Endpoint:
+def endpoint(world: PolicyWorld, said: dict[str, Any], other: str = "") -> Endpoint:
     """One side of a pair of the truth file."""
     if said.get("pod") == "any":
         return Endpoint(said["namespace"], "any", {}, {"kubernetes.io/metadata.name": said["namespace"]})
@@ -55,7 +55,7 @@ def endpoint(world: World, said: dict[str, Any], other: str = "") -> Endpoint:
     return Endpoint(ip="203.0.113.77", entities=frozenset({said["entity"]}), names_known=True)
 
 
-def judged(world: World, pair: dict[str, Any]) -> bool | None:
+def judged(world: PolicyWorld, pair: dict[str, Any]) -> bool | None:
     source, destination = endpoint(world, pair["from"]), endpoint(world, pair["to"])
     return world.judge(Traffic(source, destination, pair["protocol"], pair["port"])).allowed
 
@@ -114,7 +114,7 @@ def test_the_api_server_is_admitted_by_what_it_is_on_the_port_policies_see() -> 
     (manifest,) = fix.patch
 
     assert fix.kind == "manifest"
-    assert fix.inverse == GONE
+    assert fix.inverse == REMOVE_OBJECT
     assert fix.target == Component("CiliumNetworkPolicy", "production", manifest["metadata"]["name"])
     assert manifest["metadata"]["name"].startswith("kai-allow-")
     assert manifest["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "kai-netdebug"}

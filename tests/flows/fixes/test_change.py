@@ -8,7 +8,17 @@ from typing import Any
 
 import yaml
 
-from flows.fixes.change import GONE, applied, apply_line, created, delete_line, fix_of, patch_line, patched, undone
+from flows.fixes.change import (
+    REMOVE_OBJECT,
+    applied,
+    apply_line,
+    created,
+    delete_line,
+    fix_of,
+    patch_line,
+    patched,
+    undone,
+)
 from flows.model import Component
 
 HOSTILE = "x'; rm -rf / #"
@@ -62,7 +72,7 @@ def test_what_has_no_generation_is_known_by_its_resource_version() -> None:
 def test_a_new_object_goes_again() -> None:
     fix = fix_of(created(policy()), "Add it")
 
-    assert (fix.kind, fix.patch, fix.inverse) == ("manifest", (policy(),), GONE)
+    assert (fix.kind, fix.patch, fix.inverse) == ("manifest", (policy(),), REMOVE_OBJECT)
     assert applied((), fix) == (policy(),)
     assert undone(applied((), fix), fix) == ()
     assert fix.undo == "kubectl -n shop delete networkpolicy strict"

@@ -13,7 +13,7 @@ from flows.fixes.change import applied
 from flows.fixes.closing import is_nobody_s, taken_away, used
 from flows.fixes.proof import try_out
 from flows.model import Case, Fix
-from flows.policy import Opening, Party, Traffic, World
+from flows.policy import Opening, PolicyParty, PolicyWorld, Traffic
 from sensors.k8s_network_policies import Policies
 from tests.flows.fixes.recorded import policy_findings, recorded
 from tests.flows.policy.builders import who
@@ -27,7 +27,7 @@ def fixes_of(case: Case) -> tuple[Fix, ...]:
 
 def allowed(case: Case, fix: Fix | None, source: str, destination: str, port: int) -> bool | None:
     objects = case[Policies].objects if fix is None else applied(case[Policies].objects, fix)
-    world = World.of(objects, case.once(world_of).profile)
+    world = PolicyWorld.of(objects, case.once(world_of).profile)
     return world.judge(Traffic(who(world, source), who(world, destination), "TCP", port)).allowed
 
 
@@ -129,11 +129,11 @@ def test_a_port_is_served_by_whoever_declares_it_is_probed_on_it_or_gets_a_servi
 
 def test_how_often_a_way_was_used_is_counted_in_connections() -> None:
     case = case_of("search-to-index")
-    party = Party("workload", "search", "Deployment search")
+    party = PolicyParty("workload", "search", "Deployment search")
     world = case.once(world_of)
     (index,) = {each.workload for each in world.inventory.pods.values() if each.workload.endswith(" index")}
 
-    there = Party("workload", "search", index)
+    there = PolicyParty("workload", "search", index)
     ports = {each.traffic.port for each in denied_or_not(case, there)}
 
     assert sum(used(case, Opening(party, there, "TCP", ((port, port),))) for port in ports) > 0
@@ -141,7 +141,7 @@ def test_how_often_a_way_was_used_is_counted_in_connections() -> None:
     assert used(case, Opening(there, party, "TCP", ((0, 65535),))) == 0
 
 
-def denied_or_not(case: Case, there: Party) -> list[Any]:
+def denied_or_not(case: Case, there: PolicyParty) -> list[Any]:
 
     return [
         each for each in case.once(judged_connections) if each.traffic.destination.workload == there.name and each.seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import flows.fixes.build
-from lab.oracle import CannotTell, End, Network
+from lab.oracle import CannotTell, End, OracleNetwork
 from tests.flows.fixes.fuzz_fixes import is_told, run
 from tests.flows.fixes.random_cases import refused
 
@@ -46,11 +46,11 @@ def test_a_way_is_told_if_both_ends_and_the_port_are(told: str, way: tuple[str, 
 
 
 def test_an_address_that_is_not_known_is_no_answer() -> None:
-    network = Network([])
+    network = OracleNetwork([])
 
     assert network.allows(End(words=frozenset({"world"})), End(words=frozenset({"host"})), "TCP", 80) is True
     with pytest.raises(CannotTell):
-        Network([_outside_only()]).allows(_POD, End(words=frozenset({"world"})), "TCP", 80)
+        OracleNetwork([_outside_only()]).allows(_POD, End(words=frozenset({"world"})), "TCP", 80)
 
 
 _POD = End("shop", "web", {"app": "web"})

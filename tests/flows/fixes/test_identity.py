@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flows.fixes.identity import selector_of, stable_labels
-from flows.policy import CILIUM, Endpoint, World
+from flows.policy import CILIUM, Endpoint, PolicyWorld
 from tests.kit.build import pod, service
 
 
-def world(*objects: dict[str, Any]) -> World:
-    return World.of(objects, CILIUM)
+def world(*objects: dict[str, Any]) -> PolicyWorld:
+    return PolicyWorld.of(objects, CILIUM)
 
 
-def only(where: World, name: str) -> Endpoint:
+def only(where: PolicyWorld, name: str) -> Endpoint:
     found = where.endpoint_of_pod("shop", name)
     assert found is not None
     return found

@@ -12,7 +12,7 @@ from flows.fixes.build import build
 from flows.fixes.change import applied, undone
 from flows.model import Case, Fix, JsonPatchFix, NoFix
 from flows.rules.policy_explicit_deny import RULE
-from lab.oracle import End, Network
+from lab.oracle import End, OracleNetwork
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import only
 from tests.flows.rules.policies import with_policy
@@ -61,10 +61,10 @@ def test_a_rule_among_others_is_a_patch_with_its_way_back() -> None:
     assert fix.newly_allowed == ("billing/Deployment billing -> gov/Deployment tax TCP 8080",)
     assert [each["op"] for each in fix.patch] == ["test", "remove"]
     assert undone(applied(before, fix), fix) == before
-    network = Network(applied(before, fix))
+    network = OracleNetwork(applied(before, fix))
     (tax,) = (pod for pod in network.pods.values() if pod.workload == "Deployment tax")
     client = network.pods[case.target.namespace, case.target.pod]
-    assert not Network(before).allows(client, tax, "TCP", 8080)
+    assert not OracleNetwork(before).allows(client, tax, "TCP", 8080)
     assert network.allows(client, tax, "TCP", 8080)
 
 
@@ -97,7 +97,7 @@ def test_the_second_opinion_agrees_that_the_rule_was_it() -> None:
 
     answers = []
     for each in (objects, without):
-        network = Network(each)
+        network = OracleNetwork(each)
         client = network.pods[case.target.namespace, case.target.pod]
         answers.append(network.allows(client, there, "TCP", 443))
 

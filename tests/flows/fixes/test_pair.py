@@ -14,14 +14,14 @@ from flows.model import AdmitTraffic, Case, Component, Finding, Fix, SetTargetPo
 from flows.rules import policy_egress_denied, policy_ingress_denied, service_wrong_target_port
 from flows.symptoms.peers import asked_peer
 from flows.symptoms.target_port import wrong_port_of
-from lab.oracle import Network
+from lab.oracle import OracleNetwork
 from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_services import BackendPod, EndpointFacts, Services
 from sensors.kit.sockets import PodSockets
 from sensors.net_tcp_stats import TcpStats
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.policy.builders import netpol
 from tests.flows.rules.edits import with_service
 from tests.flows.rules.facts import only
@@ -81,7 +81,7 @@ def fixes_of(case: Case) -> tuple[Fix, ...]:
 
 def passes(case: Case, objects: Any, port: int) -> bool:
     """By the second opinion, from the client to ledger."""
-    network = Network(objects)
+    network = OracleNetwork(objects)
     (ledger,) = (pod for pod in network.pods.values() if pod.workload == "Deployment ledger")
     client = network.pods[case.target.namespace, case.target.pod]
     return network.allows(client, ledger, "TCP", port)
@@ -215,7 +215,7 @@ def towards_a_node(port: int) -> tuple[Case, Finding]:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [node_port]}}
     case = with_objects(case_of("api-server-cannot-watch"), lambda _: None, service)
     there = next(each for each in case.once(world_of).inventory.by_ip.values() if each.node and not each.is_pod)
-    asked = Asked(AskedKind.NODE, there.ip, port, node=there.node)
+    asked = ResolvedPeer(AskedKind.NODE, there.ip, port, node=there.node)
     case = with_facts(case, replace(case[Services], asked=asked))
     case = replace(case, target=replace(case.target, to_host=there.ip, to_port=port), derived={})
     asked = (each for each in case.once(judged_connections) if each.asked)

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from flows.fixes.admit import _peer_words
-from flows.fixes.wording import Passage, Side, cilium_rule, kubernetes_rule, passages_of
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Direction, Endpoint, Profile, Traffic, World
+from flows.fixes.wording import Passage, RefusingSide, cilium_rule, kubernetes_rule, passages_of
+from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN_PROFILE, Direction, Endpoint, PolicyWorld, Profile, Traffic
 from tests.kit.build import node, pod, service
 
 ME = Endpoint("shop", "web-1", {"app": "web"}, node="node-a")
-OUT = Side(Direction.EGRESS, ME, ())
+OUT = RefusingSide(Direction.EGRESS, ME, ())
 API = Endpoint(ip="172.30.0.11", node="node-b", host_network=True, entities=frozenset({"kube-apiserver"}))
 NODE = Endpoint(ip="172.30.0.12", node="node-b", host_network=True)
 OUTSIDE = Endpoint(ip="203.0.113.10", entities=frozenset({"world"}))
@@ -25,9 +25,9 @@ SLICE = {
 }
 
 
-def world(profile: Profile = CILIUM) -> World:
+def world(profile: Profile = CILIUM) -> PolicyWorld:
     objects = [pod("shop", "web-1", labels={"app": "web"}), pod("data", "db-1", labels={"app": "db"}, ip="10.0.0.6")]
-    return World.of([*objects, SLICE], profile)
+    return PolicyWorld.of([*objects, SLICE], profile)
 
 
 def to(peer: Endpoint, port: int = 443) -> Passage:
@@ -73,10 +73,10 @@ def test_the_pods_own_node_is_the_host() -> None:
     assert (cilium_rule(OUT, to(replace(NODE, node="node-a")), "shop", world()) or {})["toEntities"] == ["host"]
 
 
-IN = Side(Direction.INGRESS, ME, ())
+IN = RefusingSide(Direction.INGRESS, ME, ())
 
 
-def nodes_world(profile: Profile, tunnel: str = "") -> World:
+def nodes_world(profile: Profile, tunnel: str = "") -> PolicyWorld:
     """Three nodes, each with a pod of the DaemonSet on its network; another pod of node-c has the host network, too."""
     notes = {"annotations": {"projectcalico.org/IPv4VXLANTunnelAddr": tunnel}} if tunnel else {}
     nodes = [node(f"node-{each}", ip=f"172.30.0.1{number}") for number, each in enumerate("abc", start=1)]
@@ -87,10 +87,10 @@ def nodes_world(profile: Profile, tunnel: str = "") -> World:
     ]  # fmt: skip
     other = pod("mon", "proxy", node="node-c", ip="172.30.0.13", owner=("DaemonSet", "proxy"), hostNetwork=True)
     nodes[1]["metadata"] |= notes
-    return World.of([*nodes, *pods, other], profile)
+    return PolicyWorld.of([*nodes, *pods, other], profile)
 
 
-def scraper(there: World) -> Endpoint:
+def scraper(there: PolicyWorld) -> Endpoint:
     found = there.endpoint_of_pod("mon", "scraper-b")
     assert found is not None
     return found
@@ -138,7 +138,7 @@ def test_a_daemon_set_on_more_nodes_than_anybody_keeps_a_list_of_gets_no_list() 
         pod("mon", f"scraper-{n}", node=f"n{n}", ip=f"172.30.1.{n}", owner=("DaemonSet", "scraper"), hostNetwork=True)
         for n in range(20)
     ]
-    there = World.of(pods, CALICO_IPTABLES)
+    there = PolicyWorld.of(pods, CALICO_IPTABLES)
     one = there.endpoint_of_pod("mon", "scraper-3")
 
     assert one is not None
@@ -161,7 +161,7 @@ def test_where_addresses_count_the_api_server_is_all_of_its_addresses() -> None:
 
 
 def test_an_unknown_datapath_has_no_word_for_a_node() -> None:
-    assert kubernetes_rule(OUT, to(NODE), "shop", world(UNKNOWN)) is None
+    assert kubernetes_rule(OUT, to(NODE), "shop", world(UNKNOWN_PROFILE)) is None
 
 
 def test_an_address_outside_is_that_address_alone() -> None:
@@ -200,7 +200,7 @@ def test_a_name_is_used_only_where_the_datapath_sees_dns_answers() -> None:
 
 
 def test_backends_of_one_service_are_one_peer_with_all_ports() -> None:
-    where = World.of(
+    where = PolicyWorld.of(
         [
             pod("data", "db-1", labels={"app": "db"}, ip="10.0.0.6", owner=("StatefulSet", "db")),
             pod("data", "db-2", labels={"app": "db"}, ip="10.0.0.7", owner=("StatefulSet", "db")),

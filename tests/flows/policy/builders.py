@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.policy import Endpoint, Profile, Traffic, World
+from flows.policy import Endpoint, PolicyWorld, Profile, Traffic
 
 Json = dict[str, Any]
 
@@ -62,7 +62,7 @@ def named(name: str) -> Json:
     return {"matchLabels": {"kubernetes.io/metadata.name": name}}
 
 
-def who(world: World, text: str) -> Endpoint:
+def who(world: PolicyWorld, text: str) -> Endpoint:
     """``namespace/pod``, an address, ``entity:host`` or ``name:api.example.com``."""
     if text.startswith("entity:"):
         return Endpoint(entities=frozenset(text.removeprefix("entity:").split("+")))
@@ -75,7 +75,7 @@ def who(world: World, text: str) -> Endpoint:
     return world.endpoint_at(text)
 
 
-def ask(world: World, source: str, destination: str, port: str) -> Traffic:
+def ask(world: PolicyWorld, source: str, destination: str, port: str) -> Traffic:
     """``port`` like "TCP 80", "ICMP 8" or "TCP" (not known)."""
     protocol, _, number = port.partition(" ")
     value = int(number) if number else None
@@ -85,5 +85,5 @@ def ask(world: World, source: str, destination: str, port: str) -> Traffic:
 
 
 def allowed(objects: list[Json], profile: Profile, source: str, destination: str, port: str) -> bool | None:
-    world = World.of(objects, profile)
+    world = PolicyWorld.of(objects, profile)
     return world.judge(ask(world, source, destination, port)).allowed

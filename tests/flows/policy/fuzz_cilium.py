@@ -18,11 +18,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from flows.policy import Direction, Endpoint, Profile, Traffic, World
+from flows.policy import Direction, Endpoint, PolicyWorld, Profile, Traffic
+from flows.policy.direction import DirectionContext
 from flows.policy.portset import PortSet
 from flows.policy.profile import cilium
-from flows.policy.reach import Outcome, side
-from flows.policy.scene import Scene
+from flows.policy.reach import PortOutcome, side
 from tests.flows.policy.builders import cnp
 from tests.flows.policy.cilium_oracle import Cilium, version
 from tests.flows.policy.fuzz_nca import KEYS, SPACES, VALUES, Chance, _labels, _namespace, _policy
@@ -75,7 +75,7 @@ def case_of(seed: int) -> Case:
     chance.services = tuple((each["namespace"], each["name"]) for each in services)
     policies = [_any_policy(number, chance) for number in range(chance.randint(1, 6))]
     objects = [*spaces, *pods, *policies, *(each for service in services for each in _objects(service))]
-    world = World.of(objects, Profile())
+    world = PolicyWorld.of(objects, Profile())
     everybody = [*_pods(world, pods), *_foreign(spaces, chance), *_reserved(), *_addresses(world)]
     return Case(seed, objects, policies, services, everybody, chance.often())
 
@@ -113,7 +113,7 @@ def _objects(service: Json) -> Iterator[Json]:
     yield {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": slices, "endpoints": listed}
 
 
-def _pods(world: World, pods: list[Json]) -> Iterator[tuple[Json, Endpoint]]:
+def _pods(world: PolicyWorld, pods: list[Json]) -> Iterator[tuple[Json, Endpoint]]:
     for number, pod in enumerate(pods):
         end = world.inventory.pods[(pod["metadata"]["namespace"], pod["metadata"]["name"])]
         ports: Json = {}
@@ -148,7 +148,7 @@ def _reserved() -> Iterator[tuple[Json, Endpoint]]:
         )
 
 
-def _addresses(world: World) -> Iterator[tuple[Json, Endpoint]]:
+def _addresses(world: PolicyWorld) -> Iterator[tuple[Json, Endpoint]]:
     for number, ip in enumerate(OUTSIDE):
         yield {"id": (1 << 24) + number, "ip": ip}, world.endpoint_at(ip)
     yield (
@@ -339,7 +339,7 @@ class Count:
 def compare(seed: int, theirs: Cilium, count: Count) -> None:
     case = case_of(seed)
     profile = cilium(version(), cluster_name=HOME, local_cluster_only=case.local)
-    world = World.of(case.objects, profile)
+    world = PolicyWorld.of(case.objects, profile)
     questions = _questions(case)
     answer = theirs.judge(
         {
@@ -352,7 +352,7 @@ def compare(seed: int, theirs: Cilium, count: Count) -> None:
         }
     )
     _compare_refused(case, world, answer["refused"] or {}, count)
-    known: dict[tuple[int, int], tuple[Outcome, Outcome]] = {}
+    known: dict[tuple[int, int], tuple[PortOutcome, PortOutcome]] = {}
     for (a, b, protocol, port), letter in zip(questions, answer["verdicts"], strict=True):
         both = known.get((a, b)) or known.setdefault((a, b), _ours(world, case, a, b))
         for way, outcome, denied in zip(Direction, both, (letter in "eb", letter in "ib"), strict=True):
@@ -368,7 +368,7 @@ def _questions(case: Case) -> list[tuple[int, int, str, int]]:
     return [(a, b, protocol, port) for a, b in asked for protocol, port in chance.sample(PORTS, 4)]
 
 
-def _compare_refused(case: Case, world: World, refused: Json, count: Count) -> None:
+def _compare_refused(case: Case, world: PolicyWorld, refused: Json, count: Count) -> None:
     for place, policy in enumerate(case.policies):
         ours, says = world.refusals(policy), refused.get(str(place), "")
         count.refused += bool(says)
@@ -376,18 +376,18 @@ def _compare_refused(case: Case, world: World, refused: Json, count: Count) -> N
             count.wrong.append(f"seed {case.seed}: policy {place}: here {ours}, Cilium {says!r}: {json.dumps(policy)}")
 
 
-def _ours(world: World, case: Case, a: int, b: int) -> tuple[Outcome, Outcome]:
+def _ours(world: PolicyWorld, case: Case, a: int, b: int) -> tuple[PortOutcome, PortOutcome]:
     source, destination = case.everybody[a][1], case.everybody[b][1]
     out = world.selecting(source, Direction.EGRESS) if case.everybody[a][0].get("pod") else []
     into = world.selecting(destination, Direction.INGRESS) if case.everybody[b][0].get("pod") else []
     return (
-        side(out, Scene(Direction.EGRESS, source, destination, world.profile, True)),
-        side(into, Scene(Direction.INGRESS, destination, source, world.profile, True)),
+        side(out, DirectionContext(Direction.EGRESS, source, destination, world.profile, True)),
+        side(into, DirectionContext(Direction.INGRESS, destination, source, world.profile, True)),
     )
 
 
 def _compare_one(
-    case: Case, pair: tuple[int, int], what: tuple[str, str, int], outcome: Outcome, denied: bool, count: Count
+    case: Case, pair: tuple[int, int], what: tuple[str, str, int], outcome: PortOutcome, denied: bool, count: Count
 ) -> None:
     way, protocol, port = what
     one = PortSet.of(protocol, port, port)
@@ -403,7 +403,7 @@ def _compare_one(
 
 
 def _compare_words(
-    case: Case, world: World, questions: list[tuple[int, int, str, int]], verdicts: str, count: Count
+    case: Case, world: PolicyWorld, questions: list[tuple[int, int, str, int]], verdicts: str, count: Count
 ) -> None:
     """The walk that people read says the same, on a few of the questions."""
     for number in Chance(case.seed).sample(range(len(questions)), min(12, len(questions))):

@@ -25,8 +25,8 @@ import yaml
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 
-from flows.policy import Profile, World  # noqa: E402
-from flows.policy.portset import NONE, PortSet  # noqa: E402
+from flows.policy import PolicyWorld, Profile  # noqa: E402
+from flows.policy.portset import NO_PORTS, PortSet  # noqa: E402
 
 Json = dict[str, Any]
 NCA = ROOT / ".cache" / "nca"
@@ -152,7 +152,7 @@ def _differing(ours: Reach, theirs: Reach) -> list[str]:
 
 
 def reachable(objects: list[Json]) -> tuple[dict[tuple[str, str], PortSet], int]:
-    world = World.of(objects, THEIRS)
+    world = PolicyWorld.of(objects, THEIRS)
     pods = world.inventory.pods
     names = {key: "/".join(key) for key in pods}
     found: dict[tuple[str, str], PortSet] = {}
@@ -202,7 +202,7 @@ def _answers(text: str) -> Iterator[tuple[int, dict[tuple[str, str], PortSet]]]:
             match = re.fullmatch(r"(\w+/\w+) => (\w+/\w+) : (.*)", line.strip())
             if match:
                 pair = (match[1], match[2])
-                found[pair] = found.get(pair, NONE) | _ports(match[3])
+                found[pair] = found.get(pair, NO_PORTS) | _ports(match[3])
         yield int(number), {pair: SPOKEN & ports for pair, ports in found.items() if pair[0] != pair[1]}
 
 
@@ -210,7 +210,7 @@ def _ports(words: str) -> PortSet:
     """``All connections``, ``{protocols:TCP,dst_ports:80-90,443}``, ``{protocols:UDP,SCTP}``."""
     if words == "All connections":
         return SPOKEN
-    total = NONE
+    total = NO_PORTS
     for block in re.findall(r"\{([^}]*)\}", words):
         fields = dict(re.findall(r"(protocols|dst_ports):([^:]*?)(?=,(?:protocols|dst_ports):|$)", block))
         ranges = [part.partition("-") for part in fields.get("dst_ports", "0-65535").split(",")]

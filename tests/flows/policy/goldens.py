@@ -15,7 +15,7 @@ import yaml
 
 from flows.policy import Endpoint
 from flows.policy.inventory import endpoint_of_pod, namespace_labels
-from flows.policy.portset import NONE, PortSet
+from flows.policy.portset import NO_PORTS, PortSet
 
 CACHE = Path(__file__).parents[3] / ".cache" / "go"
 Json = dict[str, Any]
@@ -116,7 +116,7 @@ def expected(path: Path) -> dict[tuple[str, str], PortSet]:
 def ports(words: str) -> PortSet:
     if words == "All Connections":
         words = "SCTP 1-65535,TCP 1-65535,UDP 1-65535"
-    total, protocol = NONE, ""
+    total, protocol = NO_PORTS, ""
     for part in words.split(","):
         name, _, numbers = part.rpartition(" ")
         protocol = name or protocol

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Profile, World, judgement_in_words
+from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN_PROFILE, PolicyWorld, Profile, judgement_in_words
 from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, admin, ask, cnp, named, netpol, pod, space
 
@@ -217,7 +217,7 @@ KUBERNETES = [
         ("x/a", "y/b", "TCP 80", None),
         ("x/a", "z/b", "TCP 80", False),
         ("x/a", "203.0.113.1", "TCP 80", False),
-        profile=UNKNOWN,
+        profile=UNKNOWN_PROFILE,
     ),
     _np(
         "what is not understood is undecidable, not skipped",
@@ -639,7 +639,7 @@ CASES = [*KUBERNETES, *CILIUM_CASES, *ADMIN]
 
 def wrong_answers(case: Case) -> Iterator[str]:
     """Where the simulator says something else than the case does."""
-    world = World.of([*CLUSTER, *case.extra, *case.policies], case.profile)
+    world = PolicyWorld.of([*CLUSTER, *case.extra, *case.policies], case.profile)
     for source, destination, port, expected in case.answers:
         judgement = world.judge(ask(world, source, destination, port))
         if judgement.allowed is not expected:

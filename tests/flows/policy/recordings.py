@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from flows.policy import CILIUM, Endpoint, Traffic, World
+from flows.policy import CILIUM, Endpoint, PolicyWorld, Traffic
 
 HERE = Path(__file__).parent
 RECORDED = HERE / "recorded"
@@ -35,11 +35,11 @@ def recorded_policies(name: str) -> list[dict[str, Any]]:
     return json.loads((RECORDED / "policies.json").read_text())[name]
 
 
-def case_world(case: str) -> World:
+def case_world(case: str) -> PolicyWorld:
     documents: list[Mapping[str, Any]] = []
     for path in sorted((CASES / case / "objects").glob("*.yaml")):
         documents += [d for d in yaml.load_all(path.read_text(), yaml.CSafeLoader) if d]
-    return World.of(documents, CILIUM)
+    return PolicyWorld.of(documents, CILIUM)
 
 
 def traffic_of(flow: Flow) -> Traffic:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Endpoint
+from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN_PROFILE, Endpoint
 from flows.policy.addresses import comparable, inside, is_address, parse_block, parse_network
 from flows.policy.reading import NotUnderstood
 
@@ -48,4 +48,4 @@ def test_each_datapath_compares_its_own_kinds_of_endpoints() -> None:
 
     assert [comparable(end, CILIUM) for end in ends] == [False, False, False, True]
     assert [comparable(end, CALICO_IPTABLES) for end in ends] == [True, True, True, True]
-    assert [comparable(end, UNKNOWN) for end in ends] == [None, None, None, True]
+    assert [comparable(end, UNKNOWN_PROFILE) for end in ends] == [None, None, None, True]

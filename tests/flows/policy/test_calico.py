@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN
+from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN_PROFILE
 from flows.policy.calico_selectors import parse_chosen, parse_namespaces
 from flows.policy.reading import NotUnderstood
 from tests.flows.policy.builders import Json, allowed, netpol, pod, space
@@ -164,7 +164,7 @@ def test_a_selector_may_also_mean_a_network_set_which_is_not_read() -> None:
     assert may("x/a", "y/b", "TCP 443", policy) is False
 
 
-@pytest.mark.parametrize("profile", [CILIUM, UNKNOWN])
+@pytest.mark.parametrize("profile", [CILIUM, UNKNOWN_PROFILE])
 def test_another_datapath_may_not_even_apply_it(profile: Any) -> None:
     assert may("x/a", "y/b", "TCP 80", calico(types=["Egress"]), profile=profile) is None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.policy.catalog import ServicePort, parse_service, slice_addresses
+from flows.policy.catalog import CatalogPort, parse_service, slice_addresses
 
 
 def test_a_service_keeps_every_address_and_port() -> None:
@@ -25,7 +25,7 @@ def test_a_service_keeps_every_address_and_port() -> None:
     )
 
     assert service.addresses == ("10.96.0.1", "fd00::1", "203.0.113.1", "198.51.100.1")
-    assert service.ports == (ServicePort(80, "http", "TCP", "web"), ServicePort(53, 53, "UDP"))
+    assert service.ports == (CatalogPort(80, "http", "TCP", "web"), CatalogPort(53, 53, "UDP"))
 
 
 def test_a_headless_service_without_selector_has_neither() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN, Decision, PolicyWalk, World
+from flows.policy import CALICO_IPTABLES, CILIUM, UNKNOWN_PROFILE, Decision, PolicyWalk, PolicyWorld
 from flows.policy.cilium_peers import name_matches
 from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, allowed, ask, cnp, pod
@@ -19,11 +19,11 @@ GROUP: Json = {
 
 
 def refusals(policy: Json) -> tuple[str, ...]:
-    return World.of([*PODS, policy], CILIUM).refusals(policy)
+    return PolicyWorld.of([*PODS, policy], CILIUM).refusals(policy)
 
 
 def walk_of(policy: Json, destination: str = "y/b") -> PolicyWalk:
-    world = World.of([*PODS, policy], CILIUM)
+    world = PolicyWorld.of([*PODS, policy], CILIUM)
     (walk,) = world.judge(ask(world, "x/a", destination, "TCP 80")).egress.walk
     return walk
 
@@ -106,7 +106,7 @@ def test_other_datapaths_do_not_apply_them_and_unknown_ones_may() -> None:
     objects = [*PODS, cnp("x/n", egress=[{}])]
 
     assert allowed(objects, CALICO_IPTABLES, "x/a", "y/b", "TCP 80") is True
-    assert allowed(objects, UNKNOWN, "x/a", "y/b", "TCP 80") is None
+    assert allowed(objects, UNKNOWN_PROFILE, "x/a", "y/b", "TCP 80") is None
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_policy_without_rules_isolates_nothing_and_is_refused_from_1_17_on() -
     policy = cnp("y/n", ingress=[], enableDefaultDeny={"ingress": True})
 
     for version, refused in (("1.16.3", False), ("1.17.0", True), ("", True)):
-        world = World.of([*PODS, policy], cilium(version))
+        world = PolicyWorld.of([*PODS, policy], cilium(version))
         assert world.judge(ask(world, "x/a", "y/b", "TCP 80")).allowed is True
         assert bool(world.refusals(policy)) is refused
 
@@ -174,7 +174,7 @@ def test_an_object_with_one_invalid_rule_is_not_applied_at_all(rule: Json, why: 
     """Its valid deny, and its isolation, count for nothing either."""
     deny = [{"fromEntities": ["all"]}]
     policy = cnp("x/n", egress=[{"toEntities": ["world"]}, rule], ingressDeny=deny)
-    world = World.of([*PODS, policy], CILIUM)
+    world = PolicyWorld.of([*PODS, policy], CILIUM)
 
     assert why in world.refusals(policy)[0]
     assert world.judge(ask(world, "x/a", "y/b", "TCP 80")).allowed is True
@@ -240,7 +240,7 @@ def test_a_subject_by_service_account_is_decided_where_the_pod_tells_its_own() -
     unborn = pod("x/unborn")
     del unborn["status"]
     policy = cnp("x/n", {"io.cilium.k8s.policy.serviceaccount": "robot"}, egress=[{}])
-    world = World.of([*PODS, robot, unborn, policy], CILIUM)
+    world = PolicyWorld.of([*PODS, robot, unborn, policy], CILIUM)
 
     verdicts = [world.judge(ask(world, who, "y/b", "TCP 80")).egress for who in ("x/robot", "x/a", "x/unborn")]
 
@@ -268,7 +268,7 @@ def test_several_specs_are_several_policies_of_one_name() -> None:
         {"endpointSelector": {}, "egress": [{"toEntities": ["all"]}]},
     ]
     del policy["spec"]
-    world = World.of([*PODS, policy], CILIUM)
+    world = PolicyWorld.of([*PODS, policy], CILIUM)
 
     verdict = world.judge(ask(world, "x/a", "y/b", "TCP 80")).egress
 

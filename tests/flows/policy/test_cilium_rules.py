@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CILIUM, Profile, World
+from flows.policy import CILIUM, PolicyWorld, Profile
 from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, allowed, ask, cnp, pod
 
@@ -111,7 +111,7 @@ def test_a_service_with_a_selector_counts_from_1_17_on() -> None:
 
 def test_before_1_17_to_services_and_ports_are_refused_together() -> None:
     policy = cnp("shop/p", {"app": "a"}, egress=[{"toServices": [named("web", namespace="pay")], **TCP_80}])
-    old, new = (World.of([*PODS, WEB, policy], cilium(version)) for version in ("1.16.2", "1.17.2"))
+    old, new = (PolicyWorld.of([*PODS, WEB, policy], cilium(version)) for version in ("1.16.2", "1.17.2"))
 
     assert "cannot stand in one rule before Cilium 1.17" in old.refusals(policy)[0]
     assert new.refusals(policy) == ()
@@ -176,7 +176,7 @@ def test_a_selector_that_leaves_a_namespace_out_also_means_the_world_before_1_19
         assert reached(rule, "shop/b", profile=cilium(version)) is False
 
 
-def foreign(world: World, rule: Json) -> bool | None:
+def foreign(world: PolicyWorld, rule: Json) -> bool | None:
     from dataclasses import replace
 
     traffic = ask(world, "shop/b", "shop/a", "TCP 80")
@@ -197,7 +197,7 @@ def test_a_pod_of_another_cluster_is_meant_only_by_name_from_1_19_on(
     rule = {"fromEndpoints": [{"matchLabels": labels}]}
     policy = cnp("shop/p", {"app": "a"}, ingress=[rule])
 
-    found = [foreign(World.of([*PODS, policy], cilium(version)), rule) for version in ("1.18.1", "1.19.1", "")]
+    found = [foreign(PolicyWorld.of([*PODS, policy], cilium(version)), rule) for version in ("1.18.1", "1.19.1", "")]
 
     assert tuple(found) == answers
 
@@ -206,7 +206,7 @@ def test_the_cluster_that_is_missing_is_said() -> None:
     from dataclasses import replace
 
     policy = cnp("shop/p", {"app": "a"}, ingress=[{"fromEndpoints": [{"matchLabels": {"app": "b"}}]}])
-    world = World.of([*PODS, policy], NOW)
+    world = PolicyWorld.of([*PODS, policy], NOW)
     traffic = ask(world, "shop/b", "shop/a", "TCP 80")
     verdict = world.judge(replace(traffic, source=replace(traffic.source, pod="far", cluster="west"))).ingress
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.policy import CILIUM, Judgement, MissKind, Mistake, Verdict, World, mistake_of, slips
+from flows.policy import CILIUM, Judgement, MissKind, Mistake, PolicyVerdict, PolicyWorld, mistake_of, slips
 from tests.flows.policy.builders import Json, ask, cnp, named, netpol, pod, space
 from tests.flows.policy.recordings import ALLOWED, CASES, case_world, policy_verdicts, traffic_of
 
@@ -33,11 +33,11 @@ def egress(*rules: Json) -> Judgement:
 
 
 def judged(*policies: Json, to: str = "pay/api", port: str = "TCP 8080") -> Judgement:
-    world = World.of([*CLUSTER, *policies], CILIUM)
+    world = PolicyWorld.of([*CLUSTER, *policies], CILIUM)
     return world.judge(ask(world, "shop/web", to, port))
 
 
-def first_miss(verdict: Verdict) -> dict[str, Any]:
+def first_miss(verdict: PolicyVerdict) -> dict[str, Any]:
     miss = verdict.closest[0][1].misses[0]
     return {"kind": miss.kind, "path": miss.path, "expected": miss.expected, "got": miss.got, "near": miss.near}
 

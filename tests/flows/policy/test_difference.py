@@ -12,15 +12,15 @@ from flows.policy import (
     CILIUM,
     Diff,
     Opening,
-    Party,
+    PolicyParty,
+    PolicyWorld,
     Profile,
-    World,
     diff_in_words,
     difference,
     difference_of,
 )
-from flows.policy.portset import NONE, PortSet
-from lab.oracle import End, Network
+from flows.policy.portset import NO_PORTS, PortSet
+from lab.oracle import End, OracleNetwork
 from tests.flows.fixes import random_cases
 from tests.flows.policy.builders import Json, cnp, named, netpol, pod, space
 from tests.flows.policy.clusters import Chance, a_policy, mixed_cluster
@@ -30,11 +30,11 @@ PROFILES = [
     CALICO_IPTABLES.with_options(cluster_network_policy=True),
     CILIUM.with_options(cidr_matches_pods=None),
 ]
-Pair = tuple[Party, Party]
+Pair = tuple[PolicyParty, PolicyParty]
 Ports = dict[Pair, PortSet]
 
 
-def brute_force(before: World, after: World) -> tuple[Ports, Ports, Ports]:
+def brute_force(before: PolicyWorld, after: PolicyWorld) -> tuple[Ports, Ports, Ports]:
     """Opened, closed and undecidable, pod by pod."""
     opened: Ports = {}
     closed: Ports = {}
@@ -53,8 +53,8 @@ def brute_force(before: World, after: World) -> tuple[Ports, Ports, Ports]:
     return opened, closed, unclear
 
 
-def party(world: World, key: tuple[str, str]) -> Party:
-    return Party("workload", key[0], world.inventory.pods[key].workload)
+def party(world: PolicyWorld, key: tuple[str, str]) -> PolicyParty:
+    return PolicyParty("workload", key[0], world.inventory.pods[key].workload)
 
 
 def between_pods(openings: tuple[Opening, ...]) -> Ports:
@@ -62,7 +62,7 @@ def between_pods(openings: tuple[Opening, ...]) -> Ports:
     for o in openings:
         if {o.source.kind, o.destination.kind} == {"workload"}:
             pair = (o.source, o.destination)
-            found[pair] = found.get(pair, NONE) | PortSet({o.protocol: o.ports})
+            found[pair] = found.get(pair, NO_PORTS) | PortSet({o.protocol: o.ports})
     return found
 
 
@@ -70,7 +70,7 @@ def between_pods(openings: tuple[Opening, ...]) -> Ports:
 def test_changed_policies_open_exactly_what_brute_force_finds(profile: Profile) -> None:
     changes = 0
     for seed in range(40):
-        before = World.of(mixed_cluster(seed), profile)
+        before = PolicyWorld.of(mixed_cluster(seed), profile)
         after = before.with_objects([a_policy(number, Chance(1000 + seed + number)) for number in range(2)])
 
         diff = difference_of(before, after)
@@ -85,7 +85,7 @@ def test_changed_labels_open_exactly_what_brute_force_finds() -> None:
     changes = 0
     for seed in range(30):
         objects = mixed_cluster(seed)
-        before = World.of(objects, PROFILES[0])
+        before = PolicyWorld.of(objects, PROFILES[0])
         moved = {**objects[3], "metadata": {**objects[3]["metadata"], "labels": {"app": "c", "tier": "a"}}}
         after = before.with_objects([space("y", env="b"), moved])
 
@@ -100,7 +100,7 @@ def test_changed_labels_open_exactly_what_brute_force_finds() -> None:
 def test_changed_labels_of_a_namespace_and_a_changed_policy_at_once_are_exact_too() -> None:
     changes = 0
     for seed in range(30):
-        before = World.of(mixed_cluster(seed), PROFILES[seed % 2])
+        before = PolicyWorld.of(mixed_cluster(seed), PROFILES[seed % 2])
         after = before.with_objects([space("x", env="c"), a_policy(1, Chance(seed + 500))])
 
         diff = difference_of(before, after)
@@ -119,7 +119,7 @@ def test_labels_of_one_namespace_are_compared_with_those_they_concern_only(monke
         "from": [{"namespaceSelector": {"matchLabels": {"team": "t1"}}, "podSelector": {"matchLabels": {"app": "a1"}}}]
     }
     policies = [netpol(f"n{n}/in", {"app": "a0"}, ["Ingress"], ingress=[rule]) for n in range(40)]
-    before = World.of([*spaces, *pods, *policies], CILIUM)
+    before = PolicyWorld.of([*spaces, *pods, *policies], CILIUM)
     worked_out: list[int] = []
     right = difference.side
     monkeypatch.setattr(difference, "side", lambda *asked: worked_out.append(1) or right(*asked))
@@ -143,7 +143,7 @@ ISOLATED = netpol("shop/out", {"app": "web"}, ["Egress"])
 
 
 def opening(policy: Json, profile: Profile = CILIUM) -> Diff:
-    before = World.of([*PODS, ISOLATED], profile)
+    before = PolicyWorld.of([*PODS, ISOLATED], profile)
     return difference_of(before, before.with_objects([policy]))
 
 
@@ -152,7 +152,7 @@ def test_a_narrow_rule_opens_one_destination_and_one_port() -> None:
 
     diff = opening(netpol("shop/more", {"app": "web"}, ["Egress"], egress=[{"to": [peer], "ports": [{"port": 8080}]}]))
 
-    web, api = Party("workload", "shop", "Pod web"), Party("workload", "pay", "Pod api")
+    web, api = PolicyParty("workload", "shop", "Pod web"), PolicyParty("workload", "pay", "Pod api")
     assert diff == Diff(opened=(Opening(web, api, "TCP", ((8080, 8080),)),))
     assert diff_in_words(diff).splitlines()[0] == "newly allowed: 1 source, 1 destination, 1 port"
 
@@ -193,7 +193,7 @@ def test_a_service_cidr_opens_no_pod_under_cilium() -> None:
 
 
 def test_removing_the_only_policy_opens_everything_it_held_back() -> None:
-    before = World.of([*PODS, ISOLATED], CILIUM)
+    before = PolicyWorld.of([*PODS, ISOLATED], CILIUM)
 
     diff = difference_of(before, before.with_objects([], removed=[ISOLATED]))
 
@@ -210,7 +210,7 @@ def test_a_policy_that_is_not_understood_makes_the_difference_undecidable() -> N
 
 
 def test_no_change_is_no_difference() -> None:
-    world = World.of([*PODS, ISOLATED], CILIUM)
+    world = PolicyWorld.of([*PODS, ISOLATED], CILIUM)
 
     assert difference_of(world, world.with_objects([ISOLATED])) == Diff()
     assert diff_in_words(difference_of(world, world.with_objects([dict(ISOLATED)]))) == "nothing changes"
@@ -220,7 +220,7 @@ def test_addresses_outside_are_cut_so_that_every_one_is_answered_right() -> None
     blocks = ["203.0.113.0/24", "203.0.113.64/26", "198.51.100.0/24", "0.0.0.0/1", "10.0.0.0/8"]
     for seed in range(40):
         chance = Chance(seed)
-        before = World.of([*PODS, outgoing("a", chance, blocks), outgoing("b", chance, blocks)], CILIUM)
+        before = PolicyWorld.of([*PODS, outgoing("a", chance, blocks), outgoing("b", chance, blocks)], CILIUM)
         after = before.with_objects([outgoing("b", chance, blocks)])
         web = after.inventory.pods[("shop", "web")]
 
@@ -229,7 +229,7 @@ def test_addresses_outside_are_cut_so_that_every_one_is_answered_right() -> None
         for ip in ("203.0.113.1", "203.0.113.70", "198.51.100.9", "9.9.9.9", "10.77.0.1", "192.0.2.1"):
             there = after.endpoint_at(ip)
             gained = after.reach(web, there).allowed & before.reach(web, there).denied
-            assert opened.get(piece(ip, blocks_of(before, after)), NONE) == gained, (seed, ip)
+            assert opened.get(piece(ip, blocks_of(before, after)), NO_PORTS) == gained, (seed, ip)
 
 
 def outgoing(name: str, chance: Chance, blocks: list[str]) -> Json:
@@ -238,7 +238,7 @@ def outgoing(name: str, chance: Chance, blocks: list[str]) -> Json:
     return netpol(f"shop/{name}", {"app": "web"}, ["Egress"], egress=[rule])
 
 
-def blocks_of(*worlds: World) -> list[str]:
+def blocks_of(*worlds: PolicyWorld) -> list[str]:
     """Every block named by a policy of either world, exceptions too."""
     refs = [world.policy_object(policy.ref) for world in worlds for policy in world.policies]
     rules = [rule["to"][0] for item in refs if item for rule in item["spec"].get("egress", ())]
@@ -257,7 +257,7 @@ RESERVED = ("host", "remote-node", "kube-apiserver", "health", "init", "unmanage
 @pytest.mark.parametrize("word", ["health", "init", "unmanaged", "ingress"])
 def test_what_opens_for_those_who_are_no_pod_and_no_node_is_told(word: str) -> None:
     """`unmanaged` are real pods: started before Cilium, or by another plug-in."""
-    before = World.of([*PODS, cnp("shop/p", {"app": "web"}, ingress=[{}])], CILIUM)
+    before = PolicyWorld.of([*PODS, cnp("shop/p", {"app": "web"}, ingress=[{}])], CILIUM)
 
     diff = difference_of(
         before, before.with_objects([cnp("shop/p", {"app": "web"}, ingress=[{}, {"fromEntities": [word]}])])
@@ -282,7 +282,7 @@ def a_node(name: str, ip: str) -> Json:
 def test_an_api_server_outside_is_a_party_where_a_block_holds_it() -> None:
     objects = [*PODS, ISOLATED, api_server_at("34.1.2.3"), a_node("n1", "192.168.5.1")]
     rule = {"to": [{"ipBlock": {"cidr": "34.1.2.0/24"}}], "ports": [{"port": 443}]}
-    before = World.of(objects, CILIUM)
+    before = PolicyWorld.of(objects, CILIUM)
 
     diff = difference_of(before, before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
 
@@ -292,7 +292,7 @@ def test_an_api_server_outside_is_a_party_where_a_block_holds_it() -> None:
 def test_an_api_server_on_a_node_is_none_outside() -> None:
     objects = [*PODS, ISOLATED, api_server_at("192.168.5.1"), a_node("n1", "192.168.5.1")]
     rule = {"to": [{"ipBlock": {"cidr": "192.168.5.0/24"}}], "ports": [{"port": 443}]}
-    before = World.of(objects, CILIUM)
+    before = PolicyWorld.of(objects, CILIUM)
 
     diff = difference_of(before, before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
 
@@ -305,7 +305,7 @@ def test_node_addresses_are_parties_where_the_datapath_compares_them_with_blocks
     nodes = [a_node("n1", "192.168.5.1"), a_node("n2", "172.20.0.1"), api_server_at("172.20.0.1")]
     objects = [*PODS, ISOLATED, *nodes]
     rule = {"to": [{"ipBlock": {"cidr": "192.168.5.0/24"}}], "ports": [{"port": 443}]}
-    before = World.of(objects, profile)
+    before = PolicyWorld.of(objects, profile)
 
     diff = difference_of(before, before.with_objects([netpol("shop/more", {"app": "web"}, ["Egress"], egress=[rule])]))
 
@@ -322,7 +322,7 @@ def test_whoever_is_no_pod_gains_exactly_what_a_second_opinion_finds() -> None:
         names = [item["metadata"]["name"] for item in objects if item["kind"].endswith("Policy")]
         other = random_cases.a_cilium_policy(99, ["shop", "data", "pay"], random_cases.Chance(1000 + seed))
         other["metadata"]["name"] = chance.choice([*names, "another"])
-        before = World.of(objects, CILIUM)
+        before = PolicyWorld.of(objects, CILIUM)
         after = before.with_objects([other])
 
         told = told_reserved(difference_of(before, after))
@@ -351,7 +351,7 @@ def told_reserved(diff: Diff) -> Ways:
 
 
 def found_by_the_second_opinion(objects: list[Json], later: list[Json]) -> Ways:
-    before, after = Network(objects), Network(later)
+    before, after = OracleNetwork(objects), OracleNetwork(later)
     pods = {f"{pod.namespace}/{pod.workload}": pod for pod in before.pods.values()}
     others = {word: End(words=frozenset({word} | _as_node(word)), names=()) for word in RESERVED}
     pairs = [(a, b) for a in pods for b in RESERVED] + [(b, a) for a in pods for b in RESERVED]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.policy import Profile, World
+from flows.policy import PolicyWorld, Profile
 from flows.policy.portset import PortSet
 from tests.flows.policy.goldens import documents, expected, fetch, policies, workloads
 
@@ -30,7 +30,7 @@ def module() -> Path:
 
 def reachable(folder: Path) -> dict[tuple[str, str], PortSet]:
     objects = list(documents(folder))
-    world = World.of(policies(objects), THEIRS)
+    world = PolicyWorld.of(policies(objects), THEIRS)
     who = workloads(objects)
     pairs = ((a, b, who[a], who[b]) for a in who for b in who if a != b)
     found = {(a, b): SPOKEN & world.reach(source, target).allowed for a, b, source, target in pairs}

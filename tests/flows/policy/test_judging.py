@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from flows.policy import CALICO_IPTABLES, CILIUM, Decision, PolicyRef, Traffic, Verdict, World
+from flows.policy import CALICO_IPTABLES, CILIUM, Decision, PolicyRef, PolicyVerdict, PolicyWorld, Traffic
 from tests.flows.policy.builders import Json, admin, ask, cnp, named, netpol, pod, space
 
 PODS = [space("x"), space("y"), pod("x/a", "10.0.0.1", app="a"), pod("y/b", "10.0.0.2", app="b")]
 EVERYONE: Json = {"namespaces": {}}
 
 
-def egress(*policies: Json, port: str = "TCP 80") -> Verdict:
-    world = World.of([*PODS, *policies], CILIUM)
+def egress(*policies: Json, port: str = "TCP 80") -> PolicyVerdict:
+    world = PolicyWorld.of([*PODS, *policies], CILIUM)
     return world.judge(ask(world, "x/a", "y/b", port)).egress
 
 
@@ -54,7 +54,7 @@ def test_the_first_tier_that_decides_is_the_one_named() -> None:
     rule = {"action": "Deny", "to": [EVERYONE]}
     profile = CALICO_IPTABLES.with_options(cluster_network_policy=True)
     both = [admin("top", "Admin", 1, EVERYONE, egress=[rule]), admin("base", "Baseline", 1, EVERYONE, egress=[rule])]
-    world = World.of([*PODS, *both], profile)
+    world = PolicyWorld.of([*PODS, *both], profile)
 
     verdict = world.judge(ask(world, "x/a", "y/b", "TCP 80")).egress
 
@@ -64,7 +64,7 @@ def test_the_first_tier_that_decides_is_the_one_named() -> None:
 def test_equal_priorities_that_disagree_are_said() -> None:
     rules = [{"action": action, "to": [EVERYONE]} for action in ("Deny", "Accept")]
     both = [admin(f"p{n}", "Admin", 1, EVERYONE, egress=[rule]) for n, rule in enumerate(rules)]
-    world = World.of([*PODS, *both], CILIUM.with_options(cluster_network_policy=True))
+    world = PolicyWorld.of([*PODS, *both], CILIUM.with_options(cluster_network_policy=True))
 
     verdict = world.judge(ask(world, "x/a", "y/b", "TCP 80")).egress
 
@@ -78,7 +78,7 @@ def test_an_explicit_deny_hides_what_else_is_undecidable() -> None:
 
 
 def test_the_sides_are_judged_apart() -> None:
-    world = World.of([*PODS, netpol("x/n", types=["Egress"]), netpol("y/n", types=["Ingress"])], CILIUM)
+    world = PolicyWorld.of([*PODS, netpol("x/n", types=["Egress"]), netpol("y/n", types=["Ingress"])], CILIUM)
 
     judgement = world.judge(ask(world, "x/a", "y/b", "TCP 80"))
 

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.policy import CALICO_IPTABLES, CILIUM, World
-from flows.policy.reach import Outcome
+from flows.policy import CALICO_IPTABLES, CILIUM, PolicyWorld
+from flows.policy.reach import PortOutcome
 from tests.flows.policy.builders import Json, admin
 from tests.flows.policy.clusters import Chance, mixed_cluster
 from tests.flows.policy.fuzz_nca import _policy, cluster
@@ -17,8 +17,8 @@ seeds = st.integers(0, 100_000)
 laws = settings(max_examples=40, deadline=None)
 
 
-def reached(objects: list[Json], profile: Any = CILIUM) -> dict[tuple[Any, Any], Outcome]:
-    world = World.of(objects, profile)
+def reached(objects: list[Json], profile: Any = CILIUM) -> dict[tuple[Any, Any], PortOutcome]:
+    world = PolicyWorld.of(objects, profile)
     pods = world.inventory.pods
     return {(a, b): world.reach(pods[a], pods[b]) for a in pods for b in pods if a != b}
 

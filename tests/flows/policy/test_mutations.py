@@ -13,8 +13,8 @@ import pytest
 
 from flows.policy import Direction, cilium_rules, kubernetes, peers, ports, reach, selectors
 from flows.policy.cilium_peers import CiliumEndpoints
-from flows.policy.peers import Addresses, Anyone, Pods, any_of
-from flows.policy.portset import NONE, PortSet
+from flows.policy.peers import Addresses, Anyone, SelectedPodsPeer, any_of
+from flows.policy.portset import NO_PORTS, PortSet
 from flows.policy.rules import Effect
 from tests.flows.policy.oracle import disagreements
 
@@ -22,17 +22,17 @@ Patch = Callable[[object, str, Any], None]
 
 
 def both_selectors_are_ored(patch: Patch) -> None:
-    def selects(self: Pods, peer: Any) -> bool:
+    def selects(self: SelectedPodsPeer, peer: Any) -> bool:
         if self.namespaces is None:
             return peer.namespace == self.namespace and self.pods.matches(peer.labels)
         return self.namespaces.matches(peer.namespace_labels) or self.pods.matches(peer.labels)
 
-    patch(Pods, "selects", selects)
+    patch(SelectedPodsPeer, "selects", selects)
 
 
 def a_pod_selector_crosses_namespaces(patch: Patch) -> None:
-    right = Pods.selects
-    patch(Pods, "selects", lambda self, peer: right(replace(self, namespace=peer.namespace), peer))
+    right = SelectedPodsPeer.selects
+    patch(SelectedPodsPeer, "selects", lambda self, peer: right(replace(self, namespace=peer.namespace), peer))
 
 
 def not_in_needs_the_key(patch: Patch) -> None:
@@ -41,7 +41,7 @@ def not_in_needs_the_key(patch: Patch) -> None:
 
 
 def a_range_is_its_first_port(patch: Patch) -> None:
-    patch(ports.Range, "on", lambda self, destination: PortSet.of(self.protocol, self.low, self.low))
+    patch(ports.PortRange, "on", lambda self, destination: PortSet.of(self.protocol, self.low, self.low))
 
 
 def empty_ports_admit_nothing(patch: Patch) -> None:
@@ -69,7 +69,7 @@ def an_empty_cilium_rule_admits_all(patch: Patch) -> None:
 
 def a_deny_does_not_beat_an_allow(patch: Patch) -> None:
     def clause_ports(clause: Any, *rest: Any) -> tuple[PortSet, PortSet]:
-        return (NONE, NONE) if clause.effect is Effect.DENY else right(clause, *rest)
+        return (NO_PORTS, NO_PORTS) if clause.effect is Effect.DENY else right(clause, *rest)
 
     right = reach.clause_ports
     patch(reach, "clause_ports", clause_ports)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.policy import CALICO_IPTABLES, MissKind, Profile, World
+from flows.policy import CALICO_IPTABLES, MissKind, PolicyWorld, Profile
 from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, allowed, ask, cnp, netpol, pod, space
 
@@ -75,7 +75,7 @@ def test_a_number_beside_the_name_is_still_open() -> None:
 
 
 def test_the_miss_names_both_numbers() -> None:
-    world = World.of(cluster(BY_NAME), OLD)
+    world = PolicyWorld.of(cluster(BY_NAME), OLD)
     (walk,) = world.judge(ask(world, WEB, A, "TCP 9090")).egress.walk
 
     (miss,) = walk.rules[0].misses
@@ -85,7 +85,7 @@ def test_the_miss_names_both_numbers() -> None:
 
 def test_a_pod_that_brings_the_second_number_changes_what_was_read_before() -> None:
     one = cluster(BY_NAME, other=9090)
-    before = World.of(one, OLD)
+    before = PolicyWorld.of(one, OLD)
     assert before.judge(ask(before, WEB, A, "TCP 9090")).allowed is True
 
     after = before.with_objects([pod("other/new", "10.0.0.9", {"http": 81})])

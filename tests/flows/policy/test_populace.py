@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from flows.policy import CILIUM, World
-from flows.policy.populace import outsiders, vocabulary
+from flows.policy import CILIUM, PolicyWorld
+from flows.policy.endpoint_groups import outsiders, vocabulary
 from tests.flows.policy.builders import netpol
 
 BLOCKS = ("10.0.0.0/8", "10.1.0.0/16", "203.0.113.0/25", "203.0.113.128/25", "203.0.113.0/24")
@@ -13,7 +13,7 @@ BLOCKS = ("10.0.0.0/8", "10.1.0.0/16", "203.0.113.0/25", "203.0.113.128/25", "20
 
 def outside(*cidrs: str) -> dict[str, str]:
     rules = [{"to": [{"ipBlock": {"cidr": cidr}}]} for cidr in cidrs]
-    words = vocabulary(World.of([netpol("x/n", types=["Egress"], egress=rules)], CILIUM).policies)
+    words = vocabulary(PolicyWorld.of([netpol("x/n", types=["Egress"], egress=rules)], CILIUM).policies)
     groups = [group for group in outsiders(words, CILIUM) if "world" in group.after.entities]
     return {party.name: group.after.ip for group in groups for party in group.parties}
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.policy.portset import ALL, NONE, PortSet
+from flows.policy.portset import ALL, NO_PORTS, PortSet
 
 Parts = list[tuple[str, int, int]]
 ranges = st.lists(st.tuples(st.sampled_from(["TCP", "UDP"]), st.integers(0, 40), st.integers(0, 12)), max_size=5)
 
 
 def build(parts: Parts) -> tuple[PortSet, set[tuple[str, int]]]:
-    total, plain = NONE, set()
+    total, plain = NO_PORTS, set()
     for protocol, low, width in parts:
         total = total | PortSet.of(protocol, low, low + width)
         plain |= {(protocol, port) for port in range(low, low + width + 1)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CALICO_IPTABLES, CILIUM, Enforcement, World
+from flows.policy import CALICO_IPTABLES, CILIUM, Enforcement, PolicyWorld
 from flows.policy.profile import cilium
 from tests.flows.policy.builders import ask, netpol, pod
 
@@ -41,7 +41,7 @@ def test_cilium_leaves_some_labels_out_of_identities(label: str, hidden: bool) -
 )
 def test_the_enforcement_mode_decides_what_no_policy_means(mode: Enforcement, with_policy: bool, without: bool) -> None:
     objects = [pod("x/a", "10.0.0.1"), pod("y/b", "10.0.0.2"), netpol("x/n", types=["Ingress"])]
-    world = World.of(objects, CILIUM.with_options(enforcement=mode))
+    world = PolicyWorld.of(objects, CILIUM.with_options(enforcement=mode))
 
     assert world.judge(ask(world, "y/b", "x/a", "TCP 80")).ingress.allowed is with_policy
     assert world.judge(ask(world, "x/a", "y/b", "TCP 80")).ingress.allowed is without

@@ -7,12 +7,12 @@ import pytest
 from flows.policy import (
     CALICO_IPTABLES,
     CILIUM,
-    UNKNOWN,
+    UNKNOWN_PROFILE,
     Direction,
     Endpoint,
+    PolicyWorld,
     Profile,
     Traffic,
-    World,
     judgement_in_words,
 )
 from flows.policy.portset import ALL
@@ -20,7 +20,7 @@ from tests.flows.policy.builders import cnp, netpol, pod
 from tests.flows.policy.clusters import mixed_cluster
 
 ADMIN = {"cluster_network_policy": True, "admin_network_policy": True}
-PROFILES = [CILIUM.with_options(**ADMIN), CALICO_IPTABLES.with_options(**ADMIN, cilium_policies=True), UNKNOWN]
+PROFILES = [CILIUM.with_options(**ADMIN), CALICO_IPTABLES.with_options(**ADMIN, cilium_policies=True), UNKNOWN_PROFILE]
 OUTSIDE = [
     Endpoint(ip="203.0.113.70", entities=frozenset({"world"}), fqdns=("www.example.com",)),
     Endpoint(ip="198.51.100.1", entities=frozenset({"world"})),
@@ -29,7 +29,7 @@ OUTSIDE = [
 ASKED = [("TCP", 80), ("TCP", 443), ("TCP", 444), ("TCP", 8080), ("UDP", 80), ("UDP", 53), ("SCTP", 9000), ("ICMP", 8)]
 
 
-def connections(world: World) -> list[tuple[Endpoint, Endpoint]]:
+def connections(world: PolicyWorld) -> list[tuple[Endpoint, Endpoint]]:
     ends = [*world.inventory.pods.values(), *OUTSIDE]
     return [(a, b) for a in ends for b in ends if a is not b and (a.is_pod or b.is_pod)]
 
@@ -37,7 +37,7 @@ def connections(world: World) -> list[tuple[Endpoint, Endpoint]]:
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.datapath.value)
 def test_a_single_port_and_all_ports_agree(profile: Profile) -> None:
     for seed in range(12):
-        world = World.of(mixed_cluster(seed), profile)
+        world = PolicyWorld.of(mixed_cluster(seed), profile)
         for source, destination in connections(world)[::3]:
             every = world.reach(source, destination)
             for protocol, number in ASKED:
@@ -51,7 +51,7 @@ def test_a_single_port_and_all_ports_agree(profile: Profile) -> None:
 
 def test_every_port_is_allowed_denied_or_undecidable() -> None:
     for seed in range(20):
-        world = World.of(mixed_cluster(seed), PROFILES[0])
+        world = PolicyWorld.of(mixed_cluster(seed), PROFILES[0])
         for source, destination in connections(world)[::4]:
             found = world.reach(source, destination)
 
@@ -61,7 +61,7 @@ def test_every_port_is_allowed_denied_or_undecidable() -> None:
 
 def test_the_walk_never_contradicts_the_verdict() -> None:
     for seed in range(40):
-        world = World.of(mixed_cluster(seed), CILIUM)
+        world = PolicyWorld.of(mixed_cluster(seed), CILIUM)
         for source, destination in connections(world)[::5]:
             judgement = world.judge(Traffic(source, destination, "TCP", 80))
             for verdict in (judgement.egress, judgement.ingress):
@@ -74,7 +74,7 @@ def test_the_walk_never_contradicts_the_verdict() -> None:
 
 
 def test_a_pod_reaches_itself_and_its_node_reaches_it() -> None:
-    world = World.of([pod("x/a", "10.0.0.1"), netpol("x/n", types=["Ingress", "Egress"])], CILIUM)
+    world = PolicyWorld.of([pod("x/a", "10.0.0.1"), netpol("x/n", types=["Ingress", "Egress"])], CILIUM)
     a = world.endpoint_of_pod("x", "a")
     assert a is not None
 
@@ -86,7 +86,7 @@ def test_a_pod_reaches_itself_and_its_node_reaches_it() -> None:
 
 
 def test_a_hairpin_is_undecidable_where_the_datapath_is_not_known() -> None:
-    world = World.of([pod("x/a", "10.0.0.1"), netpol("x/n", types=["Ingress"])], UNKNOWN)
+    world = PolicyWorld.of([pod("x/a", "10.0.0.1"), netpol("x/n", types=["Ingress"])], UNKNOWN_PROFILE)
     a = world.endpoint_of_pod("x", "a")
     assert a is not None
 
@@ -99,7 +99,7 @@ def test_a_hairpin_is_undecidable_where_the_datapath_is_not_known() -> None:
 def test_a_deny_policy_silences_what_is_undecidable() -> None:
     odd = cnp("x/odd", ingress=[{"fromGroups": [{}]}])
     deny = cnp("x/deny", ingressDeny=[{"fromEntities": ["all"]}])
-    world = World.of([pod("x/a", "10.0.0.1"), pod("y/b", "10.0.0.2"), odd, deny], CILIUM)
+    world = PolicyWorld.of([pod("x/a", "10.0.0.1"), pod("y/b", "10.0.0.2"), odd, deny], CILIUM)
     b, a = world.endpoint_of_pod("y", "b"), world.endpoint_of_pod("x", "a")
     assert a is not None
     assert b is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.policy import CILIUM, Decision, Verdict, World
+from flows.policy import CILIUM, Decision, PolicyVerdict, PolicyWorld
 from tests.flows.policy.recordings import (
     ALLOWED,
     CASES,
@@ -26,16 +26,16 @@ RECORDINGS = sorted(path.stem for path in RECORDED.glob("*.jsonl"))
 INCIDENTS = sorted(path.parent.name for path in CASES.glob("*/flows.jsonl"))
 
 
-def verdict_on(world: World, flow: Flow) -> Verdict:
+def verdict_on(world: PolicyWorld, flow: Flow) -> PolicyVerdict:
     judgement = world.judge(traffic_of(flow))
     return judgement.egress if flow["traffic_direction"] == "EGRESS" else judgement.ingress
 
 
-def refs(verdict: Verdict) -> set[tuple[str, str, str]]:
+def refs(verdict: PolicyVerdict) -> set[tuple[str, str, str]]:
     return {(ref.kind, ref.namespace, ref.name) for ref in verdict.admitted_by}
 
 
-def disagreements(world: World, path: Path) -> list[str]:
+def disagreements(world: PolicyWorld, path: Path) -> list[str]:
     found = []
     for flow in policy_verdicts(path):
         verdict = verdict_on(world, flow)
@@ -47,14 +47,14 @@ def disagreements(world: World, path: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_the_simulator_agrees_with_the_datapath(name: str) -> None:
-    world = World.of(recorded_policies(name), CILIUM)
+    world = PolicyWorld.of(recorded_policies(name), CILIUM)
 
     assert disagreements(world, RECORDED / f"{name}.jsonl") == []
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_the_simulator_names_the_policy_the_datapath_names(name: str) -> None:
-    world = World.of(recorded_policies(name), CILIUM)
+    world = PolicyWorld.of(recorded_policies(name), CILIUM)
 
     for flow in policy_verdicts(RECORDED / f"{name}.jsonl"):
         verdict = verdict_on(world, flow)
@@ -64,7 +64,7 @@ def test_the_simulator_names_the_policy_the_datapath_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_an_explicit_deny_and_a_default_deny_are_told_apart(name: str) -> None:
-    world = World.of(recorded_policies(name), CILIUM)
+    world = PolicyWorld.of(recorded_policies(name), CILIUM)
 
     for flow in policy_verdicts(RECORDED / f"{name}.jsonl"):
         if flow["verdict"] == "DROPPED":

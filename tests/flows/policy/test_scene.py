@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.policy import CILIUM, UNKNOWN, Endpoint
-from flows.policy.scene import entities_of, is_workload
+from flows.policy import CILIUM, UNKNOWN_PROFILE, Endpoint
+from flows.policy.direction import entities_of, is_workload
 
 SUBJECT = Endpoint(namespace="x", pod="p", node="node1")
 
@@ -39,7 +39,7 @@ def test_every_word_that_holds_for_a_peer(peer: Endpoint, words: set[str]) -> No
 def test_a_host_network_pod_is_a_node_or_unknown() -> None:
     agent = Endpoint(namespace="y", pod="agent", host_network=True)
 
-    assert (is_workload(agent, CILIUM), is_workload(agent, UNKNOWN), is_workload(SUBJECT, UNKNOWN)) == (
+    assert (is_workload(agent, CILIUM), is_workload(agent, UNKNOWN_PROFILE), is_workload(SUBJECT, UNKNOWN_PROFILE)) == (
         False,
         None,
         True,

@@ -15,26 +15,26 @@ import pytest
 from flows.policy import (
     CALICO_IPTABLES,
     CILIUM,
-    UNKNOWN,
+    UNKNOWN_PROFILE,
     Decision,
     Direction,
     Endpoint,
     Mistake,
+    PolicyWorld,
     RuleWalk,
     Traffic,
-    World,
     difference_of,
     mistake_of_rule,
 )
 from flows.policy.addresses import comparable, inside
-from flows.policy.catalog import Catalog
-from flows.policy.cilium_peers import Entity, Names
+from flows.policy.catalog import ServiceCatalog
+from flows.policy.cilium_peers import Entity, FqdnPeer
+from flows.policy.direction import DirectionContext
 from flows.policy.kubernetes import parse_network_policy
 from flows.policy.parse import parse_policy
 from flows.policy.ports import Named
 from flows.policy.profile import Profile, cilium
 from flows.policy.rules import Effect, Policy
-from flows.policy.scene import Scene
 from tests.flows.policy.builders import Json, admin, allowed, ask, cnp, netpol, pod, space
 
 ANP = CALICO_IPTABLES.with_options(cluster_network_policy=True, admin_network_policy=True)
@@ -43,7 +43,7 @@ EVERYBODY: Json = {"namespaces": {}}
 
 
 def parsed(policy: Json, profile: Profile = ANP) -> Policy:
-    (found,) = parse_policy(policy, profile, Catalog())
+    (found,) = parse_policy(policy, profile, ServiceCatalog())
     return found
 
 
@@ -67,7 +67,7 @@ def test_cilium_compares_no_block_with_a_host_network_pod() -> None:
     agent = Endpoint("x", "agent", ip="172.16.0.1", host_network=True)
 
     assert comparable(agent, CILIUM) is False
-    assert comparable(agent, UNKNOWN) is None
+    assert comparable(agent, UNKNOWN_PROFILE) is None
     assert comparable(agent, CILIUM.with_options(cidr_matches_nodes=True)) is True
 
 
@@ -78,7 +78,7 @@ DENY: Json = {"action": "Deny", "from": [EVERYBODY]}
 
 
 def test_the_walk_through_an_admin_policy_ends_at_the_rule_that_decides() -> None:
-    world = World.of([*PODS, admin("one", "Admin", 1, EVERYBODY, ingress=[ACCEPT, DENY])], ANP)
+    world = PolicyWorld.of([*PODS, admin("one", "Admin", 1, EVERYBODY, ingress=[ACCEPT, DENY])], ANP)
 
     (walk,) = world.judge(ask(world, "x/b", "x/a", "TCP 80")).ingress.walk
 
@@ -88,7 +88,7 @@ def test_the_walk_through_an_admin_policy_ends_at_the_rule_that_decides() -> Non
 def test_one_admin_policy_decides_the_earliest_and_all_namespaced_ones_that_admit() -> None:
     late, early = (admin(name, "Admin", n, EVERYBODY, ingress=[ACCEPT]) for name, n in (("late", 20), ("early", 5)))
     many = [netpol(f"x/{name}", types=["Ingress"], ingress=[{}]) for name in ("one", "two")]
-    by_admin, by_many = World.of([*PODS, late, early], ANP), World.of([*PODS, *many], ANP)
+    by_admin, by_many = PolicyWorld.of([*PODS, late, early], ANP), PolicyWorld.of([*PODS, *many], ANP)
 
     decided = [world.judge(ask(world, "x/b", "x/a", "TCP 80")).ingress.admitted_by for world in (by_admin, by_many)]
 
@@ -98,7 +98,7 @@ def test_one_admin_policy_decides_the_earliest_and_all_namespaced_ones_that_admi
 def test_an_admin_policy_that_hands_on_leaves_later_ones_no_say() -> None:
     passing = admin("pass", "Admin", 1, EVERYBODY, ingress=[{**ACCEPT, "action": "Pass"}])
     objects = [*PODS, admin("accept", "Admin", 5, EVERYBODY, ingress=[ACCEPT]), passing]
-    world = World.of([*objects, netpol("x/own", types=["Ingress"], ingress=[{}])], ANP)
+    world = PolicyWorld.of([*objects, netpol("x/own", types=["Ingress"], ingress=[{}])], ANP)
 
     verdict = world.judge(ask(world, "x/b", "x/a", "TCP 80")).ingress
 
@@ -124,7 +124,7 @@ def test_a_named_port_of_an_admin_policy_is_of_any_protocol() -> None:
 
 def test_an_admin_policy_that_may_select_a_pod_does_not_take_the_decision_from_others() -> None:
     """A host-network pod under a datapath that is not known: both policies may select it, or neither."""
-    profile = UNKNOWN.with_options(cluster_network_policy=True)
+    profile = UNKNOWN_PROFILE.with_options(cluster_network_policy=True)
     objects = [*PODS, pod("x/agent", "172.16.0.1", host=True), netpol("x/n", types=["Ingress"])]
 
     accept = admin("p", "Admin", 1, EVERYBODY, ingress=[ACCEPT])
@@ -161,7 +161,7 @@ def test_any_protocol_is_each_of_the_three(protocol: str) -> None:
 
 def test_whether_a_node_is_the_pods_own_is_not_guessed() -> None:
     nowhere, pod_ = Endpoint(ip="172.16.0.1", host_network=True), Endpoint("x", "a", node="node1")
-    scene = Scene(Direction.EGRESS, pod_, nowhere, CILIUM)
+    scene = DirectionContext(Direction.EGRESS, pod_, nowhere, CILIUM)
 
     assert [Entity(name).fits(scene) for name in ("host", "remote-node")] == [None, None]
     assert [Entity(name).fits(scene) for name in ("cluster", "world")] == [True, False]
@@ -176,7 +176,9 @@ def test_whether_a_node_is_the_pods_own_is_not_guessed() -> None:
     ],
 )
 def test_names_mean_neither_pods_nor_nodes(peer: Endpoint) -> None:
-    assert Names("a.b", True).fits(Scene(Direction.EGRESS, Endpoint("x", "a"), peer, CILIUM, True)) is False
+    assert (
+        FqdnPeer("a.b", True).fits(DirectionContext(Direction.EGRESS, Endpoint("x", "a"), peer, CILIUM, True)) is False
+    )
 
 
 # -- rules -----------------------------------------------------------------------------------------------------------
@@ -212,7 +214,7 @@ def test_a_service_port_leads_to_the_number_of_its_protocol() -> None:
     server["spec"]["containers"] = [{"ports": both}]
     ports = [{"port": 53, "targetPort": "dns", "protocol": protocol} for protocol in ("TCP", "UDP")]
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "dns", "namespace": "x"}}
-    world = World.of([*PODS, server, {**service, "spec": {"selector": {"app": "dns"}, "ports": ports}}], CILIUM)
+    world = PolicyWorld.of([*PODS, server, {**service, "spec": {"selector": {"app": "dns"}, "ports": ports}}], CILIUM)
     found = world.service("x", "dns")
     assert found is not None
 
@@ -230,7 +232,7 @@ def test_a_workload_reaches_itself_only_where_it_has_two_pods(replicas: int, ope
     pods = [pod(f"x/p{n}", f"10.0.0.{n + 1}", app="a") for n in range(replicas)]
     for each in pods:
         each["metadata"]["ownerReferences"] = owner
-    before = World.of([space("x"), *pods, netpol("x/n", types=["Ingress"])], CALICO_IPTABLES)
+    before = PolicyWorld.of([space("x"), *pods, netpol("x/n", types=["Ingress"])], CALICO_IPTABLES)
     inside_x = {"from": [{"podSelector": {}}], "ports": [{"port": 80}]}
 
     diff = difference_of(before, before.with_objects([netpol("x/n", types=["Ingress"], ingress=[inside_x])]))
@@ -249,7 +251,7 @@ def test_a_workload_reaches_itself_only_where_it_has_two_pods(replicas: int, ope
     ],
 )
 def test_blocks_that_add_up_to_a_slash_8_are_the_world(blocks: list[str], world: bool) -> None:
-    before = World.of([*PODS, netpol("x/n", {"app": "a"}, ["Egress"])], CALICO_IPTABLES)
+    before = PolicyWorld.of([*PODS, netpol("x/n", {"app": "a"}, ["Egress"])], CALICO_IPTABLES)
     rule = {"to": [{"ipBlock": {"cidr": each}} for each in blocks], "ports": [{"port": 443}]}
 
     diff = difference_of(before, before.with_objects([netpol("x/n", {"app": "a"}, ["Egress"], egress=[rule])]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flows.policy import Diff, Opening, Party, diff_in_words
+from flows.policy import Diff, Opening, PolicyParty, diff_in_words
 
 WEB, API, WORLD = (
-    Party("workload", "shop", "Deployment web"),
-    Party("workload", "pay", "Deployment api"),
-    Party("entity", "", "world-ipv4"),
+    PolicyParty("workload", "shop", "Deployment web"),
+    PolicyParty("workload", "pay", "Deployment api"),
+    PolicyParty("entity", "", "world-ipv4"),
 )
 EVERY = (("ICMP", 255), ("ICMPv6", 255), ("SCTP", 65535), ("TCP", 65535), ("UDP", 65535))
 
@@ -44,6 +44,6 @@ def test_what_is_undecidable_is_never_left_out() -> None:
 
 
 def test_long_lists_are_cut_with_their_number() -> None:
-    opened = tuple(Opening(WEB, Party("cidr", "", f"10.0.0.{n}/32"), "TCP", ((1, 1),)) for n in range(13))
+    opened = tuple(Opening(WEB, PolicyParty("cidr", "", f"10.0.0.{n}/32"), "TCP", ((1, 1),)) for n in range(13))
 
     assert diff_in_words(Diff(opened=opened)).splitlines()[-1] == "  … and 3 more"

@@ -12,11 +12,11 @@ from flows.policy import (
     AWS_VPC_CNI,
     CALICO_IPTABLES,
     CILIUM,
-    UNKNOWN,
+    UNKNOWN_PROFILE,
     Endpoint,
     PolicyRef,
+    PolicyWorld,
     Traffic,
-    World,
     difference_of,
     judgement_in_words,
 )
@@ -53,15 +53,15 @@ OBJECTS = [
 ]
 
 
-def world_of(*more: Json) -> World:
-    return World.of([*OBJECTS, *more], CILIUM)
+def world_of(*more: Json) -> PolicyWorld:
+    return PolicyWorld.of([*OBJECTS, *more], CILIUM)
 
 
 def test_lists_are_flattened_and_unknown_kinds_ignored() -> None:
     api_list = {"kind": "PodList", "apiVersion": "v1", "items": [{"metadata": {"name": "a", "namespace": "x"}}]}
     kubectl = {"kind": "List", "apiVersion": "v1", "items": [pod("x/b", "10.9.9.9"), {"kind": "Event"}, None, 7]}
 
-    world = World.of([api_list, kubectl, {"kind": "Secret"}], CILIUM)
+    world = PolicyWorld.of([api_list, kubectl, {"kind": "Secret"}], CILIUM)
 
     assert sorted(world.inventory.pods) == [("x", "a"), ("x", "b")]
 
@@ -80,7 +80,7 @@ def test_an_address_is_a_pods_a_nodes_or_the_worlds() -> None:
 
 
 def test_an_api_server_outside_the_cluster_is_world_too() -> None:
-    world = World.of([SLICE], CILIUM)
+    world = PolicyWorld.of([SLICE], CILIUM)
 
     assert world.endpoint_at("172.30.0.11").entities == frozenset({"kube-apiserver", "world"})
 
@@ -100,8 +100,8 @@ def test_a_service_cidr_admits_nothing_under_cilium_and_something_on_aws() -> No
     rule = {"to": [{"ipBlock": {"cidr": "10.96.0.0/12"}}], "ports": [{"port": 80}]}
     policy = netpol("shop/out", types=["Egress"], egress=[rule])
     verdicts = {}
-    for profile in (CILIUM, AWS_VPC_CNI, UNKNOWN):
-        world = World.of([*OBJECTS, policy], profile)
+    for profile in (CILIUM, AWS_VPC_CNI, UNKNOWN_PROFILE):
+        world = PolicyWorld.of([*OBJECTS, policy], profile)
         web, service = world.endpoint_of_pod("shop", "web"), world.service("pay", "api")
         assert web is not None
         assert service is not None
@@ -114,7 +114,7 @@ def test_a_deployments_pod_belongs_to_the_deployment() -> None:
     item = pod("x/web-6f5d4-abcde", "10.0.0.1", **{"pod-template-hash": "6f5d4"})
     item["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "web-6f5d4", "controller": True}]
 
-    endpoint = World.of([item], CILIUM).endpoint_of_pod("x", "web-6f5d4-abcde")
+    endpoint = PolicyWorld.of([item], CILIUM).endpoint_of_pod("x", "web-6f5d4-abcde")
 
     assert endpoint is not None
     assert endpoint.workload == "Deployment web"
@@ -138,7 +138,7 @@ def test_changed_and_removed_objects_make_another_world() -> None:
 
 def test_a_changed_service_changes_the_policies_that_name_it() -> None:
     to_service = cnp("shop/out", egress=[{"toServices": [{"k8sService": {"serviceName": "api", "namespace": "pay"}}]}])
-    before = World.of([*OBJECTS, to_service], cilium("1.20.2"))
+    before = PolicyWorld.of([*OBJECTS, to_service], cilium("1.20.2"))
     moved = {**SERVICE, "spec": {**SERVICE["spec"], "selector": {"app": "other"}}}
     web, api = before.endpoint_of_pod("shop", "web"), before.endpoint_of_pod("pay", "api")
     assert web is not None
@@ -226,7 +226,7 @@ def test_no_object_of_a_cluster_can_make_it_crash(item: Json, data: st.DataObjec
     place = data.draw(st.sampled_from(places(item)))
     profile = CILIUM.with_options(cluster_network_policy=True)
 
-    world = World.of([*OBJECTS, spoilt(item, place, data.draw(JSON))], profile)
+    world = PolicyWorld.of([*OBJECTS, spoilt(item, place, data.draw(JSON))], profile)
 
     ends = [world.endpoint_at(ip) for ip in ("10.0.0.1", "10.0.1.1", "203.0.113.1", "172.30.0.11")]
     for source in ends:
@@ -279,7 +279,7 @@ def test_a_host_network_client_may_come_with_the_address_of_its_tunnel(
     client["spec"] |= {"hostNetwork": True, "nodeName": "n1"}
     far["spec"]["nodeName"], near["spec"]["nodeName"] = "n2", "n1"
     policy = netpol("x/n", types=["Ingress"], ingress=[{"from": [each]} for each in peers])
-    world = World.of([overlay_node("n1", "172.16.0.21", **notes), client, far, near, policy], CALICO_IPTABLES)
+    world = PolicyWorld.of([overlay_node("n1", "172.16.0.21", **notes), client, far, near, policy], CALICO_IPTABLES)
 
     found = {name: world.judge(ask(world, "x/c", f"x/{name}", "TCP 80")).ingress for name in ("far", "near")}
 
@@ -289,6 +289,6 @@ def test_a_host_network_client_may_come_with_the_address_of_its_tunnel(
 
 
 def test_the_address_of_a_tunnel_is_the_node_s() -> None:
-    world = World.of([overlay_node("n1", "172.16.0.21", **CALICO_TUNNEL)], CALICO_IPTABLES)
+    world = PolicyWorld.of([overlay_node("n1", "172.16.0.21", **CALICO_TUNNEL)], CALICO_IPTABLES)
 
     assert world.endpoint_at("10.244.1.0").node == "n1"

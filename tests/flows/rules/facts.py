@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from flows.model import Case, Finding, Missing, Rule
-from sensors.dns_coredns_health import CoreDns, LogFinding, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble, LogFinding
 from sensors.dns_lookup import Lookups, bursts
 from sensors.k8s_pod import ContainerFacts, LogError, LogTrouble, PodFacts
-from sensors.kit import Lookup
+from sensors.kit import DnsLookup
 from sensors.kit.resolv_conf import Resolver
 from tests.kit.cases import case_of, with_facts
 
@@ -69,13 +69,13 @@ def dns_down(case: Case, **pod: Any) -> Case:
     return resolving(dns_service(dns_pod(case, ready=False, **pod), ready_endpoints=0), failed(ALWAYS))
 
 
-def dns_says(case: Case, trouble: Trouble, example: str, **fields: Any) -> Case:
+def dns_says(case: Case, trouble: CoreDnsTrouble, example: str, **fields: Any) -> Case:
     """One kind of line in CoreDNS's log."""
     said = LogFinding(trouble, case[CoreDns].pods[0].name, False, fields.pop("count", 1), example, **fields)
     return altered(case, CoreDns, log=(said,))
 
 
-def resolving(case: Case, *rows: Lookup, resolver: Resolver | None = None) -> Case:
+def resolving(case: Case, *rows: DnsLookup, resolver: Resolver | None = None) -> Case:
     """The pod's look-ups, put together from what was asked on the wire as the sensor does it."""
     used = resolver or case[Lookups].resolver
     asked = case.target.to_host
@@ -87,14 +87,14 @@ def asks(case: Case, host: str, port: int = 80) -> Case:
     return replace(case, target=replace(case.target, to_host=host, to_port=port), derived={})
 
 
-def failed(name: str, error: str = "Operation not permitted", ms: float = 0.4, server: str = RESOLVER) -> Lookup:
+def failed(name: str, error: str = "Operation not permitted", ms: float = 0.4, server: str = RESOLVER) -> DnsLookup:
     """A question that no server answered."""
-    return Lookup(name, "A", server, None, error, (), ms)
+    return DnsLookup(name, "A", server, None, error, (), ms)
 
 
-def answered(name: str, rcode: str = "NOERROR", ms: float = 1.0, server: str = RESOLVER) -> Lookup:
+def answered(name: str, rcode: str = "NOERROR", ms: float = 1.0, server: str = RESOLVER) -> DnsLookup:
     """A question that a server answered, with an address where all is well."""
-    return Lookup(name, "A", server, rcode, None, ("10.96.0.1",) if rcode == "NOERROR" else (), ms)
+    return DnsLookup(name, "A", server, rcode, None, ("10.96.0.1",) if rcode == "NOERROR" else (), ms)
 
 
 def complaining(case: Case, trouble: LogTrouble = LogTrouble.RESOLVE, host: str = "") -> Case:

@@ -11,13 +11,13 @@ from flows.model import Case, Component, Missing
 from flows.rules.app_not_listening import RULE
 from flows.rules.service_mixed_backends import RULE as MIXED
 from flows.rules.service_wrong_target_port import RULE as TARGET_PORT
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
-from sensors.net_connect import About, Connects, Door, Role
+from sensors.net_connect import About, ConnectionAttempt, Connects, Role
 from sensors.net_tcp_stats import TcpStats
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.rules.edits import classes, said, with_connections, with_doors, with_service
 from tests.flows.rules.facts import healthy
 from tests.kit.cases import case_of, with_facts, without
@@ -58,8 +58,8 @@ def test_speaks_of_the_pod_whose_own_address_is_asked_for_and_that_nobody_saw_tr
     there = services.asked_service.matching_pods[0]
     pod = Ref("Pod", "chat", there.pod)
     ip = services.asked_service.endpoints[0].ip
-    asked = Asked(AskedKind.POD, ip, 8080, pod=pod)
-    door = Door(ip, 8080, "tcp", "refused", "ECONNREFUSED", None, 1.0, About.ASKED, Role.PEER)
+    asked = ResolvedPeer(AskedKind.POD, ip, 8080, pod=pod)
+    door = ConnectionAttempt(ip, 8080, "tcp", "refused", "ECONNREFUSED", None, 1.0, About.ASKED, Role.PEER)
     seen = with_facts(seen, replace(services, asked=asked), replace(seen[Connects], doors=(door,)))
     seen = replace(seen, target=replace(seen.target, to_host=ip, to_port=8080))
 
@@ -106,12 +106,12 @@ def one_of_two(affinity: str = "None", *, workload: str = "index", failing: bool
     ends = (end, replace(end, ip=OTHER, pod="index-b", **fields))
     pods = (pod, replace(pod, ips=(OTHER,), pod="index-b", workload=Ref("Deployment", "search", workload)))
     case = with_service(case, endpoints=ends, matching_pods=pods, session_affinity=affinity)
-    door = Door(OTHER, 8080, "TCP", "refused", "ECONNREFUSED", None, 0.2, About.ASKED, Role.BACKEND)
+    door = ConnectionAttempt(OTHER, 8080, "TCP", "refused", "ECONNREFUSED", None, 0.2, About.ASKED, Role.BACKEND)
     doors = [
         replace(each, result="refused") if failing and each.role in FRONT else each for each in case[Connects].doors
     ]
     case = with_facts(case, replace(case[Connects], doors=(*doors, door)))
-    shut = (lambda each: replace(each, outcome=Outcome.REFUSED, opened=0)) if failing else (lambda each: each)
+    shut = (lambda each: replace(each, outcome=ConnectionOutcome.REFUSED, opened=0)) if failing else (lambda each: each)
     return with_connections(case, shut)
 
 

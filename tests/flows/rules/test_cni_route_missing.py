@@ -9,7 +9,7 @@ import pytest
 
 from flows.model import Case, Component
 from flows.rules.cni_route_missing import RULE
-from sensors.hubble.outcomes import Drop, Outcome
+from sensors.hubble.outcomes import ConnectionOutcome, Drop
 from sensors.hubble_capture_flows import HubbleFlows, SilentNode
 from sensors.net_conntrack_usage import Conntrack
 from tests.flows.rules.facts import altered, doubts, healthy, judged, only
@@ -26,12 +26,14 @@ def crossing(case: Case, **fields: Any) -> Case:
 
 def dropped(case: Case, number: int, **fields: Any) -> Case:
     drop = Drop(number, f"REASON_{number}", "EGRESS", 8, 3, 1, 2)
-    gone = {"outcome": Outcome.DROPPED, "opened": 0, "dropped": 3, "packets_dropped": 8, "drops": (drop,)}
+    gone = {"outcome": ConnectionOutcome.DROPPED, "opened": 0, "dropped": 3, "packets_dropped": 8, "drops": (drop,)}
     return crossing(case, **{**gone, "delivered": False, "points": (), **fields})
 
 
 def lost(case: Case, point: str = "TO_OVERLAY") -> Case:
-    return crossing(case, outcome=Outcome.UNANSWERED, opened=0, unanswered=14, delivered=False, points=(point,))
+    return crossing(
+        case, outcome=ConnectionOutcome.UNANSWERED, opened=0, unanswered=14, delivered=False, points=(point,)
+    )
 
 
 @pytest.mark.parametrize("number", [160, 169, 151])
@@ -50,7 +52,7 @@ def test_speaks_of_a_tunnel_that_swallows_everything():
 
 
 def test_speaks_less_surely_of_one_connection_that_once_opened_and_does_not_any_more():
-    case = crossing(healthy(), outcome=Outcome.UNANSWERED, unanswered=3)
+    case = crossing(healthy(), outcome=ConnectionOutcome.UNANSWERED, unanswered=3)
 
     finding = only(RULE, case)
 
@@ -59,7 +61,7 @@ def test_speaks_less_surely_of_one_connection_that_once_opened_and_does_not_any_
 
 
 def test_stays_silent_about_a_peer_that_gets_every_packet_and_does_not_answer():
-    assert judged(RULE, crossing(healthy(), outcome=Outcome.UNANSWERED, opened=0, unanswered=14)) == []
+    assert judged(RULE, crossing(healthy(), outcome=ConnectionOutcome.UNANSWERED, opened=0, unanswered=14)) == []
 
 
 def test_speaks_of_a_missing_route_where_there_is_no_tunnel():
@@ -76,7 +78,7 @@ def test_stays_silent_about_a_pod_that_is_gone():
 
 
 def test_stays_silent_about_drops_that_ended_and_packets_that_are_only_too_large():
-    assert judged(RULE, dropped(healthy(), 169, outcome=Outcome.MIXED)) == []
+    assert judged(RULE, dropped(healthy(), 169, outcome=ConnectionOutcome.MIXED)) == []
     assert judged(RULE, case_of("gallery-to-media")) == []
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flows.model import Case, Component
 from flows.rules.dns_conntrack_race import RULE
-from sensors.dns_coredns_health import Trouble
+from sensors.dns_coredns_health import CoreDnsTrouble
 from sensors.dns_lookup import Lookups
 from sensors.net_conntrack_usage import Conntrack
 from tests.flows.rules.facts import (
@@ -55,7 +55,9 @@ def test_stays_silent_when_the_table_is_full():
 
 
 def test_stays_silent_when_the_servers_say_that_they_are_overrun():
-    case = dns_says(counting(retried(healthy()), 31), Trouble.OVERLOADED, "concurrent queries exceeded maximum 1000")
+    case = dns_says(
+        counting(retried(healthy()), 31), CoreDnsTrouble.OVERLOADED, "concurrent queries exceeded maximum 1000"
+    )
 
     assert judged(RULE, case) == []
 

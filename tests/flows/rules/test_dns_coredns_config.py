@@ -9,9 +9,9 @@ import pytest
 
 from flows.model import Case, Component
 from flows.rules.dns_coredns_config import RULE
-from sensors.dns_coredns_health import CoreDns, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
 from sensors.dns_lookup import Lookups
-from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
+from sensors.k8s_recent_changes import ChangeKind, RecentChange, RecentChanges
 from sensors.kit.corefile import parse_corefile
 from sensors.kit.objects import Ref
 from tests.flows.rules.facts import (
@@ -50,7 +50,9 @@ def corefile(case: Case, text: str) -> Case:
 
 def touched(case: Case) -> Case:
     at = case.at - timedelta(seconds=40)
-    change = Change(Ref("ConfigMap", "kube-system", "coredns"), ChangeKind.CHANGED, at, 40.0, "kubectl-edit", ("data",))
+    change = RecentChange(
+        Ref("ConfigMap", "kube-system", "coredns"), ChangeKind.CHANGED, at, 40.0, "kubectl-edit", ("data",)
+    )
     return altered(case, RecentChanges, changes=(change,))
 
 
@@ -98,7 +100,7 @@ def test_speaks_of_a_template_that_takes_the_place_of_a_service():
 
 
 def test_speaks_of_coredns_that_lost_its_right_to_read_the_api():
-    case = dns_says(healthy(), Trouble.API_FORBIDDEN, "plugin/kubernetes: services is forbidden")
+    case = dns_says(healthy(), CoreDnsTrouble.API_FORBIDDEN, "plugin/kubernetes: services is forbidden")
 
     finding = only(RULE, resolving(case, answered(ALWAYS, "SERVFAIL")))
 

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Component
 from flows.rules.dns_coredns_down import RULE
-from sensors.dns_coredns_health import CoreDns, Corefile, DnsEvent, Ending, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble, Corefile, DnsEvent, Ending
 from sensors.kit.resolv_conf import Resolver
 from tests.flows.rules.facts import (
     ALWAYS,
@@ -54,7 +54,7 @@ def test_speaks_of_coredns_scaled_to_nothing():
 def test_speaks_of_a_corefile_that_cannot_be_read_and_shows_the_line():
     case = dns_down(healthy(), restarts=4, waiting="CrashLoopBackOff", last_ending=Ending("Error", 1, None))
     example = "/etc/coredns/Corefile:3 - Error during parsing: Unknown directive 'fowrard'"
-    case = dns_says(case, Trouble.CONFIG_ERROR, example, config_line=3)
+    case = dns_says(case, CoreDnsTrouble.CONFIG_ERROR, example, config_line=3)
     corefile = Corefile(
         "kube-system/coredns", (".:53",), (), (), (), None, (), ".:53 {\n    errors\n    fowrard . 10.0.0.2\n}"
     )
@@ -105,7 +105,7 @@ def test_one_pod_is_told_as_one_and_silence_is_told_as_silence():
 
 
 def test_speaks_of_coredns_that_may_not_read_the_api():
-    case = dns_says(dns_down(healthy()), Trouble.API_FORBIDDEN, "endpointslices.discovery.k8s.io is forbidden")
+    case = dns_says(dns_down(healthy()), CoreDnsTrouble.API_FORBIDDEN, "endpointslices.discovery.k8s.io is forbidden")
 
     assert only(RULE, case).component == Component("ClusterRole", "", "system:coredns")
 
@@ -115,7 +115,7 @@ def test_stays_silent_when_the_servers_died_of_too_little_memory():
 
 
 def test_stays_silent_when_a_loop_stops_them():
-    assert judged(RULE, dns_says(dns_down(healthy()), Trouble.LOOP, "[FATAL] plugin/loop: Loop detected")) == []
+    assert judged(RULE, dns_says(dns_down(healthy()), CoreDnsTrouble.LOOP, "[FATAL] plugin/loop: Loop detected")) == []
 
 
 def test_stays_silent_when_the_service_selects_other_pods():

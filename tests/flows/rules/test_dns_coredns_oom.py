@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flows.model import Component, RaiseMemory
 from flows.rules.dns_coredns_oom import RULE
-from sensors.dns_coredns_health import CoreDns, DnsEvent, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble, DnsEvent
 from sensors.dns_lookup import Lookups
 from tests.flows.rules.facts import ALWAYS, answered, dns_pod, dns_says, dns_service, doubts, judged, only, resolving
 from tests.kit.cases import case_of, with_facts, without
@@ -67,7 +67,7 @@ def test_speaks_less_surely_where_nobody_saw_the_pod_s_look_ups_and_its_log_is_s
 
 def test_stays_silent_when_a_loop_is_what_eats_the_memory():
     case = dns_says(
-        case_of(CASE), Trouble.LOOP, '[FATAL] plugin/loop: Loop (127.0.0.1:55953 -> :53) detected for zone "."'
+        case_of(CASE), CoreDnsTrouble.LOOP, '[FATAL] plugin/loop: Loop (127.0.0.1:55953 -> :53) detected for zone "."'
     )
 
     assert judged(RULE, case) == []

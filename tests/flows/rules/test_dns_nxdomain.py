@@ -9,7 +9,7 @@ from flows.rules.dns_nxdomain import RULE
 from sensors.dns_lookup import Lookups
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.rules.edits import with_service
 from tests.flows.rules.facts import (
     ALWAYS,
@@ -29,7 +29,7 @@ from tests.flows.rules.facts import (
 from tests.kit.cases import case_of, without
 
 
-def nxdomain(case: Case, host: str, asked: Asked | None) -> Case:
+def nxdomain(case: Case, host: str, asked: ResolvedPeer | None) -> Case:
     case = asks(case, host)
     return altered(resolving(case, answered(ALWAYS), answered(host, "NXDOMAIN")), Services, asked=asked)
 
@@ -51,7 +51,7 @@ def test_speaks_of_a_namespace_that_does_not_exist_and_of_the_service_that_was_m
 
 
 def test_speaks_of_a_typo_in_the_service_and_of_the_nearest_one():
-    asked = Asked(AskedKind.UNKNOWN_SERVICE, "indx", 80, Ref("Service", "search", "indx"), nearest=("index",))
+    asked = ResolvedPeer(AskedKind.UNKNOWN_SERVICE, "indx", 80, Ref("Service", "search", "indx"), nearest=("index",))
 
     finding = only(RULE, nxdomain(complaining(healthy(), host="indx"), "indx", asked))
 
@@ -61,13 +61,13 @@ def test_speaks_of_a_typo_in_the_service_and_of_the_nearest_one():
 
 
 def test_speaks_of_a_service_that_exists_nowhere():
-    asked = Asked(AskedKind.UNKNOWN_SERVICE, "zebra", 80, Ref("Service", "search", "zebra"))
+    asked = ResolvedPeer(AskedKind.UNKNOWN_SERVICE, "zebra", 80, Ref("Service", "search", "zebra"))
 
     assert "create Service search/zebra" in only(RULE, nxdomain(healthy(), "zebra", asked)).recommendation
 
 
 def test_speaks_of_a_name_outside_the_cluster_that_nobody_registered():
-    asked = Asked(AskedKind.EXTERNAL, "api.exmaple.com", 443)
+    asked = ResolvedPeer(AskedKind.EXTERNAL, "api.exmaple.com", 443)
 
     assert 0.5 <= only(RULE, nxdomain(healthy(), "api.exmaple.com", asked)).belief < 0.95
 
@@ -108,7 +108,7 @@ def test_stays_silent_about_names_that_nobody_complains_of():
 
 
 def test_stays_silent_when_the_service_of_that_name_is_there():
-    asked = Asked(AskedKind.SERVICE, "index", 80, Ref("Service", "search", "index"))
+    asked = ResolvedPeer(AskedKind.SERVICE, "index", 80, Ref("Service", "search", "index"))
 
     assert judged(RULE, nxdomain(healthy(), "index", asked)) == []
 
@@ -130,7 +130,7 @@ def test_cannot_tell_without_look_ups_from_inside_the_pod():
 
 def test_stays_silent_about_a_record_type_that_a_name_does_not_have():
     """A answers and AAAA is NXDOMAIN, as many servers say of names without IPv6."""
-    case = altered(asks(healthy(), OUTSIDE, 443), Services, asked=Asked(AskedKind.EXTERNAL, OUTSIDE))
+    case = altered(asks(healthy(), OUTSIDE, 443), Services, asked=ResolvedPeer(AskedKind.EXTERNAL, OUTSIDE))
     seen = resolving(case, answered(OUTSIDE), replace(answered(OUTSIDE, "NXDOMAIN"), qtype="AAAA"))
 
     assert judged(RULE, seen) == []
@@ -139,7 +139,7 @@ def test_stays_silent_about_a_record_type_that_a_name_does_not_have():
 
 
 def test_blames_nobody_for_a_name_that_only_the_question_asks_for():
-    asked = Asked(AskedKind.UNKNOWN_SERVICE, "nonsense", 80, Ref("Service", "search", "nonsense"))
+    asked = ResolvedPeer(AskedKind.UNKNOWN_SERVICE, "nonsense", 80, Ref("Service", "search", "nonsense"))
 
     finding = only(RULE, nxdomain(healthy(), "nonsense", asked))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.model import Case, Component
 from flows.rules.dns_overload import RULE
-from sensors.dns_coredns_health import CoreDns, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
 from tests.flows.rules.facts import (
     ALWAYS,
     answered,
@@ -23,7 +23,7 @@ SAID = "[ERROR] plugin/errors: 2 index.search.svc.cluster.local. A: concurrent q
 
 
 def overrun(case: Case) -> Case:
-    return dns_says(case, Trouble.OVERLOADED, SAID, count=412)
+    return dns_says(case, CoreDnsTrouble.OVERLOADED, SAID, count=412)
 
 
 def test_speaks_of_questions_turned_away_while_look_ups_fail():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.model import Case, Component
 from flows.rules.dns_upstream_failure import RULE
-from sensors.dns_coredns_health import CoreDns, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
 from sensors.dns_lookup import Lookups
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import (
@@ -28,7 +28,7 @@ SAID = "[ERROR] plugin/errors: 2 api.example.com. A: read udp 10.244.0.5:41234->
 
 
 def logged(case: Case) -> Case:
-    return dns_says(case, Trouble.UPSTREAM_TIMEOUT, SAID, upstream="172.30.0.100:53", count=14)
+    return dns_says(case, CoreDnsTrouble.UPSTREAM_TIMEOUT, SAID, upstream="172.30.0.100:53", count=14)
 
 
 def outside(case: Case, *rows) -> Case:

@@ -9,11 +9,11 @@ import pytest
 
 from flows.model import Case, Component
 from flows.rules.dns_upstream_logged import RULE
-from sensors.dns_coredns_health import CoreDns, Trouble
+from sensors.dns_coredns_health import CoreDns, CoreDnsTrouble
 from sensors.dns_lookup import Lookups
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
-from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
+from sensors.k8s_recent_changes import ChangeKind, RecentChange, RecentChanges
 from sensors.kit.app_log import read_line
 from sensors.kit.objects import Ref
 from tests.flows.rules.facts import (
@@ -40,7 +40,7 @@ def logged(host: str = OUTSIDE) -> Case:
     """CoreDNS complains of its upstream for one name, the pod's log cannot resolve `host`; nobody named a peer."""
     case = dns_says(
         complaining(healthy(), host=host),
-        Trouble.UPSTREAM_TIMEOUT,
+        CoreDnsTrouble.UPSTREAM_TIMEOUT,
         SAID,
         upstream="172.30.0.100:53",
         count=18,
@@ -52,7 +52,9 @@ def logged(host: str = OUTSIDE) -> Case:
 
 def touched(case: Case) -> Case:
     at = case.at - timedelta(seconds=20)
-    change = Change(Ref("ConfigMap", "kube-system", "coredns"), ChangeKind.CHANGED, at, 20.0, "kubectl-edit", ("data",))
+    change = RecentChange(
+        Ref("ConfigMap", "kube-system", "coredns"), ChangeKind.CHANGED, at, 20.0, "kubectl-edit", ("data",)
+    )
     return altered(case, RecentChanges, changes=(change,))
 
 

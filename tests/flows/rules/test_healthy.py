@@ -9,7 +9,7 @@ import pytest
 from flows.model import Missing
 from flows.rules.healthy import RULE
 from sensors.dns_lookup import Lookups
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import PodFacts
@@ -96,7 +96,9 @@ def test_stays_silent_where_the_policies_deny_the_asked_peer_and_no_attempt_of_n
     seen = case_of("basket-to-pricing")
     flows, connects = seen[HubbleFlows], seen[Connects]
     opened = tuple(
-        replace(each, drops=(), packets_dropped=0, dropped=0, outcome=Outcome.OPENED, opened=max(each.opened, 1))
+        replace(
+            each, drops=(), packets_dropped=0, dropped=0, outcome=ConnectionOutcome.OPENED, opened=max(each.opened, 1)
+        )
         for each in flows.connections
     )
     calm = with_facts(
@@ -114,7 +116,7 @@ def test_a_peer_that_opens_is_healthy_beside_another_that_is_broken_and_the_othe
     flows = seen[HubbleFlows]
     one = next(each for each in flows.connections if each.destination.pod.startswith("index"))
     party = replace(one.destination, pod="stock-1", ip="10.244.9.9", workload="")
-    broken = replace(one, destination=party, port=9999, outcome=Outcome.UNANSWERED, opened=0)
+    broken = replace(one, destination=party, port=9999, outcome=ConnectionOutcome.UNANSWERED, opened=0)
     more = with_facts(seen, replace(flows, connections=(*flows.connections, broken)))
 
     (finding,) = said(RULE, more)

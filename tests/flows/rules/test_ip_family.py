@@ -18,9 +18,9 @@ from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
 from sensors.kit.app_log import read_line
 from sensors.kit.proc_net import Listener
-from sensors.net_connect import About, Connects, Door, Role
+from sensors.net_connect import About, ConnectionAttempt, Connects, Role
 from sensors.net_tcp_stats import TcpStats
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.rules.edits import classes, said, with_doors, with_service
 from tests.flows.rules.facts import altered, asks, healthy
 from tests.kit.cases import case_of, with_facts, without
@@ -89,8 +89,8 @@ def test_stays_silent_about_recorded_processes_that_listen_elsewhere_and_policie
 
 def called(address: str, result: str = "unreachable", errno: str | None = "ENETUNREACH") -> Case:
     case = asks(healthy(), "www.example.com", 443)
-    door = Door("www.example.com", 443, "TCP", result, errno, address, 0.3, About.ASKED, Role.PEER)
-    outside = Asked(AskedKind.EXTERNAL, "www.example.com", 443)
+    door = ConnectionAttempt("www.example.com", 443, "TCP", result, errno, address, 0.3, About.ASKED, Role.PEER)
+    outside = ResolvedPeer(AskedKind.EXTERNAL, "www.example.com", 443)
     return altered(altered(case, Services, asked=outside), Connects, doors=(door,), to="www.example.com:443")
 
 

@@ -14,7 +14,7 @@ from flows.model import Case, Component, Missing
 from flows.rules.nat_ephemeral_ports import RULE
 from sensors.k8s_pod import PodFacts
 from sensors.kit.app_log import read_line
-from sensors.kit.proc_net import Connection
+from sensors.kit.proc_net import TcpSocket
 from sensors.net_tcp_stats import TcpStats
 from tests.flows.rules.edits import classes, said
 from tests.flows.rules.facts import altered, asks, healthy
@@ -34,7 +34,7 @@ def saying(line: str, case: Case | None = None) -> Case:
 def holding(case: Case, count: int, first: int = 32768) -> Case:
     """So many connections in TIME_WAIT to one peer, each from another local port."""
     held = tuple(
-        Connection("TIME_WAIT", "10.244.0.246", first + number, "10.0.0.7", 443, 0, 0, 0, False, False)
+        TcpSocket("TIME_WAIT", "10.244.0.246", first + number, "10.0.0.7", 443, 0, 0, 0, False, False)
         for number in range(count)
     )
     stats = case[TcpStats]

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Component, Missing
 from flows.rules.nat_stale_udp import RULE
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said
@@ -39,7 +39,7 @@ def test_stays_silent_on_tcp_which_is_a_remembered_address():
 
 
 def test_stays_silent_on_datagrams_that_are_answered():
-    assert classes(RULE, altered(outcome=Outcome.OPENED)) == []
+    assert classes(RULE, altered(outcome=ConnectionOutcome.OPENED)) == []
 
 
 def test_stays_silent_where_no_service_has_that_port():

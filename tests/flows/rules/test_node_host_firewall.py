@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flows.model import Case, Component
 from flows.rules.node_host_firewall import RULE
-from sensors.hubble.outcomes import Connection, Outcome, PolicyUse
+from sensors.hubble.outcomes import Connection, ConnectionOutcome, PolicyUse
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import altered, doubts, judged, only
@@ -43,7 +43,9 @@ def test_speaks_of_the_policy_where_the_datapath_names_it():
 def swallowed(case: Case, *others: Connection) -> Case:
     """The API server's port at the node is silent; `others` are connections to other ports."""
     silent = (
-        replace(each, outcome=Outcome.UNANSWERED, drops=(), packets_dropped=0, dropped=0, opened=0, unanswered=9)
+        replace(
+            each, outcome=ConnectionOutcome.UNANSWERED, drops=(), packets_dropped=0, dropped=0, opened=0, unanswered=9
+        )
         for each in case[HubbleFlows].connections
     )
     return altered(case, HubbleFlows, connections=(*silent, *others))
@@ -52,7 +54,7 @@ def swallowed(case: Case, *others: Connection) -> Case:
 def test_speaks_of_one_port_of_a_node_that_swallows_everything_while_another_answers():
     case = case_of(CASE)
     kubelet = replace(
-        case[HubbleFlows].connections[0], port=10250, outcome=Outcome.REFUSED, drops=(), packets_dropped=0
+        case[HubbleFlows].connections[0], port=10250, outcome=ConnectionOutcome.REFUSED, drops=(), packets_dropped=0
     )
 
     finding = only(RULE, swallowed(case, kubelet))

@@ -11,7 +11,7 @@ from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_services import Services
 from sensors.net_connect import Connects
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.rules.facts import altered, asks, doubts, healthy, judged, only
 from tests.kit.cases import case_of, without
 
@@ -50,7 +50,7 @@ def test_speaks_of_the_pod_s_own_node_when_nothing_of_the_pod_is_seen_to_work():
 
 def test_speaks_of_the_node_of_the_one_pod_in_question():
     case = without(gone(asks(case_of(CASE), "10.244.1.54", 8080), "lab2"), HubbleFlows, Connects)
-    case = altered(case, Services, asked=Asked(AskedKind.POD, "10.244.1.54", 8080, node="lab2"))
+    case = altered(case, Services, asked=ResolvedPeer(AskedKind.POD, "10.244.1.54", 8080, node="lab2"))
 
     assert only(RULE, case).belief >= 0.9
 

@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.path_external import RULE
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said, with_connections, with_doors
@@ -23,7 +23,7 @@ def test_speaks_when_packets_leave_and_nothing_comes_back():
 
 
 def test_a_host_that_refuses_is_not_said_to_be_down():
-    refused = with_connections(case_of("fx-to-rates"), lambda each: replace(each, outcome=Outcome.REFUSED))
+    refused = with_connections(case_of("fx-to-rates"), lambda each: replace(each, outcome=ConnectionOutcome.REFUSED))
 
     (finding,) = said(RULE, refused)
 

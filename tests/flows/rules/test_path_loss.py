@@ -9,7 +9,7 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.path_loss import RULE
-from sensors.hubble.outcomes import Drop, Outcome
+from sensors.hubble.outcomes import ConnectionOutcome, Drop
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_pod import LogError, LogTrouble, PodFacts
 from sensors.net_connect import Connects
@@ -111,7 +111,7 @@ def test_stays_silent_where_a_connection_table_is_full() -> None:
 def test_stays_silent_where_the_datapath_drops_or_the_path_is_shut() -> None:
     drop = Drop(133, "POLICY_DENIED", "EGRESS", 4, 2, 1, 2)
     dropped = with_connections(
-        lossy(), lambda each: replace(each, drops=(drop,), packets_dropped=4, outcome=Outcome.MIXED)
+        lossy(), lambda each: replace(each, drops=(drop,), packets_dropped=4, outcome=ConnectionOutcome.MIXED)
     )
 
     assert classes(RULE, dropped) == []

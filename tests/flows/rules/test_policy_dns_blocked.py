@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import AdmitTraffic, Component
 from flows.rules.policy_dns_blocked import RULE
-from sensors.dns_lookup import Lookups, Outcome
+from sensors.dns_lookup import LookupOutcome, Lookups
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only
@@ -45,7 +45,7 @@ def test_stays_silent_where_names_resolve_all_the_same() -> None:
     """A stray drop on port 53 is no blocked resolver."""
     case = case_of("worker-to-queue")
     lookups = case[Lookups]
-    answered = tuple(replace(each, outcome=Outcome.ANSWERED) for each in lookups.bursts)
+    answered = tuple(replace(each, outcome=LookupOutcome.ANSWERED) for each in lookups.bursts)
 
     assert judged(RULE, with_facts(case, replace(lookups, bursts=answered))) == []
 

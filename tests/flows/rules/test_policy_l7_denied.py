@@ -7,7 +7,7 @@ from dataclasses import replace
 from flows.fixes.build import build
 from flows.model import Case, Component
 from flows.rules.policy_l7_denied import RULE
-from sensors.hubble.outcomes import DnsOutcome, HttpOutcome, Outcome
+from sensors.hubble.outcomes import ConnectionOutcome, DnsOutcome, HttpOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only
@@ -41,7 +41,7 @@ def answered(verdict: str) -> Case:
     said = (HttpOutcome("DELETE", "/all", 403, verdict, 3),)
     flows = case[HubbleFlows]
     connections = tuple(
-        replace(each, http=said, denied=3, outcome=Outcome.DENIED) if each.port == 8080 else each
+        replace(each, http=said, denied=3, outcome=ConnectionOutcome.DENIED) if each.port == 8080 else each
         for each in flows.connections
     )
     return with_objects(with_facts(case, replace(flows, connections=connections)), lambda _: None, BY_METHOD)

@@ -10,7 +10,7 @@ import pytest
 from flows.model import Component
 from flows.rules.policy_not_enforced import RULE
 from sensors.cni_health import CniHealth
-from sensors.hubble.outcomes import Connection, Outcome
+from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_network_policies import Policies
 from tests.flows.rules.facts import doubts, judged, only
@@ -23,7 +23,9 @@ EARLIER = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 
 def opened(each: Connection, last: datetime = LATER) -> Connection:
     """Synthetic: the recorded connection, let through."""
-    return replace(each, drops=(), dropped=0, packets_dropped=0, opened=3, outcome=Outcome.OPENED, last_opened=last)
+    return replace(
+        each, drops=(), dropped=0, packets_dropped=0, opened=3, outcome=ConnectionOutcome.OPENED, last_opened=last
+    )
 
 
 def test_speaks_softly_when_denied_connections_open() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flows.model import Case, Component, Missing
 from flows.rules.service_mixed_backends import RULE
 from flows.symptoms.peers import asked_peer
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
@@ -30,7 +30,9 @@ def mixed(workload: Ref) -> Case:
     pod = replace(service.matching_pods[0], pod="job-1", ips=(OTHER,), workload=workload)
     end = replace(service.endpoints[0], ip=OTHER, pod="job-1")
     good = peer.connections[0]
-    bad = replace(good, destination=replace(good.destination, ip=OTHER), outcome=Outcome.REFUSED, opened=0, refused=3)
+    bad = replace(
+        good, destination=replace(good.destination, ip=OTHER), outcome=ConnectionOutcome.REFUSED, opened=0, refused=3
+    )
     both = with_service(seen, matching_pods=(*service.matching_pods, pod), endpoints=(*service.endpoints, end))
     return with_facts(both, replace(flows, connections=(*flows.connections, bad)))
 

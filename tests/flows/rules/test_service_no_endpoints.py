@@ -8,7 +8,7 @@ import pytest
 
 from flows.model import Component, Missing, SetSelector
 from flows.rules.service_no_endpoints import RULE
-from sensors.k8s_recent_changes import Change, ChangeKind, RecentChanges
+from sensors.k8s_recent_changes import ChangeKind, RecentChange, RecentChanges
 from sensors.k8s_services import IdleWorkload, LabelMiss, Services
 from sensors.kit.objects import Ref
 from tests.flows.rules.edits import classes, said, with_service
@@ -31,7 +31,7 @@ def test_speaks_of_the_workload_when_its_labels_are_what_changed_last():
     """Synthetic onset: the Deployment's template was patched after the Service was made."""
     seen = case_of("web-to-catalog")
     changes = seen[RecentChanges]
-    relabelled = Change(
+    relabelled = RecentChange(
         Ref("Deployment", "store", "catalog"), ChangeKind.CHANGED, changes.at, 0.0, "kubectl-patch", ("spec.template",)
     )
 

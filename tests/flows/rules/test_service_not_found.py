@@ -10,7 +10,7 @@ from flows.model import Component, Missing
 from flows.rules.service_not_found import RULE
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
-from sensors.topology.peer import Asked, AskedKind
+from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.rules.edits import classes, said
 from tests.kit.cases import case_of, with_facts, without
 
@@ -49,7 +49,7 @@ def test_blames_nobody_for_a_name_that_only_the_question_asks_for():
     seen = case_of("search-to-index")
     services = seen[Services]
     assert services.asked is not None
-    asked = Asked(AskedKind.UNKNOWN_SERVICE, "nonsense", 80, Ref("Service", "search", "nonsense"))
+    asked = ResolvedPeer(AskedKind.UNKNOWN_SERVICE, "nonsense", 80, Ref("Service", "search", "nonsense"))
     moved = with_facts(seen, replace(services, asked=asked))
 
     (finding,) = said(RULE, replace(moved, target=replace(moved.target, to_host="nonsense"), derived={}))

@@ -10,11 +10,11 @@ import pytest
 from flows.model import Case, Component, Missing
 from flows.rules.app_not_listening import RULE as NOT_LISTENING
 from flows.rules.service_rollout import RULE
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import LogError, LogTrouble, PodFacts
 from sensors.k8s_services import Services
-from sensors.net_connect import About, Connects, Door, Role
+from sensors.net_connect import About, ConnectionAttempt, Connects, Role
 from tests.flows.rules.edits import classes, said, with_connections, with_service
 from tests.flows.rules.facts import altered, healthy
 from tests.kit.cases import without
@@ -29,12 +29,12 @@ def rolling(terminating: bool = True, ready: bool = False, result: str = "refuse
     assert service is not None
     assert service.endpoints is not None
     old = replace(service.endpoints[0], ip=OLD, pod="index-old", terminating=terminating, ready=ready)
-    door = Door(OLD, 8080, "TCP", result, "ECONNREFUSED", None, 0.4, About.ASKED, Role.BACKEND)
+    door = ConnectionAttempt(OLD, 8080, "TCP", result, "ECONNREFUSED", None, 0.4, About.ASKED, Role.BACKEND)
     case = altered(case, Connects, doors=(*case[Connects].doors, door))
     return with_service(case, endpoints=(*service.endpoints, old))
 
 
-def tried(case: Case, outcome: Outcome = Outcome.REFUSED, **fields: Any) -> Case:
+def tried(case: Case, outcome: ConnectionOutcome = ConnectionOutcome.REFUSED, **fields: Any) -> Case:
     """hubble saw the caller go to the pod that ends."""
     flows = case[HubbleFlows]
     one = next(each for each in flows.connections if each.port == 8080)
@@ -76,14 +76,14 @@ def test_stays_silent_where_the_pod_that_ends_still_serves() -> None:
 
 
 def test_stays_silent_where_no_ready_endpoint_answers() -> None:
-    shut = with_connections(tried(rolling()), lambda each: replace(each, outcome=Outcome.REFUSED, opened=0))
+    shut = with_connections(tried(rolling()), lambda each: replace(each, outcome=ConnectionOutcome.REFUSED, opened=0))
     doors = tuple(replace(each, result="refused") for each in shut[Connects].doors)
 
     assert classes(RULE, altered(shut, Connects, doors=doors)) == []
 
 
 def test_stays_silent_about_packets_that_a_policy_drops() -> None:
-    case = tried(rolling(result="open"), Outcome.DROPPED, packets_dropped=4)
+    case = tried(rolling(result="open"), ConnectionOutcome.DROPPED, packets_dropped=4)
 
     assert classes(RULE, case) == []
 

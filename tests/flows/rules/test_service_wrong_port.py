@@ -11,7 +11,7 @@ from flows.rules.app_not_listening import RULE as NOT_LISTENING
 from flows.rules.service_wrong_port import RULE
 from flows.rules.service_wrong_target_port import RULE as TARGET_PORT
 from flows.verdict import rank
-from sensors.hubble.outcomes import Outcome
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.net_tcp_stats import TcpStats
@@ -74,7 +74,9 @@ def pods_speak(declared: str, offered: str, *, listens: bool = False, result: st
     if not listens:
         silent = tuple(replace(each, listeners=()) for each in case[TcpStats].peers)
         case = with_facts(case, replace(case[TcpStats], peers=silent))
-    case = with_connections(case, lambda each: replace(each, outcome=Outcome.UNANSWERED, opened=0, protocol=offered))
+    case = with_connections(
+        case, lambda each: replace(each, outcome=ConnectionOutcome.UNANSWERED, opened=0, protocol=offered)
+    )
     return with_doors(case, result, "ECONNREFUSED") if result else case
 
 
@@ -98,7 +100,7 @@ def test_stays_silent_where_the_declaration_is_what_is_wrong():
 def test_stays_silent_about_another_protocol_where_it_opens():
     case = pods_speak("UDP", "TCP", result="open")
 
-    assert classes(RULE, with_connections(case, lambda each: replace(each, outcome=Outcome.OPENED))) == []
+    assert classes(RULE, with_connections(case, lambda each: replace(each, outcome=ConnectionOutcome.OPENED))) == []
 
 
 @pytest.mark.parametrize(

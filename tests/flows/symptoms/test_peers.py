@@ -13,8 +13,8 @@ from flows.symptoms.peers import asked_peer, peers, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
-from sensors.kit.proc_net import Connection as Socket
-from sensors.net_connect import About, Connects, Door, Role
+from sensors.kit.proc_net import TcpSocket as Socket
+from sensors.net_connect import About, ConnectionAttempt, Connects, Role
 from sensors.net_tcp_stats import TcpStats
 from sensors.topology.talks import Known, Talk
 from tests.flows.variants.running import diagnose
@@ -85,11 +85,13 @@ def test_a_service_that_the_pod_does_call_is_blamed_without_a_question(name: str
     assert diagnose(unasked(case_of(name))).cause_class == expected(name)["cause_class"]
 
 
-SHUT = Door("catalog", 80, "tcp", "refused", "ECONNREFUSED", "10.96.12.139", 1.0, About.CONTEXT, Role.OTHER)
+SHUT = ConnectionAttempt(
+    "catalog", 80, "tcp", "refused", "ECONNREFUSED", "10.96.12.139", 1.0, About.CONTEXT, Role.OTHER
+)
 SAID = Talk("catalog", 80, Known.SPEC, "TCP", "CATALOG_URL in container app")
 
 
-def with_spec(seen: Case, *talks: Talk, doors: tuple[Door, ...] = ()) -> Case:
+def with_spec(seen: Case, *talks: Talk, doors: tuple[ConnectionAttempt, ...] = ()) -> Case:
     pod, connects = seen[PodFacts], seen[Connects]
     return with_facts(seen, replace(pod, spec_peers=talks), replace(connects, doors=doors))
 

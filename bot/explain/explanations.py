@@ -23,7 +23,7 @@ from bot.desk.ports import Poster
 from bot.desk.recording import row_of
 from bot.desk.watching import Later
 from bot.explain.further import durable_further
-from bot.explain.notes import EXPLANATION, NOTES, Explained, owe_asked
+from bot.explain.notes import EXPLANATION, EXPLANATION_NOTES, Explained, owe_asked
 from bot.explain.walks import Walks
 from bot.report.json_result import CannotDecode, decode, encode
 from bot.store import Investigation, Posted
@@ -31,22 +31,22 @@ from bot.store.claude_calls import usage_of
 from bot.store.store import Store
 from flows.agent.asking import ClaudeClient, Purse
 from flows.agent.correlation import Table, correlate, time_for
-from flows.agent.reply import NoAnswer, Reply
-from flows.agent.scene import Scene
+from flows.agent.open_walk import OpenWalk
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.agent.untrusted import new_nonce
-from flows.engine import Tools, walk
+from flows.engine import WalkTools, walk
 from flows.load import FLOW_SENSOR, Flow
 from flows.model import AskedLook, Diagnosis, Explanation
 
 log = logging.getLogger(__name__)
 
 EXPLAIN = "kai.explain"
-ASK = "explain "
-KEPT = timedelta(minutes=30)
+EXPLAIN_PREFIX = "explain "
+EXPLANATION_WINDOW = timedelta(minutes=30)
 """How long after a verdict its explanation is still begun; later, nobody waits for it."""
 
 
-class Desk(Protocol):
+class ExplainingDesk(Protocol):
     """As much of the desk as an explanation needs."""
 
     async def tell(self, moment: Later) -> None: ...
@@ -60,11 +60,11 @@ class Explains:
     asking: ClaudeClient
     open_cluster: OpenCluster
     flows: Mapping[str, Flow]
-    tools: Tools
+    tools: WalkTools
     walks: Walks
     follow: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    desk: Desk | None = None
+    desk: ExplainingDesk | None = None
     _asked: bool = field(default=True)  # a process that ended may have left some
 
     @property
@@ -73,7 +73,7 @@ class Explains:
 
     def added_to(self, more: Extensions) -> Extensions:
         """The desk's extensions with ours."""
-        notes = {**more.notes, **NOTES}
+        notes = {**more.notes, **EXPLANATION_NOTES}
         return replace(more, workflows=(*more.workflows, self.workflow), notes=notes, sweeps=(*more.sweeps, self.sweep))
 
     # -- beginning ---------------------------------------------------------------------------------------------------
@@ -82,14 +82,14 @@ class Explains:
         """Remember that it is to be explained; the next sweep, in whatever process, begins with it."""
         flow = self.flows.get(it.request.flow)
         if flow is not None and flow.agent is not None:
-            await self.store.seen.first_time(f"{ASK}{it.id}", self.now(), KEPT, it.id)
+            await self.store.seen.first_time(f"{EXPLAIN_PREFIX}{it.id}", self.now(), EXPLANATION_WINDOW, it.id)
             self._asked = True
 
     async def sweep(self, journal: Journal) -> None:
         """Begin with what is to be explained."""
         if self._asked:
             self._asked = False
-            for each in await self.store.seen.unsettled(ASK, self.now()):
+            for each in await self.store.seen.unsettled(EXPLAIN_PREFIX, self.now()):
                 await journal.start(EXPLAIN, f"{each.value}.explain", each.value)
                 await self.store.seen.settle(each.key)
 
@@ -126,11 +126,11 @@ class Explains:
     def _table(self, steps: Steps, before: Diagnosis, begun: Mapping[str, Any], investigation: str) -> Table:
         settings, purse = self.asking.settings, Purse(investigation, begun["person"])
 
-        async def ask(purpose: str, request: Mapping[str, Any], within: float) -> Reply:
+        async def ask(purpose: str, request: Mapping[str, Any], within: float) -> ModelReply:
             said = await steps.take(purpose, self._paid, purpose, request, purse, within)
             if said["failed"] is not None:
                 raise NoAnswer(said["failed"], no_time=said["no_time"])
-            return Reply.of_json(said["reply"])
+            return ModelReply.of_json(said["reply"])
 
         numbers = iter(range(1, 100))
 
@@ -160,7 +160,7 @@ class Explains:
             return {"failed": why.why, "no_time": why.no_time, "reply": None}
         return {"failed": None, "no_time": False, "reply": reply.as_json()}
 
-    async def _scene(self, investigation: str, stack: AsyncExitStack) -> Scene:
+    async def _scene(self, investigation: str, stack: AsyncExitStack) -> OpenWalk:
         it = await self.store.investigations.get(investigation)
         if it is None:
             raise NoAnswer("the investigation is forgotten")
@@ -172,7 +172,7 @@ class Explains:
             flow = self.flows[it.request.flow].asking(FLOW_SENSOR, since=it.request.since)
             own = replace(self.tools, new_id=lambda: investigation)
             walked = await walk(flow, target, opened.cluster, own, recording=opened.recording)
-        return Scene(walked, opened.cluster, self.tools)
+        return OpenWalk(walked, opened.cluster, self.tools)
 
     # -- its end -----------------------------------------------------------------------------------------------------
 

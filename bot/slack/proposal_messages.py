@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bot.approval.decision import standing
-from bot.approval.proposal import Place, Proposal, Purpose
-from bot.approval.states import State
+from bot.approval.proposal import Proposal, ProposalLocation, Purpose
+from bot.approval.states import ProposalState
 from bot.change.changes import Rulebook, newest
 from bot.change.disputes import is_disputed
 from bot.change.expiry import as_it_stands, said_at, said_of
@@ -14,14 +14,14 @@ from bot.change.repository import ForRepository
 from bot.report.blocks import Said, section
 from bot.slack import proposal_blocks, repository_blocks
 from bot.slack.conversations import Conversations
-from bot.slack.notes import Kept, Reply, RootState
+from bot.slack.notes import Kept, RootState, ThreadReply
 from bot.slack.renderer import render
 from bot.slack.root import UNTOLD, root_of
 from bot.store import Investigation
 from bot.store.store import Store
 
 
-class Cards:
+class ProposalMessages:
     """The pipeline's `Show` in Slack. An edit can be made twice; what is posted is looked for first."""
 
     def __init__(self, store: Store, conversations: Conversations, team: str, rules: Rulebook) -> None:
@@ -38,8 +38,8 @@ class Cards:
         disputed = await is_disputed(self._store, proposal.investigation)
         count = standing(proposal, given, self._rules(), disputed=disputed)
         alone = self._rules().strictest(proposal.namespaces).terminal_only
-        said = proposal_blocks.card(proposal, count.given, count.needed, terminal_only=alone)
-        card = Reply(f"proposal.{proposal.id}", said)
+        said = proposal_blocks.proposal_message(proposal, count.given, count.needed, terminal_only=alone)
+        card = ThreadReply(f"proposal.{proposal.id}", said)
         messages: list[Kept] = [card]
         if (root := await self._root(it, proposal)) is not None:
             messages.append(RootState(root))
@@ -51,21 +51,25 @@ class Cards:
         """A change that is taken back after the verdict was looked at again is news for that root, too."""
         last = await self._store.repeats.newest(it.id, datetime.now(UTC))
         later = await self._store.investigations.get(last) if last != it.id else None
-        if later is not None and not later.is_live and proposal.state in (State.ROLLED_BACK, State.STUCK):
+        if (
+            later is not None
+            and not later.is_live
+            and proposal.state in (ProposalState.ROLLED_BACK, ProposalState.STUCK)
+        ):
             await self._conversations.say(later, [RootState(await root_of(later, self._store))])
 
     async def checked(self, proposal: Proposal, line: str) -> None:
         """What came of looking again, in one reply of the thread that the next check edits."""
         it = await self._store.investigations.get(proposal.investigation)
         if it is not None and it.request.channel:
-            await self._conversations.say(it, [Reply(f"checked.{proposal.id}", Said(line, (section(line),)))])
+            await self._conversations.say(it, [ThreadReply(f"checked.{proposal.id}", Said(line, (section(line),)))])
 
     async def tell(self, it: Investigation, said: ForRepository) -> None:
         """What to change where the objects come from, in the thread of the verdict."""
         if it.request.channel:
-            await self._conversations.say(it, [Reply("repository", repository_blocks.said(said, it.id))])
+            await self._conversations.say(it, [ThreadReply("repository", repository_blocks.said(said, it.id))])
 
-    async def show_end(self, change: str, place: Place) -> None:
+    async def show_end(self, change: str, place: ProposalLocation) -> None:
         """Edit the message that says until when a change stays: a proposal to keep it stands in that very message."""
         parent = await self._store.proposals.get(change)
         it = await self._store.investigations.get(parent.investigation) if parent is not None else None
@@ -76,14 +80,14 @@ class Cards:
 
     async def _ends(self, proposal: Proposal, it: Investigation) -> list[Kept]:
         """What was said of its end, once it does not stand any more: without the buttons."""
-        if proposal.state is not State.ROLLED_BACK:
+        if proposal.state is not ProposalState.ROLLED_BACK:
             return []
         found = [await as_it_stands(each, it, self._store) for each in await said_of(proposal, self._store)]
         return [each for note in found if note is not None for each in render(note)]
 
     async def _stands(self, it: Proposal, channel: str, ts: str) -> None:
         if (it.place.channel, it.place.ts) != (channel, ts):
-            await self._store.proposals.stand(it.id, Place(self.team, channel, it.place.thread, ts))
+            await self._store.proposals.stand(it.id, ProposalLocation(self.team, channel, it.place.thread, ts))
 
     async def _root(self, it: Investigation, proposal: Proposal) -> Said | None:
         """The root message with the newest proposal's state; None where this one is not the newest."""

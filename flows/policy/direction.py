@@ -12,7 +12,7 @@ IN_CLUSTER = frozenset({"host", "remote-node", "init", "ingress", "health", "unm
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class DirectionContext:
     """``subject`` is judged by its own policies; ``peer`` is the other side."""
 
     direction: Direction
@@ -36,12 +36,14 @@ class Scene:
         return entities_of(self.peer, self.subject, self.profile)
 
 
-def scene_of(traffic: Traffic, direction: Direction, profile: Profile, dns_shown: bool | None = None) -> Scene:
+def scene_of(
+    traffic: Traffic, direction: Direction, profile: Profile, dns_shown: bool | None = None
+) -> DirectionContext:
     source, destination = traffic.source, traffic.destination
     if direction is Direction.EGRESS:
         vip = (traffic.service_ip, traffic.service_port) if traffic.service_ip and traffic.service_port else None
-        return Scene(direction, source, destination, profile, dns_shown, vip)
-    return Scene(direction, destination, source, profile, dns_shown)
+        return DirectionContext(direction, source, destination, profile, dns_shown, vip)
+    return DirectionContext(direction, destination, source, profile, dns_shown)
 
 
 def is_workload(endpoint: Endpoint, profile: Profile) -> bool | None:
@@ -82,14 +84,14 @@ def _node_word(node: Endpoint, subject: Endpoint) -> set[str]:
     return {"host"} if node.node == subject.node else {"remote-node"}
 
 
-def node_word_missing(scene: Scene) -> bool:
+def node_word_missing(scene: DirectionContext) -> bool:
     """A node whose place relative to the subject is not known: host or remote-node?"""
     peer = scene.peer
     known = peer.entities & {"host", "remote-node"}
     return peer.host_network and not known and not (peer.node and scene.subject.node)
 
 
-def from_own_node(scene: Scene) -> bool:
+def from_own_node(scene: DirectionContext) -> bool:
     """Traffic into a pod from the node it runs on: no policy stops it (kubelet probes).
 
     Sources: Kubernetes "Network Policies" (a node reaches its pods); Cilium ``--allow-localhost`` (always, in
@@ -100,13 +102,13 @@ def from_own_node(scene: Scene) -> bool:
     return "host" in scene.peer_entities or _same_node(scene)
 
 
-def _same_node(scene: Scene) -> bool:
+def _same_node(scene: DirectionContext) -> bool:
     peer, subject = scene.peer, scene.subject
     as_node = is_node(peer) and is_workload(peer, scene.profile) is not True
     return as_node and bool(peer.node) and peer.node == subject.node
 
 
-def through_tunnel(scene: Scene) -> Scene | None:
+def through_tunnel(scene: DirectionContext) -> DirectionContext | None:
     """The same with the other address the peer may come with: a node on an overlay reaches pods of other nodes with
     that of its tunnel (unless the overlay spans other subnets only, which is not read here). ``None``: there is none.
     """

@@ -49,8 +49,8 @@ class HeardAlerts:
     async def done(self, keys: Sequence[str]) -> None:
         """They were judged: nothing is left to carry on."""
         async with self._database.writing() as connection:
-            for start in range(0, len(keys), AT_ONCE):
-                these = [plain(each) for each in keys[start : start + AT_ONCE]]
+            for start in range(0, len(keys), MAX_STATEMENT_ROWS):
+                these = [plain(each) for each in keys[start : start + MAX_STATEMENT_ROWS]]
                 await connection.execute(delete(heard_alerts).where(heard_alerts.c.key.in_(these)))
 
     async def left(self, old: datetime, most: int) -> tuple[Heard, ...]:
@@ -67,5 +67,5 @@ class HeardAlerts:
             return (await connection.execute(update(heard_alerts).where(this).values(owner=new_owner))).rowcount == 1
 
 
-AT_ONCE = 500
+MAX_STATEMENT_ROWS = 500
 """Rows of one statement; a database takes only so many parameters."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.clusters.target import Listing, NoSuchPod, failing_first, read_listing, resolve_among
-from bot.triggers.alert import Alert, Kind, Meant
+from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from sensors.kit import Cluster, Target
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import INGRESS, SERVICE
@@ -32,7 +32,7 @@ _PROBERS = ("prometheus-blackbox-exporter", "blackbox-exporter", "blackbox_expor
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ClusterReadings:
     """The cluster as it was read once for all alerts that came together."""
 
     listing: Listing
@@ -41,7 +41,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenTarget:
     """The pod to look at. `why` says how it was chosen where the alert left a choice; `ready` is None where unsaid."""
 
     target: Target
@@ -50,76 +50,78 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class UnclearTarget:
     """No single pod is meant. `candidates` (namespace, name) are those a person can choose from."""
 
     why: str
     candidates: tuple[tuple[str, str], ...] = ()
 
 
-async def read_scene(cluster: Cluster) -> Scene:
+async def read_scene(cluster: Cluster) -> ClusterReadings:
     """Raises `Blind` when pods cannot be read; Services and Ingresses may be missing."""
     listing = await read_listing(cluster)
     services, _ = await if_readable(cluster.objects(SERVICE))
     ingresses, _ = await if_readable(cluster.objects(INGRESS))
-    return Scene(listing, services or (), ingresses or ())
+    return ClusterReadings(listing, services or (), ingresses or ())
 
 
-def who(alert: Alert, scene: Scene) -> Chosen | Unclear:
+def who(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """The first thing the alert names that leads to a pod; else the most useful reason."""
     said = [_found(each, alert, scene) for each in alert.meant]
-    chosen = next((each for each in said if isinstance(each, Chosen)), None)
+    chosen = next((each for each in said if isinstance(each, ChosenTarget)), None)
     if chosen is not None:
         return _with_peer(chosen, alert)
-    unclear = [each for each in said if isinstance(each, Unclear)]
+    unclear = [each for each in said if isinstance(each, UnclearTarget)]
     return next((each for each in unclear if each.candidates), None) or (
-        unclear[0] if unclear else Unclear("the alert names no pod, workload, Service or node")
+        unclear[0] if unclear else UnclearTarget("the alert names no pod, workload, Service or node")
     )
 
 
 def named_target(alert: Alert) -> Target | None:
     """The pod or workload as the alert names it, unchecked: for a person who wants it looked into nevertheless."""
-    first = next((each for each in alert.meant if each.kind in (Kind.POD, Kind.WORKLOAD) and each.namespace), None)
-    return None if first is None else _with_peer(Chosen(Target(first.name, first.namespace)), alert).target
+    first = next(
+        (each for each in alert.meant if each.kind in (SubjectKind.POD, SubjectKind.WORKLOAD) and each.namespace), None
+    )
+    return None if first is None else _with_peer(ChosenTarget(Target(first.name, first.namespace)), alert).target
 
 
-def _with_peer(chosen: Chosen, alert: Alert) -> Chosen:
+def _with_peer(chosen: ChosenTarget, alert: Alert) -> ChosenTarget:
     it, peer = chosen.target, alert.peer
     if peer is None:
         return chosen
-    return Chosen(Target(it.pod, it.namespace, peer.host, peer.port, peer.protocol), chosen.why, chosen.ready)
+    return ChosenTarget(Target(it.pod, it.namespace, peer.host, peer.port, peer.protocol), chosen.why, chosen.ready)
 
 
-def _found(meant: Meant, alert: Alert, scene: Scene) -> Chosen | Unclear:
+def _found(meant: AlertSubject, alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     match meant.kind:
-        case Kind.POD:
+        case SubjectKind.POD:
             return _pod(meant, scene)
-        case Kind.WORKLOAD:
+        case SubjectKind.WORKLOAD:
             return _workload(meant, scene)
-        case Kind.SERVICE:
+        case SubjectKind.SERVICE:
             return _service(meant.name, meant.namespace, scene)
-        case Kind.INGRESS:
+        case SubjectKind.INGRESS:
             return _ingress(meant, scene)
-        case Kind.NODE:
+        case SubjectKind.NODE:
             return _node(meant.name, scene)
-        case Kind.PROBE:
+        case SubjectKind.PROBE:
             return _pod(meant, scene) if meant.name and meant.namespace else _prober(scene)
-        case Kind.WORDS:
+        case SubjectKind.WORDS:
             return _by_words(alert, scene)
 
 
-def _pod(meant: Meant, scene: Scene) -> Chosen | Unclear:
+def _pod(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     pod = named(scene.listing.pods, meant.name, meant.namespace)
     if pod is not None:
         return _chosen(pod)
     gone = f"pod {meant.namespace}/{meant.name} is not there any more"
     successors = _successors(meant, scene)
     if not successors:
-        return Unclear(gone)
+        return UnclearTarget(gone)
     return _chosen(successors[0], f"{gone}; {name_of(successors[0])} is a pod of the same workload{_state(successors)}")
 
 
-def _successors(meant: Meant, scene: Scene) -> list[Object]:
+def _successors(meant: AlertSubject, scene: ClusterReadings) -> list[Object]:
     """Pods that took its place: a Deployment names its pods NAME-HASH-XXXXX, a DaemonSet NAME-XXXXX."""
     stem, dash, _ = meant.name.rpartition("-")
     if not dash:
@@ -130,37 +132,37 @@ def _successors(meant: Meant, scene: Scene) -> list[Object]:
     return failing_first(alike) if len(owners) == 1 and "None" not in owners else []
 
 
-def _workload(meant: Meant, scene: Scene) -> Chosen | Unclear:
+def _workload(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     try:
         found = resolve_among(scene.listing, meant.name, meant.namespace)
     except NoSuchPod as why:
-        return Unclear(str(why))
+        return UnclearTarget(str(why))
     pod = named(scene.listing.pods, found.target.pod, found.target.namespace)
-    return Chosen(found.target, found.note, None if pod is None else pod_is_ready(pod))
+    return ChosenTarget(found.target, found.note, None if pod is None else pod_is_ready(pod))
 
 
-def _service(name: str, namespace: str, scene: Scene) -> Chosen | Unclear:
+def _service(name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     service = named(scene.services, name, namespace)
     if service is None:
-        return Unclear(f"no Service {namespace}/{name} is to be seen")
+        return UnclearTarget(f"no Service {namespace}/{name} is to be seen")
     selector = string_map(service, "spec", "selector")
     here = (each for each in scene.listing.pods if namespace_of(each) == namespace)
     pods = failing_first(each for each in here if selector and selects(selector, labels_of(each)))
     if not pods:
-        return Unclear(f"Service {namespace}/{name} selects no pod")
+        return UnclearTarget(f"Service {namespace}/{name} selects no pod")
     return _chosen(pods[0], _one_of(pods, f"the pods of Service {namespace}/{name}"))
 
 
-def _ingress(meant: Meant, scene: Scene) -> Chosen | Unclear:
+def _ingress(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     found = named(scene.ingresses, meant.name, meant.namespace)
     if found is None:
-        return Unclear(f"no Ingress {meant.namespace}/{meant.name} is to be seen")
+        return UnclearTarget(f"no Ingress {meant.namespace}/{meant.name} is to be seen")
     backends = sorted(_backends(found))
     if len(backends) == 1:
         return _service(backends[0], meant.namespace, scene)
     behind = [_service(each, meant.namespace, scene) for each in backends]
-    pods = tuple((each.target.namespace, each.target.pod) for each in behind if isinstance(each, Chosen))
-    return Unclear(f"Ingress {meant.namespace}/{meant.name} has {len(backends)} Services behind it", pods)
+    pods = tuple((each.target.namespace, each.target.pod) for each in behind if isinstance(each, ChosenTarget))
+    return UnclearTarget(f"Ingress {meant.namespace}/{meant.name} has {len(backends)} Services behind it", pods)
 
 
 def _backends(ingress: Object) -> set[str]:
@@ -169,22 +171,22 @@ def _backends(ingress: Object) -> set[str]:
     return {each for each in (*named_, text(ingress, "spec", "defaultBackend", "service", "name")) if each}
 
 
-def _node(name: str, scene: Scene) -> Chosen | Unclear:
+def _node(name: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     there = failing_first(each for each in scene.listing.pods if text(each, "spec", "nodeName") == name)
     if not there:
-        return Unclear(f"no pod runs on node {name}")
+        return UnclearTarget(f"no pod runs on node {name}")
     if pod_is_ready(there[0]) is True:
-        return Unclear(f"no pod on node {name} fails: all {len(there)} are ready", _names(there))
+        return UnclearTarget(f"no pod on node {name} fails: all {len(there)} are ready", _names(there))
     return _chosen(there[0], _one_of(there, f"the pods on node {name}"))
 
 
-def _prober(scene: Scene) -> Chosen | Unclear:
+def _prober(scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """The blackbox exporter, where the alert does not say which pod probes."""
     found = failing_first(each for each in scene.listing.pods if _probes(each))
     owners = {str(workload_of(each, scene.listing.replica_sets)) for each in found}
     if len(owners) == 1:
         return _chosen(found[0], _one_of(found, "the pods that probe (blackbox exporter)"))
-    return Unclear("the alert does not say which pod probes", _names(found))
+    return UnclearTarget("the alert does not say which pod probes", _names(found))
 
 
 def _probes(pod: Object) -> bool:
@@ -192,7 +194,7 @@ def _probes(pod: Object) -> bool:
     return label_of(pod, "app.kubernetes.io/name") in _PROBERS or any(each in images for each in _PROBERS)
 
 
-def _by_words(alert: Alert, scene: Scene) -> Chosen | Unclear:
+def _by_words(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """Names without labels count only where such a pod, or such a workload in a named namespace, exists."""
     names = set(_NAME.findall(alert.words)) | set(_NAME.findall(alert.title))
     pods = [each for each in scene.listing.pods if name_of(each) in names]
@@ -203,24 +205,24 @@ def _by_words(alert: Alert, scene: Scene) -> Chosen | Unclear:
     if pods:
         return _several(pods, scene)
     near = [each for each in scene.listing.pods if namespace_of(each) in names and _owner(each, scene) in names]
-    return _several(near, scene) if near else Unclear("the alert names no pod or workload that exists")
+    return _several(near, scene) if near else UnclearTarget("the alert names no pod or workload that exists")
 
 
-def _several(pods: Sequence[Object], scene: Scene) -> Chosen | Unclear:
+def _several(pods: Sequence[Object], scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     owners = {(namespace_of(each), _owner(each, scene)) for each in pods}
     ordered = failing_first(pods)
     if len(owners) == 1 and ordered and next(iter(owners))[1]:
         return _chosen(ordered[0], _one_of(ordered, f"the pods of {next(iter(owners))[1]}"))
-    return Unclear(f"the alert names {len(pods)} pods", _names(ordered))
+    return UnclearTarget(f"the alert names {len(pods)} pods", _names(ordered))
 
 
-def _owner(pod: Object, scene: Scene) -> str:
+def _owner(pod: Object, scene: ClusterReadings) -> str:
     owner = workload_of(pod, scene.listing.replica_sets)
     return "" if owner is None else owner.name
 
 
-def _chosen(pod: Object, why: str = "") -> Chosen:
-    return Chosen(Target(name_of(pod), namespace_of(pod)), why, pod_is_ready(pod))
+def _chosen(pod: Object, why: str = "") -> ChosenTarget:
+    return ChosenTarget(Target(name_of(pod), namespace_of(pod)), why, pod_is_ready(pod))
 
 
 def _one_of(pods: Sequence[Object], what: str) -> str:
@@ -237,4 +239,4 @@ def _names(pods: Iterable[Object]) -> tuple[tuple[str, str], ...]:
     return tuple((namespace_of(each), name_of(each)) for each in pods)[:MOST_CANDIDATES]
 
 
-__all__ = ["Chosen", "Scene", "Unclear", "read_scene", "who"]
+__all__ = ["ChosenTarget", "ClusterReadings", "UnclearTarget", "read_scene", "who"]

@@ -7,7 +7,7 @@ from bot.approval.proposal import KubeUser
 from bot.clusters.connecting import connected
 from bot.clusters.options import Live
 from bot.errors import CouldNotLook, UsageMistake
-from bot.patch.wire import AnswerLost, Call, NotSent, open_line
+from bot.patch.wire import AnswerLost, ApiCall, NotSent, open_line
 from sensors.kit import Blind
 from sensors.kit.objects import get, text
 
@@ -20,7 +20,7 @@ async def myself(live: Live) -> KubeUser:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         async with connected(live) as kube, open_line(kube.place) as line:
-            reply = await line.send(Call("POST", MYSELF, AGENT, body=body))
+            reply = await line.send(ApiCall("POST", MYSELF, AGENT, body=body))
     except (Blind, NotSent, AnswerLost) as why:
         raise CouldNotLook(f"who you are to the API server could not be asked: {why}") from why
     name = text(reply.body, "status", "userInfo", "username") if reply.good else ""

@@ -28,7 +28,7 @@ class OriginKind(StrEnum):
     TERMINAL = "terminal"
 
 
-class State(StrEnum):
+class InvestigationState(StrEnum):
     """Where an investigation stands. `failed`: it could not look; `lost`: it was given up after crashes."""
 
     QUEUED = "queued"
@@ -39,7 +39,7 @@ class State(StrEnum):
     LOST = "lost"
 
 
-LIVE = (State.QUEUED, State.RUNNING)
+LIVE = (InvestigationState.QUEUED, InvestigationState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Investigation:
 
     id: str
     request: Request
-    state: State
+    state: InvestigationState
     asked_at: datetime
     began_at: datetime | None = None
     ended_at: datetime | None = None
@@ -136,7 +136,7 @@ class EvidenceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StoredVerdict:
     """A diagnosis as it is kept: the JSON result (docs/schema/diagnosis.v1.schema.json) and what a list shows of it."""
 
     investigation: str

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.workspace.channel import Channel
-from lab.workspace.clock import Clock
+from lab.workspace.clock import WorkspaceClock
 from lab.workspace.ids import Mint, Stamps
 from lab.workspace.kit import with_ids
 from lab.workspace.modals import Modals
@@ -26,19 +26,19 @@ from lab.workspace.people import (
     PARTNER_TEAM,
     TEAM,
     App,
-    Group,
-    User,
+    SlackUser,
+    UserGroup,
 )
-from lab.workspace.refusal import Refusal
+from lab.workspace.refusal import MethodRefusal
 from lab.workspace.text import compose, rich_text
 from lab.workspace.tickets import ReplyHooks, Triggers
 
 Json = dict[str, Any]
-Listener = Callable[[Json, Channel | None], None]
+EventListener = Callable[[Json, Channel | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Whisper:
+class EphemeralMessage:
     """An ephemeral message: one person sees it, nobody can look it up."""
 
     user: str
@@ -67,29 +67,29 @@ class Upload:
         return next((kind for start, kind in _PICTURES.items() if self.content.startswith(start)), "text/plain")
 
 
-class World:
+class WorkspaceState:
     """Slack's side of the story; knows nothing of sockets or HTTP."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: WorkspaceClock) -> None:
         self.clock = clock
         self.mint = Mint()
         self._stamps = Stamps()
-        self.users: dict[str, User] = {user.id: user for user in (*CAST, *BOTS)}
-        self.groups: dict[str, Group] = {group.id: replace(group) for group in GROUPS}
+        self.users: dict[str, SlackUser] = {user.id: user for user in (*CAST, *BOTS)}
+        self.groups: dict[str, UserGroup] = {group.id: replace(group) for group in GROUPS}
         self.apps: dict[str, App] = {app.id: _own(app) for app in (KAI, ALERTMANAGER, NOTES)}
         self.channels: dict[str, Channel] = {channel.id: channel for channel in _channels()}
         self.modals = Modals(self.mint)
         self.triggers = Triggers(clock, self.mint)
         self.hooks = ReplyHooks(clock, self.mint)
-        self.whispers: list[Whisper] = []
+        self.whispers: list[EphemeralMessage] = []
         self.uploads: dict[str, Upload] = {}
         self.base_url = ""
-        self._listeners: list[Listener] = []
+        self._listeners: list[EventListener] = []
         self._watchers: list[Callable[[], None]] = []
 
     # ---- who listens
 
-    def on_event(self, listener: Listener) -> None:
+    def on_event(self, listener: EventListener) -> None:
         """Called with every event, and the channel it happened in."""
         self._listeners.append(listener)
 
@@ -110,11 +110,11 @@ class World:
     def now_ts(self) -> str:
         return self._stamps.at(self.clock.now())
 
-    def user(self, name: str) -> User:
+    def user(self, name: str) -> SlackUser:
         """By id or by handle; raises `user_not_found`."""
         found = self.users.get(name) or next((one for one in self.users.values() if one.name == name), None)
         if found is None:
-            raise Refusal("user_not_found")
+            raise MethodRefusal("user_not_found")
         return found
 
     def channel(self, name: str) -> Channel:
@@ -122,7 +122,7 @@ class World:
         wanted = name.removeprefix("#")
         found = self.channels.get(name) or next((one for one in self.channels.values() if one.name == wanted), None)
         if found is None:
-            raise Refusal("channel_not_found")
+            raise MethodRefusal("channel_not_found")
         return found
 
     def app_of(self, bot_user: str) -> App | None:
@@ -152,7 +152,7 @@ class World:
     def composed(self, typed: str) -> str:
         return compose(typed, self.handles())
 
-    def say(self, user: User, channel: Channel, typed: str, thread_ts: str | None = None) -> Json:
+    def say(self, user: SlackUser, channel: Channel, typed: str, thread_ts: str | None = None) -> Json:
         """A person writes."""
         text = self.composed(typed)
         content = {"text": text, "blocks": [rich_text(text)], "client_msg_id": self.mint.new("client-message-")}
@@ -186,25 +186,25 @@ class World:
         before = channel.messages.pop(ts)
         self.tell(self._hidden("message_deleted", deleted_ts=ts, previous_message=before), channel)
 
-    def whisper(self, user: str, channel: str, body: Json) -> Whisper:
+    def whisper(self, user: str, channel: str, body: Json) -> EphemeralMessage:
         """An ephemeral message."""
         blocks = {"blocks": with_ids(body["blocks"], self.mint)} if body.get("blocks") else {}
-        whisper = Whisper(user, channel, self.now_ts(), {**body, **blocks})
+        whisper = EphemeralMessage(user, channel, self.now_ts(), {**body, **blocks})
         self.whispers.append(whisper)
         self.changed()
         return whisper
 
-    def whispered(self, user: str, ts: str) -> Whisper | None:
+    def whispered(self, user: str, ts: str) -> EphemeralMessage | None:
         return next((one for one in self.whispers if one.user == user and one.ts == ts), None)
 
-    def rewhisper(self, whisper: Whisper, content: Json) -> None:
+    def rewhisper(self, whisper: EphemeralMessage, content: Json) -> None:
         """Only a `response_url` can do this."""
         blocks = {"blocks": with_ids(content["blocks"], self.mint)} if content.get("blocks") else {"blocks": []}
         at = self.whispers.index(whisper)
         self.whispers[at] = replace(whisper, body={**whisper.body, **content, **blocks})
         self.changed()
 
-    def unwhisper(self, whisper: Whisper) -> None:
+    def unwhisper(self, whisper: EphemeralMessage) -> None:
         self.whispers.remove(whisper)
         self.changed()
 
@@ -218,7 +218,7 @@ class World:
         reactions = {one["name"]: list(one["users"]) for one in message.get("reactions", ())}
         there = user in reactions.get(emoji, ())
         if there == add:
-            raise Refusal("already_reacted" if add else "no_reaction")
+            raise MethodRefusal("already_reacted" if add else "no_reaction")
         users = [one for one in reactions.get(emoji, []) if one != user] + ([user] if add else [])
         reactions[emoji] = users
         message["reactions"] = [{"name": k, "users": v, "count": len(v)} for k, v in reactions.items() if v]

@@ -9,17 +9,17 @@ from datetime import date
 from importlib import import_module
 from typing import Any, Protocol
 
-from flows.agent.reply import NoAnswer, Reply
+from flows.agent.reply import ModelReply, NoAnswer
 from flows.agent.settings import ClaudeSettings
 from sensors.kit.attempt import attempt
 
 WIRE = "flows.agent.wire"
 
 
-class Line(Protocol):
+class RequestSender(Protocol):
     """Somebody who answers requests of the Messages API."""
 
-    async def send(self, request: Mapping[str, Any], within: float) -> Reply:
+    async def send(self, request: Mapping[str, Any], within: float) -> ModelReply:
         """The answer. Raises `NoAnswer`."""
         ...
 
@@ -50,7 +50,7 @@ def _models() -> Models:
     return known
 
 
-async def opened(settings: ClaudeSettings) -> Line:
+async def opened(settings: ClaudeSettings) -> RequestSender:
     """Raises `NoAnswer` where the SDK, or what a cloud needs of it, is not installed."""
     if settings.provider == "bedrock" and not settings.key:
         raise NoAnswer("Bedrock wants an API key of its own: claude.api_key_env names its variable")
@@ -65,6 +65,6 @@ async def opened(settings: ClaudeSettings) -> Line:
     return made
 
 
-def _line(settings: ClaudeSettings) -> Line:
-    line: Line = import_module(WIRE).Wire(settings)
+def _line(settings: ClaudeSettings) -> RequestSender:
+    line: RequestSender = import_module(WIRE).Wire(settings)
     return line

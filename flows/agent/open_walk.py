@@ -6,30 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.agent import questions
-from flows.agent.correlation import Looked
-from flows.engine import Tools, Walk
+from flows.agent.correlation import FurtherLookResult
+from flows.engine import Walk, WalkTools
 from flows.model import AskedLook
 from sensors.kit import Cluster
 
 
-class Scene:
+class OpenWalk:
     """`Further` over a walk and its cluster, which has to stay open."""
 
-    def __init__(self, walked: Walk, cluster: Cluster, tools: Tools) -> None:
+    def __init__(self, walked: Walk, cluster: Cluster, tools: WalkTools) -> None:
         self.walked, self._cluster, self._tools = walked, cluster, tools
 
     async def tools(self) -> list[dict[str, Any]]:
         return questions.schemas(self.walked, self._tools)
 
-    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> Looked:
+    async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> FurtherLookResult:
         """Take the look, if it may be taken; the walk goes on with it."""
         try:
             question = questions.checked(tool, said, self.walked, self._tools, known)
-        except questions.Refused as why:
-            return Looked(AskedLook(_words(tool, said), refused=str(why)))
+        except questions.LookRefused as why:
+            return FurtherLookResult(AskedLook(_words(tool, said), refused=str(why)))
         self.walked, key = await questions.taken(question, self.walked, self._cluster, self._tools)
         shown = self.walked.case.evidence[key].summary if key else "nothing"
-        return Looked(AskedLook(question.words, key, shown), self.walked.diagnosis)
+        return FurtherLookResult(AskedLook(question.words, key, shown), self.walked.diagnosis)
 
 
 def _words(tool: str, said: Mapping[str, Any]) -> str:

@@ -13,9 +13,9 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from flows.policy.addresses import Network, number_of
-from flows.policy.cilium_peers import NAMESPACE_LABELS, POD_NAMESPACE, SERVICE_ACCOUNT, CiliumEndpoints, Names
-from flows.policy.model import Endpoint, Party
-from flows.policy.peers import Addresses, AnyOf, Peer, Pods
+from flows.policy.cilium_peers import NAMESPACE_LABELS, POD_NAMESPACE, SERVICE_ACCOUNT, CiliumEndpoints, FqdnPeer
+from flows.policy.model import Endpoint, PolicyParty
+from flows.policy.peers import Addresses, AnyOf, PolicyPeer, SelectedPodsPeer
 from flows.policy.profile import Datapath, Profile
 from flows.policy.rules import Policy
 from flows.policy.selectors import Selector
@@ -88,7 +88,7 @@ def vocabulary(policies: Iterable[Policy]) -> Vocabulary:
             spaces |= around
             namespaces |= _namespaces(peer)
             blocks |= _blocks(peer)
-            if isinstance(peer, Names):
+            if isinstance(peer, FqdnPeer):
                 names.add((peer.pattern, peer.exact))
     return Vocabulary(
         frozenset(labels), frozenset(spaces), frozenset(namespaces), frozenset(blocks), tuple(sorted(names))
@@ -99,7 +99,7 @@ def _keys(selector: Selector | None) -> set[str]:
     return {requirement.key for requirement in selector.requirements} if selector else set()
 
 
-def _peers(policy: Policy) -> Iterator[Peer]:
+def _peers(policy: Policy) -> Iterator[PolicyPeer]:
     stack = [peer for side in policy.sides.values() for clause in side.clauses for peer in clause.peers]
     while stack:
         peer = stack.pop()
@@ -108,8 +108,8 @@ def _peers(policy: Policy) -> Iterator[Peer]:
             stack += peer.peers
 
 
-def _label_keys(peer: Peer) -> tuple[set[str], set[str]]:
-    if isinstance(peer, Pods):
+def _label_keys(peer: PolicyPeer) -> tuple[set[str], set[str]]:
+    if isinstance(peer, SelectedPodsPeer):
         return _keys(peer.pods), _keys(peer.namespaces)
     if not isinstance(peer, CiliumEndpoints):
         return set(), set()
@@ -118,8 +118,8 @@ def _label_keys(peer: Peer) -> tuple[set[str], set[str]]:
     return keys, spaces
 
 
-def _namespaces(peer: Peer) -> set[str]:
-    if isinstance(peer, Pods):
+def _namespaces(peer: PolicyPeer) -> set[str]:
+    if isinstance(peer, SelectedPodsPeer):
         return {peer.namespace}
     if not isinstance(peer, CiliumEndpoints):
         return set()
@@ -129,18 +129,18 @@ def _namespaces(peer: Peer) -> set[str]:
     }
 
 
-def _blocks(peer: Peer) -> set[Network]:
+def _blocks(peer: PolicyPeer) -> set[Network]:
     return {peer.block.network, *peer.block.excepts} if isinstance(peer, Addresses) else set()
 
 
 @dataclass(slots=True)
-class Group:
+class EndpointGroup:
     """Endpoints that get the same verdicts, before and after."""
 
     before: Endpoint
     after: Endpoint
     moved: bool  # policies see something else of it after the change
-    parties: dict[Party, int] = field(default_factory=dict)  # how many endpoints of each
+    parties: dict[PolicyParty, int] = field(default_factory=dict)  # how many endpoints of each
 
     @property
     def outside(self) -> bool:
@@ -148,22 +148,22 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class NodeAddresses:
     """Addresses of nodes and of the API server, as far as they are known."""
 
     nodes: tuple[Endpoint, ...] = ()
     api_outside: tuple[str, ...] = ()  # API servers that are no node of the cluster (EKS, GKE, AKS)
 
 
-def outsiders(words: Vocabulary, profile: Profile, places: Places = Places()) -> list[Group]:
+def outsiders(words: Vocabulary, profile: Profile, places: NodeAddresses = NodeAddresses()) -> list[EndpointGroup]:
     """Everyone who is no pod: nodes, the API server, blocks of addresses, DNS names, and the rest of the world."""
     found = list(_reserved(profile, places, words.blocks))
     found += [(party, Endpoint(ip=ip, entities=_WORLD, names_known=True)) for party, ip in _atoms(words.blocks)]
     for pattern, exact in words.names:
         name = pattern if exact else pattern.replace("**", "any").replace("*", "any")
         endpoint = Endpoint(ip=_REST_V4, entities=_WORLD, fqdns=(name,))
-        found.append((Party("fqdn", "", pattern), endpoint))
-    return [Group(endpoint, endpoint, False, {party: 1}) for party, endpoint in found]
+        found.append((PolicyParty("fqdn", "", pattern), endpoint))
+    return [EndpointGroup(endpoint, endpoint, False, {party: 1}) for party, endpoint in found]
 
 
 _WORLD = frozenset({"world"})
@@ -172,27 +172,29 @@ _NO_NODES = ("ingress", "health", "init", "unmanaged")
 """Entities that are no node. `unmanaged` are real pods: started before Cilium, or by another plug-in."""
 
 
-def _reserved(profile: Profile, places: Places, blocks: frozenset[Network]) -> Iterator[tuple[Party, Endpoint]]:
+def _reserved(
+    profile: Profile, places: NodeAddresses, blocks: frozenset[Network]
+) -> Iterator[tuple[PolicyParty, Endpoint]]:
     """Everyone with a name of its own in Cilium; other datapaths see a node's address, which blocks speak for."""
     if profile.datapath is not Datapath.CILIUM:
         return
     for name in _NO_NODES:
-        yield Party("entity", "", name), Endpoint(entities=frozenset({name}))
+        yield PolicyParty("entity", "", name), Endpoint(entities=frozenset({name}))
     for ip in places.api_outside:
         words = _WORLD | {"kube-apiserver"}
-        yield Party("entity", "", "kube-apiserver"), Endpoint(ip=ip, entities=words, names_known=True)
+        yield PolicyParty("entity", "", "kube-apiserver"), Endpoint(ip=ip, entities=words, names_known=True)
     for name in ("host", "remote-node", *(["kube-apiserver"] if _api_is_a_node(places) else [])):
         words = frozenset({name, "remote-node"} if name == "kube-apiserver" else {name})
         for ip in _node_addresses(name, profile, places, blocks):
-            yield Party("entity", "", name), Endpoint(ip=ip, entities=words, host_network=True)
+            yield PolicyParty("entity", "", name), Endpoint(ip=ip, entities=words, host_network=True)
 
 
-def _api_is_a_node(places: Places) -> bool:
+def _api_is_a_node(places: NodeAddresses) -> bool:
     """Also where nobody knows where the API server is."""
     return not places.api_outside or any("kube-apiserver" in each.entities for each in places.nodes)
 
 
-def _node_addresses(name: str, profile: Profile, places: Places, blocks: frozenset[Network]) -> list[str]:
+def _node_addresses(name: str, profile: Profile, places: NodeAddresses, blocks: frozenset[Network]) -> list[str]:
     """One address for each piece of the blocks that holds nodes, where the datapath compares nodes with blocks."""
     if profile.cidr_matches_nodes is False:
         return [""]
@@ -200,7 +202,7 @@ def _node_addresses(name: str, profile: Profile, places: Places, blocks: frozens
     return list({_smallest(each.ip, blocks): each.ip for each in wanted}.values()) or [""]
 
 
-def _atoms(blocks: Iterable[Network]) -> Iterator[tuple[Party, str]]:
+def _atoms(blocks: Iterable[Network]) -> Iterator[tuple[PolicyParty, str]]:
     """Cut all addresses along the blocks: for each block the first address that lies in no smaller block.
 
     Blocks either nest or are disjoint, so every address of one piece is in the same blocks.
@@ -224,10 +226,10 @@ def _first_free(network: Network, inner: Iterable[Network]) -> IPv4Address | IPv
     return IPv4Address(at) if network.version == 4 else IPv6Address(at)
 
 
-def _party(network: Network) -> Party:
+def _party(network: Network) -> PolicyParty:
     if network.prefixlen == 0:
-        return Party("entity", "", f"world-ipv{network.version}")
-    return Party("cidr", "", str(network))
+        return PolicyParty("entity", "", f"world-ipv{network.version}")
+    return PolicyParty("cidr", "", str(network))
 
 
 def phantom(endpoint: Endpoint) -> Endpoint:

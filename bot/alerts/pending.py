@@ -16,15 +16,15 @@ from typing import Any
 import msgspec
 
 from bot.alerts.plan import Received
-from bot.store.heard import Heard, HeardAlerts
+from bot.store.pending_alerts import Heard, HeardAlerts
 from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
-KEPT = timedelta(minutes=30)
+ALERT_LIFETIME = timedelta(minutes=30)
 """After this long an alert is not taken up any more; its sender repeats what still fires."""
 
-SLOW = timedelta(minutes=2)
+TAKE_OVER_AFTER = timedelta(minutes=2)
 """Younger than this, it may be under way in another replica."""
 
 GATHER_S = 0.05
@@ -44,7 +44,7 @@ class KeptAlerts:
         """Write them down; the keys (`once`) of those that no replica has written before."""
         rows = {each.once: msgspec.to_builtins(each) for each in received}
         now = self._now()
-        return await self._heard.keep(rows, self._owner, now, now - KEPT)
+        return await self._heard.keep(rows, self._owner, now, now - ALERT_LIFETIME)
 
     async def done(self, keys: Sequence[str]) -> None:
         """Those with these keys (`once`) were judged, and said: nothing is left to carry on."""
@@ -52,11 +52,11 @@ class KeptAlerts:
 
     async def lost(self) -> list[Received]:
         """Those whose process is gone; each is given to one caller, in any replica."""
-        rows = await self._heard.left(self._now() - KEPT, MOST_LOST)
+        rows = await self._heard.left(self._now() - ALERT_LIFETIME, MOST_LOST)
         return [taken for each in rows if (taken := await self._take(each)) is not None]
 
     async def _take(self, row: Heard) -> Received | None:
-        is_old = self._now() - row.heard_at > SLOW
+        is_old = self._now() - row.heard_at > TAKE_OVER_AFTER
         if row.owner == self._owner or not (self._alone or is_old):
             return None
         if not await self._heard.take(row.key, row.owner, self._owner):
@@ -69,7 +69,7 @@ class KeptAlerts:
             return None
 
 
-Tell = Callable[[Sequence[Received]], None]
+HandOver = Callable[[Sequence[Received]], None]
 
 
 class Keeper:
@@ -81,9 +81,9 @@ class Keeper:
     def __init__(
         self,
         kept: KeptAlerts,
-        ready: Tell,
-        elsewhere: Tell,
-        failed: Tell,
+        ready: HandOver,
+        elsewhere: HandOver,
+        failed: HandOver,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._kept, self._sleep = kept, sleep

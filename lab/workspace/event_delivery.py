@@ -13,22 +13,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from lab.workspace.clock import Clock
+from lab.workspace.clock import WorkspaceClock
 from lab.workspace.ids import Mint
 from lab.workspace.people import App
 
 Json = dict[str, Any]
-Kind = Literal["events_api", "interactive", "slash_commands"]
+EnvelopeKind = Literal["events_api", "interactive", "slash_commands"]
 
 ACK_SECONDS = 3.0
-RETRIES = (0.0, 60.0, 300.0)
+RETRY_AFTER_S = (0.0, 60.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Envelope:
     """One thing to be delivered to one app. `envelope_id` stays the same when it comes again."""
 
-    kind: Kind
+    kind: EnvelopeKind
     payload: Json
     envelope_id: str
     attempt: int = 0
@@ -36,7 +36,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AppResponse:
     """The app's answer: its payload (None when there was none) and whether it wants retries."""
 
     payload: Any = None
@@ -52,11 +52,11 @@ class NotAcked(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryAttempt:
     """One attempt, for the record."""
 
     app: str
-    parcel: Parcel
+    parcel: Envelope
     transport: str
     acked: bool
     reason: str = ""
@@ -65,7 +65,7 @@ class Delivery:
 class Transport(Protocol):
     name: str
 
-    async def send(self, app: App, parcel: Parcel) -> Answer:
+    async def send(self, app: App, parcel: Envelope) -> AppResponse:
         """One attempt; raises NotAcked."""
 
 
@@ -78,28 +78,28 @@ class Mischief:
 
 
 @dataclass(slots=True)
-class Courier:
-    clock: Clock
+class EventDelivery:
+    clock: WorkspaceClock
     mint: Mint
     sockets: Transport
     signed: Transport
     changed: Callable[[], None]
     mischief: Mischief = field(default_factory=Mischief)
-    log: deque[Delivery] = field(default_factory=lambda: deque(maxlen=1000))
+    log: deque[DeliveryAttempt] = field(default_factory=lambda: deque(maxlen=1000))
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
     def event(self, app: App, payload: Json) -> None:
         """In the background, with retries."""
-        parcel = Parcel("events_api", payload, self.mint.new("envelope-"))
+        parcel = Envelope("events_api", payload, self.mint.new("envelope-"))
         task = asyncio.get_running_loop().create_task(self._until_acked(app, parcel))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def interaction(self, app: App, kind: Kind, payload: Json) -> Answer:
+    async def interaction(self, app: App, kind: EnvelopeKind, payload: Json) -> AppResponse:
         """Once; raises NotAcked."""
-        return await self._attempt(app, Parcel(kind, payload, self.mint.new("envelope-")))
+        return await self._attempt(app, Envelope(kind, payload, self.mint.new("envelope-")))
 
-    async def again(self, delivery: Delivery, app: App) -> Answer:
+    async def again(self, delivery: DeliveryAttempt, app: App) -> AppResponse:
         """The same parcel once more, as somebody who recorded it would send it."""
         return await self._attempt(app, delivery.parcel)
 
@@ -108,21 +108,21 @@ class Courier:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _until_acked(self, app: App, parcel: Parcel) -> None:
-        for attempt, pause in enumerate((None, *RETRIES)):
+    async def _until_acked(self, app: App, parcel: Envelope) -> None:
+        for attempt, pause in enumerate((None, *RETRY_AFTER_S)):
             if pause:
                 await self.clock.sleep(pause)
             try:
                 await self._attempt(
-                    app, Parcel(parcel.kind, parcel.payload, parcel.envelope_id, attempt, parcel.reason)
+                    app, Envelope(parcel.kind, parcel.payload, parcel.envelope_id, attempt, parcel.reason)
                 )
             except NotAcked as missed:
-                parcel = Parcel(parcel.kind, parcel.payload, parcel.envelope_id, attempt, missed.reason)
+                parcel = Envelope(parcel.kind, parcel.payload, parcel.envelope_id, attempt, missed.reason)
                 if missed.again:
                     continue
             return
 
-    async def _attempt(self, app: App, parcel: Parcel) -> Answer:
+    async def _attempt(self, app: App, parcel: Envelope) -> AppResponse:
         transport = self.signed if app.request_url else self.sockets
         if self.mischief.twice > 0:
             self.mischief.twice -= 1
@@ -130,17 +130,17 @@ class Courier:
             return first
         return await self._send(transport, app, parcel)
 
-    async def _send(self, transport: Transport, app: App, parcel: Parcel) -> Answer:
+    async def _send(self, transport: Transport, app: App, parcel: Envelope) -> AppResponse:
         try:
             answer = await transport.send(app, parcel)
             self._lose_ack()
         except NotAcked as missed:
-            self._note(Delivery(app.id, parcel, transport.name, False, missed.reason))
+            self._note(DeliveryAttempt(app.id, parcel, transport.name, False, missed.reason))
             raise
-        self._note(Delivery(app.id, parcel, transport.name, True))
+        self._note(DeliveryAttempt(app.id, parcel, transport.name, True))
         return answer
 
-    def _note(self, delivery: Delivery) -> None:
+    def _note(self, delivery: DeliveryAttempt) -> None:
         self.log.append(delivery)
         self.changed()
 
@@ -150,7 +150,7 @@ class Courier:
             raise NotAcked("timeout")
 
 
-async def within(clock: Clock, seconds: float, work: asyncio.Future[Any]) -> Any:
+async def within(clock: WorkspaceClock, seconds: float, work: asyncio.Future[Any]) -> Any:
     """The result of `work`, or TimeoutError once the workspace's clock has moved on by `seconds`."""
     timer = asyncio.ensure_future(clock.sleep(seconds))
     try:

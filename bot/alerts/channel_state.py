@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.alerts.notices import ListedAlerts
-from bot.alerts.plan import Received, Spent, namespace_of
+from bot.alerts.plan import Received, SpentStarts, namespace_of
 
-SHOWN = 30
+MAX_SHOWN_LINES = 30
 """Lines of a list that are shown; the rest is counted by namespace."""
 
 MOST_LISTED = 5000
@@ -54,7 +54,7 @@ class AlertList:
             shown.setdefault(namespace, line)
         first = list(shown.values())
         rest = [line for line, _ in self.lines.values() if line not in first]
-        lines = tuple(dict.fromkeys([*first, *rest]))[:SHOWN]
+        lines = tuple(dict.fromkeys([*first, *rest]))[:MAX_SHOWN_LINES]
         return ListedAlerts(
             self.name, len(self.lines), lines, tuple(counted), self.investigated, self.why, self.dropped
         )
@@ -86,10 +86,10 @@ class Room:
             self.said.popleft()
         self.lists = {name: each for name, each in self.lists.items() if each.heard_at >= before}
 
-    def spent(self) -> Spent:
+    def spent(self) -> SpentStarts:
         counted = Counter(each.namespace for each in self.starts if each.namespace)
         storm = sum(each.storm for each in self.starts)
-        return Spent(len(self.starts) - storm, storm, counted)
+        return SpentStarts(len(self.starts) - storm, storm, counted)
 
     @property
     def is_idle(self) -> bool:
