@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,18 @@ def test_the_readme_shows_what_kai_really_prints() -> None:
 
     assert shown is not None
     assert shown[0] == printed()
+
+
+def test_the_patch_that_opens_nothing_is_answered_as_the_readme_says() -> None:
+    command, shown = re.findall(
+        r"```(?:sh|text)\n(kai simulate --case.*?|0 of 847.*?)```", README.read_text("utf-8"), re.DOTALL
+    )
+    words = shlex.split(command.replace("\\\n", " "))[1:]
+
+    said = subprocess.run([sys.executable, "-m", "bot", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert said.returncode == 1
+    assert [each for each in shown.splitlines() if each.strip() != "…" and each not in said.stdout.splitlines()] == []
 
 
 def recipe(document: Path) -> list[str]:

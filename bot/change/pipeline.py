@@ -237,14 +237,8 @@ class Pipeline:
 
     async def _broken_off(self, it: Proposal, written: Written, why: str) -> None:
         if any(each is not None for each in written):
-            await self._move(
-                it,
-                ProposalState.APPLIED,
-                TrailEvent.NOT_WRITTEN,
-                f"only a part of it was written: {why}",
-                None,
-                written,
-            )
+            partly = f"only a part of it was written: {why}"
+            await self._move(it, ProposalState.APPLIED, TrailEvent.NOT_WRITTEN, partly, None, written)
         else:
             await self._move(it, ProposalState.PROPOSED, TrailEvent.NOT_WRITTEN, why, None, [])
 
@@ -291,11 +285,8 @@ class Pipeline:
             await self._take_back(it, said.words(), figures)
             return
         done = said.outcome is VerificationOutcome.VERIFIED
-        state, event = (
-            (ProposalState.VERIFIED, TrailEvent.VERIFIED)
-            if done
-            else (ProposalState.NOT_VERIFIED, TrailEvent.NOT_VERIFIED)
-        )
+        state = ProposalState.VERIFIED if done else ProposalState.NOT_VERIFIED
+        event = TrailEvent.VERIFIED if done else TrailEvent.NOT_VERIFIED
         await self._move(it, state, event, said.words(), figures)
 
     async def _announce(self, it: Proposal) -> None:

@@ -50,7 +50,10 @@ class Patcher(Protocol):
         ...
 
     async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
-        """Once, with the proposal's mark. The object after it; None: deleted. Raises `NotWritten`, `WriteUnanswered`."""
+        """Writes once, with the proposal's mark. The object after it (None: deleted).
+
+        Raises `NotWritten` or `WriteUnanswered`.
+        """
         ...
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:

@@ -1,9 +1,9 @@
 """The only code that writes to a cluster: one change, as one person, at most once.
 
-`PatchWriter.rehearse` asks the API server what would come of an order, `PatchWriter.apply` makes the change, `PatchWriter.reconcile`
-finds out after a crash or a lost answer whether it was made. `PatchWriter.announce` tells of it in an Event on the object.
-`Rights.may` asks what a person may do. To audit what KAI
-can change in a cluster, read this folder.
+`PatchWriter.rehearse` asks the API server what would come of an order, `PatchWriter.apply` makes the change, and
+`PatchWriter.reconcile` finds out after a crash or a lost answer whether it was made. `PatchWriter.announce` tells of it
+in an Event on the object. `Rights.may` asks what a person may do. To audit what KAI can change in a cluster, read this
+folder.
 """
 
 from bot.patch.announcing import Announcement

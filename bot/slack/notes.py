@@ -1,7 +1,7 @@
 """The kinds of messages there are in a conversation about an investigation: one class for each.
 
-`bot.slack.delivery` brings each to Slack by the same stages. A new kind that is a reply in the thread is a `ThreadReply` with
-a role of its own; a note of the desk becomes its messages in `bot.slack.renderers`.
+`bot.slack.delivery` brings each to Slack by the same stages. A new kind that is a reply in the thread is a
+`ThreadReply` with a role of its own; a note of the desk becomes its messages in `bot.slack.renderers`.
 """
 
 from __future__ import annotations

@@ -85,9 +85,9 @@ The closed list of causes, by layer:
 {_closed_list()}
 """
 
-CORRELATE_PROMPT = """The rules could not decide this, or their findings conflict. Ask for the one look that would decide it: the \
-doubts of the rules say what they lack. Ask for nothing that the evidence shows already. When nothing that you may ask \
-for would decide it, answer without asking, with the word: enough."""
+CORRELATE_PROMPT = """The rules could not decide this, or their findings conflict. Ask for the one look that would \
+decide it: the doubts of the rules say what they lack. Ask for nothing that the evidence shows already. When nothing \
+that you may ask for would decide it, answer without asking, with the word: enough."""
 
 REVIEW = """Look at this explanation of the case as somebody who doubts it. Name each statement that the evidence does \
 not carry, or that suggests more than was measured, by its number, with the reason and the evidence that shows it. You \

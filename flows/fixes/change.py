@@ -1,7 +1,7 @@
 """A change of one object, as it will be shown, proved, applied and undone: patch or manifest, with the way back.
 
-A new object is a manifest, and the way back is its deletion (`REMOVE_OBJECT`). Everything else is a JSON patch that first tests
-what was read, so that it fails instead of overwriting what somebody changed in between.
+A new object is a manifest, and the way back is its deletion (`REMOVE_OBJECT`). Everything else is a JSON patch that
+first tests what was read, so that it fails instead of overwriting what somebody changed in between.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ def judge(case: Case) -> list[Finding]:
 
 
 def _cause(denial: Denial) -> str:
-    return f"{named(denial.component, denial)} blocks {passage(denial)}: its rule allows this peer {_matching_port(denial.miss)}"
+    allowed = _matching_port(denial.miss)
+    return f"{named(denial.component, denial)} blocks {passage(denial)}: its rule allows this peer {allowed}"
 
 
 def _matching_port(miss: Miss | None) -> str:

@@ -22,7 +22,7 @@ EXTRA = "impersonate-extra-"
 
 
 def acting_as(user: ApiUser, headers: Mapping[str, str], rights: Rights, wish: Attributes) -> ApiUser:
-    """Whose request it is: the caller's own, or that of the person in its headers. Raises `StatusRefusal` (403, 500)."""
+    """The user of a request: the caller, or the person in its headers. Raises `StatusRefusal` (403, 500)."""
     wanted, groups = headers.get("Impersonate-User", ""), _all(headers, "Impersonate-Group")
     keys = dict.fromkeys(key for key in headers if key.lower().startswith(EXTRA))
     extra = {unquote(key[len(EXTRA) :]).lower(): _all(headers, key) for key in keys}

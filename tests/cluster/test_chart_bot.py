@@ -106,6 +106,7 @@ def test_the_settings_of_the_examples_are_settings_that_kai_takes(name: str, tmp
     assert (settings.slack.mode, settings.log_format) == ({"standard": "socket", "full": "http"}[name], "json")
     assert settings.approvals.enabled is (name == "full")
     assert settings.alerts.enabled is settings.claude.enabled is (name == "full")
+    assert (settings.alerts.tls is not None) is (name == "full")
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,7 @@ def test_the_settings_of_the_examples_are_settings_that_kai_takes(name: str, tmp
         ({"settings": {"bot_token": "xoxb-1"}}, "bot_token"),
         ({"networkPolicy": {"from": [{"namespaceSelector": {"matchExpressions": []}}]}}, "from"),
         ({"reader": {"systemNamespaces": []}}, "systemNamespaces"),
+        ({"alerts": {"tls": {"secretName": "a", "port": 443}}}, "port"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
@@ -125,8 +127,47 @@ def test_a_value_that_cannot_be_right_is_refused_by_name(values: dict[str, Any],
         chart.rendered(**values)
 
 
+HOOKS: dict[str, Any] = {"alerts": {"tls": {"secretName": "ours"}}}
+LET_IN: dict[str, Any] = {"networkPolicy": {"from": [{"podSelector": {"matchLabels": {"app": "alertmanager"}}}]}}
+
+
+def ports(kind: str, **values: Any) -> dict[str, int]:
+    found = container(**values)["ports"] if kind == "Deployment" else only(kind, **values)["spec"]["ports"]
+    return {each["name"]: each.get("containerPort", each.get("port")) for each in found}
+
+
+def test_webhooks_with_certificates_have_a_port_of_their_own_only_where_a_secret_is_named() -> None:
+    values = {**HOOKS, **LET_IN}
+    said = {name: value for name, value in environment(**values).items() if name.startswith("KAI_ALERT")}
+
+    assert (ports("Deployment"), ports("Service")) == ({"http": 8080}, {"http": 80})
+    assert not any(name.startswith("KAI_ALERT") for name in environment())
+    assert (ports("Deployment", **values), ports("Service", **values)) == (
+        {"http": 8080, "hooks": 8443},
+        {"http": 80, "hooks": 8443},
+    )
+    assert said == {
+        "KAI_ALERT_TLS_CERT": "/etc/kai/alerts-tls/tls.crt",
+        "KAI_ALERT_TLS_KEY": "/etc/kai/alerts-tls/tls.key",
+        "KAI_ALERT_CLIENT_CA": "/etc/kai/alerts-tls/ca.crt",
+        "KAI_ALERT_TLS_PORT": "8443",
+    }
+
+
+def test_the_callers_authority_may_be_in_a_secret_of_its_own() -> None:
+    tls = {"secretName": "ours", "clientCa": {"name": "theirs", "key": "root.pem"}, "port": 9443}
+    values = {"alerts": {"tls": tls}, **LET_IN}
+    mounts = {each["name"]: each["mountPath"] for each in container(**values)["volumeMounts"]}
+    volumes = {each["name"]: each for each in only("Deployment", **values)["spec"]["template"]["spec"]["volumes"]}
+
+    assert environment(**values)["KAI_ALERT_CLIENT_CA"] == "/etc/kai/alerts-ca/root.pem"
+    assert (mounts["alerts-tls"], mounts["alerts-ca"]) == ("/etc/kai/alerts-tls", "/etc/kai/alerts-ca")
+    assert [volumes[each]["secret"]["secretName"] for each in ("alerts-tls", "alerts-ca")] == ["ours", "theirs"]
+    assert ports("Service", **values)["hooks"] == 9443
+
+
 def test_who_reads_figures_or_brings_requests_has_to_be_let_in() -> None:
-    for values in ({"metrics": {"serviceMonitor": {"enabled": True}}}, {"slack": {"mode": "http"}}):
+    for values in ({"metrics": {"serviceMonitor": {"enabled": True}}}, {"slack": {"mode": "http"}}, HOOKS):
         with pytest.raises(chart.CannotRender, match=r"networkPolicy\.from is empty"):
             chart.rendered(**values)
         assert chart.rendered(**values, networkPolicy={"enabled": False})
@@ -163,6 +204,8 @@ EITHER = [
     ("monitoring/prometheus", "kai/kai-1", "TCP 8080", True),
     ("monitoring/prometheus", "kai/kai-1", "TCP 22", False),
     ("shop/web", "kai/kai-1", "TCP 8080", False),
+    ("monitoring/prometheus", "kai/kai-1", "TCP 8443", True),  # callers that show a certificate
+    ("shop/web", "kai/kai-1", "TCP 8443", False),
     ("shop/web", "kai-probe/probe-1", "TCP 4246", False),
     ("kai/other", "kai-probe/probe-1", "TCP 4246", False),
     ("kai/other", "shop/web", "TCP 8080", True),  # what is not KAI is not touched

@@ -131,6 +131,14 @@ seccompProfile: {type: RuntimeDefault}
 - {name: {{ $variable }}_FILE, value: /etc/kai/alerts/{{ trimSuffix "Secret" $name }}/{{ $secret.key }}}
 {{- end }}
 {{- end }}
+{{- with .Values.alerts.tls }}
+{{- if .secretName }}
+- {name: KAI_ALERT_TLS_CERT, value: /etc/kai/alerts-tls/tls.crt}
+- {name: KAI_ALERT_TLS_KEY, value: /etc/kai/alerts-tls/tls.key}
+- {name: KAI_ALERT_CLIENT_CA, value: /etc/kai/alerts-{{ ternary "ca" "tls" (ne .clientCa.name "") }}/{{ .clientCa.key }}}
+- {name: KAI_ALERT_TLS_PORT, value: {{ .port | quote }}}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "kai.alertSecrets" -}}
@@ -144,6 +152,9 @@ seccompProfile: {type: RuntimeDefault}
 {{- if (get $.Values.alerts $name).name }}
 - {name: alerts-{{ trimSuffix "Secret" $name }}, mountPath: /etc/kai/alerts/{{ trimSuffix "Secret" $name }}, readOnly: true}
 {{- end }}
+{{- end }}
+{{- range $name, $secret := (include "kai.alertTls" . | fromJson) }}
+- {name: alerts-{{ $name }}, mountPath: /etc/kai/alerts-{{ $name }}, readOnly: true}
 {{- end }}
 {{- end }}
 
@@ -160,4 +171,25 @@ seccompProfile: {type: RuntimeDefault}
   secret: {secretName: {{ . }}, defaultMode: 0440{{ $more }}}
 {{- end }}
 {{- end }}
+{{- range $name, $secret := (include "kai.alertTls" $root | fromJson) }}
+- name: alerts-{{ $name }}
+  secret: {secretName: {{ $secret }}, defaultMode: 0440{{ $more }}}
+{{- end }}
+{{- end }}
+
+{{- /* The Secrets of the port with TLS: KAI's own certificate, and the callers' authority where it is elsewhere. */ -}}
+{{- define "kai.alertTls" -}}
+{{- $tls := .Values.alerts.tls }}
+{{- $found := dict }}
+{{- if $tls.secretName }}{{ $_ := set $found "tls" $tls.secretName }}{{ end }}
+{{- if and $tls.secretName $tls.clientCa.name }}{{ $_ := set $found "ca" $tls.clientCa.name }}{{ end }}
+{{- toJson $found }}
+{{- end }}
+
+{{- /* The ports that callers reach: HTTP, and the one with TLS where it is wanted. */ -}}
+{{- define "kai.ports" -}}
+{{- $tls := .Values.alerts.tls }}
+{{- $ports := list (dict "name" "http" "port" 8080) }}
+{{- if $tls.secretName }}{{ $ports = append $ports (dict "name" "hooks" "port" (int $tls.port)) }}{{ end }}
+{{- toJson (dict "ports" $ports) }}
 {{- end }}

@@ -142,7 +142,8 @@ def _parsed(raw: bytes) -> ProbeAnswer:
         raise Blind(f"the probe refused the request: {_line(said['error'])}")
     if said.get("version") != PROTOCOL_VERSION:
         raise Blind(
-            f"the probe speaks version {_line(said.get('version'))}, KAI speaks {PROTOCOL_VERSION}: upgrade the older one"
+            f"the probe speaks version {_line(said.get('version'))}, "
+            f"KAI speaks {PROTOCOL_VERSION}: upgrade the older one"
         )
     unread: dict[str, str] = {}
     return ProbeAnswer(
