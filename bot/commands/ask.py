@@ -13,7 +13,7 @@ from bot.commands.history import one_of, with_store
 from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.explain.conversing import Conversing
-from bot.report.blocks import Said
+from bot.report.blocks import Said, SlackBlock
 from bot.report.mrkdwn import BREAK
 from bot.report.sanitize import clean
 from bot.settings import claude_of
@@ -64,9 +64,20 @@ def _cannot(text: str) -> str:
 
 
 def _plain(said: Said) -> str:
-    """A message for Slack as plain lines."""
-    texts = [str(each["text"]["text"]) for each in said.blocks if isinstance(each.get("text"), dict)]
-    lines = "\n".join(texts or [said.text]).replace(BREAK, "")
-    for escaped, sign in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
-        lines = lines.replace(escaped, sign)
-    return "".join(f"{clean(_MARKS.sub('', line), 2000)}\n" for line in lines.splitlines() if line.strip("` "))
+    """A message for Slack as plain lines; commands as they must be typed."""
+    return "".join(map(_plain_block, said.blocks)) or _plain_line(said.text)
+
+
+def _plain_block(block: SlackBlock) -> str:
+    if block["type"] == "rich_text":
+        return "".join(f"{part['text']}\n" for each in block["elements"] for part in each["elements"])
+    if block["type"] == "container":
+        return "".join(map(_plain_block, block["child_blocks"]))
+    text = block.get("text")
+    return "".join(map(_plain_line, text["text"].splitlines())) if isinstance(text, dict) else ""
+
+
+def _plain_line(line: str) -> str:
+    for escaped, sign in ((BREAK, ""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        line = line.replace(escaped, sign)
+    return f"{clean(_MARKS.sub('', line), 2000)}\n" if line.strip("` ") else ""

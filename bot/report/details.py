@@ -31,6 +31,9 @@ NO_CHANGE = "This verdict proposes no change."
 LONGEST_PIECE = 2900
 """Characters of one code block; a longer command stands in several, divided at line ends."""
 
+MOST_COMMANDS, LONGEST_TERMS = 4400, 2200
+"""Characters of the commands under one heading, and of the proof below: with the way back they are one message."""
+
 LONGEST_LOOK = 700
 
 
@@ -43,7 +46,7 @@ def fix(it: Diagnosis) -> Said:
     blocks: list[SlackBlock] = [section(f"*{safe(found.text, SENTENCE)}*")]
     for title, which in (("Command", "kubectl"), ("Undo", "undo")):
         blocks += _commands(it, title, which)
-    blocks += [section(few(list(lines_of(said))))] if said else []
+    blocks += [section(few(list(lines_of(said)), LONGEST_TERMS))] if said else []
     return Said(safe(found.text), tuple(blocks))
 
 
@@ -61,15 +64,17 @@ def _commands(it: Diagnosis, title: str, which: str) -> tuple[SlackBlock, ...]:
     typed = [] if it.fix.refused else [each.text for each in command_lines(it.fix, which)]
     if not typed:
         return ()
-    flag = "undo" if which == "undo" else "fix"
+    whole = f"kai show {it.investigation_id[:SHORT_ID]} --{'undo' if which == 'undo' else 'fix'}"
+    if (size := sum(map(len, typed))) > MOST_COMMANDS:
+        return (section(f"*{title}*"), code(f"# {size} characters are too many for Slack: take them from {whole}"))
     parts = [piece for text in typed for piece in pieces(text)]
-    more = f" (in {len(parts)} parts; whole: kai show {safe(it.investigation_id[:SHORT_ID])} --{flag})"
-    return (section(f"*{title}*{more if len(parts) > len(typed) else ''}"), *map(code, parts))
+    more = f" (in {len(parts)} parts; whole: {safe(whole)})" if len(parts) > len(typed) else ""
+    return (section(f"*{title}*{more}"), *map(code, parts))
 
 
 def pieces(text: str, longest: int = LONGEST_PIECE) -> tuple[str, ...]:
-    """A command in pieces that a code block holds. What is too long for a message, or has no line ends, stays whole."""
-    if len(text) <= longest or len(text) > CODE or any(len(line) > longest for line in text.split("\n")):
+    """A command in pieces that a code block holds. One that has no line ends stays whole."""
+    if len(text) <= longest or any(len(line) > longest for line in text.split("\n")):
         return (text,)
     found, piece = [], ""
     for line in text.split("\n"):

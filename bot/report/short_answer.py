@@ -104,11 +104,16 @@ def short_answer(it: Diagnosis) -> ShortAnswer:
 
 def status_of(it: Diagnosis) -> VerdictStatus:
     """The colour of a verdict."""
-    if it.cause_class == "inconclusive":
+    return status_of_class(it.cause_class)
+
+
+def status_of_class(cause_class: str) -> VerdictStatus:
+    """The colour of a cause."""
+    if cause_class == "inconclusive":
         return VerdictStatus.UNDECIDED
-    if not it.fault_found:
+    if cause_class == "none.healthy":
         return VerdictStatus.HEALTHY
-    return VerdictStatus.DEGRADED if it.cause_class in DEGRADED else VerdictStatus.FAILING
+    return VerdictStatus.DEGRADED if cause_class in DEGRADED else VerdictStatus.FAILING
 
 
 def state_of(it: Diagnosis) -> str:

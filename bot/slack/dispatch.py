@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.answers.grammar import is_about_verdict
+from bot.answers.grammar import is_about_verdict, parse
+from bot.answers.question import Topic
 from bot.report.blocks import SlackBlock, section
 from bot.report.mrkdwn import safe
 from bot.slack.conversations import Conversations
@@ -41,7 +42,7 @@ class Dispatch:
         asked = TRIGGER.read({"text": text})
         if isinstance(asked, Nothing):
             why = asked.why if asked.why.endswith("?") else f"{asked.why}."
-            return await self._ephemerals.tell(who, safe(why), *_usage())
+            return await self._ephemerals.tell(who, f"{safe(why)} `/kai help` lists what can be asked.")
         return await self._asked(asked, who)
 
     async def mention(self, text: str, who: Asker, *, in_thread: bool) -> None:
@@ -81,7 +82,8 @@ def _is_command(text: str) -> bool:
     """Does it begin with a verb, or a verb with a typing error, or is it empty? `show fix` asks about a verdict."""
     if is_about_verdict(text):
         return False
-    return slash.is_command(text) or not typed(text) or slash.is_nearly_command(text)
+    known = parse(text).topic is not Topic.UNKNOWN
+    return slash.is_command(text) or not typed(text) or (not known and slash.is_nearly_command(text))
 
 
 def _usage() -> tuple[SlackBlock, ...]:

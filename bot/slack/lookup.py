@@ -56,9 +56,9 @@ class StoreLookup:
         await self._ephemerals.say(who, lists.history(await self.latest(who.user)))
 
     async def latest(self, user: str) -> list[tuple[Investigation, StoredVerdict | None]]:
-        """The newest that this person may see."""
+        """The newest that this person may see; a list shows the first of them, the home tab groups them."""
         rows = await self._store.investigations.recent(LOOKED_THROUGH)
-        return (await self._visibility.seen_by(user, rows, lambda row: row[0]))[: lists.MAX_ROWS]
+        return await self._visibility.seen_by(user, rows, lambda row: row[0])
 
     async def say_which(self, who: Asker) -> None:
         """What there is to cancel."""
