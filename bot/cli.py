@@ -213,6 +213,7 @@ def simulate() -> None:
 @click.option("--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
 @click.option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
 @click.option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
+@click.option("--feedback", "opinions", is_flag=True, help="What people think of the verdicts, and what was wrong.")
 @_DATABASE
 @_answering("text", "json", "yaml", "markdown")
 def history() -> None:
