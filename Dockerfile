@@ -41,6 +41,7 @@ ARG REVISION
 ARG CREATED
 LABEL org.opencontainers.image.title="KAI netdebug" \
       org.opencontainers.image.description="Why can this Kubernetes pod not talk? The root cause, the evidence and a proved fix." \
+      org.opencontainers.image.source="https://github.com/kai-netdebug/kai" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

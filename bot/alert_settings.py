@@ -92,6 +92,12 @@ def _channel(name: str, said: object) -> str:
     return channel
 
 
+def channels(name: str, said: object) -> frozenset[str]:
+    """`C0ONE,C0TWO`, or in the file a list. Raises `BadSettings`."""
+    listed = said if isinstance(said, list) else str(said or "").replace(",", " ").split()
+    return frozenset(_channel(name, each) for each in listed if each)
+
+
 def _tls(found: Mapping[str, Any]) -> HookTls | None:
     said = [found.get(each) for each in _TLS]
     if not any(said):

@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.alert_settings import AlertSettings
 from bot.alerts.alerts import Alerts
-from bot.alerts.gate import load_gate
+from bot.alerts.gate import CountDrops, load_gate
 from bot.alerts.pending import KeptAlerts
 from bot.alerts.plan import AlertLimits
 from bot.alerts.resolved import ROLE, Resolves, note_of
@@ -30,6 +30,7 @@ from bot.change.opening import changes_on
 from bot.clusters.opening import PolicyWorlds, recorded
 from bot.clusters.options import Live
 from bot.clusters.recent_drops import recent_drops
+from bot.clusters.served import ServedClusters, served
 from bot.desk.desk import Desk, Extensions
 from bot.desk.limits import Limits
 from bot.desk.looking import Looking
@@ -43,6 +44,7 @@ from bot.explain.explanations import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
+from bot.report.cluster_name import UNNAMED
 from bot.settings import Settings
 from bot.slack import listeners, watch_words
 from bot.slack.alert_anchors import Anchors
@@ -71,12 +73,14 @@ from bot.slack.knowing import Knowing
 from bot.slack.lookup import StoreLookup
 from bot.slack.modals import Modals
 from bot.slack.names import PodSuggestions
+from bot.slack.namespace_drops import NamespaceLooks
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.proposal_messages import ProposalMessages
 from bot.slack.questions import Questions
 from bot.slack.recovery import Seeker
 from bot.slack.services import SlackServices
+from bot.slack.shared_channels import SharedChannels
 from bot.slack.visibility import Visibility
 from bot.store.database import is_sqlite
 from bot.store.store import Store, open_store
@@ -95,6 +99,7 @@ from bot.web.health import Health
 from bot.web.hooks import Hooks
 from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
+from flows.drops import POLICY_DROPS_FLOW
 from flows.engine import WalkTools
 from flows.load import Flow, load_flows
 from sensors.access.casefolder import BadCase
@@ -139,7 +144,7 @@ async def running(
     `look` takes the place of sensors and rules, for measurements of everything around them. `within`: seconds after
     which a change that does not help is taken back.
     """
-    worlds, url = _worlds(settings), settings.database_url.reveal()
+    clusters, url = _clusters(settings), settings.database_url.reveal()
     flows, seers = load_flows(), sensors()
     if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
@@ -150,33 +155,41 @@ async def running(
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
         impatient = web_client(token, api, patient=False, answered=metrics.slack_answered)
-        outbox = Outbox(impatient, settings.slack.pace)
+        shared = SharedChannels(impatient, settings.slack.shared_channels)
+        outbox = Outbox(impatient, settings.slack.pace, may_speak=shared.why_not)
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
-        walks = Walks(spans.looking(metrics.looking(look or Looking(worlds.open, flows, seers, rules()))))
+        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, rules()))))
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
         cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, worlds, store, cards, within)
+        changes = _changes(settings, clusters, store, cards, within)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         ledger = partial(CountedLedger, metrics=metrics)
-        explains = _explains(settings, worlds, store, flows, seers, walks, changes, ledger)
+        explains = _explains(settings, clusters, store, flows, seers, walks, changes, ledger)
         if explains is not None:
             stack.push_async_callback(explains.asking.close)
             poster, more = Explaining(poster, explains), explains.added_to(more)
-        desk = await stack.enter_async_context(open_desk(url, walks, poster, watching, limits, extensions=more))
+        desk = await stack.enter_async_context(
+            open_desk(url, walks, poster, watching, limits, clusters.names, extensions=more)
+        )
         if explains is not None:
             explains.desk = desk
             stack.callback(asyncio.create_task(attempt_logged(explains.asking.warm(), log, "Claude")).cancel)
-        names, work, health = PodSuggestions(worlds.cluster), Work(), Health(store)
-        stack.push_async_callback(names.close)
-        intake = Intake(desk, store, worlds.find, settings.flow)
+        names = {each: PodSuggestions(partial(clusters.cluster, each)) for each in clusters.names}
+        for known in names.values():
+            stack.push_async_callback(known.close)
+        work, health = Work(), Health(store)
+        intake = Intake(desk, store, clusters.find, settings.flow, clusters.meant)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
-        parts = (identity, client, store, desk, intake, conversations, names, inbox, work, visibility)
-        services = services_of(*parts, settings.approvals, joined, changes)
+        parts = (identity, client, store, desk, intake, conversations, inbox, work, visibility)
+        tools = WalkTools(seers, rules())
+        looks = partial(NamespaceLooks, clusters.meant, clusters.cluster, flows[POLICY_DROPS_FLOW], tools)
+        names_of = lambda channel: names[clusters.usual(channel)]  # noqa: E731
+        services = services_of(*parts, names_of, looks, settings.approvals, joined, changes)
         services.questions.converse = Conversing(explains.asking) if explains is not None else None
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
@@ -191,9 +204,10 @@ async def running(
             voice = AlertVoice(client, outbox, conversations, anchors, work)
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
-            drops = partial(recent_drops, worlds.cluster)
+            drops = partial(_drops_in, clusters)
+            of_alert = lambda alert, channel: clusters.of_alert(alert.labels, channel)  # noqa: E731
             kept = KeptAlerts(store.heard, resolves.now, alone=is_sqlite(url))
-            alerts = Alerts(intake, store, worlds.cluster, voice, resolves, gate, drops, kept, alert_limits)
+            alerts = Alerts(intake, store, of_alert, clusters.cluster, voice, resolves, gate, drops, kept, alert_limits)
             stack.callback(asyncio.create_task(_every(RECOVERY_PAUSE_S, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
@@ -204,7 +218,9 @@ async def running(
                 own = hooks.routes(certificates=True)
                 await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
         if settings.watch.channel and settings.case is None:
-            stack.callback(asyncio.create_task(_watch(settings, worlds, seers, outbox).run()).cancel)
+            for each in clusters.names:
+                watch = _watch(settings, clusters.world(each), seers, outbox, each)
+                stack.callback(asyncio.create_task(watch.run()).cancel)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
@@ -224,10 +240,11 @@ def services_of(
     desk: Desk,
     intake: Intake,
     conversations: Conversations,
-    names: PodSuggestions,
     inbox: Inbox,
     work: Work,
     visibility: Visibility,
+    names: Callable[[str], PodSuggestions],
+    looks: Callable[[Asking, Ephemerals], NamespaceLooks],
     approvals: Approvals,
     joined: Joined,
     changes: Changes | None,
@@ -242,13 +259,13 @@ def services_of(
     investigating = Investigating(intake, desk, lookup, *seeing, client, modals, approvals, joined, asking)
     knowing = Knowing(store, visibility, lambda: approvals)
     questions = Questions(lookup, knowing, investigating, *seeing, names)
-    dispatch = Dispatch(investigating, lookup, questions, *seeing)
+    dispatch = Dispatch(investigating, lookup, questions, *seeing, looks(asking, ephemerals))
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
     return SlackServices(identity, gate, dispatch, investigating, lookup, questions, *seeing, names, store, client)
 
 
 def _changes(
-    settings: Settings, worlds: PolicyWorlds, store: Store, cards: ProposalMessages, within: float
+    settings: Settings, clusters: ServedClusters, store: Store, cards: ProposalMessages, within: float
 ) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
@@ -257,7 +274,7 @@ def _changes(
     def rules() -> Approvals:
         return settings.approvals
 
-    where = (worlds.live, worlds.cluster, sensors(), store, rules, cards.show, cards.team)
+    where = (clusters.live, clusters.cluster, sensors(), store, rules, cards.show, cards.team)
     return changes_on(*where, within=within, tell=cards.tell)
 
 
@@ -282,7 +299,7 @@ def _reviewed(changes: Changes) -> LaterListener:
 
 def _explains(
     settings: Settings,
-    worlds: PolicyWorlds,
+    clusters: ServedClusters,
     store: Store,
     flows: Mapping[str, Flow],
     seers: Mapping[str, Sensor],
@@ -295,7 +312,7 @@ def _explains(
         return None
     asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
-    return Explains(store, asking, worlds.open, flows, WalkTools(seers, rules()), walks, follow)
+    return Explains(store, asking, clusters.open, flows, WalkTools(seers, rules()), walks, follow)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
@@ -323,23 +340,28 @@ def _of_claude(settings: Settings) -> str:
     return "verdicts come from rules only: there is no key for Claude (ANTHROPIC_API_KEY)"
 
 
-def _worlds(settings: Settings) -> PolicyWorlds:
+def _clusters(settings: Settings) -> ServedClusters:
     if settings.case is None:
-        return PolicyWorlds(Live(settings.kubeconfig, settings.context, settings.hubble_server))
+        usual = Live(settings.kubeconfig, settings.context, settings.hubble_server)
+        return served(settings.clusters, settings.default_cluster, usual)
     try:
-        return recorded(settings.case)
+        return ServedClusters({UNNAMED: recorded(settings.case)})
     except BadCase as why:
         raise UsageMistake(f"KAI_CASE: {why}") from why
 
 
-def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor], outbox: Outbox) -> Watch:
+def _drops_in(clusters: ServedClusters, name: str) -> CountDrops:
+    return partial(recent_drops, partial(clusters.cluster, name))
+
+
+def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor], outbox: Outbox, name: str) -> Watch:
     channel = settings.watch.channel
 
     async def say(finding: CutFinding, ts: str) -> str:
         if ts:
-            await outbox.update(channel, ts, watch_words.words_of(finding))
+            await outbox.update(channel, ts, watch_words.words_of(finding, name))
             return ts
-        return (await outbox.post(channel, watch_words.words_of(finding)))[1]
+        return (await outbox.post(channel, watch_words.words_of(finding, name)))[1]
 
     prover = Prover(worlds.cluster, seers)
     sources = LiveSources(worlds.live)

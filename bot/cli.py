@@ -9,73 +9,27 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from bot import __version__
 from bot.clusters.options import live_options
 from bot.commands.examples import EXIT_CODES, epilog
+from bot.commands.options import CONFIG, DATABASE, DEBUG, FLOW, KEEP, LLM, QUIET, VERBOSE, YES, answering, asking
 from bot.errors import code_of, line_of
 from bot.lazy import LazyGroup
 from bot.quiet import quiet
 
-NETDEBUG = "flow.k8s_network_debug"
 INTERRUPTED = 130
-F = TypeVar("F", bound=Callable[..., Any])
-
-_DEBUG = click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
-
-
-def _answering(*formats: str) -> Callable[[F], F]:
-    """-o, and --debug wherever a person may type it."""
-    output = click.option("-o", "--output", type=click.Choice(formats), default=formats[0], help="How to say it.")
-    return lambda command: output(_DEBUG(command))
-
-
-def _asking(command: F) -> F:
-    """The options of every question about a pod, in the order `--help` shows them."""
-    for option in reversed(
-        (
-            click.option("-n", "--namespace", metavar="NS", help="The pod's namespace."),
-            click.option("--to", metavar="PEER", help="What it cannot reach: HOST:PORT, svc/NAME[:PORT], deploy/NAME."),
-            click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at."),
-            click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m."),
-            click.option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-_FLOW = click.option("--flow", default=NETDEBUG, show_default=True, metavar="FLOW", help="A flow's id, or a YAML file.")
-_LLM = click.option(
-    "--llm/--no-llm", default=None, help="Ask Claude, or rules only. Asked by default with a key, but for recordings."
-)
-_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Leave nothing out.")
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="The verdict in one line.")
-_DATABASE = click.option(
-    "--database",
-    metavar="URL",
-    envvar=["KAI_DATABASE_URL", "DATABASE_URL"],
-    help="Where KAI remembers: sqlite:////path/kai.db or postgresql://… (KAI_DATABASE_URL, DATABASE_URL).",
-)
-_KEEP = click.option(
-    "--history/--no-history",
-    "keep",
-    default=True,
-    envvar="KAI_HISTORY",
-    help="Keep it for kai history and kai show, or not (KAI_HISTORY=0).",
-)
 
 
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES
 )
 @click.version_option(__version__, prog_name="kai")
-@_DEBUG
+@DEBUG
 @click.pass_obj
 def kai(debug: bool) -> None:
     """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
@@ -84,20 +38,20 @@ def kai(debug: bool) -> None:
 
 @kai.lazy("bot.commands.investigate:typed")
 @click.argument("pod", required=False, default="")
-@_asking
-@_FLOW
+@asking
+@FLOW
 @click.option("-w", "--watch", is_flag=True, help="Look again and again; say each change in a line, until it talks.")
 @click.option("--every", type=click.IntRange(1, 3600), default=10, metavar="SECONDS", help="With --watch; 10.")
 @live_options
 @click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
 @click.option("--from", "sender", metavar="POD", help="The same as POD, for a pair: --from deploy/api --to svc/db.")
-@_LLM
-@_KEEP
-@_DATABASE
-@_QUIET
-@_VERBOSE
-@_answering("text", "json", "yaml", "markdown")
+@LLM
+@KEEP
+@DATABASE
+@QUIET
+@VERBOSE
+@answering("text", "json", "yaml", "markdown")
 def netdebug() -> None:
     """Find out why POD cannot talk.
 
@@ -112,26 +66,42 @@ def netdebug() -> None:
 @kai.lazy("bot.commands.investigate:typed", "run-flow")
 @click.argument("flow")
 @click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
-@_asking
+@asking
 @live_options
-@_LLM
-@_KEEP
-@_DATABASE
-@_QUIET
-@_VERBOSE
-@_answering("text", "json", "yaml", "markdown")
+@LLM
+@KEEP
+@DATABASE
+@QUIET
+@VERBOSE
+@answering("text", "json", "yaml", "markdown")
 def run_flow() -> None:
     """Walk one flow for a pod. FLOW is an id (kai list-flows) or a YAML file."""
 
 
+@kai.lazy("bot.commands.drops:drops")
+@click.argument("space", metavar="NAMESPACE", required=False, default="")
+@click.option("-n", "--namespace", metavar="NS", help="The same as NAMESPACE.")
+@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at.")
+@click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
+@live_options
+@VERBOSE
+@answering("text", "json", "yaml")
+def drops() -> None:
+    """Show every denied pair of workloads of NAMESPACE, by the rule that is missing, the newest change first.
+
+    It replays what Hubble saw dropped from and to the namespace through all policies. Without Hubble nothing is
+    measured, and nothing is said to be clear.
+    """
+
+
 @kai.lazy("bot.commands.lists:list_flows", "list-flows")
-@_answering("text", "json")
+@answering("text", "json")
 def list_flows() -> None:
     """The flows there are."""
 
 
 @kai.lazy("bot.commands.lists:list_sensors", "list-sensors")
-@_answering("text", "json")
+@answering("text", "json")
 def list_sensors() -> None:
     """The sensors there are, and what each one looks at."""
 
@@ -142,10 +112,10 @@ def list_sensors() -> None:
 @click.option("--page/--once", "page", default=None, help="Go on with the page, or not; yes on a terminal.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="The page's; any free one.")
 @click.option("--no-browser", is_flag=True, help="Say where the page is, and open no browser.")
-@_FLOW
-@_QUIET
-@_VERBOSE
-@_answering("text", "json", "yaml", "markdown")
+@FLOW
+@QUIET
+@VERBOSE
+@answering("text", "json", "yaml", "markdown")
 def demo() -> None:
     """Diagnose a real incident that was recorded, without any cluster; then try KAI out in a chat, in a browser.
 
@@ -164,9 +134,9 @@ def demo() -> None:
 @click.option("--redact", is_flag=True, help="Leave out logs, environment values, arguments, annotations, URL paths.")
 @click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node.")
-@_FLOW
+@FLOW
 @live_options
-@_answering("text", "json")
+@answering("text", "json")
 def capture() -> None:
     """Record what can be seen of POD now as a case; kai netdebug --case DIR looks at it again.
 
@@ -178,7 +148,7 @@ def capture() -> None:
 @click.argument("pod", required=False, default="")
 @click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
 @live_options
-@_answering("text", "json")
+@answering("text", "json")
 def doctor() -> None:
     """Check everything an investigation needs, and say what mends it. With POD, only its own node needs a probe.
 
@@ -214,8 +184,8 @@ def simulate() -> None:
 @click.option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
 @click.option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
 @click.option("--feedback", "opinions", is_flag=True, help="What people think of the verdicts, and what was wrong.")
-@_DATABASE
-@_answering("text", "json", "yaml", "markdown")
+@DATABASE
+@answering("text", "json", "yaml", "markdown")
 def history() -> None:
     """The last investigations, newest first."""
 
@@ -225,17 +195,17 @@ def history() -> None:
 @click.option("--fix", "part", flag_value="fix", help="Only the commands of the fix, for a shell.")
 @click.option("--undo", "part", flag_value="undo", help="Only the commands that take the fix back, for a shell.")
 @click.option("--brief", "part", flag_value="brief", help="What Claude was told of it, exactly as it was sent.")
-@_DATABASE
-@_QUIET
-@_VERBOSE
-@_answering("text", "json", "yaml", "markdown")
+@DATABASE
+@QUIET
+@VERBOSE
+@answering("text", "json", "yaml", "markdown")
 def show() -> None:
     """The report of an investigation again; ID is its id or the beginning of it (kai history)."""
 
 
 @kai.lazy("bot.commands.completion:completion")
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
-@_DEBUG
+@DEBUG
 def completion() -> None:
     """Print the script that completes kai's words in a shell."""
 
@@ -243,8 +213,8 @@ def completion() -> None:
 @kai.lazy("bot.commands.ask:ask")
 @click.argument("investigation", metavar="ID")
 @click.argument("question", nargs=-1, metavar="QUESTION")
-@_DATABASE
-@_DEBUG
+@DATABASE
+@DEBUG
 def ask() -> None:
     """Ask about a past investigation: why? how sure? is it DNS? what did you not measure? show evidence E3.
 
@@ -256,7 +226,7 @@ def ask() -> None:
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
 @click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what is told.")
 @live_options
-@_DEBUG
+@DEBUG
 def mcp() -> None:
     """Answer other agents (Model Context Protocol) on stdin and stdout: diagnose, may talk, simulate, show evidence.
 
@@ -271,7 +241,7 @@ def mcp() -> None:
 @click.option("--gate", type=click.Path(path_type=Path), metavar="FILE", help="A team's own rules (KAI_ALERT_GATE).")
 @click.option("--offline", is_flag=True, help="Ask no cluster whether what the alert names is there.")
 @live_options
-@_DEBUG
+@DEBUG
 def alert() -> None:
     """Show what an alert would start, and why; nothing is started.
 
@@ -294,17 +264,13 @@ def serve() -> None:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
 
 
-_CONFIG = click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file.")
-_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask once more.")
-
-
 @kai.lazy("bot.commands.approve:approve")
 @click.argument("proposal", metavar="ID")
-@_YES
-@_DATABASE
-@_CONFIG
+@YES
+@DATABASE
+@CONFIG
 @live_options
-@_DEBUG
+@DEBUG
 def approve() -> None:
     """Apply a proposed change with your own kubeconfig: proved anew, tried, written once, verified, else taken back.
 
@@ -316,21 +282,21 @@ def approve() -> None:
 @kai.lazy("bot.commands.approve:reject")
 @click.argument("proposal", metavar="ID")
 @click.option("--reason", default="", metavar="TEXT", help="Why not.")
-@_DATABASE
-@_CONFIG
+@DATABASE
+@CONFIG
 @live_options
-@_DEBUG
+@DEBUG
 def reject() -> None:
     """Say no to a proposed change."""
 
 
 @kai.lazy("bot.commands.approve:undo")
 @click.argument("proposal", metavar="ID")
-@_YES
-@_DATABASE
-@_CONFIG
+@YES
+@DATABASE
+@CONFIG
 @live_options
-@_DEBUG
+@DEBUG
 def undo() -> None:
     """Take an applied change back with your own kubeconfig; nobody's later change is overwritten."""
 
@@ -339,8 +305,8 @@ def undo() -> None:
 @click.argument("action", required=False, default="", type=click.Choice(("", "verify")), metavar="[verify]")
 @click.option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")
 @click.option("--head", default="", metavar="HASH", help="A head noted earlier: it must still be in the trail.")
-@_DATABASE
-@_DEBUG
+@DATABASE
+@DEBUG
 def audit() -> None:
     """Every entry of the audit trail, one JSON line each; kai audit verify: is it all as it was written?
 
@@ -351,8 +317,8 @@ def audit() -> None:
 @kai.lazy("bot.commands.store:store")
 @click.argument("action", type=click.Choice(("backup", "restore")))
 @click.argument("file", metavar="FILE")
-@_DATABASE
-@_DEBUG
+@DATABASE
+@DEBUG
 def store() -> None:
     """Copy what KAI remembers into FILE, also while it runs, or bring it back to where nothing is; - is a stream."""
 

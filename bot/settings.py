@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from bot import claude_settings
-from bot.alert_settings import AlertSettings, WatchSettings, alerts, watch
+from bot import claude_settings, cluster_settings
+from bot.alert_settings import AlertSettings, WatchSettings, alerts, channels, watch
 from bot.approval.rules import Approvals, BadRules, read
+from bot.cluster_settings import NamedCluster
 from bot.errors import BadSettings
 from bot.secret import Secret
 from bot.store.location import default_url
@@ -35,7 +36,10 @@ _PREFIXES = {"bot_token": ("xoxb-",), "app_token": ("xapp-",)}
 
 @dataclass(frozen=True, slots=True)
 class SlackSettings:
-    """`mode` socket needs an app token, http a signing secret. `pace` is seconds between messages in one channel."""
+    """`mode` socket needs an app token, http a signing secret. `pace` is seconds between messages in one channel.
+
+    `shared_channels`: those shared with another organisation in which KAI may answer all the same.
+    """
 
     bot_token: Secret
     mode: str = "socket"
@@ -43,6 +47,7 @@ class SlackSettings:
     signing_secret: Secret | None = None
     api_url: str = SLACK_API
     pace: float = 1.1
+    shared_channels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Settings:
     kubeconfig: str | None = None
     context: str | None = None
     hubble_server: str | None = None
+    clusters: tuple[NamedCluster, ...] = ()
+    default_cluster: str = ""
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the pod
     port: int = 8080
     log_level: str = "INFO"
@@ -82,11 +89,13 @@ _KEYS: Mapping[str, _Key] = {
     "mode": _Key(("KAI_SLACK_MODE",), ("slack", "mode")),
     "api_url": _Key(("SLACK_API_URL",), ("slack", "api_url")),
     "pace": _Key(("KAI_SLACK_PACE",), ("slack", "pace")),
+    "shared_channels": _Key(("KAI_SHARED_CHANNELS",), ("slack", "shared_channels")),
     "database_url": _Key(("KAI_DATABASE_URL", "DATABASE_URL"), ("database_url",), secret=True),
     "case": _Key(("KAI_CASE",), ("case",)),
     "kubeconfig": _Key(("KAI_KUBECONFIG",), ("kubeconfig",)),
     "context": _Key(("KAI_CONTEXT",), ("context",)),
     "hubble_server": _Key(("HUBBLE_SERVER", "KAI_HUBBLE_ADDR"), ("hubble_server",)),
+    "default_cluster": _Key(("KAI_CLUSTER",), ("default_cluster",)),
     "host": _Key(("KAI_HOST",), ("host",)),
     "port": _Key(("KAI_PORT",), ("port",)),
     "log_level": _Key(("KAI_LOG_LEVEL",), ("log_level",)),
@@ -111,7 +120,9 @@ def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **s
     """What was said on the command line, else in the environment, else in the file. Raises `BadSettings`."""
     environ = os.environ if environ is None else environ
     written = _written(_file(environ, file))
-    return _checked({**_found(environ, written, said), "approvals": _approvals(written)})
+    return _checked(
+        {**_found(environ, written, said), "approvals": _approvals(written), "clusters": _clusters(written)}
+    )
 
 
 def _found(environ: Mapping[str, str], written: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,13 +142,14 @@ class AlertsSetUp:
     watch: WatchSettings
     bot_token: Secret | None
     api_url: str
+    shared_channels: frozenset[str]
 
 
 def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSetUp:
     """Raises `BadSettings`. Whether Slack could be served does not matter."""
     found = _found(environ, _written(_file(environ, file)), {})
     api_url = _api_url(str(found.get("api_url") or SLACK_API))
-    return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url)
+    return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url, _shared(found))
 
 
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
@@ -149,6 +161,15 @@ def claude_of(file: Path | None = None, environ: Mapping[str, str] | None = None
     """What the settings say of Claude alone, for a terminal. Raises `UsageMistake`."""
     environ = os.environ if environ is None else environ
     return claude_settings.read(_written(_file(environ, file)).get("claude"), environ)
+
+
+def clusters_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[NamedCluster, ...]:
+    """The clusters of the settings file alone, for a terminal. Raises `BadSettings`."""
+    return _clusters(_written(_file(os.environ if environ is None else environ, file)))
+
+
+def _clusters(written: Mapping[str, Any]) -> tuple[NamedCluster, ...]:
+    return cluster_settings.read(written.get("clusters"))
 
 
 def _approvals(written: Mapping[str, Any]) -> Approvals:
@@ -188,7 +209,7 @@ def _written(path: Path | None) -> Mapping[str, Any]:
 
 def _words(place: tuple[str, ...]) -> list[str]:
     """What may stand at a place of the file; of a secret only where it is."""
-    words = [*_SECTIONS, "approvals", "claude"] if not place else []
+    words = [*_SECTIONS, "approvals", "claude", "clusters"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:
             words += [f"{key.place[-1]}_env", f"{key.place[-1]}_file"] if key.secret else [key.place[-1]]
@@ -245,11 +266,13 @@ def _of_file(name: str, path: str) -> Secret:
 
 
 def _checked(found: Mapping[str, Any]) -> Settings:
-    slack = _slack(found)
+    slack, clusters = _slack(found), found["clusters"]
     return Settings(
         slack=slack,
         database_url=found.get("database_url") or Secret(default_url()),
         case=_case(found.get("case")),
+        clusters=clusters,
+        default_cluster=_default_cluster(found),
         alerts=alerts(found),
         watch=watch(found),
         port=_number("KAI_PORT", found.get("port", 8080), 0, 65535),
@@ -259,6 +282,19 @@ def _checked(found: Mapping[str, Any]) -> Settings:
         claude=found["claude"],
         **_texts(found),
     )
+
+
+def _default_cluster(found: Mapping[str, Any]) -> str:
+    """The cluster that is meant where nobody names one. Raises `BadSettings` for what contradicts `clusters:`."""
+    clusters, default = found["clusters"], str(found.get("default_cluster") or "")
+    alone = next((word for word in ("case", "context", "hubble_server") if clusters and found.get(word)), "")
+    if alone == "case":
+        raise BadSettings("clusters: a recording (case, KAI_CASE) takes the place of all clusters: leave one out")
+    if alone and alone != "hubble_server":
+        raise BadSettings(f"clusters: each names its own {alone}: leave the other {alone} out")
+    if default:
+        cluster_settings.named(clusters, default)
+    return default
 
 
 def _texts(found: Mapping[str, Any]) -> dict[str, str]:
@@ -283,7 +319,12 @@ def _slack(found: Mapping[str, Any]) -> SlackSettings:
         signing_secret=found.get("signing_secret"),
         api_url=_api_url(str(found.get("api_url") or SLACK_API)),
         pace=_pace(found.get("pace", 1.1)),
+        shared_channels=_shared(found),
     )
+
+
+def _shared(found: Mapping[str, Any]) -> frozenset[str]:
+    return channels("KAI_SHARED_CHANNELS", found.get("shared_channels"))
 
 
 def _needed(found: Mapping[str, Any], name: str, variable: str, what: str) -> None:

@@ -25,7 +25,7 @@ class Layer(StrEnum):
 
 
 class Stage(IntEnum):
-    """Where on the path a cause blocks; a smaller number comes first and hides what follows."""
+    """Stage of the path at which a cause blocks; a smaller number comes first and hides what follows."""
 
     TARGET = 10
     NODE = 20

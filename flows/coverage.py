@@ -1,4 +1,4 @@
-"""How much of what matters for a cause was seen: a number from 0 to 1 which caps the confidence.
+"""Share of the facts that matter for a cause and were seen: a number from 0 to 1 which caps the confidence.
 
 That a selector matches no pod is a fact of the API, and stays one where nobody measured the MTU; a policy is accused
 the less surely, the less was seen of policies and of drops. What was not measured is listed by layer in any case.

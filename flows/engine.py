@@ -50,7 +50,7 @@ async def ignore(moment: Saw | Concluded) -> None:
 
 @dataclass(frozen=True, slots=True)
 class WalkTools:
-    """What a walk needs besides flow, target and cluster; the composition root fills it once."""
+    """Needs of a walk besides flow, target and cluster; the composition root fills it once."""
 
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
@@ -93,8 +93,7 @@ async def walk(
 ) -> Walk:
     """The same, with what was seen."""
     began = tools.clock()
-    evidence = await _look(flow, target, cluster, tools, watcher)
-    case = Case(target, await _environment(cluster), await cluster.now(), evidence)
+    case = await look(flow, target, cluster, tools, watcher)
 
     def took_ms() -> float:
         return (tools.clock() - began) * 1000
@@ -128,6 +127,12 @@ async def _environment(cluster: Cluster) -> Environment:
     except (Blind, TimeoutError) as why:
         log.info("the environment is not known: %s", why)
         return Environment()
+
+
+async def look(flow: Flow, target: Target, cluster: Cluster, tools: WalkTools, watcher: Watcher = ignore) -> Case:
+    """Evidence of all sensors of a flow, before any rule judges it."""
+    evidence = await _look(flow, target, cluster, tools, watcher)
+    return Case(target, await _environment(cluster), await cluster.now(), evidence)
 
 
 async def _look(
@@ -182,4 +187,4 @@ async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list
     return findings, doubts
 
 
-__all__ = ["Concluded", "Saw", "Walk", "WalkTools", "Watcher", "ignore", "run", "walk", "walk_on"]
+__all__ = ["Concluded", "Saw", "Walk", "WalkTools", "Watcher", "ignore", "look", "run", "walk", "walk_on"]

@@ -40,7 +40,7 @@ SERVICE_ROLES = frozenset({Role.SERVICE, Role.RESOLVER, Role.API_SERVER})  # an 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What the facts say of one layer: works (True), open (None) or does not (False), why, and which facts say so."""
+    """State of one layer by the facts: works (True), open (None) or does not (False), why, and which facts say so."""
 
     works: bool | None
     why: str
@@ -83,7 +83,7 @@ def _measured(case: Case, root: Finding, own: Sequence[Finding], layer: Layer, w
 
 
 def _not_reached(root: Finding, layer: Layer) -> str:
-    """Why an open question may be open: the traffic stops before it gets there."""
+    """The reason why an open question may be open: the traffic stops before it gets there."""
     stages = [each.stage for each in CAUSES.values() if each.layer is layer]
     early = root.stage < max(stages) and root.layer is not layer
     return f"; the traffic stops earlier ({root.cause_class})" if early else ""

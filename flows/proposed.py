@@ -39,7 +39,7 @@ class BadChange(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ChangeHints:
-    """What a person said besides the change itself: `-n`, `--target kind/name`, `--type`."""
+    """Hints besides the change itself: `-n`, `--target kind/name`, `--type`."""
 
     namespace: str | None = None
     target: str | None = None

@@ -45,7 +45,7 @@ NEEDED_SENSORS = (
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What a change would do to the traffic of a case.
+    """Effect of a change on the traffic of a case.
 
     `why_not` tells, for every connection that would still not pass, what stands in the way. `other_denied` counts
     dropped connections that the complaint is not about. `notes` are what a person should look at twice: a namespace
@@ -104,7 +104,7 @@ def simulate(
 
 
 def _would_be_refused(objects: Iterable[Json], after: PolicyWorld) -> str | None:
-    """Why the datapath would apply nothing of a changed object. The API server accepts it, and nobody is told."""
+    """Reason why the datapath would apply nothing of a changed object, although the API server accepts it."""
     faults = [f"{component_of_object(each)}: {why}" for each in objects for why in after.refusals(each)]
     return f"Cilium would refuse this object: {faults[0]}" if faults else None
 
@@ -121,7 +121,7 @@ def _idle(objects: Iterable[Json], after: PolicyWorld) -> Iterator[str]:
 
 
 def _notes(policy: Component, after: PolicyWorld) -> Iterator[str]:
-    """What makes a policy idle although it is well written."""
+    """Reasons why a policy is idle although it is well written."""
     spaces = after.inventory.namespaces
     if policy.namespace and spaces and policy.namespace not in spaces:
         yield f"there is no namespace {policy.namespace}{did_you_mean(policy.namespace, spaces)}"
@@ -140,7 +140,7 @@ def _is_recent(case: Case, one: JudgedConnection, since: timedelta | None) -> bo
 
 
 def why_not(judged: Judgement, case: Case, changed: frozenset[Component]) -> Iterator[str]:
-    """Why a connection would still not pass: the rules that were changed first, then those that come closest."""
+    """Reason why a connection would still not pass: the rules that were changed first, then those that come closest."""
     traffic = judged.traffic
     stays = "cannot be decided" if judged.allowed is None else "would still be denied"
     yield f"{who(traffic.source)} to {who(traffic.destination)} on {port_in_words(traffic)} {stays}"
@@ -176,7 +176,7 @@ def _about_service(blocks: Iterable[str], judged: Judgement, case: Case) -> Iter
 
 
 def _never_compared(there: Endpoint, profile: Profile) -> str:
-    """What kind of peer this is, if the datapath compares no CIDR with its kind."""
+    """Kind of this peer, if the datapath compares no CIDR with that kind."""
     if there.is_pod and not there.host_network:
         return "a pod" if profile.cidr_matches_pods is False else ""
     if profile.cidr_matches_nodes is not False or not there.host_network:
@@ -244,7 +244,7 @@ CALICO_KINDS = ("Calico NetworkPolicy", "GlobalNetworkPolicy")
 
 
 def _no_way_to(case: Case) -> str:
-    """Why there is nothing to judge, and what to ask instead."""
+    """The reason why there is nothing to judge, and what to ask instead."""
     services, port = case.get(Services), case.target.to_port
     service = services.asked_service if services else None
     asked_port = services.asked.port_of_service if services and services.asked else port

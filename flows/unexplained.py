@@ -1,4 +1,4 @@
-"""What is known although no cause is shown, and what to measure next: a shrug must still say what it knows."""
+"""Facts that are known although no cause is shown, and the next measurements: a shrug must still say what it knows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORDER = (
 
 
 def known(case: Case) -> list[str]:
-    """What is known of the failure, the most telling first: unowned drops, events, what opens and what does not."""
+    """Known facts of the failure, the most telling first: unowned drops, events, what opens and what does not."""
     return [*_drops(case), *_events(case), *_attempts(case)]
 
 
@@ -68,9 +68,9 @@ def _events(case: Case) -> Iterator[str]:
 
 def _attempts(case: Case) -> Iterator[str]:
     peer = asked_peer(case)
-    doors = peer.doors if peer else ()
-    closed = [each for each in doors if not each.is_open]
-    opened = [each for each in doors if each.is_open]
+    attempts = peer.doors if peer else ()
+    closed = [each for each in attempts if not each.is_open]
+    opened = [each for each in attempts if each.is_open]
     address = next((each for each in closed if each.role in (Role.PEER, Role.SERVICE)), None)
     backend = next((each for each in opened if each.role is Role.BACKEND), None)
     if address and backend:

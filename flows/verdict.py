@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flows.belief import DOUBTED, NO_RIVAL, ROOT_CAUSE_FROM
+from flows.causes import CAUSES, Layer
 from flows.coverage import coverage_of_cause
+from flows.denials.affected import also_affected
 from flows.fixes.build import build
 from flows.ledger import ledger
 from flows.load import Flow
@@ -13,6 +15,8 @@ from flows.looks import hubble_command, looks
 from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, RecordedCase
 from flows.unexplained import blind_looks, known, next_look
 from sensors.kit import Sensor
+
+WITHOUT_DROPS = frozenset({"policy.l7_denied", "policy.not_enforced"})
 
 
 def conclude(
@@ -46,9 +50,16 @@ def conclude(
         doubts=tuple(doubts),
         total_ms=round(elapsed_ms(), 1),
         hubble_command=hubble_command(case, root.cause_class),
-        provenance=Provenance(case.at, recording, _cluster(case)),
+        provenance=Provenance(case.at, recording, _cluster(case), case.environment.name or ""),
         looks=looks(case, root),
+        also_affected=also_affected(case, root.component) if _drops_packets(root) else None,
     )
+
+
+def _drops_packets(root: Finding) -> bool:
+    """Checks whether it is a policy whose refusals are dropped packets: a proxy answers instead."""
+    cause = CAUSES.get(root.cause_class)
+    return cause is not None and cause.layer is Layer.POLICY and cause.id not in WITHOUT_DROPS
 
 
 def _cluster(case: Case) -> str:

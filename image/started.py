@@ -45,14 +45,16 @@ def _standing(stage: Any) -> Iterator[tuple[str, bool]]:
     shells = [each for each in ("sh", "bash", "dash", "busybox", "apt", "dpkg") if (root / "usr/bin" / each).exists()]
     yield f"no shell and no package manager {shells or ''}".rstrip(), not shells
     yield f"user {stage.user}", stage.user == "10001:10001"
-    loose = [each for each in root.rglob("*") if not each.is_symlink() and each.stat().st_mode & 0o6002]
-    yield f"nothing that everybody may write, or that changes the user, but /tmp {loose[:3]}", loose == [root / "tmp"]
+    modes = ((each, each.stat().st_mode) for each in root.rglob("*") if not each.is_symlink())
+    loose = [f"/{each.relative_to(root)}" for each, mode in modes if mode & 0o6002]
+    yield f"everybody may write, or becomes another user by: {', '.join(loose[:3])}", loose == ["/tmp"]
     bill = json.loads((root / "usr/share/kai/sbom.cdx.json").read_text("utf-8"))
     yield f"SBOM: {len(bill['components'])} components", len(bill["components"]) > 50
     compiled, sources = (len(list((root / "opt/kai/lib").rglob(each))) for each in ("*.pyc", "*.py"))
     yield f"{compiled} of {sources} modules are compiled", compiled >= sources * 0.99
     labels = {name.rpartition(".")[2] for name in stage.labels}
-    yield f"labels {', '.join(sorted(labels))}", {"title", "version", "revision", "licenses", "created"} <= labels
+    needed = {"title", "version", "revision", "licenses", "created", "source"}
+    yield f"labels {', '.join(sorted(labels))}", needed <= labels
 
 
 def _programs(stage: Any) -> Iterator[tuple[str, bool]]:

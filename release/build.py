@@ -2,7 +2,7 @@
 
     dist/kai_netdebug-VERSION-py3-none-any.whl, .tar.gz   built in environments of their own, read by twine
     dist/kubectl-kai-VERSION.tar.gz, kai.yaml             the plug-in for krew and its manifest
-    dist/kai-CHART.tgz                                    the chart, where helm is at hand
+    dist/kai-CHART.tgz                                    the chart, where helm is at hand (`make chart` builds one)
     dist/SHA256SUMS
 
 Nothing is sent anywhere. --final also demands what a release has to have: a clean tree, a signed tag of this version,
@@ -103,7 +103,7 @@ def krew_plugin(out: Path) -> tuple[Path, Path]:
 
 
 def chart(out: Path) -> Path | None:
-    helm = shutil.which("helm")
+    helm = shutil.which("helm") or next((str(each) for each in sorted(TOP.glob(".cache/helm/*/helm"))), None)
     if helm is None:
         print("no helm here: the chart is not packed")
         return None

@@ -1,4 +1,4 @@
-"""Whether the network plug-in's agent works on every node: its pods, its own status, its view of the pod, stuck pods.
+"""Health of the network plug-in's agent on every node: its pods, its own status, its view of the pod, stuck pods.
 
 Reads    Pods, DaemonSets, Nodes, Events, CiliumEndpoints, the ConfigMap cilium-config; per node `cilium/status.json`
          and `cilium/metrics.txt` where they can be had.
@@ -91,7 +91,7 @@ class NodeAgent:
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """How Cilium sees the target: `state` as CiliumEndpoint says (`ready`, `waiting-for-identity`, …), its identity."""
+    """Cilium's view of the pod: `state` as CiliumEndpoint says (`ready`, `waiting-for-identity`, …), its identity."""
 
     state: str
     identity: int | None
@@ -207,7 +207,7 @@ class NodesOfInterest:
 
 @dataclass(frozen=True, slots=True)
 class AgentReport:
-    """What an agent said of itself: the text of its status and metrics, or why there is none."""
+    """Report of an agent on itself: the text of its status and metrics, or why there is none."""
 
     status: str | None = None
     metrics: str | None = None
@@ -373,4 +373,4 @@ def config_of(config_maps: Iterable[Object]) -> dict[str, str]:
     return {key: data[key] for key in DECISIVE if key in data}
 
 
-SENSOR = Sensor(id="cni.health", look=look, gives=CniHealth, within=10.0, layers=("pod_network",))
+SENSOR = Sensor(id="cni.health", look=look, gives=CniHealth, within=10.0, layers=("pod_network",), needs_pod=False)

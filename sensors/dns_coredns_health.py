@@ -1,4 +1,4 @@
-"""How the cluster's DNS servers are: running, ready, killed, misconfigured, or cut off from what they need.
+"""Health of the cluster's DNS servers: running, ready, killed, misconfigured, or cut off from what they need.
 
 Reads    Deployment or DaemonSet, Pods, Service, EndpointSlices, ConfigMap, Nodes and Events of CoreDNS (kube-dns); its
          logs, also of the run before the last restart; the kernel log of its nodes for killed processes.
@@ -80,7 +80,7 @@ class CoreDns:
         return tuple(each for each in self.pods if each.was_oom_killed)
 
     def found(self, trouble: CoreDnsTrouble) -> tuple[LogFinding, ...]:
-        """What the logs say of one kind of trouble."""
+        """Log findings of one kind of trouble."""
         return tuple(each for each in self.log if each.trouble is trouble)
 
     def summary(self) -> str:

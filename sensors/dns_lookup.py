@@ -1,4 +1,4 @@
-"""How names resolve from inside the pod: which resolver it asks, with which search list, and what came back.
+"""Look-ups from inside the pod: which resolver it asks, with which search list, and what came back.
 
 Reads    the pod's resolv.conf; DNS questions asked from inside the pod for a name that must always exist and for the
          name in the question.
@@ -21,7 +21,7 @@ from sensors.kit.resolv_conf import USUAL_DOMAIN, Resolver, parse_resolv_conf, p
 
 
 class LookupOutcome(StrEnum):
-    """How asking for one name ended, after the whole search list.
+    """Result of looking up one name, after the whole search list.
 
     `not_permitted` (EPERM) means that the query never left: with Cilium's socket load balancer no backend stands behind
     the resolver's address; in a host-network pod also a full connection table or a local filter. `unfinished` means
@@ -42,7 +42,7 @@ class LookupOutcome(StrEnum):
 
 
 class NameOrigin(StrEnum):
-    """Whose name it is: one that every cluster has, another of this cluster, or one from outside."""
+    """Origin of a name: one that every cluster has, another of this cluster, or one from outside."""
 
     ALWAYS_THERE = "always_there"
     CLUSTER = "cluster"
@@ -103,12 +103,12 @@ class Lookups:
 
     @property
     def cluster_dns_works(self) -> bool | None:
-        """Whether a name that must exist resolves; None where none was asked or its asking did not come to an end."""
+        """True if a name that must exist resolves; None where none was asked or its asking did not come to an end."""
         return _works([each for each in self.bursts if each.origin is NameOrigin.ALWAYS_THERE])
 
     @property
     def external_dns_works(self) -> bool | None:
-        """Whether any name from outside resolves; None where none was asked."""
+        """Checks whether any name from outside resolves; None where none was asked."""
         return _works([each for each in self.bursts if each.origin is NameOrigin.EXTERNAL])
 
     @property
@@ -185,7 +185,7 @@ def bursts(
 
 
 def _name_behind(question: DnsQuestion, wanted: list[str], met: list[str], resolver: Resolver | None) -> str:
-    """Which name this full name was tried for: one we wanted or met, newest first, else without its search suffix."""
+    """Name that this full name was tried for: one we wanted or met, newest first, else without its search suffix."""
     full = plain_name(question.name)
     for name in (*wanted, *reversed(met)):
         if full in expand(name, resolver):

@@ -1,4 +1,4 @@
-"""What the datapath did with the pod's packets: which connections were dropped, refused or opened, as Hubble saw it.
+"""Verdicts of the datapath on the pod's packets: which connections were dropped, refused or opened, as Hubble saw it.
 
 Reads    hubble flows (relay, agent or recording): all drops of the pod as far back as the nodes remember, the newest
          of its other flows per node, drops of other pods as a count; the Pod, for its address, node and age; on the
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sensors.hubble.gathered import Gathered
@@ -25,6 +25,7 @@ from sensors.kit.addresses import as_ip
 from sensors.topology.destination import DNS_PORT, Destination, destination_of
 from sensors.topology.flow_subject import FlowSubject, flow_subject
 
+MOST_OTHERS = 1000  # connections of other pods that were dropped, kept for who else is affected
 MOST_CONNECTIONS = 200  # listed in the facts; connections with drops come first and are never left out
 CONNECT_SECONDS = 10.0  # a whole connect() with its retries (SYN at 0, 1, 3, 7 s): less memory may hold no attempt
 CUT_SHORT = 0.8  # what is left of the coverage when flows were still to come: the slow node may be the one that knows
@@ -71,7 +72,8 @@ class HubbleFlows:
     connections          dropped ones first, then the rest by severity; `left_out` more dropped nothing.
     flows, flows_read    hubble flows of the pod (without duplicates), and of anything at all.
     packets_dropped      at least so many, without `noise` (counted by kind); `attempts_dropped` distinct 5-tuples.
-    others_dropped       packets of other pods dropped in the same flows.
+    others_dropped       packets of other pods dropped in the same flows; `others` the connections they belong to, None
+                         where nobody asked for them.
     memory               per node, oldest and newest flow; `silent` nodes gave none; `lost_events` in that time.
     garbage, truncated   unreadable lines, and whether the source broke off; `cut_short`: it had more to tell.
     attribution          `pod`, or `node` for a pod on the host network: its flows are any process's of the node.
@@ -106,6 +108,7 @@ class HubbleFlows:
     attribution: str
     coverage: float
     probed: int = 0
+    others: tuple[Connection, ...] | None = field(default=None, repr=False, metadata={"report": False})
 
     @property
     def dropped(self) -> tuple[Connection, ...]:
@@ -116,7 +119,7 @@ class HubbleFlows:
         return "; ".join([self._said(), *self._doubts()])
 
     def _said(self) -> str:
-        name = f"{self.namespace}/{self.pod}"
+        name = f"{self.namespace}/{self.pod}" if self.pod else f"namespace {self.namespace}"
         if not self.flows:
             span = f" over {self._memory_s():.0f} s" if self.memory else ""
             return f"no hubble flow of {name} among {self.flows_read} read{span}: that proves nothing"
@@ -222,6 +225,7 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
     dropped = [each for each in found if each.packets_dropped]
     reading = gathered.reading or FlowReading()
     lost = tuple(_lost(each, memory) for each in gathered.lost)
+    others = [each for each in gathered.others.all() if each.packets_dropped]
     listed = found[: max(MOST_CONNECTIONS, len(dropped))]
     return HubbleFlows(
         pod=target.pod,
@@ -236,7 +240,7 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
         first_drop=min((each.first_drop for each in dropped if each.first_drop), default=None),
         last_drop=max((each.last_drop for each in dropped if each.last_drop), default=None),
         noise=tuple(gathered.own.noise.most_common()),
-        others_dropped=sum(each.packets_dropped for each in gathered.others.all()),
+        others_dropped=sum(each.packets_dropped for each in others),
         dns=gathered.own.dns()[-MOST_CONNECTIONS:],
         memory=memory,
         nodes_answering=_answering(gathered.statuses, memory, silent),
@@ -250,13 +254,14 @@ def facts_of(target: Target, who: FlowSubject, gathered: Gathered, asked: Destin
         attribution="node" if who.host_network else "pod",
         coverage=coverage(who, gathered, silent, lost, saw_drops=bool(dropped)),
         probed=probed,
+        others=tuple(others[:MOST_OTHERS]) if gathered.question.others else None,
     )
 
 
 def _wanted(
     found: tuple[Connection, ...], target: Target, who: FlowSubject, asked: Destination | None
 ) -> tuple[tuple[Connection, ...], int]:
-    """What the pod tried, or the question asks about; and how many connections only KAI's own probe tried.
+    """Connections of the pod or of the question, and the number of those that only KAI's own probe tried.
 
     A drop of the probe's own packets to the asked peer is a measurement, and so is one of its look-ups where that peer
     is a name; elsewhere it shows a demand that is nobody's.
@@ -271,9 +276,9 @@ def _is_asked(each: Connection, target: Target, asked: Destination | None) -> bo
         return False
     if (each.protocol, each.port) == ("UDP", DNS_PORT) and as_ip(asked.host) is None:
         return True
-    doors = {(end.address, port) for end in asked.backends for port in end.ports}
-    doors |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
-    return (each.destination.ip, each.port) in doors if doors else target.to_port in (None, each.port)
+    backends = {(end.address, port) for end in asked.backends for port in end.ports}
+    backends |= {(address, port) for address in asked.cluster_ips for port in asked.service_ports}
+    return (each.destination.ip, each.port) in backends if backends else target.to_port in (None, each.port)
 
 
 def _why_nothing(silent: tuple[SilentNode, ...], cut_short: bool) -> str:
@@ -328,7 +333,7 @@ def coverage(
     *,
     saw_drops: bool,
 ) -> float:
-    """How much of what we asked about could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
+    """Share of the request that could be seen, from 0 to 1; every factor is told in `HubbleFlows`."""
     memory = gathered.memory()
     share = _nodes_share(who, _answering(gathered.statuses, memory, silent), silent)
     missing = sum(each.count for each in lost if each.in_window)
@@ -365,4 +370,5 @@ SENSOR = Sensor(
     within=12.0,
     layers=("policy", "dns", "service", "nat", "physical", "application"),
     weight=3.0,
+    needs_pod=False,
 )

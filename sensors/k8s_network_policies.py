@@ -1,4 +1,4 @@
-"""Which policies exist, which of them select the pod, who keeps them in sync, and which the CNI itself calls invalid.
+"""Policies that exist, select the pod or are invalid to the CNI itself, and the tools that keep them in sync.
 
 Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh, Chaos Mesh's experiments with the
          network; and, for the simulator behind it, Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints,
@@ -109,7 +109,7 @@ class Policies:
         return "; ".join(parts)
 
     def _count(self) -> str:
-        """How many there are and which select the pod; where none does, which there are: one may select the peer."""
+        """Number of policies and those that select the pod; where none does, all of them: one may select the peer."""
         count, those = len(self.policies), self.selecting
         some = "1 policy" if count == 1 else f"{count} policies"
         if those:
@@ -240,7 +240,7 @@ def _subject(target: Target, found: Mapping[Kind, tuple[Object, ...]]) -> Select
 
 
 def policy_selects(policy: Object, kind: Kind, subject: SelectorSubject) -> bool | None:
-    """Whether a policy selects the pod; None where it cannot be told. No policy selects a pod on the host network."""
+    """True if a policy selects the pod; None where it cannot be told. No policy selects a pod on the host network."""
     if subject.host_network or (kind.namespaced and namespace_of(policy) != subject.namespace):
         return False
     if kind is NETWORK_POLICY:
@@ -278,7 +278,7 @@ CILIUM_NAMESPACE_LABELS = "io.cilium.k8s.namespace.labels."
 
 
 def _cilium_labels(subject: SelectorSubject) -> dict[str, str]:
-    """What Cilium's selectors match: the pod's labels, its namespace and the namespace's labels, the ServiceAccount."""
+    """Labels that Cilium's selectors match: the pod's, its namespace and its labels, the ServiceAccount."""
     named_space = {f"{CILIUM_NAMESPACE_LABELS}{key}": value for key, value in (subject.namespace_labels or {}).items()}
     own = {CILIUM_NAMESPACE: subject.namespace, "io.cilium.k8s.policy.serviceaccount": subject.service_account}
     return {**subject.labels, **named_space, **own}
@@ -332,4 +332,6 @@ def directions_of(policy: Object, kind: Kind) -> tuple[str, ...]:
     return tuple(way for way in ("ingress", "egress") if way in written | default)
 
 
-SENSOR = Sensor(id="k8s.network_policies", look=look, gives=Policies, within=8.0, layers=("policy",), weight=2.0)
+SENSOR = Sensor(
+    id="k8s.network_policies", look=look, gives=Policies, within=8.0, layers=("policy",), weight=2.0, needs_pod=False
+)

@@ -1,4 +1,4 @@
-"""Whether the nodes are there: ready or not and since when, pressure, taints, addresses, and which node the pod is on.
+"""State of the nodes: ready or not and since when, pressure, taints, addresses, and which node the pod is on.
 
 Reads    Nodes, CiliumNodes and Calico's IPPools; Pods, Services and EndpointSlices to tell which nodes matter for the
          question.
@@ -137,7 +137,7 @@ def _presses(condition: str) -> bool:
 
 
 def _heartbeat(node: Object) -> datetime | None:
-    """When the kubelet last wrote the Ready condition; leases are newer, and not read."""
+    """Time at which the kubelet last wrote the Ready condition; leases are newer, and not read."""
     ready = (each for each in items(node, "status", "conditions") if text(each, "type") == "Ready")
     return next((parse_time(get(each, "lastHeartbeatTime")) for each in ready), None)
 

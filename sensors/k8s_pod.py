@@ -1,4 +1,4 @@
-"""What Kubernetes and the pod itself say about the pod that cannot talk: phase, containers, events, errors in its log.
+"""Facts of the target from Kubernetes and from the pod itself: phase, containers, events, errors in its log.
 
 Reads    Pod, ReplicaSets (for the workload), its Namespace, Events about it, the last log lines of its containers and
          of an init container that does not get done.
@@ -172,7 +172,7 @@ Log = tuple[str | None, str]
 
 
 def pod_facts(pod: Object, kinds: Kinds, now: datetime, logs: Mapping[str, Log]) -> PodFacts:
-    """What the objects and logs say about one pod, at `now`."""
+    """Facts of one pod from its objects and logs, at `now`."""
     name, namespace, created = name_of(pod), namespace_of(pod), created_at(pod)
     written = {container: log for container, (log, _) in logs.items() if log is not None}
     return PodFacts(

@@ -1,4 +1,4 @@
-"""What was changed shortly before: policies, Services, workloads, DNS and CNI settings, by whom, newest first.
+"""Recent changes: policies, Services, workloads, DNS and CNI settings, by whom, newest first.
 
 Reads    creation times and managedFields of policies, Namespaces, Services, workloads, ConfigMaps and the pod; Events.
 Touches  nothing.
@@ -167,7 +167,7 @@ def _is_recent(event: EventFact, near: frozenset[str], now: datetime, window: in
 
 
 def changes_of(thing: Object, now: datetime) -> tuple[RecentChange, ...]:
-    """When an object was made, what was written to it since, and whether it is going away."""
+    """Creation of an object, the writes since, and a deletion that is under way."""
     about = Ref(text(thing, "kind"), namespace_of(thing), name_of(thing))
     created, leaving = created_at(thing), parse_time(get(thing, "metadata", "deletionTimestamp"))
     writes = [each for each in map(_write, items(thing, "metadata", "managedFields")) if each]
@@ -198,7 +198,7 @@ def _write(entry: Mapping[str, Any]) -> Write | None:
 
 
 def _author(writes: Iterable[Write], created: datetime) -> str:
-    """Who wrote the object in the moment it appeared."""
+    """Author of the object in the moment it appeared."""
     return next((manager for at, manager, _ in writes if abs(at - created) <= CREATION), "")
 
 
@@ -216,4 +216,6 @@ def _ago(now: datetime, at: datetime) -> float:
     return (now - at).total_seconds()
 
 
-SENSOR = Sensor(id="k8s.recent_changes", look=look, gives=RecentChanges, within=8.0, layers=(), weight=0.5)
+SENSOR = Sensor(
+    id="k8s.recent_changes", look=look, gives=RecentChanges, within=8.0, layers=(), weight=0.5, needs_pod=False
+)

@@ -153,7 +153,7 @@ def _line(service: ServiceFacts) -> str:
 
 
 def _reason(service: ServiceFacts) -> str:
-    """Why there is no backend, where a fact says so."""
+    """The reason why there is no backend, where a fact says so."""
     if service.idle:
         return f"; {service.idle[0]}"
     if service.near_misses:
@@ -180,7 +180,7 @@ async def look(target: Target, cluster: Cluster) -> Services:
 
 
 async def _known_hosts(target: Target, cluster: Cluster, kinds: Kinds) -> tuple[str, ...]:
-    """Where nobody names a peer, those that the pod's own log and its spec name."""
+    """Hosts that the pod's own log and its spec name, for a request without a peer."""
     pod = named(kinds.of(POD), target.pod, target.namespace)
     boxes = (name for each in items(pod or {}, "spec", "containers") if (name := text(each, "name")))
     logs = [(await if_readable(cluster.log(target.namespace, target.pod, each, lines=200)))[0] for each in boxes]
@@ -333,4 +333,6 @@ def _slice_ports(part: Object) -> tuple[tuple[str, int, str], ...]:
     )
 
 
-SENSOR = Sensor(id="k8s.services", look=look, gives=Services, within=8.0, layers=("service",), weight=1.5)
+SENSOR = Sensor(
+    id="k8s.services", look=look, gives=Services, within=8.0, layers=("service",), weight=1.5, needs_pod=False
+)

@@ -1,4 +1,4 @@
-"""Whether something turns Service addresses into pod addresses on every node: kube-proxy, or what replaces it.
+"""Checks whether something turns Service addresses into pod addresses on every node: kube-proxy, or what replaces it.
 
 Reads    Pods, DaemonSets, Nodes, the ConfigMaps kube-proxy and cilium-config; the log of kube-proxy on the pod's node.
 Touches  nothing.
@@ -86,7 +86,7 @@ async def look(target: Target, cluster: Cluster) -> KubeProxy:
 
 
 async def _lost_api(seen: KubeProxy, pods: tuple[Object, ...], cluster: Cluster) -> str:
-    """What kube-proxy on the pod's node said last of the API server; empty where it is well, or its log unreadable."""
+    """Last log line of kube-proxy on the pod's node about the API server; empty where it is well or unreadable."""
     here = next((each for each in pods if _is_proxy(each) and _runs_on(each, seen.target_node)), None)
     if here is None or not seen.target_node:
         return ""
@@ -135,7 +135,7 @@ def _why_absent(replaced: bool | None) -> str:
 
 
 def is_replaced(config_maps: Iterable[Object], environment: Environment) -> bool | None:
-    """Whether Cilium does kube-proxy's work: as the cluster was described, else as cilium-config says."""
+    """Checks whether Cilium does kube-proxy's work: as the cluster was described, else as cilium-config says."""
     if environment.kube_proxy_replacement is not None:
         return environment.kube_proxy_replacement
     config = next((each for each in config_maps if name_of(each) == "cilium-config"), None)

@@ -1,4 +1,4 @@
-"""Which doors open when they are tried from inside the pod, and which of them the question is about.
+"""Connection attempts from inside the pod, and which of them the question is about.
 
 Reads    the outcome of connections tried inside the pod's network namespace; Services, EndpointSlices and Pods
          to tell what stands behind the asked peer; where nobody names one, what the pod talks to, from its newest
@@ -25,18 +25,18 @@ from sensors.topology.peer import API_SERVICE, AddressBook
 from sensors.topology.talking import dial_to, dials_of, talks_of
 
 MAX_ATTEMPTS = 12
-"""A probe is traffic too: more doors than this are never tried."""
+"""A probe is traffic too: more connections than this are never tried."""
 
 
 class About(StrEnum):
-    """Whether the question is about a door. A failed context door is not a fault: the pod may never need it."""
+    """Relation of an attempt to the request. A failed control connection is not a fault: the pod may never need it."""
 
     ASKED = "asked"
     CONTEXT = "context"
 
 
 class Role(StrEnum):
-    """What a door is: the peer as written, its Service address, a backend, or one of the doors every pod knows."""
+    """Role of an attempt: the peer as written, its Service address, a backend, or a peer that every pod knows."""
 
     PEER = "peer"
     SERVICE = "service"
@@ -83,7 +83,7 @@ class ConnectionAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Connects:
-    """All doors tried that said something, in the order tried. `unread` says what could not be read to tell asked from
+    """All attempts that said something, in the order tried. `unread` says what could not be read to tell asked from
     context, `over` is the protocol of the question.
 
     `sent` are UDP datagrams to which nothing came back. They stand apart, for they measured nothing: a port that is
@@ -98,7 +98,7 @@ class Connects:
 
     @property
     def asked(self) -> tuple[ConnectionAttempt, ...]:
-        """The doors the question is about; empty where nobody asked for a peer or its name did not resolve."""
+        """The attempts that the question is about; empty where nobody asked for a peer or its name did not resolve."""
         return tuple(each for each in self.doors if each.about is About.ASKED)
 
     @property
@@ -110,7 +110,7 @@ class Connects:
 
     @property
     def asked_opens(self) -> bool | None:
-        """Whether every asked way in opens; None where the requested peer was not tried."""
+        """Checks whether every requested way opens; None where the requested peer was not tried."""
         return all(each.is_open for each in self.asked) if self.asked else None
 
     def summary(self) -> str:
@@ -137,45 +137,45 @@ DIALLED = ("TCP", "UDP")
 """What can be tried from inside a pod."""
 
 
-def _errno(door: ConnectionAttempt) -> str:
-    return f" ({door.errno})" if door.errno else ""
+def _errno(attempt: ConnectionAttempt) -> str:
+    return f" ({attempt.errno})" if attempt.errno else ""
 
 
-def _control(doors: Sequence[ConnectionAttempt]) -> str:
-    """What every pod can reach, to compare with: `; control connections: 2 of 2 open (DNS, API server)`."""
-    if not doors:
+def _control(attempts: Sequence[ConnectionAttempt]) -> str:
+    """Control connections, which every pod can open: `; control connections: 2 of 2 open (DNS, API server)`."""
+    if not attempts:
         return ""
-    kinds = dict.fromkeys(CONTROLS.get(each.role, "others") for each in doors)
-    count = sum(each.is_open for each in doors)
-    return f"; control connections: {count} of {len(doors)} open ({', '.join(kinds)})"
+    kinds = dict.fromkeys(CONTROLS.get(each.role, "others") for each in attempts)
+    count = sum(each.is_open for each in attempts)
+    return f"; control connections: {count} of {len(attempts)} open ({', '.join(kinds)})"
 
 
 CONTROLS = {Role.RESOLVER: "DNS", Role.API_SERVER: "API server"}
 
 
-# -- the doors -------------------------------------------------------------------------------------------------------
+# -- the attempts ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """The doors every pod knows: the nameservers of its resolv.conf and the API server's addresses and ports."""
+    """The peers that every pod knows: the nameservers of its resolv.conf and the API server's addresses and ports."""
 
     nameservers: frozenset[str] = frozenset()
     api_server: frozenset[tuple[str, int]] = frozenset()
 
 
 async def look(target: Target, cluster: Cluster) -> Connects:
-    """Try the doors of the question and a few that every pod knows."""
+    """Tries the peers of the question and a few that every pod knows."""
     (where, unread), (conf, _) = await asyncio.gather(surroundings(cluster), if_readable(_resolver(target, cluster)))
     destination = _destination(target, where, unread)
     landmarks = Landmarks(frozenset(conf.nameservers if conf else ()), frozenset(_api_dials(where)))
     rows = await cluster.connects(target.namespace, target.pod, ())  # a recording answers at once with all it has
     if not rows:
         talks = () if destination else await talks_of(target, cluster)
-        doors = dials_to_try(destination, landmarks, dials_of(talks, target.namespace, where))
-        rows = await cluster.connects(target.namespace, target.pod, doors)
+        attempts = dials_to_try(destination, landmarks, dials_of(talks, target.namespace, where))
+        rows = await cluster.connects(target.namespace, target.pod, attempts)
     if not rows:
-        raise Blind("no door was tried from inside the pod")
+        raise Blind("no connection was tried from inside the pod")
     tried = classify(tuple(map(read_attempt, rows)), destination, landmarks)
     unread, over = (destination.unread, destination.protocol) if destination else ((), "TCP")
     sent = tuple(each for each in tried if each.result == "sent")
@@ -234,15 +234,15 @@ def read_attempt(row: Connect) -> ConnectionAttempt:
 
 
 def classify(
-    doors: tuple[ConnectionAttempt, ...], destination: Destination | None, landmarks: Landmarks
+    attempts: tuple[ConnectionAttempt, ...], destination: Destination | None, landmarks: Landmarks
 ) -> tuple[ConnectionAttempt, ...]:
-    """Tells the doors of the question from those around it."""
+    """Tells the attempts to the question's peer from those around it."""
     resolved = {
         spelled(each.address)
-        for each in doors
+        for each in attempts
         if destination and each.address and spelled(each.host) == destination.host
     }
-    told = (_place(each, destination, landmarks, resolved) for each in doors if not _is_no_word(each, doors))
+    told = (_place(each, destination, landmarks, resolved) for each in attempts if not _is_no_word(each, attempts))
     return tuple({(each.host, each.port, each.protocol, each.result, each.errno): each for each in told}.values())
 
 
@@ -250,42 +250,42 @@ NOT_TRIED = frozenset({"ENOENT", "EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN"})
 """The kernel could not try just then; that says nothing about the peer (seen with several looks at one time)."""
 
 
-def _is_no_word(door: ConnectionAttempt, doors: tuple[ConnectionAttempt, ...]) -> bool:
-    """A door that could not be tried, while the same address and port opened."""
-    same = (door.address or door.host, door.port, door.over)
-    opened = ((each.host, each.port, each.over) for each in doors if each.is_open)
-    return door.errno in NOT_TRIED and same in opened
+def _is_no_word(attempt: ConnectionAttempt, attempts: tuple[ConnectionAttempt, ...]) -> bool:
+    """An attempt that could not be made, while the same address and port opened."""
+    same = (attempt.address or attempt.host, attempt.port, attempt.over)
+    opened = ((each.host, each.port, each.over) for each in attempts if each.is_open)
+    return attempt.errno in NOT_TRIED and same in opened
 
 
 def _place(
-    door: ConnectionAttempt, destination: Destination | None, landmarks: Landmarks, resolved: set[str]
+    attempt: ConnectionAttempt, destination: Destination | None, landmarks: Landmarks, resolved: set[str]
 ) -> ConnectionAttempt:
-    role = _asked_role(door, destination, resolved) if destination else None
+    role = _asked_role(attempt, destination, resolved) if destination else None
     if role is not None:
         about = About.CONTEXT if role is Role.BACKEND_OTHER_PORT else About.ASKED
-        return replace(door, role=role, about=about)
-    return replace(door, role=_landmark(door, landmarks))
+        return replace(attempt, role=role, about=about)
+    return replace(attempt, role=_landmark(attempt, landmarks))
 
 
-def _asked_role(door: ConnectionAttempt, destination: Destination, resolved: set[str]) -> Role | None:
-    if door.over != destination.protocol:  # TCP says nothing about a peer that speaks UDP
+def _asked_role(attempt: ConnectionAttempt, destination: Destination, resolved: set[str]) -> Role | None:
+    if attempt.over != destination.protocol:  # TCP says nothing about a peer that speaks UDP
         return None
     ports = (destination.port,) if destination.port else destination.service_ports
-    host = spelled(door.host)
-    if host == destination.host and (door.port in ports or not ports):
+    host = spelled(attempt.host)
+    if host == destination.host and (attempt.port in ports or not ports):
         return Role.PEER
     found = [each for each in destination.backends if each.address == host]
-    if host in (*destination.cluster_ips, *resolved) and door.port in ports and not found:
+    if host in (*destination.cluster_ips, *resolved) and attempt.port in ports and not found:
         return Role.SERVICE
-    if any(door.port in each.ports for each in found):
+    if any(attempt.port in each.ports for each in found):
         return Role.BACKEND
     return Role.BACKEND_OTHER_PORT if any(each.pod for each in found) else None
 
 
-def _landmark(door: ConnectionAttempt, landmarks: Landmarks) -> Role:
-    if door.host in landmarks.nameservers and door.port == DNS_PORT:
+def _landmark(attempt: ConnectionAttempt, landmarks: Landmarks) -> Role:
+    if attempt.host in landmarks.nameservers and attempt.port == DNS_PORT:
         return Role.RESOLVER
-    return Role.API_SERVER if (door.host, door.port) in landmarks.api_server else Role.OTHER
+    return Role.API_SERVER if (attempt.host, attempt.port) in landmarks.api_server else Role.OTHER
 
 
 SENSOR = Sensor(id="net.connect", look=look, gives=Connects, within=12.0, layers=("service", "application"))

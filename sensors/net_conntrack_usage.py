@@ -1,4 +1,4 @@
-"""How full the connection tables of the pod's node are, the kernel's and Cilium's, and whether they refused anyone.
+"""Use of the connection tables of the pod's node, the kernel's and Cilium's, and entries that they refused.
 
 Reads    nf_conntrack_count, nf_conntrack_max, `conntrack -S` (or /proc/net/stat/nf_conntrack) and dmesg of the pod's
          node and a few others; Cilium's map pressure and drop counts where its metrics are there.
@@ -164,7 +164,7 @@ async def _nodes_to_read(target: Target, cluster: Cluster, home: str) -> list[st
 
 
 def datapath_table(environment: Environment) -> str:
-    """Which table the datapath uses for pod traffic: Cilium's own maps, the kernel's, or nobody said."""
+    """Table that the datapath uses for pod traffic: Cilium's own maps, the kernel's, or unknown."""
     if environment.cni is None:
         return "unknown"
     return "cilium" if environment.cni == "cilium" else "netfilter"

@@ -1,4 +1,4 @@
-"""Whether full-size packets get as far as the pod's routes promise, and what the links on the way allow.
+"""Checks whether full-size packets get as far as the pod's routes promise, and what the links on the way allow.
 
 Reads    `ip -s link` of the pod and its node(s), `ip route` of the pod, path-MTU probes from inside the pod, and from
          /proc/net the data that nobody acknowledges.
@@ -26,7 +26,7 @@ from sensors.topology.destination import Destination, destination_of, ports_by_p
 
 
 class Reach(StrEnum):
-    """What probing one destination showed. `silent` (no answer to any size) is not evidence about the MTU."""
+    """Result of probing one destination. `silent` (no answer to any size) is not evidence about the MTU."""
 
     OK = "ok"
     SMALLER = "smaller_than_promised"
@@ -126,7 +126,7 @@ class Mtu:
 
     @property
     def route_mtu(self) -> int | None:
-        """What the pod's default route promises: its own MTU, else that of its interface."""
+        """MTU that the pod's default route promises: its own MTU, else that of its interface."""
         for route in self.routes:
             if route.destination == "default":
                 return route.mtu or self._link_mtu(route.device)

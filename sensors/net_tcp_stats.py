@@ -1,4 +1,4 @@
-"""What the kernel counted for the pod's TCP: unanswered SYNs, retransmissions, and who listens where.
+"""Kernel counters of the pod's TCP: unanswered SYNs, retransmissions, and listening sockets.
 
 Reads    /proc/net/{snmp,netstat,sockstat,tcp,tcp6,udp,udp6} of the pod and of at most five pods behind the asked
          peer; Pods, Services and EndpointSlices to find those.
@@ -50,8 +50,8 @@ def _told(pod: PodSockets) -> str:
 def _listening(pod: PodSockets) -> str:
     if pod.blind:
         return f"{pod} not read ({pod.blind})"
-    doors = ", ".join(map(str, pod.listeners[:4])) or "nothing"
-    return f"{pod} listens on {doors}"
+    ports = ", ".join(map(str, pod.listeners[:4])) or "nothing"
+    return f"{pod} listens on {ports}"
 
 
 async def look(target: Target, cluster: Cluster) -> TcpStats:

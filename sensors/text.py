@@ -19,7 +19,7 @@ _BLANK = frozenset(
 
 
 def visible(text: str) -> str:
-    """What a person can see of it: no escapes, controls, direction tricks, zero-width or tag characters."""
+    """Visible part of a text: no escapes, controls, direction tricks, zero-width or tag characters."""
     stripped = _ESCAPES.sub("", text)
     return "".join(" " if letter in _WHITE else letter for letter in stripped if _is_shown(letter))
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -22,9 +22,11 @@ from bot.alerts.pending import Keeper, KeptAlerts
 from bot.alerts.plan import AlertGroup, AlertLimits, Received, namespace_of, plan
 from bot.alerts.resolved import Resolves
 from bot.alerts.target import ChosenTarget, ClusterReadings, UnclearTarget, named_target, read_scene, who
+from bot.clusters.served import UnknownCluster
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
 from bot.intake import Intake, Origin
+from bot.report.cluster_name import UNNAMED
 from bot.store import OriginKind
 from bot.store.investigations import TRIGGER_LIFETIME
 from bot.store.store import Store
@@ -45,7 +47,11 @@ OVER_LIMIT = "the most that alerts may start in a minute was reached"
 READING_S = 15.0
 """Seconds for the one look at pods and Services that all alerts of a moment share."""
 
-OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
+OpenCluster = Callable[[str], AbstractAsyncContextManager[Cluster]]
+ClusterOf = Callable[[Alert, str], str]
+"""The cluster that an alert of a channel is about. Raises `UnknownCluster`."""
+
+Scenes = Mapping[str, ClusterReadings | str]
 
 
 def found_in(scene: ClusterReadings | str | None, alert: Alert) -> ChosenTarget | UnclearTarget:
@@ -67,17 +73,19 @@ class Alerts:
         self,
         intake: Intake,
         store: Store,
+        cluster_of: ClusterOf,
         open_cluster: OpenCluster,
         voice: NoticeSender,
         resolves: Resolves,
         rules: Sequence[GateRule],
-        drops: CountDrops,
+        drops: Callable[[str], CountDrops],
         kept: KeptAlerts,
         limits: AlertLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._intake, self._store, self._open, self._voice = intake, store, open_cluster, voice
+        self._cluster_of = cluster_of
         self._resolves, self._rules, self._limits = resolves, rules, limits or AlertLimits()
         self._drops, self._kept = drops, kept
         self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep)
@@ -186,20 +194,37 @@ class Alerts:
         said = [(each, judged(each.alert, self._rules)) for each in batch]
         passed = [each for each, gate in said if gate.network is not NetworkRelevance.NO]
         made = plan(passed, room.spent(), self._limits)
-        scene = await self._read() if made.groups else None
+        scenes = await self._scenes(each for group in made.groups for each in group.members[:MOST_TRIED])
         for group in made.groups:  # before anything is awaited, or two batches would spend the same room
             room.starts.append(Start(self._clock(), namespace_of(group.lead.alert), made.is_storm))
         gates = {each.alert.key: gate for each, gate in said}
-        await asyncio.gather(*(self._group(room, group, scene, gates, made.is_storm) for group in made.groups))
+        await asyncio.gather(*(self._group(room, group, scenes, gates, made.is_storm) for group in made.groups))
         self._list(room, made.rest, dropped)
         for each, gate in said:
             if gate.network is NetworkRelevance.NO:
                 await self._skip(room, each, gate.why, named_target(each.alert))
 
-    async def _read(self) -> ClusterReadings | str:
-        """The cluster as it is now, or why it cannot be read."""
+    async def _scenes(self, tried: Iterable[Received]) -> Scenes:
+        """Every cluster that these alerts are about, as it is now."""
+        found = (self._where(each) for each in tried)
+        names = list(dict.fromkeys(each for each in found if isinstance(each, str)))
+        return dict(zip(names, await asyncio.gather(*map(self._read, names)), strict=True))
+
+    def _where(self, received: Received) -> str | UnclearTarget:
+        """The cluster that the alert is about, or why none is meant."""
         try:
-            async with asyncio.timeout(READING_S), self._open() as cluster:
+            return self._cluster_of(received.alert, received.channel)
+        except UnknownCluster as why:
+            return UnclearTarget(str(why))
+
+    def _found(self, received: Received, scenes: Scenes) -> ChosenTarget | UnclearTarget:
+        where = self._where(received)
+        return where if isinstance(where, UnclearTarget) else found_in(scenes.get(where), received.alert)
+
+    async def _read(self, name: str) -> ClusterReadings | str:
+        """A cluster as it is now, or why it cannot be read."""
+        try:
+            async with asyncio.timeout(READING_S), self._open(name) as cluster:
                 return await read_scene(cluster)
         except TimeoutError:
             return f"the cluster did not list its pods within {READING_S:.0f} s"
@@ -207,20 +232,18 @@ class Alerts:
             return str(why)
 
     async def _group(
-        self, room: Room, group: AlertGroup, scene: ClusterReadings | str | None, gates: dict[str, Judged], storm: bool
+        self, room: Room, group: AlertGroup, scenes: Scenes, gates: dict[str, Judged], storm: bool
     ) -> None:
-        outcome = await attempt(self._look_into(room, group, scene, gates))
+        outcome = await attempt(self._look_into(room, group, scenes, gates))
         if isinstance(outcome, BaseException):
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
         started = outcome if isinstance(outcome, str) else ""
         if storm:
             self._list_of(room, group, started)
 
-    async def _look_into(
-        self, room: Room, group: AlertGroup, scene: ClusterReadings | str | None, gates: dict[str, Judged]
-    ) -> str:
+    async def _look_into(self, room: Room, group: AlertGroup, scenes: Scenes, gates: dict[str, Judged]) -> str:
         """The thread of the investigation; empty where none was started, which is said."""
-        tried = [(each, found_in(scene, each.alert)) for each in group.members[:MOST_TRIED]]
+        tried = [(each, self._found(each, scenes)) for each in group.members[:MOST_TRIED]]
         found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
         if found is None:
             unclear = tried[0][1]
@@ -228,18 +251,21 @@ class Alerts:
             await self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return ""
         lead, chosen = found
-        gate = await settled(gates[lead.alert.key], chosen, self._drops)
+        cluster = self._cluster_of(lead.alert, lead.channel)
+        gate = await settled(gates[lead.alert.key], chosen, self._drops(cluster))
         if gate.network is NetworkRelevance.NO:
             await self._skip(room, lead, gate.why, chosen.target)
             return ""
-        return await self._start(room, group, lead, chosen, gate)
+        return await self._start(room, group, lead, chosen, gate, "" if cluster == UNNAMED else cluster)
 
-    async def _start(self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged) -> str:
+    async def _start(
+        self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged, cluster: str
+    ) -> str:
         if known := await self._known(lead):
             return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
         it = chosen.target
-        asked = Investigate(it.pod, it.namespace, it.to_host, it.to_port, None, it.to_protocol)
+        asked = Investigate(it.pod, it.namespace, it.to_host, it.to_port, None, it.to_protocol, cluster)
         origin = Origin(OriginKind.ALERT, f"alert {lead.alert.source}"[:100], lead.channel, thread, lead.once)
         try:
             taken = await self._intake.take(asked, origin)

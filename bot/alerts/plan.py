@@ -112,14 +112,14 @@ def subject_of(alert: Alert) -> str:
     """Two alerts with one subject ask the same: which thing, which peer."""
     first = next(iter(alert.meant), AlertSubject(SubjectKind.WORDS, ""))
     where = str(first) if first.kind is not SubjectKind.WORDS else alert.key
-    return f"{where} → {alert.peer}"
+    return f"{alert.cluster} {where} → {alert.peer}"
 
 
 def cause_of(alert: Alert) -> str:
     """What alerts with one cause have in common: the name, and the peer, else the node, where they name one."""
     node = next((each.name for each in alert.meant if each.kind is SubjectKind.NODE), "")
     peer = f"{alert.peer.host}:{alert.peer.port}" if alert.peer is not None else ""
-    return f"{alert.name} {peer or node}".strip()
+    return " ".join(filter(None, (alert.name, peer or node, f"in {alert.cluster}" if alert.cluster else "")))
 
 
 def namespace_of(alert: Alert) -> str:

@@ -75,6 +75,9 @@ def _changed(question: Question, known: Known) -> Said:
 
 def _affected(question: Question, known: Known) -> Said:
     lines = list[str]()
+    if (also := known.it.also_affected) is not None:
+        lines.append(f"*Also affected: {safe(also)}.*" if also.pods else "*It drops no other pod's packets.*")
+        lines += [f"• {safe(each, 200)}" for each in also.pods[:MOST_LINES]]
     if known.alike:
         lines.append("KAI found the same cause for:")
         lines += [f"• {safe(each.target, 200)} ({_time(each.at)})" for each in known.alike[:MOST_LINES]]

@@ -81,6 +81,7 @@ def header_of(target: Target, seen: ClusterRecorder, at: datetime, environment: 
         "recorded": {"at": at.isoformat().replace("+00:00", "Z"), "by": "kai capture", **_came_of(seen)},
         "cluster": _known(
             {
+                "name": environment.name,
                 "cni": environment.cni,
                 "cni_version": environment.cni_version,
                 "kubernetes": environment.kubernetes,

@@ -82,8 +82,8 @@ class ClusterRecorder:
         reading = self.cluster.lookups(namespace, pod, names)
         return await self._rows(self.lookups_of, (namespace, pod), "dns.json", reading)
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
-        reading = self.cluster.connects(namespace, pod, doors)
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
+        reading = self.cluster.connects(namespace, pod, dials)
         return await self._rows(self.connects_of, (namespace, pod), "connect.json", reading)
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

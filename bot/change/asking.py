@@ -15,11 +15,11 @@ from bot.change.ports import CannotRead
 ReadAnswer: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any] | None]]
 """A person as Slack tells of them at this moment; None where it does not."""
 
-MayReadLogs: TypeAlias = Callable[[KubeUser, str], Awaitable[AccessReview]]
-"""A SubjectAccessReview for `get pods/log` in a namespace. Raises `CannotRead`."""
+MayReadLogs: TypeAlias = Callable[[KubeUser, str, str], Awaitable[AccessReview]]
+"""A SubjectAccessReview for `get pods/log` in a namespace of a cluster. Raises `CannotRead`."""
 
 
-async def nobody_may(who: KubeUser, namespace: str) -> AccessReview:
+async def nobody_may(who: KubeUser, namespace: str, cluster: str) -> AccessReview:
     """Where there is no cluster that could be asked about rights."""
     raise CannotRead("rights cannot be asked for here")
 
@@ -32,8 +32,8 @@ class Asking:
     told: ReadAnswer
     may_read_logs: MayReadLogs = nobody_may
 
-    async def why_not(self, user: str, namespace: str) -> str:
-        """Empty when this person may ask about the namespace, else a sentence."""
+    async def why_not(self, user: str, namespace: str, cluster: str) -> str:
+        """Empty when this person may ask about the namespace of that cluster, else a sentence."""
         approvals = self.rules()
         rules = approvals.of(namespace)
         if rules.ask is AskRule.EVERYONE or (rules.ask is AskRule.GROUP and user in rules.askers):
@@ -45,7 +45,7 @@ class Asking:
             inside = not rules.askers.isdisjoint(who.groups)
             return "" if inside else f"You are not among those who may ask about the namespace {namespace}."
         try:
-            review = await self.may_read_logs(who, namespace)
+            review = await self.may_read_logs(who, namespace, cluster)
         except CannotRead:
             return f"Whether you may ask about the namespace {namespace} could not be found out: try again."
         return "" if review.allowed else f"Kubernetes does not let {who} read logs in the namespace {namespace}."

@@ -168,7 +168,7 @@ class Changes:
         if diagnosis is None or not eligible(diagnosis.fix):
             return
         try:
-            fresh = await self.proving.first(diagnosis.target, diagnosis.fix)
+            fresh = await self.proving.first(diagnosis.target, diagnosis.fix, it.request.cluster)
         except CannotProve as why:
             log.info("no proposal for %s: %s", investigation, why)
             return
@@ -183,7 +183,7 @@ class Changes:
     async def _for_repository(self, it: Investigation, fix: Fix) -> None:
         """Nobody is asked to patch what would be reverted: the difference is told instead."""
         try:
-            await self.tell(it, await self.proving.repository(fix))
+            await self.tell(it, await self.proving.repository(fix, it.request.cluster))
         except CannotProve as why:
             log.info("no difference for a repository for %s: %s", it.id, why)
 

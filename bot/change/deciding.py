@@ -180,16 +180,16 @@ class Deciding:
             ):
                 return ApprovalRefusal("another_object", f"An edit stays with its object: {each.target}.")
         try:
-            if why := [said for each in parts if (said := await self._wrong_end(each))]:
+            if why := [said for each in parts if (said := await self._wrong_end(each, it.cluster))]:
                 return ApprovalRefusal("wrong_end", f"It would not end when it says: {why[0]}.")
             fresh = await self.pipeline.prove(replace(it, parts=parts))
         except (CannotProve, CannotRead, NotWritten) as why_not:
             return ApprovalRefusal("not_proved", f"It is not proved: {why_not}.")
         return ApprovalRefusal("not_proved", f"It is not proved: {fresh.why}.") if fresh.why else fresh
 
-    async def _wrong_end(self, part: ProposalPart) -> str:
+    async def _wrong_end(self, part: ProposalPart, cluster: str) -> str:
         """Why the end that an edit writes cannot stand; empty where it can, or where none is written."""
-        now = None if part.kind is PartKind.CREATE else await self.patcher.read(part)
+        now = None if part.kind is PartKind.CREATE else await self.patcher.read(part, cluster)
         try:
             after = part.body[0] if part.kind is PartKind.CREATE else apply(now or {}, part.body)
         except CannotPatch:
@@ -213,7 +213,7 @@ class Deciding:
         reviews: list[AccessReview] = []
         for part in it.parts:
             try:
-                reviews.append(await self.patcher.review(caller.who, part, it.id))
+                reviews.append(await self.patcher.review(caller.who, part, it.id, it.cluster))
             except CannotRead:
                 break
         return covered(it, caller.person, caller.who, self.rules(), reviews)

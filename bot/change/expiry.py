@@ -68,7 +68,7 @@ def approved_end(it: Proposal) -> datetime | None:
 
 async def ours_of(patcher: Patcher, it: Proposal) -> list[Json | None]:
     """The objects of now that it has added, by place; None where another one or none is there. Raises `CannotRead`."""
-    read = [await patcher.read(part) for part in it.parts]
+    read = [await patcher.read(part, it.cluster) for part in it.parts]
     return [
         now if written is not None and uid_of(now) == written[0] else None
         for now, written in zip(read, it.written, strict=True)

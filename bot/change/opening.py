@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from typing import TypeAlias
 
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
@@ -21,14 +23,17 @@ from bot.clusters.options import Live
 from bot.errors import UsageMistake
 from bot.patch import open_writer
 from bot.store.store import Store
-from bot.verify.looking import MAX_OTHER_PODS, VERIFY_TIMEOUT_S, Clock, Eyes, OpenCluster, asked, watch
+from bot.verify.looking import MAX_OTHER_PODS, VERIFY_TIMEOUT_S, Clock, Eyes, OpenNamed, asked, watch
 from bot.verify.verdict import TrafficSince, Verification
 from sensors.kit import Blind, Sensor, Target
 
+LiveOf: TypeAlias = Callable[[str], Live]
+"""The way to a cluster by its name. Raises `Blind` for one that is not looked after here."""
+
 
 def changes_on(
-    live: Live,
-    open_cluster: OpenCluster,
+    live: LiveOf,
+    open_cluster: OpenNamed,
     sensors: Mapping[str, Sensor],
     store: Store,
     rules: Callable[[], Approvals],
@@ -39,14 +44,16 @@ def changes_on(
     within: float = VERIFY_TIMEOUT_S,
     tell: TellRepository = tell_no_repository,
 ) -> Changes:
-    """Everything, for one cluster. `own`: the credentials are a person's own, and nobody is impersonated.
+    """Everything, for all clusters: each proposal acts on its own and on no other.
+
+    `own`: the credentials are a person's own, and nobody is impersonated.
 
     `within`: seconds after a write until a change that does not help is taken back.
     """
     clock = clock or Clock()
-    orders = Orders(lambda: _line(live), own)
+    orders = Orders(lambda cluster: _line(live, cluster), own)
     proving = Proving(open_cluster, sensors, orders)
-    verifying = _Verifying(Eyes(open_cluster, sensors), clock, within)
+    verifying = _Verifying(open_cluster, sensors, clock, within)
     pipeline = Pipeline(PipelineTools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)
     expiry = Expiry(store, orders, pipeline, clock)
@@ -54,26 +61,27 @@ def changes_on(
 
 
 @asynccontextmanager
-async def _line(live: Live) -> AsyncIterator[ClusterConnection]:
+async def _line(live: LiveOf, cluster: str) -> AsyncIterator[ClusterConnection]:
     try:
-        async with connected(live) as kube, open_writer(kube.place) as writer:
+        async with connected(live(cluster)) as kube, open_writer(kube.place) as writer:
             yield ClusterConnection(kube, writer)
     except UsageMistake as why:
         raise Blind(str(why)) from why
 
 
 class _Verifying:
-    """The pipeline's `Verify` on the living cluster."""
+    """The pipeline's `Verify` on the proposal's own cluster."""
 
-    def __init__(self, eyes: Eyes, clock: Clock, within: float) -> None:
-        self._eyes, self._clock, self._within = eyes, clock, within
+    def __init__(self, open_cluster: OpenNamed, sensors: Mapping[str, Sensor], clock: Clock, within: float) -> None:
+        self._open, self._sensors, self._clock, self._within = open_cluster, sensors, clock, within
 
     async def __call__(self, it: Proposal, since: datetime) -> Verification:
         target, every = asked(it), neighbours(it)
         others = every[:MAX_OTHER_PODS]
+        eyes = Eyes(partial(self._open, it.cluster), self._sensors)
 
         async def see(moment: datetime) -> TrafficSince:
-            return await self._eyes.see(target, others, moment)
+            return await eyes.see(target, others, moment)
 
         said = await watch(see, it.proved.flows, it.denied, since, self._clock, self._within)
         return replace(said, looked_at=1 + len(others), concerned=1 + len(every))

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from bot.approval.decision import AccessReview
 from bot.approval.proposal import KubeUser, PartKind, Proposal, ProposalPart, Purpose
-from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered
+from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered, Wrote
 from bot.patch import (
     AlreadyExists,
     Announcement,
@@ -64,7 +64,8 @@ class ClusterConnection:
     writer: Writes
 
 
-OpenLine: TypeAlias = Callable[[], AbstractAsyncContextManager[ClusterConnection]]
+OpenLine: TypeAlias = Callable[[str], AbstractAsyncContextManager[ClusterConnection]]
+"""Opens the line to a cluster by its name. Raises `Blind` for one that is not looked after here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,10 @@ class Orders:
 
     open_line: OpenLine
     own: bool = False
-    shown: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    shown: dict[tuple[str, ...], str] = field(default_factory=dict)
 
-    async def read(self, part: ProposalPart) -> Json | None:
-        async with self._line() as line:
+    async def read(self, part: ProposalPart, cluster: str) -> Json | None:
+        async with self._line(cluster) as line:
             try:
                 found = await line.reader.list(_resource(part), part.target.namespace or None)
             except Absent:
@@ -88,10 +89,10 @@ class Orders:
                 raise CannotRead(str(why)) from why
         return next((each for each in found if name_of(each) == part.target.name), None)
 
-    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> AccessReview:
         """Every right that the change needs; the first that is missing speaks for all."""
         said = AccessReview(False, "nothing was asked")
-        async with self._line() as line:
+        async with self._line(cluster) as line:
             for right in rights_for(change_of(part)):
                 try:
                     verdict = await line.writer.may(self._approver(who), right)
@@ -103,9 +104,9 @@ class Orders:
                 said = AccessReview(verdict.allowed, verdict.words)
         return said
 
-    async def may_read_logs(self, who: KubeUser, namespace: str) -> AccessReview:
+    async def may_read_logs(self, who: KubeUser, namespace: str, cluster: str) -> AccessReview:
         """What a person needs to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
-        async with self._line() as line:
+        async with self._line(cluster) as line:
             try:
                 right = ObjectRight("get", "pods", namespace=namespace, subresource="log")
                 verdict = await line.writer.may(Approver(who.name, who.groups), right)
@@ -113,26 +114,26 @@ class Orders:
                 raise CannotRead(str(why)) from why
         return AccessReview(verdict.allowed, verdict.words)
 
-    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
-        async with self._line() as line:
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> None:
+        async with self._line(cluster) as line:
             said = await line.writer.rehearse(_order(self._approver(who), part, proposal))
         if not isinstance(said, Rehearsed):
             raise _trouble(said)
-        self.shown[_key(part, proposal)] = said.digest
+        self.shown[_key(part, proposal, cluster)] = said.digest
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
-        expects = self.shown.pop(_key(part, proposal), None)
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Wrote:
+        expects = self.shown.pop(_key(part, proposal, cluster), None)
         if expects is None:
             raise NotWritten("it was not tried by a dry run before")
         order = _order(self._approver(who), part, proposal, expects)
         try:
-            async with self._line() as line:
+            async with self._line(cluster) as line:
                 said = await line.writer.apply(order)
         except CannotRead as why:
             raise NotWritten(f"there was no way to the API server: {why}") from why
         if not isinstance(said, Applied):
             raise _trouble(said)
-        return said.after
+        return Wrote(said.after, said.audit_id)
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         """An Event on the object, in the name of whoever changed it. Best effort."""
@@ -140,7 +141,7 @@ class Orders:
             name = ObjectName(_resource(part), part.target.name, part.target.namespace)
             words = f"{it.title} (approved by {who.name}, KAI proposal {it.id})"
             told = Announcement(it.id, self._approver(who), name, uid, EVENT_REASONS[it.purpose], words, at)
-            async with self._line() as line:
+            async with self._line(it.cluster) as line:
                 return await line.writer.announce(told)
         except (BadOrder, CannotRead, NotWritten) as why:
             return str(why)
@@ -152,10 +153,10 @@ class Orders:
             raise NotWritten(str(why)) from why
 
     @asynccontextmanager
-    async def _line(self) -> AsyncIterator[ClusterConnection]:
+    async def _line(self, cluster: str) -> AsyncIterator[ClusterConnection]:
         """A way to the cluster that cannot be opened is a read that failed: nothing has gone out."""
         try:
-            async with self.open_line() as line:
+            async with self.open_line(cluster) as line:
                 yield line
         except Blind as why:
             raise CannotRead(str(why)) from why
@@ -200,8 +201,8 @@ def _resource(part: ProposalPart) -> Resource:
     return found
 
 
-def _key(part: ProposalPart, proposal: str) -> tuple[str, str, str]:
-    return proposal, str(part.target), part.resource_version
+def _key(part: ProposalPart, proposal: str, cluster: str) -> tuple[str, ...]:
+    return proposal, cluster, str(part.target), part.resource_version
 
 
 def _trouble(said: WriteOutcome) -> NotWritten | WriteUnanswered:

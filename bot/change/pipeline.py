@@ -130,7 +130,7 @@ class Pipeline:
         given = await self._store.approvals(it.id)
         try:
             who = await self._writers(it, given)
-            read = await self._traces.read(it.parts)
+            read = await self._traces.read(it.parts, it.cluster)
             if is_there_already(it, read):
                 await self._move(
                     it, ProposalState.APPLYING, TrailEvent.RECOGNISED, "an earlier write of it has come through"
@@ -156,7 +156,7 @@ class Pipeline:
             who = writer(it, given, place)
             if who is None:
                 raise NotWritten(f"nobody with rights on {part.target} has approved it")
-            review = await self._patcher.review(who, part, it.id)
+            review = await self._patcher.review(who, part, it.id, it.cluster)
             await self._audit(
                 it, TrailEvent.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason}
             )
@@ -214,7 +214,7 @@ class Pipeline:
 
     async def _try_out(self, it: Proposal, parts: Sequence[ProposalPart], who: Sequence[KubeUser]) -> None:
         for part, each in zip(parts, who, strict=True):
-            await self._patcher.dry_run(each, part, it.id)
+            await self._patcher.dry_run(each, part, it.id, it.cluster)
         await self._audit(it, TrailEvent.DRY_RUN, {"as": [each.name for each in who], "parts": len(parts)})
 
     async def _write(self, it: Proposal, parts: Sequence[ProposalPart], who: Sequence[KubeUser]) -> None:
@@ -222,7 +222,7 @@ class Pipeline:
         written: Written = [None] * len(parts)
         for place, (part, each) in enumerate(zip(parts, who, strict=True)):
             try:
-                after = await self._patcher.write(each, part, it.id)
+                done = await self._patcher.write(each, part, it.id, it.cluster)
             except NotWritten as why:
                 await self._broken_off(it, written, f"{each} was refused: {why}")
                 return
@@ -230,8 +230,8 @@ class Pipeline:
                 log.warning("proposal %s: the answer to a write is lost: %s", it.id, why)
                 await self._reconcile(it)
                 return
-            written[place] = as_written(after) if after is not None else (part.uid, "")
-            said = {"as": each.name, "part": str(part.target), "uid": written[place]}
+            written[place] = as_written(done.after) if done.after is not None else (part.uid, "")
+            said = {"as": each.name, "part": str(part.target), "uid": written[place], "audit_id": done.audit_id}
             await self._store.keep_written(it.id, written, TrailNote(TrailEvent.WRITTEN, SELF, said), self._now())
         await self._move(it, ProposalState.APPLIED, TrailEvent.WRITTEN, "", {"parts": len(parts)}, written)
 
@@ -314,7 +314,7 @@ class Pipeline:
     async def _judge_extension(self, it: Proposal) -> None:
         """Does every object say the end that was approved? Nothing else was changed, so there are no flows to watch."""
         try:
-            wrong = unsaid(it, await self._traces.read(it.parts))
+            wrong = unsaid(it, await self._traces.read(it.parts, it.cluster))
         except CannotRead:
             return  # it is written; the next sweep reads it again
         if wrong:

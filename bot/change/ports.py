@@ -34,26 +34,34 @@ class CannotProve(Exception):
     """There is no fresh proof: no way to the cluster, or the change does not fit any more. One line."""
 
 
-class Patcher(Protocol):
-    """The only way to a change. Never repeats a write by itself."""
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A write that was answered: the object after it (None: deleted).
 
-    async def read(self, part: ProposalPart) -> Json | None:
+    `audit_id`: under which the API server's own audit log has the request; empty where it did not say.
+    """
+
+    after: Json | None
+    audit_id: str = ""
+
+
+class Patcher(Protocol):
+    """The only way to a change. Never repeats a write by itself. `cluster` is the proposal's own."""
+
+    async def read(self, part: ProposalPart, cluster: str) -> Json | None:
         """The object past every cache, None where there is none. Raises `CannotRead`."""
         ...
 
-    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> AccessReview:
         """What a SubjectAccessReview says of exactly this. Raises `CannotRead`."""
         ...
 
-    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> None:
         """The same request as the write, tried by the API server. Raises `NotWritten`, `WriteUnanswered`."""
         ...
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
-        """Writes once, with the proposal's mark. The object after it (None: deleted).
-
-        Raises `NotWritten` or `WriteUnanswered`.
-        """
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Wrote:
+        """Writes once, with the proposal's mark. Raises `NotWritten` or `WriteUnanswered`."""
         ...
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:

@@ -15,7 +15,7 @@ from bot.approval.proposal import PartKind, ProofRecord, Proposal, ProposalPart,
 from bot.change.marks import bound, fingerprint, uid_of
 from bot.change.ports import CannotProve, CannotRead, Fresh, Json, NotWritten, Patcher
 from bot.change.repository import ForRepository, for_repository
-from bot.verify.looking import OpenCluster
+from bot.verify.looking import OpenNamed
 from bot.verify.moment import flow_of
 from flows.denials.connection import JudgedConnection, policy_drops
 from flows.denials.policy_world import world_of
@@ -48,40 +48,40 @@ def eligible(fix: Fix) -> bool:
 class Proving:
     """Looks and proves. `patcher` reads the objects that are to be changed, past every cache."""
 
-    open_cluster: OpenCluster
+    open_cluster: OpenNamed
     sensors: Mapping[str, Sensor]
     patcher: Patcher
 
     async def __call__(self, it: Proposal) -> Fresh:
         """The pipeline's `Prove`: the same change on the cluster of now."""
-        case = await self._case(it.target, QUICK)
-        parts = [await self._anew(each) for each in it.parts]
+        case = await self._case(it.target, it.cluster, QUICK)
+        parts = [await self._anew(each, it.cluster) for each in it.parts]
         return await asyncio.to_thread(
             _fresh, case, [each for each, _ in parts], [a for _, a in parts], it.proved.flows
         )
 
-    async def first(self, target: Target, fix: Fix) -> Fresh:
+    async def first(self, target: Target, fix: Fix, cluster: str) -> Fresh:
         """The proof that a proposal begins with; what is denied is looked for anew."""
-        case = await self._case(target, NEEDED_SENSORS)
-        parts = [await self._anew(each) for each in _parts(fix)]
+        case = await self._case(target, cluster, NEEDED_SENSORS)
+        parts = [await self._anew(each, cluster) for each in _parts(fix)]
         flows = await asyncio.to_thread(_complaint, case)
         return await asyncio.to_thread(_fresh, case, [each for each, _ in parts], [a for _, a in parts], flows)
 
-    async def repository(self, fix: Fix) -> ForRepository:
+    async def repository(self, fix: Fix, cluster: str) -> ForRepository:
         """The difference that the fix makes to the objects of now. Raises `CannotProve`."""
         parts = list(_parts(fix))
-        after = [(await self._anew(each))[1] for each in parts]
-        return for_repository(fix, list(zip([await self._now(each) for each in parts], after, strict=True)))
+        after = [(await self._anew(each, cluster))[1] for each in parts]
+        return for_repository(fix, list(zip([await self._now(each, cluster) for each in parts], after, strict=True)))
 
-    async def _now(self, part: ProposalPart) -> Json | None:
+    async def _now(self, part: ProposalPart, cluster: str) -> Json | None:
         try:
-            return await self.patcher.read(part)
+            return await self.patcher.read(part, cluster)
         except (CannotRead, NotWritten) as why:
             raise CannotProve(str(why)) from why
 
-    async def _case(self, target: Target, names: Iterable[str]) -> Case:
+    async def _case(self, target: Target, name: str, names: Iterable[str]) -> Case:
         try:
-            async with self.open_cluster() as cluster:
+            async with self.open_cluster(name) as cluster:
                 asked = [self.sensors[each] for each in names if each in self.sensors]
                 seen = await asyncio.gather(*(observe(each, target, cluster) for each in asked))
                 evidence = {f"E{number}": each for number, each in enumerate(seen, start=1)}
@@ -89,9 +89,9 @@ class Proving:
         except Blind as why:
             raise CannotProve(f"there is no way to the cluster: {why}") from why
 
-    async def _anew(self, part: ProposalPart) -> tuple[ProposalPart, Json]:
+    async def _anew(self, part: ProposalPart, cluster: str) -> tuple[ProposalPart, Json]:
         """The part for the object of now, and what would become of that."""
-        now = await self._now(part)
+        now = await self._now(part, cluster)
         if part.kind is PartKind.CREATE:
             if now is not None:
                 raise CannotProve(f"{part.target} is there already")

@@ -20,12 +20,12 @@ class Traces:
 
     patcher: Patcher
 
-    async def read(self, parts: Sequence[ProposalPart]) -> list[Json | None]:
-        return [await self.patcher.read(each) for each in parts]
+    async def read(self, parts: Sequence[ProposalPart], cluster: str) -> list[Json | None]:
+        return [await self.patcher.read(each, cluster) for each in parts]
 
     async def found(self, it: Proposal) -> Written:
         """The uid and fingerprint of each part that carries the mark of this proposal; None where it does not."""
-        read = await self.read(it.parts)
+        read = await self.read(it.parts, it.cluster)
         kept = [*it.written, *[None] * (len(it.parts) - len(it.written))]
         return [
             (before or as_found(part, now)) if is_written(part, now, it.id) else None
@@ -35,7 +35,7 @@ class Traces:
     async def why_nothing(self, it: Proposal, found: Written) -> str:
         missing = [part for part, each in zip(it.parts, found, strict=True) if each is None]
         try:
-            read = await self.read(missing)
+            read = await self.read(missing, it.cluster)
         except CannotRead:
             read = []
         if read and all(is_as_read(part, now) for part, now in zip(missing, read, strict=True)):
@@ -47,7 +47,7 @@ class Traces:
         before = {part.target: part.fingerprint for part in parent.parts} if parent is not None else {}
         return [
             str(part.target)
-            for part, now, done in zip(it.parts, await self.read(it.parts), it.written, strict=True)
+            for part, now, done in zip(it.parts, await self.read(it.parts, it.cluster), it.written, strict=True)
             if done is None or (now is not None if part.kind is PartKind.DELETE else _differs(now, before, part))
         ]
 

@@ -44,8 +44,13 @@ async def opened(live: Live) -> AsyncIterator[LiveCluster]:
             yield cluster
 
 
-def relay_of(live: Live, kube: Kube) -> tuple[Relay, str]:
-    """The relay that was named, else the usual one; and what to try when the usual one is not there."""
+def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:
+    """The relay that was named, else the usual one; and what to try when the usual one is not there.
+
+    A cluster that the settings name has its own relay or none: the usual address may lead to another cluster's.
+    """
+    if live.cluster and not _is_named(live) and not is_in_cluster(kube):
+        return None, ""
     try:
         config = relay_config(live.environ, **_flags(live))
         if _is_named(live) or not is_in_cluster(kube):
@@ -86,6 +91,7 @@ def settings_of(live: Live, hint: str = "") -> LiveSettings:
         hint,
         probe_tls_of(live),
         probe_port_of(live),
+        live.cluster,
     )
 
 

@@ -9,14 +9,18 @@ from typing import Any, TypeVar
 
 import click
 
+from bot.lazy import resolve
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 PROBE_NAMESPACE = "kai-probe"
+WAY_TO = "bot.clusters.named:way_to"
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What was said about the living cluster; what was not said is None or empty."""
+    """What was said about the living cluster; what was not said is None or empty. `cluster`: its name in the
+    settings."""
 
     kubeconfig: str | None = None
     context: str | None = None
@@ -30,14 +34,16 @@ class Live:
     probe_namespace: str | None = None
     exec_in_target: bool = True
     exec_in_agents: bool = False
+    cluster: str = ""
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property
     def names_a_cluster(self) -> bool:
-        return any(each is not None for each in (self.kubeconfig, self.context, self.server))
+        return any((self.kubeconfig, self.context, self.server, self.cluster))
 
 
 OPTIONS = (
+    click.option("--cluster", metavar="NAME", default="", help="A cluster of the settings (clusters:)."),
     click.option("--context", metavar="NAME", help="The kubeconfig's context to use."),
     click.option("--kubeconfig", metavar="FILE", help="The kubeconfig to use; default as kubectl."),
     click.option("--server", metavar="HOST:PORT", help="hubble-relay (or HUBBLE_SERVER, KAI_HUBBLE_ADDR)."),
@@ -65,6 +71,12 @@ def live_options(command: F) -> F:
 
 
 def live_of(asked: dict[str, Any]) -> Live:
-    """Takes the options of `live_options` out of what a command was asked."""
+    """Takes the options of `live_options` out of what a command was asked. Raises `BadSettings`."""
+    live = said_live(asked)
+    return resolve(WAY_TO)(live) if live.cluster else live
+
+
+def said_live(asked: dict[str, Any]) -> Live:
+    """The same as it was said: what the settings know of the named cluster is not looked up."""
     names = [each for each in Live.__dataclass_fields__ if each in asked]
     return Live(**{name: asked.pop(name) for name in names})

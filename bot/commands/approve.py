@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ from bot.change.changes import Changes
 from bot.change.deciding import Caller, DecisionResult, Identify
 from bot.change.opening import changes_on
 from bot.change.own_kubeconfig import myself
+from bot.cluster_settings import NamedCluster
 from bot.clusters.opening import PolicyWorlds
-from bot.clusters.options import Live, live_of
+from bot.clusters.options import Live, said_live
+from bot.clusters.served import ServedClusters, live_to
 from bot.commands.output import write
 from bot.errors import CouldNotLook, UsageMistake
+from bot.report.cluster_name import UNNAMED
 from bot.report.sanitize import clean, clean_command
-from bot.settings import approvals_of
+from bot.settings import approvals_of, clusters_of
 from bot.slack.proposal_blocks import patch_text, plain_state, proof_words
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
@@ -48,21 +51,21 @@ def approve(proposal: str, yes: bool, database: str | None, config: Path | None,
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.approve(it, who, identify)
 
-    return _decide(proposal, "Apply it with your own rights?", yes, database, config, live_of(asked), act)
+    return _decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act)
 
 
 def undo(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.undo(it, who, identify)
 
-    return _decide(proposal, "Take it back with your own rights?", yes, database, config, live_of(asked), act)
+    return _decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act)
 
 
 def reject(proposal: str, reason: str, database: str | None, config: Path | None, **asked: Any) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.reject(it, who, identify, reason)
 
-    return _decide(proposal, "", True, database, config, live_of(asked), act)
+    return _decide(proposal, "", True, database, config, said_live(asked), act)
 
 
 def _decide(
@@ -82,17 +85,35 @@ def _decide(
 async def _decided(
     url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: DecisionAction
 ) -> int:
-    rules, who = approvals_of(config), await myself(live)
+    rules = approvals_of(config)
     async with open_store(url) as store:
-        worlds = PolicyWorlds(live)
-        changes = changes_on(live, worlds.cluster, sensors(), store, lambda: rules, _tell, own=True)
         it = await store.proposals.get(proposal)
         if it is None:
             raise UsageMistake(f"there is no proposal {clean(proposal, 60)!r}: give its whole id")
+        clusters = only_of(it, live, clusters_of(config))
+        who = await myself(clusters.live(it.cluster))
+        changes = changes_on(clusters.live, clusters.cluster, sensors(), store, lambda: rules, _tell, own=True)
         _show(it)
         if not yes and question and not await asyncio.to_thread(click.confirm, question, err=True):
             return 1
         return await _done(changes, it, who, act)
+
+
+def only_of(it: Proposal, live: Live, known: Iterable[NamedCluster]) -> ServedClusters:
+    """The one cluster that the change is for, by a person's own kubeconfig. Raises `UsageMistake`.
+
+    Where the settings name it, they say the way to it; where nobody does, the person has to name it beside the way.
+    """
+    if it.cluster == UNNAMED and not live.cluster:
+        return ServedClusters({UNNAMED: PolicyWorlds(live)})
+    if live.cluster not in ("", it.cluster):
+        raise UsageMistake(f"the change is for cluster {it.cluster}, not for {live.cluster}: nothing is applied")
+    said = next((each for each in known if each.name == it.cluster), None)
+    if said is not None and live.context not in (None, said.context):
+        raise UsageMistake(f"cluster {it.cluster} is context {said.context}, not {live.context}: nothing is applied")
+    if said is None and not live.cluster:
+        raise UsageMistake(f"the change is for cluster {it.cluster}: say --cluster {it.cluster} with its --context")
+    return ServedClusters({it.cluster: PolicyWorlds(live_to(said, live) if said is not None else live)}, it.cluster)
 
 
 async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionAction) -> int:

@@ -68,7 +68,8 @@ async def _access(said: AlertsSetUp) -> ChannelAccess:
         return ChannelAccess()
     if said.bot_token is None:
         return ChannelAccess(why="Slack was not asked: SLACK_BOT_TOKEN is not set here")
-    access: ChannelAccess = await lazily(ASK_SLACK)(said.bot_token.reveal(), said.api_url, tuple(channels))
+    asked = (said.bot_token.reveal(), said.api_url, tuple(channels), said.shared_channels)
+    access: ChannelAccess = await lazily(ASK_SLACK)(*asked)
     return access
 
 

@@ -13,6 +13,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "kai netdebug --case lab/cases/web-to-catalog -o yaml",
     ),
     "run-flow": ("kai run-flow flow.k8s_dns_debug --pod api-7d9c -n shop",),
+    "drops": ("kai drops shop", "kai drops shop --since 10m -o json", "kai drops --case lab/cases/orders-to-ledger"),
     "list-flows": ("kai list-flows -o json",),
     "list-sensors": ("kai list-sensors",),
     "demo": ("kai demo", "kai demo --list", "kai demo web-to-catalog --once"),
@@ -41,6 +42,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
 COMMAND_NOTES: Mapping[str, str] = {
     "netdebug": EXIT_CODES,
     "run-flow": EXIT_CODES,
+    "drops": "Exit codes: 0 no packet dropped by a policy, 1 some dropped, 2 usage or input error, 3 not measured.",
     "simulate": (
         "Exit codes: 0 every replayed connection would pass and nothing speaks against it, 1 otherwise, "
         "2 usage or input error, 3 could not look."

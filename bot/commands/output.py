@@ -48,7 +48,7 @@ def say(diagnosis: Diagnosis, style: Style) -> None:
         return write(f"{verdict_line(diagnosis)}\n")
     if style.output == "markdown":
         return write(markdown.render(outline(diagnosis, verbose=style.verbose, remembered=style.remembered)))
-    return _say_sections(_sections(diagnosis, style))
+    return say_sections(_sections(diagnosis, style))
 
 
 def _sections(it: Diagnosis, style: Style) -> tuple[Section, ...]:
@@ -61,10 +61,11 @@ def _sections(it: Diagnosis, style: Style) -> tuple[Section, ...]:
 def say_explanation(diagnosis: Diagnosis, *, verbose: bool = False) -> None:
     """Print what Claude adds to a report that stands there already."""
     write("\n")
-    _say_sections((claude(diagnosis, verbose=verbose),))
+    say_sections((claude(diagnosis, verbose=verbose),))
 
 
-def _say_sections(sections: Sequence[Section]) -> None:
+def say_sections(sections: Sequence[Section]) -> None:
+    """Print sections as a report."""
     if not is_painted(sys.stdout):
         return write(render(sections, width_of(sys.stdout)))
     from bot.report.terminal import paint  # rich takes a tenth of a second, and pipes never need it
@@ -86,7 +87,7 @@ def show_brief(brief: Brief) -> None:
 
 def write(text: str) -> None:
     """Write to stdout. Whoever closed the pipe (`| head`) has read enough: that is no error."""
-    _despite_closed_pipes(lambda: print(text, end="", flush=True))  # noqa: T201 - this is the door to stdout
+    _despite_closed_pipes(lambda: print(text, end="", flush=True))  # noqa: T201 - the one place that writes to stdout
 
 
 def is_painted(stream: TextIO) -> bool:

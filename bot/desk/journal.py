@@ -1,4 +1,4 @@
-"""Durable runs: what was started is carried on after a crash, each step's result written once. The only door to dbos.
+"""Durable runs: what was started is carried on after a crash, each step's result written once. The only user of dbos.
 
 A dbos application is a singleton: one `Journal` may be open in a process. Its queued runs execute on the event loop in
 which it was opened; its own database work happens in threads.

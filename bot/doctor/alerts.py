@@ -34,6 +34,7 @@ def _alerts(alerts: AlertSettings, watch: WatchSettings, access: ChannelAccess) 
         yield _scope(alerts, access)
     for channel in dict.fromkeys([*alerts.channels, *filter(None, [watch.channel])]):
         yield _membership(channel, access)
+        yield from _silent(channel, access)
         if channel in alerts.channels:
             yield _senders(channel, alerts)
 
@@ -77,6 +78,14 @@ def _membership(channel: str, access: ChannelAccess) -> Check:
     if said not in _NO_MEMBER:
         return Check(name, CheckState.UNKNOWN, f"Slack answers {said}")
     return Check(name, CheckState.MISSING, _NO_MEMBER[said], "KAI can neither read nor answer there", "/invite @kai")
+
+
+def _silent(channel: str, access: ChannelAccess) -> Iterator[Check]:
+    """Only where KAI keeps silent: a channel of one's own is no news."""
+    if why := access.silent.get(channel):
+        mend = f"export KAI_SHARED_CHANNELS={channel}  # or the scopes channels:read, groups:read; docs/slack.md"
+        found = f"another organisation reads along, or may ({why})"
+        yield Check(f"alerts: who reads {channel}", CheckState.MISSING, found, "KAI says nothing there", mend)
 
 
 _NO_MEMBER = {

@@ -64,7 +64,7 @@ def rights_needed(
     """
     lists = tuple(_list(each) for each in (*KINDS, SERVICE_CIDR) if each in installed)
     log = RequiredRight("get", "pods", subresource="log", without="the application's own complaints are not read")
-    probe = "nothing is measured from inside pods (counters, DNS, doors, MTU, connection tracking)"
+    probe = "nothing is measured from inside pods (counters, DNS, connections, MTU, connection tracking)"
     execs = [RequiredRight(verb, "pods", "", "exec", probe_namespace, probe) for verb in EXEC if probe_namespace]
     if with_agents:
         execs += [RequiredRight(verb, "pods", "", "exec", SYSTEM, "agents do not tell of themselves") for verb in EXEC]
@@ -73,7 +73,7 @@ def rights_needed(
 
 def _list(kind: Kind) -> RequiredRight:
     plural = kind.plural.partition(".")[0]
-    usual = "no drop can be laid at a policy's door" if plural.endswith("policies") else "it is not looked at"
+    usual = "no drop can be attributed to a policy" if plural.endswith("policies") else "it is not looked at"
     namespace = SYSTEM if plural == "configmaps" else ""  # only the network's own settings, never anybody else's
     return RequiredRight("list", plural, kind.group, namespace=namespace, without=RIGHTS_MISSING.get(plural, usual))
 

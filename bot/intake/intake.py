@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bot.desk import LimitReached
 from bot.desk.desk import Started
+from bot.report.cluster_name import UNNAMED
 from bot.store import Investigation, OriginKind, Request
 from bot.store.store import Store
 from bot.triggers.commands import Investigate
@@ -42,32 +43,43 @@ class TakesRequests(Protocol):
     async def start(self, request: Request, once: str = "") -> Started: ...
 
 
+def the_only_one(said: str, channel: str) -> str:
+    """Where there is one cluster, and nobody names it."""
+    return UNNAMED
+
+
 class Intake:
-    """`find` names the pod that is meant (`NoSuchPod`); `flow` the flow that every request asks for."""
+    """`find` names the pod that is meant in a cluster (`NoSuchPod`); `flow` the flow that every request asks for;
+    `meant` the cluster of a request in a channel (`UnknownCluster`)."""
 
     def __init__(
         self,
         desk: TakesRequests,
         store: Store,
-        find: Callable[[Target], Awaitable[Target]],
+        find: Callable[[Target, str], Awaitable[Target]],
         flow: str,
-        cluster: str = "default",
+        meant: Callable[[str, str], str] = the_only_one,
     ) -> None:
-        self._desk, self._store, self._find, self._flow, self._cluster = desk, store, find, flow, cluster
+        self._desk, self._store, self._find, self._flow, self._meant = desk, store, find, flow, meant
+
+    def cluster_of(self, asked: Investigate, channel: str) -> str:
+        """The cluster that is meant. Raises `UnknownCluster`."""
+        return self._meant(asked.cluster, channel)
 
     async def take(self, asked: Investigate, origin: Origin) -> Taken:
-        """Raises `NoSuchPod` or `LimitReached`, each in one sentence."""
-        target = await self._find(asked.target)
-        return await self._start(target, self._flow, asked.since, origin)
+        """Raises `NoSuchPod`, `UnknownCluster` or `LimitReached`, each in one sentence."""
+        cluster = self.cluster_of(asked, origin.channel)
+        target = await self._find(asked.target, cluster)
+        return await self._start(target, self._flow, asked.since, origin, cluster)
 
     async def repeat(self, earlier: Investigation, origin: Origin) -> Taken:
-        """The same question once more. Raises `LimitReached`."""
+        """The same question once more, of the same cluster. Raises `LimitReached`."""
         was = earlier.request
-        return await self._start(was.target, was.flow, was.since, origin)
+        return await self._start(was.target, was.flow, was.since, origin, was.cluster)
 
-    async def _start(self, target: Target, flow: str, since: int | None, origin: Origin) -> Taken:
+    async def _start(self, target: Target, flow: str, since: int | None, origin: Origin, cluster: str) -> Taken:
         try:
-            where = (self._cluster, origin.channel, origin.thread)
+            where = (cluster, origin.channel, origin.thread)
             request = Request(target, flow, origin.kind, origin.by, *where, since)
         except ValueError as why:
             raise LimitReached("invalid", str(why), 0.0) from why

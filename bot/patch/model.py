@@ -167,7 +167,8 @@ class Rehearsed:
 class Applied:
     """The change is in force. `from_mark`: the answer was lost, and the object itself told it.
 
-    `resource_version` is empty where the object is gone, as it should be; `after` is what is stored now.
+    `resource_version` is empty where the object is gone, as it should be; `after` is what is stored now. `audit_id`:
+    under which the API server's own audit log has the request; empty where no answer said so.
     """
 
     uid: str
@@ -175,6 +176,7 @@ class Applied:
     differences: tuple[Difference, ...] = ()
     after: Object | None = None
     from_mark: bool = False
+    audit_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,10 @@ WRITE_TIMEOUT_S = 15.0
 """Seconds for one request. An API server gives up on its own after 60 (`--request-timeout`)."""
 
 
+AUDIT_ID = "Audit-Id"
+"""The header of each answer of an API server. Source: apiserver/pkg/apis/audit, HeaderAuditID."""
+
+
 class NotSent(Exception):
     """The request never left: nobody can have acted on it."""
 
@@ -43,10 +47,14 @@ class AnswerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What the server said: status, and its body as an object (empty where it is none)."""
+    """What the server said: status, and its body as an object (empty where it is none).
+
+    `audit_id` names the request in the API server's own audit log.
+    """
 
     status: int
     body: Mapping[str, Any]
+    audit_id: str = ""
 
     @property
     def good(self) -> bool:
@@ -105,7 +113,8 @@ class WriteConnection:
         async with self.session.request(
             call.method, url, data=body, headers=await self._all_headers(call), allow_redirects=False, **self._way()
         ) as response:
-            return ApiResponse(response.status, status_of(await _whole(response)))
+            audit_id = one_line(response.headers.get(AUDIT_ID, ""), 64)
+            return ApiResponse(response.status, status_of(await _whole(response)), audit_id)
 
     async def _all_headers(self, call: ApiCall) -> CIMultiDict[str]:
         headers = CIMultiDict(await self._headers(call))

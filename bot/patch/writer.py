@@ -259,8 +259,9 @@ def _recognised(found: Object) -> Applied:
 
 def _applied(ready: _Ready, reply: ApiResponse) -> Applied:
     if isinstance(ready.order.change, Deletion):
-        return Applied(ready.order.change.uid, "", ready.rehearsed.differences)
-    return Applied(uid_of(reply.body), version_of(reply.body), ready.rehearsed.differences, reply.body)
+        return Applied(ready.order.change.uid, "", ready.rehearsed.differences, audit_id=reply.audit_id)
+    made = Applied(uid_of(reply.body), version_of(reply.body), ready.rehearsed.differences, reply.body)
+    return replace(made, audit_id=reply.audit_id)
 
 
 def _check_state(order: Order, found: Object | None) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.report.cluster_name import cluster_name
 from bot.report.mrkdwn import BREAK, apart, fit, literal, safe
 from bot.report.outline import Point, SectionPart, brief, parts_of
 from bot.report.sanitize import clean
@@ -101,7 +102,12 @@ def verdict(
         *(section(each) for each in (fix,) if each),
         *_claude_line(it),
         _actions(*_buttons(it)),
-        _context(" · ".join(filter(None, (capital(again), short.sure))), cluster, it.investigation_id, asked_by),
+        _context(
+            " · ".join(filter(None, (capital(again), short.sure))),
+            cluster_name(cluster, it.provenance.name),
+            it.investigation_id,
+            asked_by,
+        ),
     )
     spoken = " ".join(filter(None, (_spoken(short, headline, change), safe(capital(again)))))
     return Said(fit(spoken, 2200), blocks)
@@ -266,7 +272,12 @@ def _header(text: str) -> SlackBlock:
 
 def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> SlackBlock:
     """How sure, what was not measured, which cluster, the short id."""
-    parts = [sure, f"cluster {clean(cluster, 60)}" if cluster else "", f"id {investigation[:SHORT_ID]}"]
+    name = cluster_name(cluster)
+    parts = [
+        sure,
+        f"cluster {clean(name, 60)}" if name else "",
+        f"id {investigation[:SHORT_ID]}",
+    ]
     who = f" · asked by <@{asked_by}>" if asked_by else ""
     return {"type": "context", "elements": [mrkdwn(safe(" · ".join(filter(None, parts))) + who)]}
 

@@ -18,6 +18,7 @@ from bot.report import explanation_json
 from bot.report.outline import ledger
 from flows.causes import Layer
 from flows.model import (
+    AlsoAffected,
     Component,
     Diagnosis,
     Doubt,
@@ -114,6 +115,7 @@ def encode(it: Diagnosis) -> dict[str, Any]:
         "timings": _timings_out(it),
         "hubble_command": it.hubble_command,
         "look_for_yourself": [{"command": each.command, "shows": each.shows} for each in it.looks],
+        "also_affected": _affected_out(it.also_affected),
         "alternatives": [_fix_out(each) for each in it.alternatives],
         "doubts": [{"rule": each.rule, "why": each.why} for each in it.doubts],
         "recorded": _recording_out(it.provenance.recording),
@@ -123,6 +125,12 @@ def encode(it: Diagnosis) -> dict[str, Any]:
     }
 
 
+def _affected_out(it: AlsoAffected | None) -> dict[str, Any] | None:
+    if it is None:
+        return None
+    return {"pods": list(it.pods), "workloads": list(it.workloads), "packets_dropped": it.packets}
+
+
 def _target_out(it: Target) -> dict[str, Any]:
     return {"pod": it.pod, "namespace": it.namespace, "to": it.to}
 
@@ -130,7 +138,12 @@ def _target_out(it: Target) -> dict[str, Any]:
 def _provenance_out(it: Diagnosis) -> dict[str, Any]:
     """`peer` holds the parts of the target's `to`, so that nobody has to take it apart again."""
     peer = None if it.target.peer == (None, None, None) else dict(zip(PEER, it.target.peer, strict=True))
-    return {"at": _moment_out(it.provenance.at), "cluster": it.provenance.cluster, "peer": peer}
+    return {
+        "at": _moment_out(it.provenance.at),
+        "cluster": it.provenance.cluster,
+        "name": it.provenance.name or None,
+        "peer": peer,
+    }
 
 
 def _component_out(it: Component | None) -> dict[str, str] | None:
@@ -258,8 +271,13 @@ def _diagnosis_in(it: Mapping[str, Any]) -> Diagnosis:
         hubble_command=it["hubble_command"],
         provenance=_provenance_in(it["provenance"], it["recorded"]),
         explanation=explanation_json.read(it.get("explanation")),
+        also_affected=_affected_in(it.get("also_affected")),
         looks=tuple(LookCommand(each["command"], each["shows"]) for each in it.get("look_for_yourself", ())),
     )
+
+
+def _affected_in(it: Mapping[str, Any] | None) -> AlsoAffected | None:
+    return None if it is None else AlsoAffected(tuple(it["pods"]), tuple(it["workloads"]), it["packets_dropped"])
 
 
 def _peer_in(it: Mapping[str, Any] | None) -> tuple[Any, ...]:
@@ -335,7 +353,7 @@ def _provenance_in(it: Mapping[str, Any], recorded: Mapping[str, Any] | None) ->
     recording = None
     if recorded is not None:
         recording = RecordedCase(recorded["case"], _moment_in(recorded["at"]), recorded["synthetic"])
-    return Provenance(_moment_in(it["at"]), recording, it["cluster"])
+    return Provenance(_moment_in(it["at"]), recording, it["cluster"], it.get("name") or "")
 
 
 def _moment_in(it: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from bot.report import explained
 from bot.report.sanitize import clean, clean_command
 from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import Layer
-from flows.model import Component, Diagnosis, Finding, Fix, LayerRow, LayerState, Proof, RecordedCase
+from flows.model import Diagnosis, Finding, Fix, LayerRow, LayerState, Proof, RecordedCase
 from sensors.kit import Evidence, Sight
 
 BRIEF = 80
@@ -83,6 +83,7 @@ class SectionPart(StrEnum):
     COMPONENT = "Affected Component"
     WIRE = "On the wire"
     SINCE = "Since"
+    ALSO_AFFECTED = "Also affected"
     CONFIDENCE = "Confidence"
     BECAUSE = "Because"
     EVIDENCE = "Evidence"
@@ -97,6 +98,8 @@ class SectionPart(StrEnum):
     LAYERS = "Layers"
     DOUBTS = "Could not tell"
     LOOK_FOR_YOURSELF = "Look for yourself"
+    RULE = "  "
+    OTHER_DROPS = "Dropped for other reasons"
     FOOTER = ""
 
 
@@ -123,6 +126,7 @@ def outline(diagnosis: Diagnosis, *, verbose: bool = False, remembered: bool = T
     """The whole report as sections; empty ones are left out. `remembered`: the id leads to it."""
     sections = (
         *_verdict(diagnosis),
+        also_affected(diagnosis),
         _evidence(diagnosis, verbose),
         Section(SectionPart.RECOMMENDATION, clean(diagnosis.recommended_action)),
         *_remedy(diagnosis, verbose),
@@ -152,10 +156,15 @@ def ledger(diagnosis: Diagnosis) -> tuple[LayerRow, ...]:
     return tuple(said.get(each) or LayerRow(each, LayerState.NOT_MEASURED, (), silent) for each in Layer)
 
 
+def also_affected(it: Diagnosis) -> Section:
+    """The other pods that the same policy cuts off; empty where there are none, or that was not measured."""
+    return Section(SectionPart.ALSO_AFFECTED, str(it.also_affected or ""), tone=Tone.BAD)
+
+
 def _verdict(it: Diagnosis) -> Iterator[Section]:
     tone = Tone.BAD if it.fault_found else Tone.UNSURE if it.cause_class == "inconclusive" else Tone.GOOD
     yield Section(SectionPart.ROOT_CAUSE, clean(it.root_cause), tone=tone)
-    yield Section(SectionPart.COMPONENT, _component(it.component) if it.component else "")
+    yield Section(SectionPart.COMPONENT, clean(it.component, 300) if it.component else "")
     cap = held_down_by(it)
     yield Section(SectionPart.CONFIDENCE, f"{_percent(it.confidence)}{f' ({cap})' if cap else ''}")
     yield Section(SectionPart.BECAUSE, clean(it.reasoning))
@@ -350,6 +359,7 @@ def footer(it: Diagnosis, remembered: bool = True) -> Section:
         _duration(it.total_ms),
         clean(it.flow, 80),
         f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}",
+        cluster_words(it),
         _recorded(it.provenance.recording),
         f"id {clean(it.investigation_id, 40)}" if remembered else "",
     )
@@ -359,8 +369,19 @@ def footer(it: Diagnosis, remembered: bool = True) -> Section:
 def made_from(it: Diagnosis) -> str:
     """Coverage, time, and the recording: `coverage 100% · 0.4 s`."""
     by = "" if it.decided_by == "rules" else f"decided by {clean(it.decided_by, 40).replace('+', ' and ')}"
-    parts = (f"coverage {_percent(it.coverage)}", _duration(it.total_ms), by, _recorded(it.provenance.recording))
+    parts = (
+        f"coverage {_percent(it.coverage)}",
+        _duration(it.total_ms),
+        by,
+        cluster_words(it),
+        _recorded(it.provenance.recording),
+    )
     return " · ".join(filter(None, parts))
+
+
+def cluster_words(it: Diagnosis) -> str:
+    """`cluster prod-eu`; empty where nobody named it."""
+    return f"cluster {clean(it.provenance.name, 60)}" if it.provenance.name else ""
 
 
 def _recorded(it: RecordedCase | None) -> str:
@@ -369,10 +390,6 @@ def _recorded(it: RecordedCase | None) -> str:
     when = f" at {it.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if it.at else ""
     made_up = ", synthetic" if it.synthetic else ""
     return f"recorded{when} ({clean(it.name, 80)}{made_up})"
-
-
-def _component(component: Component) -> str:
-    return clean(component, 300)
 
 
 def _percent(share: float) -> str:

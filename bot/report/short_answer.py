@@ -70,6 +70,7 @@ class ShortAnswer:
     wire: str
     since: str
     lost: str
+    also: str
     fix: str
     sure: str
 
@@ -80,8 +81,12 @@ class ShortAnswer:
 
     @property
     def began(self) -> str:
-        """Since when, after which change, and how much was lost, as one or two sentences."""
-        parts = (f"Since {self.since}" if self.since else "", self.lost)
+        """Since when, after which change, how much was lost, and who else is affected, each a sentence."""
+        parts = (
+            f"Since {self.since}" if self.since else "",
+            self.lost,
+            f"Also affected: {self.also}" if self.also else "",
+        )
         return " ".join(f"{each}." for each in parts if each)
 
 
@@ -97,6 +102,7 @@ def short_answer(it: Diagnosis) -> ShortAnswer:
         wire=_wire(it, failed, cause),
         since=incident.since(it) if it.fault_found else "",
         lost=failed.lost() if failed else "",
+        also=str(it.also_affected or ""),
         fix=fix_line(it),
         sure=" · ".join((f"{it.confidence:.0%} sure", *unmeasured(it))),
     )

@@ -11,22 +11,27 @@ from slack_sdk.errors import SlackApiError
 from bot.alerts.access import ChannelAccess
 from bot.slack.api_error import error_of
 from bot.slack.connection import Client, web_client
+from bot.slack.shared_channels import SharedChannels
 
 SCOPES_HEADER = "x-oauth-scopes"
 """The header of each answer that lists the token's scopes. Source: docs.slack.dev, authentication/oauth scopes."""
 
 
-async def channel_access(token: str, api_url: str, channels: Sequence[str]) -> ChannelAccess:
+async def channel_access(
+    token: str, api_url: str, channels: Sequence[str], consented: frozenset[str] = frozenset()
+) -> ChannelAccess:
     """Never raises: what Slack does not say is in `why`."""
     client = web_client(token, api_url, patient=False)
+    shared = SharedChannels(client, consented)
     try:
         said = await client.auth_test()
         refusals = {each: await _refusal(client, each) for each in channels}
+        silent = {each: await shared.why_not(each) for each in channels}
     except SlackApiError as why:
         return ChannelAccess(why=f"Slack does not take SLACK_BOT_TOKEN: {error_of(why) or 'no JSON'}")
     except (ClientError, TimeoutError, OSError) as why:
         return ChannelAccess(why=f"Slack does not answer ({type(why).__name__})")
-    return ChannelAccess(_scopes(said.headers), refusals)
+    return ChannelAccess(_scopes(said.headers), refusals, silent=silent)
 
 
 def _scopes(headers: Any) -> frozenset[str]:

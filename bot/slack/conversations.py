@@ -211,8 +211,12 @@ class Conversations:
             await self._deliver(each, PendingMessage(each, it, conversation, place, doubtful=True)) for each in messages
         ]
 
+    async def why_not(self, channel: str) -> str:
+        """Why nothing may be said in a channel, in a word; empty where it may."""
+        return await self._outbox.why_not(channel)
+
     async def answer(self, it: Investigation, said: Said, channel: str, thread: str) -> None:
-        """ThreadAnswer a question in the thread of an investigation."""
+        """Answer a question in the thread of an investigation. Raises `Unwelcome`."""
         await self._delivery.deliver(PendingMessage(ThreadAnswer(said, channel, thread), it, Conversation()))
 
     # -- run again ----------------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.investigating import Investigating
 from bot.slack.lookup import StoreLookup
+from bot.slack.namespace_drops import NamespaceLooks
 from bot.slack.questions import Questions
 from bot.triggers import slash
-from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, ShowCommand, StatusCommand
+from bot.triggers.commands import Cancel, Command, Drops, Fill, Help, History, Investigate, ShowCommand, StatusCommand
 from bot.triggers.slack_text import typed
 from bot.triggers.slash import TRIGGER
 from bot.triggers.trigger import Nothing
@@ -28,7 +29,9 @@ class Dispatch:
         questions: Questions,
         conversations: Conversations,
         ephemerals: Ephemerals,
+        looks: NamespaceLooks,
     ) -> None:
+        self._looks = looks
         self._investigating, self._lookup, self._questions = investigating, lookup, questions
         self._conversations, self._ephemerals = conversations, ephemerals
 
@@ -64,6 +67,8 @@ class Dispatch:
         match asked:
             case Investigate():
                 await self._investigating.investigate(asked, who)
+            case Drops():
+                await self._looks.answer(asked, who)
             case Fill():
                 await self._investigating.fill(asked, who)
             case Help():

@@ -15,6 +15,8 @@ FORM, OPEN_FORM = "kai_form", "kai_open_form"
 
 MOST_OPTIONS = 100
 LONGEST_VALUE = 150
+FILLED = ("pod", "namespace", "to", "since", "cluster")
+"""What a button that opens the form carries."""
 
 
 def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
@@ -38,7 +40,9 @@ def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
         "title": plain_text("Why can it not talk?"),
         "submit": plain_text("Investigate"),
         "close": plain_text("Cancel"),
-        "private_metadata": json.dumps({"channel": channel, "thread": thread, "namespace": fill.namespace[:253]}),
+        "private_metadata": json.dumps(
+            {"channel": channel, "thread": thread, "cluster": fill.cluster[:63], "namespace": fill.namespace[:253]}
+        ),
         "blocks": blocks,
     }
 
@@ -52,7 +56,13 @@ def place(view: Mapping[str, Any]) -> tuple[str, str]:
 def narrowed(view: Mapping[str, Any]) -> dict[str, Any]:
     """The same form once a namespace is chosen: from now on only its pods are offered."""
     said = {name: value_of(view, name) for name in (NAMESPACE, POD, TO, SINCE)}
-    return form(Fill(said[POD], said[NAMESPACE], said[TO], said[SINCE]), *place(view))
+    fill = Fill(said[POD], said[NAMESPACE], said[TO], said[SINCE], cluster=cluster_of(view))
+    return form(fill, *place(view))
+
+
+def cluster_of(view: Mapping[str, Any]) -> str:
+    """The cluster that was named before the form was opened; empty: the channel's."""
+    return _metadata(view).get("cluster", "")
 
 
 def chosen_namespace(body: Mapping[str, Any]) -> str:
@@ -80,7 +90,7 @@ def options(names: Iterable[str], typed: str) -> list[dict[str, Any]]:
 
 def opener(fill: Fill) -> SlackBlock:
     """A button that opens the form, for where there is no trigger to open it with."""
-    value = json.dumps({"pod": fill.pod, "namespace": fill.namespace, "to": fill.to, "since": fill.since})
+    value = json.dumps({name: getattr(fill, name) for name in FILLED})
     button = {
         "type": "button",
         "action_id": OPEN_FORM,
@@ -98,7 +108,7 @@ def filled(value: str) -> Fill:
         return Fill()
     if not isinstance(said, dict):
         return Fill()
-    return Fill(**{name: str(said.get(name) or "")[:253] for name in ("pod", "namespace", "to", "since")})
+    return Fill(**{name: str(said.get(name) or "")[:253] for name in FILLED})
 
 
 def _input(label: str, element: SlackBlock, *, optional: bool = False) -> SlackBlock:

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approval.rules import Approvals
 from bot.change.asking import Asking
+from bot.clusters.served import UnknownCluster
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
 from bot.intake import Intake, Taken
@@ -24,6 +25,7 @@ from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.lookup import StoreLookup
 from bot.slack.modals import Modals
 from bot.slack.outbox import Stopped, Unwelcome
+from bot.slack.shared_channels import WORDS
 from bot.store import Investigation, OriginKind
 from bot.triggers.commands import Fill, Investigate
 
@@ -78,8 +80,12 @@ class Investigating:
 
     async def investigate(self, asked: Investigate, who: Asker) -> None:
         """Take it on and open its conversation; or say why not."""
-        if why := await self._asking.why_not(who.user, asked.namespace):
+        try:
+            cluster = self._intake.cluster_of(asked, who.channel)
+        except UnknownCluster as why:
             return await self._ephemerals.tell(who, safe(why))
+        if why_not := await self._asking.why_not(who.user, asked.namespace, cluster):
+            return await self._ephemerals.tell(who, safe(why_not))
         try:
             taken = await self._intake.take(asked, who.origin)
         except NoSuchPod as why:
@@ -93,7 +99,7 @@ class Investigating:
         it = await self._lookup.remembered(investigation, who)
         if it is None:
             return None
-        if why := await self._asking.why_not(who.user, it.request.target.namespace):
+        if why := await self._asking.why_not(who.user, it.request.target.namespace, it.request.cluster):
             return await self._ephemerals.tell(who, safe(why))
         thread = it.request.thread if it.request.channel == who.channel else ""
         who = replace(who, thread=thread)
@@ -115,7 +121,8 @@ class Investigating:
             place = await self._conversations.open(it)
         except Unwelcome as why:
             log.warning("the root message of %s can stand nowhere: %s", it.id, why)
-            return await tell(who, f"I cannot write here ({safe(why.error)}). Invite me with `/invite @kai`.")
+            invite = f"I cannot write here ({safe(why.error)}). Invite me with `/invite @kai`."
+            return await tell(who, WORDS.get(why.error, invite))
         except (SlackApiError, ClientError, TimeoutError, OSError, Stopped) as why:
             log.warning("the root message of %s is not there yet: %s", it.id, why)
             return await tell(who, LATE.format(id=it.id))
@@ -123,7 +130,7 @@ class Investigating:
             await self._joined(it.id, who.user)
             return await tell(who, f"This is being looked into already (id {it.id}): {await self._link(place)}")
         if place.direct:
-            await tell(who, INVITE)
+            await tell(who, WORDS.get(await self._conversations.why_not(it.request.channel), INVITE))
         return None
 
     async def _link(self, place: RootLocation) -> str:
@@ -166,4 +173,4 @@ def may_cancel(it: Investigation, user: str, approvals: Approvals) -> bool:
 
 def _again(asked: Investigate, hint: str) -> Fill:
     since = "" if asked.since is None else f"{asked.since}s"
-    return Fill(asked.pod, asked.namespace, asked.target.to or "", since, hint)
+    return Fill(asked.pod, asked.namespace, asked.target.to or "", since, hint, asked.cluster)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import ClientConnectorError
 from slack_sdk.errors import SlackApiError
@@ -42,11 +42,20 @@ TOO_MUCH = frozenset(
 MESSAGE_GONE_ERRORS = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 
 
+MaySpeak: TypeAlias = Callable[[str], Awaitable[str]]
+"""Why nothing may be said in a channel, in a word; empty where it may."""
+
+
+async def anywhere(channel: str) -> str:
+    """Where every channel is one's own."""
+    return ""
+
+
 class Unwelcome(Exception):
-    """KAI cannot write there: it is not in the channel, or there is none. `error` is Slack's word."""
+    """KAI cannot write there: it is not in the channel, there is none, or it may not. `error` is the word for it."""
 
     def __init__(self, error: str) -> None:
-        super().__init__(f"Slack refused the channel: {error}")
+        super().__init__(f"nothing can be said in the channel: {error}")
         self.error = error
 
 
@@ -94,8 +103,9 @@ class Outbox:
         client: AsyncWebClient,
         pace: float = CHANNEL_PACE_S,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        may_speak: MaySpeak = anywhere,
     ) -> None:
-        self._client, self._pace, self._sleep = client, pace, sleep
+        self._client, self._pace, self._sleep, self._may_speak = client, pace, sleep, may_speak
         self._channels: dict[str, _Channel] = {}
         self._numbers = count()
         self._closed = False
@@ -113,6 +123,7 @@ class Outbox:
             more["metadata"] = {"event_type": "kai_message", "event_payload": {"key": key}}
 
         async def act() -> tuple[str, str]:
+            await self._welcome(channel)
             answer = await self._best(
                 said, lambda parts: self._client.chat_postMessage(channel=channel, **parts, **more)
             )
@@ -141,11 +152,12 @@ class Outbox:
         """A picture into a thread under `comment` (escaped mrkdwn); `alt` says in words what it shows."""
         shown: dict[str, Any] = {"filename": name, "content": content, "title": title, "alt_txt": alt}
         words = fit(comment, TEXT)
-        await self._queue(
-            channel,
-            LATER,
-            lambda: self._client.files_upload_v2(channel=channel, thread_ts=thread, initial_comment=words, **shown),
-        )
+
+        async def act() -> None:
+            await self._welcome(channel)
+            await self._client.files_upload_v2(channel=channel, thread_ts=thread, initial_comment=words, **shown)
+
+        await self._queue(channel, LATER, act)
 
     async def drain(self, seconds: float) -> bool:
         """Wait until all is said; False when it took longer."""
@@ -236,7 +248,16 @@ class Outbox:
                 del waiting.states[ts]
 
     async def _update(self, channel: str, ts: str, said: Said) -> None:
+        await self._welcome(channel)
         await self._best(said, lambda parts: self._client.chat_update(channel=channel, ts=ts, **parts))
+
+    async def why_not(self, channel: str) -> str:
+        """Why nothing may be said in a channel, in a word; empty where it may."""
+        return await self._may_speak(channel)
+
+    async def _welcome(self, channel: str) -> None:
+        if why := await self.why_not(channel):
+            raise Unwelcome(why)
 
     # -- one call -----------------------------------------------------------------------------------------------------
 

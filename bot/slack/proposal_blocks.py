@@ -18,6 +18,7 @@ from bot.approval.proposal import PartKind, Proposal, ProposalPart
 from bot.approval.states import IN_FORCE, ProposalState
 from bot.change.extension import end_of
 from bot.report.blocks import ChangeState, Said, SlackBlock, plain_text, section
+from bot.report.cluster_name import cluster_name
 from bot.report.mrkdwn import literal, safe
 from bot.report.outline import brief
 from bot.report.sanitize import clean
@@ -222,7 +223,8 @@ def confirm(it: Proposal, title: str = "Apply this change?", what: str = "") -> 
     """Slack's question before a press counts. It is for the person: what counts is examined after the press."""
     objects = ", ".join(str(each.target) for each in it.parts)
     said = what or f"change {it.sha256[:8]}"
-    text = literal(f"{objects} in cluster {it.cluster}: {said}, with your own Kubernetes rights.", 300)
+    where = f" in cluster {name}" if (name := cluster_name(it.cluster)) else ""
+    text = literal(f"{objects}{where}: {said}, with your own Kubernetes rights.", 300)
     return {
         "title": plain_text(title),
         "text": plain_text(text),

@@ -20,6 +20,7 @@ from bot.slack.investigating import Investigating
 from bot.slack.knowing import Knowing
 from bot.slack.lookup import StoreLookup
 from bot.slack.names import PodSuggestions
+from bot.slack.outbox import Unwelcome
 from bot.slack.pointing import pointed_at
 from bot.store import Investigation
 from bot.triggers.commands import Fill, Investigate
@@ -43,7 +44,7 @@ class Questions:
         investigating: Investigating,
         conversations: Conversations,
         ephemerals: Ephemerals,
-        names: PodSuggestions,
+        names: Callable[[str], PodSuggestions],
     ) -> None:
         self._lookup, self._knowing, self._investigating = lookup, knowing, investigating
         self._conversations, self._ephemerals, self._names = conversations, ephemerals, names
@@ -56,7 +57,7 @@ class Questions:
     async def elsewhere(self, text: str, who: Asker) -> None:
         """In a channel or a direct message: about the newest investigation there, or about a pod that it names."""
         question = parse(text)
-        asked = await pointed_at({"text": text}, self._names)
+        asked = await pointed_at({"text": text}, self._names(who.channel))
         if isinstance(asked, Investigate):
             return await self._investigating.investigate(asked, who)
         if question.topic is Topic.UNKNOWN:
@@ -97,7 +98,11 @@ class Questions:
             said = await self._conversed(self.converse, it, diagnosis, text, who)
         else:
             said = answer(question, await self._knowing.of(it, diagnosis, who.user))
-        return await self._conversations.answer(it, _headed(said, heading), who.channel, who.thread)
+        shown = _headed(said, heading)
+        try:
+            return await self._conversations.answer(it, shown, who.channel, who.thread)
+        except Unwelcome:
+            return await self._ephemerals.say(who, shown)
 
     async def _conversed(
         self, converse: Converse | None, it: Investigation, diagnosis: Diagnosis, text: str, who: Asker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -25,6 +26,8 @@ from bot.store.store import Store
 class SlackServices:
     """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for.
 
+    `names`: the pods of the cluster that a channel speaks of.
+
     `approving` and `extending` are None where nobody may approve anything: then no button of a proposal does anything.
     `alerts` is None where no channel is listened to for alerts.
     """
@@ -37,7 +40,7 @@ class SlackServices:
     questions: Questions
     conversations: Conversations
     ephemerals: Ephemerals
-    names: PodSuggestions
+    names: Callable[[str], PodSuggestions]
     store: Store
     client: AsyncWebClient
     approving: Approving | None = None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from bot.report.blocks import Said, SlackBlock, code, few, plain_text, section
+from bot.report.cluster_name import cluster_name
 from bot.report.mrkdwn import safe
 from bot.report.sanitize import clean_command
 from bot.slack.alert_words import LOOK
@@ -17,11 +18,12 @@ from bot.watch.watch import CutFinding
 MAX_SHOWN_OTHERS = 5
 
 
-def words_of(finding: CutFinding) -> Said:
+def words_of(finding: CutFinding, cluster: str = "") -> Said:
     """One message: what was changed, whom it cuts, the proof of the way back, and the line that takes it back."""
     change, back = finding.change, finding.back
     cut = sorted({each.cut.way.cut_off for each in back.proved})
-    text = f"{_names(change)} {_count(len(cut), 'workload')}: {_told(change)}."
+    where = f" in cluster {safe(name, 63)}" if (name := cluster_name(cluster)) else ""
+    text = f"{_names(change)} {_count(len(cut), 'workload')}{where}: {_told(change)}."
     lines = [f"*{text}*", *map(_proved, back.proved), *_others(back.others)]
     if back.refused:
         lines.append(f"Look twice before it is taken back: {safe(back.refused, 400)}.")

@@ -1,6 +1,7 @@
 """What KAI remembers: investigations, their evidence and verdicts, and what was said about them where.
 
-This folder is the only door to a database. `open_store(url)` gives a `Store`; frozen dataclasses go in and come out.
+This folder is the only code that opens a database. `open_store(url)` gives a `Store`; frozen
+dataclasses go in and come out.
 """
 
 from __future__ import annotations

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, case, delete, func, select
 
 from bot.store.database import Database
 from bot.store.packing import plain
 from bot.store.records import Feedback, Opinion
-from bot.store.schema import feedback
+from bot.store.schema import diagnoses, feedback
+
+SURE = 0.8
+"""A confidence from which on a wrong verdict misleads: people act on it."""
 
 
 class Opinions:
@@ -41,6 +45,16 @@ class Opinions:
         rows = select(feedback).where(feedback.c.investigation == investigation).order_by(feedback.c.at)
         async with self._database.reading() as connection:
             return tuple(map(_feedback, await connection.execute(rows)))
+
+    async def counted(self) -> Counter[tuple[Opinion, bool]]:
+        """How many opinions there are of each kind, on verdicts that were sure and on those that were not."""
+        sure = case((diagnoses.c.confidence >= SURE, 1), else_=0)
+        of_verdicts = feedback.outerjoin(diagnoses, diagnoses.c.investigation == feedback.c.investigation)
+        rows = (
+            select(feedback.c.opinion, sure, func.count()).select_from(of_verdicts).group_by(feedback.c.opinion, sure)
+        )
+        async with self._database.reading() as connection:
+            return Counter({(Opinion(each), bool(was_sure)): n for each, was_sure, n in await connection.execute(rows)})
 
 
 def _feedback(row: Row[Any]) -> Feedback:

@@ -1,4 +1,5 @@
-"""Figures that are read from the database when they are asked for: the queue, what is owed, approvals by what happened.
+"""Figures that are read from the database when they are asked for: the queue, what is owed, approvals by what
+happened, opinions.
 
 They are the same in every replica. The audit trail is read once, and later only what was added to it.
 """
@@ -11,11 +12,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from bot.approval.trail import TrailEvent
-from bot.store import InvestigationState
+from bot.store import InvestigationState, Opinion
 from bot.store.store import Store
 from sensors.kit.attempt import attempt_logged
 
@@ -42,6 +44,9 @@ class StoredFigures:
         self._events = self._gauge(
             "kai_store_approval_events", "Entries of the audit trail, by what happened.", "event"
         )
+        self._opinions = self._gauge(
+            "kai_store_opinions", "What people said of verdicts, by how sure these were.", "opinion", "sure"
+        )
         self._counted: Counter[str] = Counter()
         self._last: int | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -57,6 +62,7 @@ class StoredFigures:
         async with asyncio.timeout(READING_TIMEOUT_S):
             await self._read_queue()
             await self._read_trail()
+            await self._read_opinions()
 
     async def _read_queue(self) -> None:
         now, live = self._now(), await self._store.investigations.live()
@@ -71,6 +77,11 @@ class StoredFigures:
             self._last = each.seq
         for event in TrailEvent:
             self._events.labels(event.value).set(self._counted[event.value])
+
+    async def _read_opinions(self) -> None:
+        counted = await self._store.opinions.counted()
+        for opinion, sure in product(Opinion, (True, False)):
+            self._opinions.labels(opinion.value, "yes" if sure else "no").set(counted[opinion, sure])
 
     def _gauge(self, name: str, help_: str, *labels: str) -> Gauge:
         return Gauge(name, help_, labels, registry=self._registry)

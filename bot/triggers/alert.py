@@ -69,6 +69,11 @@ class Alert:
     meant: tuple[AlertSubject, ...] = ()
     peer: HostPort | None = None
 
+    @property
+    def cluster(self) -> str:
+        """The label `cluster`, which Prometheus puts on all of a cluster's alerts; empty where there is none."""
+        return self.labels.get("cluster", "")[:63]
+
 
 def strings(value: Any) -> dict[str, str]:
     """A mapping of labels or annotations as plain text, bounded; whatever else it is, is none."""

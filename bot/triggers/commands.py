@@ -15,7 +15,10 @@ class Misread(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Investigate:
-    """Why can this pod not talk? `since` in seconds bounds how far back hubble flows are read; None: all there are."""
+    """Why can this pod not talk? `since` in seconds bounds how far back hubble flows are read; None: all there are.
+
+    `cluster` as it was named; empty: the channel's.
+    """
 
     pod: str
     namespace: str
@@ -23,6 +26,7 @@ class Investigate:
     to_port: int | None = None
     since: int | None = None
     to_protocol: str | None = None
+    cluster: str = ""
 
     @property
     def target(self) -> Target:
@@ -39,6 +43,15 @@ class Fill:
     to: str = ""
     since: str = ""
     hint: str = ""
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """Which workloads of a namespace do policies cut off?"""
+
+    namespace: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +83,4 @@ class Cancel:
     id: str = ""
 
 
-Command: TypeAlias = Investigate | Fill | Help | StatusCommand | History | ShowCommand | Cancel | Alert
+Command: TypeAlias = Investigate | Drops | Fill | Help | StatusCommand | History | ShowCommand | Cancel | Alert

@@ -8,7 +8,18 @@ from collections.abc import Callable, Sequence
 
 from bot.clusters.target import WORKLOAD_KINDS
 from bot.store import OriginKind
-from bot.triggers.commands import Cancel, Command, Fill, Help, History, Investigate, Misread, ShowCommand, StatusCommand
+from bot.triggers.commands import (
+    Cancel,
+    Command,
+    Drops,
+    Fill,
+    Help,
+    History,
+    Investigate,
+    Misread,
+    ShowCommand,
+    StatusCommand,
+)
 from bot.triggers.slack_text import typed
 from bot.triggers.trigger import Nothing, Payload, Trigger
 from sensors.kit.addresses import HostPort, host_port
@@ -16,7 +27,8 @@ from sensors.kit.durations import seconds_in
 from sensors.kit.nearest import did_you_mean
 
 USAGE = (
-    "netdebug POD NAMESPACE [--to HOST:PORT[/PROTOCOL]] [--since 15m]",
+    "netdebug POD NAMESPACE [--to HOST:PORT[/PROTOCOL]] [--since 15m] [--cluster NAME]",
+    "drops NAMESPACE [--cluster NAME]",
     "status",
     "history",
     "show ID",
@@ -31,7 +43,7 @@ SHORTEST_VERB = 5
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _ID = re.compile(r"[0-9a-z]{3,40}")
-_OPTIONS = {"--to": "to", "--since": "since", "-n": "namespace", "--namespace": "namespace"}
+_OPTIONS = {"--to": "to", "--since": "since", "-n": "namespace", "--namespace": "namespace", "--cluster": "cluster"}
 
 
 def parse(text: str) -> Command:
@@ -109,9 +121,22 @@ def _netdebug(words: Sequence[str]) -> Command:
             name(namespace, "namespace") if namespace else "",
             said.get("to", ""),
             said.get("since", ""),
+            cluster=said.get("cluster", ""),
         )
     place = pod_word(pod), name(namespace, "namespace")
-    return Investigate(*place, peer.host or None, peer.port, window, peer.protocol)
+    return Investigate(*place, peer.host or None, peer.port, window, peer.protocol, said.get("cluster", ""))
+
+
+def _drops(words: Sequence[str]) -> Command:
+    said, places = _options(words)
+    if wrong := said.keys() - {"namespace", "cluster"}:
+        raise Misread(f"drops knows no --{min(wrong)}: write drops NAMESPACE [--cluster NAME]")
+    if len(places) > 1:
+        raise Misread(f"too many words: write drops NAMESPACE, not {' '.join(places)[:80]!r}")
+    namespace = _one_namespace(places[0] if places else "", said.get("namespace", ""))
+    if not namespace:
+        raise Misread("say the namespace: drops NAMESPACE")
+    return Drops(name(namespace, "namespace"), said.get("cluster", ""))
 
 
 def _one_namespace(first: str, second: str) -> str:
@@ -138,7 +163,7 @@ def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return said, places
 
 
-_EXAMPLES = {"to": "payments.prod:8080", "since": "15m", "namespace": "shop"}
+_EXAMPLES = {"to": "payments.prod:8080", "since": "15m", "namespace": "shop", "cluster": "prod-eu"}
 
 
 def _one_id(verb: str, make: Callable[[str], Command]) -> Callable[[Sequence[str]], Command]:
@@ -164,6 +189,7 @@ def _unknown(words: Sequence[str]) -> str:
 
 _VERBS: dict[str, Callable[[Sequence[str]], Command]] = {
     "netdebug": _netdebug,
+    "drops": _drops,
     "help": lambda words: Help(),
     "status": lambda words: StatusCommand(),
     "history": lambda words: History(),

@@ -25,6 +25,9 @@ MAX_OTHER_PODS = 4
 """Other pods that the changed policy selects and at which new drops are looked for, too."""
 
 OpenCluster: TypeAlias = Callable[[], AbstractAsyncContextManager[Cluster]]
+OpenNamed: TypeAlias = Callable[[str], AbstractAsyncContextManager[Cluster]]
+"""Opens a cluster by its name. Raises `Blind` for one that is not looked after here."""
+
 See: TypeAlias = Callable[[datetime], Awaitable[TrafficSince]]
 
 

@@ -20,7 +20,7 @@ def moment_of(evidence: Iterable[Evidence]) -> TrafficSince:
         if isinstance(each.facts, HubbleFlows):
             found |= {seen.flow: seen for seen in _seen(each.facts)}
         elif isinstance(each.facts, Connects):
-            tries += [Try(door.where, door.result) for door in each.facts.asked]
+            tries += [Try(attempt.where, attempt.result) for attempt in each.facts.asked]
         elif each.sensor == "hubble.capture_flows":
             blind.append(f"no flow could be read: {each.why}" if each.why else "no flow could be read")
     return TrafficSince(tuple(found.values()), tuple(tries), "" if found else "".join(blind[:1]))

@@ -32,6 +32,8 @@ class LiveSources:
         try:
             async with connected(self._live) as kube:
                 relay, _ = relay_of(self._live, kube)
+            if relay is None:
+                raise Blind(f"no hubble relay is configured for the cluster {self._live.cluster}")
             async with aclosing(relay.policy_drops()) as drops:
                 async for each in drops:
                     yield each

@@ -36,10 +36,10 @@ KEEP_ALIVE_S = 120.0
 """Seconds that an idle connection is kept: longer than clients do, so that it is they who close it (Go: 90)."""
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection, between its transport and aiohttp's protocol, which does all of HTTP."""
 
-    def __init__(self, inner: asyncio.Protocol, all_of_them: Connections) -> None:
+    def __init__(self, inner: asyncio.Protocol, all_of_them: OpenConnections) -> None:
         self._inner, self._all, self._bounds = inner, all_of_them, all_of_them.bounds
         self._transport: asyncio.BaseTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -107,18 +107,18 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-class Connections:
+class OpenConnections:
     """All connections of one server. Makes a protocol for each, as asyncio's servers want it; `inner` makes HTTP's."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.inner: Callable[[], asyncio.Protocol] = asyncio.Protocol
-        self._held: dict[asyncio.BaseTransport, Connection] = {}
+        self._held: dict[asyncio.BaseTransport, HttpConnection] = {}
 
-    def __call__(self) -> Connection:
-        return Connection(self.inner(), self)
+    def __call__(self) -> HttpConnection:
+        return HttpConnection(self.inner(), self)
 
-    def add(self, it: Connection, transport: asyncio.BaseTransport) -> None:
+    def add(self, it: HttpConnection, transport: asyncio.BaseTransport) -> None:
         """Take it in; whoever has waited longest goes where there are too many."""
         self._held[transport] = it
         near = [each for each in self._held.values() if each.address == it.address]
@@ -144,6 +144,6 @@ class Connections:
             it.ended()
 
 
-def _longest_waiting(among: list[Connection]) -> Connection:
+def _longest_waiting(among: list[HttpConnection]) -> HttpConnection:
     """The oldest without a request; the newest of all where every one is being answered."""
     return next((each for each in among if not each.answering), among[-1])

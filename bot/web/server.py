@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.errors import UsageMistake
-from bot.web.connections import HANDSHAKE_S, KEEP_ALIVE_S, Bounds, Connections
+from bot.web.connections import HANDSHAKE_S, KEEP_ALIVE_S, Bounds, OpenConnections
 from sensors.kit.objects import one_line
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ async def listening(
     host: str, port: int, routes: Iterable[HttpRoute], tls: ssl.SSLContext | None = None, bounds: Bounds | None = None
 ) -> AsyncIterator[str]:
     """Serve the routes; the address is `http://HOST:PORT`, or https. Raises `UsageMistake` where nobody can listen."""
-    connections = Connections(bounds or Bounds())
+    connections = OpenConnections(bounds or Bounds())
     runner = _runner(application(routes, connections))
     await runner.setup()
     if runner.server is not None:
@@ -69,7 +69,7 @@ def _runner(app: web.Application) -> web.AppRunner:
     )
 
 
-async def _started(connections: Connections, host: str, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
+async def _started(connections: OpenConnections, host: str, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
     shake = HANDSHAKE_S if tls is not None else None
     try:
         loop = asyncio.get_running_loop()
@@ -78,7 +78,7 @@ async def _started(connections: Connections, host: str, port: int, tls: ssl.SSLC
         raise UsageMistake(f"cannot listen on {host}:{port}: {why.strerror or why}") from why
 
 
-def application(routes: Iterable[HttpRoute], connections: Connections) -> web.Application:
+def application(routes: Iterable[HttpRoute], connections: OpenConnections) -> web.Application:
     """The routes as an application; each request tells `connections` that its head has come."""
 
     @web.middleware

@@ -60,7 +60,7 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """Whose money: the investigation's and the person's."""
+    """Budgets that pay for a call: the investigation's and the person's."""
 
     investigation: str
     person: str

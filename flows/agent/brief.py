@@ -38,7 +38,7 @@ PREFACE = (
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What is sent.
+    """The brief as it is sent.
 
     `text` is exact. `cited` holds under each evidence id the text that stands there, so that a statement which cites it
     can be held against it; `question` is what was asked, which every statement may name. `candidates` are the fixes
@@ -68,7 +68,7 @@ def brief_of(it: Diagnosis, nonce: str, wash: Wash | None = None, budget: int = 
 
 
 def wash_for(it: Diagnosis, *, anonymize: bool) -> Wash:
-    """How foreign text of a diagnosis is made fit to be sent: with its names, or with pseudonyms."""
+    """Washes foreign text of a diagnosis before it is sent: with its names, or with pseudonyms."""
     return Wash(pseudonyms_of(it)) if anonymize else Wash()
 
 
@@ -159,7 +159,7 @@ def _candidates(it: Diagnosis, wash: Wash) -> Iterator[tuple[str, str]]:
 
 
 def proved(fix: Fix) -> str:
-    """What is known of a fix before anybody chooses it."""
+    """Proof of a fix before anybody chooses it."""
     proof = fix.proof
     if proof is None or not proof.replayed:
         said = "not proved by replay"

@@ -1,4 +1,4 @@
-"""What Claude may answer: the JSON schema that is sent, and the reader of what came back. No claim is believed yet."""
+"""Claude's answer: the JSON schema that is sent, and the reader of what came back. No claim is believed yet."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Objection:
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """What a second look says. It can only take away."""
+    """Answer of a second look. It can only take away."""
 
     strike: tuple[Objection, ...]
     confidence: float

@@ -28,7 +28,7 @@ class RequestSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What the installed SDK knows: names, the announced end of life of some, and its own version."""
+    """Models that the installed SDK knows: names, the announced end of life of some, and its own version."""
 
     names: frozenset[str]
     ends: Mapping[str, date]

@@ -33,7 +33,7 @@ SendRequest: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[ModelReply]]
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What is answered: the sentences that hold, how many do not, whether the evidence tells at all, and the sensor
+    """Answer to a question: the sentences that hold, how many do not, whether the evidence tells at all, and the sensor
     that would tell more (empty: none)."""
 
     statements: tuple[Statement, ...]

@@ -63,7 +63,7 @@ SendTimedRequest: TypeAlias = Callable[[str, Mapping[str, Any], float], Awaitabl
 
 @dataclass(frozen=True, slots=True)
 class FurtherLookResult:
-    """What came of a further look: how it is told, and the diagnosis of the rules with it (None: it was refused)."""
+    """Result of a further look: how it is told, and the diagnosis of the rules with it (None: it was refused)."""
 
     asked: AskedLook
     diagnosis: Diagnosis | None = None
@@ -73,7 +73,7 @@ class Further(Protocol):
     """Looks further, as far as that is possible here."""
 
     async def tools(self) -> list[dict[str, Any]]:
-        """What may be asked for, as the Messages API wants it."""
+        """Looks that may be asked for, as the Messages API wants it."""
         ...
 
     async def look(self, number: int, tool: str, said: Mapping[str, Any], known: str) -> FurtherLookResult:
@@ -90,7 +90,7 @@ async def unwatched(asked: AskedLook) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a correlation works with. `nonce` is drawn for it alone."""
+    """Tools and limits of a correlation. `nonce` is drawn for it alone."""
 
     model: str
     ask: SendTimedRequest
@@ -213,7 +213,7 @@ class _Course:
         return looked
 
     def _told(self, reply: ModelReply, looked: FurtherLookResult, brief: Brief) -> dict[str, Any]:
-        """What the API wants behind a turn that asks: a result for each block, in the same order."""
+        """Results for a turn that asks: a result for each block, in the same order."""
         shown = [self._result(each.id, looked, brief) for each in reply.asked[:1]]
         more = [_error(each.id, "one look at a time") for each in reply.asked[1:]]
         return {"role": "user", "content": [*shown, *more]}

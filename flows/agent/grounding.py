@@ -41,7 +41,7 @@ _UNSEEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What may be cited: the exact words by evidence id; `blind` are ids of looks that saw nothing.
+    """Citable facts: the exact words by evidence id; `blind` are ids of looks that saw nothing.
 
     `asked` are the words of the question (the pod, its namespace, the peer): everybody may use them.
     """
@@ -52,7 +52,7 @@ class Ground:
 
 
 def why_struck(claim: Claim, ground: Ground) -> str:
-    """Why a statement may not be said, as a clause; empty where every figure and name of it is in what it cites."""
+    """Reason to strike a statement, as a clause; empty where every figure and name of it is in what it cites."""
     return next(_objections(claim, ground), "")
 
 
@@ -83,7 +83,7 @@ def _unmeasured(claim: Claim, ground: Ground) -> Iterator[str]:
 
 
 def missing(text: str, sources: Sequence[str], ids: Sequence[str] = ()) -> Iterator[str]:
-    """What a text names that stands in none of the sources, as clauses: classes of the list and ids apart."""
+    """Names of a text that stand in none of the sources, as clauses: classes of the list and ids apart."""
     have = _Words.of(" \n ".join(sources))
     rest = _without(text, ids)
     for cause in _CLASS.findall(rest):
@@ -98,7 +98,7 @@ def _without(text: str, ids: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What stands in the sources: the text in lower case, its words, figures, addresses."""
+    """Words of the sources: the text in lower case, its words, figures, addresses."""
 
     text: str
     words: frozenset[str]
@@ -113,7 +113,7 @@ class _Words:
 
 
 def _strange(text: str, have: _Words) -> Iterator[str]:
-    """What the sources lack: quoted words, times, addresses, figures, figures in words, names."""
+    """Words that the sources lack: quoted words, times, addresses, figures, figures in words, names."""
     for found in _QUOTED.finditer(text):
         said = (found[1] or found[2]).strip()
         if said.lower().rstrip(".,;") not in have.text:

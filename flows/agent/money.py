@@ -1,4 +1,4 @@
-"""What a call costs at the list price of the settings, and how much may be spent."""
+"""Cost of a call at the list price of the settings, and the ceilings of spending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Claude's questions are answered: the walk that led to a verdict, and the cluster that it was about."""
+"""Answers Claude's questions from the walk that led to a verdict, and the cluster that it was about."""
 
 from __future__ import annotations
 

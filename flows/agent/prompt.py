@@ -1,4 +1,4 @@
-"""What is asked of Claude: fixed instructions that can be cached, then the brief.
+"""Builds the requests to Claude: fixed instructions that can be cached, then the brief.
 
 The same input makes the same request.
 Plain JSON all of it, so that a durable run can be carried on with what was sent before.

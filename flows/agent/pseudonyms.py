@@ -144,7 +144,7 @@ class Pseudonyms:
 
 
 def _beginnings(name: str) -> Iterator[str]:
-    """What a name begins with, cut at its dots and hyphens."""
+    """Beginnings of a name, cut at its dots and hyphens."""
     return accumulate(_PARTS.split(name))
 
 

@@ -52,7 +52,7 @@ class CheckedLook:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """What was seen of something that is not the target: for Claude and for people; no rule judges by it.
+    """Facts of something that is not the target: for Claude and for people; no rule judges by it.
 
     `facts` are those of the sensor, where one looked.
     """

@@ -1,4 +1,4 @@
-"""What must not leave the house: credentials, cookies, query strings, e-mail addresses, values of variables.
+"""Hides what must not leave the house: credentials, cookies, query strings, e-mail addresses, values of variables.
 
 Each pattern is linear in the length of the text. Names and addresses stay here (`flows.agent.pseudonyms` hides them).
 """

@@ -1,4 +1,4 @@
-"""What comes back from the API, and what it means when nothing does: one sentence for each way to fail."""
+"""Replies of the API, and the meaning of a missing one: one sentence for each way to fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How Claude is asked: which model, where, for how much. Read by whoever starts KAI; nothing here reads anything."""
+"""Settings for Claude: which model, where, for how much. Read by whoever starts KAI; nothing here reads anything."""
 
 from __future__ import annotations
 

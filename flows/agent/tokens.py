@@ -1,4 +1,4 @@
-"""How many tokens a text will cost, before anybody asked: an estimate, on the high side.
+"""Estimates how many tokens a text will cost: an estimate, on the high side.
 
 No tokenizer of Claude is published, and `count_tokens` is a call over the network that would send the text first. So:
 four letters or two digits make a token, each other sign is one, and what is beyond ASCII is two. Names and addresses,

@@ -1,4 +1,4 @@
-"""What Claude's claims change: pure. They may take certainty away, never add any; they never touch the cause or fix.
+"""Weighs Claude's claims: pure. They may take certainty away, never add any; they never touch the cause or fix.
 
 The cause of the rules stays the root cause. Another one stands beside it, with the evidence against the verdict. Only
 where the rules show no cause, and only for a class of which no rule could judge, Claude's cause takes the place of the
@@ -35,7 +35,7 @@ UNNAMED = ("inconclusive", "none.healthy")
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What claims are weighed against: the words that may be cited, the candidates, what rules and sensors are for.
+    """Sources for the weighing of claims: the words that may be cited, the candidates, what rules and sensors are for.
 
     `heard` are the classes of which a rule could judge.
     """
@@ -47,7 +47,7 @@ class Bench:
 
 
 def ground_of(it: Diagnosis, cited: Mapping[str, str], question: str) -> Ground:
-    """What may be cited: the words of the brief, and which of them come from looks that saw nothing."""
+    """Citable words of the brief, and the ids of looks that saw nothing."""
     blind = frozenset(key for key, each in it.evidence.items() if each.sight is Sight.BLIND)
     return Ground(cited, blind, question)
 
@@ -105,7 +105,7 @@ def _other(it: Diagnosis, claims: ClaudeClaims, bench: Bench) -> tuple[OtherCaus
 
 
 def _unfounded(it: Diagnosis, claims: ClaudeClaims, bench: Bench, against: tuple[str, ...]) -> str:
-    """Why the evidence does not let this cause be named."""
+    """The reason why the evidence does not let this cause be named."""
     name, rules_shrug = claims.cause_class, it.cause_class == "inconclusive"
     if name in UNNAMED and rules_shrug:
         return "that all is well is shown by rules only"

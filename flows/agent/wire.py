@@ -1,4 +1,4 @@
-"""The only door to the anthropic SDK. Importing this module takes a second and 80 MB: only `flows.agent.clients` does.
+"""The only user of the anthropic SDK. Importing this module takes a second and 80 MB: only `flows.agent.clients` does.
 
 Read from the SDK, version 2.14: typed errors with their status, streams of events, `usage` in the first and the last
 event, and the end of life of models. Retries are our own, since only we know how much time is left.
@@ -90,7 +90,7 @@ class ClaudeConnection:
 
 
 class _Received:
-    """What has come of a stream so far: when it is cut, the tokens that were counted are known all the same."""
+    """Received part of a stream: when it is cut, the tokens that were counted are known all the same."""
 
     def __init__(self) -> None:
         self.message: Any = None
@@ -232,7 +232,7 @@ def _words(why: anthropic.APIError) -> str:
 
 
 def models() -> Models:
-    """What the installed SDK knows of models."""
+    """Models that the installed SDK knows."""
     literals = (typing.get_args(each) for each in typing.get_args(Model))
     names = frozenset(name for each in literals for name in each if isinstance(name, str))
     ends = {model: _day(words) for model, words in DEPRECATED_MODELS.items()}

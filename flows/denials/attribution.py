@@ -79,8 +79,7 @@ def denials(case: Case) -> tuple[Denial, ...]:
 
     Raises `Missing` when policies could not be looked at.
     """
-    found = (_denial(case, each) for each in case.once(judged_connections) if is_refused(case, each))
-    return tuple(each for each in found if each is not None)
+    return tuple(denial_of(case, each) for each in case.once(judged_connections) if is_refused(case, each))
 
 
 def component_of(ref: PolicyRef | None) -> Component | None:
@@ -101,7 +100,8 @@ def is_refused(case: Case, one: JudgedConnection) -> bool:
     return one.judgement.allowed is False and not newest_word_is_open
 
 
-def _denial(case: Case, one: JudgedConnection) -> Denial | None:
+def denial_of(case: Case, one: JudgedConnection) -> Denial:
+    """The one cause of a refused connection."""
     direction = _direction(one)
     verdict = one.judgement.egress if direction is Direction.EGRESS else one.judgement.ingress
     if one.drop is not None and one.drop.number == AUTH_REQUIRED:
@@ -189,7 +189,7 @@ def _slip(case: Case, denial: Denial, ref: PolicyRef, rule: RuleWalk) -> Denial 
 
 
 def _is_meant(case: Case, denial: Denial, ref: PolicyRef, rule: RuleWalk, mistake: Mistake) -> bool:
-    """Whether the rule was really written for this peer; a rule for another one is no mistake."""
+    """Checks whether the rule was really written for this peer; a rule for another one is no mistake."""
     match mistake:
         case Mistake.WRONG_PORT:
             return _singles_out(case, ref, rule)
@@ -208,7 +208,7 @@ def _is_slip(miss: Miss) -> bool:
 
 
 def _singles_out(case: Case, ref: PolicyRef, rule: RuleWalk) -> bool:
-    """Whether a rule names its peer, rather than everybody: only then is its port the mistake."""
+    """Checks whether a rule names its peer, rather than everybody: only then is its port the mistake."""
     raw = raw_rule(case, ref, rule)
     listed = [peer for key in raw if key.startswith(("to", "from")) and key != "toPorts" for peer in _members(raw[key])]
     return any(_is_narrow(peer) for peer in listed)
@@ -254,7 +254,7 @@ def _is_within(ip: str, cidr: str) -> bool:
 
 
 def _lies_in(cidr: str, ranges: Iterable[str]) -> bool:
-    """Whether a CIDR means addresses of these ranges and no others."""
+    """Checks whether a CIDR means addresses of these ranges and no others."""
     try:
         block = ip_network(cidr, strict=False)
         ends = (str(block.network_address), str(block.broadcast_address))
@@ -301,7 +301,7 @@ def _translated_source(case: Case, denial: Denial, rule: RuleWalk) -> bool:
 
 
 def _label_is_missing(case: Case, denial: Denial, ref: PolicyRef, miss: Miss) -> bool:
-    """Whether the namespace lacks a label that others carry: then it, not the policy, is the odd one out.
+    """Checks whether the namespace lacks a label that others carry: then it, not the policy, is the odd one out.
 
     Where nobody carries it, the newer of the two is: a policy written just before the first drop is the mistake.
     """

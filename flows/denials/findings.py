@@ -38,7 +38,7 @@ WAIT = "Look again in half a minute; change no policy before that."
 
 
 def is_too_young(case: Case, denial: Denial) -> bool:
-    """Whether to wait rather than patch. Not where the policies deny it and one of them is newer than the pod."""
+    """Advises to wait rather than patch. Not where the policies deny it and one of them is newer than the pod."""
     return is_young(case, denial.connection) and not (denial.verdict.allowed is False and _came_later(case, denial))
 
 
@@ -50,7 +50,7 @@ def _came_later(case: Case, denial: Denial) -> bool:
 
 
 def is_young(case: Case, one: JudgedConnection) -> bool:
-    """Whether the drops may be a start race: a pod under 30 s old that never got through before the first one.
+    """Checks whether the drops may be a start race: a pod under 30 s old that never got through before the first one.
 
     While a pod's identity travels to the nodes, its packets are refused as a stranger's. One that talked first and was
     refused then has an identity; so has one whose first drop came later than its first seconds.
@@ -65,7 +65,7 @@ def is_young(case: Case, one: JudgedConnection) -> bool:
 
 
 def belief(case: Case, denial: Denial) -> float:
-    """How sure: the datapath and the simulator agreeing is best, a computation nobody saw fail is weakest."""
+    """Belief in a denial: the datapath and the simulator agreeing is best, a computation nobody saw fail is weakest."""
     one, computed = denial.connection, denial.verdict.allowed
     if one.drop is not None:
         sure = {False: CONFIRMED, None: PLAUSIBLE, True: DISPUTED}[computed]
@@ -88,7 +88,7 @@ def _is_somebody_else_s(case: Case, one: JudgedConnection) -> bool:
 
 
 def because(case: Case, group: Iterable[Denial]) -> str:
-    """Why we think so: what was dropped, when it began, what changed just before, and what the walk says."""
+    """The reason why we think so: what was dropped, when it began, what changed just before, and what the walk says."""
     listed = list(group)
     head = listed[0]
     parts = [_seen_words(listed), *_onset_words(case, head), _walk_words(head), *_doubt_words(case, head)]
@@ -177,7 +177,7 @@ def port_in_words(traffic: Traffic) -> str:
 
 
 def passage(denial: Denial) -> str:
-    """Who wants to go where: `production/api-server → the API server (172.30.0.11) on TCP 6443`."""
+    """A connection in words: `production/api-server → the API server (172.30.0.11) on TCP 6443`."""
     traffic = denial.connection.traffic
     return f"{who(traffic.source)} → {who(traffic.destination)} on {port_in_words(traffic)}"
 
@@ -225,7 +225,7 @@ def finding(case: Case, group: list[Denial], cause: str, recommendation: str, re
 
 
 def _both(case: Case, denial: Denial) -> str:
-    """What to do where the Service leads to a port on which its pods do not listen; empty where it does not."""
+    """Advice where the Service leads to a port on which its pods do not listen; empty where it does not."""
     wrong = wrong_port_of(case, denial.connection.traffic)
     if wrong is None:
         return ""
@@ -237,7 +237,7 @@ def _both(case: Case, denial: Denial) -> str:
 
 
 def named(component: Component | None, denial: Denial) -> str:
-    """What stands in the way: the policy, else that it is not among those that could be read."""
+    """Name of what blocks the connection: the policy, else that it is not among those that could be read."""
     if component is not None:
         return str(component)
     side = "sender" if denial.direction is Direction.EGRESS else "receiver"

@@ -1,4 +1,4 @@
-"""Which drops are history: a policy that is gone, or a pod that is gone, explains nothing that fails now."""
+"""Tells drops that are history: a policy that is gone, or a pod that is gone, explains nothing that fails now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sensors.net_connect import Connects
 
 
 def is_over(case: Case, world: PolicyWorld, one: JudgedConnection) -> bool:
-    """Refused once, and not by any policy as read; now the very door opens, or one of its two pods is gone.
+    """Refused once, and not by any policy as read; now the same connection opens, or one of its two pods is gone.
 
     Against a policy that still refuses it neither counts: the next pod of that workload meets it again.
     """
@@ -30,8 +30,8 @@ def opens_now(case: Case, one: JudgedConnection) -> bool:
     connects = case.get(Connects)
     if connects is None or one.traffic.protocol != "TCP" or not is_from_target(case, one.traffic):
         return False
-    doors = [each for each in connects.doors if is_direct(each, one.traffic)]
-    return bool(doors) and all(each.is_open for each in doors)
+    attempts = [each for each in connects.doors if is_direct(each, one.traffic)]
+    return bool(attempts) and all(each.is_open for each in attempts)
 
 
 def _is_gone(world: PolicyWorld, end: Endpoint) -> bool:

@@ -30,13 +30,13 @@ def judged_connections(case: Case) -> tuple[JudgedConnection, ...]:
     """
     world = case.once(world_of)
     asked, resolvers = case.once(asked_peers), case.once(resolvers_of)
-    seen = [_seen(each, world, case, asked, resolvers) for each in _observed(case)]
+    seen = [judged(each, world, case, asked, resolvers) for each in _observed(case)]
     seen = with_main_connection(case, seen)
     return (*seen, *unseen(world, asked, seen, False), *unseen_lookups(case, world, resolvers, seen))
 
 
 def past_drops(case: Case) -> tuple[Connection, ...]:
-    """The pod's connections that a policy, now gone, refused: the very door opens now.
+    """The pod's connections that a policy, now gone, refused: the same connection opens now.
 
     Raises `Missing` when policies could not be looked at.
     """
@@ -55,7 +55,8 @@ def _is_ours(case: Case, connection: Connection) -> bool:
     return any((end.namespace, end.pod) == (case.target.namespace, case.target.pod) for end in ends)
 
 
-def _seen(connection: Connection, world: PolicyWorld, case: Case, ways: Ways, resolvers: Ways) -> JudgedConnection:
+def judged(connection: Connection, world: PolicyWorld, case: Case, ways: Ways, resolvers: Ways) -> JudgedConnection:
+    """One connection that Hubble saw, replayed through the policies."""
     source, destination = endpoint_of(connection.source, world), endpoint_of(connection.destination, world)
     address = (connection.destination.ip, connection.port, connection.protocol)
     mine = is_from_target(case, Traffic(source, destination))

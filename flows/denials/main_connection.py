@@ -18,8 +18,8 @@ from sensors.kit.addresses import as_ip
 def with_main_connection(case: Case, seen: list[JudgedConnection]) -> list[JudgedConnection]:
     """Marks as requested the refused connection that the pod retries most, where the question names no peer.
 
-    Where nothing of its own is refused, it is what others are refused at a door that the pod has: a scanner that
-    knocks where there is no door has no cause to complain.
+    Where nothing of its own is refused, it is what others are refused at a port that the pod serves: a scanner that
+    tries a port without a listener has no cause to complain.
     """
     if case.target.to_host is not None:
         return seen

@@ -23,7 +23,7 @@ def world_of(case: Case) -> PolicyWorld:
 
 
 def profile_of(case: Case) -> Profile:
-    """What the datapath in front of us compares: by the network plug-in and its own settings."""
+    """Profile of the datapath in front of us: by the network plug-in and its own settings."""
     cni, version = case.environment.cni or "", case.environment.cni_version or ""
     health = case.get(CniHealth)
     if not cni and health is not None:
@@ -54,7 +54,7 @@ def _cilium(version: str, config: Mapping[str, str]) -> Profile:
 
 
 def only_audits(case: Case) -> bool:
-    """Whether the datapath reports denials and lets the packets through (policy audit mode)."""
+    """Checks whether the datapath reports denials and lets the packets through (policy audit mode)."""
     health = case.get(CniHealth)
     return health is not None and health.config.get("policy-audit-mode") == "true"
 

@@ -31,7 +31,7 @@ Ways: TypeAlias = dict[PeerAddress, Traffic]
 
 
 def fronts(case: Case) -> Mapping[PeerAddress, tuple[ServiceFacts, ServicePort]]:
-    """The Service before each backend's door, where exactly one Service has it: how the door is usually reached."""
+    """The Service before each backend's port, where exactly one Service has it: how the port is usually reached."""
     services, found = case.get(Services), defaultdict[PeerAddress, list[tuple[ServiceFacts, ServicePort]]](list)
     for each in services.services if services is not None else ():
         wanted = {known.name: known for known in each.ports} if each.cluster_ips and not each.headless else {}
@@ -39,11 +39,11 @@ def fronts(case: Case) -> Mapping[PeerAddress, tuple[ServiceFacts, ServicePort]]
             for name, number, protocol in end.ports:
                 if name in wanted:
                     found[(end.ip, number, protocol)].append((each, wanted[name]))
-    return {door: listed[0] for door, listed in found.items() if len(listed) == 1}
+    return {way: listed[0] for way, listed in found.items() if len(listed) == 1}
 
 
 def asked_peers(case: Case) -> Ways:
-    """Where the asked peer really is, behind its Service or name. Empty without one, or where nobody knows it.
+    """Addresses of the requested peer, behind its Service or name. Empty without one, or where they are unknown.
 
     Where nobody asked, it is the Service to which the pod's own log says that it cannot connect.
     """
@@ -81,7 +81,7 @@ def _through_node(case: Case, asked: ResolvedPeer, service: ServiceFacts, behind
     away = node.host_network and way.source.node and node.node != way.source.node
     if not away or service.external_traffic_policy == "Local":
         return {}
-    ways = {door: replace(each, source=node, service=None, service_ip="") for door, each in behind.items()}
+    ways = {way: replace(each, source=node, service=None, service_ip="") for way, each in behind.items()}
     return {(node.ip, asked.port, protocol): Traffic(way.source, node, protocol, asked.port), **ways}
 
 
@@ -99,7 +99,7 @@ def _is_backend(service: ServiceFacts, host: str) -> bool:
 def _behind(
     service: ServiceFacts, port: int | None, me: Endpoint, world: PolicyWorld
 ) -> Iterator[tuple[PeerAddress, Traffic]]:
-    """One door for each endpoint of a Service, ready or not: policy does not ask about readiness."""
+    """One way for each endpoint of a Service, ready or not: policy does not ask about readiness."""
     address = service.cluster_ips[0] if service.cluster_ips and not service.headless else ""
     wanted = {each.name: each for each in service.ports if port in (None, each.port)}
     for end in (service.endpoints or ())[:MOST_BACKENDS]:
@@ -140,7 +140,7 @@ def _plain(
 
 
 def addresses_of(case: Case, host: str) -> tuple[str, ...]:
-    """What a host means: itself if it is an address, else what looking it up in the pod gave."""
+    """Addresses of a host: itself if it is an address, else those that the pod's look-up gave."""
     if address := as_ip(host):
         return (str(address),)
     lookups = case.get(Lookups)
@@ -188,5 +188,5 @@ def target_endpoint(case: Case, world: PolicyWorld) -> Endpoint:
 
 
 def needs_lookup(case: Case) -> bool:
-    """Whether the asked peer is a name. Without an asked peer a blocked resolver matters to everything."""
+    """Checks whether the asked peer is a name. Without an asked peer a blocked resolver matters to everything."""
     return case.target.to_host is None or as_ip(case.target.to_host) is None

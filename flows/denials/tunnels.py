@@ -24,7 +24,7 @@ def as_it_arrives(traffic: Traffic) -> Traffic:
 
 
 def may_tunnel(case: Case, node: str) -> bool:
-    """Whether a node without the address of a tunnel may have one all the same: nothing that would tell was read."""
+    """True if a node without the address of a tunnel may have one all the same: nothing that would tell was read."""
     policies = case.get(Policies)
     found = (
         each for each in (policies.objects if policies else ()) if (kind_of(each), name_of(each)) == ("Node", node)

@@ -11,11 +11,11 @@ from flows.policy import PolicyWorld, Traffic
 from sensors.dns_lookup import Lookups
 
 
-def unseen(world: PolicyWorld, doors: Ways, seen: Iterable[JudgedConnection], lookup: bool) -> list[JudgedConnection]:
+def unseen(world: PolicyWorld, ways: Ways, seen: Iterable[JudgedConnection], lookup: bool) -> list[JudgedConnection]:
     """The question's connections that Hubble did not see, one for each kind of endpoint."""
     known = [(_class_of(each.traffic), each.traffic.port) for each in seen]
     found: dict[tuple[tuple[str, str], int | None, str], JudgedConnection] = {}
-    for traffic in doors.values():
+    for traffic in ways.values():
         kind = _class_of(traffic)
         if (kind, traffic.port) not in known:
             found.setdefault(
@@ -36,4 +36,4 @@ def unseen_lookups(
     lookups = case.get(Lookups)
     if not needs_lookup(case) or lookups is None or not lookups.no_server_answers:
         return []
-    return unseen(world, {door: each for door, each in resolvers.items() if door[2] == "UDP"}, seen, True)
+    return unseen(world, {way: each for way, each in resolvers.items() if way[2] == "UDP"}, seen, True)

@@ -1,4 +1,4 @@
-"""Whether the policies let CoreDNS ask the DNS server that it forwards to."""
+"""Checks whether the policies let CoreDNS ask the DNS server that it forwards to."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def drafts(remedy: AdmitTraffic, case: Case) -> list[Draft]:
 
 
 def sides(remedy: AdmitTraffic, world: PolicyWorld) -> list[RefusingSide]:
-    """Who refuses, in which direction, and what each should admit."""
+    """Endpoints whose policies refuse, by direction, with what each should admit."""
     found: dict[tuple[Direction, str], list[Judgement]] = {}
     for each in remedy.denied:
         for verdict in (each.egress, each.ingress):
@@ -150,7 +150,7 @@ def _all_ways(side: RefusingSide, remedy: AdmitTraffic, case: Case, world: Polic
 
 
 def _of_nodes(side: RefusingSide, case: Case, world: PolicyWorld) -> Iterator[str]:
-    """What a rule that lists nodes by their addresses does not know."""
+    """Caution for a rule that lists nodes by their addresses."""
     nodes = [each for passage in side.passages if is_plain_node(passage.peer) for each in nodes_of(passage.peer, world)]
     away = [each for each in nodes if each.node and each.node != side.subject.node and not each.tunnel_ip]
     unknown = [each.node for each in away if may_tunnel(case, each.node)]
@@ -164,7 +164,7 @@ def _of_nodes(side: RefusingSide, case: Case, world: PolicyWorld) -> Iterator[st
 
 
 def _kept(side: RefusingSide, remedy: AdmitTraffic, world: PolicyWorld) -> Iterator[str]:
-    """Why not in the policy itself: who keeps it as it is."""
+    """Reason not to change the policy itself: the tool that keeps it as it is."""
     for ref in _guilty(side, remedy, world)[:1]:
         before = world.policy_object(ref)
         if before is not None and (owner := owner_of(before)):
@@ -191,7 +191,7 @@ def _corrected(side: RefusingSide, remedy: AdmitTraffic, case: Case, world: Poli
 
 
 def _holds_for_others(change: FixChange, ref: PolicyRef, side: RefusingSide, world: PolicyWorld) -> Iterator[str]:
-    """Whom a change of a policy, or of a namespace's labels, is about besides this one connection."""
+    """Other connections that a change of a policy, or of a namespace's labels, is about."""
     if change.target.kind == "Namespace":
         name = change.target.name
         pods = (each for each in world.inventory.pods.values() if each.namespace == name)
@@ -262,7 +262,7 @@ def _added(side: RefusingSide, remedy: AdmitTraffic, case: Case, world: PolicyWo
 
 
 def _is_isolated(side: RefusingSide, world: PolicyWorld) -> bool:
-    """Whether some policy isolates the pod in this direction already: else ours would, and cut all the rest."""
+    """Checks whether some policy isolates the pod in this direction already: else ours would, and cut all the rest."""
     selecting = [policy for policy, certain in world.selecting(side.subject, side.direction) if certain]
     isolating = (each for each in selecting if each.side(side.direction).isolates and not each.inert)
     always = world.profile.enforcement is Enforcement.ALWAYS
@@ -303,7 +303,7 @@ def _addition(case: Case, side: RefusingSide, api: str, kind: str, spec: Mapping
 
 
 def _cautions(written: object, side: RefusingSide) -> tuple[str, ...]:
-    """What a person should know about the words of the rule."""
+    """Cautions about the words of the rule, for a person."""
     text = json.dumps(written)
     by_address = any(each.peer.fqdns for each in side.passages) and ("CIDR" in text or "ipBlock" in text)
     changes = "the address of a name changes: the rule holds only as long as this address does"
@@ -312,7 +312,7 @@ def _cautions(written: object, side: RefusingSide) -> tuple[str, ...]:
 
 
 def _names_nodes(side: RefusingSide) -> bool:
-    """Whether a peer can only be named as a node: that means everything on it, and a person has to weigh it."""
+    """Checks whether a peer can only be named as a node: that means everything on it, and a person has to weigh it."""
     return any(is_plain_node(each.peer) for each in side.passages)
 
 

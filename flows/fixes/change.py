@@ -32,12 +32,12 @@ class FixChange:
 
     @property
     def owner(self) -> str | None:
-        """Who would undo the change; nobody would undo a new object of ours."""
+        """Tool that would undo the change; none would undo a new object of ours."""
         return owner_of(self.before) if self.before is not None else None
 
 
 def owner_of(thing: Json) -> str | None:
-    """Who keeps an object in sync from outside: Argo CD, Flux, Helm, …, with the name it has there."""
+    """Tool that keeps an object in sync from outside: Argo CD, Flux, Helm, …, with the name it has there."""
     found = managed_by(thing)
     return f"{found.tool} {found.name}".strip() if found is not None else None
 

@@ -1,4 +1,4 @@
-"""What a change takes away: every way that was open before and is shut after, seen in use or not.
+"""Ways that a change takes away: every way that was open before and is shut after, seen in use or not.
 
 Two kinds are no loss. A port on which no pod behind the way declares, serves or is seen serving anything; and a CIDR
 inside the cluster's own ranges, where the datapath never compares a pod with one.
@@ -85,7 +85,7 @@ def _is_empty(case: Case, way: Opening) -> bool:
 
 
 def is_nobody_s(case: Case, cidr: Any) -> bool:
-    """Whether a block lies within the addresses of pods or Services, and policies never compare one with those.
+    """Checks whether a block lies within the addresses of pods or Services, and policies never compare one with those.
 
     A block *around* them is another matter: the rest of it belongs to somebody.
     """
@@ -123,7 +123,7 @@ def _is_given_up(case: Case, way: Opening, gives_up: Collection[int]) -> bool:
 
 
 def _may_serve(case: Case, workload: WorkloadKey, port: int) -> bool:
-    """Whether a pod of the workload declares, serves or is asked on a port; one that declares none may serve any.
+    """True if a pod of the workload declares, serves or is asked on a port; one that declares none may serve any.
 
     Even of those, none serves what is only a Service's own name for another port.
     """
@@ -166,7 +166,7 @@ def _services(case: Case, ends: Iterable[Endpoint]) -> list[CatalogService]:
 
 
 def _targets(case: Case, ends: Iterable[Endpoint]) -> Iterator[int]:
-    """Where Services send to on these pods."""
+    """Target ports of Services on these pods."""
     ends = tuple(ends)
     for port in (port for service in _services(case, ends) for port in service.ports):
         if isinstance(port.target, int):
@@ -195,6 +195,6 @@ def _answering(case: Case, workload: WorkloadKey) -> Iterator[int]:
 
 
 def _is_service_port_only(case: Case, ends: Iterable[Endpoint], port: int) -> bool:
-    """Whether the port is that of a Service in front of the pods, which leads to another one."""
+    """Checks whether the port is that of a Service in front of the pods, which leads to another one."""
     ports = [each for service in _services(case, ends) for each in service.ports]
     return any(each.port == port != each.target for each in ports)

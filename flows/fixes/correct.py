@@ -159,7 +159,7 @@ def _peers(
 
 
 def _fits_ports(policy: Json, listed: str) -> bool:
-    """Whether the rule restricts ports: a peer added to a rule without any would be open on all of them."""
+    """Checks whether the rule restricts ports: a peer added to a rule without any would be open on all of them."""
     return bool(value_at(policy, f"{_parent(listed)}/ports"))
 
 

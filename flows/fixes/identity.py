@@ -71,7 +71,7 @@ def selector_of(endpoint: Endpoint, world: PolicyWorld, preferred: Iterable[Mapp
 
 
 def is_alone(selector: Mapping[str, str], endpoint: Endpoint, world: PolicyWorld) -> bool:
-    """Whether a selector takes no other workload of the namespace."""
+    """Checks whether a selector takes no other workload of the namespace."""
     pods = (each for each in world.inventory.pods.values() if each.namespace == endpoint.namespace)
     taken = {each.workload for each in pods if selector.items() <= each.labels.items()}
     return taken <= {endpoint.workload}

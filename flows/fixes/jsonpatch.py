@@ -94,7 +94,7 @@ def _concrete(document: Json, path: str) -> str:
 
 
 def _stands_there(document: Json, path: str) -> bool:
-    """Whether `add` would overwrite: a key of a mapping that exists. In a list it always inserts."""
+    """Checks whether `add` would overwrite: a key of a mapping that exists. In a list it always inserts."""
     parent, _, last = path.rpartition("/")
     holder = value_at(document, parent) if parent else document
     return isinstance(holder, Mapping) and last.replace("~1", "/").replace("~0", "~") in holder

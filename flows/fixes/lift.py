@@ -1,4 +1,4 @@
-"""What taking a deny rule away would do: replayed and told, never with a button. It is another person's intent."""
+"""Effect of taking a deny rule away: replayed and told, never with a button. It is another person's intent."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _without(policy: Json, paths: Sequence[str], ref: PolicyRef) -> tuple[Fix, t
 
 
 def _rules_left(policy: Json, paths: Sequence[str]) -> bool:
-    """Whether the spec keeps a rule. Cilium refuses one without any, and then goes on with the old one."""
+    """Checks whether the spec keeps a rule. Cilium refuses one without any, and then goes on with the old one."""
     spec = paths[0].rpartition("/")[0].rpartition("/")[0]
     kept = mapping(value_at(policy, spec))
     return sum(len(kept.get(each) or ()) for each in SECTIONS) > len(paths)

@@ -23,7 +23,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a change would do: the proof, what it opens and closes, and which working connections it would break."""
+    """Trial of a change: the proof, what it opens and closes, and which working connections it would break."""
 
     proof: Proof
     diff: Diff
@@ -32,7 +32,7 @@ class Trial:
     admitted_by: tuple[str, ...] = ()
 
     def refused(self, most: int = MAX_NEWLY_ALLOWED) -> str | None:
-        """Why nobody should approve this, None where nothing speaks against it."""
+        """The reason why nobody should approve this, None where nothing speaks against it."""
         cut = (f"it would cut {each}, which works now" for each in self.broken)
         reasons = [*_too_broad(self.diff, most), *_to_credentials(self.diff), *cut]
         return "; ".join(reasons) or None
@@ -61,7 +61,7 @@ def denied_ones(case: Case) -> tuple[JudgedConnection, ...]:
 
 
 def unread_kinds(case: Case) -> str:
-    """Which policies nobody could read, in words; empty where all were. A proof holds for those that were read."""
+    """Policies that could not be read, in words; empty where all were. A proof holds for those that were read."""
     policies = case.get(Policies)
     kinds = sorted(policies.unreadable) if policies is not None else []
     return f"not read: {', '.join(kinds)}" if kinds else ""

@@ -21,7 +21,7 @@ SUFFIX = {4: 32, 6: 128}
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What is to be admitted on one side: these ports of this peer. `ports` as (protocol, number)."""
+    """Peer and ports to admit on one side: these ports of this peer. `ports` as (protocol, number)."""
 
     peer: Endpoint
     ports: tuple[tuple[str, int], ...]
@@ -112,7 +112,7 @@ MAX_ADDRESSES = 16
 
 
 def nodes_of(peer: Endpoint, world: PolicyWorld) -> tuple[Endpoint, ...]:
-    """Where the peer's processes are: a DaemonSet on the host network is on each node that has a pod of it. Empty where
+    """Nodes of the peer's processes: a DaemonSet on the host network is on each node that has a pod of it. Empty where
     these are too many to list."""
     everywhere = [peer, *(each for each in world.inventory.pods.values() if is_one_of(each, peer))]
     found = {each.node or each.ip: each for each in reversed(everywhere)}
@@ -120,7 +120,7 @@ def nodes_of(peer: Endpoint, world: PolicyWorld) -> tuple[Endpoint, ...]:
 
 
 def is_one_of(pod: Endpoint, peer: Endpoint) -> bool:
-    """Whether both are pods of one DaemonSet on the host network."""
+    """Checks whether both are pods of one DaemonSet on the host network."""
     same = (pod.namespace, pod.workload) == (peer.namespace, peer.workload)
     return peer.host_network and pod.host_network and peer.workload.startswith("DaemonSet ") and same
 
@@ -170,5 +170,5 @@ def _node_word(subject: Endpoint, peer: Endpoint) -> str:
 
 
 def _sees_names(subject: Endpoint, world: PolicyWorld) -> bool:
-    """Whether some policy of the pod shows its DNS answers to the datapath: else a name never gets an address."""
+    """True if some policy of the pod shows its DNS answers to the datapath: else a name never gets an address."""
     return any(policy.shows_dns for policy, certain in world.selecting(subject, Direction.EGRESS) if certain)

@@ -2,7 +2,7 @@
 
 from flows.model.case import Case, Missing
 from flows.model.component import Component
-from flows.model.diagnosis import Diagnosis, LayerRow, LayerState, LookCommand, Provenance, RecordedCase
+from flows.model.diagnosis import AlsoAffected, Diagnosis, LayerRow, LayerState, LookCommand, Provenance, RecordedCase
 from flows.model.explanation import AskedLook, Explanation, OtherCause, Statement, Struck, Usage
 from flows.model.finding import Doubt, Finding, Rule
 from flows.model.fix import NO_FIX, REMOVE_OBJECT, Fix, JsonPatchFix, ManifestFix, NoFix, Operation, Proof
@@ -12,6 +12,7 @@ __all__ = [
     "NO_FIX",
     "REMOVE_OBJECT",
     "AdmitTraffic",
+    "AlsoAffected",
     "AskedLook",
     "Case",
     "Component",

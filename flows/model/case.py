@@ -59,11 +59,11 @@ class Case:
         return next((key for key, each in self.evidence.items() if isinstance(each.facts, wanted)), None)
 
     def sight_of(self, sensor: str) -> Sight | None:
-        """How the look of a sensor ended; None when the flow did not ask it."""
+        """End of a sensor's look; None when the flow did not ask it."""
         return next((each.sight for each in self.evidence.values() if each.sensor == sensor), None)
 
     def once(self, derive: Callable[[Case], F]) -> F:
-        """What `derive` makes of this case, made once: rules share costly views such as the policy world."""
+        """View that `derive` makes of this case, made once: rules share costly views such as the policy world."""
         if derive not in self.derived:
             self.derived[derive] = derive(self)
         result: F = self.derived[derive]

@@ -44,15 +44,35 @@ class RecordedCase:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and from what a diagnosis was made.
+    """Time and source of a diagnosis.
 
     `at` is the moment of the facts: the clock of the cluster, or of the recording. `recording` is None for a living
-    cluster. `cluster` says which one, by its network plug-in and the version of Kubernetes; empty: not known.
+    cluster. `cluster` says what kind it is, by its network plug-in and the version of Kubernetes; `name` is what people
+    call it; empty: not known.
     """
 
     at: datetime | None = None
     recording: RecordedCase | None = None
     cluster: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoAffected:
+    """Other pods whose packets the same policy drops, as far back as Hubble remembers. `pods` are `namespace/pod`."""
+
+    pods: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    packets: int = 0
+
+    def __str__(self) -> str:
+        """`6 pods of 3 workloads by the same policy (142 packets dropped)`; empty where there are none."""
+        if not self.pods:
+            return ""
+        pods = f"{len(self.pods)} pod{'' if len(self.pods) == 1 else 's'}"
+        of = f"{len(self.workloads)} workload{'' if len(self.workloads) == 1 else 's'}"
+        dropped = f"{self.packets:,} packet{'' if self.packets == 1 else 's'} dropped"
+        return f"{pods} of {of} by the same policy ({dropped})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +90,7 @@ class Diagnosis:
     `findings` are in order, each with the ids of the evidence that shows it. The first is the root cause: there is
     always one, be it that nothing is wrong or that no cause is shown. `looks` show the root cause without KAI;
     `hubble_command` shows its traffic, and is empty where Hubble holds none of it. `explanation` is Claude's part.
+    `also_affected`: None where no policy is the cause, or other pods' drops were not measured.
     """
 
     investigation_id: str
@@ -90,6 +111,7 @@ class Diagnosis:
     provenance: Provenance = Provenance()
     looks: tuple[LookCommand, ...] = ()
     explanation: Explanation | None = None
+    also_affected: AlsoAffected | None = None
 
     def __post_init__(self) -> None:
         if not self.findings:
@@ -106,7 +128,7 @@ class Diagnosis:
 
     @property
     def others(self) -> tuple[tuple[Finding, tuple[str, ...]], ...]:
-        """What else was found, each with the ids of its evidence."""
+        """Other findings, each with the ids of its evidence."""
         return self.findings[1:]
 
     @property

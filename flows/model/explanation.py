@@ -1,4 +1,4 @@
-"""What Claude added to a diagnosis: statements with their evidence, what was struck, what was asked, the cost."""
+"""Claude's part of a diagnosis: statements with their evidence, what was struck, what was asked, the cost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class AskedLook:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the calls took: tokens as the API counted them, and US dollars at the list price of the settings.
+    """Usage of the calls: tokens as the API counted them, and US dollars at the list price of the settings.
 
     `estimated_tokens` is what was expected of the input before. `seconds` is wall time of all calls.
     """

@@ -1,4 +1,4 @@
-"""What a rule finds in a case, and the rule itself."""
+"""Finding of a rule in a case, and the rule itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sensors.kit import Sight
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one rule thinks, with its reasons.
+    """Finding of one rule, with its reasons.
 
     `belief` is 0 to 1, in thousandths; `shown_by` names the facts types it rests on; `remedy` is the request to a fix
     builder (`flows.fixes`), None where no safe automatic change exists. `also_hides` lists cause classes that this one
@@ -73,7 +73,7 @@ class Rule:
     moot_if_absent: tuple[str, ...] = ()
 
     def of(self, case: Case) -> list[Finding]:
-        """What the rule says of a case. Raises `Missing` when it cannot tell."""
+        """Findings of the rule in a case. Raises `Missing` when it cannot tell."""
         if any(case.sight_of(each) is Sight.ABSENT for each in self.moot_if_absent):
             return []
         for each in self.needs:

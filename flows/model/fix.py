@@ -34,7 +34,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Terms:
-    """What is said of every fix, whatever form its change takes.
+    """Terms of every fix, whatever form its change takes.
 
     `automatic` says that a person may approve it with one button; `refused` why nobody should. `newly_denied`: what it
     takes away, each with how often that was seen in use; more than ports that nobody serves is `refused`. `owner` names

@@ -1,4 +1,4 @@
-"""What a rule asks of the fix builders (`flows.fixes`): typed requests, never text. They turn them into patches.
+"""Requests of a rule to the fix builders (`flows.fixes`): typed requests, never text. They turn them into patches.
 
 A patch never comes from a model, from Slack or from a string: only from one of these values.
 """

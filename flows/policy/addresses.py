@@ -72,7 +72,7 @@ def is_address(ip: str) -> bool:
 
 
 def comparable(endpoint: Endpoint, profile: Profile) -> bool | None:
-    """Whether this datapath compares the endpoint's address with CIDR rules; ``None`` = not known.
+    """Checks whether this datapath compares the endpoint's address with CIDR rules; ``None`` = not known.
 
     Cilium: addresses of pods and nodes carry their identity, never a CIDR's, unless policy-cidr-match-mode says so
     (``pkg/ipcache/metadata.go``). Others look at the address alone.

@@ -111,7 +111,7 @@ class _RuleReader:
         )
 
     def _clause(self, index: int, rule: Json, path: str, direction: Direction) -> Clause:
-        """What is not understood of a rule that admits may admit anything, and nothing worse."""
+        """Reads a rule; a part of an admitting one that is not understood may admit anything, and nothing worse."""
         try:
             said = {key: value for key, value in rule.items() if value not in (None, {}, [])}
             only(said, ("action", "protocol", "source", "destination", "metadata"), path)

@@ -28,7 +28,7 @@ _HAS = re.compile(rf"(?P<not>!\s*)?has\(\s*{_KEY}\s*\)")
 
 @dataclass(frozen=True, slots=True)
 class SelectorScope:
-    """Whom a selector means: pods by their own labels, and, where it speaks of them, their namespaces."""
+    """Pods that a selector means: pods by their own labels, and, where it speaks of them, their namespaces."""
 
     pods: Selector = EVERYTHING
     namespaces: Selector | None = None

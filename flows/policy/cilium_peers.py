@@ -245,7 +245,7 @@ class FqdnPeer:
 
 
 def name_matches(pattern: str, exact: bool, name: str) -> bool:
-    """Whether a DNS name (with or without the final dot) matches a matchName or matchPattern."""
+    """Checks whether a DNS name (with or without the final dot) matches a matchName or matchPattern."""
     wanted, got = (each.strip().lower().rstrip(".") for each in (pattern, name))
     return wanted == got if exact else bool(_regex(wanted).fullmatch(got))
 

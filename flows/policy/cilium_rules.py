@@ -42,7 +42,7 @@ Reader = Callable[[object, str], PolicyPeer]
 
 @dataclass(frozen=True, slots=True)
 class RuleReading:
-    """What a rule is read with. ``judged``: Cilium has said of the object whether it is valid."""
+    """Context in which a rule is read. ``judged``: Cilium has said of the object whether it is valid."""
 
     namespace: str  # "" = cluster-wide
     profile: Profile
@@ -51,7 +51,7 @@ class RuleReading:
 
 
 def hides(profile: Profile) -> Callable[[str], bool]:
-    """Which labels, in Cilium's spelling, identities leave out."""
+    """Labels, in Cilium's spelling, that identities leave out."""
 
     def hidden(key: str) -> bool:
         source, colon, rest = key.partition(":")

@@ -1,4 +1,4 @@
-"""Which rule came closest, and what kind of mistake its distance looks like.
+"""Finds the rule that came closest, and the kind of mistake that its distance looks like.
 
 Pure questions about a walk. Nearest first: the peer fits and only the port is wrong; the port fits and one label is
 misspelt; one label differs; a selector that looks into the wrong namespace; a CIDR that covers the address but is
@@ -18,7 +18,7 @@ FQDN_KINDS = frozenset({MissKind.FQDN, MissKind.FQDN_NOT_SEEN})
 
 
 class Mistake(StrEnum):
-    """What a denial looks like, in the words of the closed list of causes."""
+    """Mistake that a denial looks like, in the words of the closed list of causes."""
 
     WRONG_PORT = "wrong_port"
     WRONG_SELECTOR = "wrong_selector"
@@ -35,7 +35,7 @@ def closest(walks: Iterable[PolicyWalk]) -> tuple[Closest, ...]:
 
 
 def distance(rule: RuleWalk) -> int:
-    """How far a rule is from admitting the connection: 0 = it does; smaller = closer."""
+    """Distance of a rule from admitting the connection: 0 = it does; smaller = closer."""
     return weight(rule.misses)
 
 
@@ -69,7 +69,7 @@ _WEIGHTS = {
 
 
 def mistake_of(verdict: PolicyVerdict) -> Mistake | None:
-    """What kind of mistake the denial looks like; ``None`` when the verdict is not a denial."""
+    """Kind of mistake that the denial looks like; ``None`` when the verdict is not a denial."""
     if verdict.allowed is not False:
         return None
     if verdict.denied_by:

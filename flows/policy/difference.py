@@ -1,4 +1,4 @@
-"""What a change of objects opens and closes, compared over everyone who could talk.
+"""Computes what a change of objects opens and closes, compared over everyone who could talk.
 
 Only endpoints selected by a policy that changed can differ, and only towards whom that policy tells apart; so few pairs
 are looked at, and each pair for all of its ports at once.
@@ -27,7 +27,7 @@ MAX_GROUP_PAIRS = 10_000  # pairs of groups; a change that touches more is too b
 
 
 def difference_of(before: PolicyWorld, after: PolicyWorld) -> Diff:
-    """What ``after`` allows that ``before`` does not, and the reverse.
+    """Computes what ``after`` allows that ``before`` does not, and the reverse.
 
     Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
     words = vocabulary([*before.policies, *after.policies])
@@ -190,7 +190,7 @@ class _Comparison:
             self.everywhere = self.everywhere or self._opens_everywhere(source, destination)
 
     def _opens_everywhere(self, source: EndpointGroup, destination: EndpointGroup) -> bool:
-        """Whether the same opening holds for a namespace nobody has made yet."""
+        """Checks whether the same opening holds for a namespace nobody has made yet."""
         return self._phantom(source, destination, Direction.EGRESS) or self._phantom(
             destination, source, Direction.INGRESS
         )
@@ -237,7 +237,7 @@ class _Comparison:
         return self.turned[key]
 
     def _look(self, book: _Rulebook, peer: EndpointGroup) -> Hashable:
-        """What tells this peer from others under a rulebook. Where it says the same as before, few peers are looked
+        """Key that tells this peer from others under a rulebook. Where it says the same as before, few peers are looked
         at: then everyone need not be parted first, which takes longest."""
         if book.affected:
             return self._alike(book).number[id(peer)]
@@ -284,7 +284,7 @@ class _Comparison:
         return _Rulebook(key, before, after, affected or dns)
 
     def _doubts(self) -> Iterator[str]:
-        """Why something is undecidable: what is not understood in the policies that changed."""
+        """The reason why something is undecidable: what is not understood in the policies that changed."""
         for policy in self.after.policies:
             faults = [policy.fault, policy.subject.doubt]
             faults += [c.fault for side in policy.sides.values() for c in side.clauses]
@@ -292,7 +292,7 @@ class _Comparison:
 
 
 def _is_another(subject: EndpointGroup) -> bool:
-    """Whether the subject itself changed in what the same policies then decide by."""
+    """Checks whether the subject itself changed in what the same policies then decide by."""
     one, other = subject.before, subject.after
     return (one.named_ports, one.host_network, one.node) != (other.named_ports, other.host_network, other.node)
 
@@ -312,7 +312,7 @@ def _renamed(moved: Iterable[EndpointGroup]) -> list[tuple[_Labels, _Labels]] | 
 
 
 def _untouched(rule: Clause, renamed: list[tuple[_Labels, _Labels]] | None) -> bool:
-    """Whether a rule certainly takes everybody for whom it took them: its selectors of namespaces answer as before."""
+    """True if a rule certainly takes everybody for whom it took them: its selectors of namespaces answer as before."""
     if renamed is None or not all(isinstance(peer, SelectedPodsPeer) for peer in rule.peers):
         return False
     asked = [

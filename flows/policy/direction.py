@@ -47,7 +47,7 @@ def scene_of(
 
 
 def is_workload(endpoint: Endpoint, profile: Profile) -> bool | None:
-    """Whether policies take it for a pod. ``None``: a host-network pod under a datapath we do not know."""
+    """Checks whether policies take it for a pod. ``None``: a host-network pod under a datapath we do not know."""
     if not endpoint.is_pod:
         return False
     if not endpoint.host_network or profile.host_network_is_node is False:
@@ -56,7 +56,7 @@ def is_workload(endpoint: Endpoint, profile: Profile) -> bool | None:
 
 
 def is_here(endpoint: Endpoint, profile: Profile) -> bool:
-    """Whether a pod is of this cluster, not of another one of the same mesh."""
+    """Checks whether a pod is of this cluster, not of another one of the same mesh."""
     return endpoint.cluster in ("", profile.cluster_name)
 
 

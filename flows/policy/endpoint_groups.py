@@ -32,7 +32,7 @@ class Vocabulary:
     names: tuple[tuple[str, bool], ...]  # (pattern, exact)
 
     def of(self, endpoint: Endpoint, profile: Profile) -> Hashable:
-        """What policies can see of a pod: equal for pods of one class."""
+        """Traits of a pod that policies can see: equal for pods of one class."""
         return (
             endpoint.namespace if endpoint.namespace in self.namespaces else endpoint.is_pod,
             frozenset((k, v) for k, v in endpoint.labels.items() if k in self.labels),

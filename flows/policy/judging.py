@@ -54,7 +54,7 @@ def _universe(traffic: Traffic) -> PortSet:
 
 
 def walk_policy(policy: Policy, certain: bool | None, scene: DirectionContext, traffic: Traffic) -> PolicyWalk:
-    """What one selecting policy says, rule by rule."""
+    """Walks one selecting policy, rule by rule."""
     direction = scene.direction
     if policy.inert:
         return PolicyWalk(policy.ref, direction, False, Decision.NOT_APPLICABLE, f"not applied: {policy.inert}")

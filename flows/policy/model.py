@@ -1,4 +1,4 @@
-"""What the simulator speaks of: who talks to whom, which policy said what, and why.
+"""Nouns of the simulator: endpoints, traffic, verdicts, and the rules behind them.
 
 All nouns are frozen. An ``Endpoint`` is one side of a connection as the datapath sees it, *after* the address of a
 Service was replaced by a backend's; a ``PolicyVerdict`` is one direction at one side; a ``Judgement`` is both.
@@ -21,14 +21,14 @@ def _no_ports() -> Mapping[tuple[str, str], int]:
 
 
 class Direction(StrEnum):
-    """Which side of the connection judges: the source its egress, the destination its ingress."""
+    """Side of the connection that judges: the source its egress, the destination its ingress."""
 
     EGRESS = "egress"
     INGRESS = "ingress"
 
 
 class Decision(StrEnum):
-    """What a rule, a policy or a whole direction says about one connection."""
+    """Decision of a rule, a policy or a whole direction on one connection."""
 
     NOT_APPLICABLE = "not applicable"  # does not select the endpoint, or says nothing about this direction
     ADMITS = "admits"
@@ -39,7 +39,7 @@ class Decision(StrEnum):
 
 
 class MissKind(StrEnum):
-    """What is in the way of one rule."""
+    """Kind of mismatch between a rule and a connection."""
 
     PORT = "port"
     PROTOCOL = "protocol"
@@ -146,7 +146,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class RuleWalk:
-    """What one rule says. ``index`` counts from 0, as in ``path``."""
+    """Decision of one rule. ``index`` counts from 0, as in ``path``."""
 
     index: int
     decision: Decision
@@ -160,7 +160,7 @@ class RuleWalk:
 
 @dataclass(frozen=True, slots=True)
 class PolicyWalk:
-    """What one policy says about one direction of a connection."""
+    """Decision of one policy on one direction of a connection."""
 
     ref: PolicyRef
     direction: Direction
@@ -238,7 +238,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What a change of objects opens and closes: exact for the workloads, entities, addresses and names known."""
+    """Openings and closings by a change of objects: exact for the workloads, entities, addresses and names known."""
 
     opened: tuple[Opening, ...] = ()
     closed: tuple[Opening, ...] = ()

@@ -1,4 +1,4 @@
-"""Who a rule means: each idea of the specifications is one small type that answers one question.
+"""Peers of a rule: each idea of the specifications is one small type that answers one question.
 
 ``fits`` answers yes, no, or ``None`` for "cannot be told"; ``misses`` says why not; ``doubt`` says why it cannot.
 The words of the Kubernetes API are here; Cilium's own are in ``cilium_peers``.
@@ -119,7 +119,7 @@ class SelectedPodsPeer:
         return _reaches_abroad(profile) if fits else False
 
     def selects(self, peer: Endpoint) -> bool:
-        """Whether it means this pod, by namespace and labels."""
+        """Checks whether it means this pod, by namespace and labels."""
         if not peer.namespace:
             return False
         if self.namespaces is None:
@@ -156,7 +156,7 @@ class SelectedPodsPeer:
 
 
 def _reaches_abroad(profile: Profile) -> bool | None:
-    """Whether a selector means more than this cluster's pods; ``None``: it depends on Cilium's version."""
+    """Checks whether a selector means more than this cluster's pods; ``None``: it depends on Cilium's version."""
     return None if profile.local_cluster_only is None else not profile.local_cluster_only
 
 

@@ -1,4 +1,4 @@
-"""Which ports a rule admits, as exact sets, and what is wrong with a port that is not admitted.
+"""Ports that a rule admits, as exact sets, and the mismatch of a port that is not admitted.
 
 Named ports are resolved on the destination pod, each pod by its own numbers (NetworkPolicyPort in the API reference).
 """
@@ -140,7 +140,7 @@ def all_on(ports: tuple[Port, ...] | None, destination: Endpoint) -> PortSet:
 
 
 def covers(ports: tuple[Port, ...] | None, traffic: Traffic) -> bool | None:
-    """Whether a rule's ports hold the traffic. ``None``: the port or the ICMP type is not known and matters, or it
+    """True if a rule's ports hold the traffic. ``None``: the port or the ICMP type is not known and matters, or it
     is a protocol no policy speaks of."""
     if ports is None:
         return True
@@ -155,7 +155,7 @@ def covers(ports: tuple[Port, ...] | None, traffic: Traffic) -> bool | None:
 
 
 def nearest_port_misses(ports: tuple[Port, ...] | None, traffic: Traffic) -> tuple[Miss, ...]:
-    """What is wrong with the port that came closest: fewest misses, then the nearest number."""
+    """Mismatch of the port that came closest: fewest misses, then the nearest number."""
     return min((port.misses(traffic) for port in ports or ()), key=_distance, default=())
 
 

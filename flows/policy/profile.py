@@ -1,4 +1,4 @@
-"""What the datapath in front of us does where the Kubernetes API leaves it open.
+"""Semantics of the datapath in front of us where the Kubernetes API leaves them open.
 
 The API says of ipBlock that it is meant for addresses outside the cluster, and leaves undefined whether it sees an
 address before or after the rewriting of a Service; host-network pods are undefined too. A ``Profile`` states each of
@@ -64,7 +64,7 @@ class Profile:
     cluster_name: str = "default"
 
     def hides(self, key: str) -> bool:
-        """Whether a pod label stays out of identities, so that no selector can match it (Cilium's default filter,
+        """True if a pod label stays out of identities, so that no selector can match it (Cilium's default filter,
         ``pkg/labelsfilter/filter.go``: e.g. pod-template-hash, statefulset.kubernetes.io/pod-name)."""
         return self.filters_labels and not key.startswith(_SHOWN) and bool(_HIDDEN.match(key))
 

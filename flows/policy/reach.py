@@ -1,4 +1,4 @@
-"""What may happen to every port at once: the one evaluator behind verdicts and behind the comparison of two worlds.
+"""Judges every port at once: the one evaluator behind verdicts and behind the comparison of two worlds.
 
 For one direction and one pair of endpoints each tier of policies turns into sets of ports: those it may allow, may
 deny, and may hand on. "May" because a policy that is not understood could do either; a port is *certainly* allowed if
@@ -53,7 +53,7 @@ def open_way(universe: PortSet = ALL) -> PortOutcome:
 
 
 def exempt(policies: Sequence[Selected], scene: DirectionContext, traffic: Traffic | None = None) -> str | None:
-    """Why no policy has a say, or ``None``: the subject is no pod, speaks to itself, or is called by its own node."""
+    """Reason for no verdict, or ``None``: the subject is no pod, speaks to itself, or is called by its own node."""
     if is_workload(scene.subject, scene.profile) is False:
         return f"{scene.subject} is no pod: policies of pods do not judge it"
     if scene.profile.enforcement is Enforcement.NEVER:
@@ -66,7 +66,7 @@ def exempt(policies: Sequence[Selected], scene: DirectionContext, traffic: Traff
 
 
 def _may_deny(policies: Sequence[Selected], scene: DirectionContext) -> bool:
-    """Whether a deny rule may mean the peer. Source: Cilium ``addDefaultRule`` in ``pkg/policy/repository.go``: the
+    """True if a deny rule may mean the peer. Source: Cilium ``addDefaultRule`` in ``pkg/policy/repository.go``: the
     pod's own node is admitted last, after every deny."""
     clauses = (c for policy, _ in policies if not policy.inert for c in policy.side(scene.direction).clauses)
     return any(clause.effect is Effect.DENY and clause.peer_fits(scene) is not False for clause in clauses)
@@ -80,7 +80,7 @@ def same_pod(scene: DirectionContext) -> bool:
 def outcome(
     policies: Sequence[Selected], scene: DirectionContext, universe: PortSet = ALL, traffic: Traffic | None = None
 ) -> PortOutcome:
-    """What may happen to each port of ``universe``. ``traffic`` matters only where policies see Service addresses."""
+    """Outcome for each port of ``universe``. ``traffic`` matters only where policies see Service addresses."""
     found, other = _by_tiers(policies, scene, universe, traffic), through_tunnel(scene)
     if other is None:
         return found
@@ -192,7 +192,7 @@ def selecting(policies: Iterable[Policy], subject: Endpoint, direction: Directio
 
 
 def dns_shown(policies: Iterable[Selected], anywhere: bool) -> bool | None:
-    """Whether a DNS rule shows the subject's answers to the datapath; ``None``: only other pods' rules do."""
+    """Checks whether a DNS rule shows the subject's answers to the datapath; ``None``: only other pods' rules do."""
     if any(policy.shows_dns and certain and not policy.inert for policy, certain in policies):
         return True
     return None if anywhere else False

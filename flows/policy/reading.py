@@ -20,7 +20,7 @@ class NotUnderstood(ValueError):
 
 
 class Invalid(NotUnderstood):
-    """What the datapath's own validation refuses. Cilium then applies nothing of the whole object."""
+    """Raised for what the datapath's own validation refuses. Cilium then applies nothing of the whole object."""
 
 
 def mapping(value: object, path: str) -> Json:

@@ -62,7 +62,7 @@ class Clause:
         return any_of((both(self.peer_fits(scene), covers(self.ports, traffic)), self.service_fits(scene, traffic)))
 
     def service_fits(self, scene: DirectionContext, traffic: Traffic) -> bool | None:
-        """Whether a CIDR holds the Service's own address, for datapaths that judge before it is rewritten (AWS)."""
+        """True if a CIDR holds the Service's own address, for datapaths that judge before it is rewritten (AWS)."""
         if scene.addressed is None or scene.profile.sees_service_address is False:
             return False
         ip, port = scene.addressed
@@ -127,7 +127,7 @@ class SubjectCondition(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PolicySubject:
-    """Which endpoints a policy selects."""
+    """Endpoints that a policy selects."""
 
     pods: Selector = EVERYTHING
     namespace: str = ""  # exactly this one
@@ -154,7 +154,7 @@ class PolicySubject:
 
 @dataclass(frozen=True, slots=True)
 class DirectionRules:
-    """What a policy says about one direction."""
+    """Rules of a policy for one direction."""
 
     isolates: bool = False
     clauses: tuple[Clause, ...] = ()

@@ -34,7 +34,7 @@ class Requirement:
         return f"{self.key} {words[self.operator]} {','.join(self.values)}".strip()
 
     def miss(self, labels: Mapping[str, str], kind: MissKind, who: str) -> Miss:
-        """Why these labels do not meet it; ``who`` is "the pod" or "namespace shop"."""
+        """The reason why these labels do not meet it; ``who`` is "the pod" or "namespace shop"."""
         got = labels.get(self.key)
         near = self._spelling(labels)
         has = f"has {self.key}={got}" if got is not None else f"has no label {self.key}"
@@ -44,7 +44,7 @@ class Requirement:
         return Miss(kind, why, self.path, self.key, self.values, "" if got is None else got, near)
 
     def _spelling(self, labels: Mapping[str, str]) -> int:
-        """How many letters apart (1 to 3) the label is from what is wanted; 0 = not a matter of spelling."""
+        """Distance in letters (1 to 3) of the label from the wanted one; 0 = not a matter of spelling."""
         got = labels.get(self.key)
         if got is not None:
             found = [spelling_distance(got, value) for value in self.values]

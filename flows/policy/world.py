@@ -71,7 +71,7 @@ class PolicyWorld:
         return after
 
     def _reusable(self, before: PolicyWorld | None) -> Mapping[ObjectIdentity, _Compiled]:
-        """What was translated before, as long as all that it was translated by is the same."""
+        """Translations made before, as long as all that they were made by is the same."""
         if before is None or before.catalog != self.catalog:
             return {}
         asked = "port_clashes" in before.__dict__
@@ -124,7 +124,7 @@ class PolicyWorld:
         return self.inventory.pods.get((namespace, name))
 
     def endpoint_at(self, ip: str) -> Endpoint:
-        """Who has this address: a pod, a node, the API server, else the world outside.
+        """Endpoint at this address: a pod, a node, the API server, else the world outside.
 
         A Service's own address is nobody's: ``backends`` turns it into the endpoints that answer.
         """
@@ -174,7 +174,7 @@ class PolicyWorld:
         return selecting(self._index.candidates(endpoint), endpoint, direction, self.profile)
 
     def refusals(self, policy: Json) -> tuple[str, ...]:
-        """What the datapath's own validation would say of this policy object; empty where it would be applied."""
+        """Complaints of the datapath's own validation about this policy object; empty where it would be applied."""
         compiled = self._compiled.get(identity(policy))
         return tuple(dict.fromkeys(each.refused for each in compiled.policies if each.refused)) if compiled else ()
 

@@ -47,7 +47,7 @@ def _answer(peer: Peer, newest: datetime | None) -> LogError | None:
 
 def _delivers(peer: Peer) -> bool:
     clean = not any(each.packets_dropped or each.denied for each in peer.connections)
-    return clean and (any(each.opened for each in peer.connections) or any(door.is_open for door in peer.doors))
+    return clean and (any(each.opened for each in peer.connections) or any(attempt.is_open for attempt in peer.doors))
 
 
 def _may_be_a_proxy_s(case: Case, line: LogError) -> bool:

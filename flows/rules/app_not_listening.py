@@ -34,8 +34,8 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _some_answer(peer: Peer) -> bool:
-    """Other pods behind the same door do answer: then it is not the program that does not listen."""
-    return any(door.role is Role.BACKEND and door.is_open for door in peer.doors)
+    """Other pods behind the same Service do answer: then it is not the program that does not listen."""
+    return any(attempt.role is Role.BACKEND and attempt.is_open for attempt in peer.doors)
 
 
 def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -> Iterator[Finding]:

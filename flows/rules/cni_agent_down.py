@@ -45,7 +45,7 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _sure(case: Case, cni: CniHealth, node: str, waiting: list[Victim]) -> float:
-    """How sure it is that the agent is why they wait; 0 where it seems well or addresses have run out."""
+    """Belief that the pods wait because of the agent; 0 where it seems well or addresses have run out."""
     if any(where == node for where, _ in cni.exhausted):
         return 0.0
     agent = cni.agent(node)

@@ -49,7 +49,7 @@ def _theirs(peer: Peer) -> tuple[str, ...]:
 
 
 def _holders(case: Case) -> dict[str, list[Json]]:
-    """Who has each address: pods that run, oldest first, and nodes before them."""
+    """Holders of each address: pods that run, oldest first, and nodes before them."""
     found: dict[str, list[Json]] = {}
     pods = sorted((each for each in objects(case, "Pod") if _counts(case, each)), key=_age)
     for thing, addresses in (

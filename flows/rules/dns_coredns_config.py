@@ -38,7 +38,7 @@ NO_WAY = frozenset({LookupOutcome.SERVFAIL, LookupOutcome.REFUSED, LookupOutcome
 
 @dataclass(frozen=True, slots=True)
 class ConfigFault:
-    """What is wrong with the configuration: the sentence, what to change, how sure, what to do."""
+    """Fault of the configuration: the sentence, what to change, how sure, what to do."""
 
     cause: str
     component: Component
@@ -66,7 +66,7 @@ def judge(case: Case) -> Finding | None:
 
 
 def _may_be_another_s(case: Case, dns: CoreDns) -> bool:
-    """Whether the answer may have come from somebody else than these servers."""
+    """Checks whether the answer may have come from somebody else than these servers."""
     return _by_proxy(case) or bool(dropped_questions(case)) or may_ask_elsewhere(case, dns)
 
 

@@ -31,7 +31,7 @@ NO_START = frozenset({"CreateContainerConfigError", "CreateContainerError", "Run
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why no server is ready, in words that end a sentence; what a person must change; what to do."""
+    """The reason why no server is ready, in words that end a sentence; what a person must change; what to do."""
 
     words: str
     component: Component
@@ -90,7 +90,7 @@ def _config_error(dns: CoreDns) -> Why | None:
 
 
 def _newest(dns: CoreDns, trouble: CoreDnsTrouble) -> LogFinding | None:
-    """What the current run's log says, else the run before."""
+    """Log findings of the current run, else of the run before."""
     return min(dns.found(trouble), key=lambda each: each.previous, default=None)
 
 

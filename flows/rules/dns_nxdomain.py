@@ -126,7 +126,7 @@ def _why(meant: ResolvedPeer | None) -> str:
 
 
 def _near(meant: ResolvedPeer | None, before: str) -> str:
-    """What was probably meant, after `before`; empty where nothing is near."""
+    """Name that was probably meant, after `before`; empty where nothing is near."""
     if meant is None or meant.service is None:
         return ""
     if meant.elsewhere:

@@ -84,7 +84,7 @@ def _failed(lookups: Lookups) -> Burst | None:
 
 
 def _complaint(dns: CoreDns) -> LogFinding | None:
-    """What CoreDNS says of its upstream, the lines that name it first."""
+    """CoreDNS's log lines about its upstream, the lines that name it first."""
     found = [each for kind in UPSTREAM_FAILS for each in dns.found(kind) if not each.previous]
     return min(found, key=lambda each: (each.upstream is None, -each.count), default=None)
 

@@ -2,9 +2,9 @@
 
 Said only where the pod was really seen talking (or its asked peer opening), names resolve, nothing of its traffic was
 dropped, refused or left unanswered, and its log's last word is no error. Never said out of blindness: without flows,
-doors or look-ups this rule cannot tell. Never said against the policies as read, unless the peer opens now and on the
-wire. Where nobody read the pod's log, or it is empty, what it complains of is not known: then that an asked peer opens
-is all that can be said, and is said so. Faults towards another peer than the asked one are told beside it.
+attempts or look-ups this rule cannot tell. Never said against the policies as read, unless the peer opens now and on
+the wire. Where nobody read the pod's log, or it is empty, what it complains of is not known: then that an asked peer
+opens is all that can be said, and is said so. Faults towards another peer than the asked one are told beside it.
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ def judge(case: Case) -> Finding | None:
 
 
 def _fails(case: Case, peer: Peer) -> bool | None:
-    """Whether it fails now: drops that are over are no word on today."""
+    """Checks whether it fails now: drops that are over are no word on today."""
     over = case.once(past_drops)
     return replace(peer, connections=tuple(each for each in peer.connections if each not in over)).fails
 
 
 def _dropped(case: Case) -> str:
     last = max((each.last_drop for each in case.once(past_drops) if each.last_drop), default=None)
-    ended = f"the last drop was at {last:%H:%M:%S} UTC and the same door opens now, " if last else ""
+    ended = f"the last drop was at {last:%H:%M:%S} UTC and the same connection opens now, " if last else ""
     return ended or "none of the pod's traffic was dropped, "
 
 
@@ -90,7 +90,7 @@ CLEAN = "its log ends without error"
 
 
 def _heard(pod: PodFacts) -> str:
-    """What the log says: nothing at all is no clean log."""
+    """Clause about the log: nothing at all is no clean log."""
     if pod.log_unread:
         return "its log was not read"
     if not pod.log_last:

@@ -31,10 +31,10 @@ NO_WAY = frozenset({"ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT"})
 def judge(case: Case) -> Iterator[Finding]:
     pod = case[PodFacts]
     for peer, weight in suspects(case):
-        door = next((each for each in peer.doors if _is_no_way(pod, each)), None)
+        attempt = next((each for each in peer.doors if _is_no_way(pod, each)), None)
         deaf, service = unheard(case, peer), peer.service
-        if door is not None and peer.fails:
-            yield _no_way(case, pod, str(peer), _component(case, service), door.address or door.host, weight)
+        if attempt is not None and peer.fails:
+            yield _no_way(case, pod, str(peer), _component(case, service), attempt.address or attempt.host, weight)
         elif service is not None and deaf is not None:
             yield _unheard(peer, service, deaf, weight)
         elif service is not None and _is_empty_by_family(service):
@@ -55,9 +55,9 @@ def _lacks(pod: PodFacts, address: str) -> bool:
     return bool(own) and family_of(address) not in own | {0}
 
 
-def _is_no_way(pod: PodFacts, door: ConnectionAttempt) -> bool:
-    asked = door.role in (Role.PEER, Role.SERVICE, Role.BACKEND)
-    return asked and not door.is_open and door.errno in NO_WAY and _lacks(pod, door.address or door.host)
+def _is_no_way(pod: PodFacts, attempt: ConnectionAttempt) -> bool:
+    asked = attempt.role in (Role.PEER, Role.SERVICE, Role.BACKEND)
+    return asked and not attempt.is_open and attempt.errno in NO_WAY and _lacks(pod, attempt.address or attempt.host)
 
 
 def _tells_no_way(case: Case, pod: PodFacts, line: LogError) -> bool:

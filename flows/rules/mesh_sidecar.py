@@ -2,8 +2,8 @@
 
 Proof, one of: an init container that begins before the proxy does fails with errors of connecting (the redirect is set
 up before it, the proxy starts after it); or the proxy's container is not ready, and whatever is tried from inside the
-pod is refused. Not to be mistaken for a peer that refuses (then other doors open), for a proxy that is ready, nor for a
-native sidecar, which starts before the other init containers.
+pod is refused. Not to be mistaken for a peer that refuses (then other connections open), for a proxy that is ready, nor
+for a native sidecar, which starts before the other init containers.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def _too_early(case: Case, early: ContainerFacts, proxy: ContainerFacts, line: L
 
 def _without_proxy(case: Case, pod: PodFacts, proxy: ContainerFacts) -> Finding | None:
     connects = case.get(Connects)
-    doors = [each for each in (connects.doors if connects else ()) if each.protocol.upper() == "TCP"]
-    shut = bool(doors) and all(each.result in ("refused", "reset") for each in doors)
+    attempts = [each for each in (connects.doors if connects else ()) if each.protocol.upper() == "TCP"]
+    shut = bool(attempts) and all(each.result in ("refused", "reset") for each in attempts)
     line = next((each for each in pod.log_errors if each.trouble in SHUT and each.container != proxy.name), None)
-    if not shut and (doors or line is None):
+    if not shut and (attempts or line is None):
         return None
-    seen = f"{len(doors)} of {len(doors)} connections tried from inside are refused" if shut else ""
+    seen = f"{len(attempts)} of {len(attempts)} connections tried from inside are refused" if shut else ""
     told = f'its log says "{line.text}"' if line else ""
     return Finding(
         cause_class="mesh.sidecar",

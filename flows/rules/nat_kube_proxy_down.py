@@ -47,9 +47,9 @@ def _agent_is_unwell(case: Case) -> bool:
 
 def _service_attempts(peer: Peer | None) -> tuple[list[ConnectionAttempt], list[ConnectionAttempt]]:
     """The Service's addresses that fail, and its backends that open; nothing where the two do not contradict."""
-    doors = peer.doors if peer else ()
-    address = [each for each in doors if each.role in (Role.SERVICE, Role.PEER)]
-    backends = [each for each in doors if each.role is Role.BACKEND]
+    attempts = peer.doors if peer else ()
+    address = [each for each in attempts if each.role in (Role.SERVICE, Role.PEER)]
+    backends = [each for each in attempts if each.role is Role.BACKEND]
     fails = address if address and not any(each.is_open for each in address) else []
     return fails, backends if backends and all(each.is_open for each in backends) else []
 
@@ -73,7 +73,7 @@ def _policies_come_first(case: Case) -> bool:
 
 
 def _complaint(proxy: KubeProxy | None) -> str:
-    """What is wrong with kube-proxy on the pod's node, in words; empty where nothing is, or nobody knows."""
+    """Fault of kube-proxy on the pod's node, in words; empty where there is none, or it is unknown."""
     if proxy is None:
         return ""
     here = [each for each in proxy.not_ready if each.node == proxy.target_node]
@@ -91,7 +91,7 @@ def _belief(proxy: KubeProxy | None, complaint: str) -> float:
 
 
 def _component(case: Case, proxy: KubeProxy | None) -> Component:
-    """Who translates: kube-proxy, Cilium in its place; the node where it is part of another process."""
+    """Translator of Services: kube-proxy, Cilium in its place; the node where it is part of another process."""
     replaced = proxy.replaced if proxy is not None else case.environment.kube_proxy_replacement
     if proxy is not None or replaced:
         return Component("DaemonSet", "kube-system", "cilium" if replaced else "kube-proxy")

@@ -74,8 +74,8 @@ def _answers_elsewhere(case: Case, silent: Connection) -> bool:
     """The same address answers the pod on another port, be it with a refusal."""
     others = [each for each in case[HubbleFlows].connections if each.port != silent.port]
     heard = any(each.destination.ip == silent.destination.ip and each.outcome in ANSWERS for each in others)
-    doors = case.get(Connects)
-    tried = [each for each in (doors.doors if doors else ()) if each.port != silent.port]
+    attempts = case.get(Connects)
+    tried = [each for each in (attempts.doors if attempts else ()) if each.port != silent.port]
     return heard or any(each.host == silent.destination.ip and each.result in ("open", "refused") for each in tried)
 
 

@@ -36,7 +36,7 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _troubles(case: Case) -> Iterator[tuple[str, set[str], float]]:
-    """What the pod cannot reach well, the other nodes on which that lives, and its weight."""
+    """Peers that the pod cannot reach well, the other nodes on which that lives, and its weight."""
     home, dns = case[Nodes].target_node, case.get(CoreDns)
     for peer, weight in suspects(case):
         ends = peer.service.ready_endpoints or () if peer.service else ()

@@ -29,7 +29,7 @@ def judge(case: Case) -> Iterator[Finding]:
             if each.outcome in (ConnectionOutcome.UNANSWERED, ConnectionOutcome.REFUSED)
         ]
         denied = any(each.packets_dropped for each in peer.connections)
-        if silent and not denied and _is_outside(case, peer) and not any(door.is_open for door in peer.doors):
+        if silent and not denied and _is_outside(case, peer) and not any(attempt.is_open for attempt in peer.doors):
             yield _finding(case, peer, sum(each.attempts for each in silent), weight)
 
 
@@ -58,7 +58,7 @@ def _inside(case: Case, text: str) -> bool:
 
 
 def _service_ranges(case: Case, text: str) -> tuple[str, ...]:
-    """Where Services have their addresses: as the cluster was described, else beside those that are known.
+    """Address ranges of Services: as the cluster was described, else beside those that are known.
 
     Where nobody said and no Service could be read, an address that is not public may be one.
     """
@@ -73,7 +73,7 @@ def _service_ranges(case: Case, text: str) -> tuple[str, ...]:
 
 def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
     there = peer.connections[0].destination
-    timeout = next((door for door in peer.doors if door.result == "timeout"), None)
+    timeout = next((attempt for attempt in peer.doors if attempt.result == "timeout"), None)
     probed = f"; a connection tried from inside the pod times out ({timeout.where})" if timeout else ""
     refuses = any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
     does = "refuses the connection" if refuses else "does not answer"

@@ -31,8 +31,8 @@ def _is_itself(pod: PodFacts, service: ServiceFacts) -> bool:
 
 
 def _address_fails(peer: Peer) -> bool:
-    doors = [each for each in peer.doors if each.role in (Role.SERVICE, Role.PEER)]
-    return bool(doors) and all(each.result in ("timeout", "unreachable", "reset") for each in doors)
+    attempts = [each for each in peer.doors if each.role in (Role.SERVICE, Role.PEER)]
+    return bool(attempts) and all(each.result in ("timeout", "unreachable", "reset") for each in attempts)
 
 
 def _answers_itself(case: Case, pod: PodFacts, peer: Peer) -> bool:

@@ -35,10 +35,10 @@ def _split(peer: Peer, service: ServiceFacts) -> tuple[set[Ref], set[Ref]]:
         workload = workloads.get(each.destination.ip)
         if workload and each.outcome in (ConnectionOutcome.OPENED, ConnectionOutcome.REFUSED):
             heard[workload].add(each.outcome is ConnectionOutcome.OPENED)
-    for door in peer.doors:
-        workload = workloads.get(door.host)
-        if workload and door.role is Role.BACKEND and door.result in ("open", "refused"):
-            heard[workload].add(door.is_open)
+    for attempt in peer.doors:
+        workload = workloads.get(attempt.host)
+        if workload and attempt.role is Role.BACKEND and attempt.result in ("open", "refused"):
+            heard[workload].add(attempt.is_open)
     return {ref for ref, said in heard.items() if said == {False}}, {
         ref for ref, said in heard.items() if said == {True}
     }

@@ -135,7 +135,7 @@ def _guilty(case: Case, service: ServiceFacts, miss: LabelMiss | None) -> Compon
 
 
 def _newest(changes: RecentChanges, ref: Ref) -> float:
-    """When an object was last changed by a person or a tool, in seconds since the epoch; 0 where nobody did lately.
+    """Time of the last change by a person or a tool, in seconds since the epoch; 0 where nobody did lately.
 
     A first creation is no change of mind: the Service and its workload are usually made together.
     """
@@ -150,7 +150,7 @@ def _changed_labels(fields: tuple[str, ...]) -> bool:
 
 
 def _tried(peer: Peer) -> str:
-    failed = [door for door in peer.doors if not door.is_open]
+    failed = [attempt for attempt in peer.doors if not attempt.is_open]
     return f"; {failed[0].where} is {failed[0].result} ({failed[0].errno})" if failed else ""
 
 

@@ -38,15 +38,15 @@ def judge(case: Case) -> Iterator[Finding]:
 def _stays(peer: Peer, service: ServiceFacts) -> bool:
     """A ready endpoint was seen to answer."""
     ready = {each.ip for each in service.ready_endpoints or () if not each.terminating}
-    doors = any(each.is_open and each.host in ready for each in peer.doors if each.role is Role.BACKEND)
-    return doors or any(
+    attempts = any(each.is_open and each.host in ready for each in peer.doors if each.role is Role.BACKEND)
+    return attempts or any(
         each.outcome is ConnectionOutcome.OPENED and each.destination.ip in ready for each in peer.connections
     )
 
 
 def _fails_at(peer: Peer, ending: EndpointFacts) -> bool:
-    doors = [each for each in peer.doors if each.role is Role.BACKEND and each.host == ending.ip]
-    return bool(_lost_at(peer, ending)) or (bool(doors) and not any(each.is_open for each in doors))
+    attempts = [each for each in peer.doors if each.role is Role.BACKEND and each.host == ending.ip]
+    return bool(_lost_at(peer, ending)) or (bool(attempts) and not any(each.is_open for each in attempts))
 
 
 def _lost_at(peer: Peer, ending: EndpointFacts) -> list[Connection]:

@@ -36,7 +36,8 @@ def _is_range(number: int) -> bool:
 def _is_left_out(case: Case, peer: Peer, service: ServiceFacts) -> bool:
     """Asked at an outside address that times out, by somebody whose known addresses the list does not cover."""
     mine = _own_addresses(case)
-    timed_out = any(door.result == "timeout" for door in peer.doors) and not any(door.is_open for door in peer.doors)
+    results = {attempt.result for attempt in peer.doors}
+    timed_out = "timeout" in results and not any(attempt.is_open for attempt in peer.doors)
     covered = any(within(ip, service.source_ranges) for ip in mine)
     return peer.host in service.external_ips and timed_out and bool(mine) and not covered
 

@@ -37,7 +37,7 @@ def judge(case: Case) -> Iterator[Finding]:
 
 
 def _is_refused(peer: Peer) -> bool:
-    refused = any(door.result == "refused" for door in peer.doors)
+    refused = any(attempt.result == "refused" for attempt in peer.doors)
     return refused or any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
 
 
@@ -80,7 +80,7 @@ def _wrong_port(case: Case, peer: Peer, service: ServiceFacts, weight: float) ->
 
 
 def _wrong_protocols(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Iterator[Finding]:
-    """What the pod speaks, or the question says, and the Service does not; KAI's own tries are nobody's language."""
+    """Protocols of the pod or of the question that the Service lacks; KAI's own tries do not count."""
     port = next((each for each in service.ports if peer.service_port and each.port == peer.service_port.port), None)
     if port is None or any(each.outcome is ConnectionOutcome.OPENED for each in peer.connections):
         return
@@ -94,7 +94,7 @@ def _wrong_protocols(case: Case, peer: Peer, service: ServiceFacts, weight: floa
 
 
 def _goes_wrong(peer: Peer, port: ServicePort) -> bool:
-    """What is sent over the Service's protocol is refused or lost; KAI's own tries are all over TCP."""
+    """Checks whether packets over the Service's protocol are refused or lost; KAI's own tries are all over TCP."""
     lost = any(each.outcome in (ConnectionOutcome.REFUSED, ConnectionOutcome.UNANSWERED) for each in peer.connections)
     shut = any(not each.is_open for each in peer.doors if each.protocol.upper() == port.protocol)
     return peer.fails is not False and (lost or shut)

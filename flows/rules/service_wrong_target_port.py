@@ -34,12 +34,12 @@ def judge(case: Case) -> Iterator[Finding]:
 
 def _refused(peer: Peer, actual: int | None) -> bool:
     """The wire says that nobody listens there; a named port that no pod has never even gets an endpoint port."""
-    doors = any(each.result == "refused" for each in peer.doors if each.role is not Role.BACKEND_OTHER_PORT)
+    attempts = any(each.result == "refused" for each in peer.doors if each.role is not Role.BACKEND_OTHER_PORT)
     flows = any(
         each.outcome in (ConnectionOutcome.REFUSED, ConnectionOutcome.MIXED) and each.refused
         for each in peer.connections
     )
-    return doors or flows or actual is None
+    return attempts or flows or actual is None
 
 
 def _hidden(case: Case, peer: Peer, told: Finding) -> Finding:

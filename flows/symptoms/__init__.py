@@ -1,1 +1,1 @@
-"""What several rules ask about a complaint: its peers, its look-ups, its nodes, its owner."""
+"""Facts that several rules need about a complaint: its peers, its look-ups, its nodes, its owner."""

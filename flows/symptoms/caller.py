@@ -1,4 +1,4 @@
-"""Whether the pod itself is known to ask for a host, or only the question does.
+"""Checks whether the pod itself is known to ask for a host, or only the question does.
 
 No rule of its own. A question is not a measurement: whoever mistypes a name in it must not see a workload blamed.
 """

@@ -1,4 +1,4 @@
-"""What the pod itself shows of its look-ups: whether they fail, whom it asks, and whether a name is in question at all.
+"""Look-ups as the pod itself shows them: failures, the servers it asks, and whether a name is in question at all.
 
 No rule of its own: what the rules about DNS have in common. A fault of the DNS servers is this pod's trouble only when
 the pod asks them and its look-ups fail.
@@ -32,7 +32,7 @@ ANSWERS = frozenset(
 
 
 def names_fail(case: Case) -> bool | None:
-    """Whether a name that every cluster has fails to resolve from inside the pod; None where nobody saw it tried.
+    """True if a name that every cluster has fails to resolve from inside the pod; None where nobody saw it tried.
 
     Where nobody could ask from inside the pod, its log is believed.
     """
@@ -56,7 +56,7 @@ def is_recent(case: Case, when: datetime | None) -> bool:
 
 
 def belief_of(case: Case, dns: CoreDns) -> float:
-    """How far a standing fault of the cluster's DNS servers can be this pod's trouble, 0 to 1.
+    """Belief that a standing fault of the cluster's DNS servers is this pod's trouble, 0 to 1.
 
     Its look-ups were seen to fail; nobody looked; they were seen to work.
     """
@@ -87,13 +87,13 @@ def in_question(case: Case) -> Burst | None:
 
 
 def is_about_a_name(case: Case) -> bool:
-    """Whether a name has to be resolved at all: an address in the question needs no DNS."""
+    """Checks whether a name has to be resolved at all: an address in the question needs no DNS."""
     host = case.target.to_host
     return host is None or as_ip(host) is None or log_complains(case)
 
 
 def wants_cluster_name(case: Case) -> bool | None:
-    """Whether the pod needs a name of the cluster: by the question, else by its own log. None where neither says so.
+    """True if the pod needs a name of the cluster: by the question, else by its own log. None where neither says so.
 
     Names that KAI asks for by itself are no need of the pod's: CoreDNS, agents and pods with dnsPolicy Default live
     well without any.
@@ -159,7 +159,7 @@ def always_there(case: Case) -> Burst | None:
 
 
 def is_serving(dns: CoreDns) -> bool | None:
-    """Whether any DNS server takes questions: by the Service's endpoints, else by the pods; None: neither is known."""
+    """True if any DNS server takes questions: by the Service's endpoints, else by the pods; None: neither is known."""
     if dns.service is not None and dns.service.ready_endpoints is not None:
         return dns.service.ready_endpoints > 0
     return dns.ready_pods > 0 if dns.pods else None
@@ -178,7 +178,7 @@ def dropped_questions(case: Case) -> tuple[Connection, ...]:
 
 
 def changed(case: Case, about: Component) -> str:
-    """Who touched an object lately, to append to the reasons; empty where nobody did or nobody could tell."""
+    """Clause on who changed an object lately, to append to the reasons; empty where that is unknown."""
     recent = case.get(RecentChanges)
     found = recent.of(Ref(about.kind, about.namespace, about.name)) if recent else ()
     late = [each for each in found if each.kind is ChangeKind.CHANGED and is_recent(case, each.at)]
@@ -186,7 +186,7 @@ def changed(case: Case, about: Component) -> str:
 
 
 def told(case: Case) -> str:
-    """What the look-ups showed, for the reasons of a finding."""
+    """Results of the look-ups, for the reasons of a finding."""
     lookups = case.get(Lookups)
     failed = [each for each in lookups.bursts if each.outcome is not LookupOutcome.ANSWERED] if lookups else []
     if failed:
@@ -202,7 +202,7 @@ def words_of(outcome: LookupOutcome) -> str:
 
 
 def eperm_told(case: Case) -> str:
-    """Why a look-up can fail before anything is sent; empty where none did (lab: socket load balancing, no backend)."""
+    """Reason why a look-up fails before anything is sent; empty where none did (socket load balancing, no backend)."""
     lookups = case.get(Lookups)
     refused = lookups is not None and any(each.outcome is LookupOutcome.NOT_PERMITTED for each in lookups.bursts)
     return "; EPERM at once means that no backend stands behind the resolver's address" if refused else ""

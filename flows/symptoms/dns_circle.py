@@ -1,4 +1,4 @@
-"""Where CoreDNS's forward line leads back to CoreDNS: to itself, to its own Service, to a resolv.conf that does.
+"""Finds where CoreDNS's forward line leads back to CoreDNS: to itself, to its own Service, to a resolv.conf that does.
 
 No rule of its own. Every name from outside then goes round until memory or patience ends; only the `loop` plugin says
 so in the log, and many Corefiles do not load it.
@@ -13,7 +13,7 @@ DNS_PORT = 53
 
 
 def circle(dns: CoreDns) -> str:
-    """Where the forward line for the outside leads back to, in words; empty where it does not, or nobody can tell."""
+    """Circle of the forward line for the outside, in words; empty where there is none, or it is unknown."""
     for forward in dns.corefile.forwards if dns.corefile else ():
         if forward.zone == ".":
             found = next((words for each in forward.upstreams if (words := _back(each, dns))), "")

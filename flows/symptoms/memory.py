@@ -1,4 +1,4 @@
-"""How much memory a DNS server should have that was killed for having too little."""
+"""Memory for a DNS server that was killed for having too little."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in a service mesh, and what the mesh asks of a connection to a pod: Istio (also ambient) and Linkerd.
+"""Membership in a service mesh, and what the mesh asks of a connection to a pod: Istio (also ambient) and Linkerd.
 
 No rule of its own. Sources: istio.io/latest/docs/reference/config/security (PeerAuthentication: workload before
 namespace before root namespace, a port before all; AuthorizationPolicy: DENY first, then ALLOW if there is any),
@@ -59,7 +59,7 @@ def ends_of(case: Case, peer: Peer) -> ConnectionEnds | None:
 
 
 def cut_off(peer: Peer) -> str:
-    """How a mesh's refusal looks from outside: a connection that opens and is reset, or HTTP 403. Empty: neither."""
+    """Sign of a mesh's refusal from outside: a connection that opens and is reset, or HTTP 403. Empty: neither."""
     if not (any(each.is_open for each in peer.doors) or any(each.opened for each in peer.connections)):
         return "its connection is reset" if any(each.result == "reset" for each in peer.doors) else ""
     for line in peer.logged:
@@ -127,7 +127,7 @@ def _istio_refuses(case: Case, ends: ConnectionEnds) -> Json | None:
 
 
 def _matches(rule: Json, ends: ConnectionEnds) -> bool | None:
-    """Whether a rule is about this caller and port; None where it asks for what is not compared here."""
+    """Checks whether a rule is about this caller and port; None where it asks for what is not compared here."""
     parts = [_any(_source(each, ends) for each in items(rule, "from"))] if items(rule, "from") else []
     parts += [_any(_operation(each, ends) for each in items(rule, "to"))] if items(rule, "to") else []
     parts += [None] if items(rule, "when") else []

@@ -29,7 +29,7 @@ def asked_names(case: Case, host: str) -> frozenset[str]:
 
 
 def is_named(case: Case, host: str, names: Iterable[str]) -> bool:
-    """Whether one of the names on the wire is what this host was looked up as."""
+    """Checks whether one of the names on the wire is what this host was looked up as."""
     if as_ip(host) is not None:
         return False
     wanted = asked_names(case, host)
@@ -44,11 +44,11 @@ def _is_same(case: Case, name: str, wanted: frozenset[str]) -> bool:
 
 
 def addresses_of_name(case: Case, host: str) -> frozenset[str]:
-    """What a name resolved to from inside the pod."""
+    """Addresses of a name, looked up inside the pod."""
     lookups, connects, wanted = case.get(Lookups), case.get(Connects), asked_names(case, host)
     found = {each for burst in (lookups.bursts if lookups else ()) if _asks(burst, wanted) for each in burst.addresses}
-    doors = connects.doors if connects else ()
-    return frozenset(found | {each.address for each in doors if plain_name(each.host) in wanted and each.address})
+    attempts = connects.doors if connects else ()
+    return frozenset(found | {each.address for each in attempts if plain_name(each.host) in wanted and each.address})
 
 
 def _asks(burst: Burst, wanted: frozenset[str]) -> bool:
@@ -60,6 +60,6 @@ def names_at(case: Case, ip: str) -> tuple[str, ...]:
     lookups, connects = case.get(Lookups), case.get(Connects)
     bursts = sorted(lookups.bursts if lookups else (), key=lambda each: not each.is_asked)
     found = [name for each in bursts if ip in each.addresses for name in (each.name, each.answered_by or "")]
-    doors = connects.doors if connects else ()
-    found += [plain_name(each.host) for each in doors if each.address == ip and as_ip(each.host) is None]
+    attempts = connects.doors if connects else ()
+    found += [plain_name(each.host) for each in attempts if each.address == ip and as_ip(each.host) is None]
     return tuple(dict.fromkeys(each for each in found if each))

@@ -1,4 +1,4 @@
-"""Which looks can exist on this cluster's network at all.
+"""Looks that can exist on this cluster's network.
 
 No rule of its own: nobody is asked for Hubble on a network other than Cilium, nor held to be blind without it.
 """

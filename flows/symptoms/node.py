@@ -1,4 +1,4 @@
-"""Whom of this complaint a node that is down takes with it: the pod, the backends of its peer, the DNS servers.
+"""Finds what a node that is down takes with it: the pod, the backends of its peer, the DNS servers.
 
 No rule of its own: what the rules about nodes have in common. A node that hosts nobody of the complaint is not the
 cause, however badly it fares.
@@ -58,9 +58,9 @@ def _target(case: Case, node: NodeFacts) -> list[Hit]:
 
 def _traffic_is_seen(case: Case) -> bool:
     """Something of the pod's traffic works, or was dropped by a policy: then its node does carry it."""
-    flows, doors = case.get(HubbleFlows), case.get(Connects)
+    flows, attempts = case.get(HubbleFlows), case.get(Connects)
     worked = any(each.outcome is ConnectionOutcome.OPENED for each in flows.connections) if flows else False
-    opened = any(each.is_open for each in doors.doors) if doors else False
+    opened = any(each.is_open for each in attempts.doors) if attempts else False
     return worked or opened or bool(flows and flows.dropped)
 
 

@@ -1,4 +1,4 @@
-"""Whom to ask for a change of the pod that cannot talk: its workload, or the pod itself where it has none.
+"""Owner of the target, for a change of it: its workload, or the pod itself where it has none.
 
 No rule of its own: what the rules about callers have in common.
 """

@@ -1,4 +1,4 @@
-"""What the pod tries to reach, and what became of it: the asked peer first, then whatever else its traffic shows.
+"""Peers that the pod tries to reach, with the results: the requested peer first, then whatever else its traffic shows.
 
 A failed probe of something the pod never needed is not a fault. So a peer is named by the question, complained of in
 the pod's log, really tried (its hubble flows), held or waited for (its sockets), or written in its spec; probes only
@@ -60,8 +60,8 @@ class Peer:
 
         The newest word counts: an attempt that opened after the last drop means that it works.
         """
-        opened = any(door.is_open for door in self.doors if door.role.value in ("peer", "service"))
-        failed = any(not door.is_open for door in self.doors)
+        opened = any(attempt.is_open for attempt in self.doors if attempt.role.value in ("peer", "service"))
+        failed = any(not attempt.is_open for attempt in self.doors)
         worked = any(each.outcome is ConnectionOutcome.OPENED for each in self.connections)
         worked = worked or any(each.state == "ESTABLISHED" for each in self.sockets)
         broken = any(each.outcome in FAILED for each in self.connections)
@@ -90,12 +90,12 @@ class Peer:
 
     @property
     def component(self) -> Component:
-        """Who must act on the peer's side: its workload, or the outside address."""
+        """Component to act on at the peer's side: its workload, or the outside address."""
         return self.owner or Component("External", "", self.host)
 
     def __str__(self) -> str:
-        door = self.host if self.port is None else f"{self.host}:{self.port}"
-        return f"{self.service.ref} ({door})" if self.service else door
+        address = self.host if self.port is None else f"{self.host}:{self.port}"
+        return f"{self.service.ref} ({address})" if self.service else address
 
 
 def asked_peer(case: Case) -> Peer | None:
@@ -104,7 +104,7 @@ def asked_peer(case: Case) -> Peer | None:
 
 
 def subject(case: Case) -> Peer | None:
-    """What the complaint is about: the asked peer; where nobody asked, the Service the pod's log complains of most."""
+    """Subject of the complaint: the requested peer; without one, the Service the pod's log complains of most."""
     asked = asked_peer(case)
     return asked or next((each for each in case.once(peers) if each.logged), None)
 
@@ -174,8 +174,8 @@ def _peer_at(case: Case, host: str, port: int) -> Peer:
     name, _, rest = host.partition(".")
     named = services.find(rest.partition(".")[0] or case.target.namespace, name) if services else None
     service, known = (named, named.port(port)) if named else _service_behind(case, host, port)
-    doors = _attempts_of(case, service, known) if service else _attempts_at(case, host, port, ())
-    return Peer(host, port, False, None, service, known, doors=doors)
+    attempts = _attempts_of(case, service, known) if service else _attempts_at(case, host, port, ())
+    return Peer(host, port, False, None, service, known, doors=attempts)
 
 
 def _asked(case: Case) -> Peer | None:
@@ -251,7 +251,7 @@ def _is_to(connection: Connection, pod: Ref | None) -> bool:
 
 
 def _addresses_of(case: Case, host: str) -> set[str]:
-    """What the name resolved to from inside the pod: without a DNS proxy hubble knows the address only."""
+    """Addresses of the name, looked up inside the pod: without a DNS proxy hubble knows the address only."""
     return set(addresses_of_name(case, host))
 
 
@@ -276,9 +276,9 @@ def _logged(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
 def _logged_peer(case: Case, service: ServiceFacts, lines: list[LogError]) -> Peer:
     port = next((line.port for line in lines if line.port), None) or (service.ports[0].port if service.ports else None)
     known = service.port(port) if port is not None else None
-    doors = _attempts_of(case, service, known)
+    attempts = _attempts_of(case, service, known)
     found = _towards(case, service.name, port, service)
-    return Peer(lines[0].host, port, False, None, service, known, found, doors, tuple(lines))
+    return Peer(lines[0].host, port, False, None, service, known, found, attempts, tuple(lines))
 
 
 def _attempts_of(case: Case, service: ServiceFacts, port: ServicePort | None) -> tuple[ConnectionAttempt, ...]:

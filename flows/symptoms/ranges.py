@@ -1,4 +1,4 @@
-"""Whether an address is a pod's, a pod's that is gone, or a server that only lies in a wide pool for pods.
+"""Checks whether an address is a pod's, a pod's that is gone, or a server that only lies in a wide pool for pods.
 
 No rule of its own. What a node hands out (its podCIDR, its CiliumNode) belongs to pods alone; a pool that the whole
 cluster draws from (an IPPool, a described cluster CIDR) may hold the network's other hosts, too.
@@ -47,7 +47,7 @@ def _is_small(cidr: str) -> bool:
 
 
 def within(ip: str, cidrs: Iterable[str]) -> bool:
-    """Whether an address lies in one of these ranges; False for what is neither."""
+    """Checks whether an address lies in one of these ranges; False for what is neither."""
     address = as_ip(ip)
     return address is not None and any(found is not None and address in found for found in map(_network, cidrs))
 

@@ -1,4 +1,4 @@
-"""Who in this complaint waits for its network: the pod itself, the only backends of its peer, or the DNS servers.
+"""Finds pods that wait for their network: the pod itself, the only backends of its peer, or the DNS servers.
 
 No rule of its own: what the rules about network plug-ins have in common. A pod that waits for something else is none
 of the complaint's business.

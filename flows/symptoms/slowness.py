@@ -1,4 +1,4 @@
-"""Whether a peer is reached only late: TCP repeats a lost first packet after 1, 3 and 7 seconds.
+"""Checks whether a peer is reached only late: TCP repeats a lost first packet after 1, 3 and 7 seconds.
 
 No rule of its own. Source: the kernel's initial retransmission timeout of 1 s, doubled each time (RFC 6298).
 """
@@ -11,12 +11,12 @@ from sensors.kit.app_log import LogTrouble
 from sensors.net_connect import ConnectionAttempt
 
 REPEATED_AFTER_MS = 950.0
-"""A door that opens later than this opened to a repeated SYN: no healthy network takes a second to answer one."""
+"""A connection that opens later than this opened to a repeated SYN: no healthy network takes a second to answer one."""
 
 
-def is_late(door: ConnectionAttempt) -> bool:
+def is_late(attempt: ConnectionAttempt) -> bool:
     """It took longer than any first SYN takes."""
-    return (door.ms or 0.0) >= REPEATED_AFTER_MS
+    return (attempt.ms or 0.0) >= REPEATED_AFTER_MS
 
 
 def opened_late(peer: Peer) -> tuple[ConnectionAttempt, ...]:

@@ -1,4 +1,4 @@
-"""Where a Service port leads, and where the pods behind it could be reached instead."""
+"""Target of a Service port, and the ports on which the pods behind it could be reached instead."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def ports_behind(peer: Peer) -> tuple[int, ...]:
 def is_refused(peer: Peer) -> bool:
     """Somebody answers, and says no: an RST on the wire, or a connection from inside the pod that is refused."""
     delivered = any(each.outcome is ConnectionOutcome.REFUSED for each in peer.connections)
-    return delivered or any(door.result == "refused" for door in peer.doors)
+    return delivered or any(attempt.result == "refused" for attempt in peer.doors)
 
 
 def _peer_sockets(case: Case, service: ServiceFacts) -> tuple[PodSockets, ...]:
@@ -126,7 +126,7 @@ class Wrong:
 
 
 def wrong_port_of(case: Case, traffic: Traffic) -> Wrong | None:
-    """What is wrong with the Service that the client addressed; None where its port is right, or nobody can tell."""
+    """Fault of the Service that the client addressed; None where its port is right, or that is unknown."""
     services = case.get(Services)
     if services is None or traffic.service is None or traffic.service_port is None:
         return None

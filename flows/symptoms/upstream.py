@@ -1,4 +1,4 @@
-"""What is known of the DNS server that CoreDNS asks for names from outside.
+"""Facts of the DNS server that CoreDNS asks for names from outside.
 
 No rule of its own: what the rules about that server have in common.
 """
@@ -26,7 +26,7 @@ class Unanswered:
 
 
 def left_unanswered(case: Case, dns: CoreDns) -> Unanswered | None:
-    """What CoreDNS's own log tells of the very name, where no look-up could: none was made of a name from outside."""
+    """Lines of CoreDNS's own log about the very name, where no look-up could: none was made of a name from outside."""
     lookups = case.get(Lookups)
     if lookups is not None and (lookups.external_dns_works is not None or lookups.cluster_dns_works is False):
         return None
@@ -73,7 +73,7 @@ def upstream_of(dns: CoreDns, said: LogFinding | None) -> str:
 
 
 def advice(upstream: str, name: str) -> str:
-    """What to do about an upstream that leaves a name unanswered."""
+    """Advice for an upstream that leaves a name unanswered."""
     return (
         f"Ask it from a CoreDNS node (dig @{upstream or 'UPSTREAM'} {name}); mend it or its network, or "
         "have the forward line name another resolver."

@@ -40,7 +40,7 @@ def acting_as(user: ApiUser, headers: Mapping[str, str], rights: Rights, wish: A
 
 
 def check_path(rights: Rights, caller: ApiUser, headers: Mapping[str, str], path: str) -> None:
-    """Whether this path, which is no resource, may be read. Raises `StatusRefusal` (403)."""
+    """Checks whether this path, which is no resource, may be read. Raises `StatusRefusal` (403)."""
     wish = Attributes("get", path=path)
     _require(acting_as(caller, headers, rights, wish), rights, wish)
 

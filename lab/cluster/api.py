@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from typing import Any, Protocol
+from uuid import uuid4
 
 from aiohttp import web
 
@@ -46,7 +47,7 @@ ServerResponse = web.StreamResponse
 
 
 class Inside(Protocol):
-    """What the API server asks of the nodes: logs, and programs in containers."""
+    """Port to the nodes: logs, and programs in containers."""
 
     def log(self, pod: Thing, container: str, previous: bool) -> str:
         """Raises `StatusRefusal`."""
@@ -88,8 +89,9 @@ class ApiServer:
             each.set()
 
     async def _date(self, request: web.Request, response: web.StreamResponse) -> None:
-        """A cluster whose clock goes with the lab's."""
+        """A cluster whose clock goes with the lab's; each answer has the id under which it would be audited."""
         response.headers["Date"] = format_datetime(self.agenda.now, usegmt=True)
+        response.headers["Audit-Id"] = request.headers.get("Audit-Id") or str(uuid4())
 
     async def answer(self, request: web.Request) -> ServerResponse:
         self.catch_up()

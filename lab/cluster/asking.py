@@ -70,7 +70,7 @@ def _verb(method: str, has_name: bool, watching: bool) -> str:
 
 
 def user_of(headers: Mapping[str, str], tokens: Mapping[str, str]) -> ApiUser:
-    """Who the token belongs to. `tokens` are names by token. Raises `Refusal` (401)."""
+    """User that a token belongs to. `tokens` are names by token. Raises `Refusal` (401)."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     name = tokens.get(token.strip()) if scheme.lower() == "bearer" else None
     if name is None:

@@ -1,4 +1,4 @@
-"""What the lab's controllers write: owner references, empty slices, and the status of pods and Deployments."""
+"""Objects that the lab's controllers write: owner references, empty slices, and the status of pods and Deployments."""
 
 from __future__ import annotations
 

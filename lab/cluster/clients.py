@@ -202,10 +202,10 @@ def _of_flows(dataplane: Dataplane, pod: Thing, known: Iterable[ClientTarget]) -
     behind = {place for each in asked for place in _behind(dataplane, *each)}
     for flow in (each.flow for each in dataplane.recording.messages if _is_of(each, name)):
         syn = flow.l4.TCP.flags.SYN and not flow.l4.TCP.flags.ACK
-        door = (str(flow.IP.destination), int(flow.l4.TCP.destination_port))
-        if syn and flow.source.pod_name == name[1] and door not in behind:
-            behind.add(door)
-            yield ClientTarget(name, *door)
+        address = (str(flow.IP.destination), int(flow.l4.TCP.destination_port))
+        if syn and flow.source.pod_name == name[1] and address not in behind:
+            behind.add(address)
+            yield ClientTarget(name, *address)
 
 
 def _behind(dataplane: Dataplane, host: str, port: int) -> set[tuple[str, int]]:

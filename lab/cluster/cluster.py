@@ -53,7 +53,7 @@ TICK = 0.25
 
 @dataclass(frozen=True)
 class Wishes:
-    """How the lab is to run. `port` and `relay_port` 0: the system chooses.
+    """Settings of a simulated cluster. `port` and `relay_port` 0: the system chooses.
 
     Without `tls` the API is plain HTTP: KAI's own client takes that, kubectl then sends no token.
     """
@@ -224,7 +224,7 @@ def _whole(api: str, kind: str, thing: Thing) -> Thing:
 
 
 async def _profile(recording: ServedRecording) -> Profile:
-    """What the datapath compares, as the product itself reads it from the recording."""
+    """Profile of the datapath, as the product itself reads it from the recording."""
     folder = recording.folder
     target = folder.header.target or Target("", "")
     seen = await observe(sensors()["cni.health"], target, folder)
@@ -286,7 +286,7 @@ def _asked(lab: LabCluster) -> ClientTarget | None:
 
 
 def _compare(lab: LabCluster, containers: Containers) -> None:
-    """Where the lab's network differs from the recording before anything was changed, the recording is kept."""
+    """Keeps the recording where the lab's network differs from it before anything was changed."""
     pods = [(each.parent.name, each.name) for each in sorted((lab.recording.path / "pods").glob("*/*"))]
     containers.icmp_allowed = icmp_allowed_at_start(lab.dataplane, pods)
     for pod in pods:
@@ -313,16 +313,16 @@ def _compare(lab: LabCluster, containers: Containers) -> None:
 
 
 def _kept(lab: LabCluster, containers: Containers, wish: ClientTarget) -> str:
-    """Why a client's connection plays its recording again and again; empty where it is simulated."""
+    """The reason why a client's connection plays its recording again and again; empty where it is simulated."""
     if wish.pod in containers.kept_dns:
         return "its look-ups are kept as recorded"
     if wish.pod in containers.small_paths:
         return "what happens to large packets is kept as recorded"
     rows = containers.kept_rows.get(wish.pod, {})
-    doors = {(wish.host, wish.port)}
+    addresses = {(wish.host, wish.port)}
     for service in lab.dataplane.of_kind("Service"):
         meta, address = service["metadata"], service["spec"].get("clusterIP")
         name = f"{meta['name']}.{meta['namespace']}.svc.cluster.local"
         if wish.host in (meta["name"], name) and (wish.host == name or meta["namespace"] == wish.pod[0]):
-            doors.add((str(address), wish.port))
-    return "the recorded answer is kept" if doors & rows.keys() else ""
+            addresses.add((str(address), wish.port))
+    return "the recorded answer is kept" if addresses & rows.keys() else ""

@@ -1,4 +1,4 @@
-"""What is inside the pods and nodes: logs, and kai-probe, which answers from recorded files and the present network.
+"""Contents of the pods and nodes: logs, and kai-probe, which answers from recorded files and the present network.
 
 The probe runs in the DaemonSet's pods only, with its one fixed command; any other program is refused. What was not
 recorded is an error by name in the probe's answer, and connections that the lab cannot judge are not answered.
@@ -101,7 +101,7 @@ class Containers:
         said["host_network"] = bool(pod["spec"].get("hostNetwork")) if pod is not None else None
         said["pod_files"] = self._files("pod_files", request.files, lambda each: self._pod_file(name, each), errors)
         said["lookups"] = [row for ask in request.lookups for row in self._lookup(name, *ask, errors)]
-        said["connects"] = [row for door in request.connects for row in self._connect(name, door, request, errors)]
+        said["connects"] = [row for target in request.connects for row in self._connect(name, target, request, errors)]
         said["path_mtu"] = [row for ask in request.path_mtu for row in self._path_mtu(name, ask, request, errors)]
         return said | {"took_ms": _since(began)}
 
@@ -156,41 +156,41 @@ class Containers:
         return mine
 
     def _connect(
-        self, pod: PodName, door: ConnectTarget, request: LookRequest, errors: dict[str, str]
+        self, pod: PodName, target: ConnectTarget, request: LookRequest, errors: dict[str, str]
     ) -> list[dict[str, Any]]:
-        if (kept := self._kept(pod, door.host, door)) is not None:
+        if (kept := self._kept(pod, target.host, target)) is not None:
             return [dict(kept)]
-        address, named = door.host, {}
-        if not as_ip(door.host):
-            asked = look_up(self.dataplane, pod, door.host)
+        address, named = target.host, {}
+        if not as_ip(target.host):
+            asked = look_up(self.dataplane, pod, target.host)
             last = asked[-1] if asked else None
             if last is None or not last.addresses:
                 said = (last.rcode or last.error or last.why) if last is not None else "no resolver"
-                errors[door.key] = f"not tried: {door.host} did not resolve ({said})"
+                errors[target.key] = f"not tried: {target.host} did not resolve ({said})"
                 return []
             address, named = last.addresses[0], {"address": last.addresses[0]}
         if why := _refused(address, request):
-            errors[door.key] = why
+            errors[target.key] = why
             return []
-        if (kept := self._kept(pod, address, door)) is not None:
-            return [{**kept, "host": door.host, **named}]
-        outcome = self._tried(pod, address, door)
+        if (kept := self._kept(pod, address, target)) is not None:
+            return [{**kept, "host": target.host, **named}]
+        outcome = self._tried(pod, address, target)
         if not outcome.known:
-            errors[door.key] = f"the lab cannot tell: {outcome.why}"
+            errors[target.key] = f"the lab cannot tell: {outcome.why}"
             return []
-        return [_connect_row(door, named, outcome)]
+        return [_connect_row(target, named, outcome)]
 
-    def _kept(self, pod: PodName, host: str, door: ConnectTarget) -> Row | None:
+    def _kept(self, pod: PodName, host: str, target: ConnectTarget) -> Row | None:
         """The recorded answer where it is kept; only TCP is compared with the recording."""
-        return self.kept_rows.get(pod, {}).get((host, door.port)) if door.protocol == "tcp" else None
+        return self.kept_rows.get(pod, {}).get((host, target.port)) if target.protocol == "tcp" else None
 
-    def _tried(self, pod: PodName, address: str, door: ConnectTarget) -> PacketOutcome:
+    def _tried(self, pod: PodName, address: str, target: ConnectTarget) -> PacketOutcome:
         source = self.dataplane.source(pod)
         if source is None:
             return NO_BACKENDS
-        if door.protocol == "tcp":
-            return self.dataplane.connect(source, address, door.port)
-        return self.dataplane.datagram(source, address, door.port, answer_is_due=bool(door.ask))
+        if target.protocol == "tcp":
+            return self.dataplane.connect(source, address, target.port)
+        return self.dataplane.datagram(source, address, target.port, answer_is_due=bool(target.ask))
 
     def _path_mtu(
         self, pod: PodName, destination: str, request: LookRequest, errors: dict[str, str]
@@ -213,7 +213,7 @@ class Containers:
         return [{**head, "mtu": route} if allowed else {**head, "error": NO_ECHO}]
 
     def _agrees(self, pod: PodName, row: Row, allowed: bool) -> bool:
-        """Whether a recorded answer goes with what policies say of ICMP now; silence can have other reasons, too."""
+        """True if a recorded answer goes with what policies say of ICMP now; silence can have other reasons, too."""
         if allowed and "mtu" not in row:
             return (pod, str(row.get("destination"))) in self.icmp_allowed
         return ("mtu" in row) == allowed
@@ -245,7 +245,7 @@ def icmp_allowed_at_start(dataplane: Dataplane, pods: list[PodName]) -> frozense
 
 
 def _refused(address: str, request: LookRequest) -> str | None:
-    """Why the probe would not send there: its own rule, in its own words."""
+    """The reason why the probe would not send there: its own rule, in its own words."""
     found = as_address(address)
     return refusal(found, request.allow) if found is not None else f"{address} is no address"
 
@@ -256,8 +256,8 @@ def _lookup_row(asked: ResolverQuery, qtype: str) -> dict[str, Any]:
     return {**head, **said, "ms": TIMEOUT_MS if asked.error == "timeout" else 0.5}
 
 
-def _connect_row(door: ConnectTarget, named: Mapping[str, str], outcome: PacketOutcome) -> dict[str, Any]:
-    row = {**door.spoken(), **named, "result": outcome.result}
+def _connect_row(target: ConnectTarget, named: Mapping[str, str], outcome: PacketOutcome) -> dict[str, Any]:
+    row = {**target.spoken(), **named, "result": outcome.result}
     if outcome.errno:
         row["errno"] = outcome.errno
     return {**row, "ms": TIMEOUT_MS if outcome.result == "timeout" else 1.0}

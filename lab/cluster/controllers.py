@@ -264,7 +264,7 @@ class Controllers:
     # -- whether a pod would be ready ----------------------------------------------------------------------------------
 
     def _fault(self, pod: Thing, old: list[Thing]) -> str:
-        """Why a new pod would not become ready; empty where it would."""
+        """The reason why a new pod would not become ready; empty where it would."""
         for container in pod["spec"]["containers"]:
             fault = _memory_fault(container, old) or self._probe_fault(container, pod)
             if fault:

@@ -36,7 +36,7 @@ class Delays:
 
 @dataclass(frozen=True, slots=True)
 class PacketOutcome:
-    """What becomes of a connection: open, refused, timeout, unreachable or (UDP) sent, with the kernel's word.
+    """Result of a connection: open, refused, timeout, unreachable or (UDP) sent, with the kernel's word.
 
     `judged` is None where no packet left. `denied` is the side that refused, `known` False where the lab cannot tell.
     """
@@ -51,7 +51,7 @@ class PacketOutcome:
 
 @dataclass(frozen=True, slots=True)
 class TranslatedAddress:
-    """Where a connection really goes, after translation. `service` names the Service it was addressed to."""
+    """Destination of a connection after translation. `service` names the Service it was addressed to."""
 
     address: str
     port: int
@@ -115,7 +115,7 @@ class Dataplane:
     # -- translation ---------------------------------------------------------------------------------------------------
 
     def place(self, address: str, port: int, protocol: str = "TCP") -> TranslatedAddress | None:
-        """Where a connection to this address goes; None: a Service without a ready endpoint."""
+        """Destination of a connection to this address; None: a Service without a ready endpoint."""
         service = self._service_at(address)
         if service is None:
             return TranslatedAddress(address, port)
@@ -184,27 +184,27 @@ class Dataplane:
         return self.recording.seen_names.get(pod, {}).get(address, ())
 
     def judge(self, traffic: Traffic) -> Judgement:
-        """What policies do with a packet, as the network has it and not as the product says."""
+        """Verdict of the policies on a packet, as the network has it and not as the product says."""
         if self._opinion is None or self._opinion[0] is not self.world:
             self._opinion = self.world, NetworkOpinion(self.things.values(), self.world.profile)
         return self._opinion[1].on(self.world.judge(traffic))
 
     def send(self, traffic: Traffic) -> PacketOutcome:
-        """What becomes of the first packet of a TCP connection, after translation."""
+        """Sends the first packet of a TCP connection, after translation."""
         judged = self.judge(traffic)
         if judged.allowed is None:
             return PacketOutcome("timeout", "ETIMEDOUT", judged, known=False, why="the policies cannot be decided here")
         if judged.allowed is False:
             side = Direction.EGRESS if judged.egress.allowed is False else Direction.INGRESS
             return PacketOutcome("timeout", "ETIMEDOUT", judged, side, why=f"{side.value} denied")
-        answer = self.door(traffic)
+        answer = self.backend_at(traffic)
         if answer is RecordedBackend.OPEN:
             return PacketOutcome("open", None, judged)
         if answer is RecordedBackend.REFUSED:
             return PacketOutcome("refused", "ECONNREFUSED", judged)
         known = answer is RecordedBackend.SILENT
         return PacketOutcome(
-            "timeout", "ETIMEDOUT", judged, known=known, why="" if known else "nobody recorded that door"
+            "timeout", "ETIMEDOUT", judged, known=known, why="" if known else "that address and port are not recorded"
         )
 
     def connect(self, source: Endpoint, address: str, port: int, names: Sequence[str] = ()) -> PacketOutcome:
@@ -237,18 +237,18 @@ class Dataplane:
         return PacketOutcome("open", judged=judged), traffic
 
     def shows_dns(self, source: Endpoint) -> bool:
-        """Whether a policy sends the pod's look-ups through the DNS proxy."""
+        """Checks whether a policy sends the pod's look-ups through the DNS proxy."""
         return any(policy.shows_dns for policy, _ in self.world.selecting(source, Direction.EGRESS))
 
-    # -- doors ---------------------------------------------------------------------------------------------------------
+    # -- backends -----------------------------------------------------------------------------------------------------
 
-    def door(self, traffic: Traffic) -> RecordedBackend | None:
-        """Who stands behind an address and port; None where neither objects nor the recording tell."""
+    def backend_at(self, traffic: Traffic) -> RecordedBackend | None:
+        """Backend behind an address and port; None where neither objects nor the recording tell."""
         there, number = traffic.destination, traffic.port or 0
         if there.is_pod and not there.host_network:
-            return self._pod_door((there.namespace, there.pod), number)
-        if (there.ip, number) in self.recording.doors:
-            return self.recording.doors[(there.ip, number)]
+            return self._pod_backend((there.namespace, there.pod), number)
+        if (there.ip, number) in self.recording.backends:
+            return self.recording.backends[(there.ip, number)]
         if self._is_endpoint(there.ip, number):
             return RecordedBackend.OPEN
         if self._service_at(there.ip) is not None:
@@ -257,7 +257,7 @@ class Dataplane:
             )  # a port the Service does not have: the packet leaves the cluster untranslated
         return None
 
-    def _pod_door(self, pod: PodName, port: int) -> RecordedBackend | None:
+    def _pod_backend(self, pod: PodName, port: int) -> RecordedBackend | None:
         thing = self.things.get(("v1", "Pod", *pod))
         if thing is None:
             return RecordedBackend.SILENT
@@ -268,7 +268,7 @@ class Dataplane:
             return RecordedBackend.OPEN if listening.get(port) else RecordedBackend.REFUSED
         if port in _declared(thing):
             return RecordedBackend.OPEN
-        return self.recording.doors.get((str(thing["status"].get("podIP")), port))
+        return self.recording.backends.get((str(thing["status"].get("podIP")), port))
 
     def ancestor(self, pod: PodName) -> PodName:
         """The recorded pod whose files a pod of the lab's own making shows."""

@@ -1,4 +1,4 @@
-"""What a client asks first: versions, groups, resources. Enough for kubectl and the client libraries."""
+"""Discovery, which a client asks first: versions, groups, resources. Enough for kubectl and the client libraries."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def resources(catalog: ResourceCatalog, api: str) -> dict[str, Any] | None:
 
 
 def openapi_index(catalog: ResourceCatalog) -> dict[str, Any]:
-    """Where the documents are; kubectl looks into them before it applies anything."""
+    """Paths of the OpenAPI documents; kubectl looks into them before it applies anything."""
     roots = dict.fromkeys(f"apis/{each.api}" if each.group else f"api/{each.api}" for each in catalog.resources)
     return {"paths": {root: {"serverRelativeURL": f"/openapi/v3/{root}"} for root in roots}}
 

@@ -307,7 +307,7 @@ class SimulatedConnection:
 
 
 def identities_of(messages: list[Any], endpoints: Iterable[Mapping[str, Any]]) -> Identities:
-    """What the recording knows: flows, and the CiliumEndpoints."""
+    """Identities that the recording knows: flows, and the CiliumEndpoints."""
     found = Identities()
     for each in endpoints:
         status, meta = each.get("status") or {}, each["metadata"]

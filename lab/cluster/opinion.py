@@ -1,4 +1,4 @@
-"""What becomes of a packet by the second opinion (`lab.oracle`), in the words that the lab's Hubble needs.
+"""Result of a packet by the second opinion (`lab.oracle`), in the words that the lab's Hubble needs.
 
 The simulator of the product only lends the names of policies, and its word where the second opinion cannot tell.
 """
@@ -38,7 +38,7 @@ class NetworkOpinion:
         return replace(judged, egress=egress, ingress=ingress)
 
     def answer(self, traffic: Traffic) -> bool | None:
-        """Whether a packet passes both sides; None where it cannot tell."""
+        """Checks whether a packet passes both sides; None where it cannot tell."""
         both = {self._answer(traffic, True), self._answer(traffic, False)}
         return False if False in both else None if None in both else True
 
@@ -78,7 +78,7 @@ class NetworkOpinion:
 
 
 def _is_plain(profile: Profile) -> bool:
-    """Whether the datapath runs with the settings that the second opinion knows."""
+    """Checks whether the datapath runs with the settings that the second opinion knows."""
     usual = profile.enforcement is Enforcement.DEFAULT and profile.local_node_allowed
     compares = profile.cidr_matches_pods or profile.cidr_matches_nodes
     return usual and profile.datapath is Datapath.CILIUM and not compares and profile.end_port

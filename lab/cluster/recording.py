@@ -1,4 +1,4 @@
-"""What a case knows about its world that no object says: which doors answered, which names led where, which files.
+"""Facts of a case that no object has: attempts that opened, names with their addresses, files.
 
 Everything is read once. Files are served with their moments moved to the present (`Shift`).
 """
@@ -24,7 +24,7 @@ Row = Mapping[str, Any]
 
 
 class RecordedBackend(StrEnum):
-    """What stands behind a door."""
+    """Backend of a recorded address and port."""
 
     OPEN = "open"
     REFUSED = "refused"
@@ -39,7 +39,7 @@ class ServedRecording:
     messages: list[Any]
     newest: datetime
     away: frozenset[str]
-    doors: dict[AddressPort, RecordedBackend] = field(default_factory=dict)
+    backends: dict[AddressPort, RecordedBackend] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)  # outside names; () = does not exist
     seen_names: dict[PodName, dict[str, tuple[str, ...]]] = field(default_factory=dict)  # address -> names, by pod
 
@@ -125,14 +125,14 @@ def _away(path: Path) -> Iterator[str]:
 
 
 def _learn_from_flows(recording: ServedRecording) -> None:
-    """Answers to a SYN tell about a door, the later ones more; DNS names are what the source's cache held."""
+    """Answers to a SYN tell about a port, the later ones more; DNS names are what the source's cache held."""
     for flow in (each.flow for each in recording.messages if each.HasField("flow")):
         flags = flow.l4.TCP.flags
-        door = (flow.IP.source, flow.l4.TCP.source_port)
+        address = (flow.IP.source, flow.l4.TCP.source_port)
         if flow.is_reply.value and flags.SYN and flags.ACK:
-            recording.doors[door] = RecordedBackend.OPEN
-        elif flow.is_reply.value and flags.RST and recording.doors.get(door) is not RecordedBackend.OPEN:
-            recording.doors[door] = RecordedBackend.REFUSED
+            recording.backends[address] = RecordedBackend.OPEN
+        elif flow.is_reply.value and flags.RST and recording.backends.get(address) is not RecordedBackend.OPEN:
+            recording.backends[address] = RecordedBackend.REFUSED
         if flow.destination_names and flow.source.pod_name:
             pod = (flow.source.namespace, flow.source.pod_name)
             recording.seen_names.setdefault(pod, {})[flow.IP.destination] = tuple(flow.destination_names)
@@ -149,9 +149,9 @@ def _learn_from_probes(recording: ServedRecording) -> None:
     for folder in sorted((recording.path / "pods").glob("*/*")):
         pod = (folder.parent.name, folder.name)
         for row in recording.rows(pod, "connect.json"):
-            door = (str(row.get("address") or row.get("host")), int(row.get("port") or 0))
+            address = (str(row.get("address") or row.get("host")), int(row.get("port") or 0))
             if row.get("result") in ("open", "refused") and str(row.get("protocol", "tcp")).lower() == "tcp":
-                recording.doors.setdefault(door, RecordedBackend(row["result"]))
+                recording.backends.setdefault(address, RecordedBackend(row["result"]))
         for row in recording.rows(pod, "dns.json"):
             name = str(row.get("name", "")).rstrip(".")
             if row.get("rcode") == "NOERROR" and row.get("addresses"):

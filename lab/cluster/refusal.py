@@ -1,4 +1,4 @@
-"""How an API server says no: Status objects in Kubernetes' own wording.
+"""Refusals of an API server: Status objects in Kubernetes' own wording.
 
 Sources: apimachinery `pkg/api/errors/errors.go`, apiserver `pkg/endpoints/handlers/responsewriters/errors.go`.
 """

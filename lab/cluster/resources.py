@@ -1,4 +1,4 @@
-"""What the API server serves: groups, versions, plurals, and what kubectl calls them."""
+"""Resources of the API server: groups, versions, plurals, and kubectl's names for them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class ResourceCatalog:
 
 
 def catalog(recorded: Iterable[str]) -> ResourceCatalog:
-    """What a cluster serves of which these plurals were recorded: custom resources only if they are among them."""
+    """Resources of a cluster of which these plurals were recorded: custom resources only if they are among them."""
     known = frozenset(recorded)
     kinds = [kind for kind in KINDS if kind.api in BUILT_IN or kind.plural in known]
     missing = frozenset(of_kind(kind) for kind in kinds if kind.plural not in known)

@@ -35,7 +35,7 @@ class Rights:
     catalog: ResourceCatalog
 
     def allows(self, user: ApiUser, wish: Attributes) -> str | None:
-        """Why it is allowed, in the API server's words; None where it is not."""
+        """The reason why it is allowed, in the API server's words; None where it is not."""
         if "system:masters" in user.groups:
             return ""
         for binding, where in self._bindings(wish.namespace):

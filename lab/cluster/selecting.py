@@ -1,4 +1,4 @@
-"""Which objects of a list are wanted: label selectors, field selectors, pages.
+"""Selects objects of a list: label selectors, field selectors, pages.
 
 Sources: apimachinery `pkg/labels/selector.go`, `pkg/fields`; the fields are those each kind is indexed by.
 """

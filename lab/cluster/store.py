@@ -22,7 +22,7 @@ MAX_EVENTS = 5000
 
 @dataclass(frozen=True, slots=True)
 class StoreEvent:
-    """What happened: ADDED, MODIFIED or DELETED. `before` is None for what was not there."""
+    """Event on an object: ADDED, MODIFIED or DELETED. `before` is None for what was not there."""
 
     type: str
     resource: Resource
@@ -77,7 +77,7 @@ class ObjectStore:
     # -- watching ------------------------------------------------------------------------------------------------------
 
     def since(self, version: int) -> list[StoreEvent]:
-        """What happened after that number. Raises `Refusal` (410) when the store has forgotten it."""
+        """Events after that number. Raises `Refusal` (410) when the store has forgotten it."""
         if version < self._forgotten:
             raise expired()
         return [each for each in self._changes if each.version > version]

@@ -56,7 +56,7 @@ async def exec_in(request: web.Request, run: RunCommand) -> web.StreamResponse:
 
 
 async def _input(socket: web.WebSocketResponse) -> bytes:
-    """What comes in until the client closes the channel (v5), or goes."""
+    """Input until the client closes the channel (v5), or goes."""
     parts: list[bytes] = []
     async for message in socket:
         if message.type is not WSMsgType.BINARY or not message.data:

@@ -1,4 +1,4 @@
-"""Who may come in, and the roles they have: real Role objects, read by the lab's own RBAC like anybody else's.
+"""Users of the API server and their roles: real Role objects, read by the lab's own RBAC like anybody else's.
 
 admin  all.
 alice  on call: may read all, and change policies, Services and Deployments in the case's namespaces, the labels of
@@ -24,7 +24,7 @@ EVERYBODY = "system:authenticated"
 
 @dataclass(frozen=True, slots=True)
 class ApiUser:
-    """Who asks, as the API server knows them after authentication (and impersonation)."""
+    """User of a request, as the API server knows them after authentication (and impersonation)."""
 
     name: str
     groups: tuple[str, ...] = (EVERYBODY,)
@@ -109,7 +109,7 @@ COREDNS = [_rule("patch update", "deployments", "apps", names=("coredns",))]
 
 
 def _as_them(rules: Iterable[RoleRule]) -> list[RoleRule]:
-    """What KAI may do in somebody's name, of what they may do themselves: look at it and patch it."""
+    """Rights of KAI in a person's name, out of the person's own: to look and to patch."""
     return [{**each, "verbs": [f"impersonate-on:user-info:{verb}" for verb in ("get", "patch")]} for each in rules]
 
 

@@ -1,4 +1,4 @@
-"""What the API server does to an object before it stores it: fills in defaults, leaves out what is empty, refuses.
+"""Validates an object before it is stored, like the API server: fills in defaults, leaves out what is empty, refuses.
 
 Sources: Kubernetes `pkg/apis/networking/{v1/defaults.go,validation/validation.go}`, `pkg/apis/core/validation`; the
 forms that are stored were checked on a real server (`egress: []` is stored without its key, a cidr without a mask is

@@ -84,7 +84,7 @@ class Pen:
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
     def set_status(self, resource: Resource, before: Thing, status: Mapping[str, Any], manager: str) -> Thing:
-        """What controllers write."""
+        """Writes the status, as controllers do."""
         after = self._signed(resource, before, {**before, "status": dict(status)}, FieldManager(manager))
         return self.store.put(resource, after)
 

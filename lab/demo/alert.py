@@ -1,4 +1,4 @@
-"""What stands in #alerts when the visitor comes: an alert about the recorded pod, and a note that this is a recording.
+"""Messages in #alerts when the visitor comes: an alert about the recorded pod, and a note that this is a recording.
 
 Pure. The alert has the form in which Alertmanager 0.25 posts to Slack: the title of its default template, a text from
 an annotation, and fields for namespace and pod. Its words are made from the recording's own header.
@@ -19,7 +19,7 @@ AUTHOR = "KAI demo"
 
 
 def command(target: Target) -> str:
-    """What the visitor is asked to type: the recording's own question, with the peer where it names one."""
+    """Command for the visitor to type: the recording's own question, with the peer where it names one."""
     peer = f" --to {target.to}" if target.to else ""
     return f"/kai netdebug {target.pod} {target.namespace}{peer}"
 
@@ -50,7 +50,7 @@ def note(name: str, header: CaseHeader, target: Target, kept: list[str]) -> Json
 
 
 def topic(name: str) -> str:
-    """What stands beside the channel's name."""
+    """Topic beside the channel's name."""
     return f"A recording ({name}) replayed on this machine: not your cluster"
 
 

@@ -80,7 +80,7 @@ def settings(workspace: Workspace, lab: LabCluster, folder: Path) -> Settings:
 
 
 def approvals(workspace: Workspace) -> Approvals:
-    """Who is who in the simulated cluster: alice is on call there, bob may only look."""
+    """People of the simulated cluster: alice is on call there, bob may only look."""
     known = {workspace.user(name).user.id: KubeUser(name) for name in ("alice", "bob")}
     return Approvals(Directory(known))
 

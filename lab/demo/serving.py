@@ -62,7 +62,7 @@ def _until_stopped(stop: asyncio.Event) -> Iterator[None]:
 
 
 def welcome(demo: Demo, screen: bool) -> list[str]:
-    """What the terminal says once everything runs."""
+    """Text of the terminal once everything runs."""
     port = urlsplit(demo.url).port
     far = [] if screen else [f"On another machine: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE, then open the same."]
     return [

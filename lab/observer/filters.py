@@ -20,7 +20,7 @@ class BadFilter(ValueError):
 
 
 def passes(flow: Any, whitelist: Iterable[Any], blacklist: Iterable[Any], known: frozenset[str] | None = None) -> bool:
-    """Whether a flow is let through. `known`: the only filter fields this server has heard of; None = all."""
+    """Checks whether a flow is let through. `known`: the only filter fields this server has heard of; None = all."""
     wanted = list(whitelist)
     if wanted and not any(_matches(flow, each, known) for each in wanted):
         return False

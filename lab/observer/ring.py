@@ -36,13 +36,13 @@ class Ring:
     has_masks: bool = True
 
     def matches(self, message: Any, request: Any) -> bool:
-        """Whether a message answers the question, times aside."""
+        """Checks whether a message answers the question, times aside."""
         if not message.HasField("flow"):
             return True
         return passes(message.flow, request.whitelist, request.blacklist, self.known_filters)
 
     def answer(self, request: Any) -> Iterator[Any]:
-        """What the ring holds, oldest first. Raises `BadFilter`, and `NodeFails` for a mask it does not know."""
+        """Messages of the ring, oldest first. Raises `BadFilter`, and `NodeFails` for a mask it does not know."""
         mask = self.mask(request)
         left = request.number if not request.follow else 0
         for message in self.messages[self._start(request) :]:

@@ -50,7 +50,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How the server behaves besides answering; the defaults are those of a healthy relay.
+    """Behaviour of the server besides answering; the defaults are those of a healthy relay.
 
     is_agent       one node's observer: no node states, no GetNodes.
     is_foreign     a gRPC server that has never heard of Hubble.
@@ -134,7 +134,7 @@ class ObserverServer:
 
     @property
     def address(self) -> str:
-        """Where it listens, as `--server` takes it; with a `unix:…` host there is no port."""
+        """Address of the server, as `--server` takes it; with a `unix:…` host there is no port."""
         if self.host.startswith("unix:"):
             return self.host
         return f"{self.host}:{self.port}"
@@ -282,7 +282,7 @@ class ObserverServer:
 
 
 def _of_node(node: Node, request: Any, failures: dict[str, list[str]]) -> Iterator[Any]:
-    """What one node answers until it ends or fails; failures are kept by their message, as a relay merges them."""
+    """Answers of one node until it ends or fails; failures are kept by their message, as a relay merges them."""
     try:
         for count, each in enumerate(node.ring.answer(request)):
             if count == node.fails_after:

@@ -1,4 +1,4 @@
-"""Who talks: pods with their labels, nodes, and whoever has an address outside."""
+"""Ends of a connection: pods with their labels, nodes, and whoever has an address outside."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class OracleNetwork:
 
 
 def _any(rules: Iterable[PolicyRule]) -> Callable[[End, End, End, ProtocolPort], bool]:
-    """Whether one rule matches; it cannot be told only where no rule certainly does."""
+    """Checks whether one rule matches; it cannot be told only where no rule certainly does."""
     listed = tuple(rules)
 
     def matches(me: End, other: End, there: End, packet: ProtocolPort) -> bool:

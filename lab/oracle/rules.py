@@ -13,7 +13,7 @@ ProtocolPort = tuple[str, int | None]
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """Whose it is (`applies`), in which direction, whether it isolates, and whom it admits or denies on which ports."""
+    """Rule of a policy: its pods (`applies`), direction, isolation, and the peers and ports it admits or denies."""
 
     policy: str
     egress: bool

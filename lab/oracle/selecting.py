@@ -47,7 +47,7 @@ _LEFT_OUT = re.compile(
 
 
 def inside(ip: str, cidr: str, excepts: Iterable[str] = ()) -> bool:
-    """Whether an address lies in a block and in none of its exceptions."""
+    """Checks whether an address lies in a block and in none of its exceptions."""
     if not ip:
         raise CannotTell("an address that is not known")
     address = ip_address(ip)
@@ -60,7 +60,7 @@ def _within(address: Any, cidr: str) -> bool:
 
 
 def port_fits(said: Any, last: Any, protocols: Iterable[str], there: End, protocol: str, port: int | None) -> bool:
-    """Whether one entry of a rule's ports holds; `said` None or "0" is every port, a name is the receiver's own."""
+    """True if one entry of a rule's ports holds; `said` None or "0" is every port, a name is the receiver's own."""
     if protocol not in protocols:
         return False
     if said in (None, "0", 0):

@@ -23,7 +23,7 @@ class OracleService:
     addresses: frozenset[str]
 
     def holds(self, other: End, labels: Mapping[str, str]) -> bool:
-        """Whether the other side is one of its pods, or is outside at one of its addresses."""
+        """Checks whether the other side is one of its pods, or is outside at one of its addresses."""
         if self.selector is not None:
             here = other.is_pod and other.namespace == self.namespace
             return here and selects({"matchLabels": self.selector}, labels)

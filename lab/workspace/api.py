@@ -40,14 +40,14 @@ class WebApi:
         args = await _arguments(request)
         token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip() or str(args.pop("token", ""))
         try:
-            door = _method_spec(method)
-            app = self._caller(door, token)
+            spec = _method_spec(method)
+            app = self._caller(spec, token)
         except MethodRefusal as refusal:
             return web.json_response(refusal.body)
-        wait = self._rates.wait(app.id, method, door.tier, str(args.get("channel", "")))
+        wait = self._rates.wait(app.id, method, spec.tier, str(args.get("channel", "")))
         if wait is not None:
             return self._too_many(app, method, args, wait)
-        answer = await self._answer(door, MethodCall(self._world, self._sockets, app, args))
+        answer = await self._answer(spec, MethodCall(self._world, self._sockets, app, args))
         self._note(Called(app.id, method, args, answer))
         return web.json_response(answer, headers={"X-OAuth-Scopes": ",".join(sorted(app.scopes))})
 
@@ -60,15 +60,15 @@ class WebApi:
         self.log.append(called)
         self._world.changed()
 
-    async def _answer(self, door: MethodSpec, call: MethodCall) -> Json:
+    async def _answer(self, spec: MethodSpec, call: MethodCall) -> Json:
         try:
-            return {"ok": True, **await door.answer(call)}
+            return {"ok": True, **await spec.answer(call)}
         except MethodRefusal as refusal:
             return refusal.body
 
-    def _caller(self, door: MethodSpec, token: str) -> App:
+    def _caller(self, spec: MethodSpec, token: str) -> App:
         apps = self._world.apps.values()
-        if door.open and not token:
+        if spec.open and not token:
             return next(iter(apps))
         if not token:
             raise MethodRefusal("not_authed")
@@ -76,11 +76,11 @@ class WebApi:
         app_level = next((app for app in apps if app.app_token == token), None)
         if bot is None and app_level is None:
             raise MethodRefusal("invalid_auth")
-        found = app_level if door.app_level else bot
+        found = app_level if spec.app_level else bot
         if found is None:
             raise MethodRefusal("not_allowed_token_type")
-        if door.scopes and not found.scopes & set(door.scopes):
-            raise MethodRefusal("missing_scope", needed=door.scopes[0], provided=",".join(sorted(found.scopes)))
+        if spec.scopes and not found.scopes & set(spec.scopes):
+            raise MethodRefusal("missing_scope", needed=spec.scopes[0], provided=",".join(sorted(found.scopes)))
         return found
 
 

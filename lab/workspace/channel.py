@@ -54,7 +54,7 @@ class Channel:
         }
 
     def top(self) -> Iterator[Json]:
-        """What stands in the channel itself, oldest first: no replies, but those that were also sent to the channel."""
+        """Messages of the channel itself, oldest first: no replies, but those that were also sent to the channel."""
         return (self.seen(ts) for ts, one in self.messages.items() if not _hidden(one))
 
     def thread(self, ts: str) -> list[Json]:

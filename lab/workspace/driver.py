@@ -26,7 +26,7 @@ NO_VALUES: Values = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class InteractionReply:
-    """What came back within three seconds. `error`: why the person sees an error; `errors`: per block of a form."""
+    """Reply within three seconds. `error`: why the person sees an error; `errors`: per block of a form."""
 
     acked: bool
     payload: Any = None
@@ -213,8 +213,8 @@ class Person:
         for channel in self.world.channels.values():
             if ts in channel.messages and self.user.id in channel.members:
                 return InteractionSource(channel, channel.seen(ts))
-        if whisper := self.world.whispered(self.user.id, ts):
-            return InteractionSource.whispered(self.world.channel(whisper.channel), whisper)
+        if message := self.world.ephemeral_at(self.user.id, ts):
+            return InteractionSource.of_ephemeral(self.world.channel(message.channel), message)
         raise LookupError(f"{self.user.name} sees no message {ts}")
 
     def _open(self, view: Json) -> Json:

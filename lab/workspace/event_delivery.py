@@ -71,7 +71,7 @@ class Transport(Protocol):
 
 @dataclass(slots=True)
 class Mischief:
-    """What a test has asked to go wrong."""
+    """Faults that a test has asked for."""
 
     twice: int = 0  # so many of the next deliveries are made two times
     lost: int = 0  # so many of the next acks get lost on their way

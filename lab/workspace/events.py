@@ -1,4 +1,4 @@
-"""Which app hears of what: events, as the Events API words them."""
+"""Routes events to apps: events, as the Events API words them."""
 
 from __future__ import annotations
 

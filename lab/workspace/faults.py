@@ -1,4 +1,4 @@
-"""What goes wrong between Slack and an app on a bad day, on demand."""
+"""Faults between Slack and an app, on demand."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Inbound:
         return web.Response(text="ok")
 
     def answered(self, hook: ReplyHook, body: Json) -> None:
-        """What an app says to a `response_url` or in its ack of a command: for one person, unless `in_channel`."""
+        """Takes an app's words to a `response_url` or in its ack of a command: for one person, unless `in_channel`."""
         if body.get("delete_original"):
             self._delete(hook)
             return
@@ -48,7 +48,7 @@ class Inbound:
             self._world.post(self._world.channel(hook.channel), self._app(hook).author(), content, thread)
         else:
             thread = {"thread_ts": hook.thread} if hook.thread else {}
-            self._world.whisper(hook.user, hook.channel, {**self._app(hook).author(), **content, **thread})
+            self._world.post_ephemeral(hook.user, hook.channel, {**self._app(hook).author(), **content, **thread})
 
     async def webhook(self, request: web.Request) -> web.Response:
         """An incoming webhook, the way Alertmanager's default configuration speaks to Slack."""
@@ -89,15 +89,15 @@ class Inbound:
     def _delete(self, hook: ReplyHook) -> None:
         if hook.message is None:
             return
-        if whisper := self._world.whispered(hook.user, hook.message):
-            self._world.unwhisper(whisper)
+        if message := self._world.ephemeral_at(hook.user, hook.message):
+            self._world.delete_ephemeral(message)
         elif hook.message in self._world.channel(hook.channel).messages:
             self._world.remove(self._world.channel(hook.channel), hook.message)
 
     def _replace(self, hook: ReplyHook, content: Json) -> None:
         message = str(hook.message)
-        if whisper := self._world.whispered(hook.user, message):
-            self._world.rewhisper(whisper, content)
+        if shown := self._world.ephemeral_at(hook.user, message):
+            self._world.update_ephemeral(shown, content)
         else:
             self._world.edit(self._world.channel(hook.channel), message, content, self._app(hook).bot_user)
 

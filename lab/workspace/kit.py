@@ -61,7 +61,7 @@ def everything(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def chosen(element: Json, value: Any) -> Json:
-    """What is chosen or typed, in the form which Slack uses for this type; options may be named by their value."""
+    """State of an element, chosen or typed, in Slack's form for this type; options may be named by their value."""
     kind = element["type"]
     if kind in _TEXTS:
         return {"type": kind, "value": value if value is None else str(value)}

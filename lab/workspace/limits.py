@@ -1,4 +1,4 @@
-"""What a message or a view may hold as a whole, and Slack's error where it may not; `block_shapes` has the parts.
+"""Limits of a message or a view as a whole, and Slack's error beyond them; `block_shapes` has the parts.
 
 Sources: the Block Kit reference, slack-sdk's models, and for the two limits that Slack does not document (about 13,200
 characters of text in all blocks of a message; tables in one message) public bug reports of those who ran into them.
@@ -50,7 +50,7 @@ TABLES = ("table", "data_table")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why Slack refuses: its error code, and its complaints with the places they are about."""
+    """The reason why Slack refuses: its error code, and its complaints with the places they are about."""
 
     error: str
     complaints: tuple[str, ...] = ()
@@ -92,7 +92,7 @@ _VIEWS: dict[str, ShapeCheck] = {
 
 
 def check_blocks(blocks: Any) -> Problem | None:
-    """What is wrong with the blocks of one message, or None."""
+    """Problem of the blocks of one message, or None."""
     found = tuple(_MESSAGE(blocks, "/blocks")) or tuple(_twice(blocks, "/blocks"))
     if found:
         return Problem("invalid_blocks", found)
@@ -106,7 +106,7 @@ def check_blocks(blocks: Any) -> Problem | None:
 
 
 def check_message(message: Mapping[str, Any]) -> Problem | None:
-    """What Slack would refuse about a new message (`text`, `blocks`, `attachments`, `metadata`), or None."""
+    """Problem that Slack would see in a new message (`text`, `blocks`, `attachments`, `metadata`), or None."""
     if not (message.get("text") or message.get("blocks") or message.get("attachments")):
         return Problem("no_text")
     checks: tuple[tuple[str, Callable[[Any], Problem | None]], ...] = (
@@ -126,7 +126,7 @@ def check_update(message: Mapping[str, Any]) -> Problem | None:
 
 
 def check_view(view: Any) -> Problem | None:
-    """What Slack would refuse about a modal or a home tab, or None."""
+    """Problem that Slack would see in a modal or a home tab, or None."""
     found = tuple(typed(_VIEWS)(view, "/view"))
     if not found:
         found = tuple(_twice(view["blocks"], "/view/blocks")) + tuple(_no_submit(view))
@@ -138,7 +138,7 @@ def check_view(view: Any) -> Problem | None:
 
 
 def check_options(reply: Any) -> Problem | None:
-    """What Slack would refuse about the answer to a type-ahead, or None."""
+    """Problem that Slack would see in the answer to a type-ahead, or None."""
     either = at_least_one_of("options", "option_groups") if reply and not _empty(reply) else anything
     check = both(
         shape(

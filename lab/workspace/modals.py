@@ -81,7 +81,7 @@ class Modals:
         self._stacks.pop(user, None)
 
     def remember(self, user: str, view_id: str, values: Json) -> None:
-        """What is typed so far; an update by the app keeps it."""
+        """Keeps the values typed so far; an update by the app keeps it."""
         for view in self._stacks.get(user, ()):
             if view["id"] == view_id:
                 view["state"] = {"values": values}

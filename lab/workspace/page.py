@@ -93,9 +93,9 @@ class Page:
         }
 
     def _room(self, room: Channel, user: SlackUser) -> Json:
-        whispers = [
+        ephemerals = [
             {"type": "message", **one.body, "ts": one.ts, "ephemeral": True}
-            for one in self._world.whispers
+            for one in self._world.ephemerals
             if one.user == user.id and one.channel == room.id
         ]
         seen = [room.seen(ts) for ts in room.messages]
@@ -106,7 +106,7 @@ class Page:
             "shared": room.shared,
             "topic": room.topic,
             "members": len(room.members),
-            "messages": sorted([*seen, *whispers], key=lambda one: float(one["ts"])),
+            "messages": sorted([*seen, *ephemerals], key=lambda one: float(one["ts"])),
         }
 
     def _changed(self) -> None:
@@ -186,7 +186,7 @@ ACTS: dict[str, Callable[[Person, Json], Awaitable[Json]]] = {
 
 
 def _typed(body: Json) -> dict[tuple[str, str], Any]:
-    """What the page holds in its fields: `{block: {action: value}}`."""
+    """Values of the page's fields: `{block: {action: value}}`."""
     return {(block, action): value for block, row in body["state"].items() for action, value in row.items()}
 
 

@@ -1,4 +1,4 @@
-"""What Slack tells an app when somebody types a command, presses a button, or sends a form."""
+"""Payloads that Slack sends for a typed command, a pressed button, or a sent form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class InteractionSource:
-    """Where something was pressed: a message (`ephemeral` or not) in a channel, or a view."""
+    """Source of an interaction: a message (`ephemeral` or not) in a channel, or a view."""
 
     channel: Channel | None = None
     message: Json | None = None
@@ -26,8 +26,8 @@ class InteractionSource:
         return list((self.view or self.message or {}).get("blocks") or ())
 
     @classmethod
-    def whispered(cls, channel: Channel, whisper: EphemeralMessage) -> InteractionSource:
-        return cls(channel, {"type": "message", "ts": whisper.ts, **whisper.body}, ephemeral=True)
+    def of_ephemeral(cls, channel: Channel, message: EphemeralMessage) -> InteractionSource:
+        return cls(channel, {"type": "message", "ts": message.ts, **message.body}, ephemeral=True)
 
 
 def command(world: WorkspaceState, app: App, user: SlackUser, channel: Channel, name: str, text: str, key: str) -> Json:

@@ -1,4 +1,4 @@
-"""Who is in the workspace: people, guests, strangers from a shared channel, groups, and the apps."""
+"""Members of the workspace: people, guests, strangers from a shared channel, groups, and the apps."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class App:
     request_url: str | None = None
 
     def author(self, username: str = "") -> Json:
-        """How a message names the bot that wrote it; under a name of its own it is a `bot_message` without a user."""
+        """Author of a bot's message; under a name of its own it is a `bot_message` without a user."""
         body = {"bot_id": self.bot_id, "app_id": self.id, "team": TEAM}
         if username:
             return {"subtype": "bot_message", "username": username, **body}

@@ -1,4 +1,4 @@
-"""How often an app may call: Slack's tiers, as buckets that refill."""
+"""Rate limits of an app: Slack's tiers, as buckets that refill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a JSON value must look like, and what Slack says when it does not.
+"""Shapes of JSON values, and Slack's complaints about others.
 
 A check is a function from a value and its place (a JSON pointer) to complaints. Checks are built from smaller ones; the
 tables of `limits.py` are made of nothing else. Wording of the complaints: recorded answers of Slack, quoted in public
@@ -99,7 +99,7 @@ def shape(required: Mapping[str, ShapeCheck], optional: Mapping[str, ShapeCheck]
 
 
 def typed(table: Mapping[str, ShapeCheck]) -> ShapeCheck:
-    """Which check applies is told by the object's `type`; the table may still be growing when this is called."""
+    """Check chosen by the object's `type`; the table may still be growing when this is called."""
 
     def check(value: Any, place: str) -> Iterator[str]:
         if not isinstance(value, dict):

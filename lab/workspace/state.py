@@ -81,7 +81,7 @@ class WorkspaceState:
         self.modals = Modals(self.mint)
         self.triggers = Triggers(clock, self.mint)
         self.hooks = ReplyHooks(clock, self.mint)
-        self.whispers: list[EphemeralMessage] = []
+        self.ephemerals: list[EphemeralMessage] = []
         self.uploads: dict[str, Upload] = {}
         self.base_url = ""
         self._listeners: list[EventListener] = []
@@ -138,7 +138,7 @@ class WorkspaceState:
         return found
 
     def handles(self) -> dict[str, str]:
-        """What `@alice`, `@oncall` and `#alerts` become in stored text."""
+        """Stored text of `@alice`, `@oncall` and `#alerts`."""
         people = {f"@{user.name}": f"<@{user.id}>" for user in self.users.values()}
         groups = {f"@{group.handle}": f"<!subteam^{group.id}>" for group in self.groups.values()}
         rooms = {f"#{one.name}": f"<#{one.id}|{one.name}>" for one in self.channels.values() if one.name}
@@ -186,31 +186,31 @@ class WorkspaceState:
         before = channel.messages.pop(ts)
         self.tell(self._hidden("message_deleted", deleted_ts=ts, previous_message=before), channel)
 
-    def whisper(self, user: str, channel: str, body: Json) -> EphemeralMessage:
+    def post_ephemeral(self, user: str, channel: str, body: Json) -> EphemeralMessage:
         """An ephemeral message."""
         blocks = {"blocks": with_ids(body["blocks"], self.mint)} if body.get("blocks") else {}
-        whisper = EphemeralMessage(user, channel, self.now_ts(), {**body, **blocks})
-        self.whispers.append(whisper)
+        message = EphemeralMessage(user, channel, self.now_ts(), {**body, **blocks})
+        self.ephemerals.append(message)
         self.changed()
-        return whisper
+        return message
 
-    def whispered(self, user: str, ts: str) -> EphemeralMessage | None:
-        return next((one for one in self.whispers if one.user == user and one.ts == ts), None)
+    def ephemeral_at(self, user: str, ts: str) -> EphemeralMessage | None:
+        return next((one for one in self.ephemerals if one.user == user and one.ts == ts), None)
 
-    def rewhisper(self, whisper: EphemeralMessage, content: Json) -> None:
+    def update_ephemeral(self, message: EphemeralMessage, content: Json) -> None:
         """Only a `response_url` can do this."""
         blocks = {"blocks": with_ids(content["blocks"], self.mint)} if content.get("blocks") else {"blocks": []}
-        at = self.whispers.index(whisper)
-        self.whispers[at] = replace(whisper, body={**whisper.body, **content, **blocks})
+        at = self.ephemerals.index(message)
+        self.ephemerals[at] = replace(message, body={**message.body, **content, **blocks})
         self.changed()
 
-    def unwhisper(self, whisper: EphemeralMessage) -> None:
-        self.whispers.remove(whisper)
+    def delete_ephemeral(self, message: EphemeralMessage) -> None:
+        self.ephemerals.remove(message)
         self.changed()
 
     def slackbot(self, user: str, channel: str, text: str) -> None:
-        """What Slack itself tells one person."""
-        self.whisper(user, channel, {"user": "USLACKBOT", "text": text})
+        """Message of Slack itself to one person."""
+        self.post_ephemeral(user, channel, {"user": "USLACKBOT", "text": text})
 
     def react(self, channel: Channel, ts: str, emoji: str, user: str, add: bool) -> None:
         """Raises `already_reacted` or `no_reaction`."""

@@ -1,4 +1,4 @@
-"""What Slack hands out with an interaction, good for a short while: trigger ids and reply addresses."""
+"""Tickets that Slack hands out with an interaction, good for a short while: trigger ids and reply addresses."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Workspace:
         return Person(user, self.world, self.courier, self.events, self.inbound, self.app)
 
     def messages(self, channel: str = "incidents") -> list[Json]:
-        """What stands in the channel, oldest first, without replies and ephemeral messages."""
+        """Messages of the channel, oldest first, without replies and ephemeral messages."""
         room = self.world.channel(channel)
         return [{**one, "channel": room.id} for one in room.top()]
 
@@ -129,12 +129,12 @@ class Workspace:
         return [{**one, "channel": room.id} for one in room.thread(ts)[1:]]
 
     def ephemerals(self, user: str) -> list[Json]:
-        """What only that person sees, oldest first."""
+        """Messages that only that person sees, oldest first."""
         name = self.world.user(user).id
-        return [{**one.body, "ts": one.ts, "channel": one.channel} for one in self.world.whispers if one.user == name]
+        return [{**one.body, "ts": one.ts, "channel": one.channel} for one in self.world.ephemerals if one.user == name]
 
     def direct_messages(self, user: str) -> list[Json]:
-        """What KAI and that person said to each other."""
+        """Direct messages of KAI and that person."""
         return self.messages(self.world.direct(self.app, self.world.user(user).id).id)
 
     def calls(self, method: str | None = None) -> list[Called]:
@@ -142,7 +142,7 @@ class Workspace:
         return [one for one in self.api.log if method in (None, one.method)]
 
     def deliveries(self, kind: str | None = None) -> list[DeliveryAttempt]:
-        """What was sent to apps so far: `events_api`, `interactive`, `slash_commands`, or all."""
+        """Deliveries to apps so far: `events_api`, `interactive`, `slash_commands`, or all."""
         return [one for one in self.courier.log if kind in (None, one.parcel.kind)]
 
     async def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:  # noqa: ASYNC109  of the wall's clock
@@ -169,7 +169,7 @@ class Workspace:
         for room in self.world.channels.values():
             lines += [f"#{room.name or room.id}"] * bool(room.messages)
             lines += [f"  {ts} {_name(one)}: {one['text']}" for ts, one in room.messages.items()]
-        lines += [f"  only {one.user}: {one.body['text']}" for one in self.world.whispers]
+        lines += [f"  only {one.user}: {one.body['text']}" for one in self.world.ephemerals]
         return "\n".join(lines) or "  nothing"
 
     # ---- inside

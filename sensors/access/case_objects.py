@@ -40,7 +40,7 @@ class BadObjects(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedObjects:
-    """What a folder of objects holds. `recorded` are the plurals that were looked at, `unread` why others were not.
+    """Objects of a folder of a case. `recorded` are the plurals that were looked at, `unread` why others were not.
 
     `unread` names plurals; what stands in a file of another name is of no kind that is known, and kept in `strays`.
     """
@@ -51,7 +51,7 @@ class RecordedObjects:
     strays: tuple[str, ...] = ()
 
     def why_not(self, kind: Kind, otherwise: str) -> str:
-        """Why a kind was not read, where the recording says more than that it is not there."""
+        """The reason why a kind was not read, where the recording says more than that it is not there."""
         return self.unread.get(kind.plural) or "; ".join((otherwise, *self.strays))
 
 
@@ -133,7 +133,7 @@ def _bounded(documents: list[Any], path: Path) -> list[Any]:
 
 
 def _size(whole: list[Any]) -> int:
-    """How many values a document has once every alias is followed, counted without following them."""
+    """Number of values in a document once every alias is followed, counted without following them."""
     sizes: dict[int, int] = {}
     waiting: list[tuple[Any, bool]] = [(whole, False)]
     while waiting:

@@ -52,7 +52,7 @@ class BadCase(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CaseHeader:
-    """What `case.yaml` says: the recorded question, the moment, the cluster, and whether anyone made it up.
+    """Contents of `case.yaml`: the recorded question, the moment, the cluster, and whether anyone made it up.
 
     `missing` are parts that could not be captured (`path: reason`); `reading` is how the flows were read at that time,
     as far as their file does not show it.
@@ -66,7 +66,7 @@ class CaseHeader:
     reading: FlowReading | None = None
 
     def why_missing(self, where: str, otherwise: str) -> str:
-        """Why a part is not there: the reason of the moment of the capture, where one was noted."""
+        """The reason why a part is not there: the reason of the moment of the capture, where one was noted."""
         noted = (each.partition(": ") for each in self.missing)
         return next((why for part, _, why in noted if part == where and why), otherwise)
 
@@ -141,7 +141,7 @@ class CaseFolder:
     async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         return await asyncio.to_thread(self._rows, "dns.json", namespace, pod, _lookup)
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
         return await asyncio.to_thread(self._rows, "connect.json", namespace, pod, _connect)
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
@@ -276,7 +276,9 @@ def _name(value: object) -> str:
 
 
 def _environment(said: Mapping[str, Any], path: Path) -> Environment:
-    wrong = next((key for key in ("cni", "cni_version", "kubernetes") if isinstance(said.get(key), list | dict)), None)
+    wrong = next(
+        (key for key in ("name", "cni", "cni_version", "kubernetes") if isinstance(said.get(key), list | dict)), None
+    )
     if wrong:
         raise BadCase(f"{path}: cluster.{wrong} should be a word, found {type(said[wrong]).__name__}")
     replaced = said.get("kube_proxy_replacement")
@@ -288,6 +290,7 @@ def _environment(said: Mapping[str, Any], path: Path) -> Environment:
         service_cidrs=_texts(said.get("service_cidrs") or said.get("service_cidr")),
         pod_cidrs=_texts(said.get("pod_cidrs")),
         flow_source=_text(said, "flow_source"),
+        name=_text(said, "name"),
     )
 
 

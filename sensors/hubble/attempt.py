@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from sensors.hubble.moments import Moments, earlier, later, newest
+import msgspec
+
+from sensors.hubble.moments import earlier, later
 from sensors.hubble.outcomes import PolicyUse
 from sensors.hubble.records import KNOWN_VERDICTS, DatapathPolicy, HubbleFlow
 
@@ -22,17 +24,59 @@ POINT_BITS = {"TO_ENDPOINT": 1 << 8, "TO_OVERLAY": 1 << 9, "TO_NETWORK": 1 << 10
 POINT_BITS |= {"TO_HOST": 1 << 12, "TO_PROXY": 1 << 13, "FROM_NETWORK": 1 << 14, "TO_CRYPTO": 1 << 15}
 
 SocketAddress: TypeAlias = tuple[str, int]
-AttemptKey: TypeAlias = tuple[str, SocketAddress, SocketAddress]
-DropKey: TypeAlias = tuple[int, int, str, int, int]  # sender, reason, direction, source and destination identity
+AttemptKey: TypeAlias = tuple[str, str, int, str, int]  # protocol, the lower end, the upper end
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One 5-tuple, both directions. `leaning` > 0 says that the lower door began, < 0 the upper."""
+class Passing(msgspec.Struct, gc=False):
+    """Last time at which a node let a packet through, or dropped it, by whose policies; and the same of other nodes."""
+
+    node: int
+    directions: tuple[str, ...]
+    when: datetime
+    rest: Passing | None = None
+
+
+class Dropping(msgspec.Struct, gc=False):
+    """Drops for one reason: of the same packets so many drops, so many verdicts; and for other reasons."""
+
+    sender: int
+    reason: int
+    direction: str
+    source_identity: int
+    destination_identity: int
+    rest: Dropping | None = None
+    drops: int = 0
+    verdicts: int = 0
+
+    def is_of(self, other: Dropping) -> bool:
+        return (
+            self.reason == other.reason
+            and self.sender == other.sender
+            and self.direction == other.direction
+            and self.source_identity == other.source_identity
+            and self.destination_identity == other.destination_identity
+        )
+
+
+Links = TypeVar("Links", Passing, Dropping)
+
+
+def each_of(chain: Links | None) -> Iterator[Links]:
+    """Every link of a chain. There is nearly always one, and a dictionary for each attempt would cost far more."""
+    while chain is not None:
+        yield chain
+        chain = chain.rest
+
+
+class Attempt(msgspec.Struct, gc=False):
+    """One 5-tuple, both directions. `leaning` > 0 says that the lower address began, < 0 the upper.
+
+    There are tens of thousands, and none refers to another: the garbage collector need not look at them.
+    """
 
     leaning: int = 0
     hint: int = 0
-    lower: int = 0  # bits: what the lower door did
+    lower: int = 0  # bits: what the lower address did
     upper: int = 0
     nodes: int = 0
     denied: int = 0
@@ -43,9 +87,9 @@ class Attempt:
     last: datetime | None = None
     first_drop: datetime | None = None
     last_drop: datetime | None = None
-    passed: Moments | None = None
-    dropped_at: Moments | None = None
-    drops: dict[DropKey, list[int]] | None = None
+    passed: Passing | None = None
+    dropped_at: Passing | None = None
+    drops: Dropping | None = None
     policies: set[PolicyUse] | None = None
 
 
@@ -57,36 +101,60 @@ def protocol_of(flow: HubbleFlow) -> str:
     return f"{flow.protocol}/{kind}"
 
 
-def note_time(attempt: Attempt, flow: HubbleFlow) -> None:
-    """When packets of the attempt were seen, and when they were dropped."""
-    when = flow.time
-    if when is None:
-        return
-    if attempt.first is None or when < attempt.first:
-        attempt.first = when
-    if attempt.last is None or when > attempt.last:
+def note_packet(attempt: Attempt, flow: HubbleFlow, is_lower: bool, node: int) -> None:
+    """When it was seen, what it shows of its sender, who must have begun, and whose policy let it through."""
+    bits, began, passed = shown_by(
+        flow.flags, flow.is_reply, flow.verdict, flow.kind, flow.observed_at, flow.event, flow.direction
+    )
+    attempt.nodes |= node
+    if is_lower:
+        attempt.lower |= bits
+        attempt.leaning += began
+    else:
+        attempt.upper |= bits
+        attempt.leaning -= began
+    if not began:
+        attempt.hint += _port_hint(flow) if is_lower else -_port_hint(flow)
+    if flow.time is not None:
+        _note_time(attempt, flow.time)
+        if passed:
+            attempt.passed = _noted(attempt.passed, node, passed, flow.time)
+
+
+def _noted(chain: Passing | None, node: int, directions: tuple[str, ...], when: datetime) -> Passing:
+    """The chain with a moment, if that is the newest of its kind."""
+    for each in each_of(chain):
+        if each.node == node and each.directions == directions:
+            if when > each.when:
+                each.when = when
+            return chain or each
+    return Passing(node, directions, when, chain)
+
+
+def _note_time(attempt: Attempt, when: datetime) -> None:
+    first, last = attempt.first, attempt.last
+    if first is None or last is None:
+        attempt.first = attempt.last = when
+    elif when > last:
         attempt.last = when
-    if flow.verdict == "DROPPED":
-        attempt.first_drop = earlier(attempt.first_drop, when)
-        attempt.last_drop = later(attempt.last_drop, when)
+    elif when < first:
+        attempt.first = when
 
 
-def note_passing(attempt: Attempt, flow: HubbleFlow, node: int) -> None:
-    """When a node dropped the client's packet, or showed that a policy let it through."""
-    if flow.time is None or (flow.verdict == "DROPPED" and flow.is_reply):
-        return
-    if flow.verdict == "DROPPED":
-        attempt.dropped_at = newest(attempt.dropped_at or {}, (node, flow.direction), flow.time)
-    elif flow.verdict in ("FORWARDED", "REDIRECTED"):
-        for direction in _lets_through(flow.event, flow.direction, flow.observed_at, flow.flags, flow.is_reply):
-            attempt.passed = newest(attempt.passed or {}, (node, direction), flow.time)
+@lru_cache(maxsize=4096)
+def shown_by(
+    flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str, point: str, event: int, direction: str
+) -> tuple[int, int, tuple[str, ...]]:
+    """What a packet shows: what its sender did (bits), whether it began, and whose policy let it through."""
+    bits, began = _signs(flags, is_reply, verdict, kind, point)
+    is_let = verdict in ("FORWARDED", "REDIRECTED")
+    return bits, began, _lets_through(event, direction, point, flags, is_reply) if is_let else ()
 
 
-@lru_cache(maxsize=1024)
 def _lets_through(
     event: int, direction: str, point: str, flags: frozenset[str], is_reply: bool | None
 ) -> tuple[str, ...]:
-    """Whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
+    """Side whose policy has let the connection through when this is seen: EGRESS, INGRESS, both or nobody's.
 
     A packet that leaves its sender's node says nothing about the receiver, and one that only enters the datapath
     (`FROM_…`) nothing at all. The server's SYN-ACK, or any answer where there is no handshake, shows both. Later
@@ -101,22 +169,8 @@ def _lets_through(
     return ("EGRESS",) if point.startswith("TO_") else ()
 
 
-def note_side(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
-    """Who sent this, what it shows of them, and who must have begun."""
-    bits, began = _signs(flow.flags, flow.is_reply, flow.verdict, flow.kind, flow.observed_at)
-    if began:
-        attempt.leaning += began if is_lower else -began
-    else:
-        attempt.hint += _port_hint(flow) if is_lower else -_port_hint(flow)
-    if is_lower:
-        attempt.lower |= bits
-    else:
-        attempt.upper |= bits
-
-
-@lru_cache(maxsize=1024)
 def _signs(flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str, point: str) -> tuple[int, int]:
-    """What the packet's sender did (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
+    """Signs of the packet's sender (bits), and whether it began: 1 yes, -1 no, 0 cannot be told."""
     bits, began = _signs_of_flags(flags)
     if is_reply is not None:
         began = -1 if is_reply else 1
@@ -146,12 +200,35 @@ def _port_hint(flow: HubbleFlow) -> int:
 
 def note_drop(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
     """What was dropped, by which side and for what; a drop and its policy verdict are counted apart."""
-    sender = 0 if is_lower else 1
-    key = (sender, flow.drop_reason, flow.direction, flow.source.identity, flow.destination.identity)
+    ends = flow.source.identity, flow.destination.identity
+    new = Dropping(0 if is_lower else 1, flow.drop_reason, flow.direction, *ends)
     if attempt.drops is None:
-        attempt.drops = {}
-    counts = attempt.drops.setdefault(key, [0, 0])
-    counts[flow.event == 5] += 1  # [drops, verdicts] of what are the same packets
+        attempt.drops = new
+    kept = _linked(attempt.drops, new)
+    if flow.event == POLICY_VERDICT:
+        kept.verdicts += 1
+    else:
+        kept.drops += 1
+
+
+def _linked(chain: Dropping, new: Dropping) -> Dropping:
+    """The link of the same kind, or `new` at the end of the chain."""
+    for each in each_of(chain):
+        if each.is_of(new):
+            return each
+        if each.rest is None:
+            each.rest = new
+    return new
+
+
+def note_drop_time(attempt: Attempt, flow: HubbleFlow, node: int) -> None:
+    """When packets were dropped, and when last by which node and policy, where they were the client's."""
+    if flow.time is None:
+        return
+    attempt.first_drop = earlier(attempt.first_drop, flow.time)
+    attempt.last_drop = later(attempt.last_drop, flow.time)
+    if not flow.is_reply:
+        attempt.dropped_at = _noted(attempt.dropped_at, node, (flow.direction,), flow.time)
 
 
 def note_policies(attempt: Attempt, flow: HubbleFlow) -> None:
@@ -173,25 +250,30 @@ def _use(verdict: str, direction: str, policy: DatapathPolicy) -> PolicyUse:
 
 
 def reunite(attempts: dict[AttemptKey, Attempt]) -> None:
-    """Where services are translated per packet, an answer comes from the backend's address but the service's port.
+    """Joins attempts over a Service: where Services are translated per packet, an answer has the backend's address.
 
     Such an answer makes a 5-tuple of its own; give what it shows to the attempt it belongs to: the one between
-    the same client door and the same address.
+    the same client and the same address.
     """
     strays = {_home(key, attempt): key for key, attempt in attempts.items() if attempt.translated and not attempt.drops}
     if not strays:
         return
     for key in list(attempts):
-        protocol, lower, upper = key
+        protocol, lower, upper = ends_of(key)
         for client, server in ((lower, upper), (upper, lower)):
             stray = strays.get((protocol, client, server[0]))
             if stray is not None and stray != key and stray in attempts:
-                _bring_home(attempts[key], attempts.pop(stray), client is lower, stray[1] == client)
+                _bring_home(attempts[key], attempts.pop(stray), client is lower, ends_of(stray)[1] == client)
+
+
+def ends_of(key: AttemptKey) -> tuple[str, SocketAddress, SocketAddress]:
+    """The protocol, the lower and the upper end of a 5-tuple."""
+    return key[0], key[1:3], key[3:]
 
 
 def _home(key: AttemptKey, stray: Attempt) -> tuple[str, SocketAddress, str]:
     """Where an answer belongs: the client's door, and the address that answered."""
-    protocol, lower, upper = key
+    protocol, lower, upper = ends_of(key)
     client, server = (lower, upper) if did_lower_begin(stray) else (upper, lower)
     return protocol, client, server[0]
 
@@ -207,5 +289,5 @@ def _bring_home(home: Attempt, stray: Attempt, client_is_lower: bool, client_was
 
 
 def did_lower_begin(attempt: Attempt) -> bool:
-    """Who began: what the packets show, else what their ports suggest."""
+    """The side that began: what the packets show, else what their ports suggest."""
     return attempt.leaning > 0 if attempt.leaning else attempt.hint >= 0

@@ -26,10 +26,9 @@ from sensors.hubble.attempt import (
     AttemptKey,
     did_lower_begin,
     note_drop,
-    note_passing,
+    note_drop_time,
+    note_packet,
     note_policies,
-    note_side,
-    note_time,
     protocol_of,
     reunite,
 )
@@ -51,7 +50,7 @@ GroupKey: TypeAlias = tuple[str, str, str, int]
 
 @dataclass(slots=True)
 class _Host:
-    """What was said of one address."""
+    """Facts of one address."""
 
     best: FlowEndpoint
     identities: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -109,23 +108,23 @@ class Connections:
             host.service = end.service
 
     def _take(self, flow: HubbleFlow) -> None:
-        source, destination = (flow.source.ip, flow.source.port), (flow.destination.ip, flow.destination.port)
-        is_lower = source <= destination
-        key = (protocol_of(flow), source, destination) if is_lower else (protocol_of(flow), destination, source)
+        one, other, protocol = flow.source, flow.destination, protocol_of(flow)
+        is_lower = (one.ip, one.port) <= (other.ip, other.port)
+        lower, upper = (one, other) if is_lower else (other, one)
+        key = (protocol, lower.ip, lower.port, upper.ip, upper.port)
         attempt = self._attempts.get(key)
         if attempt is None:
             if len(self._attempts) >= FOLD:
                 self._fold()
             attempt = self._attempts[key] = Attempt()
-        note_time(attempt, flow)
-        note_side(attempt, flow, is_lower)
-        node = self._node_bit(flow.node)
-        attempt.nodes |= node
-        note_passing(attempt, flow, node)
+        node = self._nodes.get(flow.node) or self._node_bit(flow.node)
+        note_packet(attempt, flow, is_lower, node)
         if flow.source_xlated:
             attempt.translated = True
         if flow.icmp_type is not None and attempt.icmp is None:
             attempt.icmp = (flow.icmp_type, flow.icmp_code or 0)
+        if flow.verdict == "DROPPED":
+            note_drop_time(attempt, flow, node)
         if flow.kind == "L7":
             self._take_message(flow, attempt)
         elif flow.verdict == "DROPPED":
@@ -153,12 +152,14 @@ class Connections:
     def _fold(self) -> None:
         """Sum the attempts gathered so far into their connections and forget them."""
         reunite(self._attempts)
-        for (protocol, lower, upper), attempt in self._attempts.items():
+        for (protocol, lower, lower_port, upper, upper_port), attempt in self._attempts.items():
             lower_began = did_lower_begin(attempt)
-            client, server = (lower, upper) if lower_began else (upper, lower)
-            key = (protocol, client[0], server[0], server[1])
-            group = self._groups.setdefault(key, AttemptGroup())
-            group.probed += protocol in ("TCP", "UDP") and client[1] in PROBE_PORTS
+            client_port = lower_port if lower_began else upper_port
+            key = (protocol, lower, upper, upper_port) if lower_began else (protocol, upper, lower, lower_port)
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = AttemptGroup()
+            group.probed += protocol in ("TCP", "UDP") and client_port in PROBE_PORTS
             add_attempt(group, attempt, lower_began)
         self._attempts.clear()
 
@@ -173,7 +174,7 @@ class Connections:
         return tuple(sorted(found, key=_severity))
 
     def dns(self) -> tuple[DnsOutcome, ...]:
-        """What the DNS proxy saw, in the order in which names were last used."""
+        """Names that the DNS proxy saw, in the order in which names were last used."""
         outcomes = [tally.outcome(*key) for key, tally in self._dns.items()]
         return tuple(sorted(outcomes, key=lambda each: (each.last is None, each.last, each.query)))
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from sensors.hubble.wire import FlowLine
+from sensors.hubble.wire import FlowLine, Side, read_sides
 
 POLICY_VERDICT_EVENT = 5
 POLICY_DENIED, POLICY_DENY = 133, 181
@@ -30,10 +30,11 @@ def read_line(line: bytes) -> FlowLine | None:
     """One line, in whatever form; None when it cannot be understood."""
     try:
         read = _decode(line)
+        if read.flow is not None and read.flow.node_name:  # every jsonpb flow names its node, in this spelling
+            read_sides(read.flow)
+            return read
     except _CANNOT_READ:
-        return _read_patiently(line)
-    if read.flow is not None and read.flow.node_name:  # every jsonpb flow names its node, in this spelling
-        return read
+        pass
     return _read_patiently(line)
 
 
@@ -48,7 +49,10 @@ def _read_patiently(line: bytes) -> FlowLine | None:
             raw = {**raw, "flow": raw}
         if "flow" in raw and not _looks_like_flow(raw["flow"]):
             return None
-        return _tolerant(FlowLine, raw)
+        read = _tolerant(FlowLine, raw)
+        if read.flow is not None:
+            read_sides(read.flow)
+        return read
     except _CANNOT_READ:
         return None
 
@@ -139,6 +143,8 @@ def _as(kind: Any, value: Any) -> Any:
     """`value` as `kind`, or what can be saved of it, or None."""
     if value is None:
         return None
+    if kind is msgspec.Raw:  # a side of a flow, which stays text until somebody asks for it
+        return None if (side := _as(Side, value)) is None else msgspec.Raw(msgspec.json.encode(side))
     try:
         return msgspec.convert(value, kind, strict=False)
     except _CANNOT_READ:
@@ -146,7 +152,7 @@ def _as(kind: Any, value: Any) -> Any:
 
 
 def _saved(kind: Any, value: Any) -> Any:
-    """What can be saved of a container in which something is not what it should be."""
+    """Valid part of a container in which something has the wrong type."""
     inner = get_args(kind)
     if get_origin(kind) is tuple:
         found = value if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""What the DNS proxy saw, counted per client, name and type."""
+"""Counts of what the DNS proxy saw, per client, name and type."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP",
 
 @dataclass(slots=True)
 class DnsTally:
-    """What came by for one client, name and type."""
+    """Questions and answers of one client, name and type."""
 
     asked: int = 0
     answered: int = 0

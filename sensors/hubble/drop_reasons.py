@@ -1,4 +1,4 @@
-"""Why a packet was dropped: what each of Cilium's drop numbers means, and where to look next.
+"""Drop reasons: what each of Cilium's drop numbers means, and where to look next.
 
 Numbers are the truth: agents newer than us send numbers we do not know, and two names in `flow.proto` say something
 else than what happened (136, 161; see `misnamed`). Sources: `bpf/lib/drop_reasons.h`, `pkg/monitor/api/drop.go` (the
@@ -16,7 +16,7 @@ from importlib.resources import files
 
 
 class DropClass(StrEnum):
-    """Which part of the datapath said no."""
+    """Part of the datapath that dropped the packet."""
 
     POLICY = "policy"
     CONNTRACK = "conntrack"
@@ -38,7 +38,7 @@ class DropClass(StrEnum):
 
 
 class Noise(StrEnum):
-    """When a drop of this reason says nothing about a pod that cannot talk."""
+    """Conditions under which a drop of this reason says nothing about a pod that cannot talk."""
 
     NEVER = "never"
     IPV6 = "ipv6"  # neighbour and multicast chatter of an IPv6 stack nobody uses
@@ -76,7 +76,7 @@ _BY_NAME = {each.enum: each.number for each in DROP_REASONS.values() if each.enu
 
 
 def reason(number: int) -> DropReason:
-    """What a drop number means; a number nobody told us of is of class `unknown`, with its digits as name."""
+    """Meaning of a drop number; an unknown number is of class `unknown`, with its digits as name."""
     known = DROP_REASONS.get(number)
     return known or DropReason(number, "", "", DropClass.UNKNOWN, "a reason newer than this program")
 

@@ -1,4 +1,4 @@
-"""What came in of the flows that were asked for, and how far back they reach."""
+"""Flows received of those requested, and how far back they reach."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMe
 
 @dataclass(frozen=True, slots=True)
 class NodeMemory:
-    """How far back a node's flows reach, of any pod."""
+    """Reach of a node's flows, of any pod."""
 
     node: str
     first: datetime
@@ -25,7 +25,7 @@ class NodeMemory:
 
 @dataclass(slots=True)
 class Gathered:
-    """What has come in so far."""
+    """Flows received so far."""
 
     question: FlowQuestion
     own: Connections = field(default_factory=Connections)
@@ -62,7 +62,7 @@ class Gathered:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether there was more to come: we stopped listening, or a relay did not answer to the end."""
+        """Checks whether there was more to come: we stopped listening, or a relay did not answer to the end."""
         return self.cut_short or (self.reading is not None and self.reading.unfinished)
 
     def memory(self) -> tuple[NodeMemory, ...]:

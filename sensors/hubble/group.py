@@ -15,6 +15,8 @@ from sensors.hubble.attempt import (
     SYN_ACK,
     TALKED,
     Attempt,
+    Passing,
+    each_of,
 )
 from sensors.hubble.drop_reasons import name_of
 from sensors.hubble.moments import CLOCKS, Moments, earlier, later, newest
@@ -96,24 +98,33 @@ def _sum_result(group: AttemptGroup, attempt: Attempt, client: int, server: int)
 
 
 def _sum_drops(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None:
-    for (sender, number, direction, source, destination), counts in (attempt.drops or {}).items():
-        of_reply = (sender == 0) != lower_began
-        total = group.drops.setdefault((of_reply, number, direction, source, destination), [0, 0])
-        total[0] += max(counts)
+    for each in each_of(attempt.drops):
+        of_reply = (each.sender == 0) != lower_began
+        key = (of_reply, each.reason, each.direction, each.source_identity, each.destination_identity)
+        total = group.drops.setdefault(key, [0, 0])
+        total[0] += max(each.drops, each.verdicts)
         total[1] += 1
 
 
 def _sum_times(group: AttemptGroup, attempt: Attempt) -> None:
-    if attempt.first is not None:
-        insort(group.began, attempt.first)
-        del group.began[:-MOST_BEGINNINGS]
+    began = group.began
+    if attempt.first is not None and (len(began) < MOST_BEGINNINGS or attempt.first > began[0]):
+        insort(began, attempt.first)
+        del began[:-MOST_BEGINNINGS]
     group.first = earlier(group.first, attempt.first)
     group.last = later(group.last, attempt.last)
+    _sum_moments(group.passed, attempt.passed)
+    if attempt.first_drop is None:
+        return
     group.first_drop = earlier(group.first_drop, attempt.first_drop)
     group.last_drop = later(group.last_drop, attempt.last_drop)
-    for mine, whole in ((attempt.passed, group.passed), (attempt.dropped_at, group.dropped_at)):
-        for key, when in (mine or {}).items():
-            newest(whole, key, when)
+    _sum_moments(group.dropped_at, attempt.dropped_at)
+
+
+def _sum_moments(whole: Moments, chain: Passing | None) -> None:
+    for each in each_of(chain):
+        for direction in each.directions:
+            newest(whole, (each.node, direction), each.when)
 
 
 def outcome_of(group: AttemptGroup, until: datetime | None) -> ConnectionOutcome:
@@ -156,7 +167,7 @@ def _without_failure(group: AttemptGroup, until: datetime | None) -> ConnectionO
 
 
 def drops_of(group: AttemptGroup) -> tuple[Drop, ...]:
-    """What was dropped, the most packets first."""
+    """Drops, the most packets first."""
     found = (
         Drop(number, name_of(number), direction, packets, attempts, source, destination, of_reply)
         for (of_reply, number, direction, source, destination), (packets, attempts) in group.drops.items()
@@ -173,7 +184,7 @@ def only_at_start(group: AttemptGroup, started: datetime | None) -> bool:
 
 
 def passes_again(group: AttemptGroup) -> bool:
-    """Whether each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
+    """True if each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
     return bool(group.dropped_at) and all(
         any(
             direction in ("", policy) and passed > (last if node == at else last + CLOCKS)

@@ -76,11 +76,12 @@ class UnreadableFlows(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FlowQuestion:
-    """Which hubble flows to bring: all drops of one pod as far back as anyone remembers, and its recent context.
+    """Hubble flows to bring: all drops of one pod as far back as anyone remembers, and its recent context.
 
     The two are asked apart because a limit counts matching flows: one "last 1000" would throw old drops away.
 
-    namespace, pod   exact names (a server's own filter matches prefixes: filter again). Empty: every pod.
+    namespace, pod   exact names (a server's own filter matches prefixes: filter again). Without a pod every pod of the
+                     namespace, without both every pod.
     addresses        the pod's own, for flows that do not name it (a peer node that had not heard of it yet).
     ports            for a pod on the host network, whose address is its node's: only flows that touch these ports.
     last             context only: the newest so many *per node*; 0 = all. Bad verdicts of the pod are never cut.
@@ -99,11 +100,17 @@ class FlowQuestion:
     context: bool = True
 
     def is_about(self, flow: HubbleFlow) -> bool:
-        """Whether the asked pod is one of the two sides; any flow where no pod was asked for."""
-        return not self.pod or self.is_side(flow, flow.source) or self.is_side(flow, flow.destination)
+        """Checks whether the asked pod (or a pod of the asked namespace) is one of the two sides."""
+        if not self.pod:
+            return self.is_of_namespace(flow.source.namespace, flow.destination.namespace)
+        return self.is_side(flow, flow.source) or self.is_side(flow, flow.destination)
+
+    def is_of_namespace(self, *namespaces: str) -> bool:
+        """Checks whether one of these is the asked namespace; any will do where none was asked for."""
+        return not self.namespace or self.namespace in namespaces
 
     def is_side(self, flow: HubbleFlow, side: FlowEndpoint) -> bool:
-        """Whether `side` of the flow is the asked pod, by its exact name or, where Hubble names none, by address."""
+        """True if `side` of the flow is the asked pod, by its exact name or, where Hubble names none, by address."""
         return self.names(side.namespace, side.pod, side.ip, flow.source.port, flow.destination.port)
 
     def names(self, namespace: str, pod: str, ip: str, *ports: int) -> bool:
@@ -112,11 +119,11 @@ class FlowQuestion:
         return ip in self.addresses and (not self.ports or any(port in self.ports for port in ports))
 
     def in_time(self, flow: HubbleFlow) -> bool:
-        """Whether a flow lies in the asked window."""
+        """Checks whether a flow lies in the asked window."""
         return self.in_window(flow.time)
 
     def in_window(self, when: datetime | None) -> bool:
-        """Whether a moment lies in the asked window; what has no time cannot be shown to lie outside."""
+        """Checks whether a moment lies in the asked window; what has no time cannot be shown to lie outside."""
         if when is None:
             return True
         return (self.since is None or when >= self.since) and (self.until is None or when <= self.until)
@@ -282,7 +289,7 @@ class _LineReader:
         self.newest: dict[str, list[tuple[datetime, int, FlowLine]]] = {}
 
     def read(self, line: bytes, is_whole: bool) -> list[HubbleMessage]:
-        """What one line brings at once; context is kept back until `context`."""
+        """Messages that one line brings at once; context is kept back until `context`."""
         self.lines += 1
         if is_whole and (not line or line.isspace()):
             return []
@@ -326,9 +333,9 @@ class _LineReader:
 
     def _is_about(self, flow: WireFlow) -> bool:
         """As `FlowQuestion.is_about`, before the trouble of making a record."""
-        ask, one, other, ip = self.question, flow.source, flow.destination, flow.IP
+        ask, (one, other), ip = self.question, flow.sides, flow.IP
         if not ask.pod:
-            return True
+            return ask.is_of_namespace(one.namespace, other.namespace)
         has_names = one.pod_name and other.pod_name
         if (has_names or not ask.addresses) and ask.pod not in (one.pod_name, other.pod_name):
             return False

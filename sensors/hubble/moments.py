@@ -1,4 +1,4 @@
-"""Which of two moments is the earlier, where one may be unknown or of another node's clock."""
+"""Order of two moments, where one may be unknown or of another node's clock."""
 
 from __future__ import annotations
 

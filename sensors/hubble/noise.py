@@ -9,7 +9,7 @@ NEIGHBOURS = frozenset({130, 131, 132, 133, 134, 135, 136, 143})  # ICMPv6: MLD,
 
 
 def noise(flow: HubbleFlow) -> str:
-    """Which kind of noise a dropped packet is, in a word or two; empty if it may matter."""
+    """Kind of noise that a dropped packet is, in a word or two; empty if it may matter."""
     expected = reason(flow.drop_reason).noise
     destination = flow.destination.ip
     if expected is Noise.ALWAYS:

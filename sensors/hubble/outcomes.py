@@ -1,4 +1,4 @@
-"""What is told of a connection, and of the DNS and HTTP that a proxy saw in it."""
+"""Facts of a connection, and of the DNS and HTTP that a proxy saw in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ConnectionOutcome(StrEnum):
-    """What becomes of the attempts of a connection. The newest word counts; `mixed` when it goes to and fro."""
+    """Result of the attempts of a connection. The newest word counts; `mixed` when it goes to and fro."""
 
     OPENED = "opened"
     DROPPED = "dropped"
@@ -138,13 +138,13 @@ class Connection:
     stale_peer: bool = False
 
     def __str__(self) -> str:
-        door = f" {self.protocol}/{self.port}" if self.port else f" {self.protocol}"
-        return f"{self.source} → {self.destination}{door}"
+        port = f" {self.protocol}/{self.port}" if self.port else f" {self.protocol}"
+        return f"{self.source} → {self.destination}{port}"
 
 
 @dataclass(frozen=True, slots=True)
 class DnsOutcome:
-    """What the DNS proxy saw of one name: `rcodes` by name with counts, `denied` questions it refused by policy.
+    """DNS proxy's answers for one name: `rcodes` by name with counts, `denied` questions it refused by policy.
 
     Search lists make NXDOMAIN for every name but the last one tried: judge the last of a burst.
     """

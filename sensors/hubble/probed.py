@@ -1,6 +1,6 @@
 """Tells the connections that only KAI's own probe made from those that the pod wants.
 
-Every look tries a few doors that every pod knows (its resolver, the API server), looks names up and sends echoes. Where
+Every look tries a few peers that every pod knows (its resolver, the API server), looks names up and sends echoes. Where
 a policy refuses them, the next look finds the drops in the nodes' rings: the demand was KAI's, and no evidence that the
 pod misses anything. The probe's TCP and UDP come from source ports that Linux gives to nobody unasked (`PROBE_PORTS`),
 so that any replica knows them later. An echo has no port: it is known by the company it keeps.
@@ -52,7 +52,7 @@ def _is_during(moment: datetime | None, probes: Iterable[datetime]) -> bool:
 
 
 def _unmarked(own: Iterable[Connection]) -> set[Connection]:
-    """What a probe without the mark left behind: one try of the resolver over TCP with one of the API server, always.
+    """Traces of a probe without the mark: one try of the resolver over TCP with one of the API server, always.
 
     A pod that wants one of the two tries it without the other, or more often.
     """
@@ -64,7 +64,7 @@ def _unmarked(own: Iterable[Connection]) -> set[Connection]:
 
 
 def _always_with(one: Connection, others: Sequence[Connection]) -> bool:
-    """Whether each attempt came with exactly one of the others', all of them still known."""
+    """Checks whether each attempt came with exactly one of the others', all of them still known."""
     beginnings = [at for each in others for at in each.began]
     known = len(one.began) == one.attempts
     return known and bool(one.began) and all(_near(at, beginnings) == 1 == _near(at, one.began) for at in one.began)

@@ -1,4 +1,4 @@
-"""What Hubble saw, in our own words: one record for every source, so that nobody behind it knows where flows came from.
+"""Records of hubble flows: one shape for every source, so that no reader depends on where flows came from.
 
 Enum values newer than us stay what they were: an unknown name verbatim, an unknown number as its digits. Secrets stay
 outside: there is no field for HTTP headers or query strings. Times are UTC. Fields follow `flow.proto` of Cilium.
@@ -18,7 +18,7 @@ KNOWN_VERDICTS = BAD_VERDICTS | {"", "FORWARDED", "REDIRECTED", "TRACED", "TRANS
 
 
 class Workload(msgspec.Struct, frozen=True, gc=False):
-    """What a pod belongs to, as Hubble names it: `Deployment`, `checkout`."""
+    """Workload of a pod, as Hubble names it: `Deployment`, `checkout`."""
 
     kind: str = ""
     name: str = ""
@@ -77,7 +77,7 @@ class Http(msgspec.Struct, frozen=True, gc=False):
     code: int = 0
 
 
-class HubbleFlow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class HubbleFlow(msgspec.Struct, frozen=True, gc=False):
     """One event Hubble reported: a packet seen, decided about or dropped, or a message a proxy read.
 
     Not a connection and not a failure: one refused packet gives two of these (event types 5 and 1). Times are UTC.
@@ -152,7 +152,7 @@ class LostEvents(msgspec.Struct, frozen=True, gc=False):
 
 
 class Horizon(msgspec.Struct, frozen=True, gc=False):
-    """How far back a node's answer reaches: the oldest and the newest flow seen from it, of any pod."""
+    """Reach of a node's answer: the oldest and the newest flow seen from it, of any pod."""
 
     node: str
     first: datetime
@@ -160,7 +160,7 @@ class Horizon(msgspec.Struct, frozen=True, gc=False):
 
 
 class FlowReading(msgspec.Struct, frozen=True, gc=False):
-    """How the reading itself went; always the last message. `flows` counts all read, asked for or not.
+    """Summary of the reading itself; always the last message. `flows` counts all read, asked for or not.
 
     `garbage` counts lines that could not be understood (`first_garbage` is the number of the first), `other` lines
     that are well-formed but hold no flow, `truncated` says that the source broke off (a file in the middle of a line, a

@@ -1,4 +1,4 @@
-"""What a sensor author needs, and nothing else."""
+"""Names for the author of a sensor, and nothing else."""
 
 from sensors.kit.cluster import Cluster, Connect, Dial, DnsLookup, Environment, Object, PathMtu
 from sensors.kit.model import Absent, Blind, Evidence, Facts, Sensor, Sight, Target

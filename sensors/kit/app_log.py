@@ -17,7 +17,7 @@ MAX_LOG_LINE_CHARS = 2000  # characters of a line that are looked at
 
 
 class LogTrouble(StrEnum):
-    """What kind of failure a log line tells of. `connect`: no connection, and the line does not say why (curl 7);
+    """Kind of failure in a log line. `connect`: no connection, and the line does not say why (curl 7);
     `no_port`: the kernel had no local address or port left for a connection (EADDRNOTAVAIL)."""
 
     RESOLVE = "resolve"
@@ -105,7 +105,7 @@ def log_errors(container: str, log: str, limit: int = 8) -> tuple[LogError, ...]
 
 
 def read_line(container: str, line: str) -> LogError | None:
-    """What one line tells of, or None when it tells of no failure."""
+    """Failure in one line, or None where there is none."""
     trouble, code = _trouble(line)
     if trouble is None:
         return None
@@ -135,8 +135,8 @@ def host_port_in(line: str) -> tuple[str, int | None]:
     if url := URL.search(line):
         scheme, host, port = url.groups()
         return host.strip("[]"), _port(port) or SCHEME_PORTS.get(scheme)
-    if door := HOST_PORT.search(line):
-        return door[1].strip("[]").rstrip("."), _port(door[2])
+    if peer := HOST_PORT.search(line):
+        return peer[1].strip("[]").rstrip("."), _port(peer[2])
     return "", None
 
 

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 async def attempt(work: Awaitable[Result]) -> Result | BaseException:
-    """What `work` returned, or what it raised. Only a cancellation of the caller goes through."""
+    """Result of `work`, or the exception it raised. Only a cancellation of the caller goes through."""
     try:
         return await work
     except asyncio.CancelledError as why:

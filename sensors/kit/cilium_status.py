@@ -1,4 +1,4 @@
-"""What a Cilium agent says of itself (`cilium-dbg status -o json`)."""
+"""Status of a Cilium agent, as it reports it (`cilium-dbg status -o json`)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def failing_controllers(status: Any, limit: int = 5) -> tuple[FailingController,
 
 
 def addresses_allocated(said: str) -> tuple[int | None, int | None]:
-    """How many addresses its IPAM has given out, and of how many; None where it does not say."""
+    """Number of addresses its IPAM has given out, and of all it has; None where it does not say."""
     figures = re.search(r"\b(\d{1,9})/(\d{1,9}) allocated", said)
     return (int(figures[1]), int(figures[2])) if figures else (None, None)

@@ -21,10 +21,11 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What kind of cluster this is: it decides which semantics apply. `None` means nobody said.
+    """Kind of cluster: it decides which semantics apply. `None` means nobody said.
 
-    `cni` is lower case (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows
-    come from (`hubble-relay`, `file`, …).
+    `name` is what people call it (a setting, the kubeconfig's context, Cilium's `cluster-name`). `cni` is lower case
+    (`cilium`, `calico`, `aws-vpc-cni`, …), CIDRs are text, `flow_source` names where hubble flows come from
+    (`hubble-relay`, `file`, …).
     """
 
     cni: str | None = None
@@ -34,6 +35,7 @@ class Environment:
     service_cidrs: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()
     flow_source: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class PathMtu:
-    """How large a packet reaches a destination: `mtu` bytes, or `error` where nothing of any size came back.
+    """Largest packet that reaches a destination: `mtu` bytes, or `error` where nothing of any size came back.
 
     `route_mtu` is what the pod's own route promises; `unanswered` the sizes that were sent and not answered.
     """
@@ -128,8 +130,8 @@ class Cluster(Protocol):
         """Ask the pod's resolver for `names` from inside the pod. A recording answers with all it has."""
         ...
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
-        """Try `doors` from inside the pod. A recording answers with all it has; no doors, nothing is sent."""
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
+        """Try `dials` from inside the pod. A recording answers with all it has; no dials, nothing is sent."""
         ...
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

@@ -1,4 +1,4 @@
-"""What CoreDNS writes into its log when something is wrong, line by line."""
+"""Reads the trouble that CoreDNS writes into its log, line by line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sensors.kit.objects import (
 
 
 class CoreDnsTrouble(StrEnum):
-    """What a log line tells. `not_ready` also occurs in the first seconds of a healthy start.
+    """Kind of trouble in a log line. `not_ready` also occurs in the first seconds of a healthy start.
 
     `loop_probe_unanswered`: only the loop plugin's own HINFO questions went unanswered, which some upstreams never
     answer (coredns/coredns#4211); it is not an upstream failure by itself.
@@ -47,7 +47,7 @@ class LogFinding:
 
 
 def read_log(said: str, pod: str, previous: bool = False) -> tuple[LogFinding, ...]:
-    """What a CoreDNS log tells: lines of one kind (and upstream) counted, with the newest as example."""
+    """Reads a CoreDNS log: lines of one kind (and upstream) counted, with the newest as example."""
     found: dict[tuple[CoreDnsTrouble, str | None, int | None], LogFinding] = {}
     for line in said.splitlines():
         one = _finding(line, pod, previous)

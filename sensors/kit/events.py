@@ -16,7 +16,7 @@ from sensors.kit.objects import Ref, get, namespace_of, number, one_line, parse_
 
 @dataclass(frozen=True, slots=True)
 class EventFact:
-    """What was said about an object, how often, and when first and last."""
+    """Events about an object with one text: how often, when first and last."""
 
     about: Ref
     type: str

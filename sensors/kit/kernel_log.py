@@ -65,7 +65,7 @@ class InvalidSegments:
 
 @dataclass(frozen=True, slots=True)
 class KernelLog:
-    """What one node's kernel log tells of connections."""
+    """Connection trouble in one node's kernel log."""
 
     full: FullTable
     bad_checksums: tuple[BadChecksums, ...] = ()
@@ -99,7 +99,7 @@ def _full(lines: list[str]) -> FullTable:
 
 
 def _left_unsaid(lines: list[str]) -> int:
-    """What rate limiting swallowed right before a line "table full"; the limit is shared with other messages."""
+    """Messages suppressed by rate limiting right before a line "table full"; other messages share the limit."""
     pairs = itertools.pairwise(lines)
     return sum(int(found[1]) for line, after in pairs if FULL.search(after) and (found := SUPPRESSED.search(line)))
 

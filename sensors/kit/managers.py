@@ -1,4 +1,4 @@
-"""Who wrote an object, in words: the field manager of `metadata.managedFields` as the command or program it stands for.
+"""Author of an object, in words: the field manager of `metadata.managedFields` as the command or program it stands for.
 
 Source: kubectl names its manager after its verb (k8s.io/kubectl, `--field-manager`); client-side apply and `kubectl
 apply --server-side` are `kubectl-client-side-apply` and `kubectl`. Controllers name themselves.

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 
 class Sight(StrEnum):
-    """How a look ended."""
+    """End of a look."""
 
     SEEN = "seen"
     ABSENT = "absent"
@@ -33,7 +33,7 @@ NOT_RECORDED = "not in the recording"
 
 
 class Facts(Protocol):
-    """What one sensor saw: a frozen dataclass, one type per sensor, so that rules can ask for it by type.
+    """Facts of one sensor: a frozen dataclass, one type per sensor, so that rules can ask for it by type.
 
     A field whose metadata has ``{"report": False}`` stays in memory for the rules and out of the written result.
     """
@@ -99,6 +99,7 @@ class Sensor:
     `settings` are the keyword-only parameters of `look`; a flow file sets them in `with:`.
     `within` is the sensor's own time limit in seconds; the flow's budget may cut it shorter.
     `weight` is how much a blind look costs the coverage of a diagnosis (1 = one part among all).
+    `needs_pod`: a target that is a namespace and no pod has nothing to be looked at.
     """
 
     id: str
@@ -107,3 +108,4 @@ class Sensor:
     within: float
     layers: tuple[str, ...]
     weight: float = 1.0
+    needs_pod: bool = True

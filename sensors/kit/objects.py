@@ -41,7 +41,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who writes an object from outside the cluster (Argo CD, Flux, Helm, …): it will undo what we change."""
+    """Tool that writes an object from outside the cluster (Argo CD, Flux, Helm, …): it will undo what we change."""
 
     tool: str
     name: str = ""
@@ -259,7 +259,7 @@ def controller_of(thing: Object) -> Ref | None:
 
 
 def workload_of(pod: Object, replica_sets: Iterable[Object] = ()) -> Ref | None:
-    """What a person would edit to change this pod: the Deployment behind its ReplicaSet, a StatefulSet, a Job, …
+    """Object to edit for a change of this pod: the Deployment behind its ReplicaSet, a StatefulSet, a Job, …
 
     Without the ReplicaSets the Deployment's name is read from the hash which only its controller writes into
     ReplicaSet names and `pod-template-hash` labels.
@@ -276,7 +276,7 @@ def workload_of(pod: Object, replica_sets: Iterable[Object] = ()) -> Ref | None:
 
 
 def managed_by(thing: Object) -> Owner | None:
-    """Who keeps this object in sync from outside: Argo CD, Flux, Helm, the add-on manager."""
+    """Tool that keeps this object in sync from outside: Argo CD, Flux, Helm, the add-on manager."""
     labels, notes = labels_of(thing), annotations_of(thing)
     if tracking := notes.get("argocd.argoproj.io/tracking-id"):
         return Owner("Argo CD", tracking.partition(":")[0])

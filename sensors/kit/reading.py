@@ -35,7 +35,7 @@ class Kinds:
 
 
 async def if_readable(reading: Awaitable[Value]) -> tuple[Value | None, str]:
-    """What was read and an empty reason, or None and the reason. Only for facts without which the rest stays true."""
+    """Value and an empty reason, or None and the reason. Only for facts without which the rest stays true."""
     try:
         return await reading, ""
     except (Absent, Blind) as why:

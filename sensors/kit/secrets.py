@@ -1,4 +1,4 @@
-"""What looks like a credential, in any text: one list for logs, recordings, the store and what leaves the house.
+"""Finds what looks like a credential, in any text: one list for logs, recordings, the store and what leaves the house.
 
 Each pattern is linear in the length of the text: none may begin a long run at every character of it.
 """

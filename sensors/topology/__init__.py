@@ -1,1 +1,1 @@
-"""What an address means: which pod, Service or node stands behind it. One answer for every sensor, rule and report."""
+"""Meaning of an address: the pod, Service or node behind it. One answer for every sensor, rule and report."""

@@ -1,4 +1,4 @@
-"""How the pods of the agents that make a cluster's network are known."""
+"""Labels of the agents that make a cluster's network."""
 
 from __future__ import annotations
 

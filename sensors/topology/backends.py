@@ -99,7 +99,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSurroundings:
-    """What stands around the Services, indexed once: a namespace may hold hundreds of Services, thousands of pods."""
+    """Objects around the Services, indexed once: a namespace may hold hundreds of Services, thousands of pods."""
 
     kinds: Kinds
     events: Mapping[Ref, tuple[EventFact, ...]]
@@ -186,7 +186,7 @@ def _declared(pod: Object) -> tuple[tuple[str, int, str], ...]:
 
 
 def _target(port: ServicePort, declared: tuple[tuple[str, int, str], ...]) -> int | None:
-    """What a Service port becomes on a pod: a name is looked up among the pod's ports of the same protocol."""
+    """Port of a pod for a Service port: a name is looked up among the pod's ports of the same protocol."""
     if not isinstance(port.target_port, str):
         return port.target_port or port.port
     fits = (n for name, n, protocol in declared if (name, protocol) == (port.target_port, port.protocol))
@@ -256,7 +256,7 @@ def near_misses(
 
 
 def _has_a_port(candidate: Candidate, ports: tuple[ServicePort, ...]) -> bool:
-    """Whether a pod declares a port that the Service sends to."""
+    """Checks whether a pod declares a port that the Service sends to."""
     declared = _declared(candidate.pod)
     numbers = {(number, protocol) for _, number, protocol in declared}
     return any((_target(each, declared), each.protocol) in numbers for each in ports)

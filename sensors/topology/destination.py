@@ -44,7 +44,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What the peer in the question is made of. Empty but for host and port where it is nothing of this cluster.
+    """Parts of the peer in the question. Empty but for host and port where it is nothing of this cluster.
 
     `host` in its one spelling (`peer.spelled`); `service_ports` the Service's own ports; `cluster_ips` every address
     of the Service at which the asked port counts (none for a node port); `node` the peer's node where it has one;
@@ -83,7 +83,7 @@ async def destination_of(target: Target, cluster: Cluster) -> Destination | None
 
 
 async def surroundings(cluster: Cluster) -> tuple[AddressBook, tuple[str, ...]]:
-    """What has an address in the cluster, and what could not be read of what stands behind one."""
+    """Objects with an address in the cluster, and those that could not be read."""
     kinds = await read_kinds(cluster, SERVICE, *ADDRESS_KINDS)
     unread = tuple(kinds.unread[each] for each in (SERVICE, ENDPOINT_SLICE, POD) if each in kinds.unread)
     return places(kinds.of(SERVICE), kinds, await cluster.environment()), unread
@@ -111,7 +111,7 @@ def destination_at(
 
 
 def _is_named_dns(service: Object | None, port: int | None) -> bool:
-    """Whether the Service gives the port the name that DNS servers' ports have (`dns`, `dns-udp`, `udp-dns`)."""
+    """Checks whether the Service gives the port the name that DNS servers' ports have (`dns`, `dns-udp`, `udp-dns`)."""
     rows = items(service or {}, "spec", "ports")
     return any("dns" in text(each, "name").split("-") for each in rows if port in (None, number(each, "port")))
 

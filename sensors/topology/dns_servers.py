@@ -50,7 +50,7 @@ class DnsWorkload:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the previous run of a container ended. Do not require exit code 137 for OOMKilled: other codes were seen."""
+    """End of a container's previous run. Do not require exit code 137 for OOMKilled: other codes were seen."""
 
     reason: str
     exit_code: int | None
@@ -179,7 +179,7 @@ def _node_ready(node: str, nodes: Iterable[Object] | None) -> bool | None:
 
 
 def _ending(status: object) -> Ending | None:
-    """How the container last ended: right now, or before its last restart."""
+    """Last end of the container: right now, or before its last restart."""
     for state in ("state", "lastState"):
         ended = mapping(status, state, "terminated")
         if ended:

@@ -1,4 +1,4 @@
-"""How the flows of a pod are known: by its addresses, and on the host network by its ports."""
+"""Marks of a pod's flows: found by its addresses, and on the host network by its ports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FlowSubject:
 
 
 async def flow_subject(target: Target, cluster: Cluster) -> FlowSubject:
-    """How to know the pod's flows; only by its name where the Pod cannot be read."""
+    """Marks by which the pod's flows are known; only by its name where the Pod cannot be read."""
     pods, _ = await if_readable(cluster.objects(POD, target.namespace))
     pod = named(pods or (), target.pod, target.namespace)
     if pod is None:

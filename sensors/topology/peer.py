@@ -35,7 +35,7 @@ API_SERVICE = Ref("Service", "default", "kubernetes")
 
 
 class AskedKind(StrEnum):
-    """What the asked peer is. The four last are answers, too: the address belongs to nothing that exists."""
+    """Kind of the requested peer. The four last are answers, too: the address belongs to nothing that exists."""
 
     SERVICE = "service"
     POD = "pod"
@@ -50,7 +50,7 @@ class AskedKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPeer:
-    """How the asked peer resolved.
+    """The requested peer, resolved.
 
     `service` is the existing Service, or the one that was meant and does not exist (`unknown_service`,
     `unknown_namespace`); `pod` the pod behind a pod address; `node` the node's name. A node port is its Service:
@@ -82,7 +82,7 @@ class ResolvedPeer:
 
 @dataclass(frozen=True, slots=True)
 class AddressBook:
-    """What has an address in the cluster. None = could not be read, which is not the same as none."""
+    """Objects with an address in the cluster. None = could not be read, which is not the same as none."""
 
     services: tuple[Object, ...]
     slices: tuple[Object, ...] | None = None
@@ -113,7 +113,7 @@ def places(services: tuple[Object, ...], kinds: Kinds, environment: Environment)
 
 
 def addressed(host: str, port: int | None, namespace: str, where: AddressBook) -> ResolvedPeer:
-    """What `host`, seen from a pod in `namespace`, means in this cluster."""
+    """Meaning of `host` in this cluster, seen from a pod in `namespace`."""
     address = as_ip(host)
     asked = _by_ip(address, port, where) if address else _by_name(spelled(host), namespace, where)
     return replace(_followed(asked, where), host=host, port=port)
@@ -149,7 +149,7 @@ MOST_ALIASES = 4
 
 
 def _followed(asked: ResolvedPeer, where: AddressBook) -> ResolvedPeer:
-    """Where an ExternalName leads. The DNS server answers with an alias, to which no search domain is added: only a
+    """Target of an ExternalName. The DNS server answers with an alias, to which no search domain is added: only a
     full name of the cluster leads back into it. An address written there is taken for a name, and none exists."""
     for _ in range(MOST_ALIASES):
         name = _external_name(asked, where)

@@ -51,7 +51,7 @@ def stuck_pods(pods: Iterable[Object], events: Iterable[EventFact], now: datetim
 
 
 def says_exhausted(message: str) -> bool:
-    """Whether a message says that there is no address left."""
+    """Checks whether a message says that there is no address left."""
     return EXHAUSTED.search(message) is not None
 
 

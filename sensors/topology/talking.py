@@ -29,7 +29,7 @@ LOG_LINES = 200
 
 
 async def talks_of(target: Target, cluster: Cluster) -> tuple[Talk, ...]:
-    """What the pod talks to, the best known first; what cannot be read is simply not known."""
+    """Peers of the pod, the best known first; what cannot be read is simply not known."""
     pods, _ = await if_readable(cluster.objects(POD))
     pod = named(pods or (), target.pod, target.namespace) or {}
     flows, sockets, logged = await asyncio.gather(

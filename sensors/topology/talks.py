@@ -25,7 +25,7 @@ from sensors.topology.destination import DNS_PORT
 
 
 class Known(StrEnum):
-    """Where it is known from that the pod talks to a peer, the best first."""
+    """Source that shows a peer of the pod, the best first."""
 
     FLOWS = "hubble flows"
     SOCKETS = "open sockets"
@@ -46,7 +46,7 @@ class Talk:
 
 
 def in_flows(found: Iterable[Connection], namespace: str, pod: str) -> Iterator[Talk]:
-    """What the pod itself tried on the wire, apart from its look-ups."""
+    """Connections that the pod itself tried on the wire, apart from its look-ups."""
     mine = (each for each in found if (each.source.namespace, each.source.pod) == (namespace, pod))
     for each in sorted(mine, key=lambda one: -one.attempts):
         if each.icmp is None and each.port not in (0, DNS_PORT) and each.probed < each.attempts:

@@ -68,7 +68,7 @@ def _replicas(workload: Object) -> int:
 
 
 def _refusal(workload: Object, ref: Ref, sets: Iterable[Object], events: Mapping[Ref, tuple[EventFact, ...]]) -> str:
-    """Why pods are refused: the condition of the Deployment, else the newest FailedCreate of it or its ReplicaSets."""
+    """Reason for refused pods: condition of the Deployment, else the newest FailedCreate of it or its ReplicaSets."""
     failure = condition_of(workload, "ReplicaFailure")
     if failure is not None and failure.status == "True":
         return one_line(failure.message or failure.reason)

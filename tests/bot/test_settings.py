@@ -139,9 +139,19 @@ def test_the_watch_on_policies_is_off_until_a_channel_is_named():
     assert load({**SOCKET, "KAI_WATCH_CHANNEL": "C0NET", "KAI_WATCH_WINDOW": "60"}).watch == WatchSettings("C0NET", 60)
 
 
+def test_no_shared_channel_is_answered_in_until_it_is_named(tmp_path: Path):
+    file = tmp_path / "config.yaml"
+    file.write_text("slack: {shared_channels: [C0PARTNER]}\n")
+
+    assert load(SOCKET).slack.shared_channels == frozenset()
+    assert load(SOCKET, file).slack.shared_channels == {"C0PARTNER"}
+    assert load({**SOCKET, "KAI_SHARED_CHANNELS": "C0ONE,G0TWO"}).slack.shared_channels == {"C0ONE", "G0TWO"}
+
+
 @pytest.mark.parametrize(
     ("environ", "why"),
     [
+        ({**SOCKET, "KAI_SHARED_CHANNELS": "#partner"}, "KAI_SHARED_CHANNELS should be a channel's id"),
         ({**SOCKET, "KAI_ALERT_TOKEN": "x"}, "KAI_ALERT_CHANNEL is missing"),
         ({**SOCKET, "KAI_ALERT_CHANNEL": "C0ALERTS"}, "KAI_ALERT_TOKEN is missing"),
         ({**ALERTS, "KAI_ALERT_CHANNEL": "#alerts"}, "should be a channel's id"),

@@ -207,12 +207,12 @@ def changes_with(config: Path, kube: Kube, store: Store) -> Changes:
     """As `bot.change.opening` puts them together, with the recording's flows and somebody who says that it helped."""
 
     @asynccontextmanager
-    async def line() -> AsyncIterator[ClusterConnection]:
+    async def line(cluster: str) -> AsyncIterator[ClusterConnection]:
         async with connect(config, environ={}) as mine, open_writer(mine.place) as writer:
             yield ClusterConnection(mine, writer)
 
     @asynccontextmanager
-    async def cluster() -> AsyncIterator[Any]:
+    async def cluster(name: str) -> AsyncIterator[Any]:
         yield live(case(INCIDENT), kube)
 
     approvals, orders = Approvals(Directory(PEOPLE)), Orders(line)
@@ -270,6 +270,7 @@ async def test_alices_approval_is_applied_and_audited_as_hers_with_the_proposals
         ("patch", name, KAI, "alice", [it.id], agent) for name in POLICIES
     ]
     assert [each["responseStatus"]["code"] for each in writes(lines)] == [200, 200]
+    assert await audit_ids(stage, it) == [each["auditID"] for each in writes(lines)]
     assert {each["metadata"]["annotations"][PROPOSAL_ANNOTATION] for each in after.values()} == {it.id}
     assert all(after[name]["spec"] != before[name]["spec"] for name in POLICIES)
 
@@ -284,6 +285,12 @@ async def test_alices_approval_is_applied_and_audited_as_hers_with_the_proposals
     assert {name: fingerprint(each) for name, each in stage.policies().items()} == {
         name: fingerprint(each) for name, each in before.items()
     }
+
+
+async def audit_ids(stage: Stage, it: Proposal) -> list[str]:
+    """What our own trail says of each write: its id in the audit log of the API server."""
+    entries = [json.loads(link.entry) async for link in stage.store.audit.links(it.id)]
+    return [each["said"]["audit_id"] for each in entries if "audit_id" in each["said"]]
 
 
 async def test_that_alice_may_not_tell_of_it_on_the_object_is_written_down_and_changes_nothing_else(
@@ -332,15 +339,15 @@ async def test_an_end_that_somebody_changes_between_press_and_write_is_left_to_t
 ) -> None:
     it, _ = await added(stage)
     orders = stage.changes.pipeline._patcher
-    (thing,) = [await orders.read(part) for part in it.parts]
+    (thing,) = [await orders.read(part, it.cluster) for part in it.parts]
     made = extension_of(
         it, [thing or {}], "2030-01-01", "U1ALICE", ProposalLocation(), datetime.now(UTC), timedelta(minutes=30)
     )
     stage.server.ask("PATCH", ADDED, {"metadata": {"annotations": {EXPIRES: "2029-01-01"}}}, MERGE)
-    now = await orders.read(made.parts[0])
+    now = await orders.read(made.parts[0], made.cluster)
 
     with pytest.raises(NotWritten):
-        await orders.dry_run(PEOPLE["U1ALICE"], bound(made.parts[0], now), made.id)
+        await orders.dry_run(PEOPLE["U1ALICE"], bound(made.parts[0], now), made.id, made.cluster)
 
     assert annotations(stage)[EXPIRES] == "2029-01-01"
 

@@ -639,3 +639,41 @@ def test_an_archive_that_unpacks_without_end_is_refused(monkeypatch: pytest.Monk
 
     with pytest.raises(UnreadableFlows, match="more than 1 MiB of hubble flows"):
         read(gzip.compress(b"\n" * (8 << 20)))
+
+
+# -- sides that come again -------------------------------------------------------------------------------------------
+
+
+def test_a_side_that_comes_again_tells_the_same() -> None:
+    row = raw("03")[1]
+
+    first, again, _ = read(lines([row, row]))
+
+    assert first == again
+
+
+def test_a_side_with_one_unreadable_field_keeps_the_others_however_often_it_comes() -> None:
+    row = raw("03")[1]
+    row["flow"]["source"]["labels"] = "not a list"
+
+    *flows, reading = read(lines([row, row]))
+
+    told = [(each.source.labels, each.source.pod, each.source.identity) for each in flows]  # type: ignore[union-attr]
+    assert told == [((), CLIENT, 5609)] * 2
+    assert reading == FlowReading(2, horizons=reading.horizons)  # type: ignore[union-attr]
+
+
+def test_a_side_in_bytes_that_are_no_text_makes_the_line_unreadable() -> None:
+    line = lines([raw("03")[1]]).replace(b"k8s:app=client", b"k8s:app=\xff\xfe")
+
+    _, reading = read(lines([raw("03")[0]]) + line)
+
+    assert isinstance(reading, FlowReading)
+    assert (reading.flows, reading.garbage, reading.first_garbage) == (1, 1, 2)
+
+
+def test_a_field_named_as_our_own_changes_nothing() -> None:
+    row = raw("03")[1]
+    row["flow"]["sides"] = [{"pod_name": "somebody-else"}, 5]
+
+    assert one(row).source.pod == CLIENT

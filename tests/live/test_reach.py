@@ -59,7 +59,7 @@ def test_the_node_local_dns_cache_is_the_one_link_local_address_that_may_be_aske
 def test_a_service_is_its_address_and_the_pods_behind_it() -> None:
     planned = plan([Dial("db.shop", 5432)], [], "web", WHERE)
 
-    assert (planned.doors, planned.allow) == ((Dial("db.shop", 5432),), ("10.244.1.9", "10.96.0.7", "fd00::9"))
+    assert (planned.dials, planned.allow) == ((Dial("db.shop", 5432),), ("10.244.1.9", "10.96.0.7", "fd00::9"))
 
 
 def test_a_name_of_outside_is_left_for_later_and_allows_nothing() -> None:

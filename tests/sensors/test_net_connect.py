@@ -187,7 +187,7 @@ async def test_blind_when_the_pod_cannot_be_entered():
 async def test_blind_when_nothing_was_tried():
     evidence = await observe(SENSOR, WEB, FakeCluster(connects=[]))
 
-    assert (evidence.sight, evidence.why) == (Sight.BLIND, "no door was tried from inside the pod")
+    assert (evidence.sight, evidence.why) == (Sight.BLIND, "no connection was tried from inside the pod")
 
 
 @pytest.mark.parametrize(

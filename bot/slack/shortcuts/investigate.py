@@ -30,7 +30,7 @@ def register(app: AsyncApp, services: SlackServices) -> None:
 
 
 async def _point(services: SlackServices, said: dict[str, Any], who: Asker) -> None:
-    asked = await pointed_at(said, services.names)
+    asked = await pointed_at(said, services.names(who.channel))
     if isinstance(asked, Investigate):
         await services.investigating.investigate(asked, who)
     else:

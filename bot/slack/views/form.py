@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -26,8 +27,8 @@ def register(app: AsyncApp, services: SlackServices) -> None:
             return
         await ack()
         if isinstance(asked, Investigate):
-            who = _asker(body, view)
-            services.gate.start(who, lambda: services.investigating.investigate(asked, who))
+            who, of = _asker(body, view), replace(asked, cluster=form.cluster_of(view))
+            services.gate.start(who, lambda: services.investigating.investigate(of, who))
 
     app.view(form.FORM)(submitted)
 

@@ -79,8 +79,8 @@ async def post_ephemeral(call: MethodCall) -> Json:
     parts = content(call)
     refuse(check_message(parts))
     thread = {"thread_ts": call.text("thread_ts")} if call.text("thread_ts") else {}
-    whisper = call.world.whisper(user, channel.id, {**author(call), **parts, **thread})
-    return {"message_ts": whisper.ts}
+    message = call.world.post_ephemeral(user, channel.id, {**author(call), **parts, **thread})
+    return {"message_ts": message.ts}
 
 
 async def get_permalink(call: MethodCall) -> Json:

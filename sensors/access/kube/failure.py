@@ -68,7 +68,7 @@ def _between(line: str, before: str, after: str) -> str:
 
 
 def unreachable(error: Exception, server: str) -> str:
-    """Why no answer came: the name, the port, the certificate, or silence."""
+    """The reason why no answer came: the name, the port, the certificate, or silence."""
     return f"the API server {server} cannot be reached: {_because(error)}"
 
 

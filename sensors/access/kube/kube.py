@@ -95,7 +95,7 @@ class Kube:
         namespace: str = "",
         name: str = "",
     ) -> bool:
-        """Whether we may do this, as the API server sees it; an empty namespace means all of them."""
+        """Checks whether we may do this, as the API server sees it; an empty namespace means all of them."""
         asked = {"verb": verb, "resource": resource, "group": group, "subresource": subresource}
         wanted = {key: value for key, value in {**asked, "namespace": namespace, "name": name}.items() if value}
         body = {

@@ -35,15 +35,17 @@ class BadKubeconfig(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ClusterContext:
-    """Which cluster, as whom. `name` is for messages (`context prod`); `namespace` what kubectl would use without -n.
+    """A cluster and its user. `name` is for messages (`context prod`); `namespace` what kubectl would use without -n.
 
-    `configuration` is the client's own and holds credentials: never log it.
+    `context` is the kubeconfig's, empty in a pod. `configuration` is the client's own and holds credentials: never log
+    it.
     """
 
     name: str
     server: str
     namespace: str
     configuration: Configuration = field(repr=False)
+    context: str = ""
 
 
 async def find_place(
@@ -125,7 +127,7 @@ async def _load(where: str, context: str | None) -> ClusterContext:
     if getattr(loader, "exec_plugin_expiry", None) is not None:
         configuration.refresh_api_key_hook = _Renewal(loader).renew
     namespace = text(loader.current_context, "context", "namespace") or "default"
-    return ClusterContext(f"context {name}", str(configuration.host), namespace, configuration)
+    return ClusterContext(f"context {name}", str(configuration.host), namespace, configuration, name)
 
 
 def _context(merged: Any, wanted: str | None, where: str) -> str:

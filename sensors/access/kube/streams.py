@@ -29,7 +29,7 @@ CLOSING = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ExecResult:
-    """How a program ended. A program without an exit code is no result: it raises `Blind`."""
+    """Result of a program. A program without an exit code is no result: it raises `Blind`."""
 
     stdout: bytes
     stderr: bytes
@@ -38,7 +38,7 @@ class ExecResult:
 
 @dataclass(slots=True)
 class Frames:
-    """What came over the channels so far. Pure; `limit` bytes of output in all, more is `Blind`, never cut."""
+    """Data received on the channels so far. Pure; `limit` bytes of output in all, more is `Blind`, never cut."""
 
     limit: int = MAX_OUTPUT
     stdout: bytearray = field(default_factory=bytearray)
@@ -93,30 +93,30 @@ class ContainerRef:
 
 
 async def run(
-    wire: ApiConnection, door: ContainerRef, argv: Sequence[str], stdin: bytes | None, within: float, limit: int
+    wire: ApiConnection, container: ContainerRef, argv: Sequence[str], stdin: bytes | None, within: float, limit: int
 ) -> ExecResult:
     """Run `argv` and wait for its end. Raises `Absent` (no such pod) or `Blind`."""
     if not argv:
         raise ValueError("an empty argument list runs nothing")
     try:
         async with asyncio.timeout(within):
-            return await _run(wire, door, argv, stdin, limit)
+            return await _run(wire, container, argv, stdin, limit)
     except TimeoutError:
-        raise Blind(f"{one_line(argv[0])} in {door} did not end within {within:g} s") from None
+        raise Blind(f"{one_line(argv[0])} in {container} did not end within {within:g} s") from None
 
 
 async def _run(
-    wire: ApiConnection, door: ContainerRef, argv: Sequence[str], stdin: bytes | None, limit: int
+    wire: ApiConnection, container: ContainerRef, argv: Sequence[str], stdin: bytes | None, limit: int
 ) -> ExecResult:
     import aiohttp
 
-    path = path_of("api", "v1", "namespaces", door.namespace, "pods", door.pod, "exec")
-    url = url_of(wire.place.server, path, door.query(argv, stdin is not None))
+    path = path_of("api", "v1", "namespaces", container.namespace, "pods", container.pod, "exec")
+    url = url_of(wire.place.server, path, container.query(argv, stdin is not None))
     try:
         async with _session(wire).ws_connect(url, **await _options(wire, stdin is not None)) as socket:
             return await _converse(socket, stdin, limit)
     except aiohttp.WSServerHandshakeError as why:
-        raise _refused(why.status, door, wire) from None
+        raise _refused(why.status, container, wire) from None
     except (aiohttp.ClientError, OSError) as why:
         raise Blind(unreachable(why, wire.place.server)) from None
 
@@ -170,12 +170,12 @@ async def _feed(socket: aiohttp.ClientWebSocketResponse, stdin: bytes) -> None:
     await socket.send_bytes(bytes([CLOSE, STDIN]))
 
 
-def _refused(status: int, door: ContainerRef, wire: ApiConnection) -> Absent | Blind:
+def _refused(status: int, container: ContainerRef, wire: ApiConnection) -> Absent | Blind:
     if status == 401:
         return Blind(not_accepted(wire.place.name))
     if status == 403:
         needs = "needed are the verbs get and create on pods/exec"  # GET opens the socket, newer servers ask for both
-        return Blind(f"no right to run a program in {door}: {needs} {in_words(door.namespace)}")
+        return Blind(f"no right to run a program in {container}: {needs} {in_words(container.namespace)}")
     if status == 404:
-        return Absent(f"there is no pod {door.namespace}/{door.pod}")
-    return Blind(f"no program can be run in {door}: the API server answered {status}")
+        return Absent(f"there is no pod {container.namespace}/{container.pod}")
+    return Blind(f"no program can be run in {container}: the API server answered {status}")

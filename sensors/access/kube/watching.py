@@ -137,7 +137,7 @@ async def _lines_of(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 def _event(line: bytes) -> tuple[str, Object]:
-    """What happened to which object; an error where the line is none."""
+    """The watch event of a line; an error where the line is none."""
     try:
         said: Any = msgspec.json.decode(line)
     except msgspec.DecodeError:

@@ -35,7 +35,7 @@ anything: a kubelet's router answers 406 to a request for JSON alone, since its 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What the server said; header names are lower case."""
+    """Response of the server; header names are lower case."""
 
     status: int
     headers: Mapping[str, str]

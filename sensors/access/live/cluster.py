@@ -58,11 +58,12 @@ TURN = 6.0
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """What a living cluster may be asked, and where.
+    """Settings of a living cluster: which sources may be read, and where they are.
 
     probe_namespace  only pods there are believed to be probes: anybody may give a pod a label.
     probe_tls        the folder with our certificate for the probes' server (ca.crt, tls.crt, tls.key); without it the
                      probe's program is run in its pod, which needs the right to run programs there.
+    cluster          what people call the cluster, where a setting says so.
     probe_port       where the probes' server listens.
     exec_in_target   read /proc/net in the pod's own container where no probe is on its node.
     exec_in_agents   run the agents' own tool in their pods; off, since nothing limits what else could be run there.
@@ -75,10 +76,11 @@ class LiveSettings:
     relay_hint: str = ""
     probe_tls: Path | None = None
     probe_port: int = PORT
+    cluster: str = ""
 
 
 class FlowSource(Protocol):
-    """Where hubble flows come from; `Relay` is one."""
+    """Source of hubble flows; `Relay` is one."""
 
     async def status(self) -> RelayStatus: ...
 
@@ -133,7 +135,12 @@ class LiveCluster:
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         if self.relay is None:
-            raise Blind("no hubble relay is configured (--server)")
+            its = (
+                f"the cluster {self.settings.cluster} (clusters: … hubble: HOST:PORT)"
+                if self.settings.cluster
+                else "it"
+            )
+            raise Blind(f"no hubble relay is configured for {its}; --server HOST:PORT names one")
         try:
             async for batch in self.relay.hubble_flows(question):
                 yield batch
@@ -158,10 +165,10 @@ class LiveCluster:
         tried = await self._attempt(namespace, pod, ProbeTargets(names=tuple(names)))
         return tried.lookups or _nothing(tried, "lookups")
 
-    async def connects(self, namespace: str, pod: str, doors: Sequence[Dial]) -> tuple[Connect, ...]:
-        if not doors:
+    async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
+        if not dials:
             return ()
-        tried = await self._attempt(namespace, pod, ProbeTargets(doors=tuple(doors)))
+        tried = await self._attempt(namespace, pod, ProbeTargets(dials=tuple(dials)))
         return tried.connects or _nothing(tried, "connects")
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
@@ -246,9 +253,9 @@ class LiveCluster:
         except (Absent, Blind) as why:
             raise Blind(f"{no_probe}; {why}") from None
 
-    async def _plan(self, doors: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
+    async def _plan(self, dials: Iterable[Dial], destinations: Iterable[str], namespace: str) -> ConnectPlan:
         kinds, environment = await asyncio.gather(read_kinds(self, *ADDRESS_KINDS, SERVICE), self.environment())
-        return plan(doors, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
+        return plan(dials, destinations, namespace, places(kinds.of(SERVICE), kinds, environment))
 
     async def _ask_agent(self, node: str, name: str) -> str:
         agent = agent_on(await self._remember("agents", self._agents), node)
@@ -263,6 +270,7 @@ class LiveCluster:
         )
         source = None if self.relay is None else "hubble-relay"
         seen = environment_of(kinds, version, source)
+        seen = replace(seen, name=self.settings.cluster or self.kube.place.context or seen.name)
         if seen.cni != "cilium" or seen.cni_version or self.relay is None or kinds.of(DAEMON_SET):
             return seen
         status, _ = await if_readable(self.relay.status())
@@ -284,7 +292,7 @@ def _nothing(tried: ProbeResults, table: str) -> Any:
 
 
 def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
-    """Where a pod is. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
+    """Node of a pod. Raises `Absent` (no such pod) and `Blind` (on no node yet)."""
     pod = named(pods, name, namespace)
     if pod is None:
         raise Absent(f"there is no pod {namespace}/{name}")
@@ -296,7 +304,7 @@ def place_of(namespace: str, name: str, pods: Iterable[Object]) -> PodPlace:
 
 
 def is_probe(pod: Object, namespace: str) -> bool:
-    """Whether a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
+    """True if a pod is one of the chart's probes; who may create pods in their namespace is trusted with that."""
     return namespace_of(pod) == namespace and label_of(pod, PROBE_LABEL) == PROGRAM
 
 

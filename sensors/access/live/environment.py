@@ -22,6 +22,8 @@ ENVIRONMENT_KINDS = (POD, NODE, DAEMON_SET, CONFIG_MAP, CILIUM_NODE, SERVICE_CID
 """The kinds that say what kind of cluster this is."""
 
 CILIUM_CONFIG = "cilium-config"
+UNNAMED = "default"
+"""What Cilium calls a cluster that nobody named."""
 REPLACES = {"true": True, "strict": True, "false": False, "disabled": False}
 RANGE_FLAG = "--service-cluster-ip-range="
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager")
@@ -29,7 +31,7 @@ VERSION_NUMBER = re.compile(r"v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)")
 
 
 def environment_of(kinds: Kinds, kubernetes: str | None, flow_source: str | None) -> Environment:
-    """What the objects say. `kubernetes` is the API server's version."""
+    """Environment that the objects show. `kubernetes` is the API server's version."""
     config, cni = string_map(named(kinds.of(CONFIG_MAP), CILIUM_CONFIG), "data"), cni_of(kinds)
     return Environment(
         cni=cni,
@@ -39,6 +41,7 @@ def environment_of(kinds: Kinds, kubernetes: str | None, flow_source: str | None
         service_cidrs=service_cidrs(kinds),
         pod_cidrs=pod_cidrs(kinds),
         flow_source=flow_source,
+        name=config.get("cluster-name") if config.get("cluster-name") not in ("", UNNAMED) else None,
     )
 
 

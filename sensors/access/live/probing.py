@@ -1,7 +1,7 @@
 """Asks the probes with few programs: what is wanted of a pod at about the same time goes out as one request.
 
 Reading is asked apart from trying. The first look at a node brings all files of the pod and of the node at once; a
-request that also waits for silent doors would hold them back for seconds. What is to be tried (names, doors, path
+request that also waits for silent peers would hold them back for seconds. What is to be tried (names, peers, path
 sizes) is collected until the pod's files are there, since sensors must read resolv.conf before they can ask.
 """
 
@@ -52,28 +52,28 @@ ProbeCall = Callable[[str, ProbeRequest], Awaitable[ProbeAnswer]]
 """Runs one request in the probe of a node. Raises `Blind`."""
 
 Plans = Callable[[Iterable[Dial], Iterable[str], str], Awaitable[ConnectPlan]]
-"""Where the wanted doors and path ends are, seen from a namespace."""
+"""Where the wanted peers and path ends are, seen from a namespace."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeTargets:
-    """What is to be tried from inside a pod."""
+    """Look-ups, connections and paths to try from inside a pod."""
 
     names: tuple[str, ...] = ()
-    doors: tuple[Dial, ...] = ()
+    dials: tuple[Dial, ...] = ()
     paths: tuple[str, ...] = ()
 
     def __add__(self, other: ProbeTargets) -> ProbeTargets:
         return ProbeTargets(
             tuple(dict.fromkeys((*self.names, *other.names))),
-            tuple(dict.fromkeys((*self.doors, *other.doors))),
+            tuple(dict.fromkeys((*self.dials, *other.dials))),
             tuple(dict.fromkeys((*self.paths, *other.paths))),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResults:
-    """What came of wishes, several answers joined."""
+    """Results of the targets, several answers joined."""
 
     lookups: tuple[DnsLookup, ...] = ()
     connects: tuple[Connect, ...] = ()
@@ -174,7 +174,7 @@ class ProbeSession:
     # -- trying --------------------------------------------------------------------------------------------------------
 
     async def attempt(self, pod: PodPlace, wish: ProbeTargets) -> ProbeResults:
-        """Names asked, doors tried and sizes sent from inside a pod. Raises `Blind`."""
+        """Looks names up, tries peers and sends sizes from inside a pod. Raises `Blind`."""
         trying = self._trying.get(pod.uid)
         if trying is None or trying.sent:
             trying = self._trying[pod.uid] = _Trying()
@@ -187,20 +187,20 @@ class ProbeSession:
         await asyncio.sleep(self._gather)
         trying.sent = True
         wish = trying.wish
-        plan = await self._plans(wish.doors, wish.paths, pod.namespace)
+        plan = await self._plans(wish.dials, wish.paths, pod.namespace)
         names = tuple(dict.fromkeys((*wish.names, *(each.host for each in plan.later))))
-        requests = requests_for(pod.uid, ProbeTargets(names, plan.doors, wish.paths), plan.allow)
+        requests = requests_for(pod.uid, ProbeTargets(names, plan.dials, wish.paths), plan.allow)
         tried = joined(await asyncio.gather(*(self._ask(pod.node, each) for each in requests)))
         return await self._try_later(pod, plan, tried)
 
     async def _try_later(self, pod: PodPlace, plan: ConnectPlan, tried: ProbeResults) -> ProbeResults:
         """Doors with a name of outside: now that the pod's own resolver has said where that is."""
-        known = {door: answered(door.host, tried.lookups) for door in plan.later}
-        doors = tuple(door for door, addresses in known.items() if addresses)
-        if not doors:
+        known = {dial: answered(dial.host, tried.lookups) for dial in plan.later}
+        dials = tuple(dial for dial, addresses in known.items() if addresses)
+        if not dials:
             return tried
         allow = tuple(sorted({each for found in known.values() for each in found if may_be_sent_to(each)}))
-        requests = requests_for(pod.uid, ProbeTargets(doors=doors), allow)
+        requests = requests_for(pod.uid, ProbeTargets(dials=dials), allow)
         more = joined(await asyncio.gather(*(self._ask(pod.node, each) for each in requests)))
         return ProbeResults(
             tried.lookups, (*tried.connects, *more.connects), tried.paths, {**tried.errors, **more.errors}
@@ -231,7 +231,7 @@ async def outcome(task: asyncio.Task[Answer]) -> Answer:
 def requests_for(uid: str, wish: ProbeTargets, allow: tuple[str, ...]) -> tuple[ProbeRequest, ...]:
     """As few requests as the probe's limit of targets lets pass."""
     targets: list[tuple[str, Any]] = [("lookups", (name, qtype)) for name in wish.names for qtype in QTYPES]
-    targets += [*(("connects", each) for each in wish.doors), *(("path_mtu", each) for each in wish.paths)]
+    targets += [*(("connects", each) for each in wish.dials), *(("path_mtu", each) for each in wish.paths)]
     parts = (targets[start : start + MOST_TARGETS] for start in range(0, len(targets), MOST_TARGETS))
     return tuple(ProbeRequest(uid, allow=allow, budget_ms=TRYING_MS, **_by_table(each)) for each in parts)
 

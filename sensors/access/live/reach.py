@@ -1,4 +1,4 @@
-"""Says what the probe may send to: exactly the addresses behind the doors in question, and nothing because it is near.
+"""Says what the probe may send to: exactly the addresses behind the peers in question, and nothing because it is near.
 
 Pure. The pod's nameservers need no word here: the probe reads them itself and lets itself ask them, on port 53 only.
 Addresses to which nothing may be sent (metadata services, groups) are never allowed, whoever names them: the probe
@@ -20,19 +20,19 @@ from sensors.topology.peer import AddressBook
 
 @dataclass(frozen=True, slots=True)
 class ConnectPlan:
-    """`doors` can be tried at once within `allow`; `later` are names of outside, whose addresses nobody knows yet."""
+    """`dials` can be tried at once within `allow`; `later` are names of outside, whose addresses nobody knows yet."""
 
-    doors: tuple[Dial, ...]
+    dials: tuple[Dial, ...]
     later: tuple[Dial, ...]
     allow: tuple[str, ...]
 
 
-def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, where: AddressBook) -> ConnectPlan:
-    """What of the wanted doors and path ends may be gone to, and where that is."""
+def plan(dials: Iterable[Dial], destinations: Iterable[str], namespace: str, where: AddressBook) -> ConnectPlan:
+    """Peers and path ends that may be tried, with their addresses."""
     now: list[Dial] = []
     later: list[Dial] = []
     allow = {str(address) for end in destinations if (address := as_ip(end))}
-    for each in doors:
+    for each in dials:
         behind = addresses_of(each.host, each.port, namespace, where)
         (now if behind else later).append(each)
         allow |= set(behind)
@@ -40,7 +40,7 @@ def plan(doors: Iterable[Dial], destinations: Iterable[str], namespace: str, whe
 
 
 def may_be_sent_to(address: str) -> bool:
-    """Whether the probe would send to the address if it were allowed."""
+    """Checks whether the probe would send to the address if it were allowed."""
     return refusal(ip_address(address), (ip_network(address),)) is None
 
 

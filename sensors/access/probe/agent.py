@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -I
-"""What a pod's and a node's own network looks like right now: one JSON question in, one JSON answer out.
+"""State of a pod's and a node's own network right now: one JSON question in, one JSON answer out.
 
 Runs on the pod's node with the node's process list in sight (hostPID). It finds the pod by its UID in the cgroups,
 reads its network files, enters its network namespace to resolve names, open connections and measure path MTUs, and
@@ -85,7 +85,7 @@ class BadRequest(ValueError):
 
 
 class ConnectTarget(NamedTuple):
-    """What is to be tried: a TCP connection to open, or one UDP datagram to send; `ask` is "dns" where that datagram
+    """Connection to try: a TCP connection to open, or one UDP datagram to send; `ask` is "dns" where that datagram
     is a DNS question, to which an answer is due."""
 
     host: str
@@ -105,7 +105,7 @@ class ConnectTarget(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LookRequest:
-    """What to look at. `allow` is all that may be sent to, beside the pod's own resolver; nothing is allowed unsaid."""
+    """Request of one look. `allow` is all that may be sent to, beside the pod's own resolver."""
 
     pod_uid: str | None = None
     files: tuple[str, ...] = ()
@@ -278,7 +278,7 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def refusal(address: Address, allow: Iterable[Network], *, is_resolver: bool = False) -> str | None:
-    """Why nothing is sent to `address`; None where it may be. The pod's own resolver needs no mention in `allow`."""
+    """Reason to send nothing to `address`; None where it may be. The pod's own resolver needs no mention in `allow`."""
     for face in _faces(address):
         if why := _never(face):
             return f"{address} is {why}: never probed"
@@ -350,7 +350,7 @@ class Pod:
 
 
 def cgroup_style(text: str, uid: str) -> str | None:
-    """How a /proc/PID/cgroup names the pod, or None where it is not this pod's.
+    """Style in which a /proc/PID/cgroup names the pod, or None where it is not this pod's.
 
     kubelet writes `pod<uid>` with the cgroupfs driver and `kubepods-…-pod<uid with underscores>.slice` with systemd's;
     version 2 has one line, `0::`. Seen from another cgroup namespace the path begins with `/../`, the parts stay.
@@ -698,7 +698,7 @@ def _metrics(raw: bytes) -> Row:
 
 
 def promised_mtu(address: Address) -> int | None:
-    """What the route to `address` promises: its own MTU, else its interface's. A learned path MTU does not count."""
+    """MTU of the route to `address`: its own MTU, else its interface's. A learned path MTU does not count."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     body = struct.pack("=8BI", family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
     body += struct.pack("=HH", 4 + len(address.packed), 1) + address.packed
@@ -737,7 +737,7 @@ def parse_resolv_conf(text: str) -> ResolvConf:
 
 
 class Ended(Enum):
-    """How asking for one full name ended, as far as the search list cares."""
+    """End of the look-up of one full name, as far as the search list cares."""
 
     ANSWER = "an answer"
     NOTHING = "no such name, no such record, or SERVFAIL: the next entry is tried"
@@ -775,7 +775,7 @@ def encode_question(ident: int, name: str, qtype: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class DnsAnswer:
-    """What one server said. `records` counts all answer records, `addresses` are those of the asked type."""
+    """Answer of one DNS server. `records` counts all answer records, `addresses` are those of the asked type."""
 
     rcode: str
     addresses: tuple[str, ...] = ()
@@ -812,7 +812,7 @@ def _addresses(raw: bytes, at: int, records: int, wanted: bytes) -> Iterator[str
 
 
 def _after_name(raw: bytes, at: int) -> int:
-    """Where a name ends: names are only stepped over, so a pointer that leads in circles leads nobody."""
+    """End of a name in the message: names are only stepped over, so a pointer that leads in circles leads nobody."""
     while raw[at]:
         if raw[at] & 0xC0:
             return at + 2
@@ -1000,7 +1000,7 @@ RESET_WATCH = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """What the kernel believes of an open connection: path MTU and segment size. Belief, not measurement."""
+    """The kernel's values for an open connection: path MTU and segment size. Belief, not measurement."""
 
     tcp_pmtu: int
     tcp_mss: int
@@ -1346,7 +1346,7 @@ def syslog_records(text: str) -> Iterator[tuple[float | None, str]]:
 
 @dataclass(frozen=True, slots=True)
 class ResultWriter:
-    """How a worker tells: one JSON line for each thing it knows, at once, so that nothing is lost when it is ended."""
+    """Writes what a worker finds: one JSON line for each thing, at once, so that an end loses nothing."""
 
     fd: int
 
@@ -1428,8 +1428,8 @@ class Targets:
         self._learn_resolver()
         chosen = chosen_targets(self.request)
         lookups = [self._guard(key, self._lookup(name, qtype)) for _, key, (name, qtype) in chosen.lookups]
-        doors = [self._guard(key, self._connect(at, door)) for at, key, door in chosen.connects]
-        opened = asyncio.gather(*doors)
+        targets = [self._guard(key, self._connect(at, target)) for at, key, target in chosen.connects]
+        opened = asyncio.gather(*targets)
         paths = [self._guard(key, self._path(at, each, opened)) for at, key, each in chosen.path_mtu]
         await asyncio.gather(*lookups, opened, *paths)
 
@@ -1458,12 +1458,12 @@ class Targets:
         if asked in self.request.lookups:
             self.voice.tell("lookups", [self.request.lookups.index(asked), place], row)
 
-    async def _connect(self, at: int, door: ConnectTarget) -> None:
-        address = as_address(door.host) or await self._resolve(door.host)
+    async def _connect(self, at: int, target: ConnectTarget) -> None:
+        address = as_address(target.host) or await self._resolve(target.host)
         self._require(address)
-        named = {} if as_address(door.host) else {"address": str(address)}
-        row = await (self._open(address, door.port) if door.protocol == "tcp" else self._send(address, door))
-        self.voice.tell("connects", [at], {**door.spoken(), **named, **row})
+        named = {} if as_address(target.host) else {"address": str(address)}
+        row = await (self._open(address, target.port) if target.protocol == "tcp" else self._send(address, target))
+        self.voice.tell("connects", [at], {**target.spoken(), **named, **row})
 
     async def _open(self, address: Address, port: int) -> Row:
         row, segments = await try_connect(self.pace, address, port)
@@ -1471,9 +1471,9 @@ class Targets:
             self.segments[address] = segments
         return row
 
-    async def _send(self, address: Address, door: ConnectTarget) -> Row:
+    async def _send(self, address: Address, target: ConnectTarget) -> Row:
         search = self.resolver.conf.search if self.resolver else ()
-        return await send_datagram(self.pace, address, door.port, sure_question(search) if door.ask else b"")
+        return await send_datagram(self.pace, address, target.port, sure_question(search) if target.ask else b"")
 
     async def _resolve(self, host: str) -> Address:
         if self.resolver is None:
@@ -1522,14 +1522,14 @@ class ChosenTargets:
 
 
 def chosen_targets(request: LookRequest) -> ChosenTargets:
-    """The first `max_targets` targets, doors before names before paths: a door says most for its packets."""
-    doors = [(at, each.key, each) for at, each in enumerate(request.connects)]
+    """The first `max_targets` targets, connections, then names, then paths: a connection says most for its packets."""
+    targets = [(at, each.key, each) for at, each in enumerate(request.connects)]
     names = [(at, f"lookups/{name}/{qtype}", (name, qtype)) for at, (name, qtype) in enumerate(request.lookups)]
     paths = [(at, f"path_mtu/{each}", each) for at, each in enumerate(request.path_mtu)]
     room = request.max_targets
-    names_from, paths_from = max(0, room - len(doors)), max(0, room - len(doors) - len(names))
-    out = [each[1] for each in (*doors[room:], *names[names_from:], *paths[paths_from:])]
-    return ChosenTargets(tuple(names[:names_from]), tuple(doors[:room]), tuple(paths[:paths_from]), tuple(out))
+    names_from, paths_from = max(0, room - len(targets)), max(0, room - len(targets) - len(names))
+    out = [each[1] for each in (*targets[room:], *names[names_from:], *paths[paths_from:])]
+    return ChosenTargets(tuple(names[:names_from]), tuple(targets[:room]), tuple(paths[:paths_from]), tuple(out))
 
 
 # -- supervision: the parent only waits, and stops waiting on time -----------------------------------------------------
@@ -1640,7 +1640,7 @@ def put_together(request: LookRequest, lines: Iterable[bytes]) -> Row:
 
 
 def _unfinished(request: LookRequest, tables: Mapping[str, Any], ended: Mapping[str, bool]) -> dict[str, str]:
-    """Why each thing asked for is missing; nothing is missing without a word."""
+    """The reason why each thing asked for is missing; nothing is missing without a word."""
     chosen = chosen_targets(request)
     late = f"not finished when the budget of {request.budget_ms} ms ended"
     targets = [key for _, key, _ in (*chosen.lookups, *chosen.connects, *chosen.path_mtu)]
@@ -1710,7 +1710,7 @@ class NotOurs(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Where the server listens, its certificates (tls.crt, tls.key and ca.crt in `tls`), and who alone may ask.
+    """Address of the server, its certificates (tls.crt, tls.key and ca.crt in `tls`), and who alone may ask.
 
     `local` names an abstract socket in the pod's own network for programs that are run beside the server.
     """
@@ -1742,15 +1742,15 @@ def serve(post: Post) -> int:
     """Answers questions until SIGTERM. This process reads none: each gets a process that ends with its answer."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     seated: set[int] = set()
-    with contextlib.ExitStack() as open_doors, selectors.DefaultSelector() as knocks:
-        for door in (listen_at(post), *([_listen_beside(post.local)] if post.local else [])):
-            knocks.register(open_doors.enter_context(door), selectors.EVENT_READ)
+    with contextlib.ExitStack() as open_targets, selectors.DefaultSelector() as knocks:
+        for target in (listen_at(post), *([_listen_beside(post.local)] if post.local else [])):
+            knocks.register(open_targets.enter_context(target), selectors.EVENT_READ)
         gc.freeze()  # what is here now is shared with the children for good
         while True:
             _leave(seated, wait=len(seated) >= SEATS)
-            door = cast(socket.socket, knocks.select()[0][0].fileobj)
-            with contextlib.suppress(ConnectionAbortedError), door.accept()[0] as connection:
-                seated.add(_seat(connection, post, open_doors))
+            target = cast(socket.socket, knocks.select()[0][0].fileobj)
+            with contextlib.suppress(ConnectionAbortedError), target.accept()[0] as connection:
+                seated.add(_seat(connection, post, open_targets))
 
 
 def _listen_beside(name: str) -> socket.socket:
@@ -1782,13 +1782,13 @@ def _leave(seated: set[int], *, wait: bool) -> None:
         wait = False
 
 
-def _seat(connection: socket.socket, post: Post, open_doors: contextlib.ExitStack) -> int:
+def _seat(connection: socket.socket, post: Post, open_targets: contextlib.ExitStack) -> int:
     parent = os.getpid()
     if (pid := os.fork()) != 0:
         return pid
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        open_doors.close()
+        open_targets.close()
         _silence(parent)
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
         with contextlib.suppress(OSError, ValueError, MemoryError):
@@ -1880,7 +1880,7 @@ def _more(channel: ssl.SSLSocket) -> bytes:
 
 
 def question_length(head: bytes) -> int:
-    """How long the question is that this head announces. Raises `NotOurs` where it announces none."""
+    """Length of the question that this head announces. Raises `NotOurs` where it announces none."""
     first, *lines = head.split(b"\r\n")
     if first not in (f"POST {LOOK_PATH} HTTP/1.1".encode(), f"POST {LOOK_PATH} HTTP/1.0".encode()):
         raise NotOurs(404, f"there is POST {LOOK_PATH} and nothing else")

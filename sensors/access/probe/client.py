@@ -1,4 +1,4 @@
-"""What KAI asks the probe on a pod's node, and what it makes of the answer: plain values, no cluster needed.
+"""Builds the request to the probe on a pod's node, and reads its answer: plain values, no cluster needed.
 
 The document on the wire is described in docs/probe.md. The answer comes from a node and is untrusted: whatever is not
 what it should be is left out and named in `errors`, and an answer that is none at all is `Blind`.
@@ -63,7 +63,7 @@ def build_command(request: ProbeRequest) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """What the probe saw. `errors` says of each thing asked for and missing why it is missing, under `table/name`
+    """Answer of the probe. `errors` says of each thing asked for and missing why it is missing, under `table/name`
     (`pod_files/net/tcp`, `connects/10.0.0.1:80`, `connects/10.0.0.1:514/udp`, `lookups/kubernetes/A`,
     `path_mtu/10.0.0.1`, `node_files/dmesg`).
 

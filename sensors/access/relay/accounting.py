@@ -23,7 +23,7 @@ def short(node: str) -> str:
 
 
 class Books:
-    """What one look has received. `take` says what of a message is news for the reader."""
+    """Counts of what one look has received. `take` says what of a message is news for the reader."""
 
     def __init__(self, question: FlowQuestion) -> None:
         self.question = question
@@ -40,7 +40,7 @@ class Books:
     def take(
         self, read: Iterable[HubbleMessage] | None, *, is_live: bool = False, is_about_memory: bool = False
     ) -> list[HubbleMessage]:
-        """What to pass on of one answer; None = it could not be read."""
+        """Part of one answer to pass on; None = it could not be read."""
         self.messages += 1
         if read is None:
             self.garbage += 1
@@ -116,7 +116,7 @@ class Books:
         return tuple(sorted(node for node, state in self._states.items() if state == NO_ANSWER))
 
     def reading(self) -> FlowReading:
-        """How the look went; `flows` counts what the nodes searched for us where all of them did so to the end."""
+        """Summary of the look; `flows` counts what the nodes searched for us where all of them did so to the end."""
         horizons = tuple(Horizon(node, *span) for node, span in sorted(self._spans.items()))
         flows = self.flows if self.is_incomplete else max(self.flows, self.searched)
         cut = self.is_incomplete

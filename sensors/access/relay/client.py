@@ -33,7 +33,7 @@ BAD_MASK = "fieldmask"  # "invalid fieldmask" says a node that does not know a p
 
 @dataclass(frozen=True, slots=True)
 class RelayLimits:
-    """How long and how much. Seconds; `most_messages` and `most_bytes` are per call, `waiting_bytes` for a look.
+    """Limits of time and size. Seconds; `most_messages` and `most_bytes` are per call, `waiting_bytes` for a look.
 
     follow          how long to listen to what happens now. 0 = do not.
     within          the whole look; what has not come by then is missing.
@@ -105,7 +105,7 @@ class Relay:
     pace: RelayLimits = field(default_factory=RelayLimits)
 
     async def status(self) -> RelayStatus:
-        """How the relay and its nodes are. Raises `Blind` with one sentence that says what to do next."""
+        """Health of the relay and its nodes. Raises `Blind` with one sentence that says what to do next."""
         async with connected(self.config) as calls:
             greeting = await _greet(calls, self.config, self.pace)
         if not greeting.has_answered:
@@ -165,7 +165,7 @@ class _Greeting:
 
 
 async def _greet(calls: Calls, config: RelayConfig, pace: RelayLimits) -> _Greeting:
-    """Who answers, and for which nodes. A relay that is there but slow is asked on, without knowing."""
+    """Identifies the server and its nodes. A relay that is there but slow is asked on, without knowing."""
     both = asyncio.gather(calls.status(pace.greeting), calls.nodes(pace.greeting), return_exceptions=True)
     status, nodes = await both
     if isinstance(status, grpc.aio.AioRpcError):
@@ -289,7 +289,7 @@ class _Look:
         return ""
 
     def _ended(self, call: GetFlowsCall, error: Any) -> str:
-        """What the end of a call by an error means."""
+        """Meaning of a call that ended with an error."""
         if error.code() is Code.DEADLINE_EXCEEDED and call.is_live:
             self.answered += 1
         elif BAD_MASK in (error.details() or "") and call.request.HasField("field_mask"):

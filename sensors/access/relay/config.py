@@ -1,4 +1,4 @@
-"""Where the relay is and how to speak to it, in the words of the hubble command line and its environment.
+"""Address of the relay and the way to speak to it, in the words of the hubble command line and its environment.
 
 The same `HUBBLE_*` variables that make `hubble observe` work make us work, and `hubble`'s own defaults hold, with one
 exception: over TLS, where no server name is said, we expect the one that Cilium's charts put into the relay's
@@ -33,7 +33,7 @@ class BadRelayConfig(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RelayConfig:
-    """How to reach Hubble. Fields are hubble's flags: `--server`, `--tls`, `--tls-ca-cert-files`, …
+    """Settings to reach Hubble. Fields are hubble's flags: `--server`, `--tls`, `--tls-ca-cert-files`, …
 
     server         HOST:PORT, or `unix:///path` for an agent's own socket; `tls://` in front switches TLS on.
     ca_files       PEM files of the authorities that may have signed the server's certificate; none = the public ones.

@@ -1,4 +1,4 @@
-"""Turns Hubble's protobuf messages into our records, through the same door as Hubble's JSON.
+"""Turns Hubble's protobuf messages into our records, by the same decoder as Hubble's JSON.
 
 A message is first told as its JSON would tell it (the same keys, enums by name) and then read by `hubble_wire`. So one
 flow gives one record, whether it came over gRPC or from a file, and nothing about records is decided twice. Enum
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,8 +18,8 @@ from google.protobuf.message import DecodeError
 from sensors.hubble.pb.cilium.flow import flow_pb2
 from sensors.hubble.pb.cilium.observer import observer_pb2
 from sensors.hubble.pb.cilium.relay import relay_pb2
-from sensors.hubble.records import HubbleMessage
-from sensors.hubble.wire import FlowLine, messages
+from sensors.hubble.records import HubbleMessage, Workload
+from sensors.hubble.wire import FlowLine, Side, messages
 
 FlowJson = dict[str, Any]
 
@@ -44,7 +45,7 @@ FLAGS = tuple(each.name for each in flow_pb2.TCPFlags.DESCRIPTOR.fields)
 
 
 def read_response(raw: bytes) -> list[HubbleMessage] | None:
-    """What one serialised `GetFlowsResponse` tells; [] when it tells nothing, None when it cannot be understood."""
+    """Messages of one serialised `GetFlowsResponse`; [] when it tells nothing, None when it cannot be understood."""
     try:
         response = observer_pb2.GetFlowsResponse.FromString(raw)
         return messages(msgspec.convert(_response(response), FlowLine))
@@ -101,8 +102,7 @@ def _flow(said: Any) -> FlowJson:
         "verdict": VERDICTS.get(said.verdict, said.verdict),
         "drop_reason": said.drop_reason,
         "drop_reason_desc": DROP_REASONS.get(said.drop_reason_desc, said.drop_reason_desc),
-        "source": _side(said.source),
-        "destination": _side(said.destination),
+        "sides": (_side(said.source.SerializeToString()), _side(said.destination.SerializeToString())),
         "Type": FLOW_TYPES.get(said.Type, said.Type),
         "node_name": said.node_name,
         "traffic_direction": DIRECTIONS.get(said.traffic_direction, said.traffic_direction),
@@ -161,18 +161,12 @@ def _tell_policies(told: FlowJson, said: Any) -> None:
         told["policy_log"] = list(said.policy_log)
 
 
-def _side(said: Any) -> FlowJson:
-    told: FlowJson = {
-        "ID": said.ID,
-        "identity": said.identity,
-        "cluster_name": said.cluster_name,
-        "namespace": said.namespace,
-        "labels": said.labels[:],  # faster than list()
-        "pod_name": said.pod_name,
-    }
-    if said.workloads:
-        told["workloads"] = [{"kind": each.kind, "name": each.name} for each in said.workloads]
-    return told
+@lru_cache(maxsize=2048)
+def _side(raw: bytes) -> Side:
+    """A side from its bytes: the same few come again and again."""
+    said: Any = flow_pb2.Endpoint.FromString(raw)
+    workloads = tuple(Workload(each.kind, each.name) for each in said.workloads)
+    return Side(said.ID, said.identity, said.cluster_name, said.namespace, tuple(said.labels), said.pod_name, workloads)
 
 
 def _ip(said: Any) -> FlowJson:

@@ -108,7 +108,7 @@ async def _plain(config: RelayConfig) -> str:
 
 
 async def _converse(config: RelayConfig, context: ssl.SSLContext | None) -> bytes:
-    """What the server says to an HTTP/2 client, at most 64 bytes."""
+    """Answer of the server to an HTTP/2 client, at most 64 bytes."""
     name = config.expected_name if context else None
     reader, writer = await asyncio.open_connection(config.host, config.port, ssl=context, server_hostname=name)
     try:

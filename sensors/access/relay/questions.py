@@ -94,7 +94,7 @@ def _live(question: FlowQuestion, about: Iterable[Any], mask: tuple[str, ...]) -
 
 
 def _end_of_memory(mask: tuple[str, ...], *, first: bool) -> Any:
-    """How far back a node remembers: its oldest and newest flow, whatever they are about."""
+    """Reach of a node's memory: its oldest and newest flow, whatever they are about."""
     request = GetFlowsRequest(number=1, first=first)
     request.field_mask.paths.extend(MASK_OF_TIME if mask else ())
     return request
@@ -128,10 +128,10 @@ def _with(filter_: Any, verdicts: Iterable[Any]) -> Any:
 
 
 def about_pod(question: FlowQuestion) -> tuple[Any, ...]:
-    """Filters, any of which may match, for the flows of the asked pod; () for everything."""
-    if not question.pod:
+    """Filters, any of which may match, for the flows of the asked pod or namespace; () for everything."""
+    if not question.namespace:
         return ()
-    pod = f"{question.namespace}/{question.pod}"
+    pod = f"{question.namespace}/{question.pod}"  # `shop/` matches every pod of the namespace
     named = (FlowFilter(source_pod=[pod]), FlowFilter(destination_pod=[pod]))
     addresses, ports = sorted(question.addresses), [str(port) for port in sorted(question.ports)]
     if not addresses:

@@ -160,11 +160,11 @@ class World:
         kept = KeptAlerts(written, lambda: NOW, alone=True)
         made = AlertLimits(**{"gather_s": 0.0, **limits})
         rules, desk, resolves = load_gate(), self.desk, self.resolved
-        around: tuple[Any, ...] = (desk, store, self.cluster, self.spoken, resolves)
-        return Alerts(*around, rules, self.dropped, kept, made, clock=lambda: self.at, sleep=at_once)
+        around: tuple[Any, ...] = (desk, store, lambda alert, channel: "default", self.cluster, self.spoken, resolves)
+        return Alerts(*around, rules, lambda cluster: self.dropped, kept, made, clock=lambda: self.at, sleep=at_once)
 
     @asynccontextmanager
-    async def cluster(self) -> AsyncIterator[Any]:
+    async def cluster(self, name: str) -> AsyncIterator[Any]:
         async def objects(kind: object) -> tuple[Any, ...]:
             if isinstance(self.pods, Exception):
                 raise self.pods

@@ -125,9 +125,9 @@ async def helped(it: Proposal, since: datetime) -> Verification:
 async def changes_at(url: str, live: Live) -> AsyncIterator[Changes]:
     async with open_store(url) as plain:
         store: Any = Stores(plain)
-        orders: Any = Deadly(Orders(lambda: _line(live)))
+        orders: Any = Deadly(Orders(lambda name: _line(lambda _: live, name)))
         rules = Approvals(Directory(PEOPLE))
-        proving = Proving(PolicyWorlds(live).cluster, sensors(), orders)
+        proving = Proving(lambda _: PolicyWorlds(live).cluster(), sensors(), orders)
         pipeline = Pipeline(PipelineTools(store, orders, proving, helped, settle=0.5))
         deciding = Deciding(store, orders, pipeline, lambda: rules)
         expiry = Expiry(store, orders, pipeline)

@@ -53,7 +53,9 @@ class Kais:
         async with worlds.cluster() as cluster:
             tools = WalkTools(sensors(), rules())
             found = await run(flow_named("flow.k8s_network_debug"), self.lab.target, cluster, tools)
-        fresh = await Proving(worlds.cluster, sensors(), Orders(lambda: _line(live))).first(found.target, found.fix)
+        fresh = await Proving(
+            lambda _: worlds.cluster(), sensors(), Orders(lambda _: _line(lambda _: live, "default"))
+        ).first(found.target, found.fix, "default")
         assert fresh.why == ""
         now, proved = datetime.now(UTC), fresh.proved or ProofRecord("")
         made = Proposal(new_id(), "inv", found.target, found.fix.title, fresh.parts, proved, now,

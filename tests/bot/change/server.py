@@ -13,7 +13,7 @@ from typing import Any
 from bot.approval.decision import AccessReview
 from bot.approval.proposal import KubeUser, PartKind, Proposal, ProposalPart
 from bot.change.marks import PROPOSAL_ANNOTATION, uid_of, version_of
-from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered
+from bot.change.ports import CannotRead, Json, Moved, NotWritten, WriteUnanswered, Wrote
 from flows.fixes.jsonpatch import CannotPatch, apply
 from tests.bot.approval.making import NOW
 
@@ -185,25 +185,25 @@ class Client:
     time: Time
     faults: float = 0.0
 
-    async def read(self, part: ProposalPart) -> Json | None:
+    async def read(self, part: ProposalPart, cluster: str) -> Json | None:
         await self.process.step()
         if self.server.blind:
             raise CannotRead("the API server does not answer")
         return self.server.objects.get((part.target.kind, part.target.namespace, part.target.name))
 
-    async def review(self, who: KubeUser, part: ProposalPart, proposal: str) -> AccessReview:
+    async def review(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> AccessReview:
         await self.process.step()
         self.server.requests.append(("review", who.name))
         allowed = (who.name, part.target.namespace) in self.server.rights
         return AccessReview(allowed, "" if allowed else "RBAC: no rule allows it")
 
-    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str) -> None:
+    async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> None:
         await self.process.step()
         self.server.requests.append(("dry_run", who.name))
         self.server.send(who, part, proposal, dry=True)
         await self.process.step()
 
-    async def write(self, who: KubeUser, part: ProposalPart, proposal: str) -> Json | None:
+    async def write(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> Wrote:
         await self.process.step()
         self.server.requests.append(("write", who.name))
         chance = self.process.rng.random()
@@ -217,7 +217,7 @@ class Client:
         if chance < self.faults:
             raise WriteUnanswered("the answer was cut off")
         await self.process.step()
-        return said
+        return Wrote(said, f"audit-{len(self.server.requests)}")
 
     async def announce(self, who: KubeUser, part: ProposalPart, uid: str, it: Proposal, at: datetime) -> str:
         await self.process.step()

@@ -117,7 +117,7 @@ class Proves:
     def __init__(self, why: str = "") -> None:
         self.why = why
 
-    async def repository(self, fix: Fix) -> ForRepository:
+    async def repository(self, fix: Fix, cluster: str) -> ForRepository:
         if self.why:
             raise CannotProve(self.why)
         return for_repository(fix, [(POLICY, apply(POLICY, [OPEN]))])

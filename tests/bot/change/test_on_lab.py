@@ -78,7 +78,9 @@ async def stage(case: str, folder: Path, within: float = 60.0) -> AsyncIterator[
     async with LabCluster.start(CASES / case) as lab, open_store(url) as store:
         live = _live(lab, "kai")
         approvals = Approvals(Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")}))
-        changes = changes_on(live, PolicyWorlds(live).cluster, sensors(), store, lambda: approvals, within=within)
+        changes = changes_on(
+            lambda _: live, lambda _: PolicyWorlds(live).cluster(), sensors(), store, lambda: approvals, within=within
+        )
         yield Stage(lab, changes, store, url)
 
 

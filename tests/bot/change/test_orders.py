@@ -36,12 +36,12 @@ class Clerk:
 
 async def review(clerk: Clerk) -> AccessReview:
     @asynccontextmanager
-    async def line() -> AsyncIterator[ClusterConnection]:
+    async def line(cluster: str) -> AsyncIterator[ClusterConnection]:
         nobody: Any = None
         writer: Any = clerk
         yield ClusterConnection(nobody, writer)
 
-    return await Orders(line).review(BOB, part(), "p-1")
+    return await Orders(line).review(BOB, part(), "p-1", "default")
 
 
 async def test_a_missing_right_is_told_as_the_api_server_tells_it():

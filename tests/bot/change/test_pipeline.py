@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -35,6 +36,16 @@ async def test_an_approval_is_applied_as_the_approver_and_verified(play):
         "proposed", "approved", "reviewed", "reproved", "dry_run", "writing", "written", "written", "announced",
         "verified",
     ]  # fmt: skip
+
+
+async def test_the_audit_of_a_write_names_the_entry_of_the_api_server_s_own(play):
+    it = await play.propose()
+    await play.process().approve(it)
+
+    entries = [json.loads(link.entry) async for link in play.store.audit.links(it.id)]
+    written = [each["said"] for each in entries if each["event"] == "written"]
+
+    assert written[0]["audit_id"].startswith("audit-")
 
 
 async def test_it_is_told_on_the_object_as_the_approver_and_so_is_its_undo(play):
@@ -329,10 +340,10 @@ async def test_when_only_one_of_two_could_be_written_that_one_is_taken_back(play
     kai = play.process()
     real = kai.client.write
 
-    async def write(who, part, proposal):
+    async def write(who, part, proposal, cluster):
         if part.target.namespace == "web" and proposal == it.id:
             play.server.put(other, {"egress": ["theirs"]})
-        return await real(who, part, proposal)
+        return await real(who, part, proposal, cluster)
 
     kai.client.write = write  # type: ignore[method-assign]
 
@@ -366,8 +377,8 @@ async def test_when_the_approver_s_rights_are_gone_it_says_who_cannot_and_stays(
     kai = play.process()
     real = kai.client.write
 
-    async def write(who, part, proposal):
-        said = await real(who, part, proposal)
+    async def write(who, part, proposal, cluster):
+        said = await real(who, part, proposal, cluster)
         play.server.rights.discard(("alice", "shop"))
         return said
 
@@ -432,9 +443,9 @@ async def test_while_nothing_can_be_read_it_is_unknown_and_told_as_that(play):
     kai = play.process(faults=1.0)
     real = kai.client.write
 
-    async def write(who, part, proposal):
+    async def write(who, part, proposal, cluster):
         play.server.blind = True
-        return await real(who, part, proposal)
+        return await real(who, part, proposal, cluster)
 
     kai.client.write = write  # type: ignore[method-assign]
     await kai.approve(it)

@@ -105,6 +105,23 @@ async def test_the_settings_of_kai_serve_are_read_and_a_wrong_one_is_the_line(mo
     assert "SLACK_BOT_TOKEN is not set here" in {each.name: each for each in unasked}["alerts: channel C0ALERTS"].found
 
 
+@pytest.mark.parametrize(("consented", "state"), [("", CheckState.MISSING), ("C0PARTNER", None)])
+async def test_a_channel_that_another_organisation_shares_is_named_until_somebody_consents(
+    consented, state, monkeypatch
+):
+    monkeypatch.setenv("HOME", "/nowhere")
+    async with Workspace.start() as workspace:
+        environ = {
+            "SLACK_BOT_TOKEN": workspace.app.bot_token,
+            "SLACK_API_URL": workspace.api_url,
+            "KAI_WATCH_CHANNEL": "C0PARTNER",
+            "KAI_SHARED_CHANNELS": consented,
+        }
+        said = {each.name: each.state for each in await as_configured(environ)}
+
+    assert said.get("alerts: who reads C0PARTNER") is state
+
+
 @pytest.mark.parametrize(
     ("channel", "scopes", "states"),
     [

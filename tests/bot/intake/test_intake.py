@@ -35,7 +35,7 @@ class Desk:
         return Started(said.investigation.id, joined=not said.fresh)
 
 
-async def find(target: Target) -> Target:
+async def find(target: Target, cluster: str) -> Target:
     if target.pod == "nobody":
         raise NoSuchPod('no pod "nobody"')
     return Target(f"{target.pod}-1", target.namespace, target.to_host, target.to_port)

@@ -73,7 +73,8 @@ class Cutting:
             headers=headers,
             ssl=self.ca or True,
         ) as got:
-            return web.Response(status=got.status, body=await got.read(), content_type=got.content_type)
+            told = {name: got.headers[name] for name in ("Audit-Id",) if name in got.headers}
+            return web.Response(status=got.status, body=await got.read(), content_type=got.content_type, headers=told)
 
 
 def _break(request: web.Request) -> web.Response:

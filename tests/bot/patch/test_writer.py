@@ -111,6 +111,7 @@ async def test_an_edit_is_made_once_in_the_approvers_name_and_marked(tmp_path: P
     assert (outcome.resource_version, outcome.uid) == (stored["metadata"]["resourceVersion"], stored["metadata"]["uid"])
     assert [each.path for each in outcome.differences] == ["/spec/egress"]
     assert not outcome.from_mark
+    assert len(outcome.audit_id) == 36
     assert stored["metadata"]["annotations"] == {"kai.dev/proposal": "p-1"}
     assert stored["metadata"]["managedFields"][-1]["manager"] == "kai"
     assert (write.method, write.query["fieldManager"], write.headers["Impersonate-User"]) == ("PATCH", "kai", "alice")

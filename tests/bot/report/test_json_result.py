@@ -77,6 +77,7 @@ def test_the_known_keys_come_first_and_in_order(diagnosis: Diagnosis) -> None:
     assert said == [
         *KEYS.split(),
         "look_for_yourself",
+        "also_affected",
         "alternatives",
         "doubts",
         "recorded",

@@ -20,6 +20,8 @@ NEEDED = {
     "chat:write": None,
     "files:write": None,
     "users:read": None,
+    "channels:read": None,
+    "groups:read": None,
 }
 
 

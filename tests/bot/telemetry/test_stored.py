@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.approval.trail import TrailEvent, TrailNote
+from bot.store import Feedback, Opinion
 from bot.store.store import Store, open_store
 from bot.telemetry.stored import StoredFigures
-from tests.bot.store.words import NOW, admitted, concluded, request
+from tests.bot.store.words import NOW, RESULT, ROWS, admitted, concluded, request
 
 
 def shown(page: bytes) -> dict[tuple[str, ...], float]:
@@ -50,6 +51,26 @@ async def test_the_trail_is_counted_once_and_then_what_is_added_to_it(store: Sto
 
     events = [("kai_store_approval_events", each) for each in ("approved", "rolled_back")]
     assert [[page[each] for each in events] for page in (first, second)] == [[2, 0], [2, 1]]
+
+
+async def test_a_wrong_verdict_that_was_sure_is_told_apart_from_one_that_was_not(store: Store) -> None:
+    figures = StoredFigures(CollectorRegistry(), store)
+    await concluded(store, "sure", request("a"))
+    await admitted(store, "unsure", request("b"))
+    await store.investigations.begin("unsure", NOW)
+    await store.investigations.conclude("unsure", {**RESULT, "confidence": 0.5}, ROWS, "verdict", NOW)
+    for verdict, person, opinion in (
+        ("sure", "U1", Opinion.RIGHT),
+        ("sure", "U2", Opinion.WRONG),
+        ("sure", "U3", Opinion.WRONG),
+        ("unsure", "U1", Opinion.WRONG),
+    ):
+        await store.opinions.keep(Feedback(verdict, person, opinion, "", NOW))
+
+    said = shown(await figures.page())
+
+    kept = [said["kai_store_opinions", opinion, sure] for opinion in ("right", "wrong") for sure in ("yes", "no")]
+    assert kept == [1, 0, 2, 1]
 
 
 async def test_without_the_database_the_page_comes_and_says_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_an_open_door_outweighs_the_drops_of_a_policy_that_is_gone(reopened: Cas
     said = diagnose(reopened)
 
     assert said.cause_class == "none.healthy"
-    assert "the last drop was at 21:27:04 UTC and the same door opens now" in said.findings[0][0].because
+    assert "the last drop was at 21:27:04 UTC and the same connection opens now" in said.findings[0][0].because
     assert [each.cause_class for each, _ in said.findings] == ["none.healthy"]
     assert sum(each.packets_dropped for each in reopened.once(past_drops)) == 6
 
