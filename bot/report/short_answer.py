@@ -150,7 +150,12 @@ _ASKED_FOR = re.compile(r" \(asked for as [^()]*\)")
 
 def cause_of(it: Diagnosis, longest: int = LONGEST_CAUSE) -> str:
     """The root cause as a sentence. What was asked for stands in the headline already."""
-    return sentence(brief(_ASKED_FOR.sub("", clean(it.root_cause)), longest))
+    return sentence(brief(as_asked(it.root_cause), longest))
+
+
+def as_asked(cause: str) -> str:
+    """A root cause without what was asked for, where the target stands beside it."""
+    return _ASKED_FOR.sub("", clean(cause))
 
 
 def sentence(text: str) -> str:

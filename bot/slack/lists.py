@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.report.blocks import Said, SlackBlock, plain_text, reason, section
 from bot.report.mrkdwn import safe
-from bot.report.short_answer import VerdictStatus, status_of_class
+from bot.report.short_answer import VerdictStatus, as_asked, status_of_class
 from bot.slack.form import OPEN_FORM
 from bot.store import Investigation, InvestigationState, StoredVerdict
 
@@ -72,7 +72,7 @@ def _row(group: Rows) -> SlackBlock:
         "value": it.id,
         "accessibility_label": f"Show investigation {it.id}",
     }
-    often = f" · {times} times since {_when(group[-1][0].asked_at)}" if times > 1 else ""
+    often = f" · {times} times, first {_when(group[-1][0].asked_at)}" if times > 1 else ""
     text = f"{_status(verdict)} *{_title(it)}*\n{_end(it, verdict)} · {_when(it.asked_at)}{often}"
     return {**section(text), **({"accessory": show} if verdict else {})}
 
@@ -92,7 +92,7 @@ def _state(it: Investigation) -> str:
 
 def _end(it: Investigation, verdict: StoredVerdict | None) -> str:
     if verdict is not None:
-        return f"{safe(verdict.root_cause, 160)} ({verdict.confidence:.0%})"
+        return f"{safe(as_asked(verdict.root_cause), 160)} ({verdict.confidence:.0%})"
     if it.is_live:
         return _state(it)
     if it.state is InvestigationState.CANCELLED:

@@ -174,7 +174,7 @@ def test_the_fix_holds_command_undo_proof_and_what_it_opens():
 
 
 def test_a_long_command_stands_in_several_blocks_divided_at_line_ends_and_says_where_it_is_whole():
-    command = "kubectl apply -f - <<'EOF'\n" + "\n".join(f"- port: {number}" for number in range(400)) + "\nEOF"
+    command = "kubectl apply -f - <<'EOF'\n" + "\n".join(f"- port: {number}" for number in range(250)) + "\nEOF"
     said = details.fix(replace(DENIED, fix=replace(FIX, kubectl=command)))
     parts = [each for each in texts(list(said.blocks)) if "- port" in each]
 

@@ -15,6 +15,7 @@ from bot.slack import alert_words, form, listeners, lists
 from bot.slack import proposal_blocks as proposals
 from bot.slack.connection import WorkspaceIdentity, bolt, web_client
 from bot.slack.gate import Gate, is_ours
+from bot.triggers.form import NAMESPACE
 from tests.bot.slack.registered import Registered, registered
 
 KNOWN = set(inspect.signature(AsyncArgs.__init__).parameters) | {"error"}
@@ -54,7 +55,7 @@ def test_what_nobody_knows_is_acked_after_all_others(app: Registered):
 
 def test_every_button_that_is_shown_has_its_listener(app: Registered):
     shown = {blocks.FIX, *blocks.ONCE_FIX, blocks.WHY, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
-    shown |= {alert_words.LOOK, alert_words.CHOOSE, blocks.WRONG, lists.SHOW, form.OPEN_FORM}
+    shown |= {alert_words.LOOK, alert_words.CHOOSE, blocks.WRONG, lists.SHOW, form.OPEN_FORM, NAMESPACE}
     shown |= {proposals.APPROVE, proposals.REJECT, proposals.EDIT, proposals.UNDO, proposals.SHOW_FIX, proposals.CHECK}
     shown |= {proposals.EXTEND, proposals.KEEP, proposals.LET_GO}
 
