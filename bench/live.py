@@ -40,12 +40,13 @@ P50_S, P95_S, RSS_MB, AT_ONCE_S = 1.0, 2.0, 200, 30
 async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: float) -> dict[str, Any]:
     """Seconds of each investigation, one after the other or all at once, and the peak of our memory."""
     from bot.desk.limits import Limits
+    from bot.interpreter import serve_quickly
     from flows.catalog import rules
     from flows.engine import WalkTools, run
     from flows.load import load_flows
     from sensors.access.casefolder import open_case
     from sensors.access.kube import Kube, connect
-    from sensors.access.live import LiveSettings, live_cluster
+    from sensors.access.live import LiveSettings, SharedReads, live_cluster
     from sensors.access.relay import Relay, RelayConfig, RelayLimits
     from sensors.kit.catalog import sensors
 
@@ -53,12 +54,14 @@ async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: floa
     assert header.target
     assert header.recorded_at
     target, moment = header.target, header.recorded_at.timestamp()
+    reads = SharedReads() if at_once and not __import__("os").environ.get("NOSHARE") else None
     flow, tools = load_flows()["flow.k8s_network_debug"], WalkTools(sensors(), rules())
     room = asyncio.Semaphore(Limits().each_process)
     pace = RelayLimits(follow=follow, settling=0.3 if follow else 0.0)
 
     async def look(kube: Kube) -> str:
-        async with room, live_cluster(kube, Relay(RelayConfig(relay), pace), LiveSettings(), lambda: moment) as cluster:
+        with_relay = kube, Relay(RelayConfig(relay), pace)
+        async with room, live_cluster(*with_relay, LiveSettings(), lambda: moment, reads) as cluster:
             return (await run(flow, target, cluster, tools)).cause_class
 
     async def one(open_already: Kube | None = None) -> tuple[float, str]:
@@ -69,6 +72,8 @@ async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: floa
         return time.perf_counter() - began, cause
 
     await one()  # imports and caches
+    if at_once:
+        serve_quickly()
     began = time.process_time()
     if at_once:
         async with connect(kubeconfig, environ={}) as kube:
@@ -88,7 +93,7 @@ def many_pods(folder: Path) -> list[dict[str, Any]]:
     """Copies of the recorded pods with names, ids and addresses of their own, in other namespaces."""
     from sensors.access.casefolder import open_case
 
-    pods = [dict(each) for each in open_case(folder).by_kind[("", "Pod")]]
+    pods = [dict(each) for each in open_case(folder).recorded.by_kind[("", "Pod")]]
     return [_copy(pods[number % len(pods)], number) for number in range(PODS - len(pods))]
 
 

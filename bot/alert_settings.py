@@ -1,4 +1,4 @@
-"""What is set for alerts and for the watch on policies: where they come in, who sends them, where they are answered."""
+"""Settings for alerts and for the watch on policies: where they come in, who sends them, where they are answered."""
 
 from __future__ import annotations
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -44,6 +42,7 @@ from bot.explain.explanations import Explaining, Explains
 from bot.explain.notes import Explained
 from bot.explain.walks import Walks
 from bot.intake import Intake
+from bot.interpreter import serve_quickly
 from bot.report.cluster_name import UNNAMED
 from bot.settings import Settings
 from bot.slack import listeners, watch_words
@@ -109,10 +108,6 @@ from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
 
-SWITCH_S = 0.0005
-"""Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
-add up to a queue while alerts storm in."""
-
 RECOVERY_PAUSE_S = 30.0
 """Seconds between two looks for what a crash has left undone."""
 
@@ -149,6 +144,7 @@ async def running(
     if settings.flow not in flows:
         raise UsageMistake(f"KAI_FLOW: there is no flow {settings.flow} (kai list-flows shows all)")
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(clusters.close)
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
         metrics = Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
@@ -249,7 +245,7 @@ def services_of(
     joined: Joined,
     changes: Changes | None,
 ) -> SlackServices:
-    """What Slack's listeners work with."""
+    """Services for Slack's listeners."""
     ephemerals = Ephemerals(client)
     modals = Modals(client, ephemerals)
     lookup = StoreLookup(store, conversations, ephemerals, modals, visibility)
@@ -318,13 +314,11 @@ def _explains(
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
     stop = asyncio.Event()
-    sys.setswitchinterval(SWITCH_S)
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
-        gc.collect()
-        gc.freeze()  # what is loaded stays: no look through all of it, a sixth of a second long, while alerts storm in
+        serve_quickly()
         said(f"kai serves Slack by {settings.slack.mode}, health on {served.url}/healthz and /readyz")
         said(_of_claude(settings))
         await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")

@@ -1,4 +1,4 @@
-"""What KAI is told about Claude: the key from the environment, all else also from the `claude:` part of the file.
+"""Settings for Claude: the key from the environment, all else also from the `claude:` part of the file.
 
 No key is a choice: rules decide alone. A key that is set and empty is a mistake, and said so.
 """

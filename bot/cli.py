@@ -32,7 +32,7 @@ INTERRUPTED = 130
 @DEBUG
 @click.pass_obj
 def kai(debug: bool) -> None:
-    """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
+    """The reason why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
     quiet(debug)
 
 
@@ -351,7 +351,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def program() -> str:
-    """How the person called it: `kai`, or `kubectl kai` as kubectl's plug-in."""
+    """Name by which it was called: `kai`, or `kubectl kai` as kubectl's plug-in."""
     return "kubectl kai" if Path(sys.argv[0]).name == "kubectl-kai" else "kai"
 
 

@@ -1,4 +1,4 @@
-"""What the settings say of clusters: their names, the way to each, and which channel speaks of which.
+"""Settings of clusters: their names, the way to each, and which channel speaks of which.
 
 clusters:
   prod-eu: {context: prod-eu, hubble: "hubble-relay.prod-eu:443", channels: [C0123ABC]}
@@ -54,7 +54,7 @@ def named(clusters: Iterable[NamedCluster], name: str) -> NamedCluster:
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """Why a name means no cluster, and which do."""
+    """The reason why a name means no cluster, and which do."""
     listed = sorted(each for each in known if each != UNNAMED)
     if not listed:
         return f"no cluster {name[:60]!r}: the settings name none (clusters: in the settings file)"

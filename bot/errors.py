@@ -13,7 +13,7 @@ NO_FAULT, FAULT, USAGE, COULD_NOT_LOOK = 0, 1, 2, 3
 
 
 class UsageMistake(ValueError):
-    """What was asked cannot be asked like this. The message is one line that says what to do instead."""
+    """Mistake in a request or its options. The message is one line that says what to do instead."""
 
 
 class BadSettings(UsageMistake):
@@ -25,7 +25,7 @@ class CouldNotLook(Exception):
 
 
 def line_of(why: Exception) -> str:
-    """What to tell a person. Words of a cluster or a file are washed."""
+    """Message for a person. Words of a cluster or a file are washed."""
     if isinstance(why, click.UsageError):
         return clean(_usage(why))
     if isinstance(why, OSError):

@@ -1,4 +1,4 @@
-"""What `kai serve` writes to its log: nothing secret."""
+"""Log of `kai serve`: nothing secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `kai serve` is told: environment over file, checked at the start, secrets never shown.
+"""Settings of `kai serve`: environment over file, checked at the start, secrets never shown.
 
 The file is `KAI_CONFIG`, else ~/.kai/config.yaml, else /etc/kai/config.yaml. It names where secrets are (`…_env`,
 `…_file`) and never holds one. A secret that is there and empty is an error, not a feature that is quietly off.
@@ -117,7 +117,7 @@ _KEYS: Mapping[str, _Key] = {
 
 
 def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **said: Any) -> Settings:
-    """What was said on the command line, else in the environment, else in the file. Raises `BadSettings`."""
+    """Reads settings from the command line, else the environment, else the file. Raises `BadSettings`."""
     environ = os.environ if environ is None else environ
     written = _written(_file(environ, file))
     return _checked(
@@ -158,7 +158,7 @@ def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = N
 
 
 def claude_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> ClaudeSettings:
-    """What the settings say of Claude alone, for a terminal. Raises `UsageMistake`."""
+    """Settings for Claude alone, for a terminal. Raises `UsageMistake`."""
     environ = os.environ if environ is None else environ
     return claude_settings.read(_written(_file(environ, file)).get("claude"), environ)
 
@@ -208,7 +208,7 @@ def _written(path: Path | None) -> Mapping[str, Any]:
 
 
 def _words(place: tuple[str, ...]) -> list[str]:
-    """What may stand at a place of the file; of a secret only where it is."""
+    """Keys allowed at a place of the file; of a secret only where it is."""
     words = [*_SECTIONS, "approvals", "claude", "clusters"] if not place else []
     for key in _KEYS.values():
         if key.place[:-1] == place:

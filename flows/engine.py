@@ -17,7 +17,7 @@ from flows.load import Flow, Step
 from flows.model import Case, Diagnosis, Doubt, Finding, Missing, RecordedCase, Rule
 from flows.verdict import conclude
 from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
-from sensors.kit.attempt import attempt, attempt_logged
+from sensors.kit.attempt import attempt_logged, attempt_now
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,16 @@ async def ignore(moment: Saw | Concluded) -> None:
 
 @dataclass(frozen=True, slots=True)
 class WalkTools:
-    """Needs of a walk besides flow, target and cluster; the composition root fills it once."""
+    """Needs of a walk besides flow, target and cluster; the composition root fills it once.
+
+    `judging`: the interpreter does one thing at a time. Walks that share it judge one after the other, the first as
+    soon as it could alone; beside each other all of them would be as late as the last, and the loop with them.
+    """
 
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
     clock: Callable[[], float] = time.perf_counter
+    judging: asyncio.Lock = field(default_factory=asyncio.Lock)
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex[:12])
 
 
@@ -113,11 +118,12 @@ async def walk_on(walked: Walk, target: Target, evidence: Mapping[str, Evidence]
 async def _conclude(
     flow: Flow, case: Case, tools: WalkTools, took_ms: Callable[[], float], own_id: str, recording: RecordedCase | None
 ) -> Walk:
-    findings, doubts = await _judge(case, tools.rules.values())
-    diagnosis = await asyncio.to_thread(
-        conclude, case, flow, tools.sensors, findings, doubts, own_id, took_ms, recording
-    )
-    return Walk(flow, case, diagnosis, recording)
+    def think() -> Diagnosis:
+        findings, doubts = _judge(case, tools.rules.values())
+        return conclude(case, flow, tools.sensors, findings, doubts, own_id, took_ms, recording)
+
+    async with tools.judging:
+        return Walk(flow, case, await asyncio.to_thread(think), recording)
 
 
 async def _environment(cluster: Cluster) -> Environment:
@@ -169,21 +175,19 @@ async def _tell(watcher: Watcher, moment: Saw | Concluded) -> None:
     await attempt_logged(watcher(moment), log, "a watcher failed")
 
 
-async def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt]]:
+def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt]]:
     """Every rule's word, in the order of the rules. One after the other: they share what `case.once` derives."""
     findings: list[Finding] = []
     doubts: list[Doubt] = []
     for rule in rules:
-        said = await attempt(asyncio.to_thread(rule.of, case))
+        said = attempt_now(lambda rule=rule: rule.of(case))  # type: ignore[misc]
         if isinstance(said, list):
             findings += said
         elif isinstance(said, Missing):
             doubts.append(Doubt(rule.id, str(said)))
-        elif isinstance(said, Exception):
+        else:
             log.warning("rule %s failed", rule.id, exc_info=said)
             doubts.append(Doubt(rule.id, f"the rule failed ({type(said).__name__}: {said})"))
-        else:
-            raise said
     return findings, doubts
 
 

@@ -68,7 +68,7 @@ def read_deletion(meant: ChangeHints, objects: Sequence[Json]) -> Json:
     """The object that is to go, as it is. Raises `BadChange`."""
     found = _target(meant, objects)
     if dialect_of(found) is None:
-        raise BadChange(f"only policies can be tried as gone, and {component_of_object(found)} is none")
+        raise BadChange(f"only policies can be simulated as deleted, and {component_of_object(found)} is none")
     return found
 
 

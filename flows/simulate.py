@@ -256,7 +256,7 @@ def _no_way_to(case: Case) -> str:
         spoken = " and ".join(each.protocol for each in service.ports if each.port == asked_port)
         return f"{service.ref} has port {asked_port} over {spoken} only, not over {protocol}"
     if service is not None and not service.endpoints:
-        return f"nobody stands behind {service.ref}: it has no endpoints, whatever policies say"
+        return f"no pod is behind {service.ref}: it has no endpoints, whatever policies say"
     if port is None and (as_ip(case.target.to_host or "") or (services and services.asked and services.asked.pod)):
         return f"say the port, too: {case.target.to}:PORT"
     return f"nothing in this cluster answers to {case.target.to}: no Service, pod, node or known address"

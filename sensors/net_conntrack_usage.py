@@ -129,7 +129,7 @@ async def look(target: Target, cluster: Cluster, *, nodes: int = 4) -> Conntrack
     home, host_network = await _home(target, cluster)
     wanted = await _nodes_to_read(target, cluster, home)
     if not wanted:
-        raise Blind(f"nobody says which node {target} runs on")
+        raise Blind(f"the node of {target} is not known")
     read = await asyncio.gather(*(read_node(cluster, each, each == home) for each in wanted[: max(nodes, 1)]))
     seen = [(tables, log) for tables, log in read if tables.hosts_target or not _is_empty(tables)]
     if not seen or (home and _is_empty(seen[0][0])):

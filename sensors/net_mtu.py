@@ -1,7 +1,7 @@
 """Checks whether full-size packets get as far as the pod's routes promise, and what the links on the way allow.
 
 Reads    `ip -s link` of the pod and its node(s), `ip route` of the pod, path-MTU probes from inside the pod, and from
-         /proc/net the data that nobody acknowledges.
+         /proc/net the data that is never acknowledged.
 Touches  sends a few ICMP or TCP probes of growing size to the asked peer.
 Blind    when neither links, routes nor probes can be read. A destination that answers no size at all (ICMP is often
          denied by policy) says nothing about sizes.

@@ -1,4 +1,4 @@
-"""What Slack lets KAI do where alerts are read and answered."""
+"""Rights of KAI in the channels where alerts are read and answered."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ Scenes = Mapping[str, ClusterReadings | str]
 
 
 def found_in(scene: ClusterReadings | str | None, alert: Alert) -> ChosenTarget | UnclearTarget:
-    """Who is meant; where the cluster cannot be read, as the alert names it: the investigation will say the same."""
+    """Target of an alert; as the alert names it where the cluster cannot be read: the investigation says the same."""
     if isinstance(scene, ClusterReadings):
         return who(alert, scene)
     why, target = scene or "the cluster was not read", named_target(alert)
@@ -283,20 +283,20 @@ class Alerts:
         return where
 
     async def _as_known(self, group: AlertGroup, investigation: str) -> str:
-        """Where the investigation stands that this firing has started before."""
+        """State of the investigation that this firing has started before."""
         await self._remember(group, investigation)
         it = await self._store.investigations.get(investigation)
         return "" if it is None else await self._voice.open(it)
 
     async def _remember(self, group: AlertGroup, investigation: str) -> None:
-        """What all of them led to: for their resolve, and so that none of them starts anything after a restart."""
+        """Remembers what all of them led to: for their resolve, and so that none starts anything after a restart."""
         for each in group.members:
             self._incidents.started(each.alert, investigation)
         rows = {each.once: investigation for each in group.members}
         await self._store.seen.keep_all(rows, self._resolves.now(), TRIGGER_LIFETIME)
 
     async def _known(self, received: Received) -> str:
-        """What this very firing has started before: in another replica, or before a restart."""
+        """Investigation that this very firing has started before: in another replica, or before a restart."""
         return await self._store.seen.value_of(received.once, self._resolves.now()) or ""
 
     # -- what is not looked into --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What one channel's alerts are about just now: what waits, what was started in the last minute, which storms go on."""
+"""State of one channel's alerts: what waits, what was started in the last minute, which storms go on."""
 
 from __future__ import annotations
 

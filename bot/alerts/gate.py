@@ -46,7 +46,7 @@ class GateRule:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the gate says, and the reason in a clause."""
+    """Verdict of the gate, with the reason in a clause."""
 
     network: NetworkRelevance
     why: str
@@ -67,7 +67,7 @@ def judged(alert: Alert, rules: Sequence[GateRule]) -> Judged:
 
 
 async def settled(gate: Judged, chosen: ChosenTarget, drops: CountDrops) -> Judged:
-    """What the gate left open, decided by the pod: it is not ready, or Hubble saw its packets dropped just now.
+    """Decides by the pod what the gate left open: it is not ready, or Hubble saw its packets dropped just now.
 
     What nobody measured counts neither way: then only the pod's state decides, and the reason says so.
     """

@@ -14,7 +14,7 @@ still prevented by the store, by the alert's own start."""
 
 
 class Novelty(StrEnum):
-    """What an alert is, compared with what was heard before."""
+    """Novelty of an alert, compared with what was heard before."""
 
     NEW = "new"
     REPEAT = "repeat"
@@ -61,7 +61,7 @@ class Incidents:
         self._known.pop(alert.key, None)
 
     def started(self, alert: Alert, investigation: str) -> None:
-        """What it led to, for its resolve."""
+        """Notes what it led to, for its resolve."""
         if (known := self._known.get(alert.key)) is not None:
             known.investigation = investigation
 

@@ -1,4 +1,4 @@
-"""What alerts give to say, before anybody knows how it is said."""
+"""Notices about alerts, before a channel words them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SkippedAlert:
 
 @dataclass(frozen=True, slots=True)
 class UnclearAlert:
-    """Which pod is meant cannot be told. `candidates` (namespace, name) are those to choose from."""
+    """Alert that names no single pod. `candidates` (namespace, name) are those to choose from."""
 
     alert: Alert
     why: str

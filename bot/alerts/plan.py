@@ -1,4 +1,4 @@
-"""What to do about alerts that came together: look into each, or into the common cause of a storm. Pure.
+"""Plans for alerts that came together: look into each, or into the common cause of a storm. Pure.
 
 Few alerts are looked into one by one; those about the same pod and peer are one. More than `each` in a window are a
 storm: alerts of one name and one peer (or, without a peer, one node) have a common cause, and the largest groups are
@@ -77,7 +77,7 @@ class AlertPlan:
 
 
 def plan(heard: Sequence[Received], spent: SpentStarts, limits: AlertLimits) -> AlertPlan:
-    """Who is looked into, and who is only listed."""
+    """Divides the alerts into those to look into and those that are only listed."""
     units = _grouped(heard, lambda each: subject_of(each.alert))
     if spent.each + len(units) <= limits.each:
         return _within_namespaces(units, spent, limits)
@@ -116,7 +116,7 @@ def subject_of(alert: Alert) -> str:
 
 
 def cause_of(alert: Alert) -> str:
-    """What alerts with one cause have in common: the name, and the peer, else the node, where they name one."""
+    """Common cause of alerts: the name, and the peer, else the node, where they name one."""
     node = next((each.name for each in alert.meant if each.kind is SubjectKind.NODE), "")
     peer = f"{alert.peer.host}:{alert.peer.port}" if alert.peer is not None else ""
     return " ".join(filter(None, (alert.name, peer or node, f"in {alert.cluster}" if alert.cluster else "")))

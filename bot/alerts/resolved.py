@@ -73,7 +73,7 @@ class Resolves:
 
 
 def reason(proposals: tuple[Proposal, ...]) -> str:
-    """What KAI knows of the reason: what it changed itself, and nothing else."""
+    """Reason as far as KAI knows it: what it changed itself, and nothing else."""
     changed = next((each for each in proposals if each.state in _CHANGED), None)
     if changed is None:
         return "KAI has changed nothing: it went away by itself, or somebody else changed something"

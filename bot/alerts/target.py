@@ -1,4 +1,4 @@
-"""Who is meant by an alert, checked against the living cluster: one pod and why that one, or why it cannot be told."""
+"""Finds the pod that an alert means, checked against the living cluster: one pod with the reason, or why none."""
 
 from __future__ import annotations
 

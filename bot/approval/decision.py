@@ -14,7 +14,7 @@ from bot.approval.states import IN_FORCE, OPEN, ProposalState
 
 @dataclass(frozen=True, slots=True)
 class AccessReview:
-    """What the API server said to a SubjectAccessReview about one part: `allowed`, and its own words."""
+    """Answer of the API server to a SubjectAccessReview about one part: `allowed`, and its own words."""
 
     allowed: bool
     reason: str = ""
@@ -22,7 +22,7 @@ class AccessReview:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether the approvals given so far suffice; `missing` says in a sentence what they lack."""
+    """Checks whether the approvals given so far suffice; `missing` says in a sentence what they lack."""
 
     enough: bool
     given: int
@@ -46,7 +46,7 @@ def closed(proposal: Proposal, now: datetime) -> ApprovalRefusal | None:
 def barred(
     proposal: Proposal, person: str, who: KubeUser, approvals: Approvals, now: datetime
 ) -> ApprovalRefusal | None:
-    """What the operator's rules say of this person and this change, before the API server is asked anything."""
+    """Applies the operator's rules to this person and this change, before the API server is asked anything."""
     for each in proposal.parts:
         rules = approvals.of(each.namespace)
         if rules.denied:
@@ -133,7 +133,7 @@ def writer(proposal: Proposal, given: Sequence[Approval], place: int) -> KubeUse
 
 
 def decided_by(proposal: Proposal, given: Sequence[Approval], now: datetime) -> str:
-    """Who was faster, and when: for those who come too late; empty where nobody has approved it."""
+    """Earlier decision and its time: for those who come too late; empty where nobody has approved it."""
     last = max(given, key=lambda each: each.at, default=None)
     if last is None or proposal.state in OPEN:
         return ""

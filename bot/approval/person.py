@@ -1,4 +1,4 @@
-"""Who clicked: what Slack says of them at this very moment, and whom the API server knows them as.
+"""Identifies a person who clicked: by Slack at this very moment, and by the API server's name for them.
 
 Everything is compared, and whatever is missing is a no: a button is shown to everybody in the channel.
 """
@@ -19,7 +19,7 @@ TERMINAL = "terminal:"
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRefusal:
-    """Why not. `code` is one word for the audit and the tests, `sentence` what the person is told."""
+    """Refusal of an approval. `code` is one word for the audit and the tests, `sentence` what the person is told."""
 
     code: str
     sentence: str
@@ -27,7 +27,7 @@ class ApprovalRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """What a button press brought along. `user_team` is `user.team_id`; an absent field is an empty string.
+    """Fields of a button press. `user_team` is `user.team_id`; an absent field is an empty string.
 
     Never use Bolt's `context.actor_team_id` here: for buttons and modals it names the app's own team.
     """

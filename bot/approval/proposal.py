@@ -33,7 +33,7 @@ class Purpose(StrEnum):
 
 
 class PartKind(StrEnum):
-    """What is done to one object: a JSON patch, a new object, or the deletion of an object that was made so."""
+    """Kind of change of one object: a JSON patch, a new object, or the deletion of an object that was made so."""
 
     PATCH = "json-patch"
     CREATE = "manifest"
@@ -90,7 +90,7 @@ class Tuple5:
 
 @dataclass(frozen=True, slots=True)
 class ProofRecord:
-    """What the proof said, and on what: the hash of every policy that selects an endpoint, and the denied tuples.
+    """Result of the proof, and its subject: the hash of every policy that selects an endpoint, and the denied tuples.
 
     `newly_denied` are ports that no pod serves: a change that takes away anything else is not proposed.
     """
@@ -105,7 +105,7 @@ class ProofRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProposalLocation:
-    """Where the proposal's card stands: ids of Slack; all empty when it was made in a terminal."""
+    """Location of the proposal's message: ids of Slack; all empty when it was made in a terminal."""
 
     team: str = ""
     channel: str = ""
@@ -154,7 +154,7 @@ class Proposal:
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """Whose owners have a say, in the order of the parts."""
+        """Namespaces whose owners have a say, in the order of the parts."""
         return tuple(dict.fromkeys(each.namespace for each in self.parts))
 
 

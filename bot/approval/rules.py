@@ -1,4 +1,4 @@
-"""What an operator allows, namespace by namespace: who may ask, who may approve, how many, what never, and when.
+"""Rules of an operator, namespace by namespace: who may ask, who may approve, how many, what never, and when.
 
 Read from the `approvals:` part of the settings file. A word that is not known is an error: a rule that was misspelt
 must not be a rule that is missing.
@@ -28,7 +28,7 @@ class BadRules(ValueError):
 
 
 class AskRule(StrEnum):
-    """Who may ask about a namespace. `rights`: whoever may read the logs of its pods (`get pods/log`)."""
+    """Rule for who may ask about a namespace. `rights`: whoever may read the logs of its pods (`get pods/log`)."""
 
     EVERYONE = "everyone"
     GROUP = "group"
@@ -92,7 +92,7 @@ class Approvals:
         return self.namespaces.get(namespace, self.everywhere)
 
     def strictest(self, namespaces: Iterable[str]) -> Rules:
-        """What holds for a change in all of these: the most persons, the shortest expiry."""
+        """Strictest rules for a change in all of these: the most persons, the shortest expiry."""
         every = [self.of(each) for each in namespaces] or [self.everywhere]
         return Rules(
             needed=max(each.needed for each in every),

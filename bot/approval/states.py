@@ -1,4 +1,4 @@
-"""Where a proposal stands, and the one table of what may follow what."""
+"""States of a proposal, and the one table of what may follow what."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ BEGINNING = "0" * 64
 
 
 class TrailEvent(StrEnum):
-    """What happened to a proposal."""
+    """Event in the life of a proposal."""
 
     PROPOSED = "proposed"
     JOINED = "joined"
@@ -51,7 +51,7 @@ class TrailEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrailNote:
-    """What is to be written down. `actor` is a Slack id, `terminal:NAME`, or `kai`."""
+    """Note to be written down. `actor` is a Slack id, `terminal:NAME`, or `kai`."""
 
     event: TrailEvent
     actor: str
@@ -70,7 +70,7 @@ class TrailEntry:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How many entries there are, and the hash of the last."""
+    """Number of entries, and the hash of the last."""
 
     seq: int = 0
     hash: str = BEGINNING
@@ -89,7 +89,7 @@ def hash_of(previous: str, entry: str) -> str:
 
 
 def faults(links: Iterable[TrailEntry], head: Head) -> list[str]:
-    """What is wrong with a chain, in sentences; empty: every entry is as it was written, and none is missing."""
+    """Faults of a chain, in sentences; empty: every entry is as it was written, and none is missing."""
     found: list[str] = []
     before = Head()
     for each in links:

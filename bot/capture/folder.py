@@ -99,7 +99,7 @@ def header_of(target: Target, seen: ClusterRecorder, at: datetime, environment: 
 
 
 def _came_of(seen: ClusterRecorder) -> dict[str, Any]:
-    """How the flows were read, which their file alone does not show, and what is missing."""
+    """Notes on the reading of the flows, which their file alone does not show, and on missing parts."""
     reading = next((each for each in reversed(seen.messages) if isinstance(each, FlowReading)), None)
     if reading is None:
         return {"missing": missing_of(seen)}

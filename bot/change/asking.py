@@ -1,4 +1,4 @@
-"""Who may ask about a namespace: everybody, the people of a list or group, or whoever may read its pods' logs there."""
+"""Rights to ask about a namespace: everybody, the people of a list or group, or those who may read its pods' logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MayReadLogs: TypeAlias = Callable[[KubeUser, str, str], Awaitable[AccessReview]]
 
 
 async def nobody_may(who: KubeUser, namespace: str, cluster: str) -> AccessReview:
-    """Where there is no cluster that could be asked about rights."""
+    """Refuses, for want of a cluster that could be asked about rights."""
     raise CannotRead("rights cannot be asked for here")
 
 

@@ -134,7 +134,7 @@ class Changes:
                     await self.push(each)
 
     def _is_due(self, proposal: str) -> bool:
-        """What ended without an end is tried again after half a minute, not at every sweep."""
+        """Retries what ended without an end after half a minute, not at every sweep."""
         now = self.clock.now()
         last = self._pushed.get(proposal)
         if last is not None and (now - last).total_seconds() < 30:
@@ -230,7 +230,7 @@ def _with_time(it: Proposal, rules: Approvals) -> Proposal:
 
 
 def _claimed(proposal: str) -> str:
-    """How the keys of terminals that carry it on begin."""
+    """Prefix of the keys of terminals that carry it on."""
     return f"terminal {proposal} "
 
 

@@ -1,4 +1,4 @@
-"""What a person does to a proposal: approve, reject, undo. Each press is examined anew and written down, also a no."""
+"""Decisions by a person on a proposal: approve, reject, undo. Each press is checked anew and recorded, also a no."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who acts, after all that could be asked about them: `person` as in the audit, `who` for the API server."""
+    """Person who acts, after all checks: `person` as in the audit, `who` for the API server."""
 
     person: str
     who: KubeUser
@@ -41,7 +41,7 @@ Identify: TypeAlias = Callable[[Proposal], Awaitable[Caller | ApprovalRefusal]]
 
 @dataclass(frozen=True, slots=True)
 class DecisionResult:
-    """What the person is told. `code` is empty where it was done; `carry_on` names what is to be carried on now."""
+    """Answer to the person. `code` is empty where it was done; `carry_on` names what is to be carried on now."""
 
     sentence: str
     code: str = ""
@@ -89,7 +89,7 @@ class Deciding:
         return DecisionResult(f"Your approval is counted: {counted.standing.missing}.")
 
     async def why_not(self, proposal: str, identify: Identify) -> ApprovalRefusal | None:
-        """Whether this person may approve it: what a card tells its viewer. Nothing is counted or written down."""
+        """True if this person may approve it: what a card tells its viewer. Nothing is counted or written down."""
         it = await self.get(proposal)
         if isinstance(it, ApprovalRefusal):
             return it
@@ -188,7 +188,7 @@ class Deciding:
         return ApprovalRefusal("not_proved", f"It is not proved: {fresh.why}.") if fresh.why else fresh
 
     async def _wrong_end(self, part: ProposalPart, cluster: str) -> str:
-        """Why the end that an edit writes cannot stand; empty where it can, or where none is written."""
+        """The reason why the end that an edit writes cannot stand; empty where it can, or where none is written."""
         now = None if part.kind is PartKind.CREATE else await self.patcher.read(part, cluster)
         try:
             after = part.body[0] if part.kind is PartKind.CREATE else apply(now or {}, part.body)

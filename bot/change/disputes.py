@@ -1,4 +1,4 @@
-"""Whether Claude names evidence against the verdict that a change is to mend."""
+"""Checks whether Claude names evidence against the verdict that a change is to mend."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ async def ours_of(patcher: Patcher, it: Proposal) -> list[Json | None]:
 
 
 def end_now(ours: Sequence[Json], approved: datetime) -> datetime | None:
-    """When these end: never before it was approved. None: they are permanent."""
+    """End of these objects, never before the approval. None: they are permanent."""
     found = end_of(ours, unreadable=approved)
     return None if found is None else max(found, approved)
 

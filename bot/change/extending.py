@@ -1,4 +1,4 @@
-"""What a person does about the end of an added object: keeps it longer or for good, or lets it go.
+"""Decisions of a person on the end of an added object: keeps it longer or for good, or lets it go.
 
 To keep it is a proposal of its own, with the rules, rights, audit and compare-and-set of every other one. Nothing of
 the traffic changes with it, so that there is nothing to be proved on flows, and it may be approved in quiet hours.

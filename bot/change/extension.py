@@ -21,7 +21,7 @@ EXPIRES_PATH = f"/metadata/annotations/{escaped(EXPIRES)}"
 
 
 def moment_of(said: object) -> datetime | None:
-    """When an annotation's time is up: a date lasts to the end of that day, UTC. None: it says no time."""
+    """End that an annotation says: a date lasts to the end of that day, UTC. None: it says no time."""
     if not isinstance(said, str):
         return None
     try:
@@ -36,7 +36,7 @@ def moment_of(said: object) -> datetime | None:
 
 
 def expires_of(thing: Json | None) -> object:
-    """What the annotation says; None where there is none."""
+    """Value of the annotation; None where there is none."""
     return get(thing, "metadata", "annotations", EXPIRES)
 
 
@@ -56,7 +56,7 @@ def end_of(things: Iterable[Json], unreadable: datetime | None = None) -> dateti
 
 
 def unreadable_end(thing: Json | None, now: datetime) -> str:
-    """Why a new object's end cannot stand, in a few words; empty for one that can, and for none."""
+    """The reason why a new object's end cannot stand, in a few words; empty for one that can, and for none."""
     said = expires_of(thing)
     if said is None:
         return ""
@@ -70,7 +70,7 @@ def unreadable_end(thing: Json | None, now: datetime) -> str:
 
 
 def until(end: datetime) -> str:
-    """What the annotation says of an end that is moved: a whole day, so that a person can read it."""
+    """Annotation for an end that is moved: a whole day, so that a person can read it."""
     return f"{end + EXTENSION:%Y-%m-%d}"
 
 
@@ -118,7 +118,7 @@ def _part(target: Component, thing: Json, said: str | None) -> ProposalPart:
 
 
 def wanted_end(part: ProposalPart) -> object:
-    """What the annotation says once the part is written; None: it is gone."""
+    """Value of the annotation once the part is written; None: it is gone."""
     return part.body[-1].get("value")
 
 

@@ -1,4 +1,4 @@
-"""How an object is known again: its fingerprint, and the mark of the proposal that wrote it. Pure."""
+"""Marks by which an object is known again: its fingerprint, and the mark of the proposal that wrote it. Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def as_written(now: Json | None) -> tuple[str, str]:
 
 
 def back(part: ProposalPart, written: tuple[str, str]) -> ProposalPart:
-    """What takes a written part back: the inverse of a patch, or the deletion of what was made."""
+    """Inverse of a written part: the inverse of a patch, or the deletion of what was made."""
     uid, after = written
     if part.kind is PartKind.CREATE:
         return ProposalPart(PartKind.DELETE, part.target, (), part.body, uid, "", after)

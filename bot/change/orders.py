@@ -105,7 +105,7 @@ class Orders:
         return said
 
     async def may_read_logs(self, who: KubeUser, namespace: str, cluster: str) -> AccessReview:
-        """What a person needs to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
+        """Checks the right to ask about a namespace where the rules say `rights`. Raises `CannotRead`."""
         async with self._line(cluster) as line:
             try:
                 right = ObjectRight("get", "pods", namespace=namespace, subresource="log")
@@ -163,7 +163,7 @@ class Orders:
 
 
 async def _refusal(writer: Writes, order: Order) -> str:
-    """How the API server itself refuses: RBAC gives no reason in a review, but to a dry run of the change it does.
+    """Refusal of the API server itself: RBAC gives no reason in a review, but to a dry run of the change it does.
 
     Only words: the review has said no already. Empty where KAI is refused and not the person, or nobody is.
     """

@@ -16,7 +16,7 @@ MYSELF = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
 async def myself(live: Live) -> KubeUser:
-    """Who these credentials belong to, by the API server's word. Raises `CouldNotLook`, `UsageMistake`."""
+    """User of these credentials, by the API server's word. Raises `CouldNotLook`, `UsageMistake`."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         async with connected(live) as kube, open_line(kube.place) as line:

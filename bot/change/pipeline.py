@@ -54,7 +54,7 @@ SELF = "kai"
 
 @dataclass(frozen=True, slots=True)
 class PipelineTools:
-    """What the pipeline works with; the composition root fills it once."""
+    """Tools of the pipeline; the composition root fills it once."""
 
     store: Store
     patcher: Patcher

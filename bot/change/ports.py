@@ -1,4 +1,4 @@
-"""What a change needs from others: somebody who writes, somebody who proves, somebody who looks, somebody who tells."""
+"""Ports of a change: one that writes, one that proves, one that looks, one that tells."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Patcher(Protocol):
         ...
 
     async def review(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> AccessReview:
-        """What a SubjectAccessReview says of exactly this. Raises `CannotRead`."""
+        """Answer of a SubjectAccessReview on exactly this. Raises `CannotRead`."""
         ...
 
     async def dry_run(self, who: KubeUser, part: ProposalPart, proposal: str, cluster: str) -> None:

@@ -136,7 +136,7 @@ def _fresh(case: Case, parts: Sequence[ProposalPart], after: Sequence[Json], flo
 
 
 def _why_not(case: Case, trial: Trial, flows: int) -> str:
-    """Why nobody should be asked; empty where the proof holds."""
+    """The reason why nobody should be asked; empty where the proof holds."""
     proof = trial.proof
     if unread := unread_kinds(case):
         return unread
@@ -157,7 +157,7 @@ def _why_not(case: Case, trial: Trial, flows: int) -> str:
 
 
 def _taken_away(case: Case, trial: Trial) -> tuple[str, ...]:
-    """What it shuts and somebody may use. A port that no pod behind it serves may be given up."""
+    """Ways that it shuts and that may be in use. A port that no pod behind it serves may be given up."""
     closed = trial.diff.closed
     return in_words(case, taken_away(case, closed, {low for each in closed for low, _ in each.ports}))
 

@@ -26,7 +26,7 @@ NOT_KEPT = ("kubectl.kubernetes.io/last-applied-configuration", PROPOSAL_ANNOTAT
 
 @dataclass(frozen=True, slots=True)
 class ForRepository:
-    """What is to be changed where the objects come from. `owners` keep them, `difference` is a unified diff of YAML."""
+    """Change to make where the objects come from. `owners` keep them, `difference` is a unified diff of YAML."""
 
     title: str
     owners: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a rollback consists of, and what tells that a write has come through. Pure."""
+"""Parts of a rollback, and the signs that a write has come through. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.change.ports import Fresh, Json
 
 
 def rollback_of(parent: Proposal, now: datetime) -> Proposal:
-    """What takes back whatever is written of a proposal, the last part first."""
+    """Builds what takes back all that is written of a proposal, the last part first."""
     pairs = [(part, each) for part, each in zip(parent.parts, parent.written, strict=False) if each is not None]
     return replace(
         parent,
@@ -57,7 +57,7 @@ def is_same(it: Proposal, fresh: Fresh) -> bool:
 
 
 def no_rights(it: Proposal, who: KubeUser, part: ProposalPart, said: str) -> str:
-    """Who cannot write it, in Kubernetes' words; for a rollback also who has to act now."""
+    """Persons who cannot write it, in Kubernetes' words; for a rollback also who has to act now."""
     words = f"Kubernetes does not let {who} change {part.target}{f' ({said})' if said else ''}"
     acts = f"; somebody with rights on it has to press Undo or run kai undo {it.parent}"
     return words + acts if it.purpose is Purpose.ROLLBACK else words

@@ -19,7 +19,7 @@ card at once both find none, and post two."""
 
 
 class Showing:
-    """What fails is told by the next sweep."""
+    """Shows proposals; a failed message is left to the next sweep."""
 
     def __init__(self, store: Proposals, show: ShowProposal) -> None:
         self._store, self._tell = store, show

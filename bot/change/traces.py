@@ -1,4 +1,4 @@
-"""What the objects of a cluster tell about a proposal: whether it was written, and whether anybody else wrote since."""
+"""Traces of a proposal in the objects of a cluster: whether it was written, and whether anybody else wrote since."""
 
 from __future__ import annotations
 

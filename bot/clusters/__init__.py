@@ -1,1 +1,1 @@
-"""Which cluster a request means: options, opening, and finding the target."""
+"""Clusters of requests: options, opening, and finding the target."""

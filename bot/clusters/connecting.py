@@ -11,7 +11,7 @@ from typing import Any
 from bot.clusters.options import PROBE_NAMESPACE, Live
 from bot.errors import UsageMistake
 from sensors.access.kube import BadKubeconfig, Kube, connect
-from sensors.access.live import LiveCluster, LiveSettings, live_cluster
+from sensors.access.live import LiveCluster, LiveSettings, SharedReads, live_cluster
 from sensors.access.probe.channel import PORT as PROBE_PORT
 from sensors.access.relay import BadRelayConfig, Relay, relay_config
 from sensors.kit.durations import seconds_in
@@ -38,10 +38,16 @@ async def connected(live: Live) -> AsyncIterator[Kube]:
 @asynccontextmanager
 async def opened(live: Live) -> AsyncIterator[LiveCluster]:
     """The cluster, for one investigation. Raises as `connected` does."""
-    async with connected(live) as kube:
-        relay, hint = relay_of(live, kube)
-        async with live_cluster(kube, relay, settings_of(live, hint)) as cluster:
-            yield cluster
+    async with connected(live) as kube, opened_on(live, kube) as cluster:
+        yield cluster
+
+
+@asynccontextmanager
+async def opened_on(live: Live, kube: Kube, shared: SharedReads | None = None) -> AsyncIterator[LiveCluster]:
+    """The cluster over a connection that is there. `shared`: what other investigations read just now is read once."""
+    relay, hint = relay_of(live, kube)
+    async with live_cluster(kube, relay, settings_of(live, hint), shared=shared) as cluster:
+        yield cluster
 
 
 def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:
@@ -78,7 +84,7 @@ def _is_named(live: Live) -> bool:
 
 
 def is_in_cluster(kube: Kube) -> bool:
-    """Whether we are a pod that talks to its own cluster."""
+    """Checks whether we are a pod that talks to its own cluster."""
     return kube.place.name == "the pod's ServiceAccount"
 
 
@@ -96,7 +102,7 @@ def settings_of(live: Live, hint: str = "") -> LiveSettings:
 
 
 def probe_port_of(live: Live) -> int:
-    """Where the probes' servers listen: the chart's `probe.port`. Raises `UsageMistake`."""
+    """Port of the probes' servers: the chart's `probe.port`. Raises `UsageMistake`."""
     said = live.environ.get(PROBE_PORT_VARIABLE, "").strip() or str(PROBE_PORT)
     if not (said.isascii() and said.isdigit() and 0 < int(said) < 65536):
         raise UsageMistake(f"{PROBE_PORT_VARIABLE} should be a port such as {PROBE_PORT}, not {said[:20]!r}")

@@ -1,4 +1,4 @@
-"""Which living cluster is meant: kubectl's options and hubble's options, under their own names. Light, for --help."""
+"""Options that name a living cluster: kubectl's and hubble's, under their own names. Light, for --help."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WAY_TO = "bot.clusters.named:way_to"
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What was said about the living cluster; what was not said is None or empty. `cluster`: its name in the
+    """Options for the living cluster; what was not said is None or empty. `cluster`: its name in the
     settings."""
 
     kubeconfig: str | None = None

@@ -22,7 +22,7 @@ def names_an_object(word: str) -> bool:
 
 
 async def peer_of(cluster: Cluster, word: str, namespace: str) -> HostPort:
-    """Where to connect to. Raises `ValueError` for a host that is none, `NoSuchPod` for an object that is not there."""
+    """Address to connect to. Raises `ValueError` for a bad host, `NoSuchPod` for an object that is not there."""
     if not names_an_object(word):
         return host_port(word)
     place = host_port(word.partition("/")[2])

@@ -1,4 +1,4 @@
-"""What a diagnosis says of the recording that it was made from."""
+"""Describes the recording that a diagnosis was made from."""
 
 from __future__ import annotations
 

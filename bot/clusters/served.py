@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from bot.cluster_settings import NamedCluster, unknown
 from bot.clusters.connecting import SERVER_VARIABLES
 from bot.clusters.opened import OpenedCluster
-from bot.clusters.opening import PolicyWorlds
+from bot.clusters.opening import PolicyWorlds, shared
 from bot.clusters.options import Live
 from bot.report.cluster_name import UNNAMED
 from bot.store import Request
@@ -81,16 +81,22 @@ class ServedClusters:
         """The pod that is meant in that cluster. Raises `NoSuchPod`."""
         return await self.world(name).find(asked)
 
+    async def close(self) -> None:
+        """End the connections that investigations share."""
+        for each in self.worlds.values():
+            if each.line is not None:
+                await each.line.close()
+
 
 def served(clusters: Iterable[NamedCluster], default: str, usual: Live) -> ServedClusters:
     """The clusters of the settings; without any, the one that kubectl would talk to."""
     listed = tuple(clusters)
     if not listed:
-        return ServedClusters({UNNAMED: PolicyWorlds(usual)})
+        return ServedClusters({UNNAMED: shared(usual)})
     channels = {channel: each.name for each in listed for channel in each.channels}
     only = listed[0].name if len(listed) == 1 else ""
     bare = replace(usual, context=None, server=None)
-    return ServedClusters({each.name: PolicyWorlds(live_to(each, bare)) for each in listed}, default or only, channels)
+    return ServedClusters({each.name: shared(live_to(each, bare)) for each in listed}, default or only, channels)
 
 
 def live_to(it: NamedCluster, usual: Live) -> Live:

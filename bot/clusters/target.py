@@ -67,7 +67,7 @@ async def resolve(
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What there is to choose from, read once. `namespaces` is None where they cannot be listed."""
+    """Workloads to choose from, read once. `namespaces` is None where they cannot be listed."""
 
     pods: tuple[Object, ...]
     replica_sets: tuple[Object, ...] = ()
@@ -223,7 +223,7 @@ def _near(word: str, known: Iterable[str]) -> str:
 
 
 def _there(kind: str, scene: _Scene) -> str:
-    """What there is, where nothing resembles the word: a small namespace answers itself."""
+    """Lists the pods where nothing resembles the word: a small namespace answers itself."""
     if kind not in ("", "Pod") and (owners := _owners(kind, scene)):
         return f"; it has {_some(owners, 4)}"
     return f"; it has {_some(map(name_of, scene.here), 4)}" if scene.here else "; it has no pods"

@@ -84,7 +84,7 @@ def payload_in(file: str) -> Payload:
 
 
 def alerts_in(payload: Payload) -> tuple[str, list[Alert | str]]:
-    """Who reads it, and each alert, or why it starts nothing. Raises `UsageMistake` for what is no alert."""
+    """Trigger that reads it, and each alert, or why it starts nothing. Raises `UsageMistake` for what is no alert."""
     trigger = webhook_of(payload)
     if trigger is None and not any(each in payload for each in _MESSAGE):
         raise UsageMistake("it is no webhook of Alertmanager, Grafana, Datadog or PagerDuty, and no Slack message")

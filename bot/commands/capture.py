@@ -25,7 +25,7 @@ from sensors.kit.catalog import sensors
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What was written. `missing` parts are named in case.yaml, each with its reason."""
+    """Summary of a capture. `missing` parts are named in case.yaml, each with its reason."""
 
     folder: Path
     target: str

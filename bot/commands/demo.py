@@ -67,7 +67,7 @@ def case_of(name: str) -> Path:
 
 
 def wants_page(said: bool | None, output: str) -> bool:
-    """Whether the page follows: as was said, else where somebody sits who can end it."""
+    """Checks whether the page follows: as was said, else where somebody sits who can end it."""
     if said is not None:
         return said
     there = output == "text" and sys.stdin.isatty() and sys.stdout.isatty()
@@ -92,7 +92,7 @@ def _say(line: str) -> None:
 
 
 def _about(path: Path, header: CaseHeader) -> tuple[str, str]:
-    """Who calls whom, and what the caller sees; not why: that is what the demo is for."""
+    """Describes who calls whom, and what the caller sees; not why: that is what the demo is for."""
     target = header.target
     if target is None:
         return "", ""

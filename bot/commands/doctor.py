@@ -54,7 +54,7 @@ async def _examine(live: Live, pod: str, namespace: str | None) -> tuple[Check, 
 
 
 async def alerts(environ: Mapping[str, str]) -> tuple[Check, ...]:
-    """What alerts need, by the settings that `kai serve` would read here."""
+    """Checks what alerts need, by the settings that `kai serve` would read here."""
     try:
         said = alerts_of(environ)
     except BadSettings as why:

@@ -59,7 +59,7 @@ COMMAND_NOTES: Mapping[str, str] = {
 
 
 def epilog(name: str) -> str:
-    """What stands below the options of a command's help."""
+    """Text below the options of a command's help."""
     lines = "\n".join(f"  {each}" for each in EXAMPLES.get(name, ()))
     shown = f"\b\nExamples:\n{lines}" if lines else ""
     return "\n\n".join(filter(None, (shown, COMMAND_NOTES.get(name, ""))))

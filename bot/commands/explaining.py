@@ -32,7 +32,7 @@ async def explained(
 
 @dataclass(frozen=True, slots=True)
 class Claude:
-    """What it takes to ask Claude from a terminal. `database`: where what is spent is written down."""
+    """Needs of a question to Claude from a terminal. `database`: where what is spent is written down."""
 
     settings: ClaudeSettings
     tools: WalkTools

@@ -57,7 +57,7 @@ def show(investigation: str, part: str, verbose: bool, quiet: bool, output: str,
 
 
 def with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
-    """What `act` reads of the store. Raises `UsageMistake` where nothing is kept: reading makes no store."""
+    """Result of `act` over the store. Raises `UsageMistake` where nothing is kept: reading makes no store."""
     url = database or default_url()
 
     async def opened() -> T:
@@ -126,7 +126,7 @@ def _diagnosis(verdict: StoredVerdict) -> Diagnosis:
 
 
 def _commands(it: Diagnosis, part: str) -> str:
-    """What a shell takes: `kai show ID --fix | sh`."""
+    """Commands for a shell: `kai show ID --fix | sh`."""
     typed = command_lines(it.fix, "undo" if part == "undo" else "kubectl") if not it.fix.refused else []
     if not typed:
         raise UsageMistake(f"{it.investigation_id} proposes no change (kai show {it.investigation_id} says why)")

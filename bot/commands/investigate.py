@@ -45,7 +45,7 @@ WATCHING = "bot.commands.watching:keep_watching"
 
 @dataclass(frozen=True, slots=True)
 class TerminalRequest:
-    """What was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
+    """Request as it was typed. `pod` may be empty (the recorded one) or anything that `resolve` understands.
 
     `last` is how much context to bring per node, None as the flow says; `live` is for where there is no `case`.
     `keep`: for `kai history`, in `database` or the person's own.
@@ -102,7 +102,7 @@ def investigate(question: TerminalRequest) -> int:
 
 
 def _claude(question: TerminalRequest, flow: Flow) -> ClaudeSettings | None:
-    """How Claude is asked; None: no key, no such step in the flow, or nobody wants it."""
+    """Settings for Claude; None: no key, no such step in the flow, or nobody wants it."""
     wanted = question.case is None if question.llm is None else question.llm
     if not wanted or question.show_brief or question.quiet or flow.agent is None:
         return None

@@ -1,4 +1,4 @@
-"""What KAI can ask: its flows and its sensors, for people and for programs."""
+"""Lists what KAI can ask: its flows and its sensors, for people and for programs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def purpose(sensor: Sensor) -> str:
 
 
 def settings(sensor: Sensor) -> dict[str, Any]:
-    """What a flow may set in `with:`, and the defaults."""
+    """Settings of `with:` in a flow, and the defaults."""
     parameters = inspect.signature(sensor.look).parameters.values()
     return {each.name: _default(each) for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
 

@@ -1,4 +1,4 @@
-"""Where the report goes: to stdout, in colour for a terminal, and quietly to nowhere when the pipe was closed."""
+"""Writes the report: to stdout, in colour for a terminal, and quietly to nowhere when the pipe was closed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NARROWEST = 30
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a report is wanted: text, json, yaml or markdown; whole or short, or its verdict line alone.
+    """Form of a report: text, json, yaml or markdown; whole or short, or its verdict line alone.
 
     `remembered`: its id leads to it (`kai show`), so it is named.
     """

@@ -1,4 +1,4 @@
-"""What a person sees while KAI looks: which sensors have answered. It leaves no trace, and pipes see nothing."""
+"""Shows progress while KAI looks: which sensors have answered. It leaves no trace, and pipes see nothing."""
 
 from __future__ import annotations
 

@@ -50,5 +50,5 @@ async def _keep(it: Diagnosis, database: str | None, asked_at: datetime) -> None
 
 
 def who() -> str:
-    """Whose terminal it is; for a list, not for a decision."""
+    """Name of the terminal's user; for a list, not for a decision."""
     return (os.environ.get("USER") or os.environ.get("LOGNAME") or "terminal")[:100]

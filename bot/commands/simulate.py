@@ -99,7 +99,7 @@ def _text(asked: dict[str, Any]) -> str:
 
 
 def _look(asked: dict[str, Any], pod: str, peer: str | None) -> Case:
-    """What a simulation needs to see. Raises `UsageMistake` or `CouldNotLook`."""
+    """Reads what a simulation needs. Raises `UsageMistake` or `CouldNotLook`."""
     namespace = asked["namespace"] if pod and "/" not in pod else None
     if asked["case"] is None and not pod:
         raise UsageMistake("say whose traffic to try it on: --pod [NS/]POD in a cluster, or --case DIR, a recording")

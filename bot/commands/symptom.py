@@ -1,4 +1,4 @@
-"""What a caller saw in a recorded incident: how the pod's own attempts and look-ups ended, as the recording has it."""
+"""Symptom that a caller saw in a recorded incident: the ends of the pod's own attempts and look-ups."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ PrintLine = Callable[[str], None]
 
 @dataclass
 class Watched:
-    """What the walks have shown so far: `code` is the exit code of the last verdict; None before the first."""
+    """Results of the walks so far: `code` is the exit code of the last verdict; None before the first."""
 
     code: int | None = None
     line: str = field(default="", repr=False)
@@ -104,7 +104,7 @@ class _Rounds:
     tried: str = ""
 
     async def see(self, since: datetime) -> TrafficSince:
-        """What one more walk shows; a cluster that does not answer is waited for."""
+        """Takes one more walk; a cluster that does not answer is waited for."""
         try:
             now = await self.walk(since + JUST_AFTER)
         except Blind as why:
@@ -115,7 +115,7 @@ class _Rounds:
         return now.moment
 
     def opened(self, glance: Glance) -> bool:
-        """Where the peer opened all the time (lost large packets, a slow answer) the verdict has to turn as well."""
+        """Checks that the verdict turned, where the peer opened all the time (large packets lost, a slow answer)."""
         if self.blind or glance.said.outcome is not VerificationOutcome.VERIFIED:
             return False
         return self.was_shut or exit_code(self.diagnosis) == NO_FAULT
@@ -132,7 +132,7 @@ class _Rounds:
         return NO_FAULT if self.opened(glance) and code != FAULT else code
 
     def line(self, glance: Glance) -> str:
-        """What is so now, without what differs from one walk to the next, such as counts."""
+        """Line on the present state, without what differs from one walk to the next, such as counts."""
         if self.blind:
             return clean(f"could not look: {self.blind}")
         if self.opened(glance):

@@ -53,7 +53,7 @@ RETRY_CLAUSE = "it will be tried again"
 
 @dataclass(frozen=True, slots=True)
 class InvestigationStatus:
-    """Where an investigation stands: `answered` sensors so far, and the verdict once there is one."""
+    """State of an investigation: `answered` sensors so far, and the verdict once there is one."""
 
     investigation: Investigation
     answered: int
@@ -70,7 +70,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What other parts of KAI add: durable runs of their own, notes by role, and who hears of what follows a verdict.
+    """Extensions by other parts of KAI: durable runs, notes by role, and listeners to what follows a verdict.
 
     `sweeps` are called once a second, as the desk mends what a crash has left of its own runs.
     """
@@ -83,7 +83,7 @@ class Extensions:
 
 @dataclass(frozen=True, slots=True)
 class DeskTools:
-    """What a desk works with; the composition root fills it once. `alone`: no other replica shares the database."""
+    """Tools of a desk; the composition root fills it once. `alone`: no other replica shares the database."""
 
     store: Store
     journal: Journal
@@ -154,7 +154,7 @@ class Desk:
 
     @property
     def journal(self) -> Journal:
-        """Where durable runs are started."""
+        """Journal in which durable runs are started."""
         return self._journal
 
     async def deliver(self, key: str) -> None:

@@ -41,7 +41,7 @@ DurableFunction = Callable[..., Coroutine[Any, Any, Any]]
 
 
 class Steps:
-    """What the body of a workflow may do; what it returns is written once and read again after a crash."""
+    """Steps that the body of a workflow may take; what it returns is written once and read again after a crash."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -183,7 +183,7 @@ class Journal:
             await DBOS.delete_workflows_async([*ids, *(each.id for each in parts)])
 
     async def close(self) -> None:
-        """What runs is interrupted, to be carried on later. The loop gets an executor of its own again."""
+        """Interrupts what runs, to be carried on later. The loop gets an executor of its own again."""
         self._closing = True
         for task in (running := tuple(self._running)):
             task.cancel()

@@ -1,4 +1,4 @@
-"""How much may be looked into at once, and what a person is told when it is too much."""
+"""Limits of investigations at once, and the answer to a person when there are too many."""
 
 from __future__ import annotations
 

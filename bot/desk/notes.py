@@ -1,4 +1,4 @@
-"""What is said once about an investigation, whatever crashes: one class for each kind of note.
+"""Notes about an investigation, each said once, whatever crashes: one class for each kind of note.
 
 A message in the store has a role; `DESK_NOTES` turns it into its note. Another part of KAI adds a kind with a class of
 its own, a line for its role (`open_desk(notes=…)`), and a renderer where it is posted.

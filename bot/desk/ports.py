@@ -1,4 +1,4 @@
-"""What the desk needs from others: somebody who looks, somebody who posts, and somebody to tell of the progress."""
+"""Ports of the desk: one that looks, one that posts, and one that is told of the progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CannotPost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LookResult:
-    """What came of a look; `walked` where it can go on from there."""
+    """Result of a look; `walked` where it can go on from there."""
 
     diagnosis: Diagnosis
     walked: Walk | None = None

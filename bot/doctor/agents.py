@@ -1,4 +1,4 @@
-"""Whether Cilium's agents tell of themselves: an extra, since what lets them is a right over their nodes."""
+"""Checks whether Cilium's agents tell of themselves: an extra, since what lets them is a right over their nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether alerts reach KAI: who may call its webhooks, and what Slack lets it read, channel by channel. Pure."""
+"""Checks whether alerts reach KAI: who may call its webhooks, and what Slack lets it read, channel by channel. Pure."""
 
 from __future__ import annotations
 

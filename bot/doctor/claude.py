@@ -1,4 +1,4 @@
-"""Whether Claude can be asked: a key, and a model that will still be there next month.
+"""Checks whether Claude can be asked: a key, and a model that will still be there next month.
 
 The key is never looked at beyond being there. Which models there are, and when one ends, is what the installed SDK
 says; it is imported for that only where there is a key, since it takes a second.
@@ -58,7 +58,7 @@ async def _model(settings: ClaudeSettings, today: date) -> Check:
 
 
 def model_check(model: str, today: date, known: Models) -> Check:
-    """Whether the model is still there, and for how long."""
+    """Checks whether the model is still there, and for how long."""
     ends, replace = known.ends.get(model), f"export {MODEL}={USUAL_MODEL}"
     if ends is None:
         return _without_end(model, known)

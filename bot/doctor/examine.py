@@ -49,7 +49,7 @@ FORWARD = "cilium hubble port-forward"
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is examined: the cluster, and the node of the pod in question (empty: every node)."""
+    """Subject of the examination: the cluster, and the node of the pod in question (empty: every node)."""
 
     cluster: LiveCluster
     environ: Mapping[str, str]
@@ -190,7 +190,7 @@ async def _probes(patient: Patient) -> list[Check]:
 
 
 async def _asked(cluster: LiveCluster, node: str) -> str:
-    """Why the probe of a node gave no answer, or cannot see its node; empty where all is well.
+    """The reason why the probe of a node gave no answer, or cannot see its node; empty where all is well.
 
     A pod that runs proves nothing: the question is asked over the way that an investigation takes.
     """

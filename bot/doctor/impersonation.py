@@ -32,7 +32,7 @@ RbacRule = Mapping[str, Any]
 
 
 async def impersonation(kube: Kube) -> list[Check]:
-    """Who may be acted as, and a warning of its own where nothing limits it."""
+    """Checks in whose name KAI may act, and warns where nothing limits it."""
     rules, why = await if_readable(_rules(kube))
     if rules is None:
         return [Check("approvals", CheckState.UNKNOWN, why)]

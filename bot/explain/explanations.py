@@ -111,7 +111,7 @@ class Explains:
         await steps.take("tell", self._tell, investigation)
 
     async def _begin(self, investigation: str) -> dict[str, Any] | None:
-        """What the run starts from: it must be the same after a crash, when the verdict may be another already."""
+        """Start of the run: it must be the same after a crash, when the verdict may be another already."""
         it = await self.store.investigations.get(investigation)
         verdict = await self.store.investigations.verdict(investigation)
         if it is None or verdict is None or verdict.result.get("explanation") is not None:

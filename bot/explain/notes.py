@@ -1,4 +1,4 @@
-"""What is said of Claude's part: each look that it asked for, and the explanation on the root message."""
+"""Notes of Claude's part: each look that it asked for, and the explanation on the root message."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from sensors.kit import Target
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request comes from: its kind, a person's or a sender's id, and where the answer is awaited.
+    """Origin of a request: its kind, a person's or a sender's id, and where the answer is awaited.
 
     `once` is the same each time the same thing is delivered: it never starts a second investigation.
     """
@@ -44,7 +44,7 @@ class TakesRequests(Protocol):
 
 
 def the_only_one(said: str, channel: str) -> str:
-    """Where there is one cluster, and nobody names it."""
+    """Chooses the only cluster, where none is named."""
     return UNNAMED
 
 

@@ -1,4 +1,4 @@
-"""What other agents may ask, and the text that they get: fenced, washed and bounded like a brief to Claude."""
+"""Answers to other agents: fenced, washed and bounded like a brief to Claude."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Answers:
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def diagnose(self, pod: str, namespace: str, to: str) -> str:
-        """Why the pod cannot talk."""
+        """The reason why the pod cannot talk."""
         question = self._question(pod, namespace, to)
         flow = flow_asked(question)
         async with self._one, world_of(question) as (cluster, recording):
@@ -74,13 +74,13 @@ class Answers:
         return self._fenced([head, digest(reported(each), wash, FACTS)])
 
     async def may_talk(self, pod: str, to: str, namespace: str) -> str:
-        """Whether the policies let the pod reach the peer, and who says so."""
+        """Checks whether the policies let the pod reach the peer, and who says so."""
         case = await self._case(self._question(pod, namespace, to))
         answer = await asyncio.to_thread(can, case)
         return f"{SIMULATED_WORDS[answer.allowed]}\n{self._fenced(_way(answer))}"
 
     async def simulate(self, change: str, delete: str, target: str, pod: str, namespace: str) -> str:
-        """What a change would do to the traffic that was dropped. Nothing is applied."""
+        """Simulates what a change would do to the traffic that was dropped. Nothing is applied."""
         if len(change) > LARGEST_CHANGE:
             raise UsageMistake(f"the change has {len(change):,} characters; at most {LARGEST_CHANGE:,} are tried")
         if bool(change) == bool(delete):

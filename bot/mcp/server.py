@@ -26,7 +26,7 @@ def server_of(answers: Answers) -> MCPServer:
 
     @server.tool(annotations=READS)
     async def diagnose(pod: str = "", namespace: str = "", to: str = "") -> str:
-        """Why this pod cannot talk: root cause, evidence by id, layers, possible fixes. `to` is the peer, HOST:PORT.
+        """Finds why this pod cannot talk: cause, evidence by id, layers, possible fixes. `to` is the peer, HOST:PORT.
 
         The pod may be left out where the server plays a recording.
         """
@@ -41,7 +41,7 @@ def server_of(answers: Answers) -> MCPServer:
     async def simulate_change(
         change: str = "", delete: str = "", target: str = "", pod: str = "", namespace: str = ""
     ) -> str:
-        """What a policy change would do to the pod's dropped traffic. Nothing is applied.
+        """Simulates what a policy change would do to the pod's dropped traffic. Nothing is applied.
 
         `change` is a manifest, or a JSON or merge patch with `target` (KIND/NAME); `delete` is KIND/NAME instead.
         """

@@ -24,7 +24,7 @@ COMPONENT = "kai-netdebug"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What was done to `target` (the object with `uid`) for a proposal. `reason` is one word in CamelCase."""
+    """Event about a change of `target` (the object with `uid`) for a proposal. `reason` is one word in CamelCase."""
 
     proposal: str
     approver: Approver | None
@@ -36,12 +36,12 @@ class Announcement:
 
     @property
     def namespace(self) -> str:
-        """Where it stands: beside the object; of a Namespace, inside it."""
+        """Namespace of the Event: beside the object; of a Namespace, inside it."""
         return self.target.namespace or self.target.name
 
 
 async def announce(line: WriteConnection, it: Announcement) -> str:
-    """Why it could not be told, in one line; empty when it stands there."""
+    """The reason why it could not be told, in one line; empty when it stands there."""
     agent, path = f"kai-netdebug/{__version__} proposal/{it.proposal}", f"/api/v1/namespaces/{it.namespace}/events"
     call = ApiCall("POST", path, agent, body=event_of(it), approver=it.approver, why=it.proposal)
     try:

@@ -66,7 +66,7 @@ class Approver:
 
 @dataclass(frozen=True, slots=True)
 class ObjectName:
-    """Which object: `namespace` is empty for kinds that have none. Raises `BadOrder`."""
+    """Name of an object: `namespace` is empty for kinds that have none. Raises `BadOrder`."""
 
     kind: Kind
     name: str

@@ -1,4 +1,4 @@
-"""What goes out, and what came of it: guarded patches, marks, differences, the way back. Pure.
+"""Operations on an object, and their results: guarded patches, marks, differences, the way back. Pure.
 
 Sources: RFC 6902 (JSON Patch), RFC 6901 (pointers); the API server applies `test` operations to the stored object in
 the version that was asked for, so that `/metadata/resourceVersion` can be tested like any other field.
@@ -112,7 +112,7 @@ def differences(before: Object | None, after: Object | None) -> tuple[Difference
 
 
 def digest(after: Object | None) -> str:
-    """What identifies a result: the object without what differs from one dry run to the next."""
+    """Digest of a result: the object without what differs from one dry run to the next."""
     canonical = json.dumps(_plain(after), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What a person may do in the cluster, asked of the API server (SubjectAccessReview): it decides, never we."""
+"""Rights of a person in the cluster, asked of the API server (SubjectAccessReview): it decides, never we."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def right_to(kind: Kind, verb: str, namespace: str) -> ObjectRight:
 
 
 async def may(line: WriteConnection, agent: str, approver: Approver | None, right: ObjectRight) -> RightsAnswer:
-    """Whether the person may. Raises `Blind` where that could not be asked: nobody may do what nobody could ask."""
+    """True if the person may. Raises `Blind` where that could not be asked: nobody may do what nobody could ask."""
     who = f"what {one_line(approver.user) if approver else 'you'} may do could not be asked"
     body = review(approver, right)
     try:

@@ -47,7 +47,7 @@ class AnswerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What the server said: status, and its body as an object (empty where it is none).
+    """Response of the API server: status, and its body as an object (empty where it is none).
 
     `audit_id` names the request in the API server's own audit log.
     """

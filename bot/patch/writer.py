@@ -61,7 +61,7 @@ JSON_PATCH = "application/json-patch+json"
 
 
 class Writes(Protocol):
-    """What `bot/approval` needs of a writer."""
+    """Port of `bot/approval` to a writer."""
 
     async def may(self, approver: Approver | None, right: ObjectRight) -> RightsAnswer: ...
 
@@ -100,11 +100,11 @@ class PatchWriter:
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def may(self, approver: Approver | None, right: ObjectRight) -> RightsAnswer:
-        """Whether the person may do this, by the API server's own word. Raises `Blind` where it could not be asked."""
+        """True if the person may do this, by the API server's own word. Raises `Blind` where it could not be asked."""
         return await may(self.line, f"kai-netdebug/{__version__}", approver, right)
 
     async def rehearse(self, order: Order) -> Rehearsed | WriteTrouble | Unknown:
-        """What the API server would store: nothing is written."""
+        """Result that the API server would store: nothing is written."""
         try:
             return (await self._prepare(order)).rehearsed
         except _Ended as early:
@@ -121,7 +121,7 @@ class PatchWriter:
         return await self._write(ready)
 
     async def reconcile(self, order: Order) -> WriteOutcome:
-        """Whether an order whose answer nobody heard was carried out, from the object itself.
+        """Checks whether an order whose answer nobody heard was carried out, from the object itself.
 
         `NotApplied` is told after the last look only: till then a request may still be under way.
         """
@@ -175,7 +175,7 @@ class PatchWriter:
             raise _Ended(NotApplied(f"the dry run had no answer: {why}")) from None
 
     async def _refusal(self, order: Order, reply: ApiResponse) -> WriteTrouble:
-        """What an answer that is none of ours means; of a patch that did not fit, the object itself must tell why."""
+        """Meaning of an answer that is none of ours; of a patch that did not fit, the object itself must tell why."""
         if reply.status == 404:
             return Gone(reply.words)
         if reply.status == 409:
@@ -223,7 +223,7 @@ class PatchWriter:
 
 
 def trace_of(order: Order, found: Object | None) -> WriteOutcome:
-    """What the object, as it is now, tells about an order. Pure.
+    """Trace of an order on the object as it is now. Pure.
 
     An object that somebody else has changed without our mark tells nothing: they may have come first, and ours failed,
     or they replaced the whole object after us.
@@ -301,7 +301,7 @@ def _object_path(order: Order) -> str:
 
 
 def _body(order: Order, before: Object | None) -> Any:
-    """What goes out. Raises `_Ended` on a patch or a manifest that must not."""
+    """Body of the request. Raises `_Ended` on a patch or a manifest that must not."""
     try:
         match order.change:
             case Edit():

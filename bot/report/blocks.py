@@ -61,7 +61,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class ChangeState:
-    """What became of a proposed change, for the root message: `line` (escaped) stands in place of the fix.
+    """State of a proposed change, for the root message: `line` (escaped) stands in place of the fix.
 
     `status` and `state` replace the headline's where the change altered what is seen; else they are empty.
     """
@@ -151,7 +151,7 @@ def ended(target: Target, role: str, why: str, investigation: str, asked_by: str
 
 
 def reason(why: str, longest: int = 500) -> str:
-    """Why it ended, escaped. Who cancelled it is shown by name: Slack's own ids are for programs."""
+    """The reason why it ended, escaped. Who cancelled it is shown by name: Slack's own ids are for programs."""
     by = _CANCELLED_BY.fullmatch(why)
     return f"cancelled by <@{by[1]}>" if by else safe(why, longest)
 
@@ -171,14 +171,14 @@ def layer_name(row: LayerRow) -> str:
 
 
 def claude_part(it: Diagnosis) -> Iterator[SlackBlock]:
-    """What Claude adds, where it was asked: how it stands to the verdict, then its sentences."""
+    """Claude's part, where it was asked: how it stands to the verdict, then its sentences."""
     if said := parts_of(it).get(SectionPart.CLAUDE):
         points = (f"• {safe(each.text, 300)}" for each in said.items if isinstance(each, Point))
         yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *points)))
 
 
 def _claude_line(it: Diagnosis) -> Iterator[SlackBlock]:
-    """How Claude stands to the verdict, with the beginning of its first sentence."""
+    """Claude's view of the verdict, with the beginning of its first sentence."""
     if said := parts_of(it).get(SectionPart.CLAUDE):
         first = f": {clean(said.items[0].text)}" if said.items and isinstance(said.items[0], Point) else ""
         yield section(f"*Claude* {safe(brief(f'{said.text}{first}', CLAUDE_LINE), CLAUDE_LINE + 20)}")
@@ -271,7 +271,7 @@ def _header(text: str) -> SlackBlock:
 
 
 def _context(sure: str, cluster: str, investigation: str, asked_by: str = "") -> SlackBlock:
-    """How sure, what was not measured, which cluster, the short id."""
+    """Confidence, what was not measured, the cluster, the short id."""
     name = cluster_name(cluster)
     parts = [
         sure,

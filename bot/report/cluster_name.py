@@ -1,4 +1,4 @@
-"""How a cluster is called where people read it."""
+"""Name of a cluster as people read it."""
 
 from __future__ import annotations
 

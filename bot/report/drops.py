@@ -1,4 +1,4 @@
-"""What policies drop in a namespace, as a report in text, as JSON and as a message in Slack. Each rule is said once."""
+"""Drops by policies in a namespace, as a report in text, as JSON and as a message in Slack. Each rule is said once."""
 
 from __future__ import annotations
 

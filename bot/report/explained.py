@@ -12,7 +12,7 @@ SAID, DISPUTED, NOTED = "said", "disputed", "noted"
 
 
 def headline(it: Diagnosis) -> str:
-    """How Claude stands to the verdict, in a clause."""
+    """Claude's view of the verdict, in a clause."""
     said = it.explanation
     if said is None:
         return ""
@@ -69,7 +69,7 @@ def _struck(said: Explanation, verbose: bool) -> Iterator[str]:
 
 
 def spent(it: Usage) -> str:
-    """What it took, for whoever pays."""
+    """Cost of the explanation, for the one who pays."""
     read = it.input_tokens + it.cache_read_tokens + it.cache_write_tokens
     calls = "1 call" if it.calls == 1 else f"{it.calls} calls"
     tokens = f"{read:,} tokens in, {it.output_tokens:,} out"

@@ -24,7 +24,7 @@ MOST_HOPS = 6
 
 
 class HopState(StrEnum):
-    """What is known of a hop, on the way of these packets."""
+    """State of a hop, on the way of these packets."""
 
     BREAKS = "breaks"
     SPOILS = "spoils"
@@ -153,7 +153,7 @@ def _is_service(it: Diagnosis) -> bool:
 
 
 def _few(found: Sequence[Hop]) -> Iterator[Hop]:
-    """What was not reached gives way first, then what passes; the ends stay."""
+    """Keeps a few hops: what was not reached gives way first, then what passes; the ends stay."""
     kept = list(found)
     for state in (HopState.NOT_REACHED, HopState.PASSES):
         for hop in [each for each in kept if each.state is state and each.title not in (POD, BACKEND)]:
@@ -163,7 +163,7 @@ def _few(found: Sequence[Hop]) -> Iterator[Hop]:
 
 
 def _name(title: str, breaks: bool, it: Diagnosis) -> str:
-    """What stands at the hop: the object of the verdict where it breaks, else the pod or the peer."""
+    """Name of the hop: the object of the verdict where it breaks, else the pod or the peer."""
     if breaks and it.component:
         return clean(it.component.name, 200)
     peer = clean(it.target.to or "", 300).replace(".svc.cluster.local", "")

@@ -1,4 +1,4 @@
-"""When the fault began, after which change, what was lost: from the evidence of a diagnosis, as far as it was measured.
+"""Begin of the fault, the change before it, and the loss: from the evidence of a diagnosis, as far as it was measured.
 
 It reads reported facts, so that a diagnosis that was kept says the same as one just made. What the evidence does not
 show is left empty: an unmeasured beginning is not guessed.

@@ -87,7 +87,7 @@ PEER = ("host", "port", "protocol")
 
 @cache
 def facts_types() -> Mapping[str, type]:
-    """What the sensors give, by the name that a result uses for it."""
+    """Facts of the sensors, by the name that a result uses for it."""
     return {each.gives.__name__: each.gives for each in sensors().values()}
 
 
@@ -337,7 +337,7 @@ def _change_in(it: Mapping[str, Any]) -> Fix:
 
 
 def _terms_in(it: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of every fix, whatever its kind."""
+    """Terms of every fix, whatever its kind."""
     lists = {name: tuple(it[name]) for name in ("newly_allowed", "newly_denied", "notes")}
     same = {name: it[name] for name in ("title", "kubectl", "undo", "refused", "automatic", "disruptive", "owner")}
     return {**same, **lists, "proof": _proof_in(it["proof"]), "also": tuple(map(_fix_in, it["also"]))}

@@ -1,4 +1,4 @@
-"""What a report says and in which order, before anybody decides how it looks: verdict first, proof beside the fix.
+"""Outline of a report, before any renderer decides how it looks: verdict first, proof beside the fix.
 
 All words pass through `clean` here, so that no renderer has to remember that a cluster is not to be trusted.
 """
@@ -29,7 +29,7 @@ FEW = 5
 
 
 class Tone(StrEnum):
-    """What a line means, for whoever gives it a colour."""
+    """Tone of a line, for the renderer that gives it a colour."""
 
     PLAIN = "plain"
     BAD = "bad"
@@ -67,7 +67,7 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """What a person copies into a shell."""
+    """Command to copy into a shell."""
 
     text: str
 
@@ -76,7 +76,7 @@ Item: TypeAlias = Point | Row | TextLine | ShellCommand
 
 
 class SectionPart(StrEnum):
-    """What a section is about. Its value is the heading; headline and footer have none."""
+    """Subject of a section. Its value is the heading; headline and footer have none."""
 
     HEADLINE = " "
     ROOT_CAUSE = "Root Cause"
@@ -105,7 +105,7 @@ class SectionPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What is said of one part: a sentence right behind the heading, and what stands under it."""
+    """Section on one part: a sentence right behind the heading, and what stands under it."""
 
     part: SectionPart
     text: str = ""
@@ -141,7 +141,7 @@ def outline(diagnosis: Diagnosis, *, verbose: bool = False, remembered: bool = T
 
 
 def claude(diagnosis: Diagnosis, *, verbose: bool = False) -> Section:
-    """What Claude adds; empty where it was not asked."""
+    """Claude's part; empty where it was not asked."""
     tones = {explained.DISPUTED: Tone.UNSURE, explained.NOTED: Tone.QUIET}
     points = (
         Point(text, tone=tones.get(kind, Tone.PLAIN)) for kind, text in explained.lines(diagnosis, verbose=verbose)
@@ -171,7 +171,7 @@ def _verdict(it: Diagnosis) -> Iterator[Section]:
 
 
 def held_down_by(it: Diagnosis) -> str:
-    """Why the confidence is not higher, where coverage and not the evidence holds it down; else empty."""
+    """The reason why the confidence is not higher, where coverage and not the evidence holds it down; else empty."""
     if it.root.belief - it.confidence < 0.005:
         return ""
     blind = [each for each in it.evidence.values() if each.sight is Sight.BLIND]
@@ -183,7 +183,7 @@ def held_down_by(it: Diagnosis) -> str:
 
 
 def _evidence(it: Diagnosis, verbose: bool) -> Section:
-    """What carries the verdict in full and first; the other looks in brief, the blind ones last."""
+    """Orders the evidence: what carries the verdict in full and first, other looks in brief, the blind ones last."""
     resting = it.shown_by
     first = [key for key in resting if key in it.evidence]
     rest = [key for key, each in it.evidence.items() if key not in resting and each.sight is not Sight.BLIND]
@@ -244,7 +244,7 @@ def _fix_items(fix: Fix, verbose: bool) -> Iterator[Item]:
 
 
 def changed_ways(fix: Fix, verbose: bool = False) -> Iterator[Item]:
-    """What the change opens, and what it takes away."""
+    """Ways that the change opens, and those that it takes away."""
     parts = (fix, *fix.also)
     yield from _ways("Newly allowed", [way for each in parts for way in each.newly_allowed], verbose)
     yield from _ways("No longer allowed", [way for each in parts for way in each.newly_denied], verbose)
@@ -282,7 +282,7 @@ def command_lines(fix: Fix, which: str) -> list[ShellCommand]:
 
 
 def proof_line(fix: Fix) -> TextLine:
-    """What the fix is proved to do, or why nothing is proved."""
+    """Line on the proof of the fix, or why nothing is proved."""
     proof = fix.proof
     if proof is None:
         return TextLine("Not replayed: only a change of policies can be proved before it is made.", Tone.QUIET)
@@ -353,7 +353,7 @@ def _look_for_yourself(it: Diagnosis) -> Section:
 
 
 def footer(it: Diagnosis, remembered: bool = True) -> Section:
-    """How it was made, by which flow, and its id, where something remembers it."""
+    """Provenance, the flow, and the id where the result is remembered."""
     parts = (
         f"coverage {_percent(it.coverage)}",
         _duration(it.total_ms),

@@ -22,7 +22,7 @@ LONGEST_CAUSE, LONGEST_FIX, LONGEST_POD = 300, 250, 100
 
 
 class VerdictStatus(StrEnum):
-    """What the verdict means for the pod. The value is its colour sign; a word always stands beside it."""
+    """Status of the pod by the verdict. The value is its colour sign; a word always stands beside it."""
 
     FAILING = "🔴"
     DEGRADED = "🟡"
@@ -123,7 +123,7 @@ def status_of_class(cause_class: str) -> VerdictStatus:
 
 
 def state_of(it: Diagnosis) -> str:
-    """What is seen of it, in a few words."""
+    """State of it, in a few words."""
     if it.cause_class == "inconclusive":
         return "undecided"
     if not it.fault_found:
@@ -198,13 +198,13 @@ def _next(it: Diagnosis, longest: int) -> str:
 
 
 def proof_words(fix: Fix) -> str:
-    """What the replay showed, and what the change opens besides."""
+    """Result of the replay, and what the change opens besides."""
     opens = _opens(fix) if fix.proof is not None and fix.proof.replayed else []
     return sentence("; ".join([_replayed(fix.proof), *opens, *_owners(fix)]))
 
 
 def replay_words(fix: Fix) -> str:
-    """What the replay showed, where the ways that the change opens are listed beside it."""
+    """Result of the replay, where the ways that the change opens are listed beside it."""
     return sentence("; ".join([_replayed(fix.proof), *_owners(fix)]))
 
 
@@ -238,7 +238,7 @@ def _owners(fix: Fix) -> list[str]:
 
 
 def unmeasured(it: Diagnosis) -> tuple[str, ...]:
-    """How much could not be measured, and how many layers could not be decided."""
+    """Number of things not measured, and of layers not decided."""
     blind = sum(each.sight is Sight.BLIND for each in it.evidence.values())
     states = [row.state for row in ledger(it)]
     blind = blind or states.count(LayerState.NOT_MEASURED)

@@ -1,4 +1,4 @@
-"""What the thread of a verdict begins with: what fails and why, then what passed and what could not be decided, folded.
+"""First replies in the thread of a verdict: what fails and why, then what passed and what could not be decided, folded.
 
 Two messages, whatever the verdict. Everything else is said when somebody asks.
 """
@@ -48,7 +48,7 @@ def _because(it: Diagnosis) -> Iterator[str]:
 
 
 def rest(it: Diagnosis) -> Said:
-    """Which layers pass and which are undecided, each group folded, and every look in a line."""
+    """Passing and undecided layers, each group folded, and every look in a line."""
     passed, undecided = _passed(it), _undecided(it)
     text = safe(f"{_names('Passed', passed)} {_names('Not decided', undecided)}".strip() or "No layer was measured.")
     looks = _looks(it)
@@ -56,7 +56,7 @@ def rest(it: Diagnosis) -> Said:
 
 
 def decided(it: Diagnosis) -> tuple[SlackBlock, ...]:
-    """Which layers pass and which are undecided, and why, each group folded."""
+    """Passing and undecided layers with their reasons, each group folded."""
     groups = (_group("Passed", _passed(it)), _group("Not decided", _undecided(it)))
     return tuple(each for each in groups if each is not None)
 

@@ -1,4 +1,4 @@
-"""When connections were seen and when they were dropped, and the change before: the lower half of the picture."""
+"""Timeline of connections, seen and dropped, and the change before: the lower half of the picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAD, ROW, BAR, FOOT = 54, 74, 34, 40
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSpan:
-    """When one connection was seen, and when it was dropped."""
+    """Times at which one connection was seen and dropped."""
 
     name: str
     first: datetime
@@ -46,7 +46,7 @@ def spans(it: Diagnosis) -> tuple[ConnectionSpan, ...]:
 
 
 def marks(it: Diagnosis) -> tuple[ChangeMark, ...]:
-    """When the component of the verdict was changed."""
+    """Changes of the component of the verdict."""
     name = it.component.name if it.component else ""
     return tuple(ChangeMark(each.at, f"{name} {each.kind}") for each in component_changes(it))[:2]
 

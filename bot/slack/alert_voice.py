@@ -1,4 +1,4 @@
-"""How alerts speak in Slack: the channel's own message is found, marked and answered in its thread."""
+"""Posts about alerts in Slack: the channel's own message is found, marked and answered in its thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about alerts, as Slack messages. Pure; everything that an alert or a cluster says is escaped."""
+"""Slack messages about alerts. Pure; everything that an alert or a cluster says is escaped."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _listed(it: ListedAlerts) -> Said:
 
 
 def pressed_look(value: str) -> Investigate | None:
-    """What the button asks for; None where it cannot be read."""
+    """Request of the button; None where it cannot be read."""
     try:
         said = json.loads(value)
     except ValueError:
@@ -105,7 +105,7 @@ def pressed_look(value: str) -> Investigate | None:
 
 
 def chosen_pod(value: str) -> Investigate | None:
-    """What was chosen."""
+    """Choice of a pod."""
     namespace, slash, pod = value.partition("/")
     return Investigate(pod[:253], namespace[:253]) if slash and namespace and pod else None
 

@@ -1,4 +1,4 @@
-"""What Slack said when it refused a call. Something between it and us may have answered instead, and not in JSON."""
+"""Reads Slack's refusal of a call. Something between it and us may have answered instead, and not in JSON."""
 
 from __future__ import annotations
 

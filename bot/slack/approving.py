@@ -112,7 +112,7 @@ class Approving:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def identify(self, click: Click, place: ProposalLocation | None = None, *, in_modal: bool = False) -> Identify:
-        """Who pressed, in the message of the proposal or at another `place` that is its own."""
+        """Identifies the person who pressed, in the message of the proposal or at another `place` that is its own."""
 
         async def identify(it: Proposal) -> Caller | ApprovalRefusal:
             if refused := misplaced(click, self._ours, place or it.place, in_modal=in_modal):
@@ -126,7 +126,7 @@ class Approving:
         return identify
 
     def _whole(self, identify: Identify) -> Identify:
-        """What nobody could see whole is not approved here, whatever button was pressed."""
+        """Refuses here what could not be shown whole, whatever button was pressed."""
 
         async def checked(it: Proposal) -> Caller | ApprovalRefusal:
             said = await identify(it)

@@ -1,4 +1,4 @@
-"""How a button gets to its work: acked at once, then through the gate, with who pressed it and where."""
+"""Runs the work of a button: acked at once, then through the gate, with who pressed it and where."""
 
 from __future__ import annotations
 

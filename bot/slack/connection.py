@@ -60,7 +60,7 @@ class BadToken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceIdentity:
-    """Who we are in this workspace. `enterprise` and `app` are empty where Slack does not say."""
+    """Identity of KAI in this workspace. `enterprise` and `app` are empty where Slack does not say."""
 
     team: str
     bot_user: str

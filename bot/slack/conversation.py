@@ -1,4 +1,4 @@
-"""What this process knows of the messages about one investigation; all that matters can be found again in the store."""
+"""Messages about one investigation that this process knows; all that matters can be found again in the store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.slack.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class RootLocation:
-    """Where the root message stands, and its thread. `direct`: to the asker, because KAI is not in the channel."""
+    """Location of the root message and its thread. `direct`: to the asker, because KAI is not in the channel."""
 
     channel: str
     ts: str

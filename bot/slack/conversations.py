@@ -108,7 +108,7 @@ class Conversations:
         return progress_of(self._flows.get(it.request.flow), self._sensors)
 
     async def _line_up(self, it: Investigation, conversation: Conversation) -> None:
-        """How many it has to wait for, as far as it has to: nobody at 3 a.m. should wonder why nothing moves."""
+        """Number of those before it in line, as far as it has to: nobody at 3 a.m. should wonder why nothing moves."""
         live = await self._store.investigations.live()
         before = [each for each in live if each.asked_at < it.asked_at and each.request.cluster == it.request.cluster]
         near = [each for each in before if each.request.target.namespace == it.request.target.namespace]
@@ -212,7 +212,7 @@ class Conversations:
         ]
 
     async def why_not(self, channel: str) -> str:
-        """Why nothing may be said in a channel, in a word; empty where it may."""
+        """The reason why nothing may be said in a channel, in a word; empty where it may."""
         return await self._outbox.why_not(channel)
 
     async def answer(self, it: Investigation, said: Said, channel: str, thread: str) -> None:

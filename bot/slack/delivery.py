@@ -1,4 +1,4 @@
-"""How a message gets into a conversation: one list of stages for every kind, so that none is said twice or forgotten.
+"""Delivers a message into a conversation: one list of stages for every kind, so that none is said twice or forgotten.
 
 `deduplicate` (is it there?), `find_after_crash` (was it posted and not written down?), `render` (words or a picture),
 `send` (edit what stands, else post), `remember` (where it stands). What has no role is rendered and sent only.
@@ -90,7 +90,7 @@ class DeliveryStages:
     # -- the stages ---------------------------------------------------------------------------------------------------
 
     async def deduplicate(self, parcel: PendingMessage) -> None:
-        """What stands already, by the store; by this process where that could not be written down."""
+        """Skips a message that stands already, by the store; by this process where that could not be written down."""
         if not parcel.role or isinstance(parcel.note, RootState):
             return
         kept = await self._store.messages.get(parcel.key)
@@ -172,7 +172,7 @@ class DeliveryStages:
         return True
 
     async def remember(self, parcel: PendingMessage) -> None:
-        """Where it stands. A root that was edited in its place is known already."""
+        """Remembers where it stands. A root that was edited in its place is known already."""
         if not parcel.role or parcel.stands is None or (isinstance(parcel.note, RootState) and not parcel.moved):
             return
         if not isinstance(parcel.note, Root | RootState | Picture):
@@ -199,5 +199,5 @@ def thread_key(channel: str, thread: str) -> str:
 
 
 def digest(said: Said) -> str:
-    """What a message says, in a few characters."""
+    """Digest of a message, in a few characters."""
     return hashlib.sha256(repr((said.text, said.blocks)).encode()).hexdigest()[:16]

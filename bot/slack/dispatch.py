@@ -1,4 +1,4 @@
-"""What people type, answered: commands behind `/kai` and `@kai`, and questions about a verdict."""
+"""Answers what people type: commands behind `/kai` and `@kai`, and questions about a verdict."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def opener(fill: Fill) -> SlackBlock:
 
 
 def filled(value: str) -> Fill:
-    """What a button of `opener` carries; nothing when it cannot be read."""
+    """Values that a button of `opener` carries; nothing when it cannot be read."""
     try:
         said = json.loads(value or "{}")
     except ValueError:

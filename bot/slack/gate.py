@@ -83,7 +83,7 @@ class Gate:
             await self._ephemerals.tell(who, WENT_WRONG)
 
     async def tell_lost(self) -> None:
-        """Who was acked and got nothing, because a process ended at the wrong moment, is asked to ask again."""
+        """Asks persons to ask again who were acked and got nothing, because a process ended at the wrong moment."""
         async for who, said in self._inbox.lost():
             words = f": {safe(typed(said), 300)}" if said else "."
             await self._ephemerals.tell(who, f"{RESTARTED}{words}")

@@ -1,4 +1,4 @@
-"""What was acked and is not done yet. Slack sends nothing again that was acked: what a crash took is told its asker."""
+"""Deliveries acked and not done yet. Slack does not repeat them: KAI tells the asker what a crash took."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Inbox:
         await self._store.seen.settle(_BEGINNING + who.key)
 
     async def lost(self) -> AsyncIterator[tuple[Asker, str]]:
-        """What a process that is gone has left undone, with the words that were said; each is told to one caller."""
+        """Deliveries left undone by a process that is gone, with their words; each is given to one caller."""
         for each in await self._store.seen.unsettled(_BEGINNING, self._now()):
             key, age = each.key.removeprefix(_BEGINNING), self._now() - (each.expires_at - DELIVERY_LIFETIME)
             if key in self._mine or not (self._alone or age > TAKE_OVER_AFTER):

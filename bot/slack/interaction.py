@@ -1,4 +1,4 @@
-"""Who has pressed a button, or used a shortcut, and where."""
+"""Person and place of a pressed button or a shortcut."""
 
 from __future__ import annotations
 

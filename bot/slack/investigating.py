@@ -48,7 +48,7 @@ Joined: TypeAlias = Callable[[str, str], Awaitable[None]]
 
 
 async def nobody_joined(investigation: str, person: str) -> None:
-    """Where nobody approves anything, it does not matter who joined."""
+    """Ignores who joined, where no change can be approved."""
 
 
 class Cancels(Protocol):

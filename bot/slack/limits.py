@@ -1,4 +1,4 @@
-"""What Slack would refuse, found before it is asked: sizes of texts, blocks and whole messages.
+"""Finds what Slack would refuse before it is sent: sizes of texts, blocks and whole messages.
 
 Sources: the Block Kit reference, and public bug reports for the two limits that Slack does not document: about 13,200
 characters of text in all blocks of a message, and one table in a message.
@@ -21,7 +21,7 @@ BLOCKS, VIEW_BLOCKS = 50, 100
 
 
 def problems(said: Said) -> tuple[str, ...]:
-    """What Slack would refuse about a message, each with its place; empty when nothing."""
+    """Problems that Slack would see in a message, each with its place; empty when nothing."""
     return tuple(_message(said))
 
 

@@ -1,4 +1,4 @@
-"""What Slack sends, whichever way it comes: one folder for each kind of listener, found by walking, behind one gate.
+"""Listeners for what Slack sends, whichever way it comes: one folder for each kind, found by walking, behind one gate.
 
 Everything is acked at once, and what nobody knows is acked, too, or Slack would send it again. Bolt passes arguments by
 name, and a name that it does not know as None, so the names of a listener's arguments are Bolt's.

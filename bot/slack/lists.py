@@ -19,7 +19,7 @@ Rows = Sequence[tuple[Investigation, StoredVerdict | None]]
 
 
 def status(rows: Sequence[tuple[Investigation, int]]) -> Said:
-    """What is being looked into, with how many looks have answered."""
+    """Running investigations, with how many looks have answered."""
     if not rows:
         return Said("Nothing is being looked into now.", (section("Nothing is being looked into now."),))
     lines = [f"• {_title(it)}: {_state(it)}, {answered} looks done (id {it.id})" for it, answered in rows[:MAX_ROWS]]

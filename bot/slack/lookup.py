@@ -48,7 +48,7 @@ class StoreLookup:
     # -- lists --------------------------------------------------------------------------------------------------------
 
     async def status(self, who: Asker) -> None:
-        """What is being looked into."""
+        """Posts the running investigations."""
         await self._ephemerals.say(who, lists.status(await self._live(who.user)))
 
     async def history(self, who: Asker) -> None:
@@ -61,7 +61,7 @@ class StoreLookup:
         return await self._visibility.seen_by(user, rows, lambda row: row[0])
 
     async def say_which(self, who: Asker) -> None:
-        """What there is to cancel."""
+        """Posts which investigations can be cancelled."""
         live = lists.status(await self._live(who.user))
         said = Said("Say which: cancel ID", (section("Say which: `cancel ID`."), *live.blocks))
         await self._ephemerals.say(who, said)
@@ -74,7 +74,7 @@ class StoreLookup:
     # -- one of them --------------------------------------------------------------------------------------------------
 
     async def may_see(self, it: Investigation, who: Asker) -> bool:
-        """Whether this person may know where it is talked about."""
+        """Checks whether this person may know where it is talked about."""
         return await self._visibility.may_see(it, who.user)
 
     async def remembered(self, investigation: str, who: Asker) -> Investigation | None:
@@ -125,7 +125,7 @@ class StoreLookup:
         return await self._modals.show(title, part(diagnosis), who)
 
     async def opinion(self, investigation: str, opinion: Opinion, who: Asker) -> None:
-        """What a person thinks of a verdict: a press sets it, the same press again takes it back."""
+        """Keeps a person's opinion of a verdict; the same press again takes it back."""
         it = await self._store.investigations.get(investigation)
         if it is None or it.is_live or not await self._visibility.may_see(it, who.user):
             return await self._ephemerals.tell(who, "There is no verdict to have an opinion about.")
@@ -146,7 +146,7 @@ class StoreLookup:
             await self._ephemerals.tell(who, "Your opinion is kept with the verdict.")
 
     async def was_wrong(self, investigation: str, words: str, who: Asker) -> None:
-        """What a person says was wrong, kept with the verdict."""
+        """Keeps a person's words about what was wrong."""
         it = await self._store.investigations.get(investigation)
         if it is not None and words and await self._visibility.may_see(it, who.user):
             await self._store.opinions.keep(Feedback(it.id, who.user, Opinion.WRONG, words, self._now()))

@@ -33,7 +33,7 @@ class NamespaceLooks:
     ephemerals: Ephemerals
 
     async def answer(self, asked: Drops, who: Asker) -> None:
-        """What is dropped, or why that cannot be told."""
+        """Answers with what is dropped, or why that is unknown."""
         try:
             cluster = self.meant(asked.cluster, who.channel)
         except UnknownCluster as why:

@@ -34,7 +34,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class RootState:
-    """What the root message says from now on: how it ended, that a change was verified, …"""
+    """State of the root message from now on: how it ended, that a change was verified, …"""
 
     said: Said
     role: str = ROOT_ROLE

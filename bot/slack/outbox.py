@@ -1,4 +1,4 @@
-"""What KAI says, in order and no faster than Slack likes: one queue per channel; verdicts before evidence.
+"""Sends messages in order and no faster than Slack allows: one queue per channel; verdicts before evidence.
 
 A progress state that waits is replaced by a newer one; an end state throws it away. A 429 makes the channel wait as
 long as Slack says, and the same message is sent again. What Slack finds wrong with a message is mended by sending less.
@@ -47,7 +47,7 @@ MaySpeak: TypeAlias = Callable[[str], Awaitable[str]]
 
 
 async def anywhere(channel: str) -> str:
-    """Where every channel is one's own."""
+    """Allows every channel."""
     return ""
 
 
@@ -77,7 +77,7 @@ class _Job:
 
 @dataclass(slots=True)
 class _Channel:
-    """What waits for one channel: jobs by lane and age, and the newest progress of each message."""
+    """Queue of one channel: jobs by lane and age, and the newest progress of each message."""
 
     jobs: list[_Job] = field(default_factory=list)
     states: dict[str, Said] = field(default_factory=dict)
@@ -252,7 +252,7 @@ class Outbox:
         await self._best(said, lambda parts: self._client.chat_update(channel=channel, ts=ts, **parts))
 
     async def why_not(self, channel: str) -> str:
-        """Why nothing may be said in a channel, in a word; empty where it may."""
+        """The reason why nothing may be said in a channel, in a word; empty where it may."""
         return await self._may_speak(channel)
 
     async def _welcome(self, channel: str) -> None:

@@ -1,4 +1,4 @@
-"""Who may ask: full members of this workspace. Guests may not, nor people of another company, nor bots."""
+"""Checks who may ask: full members of this workspace. Guests may not, nor people of another company, nor bots."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ UNKNOWN_PERSON = "Slack did not tell who you are just now, so nothing was done: 
 
 
 def refusal(user: Mapping[str, Any], team: str) -> str:
-    """Why this person may not ask, by what `users.info` says; a person without a team is nobody we know."""
+    """The reason why this person may not ask, by what `users.info` says; a person without a team is nobody we know."""
     if user.get("is_bot") or user.get("deleted"):
         return "Only people of this workspace may ask KAI."
     enterprise = (user.get("enterprise_user") or {}).get("teams") or ()

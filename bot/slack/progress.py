@@ -1,4 +1,4 @@
-"""How far an investigation has come: how many of its looks have answered, and which ones it still waits for."""
+"""Progress of an investigation: how many of its looks have answered, and which ones it still waits for."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def proposal_message(it: Proposal, given: int = 0, needed: int = 1, *, terminal_
 
 
 def state_line(it: Proposal, given: int = 0, needed: int = 1) -> str:
-    """Where it stands, in a sentence, escaped."""
+    """State in a sentence, escaped."""
     sign = _SIGNS.get(it.state, "✖")
     if it.state is ProposalState.PROPOSED:
         count = f" ({given} of {needed} approvals)" if needed > 1 else ""
@@ -145,18 +145,18 @@ def state_line(it: Proposal, given: int = 0, needed: int = 1) -> str:
 
 
 def plain_state(it: Proposal) -> str:
-    """Where it stands, for a terminal."""
+    """State for a terminal."""
     said, why = _WORDS.get(it.state, words(it.state).capitalize()), _once(it)
     return clean(f"{said}: {why}" if why else said, 1000)
 
 
 def _once(it: Proposal) -> str:
-    """Why it is where it is, without the word that its state says already."""
+    """The reason why it is where it is, without the word that its state says already."""
     return it.why.removeprefix(f"{it.state.value}: ")
 
 
 def _why(why: str) -> str:
-    """Who rejected, edited or undid it is shown by name: Slack's own ids are for programs."""
+    """Reason, with the name of the person who rejected, edited or undid it: Slack's own ids are for programs."""
     head, colon, rest = why.partition(": ")
     did, _, by = head.rpartition("by ")
     if by.startswith(("U", "W")) and by.isalnum() and by.isupper():
@@ -288,7 +288,7 @@ def shown(it: Proposal, may: str) -> Said:
 
 
 def on_root(it: Proposal) -> ChangeState:
-    """What became of the fix, in place of the fix on the root message of the verdict."""
+    """Result of the fix, in place of the fix on the root message of the verdict."""
     title, state = safe(brief(clean(it.title), ROOT_TITLE)), state_line(replace(it, why=brief(it.why, ROOT_WHY)))
     if it.state is ProposalState.PROPOSED:
         proof = f" Replayed: {proof_words(it)}." if it.proved.replayed else ""
@@ -314,7 +314,7 @@ _CLOSED = (ProposalState.EXPIRED, ProposalState.REJECTED, ProposalState.SUPERSED
 
 
 def editable(part: ProposalPart) -> str:
-    """What a person edits of one object: the operations, or the manifest, as JSON."""
+    """Text of one object that a person edits: the operations, or the manifest, as JSON."""
     return json.dumps(part.body[0] if part.kind is PartKind.CREATE else list(part.body), indent=1, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""Where a proposal stands, shown in the thread of its investigation and on the root message."""
+"""Messages about the state of a proposal, shown in the thread of its investigation and on the root message."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ProposalMessages:
             await self._conversations.say(it, [ThreadReply(f"checked.{proposal.id}", Said(line, (section(line),)))])
 
     async def tell(self, it: Investigation, said: ForRepository) -> None:
-        """What to change where the objects come from, in the thread of the verdict."""
+        """Tells what to change where the objects come from, in the thread of the verdict."""
         if it.request.channel:
             await self._conversations.say(it, [ThreadReply("repository", repository_blocks.said(said, it.id))])
 
@@ -79,7 +79,7 @@ class ProposalMessages:
             await self._conversations.say(it, render(note))
 
     async def _ends(self, proposal: Proposal, it: Investigation) -> list[Kept]:
-        """What was said of its end, once it does not stand any more: without the buttons."""
+        """Edits what was said of its end, once it does not stand any more: without the buttons."""
         if proposal.state is not ProposalState.ROLLED_BACK:
             return []
         found = [await as_it_stands(each, it, self._store) for each in await said_of(proposal, self._store)]

@@ -1,4 +1,4 @@
-"""What a renderer is: it turns a note of the desk into the messages that say it, in order."""
+"""Port of a renderer: it turns a note of the desk into the messages that say it, in order."""
 
 from __future__ import annotations
 

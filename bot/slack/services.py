@@ -1,4 +1,4 @@
-"""What listeners work with. Each module of a listener folder has `register(app, services)`."""
+"""Services for listeners. Each module of a listener folder has `register(app, services)`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether people of another organisation read along in a channel (Slack Connect): there nothing is said unasked.
+"""Checks whether people of another organisation read along in a channel (Slack Connect): there nothing is said unasked.
 
 Consent is the operator's, channel by channel (`slack: shared_channels`). Whether a channel is shared is Slack's to say
 and changes: it is asked for, and a minute's memory spares Slack the question for each message.
@@ -43,7 +43,7 @@ class SharedChannels:
         self._known: dict[str, tuple[float, str]] = {}
 
     async def why_not(self, channel: str) -> str:
-        """Why nothing may be said there; empty where it may. Raises what keeps Slack from answering just now."""
+        """Reason why nothing may be said there; empty where it may. Raises what keeps Slack from answering just now."""
         if channel in self._consented or not channel.startswith(("C", "G")):
             return ""  # direct messages are the asker's, who was examined
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Who may see an investigation: what was asked in private stays with those who are in that conversation.
+"""Decides who may see an investigation: what was asked in private stays with those who are in that conversation.
 
 Membership is Slack's to say and is asked for; what cannot be found out is a no. A minute's memory spares Slack the same
 question for each row of a list.

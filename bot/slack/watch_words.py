@@ -1,4 +1,4 @@
-"""What is said of a policy change that cuts workloads, as a Slack message. Pure; every word of a cluster is escaped."""
+"""Slack message about a policy change that cuts workloads. Pure; every word of a cluster is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What KAI remembers: investigations, their evidence and verdicts, and what was said about them where.
+"""Store of KAI: investigations, their evidence and verdicts, and what was said about them where.
 
 This folder is the only code that opens a database. `open_store(url)` gives a `Store`; frozen
 dataclasses go in and come out.

@@ -1,4 +1,4 @@
-"""Who is alive: each process holds a lock that vanishes with it, however it dies. No clocks, no heartbeats."""
+"""Claims of living processes: each holds a lock that vanishes with it, however it dies. No clocks, no heartbeats."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class ClaudeCalls:
         return None
 
     async def end(self, key: str, spent: SpentTokens, cost_usd: float, reply: Mapping[str, Any] | None) -> None:
-        """What it took, in place of what it might have taken at the worst."""
+        """Writes what a call took, in place of what it might have taken at the worst."""
         values = {
             "ended_at": self._now(),
             "input_tokens": spent.input,
@@ -111,7 +111,7 @@ class ClaudeCalls:
 
 
 def usage_of(calls: Sequence[PaidCall]) -> Usage:
-    """What the calls of one investigation took together."""
+    """Usage of all calls of one investigation."""
     waited = ((each.ended_at - each.begun_at).total_seconds() for each in calls if each.ended_at is not None)
     return Usage(
         calls[-1].model if calls else "",

@@ -120,7 +120,7 @@ def journal_engine(url: str) -> Engine | None:
 
 
 def journal_url(url: str) -> str:
-    """Where the journal of this database lives: beside the file in SQLite, in a schema of its own in Postgres."""
+    """Location of the journal of this database: beside the file in SQLite, in a schema of its own in Postgres."""
     parsed = parse(url)
     if parsed.drivername in _SQLITE:
         path = Path(str(parsed.database))

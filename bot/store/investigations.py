@@ -35,7 +35,7 @@ LIMITS = ("cluster", "namespace", "user")
 
 
 class Investigations:
-    """What was asked and what came of it. Times are passed in; they are in UTC."""
+    """Investigations and their results. Times are passed in; they are in UTC."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -179,14 +179,14 @@ class Investigations:
             return None if row is None else _verdict(row, unpack(row.result))
 
     async def evidence(self, investigation: str) -> tuple[EvidenceRow, ...]:
-        """What was seen, in the order of the flow; of a run that did not conclude, what had answered until then."""
+        """Evidence, in the order of the flow; of a run that did not conclude, what had answered until then."""
         rows = select(evidence).where(evidence.c.investigation == investigation).order_by(evidence.c.position)
         async with self._database.reading() as connection:
             found = await connection.execute(rows)
             return tuple(EvidenceRow(row.id, row.sensor, row.sight, row.summary, unpack(row.facts)) for row in found)
 
     async def answered(self, investigation: str) -> int:
-        """How many sensors have answered."""
+        """Number of sensors that have answered."""
         count = select(func.count()).select_from(evidence).where(evidence.c.investigation == investigation)
         async with self._database.reading() as connection:
             return int((await connection.execute(count)).scalar_one())
@@ -205,7 +205,7 @@ async def _replace_evidence(connection: AsyncConnection, investigation: str, row
 
 
 async def _known(connection: AsyncConnection, request: Request, once: str, now: datetime) -> Investigation | None:
-    """What this trigger has started before, or what is being looked into for the same question."""
+    """Investigation that this trigger has started before, or that runs for the same question."""
     if once:
         seen = seen_ids.c.value == investigations.c.id
         here = (seen_ids.c.key == plain(once)) & (seen_ids.c.expires_at > now)

@@ -1,4 +1,4 @@
-"""Where KAI remembers, where nothing else is said."""
+"""Default location of the store."""
 
 from __future__ import annotations
 

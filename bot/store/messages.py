@@ -1,4 +1,4 @@
-"""What is to be said and what was said where, so that after a crash nothing is said twice and nothing is forgotten."""
+"""Messages to be said and those that were said, so that after a crash none is said twice and none is forgotten."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Messages:
             return tuple(_message(row) for row in await connection.execute(rows))
 
     async def due(self, now: datetime, most: int = 100) -> tuple[Message, ...]:
-        """What should have been said by now, longest overdue first."""
+        """Messages that are due by now, longest overdue first."""
         waiting = messages.c.state.in_(_OPEN) & (messages.c.due_at <= now)
         rows = select(messages).where(waiting).order_by(messages.c.due_at).limit(most)
         async with self._database.reading() as connection:

@@ -1,4 +1,4 @@
-"""What people think of verdicts: the only way to learn how often KAI is confidently wrong."""
+"""Opinions of people on verdicts: the only way to learn how often KAI is confidently wrong."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Opinions:
             return tuple(map(_feedback, await connection.execute(rows)))
 
     async def counted(self) -> Counter[tuple[Opinion, bool]]:
-        """How many opinions there are of each kind, on verdicts that were sure and on those that were not."""
+        """Number of opinions of each kind, on verdicts that were sure and on those that were not."""
         sure = case((diagnoses.c.confidence >= SURE, 1), else_=0)
         of_verdicts = feedback.outerjoin(diagnoses, diagnoses.c.investigation == feedback.c.investigation)
         rows = (

@@ -1,4 +1,4 @@
-"""What may go into a row: text without secrets and of bounded length, JSON compressed."""
+"""Packs values for a row: text without secrets and of bounded length, JSON compressed."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class HeardAlerts:
                 await connection.execute(delete(heard_alerts).where(heard_alerts.c.key.in_(these)))
 
     async def left(self, old: datetime, most: int) -> tuple[Heard, ...]:
-        """What is not judged yet, the oldest first; what was heard before `old` is forgotten."""
+        """Alerts not judged yet, the oldest first; what was heard before `old` is forgotten."""
         async with self._database.writing() as connection:
             await connection.execute(delete(heard_alerts).where(heard_alerts.c.heard_at < old))
             rows = await connection.execute(select(heard_alerts).order_by(heard_alerts.c.heard_at).limit(most))

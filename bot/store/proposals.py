@@ -44,7 +44,7 @@ class Forged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What came of an approval: `standing` None means that the proposal was not open any more."""
+    """Result of an approval: `standing` None means that the proposal was not open any more."""
 
     proposal: Proposal
     standing: Standing | None
@@ -146,7 +146,7 @@ class Proposals:
             return True
 
     async def keep_written(self, proposal: str, written: Written, note: TrailNote, now: datetime) -> None:
-        """What is written so far, while it is being applied."""
+        """Keeps what is written so far, while it is being applied."""
         this = (proposals.c.id == proposal) & (proposals.c.state == ProposalState.APPLYING.value)
         async with self._database.writing() as connection:
             await connection.execute(update(proposals).where(this).values(written=json.dumps(list(written))))
@@ -198,7 +198,7 @@ class Proposals:
         return await self._many(select(proposals).where(behind).limit(most))
 
     async def stand(self, proposal: str, place: ProposalLocation) -> None:
-        """Where its card stands."""
+        """Location of its message."""
         values = {"team": place.team, "channel": place.channel, "thread": place.thread, "ts": place.ts}
         async with self._database.writing() as connection:
             this = proposals.c.id == proposal
@@ -232,7 +232,7 @@ class Proposals:
         return await self._many(_of_parent(parent, Purpose.ROLLBACK))
 
     async def extensions(self, parent: str) -> tuple[Proposal, ...]:
-        """What was proposed about its end, oldest first."""
+        """Proposals about its end, oldest first."""
         return await self._many(_of_parent(parent, Purpose.EXTENSION))
 
     async def in_states(self, states: Iterable[ProposalState]) -> tuple[Proposal, ...]:

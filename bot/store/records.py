@@ -18,7 +18,7 @@ LONGEST_WORD = 200
 
 
 class OriginKind(StrEnum):
-    """Where a request came from."""
+    """Origin of a request."""
 
     SLASH = "slash"
     MENTION = "mention"
@@ -29,7 +29,7 @@ class OriginKind(StrEnum):
 
 
 class InvestigationState(StrEnum):
-    """Where an investigation stands. `failed`: it could not look; `lost`: it was given up after crashes."""
+    """State of an investigation. `failed`: it could not look; `lost`: it was given up after crashes."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -44,7 +44,7 @@ LIVE = (InvestigationState.QUEUED, InvestigationState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody wants to know. `target.pod` may be any word that `resolve` understands.
+    """Request of a person or an alert. `target.pod` may be any word that `resolve` understands.
 
     `channel` and `thread` are where the answer is awaited (Slack ids), empty outside Slack. `since` in seconds bounds
     how far back hubble flows are read; None: all there are. Raises `ValueError` in one line when a word is longer than
@@ -100,7 +100,7 @@ class Investigation:
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """How many live investigations there may be at once: in a cluster, in one of its namespaces, of one person."""
+    """Ceiling of live investigations at once: in a cluster, in one of its namespaces, of one person."""
 
     cluster: int = 100
     namespace: int = 20
@@ -158,7 +158,7 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """Where a message stands, and a digest of what it says."""
+    """Location of a message, and a digest of its text."""
 
     channel: str
     ts: str
@@ -180,7 +180,7 @@ class Message:
 
 
 class Opinion(StrEnum):
-    """What a person thinks of a verdict."""
+    """Opinion of a person on a verdict."""
 
     RIGHT = "right"
     WRONG = "wrong"

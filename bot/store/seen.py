@@ -49,7 +49,7 @@ class SeenIds:
         return frozenset(key for key in rows if plain(key) in new)
 
     async def value_of(self, key: str, now: datetime) -> str | None:
-        """What was kept with a key; None when it was never seen or has expired."""
+        """Value kept with a key; None when it was never seen or has expired."""
         here = (seen_ids.c.key == plain(key)) & (seen_ids.c.expires_at > now)
         async with self._database.reading() as connection:
             return (await connection.execute(select(seen_ids.c.value).where(here))).scalar_one_or_none()

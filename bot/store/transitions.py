@@ -1,4 +1,4 @@
-"""Which change of state may follow which, and the one place where a state is compared and set."""
+"""Table of the changes of state, and the one place where a state is compared and set."""
 
 from __future__ import annotations
 

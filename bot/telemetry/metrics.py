@@ -28,7 +28,7 @@ _WORD = re.compile(r"[a-z][a-z0-9_.]{0,40}")
 
 @dataclass(frozen=True, slots=True)
 class ClaudeAnswer:
-    """What one request to Claude took. `outcome`: answered, refused, failed, over_budget."""
+    """Cost of one request to Claude. `outcome`: answered, refused, failed, over_budget."""
 
     model: str
     outcome: str

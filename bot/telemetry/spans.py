@@ -1,4 +1,4 @@
-"""Whether spans are sent: where the environment names an endpoint, and the extra is installed."""
+"""Checks whether spans are sent: where the environment names an endpoint, and the extra is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRACING = "bot.telemetry.tracing:tracing"
 
 
 class Spans(Protocol):
-    """What follows an investigation."""
+    """Observer of an investigation."""
 
     def looking(self, look: LookFor) -> LookFor: ...
 

@@ -81,7 +81,7 @@ class Tracing:
             begun.end(int(self._now() * NANO))
 
     def close(self) -> None:
-        """What was not sent is sent, as long as the exporter's own time limit allows."""
+        """Sends what was not sent, as long as the exporter's own time limit allows."""
         self._provider.shutdown()
 
 

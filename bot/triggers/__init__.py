@@ -1,1 +1,1 @@
-"""What a person means by the words he typed, or an alert by the words it carries: text in, a request out. All pure."""
+"""Reads the words that a person typed, or that an alert carries: text in, a request out. All pure."""

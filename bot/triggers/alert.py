@@ -1,4 +1,4 @@
-"""What an alert says, whoever sent it: which alert, how it stands, who is meant, which peer. Untrusted, and bounded."""
+"""Alert of any sender: its name, its state, its subject, its peer. Untrusted, and bounded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_WORDS = 4000
 
 
 class AlertState(StrEnum):
-    """How an alert stands. `acknowledged` starts nothing and ends nothing."""
+    """State of an alert. `acknowledged` starts nothing and ends nothing."""
 
     FIRING = "firing"
     RESOLVED = "resolved"
@@ -27,7 +27,7 @@ class AlertState(StrEnum):
 
 
 class SubjectKind(StrEnum):
-    """What an alert names. `probe`: who probes is the pod that is meant; `words`: names that only a cluster knows."""
+    """Kind of a thing that an alert names. `probe`: the prober is meant; `words`: only a cluster knows them."""
 
     POD = "pod"
     WORKLOAD = "workload"

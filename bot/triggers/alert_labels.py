@@ -1,4 +1,4 @@
-"""Who is meant by an alert's labels, and which peer cannot be reached. One table of names for every sender.
+"""Reads the subject and the peer from an alert's labels. One table of names for every sender.
 
 Sources of the names: kube-state-metrics and cAdvisor (`namespace`, `pod`, with `exported_` where a scrape has labels of
 its own), Datadog's tags (`kube_namespace`, `pod_name`, `kube_deployment`), OpenTelemetry (`k8s.pod.name`), the blackbox
@@ -51,7 +51,7 @@ _AROUND = "\"'`*<>()|.,;:!?"
 
 
 def meant_by(labels: Labels, alertname: str = "") -> tuple[AlertSubject, ...]:
-    """What the labels name, the most exact first; nothing that could not be a name."""
+    """Subjects that the labels name, the most exact first; nothing that could not be a name."""
     found = [each for each in _named(labels, alertname) if _is_name(each)]
     return tuple(dict.fromkeys(found))
 

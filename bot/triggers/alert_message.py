@@ -1,4 +1,4 @@
-"""What a message in an alert channel says: its title, its labels, how the alert stands. For every sender's trigger.
+"""Reads a message in an alert channel: its title, its labels, how the alert stands. For every sender's trigger.
 
 Alerts of most senders have an empty `text`: everything is in attachments or blocks. An edit comes as `message_changed`
 with the new message inside.

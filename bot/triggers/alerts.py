@@ -1,4 +1,4 @@
-"""Which trigger reads an alert: webhooks by their form, messages by the sender's form, what is left as plain text."""
+"""Chooses the trigger that reads an alert: webhooks by their form, messages by the sender's, the rest as plain text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody may ask of KAI in a chat, whichever way it came in."""
+"""Commands of a chat, whichever way it came in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Misread(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Investigate:
-    """Why can this pod not talk? `since` in seconds bounds how far back hubble flows are read; None: all there are.
+    """Command to investigate a pod. `since` in seconds bounds how far back hubble flows are read; None: all there are.
 
     `cluster` as it was named; empty: the channel's.
     """
@@ -48,7 +48,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Drops:
-    """Which workloads of a namespace do policies cut off?"""
+    """Command that lists what policies drop in a namespace."""
 
     namespace: str
     cluster: str = ""
@@ -56,17 +56,17 @@ class Drops:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """What can be asked?"""
+    """Command that lists the commands."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusCommand:
-    """What is being looked into now?"""
+    """Command that lists running investigations."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was looked into lately?"""
+    """Command that lists recent investigations."""
 
 
 @dataclass(frozen=True, slots=True)

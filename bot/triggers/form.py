@@ -15,7 +15,7 @@ NAMESPACE, POD, TO, SINCE = "kai_namespace", "kai_pod", "kai_to", "kai_since"
 
 
 def read(view: Payload) -> Investigate | Nothing:
-    """What was filled in, or what is wrong with it by block."""
+    """Reads the filled form, or what is wrong with it by block."""
     said = {name: value_of(view, name) for name in (NAMESPACE, POD, TO, SINCE)}
     wrong: dict[str, str] = {}
 
@@ -39,7 +39,7 @@ def read(view: Payload) -> Investigate | Nothing:
 
 
 def value_of(view: Payload, name: str) -> str:
-    """What a field of a view holds; empty for nothing."""
+    """Value of a field of a view; empty for nothing."""
     held: Any = view
     for step in ("state", "values", name, name):
         held = held.get(step) if isinstance(held, Mapping) else None

@@ -1,4 +1,4 @@
-"""What was typed, out of what Slack made of it: links, entities, typographic dashes and quotes undone."""
+"""Restores the typed text out of Slack's markup: links, entities, typographic dashes and quotes undone."""
 
 from __future__ import annotations
 

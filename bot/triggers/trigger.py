@@ -1,4 +1,4 @@
-"""What a trigger is: it reads what came in, and says what is asked, or why nothing is. Pure."""
+"""Port of a trigger: it reads what came in, and says what is asked, or why nothing is. Pure."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Eyes:
     async def see(
         self, target: Target, others: Sequence[Target], since: datetime, within: float = 12.0
     ) -> TrafficSince:
-        """What happened after `since`, with one try of our own from the pod."""
+        """Looks at what happened after `since`, with one try of our own from the pod."""
         try:
             async with self.open_cluster() as cluster:
                 recent = cast(Cluster, Since(cluster, since))

@@ -1,4 +1,4 @@
-"""What a look after a change shows, in numbers. Pure.
+"""Verdict on a change, by the numbers of a look after it. Pure.
 
 That nothing is found to be wrong proves nothing: only new attempts of the same connections do, or a try of our own.
 """
@@ -45,7 +45,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class TrafficSince:
-    """What was seen since a moment. `blind` says why no flow could be read; empty when they could."""
+    """Traffic since a moment. `blind` says why no flow could be read; empty when they could."""
 
     seen: tuple[SeenConnection, ...] = ()
     tries: tuple[Try, ...] = ()
@@ -81,7 +81,7 @@ class Verification:
         return f"{head}: {counted}{tries}{newly}{self._range()}{f' ({self.why})' if self.why else ''}"
 
     def _range(self) -> str:
-        """Where new drops were looked for: elsewhere nothing was measured."""
+        """Range in which new drops were looked for: elsewhere nothing was measured."""
         if not self.looked_at:
             return ""
         few = self.concerned > self.looked_at
@@ -134,7 +134,7 @@ def _explained(said: Verification, now: TrafficSince) -> Verification:
 
 
 def last_drop(now: TrafficSince, since: datetime) -> datetime | None:
-    """When the last packet was dropped, if one was after `since`."""
+    """Time of the last dropped packet, if one was after `since`."""
     return max((each.last_drop for each in now.seen if each.last_drop and each.last_drop > since), default=None)
 
 

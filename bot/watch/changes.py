@@ -45,7 +45,7 @@ class PolicyChange:
 
     @property
     def back(self) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
-        """What taking it back would change, and what it would remove."""
+        """Objects that taking it back would change, and those it would remove."""
         restored = tuple(each.before for each in self.all if each.before is not None)
         return restored, tuple(each.after for each in self.all if each.before is None and each.after is not None)
 

@@ -37,7 +37,7 @@ class Way:
 
     @property
     def cut_off(self) -> str:
-        """Who may not talk any more: the sender where its own policy refuses, else who is not reached."""
+        """Endpoint that is cut off: the sender where its own policy refuses, else who is not reached."""
         return self.destination if self.direction == "INGRESS" else self.source
 
 
@@ -62,7 +62,7 @@ class Cut:
 
 
 class DropMemory:
-    """What was dropped of late, and since when it was listened to without a gap (None: nobody listens)."""
+    """Recent drops, and since when it was listened to without a gap (None: nobody listens)."""
 
     def __init__(self, most: int = MAX_REMEMBERED_WAYS) -> None:
         self._seen: OrderedDict[Way, SeenDrops] = OrderedDict()

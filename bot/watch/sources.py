@@ -1,4 +1,4 @@
-"""Where the watch hears of changes and drops: the API server and the relay of the living cluster."""
+"""Sources of changes and drops for the watch: the API server and the relay of the living cluster."""
 
 from __future__ import annotations
 

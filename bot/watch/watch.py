@@ -34,7 +34,7 @@ MOST_OPEN = 20
 
 
 class Sources(Protocol):
-    """Where changes and drops come from; each iterator lasts until it fails (`Absent`, `Blind`)."""
+    """Sources of changes and drops; each iterator lasts until it fails (`Absent`, `Blind`)."""
 
     def changes(self, kind: Kind) -> AsyncIterator[ObjectChange]: ...
 

@@ -1,4 +1,4 @@
-"""Who calls a webhook: by a token, by a certificate, or by a signature over the body. Pure, but for reading the files.
+"""Identifies callers of a webhook: by a token, by a certificate, or by a signature over the body. Pure but for files.
 
 Sources: developer.pagerduty.com, Verifying signatures; grafana.com/docs, webhook notifier (HMAC signature) and
 grafana/alerting, http/hmac.go.
@@ -47,14 +47,14 @@ def shows_certificate(request: web.Request) -> bool:
 
 
 def signed_by_pagerduty(body: bytes, headers: Mapping[str, str], secret: str, now: float) -> str:
-    """Why not; empty where one of the header's `v1=…` fits. There are several while a secret is being replaced."""
+    """Reason to refuse; empty where one of the header's `v1=…` fits. There are several while a secret is replaced."""
     said, wanted = headers.get(PAGERDUTY_SIGNATURE, ""), f"v1={_signature(body, secret)}"
     fits = any(_same(each.strip(), wanted) for each in said.split(",")[:10])
     return "" if fits and secret else "the signature is wrong"
 
 
 def signed_by_grafana(body: bytes, headers: Mapping[str, str], secret: str, now: float) -> str:
-    """Why not; empty where it fits. With a time the signature is over `TIME:BODY`, and the time must be recent."""
+    """Reason to refuse; empty where it fits. With a time, the signature is over `TIME:BODY`; it must be recent."""
     stamp = next((headers[each] for each in GRAFANA_TIMES if each in headers), None)
     whole = body if stamp is None else b"%b:%b" % (stamp.encode("utf-8", "surrogateescape"), body)
     if not (secret and _same(headers.get(GRAFANA_SIGNATURE, "").strip().lower(), _signature(whole, secret))):

@@ -1,4 +1,4 @@
-"""What a probe is told: whether the process lives, and whether it can be asked anything."""
+"""Answers a health probe: whether the process lives, and whether it can be asked anything."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Health:
         return HttpRoute("GET", "/healthz", self.live), HttpRoute("GET", "/readyz", self.ready)
 
     def has_a_line(self) -> bool:
-        """Whether Slack and we can talk; in HTTP mode it is Slack who comes."""
+        """Checks whether Slack and we can talk; in HTTP mode it is Slack who comes."""
         return not self.stopping and (self.socket is None or self.socket.is_up)
 
     async def live(self, request: web.Request) -> web.StreamResponse:
@@ -52,7 +52,7 @@ class Health:
         return web.json_response({"status": wrong or "ready"}, status=503 if wrong else 200)
 
     async def wrong(self) -> str:
-        """Why nothing can be asked just now; empty when it can."""
+        """The reason why nothing can be asked just now; empty when it can."""
         if self.stopping:
             return "stopping"
         if self.socket is not None and not self.socket.is_up:

@@ -125,7 +125,7 @@ def _who(request: web.Request) -> tuple[str, str]:
 
 
 def _one_line_for_others_faults(record: logging.LogRecord) -> bool:
-    """What others send is no fault of ours: a request that is none, and a caller who hung up, cost a line each."""
+    """Logs faults of callers in one line: a request that is none, and a caller who hung up."""
     why = record.exc_info[1] if record.exc_info else None
     if isinstance(why, SlowBody):
         return False  # it has had its line

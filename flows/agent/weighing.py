@@ -84,7 +84,7 @@ def _fix(claims: ClaudeClaims, bench: Bench) -> tuple[str, str]:
     """The id of the candidate that Claude would take, or why it is none."""
     if claims.fix == NO_FIX_ID:
         return "", ""
-    return (claims.fix, "") if claims.fix in bench.fixes else ("", "it is none of the candidates")
+    return (claims.fix, "") if claims.fix in bench.fixes else ("", "it is not one of the candidates")
 
 
 # -- another cause ---------------------------------------------------------------------------------------------------

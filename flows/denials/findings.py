@@ -229,7 +229,7 @@ def _both(case: Case, denial: Denial) -> str:
     wrong = wrong_port_of(case, denial.connection.traffic)
     if wrong is None:
         return ""
-    nobody = f"nobody listens on {wrong.aim.actual}, to which {wrong.service.ref} leads"
+    nobody = f"no process listens on {wrong.aim.actual}, to which {wrong.service.ref} leads"
     if wrong.aim.right is None:
         ports = " or ".join(map(str, wrong.aim.listens))
         return f"Find out which port of its pods is meant ({ports}): {nobody}. Then admit that port and no other."

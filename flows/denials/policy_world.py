@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakValueDictionary
 
 from flows.model import Case
 from flows.policy import AWS_VPC_CNI, CALICO_IPTABLES, UNKNOWN_PROFILE, Enforcement, PolicyWorld, Profile
@@ -17,9 +18,20 @@ NOT_ENFORCING = frozenset({"flannel", "bridge"})
 _LOCAL = "policy-default-local-cluster"
 
 
+_INDEXED: WeakValueDictionary[tuple[Profile, tuple[int, ...]], PolicyWorld] = WeakValueDictionary()
+"""By what they were made of. A world keeps that, so that an id means the same object for as long as it is here."""
+
+
 def world_of(case: Case) -> PolicyWorld:
-    """The policy simulator over the objects that were read. Raises `Missing` when policies could not be looked at."""
-    return PolicyWorld.of(case[Policies].objects, profile_of(case))
+    """The policy simulator over the objects that were read: one for all cases that read the very same objects.
+
+    Raises `Missing` when policies could not be looked at.
+    """
+    objects, profile = case[Policies].objects, profile_of(case)
+    key = profile, tuple(map(id, objects))
+    if (known := _INDEXED.get(key)) is None:
+        known = _INDEXED[key] = PolicyWorld.of(objects, profile)
+    return known
 
 
 def profile_of(case: Case) -> Profile:

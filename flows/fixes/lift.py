@@ -20,7 +20,7 @@ SECTIONS = ("ingress", "egress", "ingressDeny", "egressDeny")
 SERVER_S = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 """Metadata that the API server writes, and takes from nobody who makes an object again."""
 
-NOTE = "somebody wrote this rule to deny exactly this: ask its owner first"
+NOTE = "this rule was written to deny exactly this: ask its owner first"
 
 
 def lift_deny(remedy: LiftDeny, replays: Sequence[JudgedConnection], case: Case, most: int) -> tuple[Fix, ...]:

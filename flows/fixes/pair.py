@@ -101,7 +101,7 @@ def together(fix: Fix, services: Sequence[Fix]) -> Fix:
     if not services:
         return fix
     then = ", ".join(str(each.target) for each in services)
-    order = f"both parts are needed: first the rule, then {then}, which leads to a port where nobody listens"
+    order = f"both parts are needed: first the rule, then {then}, which leads to a port without a listener"
     return replace(
         fix,
         title="; ".join([fix.title, *(each.title for each in services)]),

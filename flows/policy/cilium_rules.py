@@ -87,7 +87,7 @@ class _Peers:
         self._check(filled)
         closed = [key for key in named if key not in filled and key.removeprefix(self.word) in _NEVER_EMPTY]
         if closed:
-            return (Nobody(f"the list {closed[0]} is empty, which admits nobody", f"{self.path}/{closed[0]}"),), ()
+            return (Nobody(f"the list {closed[0]} is empty, which admits no peer", f"{self.path}/{closed[0]}"),), ()
         if not filled:
             return self._without_peers(named)
         key = filled[0]
@@ -111,8 +111,8 @@ class _Peers:
             note = f"an empty {empty[0]} means everyone on these ports" if empty else ""
             return (Anyone(self.path),), (note,) if note else ()
         if empty:
-            return (Nobody(f"the list {empty[0]} is empty, which admits nobody", f"{self.path}/{empty[0]}"),), ()
-        return (Nobody("an empty rule {} admits nobody in a Cilium policy", self.path),), ()
+            return (Nobody(f"the list {empty[0]} is empty, which admits no peer", f"{self.path}/{empty[0]}"),), ()
+        return (Nobody("an empty rule {} admits no peer in a Cilium policy", self.path),), ()
 
     def _without_services(self, peers: tuple[PolicyPeer, ...]) -> tuple[tuple[PolicyPeer, ...], tuple[str, ...]]:
         """No Service stands behind toServices: with ports the rule is then everyone's (``PolicyEntry.L3``)."""
@@ -267,7 +267,7 @@ def _entity(item: object, path: str) -> PolicyPeer:
     name = text(item, path)
     if name not in ENTITIES:
         raise Invalid(path, f"the entity {name!r} is not known")
-    return Nobody("the entity none admits nobody", path) if name == "none" else Entity(name, path)
+    return Nobody("the entity none admits no peer", path) if name == "none" else Entity(name, path)
 
 
 def _names(item: object, path: str) -> PolicyPeer:

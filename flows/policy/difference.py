@@ -41,6 +41,17 @@ def _places(world: PolicyWorld) -> NodeAddresses:
 
 
 def _groups(before: PolicyWorld, after: PolicyWorld, words: Vocabulary) -> list[EndpointGroup]:
+    """The classes of those who are in both worlds; once for all changes after which nobody has moved."""
+    if after.inventory is not before.inventory or after.profile != before.profile:
+        return _grouped(before, after, words)
+    key = words, after.profile
+    if key not in after.inventory.groups:
+        after.inventory.groups[key] = _grouped(before, after, words)
+    known: list[EndpointGroup] = after.inventory.groups[key]
+    return known
+
+
+def _grouped(before: PolicyWorld, after: PolicyWorld, words: Vocabulary) -> list[EndpointGroup]:
     found: dict[Hashable, EndpointGroup] = {}
     for key, new in after.inventory.pods.items():
         old = before.inventory.pods.get(key)

@@ -6,8 +6,9 @@ Everything here is read loosely: a pod with a broken field is still a pod.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from flows.policy.model import Endpoint
 from flows.policy.reading import Json, loose_items, loose_labels, loose_mapping, loose_text
@@ -18,10 +19,13 @@ _HASH = re.compile(r"-[a-z0-9]{5,10}$")
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
+    """Inventory of a policy world. `groups`: classes of them that no policy tells apart, as they were asked for."""
+
     pods: Mapping[Key, Endpoint] = field(default_factory=dict)
     nodes: Mapping[str, Endpoint] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     by_ip: Mapping[str, Endpoint] = field(default_factory=dict)
+    groups: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def namespace_labels(name: str, item: Json | None) -> dict[str, str]:

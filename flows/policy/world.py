@@ -46,6 +46,7 @@ class PolicyWorld:
         self, objects: Mapping[ObjectIdentity, Json], profile: Profile, before: PolicyWorld | None = None
     ) -> None:
         self._objects = objects
+        self.read_from: tuple[object, ...] = ()  # all of it, so that what it was made of stays as long as it does
         self.profile = profile
         self.catalog = _catalog(objects)
         reusable = self._reusable(before)
@@ -58,7 +59,10 @@ class PolicyWorld:
     def of(cls, objects: Iterable[Json], profile: Profile) -> PolicyWorld:
         """Index objects as the API server returns them: Lists are flattened, unknown kinds ignored, malformed
         policies kept as undecidable."""
-        return cls({identity(item): item for item in flatten(objects) if _matters(item)}, profile)
+        whole = tuple(objects)
+        world = cls({identity(item): item for item in flatten(whole) if _matters(item)}, profile)
+        world.read_from = whole
+        return world
 
     def with_objects(self, changed: Iterable[Json], removed: Iterable[Json] = ()) -> PolicyWorld:
         """The same world with objects added, replaced or removed (identified by kind, namespace and name)."""

@@ -60,7 +60,7 @@ def _finding(here: NodeTables, cause: str, because: str, belief: float) -> Findi
         because=because,
         shown_by=(Conntrack,),
         recommendation=(
-            f"Find who fills the table of {here.node} and slow it down; raise the limit there "
+            f"Find the pods that fill the table of {here.node} and slow it down; raise the limit there "
             "(net.netfilter.nf_conntrack_max, or Cilium's bpf.ctTcpMax) only as a stopgap. KAI changes no node."
         ),
     )

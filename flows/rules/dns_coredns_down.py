@@ -128,7 +128,7 @@ def _not_listed(dns: CoreDns) -> Why | None:
     if not dns.ready_pods or dns.service is None:
         return None
     component = Component("Service", dns.service.namespace, dns.service.name)
-    advice = f"See who writes the EndpointSlices of {component} (kube-controller-manager), and whether its ports fit."
+    advice = f"See which controller writes the EndpointSlices of {component}, and whether the Service's ports fit."
     return Why(f"{dns.ready_pods} CoreDNS pods are, but {component} lists none of them", component, advice)
 
 

@@ -109,7 +109,7 @@ def _advice(dns: CoreDns, limit: str | None) -> str:
         return f"Find out what fills {limit} in {servers(dns)}: no cluster needs that much, so more is no cure."
     if wanted is None:
         return f"Give {servers(dns)} a memory request, and find out what uses up the memory of its node."
-    return f"Raise the memory limit of {servers(dns)} from {limit} to {wanted}; then look who asks so much."
+    return f"Raise the memory limit of {servers(dns)} from {limit} to {wanted}; then find the pods that ask so much."
 
 
 def _remedy(dns: CoreDns, pod: DnsPod, limit: str | None) -> RaiseMemory | None:

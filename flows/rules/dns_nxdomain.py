@@ -148,7 +148,7 @@ def _advice(burst: Burst, meant: ResolvedPeer | None, component: str) -> str:
         return f"Let {component} ask for {' or '.join(right)} instead of {burst.name}."
     if meant is not None and meant.service is not None and meant.kind in NOT_THERE:
         return f"Correct the name in {component}, or create {meant.service}: no Service of that name exists anywhere."
-    return f"Correct the name {burst.name} in {component}, or have it registered by whoever owns its zone."
+    return f"Correct the name {burst.name} in {component}, or have it registered by the owner of its zone."
 
 
 def _right_names(burst: Burst, meant: ResolvedPeer | None) -> list[str]:

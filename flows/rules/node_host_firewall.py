@@ -54,7 +54,7 @@ def _finding(case: Case, refused: Connection, belief: float) -> Finding:
         shown_by=(HubbleFlows,),
         recommendation=(
             f"Find the CiliumClusterwideNetworkPolicy with a nodeSelector that isolates {where.ip} and let it admit "
-            "this traffic, if it is wanted; it belongs to whoever runs the nodes."
+            "this traffic, if it is wanted; it belongs to the operators of the nodes."
         ),
     )
 

@@ -86,7 +86,7 @@ def _finding(case: Case, peer: Peer, attempts: int, weight: float) -> Finding:
         belief=(ATTESTED if timeout else PROBABLE) * weight,
         because=f"{attempts} attempts to {there} were forwarded to the network and {came}{probed}",
         shown_by=(HubbleFlows, Connects),
-        recommendation=f"Ask whoever runs {peer.host}, or the network between: {why}.",
+        recommendation=f"Ask the operators of {peer.host}, or the network between: {why}.",
     )
 
 

@@ -140,7 +140,7 @@ def _by_experiment(case: Case, peer: Peer, experiment: Json, weight: float) -> F
         belief=CONFIRMED * weight,
         because=f"{component} is at work ({action}) and selects an end of this path, which fails or is late",
         shown_by=(Policies, Connects),
-        recommendation=f"Ask whoever runs {component} to pause or delete it.",
+        recommendation=f"Ask the operators of {component} to pause or delete it.",
     )
 
 

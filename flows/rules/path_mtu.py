@@ -75,7 +75,7 @@ def _narrow(case: Case, mtu: Mtu, link: Link, peer: Peer, promised: int, weight:
     stalls = [each for each in mtu.stalls if each.full_size and each.peer in _addresses(peer)]
     line = next((each for each in peer.logged if each.trouble is LogTrouble.TIMEOUT), None)
     told = f'; the caller logs "{line.text}"' if line else ""
-    stuck = f"; {len(stalls)} connections repeat full-size data that nobody acknowledges" if stalls else ""
+    stuck = f"; {len(stalls)} connections repeat full-size data that is never acknowledged" if stalls else ""
     return Finding(
         cause_class="mtu.mismatch",
         cause=(
@@ -106,7 +106,7 @@ def _finding(case: Case, mtu: Mtu, path: Path | None, weight: float, dropped: in
     node = _other_node(case, path) or "unknown"
     stalls = [each for each in mtu.stalls if path is None or each.peer == path.destination]
     told = _told(path) if path else f"{dropped} packets dropped as too large"
-    extra = f"; {len(stalls)} connections repeat data that nobody acknowledges" if stalls else ""
+    extra = f"; {len(stalls)} connections repeat data that is never acknowledged" if stalls else ""
     return Finding(
         cause_class="mtu.mismatch",
         cause=f"{told}: small answers pass, large ones stall",

@@ -66,7 +66,7 @@ def _wake(idle: IdleWorkload) -> str:
     if idle.refusal:
         return f"Mend what refuses the pods of {idle.workload}: {idle.refusal}."
     if idle.wanted == 0:
-        return f"Scale it up: kubectl -n {space} scale {kind}/{name} --replicas=1 (and see who scaled it down)."
+        return f"Scale it up: kubectl -n {space} scale {kind}/{name} --replicas=1 (and find why it was scaled down)."
     return f"See why {idle.workload} makes no pods: kubectl -n {space} describe {kind}/{name}."
 
 

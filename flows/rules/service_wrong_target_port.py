@@ -57,7 +57,8 @@ def _finding(case: Case, service: ServiceFacts, port: ServicePort, aim: Aim, wei
     return Finding(
         cause_class="service.wrong_target_port",
         cause=(
-            f"{service.ref} sends port {port.port} to {said}, where nobody listens; its pods' container {proof} {other}"
+            f"{service.ref} sends port {port.port} to {said}, where no process listens; "
+            f"its pods' container {proof} {other}"
         ),
         component=Component("Service", service.namespace, service.name),
         belief=(PROVED if right else LIKELY) * weight,

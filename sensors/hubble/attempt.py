@@ -102,7 +102,7 @@ def protocol_of(flow: HubbleFlow) -> str:
 
 
 def note_packet(attempt: Attempt, flow: HubbleFlow, is_lower: bool, node: int) -> None:
-    """When it was seen, what it shows of its sender, who must have begun, and whose policy let it through."""
+    """Notes its time, what it shows of its sender, which side must have begun, and whose policy let it through."""
     bits, began, passed = shown_by(
         flow.flags, flow.is_reply, flow.verdict, flow.kind, flow.observed_at, flow.event, flow.direction
     )
@@ -145,7 +145,7 @@ def _note_time(attempt: Attempt, when: datetime) -> None:
 def shown_by(
     flags: frozenset[str], is_reply: bool | None, verdict: str, kind: str, point: str, event: int, direction: str
 ) -> tuple[int, int, tuple[str, ...]]:
-    """What a packet shows: what its sender did (bits), whether it began, and whose policy let it through."""
+    """Signs of a packet: what its sender did (bits), whether it began, and whose policy let it through."""
     bits, began = _signs(flags, is_reply, verdict, kind, point)
     is_let = verdict in ("FORWARDED", "REDIRECTED")
     return bits, began, _lets_through(event, direction, point, flags, is_reply) if is_let else ()
@@ -199,7 +199,7 @@ def _port_hint(flow: HubbleFlow) -> int:
 
 
 def note_drop(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
-    """What was dropped, by which side and for what; a drop and its policy verdict are counted apart."""
+    """Notes a drop, its side and its reason; a drop and its policy verdict are counted apart."""
     ends = flow.source.identity, flow.destination.identity
     new = Dropping(0 if is_lower else 1, flow.drop_reason, flow.direction, *ends)
     if attempt.drops is None:
@@ -222,7 +222,7 @@ def _linked(chain: Dropping, new: Dropping) -> Dropping:
 
 
 def note_drop_time(attempt: Attempt, flow: HubbleFlow, node: int) -> None:
-    """When packets were dropped, and when last by which node and policy, where they were the client's."""
+    """Notes when packets were dropped, and when last by which node and policy, where they were the client's."""
     if flow.time is None:
         return
     attempt.first_drop = earlier(attempt.first_drop, flow.time)
@@ -272,7 +272,7 @@ def ends_of(key: AttemptKey) -> tuple[str, SocketAddress, SocketAddress]:
 
 
 def _home(key: AttemptKey, stray: Attempt) -> tuple[str, SocketAddress, str]:
-    """Where an answer belongs: the client's door, and the address that answered."""
+    """Owner of an answer: the client's address, and the address that answered."""
     protocol, lower, upper = ends_of(key)
     client, server = (lower, upper) if did_lower_begin(stray) else (upper, lower)
     return protocol, client, server[0]

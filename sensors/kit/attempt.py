@@ -1,4 +1,4 @@
-"""Work that may fail without taking others along: the one `except Exception` besides `observe`'s.
+"""Work that may fail without taking others along: the only `except Exception` besides `observe`'s.
 
 Everything that must go on whatever its part does (a watcher, a rule, a sweep, a delivery) runs its part through here.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -22,6 +22,14 @@ async def attempt(work: Awaitable[Result]) -> Result | BaseException:
         if caller is not None and caller.cancelling():
             raise
         return why
+    except Exception as why:  # noqa: BLE001 - that is what this is for
+        return why
+
+
+def attempt_now(work: Callable[[], Result]) -> Result | Exception:
+    """As `attempt`, for work that waits for nothing."""
+    try:
+        return work()
     except Exception as why:  # noqa: BLE001 - that is what this is for
         return why
 

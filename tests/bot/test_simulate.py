@@ -136,7 +136,7 @@ def test_the_limit_can_be_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--can", "a->b:1", "--delete", "netpol/x", "--case", API], "leave out -f and --patch and --delete"),
         (["--delete", "netpol/x", "--patch", "[]", "--case", API], "give one change"),
         (["--delete", "netpol/strict", "--case", API], "did you mean 'netpol/strict-egress'?"),
-        (["--delete", "svc/postgres", "--case", API], "only policies can be tried as gone"),
+        (["--delete", "svc/postgres", "--case", API], "only policies can be simulated as deleted"),
         (["--delete", "netpol/strict-egress", "-n", "shop", "--case", API], "there is one in production"),
         (["--can", "production/api-server->postgres:5433", "--case", API], "postgres has no port 5433; it has 5432"),
         (["--can", "production/api-server->postgres:5432/udp", "--case", API], "port 5432 over TCP only, not over UDP"),

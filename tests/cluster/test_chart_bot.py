@@ -166,6 +166,18 @@ def test_the_callers_authority_may_be_in_a_secret_of_its_own() -> None:
     assert ports("Service", **values)["hooks"] == 9443
 
 
+def test_kubeconfigs_of_other_clusters_are_mounted_where_the_settings_name_them() -> None:
+    values = {
+        "clusters": {"secretName": "kai-clusters"},
+        "settings": {"clusters": {"eu": {"kubeconfig": "/etc/kai/clusters/eu"}}},
+    }
+    mounts = {each["name"]: each["mountPath"] for each in container(**values)["volumeMounts"]}
+
+    assert mounts["clusters"] == "/etc/kai/clusters"
+    assert "clusters" not in {each["name"] for each in container()["volumeMounts"]}
+    assert "kubeconfig: /etc/kai/clusters/eu" in only("ConfigMap", **{**values, "metrics": {}})["data"]["config.yaml"]
+
+
 def test_who_reads_figures_or_brings_requests_has_to_be_let_in() -> None:
     for values in ({"metrics": {"serviceMonitor": {"enabled": True}}}, {"slack": {"mode": "http"}}, HOOKS):
         with pytest.raises(chart.CannotRender, match=r"networkPolicy\.from is empty"):

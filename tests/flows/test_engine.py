@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,37 @@ async def test_the_result_does_not_depend_on_who_answers_first():
 
     assert plain(forward) == plain(backward)
     assert [key for key, *_ in plain(forward)[0]] == ["E1", "E2", "E3"]
+
+
+async def test_walks_that_share_their_tools_judge_one_after_the_other():
+    judging, most = [0], [0]
+
+    def judge(case: Case) -> None:
+        judging[0] += 1
+        most[0] = max(most[0], judging[0])
+        os.sched_yield()
+        judging[0] -= 1
+
+    order = Order()
+    shared = tools(order.sensor("a"), rules=tuple(Rule(f"r{number}", judge, (), needs=()) for number in range(20)))
+    order.open("a")
+    await asyncio.gather(*(run(flow(step("a")), TARGET, FakeCluster(), shared) for _ in range(8)))
+
+    assert most == [1]
+
+
+async def test_a_walk_that_is_given_up_while_it_waits_to_judge_keeps_nobody_from_judging():
+    order = Order()
+    shared = tools(order.sensor("a"), rules=(says("x"),))
+    order.open("a")
+    async with shared.judging:
+        waiting = asyncio.create_task(run(flow(step("a")), TARGET, FakeCluster(), shared))
+        done, _ = await asyncio.wait({waiting}, timeout=0.2)
+        assert not done
+        waiting.cancel()
+        await asyncio.wait({waiting})
+
+    assert (await run(flow(step("a")), TARGET, FakeCluster(), shared)).findings
 
 
 async def test_a_step_waits_for_what_it_needs_and_for_nothing_else():

@@ -189,8 +189,8 @@ async def test_a_relay_that_never_answers():
         said = await sentence(relay_at(server.address, IMPATIENT))
 
     assert said == (
-        f"hubble relay {server.address}: accepts connections and did not answer in time; "
-        "its log (deploy/hubble-relay) says whom it waits for"
+        f"hubble relay {server.address}: accepts connections and gave no answer in time; "
+        "its log (deploy/hubble-relay) names nodes it waits for"
     )
 
 

@@ -185,7 +185,7 @@ async def test_blind_when_the_pod_is_on_no_node_or_nobody_knows_which():
 
     assert [(each.sight, each.why) for each in evidence] == [
         (Sight.BLIND, "shop/web is on no node yet"),
-        (Sight.BLIND, "nobody says which node shop/web runs on"),
+        (Sight.BLIND, "the node of shop/web is not known"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Was this right? What a person thinks of a verdict."""
+"""Keeps a person's opinion of a verdict: *Was this right?*"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What selects offer while somebody types: one module for each form."""
+"""Options of selects while a person types: one module for each form."""

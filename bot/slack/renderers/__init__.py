@@ -1,1 +1,1 @@
-"""What a note of the desk says in Slack: one `RENDERER` at the foot of each module, found by walking this folder."""
+"""Renderers of the desk's notes in Slack: one `RENDERER` at the foot of each module, found by walking this folder."""

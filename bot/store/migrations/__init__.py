@@ -1,1 +1,1 @@
-"""How the tables came to be, step by step; alembic walks them."""
+"""Migrations of the tables, step by step; alembic walks them."""

@@ -1,4 +1,4 @@
-"""What alembic runs to reach the database: the connection is the store's own, handed over in the configuration."""
+"""Environment of alembic: the connection is the store's own, handed over in the configuration."""
 
 from __future__ import annotations
 

@@ -148,6 +148,9 @@ seccompProfile: {type: RuntimeDefault}
 {{- define "kai.settingsMounts" -}}
 - {name: settings, mountPath: /etc/kai/settings, readOnly: true}
 - {name: slack, mountPath: /etc/kai/slack, readOnly: true}
+{{- if .Values.clusters.secretName }}
+- {name: clusters, mountPath: /etc/kai/clusters, readOnly: true}
+{{- end }}
 {{- range $name, $variable := (include "kai.alertSecrets" . | fromJson) }}
 {{- if (get $.Values.alerts $name).name }}
 - {name: alerts-{{ trimSuffix "Secret" $name }}, mountPath: /etc/kai/alerts/{{ trimSuffix "Secret" $name }}, readOnly: true}
@@ -165,6 +168,10 @@ seccompProfile: {type: RuntimeDefault}
 - {name: settings, configMap: {name: {{ $root.Release.Name }}-settings}}
 - name: slack
   secret: {secretName: {{ include "kai.slackSecret" $root }}, defaultMode: 0440{{ $more }}}
+{{- with $root.Values.clusters.secretName }}
+- name: clusters
+  secret: {secretName: {{ . }}, defaultMode: 0440{{ $more }}}
+{{- end }}
 {{- range $name, $variable := (include "kai.alertSecrets" $root | fromJson) }}
 {{- with (get $root.Values.alerts $name).name }}
 - name: alerts-{{ trimSuffix "Secret" $name }}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from sensors.access.live.container_files import read_inside
 from sensors.access.live.environment import ENVIRONMENT_KINDS, environment_of, version_in
 from sensors.access.live.probing import PodPlace, ProbeResults, ProbeSession, ProbeTargets, looked_at, outcome
 from sensors.access.live.reach import ConnectPlan, plan
+from sensors.access.live.sharing import SharedReads
 from sensors.access.probe.channel import PORT, ProbeChannel, probe_channel
 from sensors.access.probe.client import MAX_ANSWER, PROGRAM, ProbeAnswer, ProbeRequest, build_command, parse_answer
 from sensors.access.relay import RelayStatus
@@ -96,7 +97,9 @@ class LiveCluster:
         relay: FlowSource | None,
         settings: LiveSettings | None = None,
         clock: Callable[[], float] = time.time,
+        shared: SharedReads | None = None,
     ) -> None:
+        self._shared = shared
         self.kube, self.relay, self.settings = kube, relay, settings or LiveSettings()
         self._clock = clock
         self._lists = RememberingLists(self._list)
@@ -131,7 +134,7 @@ class LiveCluster:
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
         key = ("log", namespace, pod, container, previous, lines)
         read = lambda: self.kube.log(namespace, pod, container, previous=previous, lines=lines)  # noqa: E731
-        return await self._remember(key, read)
+        return await self._remember(key, lambda: self._read(key, read))
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         if self.relay is None:
@@ -181,9 +184,13 @@ class LiveCluster:
         """A list that hangs must end before the sensors' own time does, or it would blind those who can do without."""
         try:
             async with asyncio.timeout(LISTING):
-                return await self.kube.list(kind, namespace)
+                return await self._read((kind, namespace), lambda: self.kube.list(kind, namespace))
         except TimeoutError:
             raise Blind(f"{resource_of(kind)} were not listed within {LISTING:g} s") from None
+
+    async def _read(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, Read]]) -> Read:
+        """From the cluster itself, or with other investigations of this moment where that is meant."""
+        return await (read() if self._shared is None else self._shared.read(key, read))
 
     # -- the pod and its probe -----------------------------------------------------------------------------------------
 
@@ -265,9 +272,8 @@ class LiveCluster:
     # -- the cluster itself --------------------------------------------------------------------------------------------
 
     async def _environment(self) -> Environment:
-        kinds, (version, _) = await asyncio.gather(
-            read_kinds(self, *ENVIRONMENT_KINDS), if_readable(self.kube.version())
-        )
+        asking = self._read("version", self.kube.version)
+        kinds, (version, _) = await asyncio.gather(read_kinds(self, *ENVIRONMENT_KINDS), if_readable(asking))
         source = None if self.relay is None else "hubble-relay"
         seen = environment_of(kinds, version, source)
         seen = replace(seen, name=self.settings.cluster or self.kube.place.context or seen.name)
@@ -332,9 +338,11 @@ async def live_cluster(
     relay: FlowSource | None,
     settings: LiveSettings | None = None,
     clock: Callable[[], float] = time.time,
+    shared: SharedReads | None = None,
 ) -> AsyncIterator[LiveCluster]:
-    """A cluster for one investigation; whatever it started ends with the block."""
-    cluster = LiveCluster(kube, relay, settings, clock)
+    """A cluster for one investigation; whatever it started ends with the block. `shared`: lists and logs are read
+    together with other investigations of the moment; never for a write or a verification."""
+    cluster = LiveCluster(kube, relay, settings, clock, shared)
     cluster.start()
     try:
         yield cluster

@@ -88,7 +88,7 @@ class RelayStatus:
         """One sentence: who answers, for how many nodes, and how far back they remember."""
         fill = f"rings hold {self.flows} of {self.most_flows} flows"
         reach = f", about {self.memory_s:.0f} s at {self.rate:.1f} flows/s" if self.memory_s is not None else ""
-        return f"{self.server}: {self.version or 'no version told'}, {self._who()}; {fill}{reach}"
+        return f"{self.server}: {self.version or 'version not reported'}, {self._who()}; {fill}{reach}"
 
     def _who(self) -> str:
         if self.is_agent:

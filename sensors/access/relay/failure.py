@@ -46,7 +46,7 @@ def _by_code(code: Any, details: str) -> str:
     if code is Code.UNIMPLEMENTED:
         return "speaks gRPC but is not Hubble; the Service is called hubble-relay and listens on 80 (with TLS on 443)"
     if code is Code.DEADLINE_EXCEEDED:
-        return "accepts connections and did not answer in time; its log (deploy/hubble-relay) says whom it waits for"
+        return "accepts connections and gave no answer in time; its log (deploy/hubble-relay) names nodes it waits for"
     if code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED):
         return f"does not let us ask ({code.name}: {details}); does it want a client certificate (--tls-client-…)?"
     if code is Code.RESOURCE_EXHAUSTED:

@@ -194,7 +194,7 @@ def test_a_fix_is_one_of_the_candidates_or_none(denied: Diagnosis):
 
     assert chosen(denied.fix.id) == (denied.fix.id, [])
     assert chosen("none") == ("", [])
-    assert chosen("fix-0000000000000000") == ("", ["it is none of the candidates"])
+    assert chosen("fix-0000000000000000") == ("", ["it is not one of the candidates"])
     assert chosen("kubectl delete ns production")[0] == ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -152,6 +154,26 @@ def test_a_probe_counts_for_the_door_it_was_for() -> None:
 def test_without_policies_there_is_no_world() -> None:
     with pytest.raises(Missing):
         without(case_of(API), Policies).once(world_of)
+
+
+def test_cases_that_read_the_very_same_objects_share_one_policy_world() -> None:
+    case = case_of(API)
+    world = case.once(world_of)
+    same = replace(case, derived={})
+    copied = replace(case[Policies], objects=tuple(dict(each) for each in case[Policies].objects))
+
+    assert same.once(world_of) is world
+    assert with_facts(case, copied).once(world_of) is not world
+    assert with_cni(case, "calico").once(world_of) is not world
+
+
+def test_a_shared_policy_world_goes_with_the_last_case_that_asked_it() -> None:
+    case = case_of(API)
+    copied = replace(case[Policies], objects=tuple(dict(each) for each in case[Policies].objects))
+    gone = weakref.ref(with_facts(case, copied).once(world_of))
+    gc.collect()
+
+    assert gone() is None
 
 
 def test_a_link_local_resolver_is_on_the_pods_own_node() -> None:

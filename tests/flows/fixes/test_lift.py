@@ -39,7 +39,7 @@ def test_it_says_what_would_open_and_is_never_automatic(name: str) -> None:
     assert fix.proof.holds
     assert fix.newly_allowed
     assert not fix.automatic
-    assert fix.notes == ("somebody wrote this rule to deny exactly this: ask its owner first",)
+    assert fix.notes == ("this rule was written to deny exactly this: ask its owner first",)
 
 
 @pytest.mark.parametrize("name", DENIED)

@@ -108,7 +108,7 @@ def test_the_service_is_part_of_the_fix_and_the_order_is_said() -> None:
     (service,) = (each for each in first.also if each.target == LEDGER)
     assert service.patch[-1] == {"op": "replace", "path": "/spec/ports/0/targetPort", "value": 8080}
     assert first.notes[0] == (
-        "both parts are needed: first the rule, then Service finance/ledger, which leads to a port where nobody listens"
+        "both parts are needed: first the rule, then Service finance/ledger, which leads to a port without a listener"
     )
     assert first.title.endswith("Point Service finance/ledger at port 8080 of its pods")
     assert undone(applied(case[Policies].objects, first), first) == case[Policies].objects
@@ -159,14 +159,14 @@ def test_where_no_right_port_is_known_no_rule_is_offered() -> None:
 
     assert build(finding, unclear) == ()
     assert finding.recommendation == (
-        "Find out which port of its pods is meant (7001 or 7002): nobody listens on 9000, to which Service "
+        "Find out which port of its pods is meant (7001 or 7002): no process listens on 9000, to which Service "
         "finance/ledger leads. Then admit that port and no other."
     )
 
 
 def test_the_recommendation_says_the_same_as_the_fix() -> None:
     assert only(policy_ingress_denied.RULE, denied_and_misled()).recommendation == (
-        "Admit port 8080, then point Service finance/ledger at it: nobody listens on 9000, to which Service "
+        "Admit port 8080, then point Service finance/ledger at it: no process listens on 9000, to which Service "
         "finance/ledger leads."
     )
 

@@ -19,7 +19,7 @@ def test_speaks_when_packets_leave_and_nothing_comes_back():
     (finding,) = said(RULE, case_of("fx-to-rates"))
 
     assert finding.component == Component("External", "", "172.30.0.77")
-    assert finding.recommendation.startswith("Ask whoever runs 172.30.0.77")
+    assert finding.recommendation.startswith("Ask the operators of 172.30.0.77")
 
 
 def test_a_host_that_refuses_is_not_said_to_be_down():

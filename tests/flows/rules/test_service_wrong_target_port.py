@@ -21,7 +21,7 @@ def test_speaks_and_names_the_port_the_container_listens_on():
     assert finding.component == service
     assert finding.remedy == SetTargetPort(service, 0, 8081, 8080)
     assert finding.cause == (
-        "Service mobile/gateway sends port 80 to 8081, where nobody listens; its pods' container listens on 8080"
+        "Service mobile/gateway sends port 80 to 8081, where no process listens; its pods' container listens on 8080"
     )
 
 

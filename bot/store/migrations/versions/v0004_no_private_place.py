@@ -1,4 +1,4 @@
-"""Who may see a proposal is asked of Slack each time, by its channel; what was kept of that was never read."""
+"""Removes the flag of private proposals: Slack is asked each time; what was kept of that was never read."""
 
 from __future__ import annotations
 

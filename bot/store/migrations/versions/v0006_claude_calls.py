@@ -1,4 +1,4 @@
-"""What was asked of Claude, for whom, and what it cost: written before a call is sent, so that none is paid twice."""
+"""Calls of Claude, for whom, and their cost: written before a call is sent, so that none is paid twice."""
 
 from __future__ import annotations
 
