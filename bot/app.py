@@ -70,7 +70,7 @@ from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
 from bot.slack.knowing import Knowing
 from bot.slack.lookup import StoreLookup
-from bot.slack.modals import Modals
+from bot.slack.modals import ModalOpener
 from bot.slack.names import PodSuggestions
 from bot.slack.namespace_drops import NamespaceLooks
 from bot.slack.outbox import Outbox
@@ -247,7 +247,7 @@ def services_of(
 ) -> SlackServices:
     """Services for Slack's listeners."""
     ephemerals = Ephemerals(client)
-    modals = Modals(client, ephemerals)
+    modals = ModalOpener(client, ephemerals)
     lookup = StoreLookup(store, conversations, ephemerals, modals, visibility)
     review = nobody_may if changes is None else changes.may_read_logs
     asking = Asking(lambda: approvals, lambda user: user_of(client, user), review)

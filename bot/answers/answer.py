@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from bot.answers.about import about
 from bot.answers.grammar import nearest
-from bot.answers.known import Known
+from bot.answers.known import AnswerFacts
 from bot.answers.question import Question, Topic
 from bot.report import details, incident
 from bot.report.blocks import STATE_WORDS, Said, code, few, layer_name, section
@@ -22,8 +22,8 @@ MOST_LINES = 6
 """Changes, other pods or evidence that one answer lists; the rest are counted."""
 
 
-def answer(question: Question, known: Known) -> Said:
-    """What is known about that."""
+def answer(question: Question, known: AnswerFacts) -> Said:
+    """Answers a question from the stored facts."""
     return _ANSWERS[question.topic](question, known)
 
 
@@ -35,7 +35,7 @@ def cannot(text: str) -> Said:
 # -- the cause ---------------------------------------------------------------------------------------------------------
 
 
-def _why(question: Question, known: Known) -> Said:
+def _why(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     shown = f" Shown by {safe(', '.join(it.shown_by))}." if it.shown_by else ""
     because = safe(sentence(clean(it.reasoning)), 1200) or "No reason was written down."
@@ -48,7 +48,7 @@ def _plain(text: str) -> str:
     return safe(text, 1000).replace("*", "")
 
 
-def _since(question: Question, known: Known) -> Said:
+def _since(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     failed, since = incident.failed_connections(it), incident.since(it)
     if not since:
@@ -58,7 +58,7 @@ def _since(question: Question, known: Known) -> Said:
     return _lines([f"*Since {safe(since)}.*", *filter(None, (" ".join(filter(None, (sentence(lost), last))),))])
 
 
-def _changed(question: Question, known: Known) -> Said:
+def _changed(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     seen, culprit = incident.every_change(it), incident.last_change(it)
     if not seen:
@@ -73,7 +73,7 @@ def _changed(question: Question, known: Known) -> Said:
     return _lines([*filter(None, (head, before)), *also])
 
 
-def _affected(question: Question, known: Known) -> Said:
+def _affected(question: Question, known: AnswerFacts) -> Said:
     lines = list[str]()
     if (also := known.it.also_affected) is not None:
         lines.append(f"*Also affected: {safe(also)}.*" if also.pods else "*It drops no other pod's packets.*")
@@ -86,7 +86,7 @@ def _affected(question: Question, known: Known) -> Said:
     return _lines(lines)
 
 
-def _not_measured(question: Question, known: Known) -> Said:
+def _not_measured(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     rows = [row for row in ledger(it) if row.state in (LayerState.NOT_MEASURED, LayerState.INCONCLUSIVE)]
     blind = [(key, each) for key, each in it.evidence.items() if each.sight is Sight.BLIND]
@@ -97,7 +97,7 @@ def _not_measured(question: Question, known: Known) -> Said:
     return _lines([f"*Not measured or not decided* (coverage {it.coverage:.0%})", *lines])
 
 
-def _sure(question: Question, known: Known) -> Said:
+def _sure(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     cap = held_down_by(it)
     held = f"It is {safe(cap, 400)}." if cap else "Nothing that was not measured holds it down."
@@ -106,18 +106,18 @@ def _sure(question: Question, known: Known) -> Said:
     return _lines([*lines, *rivals])
 
 
-def _layers(question: Question, known: Known) -> Said:
+def _layers(question: Question, known: AnswerFacts) -> Said:
     rows = [
         f"{STATE_WORDS[row.state]} *{layer_name(row)}* {safe(brief(clean(row.why), 120))}" for row in ledger(known.it)
     ]
     return _lines(rows)
 
 
-def _about(question: Question, known: Known) -> Said:
+def _about(question: Question, known: AnswerFacts) -> Said:
     return about(question, known.it)
 
 
-def _evidence(question: Question, known: Known) -> Said:
+def _evidence(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     if not question.evidence:
         lines = [f"• *{key}* {safe(each.sensor)}: {safe(each.summary, 200)}" for key, each in it.evidence.items()]
@@ -127,7 +127,7 @@ def _evidence(question: Question, known: Known) -> Said:
     return details.facts(question.evidence, it)
 
 
-def _by_hand(question: Question, known: Known) -> Said:
+def _by_hand(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     looks = [(each.shows, each.command) for each in it.looks]
     if it.hubble_command and it.hubble_command not in [command for _, command in looks]:
@@ -141,21 +141,21 @@ def _by_hand(question: Question, known: Known) -> Said:
 # -- the fix -----------------------------------------------------------------------------------------------------------
 
 
-def _fix(question: Question, known: Known) -> Said:
+def _fix(question: Question, known: AnswerFacts) -> Said:
     return details.fix(known.it)
 
 
-def _proof(question: Question, known: Known) -> Said:
+def _proof(question: Question, known: AnswerFacts) -> Said:
     return details.proof(known.it)
 
 
-def _undo(question: Question, known: Known) -> Said:
+def _undo(question: Question, known: AnswerFacts) -> Said:
     said = details.undo(known.it)
     press = "Where the change was applied, its Undo button takes it back with your own rights."
     return Said(said.text, (*said.blocks, section(press))) if known.in_slack and known.change else said
 
 
-def _safe(question: Question, known: Known) -> Said:
+def _safe(question: Question, known: AnswerFacts) -> Said:
     fix = known.it.fix
     if fix.refused:
         return _lines([f"*No: KAI refuses to propose it.* {safe(sentence(clean(fix.refused)), 600)}"])
@@ -172,13 +172,13 @@ def _safe(question: Question, known: Known) -> Said:
     return _lines(lines)
 
 
-def _approvers(question: Question, known: Known) -> Said:
+def _approvers(question: Question, known: AnswerFacts) -> Said:
     if not known.it.fix.kubectl and not known.it.fix.also:
         return _lines([details.NO_CHANGE])
     return _lines([known.approvers or NOBODY])
 
 
-def _apply(question: Question, known: Known) -> Said:
+def _apply(question: Question, known: AnswerFacts) -> Said:
     """A sentence applies nothing: only a button does, under the rights of whoever presses it."""
     if not known.it.fix.kubectl and not known.it.fix.also:
         return _fix(question, known)
@@ -186,28 +186,28 @@ def _apply(question: Question, known: Known) -> Said:
     return _lines([*filter(None, (how, known.change))])
 
 
-def _fixed(question: Question, known: Known) -> Said:
+def _fixed(question: Question, known: AnswerFacts) -> Said:
     it = known.it
     when = f" at {_time(known.looked_at)}" if known.looked_at else ""
     lines = [f"When KAI looked{when}: {safe(state_of(it))}.", known.change, "To look now: run again."]
     return _lines([each for each in lines if each])
 
 
-def _again(question: Question, known: Known) -> Said:
+def _again(question: Question, known: AnswerFacts) -> Said:
     return _lines([f"Run it again: kai netdebug {safe(known.it.target.pod)} -n {safe(known.it.target.namespace)}"])
 
 
-def _thanks(question: Question, known: Known) -> Said:
+def _thanks(question: Question, known: AnswerFacts) -> Said:
     return _lines(["You are welcome."])
 
 
-def _unknown(question: Question, known: Known) -> Said:
+def _unknown(question: Question, known: AnswerFacts) -> Said:
     return cannot("")
 
 
 NOBODY = "Nobody can approve it here: apply the command yourself (show fix), with your own rights."
 
-_ANSWERS: Mapping[Topic, Callable[[Question, Known], Said]] = {
+_ANSWERS: Mapping[Topic, Callable[[Question, AnswerFacts], Said]] = {
     Topic.WHY: _why,
     Topic.ABOUT: _about,
     Topic.LAYERS: _layers,

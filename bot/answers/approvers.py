@@ -1,4 +1,4 @@
-"""Who may approve a change, as the operator's rules have it. Nobody is mentioned: a question wakes no one."""
+"""Approvers of a change, as the operator's rules name them. Nobody is mentioned: a question wakes no one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_NAMES = 8
 
 
 def approvers_of(approvals: Approvals, namespaces: Iterable[str]) -> str:
-    """Who, how many, and from where, in sentences, escaped; empty where nobody is known who might."""
+    """Approvers, their number and their rules in sentences, escaped; empty where no person is mapped."""
     spaces = sorted(set(namespaces))
     if not approvals.enabled:
         return ""

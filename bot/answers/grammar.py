@@ -27,7 +27,7 @@ LONGEST_PLAIN = 12
 
 
 def parse(text: str) -> Question:
-    """What is asked; `UNKNOWN` where no rule knows it."""
+    """Reads what is asked; `UNKNOWN` where no rule knows it."""
     if found := _EVIDENCE.search(typed(text).lower()):
         return Question(Topic.EVIDENCE, f"E{found[1]}")
     said = " ".join(words_of(text))

@@ -1,4 +1,4 @@
-"""What is stored about an investigation besides its diagnosis: who else had the same, and what became of the fix."""
+"""Facts stored besides a diagnosis: the same cause elsewhere, and what became of the fix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Alike:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class AnswerFacts:
     """`change` says what became of the proposed fix, `approvers` who may approve it; both escaped, empty where there
     is nothing to say. `in_slack`: buttons stand beside the answer; else it is read in a terminal.
     """

@@ -9,7 +9,7 @@ from flows.causes import Layer
 
 
 class Topic(StrEnum):
-    """What can be asked about a verdict. The value is the sentence that a person would write for it."""
+    """Topics of questions about a verdict. The value is the sentence that a person would write."""
 
     WHY = "why?"
     ABOUT = "why not DNS?"

@@ -1,4 +1,4 @@
-"""What people call the layers and the causes: `conntrack table`, `mtu`, `no endpoints`, `coredns`."""
+"""Names that people give to layers and causes: `conntrack table`, `mtu`, `no endpoints`, `coredns`."""
 
 from __future__ import annotations
 

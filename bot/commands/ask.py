@@ -7,7 +7,7 @@ import re
 
 from bot.answers.answer import answer, cannot
 from bot.answers.grammar import parse
-from bot.answers.known import Known
+from bot.answers.known import AnswerFacts
 from bot.answers.question import Topic
 from bot.commands.history import one_of, with_store
 from bot.commands.output import write
@@ -41,7 +41,7 @@ async def _answered(store: Store, word: str, text: str) -> str:
     if question.topic is not Topic.UNKNOWN:
         commands = question.topic is Topic.FIX and it.fix.kubectl
         more = f"The commands for a shell: kai show {it.investigation_id} --fix\n" if commands else ""
-        return _plain(answer(question, Known(it, in_slack=False))) + more
+        return _plain(answer(question, AnswerFacts(it, in_slack=False))) + more
     settings = claude_of()
     if not settings.enabled:
         raise UsageMistake(f"{_cannot(text)} (Claude answers the rest, with ANTHROPIC_API_KEY)")

@@ -60,7 +60,7 @@ async def _verdict(message: Message, it: Investigation, store: Store) -> Note | 
 
 
 async def earlier_of(it: Investigation, store: Store) -> Earlier | None:
-    """What was found the last time; None where it is not run again, or that had no verdict."""
+    """Finds the verdict of the last time; None where it is not run again, or that had none."""
     before = await store.repeats.earlier(it.id, it.asked_at)
     past = None if before is None else await store.investigations.get(before)
     verdict = None if past is None else await store.investigations.verdict(past.id)

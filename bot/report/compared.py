@@ -1,4 +1,4 @@
-"""What is different from the last look at the same: `same as 19:52 UTC`, `fixed: 0 drops since 20:01 UTC`."""
+"""Differences from the last look at the same: `same as 19:52 UTC`, `fixed: 0 drops since 20:01 UTC`."""
 
 from __future__ import annotations
 

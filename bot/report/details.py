@@ -87,7 +87,7 @@ def pieces(text: str, longest: int = LONGEST_PIECE) -> tuple[str, ...]:
 
 
 def proof(it: Diagnosis) -> Said:
-    """What was replayed, and what came of it."""
+    """Result of the replay."""
     found = parts_of(it, verbose=True).get(SectionPart.FIX)
     if found is None or it.fix.proof is None or not it.fix.proof.replayed:
         none = "There is no proof: this verdict proposes no change that could be replayed."

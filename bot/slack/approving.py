@@ -20,7 +20,7 @@ from bot.report.mrkdwn import safe
 from bot.slack import proposal_blocks
 from bot.slack.button import Press
 from bot.slack.ephemeral import Asker, Ephemerals
-from bot.slack.modals import Modals
+from bot.slack.modals import ModalOpener
 from bot.store.proposals import Forged
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Approving:
         show_check: ShowCheck,
     ) -> None:
         self._changes, self._client, self._ephemerals = changes, client, ephemerals
-        self._modals, self._show_check = Modals(client, ephemerals), show_check
+        self._modals, self._show_check = ModalOpener(client, ephemerals), show_check
         self._directory, self._ours = directory, ours
 
     # -- presses -------------------------------------------------------------------------------------------------------

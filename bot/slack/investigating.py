@@ -23,7 +23,7 @@ from bot.slack.conversation import RootLocation
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
 from bot.slack.lookup import StoreLookup
-from bot.slack.modals import Modals
+from bot.slack.modals import ModalOpener
 from bot.slack.outbox import Stopped, Unwelcome
 from bot.slack.shared_channels import WORDS
 from bot.store import Investigation, OriginKind
@@ -68,7 +68,7 @@ class Investigating:
         conversations: Conversations,
         ephemerals: Ephemerals,
         client: AsyncWebClient,
-        modals: Modals,
+        modals: ModalOpener,
         approvals: Approvals,
         joined: Joined,
         asking: Asking,

@@ -1,4 +1,4 @@
-"""What is stored about an investigation besides its diagnosis, as far as the asker may see it."""
+"""Gathers what is stored besides a diagnosis, as far as the asker may see it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, timedelta
 
 from bot.answers.approvers import approvers_of
-from bot.answers.known import Alike, Known
+from bot.answers.known import Alike, AnswerFacts
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
 from bot.change.changes import newest
@@ -27,10 +27,10 @@ class Knowing:
     def __init__(self, store: Store, visibility: Visibility, approvals: Callable[[], Approvals]) -> None:
         self._store, self._visibility, self._approvals = store, visibility, approvals
 
-    async def of(self, it: Investigation, diagnosis: Diagnosis, user: str) -> Known:
+    async def of(self, it: Investigation, diagnosis: Diagnosis, user: str) -> AnswerFacts:
         """All that answers about a verdict rest on."""
         proposal = newest(await self._store.proposals.of(it.id))
-        return Known(
+        return AnswerFacts(
             diagnosis,
             it.ended_at or it.asked_at,
             await self._alike(it, diagnosis, user),

@@ -12,7 +12,7 @@ from bot.report.mrkdwn import safe
 from bot.slack import lists, opinions
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
-from bot.slack.modals import Modals
+from bot.slack.modals import ModalOpener
 from bot.slack.notes import RootState
 from bot.slack.outbox import Unwelcome
 from bot.slack.root import root_of
@@ -37,7 +37,7 @@ class StoreLookup:
         store: Store,
         conversations: Conversations,
         ephemerals: Ephemerals,
-        modals: Modals,
+        modals: ModalOpener,
         visibility: Visibility,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 PRESS_AGAIN = "Slack could not open the window just now: press it once more."
 
 
-class Modals:
+class ModalOpener:
     """One for each process."""
 
     def __init__(self, client: AsyncWebClient, ephemerals: Ephemerals) -> None:

@@ -1,4 +1,4 @@
-"""What people think of a verdict: the thumbs on its root message, and the modal that asks what was wrong. Pure but one.
+"""Opinions on a verdict: the thumbs on its root message, and the modal that asks what was wrong.
 
 Everybody sees how many persons hold each opinion; a press sets one's own, and a second press takes it back.
 """

@@ -1,4 +1,4 @@
-"""Which pod and which peer a message speaks of: by its labels, else by the names of pods that there are."""
+"""Finds the pod and the peer that a message names: by its labels, else by the names of living pods."""
 
 from __future__ import annotations
 

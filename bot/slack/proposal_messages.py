@@ -59,7 +59,7 @@ class ProposalMessages:
             await self._conversations.say(later, [RootState(await root_of(later, self._store))])
 
     async def checked(self, proposal: Proposal, line: str) -> None:
-        """What came of looking again, in one reply of the thread that the next check edits."""
+        """Posts the result of a check, in one reply of the thread that the next check edits."""
         it = await self._store.investigations.get(proposal.investigation)
         if it is not None and it.request.channel:
             await self._conversations.say(it, [ThreadReply(f"checked.{proposal.id}", Said(line, (section(line),)))])

@@ -23,7 +23,7 @@ UNTOLD = (ProposalState.SUPERSEDED,)
 
 
 async def root_of(it: Investigation, store: Store) -> Said:
-    """What the root message says: the newest proposal's state stands in place of the fix."""
+    """Builds the root message: the newest proposal's state stands in place of the fix."""
     kept = await store.investigations.verdict(it.id)
     where = (it.id, person_of(it), it.request.cluster)
     if kept is None:

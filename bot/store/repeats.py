@@ -1,4 +1,4 @@
-"""Which investigation was run again, and as which: a repeat takes over the messages of the one before it."""
+"""Chains of investigations that were run again: a repeat takes over the messages of the one before it."""
 
 from __future__ import annotations
 

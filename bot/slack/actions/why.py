@@ -1,4 +1,4 @@
-"""Why?: the reasons, the evidence and what was not decided, in a window."""
+"""Button Why?: opens the reasons, the evidence and what was not decided in a window."""
 
 from __future__ import annotations
 

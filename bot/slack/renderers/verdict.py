@@ -29,7 +29,7 @@ def render(note: VerdictNote) -> Sequence[Kept]:
 
 
 def again_of(earlier: Earlier | None, diagnosis: Diagnosis) -> Compared:
-    """What is different from the last time; nothing where there was none that can be read."""
+    """Compares with the last time; empty where there was none that can be read."""
     try:
         return NOT_AGAIN if earlier is None else compared(decode(earlier.verdict.result), earlier.at, diagnosis)
     except CannotDecode:

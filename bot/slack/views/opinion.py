@@ -1,4 +1,4 @@
-"""What was wrong with a verdict, as a person wrote it."""
+"""Submitted modal about what was wrong with a verdict."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from bot.answers.answer import answer, cannot
 from bot.answers.approvers import approvers_of
 from bot.answers.grammar import parse
-from bot.answers.known import Alike, Known
+from bot.answers.known import Alike, AnswerFacts
 from bot.approval.rules import read
 from bot.report.mrkdwn import BREAK
 from bot.slack.limits import problems
@@ -22,21 +22,21 @@ from tests.kit.cases import names
 AT = datetime(2026, 11, 29, 21, 15, tzinfo=UTC)
 
 
-def said(question: str, known: Known) -> str:
+def said(question: str, known: AnswerFacts) -> str:
     found = answer(parse(question), known)
     return "\n".join([found.text, *texts(list(found.blocks))]).replace(BREAK, "").replace("*", "")
 
 
 @pytest.mark.parametrize("name", names())
 def test_why_not_any_cause_has_an_answer_that_slack_takes_for_every_recorded_incident(name: str):
-    known = Known(diagnosed(name), AT)
+    known = AnswerFacts(diagnosed(name), AT)
     answers = [answer(parse(f"why not {cause}"), known) for cause in CAUSES if "." in cause]
 
     assert [problems(each) for each in answers if problems(each)] == []
 
 
 def test_nothing_that_was_not_measured_is_ruled_out():
-    known = Known(DENIED)
+    known = AnswerFacts(DENIED)
 
     assert "mtu.mismatch could not be decided" in said("is it mtu", known) or "not ruled out" in said(
         "is it mtu", known
@@ -45,18 +45,18 @@ def test_nothing_that_was_not_measured_is_ruled_out():
 
 def test_the_root_cause_is_confirmed_with_its_reasons():
     assert "Yes: policy.egress_denied is the root cause." in said(
-        "egress policy?", Known(diagnosed("api-server-cannot-watch"))
+        "egress policy?", AnswerFacts(diagnosed("api-server-cannot-watch"))
     )
 
 
 def test_others_with_the_same_cause_are_named_with_the_time():
-    known = Known(DENIED, AT, (Alike("shop/web → db:5432", AT),))
+    known = AnswerFacts(DENIED, AT, (Alike("shop/web → db:5432", AT),))
 
     assert "shop/web → db:5432 (21:15:00 UTC)" in said("who else is affected?", known)
 
 
 def test_a_sentence_applies_nothing_and_says_where_the_button_is():
-    known = Known(DENIED, AT, change="◇ Waiting for an approval.", approvers="In production: alice.")
+    known = AnswerFacts(DENIED, AT, change="◇ Waiting for an approval.", approvers="In production: alice.")
 
     assert "press Approve & apply" in said("fix it", known)
     assert "In production: alice." in said("who can approve", known)
@@ -64,14 +64,14 @@ def test_a_sentence_applies_nothing_and_says_where_the_button_is():
 
 
 def test_a_refused_fix_is_not_called_safe():
-    refused = Known(replace(DENIED, fix=replace(FIX, refused="it would open the whole namespace")))
+    refused = AnswerFacts(replace(DENIED, fix=replace(FIX, refused="it would open the whole namespace")))
 
     assert "No: KAI refuses to propose it. It would open the whole namespace." in said("is it safe?", refused)
 
 
 def test_a_verdict_without_a_change_says_so():
-    assert "proposes no change" in said("undo", Known(HEALTHY))
-    assert "proposes no change" in said("is it safe", Known(HEALTHY))
+    assert "proposes no change" in said("undo", AnswerFacts(HEALTHY))
+    assert "proposes no change" in said("is it safe", AnswerFacts(HEALTHY))
 
 
 def test_what_it_cannot_answer_comes_with_three_questions_that_it_can():
