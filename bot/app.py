@@ -66,6 +66,7 @@ from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
+from bot.slack.hints import Hints
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
 from bot.slack.knowing import Knowing
@@ -251,8 +252,8 @@ def services_of(
     lookup = StoreLookup(store, conversations, ephemerals, modals, visibility)
     review = nobody_may if changes is None else changes.may_read_logs
     asking = Asking(lambda: approvals, lambda user: user_of(client, user), review)
-    seeing = (conversations, ephemerals)
-    investigating = Investigating(intake, desk, lookup, *seeing, client, modals, approvals, joined, asking)
+    seeing, hints = (conversations, ephemerals), Hints(identity.scopes, store, ephemerals)
+    investigating = Investigating(intake, desk, lookup, *seeing, client, modals, hints, approvals, joined, asking)
     knowing = Knowing(store, visibility, lambda: approvals)
     questions = Questions(lookup, knowing, investigating, *seeing, names)
     dispatch = Dispatch(investigating, lookup, questions, *seeing, looks(asking, ephemerals))

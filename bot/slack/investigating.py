@@ -22,6 +22,7 @@ from bot.slack import form
 from bot.slack.conversation import RootLocation
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
+from bot.slack.hints import Hints
 from bot.slack.lookup import StoreLookup
 from bot.slack.modals import ModalOpener
 from bot.slack.outbox import Stopped, Unwelcome
@@ -69,6 +70,7 @@ class Investigating:
         ephemerals: Ephemerals,
         client: AsyncWebClient,
         modals: ModalOpener,
+        hints: Hints,
         approvals: Approvals,
         joined: Joined,
         asking: Asking,
@@ -76,7 +78,7 @@ class Investigating:
         self._approvals, self._joined, self._asking = approvals, joined, asking
         self._intake, self._desk, self._lookup = intake, desk, lookup
         self._conversations, self._ephemerals, self._client = conversations, ephemerals, client
-        self._modals = modals
+        self._modals, self._hints = modals, hints
 
     async def investigate(self, asked: Investigate, who: Asker) -> None:
         """Take it on and open its conversation; or say why not."""
@@ -131,6 +133,8 @@ class Investigating:
             return await tell(who, f"This is being looked into already (id {it.id}): {await self._link(place)}")
         if place.direct:
             await tell(who, WORDS.get(await self._conversations.why_not(it.request.channel), INVITE))
+        else:
+            await self._hints.once(who)
         return None
 
     async def _link(self, place: RootLocation) -> str:
