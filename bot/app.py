@@ -342,7 +342,7 @@ def _clusters(settings: Settings) -> ServedClusters:
     try:
         return ServedClusters({UNNAMED: recorded(settings.case)})
     except BadCase as why:
-        raise UsageMistake(f"KAI_CASE: {why}") from why
+        raise UsageMistake(f"{why} (--case, KAI_CASE)") from why
 
 
 def _drops_in(clusters: ServedClusters, name: str) -> CountDrops:

@@ -95,13 +95,13 @@ def drops() -> None:
 
 
 @kai.lazy("bot.commands.lists:list_flows", "list-flows")
-@answering("text", "json")
+@answering("text", "json", "yaml")
 def list_flows() -> None:
     """The flows there are."""
 
 
 @kai.lazy("bot.commands.lists:list_sensors", "list-sensors")
-@answering("text", "json")
+@answering("text", "json", "yaml")
 def list_sensors() -> None:
     """The sensors there are, and what each one looks at."""
 
@@ -270,7 +270,7 @@ def serve() -> None:
 @DATABASE
 @CONFIG
 @live_options
-@DEBUG
+@answering("text", "json", "yaml")
 def approve() -> None:
     """Apply a proposed change with your own kubeconfig: proved anew, tried, written once, verified, else taken back.
 
@@ -285,7 +285,7 @@ def approve() -> None:
 @DATABASE
 @CONFIG
 @live_options
-@DEBUG
+@answering("text", "json", "yaml")
 def reject() -> None:
     """Say no to a proposed change."""
 
@@ -296,7 +296,7 @@ def reject() -> None:
 @DATABASE
 @CONFIG
 @live_options
-@DEBUG
+@answering("text", "json", "yaml")
 def undo() -> None:
     """Take an applied change back with your own kubeconfig; nobody's later change is overwritten."""
 
@@ -306,7 +306,7 @@ def undo() -> None:
 @click.option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")
 @click.option("--head", default="", metavar="HASH", help="A head noted earlier: it must still be in the trail.")
 @DATABASE
-@DEBUG
+@answering("text", "json", "yaml")
 def audit() -> None:
     """Every entry of the audit trail, one JSON line each; kai audit verify: is it all as it was written?
 
@@ -325,14 +325,6 @@ def store() -> None:
 
 for _name, _command in kai.commands.items():
     _command.epilog = epilog(_name)
-
-
-def main() -> None:
-    """The `kai` script."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
-    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -362,4 +354,4 @@ def _complain(why: Exception, debug: bool) -> int:
     return code_of(why)
 
 
-__all__ = ["kai", "main", "run"]
+__all__ = ["kai", "run"]

@@ -26,6 +26,7 @@ from sensors.k8s_recent_changes import RecentChange, changes_of
 from sensors.kit import Cluster, Sensor, Target
 from sensors.kit.addresses import HostPort
 from sensors.kit.nearest import did_you_mean
+from sensors.text import counted
 
 POLICY_DROPS_FLOW = "flow.k8s_policy_drops"
 HUBBLE, POLICIES = "hubble.capture_flows", "k8s.network_policies"
@@ -243,7 +244,7 @@ def _doubts(flows: HubbleFlows, back: float | None) -> Iterable[str]:
     if flows.silent:
         yield f"no flows from {', '.join(each.node for each in flows.silent)}"
     if flows.lost_events:
-        yield f"{flows.lost_events:,} events lost"
+        yield f"{counted(flows.lost_events, 'event')} lost"
     if flows.cut_short or flows.truncated:
         yield "not all flows came in time"
     if back is None:

@@ -22,6 +22,7 @@ from sensors.hubble.outcomes import Connection, ConnectionOutcome, DnsOutcome
 from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
 from sensors.kit.addresses import as_ip
+from sensors.text import counted
 from sensors.topology.destination import DNS_PORT, Destination, destination_of
 from sensors.topology.flow_subject import FlowSubject, flow_subject
 
@@ -125,7 +126,7 @@ class HubbleFlows:
             return f"no hubble flow of {name} among {self.flows_read} read{span}: that proves nothing"
         if not self.packets_dropped:
             return f"no packet of {name} dropped in {self.flows} hubble flows: {self._outcomes()}"
-        return f"{_packets(self.packets_dropped)} dropped ({self._reasons()}), {self._where()}{self._when()}"
+        return f"{counted(self.packets_dropped, 'packet')} dropped ({self._reasons()}), {self._where()}{self._when()}"
 
     def _outcomes(self) -> str:
         totals = {outcome: sum(each.outcome is outcome for each in self.connections) for outcome in ConnectionOutcome}
@@ -137,7 +138,7 @@ class HubbleFlows:
     def _where(self) -> str:
         worst, *others = self.dropped
         more = f" and {len(others)} more" if others else ""
-        return f"{_attempts(self.attempts_dropped)}, {worst}{more}"
+        return f"{counted(self.attempts_dropped, 'attempt')}, {worst}{more}"
 
     def _when(self) -> str:
         return f", last at {self.last_drop:%H:%M:%S}" if self.last_drop else ""
@@ -145,15 +146,15 @@ class HubbleFlows:
     def _doubts(self) -> list[str]:
         doubts = []
         if self.probed:
-            doubts.append(f"{_connections(self.probed)} that only the probe tried left out")
+            doubts.append(f"{counted(self.probed, 'connection')} that only the probe tried left out")
         if self.attribution == "node":
             doubts.append("on the host network: seen by node address, not by pod")
         if self.silent:
             doubts.append(f"no flows from {', '.join(each.node for each in self.silent)}")
         if self.lost_events:
-            doubts.append(f"{self.lost_events} events lost")
+            doubts.append(f"{counted(self.lost_events, 'event')} lost")
         if self.garbage:
-            doubts.append(f"{self.garbage} lines unreadable (first: {self.first_garbage})")
+            doubts.append(f"{counted(self.garbage, 'line')} unreadable (first: {self.first_garbage})")
         if self.truncated:
             doubts.append("the source breaks off")
         elif self.cut_short:
@@ -162,18 +163,6 @@ class HubbleFlows:
 
     def _memory_s(self) -> float:
         return max((each.seconds for each in self.memory), default=0.0)
-
-
-def _packets(count: int) -> str:
-    return "1 packet" if count == 1 else f"{count} packets"
-
-
-def _connections(count: int) -> str:
-    return "1 connection" if count == 1 else f"{count} connections"
-
-
-def _attempts(count: int) -> str:
-    return "1 attempt" if count == 1 else f"{count} attempts"
 
 
 # -- looking ---------------------------------------------------------------------------------------------------------

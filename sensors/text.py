@@ -26,3 +26,8 @@ def visible(text: str) -> str:
 
 def _is_shown(letter: str) -> bool:
     return letter in _WHITE or (unicodedata.category(letter) not in _INVISIBLE and letter not in _BLANK)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 packet`, `1,200 packets`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

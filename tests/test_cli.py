@@ -174,7 +174,7 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
     [
         (
             "netdebug web -n shop --kubeconfig /no/such",
-            "/no/such: no such kubeconfig, or look at a recorded case with --case DIR",
+            "/no/such: no such kubeconfig",
         ),
         ("netdbug", "No such command 'netdbug'. Did you mean 'netdebug'? (kai --help shows how)"),
         (
@@ -289,6 +289,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "completion",
         "demo",
         "doctor",
+        "drops",
         "history",
         "list-flows",
         "list-sensors",
@@ -315,11 +316,48 @@ def test_every_help_ends_with_an_example_that_the_command_line_takes(
     assert all(re.search(rf"\bkai {name}\b", each) for each in examples)
 
 
-@pytest.mark.parametrize("name", ["netdebug", "run-flow", "capture", "doctor", "simulate", "history"])
+WITHOUT_A_POD = {"list-flows", "list-sensors", "demo", "show", "audit", "approve", "reject", "undo"}
+WITHOUT_AN_ANSWER = {"completion", "ask", "mcp", "alert", "serve", "store"}
+"""Commands whose output is a script, a conversation, a stream or a copy."""
+
+
+@pytest.mark.parametrize("name", sorted(kai.commands))
 def test_namespace_and_format_have_the_same_flags_wherever_they_are(name: str) -> None:
     flags = {flag for parameter in kai.commands[name].params for flag in parameter.opts}
+    wanted = set() if name in WITHOUT_AN_ANSWER else {"-o", "--output"}
+    wanted |= set() if name in WITHOUT_A_POD | WITHOUT_AN_ANSWER else {"-n", "--namespace"}
 
-    assert {"-n", "--namespace", "-o", "--output"} <= flags
+    assert flags & {"-n", "--namespace", "-o", "--output"} == wanted
+
+
+@pytest.mark.parametrize("words", [">&-", ">&- 2>&-", "<&-"])
+def test_a_closed_stream_is_no_error_and_the_exit_code_tells(words: str) -> None:
+    command = f"{sys.executable} -m bot netdebug --case {CASES}/web-to-catalog --no-history -q {words}"
+
+    assert subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT).returncode == 1
+
+
+def test_a_wrong_word_about_the_relay_is_told_before_any_cluster_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["netdebug", "api", "--kubeconfig", "/no/such", "--server", "nonsense:::"]) == 2
+
+    assert "'nonsense:::' is not HOST:PORT" in complaint(capsys)
+
+
+def test_drops_shows_who_is_denied_by_the_rule_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["drops", "--case", str(USUAL)])
+
+    said = capsys.readouterr().out
+    assert code == 1
+    assert said.startswith("✖ production: policies deny 1 pair of workloads (847 packets dropped)")
+    assert "NetworkPolicy production/strict-egress has no rule for egress to the API server" in said
+    assert "Created 2026-11-23 21:09:51 UTC with kubectl apply" in said
+    assert f"kai netdebug api-server-79fd8d4cc-jzc5m -n production --to 172.30.0.11:6443 --case {USUAL}" in said
+
+
+def test_drops_of_a_namespace_that_is_not_there_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["drops", "prodction", "--case", str(USUAL)]) == 2
+
+    assert complaint(capsys) == "kai: no namespace \"prodction\"; did you mean 'production'?"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -10,10 +10,10 @@ from typing import Any
 
 from bot.clusters.options import PROBE_NAMESPACE, Live
 from bot.errors import UsageMistake
-from sensors.access.kube import BadKubeconfig, Kube, connect
+from sensors.access.kube import BadKubeconfig, Kube, NoKubeconfig, connect
 from sensors.access.live import LiveCluster, LiveSettings, SharedReads, live_cluster
 from sensors.access.probe.channel import PORT as PROBE_PORT
-from sensors.access.relay import BadRelayConfig, Relay, relay_config
+from sensors.access.relay import BadRelayConfig, Relay, RelayConfig, relay_config
 from sensors.kit.durations import seconds_in
 
 IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
@@ -32,12 +32,14 @@ async def connected(live: Live) -> AsyncIterator[Kube]:
         async with connect(live.kubeconfig, live.context, environ=live.environ) as kube:
             yield kube
     except BadKubeconfig as why:
-        raise UsageMistake(f"{why}, or look at a recorded case with --case DIR") from why
+        recorded = "; a recorded case needs none: kai netdebug --case DIR" if isinstance(why, NoKubeconfig) else ""
+        raise UsageMistake(f"{why}{recorded}") from why
 
 
 @asynccontextmanager
 async def opened(live: Live) -> AsyncIterator[LiveCluster]:
-    """The cluster, for one investigation. Raises as `connected` does."""
+    """The cluster, for one investigation. Raises as `connected` does; a wrong word about the relay is told first."""
+    _relay_config(live)
     async with connected(live) as kube, opened_on(live, kube) as cluster:
         yield cluster
 
@@ -57,12 +59,16 @@ def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:
     """
     if live.cluster and not _is_named(live) and not is_in_cluster(kube):
         return None, ""
+    config = _relay_config(live)
+    if _is_named(live) or not is_in_cluster(kube):
+        return Relay(config), "" if _is_named(live) else HOW_TO_REACH
+    return Relay(_relay_config(live, server=IN_CLUSTER_RELAY_TLS if config.tls else IN_CLUSTER_RELAY)), ""
+
+
+def _relay_config(live: Live, **changed: Any) -> RelayConfig:
+    """What was said of the relay. Raises `UsageMistake`."""
     try:
-        config = relay_config(live.environ, **_flags(live))
-        if _is_named(live) or not is_in_cluster(kube):
-            return Relay(config), "" if _is_named(live) else HOW_TO_REACH
-        usual = IN_CLUSTER_RELAY_TLS if config.tls else IN_CLUSTER_RELAY
-        return Relay(relay_config(live.environ, **{**_flags(live), "server": usual})), ""
+        return relay_config(live.environ, **{**_flags(live), **changed})
     except BadRelayConfig as why:
         raise UsageMistake(str(why)) from why
 

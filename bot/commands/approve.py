@@ -21,9 +21,9 @@ from bot.cluster_settings import NamedCluster
 from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live, said_live
 from bot.clusters.served import ServedClusters, live_to
-from bot.commands.output import write
+from bot.commands.output import as_yaml, write
 from bot.errors import CouldNotLook, UsageMistake
-from bot.report.cluster_name import UNNAMED
+from bot.report.cluster_name import UNNAMED, cluster_name
 from bot.report.sanitize import clean, clean_command
 from bot.settings import approvals_of, clusters_of
 from bot.slack.proposal_blocks import patch_text, plain_state, proof_words
@@ -45,37 +45,50 @@ FAILED = (
 DecisionAction = Callable[[Changes, str, str, Identify], Awaitable[DecisionResult]]
 
 
-def approve(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
+def approve(
+    proposal: str, yes: bool, database: str | None, config: Path | None, output: str = "text", **asked: Any
+) -> int:
     """Show the change whole, ask once more, then apply and verify it with one's own rights."""
 
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.approve(it, who, identify)
 
-    return _decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act)
+    return _decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act, output)
 
 
-def undo(proposal: str, yes: bool, database: str | None, config: Path | None, **asked: Any) -> int:
+def undo(
+    proposal: str, yes: bool, database: str | None, config: Path | None, output: str = "text", **asked: Any
+) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.undo(it, who, identify)
 
-    return _decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act)
+    return _decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act, output)
 
 
-def reject(proposal: str, reason: str, database: str | None, config: Path | None, **asked: Any) -> int:
+def reject(
+    proposal: str, reason: str, database: str | None, config: Path | None, output: str = "text", **asked: Any
+) -> int:
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.reject(it, who, identify, reason)
 
-    return _decide(proposal, "", True, database, config, said_live(asked), act)
+    return _decide(proposal, "", True, database, config, said_live(asked), act, output)
 
 
 def _decide(
-    proposal: str, question: str, yes: bool, database: str | None, config: Path | None, live: Live, act: DecisionAction
+    proposal: str,
+    question: str,
+    yes: bool,
+    database: str | None,
+    config: Path | None,
+    live: Live,
+    act: DecisionAction,
+    output: str,
 ) -> int:
     url = database or default_url()
     try:
         if (path := file_of(url)) is not None and not path.exists():
             raise UsageMistake(f"there is no {path} (--database says where KAI remembers)")
-        return asyncio.run(_decided(url, proposal, question, yes, config, live, act))
+        return asyncio.run(_decided(url, proposal, question, yes, config, live, act, output))
     except BadDatabase as why:
         raise UsageMistake(str(why)) from why
     except (Unreachable, Forged) as why:
@@ -83,7 +96,14 @@ def _decide(
 
 
 async def _decided(
-    url: str, proposal: str, question: str, yes: bool, config: Path | None, live: Live, act: DecisionAction
+    url: str,
+    proposal: str,
+    question: str,
+    yes: bool,
+    config: Path | None,
+    live: Live,
+    act: DecisionAction,
+    output: str,
 ) -> int:
     rules = approvals_of(config)
     async with open_store(url) as store:
@@ -96,7 +116,7 @@ async def _decided(
         _show(it)
         if not yes and question and not await asyncio.to_thread(click.confirm, question, err=True):
             return 1
-        return await _done(changes, it, who, act)
+        return await _done(changes, it, who, act, output)
 
 
 def only_of(it: Proposal, live: Live, known: Iterable[NamedCluster]) -> ServedClusters:
@@ -116,7 +136,7 @@ def only_of(it: Proposal, live: Live, known: Iterable[NamedCluster]) -> ServedCl
     return ServedClusters({it.cluster: PolicyWorlds(live_to(said, live) if said is not None else live)}, it.cluster)
 
 
-async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionAction) -> int:
+async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionAction, output: str) -> int:
     person = f"{TERMINAL}{who.name}"
 
     async def identify(proposal: Proposal) -> Caller:
@@ -131,8 +151,15 @@ async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionActi
         after = await changes.pipeline.carry_on(it.id) if said.carry_on else await changes.store.proposals.get(it.id)
     finally:
         await changes.release(claim)
-    write(f"{plain_state(after)}\n" if after is not None else "")
+    write(_outcome(after, output) if after is not None else "")
     return 1 if after is not None and said.carry_on and after.state in FAILED else 0
+
+
+def _outcome(it: Proposal, output: str) -> str:
+    said = {"proposal": it.id, "cluster": cluster_name(it.cluster) or None, "state": it.state.value, "why": it.why}
+    if output == "text":
+        return f"{plain_state(it)}\n"
+    return f"{json.dumps(said, indent=2)}\n" if output == "json" else as_yaml(said)
 
 
 async def _tell(it: Proposal) -> None:

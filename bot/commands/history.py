@@ -17,6 +17,7 @@ from bot.report.sanitize import clean, escape_markdown
 from bot.store import EvidenceRow, Investigation, StoredVerdict
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
+from bot.store.spool import bring_in, waiting
 from bot.store.store import Store, open_store
 from flows.model import Diagnosis
 from sensors.kit.reported import rfc3339
@@ -62,6 +63,7 @@ def with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
 
     async def opened() -> T:
         async with open_store(url) as store:
+            await bring_in(url, store)
             return await act(store)
 
     try:
@@ -76,7 +78,7 @@ def with_store(database: str | None, act: Callable[[Store], Awaitable[T]]) -> T:
 def _check_file(url: str) -> None:
     """Reading the past makes no database."""
     path = file_of(url)
-    if path is not None and not path.exists():
+    if path is not None and not path.exists() and not waiting(url):
         raise UsageMistake(f"nothing is remembered yet: there is no {path} (--database says where else to look)")
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.commands.output import write
+from bot.commands.output import as_yaml, write
 from flows.load import Flow, Step, load_flows
 from sensors.kit import Sensor
 from sensors.kit.catalog import sensors
@@ -16,8 +16,8 @@ from sensors.kit.catalog import sensors
 
 def list_flows(output: str) -> int:
     flows = load_flows()
-    if output == "json":
-        write(_json([_flow(each) for each in flows.values()]))
+    if output != "text":
+        write(_said([_flow(each) for each in flows.values()], output))
     else:
         write(columns([_flow_row(each) for each in flows.values()]))
     return 0
@@ -29,8 +29,8 @@ def _flow_row(flow: Flow) -> tuple[str, ...]:
 
 def list_sensors(output: str) -> int:
     known = sensors()
-    if output == "json":
-        write(_json([_sensor(each) for each in known.values()]))
+    if output != "text":
+        write(_said([_sensor(each) for each in known.values()], output))
     else:
         write(columns([(each.id, purpose(each)) for each in known.values()]))
     return 0
@@ -85,5 +85,5 @@ def _sensor(sensor: Sensor) -> Mapping[str, Any]:
     }
 
 
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+def _said(rows: Sequence[Mapping[str, Any]], output: str) -> str:
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n" if output == "json" else as_yaml(rows)

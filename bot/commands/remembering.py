@@ -8,9 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from bot.report.cluster_name import UNNAMED
 from bot.report.json_result import encode
+from bot.store import EvidenceRow, OriginKind, Request
+from bot.store.location import default_url
+from bot.store.spool import bring_in, put
 from flows.model import Diagnosis
 from sensors.kit import Target
 from sensors.kit.reported import reported
@@ -18,34 +24,46 @@ from sensors.kit.reported import reported
 FORGOTTEN_AFTER = timedelta(days=90)
 """What a terminal asked this long ago is forgotten, a batch at each run, as `kai serve` does by its own setting."""
 
+Run = tuple[Request, Mapping[str, Any], tuple[EvidenceRow, ...]]
+
 COULD_NOT_KEEP = "not kept for kai history"
 
 
 def remember(it: Diagnosis, database: str | None, asked_at: datetime) -> None:
     """Keep a verdict in the store at `database`, else in the person's own."""
-    from bot.store.database import BadDatabase, Unreachable  # a second of imports, after the report is there
+    url, run = database or default_url(), _run(it)
+    try:
+        if put(url, it.investigation_id, *run, asked_at):
+            return
+    except OSError as why:
+        print(f"kai: {COULD_NOT_KEEP}: {why}", file=sys.stderr)  # noqa: T201
+        return
+    from bot.store.database import BadDatabase, Unreachable  # half a second of imports, after the report is there
 
     try:
-        asyncio.run(_keep(it, database, asked_at))
+        asyncio.run(_keep(url, it.investigation_id, run, asked_at))
     except (BadDatabase, Unreachable, OSError) as why:
         print(f"kai: {COULD_NOT_KEEP}: {why}", file=sys.stderr)  # noqa: T201
 
 
-async def _keep(it: Diagnosis, database: str | None, asked_at: datetime) -> None:
-    from bot.store import EvidenceRow, OriginKind, Request
-    from bot.store.location import default_url
-    from bot.store.store import open_store
-
-    where = f"case {it.provenance.recording.name}" if it.provenance.recording else "default"
+def _run(it: Diagnosis) -> Run:
+    where = f"case {it.provenance.recording.name}" if it.provenance.recording else it.provenance.name or UNNAMED
     target = Target(it.target.pod, it.target.namespace, *it.target.peer)
     request = Request(target, it.flow, OriginKind.TERMINAL, who(), where[:100])
     rows = tuple(
         EvidenceRow(key, each.sensor, each.sight.value, each.summary, reported(each))
         for key, each in it.evidence.items()
     )
-    async with open_store(database or default_url()) as store:
+    return request, encode(it), rows
+
+
+async def _keep(url: str, investigation: str, run: Run, asked_at: datetime) -> None:
+    from bot.store.store import open_store
+
+    async with open_store(url) as store:
+        await bring_in(url, store)
         now = datetime.now(UTC)
-        await store.investigations.keep(it.investigation_id, request, encode(it), rows, asked_at, now)
+        await store.investigations.keep(investigation, *run, asked_at, now)
         await store.retention.forget(now - FORGOTTEN_AFTER, now)
 
 

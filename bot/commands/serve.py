@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from aiohttp import ClientError
 
 from bot.app import serve as run
 from bot.desk.opening import Occupied
@@ -29,4 +30,11 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
     except Unreachable as why:
         raise CouldNotLook(str(why)) from why
     except OSError as why:
-        raise CouldNotLook(f"no way to Slack or to the database: {why}") from why
+        raise CouldNotLook(_no_way(why)) from why
+
+
+def _no_way(why: OSError) -> str:
+    """What could not be reached, or opened: the address, the file, else Slack, which is all that is asked by name."""
+    if isinstance(why, ClientError):
+        return f"Slack cannot be reached: {why}"
+    return f"{why.filename or 'the network'}: {why.strerror or why}"

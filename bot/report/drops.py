@@ -14,6 +14,7 @@ from bot.report.sanitize import clean, clean_command
 from flows.drops import DeniedPair, MissingRule, NamespaceDrops
 from sensors.kit.managers import made_with
 from sensors.kit.reported import rfc3339
+from sensors.text import counted
 
 API_VERSION = "kai.v1"
 MOST_RULES, MOST_PAIRS = 10, 5
@@ -29,8 +30,8 @@ def headline(it: NamespaceDrops) -> str:
     if it.not_measured:
         return f"{space}: not measured"
     if it.rules:
-        pairs = count(it.pairs, "pair") + " of workloads"
-        return f"{space}: policies deny {pairs} ({count(it.packets, 'packet')} dropped)"
+        pairs = counted(it.pairs, "pair") + " of workloads"
+        return f"{space}: policies deny {pairs} ({counted(it.packets, 'packet')} dropped)"
     return f"{space}: no packet dropped by a policy was seen"
 
 
@@ -48,7 +49,7 @@ def sections(it: NamespaceDrops, *, verbose: bool = False, also: str = "", more:
         Section(SectionPart.HEADLINE, f"{sign} {headline(it)}", tone=tone),
         Section(SectionPart.NEXT_STEP, _unmeasured(it), tone=Tone.UNSURE),
         *(_rule(each, verbose, also) for each in shown),
-        Section(SectionPart.RULE, f"{count(left, 'more rule')}; -v lists them" if left else ""),
+        Section(SectionPart.RULE, f"{counted(left, 'more rule')}; -v lists them" if left else ""),
         Section(SectionPart.OTHER_DROPS, "; ".join(_others(it))),
         Section(SectionPart.DOUBTS, "; ".join(map(clean, it.doubts)), tone=Tone.UNSURE),
         Section(SectionPart.FOOTER, " · ".join(filter(None, (*_seen(it), more))), tone=Tone.QUIET),
@@ -77,7 +78,7 @@ def _items(it: MissingRule, verbose: bool, also: str) -> Iterator[Item]:
         yield TextLine(pair_words(each))
         yield ShellCommand(f"  {clean_command(each.look)}{also}")
     if left := len(it.pairs) - len(shown):
-        yield TextLine(f"{count(left, 'more pair')}; -v lists them", Tone.QUIET)
+        yield TextLine(f"{counted(left, 'more pair')}; -v lists them", Tone.QUIET)
 
 
 def change_words(it: MissingRule) -> str:
@@ -91,7 +92,7 @@ def change_words(it: MissingRule) -> str:
 
 def pair_words(it: DeniedPair) -> str:
     """`shop/api → shop/db, TCP 5432: 142 packets dropped in 120 attempts, 21:09:53 to 21:11:06 UTC`."""
-    lost = f"{count(it.packets, 'packet')} dropped in {count(it.attempts, 'attempt')}"
+    lost = f"{counted(it.packets, 'packet')} dropped in {counted(it.attempts, 'attempt')}"
     return clean(f"{it.source} → {it.destination}, {it.port}: {lost}{_span(it.first, it.last)}")
 
 
@@ -108,7 +109,7 @@ def _moment(when: datetime) -> str:
 
 def _others(it: NamespaceDrops) -> Iterator[str]:
     for each in it.others:
-        yield clean(f"{count(each.packets, 'packet')} ({each.reason}, {each.number})")
+        yield clean(f"{counted(each.packets, 'packet')} ({each.reason}, {each.number})")
 
 
 def _seen(it: NamespaceDrops) -> Iterator[str]:
@@ -117,11 +118,6 @@ def _seen(it: NamespaceDrops) -> Iterator[str]:
     yield clean(it.flow, 80)
     if it.cluster:
         yield f"cluster {clean(it.cluster, 60)}"
-
-
-def count(number: int, what: str) -> str:
-    """`1 packet`, `1,200 packets`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 # -- JSON ------------------------------------------------------------------------------------------------------------
@@ -195,7 +191,7 @@ def message(it: NamespaceDrops, also: str = "") -> Said:
 
 
 def _left(left: int) -> Sequence[str]:
-    return (f"{count(left, 'more rule')}: kai drops lists them in a terminal",) if left else ()
+    return (f"{counted(left, 'more rule')}: kai drops lists them in a terminal",) if left else ()
 
 
 def _joined(parts: Iterable[str]) -> str:
@@ -208,5 +204,5 @@ def _said(it: MissingRule, also: str) -> str:
         slash = each.look.removeprefix("kai ").replace(" -n ", " ")
         lines += [f"• {safe(pair_words(each))}", f"   `/kai {safe(slash)}{also}`"]
     if left := len(it.pairs) - MOST_PAIRS:
-        lines += [safe(f"{count(left, 'more pair')}")] if left > 0 else []
+        lines += [safe(f"{counted(left, 'more pair')}")] if left > 0 else []
     return fit("\n".join(filter(None, lines)), 2900)

@@ -12,6 +12,7 @@ from flows.belief import ATTESTED
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.peers import suspects
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.text import counted
 
 SNAT = {167: "NO_MAPPING_FOR_NAT_MASQUERADE", 191: "SNAT_NO_MAP_FOUND"}
 
@@ -28,7 +29,7 @@ def judge(case: Case) -> Iterator[Finding]:
                 cause=f"node {node} has no source port left to translate connections to {peer.host}",
                 component=Component("Node", "", node),
                 belief=ATTESTED * weight,
-                because=f"{packets} packets dropped with {names}",
+                because=f"{counted(packets, 'packet')} dropped with {names}",
                 shown_by=(HubbleFlows,),
                 recommendation=(
                     f"Reuse connections to {peer.host}, spread the callers over nodes or egress addresses, "

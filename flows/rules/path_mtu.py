@@ -21,6 +21,7 @@ from sensors.k8s_services import Services
 from sensors.kit.app_log import LogTrouble
 from sensors.net_connect import Connects
 from sensors.net_mtu import Link, Mtu, Path, Reach
+from sensors.text import counted
 
 TOO_LARGE = {136: "Fragmentation needed", 157: "IP_FRAGMENTATION_NOT_SUPPORTED"}
 
@@ -79,7 +80,7 @@ def _narrow(case: Case, mtu: Mtu, link: Link, peer: Peer, promised: int, weight:
     return Finding(
         cause_class="mtu.mismatch",
         cause=(
-            f"{link.name} of {link.holder}, which the way to {peer} leads through, takes {link.mtu:,} bytes, and the "
+            f"{link.name} of {link.holder}, on the path to {peer}, carries at most {link.mtu:,} bytes, and the "
             f"pod's route promises {promised:,}: small answers pass, large ones stall"
         ),
         component=Component("Node", "", link.holder),
@@ -105,7 +106,7 @@ def _too_large(case: Case) -> int:
 def _finding(case: Case, mtu: Mtu, path: Path | None, weight: float, dropped: int) -> Finding:
     node = _other_node(case, path) or "unknown"
     stalls = [each for each in mtu.stalls if path is None or each.peer == path.destination]
-    told = _told(path) if path else f"{dropped} packets dropped as too large"
+    told = _told(path) if path else f"{counted(dropped, 'packet')} dropped as too large"
     extra = f"; {len(stalls)} connections repeat data that is never acknowledged" if stalls else ""
     return Finding(
         cause_class="mtu.mismatch",

@@ -19,6 +19,7 @@ from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.addresses import as_ip
+from sensors.text import counted
 from sensors.topology.peer import AskedKind
 
 STALE = 151
@@ -50,7 +51,7 @@ def _gone(case: Case, services: Services, peer: Peer) -> str:
 def _finding(case: Case, peer: Peer, address: str, dropped: int, weight: float) -> Finding:
     node, sure = node_of_range(case, address), dropped or as_ip(address) is None or is_pods_alone(case, address)
     where = f"it lies in the pod range of node {node.name}" if node else "it lies in the pod range"
-    proof = f"{dropped} packets dropped as STALE_OR_UNROUTABLE_IP (151)" if dropped else where
+    proof = f"{counted(dropped, 'packet')} dropped as STALE_OR_UNROUTABLE_IP (151)" if dropped else where
     doubt = "" if sure else ", which is wide: a server of the network may have that address, too"
     return Finding(
         cause_class="service.stale_address",

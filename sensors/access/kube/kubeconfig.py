@@ -33,6 +33,10 @@ class BadKubeconfig(ValueError):
     """The way to the cluster is not given, or given wrongly. One line that says what to do."""
 
 
+class NoKubeconfig(BadKubeconfig):
+    """There is no kubeconfig, and this is no pod of a cluster."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterContext:
     """A cluster and its user. `name` is for messages (`context prod`); `namespace` what kubectl would use without -n.
@@ -66,7 +70,7 @@ async def find_place(
         return await _from_kubeconfig(files, context)
     if in_cluster or (in_cluster is None and "KUBERNETES_SERVICE_HOST" in environ and context is None):
         return _from_service_account(service_account, environ)
-    raise BadKubeconfig(f"no way to a cluster: {_looked(environ)}, and this is no pod; name one with --kubeconfig")
+    raise NoKubeconfig(f"no way to a cluster: {_looked(environ)}, and this is no pod; name one with --kubeconfig")
 
 
 # -- kubeconfig --------------------------------------------------------------------------------------------------------

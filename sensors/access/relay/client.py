@@ -26,6 +26,7 @@ from sensors.access.relay.questions import GetFlowsCall, calls_for, mask_for
 from sensors.hubble.lines import FlowQuestion
 from sensors.hubble.records import HubbleFlow, HubbleMessage, NodeStatus
 from sensors.kit.model import Blind
+from sensors.text import counted
 
 Code = grpc.StatusCode
 BAD_MASK = "fieldmask"  # "invalid fieldmask" says a node that does not know a path; a relay reports it as NODE_ERROR
@@ -94,7 +95,7 @@ class RelayStatus:
         if self.is_agent:
             return "the agent of one node, not the relay: other nodes are not seen"
         out = f", {len(self.unavailable)} unavailable ({', '.join(self.unavailable[:5])})" if self.unavailable else ""
-        return f"{self.connected} nodes connected{out}"
+        return f"{counted(self.connected, 'node')} connected{out}"
 
 
 @dataclass(frozen=True, slots=True)

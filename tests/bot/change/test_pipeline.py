@@ -367,7 +367,7 @@ async def test_what_somebody_has_changed_since_is_not_overwritten_by_an_undo(pla
     await kai.undo(it)
 
     assert await play.state(it) is ProposalState.STUCK
-    assert "somebody has changed the object since" in await play.why(it)
+    assert "the object has changed since" in await play.why(it)
     assert egress(play) == [RULE, "theirs"]
 
 

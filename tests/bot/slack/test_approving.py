@@ -169,7 +169,7 @@ async def test_when_slack_does_not_answer_nobody_may(stage):
     it = await placed(stage)
     stage.slack.people.clear()
 
-    assert "did not tell who you are" in await stage.press(it)
+    assert "did not say who you are" in await stage.press(it)
     assert stage.play.server.requests == []
 
 
