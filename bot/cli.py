@@ -79,7 +79,7 @@ def run_flow() -> None:
 
 
 @kai.lazy("bot.commands.drops:drops")
-@click.argument("space", metavar="NAMESPACE", required=False, default="")
+@click.argument("space", metavar="[NAMESPACE]", required=False, default="")
 @click.option("-n", "--namespace", metavar="NS", help="The same as NAMESPACE.")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at.")
 @click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
