@@ -300,6 +300,18 @@ def undo() -> None:
     """Take an applied change back with your own kubeconfig; nobody's later change is overwritten."""
 
 
+@kai.lazy("bot.commands.extend:extend")
+@click.argument("proposal", metavar="ID")
+@click.option("--for-good", is_flag=True, help="Take its end off: it stays until somebody removes it.")
+@YES
+@DATABASE
+@CONFIG
+@live_options
+@answering("text", "json", "yaml")
+def extend() -> None:
+    """Keep an added policy 30 days longer, or for good, with your own kubeconfig; nothing else of it changes."""
+
+
 @kai.lazy("bot.commands.audit:audit")
 @click.argument("action", required=False, default="", type=click.Choice(("", "verify")), metavar="[verify]")
 @click.option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")

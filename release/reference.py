@@ -9,6 +9,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def _link(cause: str) -> str:
     return f"[`{cause}`](#{anchor(cause)})"
 
 
+@cache
 def recorded() -> Mapping[str, list[str]]:
     """The incidents that come with KAI, by the class that really was at fault."""
     found: dict[str, list[str]] = {}

@@ -290,6 +290,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "demo",
         "doctor",
         "drops",
+        "extend",
         "history",
         "list-flows",
         "list-sensors",
@@ -316,7 +317,7 @@ def test_every_help_ends_with_an_example_that_the_command_line_takes(
     assert all(re.search(rf"\bkai {name}\b", each) for each in examples)
 
 
-WITHOUT_A_POD = {"list-flows", "list-sensors", "demo", "show", "audit", "approve", "reject", "undo"}
+WITHOUT_A_POD = {"list-flows", "list-sensors", "demo", "show", "audit", "approve", "extend", "reject", "undo"}
 WITHOUT_AN_ANSWER = {"completion", "ask", "mcp", "alert", "serve", "store"}
 """Commands whose output is a script, a conversation, a stream or a copy."""
 

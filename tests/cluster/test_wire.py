@@ -272,7 +272,7 @@ async def unreachable(folder: Path, server: str, **cluster: Any) -> str:
     return str(caught.value)
 
 
-async def test_a_port_where_nobody_listens_is_named(tmp_path: Path) -> None:
+async def test_a_port_without_a_listener_is_named(tmp_path: Path) -> None:
     server = f"https://127.0.0.1:{free_port()}"
 
     said = await unreachable(tmp_path, server)

@@ -134,7 +134,7 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
         await keep(tab, f"demo-6-verified-{look}")
 
         await ends_soon(demo)
-        await in_thread(tab, "unless somebody decides otherwise")
+        await in_thread(tab, "unless a person decides otherwise")
         await keep(tab, f"demo-8-ending-{look}")
         await tab.click("aside.thread button", "Make permanent")
         await tab.click("dialog button", "Approve & apply")

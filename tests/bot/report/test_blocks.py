@@ -215,7 +215,7 @@ def test_the_cluster_is_named_in_every_state_of_the_root():
     assert all("cluster prod-eu" in "".join(texts(list(each.blocks))) for each in said)
 
 
-def test_who_gets_an_answer_with_an_error_has_reached_his_peer():
+def test_an_answer_with_an_error_counts_as_a_reached_peer():
     it = diagnosed("cart-to-coupons")
 
     assert blocks.verdict(it).text.startswith(f"🟡 {it.target} → coupons:80: opens, but answers with errors. ")

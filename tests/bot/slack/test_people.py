@@ -56,10 +56,11 @@ async def test_when_slack_does_not_tell_nothing_is_done_and_it_is_asked_again(wo
     assert (first, await people.why_not("U0ALICE")) == (UNKNOWN_PERSON, "")
 
 
-async def test_an_answer_about_a_person_holds_for_ten_minutes(workspace: Workspace):
+async def test_an_answer_about_a_person_holds_for_a_minute_and_no_longer(workspace: Workspace):
     now = [0.0]
     people = People(web_client(workspace.app.bot_token, workspace.api_url), TEAM, lambda: now[0])
     for now[0] in (0.0, PERSON_LIFETIME_S - 1, PERSON_LIFETIME_S + 1):
         await people.why_not("U0ALICE")
 
+    assert PERSON_LIFETIME_S <= 60
     assert len(workspace.calls("users.info")) == 2
