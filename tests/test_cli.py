@@ -458,6 +458,24 @@ def test_help_imports_nothing_heavy() -> None:
     assert said.stdout.splitlines()[-1] == "[]"
 
 
+def test_help_imports_little_beyond_click() -> None:
+    """Time depends on the machine; what is imported does not, and it is what `kai --help` costs beside click alone."""
+    ours = imported("from bot.cli import run; run(['--help'])")
+    bare = imported("import click")
+
+    beyond = {each for each in ours - bare if each.split(".")[0] not in ("bot", "sensors")}
+
+    assert len(ours - bare) <= 60, sorted(ours - bare)
+    assert not {"asyncio", "ssl", "socket", "subprocess", "sqlalchemy", "aiohttp", "yaml", "rich", "msgspec"} & beyond
+
+
+def imported(code: str) -> set[str]:
+    """Every module that a program has imported at its end."""
+    code = f"import sys\n{code}\nprint(chr(10) + ' '.join(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(said.stdout.splitlines()[-1].split())
+
+
 @pytest.mark.parametrize("words", [["demo"], ["demo", "-o", "json"], ["demo", "--list"], ["--help"]])
 def test_a_reader_who_closed_the_pipe_hears_no_complaint(words: list[str]) -> None:
     reader, writer = os.pipe()
