@@ -71,8 +71,8 @@ bench-truth: setup ## the scoreboard: every case, report and template in other c
 eval-claude: setup ## rules alone beside rules with Claude on every case, three times each; needs ANTHROPIC_API_KEY, costs money
 	$(PYTHON) bench/eval_claude.py
 
-bench: setup     ## how fast hubble flows are read
-	$(PYTHON) bench/flows.py
+bench: setup     ## how fast KAI is, beside the hubble CLI (on the PATH, or built with Go once): the table in bench/README.md
+	$(PYTHON) bench/table.py
 
 bench-live: setup ## how long KAI itself takes in a living cluster, and how much memory; needs the kube-apiserver, too
 	$(PYTHON) bench/live.py

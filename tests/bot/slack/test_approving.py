@@ -206,6 +206,23 @@ async def test_what_could_not_be_shown_whole_is_not_approved_whatever_was_presse
     assert await stage.play.state(it) is ProposalState.PROPOSED
 
 
+@pytest.mark.parametrize("told", [{"is_restricted": True}, {"deleted": True}, {"is_stranger": True, "team_id": "T9"}])
+@pytest.mark.parametrize("button", ["approve", "undo", "show_fix", "check", "open_edit", "open_reject"])
+async def test_no_button_of_a_proposal_obeys_a_stranger(stage, button, told):
+    it = await placed(stage)
+    if button == "undo":
+        await stage.press(it)
+    before, asked = await stage.play.state(it), len(stage.play.server.requests)
+    stage.slack.people["U1ALICE"] |= told
+
+    who = Asker("U1ALICE", "C1", "key", OriginKind.MENTION)
+    await getattr(stage.approving, button)(Press(who, it.id, BODY))
+
+    assert await stage.play.state(it) is before
+    assert len(stage.play.server.requests) == asked
+    assert len(await refused(stage.play.store, it)) == 1
+
+
 async def test_ten_presses_at_once_write_once(stage):
     it = await placed(stage)
 
