@@ -79,7 +79,7 @@ def run_flow() -> None:
 
 
 @kai.lazy("bot.commands.drops:drops")
-@click.argument("space", metavar="NAMESPACE", required=False, default="")
+@click.argument("space", metavar="[NAMESPACE]", required=False, default="")
 @click.option("-n", "--namespace", metavar="NS", help="The same as NAMESPACE.")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at.")
 @click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
@@ -183,6 +183,7 @@ def simulate() -> None:
 @click.option("--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
 @click.option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
 @click.option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
+@click.option("--feedback", "opinions", is_flag=True, help="What people think of the verdicts, and what was wrong.")
 @DATABASE
 @answering("text", "json", "yaml", "markdown")
 def history() -> None:

@@ -47,6 +47,9 @@ class Slack:
     async def tell(self, who: Asker, sentence: str) -> None:
         self.told.append(sentence)
 
+    async def checked(self, it: Proposal, line: str) -> None:
+        self.told.append(line)
+
 
 class Changes:
     """As much of `bot.change.changes` as is asked, on the stage of the pipeline's tests."""
@@ -70,7 +73,7 @@ class Stage:
         directory = Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")})
         changes: Any = Changes(play)
         slack: Any = self.slack
-        self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"))
+        self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"), slack.checked)
 
     async def press(self, it: Proposal, **changes: Any) -> str:
         """What the person is told."""
