@@ -42,8 +42,8 @@ one core, all night long; ten of them would be more than everything else in an i
 POLLING_THREADS = ("queue_thread", "background_jobs_thread")
 """Of dbos: they look at the database until an event is set. Where a later dbos has none, it looks as it likes."""
 
-LISTENING_S = 30.0
-"""Seconds between two looks for what runs tell each other: ours tell nothing."""
+LISTENING_S = 1.0
+"""Seconds between two looks of dbos for what runs tell each other. Ours tell nothing; but an end waits for the next."""
 
 THREADS = 24
 """For the journal's database work and for `asyncio.to_thread`: opening a journal replaces the loop's executor."""
