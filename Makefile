@@ -1,7 +1,7 @@
 # Each recipe is a line or two that you could type yourself.
 PYTHON = .venv/bin/python
 
-.PHONY: docs chart image image-lock dist eval-claude help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-live protos golden
+.PHONY: docs chart image image-lock dist eval-claude help setup check test test-for test-busy test-slow test-postgres test-alerts test-crash test-approve-crash test-browser test-peer test-cluster fuzz fuzz-cilium fuzz-fixes demo reports bench bench-truth bench-live protos golden
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,11 +65,14 @@ demo: setup      ## a recorded incident, diagnosed, then in a chat to try out
 reports: setup   ## every recorded case and public report against the truth beside it; fails below what must be reached
 	$(PYTHON) bench/truth.py
 
+bench-truth: setup ## the scoreboard: every case, report and template in other clothes; class, object, fix, harm, Brier, seconds
+	$(PYTHON) bench/scoreboard.py --wrong
+
 eval-claude: setup ## rules alone beside rules with Claude on every case, three times each; needs ANTHROPIC_API_KEY, costs money
 	$(PYTHON) bench/eval_claude.py
 
-bench: setup     ## how fast hubble flows are read
-	$(PYTHON) bench/flows.py
+bench: setup     ## how fast KAI is, beside the hubble CLI (on the PATH, or built with Go once): the table in bench/README.md
+	$(PYTHON) bench/table.py
 
 bench-live: setup ## how long KAI itself takes in a living cluster, and how much memory; needs the kube-apiserver, too
 	$(PYTHON) bench/live.py

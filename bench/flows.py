@@ -15,12 +15,14 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 CAPTURES = ROOT / "tests" / "captures" / "hubble"
 BEGIN = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 
@@ -143,12 +145,34 @@ MEASURED: dict[str, tuple[str, Callable[[Path], str]]] = {
 def measure(name: str, path: Path) -> None:
     """In the child: run one, print seconds, peak memory in MB and what it did."""
     import resource
-    import time
 
     began = time.perf_counter()
     did = MEASURED[name][1](path)
     took = time.perf_counter() - began
     print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, did]))
+
+
+def beside(path: Path, lines: int, runs: int = 3) -> dict[str, float]:
+    """Whole processes, Python's start included, in turns: KAI and the hubble CLI on the same file, seconds of each."""
+    from tests.cluster.binaries import hubble
+
+    observe = [str(hubble()), "observe", "--input-file", str(path), "--last", str(lines)]
+    mine = [sys.executable, __file__, "--file", str(path), "--measure"]
+    pod = "payments/checkout-5cbb5c598f-jvc48"
+    commands = {
+        "kai all": [*mine, "all"],
+        "hubble all": observe,
+        "kai pod": [*mine, "pod"],
+        "hubble pod": [*observe, "--pod", pod],
+    }
+    rounds = [{name: wall(command) for name, command in commands.items()} for _ in range(runs)]
+    return {name: min(each[name] for each in rounds) for name in commands}
+
+
+def wall(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
 
 
 def best_of(name: str, path: Path, runs: int = 3) -> list[object]:
@@ -173,8 +197,9 @@ def main() -> None:
         for name, (title, _) in MEASURED.items():
             seconds, memory, did = best_of(name, path)
             print(f"{title:45} {seconds:6.2f} s {memory:5.0f} MB   {did}")
+        for name, seconds in beside(path, asked.lines).items():
+            print(f"{name:45} {seconds:6.2f} s, {asked.lines / seconds:,.0f} flows/s")
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     main()

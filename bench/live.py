@@ -21,7 +21,8 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -122,27 +123,40 @@ def _repeated(messages: list[Any], count: int) -> list[Any]:
     return sorted(found, key=lambda each: (each.time.seconds, each.time.nanos))
 
 
-async def measure(runs: int, at_once: int) -> int:
+@asynccontextmanager
+async def living(scratch: Path, real: bool) -> AsyncIterator[tuple[str, str]]:
+    """Kubeconfig and relay of the world; `real`: behind a kube-apiserver, else the recording answers by itself."""
+    from tests.live.world import CASES, world_of
+
+    folder = CASES / NAME
+    with _real_server(folder, scratch) if real else nullcontext({}) as behind:
+        async with world_of(NAME, scratch, nodes=many_flows(folder), **behind) as world:
+            yield str(world.kubeconfig), world.relay.address
+
+
+@contextmanager
+def _real_server(folder: Path, scratch: Path) -> Iterator[dict[str, Any]]:
     from sensors.access.casefolder import open_case
     from sensors.kit.kinds import POD
     from tests.cluster.apiserver import api_server
     from tests.cluster.binaries import binaries
     from tests.cluster.chart import ACCOUNT, NAMESPACE, reader_manifests
     from tests.live.front import standing_in
-    from tests.live.world import CASES, world_of
 
-    folder = CASES / NAME
-    with tempfile.TemporaryDirectory() as scratch, api_server(binaries(), Path(scratch)) as server:
+    with api_server(binaries(), scratch) as server:
         server.load_case(folder)
         server.store(POD, [*many_pods(folder), *standing_in(folder, open_case(folder), agents=False)])
         token = server.service_account(NAMESPACE, ACCOUNT, reader_manifests())
-        behind = {"upstream": server.url, "ca_file": server.ca_file, "token": token}
-        async with world_of(NAME, Path(scratch), nodes=many_flows(folder), **behind) as world:
-            where = [str(world.kubeconfig), world.relay.address]
-            own = await _in_its_own_process(*where, runs, 0, 0.0)
-            wall = await _in_its_own_process(*where, max(runs // 4, 3), 0, 2.0)
-            crowd = await _in_its_own_process(*where, 0, at_once, 2.0)
-    return told(own, wall, crowd)
+        yield {"upstream": server.url, "ca_file": server.ca_file, "token": token}
+
+
+async def measure(runs: int, crowds: Sequence[int], real: bool = True) -> list[dict[str, Any]]:
+    """One after the other without and with 2 s of listening, then each crowd."""
+    with tempfile.TemporaryDirectory() as scratch:
+        async with living(Path(scratch), real) as where:
+            one_by_one = [(runs, 0, 0.0), (max(runs // 4, 3), 0, 2.0)]
+            asked = [*one_by_one, *((0, each, 2.0) for each in crowds)]
+            return [await _in_its_own_process(*where, *each) for each in asked]
 
 
 async def _in_its_own_process(*arguments: Any) -> dict[str, Any]:
@@ -188,7 +202,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--at-once", type=int, default=50)
     asked = parser.parse_args()
-    return asyncio.run(measure(asked.runs, asked.at_once))
+    return told(*asyncio.run(measure(asked.runs, [asked.at_once])))
 
 
 if __name__ == "__main__":

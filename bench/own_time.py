@@ -2,7 +2,8 @@
 
     python bench/own_time.py [--runs N]
 
-Reach: p50 per case <= 1.0 s, `kai --help` <= 150 ms. Own time is the walk as KAI reports it (`timings.total_ms`); the
+Reach: p50 per case <= 1.0 s, `kai --help` <= 1.5 times what Python and click alone take.
+Own time is the walk as KAI reports it (`timings.total_ms`); the
 whole command adds Python's start and the imports, and is given beside it.
 """
 
@@ -17,7 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 KAI = [sys.executable, "-m", "bot"]
-CASE_LIMIT_S, HELP_LIMIT_S = 1.0, 0.150
+CASE_LIMIT_S, HELP_RATIO = 1.0, 1.5
+HELP = [str(Path(sys.executable).with_name("kai")), "--help"]
+BARE = [sys.executable, "-c", "import click"]
 
 
 def timed(*arguments: str) -> tuple[float, str]:
@@ -36,15 +39,26 @@ def per_case(runs: int) -> list[float]:
     return own
 
 
+def helping(runs: int = 15) -> tuple[float, float]:
+    """Seconds of `kai --help` and of Python with click alone, in turns: the medians."""
+    pairs = [(_wall(HELP), _wall(BARE)) for _ in range(runs + 1)][1:]
+    return statistics.median(help_s for help_s, _ in pairs), statistics.median(bare for _, bare in pairs)
+
+
+def _wall(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    return time.perf_counter() - began
+
+
 def main() -> int:
     runs = int(sys.argv[sys.argv.index("--runs") + 1]) if "--runs" in sys.argv else 3
     own = per_case(runs)
-    timed("--help")
-    help_s = statistics.median(timed("--help")[0] for _ in range(9))
-    p50 = statistics.median(own)
+    help_s, bare_s = helping()
+    p50, ratio = statistics.median(own), help_s / bare_s
     print(f"own time per case: p50 {p50:.3f} s, worst {max(own):.3f} s (reach: p50 <= {CASE_LIMIT_S} s)")
-    print(f"kai --help: median {help_s * 1000:.0f} ms (reach: <= {HELP_LIMIT_S * 1000:.0f} ms)")
-    return 0 if p50 <= CASE_LIMIT_S and help_s <= HELP_LIMIT_S else 1
+    print(f"kai --help: {help_s * 1000:.0f} ms, {ratio:.2f} times {bare_s * 1000:.0f} ms (reach: <= {HELP_RATIO})")
+    return 0 if p50 <= CASE_LIMIT_S and ratio <= HELP_RATIO else 1
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Milliseconds of the processor, so that what else runs on the machine counts litt
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 import sys
@@ -112,7 +113,8 @@ def crowded(profile: Profile) -> PolicyWorld:
     return PolicyWorld.of([namespace(3), *pods, *(policy(n, chance, namespace=3) for n in range(POLICIES))], profile)
 
 
-def measure(profile: Profile) -> None:
+def measure(profile: Profile) -> dict[str, float]:
+    """Print what it takes; milliseconds of the index, of the usual question and of the worst difference."""
     objects = cluster()
     indexing, world = timed(lambda: PolicyWorld.of(objects, profile))
     places, _ = timed(lambda: world.inventory)
@@ -126,7 +128,7 @@ def measure(profile: Profile) -> None:
         crowd = judging(crowded(profile), 60)
         worst = f"median {statistics.median(crowd):.0f} ms, worst {crowd[-1]:.0f} ms"
         print(f"  all {POLICIES:,} policies in one namespace: {worst}")
-    chance = random.Random(3)
+    worst_change, chance = 0.0, random.Random(3)
     changes = {"one app": policy(7, chance), "whole namespace": {**policy(8, chance)}, "clusterwide": clusterwide()}
     changes["whole namespace"]["spec"]["podSelector"] = {}
     changes["a namespace's labels"] = namespace(3, team=5)
@@ -134,13 +136,15 @@ def measure(profile: Profile) -> None:
         patching, after = timed(lambda c=change: world.with_objects([c]))  # type: ignore[misc]
         moving, _ = timed(lambda a=after: a.inventory)  # type: ignore[misc]
         comparing, diff = timed(lambda a=after: difference_of(world, a))  # type: ignore[misc]
+        worst_change = max(worst_change, patching + moving + comparing)
         counts = f"{len(diff.opened)} opened, {len(diff.closed)} closed, {len(diff.undecidable)} undecidable"
         counts += "" if diff.complete else ", too broad to be listed whole"
         print(f"  change of {name}: patch {patching + moving:.0f} ms, newly allowed {comparing:.0f} ms ({counts})")
+    return {"index": indexing + places, "query": statistics.median(times), "difference": worst_change}
 
 
 if __name__ == "__main__":
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     NAMESPACES, POLICIES = NAMESPACES * times, POLICIES * times
     for each in (CILIUM, CALICO_IPTABLES):
-        measure(each)
+        print(json.dumps(measure(each)))

@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -109,7 +109,7 @@ async def _storm(workspace: Workspace, mode: str) -> None:
     )
 
 
-async def idle() -> None:
+async def idle() -> Served:
     """`kai serve` as a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         async with Workspace.start() as workspace:
@@ -141,10 +141,23 @@ async def idle() -> None:
             finally:
                 process.terminate()
                 await process.wait()
-            print(
-                f"serve  connected after {started:.1f} s; idle, after one investigation: {rss:.0f} MB RSS, "
-                f"{share:.1%} of a core; ended {time.perf_counter() - began:.1f} s after SIGTERM"
-            )
+            return Served(started, rss, share, time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What an idle `kai serve` costs, and how fast it comes and goes."""
+
+    started_s: float
+    rss_mb: float
+    core_share: float
+    ended_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"serve  connected after {self.started_s:.1f} s; idle, after one investigation: {self.rss_mb:.0f} MB RSS, "
+            f"{self.core_share:.1%} of a core; ended {self.ended_s:.1f} s after SIGTERM"
+        )
 
 
 def cpu(pid: int) -> float:
@@ -163,7 +176,7 @@ async def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     for mode in sys.argv[1:] or ("socket", "http"):
         await storm(mode)
-    await idle()
+    print(await idle())
 
 
 if __name__ == "__main__":

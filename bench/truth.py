@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+
+from bench.offered import NO_ANSWER, Offer, offer_of  # noqa: E402 - after the path to it
 
 CONFIDENT = 0.8
 USAGE_ERROR = "usage-error"
@@ -60,6 +63,8 @@ class Row:
     can: str = ""
     can_wrong: bool = False
     note: str = ""
+    offer: Offer = NO_ANSWER
+    seconds: float = 0.0
 
     @property
     def confident_wrong(self) -> bool:
@@ -83,12 +88,13 @@ def ask(*arguments: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def row_of(truth_file: Path) -> Row:
-    """Asks one case and holds the answer against its `.expected.yaml`."""
+def row_of(truth_file: Path, *how: str) -> Row:
+    """Asks one case and holds the answer against its `.expected.yaml`; `how` are more options of the question."""
     truth = yaml.safe_load(truth_file.read_text("utf-8"))
     folder = truth_file.with_name(truth_file.name.removesuffix(".expected.yaml"))
-    asked = truth.get("ask") or {}
-    code, out, err = ask("netdebug", "--case", str(folder), "-o", "json", *map(str, asked.get("args") or ()))
+    asked, began = truth.get("ask") or {}, time.monotonic()
+    code, out, err = ask("netdebug", "--case", str(folder), "-o", "json", *map(str, asked.get("args") or ()), *how)
+    took = time.monotonic() - began
     said = json.loads(out) if out else {"cause_class": USAGE_ERROR if code == 2 else f"exit {code}"}
     can, can_wrong = _can(folder, asked)
     right = said["cause_class"] in (truth["cause_class"], *(truth.get("accept_classes") or ()))
@@ -104,6 +110,8 @@ def row_of(truth_file: Path) -> Row:
         can=can,
         can_wrong=can_wrong,
         note=said.get("root_cause") or err.strip(),
+        offer=offer_of(folder, truth, said) if out else NO_ANSWER,
+        seconds=took,
     )
 
 
@@ -125,6 +133,8 @@ def object_right(truth: Mapping[str, Any], said: Mapping[str, Any]) -> bool | No
     wanted = truth.get("affected_component")
     if not wanted or said["cause_class"] in ("inconclusive", USAGE_ERROR):
         return None
+    if truth.get("synthetic") and said["cause_class"] != truth["cause_class"]:
+        return None  # a made truth names the object of its first class only
     one_of = [component(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
     named = component(said.get("affected_component"))
     fine = " ".join(map(str, truth.get("also_fine") or ()))

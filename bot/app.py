@@ -66,14 +66,18 @@ from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Ephemerals
 from bot.slack.extending import ExtendPresses
 from bot.slack.gate import Gate
+from bot.slack.hints import Hints
 from bot.slack.inbox import Inbox
 from bot.slack.investigating import Investigating, Joined, nobody_joined
+from bot.slack.knowing import Knowing
 from bot.slack.lookup import StoreLookup
+from bot.slack.modals import ModalOpener
 from bot.slack.names import PodSuggestions
 from bot.slack.namespace_drops import NamespaceLooks
 from bot.slack.outbox import Outbox
 from bot.slack.people import People
 from bot.slack.proposal_messages import ProposalMessages
+from bot.slack.questions import Questions
 from bot.slack.recovery import Seeker
 from bot.slack.services import SlackServices
 from bot.slack.shared_channels import SharedChannels
@@ -183,11 +187,11 @@ async def running(
         looks = partial(NamespaceLooks, clusters.meant, clusters.cluster, flows[POLICY_DROPS_FLOW], tools)
         names_of = lambda channel: names[clusters.usual(channel)]  # noqa: E731
         services = services_of(*parts, names_of, looks, settings.approvals, joined, changes)
-        services.lookup.converse = Conversing(explains.asking) if explains is not None else None
+        services.questions.converse = Conversing(explains.asking) if explains is not None else None
         if changes is not None:
             ours = Installation(identity.team, await app_of(client, identity))
             directory = settings.approvals.directory
-            approving = Approving(changes, client, services.ephemerals, directory, ours)
+            approving = Approving(changes, client, services.ephemerals, directory, ours, cards.checked)
             extending = ExtendPresses(changes, approving, cards.show_end)
             services = replace(services, approving=approving, extending=extending)
         metrics.slack_line(health.has_a_line)
@@ -244,15 +248,17 @@ def services_of(
 ) -> SlackServices:
     """Services for Slack's listeners."""
     ephemerals = Ephemerals(client)
-    lookup = StoreLookup(store, conversations, ephemerals, client, visibility)
+    modals = ModalOpener(client, ephemerals)
+    lookup = StoreLookup(store, conversations, ephemerals, modals, visibility)
     review = nobody_may if changes is None else changes.may_read_logs
     asking = Asking(lambda: approvals, lambda user: user_of(client, user), review)
-    investigating = Investigating(intake, desk, lookup, conversations, ephemerals, client, approvals, joined, asking)
-    dispatch = Dispatch(investigating, lookup, conversations, ephemerals, looks(asking, ephemerals))
+    seeing, hints = (conversations, ephemerals), Hints(identity.scopes, store, ephemerals)
+    investigating = Investigating(intake, desk, lookup, *seeing, client, modals, hints, approvals, joined, asking)
+    knowing = Knowing(store, visibility, lambda: approvals)
+    questions = Questions(lookup, knowing, investigating, *seeing, names)
+    dispatch = Dispatch(investigating, lookup, questions, *seeing, looks(asking, ephemerals))
     gate = Gate(identity, People(client, identity.team), inbox, ephemerals, work)
-    return SlackServices(
-        identity, gate, dispatch, investigating, lookup, conversations, ephemerals, names, store, client
-    )
+    return SlackServices(identity, gate, dispatch, investigating, lookup, questions, *seeing, names, store, client)
 
 
 def _changes(

@@ -79,7 +79,7 @@ def run_flow() -> None:
 
 
 @kai.lazy("bot.commands.drops:drops")
-@click.argument("space", metavar="NAMESPACE", required=False, default="")
+@click.argument("space", metavar="[NAMESPACE]", required=False, default="")
 @click.option("-n", "--namespace", metavar="NS", help="The same as NAMESPACE.")
 @click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at.")
 @click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
@@ -183,6 +183,7 @@ def simulate() -> None:
 @click.option("--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
 @click.option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
 @click.option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
+@click.option("--feedback", "opinions", is_flag=True, help="What people think of the verdicts, and what was wrong.")
 @DATABASE
 @answering("text", "json", "yaml", "markdown")
 def history() -> None:
@@ -298,6 +299,18 @@ def reject() -> None:
 @answering("text", "json", "yaml")
 def undo() -> None:
     """Take an applied change back with your own kubeconfig; nobody's later change is overwritten."""
+
+
+@kai.lazy("bot.commands.extend:extend")
+@click.argument("proposal", metavar="ID")
+@click.option("--for-good", is_flag=True, help="Take its end off: it stays until somebody removes it.")
+@YES
+@DATABASE
+@CONFIG
+@live_options
+@answering("text", "json", "yaml")
+def extend() -> None:
+    """Keep an added policy 30 days longer, or for good, with your own kubeconfig; nothing else of it changes."""
 
 
 @kai.lazy("bot.commands.audit:audit")

@@ -58,7 +58,7 @@ def unknown(name: str, known: Iterable[str]) -> str:
     listed = sorted(each for each in known if each != UNNAMED)
     if not listed:
         return f"no cluster {name[:60]!r}: the settings name none (clusters: in the settings file)"
-    return f"no cluster {name[:60]!r}{did_you_mean(name, listed)}; there are: {', '.join(listed)}"
+    return f"no cluster {name[:60]!r}; there are: {', '.join(listed)}"
 
 
 def _cluster(name: str, said: Any) -> NamedCluster:

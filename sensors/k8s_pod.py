@@ -18,7 +18,7 @@ from sensors.kit.app_log import LogTrouble as LogTrouble
 from sensors.kit.app_log import hosts_in, last_line, log_errors
 from sensors.kit.cluster import Cluster, Object
 from sensors.kit.events import EventFact, events_about
-from sensors.kit.kinds import EVENT, NAMESPACE, POD, REPLICA_SET
+from sensors.kit.kinds import EVENT, NAMESPACE, REPLICA_SET
 from sensors.kit.model import Absent, Sensor, Target
 from sensors.kit.nearest import did_you_mean
 from sensors.kit.objects import (
@@ -43,7 +43,7 @@ from sensors.kit.objects import (
     texts,
     workload_of,
 )
-from sensors.kit.reading import Kinds, if_readable, read_kinds
+from sensors.kit.reading import Kinds, if_readable, pods_near, read_kinds
 from sensors.topology.peer import pod_addresses
 from sensors.topology.talks import Talk, in_spec
 
@@ -143,7 +143,7 @@ class PodFacts:
 
 async def look(target: Target, cluster: Cluster, *, log_lines: int = 200) -> PodFacts:
     """Everything about one pod. `log_lines` from the end of each container's log are read for errors."""
-    pod = find_pod(target, await cluster.objects(POD))
+    pod = find_pod(target, await pods_near(cluster, target.namespace))
     kinds, logs = await asyncio.gather(
         read_kinds(cluster, NAMESPACE, REPLICA_SET, EVENT), _logs(cluster, target, pod, log_lines)
     )

@@ -18,10 +18,10 @@ from datetime import datetime
 
 from sensors.kit import Blind, Cluster, Environment, Sensor, Target
 from sensors.kit.kernel_log import FULL, BadChecksums, FullTable, InvalidSegments, parse_log
-from sensors.kit.kinds import NODE, POD
+from sensors.kit.kinds import NODE
 from sensors.kit.metrics import parse_metrics
 from sensors.kit.objects import flag, name_of, named, one_line, text
-from sensors.kit.reading import if_readable
+from sensors.kit.reading import if_readable, pods_near
 from sensors.topology.destination import destination_of
 
 
@@ -146,7 +146,7 @@ async def look(target: Target, cluster: Cluster, *, nodes: int = 4) -> Conntrack
 
 async def _home(target: Target, cluster: Cluster) -> tuple[str, bool | None]:
     """The pod's node and whether the pod lives in its namespace. `Blind` for a pod that is on no node yet."""
-    pods, _ = await if_readable(cluster.objects(POD))
+    pods, _ = await if_readable(pods_near(cluster, target.namespace))
     pod = named(pods or (), target.pod, target.namespace)
     if pod is None:
         return "", None

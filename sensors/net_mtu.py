@@ -18,9 +18,8 @@ from typing import Any, TypeVar
 
 from sensors.kit import Blind, Cluster, PathMtu, Sensor, Target
 from sensors.kit.addresses import as_ip
-from sensors.kit.kinds import POD
 from sensors.kit.objects import items, named, number, one_line, text, texts
-from sensors.kit.reading import if_readable
+from sensors.kit.reading import if_readable, pods_near
 from sensors.kit.sockets import PodSockets, read_sockets
 from sensors.topology.destination import Destination, destination_of, ports_by_pod
 
@@ -226,7 +225,7 @@ async def _node_links(
     target: Target, cluster: Cluster, destination: Destination | None
 ) -> list[tuple[tuple[Link, ...], str]]:
     """The links of the pod's node and of the nodes behind the peer, without the other pods' ends."""
-    pods, _ = await if_readable(cluster.objects(POD))
+    pods, _ = await if_readable(pods_near(cluster, target.namespace))
     home = text(named(pods or (), target.pod, target.namespace), "spec", "nodeName")
     theirs = destination.nodes if destination else ()
     wanted = [each for each in dict.fromkeys((home, *theirs)) if each][:MOST_DESTINATIONS]

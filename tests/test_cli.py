@@ -290,6 +290,7 @@ def test_kai_alone_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> No
         "demo",
         "doctor",
         "drops",
+        "extend",
         "history",
         "list-flows",
         "list-sensors",
@@ -316,7 +317,7 @@ def test_every_help_ends_with_an_example_that_the_command_line_takes(
     assert all(re.search(rf"\bkai {name}\b", each) for each in examples)
 
 
-WITHOUT_A_POD = {"list-flows", "list-sensors", "demo", "show", "audit", "approve", "reject", "undo"}
+WITHOUT_A_POD = {"list-flows", "list-sensors", "demo", "show", "audit", "approve", "extend", "reject", "undo"}
 WITHOUT_AN_ANSWER = {"completion", "ask", "mcp", "alert", "serve", "store"}
 """Commands whose output is a script, a conversation, a stream or a copy."""
 
@@ -455,6 +456,24 @@ def test_help_imports_nothing_heavy() -> None:
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_imports_little_beyond_click() -> None:
+    """Time depends on the machine; what is imported does not, and it is what `kai --help` costs beside click alone."""
+    ours = imported("from bot.cli import run; run(['--help'])")
+    bare = imported("import click")
+
+    beyond = {each for each in ours - bare if each.split(".")[0] not in ("bot", "sensors")}
+
+    assert len(ours - bare) <= 60, sorted(ours - bare)
+    assert not {"asyncio", "ssl", "socket", "subprocess", "sqlalchemy", "aiohttp", "yaml", "rich", "msgspec"} & beyond
+
+
+def imported(code: str) -> set[str]:
+    """Every module that a program has imported at its end."""
+    code = f"import sys\n{code}\nprint(chr(10) + ' '.join(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(said.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize("words", [["demo"], ["demo", "-o", "json"], ["demo", "--list"], ["--help"]])

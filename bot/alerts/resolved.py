@@ -76,7 +76,7 @@ def reason(proposals: tuple[Proposal, ...]) -> str:
     """Reason as far as KAI knows it: what it changed itself, and nothing else."""
     changed = next((each for each in proposals if each.state in _CHANGED), None)
     if changed is None:
-        return "KAI has changed nothing: it went away by itself, or somebody else changed something"
+        return "KAI has changed nothing: it went away by itself, or by a change of another person or tool"
     when = f" at {changed.moved_at:%H:%M:%S} UTC" if changed.moved_at is not None else ""
     return f"after the approved change was applied{when}: {changed.title}"
 

@@ -113,7 +113,7 @@ def standing(
     if proposal.purpose is Purpose.ROLLBACK:
         needed = 1
     if uncovered:
-        return Standing(False, len(counted), needed, f"nobody with rights on {uncovered[0]} has approved yet")
+        return Standing(False, len(counted), needed, f"no person with rights on {uncovered[0]} has approved yet")
     if len(counted) < needed:
         why = "; Claude sees evidence against the verdict" if disputed else ""
         return Standing(False, len(counted), needed, f"{len(counted)} of {needed} approvals{why}")

@@ -88,7 +88,7 @@ def stranger(click: Click, told: Json | None, ours: Installation) -> ApprovalRef
         return ApprovalRefusal("no_identity", "Slack did not say who pressed the button: nothing was done.")
     if told is None or told.get("id") != click.user:
         return ApprovalRefusal(
-            "unknown_person", "Slack did not tell who you are just now, so nothing was done: try again."
+            "unknown_person", "Slack did not say who you are just now, so nothing was done: try again."
         )
     if told.get("deleted") or told.get("is_bot") or told.get("is_app_user"):
         return ApprovalRefusal("not_a_person", "Only active people of this workspace may decide about a change.")

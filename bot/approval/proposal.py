@@ -66,7 +66,8 @@ class ProposalPart:
 class Tuple5:
     """A connection that the proof rests on, or that was seen. `source`, `destination`: `namespace/pod` or an address.
 
-    The workloads (`namespace/kind/name`) and the address know it again when its pods are others by then.
+    The workloads (`namespace/kind/name`) and the address know it again when its pods are others by then. `looked_up` is
+    the DNS name that led the client to the address: what a policy that names names compares.
     """
 
     source: str
@@ -76,6 +77,7 @@ class Tuple5:
     source_workload: str = ""
     destination_workload: str = ""
     address: str = ""
+    looked_up: str = field(default="", compare=False)
 
     def is_like(self, other: Tuple5) -> bool:
         """The same client asking the same server port."""

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from bot.approval.proposal import Proposal, ProposalLocation, new_id
 from bot.approval.rules import Approvals
-from bot.approval.states import UNDER_WAY, ProposalState
+from bot.approval.states import OPEN, UNDER_WAY, ProposalState
 from bot.approval.trail import TrailEvent
 from bot.approval.trail import TrailNote as Entry
 from bot.change.asking import MayReadLogs
@@ -177,8 +177,17 @@ class Changes:
             return
         made = await self._made(it, diagnosis, fresh)
         note = Entry(TrailEvent.PROPOSED, SELF, {"sha256": made.sha256, "asked_by": list(made.asked_by)})
-        if await self.store.proposals.create(made, [note], self.clock.now()):
+        replaced = await self._replaced(investigation)
+        if await self.store.proposals.create(made, [note], self.clock.now(), replaced):
             await self.pipeline.show(made.id)
+            if replaced:
+                await self.pipeline.show(replaced, again=True)
+
+    async def _replaced(self, investigation: str) -> str:
+        """Finds the proposal of the look before this one that still waits; empty where there is none."""
+        before = await self.store.repeats.earlier(investigation, self.clock.now())
+        last = newest(await self.store.proposals.of(before)) if before is not None else None
+        return last.id if last is not None and last.state in OPEN else ""
 
     async def _for_repository(self, it: Investigation, fix: Fix) -> None:
         """Nobody is asked to patch what would be reverted: the difference is told instead."""

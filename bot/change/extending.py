@@ -27,7 +27,9 @@ LET_GO_LIFETIME = timedelta(days=2)
 FOR_ANOTHER = ("own_request", "terminal_only")
 """Refusals of an approval that are none of its proposal: another person, or another way, decides."""
 
-BEING_DECIDED = ApprovalRefusal("decided_already", "Somebody is deciding about its end already: nothing was done.")
+BEING_DECIDED = ApprovalRefusal(
+    "decided_already", "Another person is deciding about its end already: nothing was done."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ class Extending:
         if said.code == "terminal_only":
             return replace(said, sentence=f"Proposed: {made.title}. {said.sentence}", code="", carry_on=made.id)
         if said.code == "own_request":
-            said = replace(said, sentence=f"Proposed: {made.title}. Two persons are needed: somebody else approves it.")
+            said = replace(
+                said, sentence=f"Proposed: {made.title}. Two persons are needed: another person approves it."
+            )
             return replace(said, code="", carry_on=made.id)
         return replace(said, carry_on=made.id)
 

@@ -99,7 +99,7 @@ class Pipeline:
         now = self._now()
         for it in await self._store.in_states([ProposalState.PROPOSED]):
             if now >= it.expires_at:
-                await self._move(it, ProposalState.EXPIRED, TrailEvent.EXPIRED, "nobody approved it in time")
+                await self._move(it, ProposalState.EXPIRED, TrailEvent.EXPIRED, "it was not approved in time")
                 await self.show(it.id)
         for it in await self._store.to_show(now - SETTLED):
             await self.show(it.id)
@@ -155,7 +155,7 @@ class Pipeline:
         for place, part in enumerate(it.parts):
             who = writer(it, given, place)
             if who is None:
-                raise NotWritten(f"nobody with rights on {part.target} has approved it")
+                raise NotWritten(f"no person with rights on {part.target} has approved it")
             review = await self._patcher.review(who, part, it.id, it.cluster)
             await self._audit(
                 it, TrailEvent.REVIEWED, {"as": who.name, "allowed": review.allowed, "said": review.reason}
@@ -170,9 +170,9 @@ class Pipeline:
         same = all(is_as_read(part, now) for part, now in zip(it.parts, read, strict=True))
         if it.purpose is not Purpose.CHANGE:
             if not same:
-                raise Moved("somebody has changed the object since: KAI writes nothing over that")
+                raise Moved("the object has changed since: KAI does not overwrite it")
             if it.purpose is Purpose.EXTENSION and has_moved(it, read):
-                raise Moved("somebody has changed its end since")
+                raise Moved("its end has changed since")
             return Fresh(it.parts, it.proved)
         fresh = await self._tools.prove(it)
         await self._audit(it, TrailEvent.REPROVED, {"holds": not fresh.why, "why": fresh.why, "same_object": same})

@@ -171,11 +171,12 @@ def _complaint(case: Case) -> tuple[Tuple5, ...]:
 
 
 def _tuple(one: JudgedConnection) -> Tuple5:
-    if one.seen is not None:
-        return flow_of(one.seen)
     it = one.traffic
-    names = (_name(it.source), _name(it.destination))
-    return Tuple5(*names, it.protocol, it.port or 0, _workload(it.source), _workload(it.destination), it.destination.ip)
+    looked_up = next(iter(it.destination.fqdns), "")
+    if one.seen is not None:
+        return replace(flow_of(one.seen), looked_up=looked_up)
+    names, workloads = (_name(it.source), _name(it.destination)), (_workload(it.source), _workload(it.destination))
+    return Tuple5(*names, it.protocol, it.port or 0, *workloads, it.destination.ip, looked_up)
 
 
 def _name(end: Endpoint) -> str:
@@ -197,6 +198,8 @@ def _traffic(flow: Tuple5, world: PolicyWorld) -> Traffic | None:
     """The connection between what is there now: the same pod, or another of the same workload."""
     source = _endpoint(flow.source, flow.source_workload, "", world)
     there = _endpoint(flow.destination, flow.destination_workload, flow.address, world)
+    if there is not None and flow.looked_up and not there.fqdns:
+        there = replace(there, fqdns=(flow.looked_up,))
     return None if source is None or there is None else Traffic(source, there, flow.protocol, flow.port)
 
 

@@ -59,7 +59,7 @@ def is_same(it: Proposal, fresh: Fresh) -> bool:
 def no_rights(it: Proposal, who: KubeUser, part: ProposalPart, said: str) -> str:
     """Persons who cannot write it, in Kubernetes' words; for a rollback also who has to act now."""
     words = f"Kubernetes does not let {who} change {part.target}{f' ({said})' if said else ''}"
-    acts = f"; somebody with rights on it has to press Undo or run kai undo {it.parent}"
+    acts = f"; a person with rights on it has to press Undo or run kai undo {it.parent}"
     return words + acts if it.purpose is Purpose.ROLLBACK else words
 
 

@@ -40,7 +40,7 @@ class Traces:
             read = []
         if read and all(is_as_read(part, now) for part, now in zip(missing, read, strict=True)):
             return "KAI was interrupted before it was written"
-        return "KAI was interrupted, and its mark is not on the object, which somebody has changed since"
+        return "KAI was interrupted, and its mark is not on the object, which has changed since"
 
     async def not_as_before(self, it: Proposal, parent: Proposal | None) -> list[str]:
         """The objects of a rollback that are not exactly as they were before the change."""

@@ -26,7 +26,7 @@ from sensors.kit.objects import (
     string_map,
     workload_of,
 )
-from sensors.kit.reading import if_readable
+from sensors.kit.reading import if_readable, pods_near
 
 WORKLOAD_KINDS = {
     **dict.fromkeys(("deploy", "deployment", "deployments"), "Deployment"),
@@ -61,7 +61,7 @@ async def resolve(
     to_protocol: str | None = None,
 ) -> Resolved:
     """The pod that `word` means, seen from `namespace`. Raises `NoSuchPod`; `Blind` when pods cannot be read."""
-    found = resolve_among(await read_listing(cluster), word, namespace)
+    found = resolve_among(await read_listing(cluster, namespace), word, namespace)
     return replace(found, target=replace(found.target, to_host=to_host, to_port=to_port, to_protocol=to_protocol))
 
 
@@ -75,9 +75,12 @@ class Listing:
     services: tuple[Object, ...] = ()
 
 
-async def read_listing(cluster: Cluster) -> Listing:
-    """Raises `Blind` when pods cannot be read; the rest may be missing."""
-    pods = await cluster.objects(POD)
+async def read_listing(cluster: Cluster, namespace: str = "") -> Listing:
+    """Raises `Blind` when pods cannot be read; the rest may be missing.
+
+    Where all pods are too many to be read, those of `namespace` must do.
+    """
+    pods = await (pods_near(cluster, namespace) if namespace else cluster.objects(POD))
     (sets, _), (spaces, _), (services, _) = await asyncio.gather(
         *(if_readable(cluster.objects(kind)) for kind in (REPLICA_SET, NAMESPACE, SERVICE))
     )

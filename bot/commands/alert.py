@@ -133,7 +133,7 @@ def _would(it: AlertReading, alert: Alert) -> str:
     if alert.state is AlertState.RESOLVED:
         return "edit the answer to its firing; start nothing"
     if alert.state is AlertState.ACKNOWLEDGED:
-        return "start nothing: somebody has taken it on"
+        return "start nothing: the alert was acknowledged"
     if it.gate.network is NetworkRelevance.NO:
         return "start nothing: one line says why, with a button to investigate anyway"
     if would_start(it):

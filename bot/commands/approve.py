@@ -53,7 +53,7 @@ def approve(
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.approve(it, who, identify)
 
-    return _decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act, output)
+    return decide(proposal, "Apply it with your own rights?", yes, database, config, said_live(asked), act, output)
 
 
 def undo(
@@ -62,7 +62,7 @@ def undo(
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.undo(it, who, identify)
 
-    return _decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act, output)
+    return decide(proposal, "Take it back with your own rights?", yes, database, config, said_live(asked), act, output)
 
 
 def reject(
@@ -71,10 +71,10 @@ def reject(
     async def act(changes: Changes, it: str, who: str, identify: Identify) -> DecisionResult:
         return await changes.deciding.reject(it, who, identify, reason)
 
-    return _decide(proposal, "", True, database, config, said_live(asked), act, output)
+    return decide(proposal, "", True, database, config, said_live(asked), act, output)
 
 
-def _decide(
+def decide(
     proposal: str,
     question: str,
     yes: bool,
@@ -84,6 +84,7 @@ def _decide(
     act: DecisionAction,
     output: str,
 ) -> int:
+    """Show the proposal, ask `question` unless `yes`, act as the person of the kubeconfig, and carry it on."""
     url = database or default_url()
     try:
         if (path := file_of(url)) is not None and not path.exists():
@@ -142,17 +143,25 @@ async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionActi
     async def identify(proposal: Proposal) -> Caller:
         return Caller(person, who)
 
-    claim = await changes.claim(it.id, person)
+    claims = [await changes.claim(it.id, person)]
     try:
         said = await act(changes, it.id, person, identify)
         click.echo(said.sentence, err=True)
         if said.code:
             return 1
-        after = await changes.pipeline.carry_on(it.id) if said.carry_on else await changes.store.proposals.get(it.id)
+        claims.append(await changes.claim(said.carry_on or it.id, person))
+        carried = said.carry_on and await changes.pipeline.carry_on(said.carry_on)
+        after = carried or await changes.store.proposals.get(said.carry_on or it.id)
     finally:
-        await changes.release(claim)
+        for each in claims:
+            await changes.release(each)
     write(_outcome(after, output) if after is not None else "")
-    return 1 if after is not None and said.carry_on and after.state in FAILED else 0
+    return 1 if after is not None and said.carry_on and _has_failed(after) else 0
+
+
+def _has_failed(it: Proposal) -> bool:
+    """One that waits for a second person has not."""
+    return it.state in FAILED and not (it.state is ProposalState.PROPOSED and not it.why)
 
 
 def _outcome(it: Proposal, output: str) -> str:

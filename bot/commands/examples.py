@@ -30,6 +30,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "alert": ("kai alert test -f webhook.json", "kai alert test -f message.json --case DIR"),
     "serve": ("kai serve --config kai.yaml",),
     "approve": ("kai approve 3f9a",),
+    "extend": ("kai extend 3f9a", "kai extend 3f9a --for-good"),
     "reject": ("kai reject 3f9a --reason 'we move on Monday'",),
     "undo": ("kai undo 3f9a",),
     "audit": ("kai audit verify --head HASH", "kai audit --proposal 3f9a"),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from bot.commands import spending
+from bot.commands import feedback, spending
 from bot.commands.lists import columns
 from bot.commands.output import Style, as_yaml, say, write
 from bot.errors import CouldNotLook, UsageMistake
@@ -25,12 +25,16 @@ from sensors.kit.reported import rfc3339
 T = TypeVar("T")
 
 
-def history(most: int, namespace: str | None, output: str, database: str | None, cost: bool = False) -> int:
-    """The last investigations, newest first; with `cost` what Claude was asked in them."""
+def history(
+    most: int, namespace: str | None, output: str, database: str | None, cost: bool = False, opinions: bool = False
+) -> int:
+    """The last investigations, newest first; or what Claude was asked (`cost`), or what people think of them."""
 
     async def told(store: Store) -> str:
         if cost:
             return await spending.told(store, "", most, output)
+        if opinions:
+            return await feedback.told(store, most, output)
         return await _listing(store, most, namespace or "", output)
 
     write(with_store(database, told))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from bot.store import Investigation, InvestigationState, Message, StoredVerdict
@@ -29,10 +30,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictNote(Note):
-    """The investigation concluded."""
+class Earlier:
+    """The verdict of the investigation that this one repeats, and when it ended."""
 
     verdict: StoredVerdict
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictNote(Note):
+    """The investigation concluded. `earlier`: what it found the last time, where it is run again."""
+
+    verdict: StoredVerdict
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,15 @@ NoteOf: TypeAlias = Callable[[Message, Investigation, Store], Awaitable[Note | N
 
 async def _verdict(message: Message, it: Investigation, store: Store) -> Note | None:
     verdict = await store.investigations.verdict(it.id)
-    return None if verdict is None else VerdictNote(message.key, it, verdict)
+    return None if verdict is None else VerdictNote(message.key, it, verdict, await earlier_of(it, store))
+
+
+async def earlier_of(it: Investigation, store: Store) -> Earlier | None:
+    """Finds the verdict of the last time; None where it is not run again, or that had none."""
+    before = await store.repeats.earlier(it.id, it.asked_at)
+    past = None if before is None else await store.investigations.get(before)
+    verdict = None if past is None else await store.investigations.verdict(past.id)
+    return None if past is None or verdict is None else Earlier(verdict, past.ended_at or past.asked_at)
 
 
 async def _ended(message: Message, it: Investigation, store: Store) -> Note | None:

@@ -19,7 +19,7 @@ from sensors.kit.reading import if_readable
 RULES_REVIEW_PATH = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 LEGACY, CONSTRAINED = "impersonate", "impersonate:user-info"
 PEOPLE = frozenset({"users", "groups", "serviceaccounts", "*"})
-NOBODY = "nobody can approve a fix in the chat; fixes are applied by hand"
+NOBODY = "no fix can be approved in the chat; fixes are applied by hand"
 MAP = (
     "helm upgrade kai helm/kai -n kai --reuse-values --set 'approvals.users={ALICE}' --set 'approvals.namespaces={NS}'"
 )
@@ -43,7 +43,7 @@ def checks_of(rules: Iterable[RbacRule]) -> list[Check]:
     rules = tuple(rules)
     limited, unlimited = _people(rules, CONSTRAINED), _people(rules, LEGACY)
     if not limited and not unlimited:
-        return [Check("approvals", CheckState.OFF, "KAI may act as nobody", NOBODY, MAP)]
+        return [Check("approvals", CheckState.OFF, "KAI may act in no person's name", NOBODY, MAP)]
     known = Check("approvals", CheckState.OK, f"in the name of {', '.join(sorted({*limited, *unlimited}))}")
     if not unlimited:
         return [known]

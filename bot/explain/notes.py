@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from bot.alerts.resolved import ROLE as RESOLVED
 from bot.approval.states import ProposalState
-from bot.desk.notes import Note, NoteOf
+from bot.desk.notes import Earlier, Note, NoteOf, earlier_of
 from bot.desk.watching import Later
 from bot.store import Investigation, Message, StoredVerdict
 from bot.store.messages import owe
@@ -33,6 +33,7 @@ class ExplanationNote(Note):
 
     verdict: StoredVerdict
     in_thread: bool = False
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ async def _explanation(message: Message, it: Investigation, store: Store) -> Not
         return None
     changed = any(each.state not in _QUIET for each in await store.proposals.of(it.id))
     resolved = await store.messages.get(f"{it.id}.{RESOLVED}") is not None
-    return ExplanationNote(message.key, it, verdict, in_thread=changed or resolved)
+    repeated = await store.repeats.newest(it.id, message.due_at) != it.id
+    earlier = await earlier_of(it, store)
+    return ExplanationNote(message.key, it, verdict, in_thread=changed or resolved or repeated, earlier=earlier)
 
 
 async def _asked(message: Message, it: Investigation, store: Store) -> Note | None:

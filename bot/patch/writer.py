@@ -243,7 +243,7 @@ def trace_of(order: Order, found: Object | None) -> WriteOutcome:
             if carries_mark(found, order.proposal):
                 return _recognised(found)
             if version_of(found) != version:
-                return Unknown(f"{target} was changed by somebody else and carries no mark of this proposal")
+                return Unknown(f"{target} was changed by another writer and carries no mark of this proposal")
             return NotApplied(f"{target} is as it was")
 
 

@@ -1,4 +1,4 @@
-"""A diagnosis as Slack messages: the verdict on top, then the evidence layer by layer, folded. Pure: no Slack here.
+"""A diagnosis as a root message in Slack, in one layout from the first look to the last word. Pure: no Slack here.
 
 Every message is a `Said`: blocks, and the `text` that notifications, screen readers and search use. Words of a cluster
 pass through `safe` or `literal`, or stand in a preformatted element, which knows no markup.
@@ -6,24 +6,25 @@ pass through `safe` or `literal`, or stand in a preformatted element, which know
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.report.cluster_name import cluster_name
 from bot.report.mrkdwn import BREAK, apart, fit, literal, safe
-from bot.report.outline import Item, Point, SectionPart, ShellCommand, TextLine, Tone, brief, ledger, parts_of
-from bot.report.sanitize import clean, clean_command
+from bot.report.outline import Point, SectionPart, brief, parts_of
+from bot.report.sanitize import clean
 from bot.report.short_answer import ShortAnswer, VerdictStatus, short_answer, subject
 from flows.model import Diagnosis, LayerRow, LayerState
-from sensors.kit import Evidence, Sight, Target
-from sensors.kit.reported import reported
+from sensors.kit import Target
 
 SlackBlock = Mapping[str, Any]
 
-SHOW_PROOF, COPY_KUBECTL, RERUN = "kai_show_proof", "kai_copy_kubectl", "kai_rerun"
+FIX, WHY, RERUN = "kai_fix", "kai_why", "kai_rerun"
+ONCE_FIX = ("kai_show_proof", "kai_copy_kubectl")
+"""Buttons of messages of earlier versions, which still stand in channels: they show the fix, too."""
+
 OPINION, RIGHT, WRONG, CANCEL = "kai_opinion", "kai_right", "kai_wrong", "kai_cancel"
 
 SENTENCE = 1200
@@ -84,10 +85,12 @@ def looking(investigation: str, target: Target, progress: str, cluster: str = ""
     )
 
 
-def verdict(it: Diagnosis, asked_by: str = "", cluster: str = "", change: ChangeState | None = None) -> Said:
+def verdict(
+    it: Diagnosis, asked_by: str = "", cluster: str = "", change: ChangeState | None = None, again: str = ""
+) -> Said:
     """The root message in the end, each fact once: what it is, since when, what to change, how sure.
 
-    Of an explanation by Claude it holds one line; the whole stands in the thread.
+    Of an explanation by Claude it holds one line; the whole stands in the thread. `again`: beside the look before.
     """
     short = short_answer(it)
     status, state = (change and change.status) or short.status, (change and change.state) or short.state
@@ -99,10 +102,20 @@ def verdict(it: Diagnosis, asked_by: str = "", cluster: str = "", change: Change
         *(section(each) for each in (fix,) if each),
         *_claude_line(it),
         _actions(*_buttons(it)),
-        _context(short.sure, cluster_name(cluster, it.provenance.name), it.investigation_id, asked_by),
-        _feedback(it.investigation_id),
+        _context(
+            " · ".join(filter(None, (capital(again), short.sure))),
+            cluster_name(cluster, it.provenance.name),
+            it.investigation_id,
+            asked_by,
+        ),
     )
-    return Said(_spoken(short, headline, change), blocks)
+    spoken = " ".join(filter(None, (_spoken(short, headline, change), safe(capital(again)))))
+    return Said(fit(spoken, 2200), blocks)
+
+
+def capital(text: str) -> str:
+    """With a capital letter."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _told(short: ShortAnswer) -> str:
@@ -160,7 +173,8 @@ def layer_name(row: LayerRow) -> str:
 def claude_part(it: Diagnosis) -> Iterator[SlackBlock]:
     """Claude's part, where it was asked: how it stands to the verdict, then its sentences."""
     if said := parts_of(it).get(SectionPart.CLAUDE):
-        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *_lines(said.items))))
+        points = (f"• {safe(each.text, 300)}" for each in said.items if isinstance(each, Point))
+        yield section(few((f"*Claude* {safe(said.text, SENTENCE)}", *points)))
 
 
 def _claude_line(it: Diagnosis) -> Iterator[SlackBlock]:
@@ -168,16 +182,6 @@ def _claude_line(it: Diagnosis) -> Iterator[SlackBlock]:
     if said := parts_of(it).get(SectionPart.CLAUDE):
         first = f": {clean(said.items[0].text)}" if said.items and isinstance(said.items[0], Point) else ""
         yield section(f"*Claude* {safe(brief(f'{said.text}{first}', CLAUDE_LINE), CLAUDE_LINE + 20)}")
-
-
-def _lines(items: Iterable[Item]) -> Iterator[str]:
-    """The proof, what is newly allowed, the warnings; commands stand elsewhere."""
-    for item in items:
-        if isinstance(item, TextLine):
-            sign = "✔ " if item.tone is Tone.GOOD else ""
-            yield f"{sign}{safe(item.text, 500)}"
-        elif isinstance(item, Point):
-            yield f"• {safe(item.text, 300)}"
 
 
 def few(lines: Sequence[str], longest: int = 2900) -> str:
@@ -192,95 +196,37 @@ def few(lines: Sequence[str], longest: int = 2900) -> str:
 
 def _buttons(it: Diagnosis) -> Iterator[SlackBlock]:
     """Only what does something. A button to approve the fix stands with the fix in the thread."""
-    fix = it.fix
-    if fix.proof is not None and fix.proof.replayed:
-        yield _button("Show proof", SHOW_PROOF, it.investigation_id)
-    if any(clean_command(each.kubectl) for each in (fix, *fix.also)) and not fix.refused:
-        yield _button("Copy kubectl", COPY_KUBECTL, it.investigation_id)
+    if it.fix.kubectl or it.fix.also or it.fix.refused:
+        yield _button("Show fix", FIX, it.investigation_id)
+    yield _button("Why?", WHY, it.investigation_id)
     yield _button("Re-run", RERUN, it.investigation_id)
+    yield from (_thumb(action, it.investigation_id) for action in THUMBS)
 
 
-def _feedback(investigation: str) -> SlackBlock:
-    def button(text: str, value: str) -> SlackBlock:
-        return {"text": plain_text(text), "value": f"{value}:{investigation}", "accessibility_label": f"{text} verdict"}
-
-    element = {
-        "type": "feedback_buttons",
-        "action_id": OPINION,
-        "positive_button": button("Helpful", "right"),
-        "negative_button": button("Not helpful", "wrong"),
-    }
-    return {"type": "context_actions", "elements": [element]}
+THUMBS = {RIGHT: ("👍", "right", "Helpful"), WRONG: ("👎", "wrong", "Not helpful")}
 
 
-# -- the thread ------------------------------------------------------------------------------------------------------
+def _thumb(action: str, investigation: str, count: int = 0) -> SlackBlock:
+    """Its number says how many persons hold that opinion; a second press takes one's own back."""
+    sign, opinion, label = THUMBS[action]
+    spoken = f"{label}: {count} so far, press again to take yours back" if count else label
+    button = _button(f"{sign} {count}" if count else sign, action, f"{opinion}:{investigation}")
+    return {**button, "accessibility_label": spoken}
 
 
-def replies(it: Diagnosis) -> tuple[tuple[str, Said], ...]:
-    """One message for each layer with a name for it, failures first; what was not measured comes last."""
-    rows = sorted(ledger(it), key=lambda row: _ORDER.index(row.state))
-    return tuple((row.layer.value, _reply(row, it)) for row in rows)
+def with_opinions(said: Said, right: int, wrong: int) -> Said:
+    """The root message with the number of opinions on its thumbs."""
+    counts = {RIGHT: right, WRONG: wrong}
 
+    def counted(element: SlackBlock) -> SlackBlock:
+        action = str(element.get("action_id"))
+        return _thumb(action, element["value"].partition(":")[2], counts[action]) if action in counts else element
 
-_ORDER = (LayerState.FAIL, LayerState.INCONCLUSIVE, LayerState.PASS, LayerState.NOT_MEASURED)
-
-
-def _count(looks: Sized) -> str:
-    return "1 look" if len(looks) == 1 else f"{len(looks)} looks"
-
-
-def _reply(row: LayerRow, it: Diagnosis) -> Said:
-    first = f"*{layer_name(row)}* {STATE_WORDS[row.state]}: {safe(row.why, SENTENCE)}"
-    looks = [section(_look(key, it.evidence[key])) for key in row.evidence if key in it.evidence][:10]
-    folded = (fold(f"{layer_name(row)}: {_count(looks)}", looks),) if looks else ()
-    return Said(f"{layer_name(row)} {STATE_WORDS[row.state]}: {safe(row.why)}", (section(first), *folded))
-
-
-def _look(key: str, evidence: Evidence) -> str:
-    sight = {Sight.BLIND: "not measured: ", Sight.ABSENT: "absent: "}.get(evidence.sight, "")
-    return f"*{key}* {safe(evidence.sensor, 60)}: {sight}{safe(evidence.summary, 700)}"
-
-
-def proof(it: Diagnosis) -> Said:
-    """Result of the replay."""
-    fix = parts_of(it, verbose=True).get(SectionPart.FIX)
-    if fix is None or it.fix.proof is None or not it.fix.proof.replayed:
-        return Said("There is no proof: this verdict proposes no change that could be replayed.")
-    before = f"{it.fix.proof.denied_before} of {it.fix.proof.replayed} are denied by the policies as they are."
-    lines = [f"*Proof* {before}", *_lines(fix.items)]
-    return Said(safe(before), (section(few(lines)),))
-
-
-def commands(it: Diagnosis) -> Said:
-    """The commands as they must be typed, and the way back."""
-    parts = parts_of(it)
-    blocks: list[SlackBlock] = []
-    for part, heading in ((SectionPart.FIX, "*Fix* for a person to review and run"), (SectionPart.UNDO, "*Undo*")):
-        typed = [each.text for each in parts[part].items if isinstance(each, ShellCommand)] if part in parts else []
-        blocks += [section(heading), *(code(each) for each in typed)] if typed else []
-    if not blocks:
-        return Said("There is no command: this verdict proposes no change.")
-    return Said(f"The commands of the fix for {safe(it.target)}", tuple(blocks))
-
-
-def facts(key: str, it: Diagnosis) -> Said:
-    """One look with its facts, as far as a message holds them."""
-    evidence = it.evidence[key]
-    values = reported(evidence)
-    text = apart(json.dumps(values, indent=1, ensure_ascii=False)) if values else ""
-    rest = (
-        f"{text[:CODE]}\n… {len(text) - CODE} more characters: take them from `-o json`" if len(text) > CODE else text
+    rows = (
+        {**each, "elements": [*map(counted, each["elements"])]} if each["type"] == "actions" else each
+        for each in said.blocks
     )
-    shown = (fold(f"Facts of {key}", [code(_washed(rest))]),) if text else ()
-    return Said(f"{key} {safe(evidence.summary)}", (section(_look(key, evidence)), *shown))
-
-
-def _washed(text: str) -> str:
-    return "\n".join(_indent(line) + clean(line, 2000) for line in text.split("\n"))
-
-
-def _indent(line: str) -> str:
-    return " " * (len(line) - len(line.lstrip(" ")))
+    return Said(said.text, tuple(rows))
 
 
 # -- blocks ----------------------------------------------------------------------------------------------------------
@@ -366,11 +312,4 @@ def _older_container(block: SlackBlock) -> Iterator[SlackBlock]:
     yield from block["child_blocks"]
 
 
-def _older_feedback(block: SlackBlock) -> Iterator[SlackBlock]:
-    buttons = []
-    for name, action in (("positive_button", RIGHT), ("negative_button", WRONG)):
-        buttons += [{"type": "button", "action_id": action, **each[name]} for each in block["elements"]]
-    yield _actions(*buttons)
-
-
-_OLDER = {"container": _older_container, "context_actions": _older_feedback}
+_OLDER = {"container": _older_container}

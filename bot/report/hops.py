@@ -98,7 +98,7 @@ def breaking_hop(it: Diagnosis) -> str:
     if cause.stage is Stage.DNS_POLICY:
         return DNS
     if cause.layer is Layer.POLICY:
-        return _end_of_policy(cause.stage, it)
+        return _end_of_policy(it.root.stage, it)
     if cause.stage is Stage.TARGET:
         return POD
     return next(title for title, layers in _LAYERS.items() if cause.layer in layers)

@@ -37,7 +37,7 @@ class FailedConnections:
     """The connections to the requested peer that came to nothing, added up.
 
     `packets` and `dropped` (connection attempts) are of drops; `attempts` by outcome are of the others. `since` is the
-    first failure; `at_least`: hubble remembers nothing older, so it may have begun earlier.
+    first failure and `last` the newest; `at_least`: hubble remembers nothing older, so it may have begun earlier.
     """
 
     address: str
@@ -48,6 +48,7 @@ class FailedConnections:
     packets: int
     dropped: int
     attempts: Mapping[str, int]
+    last: datetime | None = None
 
     @property
     def wire(self) -> str:
@@ -125,6 +126,11 @@ def policy_changes(it: Diagnosis) -> tuple[ComponentChange, ...]:
     return tuple(change for about, change in _changes(it) if _is_policy(about[0]))
 
 
+def every_change(it: Diagnosis) -> tuple[ComponentChange, ...]:
+    """Every change that the evidence holds, newest first."""
+    return tuple(sorted((change for _, change in _changes(it)), key=lambda each: each.at, reverse=True))
+
+
 def _changes(it: Diagnosis) -> Iterator[tuple[tuple[Any, ...], ComponentChange]]:
     """Each change behind its kind, namespace and name."""
     for each in rows(facts_of(it, "k8s.recent_changes"), "changes"):
@@ -154,7 +160,8 @@ def failed_connections(it: Diagnosis) -> FailedConnections | None:
     edge = _oldest(it, found)
     at_least = edge is not None and first - edge <= RING_EDGE
     number = port if isinstance(port, int) else None
-    return FailedConnections(address, number, protocol, first, at_least, packets, dropped, attempts)
+    last = max((at for each in found if (at := _end(each)) is not None), default=None)
+    return FailedConnections(address, number, protocol, first, at_least, packets, dropped, attempts, last)
 
 
 def meant_connections(it: Diagnosis) -> list[Mapping[str, Any]]:
@@ -170,6 +177,10 @@ def _attempts(found: list[Mapping[str, Any]]) -> tuple[int, dict[str, int]]:
 
 def _begin(each: Mapping[str, Any]) -> datetime | None:
     return moment_of(each.get("first_drop")) or moment_of(each.get("first"))
+
+
+def _end(each: Mapping[str, Any]) -> datetime | None:
+    return moment_of(each.get("last_drop")) or moment_of(each.get("last"))
 
 
 def _is_meant(each: Mapping[str, Any], it: Diagnosis) -> bool:

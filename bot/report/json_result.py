@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.report import explanation_json
 from bot.report.outline import ledger
-from flows.causes import Layer
+from flows.causes import Layer, Stage
 from flows.model import (
     AlsoAffected,
     Component,
@@ -167,6 +167,7 @@ def _layer_out(row: LayerRow) -> dict[str, Any]:
 def _finding_out(it: Finding, ids: tuple[str, ...], diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "cause_class": it.cause_class,
+        "stage": it.stage.name.lower(),
         "cause": it.cause,
         "belief": it.belief,
         "because": it.because,
@@ -311,6 +312,7 @@ def _finding_in(it: Mapping[str, Any]) -> Finding:
         recommendation=it["recommendation"],
         remedy=Recorded(it["remedy"]) if it["remedy"] is not None else None,
         also_hides=frozenset(it["also_hides"]),
+        at=Stage[it["stage"].upper()] if "stage" in it else None,  # older results do not say
     )
 
 

@@ -110,11 +110,16 @@ def short_answer(it: Diagnosis) -> ShortAnswer:
 
 def status_of(it: Diagnosis) -> VerdictStatus:
     """The colour of a verdict."""
-    if it.cause_class == "inconclusive":
+    return status_of_class(it.cause_class)
+
+
+def status_of_class(cause_class: str) -> VerdictStatus:
+    """The colour of a cause."""
+    if cause_class == "inconclusive":
         return VerdictStatus.UNDECIDED
-    if not it.fault_found:
+    if cause_class == "none.healthy":
         return VerdictStatus.HEALTHY
-    return VerdictStatus.DEGRADED if it.cause_class in DEGRADED else VerdictStatus.FAILING
+    return VerdictStatus.DEGRADED if cause_class in DEGRADED else VerdictStatus.FAILING
 
 
 def state_of(it: Diagnosis) -> str:
@@ -145,7 +150,12 @@ _ASKED_FOR = re.compile(r" \(asked for as [^()]*\)")
 
 def cause_of(it: Diagnosis, longest: int = LONGEST_CAUSE) -> str:
     """The root cause as a sentence. What was asked for stands in the headline already."""
-    return sentence(brief(_ASKED_FOR.sub("", clean(it.root_cause)), longest))
+    return sentence(brief(as_asked(it.root_cause), longest))
+
+
+def as_asked(cause: str) -> str:
+    """A root cause without what was asked for, where the target stands beside it."""
+    return _ASKED_FOR.sub("", clean(cause))
 
 
 def sentence(text: str) -> str:

@@ -26,7 +26,7 @@ def failing(it: Diagnosis) -> Said:
     lines = [
         _heading(it),
         *_because(it),
-        *(_look(key, it.evidence[key], SHORT_LOOK) for key in it.shown_by if key in it.evidence),
+        *(look(key, it.evidence[key], SHORT_LOOK) for key in it.shown_by if key in it.evidence),
     ]
     lines += [f"Also found: {safe(sentence(each.cause), 250)}" for each, _ in it.others[:2]]
     text = few(lines)
@@ -49,11 +49,24 @@ def _because(it: Diagnosis) -> Iterator[str]:
 
 def rest(it: Diagnosis) -> Said:
     """Passing and undecided layers, each group folded, and every look in a line."""
-    passed = [row for row in ledger(it) if row.state is LayerState.PASS]
-    undecided = [row for row in ledger(it) if row.state in UNDECIDED]
-    groups = (_group("Passed", passed), _group("Not decided", undecided), _looks(it))
+    passed, undecided = _passed(it), _undecided(it)
     text = safe(f"{_names('Passed', passed)} {_names('Not decided', undecided)}".strip() or "No layer was measured.")
-    return Said(text, tuple(each for each in groups if each is not None))
+    looks = _looks(it)
+    return Said(text, (*decided(it), *((looks,) if looks is not None else ())))
+
+
+def decided(it: Diagnosis) -> tuple[SlackBlock, ...]:
+    """Passing and undecided layers with their reasons, each group folded."""
+    groups = (_group("Passed", _passed(it)), _group("Not decided", _undecided(it)))
+    return tuple(each for each in groups if each is not None)
+
+
+def _passed(it: Diagnosis) -> list[LayerRow]:
+    return [row for row in ledger(it) if row.state is LayerState.PASS]
+
+
+def _undecided(it: Diagnosis) -> list[LayerRow]:
+    return [row for row in ledger(it) if row.state in UNDECIDED]
 
 
 def _names(title: str, rows: Sequence[LayerRow]) -> str:
@@ -73,7 +86,7 @@ def _state(row: LayerRow) -> str:
 
 def _looks(it: Diagnosis) -> SlackBlock | None:
     """All looks, folded into as many sections as they need; the first is cut rather than the message refused."""
-    lines = [_look(key, each) for key, each in it.evidence.items()]
+    lines = [look(key, each) for key, each in it.evidence.items()]
     if not lines:
         return None
     blind = sum(each.sight is Sight.BLIND for each in it.evidence.values())
@@ -97,6 +110,7 @@ def _pages(lines: Sequence[str], longest: int = 2900, most: int = CODE) -> Itera
     yield "\n".join(page)
 
 
-def _look(key: str, evidence: Evidence, longest: int = LONGEST_LOOK) -> str:
+def look(key: str, evidence: Evidence, longest: int = LONGEST_LOOK) -> str:
+    """One look in a line."""
     sight = {Sight.BLIND: "not measured: ", Sight.ABSENT: "absent: "}.get(evidence.sight, "")
     return f"• *{key}* {safe(evidence.sensor, 60)}: {sight}{safe(brief(clean(evidence.summary), longest))}"

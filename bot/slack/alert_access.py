@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError
 
 from bot.alerts.access import ChannelAccess
-from bot.slack.api_error import error_of
+from bot.slack.api_error import error_of, scopes_in
 from bot.slack.connection import Client, web_client
 from bot.slack.shared_channels import SharedChannels
-
-SCOPES_HEADER = "x-oauth-scopes"
-"""The header of each answer that lists the token's scopes. Source: docs.slack.dev, authentication/oauth scopes."""
 
 
 async def channel_access(
@@ -31,12 +27,7 @@ async def channel_access(
         return ChannelAccess(why=f"Slack does not take SLACK_BOT_TOKEN: {error_of(why) or 'no JSON'}")
     except (ClientError, TimeoutError, OSError) as why:
         return ChannelAccess(why=f"Slack does not answer ({type(why).__name__})")
-    return ChannelAccess(_scopes(said.headers), refusals, silent=silent)
-
-
-def _scopes(headers: Any) -> frozenset[str]:
-    said = next((str(value) for name, value in headers.items() if str(name).lower() == SCOPES_HEADER), "")
-    return frozenset(each.strip() for each in said.split(",") if each.strip())
+    return ChannelAccess(scopes_in(said.headers), refusals, silent=silent)
 
 
 async def _refusal(client: Client, channel: str) -> str:

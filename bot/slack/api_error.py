@@ -22,3 +22,13 @@ def body_of(why: SlackApiError) -> Mapping[str, Any]:
     """The answer; empty when it was not JSON."""
     data = getattr(why.response, "data", why.response)
     return data if isinstance(data, Mapping) else {}
+
+
+SCOPES_HEADER = "x-oauth-scopes"
+"""The header of each answer that lists the token's scopes. Source: docs.slack.dev, authentication/oauth scopes."""
+
+
+def scopes_in(headers: Any) -> frozenset[str]:
+    """The scopes of a token, from the headers of an answer."""
+    said = next((str(value) for name, value in headers.items() if str(name).lower() == SCOPES_HEADER), "")
+    return frozenset(each.strip() for each in said.split(",") if each.strip())

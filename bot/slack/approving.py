@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
+from typing import Any, TypeAlias
 
 import yaml
 from aiohttp import ClientError
@@ -19,6 +20,7 @@ from bot.report.mrkdwn import safe
 from bot.slack import proposal_blocks
 from bot.slack.button import Press
 from bot.slack.ephemeral import Asker, Ephemerals
+from bot.slack.modals import ModalOpener
 from bot.store.proposals import Forged
 
 log = logging.getLogger(__name__)
@@ -30,13 +32,24 @@ PLACED_TRIES = 12
 YOU_MAY = "You may approve this change."
 
 
+ShowCheck: TypeAlias = Callable[[Proposal, str], Awaitable[None]]
+"""Says in the thread of a proposal what came of looking again: an escaped line."""
+
+
 class Approving:
     """One for each process. `ours` is what a press is compared with; without an app's id nobody may approve here."""
 
     def __init__(
-        self, changes: Changes, client: AsyncWebClient, ephemerals: Ephemerals, directory: Directory, ours: Installation
+        self,
+        changes: Changes,
+        client: AsyncWebClient,
+        ephemerals: Ephemerals,
+        directory: Directory,
+        ours: Installation,
+        show_check: ShowCheck,
     ) -> None:
         self._changes, self._client, self._ephemerals = changes, client, ephemerals
+        self._modals, self._show_check = ModalOpener(client, ephemerals), show_check
         self._directory, self._ours = directory, ours
 
     # -- presses -------------------------------------------------------------------------------------------------------
@@ -56,24 +69,27 @@ class Approving:
         if it is not None:
             why = await self._changes.deciding.why_not(it.id, self._whole(self.identify(click_of(press.body))))
             may = YOU_MAY if why is None else f"You cannot approve it: {safe(why.sentence)}"
-            await self._ephemerals.say(press.who, proposal_blocks.shown(it, may))
+            await self._modals.show("The change", proposal_blocks.shown(it, may), press.who)
 
     async def check(self, press: Press) -> None:
-        """Look again, without a change."""
+        """Look again, without a change: the thread says that it is done, and then what came of it."""
         it = await self._seen(press)
         if it is not None:
+            by = f"<@{press.who.user}>"
+            await self._show_check(it, f"… Checking again for {by}.")
             said = await self._changes.pipeline.check(it)
-            await self._ephemerals.tell(press.who, safe(f"Checked again: {said.words()}."))
+            at = self._changes.clock.now().astimezone(UTC)
+            await self._show_check(it, f"Checked again at {at:%H:%M:%S} UTC for {by}: {safe(said.words())}.")
 
     async def open_edit(self, press: Press) -> None:
         it = await self._seen(press)
         if it is not None:
-            await self._open(press, proposal_blocks.edit_view(it))
+            await self._modals.ask(proposal_blocks.edit_view(it), press.who)
 
     async def open_reject(self, press: Press) -> None:
         it = await self._seen(press)
         if it is not None:
-            await self._open(press, proposal_blocks.reject_view(it))
+            await self._modals.ask(proposal_blocks.reject_view(it), press.who)
 
     # -- modals --------------------------------------------------------------------------------------------------------
 
@@ -149,13 +165,6 @@ class Approving:
         """Tell a no, and write it down."""
         said = await self._changes.deciding.refuse(press.value, press.who.user, refused)
         await self._ephemerals.tell(press.who, safe(said.sentence))
-
-    async def _open(self, press: Press, view: Mapping[str, Any]) -> None:
-        try:
-            await self._client.views_open(trigger_id=press.who.trigger, view=dict(view))
-        except SlackApiError as why:
-            log.info("a modal could not be opened: %s", why)
-            await self._ephemerals.tell(press.who, "Slack could not open the window just now: press it once more.")
 
     async def answer(self, who: Asker, said: DecisionResult) -> None:
         await self._ephemerals.tell(who, safe(said.sentence, 1000))

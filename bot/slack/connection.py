@@ -25,7 +25,7 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.slack.api_error import FOR_NOW, error_of
+from bot.slack.api_error import FOR_NOW, error_of, scopes_in
 from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
@@ -60,13 +60,14 @@ class BadToken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceIdentity:
-    """Identity of KAI in this workspace. `enterprise` and `app` are empty where Slack does not say."""
+    """Identity of KAI in this workspace. `enterprise`, `app` and `scopes` are empty where Slack does not say."""
 
     team: str
     bot_user: str
     bot_id: str
     enterprise: str = ""
     app: str = ""
+    scopes: frozenset[str] = frozenset()
 
 
 Answered: TypeAlias = Callable[[str, str], None]
@@ -111,7 +112,7 @@ async def identify(client: AsyncWebClient) -> WorkspaceIdentity:
         if error_of(why) in FOR_NOW:
             raise ConnectionError(f"{client.base_url} answers with {error_of(why) or 'no JSON'}") from None
         raise BadToken(f"Slack does not take SLACK_BOT_TOKEN: {error_of(why)}") from None
-    more = (str(it.get("enterprise_id") or ""), str(it.get("app_id") or ""))
+    more = (str(it.get("enterprise_id") or ""), str(it.get("app_id") or ""), scopes_in(it.headers))
     return WorkspaceIdentity(str(it["team_id"]), str(it["user_id"]), str(it["bot_id"]), *more)
 
 

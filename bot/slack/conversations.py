@@ -6,8 +6,10 @@ can carry on; `bot.slack.delivery` sees to it that nothing is said twice.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,8 +18,9 @@ from bot.desk.ports import Concluded, Saw, Watcher
 from bot.report import blocks
 from bot.report.blocks import Said
 from bot.slack.conversation import Conversation, RootLocation
-from bot.slack.delivery import DeliveryStages, PendingMessage, digest, place_of, thread_key
-from bot.slack.notes import ROOT_ROLE, Kept, Picture, Root, RootState, ThreadAnswer, ThreadReply
+from bot.slack.delivery import THREAD_LIFETIME, DeliveryStages, PendingMessage, digest, place_of, thread_key
+from bot.slack.notes import REST, ROOT_ROLE, Kept, Picture, Root, RootState, ThreadAnswer, ThreadReply
+from bot.slack.opinions import counted
 from bot.slack.outbox import Outbox, Stopped, Unwelcome
 from bot.slack.progress import Progress, progress_of
 from bot.slack.recovery import Seeker
@@ -55,6 +58,7 @@ class Conversations:
         self._flows, self._sensors, self._limits, self._now = flows, sensors, limits or Limits(), now
         self._delivery = DeliveryStages(store, outbox, seeker, now)
         self._live: dict[str, Conversation] = {}
+        self._repeating = asyncio.Lock()
 
     def _of(self, it: Investigation) -> Conversation:
         return self._live.setdefault(it.id, Conversation())
@@ -81,6 +85,9 @@ class Conversations:
         return None if kept is None or kept.posted is None else place_of(it, kept.posted.channel, kept.posted.ts)
 
     async def _opened(self, it: Investigation, conversation: Conversation) -> RootLocation:
+        async with self._repeating:
+            if (taken_over := await self._kept(it)) is not None:
+                return taken_over
         await self._line_up(it, conversation)
         request = it.request
         instead = "" if request.origin is OriginKind.ALERT else person_of(it)
@@ -183,6 +190,12 @@ class Conversations:
         return outcome
 
     async def _change(self, parcel: PendingMessage) -> tuple[str, str]:
+        """The root's new state, with the opinions on it; not where a repeat has taken the root message over."""
+        it, place = parcel.it, parcel.place
+        if place is not None and await self._store.repeats.newest(it.id, self._now()) != it.id:
+            return place.channel, place.ts
+        if isinstance(parcel.note, RootState):
+            parcel.note = replace(parcel.note, said=await counted(parcel.note.said, it, self._store))
         try:
             return await self._delivery.deliver(parcel)
         except Unwelcome as why:
@@ -206,6 +219,35 @@ class Conversations:
         """Answer a question in the thread of an investigation. Raises `Unwelcome`."""
         await self._delivery.deliver(PendingMessage(ThreadAnswer(said, channel, thread), it, Conversation()))
 
+    # -- run again ----------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def repeating(self, earlier: Investigation) -> AsyncIterator[Callable[[Investigation], Awaitable[None]]]:
+        """While a question is asked again: no root is opened until it is known whose message shows the answer."""
+
+        async def take_over(later: Investigation) -> None:
+            if await self._take_over(earlier, later):
+                self._show(later, self._of(later))
+
+        async with self._repeating:
+            yield take_over
+
+    async def _take_over(self, earlier: Investigation, later: Investigation) -> bool:
+        """The root message of `earlier`, and the folded reply below it, are those of `later` from now on."""
+        kept = [await self._store.messages.get(f"{earlier.id}.{role}") for role in (ROOT_ROLE, REST)]
+        root = kept[0].posted if kept[0] is not None else None
+        if root is None or root.channel != later.request.channel:
+            return False
+        if not await self._store.repeats.note(earlier.id, later.id, self._now()):
+            return False
+        for each in kept:
+            if each is not None and each.posted is not None:
+                await self._store.messages.note(later.id, each.role, each.posted, self._now())
+        conversation = self._of(later)
+        self._progress(later, conversation)
+        conversation.root = conversation.root or place_of(later, root.channel, root.ts)
+        return True
+
     # -- whose thread is it? ------------------------------------------------------------------------------------------
 
     async def of_thread(self, channel: str, thread: str) -> Investigation | None:
@@ -216,4 +258,10 @@ class Conversations:
             if (it.request.channel, it.request.thread) == (channel, thread):
                 return it
         found = await self._store.seen.value_of(thread_key(channel, thread), self._now())
-        return None if found is None else await self._store.investigations.get(found)
+        if found is None:
+            return None
+        return await self._store.investigations.get(await self._store.repeats.newest(found, self._now()))
+
+    async def belongs(self, channel: str, thread: str, it: Investigation) -> None:
+        """A thread in which somebody asked about an investigation: what is asked there next is about it, too."""
+        await self._store.seen.first_time(thread_key(channel, thread), self._now(), THREAD_LIFETIME, it.id)

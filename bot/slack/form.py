@@ -20,10 +20,16 @@ FILLED = ("pod", "namespace", "to", "since", "cluster")
 
 
 def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
-    """The modal. `channel` and `thread` are where the answer is awaited; empty: in direct messages."""
+    """The modal. `channel` and `thread` are where the answer is awaited; empty: in direct messages.
+
+    The namespace stands in its metadata: while a pod is looked for, Slack does not tell the other fields.
+    """
     blocks: list[SlackBlock] = [section(safe(fill.hint, 1000))] if fill.hint else []
     blocks += [
-        _input("Namespace", _select(NAMESPACE, "Type to find a namespace", fill.namespace)),
+        {
+            **_input("Namespace", _select(NAMESPACE, "Type to find a namespace", fill.namespace)),
+            "dispatch_action": True,
+        },
         _input("Pod", _select(POD, "Type to find a pod, or a workload such as deploy/web", fill.pod)),
         _input("Cannot reach", _typed(TO, "payments.prod:8080", fill.to), optional=True),
         _input("Look back", _typed(SINCE, "15m", fill.since), optional=True),
@@ -34,43 +40,52 @@ def form(fill: Fill, channel: str = "", thread: str = "") -> dict[str, Any]:
         "title": plain_text("Why can it not talk?"),
         "submit": plain_text("Investigate"),
         "close": plain_text("Cancel"),
-        "private_metadata": json.dumps({"channel": channel, "thread": thread, "cluster": fill.cluster[:63]}),
+        "private_metadata": json.dumps(
+            {"channel": channel, "thread": thread, "cluster": fill.cluster[:63], "namespace": fill.namespace[:253]}
+        ),
         "blocks": blocks,
     }
 
 
 def place(view: Mapping[str, Any]) -> tuple[str, str]:
     """Channel and thread of the form; empty when there are none."""
-    try:
-        said = json.loads(view.get("private_metadata") or "{}")
-    except ValueError:
-        return "", ""
-    return (str(said.get("channel") or ""), str(said.get("thread") or "")) if isinstance(said, dict) else ("", "")
+    known = _metadata(view)
+    return known.get("channel", ""), known.get("thread", "")
+
+
+def narrowed(view: Mapping[str, Any]) -> dict[str, Any]:
+    """The same form once a namespace is chosen: from now on only its pods are offered."""
+    said = {name: value_of(view, name) for name in (NAMESPACE, POD, TO, SINCE)}
+    fill = Fill(said[POD], said[NAMESPACE], said[TO], said[SINCE], cluster=cluster_of(view))
+    return form(fill, *place(view))
 
 
 def cluster_of(view: Mapping[str, Any]) -> str:
     """The cluster that was named before the form was opened; empty: the channel's."""
-    try:
-        said = json.loads(view.get("private_metadata") or "{}")
-    except ValueError:
-        return ""
-    return str(said.get("cluster") or "") if isinstance(said, dict) else ""
-
-
-def options(names: Iterable[str], typed: str) -> list[dict[str, Any]]:
-    """Names that hold what is typed, those that begin with it first; then what is typed itself."""
-    word = typed.strip().lower()
-    fitting = sorted((each for each in names if word in each and len(each) <= LONGEST_VALUE),
-                     key=lambda each: (not each.startswith(word), each))  # fmt: skip
-    shown = [_option(each) for each in fitting[: MOST_OPTIONS - 1]]
-    if word and word not in fitting and len(word) <= LONGEST_VALUE:
-        shown.append(_option(word))
-    return shown
+    return _metadata(view).get("cluster", "")
 
 
 def chosen_namespace(body: Mapping[str, Any]) -> str:
-    """The namespace that is chosen in the form while a pod is looked for."""
-    return value_of(body.get("view") or {}, NAMESPACE)
+    """The namespace that was chosen in the form before a pod is looked for."""
+    return _metadata(body.get("view") or {}).get("namespace", "")
+
+
+def _metadata(view: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        said = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return {}
+    return {str(key): str(value or "") for key, value in said.items()} if isinstance(said, dict) else {}
+
+
+def options(names: Iterable[str], typed: str) -> list[dict[str, Any]]:
+    """Names that hold what is typed, those that begin with it first; what is typed itself only where none does."""
+    word = typed.strip().lower()
+    fitting = sorted((each for each in names if word in each and len(each) <= LONGEST_VALUE),
+                     key=lambda each: (not each.startswith(word), each))  # fmt: skip
+    if not fitting and word and len(word) <= LONGEST_VALUE:
+        return [{**_option(word), "text": plain_text(literal(f"{word} (as typed)", 75))}]
+    return [_option(each) for each in fitting[:MOST_OPTIONS]]
 
 
 def opener(fill: Fill) -> SlackBlock:

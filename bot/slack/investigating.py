@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError
@@ -19,11 +19,12 @@ from bot.desk import LimitReached
 from bot.intake import Intake, Taken
 from bot.report.mrkdwn import safe
 from bot.slack import form
-from bot.slack.api_error import error_of
 from bot.slack.conversation import RootLocation
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
+from bot.slack.hints import Hints
 from bot.slack.lookup import StoreLookup
+from bot.slack.modals import ModalOpener
 from bot.slack.outbox import Stopped, Unwelcome
 from bot.slack.shared_channels import WORDS
 from bot.store import Investigation, OriginKind
@@ -68,6 +69,8 @@ class Investigating:
         conversations: Conversations,
         ephemerals: Ephemerals,
         client: AsyncWebClient,
+        modals: ModalOpener,
+        hints: Hints,
         approvals: Approvals,
         joined: Joined,
         asking: Asking,
@@ -75,6 +78,7 @@ class Investigating:
         self._approvals, self._joined, self._asking = approvals, joined, asking
         self._intake, self._desk, self._lookup = intake, desk, lookup
         self._conversations, self._ephemerals, self._client = conversations, ephemerals, client
+        self._modals, self._hints = modals, hints
 
     async def investigate(self, asked: Investigate, who: Asker) -> None:
         """Take it on and open its conversation; or say why not."""
@@ -93,7 +97,7 @@ class Investigating:
         return await self._opened(taken, who)
 
     async def repeat(self, investigation: str, who: Asker) -> None:
-        """The same question once more."""
+        """The same question once more, in the same root message where it stands in this channel."""
         it = await self._lookup.remembered(investigation, who)
         if it is None:
             return None
@@ -101,12 +105,14 @@ class Investigating:
             return await self._ephemerals.tell(who, safe(why))
         thread = it.request.thread if it.request.channel == who.channel else ""
         who = replace(who, thread=thread)
-        try:
-            taken = await self._intake.repeat(it, who.origin)
-        except LimitReached as why:
-            await self._ephemerals.tell(who, safe(why))
-        else:
-            await self._opened(taken, who)
+        async with self._conversations.repeating(it) as take_over:
+            try:
+                taken = await self._intake.repeat(it, who.origin)
+            except LimitReached as why:
+                return await self._ephemerals.tell(who, safe(why))
+            if not taken.joined:
+                await take_over(taken.investigation)
+        return await self._opened(taken, who)
 
     async def _opened(self, taken: Taken, who: Asker) -> None:
         it, tell = taken.investigation, self._ephemerals.tell
@@ -127,6 +133,8 @@ class Investigating:
             return await tell(who, f"This is being looked into already (id {it.id}): {await self._link(place)}")
         if place.direct:
             await tell(who, WORDS.get(await self._conversations.why_not(it.request.channel), INVITE))
+        else:
+            await self._hints.once(who)
         return None
 
     async def _link(self, place: RootLocation) -> str:
@@ -155,18 +163,10 @@ class Investigating:
 
     async def fill(self, fill: Fill, who: Asker) -> None:
         """Ask for what is missing with the form; where no form can be opened, with a button that opens it."""
-        if who.trigger and await self._opens(form.form(fill, who.channel, who.thread), who):
+        if await self._modals.opens(form.form(fill, who.channel, who.thread), who):
             return
         hint = safe(fill.hint, 1000) if fill.hint else "I need a pod and its namespace."
         await self._ephemerals.tell(who, hint, form.opener(fill))
-
-    async def _opens(self, view: Mapping[str, Any], who: Asker) -> bool:
-        try:
-            await self._client.views_open(trigger_id=who.trigger, view=dict(view))
-        except SlackApiError as why:
-            log.info("the form could not be opened: %s", error_of(why))
-            return False
-        return True
 
 
 def may_cancel(it: Investigation, user: str, approvals: Approvals) -> bool:

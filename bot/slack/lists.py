@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.report.blocks import Said, SlackBlock, plain_text, reason, section
 from bot.report.mrkdwn import safe
+from bot.report.short_answer import VerdictStatus, as_asked, status_of_class
 from bot.slack.form import OPEN_FORM
 from bot.store import Investigation, InvestigationState, StoredVerdict
 
@@ -49,11 +50,21 @@ def home(rows: Rows) -> dict[str, Any]:
         {"type": "divider"},
         {"type": "header", "text": plain_text("Latest investigations")},
     )
-    listed = [_row(it, verdict) for it, verdict in rows[:MAX_ROWS]] or [section("None yet.")]
+    listed = [_row(group) for group in _groups(rows)[:MAX_ROWS]] or [section("None yet.")]
     return {"type": "home", "blocks": [*head, *listed]}
 
 
-def _row(it: Investigation, verdict: StoredVerdict | None) -> SlackBlock:
+def _groups(rows: Rows) -> list[Rows]:
+    """What found the same of the same target stands in one row, the newest first."""
+    found: dict[tuple[str, str], list[tuple[Investigation, StoredVerdict | None]]] = {}
+    for it, verdict in rows:
+        end = f"{verdict.cause_class} {verdict.component}" if verdict is not None else it.state.value
+        found.setdefault((_title(it), end), []).append((it, verdict))
+    return list(found.values())
+
+
+def _row(group: Rows) -> SlackBlock:
+    (it, verdict), times = group[0], len(group)
     show = {
         "type": "button",
         "action_id": SHOW,
@@ -61,8 +72,13 @@ def _row(it: Investigation, verdict: StoredVerdict | None) -> SlackBlock:
         "value": it.id,
         "accessibility_label": f"Show investigation {it.id}",
     }
-    text = f"*{_title(it)}*\n{_end(it, verdict)} · {_when(it.asked_at)}"
+    often = f" · {times} times, first {_when(group[-1][0].asked_at)}" if times > 1 else ""
+    text = f"{_status(verdict)} *{_title(it)}*\n{_end(it, verdict)} · {_when(it.asked_at)}{often}"
     return {**section(text), **({"accessory": show} if verdict else {})}
+
+
+def _status(verdict: StoredVerdict | None) -> VerdictStatus:
+    return VerdictStatus.UNDECIDED if verdict is None else status_of_class(verdict.cause_class)
 
 
 def _title(it: Investigation) -> str:
@@ -76,7 +92,7 @@ def _state(it: Investigation) -> str:
 
 def _end(it: Investigation, verdict: StoredVerdict | None) -> str:
     if verdict is not None:
-        return f"{safe(verdict.root_cause, 160)} ({verdict.confidence:.0%})"
+        return f"{safe(as_asked(verdict.root_cause), 160)} ({verdict.confidence:.0%})"
     if it.is_live:
         return _state(it)
     if it.state is InvestigationState.CANCELLED:

@@ -1,27 +1,24 @@
-"""Shows what is remembered to a person: lists, verdicts, proofs, and answers to questions about a verdict."""
+"""Shows what is remembered to a person: lists, verdicts and parts of them; keeps what they think of a verdict."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeAlias
 
-from slack_sdk.web.async_client import AsyncWebClient
-
-from bot.report import blocks
-from bot.report.blocks import Said, older, plain_text, section
+from bot.report.blocks import Said, section
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
-from bot.slack import answers, lists
+from bot.slack import lists, opinions
 from bot.slack.conversations import Conversations
 from bot.slack.ephemeral import Asker, Ephemerals
+from bot.slack.modals import ModalOpener
+from bot.slack.notes import RootState
 from bot.slack.outbox import Unwelcome
+from bot.slack.root import root_of
 from bot.slack.visibility import Visibility
 from bot.store import Feedback, Investigation, Opinion, StoredVerdict
 from bot.store.store import Store
-from bot.triggers.followup import Topic, parse
-from flows.agent.reply import NoAnswer
 from flows.model import Diagnosis
 
 log = logging.getLogger(__name__)
@@ -32,10 +29,6 @@ LOOKED_THROUGH = 50
 FORGOTTEN = "That investigation is not remembered any more."
 
 
-Converse: TypeAlias = Callable[[Diagnosis, str, str, str], Awaitable[tuple[str, ...]]]
-"""Answers a question about a diagnosis: its investigation, the question, the person. Raises `NoAnswer`."""
-
-
 class StoreLookup:
     """Reads the store, and starts nothing."""
 
@@ -44,14 +37,13 @@ class StoreLookup:
         store: Store,
         conversations: Conversations,
         ephemerals: Ephemerals,
-        client: AsyncWebClient,
+        modals: ModalOpener,
         visibility: Visibility,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._visibility = visibility
         self._store, self._conversations, self._ephemerals = store, conversations, ephemerals
-        self._client, self._now = client, now
-        self.converse: Converse | None = None
+        self._modals, self._now = modals, now
 
     # -- lists --------------------------------------------------------------------------------------------------------
 
@@ -64,9 +56,9 @@ class StoreLookup:
         await self._ephemerals.say(who, lists.history(await self.latest(who.user)))
 
     async def latest(self, user: str) -> list[tuple[Investigation, StoredVerdict | None]]:
-        """The newest that this person may see."""
+        """The newest that this person may see; a list shows the first of them, the home tab groups them."""
         rows = await self._store.investigations.recent(LOOKED_THROUGH)
-        return (await self._visibility.seen_by(user, rows, lambda row: row[0]))[: lists.MAX_ROWS]
+        return await self._visibility.seen_by(user, rows, lambda row: row[0])
 
     async def say_which(self, who: Asker) -> None:
         """Posts which investigations can be cancelled."""
@@ -120,69 +112,58 @@ class StoreLookup:
     async def show_in_view(self, investigation: str, who: Asker) -> None:
         """The same from the home tab, as a modal."""
         it = await self.remembered(investigation, who)
-        if it is None:
-            return
-        said = older(await self._verdict(it))
-        shown = [each for each in said.blocks if each["type"] != "actions"]
-        view = {"type": "modal", "title": plain_text("Verdict"), "close": plain_text("Close"), "blocks": shown}
-        await self._client.views_open(trigger_id=who.trigger, view=view)
+        if it is not None:
+            await self._modals.show("Verdict", await self._verdict(it), who)
 
-    async def about(self, investigation: str, who: Asker, part: Callable[[Diagnosis], Said]) -> None:
-        """A part of a verdict, for one person."""
+    async def about(self, investigation: str, who: Asker, title: str, part: Callable[[Diagnosis], Said]) -> None:
+        """A part of a verdict, in a window over the place where it was asked for."""
         it = await self._store.investigations.get(investigation)
         seen = it is not None and await self._visibility.may_see(it, who.user)
-        diagnosis = await self._diagnosis(investigation) if seen else None
+        diagnosis = await self.diagnosis(investigation) if seen else None
         if diagnosis is None:
             return await self._ephemerals.tell(who, "That verdict is not remembered any more.")
-        return await self._ephemerals.say(who, part(diagnosis))
+        return await self._modals.show(title, part(diagnosis), who)
 
     async def opinion(self, investigation: str, opinion: Opinion, who: Asker) -> None:
-        """Keeps a person's opinion of a verdict; the last one counts."""
+        """Keeps a person's opinion of a verdict; the same press again takes it back."""
         it = await self._store.investigations.get(investigation)
         if it is None or it.is_live or not await self._visibility.may_see(it, who.user):
             return await self._ephemerals.tell(who, "There is no verdict to have an opinion about.")
-        await self._store.opinions.keep(Feedback(it.id, who.user, opinion, "", self._now()))
-        thanks = "Thank you: it is kept with the verdict, and nothing else is sent anywhere."
-        return await self._ephemerals.tell(who, thanks)
+        held = next((each for each in await self._store.opinions.of(it.id) if each.by == who.user), None)
+        if held is not None and held.opinion is opinion:
+            await self._store.opinions.take_back(it.id, who.user)
+        else:
+            await self._store.opinions.keep(Feedback(it.id, who.user, opinion, "", self._now()))
+            if opinion is Opinion.WRONG:
+                await self._modals.opens(opinions.wrong_view(it.id), who)
+        return await self._show_opinions(it, who)
 
-    async def answer(self, text: str, it: Investigation, who: Asker) -> None:
-        """A question about a verdict, in its thread."""
-        question = parse(text)
-        diagnosis = await self._diagnosis(it.id)
-        if diagnosis is None:
-            what = "no verdict about this yet" if it.is_live else "no verdict about this"
-            return await self._ephemerals.tell(who, f"There is {what}: {blocks.reason(it.why or it.state)}.")
-        said = answers.answer(question, diagnosis)
-        if question.topic is Topic.UNKNOWN and self.converse is None:
-            return await self._ephemerals.say(who, said)
-        if question.topic is Topic.UNKNOWN:
-            said = await self._conversed(it, diagnosis, text, who) or said
+    async def _show_opinions(self, it: Investigation, who: Asker) -> None:
+        said = await root_of(it, self._store)
         try:
-            return await self._conversations.answer(it, said, who.channel, who.thread)
+            await self._conversations.say(it, [RootState(said)])
         except Unwelcome:
-            return await self._ephemerals.say(who, said)
+            await self._ephemerals.tell(who, "Your opinion is kept with the verdict.")
 
-    async def _conversed(self, it: Investigation, diagnosis: Diagnosis, text: str, who: Asker) -> Said | None:
-        """Claude's answer, or why there is none and what can be asked instead."""
-        if self.converse is None:
-            return None
-        try:
-            lines = await self.converse(diagnosis, it.id, text, who.user)
-        except NoAnswer as why:
-            lines = (str(why), answers.I_CAN_ONLY)
-        washed = [safe(line) for line in lines]
-        return Said(washed[0], (section("\n".join(washed)),))
+    async def was_wrong(self, investigation: str, words: str, who: Asker) -> None:
+        """Keeps a person's words about what was wrong."""
+        it = await self._store.investigations.get(investigation)
+        if it is not None and words and await self._visibility.may_see(it, who.user):
+            await self._store.opinions.keep(Feedback(it.id, who.user, Opinion.WRONG, words, self._now()))
+
+    async def newest(self, who: Asker) -> Investigation | None:
+        """The newest verdict of this channel; in direct messages, of what this person asked for."""
+        direct = who.channel.startswith("D") or not who.channel
+        rows = [it for it, verdict in await self._store.investigations.recent(LOOKED_THROUGH) if verdict is not None]
+        here = [it for it in rows if it.request.channel == who.channel or (direct and it.request.asked_by == who.user)]
+        seen = await self._visibility.seen_by(who.user, here, lambda it: it)
+        return seen[0] if seen else None
 
     async def _verdict(self, it: Investigation) -> Said:
-        verdict = await self._store.investigations.verdict(it.id)
-        if verdict is None:
-            return blocks.ended(it.request.target, it.state.value, it.why, it.id, cluster=it.request.cluster)
-        try:
-            return blocks.verdict(decode(verdict.result), cluster=it.request.cluster)
-        except CannotDecode as why:
-            return Said(safe(why))
+        return await root_of(it, self._store)
 
-    async def _diagnosis(self, investigation: str) -> Diagnosis | None:
+    async def diagnosis(self, investigation: str) -> Diagnosis | None:
+        """The diagnosis of a verdict; None where there is none that can be read."""
         verdict = await self._store.investigations.verdict(investigation)
         if verdict is None:
             return None

@@ -16,6 +16,9 @@ from bot.slack.outbox import FIRST, LATER
 ROOT_ROLE = "card"
 """The role of the root message in the store, as every version of KAI has written it."""
 
+REST = "reply.rest"
+"""The role of the reply with what passed and what was not decided."""
+
 
 @dataclass(frozen=True, slots=True)
 class Root:

@@ -54,7 +54,7 @@ class People:
 
 
 _REASON = "it answers with what it sees inside a cluster."
-UNKNOWN_PERSON = "Slack did not tell who you are just now, so nothing was done: try again in a moment."
+UNKNOWN_PERSON = "Slack did not say who you are just now, so nothing was done: try again in a moment."
 
 
 def refusal(user: Mapping[str, Any], team: str) -> str:

@@ -42,7 +42,7 @@ LONGEST_INPUT = 3000
 MOST_INPUTS = 20
 """Objects of one fix that are edited in one modal."""
 
-NO_END = "It has no end: it stays until somebody removes it."
+NO_END = "It has no end: it stays until it is removed."
 
 _SIGNS = {
     ProposalState.VERIFIED: "✔",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from bot.approval.decision import standing
 from bot.approval.proposal import Proposal, ProposalLocation, Purpose
 from bot.approval.states import ProposalState
@@ -9,18 +11,14 @@ from bot.change.changes import Rulebook, newest
 from bot.change.disputes import is_disputed
 from bot.change.expiry import as_it_stands, said_at, said_of
 from bot.change.repository import ForRepository
-from bot.report.blocks import Said, verdict
-from bot.report.json_result import CannotDecode, decode
+from bot.report.blocks import Said, section
 from bot.slack import proposal_blocks, repository_blocks
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, RootState, ThreadReply
 from bot.slack.renderer import render
-from bot.slack.renderers.ended import person_of
+from bot.slack.root import UNTOLD, root_of
 from bot.store import Investigation
 from bot.store.store import Store
-
-UNTOLD_ON_ROOT = (ProposalState.SUPERSEDED,)
-"""States of which the root message says nothing: another proposal has taken the place of this one."""
 
 
 class ProposalMessages:
@@ -47,6 +45,24 @@ class ProposalMessages:
             messages.append(RootState(root))
         where = await self._conversations.say(it, [*messages, *await self._ends(proposal, it)])
         await self._stands(proposal, *where[0])
+        await self._show_repeated(it, proposal)
+
+    async def _show_repeated(self, it: Investigation, proposal: Proposal) -> None:
+        """A change that is taken back after the verdict was looked at again is news for that root, too."""
+        last = await self._store.repeats.newest(it.id, datetime.now(UTC))
+        later = await self._store.investigations.get(last) if last != it.id else None
+        if (
+            later is not None
+            and not later.is_live
+            and proposal.state in (ProposalState.ROLLED_BACK, ProposalState.STUCK)
+        ):
+            await self._conversations.say(later, [RootState(await root_of(later, self._store))])
+
+    async def checked(self, proposal: Proposal, line: str) -> None:
+        """Posts the result of a check, in one reply of the thread that the next check edits."""
+        it = await self._store.investigations.get(proposal.investigation)
+        if it is not None and it.request.channel:
+            await self._conversations.say(it, [ThreadReply(f"checked.{proposal.id}", Said(line, (section(line),)))])
 
     async def tell(self, it: Investigation, said: ForRepository) -> None:
         """Tells what to change where the objects come from, in the thread of the verdict."""
@@ -74,13 +90,7 @@ class ProposalMessages:
             await self._store.proposals.stand(it.id, ProposalLocation(self.team, channel, it.place.thread, ts))
 
     async def _root(self, it: Investigation, proposal: Proposal) -> Said | None:
-        """The verdict with the newest proposal's state on top; None where it says nothing of it."""
+        """The root message with the newest proposal's state; None where this one is not the newest."""
         latest = newest(await self._store.proposals.of(it.id))
-        kept = await self._store.investigations.verdict(it.id)
-        if latest is None or latest.id != proposal.id or kept is None or proposal.state in UNTOLD_ON_ROOT:
-            return None
-        try:
-            change = proposal_blocks.on_root(proposal)
-            return verdict(decode(kept.result), person_of(it), it.request.cluster, change)
-        except CannotDecode:
-            return None
+        told = latest is not None and latest.id == proposal.id and proposal.state not in UNTOLD
+        return await root_of(it, self._store) if told else None

@@ -13,7 +13,7 @@ def said(it: ForRepository, investigation: str) -> Said:
     owners = " and ".join(safe(each, 100) for each in it.owners)
     targets = ", ".join(safe(str(each), 200) for each in it.targets)
     keeps, would = ("keep", "They would") if len(it.owners) > 1 else ("keeps", "It would")
-    warning = f"⚠ {owners} {keeps} {targets}. {would} revert a patch made here, so KAI asks nobody to approve one."
+    warning = f"⚠ {owners} {keeps} {targets}. {would} revert a patch made here, so KAI asks for no approval."
     blocks = [section(f"*{safe(it.title, 1000)}*"), section(f"{warning}\nChange it in the repository:")]
     if len(it.difference) <= LONGEST_PATCH and is_plain(it.difference):
         blocks.append(preformatted(it.difference))

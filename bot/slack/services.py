@@ -18,6 +18,7 @@ from bot.slack.gate import Gate
 from bot.slack.investigating import Investigating
 from bot.slack.lookup import StoreLookup
 from bot.slack.names import PodSuggestions
+from bot.slack.questions import Questions
 from bot.store.store import Store
 
 
@@ -36,6 +37,7 @@ class SlackServices:
     dispatch: Dispatch
     investigating: Investigating
     lookup: StoreLookup
+    questions: Questions
     conversations: Conversations
     ephemerals: Ephemerals
     names: Callable[[str], PodSuggestions]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Row, case, delete, func, select
 
 from bot.store.database import Database
 from bot.store.packing import plain
@@ -28,13 +29,22 @@ class Opinions:
             say = self._database.insert(feedback).values(**who, **values)
             await connection.execute(say.on_conflict_do_update(index_elements=list(who), set_=values))
 
+    async def take_back(self, investigation: str, person: str) -> None:
+        """Forget a person's opinion of a verdict."""
+        this = (feedback.c.investigation == investigation) & (feedback.c.person == plain(person))
+        async with self._database.writing() as connection:
+            await connection.execute(delete(feedback).where(this))
+
+    async def latest(self, most: int = 50) -> tuple[Feedback, ...]:
+        """The newest opinions on any verdict."""
+        rows = select(feedback).order_by(feedback.c.at.desc()).limit(most)
+        async with self._database.reading() as connection:
+            return tuple(map(_feedback, await connection.execute(rows)))
+
     async def of(self, investigation: str) -> tuple[Feedback, ...]:
         rows = select(feedback).where(feedback.c.investigation == investigation).order_by(feedback.c.at)
         async with self._database.reading() as connection:
-            found = await connection.execute(rows)
-            return tuple(
-                Feedback(row.investigation, row.person, Opinion(row.opinion), row.words, row.at) for row in found
-            )
+            return tuple(map(_feedback, await connection.execute(rows)))
 
     async def counted(self) -> Counter[tuple[Opinion, bool]]:
         """Number of opinions of each kind, on verdicts that were sure and on those that were not."""
@@ -45,3 +55,7 @@ class Opinions:
         )
         async with self._database.reading() as connection:
             return Counter({(Opinion(each), bool(was_sure)): n for each, was_sure, n in await connection.execute(rows)})
+
+
+def _feedback(row: Row[Any]) -> Feedback:
+    return Feedback(row.investigation, row.person, Opinion(row.opinion), row.words, row.at)

@@ -27,7 +27,7 @@ MAX_WAITING = 100
 
 
 def folder_of(url: str) -> Path | None:
-    """Where runs wait for this database; None: it is no file of SQLite's, and nothing waits for it."""
+    """Folder in which runs wait for this database; None where it is not a file of SQLite's."""
     path = url.removeprefix(SQLITE).partition("?")[0]
     return Path(f"{path}.runs") if url.startswith(SQLITE) and path else None
 

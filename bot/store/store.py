@@ -17,6 +17,7 @@ from bot.store.opinions import Opinions
 from bot.store.packing import plain
 from bot.store.pending_alerts import HeardAlerts
 from bot.store.proposals import Proposals
+from bot.store.repeats import Repeats
 from bot.store.retention import Retention
 from bot.store.seen import SeenIds
 
@@ -29,6 +30,7 @@ class Store:
         self.investigations = Investigations(database)
         self.messages = Messages(database)
         self.seen = SeenIds(database)
+        self.repeats = Repeats(self.seen)
         self.heard = HeardAlerts(database)
         self.opinions = Opinions(database)
         self.retention = Retention(database)

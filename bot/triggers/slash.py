@@ -38,6 +38,9 @@ USAGE = (
 """What can be written behind `/kai` or `@kai`."""
 
 LONGEST_LOOK_BACK = 24 * 3600
+SHORTEST_VERB = 5
+"""Letters of a mistyped verb: a shorter word is more likely the beginning of a sentence."""
+
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _ID = re.compile(r"[0-9a-z]{3,40}")
 _OPTIONS = {"--to": "to", "--since": "since", "-n": "namespace", "--namespace": "namespace", "--cluster": "cluster"}
@@ -58,6 +61,13 @@ def is_command(text: str) -> bool:
     """Does the text begin with one of the verbs? In a thread, everything else is a question about the verdict."""
     words = typed(text).split()
     return bool(words) and words[0].lower() in _VERBS
+
+
+def is_nearly_command(text: str) -> bool:
+    """Does it begin with what looks like a verb, and go on as that verb does: with names, not with a sentence?"""
+    words = typed(text).split()
+    near = bool(words) and len(words[0]) >= SHORTEST_VERB and bool(did_you_mean(words[0].lower(), _VERBS))
+    return near and 1 < len(words) <= 4 and all(_NAME.fullmatch(each) or each.startswith("-") for each in words[1:])
 
 
 def since(text: str) -> int:

@@ -7,7 +7,7 @@ the verdict of the rules comes back, with a sentence about it.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -164,7 +164,7 @@ class _Course:
         return self._names
 
     def _told_in_all(self) -> str:
-        """The briefs that were sent, each once."""
+        """The briefs and the answers to its questions that were sent, each once."""
         return "\n".join(dict.fromkeys(self._sent))
 
     def _left(self, until: float | None = None) -> float:
@@ -180,6 +180,7 @@ class _Course:
         ends = self._table.clock() + TURNS_WITHIN
         for number in range(1, TURNS + 1):
             request = prompt.ask(first, so_far, await further.tools(), self._table.model)
+            self._sent += _told_in(so_far[-1:])
             reply = await self._asked_for(number, request, self._left(ends))
             if reply is None or not reply.asked:
                 break
@@ -271,7 +272,9 @@ class _Course:
         said, brief = self._it.explanation, self._brief()
         if said is None or not said.statements:
             return
-        request = prompt.review(brief, [each.text for each in said.statements], self._table.model)
+        listed = [each.text for each in said.statements]
+        request = prompt.review(brief, listed, self._table.model)
+        self._sent += [brief.text, *listed]
         try:
             review = read_review((await self._table.ask("review", request, self._left())).text)
         except (BadAnswer, NoAnswer) as why:
@@ -282,6 +285,11 @@ class _Course:
             self._it = reviewed(self._it, review, bench)
             if self._it.explanation and not self._is_weighed and doubts(self._it, review, bench):
                 await self._weigh(self._it.explanation)
+
+
+def _told_in(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The words of our answers to what Claude asked."""
+    return [str(each["content"]) for message in messages for each in message["content"]]
 
 
 def _error(block: str, why: str) -> dict[str, Any]:

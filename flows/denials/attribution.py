@@ -196,7 +196,8 @@ def _is_meant(case: Case, denial: Denial, ref: PolicyRef, rule: RuleWalk, mistak
         case Mistake.FQDN_MISMATCH:
             return "world" in denial.peer.entities and bool(denial.peer.fqdns)
         case Mistake.WRONG_SELECTOR:
-            return all(map(_is_slip, rule.misses))
+            at_home = any(miss.kind is MissKind.NAMESPACE for miss in rule.misses)
+            return all(map(_is_slip, rule.misses)) and (not at_home or _singles_out(case, ref, rule))
     return True
 
 
@@ -225,7 +226,7 @@ def _is_narrow(peer: Any) -> bool:
     if isinstance(block, str):
         return not block.endswith("/0")
     pods = get(peer, "podSelector") if "podSelector" in mapping(peer) or "namespaceSelector" in mapping(peer) else peer
-    return bool(pods)
+    return any(mapping(pods).values())  # `matchLabels: {}` is everybody, too
 
 
 def raw_rule(case: Case, ref: PolicyRef, rule: RuleWalk) -> Mapping[str, Any]:

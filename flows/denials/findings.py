@@ -20,6 +20,7 @@ from flows.belief import (
     SUSPECTED,
     TOO_YOUNG,
 )
+from flows.causes import Stage
 from flows.denials.attribution import Denial, denials, first_drop, onset
 from flows.denials.connection import START, YOUNG, JudgedConnection
 from flows.denials.policy_world import enforces
@@ -221,7 +222,14 @@ def finding(case: Case, group: list[Denial], cause: str, recommendation: str, re
         shown_by=shown_by(case, head),
         recommendation=WAIT if wait else _unread(case) if _is_unknown(head) else _both(case, head) or recommendation,
         remedy=None if wait else remedy,
+        at=_stage(head),
     )
+
+
+def _stage(denial: Denial) -> Stage | None:
+    """A policy of the destination blocks at its end, whatever the mistake in it."""
+    at_peer = denial.direction is Direction.INGRESS and not denial.connection.lookup
+    return Stage.INGRESS_POLICY if at_peer else None
 
 
 def _both(case: Case, denial: Denial) -> str:

@@ -202,6 +202,13 @@ def _holds_for_others(change: FixChange, ref: PolicyRef, side: RefusingSide, wor
         yield f"{ref} also selects {_list(others)}: the rule would hold for them, too"
 
 
+def _holds_for_all(ref: PolicyRef, side: RefusingSide, world: PolicyWorld) -> Iterator[str]:
+    """Whether the policy selects pods whatever their labels: then a rule more holds for those yet to come, too."""
+    nobody = replace(side.subject, pod="any", labels={}, workload="", ip="")
+    if any(each.ref == ref and each.selects(nobody, world.profile) for each in world.policies):
+        yield f"{ref} selects pods whatever their labels: the rule would hold for those yet to come, too"
+
+
 def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
@@ -221,7 +228,7 @@ def _amended(side: RefusingSide, ref: PolicyRef, world: PolicyWorld) -> Iterator
     except CannotPatch:
         return
     rank = AMENDED + (OWNED if change.owner else 0)
-    notes = tuple(_holds_for_others(change, ref, side, world))
+    notes = tuple(_holds_for_others(change, ref, side, world)) or tuple(_holds_for_all(ref, side, world))
     wide = bool(notes) or _names_nodes(side)
     words = f"Add to {ref} {_what(side, rules)}"
     yield _Way(change, words, BROADER if notes else rank, (*notes, *_cautions(rules, side)), wide=wide)

@@ -153,9 +153,9 @@ def _peers(
             {"op": "test", "path": listed, "value": old},
             {"op": "replace", "path": listed, "value": peers},
         ]
-        yield PolicyEdit(operations, "Name the peer by its labels instead of an address")
+        yield PolicyEdit(operations, "Replace the address by the labels of the peer")
     more_peers: list[Operation] = [{"op": "add", "path": f"{listed}/-", "value": each} for each in peers]
-    yield PolicyEdit(more_peers, "Name the peer by its labels, too")
+    yield PolicyEdit(more_peers, "Add the peer by its labels")
 
 
 def _fits_ports(policy: Json, listed: str) -> bool:
@@ -175,7 +175,7 @@ def _elsewhere(
     else:
         peers = (cilium_peers(side, side.passages[0], ref.namespace, world) or {}).get(f"{side.word}Endpoints")
     if peers and isinstance(value_at(policy, listed), list):
-        words = f"Name the namespace {side.passages[0].peer.namespace} with the peer"
+        words = f"Add the peer with its namespace {side.passages[0].peer.namespace}"
         yield PolicyEdit([{"op": "add", "path": f"{listed}/-", "value": each} for each in peers], words)
 
 

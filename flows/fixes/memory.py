@@ -10,7 +10,7 @@ from sensors.kit.quantities import bytes_of
 
 REPLACED = {
     "RollingUpdate": "the pods are replaced one after the other",
-    "Recreate": "all pods are stopped before new ones start: no DNS server answers meanwhile",
+    "Recreate": "all pods are stopped before new ones start: none of them answers meanwhile",
     "OnDelete": "the pods keep the old limit until someone deletes them, one after the other",
 }
 """What a changed template does to the running pods, by the workload's strategy (apps/v1)."""

@@ -13,6 +13,7 @@ from flows.model.explanation import Explanation
 from flows.model.finding import Doubt, Finding
 from flows.model.fix import Fix
 from sensors.kit import Evidence, Target
+from sensors.text import counted
 
 
 class LayerState(StrEnum):
@@ -69,10 +70,8 @@ class AlsoAffected:
         """`6 pods of 3 workloads by the same policy (142 packets dropped)`; empty where there are none."""
         if not self.pods:
             return ""
-        pods = f"{len(self.pods)} pod{'' if len(self.pods) == 1 else 's'}"
-        of = f"{len(self.workloads)} workload{'' if len(self.workloads) == 1 else 's'}"
-        dropped = f"{self.packets:,} packet{'' if self.packets == 1 else 's'} dropped"
-        return f"{pods} of {of} by the same policy ({dropped})"
+        who = f"{counted(len(self.pods), 'pod')} of {counted(len(self.workloads), 'workload')}"
+        return f"{who} by the same policy ({counted(self.packets, 'packet')} dropped)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ class Finding:
 
     `belief` is 0 to 1, in thousandths; `shown_by` names the facts types it rests on; `remedy` is the request to a fix
     builder (`flows.fixes`), None where no safe automatic change exists. `also_hides` lists cause classes that this one
-    explains in this case, beyond what its class always explains (`flows.causes.EXPLAINS`).
+    explains in this case, beyond what its class always explains (`flows.causes.EXPLAINS`). `at` is where on the path it
+    blocks, where that is not the place of its class: the same mistake may stand at either end.
     """
 
     cause_class: str
@@ -30,6 +31,7 @@ class Finding:
     recommendation: str = ""
     remedy: Remedy | None = None
     also_hides: frozenset[str] = frozenset()
+    at: Stage | None = None
 
     def __post_init__(self) -> None:
         if self.cause_class not in CAUSES:
@@ -38,6 +40,8 @@ class Finding:
             raise ValueError(f"belief {self.belief} is not between 0 and 1")
         # the digits behind a product of levels are no knowledge
         object.__setattr__(self, "belief", round(self.belief, 3))
+        if self.at is CAUSES[self.cause_class].stage:
+            object.__setattr__(self, "at", None)
 
     @property
     def hides(self) -> frozenset[str]:
@@ -50,7 +54,7 @@ class Finding:
 
     @property
     def stage(self) -> Stage:
-        return CAUSES[self.cause_class].stage
+        return CAUSES[self.cause_class].stage if self.at is None else self.at
 
     @property
     def layer(self) -> Layer | None:

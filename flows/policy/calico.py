@@ -1,14 +1,17 @@
-"""Calico's own policies, where they say no more than Kubernetes' can: in the default tier, and only ever admitting.
+"""Calico's own policies of the default tier: what they admit, and what they deny where their order can be told.
 
-Calico orders policies in tiers, with actions (Allow, Deny, Log, Pass). Among policies of one tier that only admit, no
-order matters: what none of them admits is dropped at the tier's end, Kubernetes' own policies among them (they are part
-of the default tier). Whatever denies, passes, stands in another tier or uses other words may change everything: such a
-policy is said, and nothing is guessed. Source: projectcalico.org/v3 (NetworkPolicy, GlobalNetworkPolicy, EntityRule).
+Calico orders policies in tiers, with actions (Allow, Deny, Log, Pass); the first rule that matches decides, and what no
+policy of the tier admits is dropped at its end. Kubernetes' own policies are part of the default tier, at order 1000
+(libcalico-go `conversion`): what has a smaller order is judged before them, by its order, as an admin tier is; what
+comes later may admit as they do, and may end in a denial of all the rest, which the end of the tier does anyway. Any
+other denial, Pass, another tier or other words may change everything: such a policy is said, and nothing is guessed.
+Source: projectcalico.org/v3 (NetworkPolicy, GlobalNetworkPolicy, EntityRule).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flows.policy.addresses import parse_block
 from flows.policy.calico_selectors import SelectorScope, parse_chosen, parse_namespaces
@@ -31,7 +34,7 @@ from flows.policy.reading import (
     text,
     texts,
 )
-from flows.policy.rules import Clause, DirectionRules, Effect, Policy, PolicySubject
+from flows.policy.rules import Clause, DirectionRules, Effect, Policy, PolicySubject, Tier
 from flows.policy.selectors import EVERYTHING, Selector
 
 UNREAD_CALICO = "a Calico policy whose tier, order, actions or selector are not modelled"
@@ -39,6 +42,9 @@ NAMESPACED, GLOBAL = "Calico NetworkPolicy", "GlobalNetworkPolicy"
 """How these two are called: the first shares its name with Kubernetes' own."""
 
 _SPEC = ("tier", "order", "selector", "namespaceSelector", "types", "ingress", "egress", "performanceHints")
+EFFECTS = {"Allow": Effect.ALLOW, "Deny": Effect.DENY}
+OF_KUBERNETES = 1000
+"""The order that Calico gives to the policies of Kubernetes."""
 _NUMBERS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
 
@@ -51,12 +57,36 @@ def parse_calico(policy: Json, profile: Profile, catalog: ServiceCatalog) -> tup
         _check(spec, profile)
         subject = _subject(spec, ref.namespace)
         reader = _RuleReader(ref.namespace)
-        return (Policy(ref, subject, {each: reader.side(spec, each) for each in _directions(spec)}),)
+        return _in_order(Policy(ref, subject, {each: reader.side(spec, each) for each in _directions(spec)}), spec)
     except NotUnderstood as fault:
         selector = loose_text(loose_mapping(policy.get("spec")).get("selector")) or "all()"
         why = f"{UNREAD_CALICO} ({fault}; selector {selector})"
         sides = {direction: DirectionRules() for direction in Direction}
         return (Policy(ref, PolicySubject(EVERYTHING, ref.namespace, doubt=why), sides, fault=why),)
+
+
+def _in_order(policy: Policy, spec: Json) -> tuple[Policy, ...]:
+    """Before Kubernetes' policies: its rules as a tier of their own, and the isolation that it brings beside theirs."""
+    order = _order(spec)
+    if order is None or order >= OF_KUBERNETES:
+        return (replace(policy, sides={each: _admitting(side) for each, side in policy.sides.items()}),)
+    early = {each: DirectionRules(False, side.clauses) for each, side in policy.sides.items()}
+    return (
+        replace(policy, sides=early, tier=Tier.ADMIN, priority=round(order * 1000)),
+        replace(policy, sides=dict.fromkeys(policy.sides, DirectionRules(True))),
+    )
+
+
+def _order(spec: Json) -> float | None:
+    order = spec.get("order")
+    if order is not None and (isinstance(order, bool) or not isinstance(order, int | float)):
+        raise NotUnderstood("/spec/order", "no number")
+    return order
+
+
+def _admitting(side: DirectionRules) -> DirectionRules:
+    """Without the last rule that denies all the rest: nothing of the tier would admit it either."""
+    return DirectionRules(side.isolates, tuple(each for each in side.clauses if each.effect is Effect.ALLOW))
 
 
 def _check(spec: Json, profile: Profile) -> None:
@@ -65,11 +95,20 @@ def _check(spec: Json, profile: Profile) -> None:
     only({key: value for key, value in spec.items() if value not in (None, False, "", [])}, _SPEC, "/spec")
     if text(spec.get("tier"), "/spec/tier") not in ("", "default"):
         raise NotUnderstood("/spec/tier", "it stands in another tier than the default one")
+    order = _order(spec)
     for direction in Direction:
-        for where, rule in numbered(spec.get(direction.value), f"/spec/{direction.value}"):
+        listed = list(numbered(spec.get(direction.value), f"/spec/{direction.value}"))
+        for where, rule in listed:
             action = text(mapping(rule, where).get("action"), f"{where}/action")
-            if action not in ("Allow", "Log"):
+            closes = order is None and (where, rule) == listed[-1] and _is_for_all(mapping(rule, where))
+            early = order is not None and order < OF_KUBERNETES
+            if action not in ("Allow", "Log") and not (action == "Deny" and (early or closes)):
                 raise NotUnderstood(f"{where}/action", f"the action {action or 'that is missing'} depends on the order")
+
+
+def _is_for_all(rule: Json) -> bool:
+    """A rule without any condition."""
+    return not any(value for key, value in rule.items() if key not in ("action", "metadata"))
 
 
 def _subject(spec: Json, namespace: str) -> PolicySubject:
@@ -106,20 +145,20 @@ class _RuleReader:
             tuple(
                 self._clause(index, rule, f"{place}/{index}", direction)
                 for index, rule in rules
-                if rule["action"] == "Allow"
+                if rule["action"] in EFFECTS
             ),
         )
 
     def _clause(self, index: int, rule: Json, path: str, direction: Direction) -> Clause:
-        """Reads a rule; a part of an admitting one that is not understood may admit anything, and nothing worse."""
+        """Reads a rule; a part that is not understood may admit or deny anything, and nothing else."""
         try:
             said = {key: value for key, value in rule.items() if value not in (None, {}, [])}
             only(said, ("action", "protocol", "source", "destination", "metadata"), path)
             ports = self._ports(said, f"{path}/destination/ports")
             peers = tuple(self._peers(said, path, direction))
         except NotUnderstood as fault:
-            return Clause(index, Effect.ALLOW, (), None, path, fault=str(fault))
-        return Clause(index, Effect.ALLOW, peers, ports, path)
+            return Clause(index, EFFECTS[rule["action"]], (), None, path, fault=str(fault))
+        return Clause(index, EFFECTS[rule["action"]], peers, ports, path)
 
     def _peers(self, rule: Json, path: str, direction: Direction) -> Iterator[PolicyPeer]:
         theirs, ours = ("destination", "source") if direction is Direction.EGRESS else ("source", "destination")

@@ -129,7 +129,7 @@ def _not_listed(dns: CoreDns) -> Why | None:
         return None
     component = Component("Service", dns.service.namespace, dns.service.name)
     advice = f"See which controller writes the EndpointSlices of {component}, and whether the Service's ports fit."
-    return Why(f"{dns.ready_pods} CoreDNS pods are, but {component} lists none of them", component, advice)
+    return Why(f"{dns.ready_pods} CoreDNS pods report ready, but {component} lists none of them", component, advice)
 
 
 def _nodes_gone(dns: CoreDns) -> Why | None:

@@ -80,7 +80,7 @@ def _narrow(case: Case, mtu: Mtu, link: Link, peer: Peer, promised: int, weight:
     return Finding(
         cause_class="mtu.mismatch",
         cause=(
-            f"{link.name} of {link.holder}, which the way to {peer} leads through, takes {link.mtu:,} bytes, and the "
+            f"{link.name} of {link.holder}, on the path to {peer}, carries at most {link.mtu:,} bytes, and the "
             f"pod's route promises {promised:,}: small answers pass, large ones stall"
         ),
         component=Component("Node", "", link.holder),

@@ -65,7 +65,7 @@ def _external(peer: Peer, service: ServiceFacts, callers: str, weight: float) ->
     if not node or node in _nodes(service):
         return
     there, sure = ", ".join(_nodes(service)), bool(asked) and asked != callers
-    where = f"node {node}, at whose port it is asked," if asked else f"{node}, the caller's node,"
+    where = f"node {node}, whose node port is asked," if asked else f"{node}, the caller's node,"
     yield Finding(
         cause_class="service.external_traffic_local",
         cause=(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.model import Case, Component
-from flows.symptoms.names import is_named
+from flows.symptoms.names import is_named, own_lookups
 from flows.symptoms.objects import Json, objects
 from flows.symptoms.owner import owner
 from sensors.hubble_capture_flows import HubbleFlows
@@ -49,7 +49,7 @@ def _on_the_wire(case: Case, flows: HubbleFlows, host: str) -> bool:
     mine = [each for each in flows.connections if (each.source.namespace, each.source.pod) == me]
     if as_ip(host) is not None:
         return any(as_ip(each.destination.ip) == as_ip(host) for each in mine)
-    asked = (each.query for each in flows.dns if each.client == "/".join(me))
+    asked = (each.query for each in own_lookups(case))
     named_ = (name for each in mine for name in each.destination.names)
     return any(is_named(case, host, [name]) for name in (*asked, *named_))
 

@@ -1,15 +1,17 @@
 """Follows a name from the question to the wire: search domains, aliases (CNAME) and ExternalName Services on the way.
 
 No rule of its own. Hubble knows the name that was answered for, which need not be the one that was asked; without a DNS
-proxy it knows none, and only the recorded look-ups link an address to a name.
+proxy it knows none, and only the recorded look-ups link an address to a name; or the proxy's answers among the flows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from flows.model import Case
 from sensors.dns_lookup import Burst, Lookups, expand
+from sensors.hubble.outcomes import DnsOutcome
+from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.addresses import as_ip
 from sensors.kit.resolv_conf import USUAL_DOMAIN, plain_name
@@ -47,6 +49,7 @@ def addresses_of_name(case: Case, host: str) -> frozenset[str]:
     """Addresses of a name, looked up inside the pod."""
     lookups, connects, wanted = case.get(Lookups), case.get(Connects), asked_names(case, host)
     found = {each for burst in (lookups.bursts if lookups else ()) if _asks(burst, wanted) for each in burst.addresses}
+    found |= {ip for name, addresses in _answers(case) if name in wanted for ip in addresses}
     attempts = connects.doors if connects else ()
     return frozenset(found | {each.address for each in attempts if plain_name(each.host) in wanted and each.address})
 
@@ -60,6 +63,22 @@ def names_at(case: Case, ip: str) -> tuple[str, ...]:
     lookups, connects = case.get(Lookups), case.get(Connects)
     bursts = sorted(lookups.bursts if lookups else (), key=lambda each: not each.is_asked)
     found = [name for each in bursts if ip in each.addresses for name in (each.name, each.answered_by or "")]
+    found += [name for name, addresses in _answers(case) if ip in addresses]
     attempts = connects.doors if connects else ()
     found += [plain_name(each.host) for each in attempts if each.address == ip and as_ip(each.host) is None]
     return tuple(dict.fromkeys(each for each in found if each))
+
+
+def _answers(case: Case) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What the pod's own look-ups were answered with, where the DNS proxy's flows were seen."""
+    yield from ((plain_name(each.query), each.addresses) for each in own_lookups(case))
+
+
+def own_lookups(case: Case) -> tuple[DnsOutcome, ...]:
+    """The names that the DNS proxy saw this pod ask for; Hubble tells the client of a look-up by its address."""
+    flows, me = case.get(HubbleFlows), (case.target.namespace, case.target.pod)
+    if flows is None:
+        return ()
+    ends = (end for each in flows.connections for end in (each.source, each.destination))
+    mine = {end.ip for end in ends if (end.namespace, end.pod) == me}
+    return tuple(each for each in flows.dns if each.client in mine)

@@ -31,6 +31,10 @@ class Faults:
         """The next so many calls are answered `ratelimited`, with that Retry-After."""
         self._rates.storm, self._rates.storm_seconds = calls, seconds
 
+    def expire_triggers(self) -> None:
+        """From now on the app is too late with every trigger id: more than three seconds have gone."""
+        self._world.triggers.seconds = -1.0
+
     def lose_acks(self, count: int = 1) -> None:
         """The next so many acks do not arrive: Slack thinks that the app said nothing."""
         self._courier.mischief.lost = count

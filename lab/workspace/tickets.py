@@ -28,6 +28,7 @@ class Triggers:
     def __init__(self, clock: WorkspaceClock, mint: Mint) -> None:
         self._clock, self._mint = clock, mint
         self._triggers: dict[str, TriggerTicket] = {}
+        self.seconds = TRIGGER_SECONDS
 
     def new(self, app: str, user: str, view: str | None = None) -> str:
         name = self._mint.new("10000.20000.trigger")
@@ -39,7 +40,7 @@ class Triggers:
         trigger = self._triggers.get(name)
         if trigger is None or trigger.app != app:
             raise MethodRefusal("invalid_trigger_id")
-        if self._clock.now() - trigger.born > TRIGGER_SECONDS:
+        if self._clock.now() - trigger.born > self.seconds:
             raise MethodRefusal("expired_trigger_id")
         if trigger.used:
             raise MethodRefusal("exchanged_trigger_id")

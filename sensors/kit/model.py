@@ -28,6 +28,10 @@ class Blind(Exception):
     """Could not look: say why in words that tell the reader what is missing (a right, a file, a node, time)."""
 
 
+class TooMany(Blind):
+    """There are more than can be read at once. A part of them may do: those of one namespace."""
+
+
 NOT_RECORDED = "not in the recording"
 """What a recording is blind for says so in these words: nothing refused the look, it was just not kept."""
 

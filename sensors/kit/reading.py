@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sensors.kit.cluster import Cluster, Object
-from sensors.kit.kinds import Kind
-from sensors.kit.model import Absent, Blind
+from sensors.kit.kinds import POD, Kind
+from sensors.kit.model import Absent, Blind, TooMany
 
 Value = TypeVar("Value")
 
@@ -40,6 +40,14 @@ async def if_readable(reading: Awaitable[Value]) -> tuple[Value | None, str]:
         return await reading, ""
     except (Absent, Blind) as why:
         return None, str(why) or type(why).__name__.lower()
+
+
+async def pods_near(cluster: Cluster, namespace: str) -> tuple[Object, ...]:
+    """All pods, or those of one namespace where all are too many to be read. Raises as `Cluster.objects` does."""
+    try:
+        return await cluster.objects(POD)
+    except TooMany:
+        return await cluster.objects(POD, namespace)
 
 
 async def read_kinds(cluster: Cluster, *kinds: Kind) -> Kinds:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sensors.kit.cluster import Cluster
-from sensors.kit.kinds import POD
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import flag, named
 from sensors.kit.proc_net import NO_SOCKETS, Counters, Listener, TcpSocket, parse_counters, parse_sockets
-from sensors.kit.reading import if_readable
+from sensors.kit.reading import if_readable, pods_near
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ async def _file(cluster: Cluster, namespace: str, pod: str, name: str) -> tuple[
 
 
 async def _shares_node(cluster: Cluster, namespace: str, pod: str) -> bool | None:
-    pods, _ = await if_readable(cluster.objects(POD))
+    pods, _ = await if_readable(pods_near(cluster, namespace))
     found = named(pods or (), pod, namespace)
     return None if found is None else flag(found, "spec", "hostNetwork") is True
 

@@ -36,7 +36,7 @@ def test_text_reads_the_same_in_every_usual_encoding(encoding: str) -> None:
     assert text_of("kind: Pod # ä\n".encode(encoding)) == "kind: Pod # ä\n"
 
 
-def test_what_is_no_text_is_refused_where_that_matters() -> None:
+def test_a_file_that_is_not_text_is_refused_where_text_is_needed() -> None:
     with pytest.raises(UnicodeDecodeError):
         text_of(b"\xff\x00\xff")
     assert text_of(b"log \xff", errors="replace") == "log \ufffd"

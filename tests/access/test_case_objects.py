@@ -157,7 +157,7 @@ def test_aliases_that_unfold_without_end_are_refused(tmp_path: Path) -> None:
         read_objects(folder(tmp_path, pods__yaml=bomb + "items: *a8\n"))
 
 
-def test_an_alias_or_two_is_nobodys_harm(tmp_path: Path) -> None:
+def test_a_few_yaml_aliases_are_read(tmp_path: Path) -> None:
     text = "apiVersion: v1\nkind: Pod\nmetadata: &m {name: a, labels: &l {app: a}}\nspec: {again: *l}\n"
 
     assert len(read_objects(folder(tmp_path, pods__yaml=text)).by_kind["", "Pod"]) == 1

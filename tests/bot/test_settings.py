@@ -92,7 +92,7 @@ def test_a_wrong_file_is_refused_and_its_values_are_not_repeated(tmp_path: Path,
     assert "xoxb-9" not in str(refused.value)
 
 
-def test_a_secret_shows_itself_to_nobody():
+def test_a_secret_is_never_printed():
     read = load(SOCKET)
 
     assert "xoxb" not in f"{read!r} {read} {read.slack.bot_token}"

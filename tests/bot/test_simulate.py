@@ -55,7 +55,7 @@ def test_a_change_that_does_not_help_exits_with_1_and_says_why(capsys: pytest.Ca
     assert "10.96.0.0/12 covers 10.96.0.1" in said
 
 
-def test_an_open_door_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_change_that_opens_everything_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code = typed("--patch", '{"spec":{"egress":[{}]}}', "--type", "merge", *STRICT, "--case", API)
 
     assert code == 1

@@ -1,6 +1,7 @@
 """The real kube-apiserver, etcd and helm for the tests: given ready, built before, or built now with Go.
 
-Given ready are the first two in KUBEBUILDER_ASSETS, and helm on the PATH. helm/go.mod says which helm.
+Given ready are the first two in KUBEBUILDER_ASSETS, helm and hubble on the PATH. helm/go.mod says which helm, and
+hubble/go.mod which hubble CLI.
 
 go/go.mod says which versions; `go/update.sh VERSION ETCD` moves them. A build goes to .cache/kube/<version> and is done
 once, whoever asks first; the others wait for it. Measured on two busy cores: 9 minutes, 7 of CPU time (etcd 1, API
@@ -23,10 +24,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "go"
 HELM = Path(__file__).parent / "helm"
+HUBBLE = Path(__file__).parent / "hubble"
 CACHE = Path(__file__).parents[2] / ".cache"
 PACKAGES = {"etcd": "go.etcd.io/etcd/server/v3", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
 VERSION_OF_SERVER = "k8s.io/component-base/version.gitVersion"
 HELM_PACKAGE = "helm.sh/helm/v4/cmd/helm"
+HUBBLE_PACKAGE = "github.com/cilium/cilium/hubble"
 
 
 class CannotBuild(RuntimeError):
@@ -67,12 +70,23 @@ def helm() -> Path:
     return folder / "helm"
 
 
+def hubble() -> Path:
+    """The hubble CLI, of any version on the PATH or ours; a minute, once, where it must be built. `CannotBuild`."""
+    if given := shutil.which("hubble"):
+        return Path(given)
+    folder = CACHE / "hubble" / _version_in(HUBBLE, "github.com/cilium/cilium")
+    with _alone(folder):
+        if not (folder / "hubble").exists():
+            _build(HUBBLE_PACKAGE, HUBBLE, folder / "hubble")
+    return folder / "hubble"
+
+
 def kubernetes_version() -> str:
     return _version_in(HERE, "k8s.io/kubernetes")
 
 
 def _version_in(module: Path, name: str) -> str:
-    found = re.search(rf"^\s*{re.escape(name)} (v\S+)", (module / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(rf"^(?:require)?\s*{re.escape(name)} (v\S+)", (module / "go.mod").read_text(), re.MULTILINE)
     assert found, f"{module}/go.mod names no version of {name}"
     return found[1]
 

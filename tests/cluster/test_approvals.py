@@ -36,6 +36,7 @@ from bot.change.ports import NotWritten
 from bot.change.proving import Proving, eligible
 from bot.commands.recipe import flow_named
 from bot.patch import open_writer
+from bot.report.cluster_name import UNNAMED
 from bot.slack.approving import Approving
 from bot.slack.button import Press
 from bot.slack.ephemeral import Asker
@@ -146,7 +147,7 @@ class Stage:
         """What is found wrong in the API server's objects at this moment, as the proposal that people are asked."""
         found = await self._diagnosis()
         assert eligible(found.fix)
-        fresh = await self.changes.proving.first(found.target, found.fix)
+        fresh = await self.changes.proving.first(found.target, found.fix, UNNAMED)
         assert fresh.why == ""
         now, place = datetime.now(UTC), ProposalLocation("T1", "C1", "1.0", "2.0")
         made = Proposal(new_id(), "inv", found.target, found.fix.title, fresh.parts, fresh.proved, now,

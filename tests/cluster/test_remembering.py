@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sensors.access.kube import RememberingLists
-from sensors.kit.cluster import Object
+from sensors.kit.cluster import Cluster, Object
 from sensors.kit.kinds import CONFIG_MAP, NODE, POD, Kind
-from sensors.kit.model import Absent, Blind
+from sensors.kit.model import Absent, Blind, TooMany
+from sensors.kit.reading import pods_near
 
 PODS: dict[str, Any] = {
     "shop": {"metadata": {"namespace": "shop", "name": "web"}},
@@ -100,3 +101,42 @@ async def test_what_is_not_installed_stays_absent() -> None:
 
     with pytest.raises(Absent):
         await RememberingLists(read).objects(POD)
+
+
+async def test_where_all_are_too_many_one_namespace_is_read_for_itself() -> None:
+    asked: list[str | None] = []
+
+    async def crowded(_: Kind, namespace: str | None) -> tuple[Object, ...]:
+        asked.append(namespace)
+        if namespace is None:
+            raise TooMany("pods in all namespaces: 150,000, too many to read")
+        return (PODS[namespace],)
+
+    lists = RememberingLists(crowded)
+    with pytest.raises(TooMany):
+        await lists.objects(POD)
+
+    assert await lists.objects(POD, "shop") == (PODS["shop"],)
+    assert await pods_near_in(lists) == (PODS["shop"],)
+    assert asked == [None, "shop"]
+
+
+async def test_where_all_can_be_read_no_namespace_is_read_beside_them() -> None:
+    reader = Reader()
+    lists = RememberingLists(reader)
+
+    assert await pods_near_in(lists) == tuple(PODS.values())
+    assert reader.asked == [("pods", None)]
+
+
+async def test_a_right_that_is_missing_everywhere_is_not_asked_for_in_one_namespace() -> None:
+    async def forbidden(_: Kind, namespace: str | None) -> tuple[Object, ...]:
+        assert namespace is None
+        raise Blind("no right")
+
+    with pytest.raises(Blind, match="no right"):
+        await pods_near_in(RememberingLists(forbidden))
+
+
+async def pods_near_in(lists: RememberingLists) -> tuple[Object, ...]:
+    return await pods_near(cast("Cluster", lists), "shop")

@@ -185,7 +185,7 @@ async def test_a_server_that_does_not_even_say_good_bye_costs_no_more(tmp_path: 
         (500, "no program can be run in kai/probe-x (probe): the API server answered 500"),
     ],
 )
-async def test_a_refused_door_says_who_refused(code: int, said: str, tmp_path: Path) -> None:
+async def test_a_refused_exec_says_which_server_refused(code: int, said: str, tmp_path: Path) -> None:
     assert await blindness(tmp_path, status(code)) == said
 
 

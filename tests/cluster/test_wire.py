@@ -11,7 +11,7 @@ from aiohttp import web
 from sensors.access.kube import connect
 from sensors.access.kube.lists import Lists
 from sensors.kit.kinds import CALICO_NETWORK_POLICY, CILIUM_CIDR_GROUP, CILIUM_NETWORK_POLICY, NODE, POD, Kind
-from sensors.kit.model import Absent, Blind
+from sensors.kit.model import Absent, Blind, TooMany
 from tests.cluster.processes import free_port
 from tests.cluster.standin import SECRET, Pauses, Reply, hang_up, kube_at, kubeconfig, page, says, stand_in, status
 
@@ -162,6 +162,28 @@ async def test_a_list_with_too_many_objects_is_refused_and_not_cut(tmp_path: Pat
             await Lists(kube.wire, most=3).of(POD)
 
 
+def first_of(*names: str, rest: int) -> Reply:
+    """The first page of pods, with the number of those behind it, as an API server writes it."""
+    items = [{"metadata": {"name": each}} for each in names]
+    return says({"metadata": {"continue": "t", "remainingItemCount": rest}, "items": items})
+
+
+async def test_a_list_that_will_be_too_long_costs_one_page(tmp_path: Path) -> None:
+    async with stand_in({PODS: [first_of("a", "b", rest=149_998)]}) as server, kube_at(server, tmp_path) as kube:
+        with pytest.raises(TooMany, match=r"^pods in all namespaces: 150,000, too many to read$"):
+            await Lists(kube.wire).of(POD)
+
+    assert server.asked == [f"{PODS}?limit=500"]
+
+
+async def test_a_long_list_that_can_be_read_is_read_to_its_end(tmp_path: Path) -> None:
+    replies = {PODS: [first_of("a", "b", rest=1), page("c")]}
+    async with stand_in(replies) as server, kube_at(server, tmp_path) as kube:
+        found = await Lists(kube.wire, most=3).of(POD)
+
+    assert [each["metadata"]["name"] for each in found] == ["a", "b", "c"]
+
+
 async def test_an_answer_that_is_too_large_is_refused_and_not_cut(tmp_path: Path) -> None:
     async with stand_in({PODS: [says("x" * 2_000_000)]}) as server, kube_at(server, tmp_path) as kube:
         with pytest.raises(Blind, match="larger than 1 MiB"):
@@ -272,7 +294,7 @@ async def unreachable(folder: Path, server: str, **cluster: Any) -> str:
     return str(caught.value)
 
 
-async def test_a_port_where_nobody_listens_is_named(tmp_path: Path) -> None:
+async def test_a_port_without_a_listener_is_named(tmp_path: Path) -> None:
     server = f"https://127.0.0.1:{free_port()}"
 
     said = await unreachable(tmp_path, server)

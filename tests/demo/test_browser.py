@@ -49,9 +49,13 @@ async def test_a_visitor_types_the_command_reads_the_verdict_presses_and_asks_wh
 
         await open_thread(tab)
         await keep(tab, f"demo-3-thread-{look}")
-        await press(tab)
+        await proposed(tab)
+        await window(tab, "Show fix", "kubectl apply", f"demo-10-fix-{look}")
+        await window(tab, "Why?", "no rule admits this", f"demo-11-reasons-{look}")
         await why(tab)
         await keep(tab, f"demo-4-why-{look}")
+        await home(tab)
+        await keep(tab, f"demo-12-home-{look}")
 
     assert seconds <= PATIENCE
     assert tab.complaints == []
@@ -82,11 +86,18 @@ async def open_thread(tab: Browser) -> None:
     await tab.until(drawn, PATIENCE)
 
 
-async def press(tab: Browser) -> None:
-    """The button that shows the proof: what was replayed is told to the visitor alone."""
-    await proposed(tab)
-    await tab.click("aside.thread button", "Show proof")
-    await tab.until("document.body.innerText.includes('Only visible to you')", PATIENCE)
+async def window(tab: Browser, button: str, words: str, picture: str) -> None:
+    """The window that a button opens over the conversation."""
+    await tab.click("aside.thread button", button)
+    await tab.until(f"document.querySelector('dialog')?.innerText.includes({json.dumps(words)})", PATIENCE)
+    await keep(tab, picture)
+    await tab.click("dialog button", "Close")
+    await tab.until("!document.querySelector('dialog')")
+
+
+async def home(tab: Browser) -> None:
+    await tab.js("[...document.querySelectorAll('.sidebar button')].find((e) => e.innerText.includes('home')).click()")
+    await tab.until("document.querySelector('.messages.home')?.innerText.includes('Latest investigations')", PATIENCE)
 
 
 async def proposed(tab: Browser) -> None:
@@ -134,7 +145,7 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
         await keep(tab, f"demo-6-verified-{look}")
 
         await ends_soon(demo)
-        await in_thread(tab, "unless somebody decides otherwise")
+        await in_thread(tab, "unless a person decides otherwise")
         await keep(tab, f"demo-8-ending-{look}")
         await tab.click("aside.thread button", "Make permanent")
         await tab.click("dialog button", "Approve & apply")

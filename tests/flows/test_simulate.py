@@ -76,7 +76,7 @@ def test_the_offered_fix_helps_and_opens_one_way() -> None:
     ]
 
 
-def test_an_open_door_is_refused_though_it_would_help() -> None:
+def test_a_change_that_opens_everything_is_refused_though_it_would_help() -> None:
     said = tried_on(API, '{"spec": {"egress": [{}]}}', STRICT)
 
     assert said.trial.proof.allowed_after == 847

@@ -28,7 +28,7 @@ def test_what_is_known_is_said(name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("cni", ["flannel", "calico", "aws-vpc-cni"])
-def test_nobody_is_sent_to_hubble_where_there_is_none(cni: str) -> None:
+def test_no_hubble_command_is_shown_where_there_is_no_hubble(cni: str) -> None:
     case = without(case_of("search-to-index"), HubbleFlows)
     elsewhere = replace(case, environment=replace(case.environment, cni=cni, flow_source=None), derived={})
 

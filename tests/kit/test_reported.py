@@ -91,7 +91,7 @@ def test_records_that_are_no_dataclass_show_their_fields() -> None:
     }
 
 
-def test_a_circle_ends() -> None:
+def test_a_circular_value_is_cut() -> None:
     circle: dict[str, Any] = {}
     circle["again"] = circle
 

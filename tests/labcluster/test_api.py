@@ -93,7 +93,7 @@ async def test_kai_acts_with_the_rights_of_whom_it_impersonates(lab, who, status
         ),
     ],
 )
-async def test_kai_can_be_nobody_else(lab, headers, words):
+async def test_kai_cannot_impersonate_without_the_right(lab, headers, words):
     reply = await ask(lab, "kai", "GET", "/api/v1/pods", headers=headers)
 
     assert (reply.status, reply.message) == (403, words)
@@ -364,7 +364,7 @@ async def test_pages_together_are_the_whole_list(lab):
         ("fieldSelector=spec.nodeName=lab2,metadata.namespace=payments", ["bank"]),
     ],
 )
-async def test_selectors_choose(lab, query, names):
+async def test_label_selectors_choose_the_objects_of_a_list(lab, query, names):
     found = (await ask(lab, "bob", "GET", f"/api/v1/pods?{query}")).body["items"]
 
     assert sorted(each["metadata"]["name"].partition("-")[0] for each in found) == names

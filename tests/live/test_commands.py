@@ -109,7 +109,7 @@ def test_doctor_answers_with_lines_or_json(world: World, capsys: pytest.CaptureF
     [
         ("netdebug", 2, "name a pod: kai netdebug POD -n NAMESPACE (or --case DIR for a recording)"),
         ("netdebug gone -n checkout", 2, 'no pod "gone" in namespace "checkout"; it has checkout-5df9dc997b-qb72b'),
-        ("netdebug x --context prod", 2, "has no context 'prod'; it has test, or look at a recorded case"),
+        ("netdebug x --context prod", 2, "has no context 'prod'; it has test"),
         ("netdebug x --since yesterday", 2, "--since wants a time such as 90s, 10m or 1h, not 'yesterday'"),
         ("netdebug x --server nowhere", 2, "hubble server 'nowhere' is not HOST:PORT"),
         ("netdebug x --case lab/cases/checkout-to-bank", 2, "--case is a recording; --kubeconfig, --context"),

@@ -204,8 +204,8 @@ def acts_as(verb: str, *names: str, resource: str = "users") -> dict[str, list[s
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ([], {"approvals": "KAI may act as nobody"}),
-        ([acts_as("list", resource="pods")], {"approvals": "KAI may act as nobody"}),
+        ([], {"approvals": "KAI may act in no person's name"}),
+        ([acts_as("list", resource="pods")], {"approvals": "KAI may act in no person's name"}),
         ([acts_as("impersonate:user-info", "bob", "alice")], {"approvals": "in the name of alice, bob"}),
         (
             [acts_as("impersonate", "alice")],

@@ -162,7 +162,7 @@ async def test_6_a_dead_agent_is_found_without_the_event_that_never_came() -> No
     assert (said["cause_class"], said["affected_component"]["name"]) == ("cni.agent_down", "lab2")
 
 
-async def test_7_a_door_that_the_pod_never_needed_may_stay_shut() -> None:
+async def test_7_a_connection_that_the_pod_never_needed_may_fail() -> None:
     """Synthetic: the healthy pair, and from inside the pod the API server's Service times out."""
     case, target = recorded("search-to-index")
     shut = lambda door: door if door.port in (80, 8080) else replace(door, result="timeout", errno="ETIMEDOUT")  # noqa: E731

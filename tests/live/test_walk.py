@@ -79,7 +79,7 @@ async def test_the_pod_is_asked_twice_once_for_its_files_and_once_for_what_is_tr
     assert sorted(node for node, with_files in nodes if with_files) == ["lab1", "lab2"]
 
 
-async def test_the_probe_may_send_to_the_doors_in_question_and_nowhere_else(tmp_path: Path) -> None:
+async def test_the_probe_may_send_to_the_requested_peers_and_nowhere_else(tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         await world.diagnose()
         allowed = {tuple(each["allow"]["addresses"]) for _, each in world.front.probes.requests}
@@ -122,7 +122,7 @@ async def test_without_a_probe_nothing_is_tried_and_nothing_run_where_that_is_fo
     assert summary(said, "net.connect").startswith("no probe in namespace kai-probe (Helm value probe.enabled")
 
 
-async def test_without_a_probe_the_pods_own_container_is_read_and_no_door_is_tried(tmp_path: Path) -> None:
+async def test_without_a_probe_the_pods_own_container_is_read_and_no_connection_is_tried(tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path, probes=False, has_cat=True) as world:
         said = await world.diagnose(LiveSettings())
         runs = {unquote(each.partition("?")[2]) for each in world.front.asked if "/exec" in each}

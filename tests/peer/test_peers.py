@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import running
-from bot.report.blocks import SHOW_PROOF
+from bot.report.blocks import FIX
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
 from bot.triggers.form import NAMESPACE, POD, SINCE, TO
@@ -65,7 +65,7 @@ async def test_a_button_shows_the_proof_to_who_pressed_it(chat: Chat) -> None:
     await chat.command(f"/kai netdebug {POD_NAME} {SPACE}")
     root = await until(chat, verdict)
 
-    await chat.press(root, SHOW_PROOF)
+    await chat.press(root, FIX)
 
     shown = await until(chat, lambda said: next((each for each in said if each.get("ephemeral")), None))
     assert "denied packets would be allowed" in text_of(shown)

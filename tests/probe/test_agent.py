@@ -260,7 +260,7 @@ def test_the_root_in_the_search_list_stands_for_the_name_itself() -> None:
     assert asked("db", ResolvConf(search=("a.b", "."))) == ["db.a.b", "db"]
 
 
-def test_nobody_to_ask_ends_everything_and_silence_leaves_the_name_itself() -> None:
+def test_a_refused_resolver_ends_the_search_and_a_silent_one_leaves_the_name_itself() -> None:
     conf = ResolvConf(search=("a", "b"), ndots=5)
 
     assert asked("db", conf, Ended.NOBODY) == ["db.a"]
@@ -334,7 +334,7 @@ async def test_what_the_node_could_not_try_is_tried_once_more(
     assert (row["result"], len(made)) == (result, tries)
 
 
-async def test_whoever_sends_too_fast_waits_for_the_second_to_pass() -> None:
+async def test_a_sender_that_is_too_fast_waits_for_the_second_to_pass() -> None:
     pace, began = RateLimit(per_second=20), asyncio.get_running_loop().time()
 
     await asyncio.gather(*(pace.packets(5) for _ in range(4)))

@@ -42,7 +42,7 @@ def test_the_same_questions_as_the_c_library(world: World, ndots: int, name: str
     assert server.names[len(library) :] == library
 
 
-def test_the_same_silence_when_nobody_listens(world: World) -> None:
+def test_a_refused_resolver_ends_the_search_as_glibc_does(world: World) -> None:
     world.resolv_conf(CONF.format(server=PEER, ndots=5))
 
     answer = world.probe(lookups=[{"name": "db", "qtype": "A"}])

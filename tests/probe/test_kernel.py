@@ -554,7 +554,7 @@ def test_a_router_that_names_its_mtu_leaves_nothing_unanswered(world: World) -> 
     ]
 
 
-def test_a_peer_that_answers_no_echo_is_silent_and_an_open_door_tells_what_tcp_believes(world: World) -> None:
+def test_a_peer_that_answers_no_echo_is_silent_and_an_open_connection_tells_what_tcp_believes(world: World) -> None:
     world.peer.nft(
         "add table ip x; add chain ip x i { type filter hook input priority 0; };"
         "add rule ip x i icmp type echo-request drop"

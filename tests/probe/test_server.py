@@ -220,7 +220,7 @@ def _pss(pid: int) -> int:
     return 0
 
 
-def test_it_ends_when_told_to_and_leaves_nobody_behind(server: Server, tmp_path: Path) -> None:
+def test_the_server_ends_on_a_signal_and_leaves_no_process_behind(server: Server, tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-I", str(AGENT), "serve", "--listen", f"{HERE}:{port}"]
     process = subprocess.Popen([*command, "--tls", str(server.folder / "server")])

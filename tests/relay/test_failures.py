@@ -44,14 +44,14 @@ async def tcp(answer: bytes):
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_no_such_name():
+async def test_a_relay_name_that_does_not_resolve_is_named():
     assert await sentence(relay_at("hubble-relay.nowhere.invalid:80")) == (
         "hubble relay hubble-relay.nowhere.invalid:80: no such name; is the relay installed (hubble.relay.enabled), "
         "and in which namespace? See --server"
     )
 
 
-async def test_nothing_listens():
+async def test_a_relay_port_without_a_listener_is_named():
     async with tcp(b"x") as address:
         pass
 
@@ -61,7 +61,7 @@ async def test_nothing_listens():
     )
 
 
-async def test_the_server_speaks_tls_and_we_do_not(certificates):
+async def test_a_tls_server_asked_without_tls_is_named(certificates):
     async with ObserverServer(recorded(), tls=certificates.server()) as server:
         said = await sentence(relay_at(server.address))
 
@@ -163,7 +163,7 @@ async def test_a_grpc_server_that_is_not_hubble():
     )
 
 
-async def test_a_web_server():
+async def test_a_web_server_in_place_of_a_relay_is_named():
     async with tcp(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address:
         said = await sentence(relay_at(address))
 

@@ -89,3 +89,13 @@ def test_every_field_of_the_mask_is_one_of_a_flow():
 def test_a_version_is_read_out_of_what_builds_call_themselves():
     assert version_of("cilium v1.20.0-dev+gcb982861da") == (1, 20)
     assert version_of("hubble-relay (unknown)") is None
+
+
+def test_without_a_pod_the_drops_of_every_pod_of_the_namespace_are_asked_for() -> None:
+    question = FlowQuestion("shop", others=False)
+    drops = {each.name: each.request for each in calls_for(question)}["drops"]
+
+    sides = [(list(each.source_pod), list(each.destination_pod)) for each in drops.whitelist]
+    assert sides == [(["shop/"], []), ([], ["shop/"])]
+    assert question.is_of_namespace("shop", "other")
+    assert not question.is_of_namespace("shopping")

@@ -119,7 +119,7 @@ def backend(address: str, port: int) -> Backend:
     return Backend(address, (port,), "shop", "core-1", "node-1", True)
 
 
-def test_a_door_that_the_kernel_could_not_try_is_no_word_where_the_same_address_opened():
+def test_an_attempt_that_the_kernel_could_not_make_is_left_out_where_the_same_address_opened():
     rows = [
         Connect("db", 5432, "tcp", "unreachable", errno="ENOENT", address="10.96.0.7"),
         Connect("10.96.0.7", 5432, "tcp", "open"),
@@ -133,7 +133,7 @@ def test_a_door_that_the_kernel_could_not_try_is_no_word_where_the_same_address_
     assert told(alone) == [("db:5432", "unreachable", "peer")]
 
 
-async def test_a_failed_door_that_nobody_asked_for_stays_context():
+async def test_a_failed_control_connection_stays_context():
     found = await seen("search-to-index")
 
     assert found.asked_opens is True
@@ -156,7 +156,7 @@ async def test_the_api_server_is_asked_when_the_question_says_so():
     ]
 
 
-async def test_a_name_that_did_not_resolve_leaves_no_asked_door():
+async def test_a_name_that_did_not_resolve_leaves_no_requested_attempt():
     found = await seen("notify-to-mailer")
 
     assert found.asked == ()
@@ -164,7 +164,7 @@ async def test_a_name_that_did_not_resolve_leaves_no_asked_door():
     assert found.summary().startswith("the requested peer was not tried; control connections: 10.244.1.183:2525 open")
 
 
-async def test_every_recorded_door_is_told_apart_and_none_is_lost():
+async def test_every_recorded_attempt_is_told_apart_and_none_is_lost():
     for case in sorted(each.parent.name for each in FOLDER.glob("*/case.yaml")):
         opened = open_case(FOLDER / case)
         target = opened.header.target
@@ -207,14 +207,14 @@ async def test_without_objects_the_peer_is_still_asked_and_the_gaps_are_named():
     assert found.unread == ("services were not given", "endpointslices were not given", "pods were not given")
 
 
-async def test_without_a_question_every_door_is_context():
+async def test_without_a_requested_peer_every_attempt_is_context():
     found = await look(Target("web", "shop"), FakeCluster(connects=[Connect("10.96.0.1", 443, "tcp", "timeout")]))
 
     assert found.asked == ()
     assert found.summary() == "no peer was requested; control connections: 10.96.0.1:443 timeout"
 
 
-def test_the_asked_doors_come_first_and_there_are_never_more_than_twelve():
+def test_the_requested_attempts_come_first_and_there_are_never_more_than_twelve():
     backends = tuple(Backend(f"10.0.0.{each}", (6000, 6001, 6002), "shop", "p", "n", True) for each in range(9))
     asked = Destination("db", 5432, cluster_ips=("10.96.7.7",), service_ports=(5432,), backends=backends)
     known = Landmarks(frozenset({"10.96.0.10"}), frozenset({("10.96.0.1", 443)}))
@@ -248,7 +248,7 @@ async def test_the_services_next_to_the_pod_are_not_tried_for_that():
     assert dialled == [Dial("orders", 80)]
 
 
-def test_the_same_door_tried_twice_with_one_result_counts_once_and_an_intermittent_one_twice():
+def test_the_same_attempt_with_one_result_counts_once_and_an_intermittent_one_twice():
     rows = [
         Connect("db", 1, "tcp", "open", ms=1),
         Connect("db", 1, "tcp", "open", ms=2),

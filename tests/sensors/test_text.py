@@ -17,5 +17,5 @@ from sensors.text import visible
         ("größer 東京 → ²", "größer 東京 → ²"),
     ],
 )
-def test_what_nobody_can_see_is_taken_out(hidden: str, left: str) -> None:
+def test_invisible_characters_are_removed(hidden: str, left: str) -> None:
     assert visible(hidden) == left

@@ -22,7 +22,7 @@ async def test_sleepers_wake_in_their_order_each_at_its_own_moment() -> None:
     tasks[2].cancel()
 
 
-async def test_who_sleeps_again_while_the_clock_turns_wakes_again() -> None:
+async def test_a_sleeper_that_sleeps_again_while_the_clock_advances_wakes_again() -> None:
     clock = HandClock(0.0)
     ticks: list[float] = []
 

@@ -184,7 +184,7 @@ async def test_a_reply_to_a_reply_lands_in_the_same_thread(workspace: Workspace,
     assert [one["text"] for one in workspace.thread(root)] == ["one", "two"]
 
 
-async def test_metadata_is_kept(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_message_metadata_is_kept(workspace: Workspace, client: AsyncWebClient) -> None:
     metadata = {"event_type": "kai_incident", "event_payload": {"id": "i-1"}}
 
     ts = (await client.chat_postMessage(channel=CHANNEL, text="x", metadata=metadata))["ts"]
@@ -244,7 +244,7 @@ async def test_a_bot_joins_a_channel_and_opens_direct_messages(workspace: Worksp
     assert workspace.direct_messages("alice") == []
 
 
-async def test_people_are_told_apart(client: AsyncWebClient) -> None:
+async def test_users_list_tells_guests_strangers_and_bots_apart(client: AsyncWebClient) -> None:
     users = {one["name"]: one for one in (await client.users_list())["members"]}
 
     assert users["alice"]["profile"]["email"] == "alice@example.com"

@@ -7,10 +7,10 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
+from bot.answers.grammar import is_plain
 from bot.slack.ephemeral import Asker
 from bot.slack.services import SlackServices
 from bot.store import OriginKind
-from bot.triggers.followup import is_plain
 
 
 def register(app: AsyncApp, services: SlackServices) -> None:

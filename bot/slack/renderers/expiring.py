@@ -56,7 +56,7 @@ def _line(note: ExpiringNote) -> str:
         return f"✔ {what} {'stay' if many else 'stays'} {f'to the end of {said} UTC' if said else 'for good'}."
     gone = f" {person(note.let_go_by)} lets it go." if note.let_go_by else ""
     will = f"{'are' if many else 'is'} taken back at {_when(note.at)}"
-    return f"⏳ {what} {will}, unless somebody decides otherwise.{gone}"
+    return f"⏳ {what} {will}, unless a person decides otherwise.{gone}"
 
 
 def _deciding(mine: Proposal | None) -> Iterator[SlackBlock]:

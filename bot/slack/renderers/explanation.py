@@ -10,9 +10,10 @@ from bot.report.blocks import Said
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
 from bot.report.outline import SectionPart, parts_of
-from bot.slack.notes import Kept, RootState, ThreadReply
+from bot.slack.notes import REST, Kept, RootState, ThreadReply
 from bot.slack.renderer import Renderer
 from bot.slack.renderers.ended import person_of
+from bot.slack.renderers.verdict import again_of
 from flows.model import Diagnosis
 
 
@@ -21,11 +22,13 @@ def render(note: ExplanationNote) -> Sequence[Kept]:
         diagnosis = decode(note.verdict.result)
     except CannotDecode:
         return ()
-    replies = (ThreadReply("explanation", _alone(diagnosis)), ThreadReply("reply.rest", thread.rest(diagnosis)))
+    replies = (ThreadReply("explanation", _alone(diagnosis)), ThreadReply(REST, thread.rest(diagnosis)))
     if note.in_thread:
         return replies
     it = note.investigation
-    return (RootState(blocks.verdict(diagnosis, person_of(it), it.request.cluster)), *replies)
+    again = again_of(note.earlier, diagnosis)
+    root = blocks.verdict(diagnosis, person_of(it), it.request.cluster, again=again.words)
+    return (RootState(root), *replies)
 
 
 def _alone(it: Diagnosis) -> Said:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.desk import VerdictNote
+from bot.desk.notes import Earlier
 from bot.report import blocks, picture, thread
+from bot.report.compared import Compared, compared
 from bot.report.json_result import CannotDecode, decode
-from bot.slack.notes import Kept, Picture, RootState, ThreadReply
+from bot.slack.notes import REST, Kept, Picture, RootState, ThreadReply
 from bot.slack.renderer import Renderer
 from bot.slack.renderers.ended import person_of
 from bot.store import Investigation
@@ -20,8 +22,21 @@ def render(note: VerdictNote) -> Sequence[Kept]:
         diagnosis = decode(note.verdict.result)
     except CannotDecode as why:
         return (RootState(blocks.ended(it.request.target, "failed", str(why), it.id, asked_by, it.request.cluster)),)
-    root = RootState(blocks.verdict(diagnosis, asked_by, it.request.cluster))
-    return (root, _picture(it, diagnosis), ThreadReply("reply.rest", thread.rest(diagnosis)))
+    again = again_of(note.earlier, diagnosis)
+    root = RootState(blocks.verdict(diagnosis, asked_by, it.request.cluster, again=again.words))
+    pictures = () if again.same else (_picture(it, diagnosis),)
+    return (root, *pictures, ThreadReply(REST, thread.rest(diagnosis)))
+
+
+def again_of(earlier: Earlier | None, diagnosis: Diagnosis) -> Compared:
+    """Compares with the last time; empty where there was none that can be read."""
+    try:
+        return NOT_AGAIN if earlier is None else compared(decode(earlier.verdict.result), earlier.at, diagnosis)
+    except CannotDecode:
+        return NOT_AGAIN
+
+
+NOT_AGAIN = Compared(False, "")
 
 
 def _picture(it: Investigation, diagnosis: Diagnosis) -> Picture:

@@ -9,10 +9,10 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.slack.ephemeral import Asker
 from bot.slack.interaction import pressed
+from bot.slack.pointing import pointed_at
 from bot.slack.services import SlackServices
 from bot.store import OriginKind
-from bot.triggers import message as pointed
-from bot.triggers.commands import Fill, Investigate
+from bot.triggers.commands import Investigate
 
 SHORTCUT = "kai_investigate"
 HINT = "That message does not say which pod. Please choose it."
@@ -30,16 +30,8 @@ def register(app: AsyncApp, services: SlackServices) -> None:
 
 
 async def _point(services: SlackServices, said: dict[str, Any], who: Asker) -> None:
-    asked = pointed.TRIGGER.read(said)
-    if isinstance(asked, Fill):
-        asked = await _by_names(services, said, asked, who.channel)
+    asked = await pointed_at(said, services.names(who.channel))
     if isinstance(asked, Investigate):
         await services.investigating.investigate(asked, who)
-    elif isinstance(asked, Fill):
+    else:
         await services.investigating.fill(replace(asked, hint=HINT), who)
-
-
-async def _by_names(services: SlackServices, said: dict[str, Any], fill: Fill, channel: str) -> Investigate | Fill:
-    """The pod that there is and that the message names, where its labels do not say one."""
-    found = pointed.match(said, await services.names(channel).pods())
-    return pointed.complete(found if found.pod else fill)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +19,8 @@ from sensors.access.kube.failure import in_words, no_right, plural_of, refused, 
 from sensors.access.kube.wire import MIB, ApiConnection, HttpResponse, path_of
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import CONFIG_MAP, Kind
-from sensors.kit.model import Absent, Blind
-from sensors.kit.objects import items, namespace_of, text
+from sensors.kit.model import Absent, Blind, TooMany
+from sensors.kit.objects import items, namespace_of, number, text
 
 LIST_PAGE_SIZE = 500
 MAX_OBJECTS = 100_000
@@ -82,18 +83,21 @@ class Lists:
 
     async def _walk(self, kind: Kind, namespace: str | None) -> _Pages:
         path, found, more, size = path_to(kind, namespace), list[Object](), "", 0
+        where = f"{resource_of(kind)} {in_words(namespace)}"
         while True:
             query = [("limit", str(self.page)), *([("continue", more)] if more else [])]
             answer = await self.wire.ask(path, query)
             if not answer.good:
                 return _Pages(None, answer)
-            page, more = read_page(kind, answer.body)
+            page, more, rest = read_page(kind, answer.body)
             found += page
             size += len(answer.body)
             if not more:
                 return _Pages(tuple(found), answer)
+            if rest and _is_too_much(len(found), rest, size, self.most):
+                raise TooMany(f"{where}: {len(found) + rest:,}, too many to read")
             if len(found) >= self.most or size > MAX_LIST_BYTES:
-                raise Blind(f"{resource_of(kind)} {in_words(namespace)}: more than {len(found)}, too many to read")
+                raise TooMany(f"{where}: more than {len(found):,}, too many to read")
 
     # -- what the server serves ----------------------------------------------------------------------------------------
 
@@ -121,6 +125,11 @@ class _Pages:
     refusal: HttpResponse
 
 
+def _is_too_much(found: int, rest: int, size: int, most: int) -> bool:
+    """Whether a list will be too long or too large, told by its first page: no later page need be read then."""
+    return found + rest > most or size * (found + rest) > MAX_LIST_BYTES * max(found, 1)
+
+
 def path_to(kind: Kind, namespace: str | None = None) -> str:
     """The URL path of a kind; `namespace` is of no meaning for kinds that have none."""
     root = ("apis", *kind.api.split("/")) if kind.group else ("api", kind.api)
@@ -128,13 +137,15 @@ def path_to(kind: Kind, namespace: str | None = None) -> str:
     return path_of(*root, *space, plural_of(kind))
 
 
-def read_page(kind: Kind, body: bytes) -> tuple[list[Object], str]:
-    """Objects with the apiVersion and kind that a list leaves out, and the token for the next page."""
+def read_page(kind: Kind, body: bytes) -> tuple[list[Object], str, int]:
+    """Objects with the apiVersion and kind that a list leaves out, the token for the next page, and how many more
+    there are, 0 where the server does not say."""
     said = _decoded(body)
     if not isinstance(said, dict) or "items" not in said or not isinstance(said["items"] or [], list):
         raise Blind(f"the list of {resource_of(kind)} is not a list ({body[:60].decode(errors='replace')!r})")
     head = {"apiVersion": text(said, "apiVersion") or kind.api, "kind": kind.name}
-    return [{**head, **each} for each in items(said, "items")], text(said, "metadata", "continue")
+    found = [{**head, **each} for each in items(said, "items")]
+    return found, text(said, "metadata", "continue"), number(said, "metadata", "remainingItemCount") or 0
 
 
 def _refusal(kind: Kind, namespace: str | None, answer: HttpResponse) -> str:
@@ -182,7 +193,8 @@ class RememberingLists:
         if not kind.namespaced or namespace is None:
             return await self._everywhere(kind)
         if (kind, None) in self._reading:
-            return tuple(each for each in await self._once(kind, None) if namespace_of(each) == namespace)
+            with suppress(TooMany):
+                return tuple(each for each in await self._once(kind, None) if namespace_of(each) == namespace)
         return await self._once(kind, namespace)
 
     async def close(self) -> None:

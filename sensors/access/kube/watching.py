@@ -67,7 +67,7 @@ class Watching:
             answer = await self._wire.ask(path_to(self._kind), query)
             if not answer.good:
                 raise _no_list(self._kind, answer.status, answer.body)
-            page, more = read_page(self._kind, answer.body)
+            page, more, _ = read_page(self._kind, answer.body)
             version = version or text(msgspec.json.decode(answer.body), "metadata", "resourceVersion")
             found += page
             if not more:

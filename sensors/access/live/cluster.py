@@ -37,7 +37,7 @@ from sensors.kit.objects import (
     pod_is_ready,
     text,
 )
-from sensors.kit.reading import if_readable, read_kinds
+from sensors.kit.reading import if_readable, pods_near, read_kinds
 from sensors.topology.peer import ADDRESS_KINDS, places
 
 Read = TypeVar("Read")
@@ -201,7 +201,7 @@ class LiveCluster:
 
     async def _place(self, namespace: str, name: str) -> PodPlace:
         async def find() -> PodPlace:
-            return place_of(namespace, name, await self.objects(POD))
+            return place_of(namespace, name, await pods_near(self, namespace))
 
         return await self._remember(f"place of {namespace}/{name}", find)
 
@@ -215,7 +215,8 @@ class LiveCluster:
         return probe_on(probes, node, self.settings.probe_namespace)
 
     async def _probes(self) -> tuple[Object, ...]:
-        pods, namespace = await self.objects(POD), self.settings.probe_namespace
+        namespace = self.settings.probe_namespace
+        pods = await pods_near(self, namespace)
         return tuple(each for each in pods if is_probe(each, namespace))
 
     async def _agents(self) -> tuple[Object, ...]:
@@ -254,7 +255,7 @@ class LiveCluster:
         """Without a probe: the same text from the pod's own container, where its network is the same."""
         if not self.settings.exec_in_target:
             raise no_probe
-        found = named(await self.objects(POD), pod, namespace)
+        found = named(await pods_near(self, namespace), pod, namespace)
         try:
             return await self._remember((namespace, pod, name), lambda: read_inside(self.kube, found or {}, name))
         except (Absent, Blind) as why:

@@ -354,7 +354,7 @@ async def test_without_a_message_to_answer_a_skipped_alert_says_nothing_in_the_c
     assert (world.spoken.notices, world.desk.taken) == ([], [])
 
 
-async def test_who_is_not_clear_is_asked():
+async def test_an_alert_without_a_clear_pod_asks_which_one_is_meant():
     world = World()
     several = alert(meant=(AlertSubject(SubjectKind.WORDS, ""),), words="web-1 and web-2 of shop", title="x")
 
@@ -377,7 +377,7 @@ async def test_a_cluster_that_cannot_be_read_keeps_no_named_pod_from_being_looke
     assert world.spoken.of(UnclearAlert)[0].why == "the API server does not answer"
 
 
-async def test_what_the_desk_refuses_is_said():
+async def test_a_refusal_of_the_desk_is_posted():
     world = World(desk=Desk(refuses="5 investigations are under way."))
 
     await hear(world.alerts(), *received(alert()))
@@ -441,7 +441,7 @@ async def test_what_there_is_no_room_for_is_counted_said_and_new_when_it_comes_a
     await alerts.close()
 
 
-async def test_memory_is_given_back_when_nothing_happens_any_more():
+async def test_memory_shrinks_again_once_alerts_stop():
     world = World()
     alerts = world.alerts()
     for channel in range(50):

@@ -101,6 +101,9 @@ class Slack:
     async def tell(self, who: Asker, sentence: str) -> None:
         self.told.append(sentence)
 
+    async def checked(self, it: Proposal, line: str) -> None:
+        self.told.append(line)
+
 
 class Stores:
     """The store, the parts that a change uses each a moment to die."""
@@ -145,7 +148,7 @@ async def main(url: str, kubeconfig: str, relay: str, proposal: str) -> None:
 
 async def pressed(changes: Changes, proposal: str) -> list[str]:
     slack: Any = Slack()
-    approving = Approving(changes, slack, slack, Directory(PEOPLE), Installation("T1", "A1"))
+    approving = Approving(changes, slack, slack, Directory(PEOPLE), Installation("T1", "A1"), slack.checked)
     act = {"approve": approving.approve, "undo": approving.undo}.get(os.environ.get("PRESS", ""))
     press = Press(Asker("U1ALICE", "C1", "key", OriginKind.MENTION), proposal, BODY)
     if act is not None:

@@ -97,7 +97,7 @@ async def test_when_the_approver_s_rights_are_gone_it_says_who_must_act_and_is_n
     assert await play.state(it) is ProposalState.STUCK
     why = await play.why(it)
     assert "Kubernetes does not let alice" in why
-    assert f"somebody with rights on it has to press Undo or run kai undo {it.id}" in why
+    assert f"a person with rights on it has to press Undo or run kai undo {it.id}" in why
     assert len(await play.store.proposals.children(it.id)) == tried
     assert KEY in play.server.objects
 

@@ -20,6 +20,7 @@ from bot.approval.trail import TrailEvent, TrailNote
 from bot.change.changes import Changes
 from bot.change.deciding import Caller, Identify
 from bot.change.expiry import Expiry, approved_end
+from bot.change.extension import until
 from bot.change.opening import changes_on
 from bot.change.proving import eligible
 from bot.change.repository import is_for_repository
@@ -27,6 +28,7 @@ from bot.cli import kai
 from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live
 from bot.commands.recipe import flow_named
+from bot.report.cluster_name import UNNAMED
 from bot.store.store import Store, open_store
 from bot.verify.looking import Clock
 from flows.catalog import rules
@@ -57,7 +59,7 @@ class Stage:
         """The proposal for what is found at this moment."""
         found = await self.found()
         assert eligible(found.fix)
-        fresh = await self.changes.proving.first(found.target, found.fix)
+        fresh = await self.changes.proving.first(found.target, found.fix, UNNAMED)
         assert fresh.why == ""
         now = datetime.now(UTC)
         title = found.fix.title
@@ -185,6 +187,34 @@ def _useless(it: Proposal) -> list[Any]:
     if part.kind.value == "manifest":
         return [replace(part).body[0] | {"spec": {"podSelector": {"matchLabels": {"app": "nobody"}}}}]
     return [{"op": "add", "path": "/metadata/labels/x", "value": "y"}]
+
+
+async def test_in_a_terminal_alice_keeps_an_added_policy_longer_and_then_for_good(tmp_path):
+    import asyncio
+
+    async with stage("api-server-cannot-watch", tmp_path) as it:
+        proposal = await it.propose()
+
+        def typed(user: str, *words: str, said: str = "") -> Any:
+            where = ["--database", it.url, "--kubeconfig", str(it.lab.kubeconfig(user)), "--server", it.lab.relay]
+            return CliRunner().invoke(kai, [*words, proposal.id, *where], input=said)
+
+        early = await asyncio.to_thread(typed, "alice", "extend", "--yes")
+        await asyncio.to_thread(typed, "alice", "approve", "--yes")
+        unsaid = await asyncio.to_thread(typed, "alice", "extend", said="n\n")
+        bob = await asyncio.to_thread(typed, "bob", "extend", "--yes")
+        longer = await asyncio.to_thread(typed, "alice", "extend", said="y\n")
+        for_good = await asyncio.to_thread(typed, "alice", "extend", "--for-good", "--yes")
+        again = await asyncio.to_thread(typed, "alice", "extend", "--yes")
+
+    end = approved_end(proposal)
+    assert end is not None
+    assert "nothing to keep" in str(early.exception)
+    assert f"It ends at {end:%Y-%m-%d %H:%M} UTC: keep it to the end of {until(end)} UTC" in unsaid.output
+    assert unsaid.exit_code == 1
+    assert "Kubernetes does not let bob" in bob.output
+    assert (longer.exit_code, for_good.exit_code) == (0, 0)
+    assert "it has no end" in str(again.exception)
 
 
 async def test_in_a_terminal_alice_approves_with_her_own_kubeconfig(tmp_path):

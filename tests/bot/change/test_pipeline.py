@@ -48,6 +48,20 @@ async def test_the_audit_of_a_write_names_the_entry_of_the_api_server_s_own(play
     assert written[0]["audit_id"].startswith("audit-")
 
 
+async def test_what_cannot_be_written_down_is_not_written_to_the_cluster(play, monkeypatch):
+    it = await play.propose()
+
+    async def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(type(play.store.audit), "append", full)
+    with pytest.raises(OSError, match="no space"):
+        await play.process().approve(it)
+
+    assert play.server.writes == []
+    assert egress(play) == []
+
+
 async def test_it_is_told_on_the_object_as_the_approver_and_so_is_its_undo(play):
     it = await play.propose()
     kai = play.process()
@@ -367,7 +381,7 @@ async def test_what_somebody_has_changed_since_is_not_overwritten_by_an_undo(pla
     await kai.undo(it)
 
     assert await play.state(it) is ProposalState.STUCK
-    assert "somebody has changed the object since" in await play.why(it)
+    assert "the object has changed since" in await play.why(it)
     assert egress(play) == [RULE, "theirs"]
 
 

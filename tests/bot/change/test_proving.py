@@ -62,3 +62,24 @@ def test_what_was_shown_is_not_the_same_when_it_would_close_something_else():
 
     assert is_same(shown, fresh)
     assert not is_same(shown, replace(fresh, proved=replace(fresh.proved, newly_denied=("web → db TCP 80",))))
+
+
+def test_an_address_is_proved_under_the_name_that_led_the_pod_to_it():
+    """A rule of names compares names: the denied connection keeps the one that its address was the answer to."""
+    case = case_of("sync-to-partner")
+    fix = fix_of(case)
+    (flow,) = _complaint(case)
+
+    fresh = _fresh(case, [part()], [fixed(case, fix)], (flow,))
+
+    assert flow.looked_up == "cdn.example.net"
+    assert (fresh.why, eligible(fix)) == ("", True)
+
+
+def test_an_address_of_which_no_name_is_known_stays_undecided():
+    case = case_of("sync-to-partner")
+    (flow,) = _complaint(case)
+
+    fresh = _fresh(case, [part()], [fixed(case, fix_of(case))], (replace(flow, looked_up=""),))
+
+    assert fresh.why.endswith("cannot be decided")

@@ -90,8 +90,8 @@ def test_the_message_warns_that_a_patch_would_be_reverted_and_has_no_button():
     it = said(for_repository(owned(), [(POLICY, apply(POLICY, [OPEN]))]), "inv1")
 
     assert it.text == (
-        "⚠ Argo CD checkout keeps NetworkPolicy shop/strict. It would revert a patch made here, so KAI asks nobody to "
-        "approve one."
+        "⚠ Argo CD checkout keeps NetworkPolicy shop/strict. It would revert a patch made here, so KAI asks for no "
+        "approval."
     )
     assert "+    - port: 6443" in code(it)
     assert "847 of 847 denied connections" in str(it.blocks)

@@ -97,7 +97,7 @@ async def test_drops_that_were_seen_count_also_where_a_node_is_away():
     assert (await recent_drops(relay.open, WEB)).packets == 1
 
 
-async def test_nobody_counts_beyond_what_is_enough():
+async def test_counting_stops_at_the_maximum_of_dropped_packets():
     seen = await recent_drops(Relay([drop()] * 900).open, WEB)
 
     assert seen.words() == "Hubble saw at least 200 of its packets dropped in the last 5 minutes"

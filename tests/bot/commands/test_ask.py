@@ -63,8 +63,8 @@ def test_without_a_key_another_question_is_answered_by_one_line_with_what_can_be
 
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "without a key for Claude (ANTHROPIC_API_KEY)" in error
-    assert "what did you not measure?" in error
+    assert "Claude answers the rest, with ANTHROPIC_API_KEY" in error
+    assert "Ask: who else is affected? · who can approve? · why?" in error
 
 
 @pytest.mark.parametrize("words", [["nobody", "why?"], ["abc1"]])

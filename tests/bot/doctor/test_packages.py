@@ -12,7 +12,7 @@ def test_alone_in_its_environment_all_is_well() -> None:
     assert packages({"bot": ["kai-netdebug"], "flows": ["kai-netdebug"], "click": ["click"]}).state is CheckState.OK
 
 
-def test_an_editable_install_that_lists_no_files_is_no_stranger() -> None:
+def test_an_editable_install_without_a_list_of_files_is_accepted() -> None:
     assert packages({}).state is CheckState.OK
 
 
@@ -28,7 +28,7 @@ def test_this_environment_is_ours_alone() -> None:
     assert packages().state is CheckState.OK
 
 
-async def test_a_start_warns_once_of_a_stranger_and_says_nothing_of_none(caplog) -> None:
+async def test_a_start_warns_once_of_a_foreign_package_and_not_without_one(caplog) -> None:
     log = logging.getLogger("kai.start")
 
     await warn_of_strangers(log, lambda: packages({"bot": ["kai-netdebug"]}))

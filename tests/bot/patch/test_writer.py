@@ -390,7 +390,7 @@ async def test_a_lost_answer_and_somebody_elses_change_leave_it_unknown(tmp_path
         outcome = await at.writer.reconcile(order)
 
     assert isinstance(outcome, Unknown)
-    assert "was changed by somebody else and carries no mark" in outcome.words
+    assert "was changed by another writer and carries no mark" in outcome.words
 
 
 async def test_a_server_that_is_not_there_is_told_and_nothing_was_sent(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from bot.report import blocks, thread
-from bot.report.blocks import Said, older
+from bot.report import blocks, details, thread
+from bot.report.blocks import Said, older, with_opinions
+from bot.report.mrkdwn import BREAK
+from bot.report.outline import ledger
 from bot.slack.limits import MAX_BLOCK_CHARS, length, problems
 from flows.catalog import rules
 from flows.engine import WalkTools, run
@@ -44,11 +46,10 @@ def everything(it: Diagnosis) -> list[Said]:
         blocks.verdict(it, "U0ALICE", "prod"),
         thread.failing(it),
         thread.rest(it),
-        *(said for _, said in blocks.replies(it)),
+        *(details.layer(row, it) for row in ledger(it)),
         *(blocks.ended(it.target, role, it.root_cause, it.investigation_id, "U0BOB") for role in ("failed", "lost")),
-        blocks.proof(it),
-        blocks.commands(it),
-        *(blocks.facts(key, it) for key in it.evidence),
+        *(part(it) for part in (details.proof, details.fix, details.undo, details.why)),
+        *(details.facts(key, it) for key in it.evidence),
     ]
     return [*made, *map(older, made)]
 
@@ -139,9 +140,7 @@ def test_a_cut_never_splits_an_entity():
 
 def test_a_command_is_said_literally_or_not_at_all():
     typed = "kubectl apply -f - <<'EOF'\na: \"&<>\"\nEOF"
-    short, long = (
-        blocks.commands(replace(DENIED, fix=replace(FIX, kubectl=command))) for command in (typed, "x" * 10_000)
-    )
+    short, long = (details.fix(replace(DENIED, fix=replace(FIX, kubectl=command))) for command in (typed, "x" * 10_000))
 
     assert typed in texts(list(short.blocks))
     assert [text for text in texts(list(long.blocks)) if text.startswith("# 10000 characters are too many")]
@@ -152,9 +151,48 @@ def test_a_button_is_only_there_when_it_does_something():
         (row,) = (block for block in blocks.verdict(it).blocks if block["type"] == "actions")
         return [element["action_id"] for element in row["elements"]]
 
-    assert actions(DENIED) == ["kai_show_proof", "kai_copy_kubectl", "kai_rerun"]
-    assert actions(HEALTHY) == ["kai_rerun"]
-    assert actions(replace(DENIED, fix=replace(FIX, refused="it would open too much", proof=None))) == ["kai_rerun"]
+    always = ["kai_why", "kai_rerun", "kai_right", "kai_wrong"]
+    assert actions(DENIED) == ["kai_fix", *always]
+    assert actions(HEALTHY) == always
+    assert actions(replace(DENIED, fix=replace(FIX, refused="too much", proof=None))) == ["kai_fix", *always]
+
+
+def test_a_thumb_says_how_many_hold_that_opinion_and_nothing_where_nobody_does():
+    def thumbs(right: int, wrong: int) -> list[str]:
+        (row,) = (
+            block for block in with_opinions(blocks.verdict(DENIED), right, wrong).blocks if block["type"] == "actions"
+        )
+        return [element["text"]["text"] for element in row["elements"][-2:]]
+
+    assert [thumbs(0, 0), thumbs(2, 1)] == [["👍", "👎"], ["👍 2", "👎 1"]]
+
+
+def test_the_fix_holds_command_undo_proof_and_what_it_opens():
+    said = "\n".join(texts(list(details.fix(diagnosed("api-server-cannot-watch")).blocks)))
+
+    assert [each for each in ("*Command*", "*Undo*", "Newly allowed", "847 of 847") if each not in said] == []
+
+
+def test_a_long_command_stands_in_several_blocks_divided_at_line_ends_and_says_where_it_is_whole():
+    command = "kubectl apply -f - <<'EOF'\n" + "\n".join(f"- port: {number}" for number in range(250)) + "\nEOF"
+    said = details.fix(replace(DENIED, fix=replace(FIX, kubectl=command)))
+    parts = [each for each in texts(list(said.blocks)) if "- port" in each]
+
+    assert "\n".join(parts) == command
+    assert max(map(len, parts)) <= 2900
+    assert any("--fix" in each for each in texts(list(said.blocks)))
+
+
+def test_no_code_block_holds_a_space_that_nobody_sees():
+    said = [each for it in (DENIED, diagnosed("checkout-to-bank")) for each in everything(it)]
+    code = [text for each in said for block in walk(list(each.blocks)) if is_code(block) for text in texts(block)]
+
+    assert code
+    assert [text for text in code if BREAK in text] == []
+
+
+def is_code(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "rich_text_preformatted"
 
 
 def test_what_caps_the_confidence_is_said_in_the_thread_with_the_failing_layer():
@@ -163,25 +201,15 @@ def test_what_caps_the_confidence_is_said_in_the_thread_with_the_failing_layer()
     )
 
 
-def test_each_layer_has_one_reply_failures_first_and_a_word_for_its_state():
-    replies = blocks.replies(DENIED)
+def test_each_layer_has_a_word_for_its_state():
+    said = {row.layer.value: details.layer(row, DENIED).text for row in ledger(DENIED)}
 
-    assert [name for name, _ in replies] == [
-        "policy",
-        "conntrack",
-        "pod_network",
-        "service",
-        "dns",
-        "nat",
-        "physical",
-        "application",
-    ]
-    assert replies[0][1].text == "policy ✖ FAILED: strict-egress denies the connection"
-    assert replies[-1][1].text == "application – not measured: no sensor of this flow looks at it"
+    assert said["policy"] == "policy ✖ FAILED: strict-egress denies the connection"
+    assert said["application"] == "application – not measured: no sensor of this flow looks at it"
 
 
 def test_the_details_are_folded_and_older_workspaces_see_them_unfolded():
-    (_, reply), *_ = blocks.replies(DENIED)
+    reply = next(details.layer(row, DENIED) for row in ledger(DENIED) if row.layer.value == "policy")
 
     assert [block["type"] for block in reply.blocks] == ["section", "container"]
     assert reply.blocks[1]["default_collapsed"] is True
@@ -194,7 +222,7 @@ def test_progress_and_verdict_have_one_layout_and_nothing_is_green_before_it_is_
 
     assert said.text == "⚪ shop/web: looking. 4 of 14 checks done."
     assert [each["type"] for each in said.blocks] == ["header", "section", "actions", "context"]
-    assert [each["type"] for each in verdict.blocks if each["type"] != "context_actions"] == [
+    assert [each["type"] for each in verdict.blocks] == [
         "header",
         "section",
         "section",
@@ -215,7 +243,7 @@ def test_the_cluster_is_named_in_every_state_of_the_root():
     assert all("cluster prod-eu" in "".join(texts(list(each.blocks))) for each in said)
 
 
-def test_who_gets_an_answer_with_an_error_has_reached_his_peer():
+def test_an_answer_with_an_error_counts_as_a_reached_peer():
     it = diagnosed("cart-to-coupons")
 
     assert blocks.verdict(it).text.startswith(f"🟡 {it.target} → coupons:80: opens, but answers with errors. ")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.report import blocks
+from bot.report import blocks, details
 from bot.report.json_result import CannotDecode, decode, encode, facts_types, render, told
 from bot.report.outline import outline
 from flows.catalog import rules
@@ -58,8 +58,8 @@ def again(it: Diagnosis) -> Diagnosis:
 
 def messages(it: Diagnosis) -> list[Any]:
     """All that a person can be shown of a diagnosis."""
-    facts = [blocks.facts(key, it) for key in it.evidence]
-    return [outline(it, verbose=True), blocks.verdict(it), blocks.replies(it), blocks.proof(it), *facts]
+    facts = [details.facts(key, it) for key in it.evidence]
+    return [outline(it, verbose=True), blocks.verdict(it), details.why(it), details.fix(it), *facts]
 
 
 # -- diagnoses made by chance -----------------------------------------------------------------------------------------

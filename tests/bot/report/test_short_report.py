@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from bot.report.short_answer import short_answer
 from bot.report.short_report import headline, short_report, verdict_line
 from bot.report.text import lay_out, render
-from flows.model import Diagnosis
+from flows.model import AlsoAffected, Diagnosis
 from tests.bot.report.examples import DENIED, FIX, HEALTHY
 from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
@@ -88,3 +89,24 @@ def test_the_headline_has_the_tone_of_the_verdict():
     first = next(lay_out(short_report(DENIED), COLUMNS))
 
     assert [span.style for span in first] == ["bad"]
+
+
+def test_other_pods_that_the_same_policy_cuts_off_are_one_line_in_a_terminal_and_one_sentence_in_slack():
+    also = AlsoAffected(("shop/cart-1", "shop/cart-2", "shop/web-1"), ("shop/cart", "shop/web"), 142)
+    it = replace(DENIED, also_affected=also)
+
+    assert "Also affected: 3 pods of 2 workloads by the same policy (142 packets dropped)\n" in render(short_report(it))
+    assert "Also affected: 3 pods of 2 workloads by the same policy (142 packets dropped)." in short_answer(it).began
+
+
+def test_where_no_other_pod_is_affected_or_nobody_measured_it_nothing_is_said():
+    for also in (None, AlsoAffected()):
+        assert "Also affected" not in render(short_report(replace(DENIED, also_affected=also)))
+        assert "Also affected" not in short_answer(replace(DENIED, also_affected=also)).began
+
+
+def test_the_last_line_names_the_cluster_where_somebody_named_it():
+    named = replace(DENIED, provenance=replace(DENIED.provenance, name="prod-eu"))
+
+    assert " · cluster prod-eu" in render(short_report(named)).splitlines()[-1]
+    assert "cluster" not in render(short_report(DENIED)).splitlines()[-1]

@@ -47,6 +47,9 @@ class Slack:
     async def tell(self, who: Asker, sentence: str) -> None:
         self.told.append(sentence)
 
+    async def checked(self, it: Proposal, line: str) -> None:
+        self.told.append(line)
+
 
 class Changes:
     """As much of `bot.change.changes` as is asked, on the stage of the pipeline's tests."""
@@ -70,7 +73,7 @@ class Stage:
         directory = Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")})
         changes: Any = Changes(play)
         slack: Any = self.slack
-        self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"))
+        self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"), slack.checked)
 
     async def press(self, it: Proposal, **changes: Any) -> str:
         """What the person is told."""
@@ -166,7 +169,7 @@ async def test_when_slack_does_not_answer_nobody_may(stage):
     it = await placed(stage)
     stage.slack.people.clear()
 
-    assert "did not tell who you are" in await stage.press(it)
+    assert "did not say who you are" in await stage.press(it)
     assert stage.play.server.requests == []
 
 
@@ -201,6 +204,23 @@ async def test_what_could_not_be_shown_whole_is_not_approved_whatever_was_presse
     assert "in a terminal" in await stage.press(odd)
     assert await stage.play.state(odd) is ProposalState.PROPOSED
     assert await stage.play.state(it) is ProposalState.PROPOSED
+
+
+@pytest.mark.parametrize("told", [{"is_restricted": True}, {"deleted": True}, {"is_stranger": True, "team_id": "T9"}])
+@pytest.mark.parametrize("button", ["approve", "undo", "show_fix", "check", "open_edit", "open_reject"])
+async def test_no_button_of_a_proposal_obeys_a_stranger(stage, button, told):
+    it = await placed(stage)
+    if button == "undo":
+        await stage.press(it)
+    before, asked = await stage.play.state(it), len(stage.play.server.requests)
+    stage.slack.people["U1ALICE"] |= told
+
+    who = Asker("U1ALICE", "C1", "key", OriginKind.MENTION)
+    await getattr(stage.approving, button)(Press(who, it.id, BODY))
+
+    assert await stage.play.state(it) is before
+    assert len(stage.play.server.requests) == asked
+    assert len(await refused(stage.play.store, it)) == 1
 
 
 async def test_ten_presses_at_once_write_once(stage):

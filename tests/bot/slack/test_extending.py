@@ -43,7 +43,7 @@ class Stage:
         directory = Directory({"U1ALICE": KubeUser("alice"), "U2BOB": KubeUser("bob")})
         changes: Any = Changes(play)
         slack: Any = self.slack
-        self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"))
+        self.approving = Approving(changes, slack, slack, directory, Installation("T1", "A1"), slack.checked)
         self.presses = ExtendPresses(changes, self.approving, self._show_end)
         self.edited: list[tuple[str, ProposalLocation]] = []
         self.it: Proposal

@@ -36,7 +36,7 @@ async def everything(kai: Kai) -> list[str]:
     alice = kai.workspace.user("alice")
     await alice.command(f"/kai netdebug {POD} production")
     thread = await kai.told()
-    for button in ("kai_show_proof", "kai_copy_kubectl"):
+    for button in ("kai_fix", "kai_why"):
         await alice.press(kai.root(), button)
     for question in ("why?", "show fix", "what did you not measure?", "how sure?", "evidence", "show evidence E1"):
         await alice.mention(question, thread_ts=kai.root()["ts"])

@@ -27,3 +27,25 @@ async def test_a_whole_investigation_needs_no_more_than_the_manifest_asks_for(wo
         failed = [(call.method, call.answer["error"]) for call in kai.workspace.calls() if not call.answer["ok"]]
 
     assert failed == []
+
+
+async def test_who_asks_where_kai_hears_only_its_name_is_told_so_once_and_alone(workspace, start: Start):
+    workspace.app.scopes = frozenset(MANIFEST["oauth_config"]["scopes"]["bot"])
+    workspace.app.events = frozenset(MANIFEST["settings"]["event_subscriptions"]["bot_events"])
+    async with start() as kai:
+        alice = kai.workspace.user("alice")
+        await alice.command("/kai netdebug api-server production")
+        await kai.told()
+        await alice.command("/kai status")
+        said = await kai.whispers("alice", 2)
+
+    assert [each for each in said if "@kai why?" in each] == [said[0]]
+
+
+async def test_who_asks_where_kai_hears_everything_needs_no_hint(start: Start):
+    async with start() as kai:
+        await kai.workspace.user("alice").command("/kai netdebug api-server production")
+        await kai.told()
+        hints = kai.workspace.ephemerals("alice")
+
+    assert hints == []

@@ -15,10 +15,11 @@ from bot.slack import alert_words, form, listeners, lists
 from bot.slack import proposal_blocks as proposals
 from bot.slack.connection import WorkspaceIdentity, bolt, web_client
 from bot.slack.gate import Gate, is_ours
+from bot.triggers.form import NAMESPACE
 from tests.bot.slack.registered import Registered, registered
 
 KNOWN = set(inspect.signature(AsyncArgs.__init__).parameters) | {"error"}
-KINDS = {"command": 1, "shortcut": 1, "view": 3, "options": 2, "event": 3, "error": 1, "use": 1}
+KINDS = {"command": 1, "shortcut": 1, "view": 4, "options": 2, "event": 3, "error": 1, "use": 1}
 OURS = WorkspaceIdentity("T1", "U1", "B1", "", "A1")
 
 
@@ -53,8 +54,8 @@ def test_what_nobody_knows_is_acked_after_all_others(app: Registered):
 
 
 def test_every_button_that_is_shown_has_its_listener(app: Registered):
-    shown = {blocks.SHOW_PROOF, blocks.COPY_KUBECTL, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
-    shown |= {alert_words.LOOK, alert_words.CHOOSE, blocks.WRONG, lists.SHOW, form.OPEN_FORM}
+    shown = {blocks.FIX, *blocks.ONCE_FIX, blocks.WHY, blocks.RERUN, blocks.CANCEL, blocks.OPINION, blocks.RIGHT}
+    shown |= {alert_words.LOOK, alert_words.CHOOSE, blocks.WRONG, lists.SHOW, form.OPEN_FORM, NAMESPACE}
     shown |= {proposals.APPROVE, proposals.REJECT, proposals.EDIT, proposals.UNDO, proposals.SHOW_FIX, proposals.CHECK}
     shown |= {proposals.EXTEND, proposals.KEEP, proposals.LET_GO}
 

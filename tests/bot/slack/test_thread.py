@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.desk import Limits
 from tests.bot.desk.actors import Hands
-from tests.bot.slack.conftest import POD, Kai, Start, text_of
+from tests.bot.slack.conftest import POD, Kai, Start, is_over, text_of
 
 
 @pytest.fixture
@@ -27,42 +29,105 @@ async def ask(kai: Kai, root: dict, question: str) -> str:
     return text_of(thread[-1])
 
 
-async def test_the_proof_is_shown_to_whoever_asks(kai: Kai, root):
-    await kai.workspace.user("bob").press(root, "kai_show_proof")
-    (said,) = await kai.whispers("bob")
+async def test_show_fix_opens_a_window_with_command_undo_proof_and_what_it_opens(kai: Kai, root):
+    bob = kai.workspace.user("bob")
+    await bob.press(root, "kai_fix")
+    view = await kai.workspace.wait_for(lambda: bob.view)
+    said = text_of(view)
 
-    assert "847 of 847 are denied by the policies as they are." in said
-    assert "admitted by CiliumNetworkPolicy production/kai-allow-db7bd6b7 /spec/egress/0" in said
-
-
-async def test_the_command_comes_literally_with_the_way_back(kai: Kai, root):
-    await kai.workspace.user("bob").press(root, "kai_copy_kubectl")
-    await kai.whispers("bob")
-    blocks = kai.workspace.ephemerals("bob")[0]["blocks"]
-
-    typed = [block["elements"][0]["elements"][0]["text"] for block in blocks if block["type"] == "rich_text"]
-
+    typed = [block["elements"][0]["elements"][0]["text"] for block in view["blocks"] if block["type"] == "rich_text"]
     assert typed[0].startswith("kubectl apply -f - <<'EOF'\napiVersion: cilium.io/v2\n")
     assert typed[1] == "kubectl -n production delete ciliumnetworkpolicy kai-allow-db7bd6b7"
+    assert "847 of 847 denied packets would be allowed" in said
+    assert "Newly allowed: production/Deployment api-server" in said
+    assert kai.workspace.ephemerals("bob") == []
 
 
-async def test_run_again_is_a_new_investigation_with_a_root_of_its_own(kai: Kai, root):
+async def test_the_buttons_of_older_messages_open_the_same_window(kai: Kai, root):
+    bob = kai.workspace.user("bob")
+    old = {"type": "button", "action_id": "kai_copy_kubectl", "text": {"type": "plain_text", "text": "Copy kubectl"}}
+    value = root["blocks"][3]["elements"][0]["value"]
+    blocks = [{"type": "actions", "elements": [{**old, "value": value}]}]
+    app = kai.workspace.app
+    slack = AsyncWebClient(token=app.bot_token, base_url=kai.workspace.api_url)
+    posted = await slack.chat_postMessage(channel="C0INCIDENTS", text="old", blocks=blocks)
+    await bob.press(str(posted["ts"]), "kai_copy_kubectl")
+
+    assert "kubectl apply" in text_of(await kai.workspace.wait_for(lambda: bob.view))
+
+
+async def test_why_opens_a_window_with_the_reasons_and_what_was_not_decided(kai: Kai, root):
+    bob = kai.workspace.user("bob")
+    await bob.press(root, "kai_why")
+    said = text_of(await kai.workspace.wait_for(lambda: bob.view))
+
+    assert "no rule admits this" in said
+    assert "Not decided: physical, application" in said
+
+
+async def test_a_window_that_slack_opens_no_more_becomes_a_message_to_the_person_alone(kai: Kai, root):
+    kai.workspace.faults.expire_triggers()
+    await kai.workspace.user("bob").press(root, "kai_fix")
+    (said,) = await kai.whispers("bob")
+
+    assert "kubectl apply" in said
+
+
+async def test_run_again_looks_once_more_in_the_same_message_and_says_what_changed(kai: Kai, root):
+    before = len(kai.workspace.thread(root["ts"]))
     await kai.workspace.user("bob").press(root, "kai_rerun")
-    again = await kai.workspace.wait_for(
-        lambda: [each for each in kai.workspace.messages()[1:] if each["text"].startswith("🔴")], 20
-    )
+    again = await kai.workspace.wait_for(lambda: "Same as " in text_of(kai.root()) and kai.root(), 20)
+    await kai.workspace.wait_for(lambda: is_over(kai.root()))
 
-    assert again[0]["ts"] != root["ts"]
+    assert again["ts"] == root["ts"]
     assert len(await kai.served.store.investigations.recent()) == 2
+    assert len(kai.workspace.thread(root["ts"])) == before
+    assert again["blocks"][3]["elements"][0]["value"] != root["blocks"][3]["elements"][0]["value"]
 
 
-@pytest.mark.parametrize(("pressed", "opinion"), [("positive", "right"), ("negative", "wrong")])
-async def test_an_opinion_is_kept_with_the_verdict(kai: Kai, root, pressed: str, opinion: str):
-    await kai.workspace.user("bob").press(root, "kai_opinion", pressed)
-    await kai.whispers("bob")
+def thumbs(root: dict[str, Any]) -> list[str]:
+    (row,) = (block for block in root["blocks"] if block["type"] == "actions")
+    return [each["text"]["text"] for each in row["elements"] if each["action_id"] in ("kai_right", "kai_wrong")]
+
+
+async def test_a_thumb_shows_that_it_is_taken_and_a_second_press_takes_it_back(kai: Kai, root):
+    bob = kai.workspace.user("bob")
+    await bob.press(root, "kai_right")
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 1", "👎"], 10)
+    await kai.workspace.user("carol").press(kai.root(), "kai_right")
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 2", "👎"], 10)
+    await bob.press(kai.root(), "kai_right")
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 1", "👎"], 10)
     ((it, _),) = await kai.served.store.investigations.recent()
 
-    assert [(each.by, each.opinion) for each in await kai.served.store.opinions.of(it.id)] == [("U0BOB", opinion)]
+    assert [(each.by, each.opinion) for each in await kai.served.store.opinions.of(it.id)] == [("U0CAROL", "right")]
+    assert kai.workspace.ephemerals("bob") == []
+
+
+async def test_a_thumb_down_asks_what_was_wrong_and_keeps_it(kai: Kai, root):
+    bob = kai.workspace.user("bob")
+    await bob.press(root, "kai_wrong")
+    view = await kai.workspace.wait_for(lambda: bob.view)
+    await bob.submit(view, {"kai_real_cause": "the firewall of lab2", "kai_wrong_words": "nftables"})
+    ((it, _),) = await kai.served.store.investigations.recent()
+
+    async def words() -> list[str]:
+        return [each.words for each in await kai.served.store.opinions.of(it.id)]
+
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍", "👎 1"], 10)
+    for _ in range(100):
+        if (await words()) != [""]:
+            break
+        await asyncio.sleep(0.05)
+    assert await words() == ["cause: the firewall of lab2\nnftables"]
+
+
+async def test_a_thumb_down_counts_also_where_the_window_is_closed(kai: Kai, root):
+    bob = kai.workspace.user("bob")
+    await bob.press(root, "kai_wrong")
+    await bob.close(await kai.workspace.wait_for(lambda: bob.view))
+
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍", "👎 1"], 10)
 
 
 @pytest.mark.parametrize(
@@ -76,30 +141,11 @@ async def test_an_opinion_is_kept_with_the_verdict(kai: Kai, root, pressed: str,
         ("how sure are you?", "*96% sure.* Nothing that was not measured holds it down. Coverage 100%."),
         ("is it DNS?", "*dns* ✔ passed: names resolve from inside the pod"),
         ("is it a policy?", "*policy* ✖ FAILED: policy.egress_denied"),
-        ("explain", ". Shown by E1, "),
+        ("explain", " Shown by E1, "),
     ],
 )
 async def test_a_question_in_the_thread_is_answered_from_the_verdict(kai: Kai, root, question: str, answer: str):
     assert answer in await ask(kai, root, question)
-
-
-async def test_what_the_rules_do_not_cover_is_said_honestly_and_to_the_asker_alone(kai: Kai, root):
-    await kai.workspace.user("bob").mention("will it rain tomorrow?", thread_ts=root["ts"])
-    (said,) = await kai.whispers("bob")
-
-    assert said.startswith("I can only answer from this investigation")
-
-
-async def test_people_who_talk_to_each_other_in_the_thread_are_left_alone(kai: Kai, root):
-    bob = kai.workspace.user("bob")
-    await bob.say("I think somebody tightened the policy", thread_ts=root["ts"])
-    await bob.say("why?", thread_ts=root["ts"])
-    thread = await kai.workspace.wait_for(
-        lambda: (seen := kai.workspace.thread(root["ts"]))[-1].get("bot_id") and len(seen) == 5 and seen, 10
-    )
-
-    assert [each.get("user") for each in thread[-3:]] == ["U0BOB", "U0BOB", "U0KAI"]
-    assert "847 packets dropped" in text_of(thread[-1])
 
 
 async def test_history_and_show_tell_of_what_was(kai: Kai, root):

@@ -55,7 +55,7 @@ async def test_what_is_written_at_once_from_everywhere_is_one_whole_chain(store:
 
 
 @pytest.mark.parametrize("how", TAMPERING)
-async def test_tampering_is_found(store: Store, url: str, how: str) -> None:
+async def test_a_changed_entry_of_the_audit_chain_is_found(store: Store, url: str, how: str) -> None:
     await written(store)
     whole = await found(store)
     database = open_database(url)

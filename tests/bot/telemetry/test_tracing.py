@@ -81,7 +81,7 @@ async def test_a_look_that_fails_is_an_error_without_its_words() -> None:
     assert "secret-pod" not in found["investigation"].to_json()
 
 
-def test_nobody_who_asked_for_none_gets_one() -> None:
+def test_no_span_is_sent_unless_it_was_configured() -> None:
     for environ in ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": " "}, {"OTEL_SDK_DISABLED": "true", spans.ENDPOINTS[0]: "x"}):
         with traced(environ) as found:
             assert isinstance(found, NoSpans)

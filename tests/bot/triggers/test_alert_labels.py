@@ -40,7 +40,7 @@ def test_the_pod_of_a_scrape_is_not_the_pod_that_is_meant():
     assert meant_by(own) == ()
 
 
-def test_of_a_probe_the_pod_is_who_probes_and_the_target_is_the_peer():
+def test_a_probe_alert_means_the_probing_pod_and_its_target_as_the_peer():
     labels = {"namespace": "monitoring", "pod": "blackbox-1", "instance": "https://pay.example/healthz"}
 
     assert meant_by(labels) == (AlertSubject(SubjectKind.PROBE, "blackbox-1", "monitoring"),)

@@ -9,7 +9,7 @@ from sensors.kit.addresses import HostPort
 from tests.bot.triggers.payloads import payload
 
 
-def test_bare_values_name_nobody_by_themselves():
+def test_bare_values_name_no_target_by_themselves():
     found = TRIGGER.read(payload("alertmanager_message_one_pod"))
 
     assert isinstance(found, Alert)

@@ -16,7 +16,7 @@ def test_its_words_are_left_to_the_cluster_and_its_peer_is_read():
     assert (found.meant, found.peer) == ((AlertSubject(SubjectKind.WORDS, ""),), HostPort("10.96.12.7", 8080))
 
 
-def test_labels_are_believed():
+def test_labels_in_a_plain_message_name_the_target():
     found = TRIGGER.read({"text": "deployment=web namespace=shop is slow"})
 
     assert isinstance(found, Alert)

@@ -32,14 +32,14 @@ def test_attempts_from_before_the_change_prove_nothing():
     assert said(SeenConnection(API, opened=12, last_opened=AT - S)) is VerificationOutcome.UNDECIDED
 
 
-def test_silence_proves_nothing():
+def test_a_window_without_traffic_does_not_verify_a_change():
     verdict = judge([API], [], TrafficSince(), AT)
 
     assert verdict.outcome is VerificationOutcome.UNDECIDED
     assert verdict.words().startswith("not measured: 0 forwarded, 0 dropped (no new attempt")
 
 
-def test_somebody_else_s_traffic_proves_nothing():
+def test_traffic_of_other_pods_does_not_verify_a_change():
     assert said(SeenConnection(DB, opened=99, last_opened=AT + S)) is VerificationOutcome.UNDECIDED
 
 
@@ -105,7 +105,7 @@ def test_a_connection_is_known_again_when_its_pods_are_others(flow, same):
     assert DB.is_like(flow) is same
 
 
-def test_nothing_is_not_like_nothing():
+def test_a_connection_without_a_destination_equals_no_other():
     assert not Tuple5("shop/web-1", "", "TCP", 1).is_like(Tuple5("shop/web-1", "", "TCP", 1))
 
 

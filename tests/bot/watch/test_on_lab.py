@@ -88,7 +88,7 @@ async def test_a_change_that_cuts_a_workload_is_said_with_the_proof_of_the_way_b
 
 
 @pytest.mark.slow
-async def test_a_change_that_cuts_nobody_is_silent():
+async def test_a_change_that_cuts_off_no_workload_is_silent():
     case, said = "api-server-cannot-watch", list[CutFinding]()
     fix = (await recorded_diagnosis(case)).fix
     async with running(case) as lab, watched(lab, said):

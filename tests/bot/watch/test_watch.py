@@ -143,7 +143,7 @@ async def test_what_only_two_changes_together_explain_is_one_message_about_both(
 
 
 @pytest.mark.parametrize("heard_s", [0.0, 29.0])
-async def test_who_has_not_listened_long_enough_before_says_nothing(heard_s: float, caplog: pytest.LogCaptureFixture):
+async def test_a_watch_that_listened_too_briefly_before_stays_silent(heard_s: float, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO, "bot.watch.watch")
     world = World()
     async with watched(world, heard_s=heard_s) as watch:

@@ -11,6 +11,7 @@ import pytest
 from flows.agent.bare_brief import PREFACE
 from flows.agent.correlation import TURNS, Table, correlate, is_unsure, time_for
 from flows.agent.open_walk import OpenWalk
+from flows.agent.prompt import CORRELATE_PROMPT, REVIEW
 from flows.agent.reply import ModelReply, NoAnswer
 from flows.catalog import rules
 from flows.engine import Walk, WalkTools, walk
@@ -77,6 +78,32 @@ async def test_a_peer_that_nobody_named_is_asked_about_and_the_rules_judge_it() 
 
     assert (before.diagnosis.cause_class, after.cause_class) == ("inconclusive", "none.healthy")
     assert after.target.to == "stream.radio.svc.cluster.local:9000"
+
+
+@pytest.mark.parametrize(
+    ("name", "flow", "requests"), [("edge-to-sessions", DROPS, 3), ("api-server-cannot-watch", NETWORK, 2)]
+)
+async def test_all_that_was_told_is_kept_with_the_answers_to_looks_and_the_second_look(name, flow, requests) -> None:
+    before, asked = await walked(name, flow), asks("ask_sensor", sensor="net.mtu")
+    script = Script(lambda body: asked if is_asking(body) else says(review()) if is_reviewing(body) else says(FAIR))
+    more = {"further": OpenWalk(before, case(name), TOOLS), "second_look": True}
+    after = await correlate(before.diagnosis, table(script, **more))
+
+    told = [text for body in script.bodies for text in told_in(body)]
+    assert after.explanation is not None
+    assert len(script.bodies) >= requests
+    assert [each for each in told if each not in after.explanation.sent] == []
+
+
+def told_in(body: Mapping[str, Any]) -> list[str]:
+    """What a request says of the case: briefs, and what came of the looks; not the fixed words around them."""
+    ours = [each for message in body["messages"] if message["role"] == "user" for each in message["content"]]
+    texts = [str(each.get("text") or each.get("content")) for each in ours]
+    return [each for each in texts if not each.startswith((CORRELATE_PROMPT[:40], REVIEW[:40]))]
+
+
+def is_reviewing(body: Mapping[str, Any]) -> bool:
+    return REVIEW[:40] in str(body["messages"])
 
 
 async def test_what_the_doubts_of_the_rules_lack_stands_first_in_the_list_of_looks() -> None:

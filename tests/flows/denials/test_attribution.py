@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flows.catalog import rules
+from flows.causes import Stage
 from flows.denials.attribution import component_of, denials, onset
 from flows.denials.policy_world import world_of
 from flows.fixes.build import build
@@ -89,3 +90,20 @@ def test_spoiled_objects_never_crash_a_policy_rule_or_a_fix(name: str) -> None:
                 continue
 
         assert broken.once(world_of) is not None
+
+
+# -- where it blocks ---------------------------------------------------------------------------------------------------
+
+
+def test_a_mistake_in_the_peer_s_policy_blocks_at_the_peer_s_end() -> None:
+    """What is wrong before that end (a Service without backends) comes first, whatever the mistake is called."""
+    case = case_of("box-to-seats")
+    found = [each for rule in rules().values() if rule.id == "policy-wrong-selector" for each in rule.of(case)]
+
+    assert [each.stage for each in found] == [Stage.INGRESS_POLICY]
+
+
+def test_the_same_mistake_in_the_pod_s_own_policy_blocks_at_its_own_end() -> None:
+    found = list(rules()["policy-wrong-port"].of(case_of("basket-to-pricing")))
+
+    assert [each.stage for each in found] == [Stage.EGRESS_POLICY]

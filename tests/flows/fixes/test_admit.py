@@ -104,3 +104,29 @@ def test_a_fix_for_a_daemon_set_on_the_host_network_names_it_so_and_is_for_a_per
     assert "from every process of each node of edge/ingress-ctl (a DaemonSet) on TCP 8080" in fix.title
     assert "it lists the nodes of now: a node that joins later has to be added" in fix.notes
     assert not fix.automatic
+
+
+# -- a policy for everybody --------------------------------------------------------------------------------------------
+
+
+def test_a_policy_that_selects_whatever_pods_there_are_is_left_alone_and_ours_names_this_workload() -> None:
+    """Only oven runs in bakery now; a rule in its default deny would hold for every pod that comes later."""
+    case = case_of("oven-to-flour")
+
+    fix, *others = build(diagnose(case).findings[0][0], case)
+
+    assert fix.kind == "manifest"
+    assert fix.automatic
+    assert fix.patch[0]["spec"]["podSelector"] == {"matchLabels": {"app": "oven"}}
+    amended = next(each for each in others if each.kind == "json-patch")
+    assert not amended.automatic
+    assert any("those yet to come" in note for note in amended.notes)
+
+
+def test_a_policy_that_names_the_workload_is_amended() -> None:
+    case = case_of("basket-to-pricing")
+
+    fix = build(diagnose(case).findings[0][0], case)[0]
+
+    assert fix.kind == "json-patch"
+    assert fix.automatic

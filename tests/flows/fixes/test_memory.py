@@ -64,7 +64,7 @@ def test_a_request_that_equals_the_limit_rises_with_it(request_: str, after: str
     ("strategy", "said"),
     [
         ("RollingUpdate", "the pods are replaced one after the other"),
-        ("Recreate", "all pods are stopped before new ones start: no DNS server answers meanwhile"),
+        ("Recreate", "all pods are stopped before new ones start: none of them answers meanwhile"),
         ("OnDelete", "the pods keep the old limit until someone deletes them, one after the other"),
         ("", "the pods are replaced; in which order was not read"),
     ],

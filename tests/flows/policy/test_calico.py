@@ -114,13 +114,57 @@ def test_a_rule_that_only_logs_decides_nothing() -> None:
     assert may("x/a", "y/b", "TCP 80", egress({"action": "Log"}, to())) is True
 
 
+# -- order -------------------------------------------------------------------------------------------------------------
+
+DENY: Json = {"action": "Deny", "protocol": "TCP"}
+
+
+def kubernetes_admits() -> Json:
+    return netpol("x/k8s", types=["Egress"], egress=[{}])
+
+
+def test_a_denial_before_kubernetes_policies_beats_what_they_admit() -> None:
+    early = egress({**DENY, "destination": {"namespaceSelector": "team == 'blue'"}}, {"action": "Allow"}, order=10)
+
+    assert may("x/a", "y/b", "TCP 80", early, kubernetes_admits()) is False
+    assert may("x/a", "x/db", "TCP 5432", early) is True
+    assert may("x/a", "y/b", "UDP 80", early) is True
+
+
+def test_of_two_policies_the_smaller_order_decides() -> None:
+    admits = {**egress(to(), order=5), "metadata": {"name": "first"}}
+    denies = egress(DENY, order=10.5)
+
+    assert may("x/a", "y/b", "TCP 80", admits, denies) is True
+    assert may("x/a", "y/b", "TCP 80", {**admits, "spec": {**admits["spec"], "order": 20}}, denies) is False
+
+
+def test_what_an_early_policy_does_not_match_is_for_the_later_ones_and_dropped_without_them() -> None:
+    early = egress({**DENY, "destination": {"ports": [22]}}, order=10)
+
+    assert may("x/a", "y/b", "TCP 80", early) is False
+    assert may("x/a", "y/b", "TCP 80", early, kubernetes_admits()) is True
+    assert may("x/a", "y/b", "TCP 22", early, kubernetes_admits()) is False
+
+
+def test_a_last_rule_that_denies_the_rest_says_what_the_end_of_the_tier_does() -> None:
+    last = egress(to(ports=[80]), {"action": "Deny"})
+
+    assert may("x/a", "y/b", "TCP 80", last) is True
+    assert may("x/a", "y/b", "TCP 81", last) is False
+    assert may("x/a", "y/b", "TCP 81", last, kubernetes_admits()) is True
+
+
 # -- never guessed -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "spec",
     [
-        {"egress": [{"action": "Deny"}]},
+        {"egress": [{"action": "Deny"}, {"action": "Allow"}]},
+        {"egress": [{"action": "Deny", "protocol": "TCP"}]},
+        {"order": 2000, "egress": [{"action": "Deny"}]},
+        {"order": "first", "egress": [{"action": "Deny"}]},
         {"egress": [{"action": "Pass"}]},
         {"egress": [{}]},
         {"tier": "security"},

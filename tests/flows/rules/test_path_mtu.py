@@ -90,7 +90,7 @@ def test_speaks_of_an_encrypting_link_that_takes_less_than_the_pod_promises(name
     (finding,) = said(RULE, encrypted(name=name, stalls=True))
 
     assert finding.component == Component("Node", "", "lab1")
-    assert f"{name} of lab1, which the way to Service search/index (index:80) leads through" in finding.cause
+    assert f"{name} of lab1, on the path to Service search/index (index:80), carries" in finding.cause
     assert finding.belief >= 0.9
 
 

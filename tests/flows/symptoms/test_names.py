@@ -9,11 +9,13 @@ import pytest
 from flows.model import Case
 from flows.symptoms.names import addresses_of_name, is_named, names_at
 from sensors.dns_lookup import Lookups
+from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from sensors.kit.objects import Ref
+from sensors.net_connect import Connects
 from sensors.topology.peer import AskedKind
 from tests.flows.rules.facts import OUTSIDE, answered, asks, healthy, resolving
-from tests.kit.cases import with_facts, without
+from tests.kit.cases import case_of, with_facts, without
 
 PARTNER = "files.partner.example"
 
@@ -60,3 +62,14 @@ def test_look_ups_link_an_address_to_the_names_that_led_there() -> None:
     assert addresses_of_name(case, OUTSIDE) == {"10.96.0.1"}
     assert names_at(case, "10.96.0.1")[0] == OUTSIDE
     assert names_at(case, "192.0.2.1") == ()
+
+
+def test_the_dns_proxy_s_answers_among_the_flows_link_them_too() -> None:
+    """Nothing was looked up by us, and the flows name no destination: the pod's own look-up was seen answered."""
+    case = without(case_of("sync-to-partner"), Lookups, Connects)
+    flows = case[HubbleFlows]
+    stranger = tuple(replace(each, client="10.244.9.9") for each in flows.dns)
+
+    assert names_at(case, "198.51.100.20") == ("cdn.example.net",)
+    assert addresses_of_name(case, "cdn.example.net") == {"198.51.100.20"}
+    assert names_at(with_facts(case, replace(flows, dns=stranger)), "198.51.100.20") == ()

@@ -60,7 +60,7 @@ def kept(name: str, folder: Path, keep: Callable[[Path], bool]) -> Path:
 
 @pytest.mark.parametrize("keep", [by_the_recipe, without_pods, without_services, without_logs])
 @pytest.mark.parametrize("name", names())
-def test_what_nobody_recorded_makes_us_shrug_at_most(name, keep, tmp_path):
+def test_an_unrecorded_part_leads_to_an_undecided_verdict_at_most(name, keep, tmp_path):
     truth = expected(name)
     right = {truth["cause_class"], *truth.get("accept_classes", ()), SHRUG}
 

@@ -18,6 +18,10 @@ function Modal({ view, depth }) {
   const [trouble, setTrouble] = useState("");
   const [busy, setBusy] = useState(false);
   const where = { type: "modal", id: view.id };
+  const type = (next) => {
+    setFields(next); // a field that is filled in is not wrong any more, until the app says so again
+    setErrors((now) => Object.fromEntries(Object.entries(now).filter(([block]) => next[block] === fields[block])));
+  };
   useEffect(() => {
     const element = dialog.current;
     element.showModal();
@@ -53,7 +57,7 @@ function Modal({ view, depth }) {
               {trouble}
             </p>
           )}
-          <FieldsOf.Provider value={{ fields, setFields, errors }}>
+          <FieldsOf.Provider value={{ fields, setFields: type, errors }}>
             <Blocks blocks={view.blocks} where={where} />
           </FieldsOf.Provider>
         </div>
