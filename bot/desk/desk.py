@@ -47,6 +47,9 @@ SUSPECT = 2
 KEEP = timedelta(days=90)
 TIDY = timedelta(hours=1)
 SWEEP = 1.0
+QUIET = timedelta(seconds=10)
+"""So often in place of once a second where nobody else writes to the database and nothing is under way."""
+
 INVESTIGATE = "kai.investigate"
 RETRY_CLAUSE = "it will be tried again"
 
@@ -187,6 +190,7 @@ class Desk:
     async def resume(self) -> None:
         """Mend what a crash has left, once now and then every second. To be called when the desk is open."""
         await self.sweep()
+        await self._sweep_others()
         self._sweeping = asyncio.create_task(self._keep_sweeping())
 
     async def forget(self, older_than: timedelta) -> int:
@@ -270,10 +274,13 @@ class Desk:
     # -- what a crash may have left -----------------------------------------------------------------------------------
 
     async def _keep_sweeping(self) -> None:
-        tidied = self._tools.now() - TIDY
+        tidied, swept = self._tools.now() - TIDY, self._tools.now()
         while True:
             await asyncio.sleep(SWEEP)
-            await attempt_logged(self.sweep(), log, RETRY_CLAUSE)
+            if not self._journal.is_quiet or self._tools.now() - swept >= QUIET:
+                swept = self._tools.now()
+                await attempt_logged(self.sweep(), log, RETRY_CLAUSE)
+            await self._sweep_others()
             if self._tools.now() - tidied >= TIDY:
                 tidied = self._tools.now()
                 await attempt_logged(self.forget(self._tools.keep), log, RETRY_CLAUSE)
@@ -289,7 +296,11 @@ class Desk:
         runs = await self._journal.runs([each.id for each in live])
         for each in live:
             await self._mend(each, runs.get(each.id))
+        if live:
+            self._journal.ring()
         await self._delivery.sweep(self._journal)
+
+    async def _sweep_others(self) -> None:
         for sweep in self._tools.extensions.sweeps:
             await attempt_logged(sweep(self._journal), log, RETRY_CLAUSE)
 

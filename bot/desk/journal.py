@@ -14,10 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, StepOptions, error
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+    StepOptions,
+    _dbos,
+    error,
+)
 
+from bot.desk.bell import Bell
 from bot.desk.limits import Limits
-from bot.store.database import journal_engine, journal_url
+from bot.store.database import is_sqlite, journal_engine, journal_url
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +38,12 @@ POLLING = 0.4
 """Seconds between two looks at a queue: 0.2 s to start at the median. Each look a second costs a third of a percent of
 one core, all night long; ten of them would be more than everything else in an idle `kai serve`.
 """
+
+POLLING_THREADS = ("queue_thread", "background_jobs_thread")
+"""Of dbos: they look at the database until an event is set. Where a later dbos has none, it looks as it likes."""
+
+LISTENING_S = 1.0
+"""Seconds between two looks of dbos for what runs tell each other. Ours tell nothing; but an end waits for the next."""
 
 THREADS = 24
 """For the journal's database work and for `asyncio.to_thread`: opening a journal replaces the loop's executor."""
@@ -89,6 +105,8 @@ class Journal:
         self._clusters = tuple(clusters)
         self._registered: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {}
         self._running: set[asyncio.Task[Any]] = set()
+        self._bell = Bell()
+        self._alone = is_sqlite(url)
         self._closing = False
 
     async def open(self, workflows: Iterable[Workflow]) -> None:
@@ -101,7 +119,8 @@ class Journal:
         _log_like_everybody()
         for each in workflows:
             self._register(each)
-        DBOS.launch()
+        with self._listening():
+            DBOS.launch()
         for cluster in self._clusters:
             await DBOS.register_queue_async(
                 _queue(cluster),
@@ -112,6 +131,27 @@ class Journal:
                 on_conflict="always_update",
             )
 
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """On a database of our own, dbos is told of work instead of looking for it; its event stays unused."""
+        usual = {each: getattr(_dbos, each) for each in POLLING_THREADS if self._alone and hasattr(_dbos, each)}
+        for name, look in usual.items():
+            setattr(_dbos, name, lambda _, dbos, look=look: look(self._bell, dbos))
+        try:
+            yield
+        finally:
+            for name, look in usual.items():
+                setattr(_dbos, name, look)
+
+    def ring(self) -> None:
+        """There is work, or was a moment ago."""
+        self._bell.ring()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nobody else writes to this database, and here nothing has happened for a while."""
+        return self._alone and not self._bell.is_busy
+
     def _config(self) -> DBOSConfig:
         return {
             "name": "kai-netdebug",
@@ -121,7 +161,7 @@ class Journal:
             "system_database_engine": journal_engine(self._url),
             "serializer": DBOSPortableJSONSerializer(),  # its default is pickle, from a database
             "max_executor_threads": THREADS,
-            "notification_listener_polling_interval_sec": 1.0,
+            "notification_listener_polling_interval_sec": LISTENING_S,
             "log_level": "ERROR",
         }
 
@@ -152,11 +192,13 @@ class Journal:
         """Queue a run behind the others of its cluster and namespace. Again, from wherever: changes nothing."""
         with SetWorkflowID(run), SetEnqueueOptions(queue_partition_key=namespace):
             await DBOS.enqueue_workflow_async(_queue(cluster), self._registered[workflow], *arguments)
+        self.ring()
 
     async def start(self, workflow: str, run: str, *arguments: Any) -> None:
         """Start a run at once. Again, from wherever: changes nothing."""
         with SetWorkflowID(run):
             await DBOS.start_workflow_async(self._registered[workflow], *arguments)
+        self.ring()
 
     async def runs(self, ids: Sequence[str]) -> dict[str, DurableRun]:
         """The runs there are of these, by id."""
@@ -171,6 +213,7 @@ class Journal:
     async def take_over(self, executor: str) -> int:
         """Queue again what a dead executor had begun; how many runs that were. The caller knows that it is dead."""
         taken = await asyncio.to_thread(DBOS._recover_pending_workflows, [executor])
+        self.ring()
         return len(taken)
 
     async def cancel(self, run: str) -> None:
@@ -185,6 +228,7 @@ class Journal:
     async def close(self) -> None:
         """Interrupts what runs, to be carried on later. The loop gets an executor of its own again."""
         self._closing = True
+        self._bell.set()
         for task in (running := tuple(self._running)):
             task.cancel()
         if running:
