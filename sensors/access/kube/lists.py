@@ -144,7 +144,7 @@ def read_page(kind: Kind, body: bytes) -> tuple[list[Object], str, int]:
     if not isinstance(said, dict) or "items" not in said or not isinstance(said["items"] or [], list):
         raise Blind(f"the list of {resource_of(kind)} is not a list ({body[:60].decode(errors='replace')!r})")
     head = {"apiVersion": text(said, "apiVersion") or kind.api, "kind": kind.name}
-    found = [{**head, **each} for each in items(said, "items")]
+    found: list[Object] = [{**head, **each} for each in items(said, "items")]
     return found, text(said, "metadata", "continue"), number(said, "metadata", "remainingItemCount") or 0
 
 
