@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _open_closed_streams() -> None:
-    """What a shell has closed (`>&-`) is as good as /dev/null: the exit code still tells the verdict."""
+    """Opens what a shell has closed (`>&-`) as /dev/null: the exit code still tells the verdict."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we run

@@ -66,7 +66,7 @@ def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:
 
 
 def _relay_config(live: Live, **changed: Any) -> RelayConfig:
-    """What was said of the relay. Raises `UsageMistake`."""
+    """Settings of the relay. Raises `UsageMistake`."""
     try:
         return relay_config(live.environ, **{**_flags(live), **changed})
     except BadRelayConfig as why:

@@ -44,7 +44,7 @@ def extend(
 
 
 async def _end(changes: Changes, proposal: str) -> datetime:
-    """When what it added ends, by the objects of now: what the person decides about."""
+    """End of what it added, by the objects of now: what the person decides about."""
     it = await changes.store.proposals.get(proposal)
     approved = approved_end(it) if it is not None else None
     if it is None or approved is None:

@@ -34,7 +34,7 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
 
 
 def _no_way(why: OSError) -> str:
-    """What could not be reached, or opened: the address, the file, else Slack, which is all that is asked by name."""
+    """Name of what could not be reached or opened: the address, the file, else Slack, the only one asked by name."""
     if isinstance(why, ClientError):
         return f"Slack cannot be reached: {why}"
     return f"{why.filename or 'the network'}: {why.strerror or why}"

@@ -203,7 +203,7 @@ def _holds_for_others(change: FixChange, ref: PolicyRef, side: RefusingSide, wor
 
 
 def _holds_for_all(ref: PolicyRef, side: RefusingSide, world: PolicyWorld) -> Iterator[str]:
-    """Whether the policy selects pods whatever their labels: then a rule more holds for those yet to come, too."""
+    """Checks that the policy selects pods whatever their labels: then a rule more holds for those yet to come, too."""
     nobody = replace(side.subject, pod="any", labels={}, workload="", ip="")
     if any(each.ref == ref and each.selects(nobody, world.profile) for each in world.policies):
         yield f"{ref} selects pods whatever their labels: the rule would hold for those yet to come, too"

@@ -70,7 +70,7 @@ def names_at(case: Case, ip: str) -> tuple[str, ...]:
 
 
 def _answers(case: Case) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """What the pod's own look-ups were answered with, where the DNS proxy's flows were seen."""
+    """Answers to the pod's own look-ups, where the DNS proxy's flows were seen."""
     yield from ((plain_name(each.query), each.addresses) for each in own_lookups(case))
 
 

@@ -126,7 +126,7 @@ class _Pages:
 
 
 def _is_too_much(found: int, rest: int, size: int, most: int) -> bool:
-    """Whether a list will be too long or too large, told by its first page: no later page need be read then."""
+    """Checks whether a list will be too long or too large, told by its first page: no later page need be read then."""
     return found + rest > most or size * (found + rest) > MAX_LIST_BYTES * max(found, 1)
 
 
