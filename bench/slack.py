@@ -22,6 +22,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bot.app import running
+from bot.desk.bell import BUSY_S
 from bot.desk.limits import Limits
 from bot.desk.ports import LookResult, Watcher
 from bot.secret import Secret
@@ -132,7 +133,7 @@ async def idle() -> Served:
                 await workspace.wait_for(
                     lambda: any(each.get("files") for each in workspace.thread(workspace.messages()[0]["ts"])), 60
                 )
-                await asyncio.sleep(2)
+                await asyncio.sleep(BUSY_S + 2)  # what was begun is over
                 before, at = cpu(process.pid), time.perf_counter()
                 await asyncio.sleep(IDLE_SECONDS)
                 share = (cpu(process.pid) - before) / (time.perf_counter() - at)
