@@ -181,9 +181,9 @@ ATTACKS: dict[str, str] = {
         "tests/bot/change/test_on_lab.py::test_what_argo_cd_keeps_is_told_for_the_repository_and_nobody_is_asked_to_patch_it"
     ),
     # -- verification and the way back ---------------------------------------------------------------------------------
-    "silence is called a success": "tests/bot/verify/test_verdict.py::test_silence_proves_nothing",
+    "silence is called a success": "tests/bot/verify/test_verdict.py::test_a_window_without_traffic_does_not_verify_a_change",
     "traffic of others is called a success": (
-        "tests/bot/verify/test_verdict.py::test_somebody_else_s_traffic_proves_nothing"
+        "tests/bot/verify/test_verdict.py::test_traffic_of_other_pods_does_not_verify_a_change"
     ),
     "an undo writes over somebody's change": (
         f"{PIPELINE}::test_what_somebody_has_changed_since_is_not_overwritten_by_an_undo"

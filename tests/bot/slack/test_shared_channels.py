@@ -147,5 +147,5 @@ async def test_a_question_in_a_thread_that_came_to_be_shared_is_answered_to_the_
     await alice.mention("why?", thread_ts=kai.root()["ts"])
     (said,) = await kai.whispers("alice")
 
-    assert "Because" in said
+    assert "strict-egress" in said
     assert len(kai.workspace.thread(kai.root()["ts"])) == before + 1  # the question
