@@ -181,7 +181,9 @@ ATTACKS: dict[str, str] = {
         "tests/bot/change/test_on_lab.py::test_what_argo_cd_keeps_is_told_for_the_repository_and_nobody_is_asked_to_patch_it"
     ),
     # -- verification and the way back ---------------------------------------------------------------------------------
-    "silence is called a success": "tests/bot/verify/test_verdict.py::test_a_window_without_traffic_does_not_verify_a_change",
+    "silence is called a success": (
+        "tests/bot/verify/test_verdict.py::test_a_window_without_traffic_does_not_verify_a_change"
+    ),
     "traffic of others is called a success": (
         "tests/bot/verify/test_verdict.py::test_traffic_of_other_pods_does_not_verify_a_change"
     ),
