@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.slack import memory  # noqa: E402
+from bot.report.short_answer import VerdictStatus  # noqa: E402
 from lab.workspace import Workspace  # noqa: E402
 
 CASE = ROOT / "lab" / "cases" / "api-server-cannot-watch"
@@ -138,7 +139,7 @@ async def ask(workspace: Workspace, after: float, measured: Measured) -> None:
 def verdicts(workspace: Workspace) -> int:
     """Root messages in #incidents that say how it ended."""
     roots = workspace.messages("incidents")
-    return sum(any(block["type"] == "context_actions" for block in each.get("blocks", ())) for each in roots)
+    return sum(str(each["text"]).startswith(tuple(VerdictStatus)) for each in roots)
 
 
 def listed(workspace: Workspace) -> int:

@@ -25,6 +25,7 @@ from bot.app import running
 from bot.desk.bell import BUSY_S
 from bot.desk.limits import Limits
 from bot.desk.ports import LookResult, Watcher
+from bot.report.short_answer import VerdictStatus
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
 from bot.store import Ceiling, Investigation
@@ -97,7 +98,7 @@ async def _storm(workspace: Workspace, mode: str) -> None:
     acked = await asyncio.gather(*(ask(number) for number in range(COMMANDS)))
     await workspace.wait_for(lambda: len(workspace.messages()) == COMMANDS, 120)
     roots = time.perf_counter() - began
-    await workspace.wait_for(lambda: all(each["text"].startswith("✖") for each in workspace.messages()), 300)
+    await workspace.wait_for(lambda: all(each["text"].startswith(tuple(VerdictStatus)) for each in workspace.messages()), 300)
     verdicts = time.perf_counter() - began
     order = [each["text"].split("shop-")[1].split(" ")[0] for each in workspace.messages()]
     names = [each.partition("/")[2] for each in order]
