@@ -98,7 +98,8 @@ async def _storm(workspace: Workspace, mode: str) -> None:
     acked = await asyncio.gather(*(ask(number) for number in range(COMMANDS)))
     await workspace.wait_for(lambda: len(workspace.messages()) == COMMANDS, 120)
     roots = time.perf_counter() - began
-    await workspace.wait_for(lambda: all(each["text"].startswith(tuple(VerdictStatus)) for each in workspace.messages()), 300)
+    signs = tuple(VerdictStatus)
+    await workspace.wait_for(lambda: all(each["text"].startswith(signs) for each in workspace.messages()), 300)
     verdicts = time.perf_counter() - began
     order = [each["text"].split("shop-")[1].split(" ")[0] for each in workspace.messages()]
     names = [each.partition("/")[2] for each in order]
