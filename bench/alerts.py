@@ -31,8 +31,7 @@ import aiohttp
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.slack import memory  # noqa: E402
-from bot.report.short_answer import VerdictStatus  # noqa: E402
+from bench.slack import is_verdict, memory  # noqa: E402
 from lab.workspace import Workspace  # noqa: E402
 
 CASE = ROOT / "lab" / "cases" / "api-server-cannot-watch"
@@ -139,7 +138,7 @@ async def ask(workspace: Workspace, after: float, measured: Measured) -> None:
 def verdicts(workspace: Workspace) -> int:
     """Root messages in #incidents that say how it ended."""
     roots = workspace.messages("incidents")
-    return sum(str(each["text"]).startswith(tuple(VerdictStatus)) for each in roots)
+    return sum(is_verdict(each["text"]) for each in roots)
 
 
 def listed(workspace: Workspace) -> int:

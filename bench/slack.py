@@ -98,8 +98,7 @@ async def _storm(workspace: Workspace, mode: str) -> None:
     acked = await asyncio.gather(*(ask(number) for number in range(COMMANDS)))
     await workspace.wait_for(lambda: len(workspace.messages()) == COMMANDS, 120)
     roots = time.perf_counter() - began
-    signs = tuple(VerdictStatus)
-    await workspace.wait_for(lambda: all(each["text"].startswith(signs) for each in workspace.messages()), 300)
+    await workspace.wait_for(lambda: all(is_verdict(each["text"]) for each in workspace.messages()), 300)
     verdicts = time.perf_counter() - began
     order = [each["text"].split("shop-")[1].split(" ")[0] for each in workspace.messages()]
     names = [each.partition("/")[2] for each in order]
@@ -161,6 +160,11 @@ class Served:
             f"serve  connected after {self.started_s:.1f} s; idle, after one investigation: {self.rss_mb:.0f} MB RSS, "
             f"{self.core_share:.1%} of a core; ended {self.ended_s:.1f} s after SIGTERM"
         )
+
+
+def is_verdict(text: str) -> bool:
+    """A root message that says how it ended; one that is looked into has the sign of the undecided, too."""
+    return text.startswith(tuple(VerdictStatus)) and ": looking" not in text
 
 
 def cpu(pid: int) -> float:
