@@ -55,7 +55,7 @@ async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: floa
     assert header.target
     assert header.recorded_at
     target, moment = header.target, header.recorded_at.timestamp()
-    reads = SharedReads() if at_once and not __import__("os").environ.get("NOSHARE") else None
+    reads = SharedReads() if at_once else None
     flow, tools = load_flows()["flow.k8s_network_debug"], WalkTools(sensors(), rules())
     room = asyncio.Semaphore(Limits().each_process)
     pace = RelayLimits(follow=follow, settling=0.3 if follow else 0.0)

@@ -66,5 +66,5 @@ async def opened(settings: ClaudeSettings) -> RequestSender:
 
 
 def _line(settings: ClaudeSettings) -> RequestSender:
-    line: RequestSender = import_module(WIRE).Wire(settings)
+    line: RequestSender = import_module(WIRE).ClaudeConnection(settings)
     return line
