@@ -66,8 +66,8 @@ class Rule:
     """A plug-in that judges: facts in, a finding (or several, or none) out. `causes` are the classes it may name.
 
     `needs` are the facts without which it cannot tell: `of` lets `Missing` fly where one is not there, before `judge`
-    is asked. What only refines a finding is no need: `judge` asks for that with `case.get`. `moot_if_absent` are the
-    sensors whose "there is none of it" leaves nothing to judge.
+    is asked; `also_needs` are those which only some cases can have. What only refines a finding is no need: `judge`
+    asks for that with `case.get`. `moot_if_absent` are the sensors whose "there is none of it" leaves nothing to judge.
     """
 
     id: str
@@ -75,12 +75,17 @@ class Rule:
     causes: tuple[str, ...]
     needs: tuple[type, ...]
     moot_if_absent: tuple[str, ...] = ()
+    also_needs: Callable[[Case], tuple[type, ...]] = lambda _: ()
+
+    def needs_of(self, case: Case) -> tuple[type, ...]:
+        """Facts without which it cannot tell in this case."""
+        return (*self.needs, *self.also_needs(case))
 
     def of(self, case: Case) -> list[Finding]:
         """Findings of the rule in a case. Raises `Missing` when it cannot tell."""
         if any(case.sight_of(each) is Sight.ABSENT for each in self.moot_if_absent):
             return []
-        for each in self.needs:
+        for each in self.needs_of(case):
             case[each]
         said = self.judge(case)
         return [said] if isinstance(said, Finding) else list(said or ())

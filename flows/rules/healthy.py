@@ -41,7 +41,7 @@ ENOUGH_SHARE = 0.5
 
 def judge(case: Case) -> Finding | None:
     pod, lookups, connects = case[PodFacts], case[Lookups], case[Connects]
-    flows = case[HubbleFlows] if can_exist(case, "hubble.capture_flows") else case.get(HubbleFlows)
+    flows = case.get(HubbleFlows)
     troubles = [
         *_pod(pod),
         *_dns(case, lookups),
@@ -69,6 +69,10 @@ def judge(case: Case) -> Finding | None:
         shown_by=(HubbleFlows, Connects, Lookups, Services, Policies, PodFacts),
         recommendation=_advice(other, sure),
     )
+
+
+def _flows_where_they_exist(case: Case) -> tuple[type, ...]:
+    return (HubbleFlows,) if can_exist(case, "hubble.capture_flows") else ()
 
 
 def _fails(case: Case, peer: Peer) -> bool | None:
@@ -193,4 +197,5 @@ RULE = Rule(
     judge=judge,
     causes=("none.healthy",),
     needs=(PodFacts, Lookups, Connects, Services, Policies),
+    also_needs=_flows_where_they_exist,
 )

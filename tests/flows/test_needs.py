@@ -22,7 +22,7 @@ def test_a_rule_cannot_tell_without_any_one_of_its_needs(name):
     rule, case = rules()[name], case_of("frontend-to-backend")
 
     assert rule.needs
-    for need in rule.needs:
+    for need in rule.needs_of(case):
         left = {key: each for key, each in case.evidence.items() if not isinstance(each.facts, need)}
         unasked = {key: each for key, each in left.items() if each.sensor not in rule.moot_if_absent}
         with pytest.raises(Missing) as missing:
@@ -36,7 +36,8 @@ def test_nothing_but_its_needs_keeps_a_rule_from_telling(recorded):
     case = case_of(recorded)
     kinds = types_of(case)
     for rule in rules().values():
-        others = [each for each in kinds if each not in rule.needs]
-        if all(each in kinds for each in rule.needs):
+        needs = rule.needs_of(case)
+        others = [each for each in kinds if each not in needs]
+        if all(each in kinds for each in needs):
             for lacking in (*((each,) for each in others), others):
                 rule.of(without(case, *lacking))

@@ -32,22 +32,24 @@ def attacker(words: str):
 
 
 async def everything(kai: Kai) -> list[str]:
-    """Whatever KAI says in channel, thread, ephemeral messages and the home tab."""
+    """Whatever KAI says in channel, thread, windows, ephemeral messages and the home tab."""
     alice = kai.workspace.user("alice")
     await alice.command(f"/kai netdebug {POD} production")
     thread = await kai.told()
+    windows = []
     for button in ("kai_fix", "kai_why"):
         await alice.press(kai.root(), button)
+        windows.append(await kai.workspace.wait_for(lambda: (view := alice.view) not in windows and view))
     for question in ("why?", "show fix", "what did you not measure?", "how sure?", "evidence", "show evidence E1"):
         await alice.mention(question, thread_ts=kai.root()["ts"])
     await alice.command("/kai history")
     await alice.open_home()
-    await kai.whispers("alice", 3)
+    await kai.whispers("alice")
     home = await kai.workspace.wait_for(lambda: alice.home)
     count = len(thread) + 12
     thread = await kai.workspace.wait_for(lambda: len(t := kai.workspace.thread(kai.root()["ts"])) == count and t, 20)
     said = [each for each in thread if each.get("bot_id")]
-    return [text_of(each) for each in (kai.root(), *said, *kai.workspace.ephemerals("alice"), home)]
+    return [text_of(each) for each in (kai.root(), *said, *kai.workspace.ephemerals("alice"), *windows, home)]
 
 
 @pytest.mark.parametrize("words", [ATTACK, LONG], ids=["attack", "long"])

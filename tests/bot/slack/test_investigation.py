@@ -32,7 +32,7 @@ async def test_the_root_says_cause_beginning_loss_fix_proof_and_how_sure(kai: Ka
     assert "Since 21:09:53 UTC, 2 s after strict-egress was created with kubectl apply." in said
     assert "847 packets dropped in 820 connection attempts." in said
     assert "Replayed: 847 of 847 dropped packets would pass; opens nothing else." in said
-    assert "96% sure · 2 layers undecided · cluster default · id " in said
+    assert "96% sure · 2 layers undecided · id " in said
 
 
 @pytest.mark.parametrize("name", ["billing-to-tax", "web-to-catalog", "search-to-index", "worker-to-queue"])
@@ -101,7 +101,7 @@ async def test_the_form_offers_namespaces_and_their_pods_and_starts_the_investig
     pods = await alice.suggest(view, "kai_pod", "api")
     reply = await alice.submit(view, {"kai_namespace": spaces[0], "kai_pod": pods[0], "kai_to": "10.96.0.1:443"})
 
-    assert [each["value"] for each in spaces] == ["production", "prod"]
+    assert [each["value"] for each in spaces] == ["production"]
     assert pods[0]["value"] == POD
     assert reply.acked
     assert alice.views == []
@@ -138,7 +138,7 @@ async def test_a_misread_command_is_answered_to_its_author_alone(either: Kai):
     (said,) = await either.whispers("bob")
 
     assert "did you mean 'netdebug'" in said
-    assert "/kai netdebug POD NAMESPACE" in said
+    assert "`/kai help` lists what can be asked" in said
     assert either.workspace.messages() == []
 
 
