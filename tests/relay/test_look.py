@@ -385,6 +385,6 @@ async def test_the_status_tells_nodes_memory_and_who_is_away():
 
     assert (status.connected, status.unavailable, status.flows, status.most_flows) == (1, ("lab2",), 183, 4095)
     assert status.summary() == (
-        f"{server.address}: hubble-relay v1.19.6+glab, 1 nodes connected, 1 unavailable (lab2); "
+        f"{server.address}: hubble-relay v1.19.6+glab, 1 node connected, 1 unavailable (lab2); "
         f"rings hold 183 of 4095 flows, about {status.memory_s:.0f} s at {status.rate:.1f} flows/s"
     )

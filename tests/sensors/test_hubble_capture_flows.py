@@ -242,7 +242,7 @@ async def test_a_broken_recording_is_told(tmp_path: Any) -> None:
 
     facts = await look(CLIENT, cluster)
 
-    assert facts.summary().endswith("; 1 lines unreadable (first: 1); the source breaks off")
+    assert facts.summary().endswith("; 1 line unreadable (first: 1); the source breaks off")
     assert (facts.packets_dropped, facts.garbage, facts.truncated) == (4, 1, True)
     assert facts.coverage == 0.875
 
