@@ -129,6 +129,9 @@ class Slack:
     async def tell(self, who: Asker, sentence: str) -> None:
         self.told.append(sentence)
 
+    async def checked(self, it: Proposal, line: str) -> None:
+        self.told.append(line)
+
 
 def member(user: str, team: str = "T1") -> dict[str, Any]:
     return {"id": user, "team_id": team, "profile": {}}
@@ -163,7 +166,7 @@ class Stage:
     async def press(self, it: Proposal, user: str, team: str = "T1", *, undo: bool = False) -> Proposal:
         """A press on the proposal's own message, and whatever it sets going."""
         slack: Any = self.slack
-        approving = Approving(self.changes, slack, slack, Directory(PEOPLE), OURS)
+        approving = Approving(self.changes, slack, slack, Directory(PEOPLE), OURS, slack.checked)
         body = {"api_app_id": "A1", "team": {"id": "T1"}, "user": {"id": user, "team_id": team}}
         body |= {"channel": {"id": "C1"}, "container": {"message_ts": "2.0"}}
         press = Press(Asker(user, "C1", "key", OriginKind.MENTION), it.id, body)
