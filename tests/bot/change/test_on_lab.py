@@ -109,7 +109,7 @@ async def test_what_argo_cd_keeps_is_told_for_the_repository_and_nobody_is_asked
         assert thing is not None
         thing["metadata"].setdefault("annotations", {}).update(labels)
         found = await it.found()
-        told = await it.changes.proving.repository(found.fix)
+        told = await it.changes.proving.repository(found.fix, UNNAMED)
 
     assert eligible(first.fix)
     assert not eligible(found.fix)

@@ -82,7 +82,8 @@ async def test_a_change_that_cuts_a_workload_is_said_with_the_proof_of_the_way_b
     assert first.allowed == first.replayed > 0
     shown = text_of({"text": words_of(finding).text, "blocks": list(words_of(finding).blocks)})
     assert f"{fix.target}" in shown
-    assert f" 1 workload: {'the first of them' if fix.also else 'it'} was {finding.change.what} at" in shown
+    cut = "1 workload" if len(finding.back.proved) == 1 else "2 workloads"  # of two policies, both ends may drop
+    assert f" {cut}: {'the first of them' if fix.also else 'it'} was {finding.change.what} at" in shown
     assert "would pass if the change were taken back." in shown
     assert "kubectl " in shown
 
