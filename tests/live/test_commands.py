@@ -48,6 +48,15 @@ def test_run_flow_takes_the_relay_from_hubbles_own_variable(
     assert 7 in {each.number for each in world.relay.requests}
 
 
+def test_drops_names_the_denied_pair_of_a_living_namespace(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(words(world, "drops", "checkout"))
+    said = capsys.readouterr().out
+
+    assert code == 1
+    assert "checkout/checkout-egress and NetworkPolicy payments/bank-ingress have no rule for" in said
+    assert "checkout/checkout → payments/bank, TCP 8443: " in said
+
+
 def test_without_a_relay_it_is_said_how_to_reach_one(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
