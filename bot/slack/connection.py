@@ -15,6 +15,7 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.logger.messages import warning_client_prioritized_and_token_skipped
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
@@ -142,11 +143,17 @@ def bolt(client: AsyncWebClient, identity: WorkspaceIdentity, signing_secret: st
 
     nameless = AsyncWebClient(base_url=client.base_url, timeout=client.timeout)
     nameless.retry_handlers = list(client.retry_handlers)
+    logging.getLogger("slack_bolt.AsyncApp").addFilter(_is_worth_saying)
     return AsyncApp(
         client=nameless,
         authorize=authorize,
         signing_secret=signing_secret or "unused: nothing comes over HTTP",
     )
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Bolt reads SLACK_BOT_TOKEN by itself, and warns at each start that it will not use it."""
+    return record.getMessage() != warning_client_prioritized_and_token_skipped()
 
 
 class Socket:

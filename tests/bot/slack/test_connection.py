@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -64,3 +65,15 @@ async def test_a_slack_that_cannot_answer_just_now_is_not_a_bad_token(workspace:
     monkeypatch.setattr(WebApi, "_answer", broken)
     with pytest.raises(ConnectionError, match="answers with no JSON"):
         await identify(web_client(workspace.app.bot_token, workspace.api_url, patient=False))
+
+
+async def test_a_token_in_the_environment_costs_no_warning_and_other_warnings_are_said(
+    workspace: Workspace, monkeypatch, caplog
+):
+    monkeypatch.setenv("SLACK_BOT_TOKEN", workspace.app.bot_token)
+    client = web_client(workspace.app.bot_token, workspace.api_url)
+
+    bolt(client, await identify(client), "")
+    logging.getLogger("slack_bolt.AsyncApp").warning("another")
+
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == ["another"]
