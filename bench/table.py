@@ -185,7 +185,8 @@ def main() -> int:
     where, figures = machine(), list[Figure]()
     for name in asked:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        figures += measured(name)
+        figures += (found := measured(name))
+        print(*(each.row() for each in found), sep="\n", file=sys.stderr, flush=True)
     print(table(where, figures))
     if asked == list(PARTS):
         keep(table(where, figures))
