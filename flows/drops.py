@@ -13,8 +13,8 @@ from datetime import datetime
 
 from flows.denials.affected import blamed, denials_among, workload_name
 from flows.denials.attribution import Denial
-from flows.denials.connection import POLICY_DROPS
-from flows.denials.findings import named, port_in_words, who
+from flows.denials.connection import POLICY_DROPS, policy_drops
+from flows.denials.findings import named, plain_port, who
 from flows.denials.policy_world import world_of
 from flows.engine import WalkTools, Watcher, ignore, look
 from flows.load import Flow
@@ -24,7 +24,6 @@ from sensors.hubble.outcomes import Connection
 from sensors.hubble_capture_flows import DropTotal, HubbleFlows
 from sensors.k8s_recent_changes import RecentChange, changes_of
 from sensors.kit import Cluster, Sensor, Target
-from sensors.kit.addresses import HostPort
 from sensors.kit.nearest import did_you_mean
 from sensors.text import counted
 
@@ -133,11 +132,11 @@ def namespace_drops(case: Case, flow: str = POLICY_DROPS_FLOW) -> NamespaceDrops
     others = tuple(each for each in flows.drop_reasons if each.number not in POLICY_DROPS)
     back = max((each.seconds for each in flows.memory), default=None)
     try:
-        found = denials_among(case, (each for each in flows.dropped if not _is_probe(each)))
+        found = denials_among(case, flows.dropped)
     except Missing:
         unread = f"the policies could not be read: {_why_blind(case, POLICIES)}"
         return NamespaceDrops(space, flow, case.at, _unexplained(flows), others, (unread,), looked_back_s=back)
-    doubts = tuple(_doubts(flows, back))
+    doubts = tuple(_doubts(flows))
     return NamespaceDrops(space, flow, case.at, missing_rules(case, found), others, doubts, looked_back_s=back)
 
 
@@ -168,7 +167,7 @@ def _what(denial: Denial) -> str:
     """The rule in words: `NetworkPolicy shop/strict has no rule for egress to shop/payments on TCP 8080`."""
     traffic = denial.connection.traffic
     way = "egress to" if denial.direction is Direction.EGRESS else "ingress from"
-    passage = f"{way} {who(denial.peer)} on {port_in_words(traffic).partition(' (')[0]}"
+    passage = f"{way} {who(denial.peer)} on {plain_port(traffic)}"
     match denial.cause_class:
         case "policy.explicit_deny":
             return f"{named(denial.component, denial)} denies {passage}"
@@ -177,7 +176,7 @@ def _what(denial: Denial) -> str:
         case "policy.both_sides_denied":
             policies = " and ".join(sorted(map(str, blamed(denial))))
             ends = f"{who(traffic.source)} → {who(traffic.destination)}"
-            return f"{policies} have no rule for {ends} on {port_in_words(traffic)}"
+            return f"{policies} have no rule for {ends} on {plain_port(traffic)}"
     if denial.component is None:
         return f"{named(None, denial)} denies {passage}"
     near = f" ({denial.miss.why})" if denial.miss is not None else ""
@@ -189,7 +188,7 @@ def _pairs(group: Iterable[Denial]) -> list[DeniedPair]:
     found: dict[tuple[str, str, str], list[Denial]] = {}
     for each in group:
         traffic = each.connection.traffic
-        key = (_name(traffic.source), _name(traffic.destination), port_in_words(traffic).partition(" (")[0])
+        key = (_name(traffic.source), _name(traffic.destination), plain_port(traffic))
         found.setdefault(key, []).append(each)
     pairs = (
         _pair(*key, [each.connection.seen for each in them if each.connection.seen]) for key, them in found.items()
@@ -219,14 +218,8 @@ def _to_look_at(one: Connection) -> Target:
     """The sender with its peer; a receiver whose sender is no pod."""
     if not one.source.pod:
         return Target(one.destination.pod, one.destination.namespace)
-    peer = HostPort(one.destination.ip, one.port or None, one.protocol)
-    protocol = None if peer.protocol == "TCP" else peer.protocol
-    return Target(one.source.pod, one.source.namespace, peer.host, peer.port, protocol)
-
-
-def _is_probe(one: Connection) -> bool:
-    """Checks whether only KAI's own probe ever tried it."""
-    return bool(one.probed) and one.probed >= one.attempts
+    protocol = None if one.protocol == "TCP" else one.protocol
+    return Target(one.source.pod, one.source.namespace, one.destination.ip, one.port or None, protocol)
 
 
 # -- what was not seen -----------------------------------------------------------------------------------------------
@@ -234,21 +227,18 @@ def _is_probe(one: Connection) -> bool:
 
 def _unexplained(flows: HubbleFlows) -> tuple[MissingRule, ...]:
     """The drops as the datapath reports them, where nobody knows the policies."""
-    dropped = [each for each in flows.dropped if any(drop.number in POLICY_DROPS for drop in each.drops)]
+    dropped = [each for each in flows.dropped if policy_drops(each) and not each.only_probed]
     pairs = [_pair(str(each.source), str(each.destination), f"{each.protocol} {each.port}", [each]) for each in dropped]
     what = "A policy denies it; which one is not known"
     return (MissingRule("policy.unknown", None, "", what, tuple(pairs)),) if pairs else ()
 
 
-def _doubts(flows: HubbleFlows, back: float | None) -> Iterable[str]:
-    if flows.silent:
-        yield f"no flows from {', '.join(each.node for each in flows.silent)}"
-    if flows.lost_events:
-        yield f"{counted(flows.lost_events, 'event')} lost"
-    if flows.cut_short or flows.truncated:
-        yield "not all flows came in time"
-    if back is None:
+def _doubts(flows: HubbleFlows) -> Iterable[str]:
+    if not flows.flows:
         yield "Hubble holds no flow of this namespace"
+    if pings := sum(each.packets_dropped for each in flows.dropped if each.icmp and policy_drops(each)):
+        yield f"{counted(pings, 'packet')} of ICMP dropped by policies, not replayed"
+    yield from flows.doubts()
 
 
 def _why_blind(case: Case, sensor: str) -> str:

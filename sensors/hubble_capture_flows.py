@@ -117,7 +117,7 @@ class HubbleFlows:
         return tuple(each for each in self.connections if each.packets_dropped)
 
     def summary(self) -> str:
-        return "; ".join([self._said(), *self._doubts()])
+        return "; ".join([self._said(), *self.doubts()])
 
     def _said(self) -> str:
         name = f"{self.namespace}/{self.pod}" if self.pod else f"namespace {self.namespace}"
@@ -143,7 +143,8 @@ class HubbleFlows:
     def _when(self) -> str:
         return f", last at {self.last_drop:%H:%M:%S}" if self.last_drop else ""
 
-    def _doubts(self) -> list[str]:
+    def doubts(self) -> list[str]:
+        """What may hide more than was seen."""
         doubts = []
         if self.probed:
             doubts.append(f"{counted(self.probed, 'connection')} that only the probe tried left out")

@@ -30,9 +30,12 @@ def also_affected(case: Case, component: Component | None) -> AlsoAffected | Non
 
 
 def denials_among(case: Case, connections: Iterable[Connection]) -> tuple[Denial, ...]:
-    """The connections of any pods that policies drop, each with its cause. Raises `Missing` without policies."""
+    """The connections of any pods that policies drop, each with its cause; what only KAI's probe tried is left out.
+
+    Raises `Missing` without policies.
+    """
     world = case.once(world_of)
-    replayed = (judged(each, world, case, {}, {}) for each in connections if each.icmp is None)
+    replayed = (judged(each, world, case, {}, {}) for each in connections if not (each.icmp or each.only_probed))
     return tuple(denial_of(case, each) for each in replayed if each.drop is not None and is_refused(case, each))
 
 

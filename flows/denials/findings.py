@@ -169,9 +169,14 @@ def who(end: Endpoint) -> str:
     return f"{end.fqdns[0]} ({end.ip})" if end.fqdns else end.ip or "an unknown address"
 
 
+def plain_port(traffic: Traffic) -> str:
+    """The port as policies see it."""
+    return f"{traffic.protocol} {traffic.port}" if traffic.port is not None else traffic.protocol
+
+
 def port_in_words(traffic: Traffic) -> str:
     """The port as policies see it, with the Service's where the client addressed one."""
-    seen = f"{traffic.protocol} {traffic.port}" if traffic.port is not None else traffic.protocol
+    seen = plain_port(traffic)
     if traffic.service_ip and traffic.service_port is not None and traffic.service_port != traffic.port:
         return f"{seen} (asked for as {traffic.service_ip}:{traffic.service_port})"
     return seen

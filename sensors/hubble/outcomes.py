@@ -137,6 +137,11 @@ class Connection:
     only_at_start: bool = False
     stale_peer: bool = False
 
+    @property
+    def only_probed(self) -> bool:
+        """Checks whether only KAI's own probe ever tried it."""
+        return bool(self.probed) and self.probed >= self.attempts
+
     def __str__(self) -> str:
         port = f" {self.protocol}/{self.port}" if self.port else f" {self.protocol}"
         return f"{self.source} → {self.destination}{port}"

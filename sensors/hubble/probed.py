@@ -29,7 +29,7 @@ def only_probed(
     """The connections from the pod that nobody but the probe ever tried. `addresses` are those of a pod on the host
     network, which hubble does not name."""
     own = [each for each in found if _is_from(each, namespace, pod, addresses)]
-    marked = {each for each in own if each.probed and each.probed == each.attempts}
+    marked = {each for each in own if each.only_probed}
     plain = [] if addresses else [each for each in own if each.protocol == "TCP"]
     return frozenset(marked | _unmarked(plain) | _echoes(own))
 

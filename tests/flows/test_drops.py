@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -114,6 +115,29 @@ async def test_what_only_the_probe_tried_is_nobody_s_demand() -> None:
     probed = replace(it[HubbleFlows], connections=(replace(dropped, probed=dropped.attempts),))
 
     assert namespace_drops(with_facts(it, probed)).rules == ()
+
+
+async def test_what_only_the_probe_tried_is_nobody_s_demand_without_policies_either() -> None:
+    it = without(await seen(), Policies)
+    probed = tuple(replace(each, probed=each.attempts) for each in it[HubbleFlows].connections)
+
+    assert namespace_drops(with_facts(it, replace(it[HubbleFlows], connections=probed))).rules == ()
+
+
+@pytest.mark.parametrize("unseen", [{"flows": 0, "connections": ()}, {"garbage": 1, "first_garbage": 1}])
+async def test_a_namespace_without_flows_or_with_unreadable_ones_is_not_clear(unseen: dict[str, Any]) -> None:
+    it = await seen("web-to-catalog")
+
+    assert exit_code(namespace_drops(with_facts(it, replace(it[HubbleFlows], **unseen)))) == 3
+
+
+async def test_pings_that_a_policy_drops_are_told_and_not_cleared() -> None:
+    it = await seen()
+    ping = replace(it[HubbleFlows].dropped[0], icmp=(8, 0), protocol="ICMPv4", port=0)
+    found = namespace_drops(with_facts(it, replace(it[HubbleFlows], connections=(ping,))))
+
+    assert found.doubts == ("8 packets of ICMP dropped by policies, not replayed",)
+    assert exit_code(found) == 3
 
 
 async def test_a_namespace_that_is_not_there_is_said_with_the_nearest() -> None:

@@ -52,6 +52,12 @@ def test_what_passes_again_is_not_affected() -> None:
     assert also_affected(_case(_of("cart-1", "cart", opened=1, passes_again=True)), _policy()) == AlsoAffected()
 
 
+def test_what_only_kai_s_own_probe_tried_is_not_affected() -> None:
+    tried = _of("cart-1", "cart")
+
+    assert also_affected(_case(replace(tried, probed=tried.attempts)), _policy()) == AlsoAffected()
+
+
 def test_a_sender_outside_the_cluster_is_no_pod() -> None:
     outside = replace(_of("cart-1", "cart"), source=Party("203.0.113.9", entities=("world",)))
 
