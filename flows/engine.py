@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from flows.load import Flow, Step
 from flows.model import Case, Diagnosis, Doubt, Finding, Missing, RecordedCase, Rule
@@ -180,7 +181,7 @@ def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt
     findings: list[Finding] = []
     doubts: list[Doubt] = []
     for rule in rules:
-        said = attempt_now(lambda rule=rule: rule.of(case))  # type: ignore[misc]
+        said = attempt_now(partial(rule.of, case))
         if isinstance(said, list):
             findings += said
         elif isinstance(said, Missing):

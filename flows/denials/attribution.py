@@ -28,6 +28,7 @@ from flows.policy import (
     RuleWalk,
     mistake_of_rule,
 )
+from flows.policy.calico_selectors import NAMESPACE_NAME
 from sensors.k8s_recent_changes import RecentChange, RecentChanges
 from sensors.k8s_services import Services
 from sensors.kit.objects import get, items, mapping, string_map
@@ -148,7 +149,6 @@ def _guilty(verdict: PolicyVerdict) -> tuple[PolicyRef, ...]:
 
 # -- the nearest miss ------------------------------------------------------------------------------------------------
 
-NAMESPACE_NAME = "kubernetes.io/metadata.name"
 CLASSES: Mapping[Mistake, str] = {
     Mistake.WRONG_PORT: "policy.wrong_port",
     Mistake.WRONG_SELECTOR: "policy.wrong_selector",

@@ -9,9 +9,10 @@ from typing import Any
 from flows.fixes.change import FixChange, Json, patched
 from flows.fixes.closing import is_nobody_s
 from flows.fixes.jsonpatch import CannotPatch, Operation, escaped, value_at
-from flows.fixes.wording import NAMESPACE_NAME, RefusingSide, cilium_peers, kubernetes_peers
+from flows.fixes.wording import RefusingSide, cilium_peers, kubernetes_peers
 from flows.model import Case
 from flows.policy import Miss, MissKind, PolicyRef, PolicyWorld
+from flows.policy.calico_selectors import NAMESPACE_NAME
 from sensors.k8s_network_policies import Policies
 from sensors.kit.objects import get, kind_of, name_of, number
 

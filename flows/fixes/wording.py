@@ -12,9 +12,9 @@ from typing import Any
 
 from flows.fixes.identity import selector_of
 from flows.policy import Direction, Endpoint, PolicyWorld, Traffic
+from flows.policy.calico_selectors import NAMESPACE_NAME
 from flows.policy.direction import is_workload
 
-NAMESPACE_NAME = "kubernetes.io/metadata.name"
 POD_NAMESPACE = "k8s:io.kubernetes.pod.namespace"
 SUFFIX = {4: 32, 6: 128}
 

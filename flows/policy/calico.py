@@ -68,7 +68,7 @@ def parse_calico(policy: Json, profile: Profile, catalog: ServiceCatalog) -> tup
 def _in_order(policy: Policy, spec: Json) -> tuple[Policy, ...]:
     """Before Kubernetes' policies: its rules as a tier of their own, and the isolation that it brings beside theirs."""
     order = _order(spec)
-    if order is None or order >= OF_KUBERNETES:
+    if order is None or not _is_early(order):
         return (replace(policy, sides={each: _admitting(side) for each, side in policy.sides.items()}),)
     early = {each: DirectionRules(False, side.clauses) for each, side in policy.sides.items()}
     return (
@@ -84,6 +84,11 @@ def _order(spec: Json) -> float | None:
     return order
 
 
+def _is_early(order: float | None) -> bool:
+    """Checks whether it is judged before the policies of Kubernetes."""
+    return order is not None and order < OF_KUBERNETES
+
+
 def _admitting(side: DirectionRules) -> DirectionRules:
     """Without the last rule that denies all the rest: nothing of the tier would admit it either."""
     return DirectionRules(side.isolates, tuple(each for each in side.clauses if each.effect is Effect.ALLOW))
@@ -96,12 +101,12 @@ def _check(spec: Json, profile: Profile) -> None:
     if text(spec.get("tier"), "/spec/tier") not in ("", "default"):
         raise NotUnderstood("/spec/tier", "it stands in another tier than the default one")
     order = _order(spec)
+    early = _is_early(order)
     for direction in Direction:
         listed = list(numbered(spec.get(direction.value), f"/spec/{direction.value}"))
         for where, rule in listed:
             action = text(mapping(rule, where).get("action"), f"{where}/action")
             closes = order is None and (where, rule) == listed[-1] and _is_for_all(mapping(rule, where))
-            early = order is not None and order < OF_KUBERNETES
             if action not in ("Allow", "Log") and not (action == "Deny" and (early or closes)):
                 raise NotUnderstood(f"{where}/action", f"the action {action or 'that is missing'} depends on the order")
 

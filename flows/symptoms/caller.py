@@ -49,7 +49,7 @@ def _on_the_wire(case: Case, flows: HubbleFlows, host: str) -> bool:
     mine = [each for each in flows.connections if (each.source.namespace, each.source.pod) == me]
     if as_ip(host) is not None:
         return any(as_ip(each.destination.ip) == as_ip(host) for each in mine)
-    asked = (each.query for each in own_lookups(case))
+    asked = (each.query for each in case.once(own_lookups))
     named_ = (name for each in mine for name in each.destination.names)
     return any(is_named(case, host, [name]) for name in (*asked, *named_))
 

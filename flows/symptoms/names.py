@@ -71,7 +71,7 @@ def names_at(case: Case, ip: str) -> tuple[str, ...]:
 
 def _answers(case: Case) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Answers to the pod's own look-ups, where the DNS proxy's flows were seen."""
-    yield from ((plain_name(each.query), each.addresses) for each in own_lookups(case))
+    yield from ((plain_name(each.query), each.addresses) for each in case.once(own_lookups))
 
 
 def own_lookups(case: Case) -> tuple[DnsOutcome, ...]:

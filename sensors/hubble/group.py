@@ -19,7 +19,7 @@ from sensors.hubble.attempt import (
     each_of,
 )
 from sensors.hubble.drop_reasons import name_of
-from sensors.hubble.moments import CLOCKS, Moments, earlier, later, newest
+from sensors.hubble.moments import CLOCKS, Moments, earlier, later, note_newest
 from sensors.hubble.outcomes import ConnectionOutcome, Drop, PolicyUse
 
 YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
@@ -124,7 +124,7 @@ def _sum_times(group: AttemptGroup, attempt: Attempt) -> None:
 def _sum_moments(whole: Moments, chain: Passing | None) -> None:
     for each in each_of(chain):
         for direction in each.directions:
-            newest(whole, (each.node, direction), each.when)
+            note_newest(whole, (each.node, direction), each.when)
 
 
 def outcome_of(group: AttemptGroup, until: datetime | None) -> ConnectionOutcome:

@@ -10,11 +10,10 @@ CLOCKS = timedelta(seconds=1)  # two nodes' clocks agree within this; nearer tha
 Moments: TypeAlias = dict[tuple[int, str], datetime]  # the newest by node (its bit) and direction of the policy asked
 
 
-def newest(known: Moments, key: tuple[int, str], when: datetime) -> Moments:
-    """`known` with `when`, if that is the newest of its kind."""
+def note_newest(known: Moments, key: tuple[int, str], when: datetime) -> None:
+    """Notes `when`, if that is the newest of its kind."""
     if key not in known or when > known[key]:
         known[key] = when
-    return known
 
 
 def earlier(one: datetime | None, other: datetime | None) -> datetime | None:

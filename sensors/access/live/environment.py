@@ -33,6 +33,7 @@ VERSION_NUMBER = re.compile(r"v?(\d+\.\d+(?:\.\d+)?[\w.+-]*)")
 def environment_of(kinds: Kinds, kubernetes: str | None, flow_source: str | None) -> Environment:
     """Environment that the objects show. `kubernetes` is the API server's version."""
     config, cni = string_map(named(kinds.of(CONFIG_MAP), CILIUM_CONFIG), "data"), cni_of(kinds)
+    called = config.get("cluster-name", "")
     return Environment(
         cni=cni,
         cni_version=cni_version(kinds, cni),
@@ -41,7 +42,7 @@ def environment_of(kinds: Kinds, kubernetes: str | None, flow_source: str | None
         service_cidrs=service_cidrs(kinds),
         pod_cidrs=pod_cidrs(kinds),
         flow_source=flow_source,
-        name=config.get("cluster-name") if config.get("cluster-name") not in ("", UNNAMED) else None,
+        name=called if called not in ("", UNNAMED) else None,
     )
 
 
