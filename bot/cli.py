@@ -32,7 +32,7 @@ INTERRUPTED = 130
 @DEBUG
 @click.pass_obj
 def kai(debug: bool) -> None:
-    """The reason why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
+    """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
     quiet(debug)
 
 

@@ -287,11 +287,10 @@ def _checked(found: Mapping[str, Any]) -> Settings:
 def _default_cluster(found: Mapping[str, Any]) -> str:
     """The cluster that is meant where nobody names one. Raises `BadSettings` for what contradicts `clusters:`."""
     clusters, default = found["clusters"], str(found.get("default_cluster") or "")
-    alone = next((word for word in ("case", "context", "hubble_server") if clusters and found.get(word)), "")
-    if alone == "case":
+    if clusters and found.get("case"):
         raise BadSettings("clusters: a recording (case, KAI_CASE) takes the place of all clusters: leave one out")
-    if alone and alone != "hubble_server":
-        raise BadSettings(f"clusters: each names its own {alone}: leave the other {alone} out")
+    if clusters and found.get("context"):
+        raise BadSettings("clusters: each names its own context: leave the other context out")
     if default:
         cluster_settings.named(clusters, default)
     return default

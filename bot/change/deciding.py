@@ -89,7 +89,10 @@ class Deciding:
         return DecisionResult(f"Your approval is counted: {counted.standing.missing}.")
 
     async def why_not(self, proposal: str, identify: Identify) -> ApprovalRefusal | None:
-        """True if this person may approve it: what a card tells its viewer. Nothing is counted or written down."""
+        """The refusal that this person would get, for who looks at the proposal; None where they may approve it.
+
+        Nothing is counted or written down.
+        """
         it = await self.get(proposal)
         if isinstance(it, ApprovalRefusal):
             return it

@@ -38,11 +38,8 @@ class PolicyWorlds:
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[OpenedCluster]:
         """For one investigation. Raises `Blind` when there is no way to the cluster."""
-        if self.case is not None:
-            yield OpenedCluster(self.case, recording_of(self.case))
-            return
         async with self._shared() as cluster:
-            yield OpenedCluster(cluster)
+            yield OpenedCluster(cluster, recording_of(self.case) if self.case is not None else None)
 
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[Cluster]:
@@ -50,24 +47,17 @@ class PolicyWorlds:
         if self.case is not None:
             yield self.case
             return
-        async with self._living() as cluster:
+        async with _as_blind(), opened(self.live) as cluster:
             yield cluster
 
     @asynccontextmanager
     async def _shared(self) -> AsyncIterator[Cluster]:
-        if self.case is not None:
-            yield self.case
-        elif self.line is None:
-            async with self._living() as cluster:
+        if self.case is not None or self.line is None:
+            async with self.cluster() as cluster:
                 yield cluster
         else:
             async with _as_blind(), self.line.use() as (kube, reads), opened_on(self.live, kube, reads) as cluster:
                 yield cluster
-
-    @asynccontextmanager
-    async def _living(self) -> AsyncIterator[Cluster]:
-        async with _as_blind(), opened(self.live) as cluster:
-            yield cluster
 
     async def find(self, asked: Target) -> Target:
         """The pod that is meant, as far as that can be told in time. Raises `NoSuchPod`."""

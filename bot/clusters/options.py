@@ -42,6 +42,8 @@ class Live:
         return any((self.kubeconfig, self.context, self.server, self.cluster))
 
 
+CASE_OR_CLUSTER = "--case is a recording; --kubeconfig, --context, --server, --cluster name a cluster; leave one out"
+
 OPTIONS = (
     click.option("--cluster", metavar="NAME", default="", help="A cluster of the settings (clusters:)."),
     click.option("--context", metavar="NAME", help="The kubeconfig's context to use."),

@@ -21,7 +21,7 @@ from bot.cluster_settings import NamedCluster
 from bot.clusters.opening import PolicyWorlds
 from bot.clusters.options import Live, said_live
 from bot.clusters.served import ServedClusters, live_to
-from bot.commands.output import as_yaml, write
+from bot.commands.output import as_data, write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.cluster_name import UNNAMED, cluster_name
 from bot.report.sanitize import clean, clean_command
@@ -149,9 +149,11 @@ async def _done(changes: Changes, it: Proposal, who: KubeUser, act: DecisionActi
         click.echo(said.sentence, err=True)
         if said.code:
             return 1
-        claims.append(await changes.claim(said.carry_on or it.id, person))
-        carried = said.carry_on and await changes.pipeline.carry_on(said.carry_on)
-        after = carried or await changes.store.proposals.get(said.carry_on or it.id)
+        decided = said.carry_on or it.id
+        if decided != it.id:
+            claims.append(await changes.claim(decided, person))
+        carried = said.carry_on and await changes.pipeline.carry_on(decided)
+        after = carried or await changes.store.proposals.get(decided)
     finally:
         for each in claims:
             await changes.release(each)
@@ -168,7 +170,7 @@ def _outcome(it: Proposal, output: str) -> str:
     said = {"proposal": it.id, "cluster": cluster_name(it.cluster) or None, "state": it.state.value, "why": it.why}
     if output == "text":
         return f"{plain_state(it)}\n"
-    return f"{json.dumps(said, indent=2)}\n" if output == "json" else as_yaml(said)
+    return as_data(said, output)
 
 
 async def _tell(it: Proposal) -> None:

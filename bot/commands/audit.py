@@ -8,7 +8,7 @@ import json
 import click
 
 from bot.approval.trail import Head, TrailEntry, faults, line
-from bot.commands.output import as_yaml, write
+from bot.commands.output import as_data, as_yaml, write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.store.database import BadDatabase, Unreachable, file_of
 from bot.store.location import default_url
@@ -34,7 +34,7 @@ def _examined(links: list[TrailEntry], kept: Head, head: str, output: str) -> in
         found.append(f"no entry has the hash {head[:16]}, which was the head when it was noted")
     if output != "text":
         said = {"whole": not found, "entries": len(links), "head": kept.hash, "faults": found}
-        write(as_yaml(said) if output == "yaml" else f"{json.dumps(said, indent=2)}\n")
+        write(as_data(said, output))
         return 1 if found else 0
     for each in found:
         click.echo(each, err=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.clusters.connecting import opened, since_of
-from bot.clusters.options import Live, live_of
+from bot.clusters.options import CASE_OR_CLUSTER, Live, live_of
 from bot.commands.output import as_yaml, say_sections, write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
@@ -65,7 +65,7 @@ async def _cluster(case: Path | None, live: Live) -> AsyncIterator[tuple[Cluster
             yield cluster, str(cluster.kube.namespace)
         return
     if live.names_a_cluster:
-        raise UsageMistake("--case is a recording; --kubeconfig, --context, --server name a cluster; leave one out")
+        raise UsageMistake(CASE_OR_CLUSTER)
     recorded = open_case(case)
     target = recorded.header.target
     if target is None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from bot.commands import feedback, spending
-from bot.commands.lists import columns
-from bot.commands.output import Style, as_yaml, say, write
+from bot.commands.lists import columns, markdown_table
+from bot.commands.output import Style, as_data, say, write
 from bot.errors import CouldNotLook, UsageMistake
 from bot.report.json_result import CannotDecode, decode
 from bot.report.outline import command_lines
@@ -47,7 +46,7 @@ def show(investigation: str, part: str, verbose: bool, quiet: bool, output: str,
     if verdict is None:
         write(_unconcluded(found, rows, output))
     elif output == "json" and not part:
-        write(_json(verdict.result))
+        write(as_data(verdict.result, "json"))
     elif part == "brief":
         write(_sent(_diagnosis(verdict)))
     elif part:
@@ -138,7 +137,7 @@ def _commands(it: Diagnosis, part: str) -> str:
 def _unconcluded(it: Investigation, rows: tuple[EvidenceRow, ...], output: str) -> str:
     if output in ("json", "yaml"):
         seen = [{"id": row.id, "sensor": row.sensor, "sight": row.sight, "summary": row.summary} for row in rows]
-        return _written({**_entry(it, None), "evidence": seen}, output)
+        return as_data({**_entry(it, None), "evidence": seen}, output)
     lines = [f"{it.request.target}: {it.state}{f', {it.why}' if it.why else ''}; there is no verdict."]
     lines += [f"- {row.id} {row.sensor}: {row.summary}" for row in rows]
     shown = (clean(line) for line in lines)
@@ -150,11 +149,12 @@ def _unconcluded(it: Investigation, rows: tuple[EvidenceRow, ...], output: str) 
 
 def _listed(rows: tuple[tuple[Investigation, StoredVerdict | None], ...], output: str) -> str:
     if output in ("json", "yaml"):
-        return _written([_entry(it, verdict) for it, verdict in rows], output)
+        return as_data([_entry(it, verdict) for it, verdict in rows], output)
     if not rows:
         return "Nothing is remembered yet.\n"
     table = [_row(it, verdict) for it, verdict in rows]
-    return _markdown(table) if output == "markdown" else columns(table)
+    heads = ("id", "asked at", "by", "target", "what came of it")
+    return markdown_table(heads, table) if output == "markdown" else columns(table)
 
 
 def _row(it: Investigation, verdict: StoredVerdict | None) -> tuple[str, ...]:
@@ -165,11 +165,6 @@ def _row(it: Investigation, verdict: StoredVerdict | None) -> tuple[str, ...]:
     else:
         end = f"{verdict.cause_class} {verdict.confidence:.0%} {verdict.component}"
     return it.id, f"{it.asked_at:%Y-%m-%d %H:%M}Z", clean(asked, 40), clean(target, 120), clean(end, 200)
-
-
-def _markdown(table: list[tuple[str, ...]]) -> str:
-    head = ["| id | asked at | by | target | what came of it |", "| --- | --- | --- | --- | --- |"]
-    return "\n".join([*head, *(f"| {' | '.join(map(escape_markdown, row))} |" for row in table)]) + "\n"
 
 
 def _entry(it: Investigation, verdict: StoredVerdict | None) -> dict[str, Any]:
@@ -190,12 +185,3 @@ def _entry(it: Investigation, verdict: StoredVerdict | None) -> dict[str, Any]:
         "confidence": verdict.confidence if verdict else None,
         "root_cause": verdict.root_cause if verdict else None,
     }
-
-
-def _written(value: object, output: str) -> str:
-    return as_yaml(value) if output == "yaml" else _json(value)
-
-
-def _json(value: object) -> str:
-    """All in ASCII: what a terminal might obey is an escape, which reads back as the same character."""
-    return json.dumps(value, indent=2) + "\n"

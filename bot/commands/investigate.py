@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.clusters.connecting import opened, since_of
-from bot.clusters.options import Live, live_of
+from bot.clusters.options import CASE_OR_CLUSTER, Live, live_of
 from bot.clusters.peer import peer_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import WORKLOAD_KINDS, NoSuchPod, Resolved, resolve
@@ -180,7 +180,7 @@ async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Re
     """The recording that was named, else the living cluster."""
     if question.case is not None:
         if question.live.names_a_cluster:
-            raise UsageMistake("--case is a recording; --kubeconfig, --context, --server name a cluster; leave one out")
+            raise UsageMistake(CASE_OR_CLUSTER)
         if question.since is not None:
             raise UsageMistake("--since asks a living cluster; a recording holds what it holds")
         case = open_case(question.case)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.commands.output import as_yaml, write
+from bot.report.sanitize import escape_markdown
 from flows.load import Flow, Step, load_flows
 from sensors.kit import Sensor
 from sensors.kit.catalog import sensors
@@ -43,6 +44,12 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
     padded = ([*map(str.ljust, row, widths), row[-1]] for row in rows)
     return "".join("  ".join(cells).rstrip() + "\n" for cells in padded)
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows as a table of Markdown under their heads."""
+    lines = (heads, ["---"] * len(heads), *(list(map(escape_markdown, row)) for row in rows))
+    return "".join(f"| {' | '.join(each)} |\n" for each in lines)
 
 
 def purpose(sensor: Sensor) -> str:

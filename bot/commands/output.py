@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -23,6 +24,11 @@ WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""
 
 NARROWEST = 30
+
+
+def as_data(value: object, output: str) -> str:
+    """JSON or YAML, all in ASCII: what a terminal might obey is an escape, which reads back as the same character."""
+    return as_yaml(value) if output == "yaml" else json.dumps(value, indent=2) + "\n"
 
 
 @dataclass(frozen=True, slots=True)

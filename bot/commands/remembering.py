@@ -9,20 +9,17 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.report.cluster_name import UNNAMED
 from bot.report.json_result import encode
 from bot.store import EvidenceRow, OriginKind, Request
 from bot.store.location import default_url
-from bot.store.spool import bring_in, put
+from bot.store.spool import FORGOTTEN_AFTER, bring_in, put
 from flows.model import Diagnosis
 from sensors.kit import Target
 from sensors.kit.reported import reported
-
-FORGOTTEN_AFTER = timedelta(days=90)
-"""What a terminal asked this long ago is forgotten, a batch at each run, as `kai serve` does by its own setting."""
 
 Run = tuple[Request, Mapping[str, Any], tuple[EvidenceRow, ...]]
 

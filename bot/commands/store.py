@@ -10,10 +10,13 @@ from typing import Any
 
 import click
 
+from bot.commands.history import with_store
 from bot.errors import UsageMistake
 from bot.store.backup import BadBackup, back_up, restore
 from bot.store.database import BadDatabase
 from bot.store.location import default_url
+from bot.store.spool import waiting
+from bot.store.store import Store
 
 STREAM = "-"
 
@@ -30,6 +33,8 @@ def store(action: str, file: str, database: str | None) -> int:
 
 
 def _back_up(url: str, file: str) -> dict[str, Any]:
+    if waiting(url):
+        with_store(url, _nothing)  # which brings in the runs that wait beside it
     whole = io.BytesIO()
     said = back_up(url, whole)
     if file == STREAM:
@@ -38,6 +43,10 @@ def _back_up(url: str, file: str) -> dict[str, Any]:
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
         target.write(whole.getvalue())
     return said
+
+
+async def _nothing(store: Store) -> None:
+    """Asks the store nothing."""
 
 
 def _restore(url: str, file: str) -> dict[str, Any]:

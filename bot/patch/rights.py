@@ -63,7 +63,10 @@ def right_to(kind: Kind, verb: str, namespace: str) -> ObjectRight:
 
 
 async def may(line: WriteConnection, agent: str, approver: Approver | None, right: ObjectRight) -> RightsAnswer:
-    """True if the person may. Raises `Blind` where that could not be asked: nobody may do what nobody could ask."""
+    """Word of the API server on whether the person may.
+
+    Raises `Blind` where that could not be asked: nobody may do what nobody could ask.
+    """
     who = f"what {one_line(approver.user) if approver else 'you'} may do could not be asked"
     body = review(approver, right)
     try:

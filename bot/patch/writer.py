@@ -100,7 +100,7 @@ class PatchWriter:
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def may(self, approver: Approver | None, right: ObjectRight) -> RightsAnswer:
-        """True if the person may do this, by the API server's own word. Raises `Blind` where it could not be asked."""
+        """Word of the API server on whether the person may do this. Raises `Blind` where it could not be asked."""
         return await may(self.line, f"kai-netdebug/{__version__}", approver, right)
 
     async def rehearse(self, order: Order) -> Rehearsed | WriteTrouble | Unknown:

@@ -16,6 +16,9 @@ SURE = 0.8
 """A confidence from which on a wrong verdict misleads: people act on it."""
 
 
+_OF_VERDICTS = feedback.outerjoin(diagnoses, diagnoses.c.investigation == feedback.c.investigation)
+
+
 class Opinions:
     """One word of each person on each verdict; the last one counts."""
 
@@ -35,11 +38,13 @@ class Opinions:
         async with self._database.writing() as connection:
             await connection.execute(delete(feedback).where(this))
 
-    async def latest(self, most: int = 50) -> tuple[Feedback, ...]:
-        """The newest opinions on any verdict."""
-        rows = select(feedback).order_by(feedback.c.at.desc()).limit(most)
+    async def latest(self, most: int = 50) -> tuple[tuple[Feedback, str | None, str | None], ...]:
+        """The newest opinions on any verdict, each with the verdict's cause class and component."""
+        verdict = diagnoses.c.cause_class, diagnoses.c.component
+        rows = select(feedback, *verdict).select_from(_OF_VERDICTS).order_by(feedback.c.at.desc()).limit(most)
         async with self._database.reading() as connection:
-            return tuple(map(_feedback, await connection.execute(rows)))
+            found = await connection.execute(rows)
+            return tuple((_feedback(row), row.cause_class, row.component) for row in found)
 
     async def of(self, investigation: str) -> tuple[Feedback, ...]:
         rows = select(feedback).where(feedback.c.investigation == investigation).order_by(feedback.c.at)
@@ -49,9 +54,8 @@ class Opinions:
     async def counted(self) -> Counter[tuple[Opinion, bool]]:
         """Number of opinions of each kind, on verdicts that were sure and on those that were not."""
         sure = case((diagnoses.c.confidence >= SURE, 1), else_=0)
-        of_verdicts = feedback.outerjoin(diagnoses, diagnoses.c.investigation == feedback.c.investigation)
         rows = (
-            select(feedback.c.opinion, sure, func.count()).select_from(of_verdicts).group_by(feedback.c.opinion, sure)
+            select(feedback.c.opinion, sure, func.count()).select_from(_OF_VERDICTS).group_by(feedback.c.opinion, sure)
         )
         async with self._database.reading() as connection:
             return Counter({(Opinion(each), bool(was_sure)): n for each, was_sure, n in await connection.execute(rows)})

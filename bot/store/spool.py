@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,10 @@ SQLITE = "sqlite:///"
 MAGIC = b"SQLite format 3\x00"
 MAX_WAITING = 100
 """Files that wait; then the next run brings all of them in."""
+
+FORGOTTEN_AFTER = timedelta(days=90)
+"""What a terminal asked this long ago is forgotten, a batch when runs are brought in, as `kai serve` does by its own
+setting."""
 
 
 def folder_of(url: str) -> Path | None:
@@ -80,8 +84,8 @@ def _write(path: Path, text: str) -> None:
 
 
 async def bring_in(url: str, store: Store) -> None:
-    """Put what waits into the database. What cannot be read is left, under another name."""
-    for path in waiting(url):
+    """Put what waits into the database, and forget what is old. What cannot be read is left, under another name."""
+    for path in (paths := waiting(url)):
         try:
             said = json.loads(path.read_text(encoding="utf-8"))
             run = (*_run(said), datetime.fromisoformat(said["asked_at"]), datetime.fromisoformat(said["kept_at"]))
@@ -93,6 +97,8 @@ async def bring_in(url: str, store: Store) -> None:
         if await store.investigations.get(run[0]) is None:
             await store.investigations.keep(*run)
         path.unlink(missing_ok=True)
+    if paths:
+        await store.retention.forget((now := datetime.now(UTC)) - FORGOTTEN_AFTER, now)
 
 
 def _run(said: Mapping[str, Any]) -> tuple[str, Request, Mapping[str, Any], tuple[EvidenceRow, ...]]:

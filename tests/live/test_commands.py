@@ -50,7 +50,7 @@ def test_run_flow_takes_the_relay_from_hubbles_own_variable(
 
 def test_drops_names_the_denied_pair_of_a_living_namespace(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     code = run(words(world, "drops", "checkout"))
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
 
     assert code == 1
     assert "checkout/checkout-egress and NetworkPolicy payments/bank-ingress have no rule for" in said
@@ -140,7 +140,7 @@ def test_a_relay_is_not_asked_about_a_recording(capsys: pytest.CaptureFixture[st
 
     assert (code, capsys.readouterr().err) == (
         2,
-        "kai: --case is a recording; --kubeconfig, --context, --server name a cluster; leave one out\n",
+        "kai: --case is a recording; --kubeconfig, --context, --server, --cluster name a cluster; leave one out\n",
     )
 
 

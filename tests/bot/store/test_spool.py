@@ -6,15 +6,16 @@ import asyncio
 import json
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bot.cli import run
 from bot.commands.history import with_store
 from bot.commands.remembering import remember
 from bot.report.json_result import encode
-from bot.store.spool import MAX_WAITING, bring_in, folder_of, put, waiting
+from bot.store.spool import FORGOTTEN_AFTER, MAX_WAITING, bring_in, folder_of, put, waiting
 from bot.store.store import Store, open_store
 from tests.bot.report.examples import DENIED
 from tests.bot.store.words import NOW, ROWS, request
@@ -85,6 +86,32 @@ def test_when_many_wait_the_next_run_brings_all_of_them_in(url: str) -> None:
     remember(DENIED, url, NOW)
 
     assert waiting(url) == []
+
+
+def test_what_is_old_is_forgotten_when_runs_are_brought_in(url: str) -> None:
+    async def old(store: Store) -> None:
+        long_ago = datetime.now(UTC) - FORGOTTEN_AFTER - timedelta(days=1)
+        await store.investigations.keep("old", request("api"), encode(DENIED), ROWS, long_ago, long_ago)
+
+    async def brought() -> None:
+        async with open_store(url) as store:
+            await old(store)
+
+    asyncio.run(brought())
+    assert _ids(url) == ["old"]
+    _put(url, "a1")
+
+    assert _ids(url) == ["a1"]
+
+
+def test_a_backup_holds_the_runs_that_wait(url: str, tmp_path: Path) -> None:
+    _put(url, "a1")
+    there = f"sqlite:///{tmp_path}/there.db"
+
+    assert run(["store", "backup", str(tmp_path / "saved.zip"), "--database", url]) == 0
+    assert run(["store", "restore", str(tmp_path / "saved.zip"), "--database", there]) == 0
+
+    assert _ids(there) == ["a1"]
 
 
 @pytest.mark.parametrize("url", ["postgresql://kai@db/kai", "sqlite://", "sqlite:///"])
