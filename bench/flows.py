@@ -154,6 +154,7 @@ def measure(name: str, path: Path) -> None:
 
 def beside(path: Path, lines: int, runs: int = 3) -> dict[str, float]:
     """Whole processes, Python's start included, in turns: KAI and the hubble CLI on the same file, seconds of each."""
+    from bench.own_time import wall
     from tests.cluster.binaries import hubble
 
     observe = [str(hubble()), "observe", "--input-file", str(path), "--last", str(lines)]
@@ -167,12 +168,6 @@ def beside(path: Path, lines: int, runs: int = 3) -> dict[str, float]:
     }
     rounds = [{name: wall(command) for name, command in commands.items()} for _ in range(runs)]
     return {name: min(each[name] for each in rounds) for name in commands}
-
-
-def wall(command: list[str]) -> float:
-    began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
 
 
 def best_of(name: str, path: Path, runs: int = 3) -> list[object]:

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 NAME = "checkout-to-bank"
 EXPECTED = "policy.both_sides_denied"
 PODS, FLOWS = 500, 1000
-P50_S, P95_S, RSS_MB, AT_ONCE_S = 1.0, 2.0, 200, 30
+P50_S, P95_S, RSS_MB, CROWD_RSS_MB, AT_ONCE_S = 0.5, 2.0, 200, 250, 12
 
 
 # -- the one who asks: a process of its own ----------------------------------------------------------------------------

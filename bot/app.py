@@ -185,7 +185,7 @@ async def running(
         parts = (identity, client, store, desk, intake, conversations, inbox, work, visibility)
         tools = WalkTools(seers, rules())
         looks = partial(NamespaceLooks, clusters.meant, clusters.cluster, flows[POLICY_DROPS_FLOW], tools)
-        names_of = lambda channel: names[clusters.usual(channel)]  # noqa: E731
+        names_of = lambda channel, said="": names[clusters.usual(channel, said)]  # noqa: E731
         services = services_of(*parts, names_of, looks, settings.approvals, joined, changes)
         services.questions.converse = Conversing(explains.asking) if explains is not None else None
         if changes is not None:
@@ -240,7 +240,7 @@ def services_of(
     inbox: Inbox,
     work: Work,
     visibility: Visibility,
-    names: Callable[[str], PodSuggestions],
+    names: Callable[..., PodSuggestions],
     looks: Callable[[Asking, Ephemerals], NamespaceLooks],
     approvals: Approvals,
     joined: Joined,

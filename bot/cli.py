@@ -32,7 +32,7 @@ INTERRUPTED = 130
 @DEBUG
 @click.pass_obj
 def kai(debug: bool) -> None:
-    """Why can this pod not talk? The root cause, the evidence, and a fix that is proved."""
+    """Tells why a pod cannot talk: the root cause, the evidence, and a fix that is proved."""
     quiet(debug)
 
 

@@ -141,11 +141,15 @@ def namespace_drops(case: Case, flow: str = POLICY_DROPS_FLOW) -> NamespaceDrops
 
 
 def missing_rules(case: Case, found: Iterable[Denial]) -> tuple[MissingRule, ...]:
-    """The denials by the rule they miss; the newest change first, then the most dropped."""
+    """The denials by the rule they miss, the newest change first."""
     groups: dict[tuple[object, ...], list[Denial]] = {}
     for each in found:
         groups.setdefault((each.cause_class, each.component, each.direction, _what(each)), []).append(each)
-    rules = [_rule(case, group) for group in groups.values()]
+    return newest_first(_rule(case, group) for group in groups.values())
+
+
+def newest_first(rules: Iterable[MissingRule]) -> tuple[MissingRule, ...]:
+    """Rules by the newest change of their policies, then by the packets dropped; those without a known change last."""
     return tuple(sorted(rules, key=lambda each: (each.changed.ago_s if each.changed else float("inf"), -each.packets)))
 
 

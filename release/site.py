@@ -66,11 +66,7 @@ def _place(repository: str) -> str:
 def _words(written: Mapping[str, str]) -> dict[str, str]:
     """Causes, sensors and flows, each with the place where it is described: a page that names one gets a link."""
     named = ("reference/sensors.md", "reference/flows.md", "reference/causes.md")
-    return {
-        word: f"{page}#{mark}"
-        for page in named
-        for word, mark in re.findall(r"^#+ `(.+?)` \{ #(\S+) \}", written[page], re.M)
-    }
+    return {word: f"{page}#{mark}" for page in named for word, mark in _MARKED.findall(written[page])}
 
 
 def _turned(name: str, text: str, words: Mapping[str, str]) -> str:

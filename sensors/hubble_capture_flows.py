@@ -144,7 +144,7 @@ class HubbleFlows:
         return f", last at {self.last_drop:%H:%M:%S}" if self.last_drop else ""
 
     def doubts(self) -> list[str]:
-        """What may hide more than was seen."""
+        """Doubts in what was seen: what may hide more."""
         doubts = []
         if self.probed:
             doubts.append(f"{counted(self.probed, 'connection')} that only the probe tried left out")

@@ -26,7 +26,7 @@ from bot.clusters.served import UnknownCluster
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
 from bot.intake import Intake, Origin
-from bot.report.cluster_name import UNNAMED
+from bot.report.cluster_name import cluster_name
 from bot.store import OriginKind
 from bot.store.investigations import TRIGGER_LIFETIME
 from bot.store.store import Store
@@ -256,7 +256,7 @@ class Alerts:
         if gate.network is NetworkRelevance.NO:
             await self._skip(room, lead, gate.why, chosen.target)
             return ""
-        return await self._start(room, group, lead, chosen, gate, "" if cluster == UNNAMED else cluster)
+        return await self._start(room, group, lead, chosen, gate, cluster_name(cluster))
 
     async def _start(
         self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged, cluster: str

@@ -163,7 +163,8 @@ def _safe(question: Question, known: AnswerFacts) -> Said:
         return _lines([details.NO_CHANGE])
     parts = (fix, *fix.also)
     lines = [f"*{safe(proof_line(fix).text)}*", *details.lines_of(tuple(changed_ways(fix)))]
-    lines += [] if any(each.newly_denied for each in parts) else ["It takes nothing away."]
+    replayed = fix.proof is not None  # what was not replayed takes away nobody knows what
+    lines += ["It takes nothing away."] if replayed and not any(each.newly_denied for each in parts) else []
     lines.append("It interrupts other traffic." if any(each.disruptive for each in parts) else "It interrupts nothing.")
     lines += [f"{safe(each.owner)} would undo it: change it at its source." for each in parts if each.owner]
     lines.append(

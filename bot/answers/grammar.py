@@ -21,6 +21,7 @@ _ASKS = pattern(r"""
     ^(?:but |and |so |ok |okay |kai |hey |please )*(?:undo|roll|rollback|revert|fix|apply|prove|proof|evidence)
     ^(?:but |and |so |ok |okay |kai |hey |please )*(?:since|any|anyone|not|e ?\d{1,2})
 """)
+_WORD = re.compile(r"[a-z0-9]+")
 _HUMAN = (Topic.THANKS, Topic.UNKNOWN)
 LONGEST_PLAIN = 12
 """Words of a question that is answered although nobody called KAI by name; people who talk say more."""
@@ -51,6 +52,8 @@ def _about(said: str) -> Question | None:
 
 def is_plain(text: str) -> bool:
     """Is this nothing but one of the known questions? Only then is somebody answered who did not call KAI by name."""
+    if len(_WORD.findall(typed(text).lower())) > LONGEST_PLAIN:  # before the spelling of each is looked at
+        return False
     words, question = words_of(text), parse(text)
     if question.topic in _HUMAN or not 0 < len(words) <= LONGEST_PLAIN:
         return False

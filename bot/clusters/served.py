@@ -51,8 +51,10 @@ class ServedClusters:
         """
         return self.meant("" if self.names == (UNNAMED,) else labels.get("cluster", ""), channel)
 
-    def usual(self, channel: str = "") -> str:
-        """The cluster of a channel, for suggestions; where none is meant, the first."""
+    def usual(self, channel: str = "", said: str = "") -> str:
+        """The cluster that was said, else a channel's, for suggestions; where none is meant, the first."""
+        if said in self.worlds:
+            return said
         return self.channels.get(channel) or self.default or self.names[0]
 
     def world(self, name: str) -> PolicyWorlds:

@@ -71,8 +71,13 @@ def chosen_namespace(body: Mapping[str, Any]) -> str:
 
 
 def _metadata(view: Mapping[str, Any]) -> dict[str, str]:
+    return _read(view.get("private_metadata") or "")
+
+
+def _read(text: str) -> dict[str, str]:
+    """Values that went through Slack; none when they cannot be read."""
     try:
-        said = json.loads(view.get("private_metadata") or "{}")
+        said = json.loads(text or "{}")
     except ValueError:
         return {}
     return {str(key): str(value or "") for key, value in said.items()} if isinstance(said, dict) else {}
@@ -102,13 +107,8 @@ def opener(fill: Fill) -> SlackBlock:
 
 def filled(value: str) -> Fill:
     """Values that a button of `opener` carries; nothing when it cannot be read."""
-    try:
-        said = json.loads(value or "{}")
-    except ValueError:
-        return Fill()
-    if not isinstance(said, dict):
-        return Fill()
-    return Fill(**{name: str(said.get(name) or "")[:253] for name in FILLED})
+    said = _read(value)
+    return Fill(**{name: said.get(name, "")[:253] for name in FILLED})
 
 
 def _input(label: str, element: SlackBlock, *, optional: bool = False) -> SlackBlock:

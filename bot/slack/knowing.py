@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 
 from bot.answers.approvers import approvers_of
 from bot.answers.known import Alike, AnswerFacts
+from bot.answers.question import Topic
 from bot.approval.proposal import Proposal
 from bot.approval.rules import Approvals
 from bot.change.changes import newest
@@ -27,13 +28,13 @@ class Knowing:
     def __init__(self, store: Store, visibility: Visibility, approvals: Callable[[], Approvals]) -> None:
         self._store, self._visibility, self._approvals = store, visibility, approvals
 
-    async def of(self, it: Investigation, diagnosis: Diagnosis, user: str) -> AnswerFacts:
-        """All that answers about a verdict rest on."""
+    async def of(self, it: Investigation, diagnosis: Diagnosis, user: str, topic: Topic) -> AnswerFacts:
+        """All that an answer of this topic rests on; only one asks for others, whose channels Slack has to tell."""
         proposal = newest(await self._store.proposals.of(it.id))
         return AnswerFacts(
             diagnosis,
             it.ended_at or it.asked_at,
-            await self._alike(it, diagnosis, user),
+            await self._alike(it, diagnosis, user) if topic is Topic.AFFECTED else (),
             "" if proposal is None else state_line(proposal),
             approvers_of(self._approvals(), _namespaces(it, proposal)),
         )

@@ -11,6 +11,7 @@ from typing import Any
 from bot.report.blocks import Said, plain_text, section, with_opinions
 from bot.store import Investigation, Opinion
 from bot.store.store import Store
+from bot.triggers.form import value_of
 
 WRONG_VIEW = "kai_wrong_view"
 CAUSE, WORDS = "kai_real_cause", "kai_wrong_words"
@@ -54,7 +55,5 @@ def _field(name: str, label: str, hint: str, *, multiline: bool = False) -> dict
 
 def said_in(view: Mapping[str, Any]) -> tuple[str, str]:
     """The investigation and the words of a submitted modal."""
-    values = (view.get("state") or {}).get("values") or {}
-    found = [str(((values.get(name) or {}).get(name) or {}).get("value") or "").strip() for name in (CAUSE, WORDS)]
-    cause, words = found
+    cause, words = (value_of(view, name) for name in (CAUSE, WORDS))
     return str(view.get("private_metadata") or ""), "\n".join(filter(None, (f"cause: {cause}" if cause else "", words)))

@@ -16,7 +16,7 @@ from bot.slack import proposal_blocks, repository_blocks
 from bot.slack.conversations import Conversations
 from bot.slack.notes import Kept, RootState, ThreadReply
 from bot.slack.renderer import render
-from bot.slack.root import UNTOLD, root_of
+from bot.slack.root import TAKEN_BACK, UNTOLD, root_of
 from bot.store import Investigation
 from bot.store.store import Store
 
@@ -49,13 +49,11 @@ class ProposalMessages:
 
     async def _show_repeated(self, it: Investigation, proposal: Proposal) -> None:
         """A change that is taken back after the verdict was looked at again is news for that root, too."""
+        if proposal.state not in TAKEN_BACK:
+            return
         last = await self._store.repeats.newest(it.id, datetime.now(UTC))
         later = await self._store.investigations.get(last) if last != it.id else None
-        if (
-            later is not None
-            and not later.is_live
-            and proposal.state in (ProposalState.ROLLED_BACK, ProposalState.STUCK)
-        ):
+        if later is not None and not later.is_live:
             await self._conversations.say(later, [RootState(await root_of(later, self._store))])
 
     async def checked(self, proposal: Proposal, line: str) -> None:

@@ -79,7 +79,7 @@ class Questions:
         if question.topic is Topic.AGAIN:
             await self._investigating.repeat(it.id, who)
             return True
-        said = answer(question, await self._knowing.of(it, diagnosis, who.user))
+        said = answer(question, await self._knowing.of(it, diagnosis, who.user, question.topic))
         await self._ephemerals.say(who, _headed(said, _about(it)))
         return True
 
@@ -92,12 +92,12 @@ class Questions:
         if diagnosis is None:
             what = "no verdict about this yet" if it.is_live else "no verdict about this"
             return await self._ephemerals.tell(who, f"There is {what}: {blocks.reason(it.why or it.state)}.")
-        if question.topic is Topic.UNKNOWN and self.converse is None:
-            return await self._ephemerals.say(who, cannot(text))
-        if question.topic is Topic.UNKNOWN:
+        if question.topic is not Topic.UNKNOWN:
+            said = answer(question, await self._knowing.of(it, diagnosis, who.user, question.topic))
+        elif self.converse is not None:
             said = await self._conversed(self.converse, it, diagnosis, text, who)
         else:
-            said = answer(question, await self._knowing.of(it, diagnosis, who.user))
+            return await self._ephemerals.say(who, cannot(text))
         shown = _headed(said, heading)
         try:
             return await self._conversations.answer(it, shown, who.channel, who.thread)
@@ -105,11 +105,11 @@ class Questions:
             return await self._ephemerals.say(who, shown)
 
     async def _conversed(
-        self, converse: Converse | None, it: Investigation, diagnosis: Diagnosis, text: str, who: Asker
+        self, converse: Converse, it: Investigation, diagnosis: Diagnosis, text: str, who: Asker
     ) -> Said:
         """Claude's answer, or why there is none and what can be asked instead."""
         try:
-            lines = await converse(diagnosis, it.id, text, who.user) if converse is not None else ()
+            lines = await converse(diagnosis, it.id, text, who.user)
         except NoAnswer as why:
             lines = (str(why), cannot(text).text)
         washed = [safe(line) for line in lines]

@@ -21,6 +21,9 @@ from bot.store.store import Store
 UNTOLD = (ProposalState.SUPERSEDED,)
 """States of which the root message says nothing: another proposal has taken the place of this one."""
 
+TAKEN_BACK = (ProposalState.ROLLED_BACK, ProposalState.STUCK)
+"""States that are news for the root message of a later look, too."""
+
 
 async def root_of(it: Investigation, store: Store) -> Said:
     """Builds the root message: the newest proposal's state stands in place of the fix."""
@@ -43,7 +46,7 @@ async def _of_earlier(it: Investigation, store: Store) -> Proposal | None:
     """A change that stands since the look before this one; what was only proposed then is over."""
     before = await store.repeats.earlier(it.id, it.asked_at)
     found = newest(await store.proposals.of(before)) if before is not None else None
-    return found if found is not None and found.state in (ProposalState.ROLLED_BACK, ProposalState.STUCK) else None
+    return found if found is not None and found.state in TAKEN_BACK else None
 
 
 async def _resolved(it: Investigation, store: Store) -> Said | None:

@@ -26,7 +26,7 @@ from bot.store.store import Store
 class SlackServices:
     """Filled once by the composition root. `words` understands what is typed; the rest is what it asks for.
 
-    `names`: the pods of the cluster that a channel speaks of.
+    `names`: the pods of the cluster that was named, else of that which a channel speaks of (channel, cluster).
 
     `approving` and `extending` are None where nobody may approve anything: then no button of a proposal does anything.
     `alerts` is None where no channel is listened to for alerts.
@@ -40,7 +40,7 @@ class SlackServices:
     questions: Questions
     conversations: Conversations
     ephemerals: Ephemerals
-    names: Callable[[str], PodSuggestions]
+    names: Callable[..., PodSuggestions]
     store: Store
     client: AsyncWebClient
     approving: Approving | None = None

@@ -18,6 +18,7 @@ from flows.drops import (
     NoSuchNamespace,
     look_at_namespace,
     namespace_drops,
+    newest_first,
     of_namespace,
 )
 from flows.engine import WalkTools, look
@@ -73,6 +74,16 @@ async def test_the_newest_change_comes_first() -> None:
     found = namespace_drops(with_facts(it, flows, policies)).rules
 
     assert [each.changed.about.name for each in found if each.changed] == ["newer", "newer"]
+
+
+async def test_rules_stand_by_the_age_of_their_change_and_then_by_what_was_dropped() -> None:
+    (rule,) = namespace_drops(await seen()).rules
+    assert rule.changed is not None
+    old, new = (replace(rule, changed=replace(rule.changed, ago_s=ago)) for ago in (900.0, 5.0))
+    more = replace(new, pairs=(*new.pairs, *new.pairs))
+    unknown = replace(rule, changed=None)
+
+    assert newest_first([old, unknown, new, more]) == (more, new, old, unknown)
 
 
 async def test_pods_of_one_workload_are_one_pair() -> None:

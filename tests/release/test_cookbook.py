@@ -18,10 +18,7 @@ POLICIES = {
 }
 SPACES = ("shop", "checkout", "kube-system", "monitoring")
 CLUSTER: list[Any] = [
-    *(
-        space(each, **{"kubernetes.io/metadata.name": each})
-        for each in ("shop", "checkout", "kube-system", "monitoring")
-    ),
+    *(space(each, **{"kubernetes.io/metadata.name": each}) for each in SPACES),
     pod("shop/web", "10.0.0.1", app="web"),
     pod("shop/payments", "10.0.0.2", app="payments"),
     pod("shop/other", "10.0.0.3", app="other"),

@@ -34,7 +34,7 @@ def register(app: AsyncApp, services: SlackServices) -> None:
         who = _asker(event, in_thread=in_thread)
         if event.get("channel_type") == "im":
             services.gate.start(who, lambda: services.dispatch.mention(text, who, in_thread=in_thread), text.strip())
-        elif in_thread and is_plain(text) and f"<@{bot_user}>" not in str(event.get("text")):
+        elif in_thread and f"<@{bot_user}>" not in str(event.get("text")) and is_plain(text):
             services.gate.start(who, lambda: services.dispatch.overheard(text, who))
 
     app.event("app_mention")(mention)

@@ -28,5 +28,6 @@ def register(app: AsyncApp, services: SlackServices) -> None:
 
 
 def _names(services: SlackServices, body: dict[str, Any]) -> PodSuggestions:
-    """Of the cluster that the form's channel speaks of."""
-    return services.names(form.place(body.get("view") or {})[0])
+    """Of the cluster that was named before the form was opened, else of its channel's."""
+    view = body.get("view") or {}
+    return services.names(form.place(view)[0], form.cluster_of(view))

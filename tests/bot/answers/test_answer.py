@@ -55,6 +55,13 @@ def test_others_with_the_same_cause_are_named_with_the_time():
     assert "shop/web → db:5432 (21:15:00 UTC)" in said("who else is affected?", known)
 
 
+def test_a_fix_that_was_not_replayed_is_not_said_to_take_nothing_away():
+    replayed, not_replayed = FIX, replace(FIX, proof=None)
+
+    assert "It takes nothing away." in said("is it safe?", AnswerFacts(replace(DENIED, fix=replayed)))
+    assert "It takes nothing away." not in said("is it safe?", AnswerFacts(replace(DENIED, fix=not_replayed)))
+
+
 def test_a_sentence_applies_nothing_and_says_where_the_button_is():
     known = AnswerFacts(DENIED, AT, change="◇ Waiting for an approval.", approvers="In production: alice.")
 

@@ -39,6 +39,12 @@ def test_a_channel_speaks_of_its_cluster_and_a_named_one_goes_before() -> None:
     assert two().meant("staging", "C0PROD") == "staging"
 
 
+def test_a_form_suggests_the_pods_of_the_cluster_that_was_named_and_else_of_its_channel_s() -> None:
+    assert two().usual("C0PROD", "staging") == "staging"
+    assert two().usual("C0PROD", "") == "prod-eu"
+    assert two().usual("C0PROD", "prod-us") == "prod-eu"
+
+
 def test_where_neither_says_it_the_default_is_meant_and_without_one_the_list_is_told() -> None:
     assert two("staging").meant("", "C0ELSE") == "staging"
     with pytest.raises(UnknownCluster, match="say which cluster: --cluster with one of prod-eu, staging"):
