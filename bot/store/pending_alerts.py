@@ -34,17 +34,16 @@ class HeardAlerts:
         self, rows: Mapping[str, Mapping[str, Any]], owner: str, now: datetime, old: datetime
     ) -> frozenset[str]:
         """Write many in one transaction; the keys that nobody has. What was heard before `old` counts as not there."""
+        keys = {plain(key): key for key in rows}
         values = [
-            {"key": plain(key), "owner": owner, "content": pack(content), "heard_at": now}
-            for key, content in rows.items()
+            {"key": short, "owner": owner, "content": pack(rows[key]), "heard_at": now} for short, key in keys.items()
         ]
         say = self._database.insert(heard_alerts)
         row = {each: say.excluded[each] for each in ("owner", "content", "heard_at")}
         upsert = say.on_conflict_do_update(index_elements=["key"], set_=row, where=heard_alerts.c.heard_at < old)
         async with self._database.writing() as connection:
             said = await connection.execute(upsert.returning(heard_alerts.c.key), values)
-            new = frozenset(said.scalars())
-        return frozenset(key for key in rows if plain(key) in new)
+            return frozenset(keys[each] for each in said.scalars())
 
     async def done(self, keys: Sequence[str]) -> None:
         """They were judged: nothing is left to carry on."""
