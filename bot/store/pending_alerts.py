@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from bot.store.database import Database
+from bot.store.database import MAX_STATEMENT_ROWS, Database, batched
 from bot.store.packing import pack, plain, unpack
 from bot.store.schema import heard_alerts
 
@@ -48,8 +48,7 @@ class HeardAlerts:
     async def done(self, keys: Sequence[str]) -> None:
         """They were judged: nothing is left to carry on."""
         async with self._database.writing() as connection:
-            for start in range(0, len(keys), MAX_STATEMENT_ROWS):
-                these = [plain(each) for each in keys[start : start + MAX_STATEMENT_ROWS]]
+            for these in batched([plain(each) for each in keys], MAX_STATEMENT_ROWS):
                 await connection.execute(delete(heard_alerts).where(heard_alerts.c.key.in_(these)))
 
     async def left(self, old: datetime, most: int) -> tuple[Heard, ...]:
@@ -64,7 +63,3 @@ class HeardAlerts:
         this = (heard_alerts.c.key == key) & (heard_alerts.c.owner == owner)
         async with self._database.writing() as connection:
             return (await connection.execute(update(heard_alerts).where(this).values(owner=new_owner))).rowcount == 1
-
-
-MAX_STATEMENT_ROWS = 500
-"""Rows of one statement; a database takes only so many parameters."""
