@@ -368,7 +368,14 @@ def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor]
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
     secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
     said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
-    return Hooks(alerts.hear, alerts.written, settings.channel, settings.token.reveal() if settings.token else "", said)
+    return Hooks(
+        alerts.hear,
+        alerts.written,
+        alerts.left_out,
+        settings.channel,
+        settings.token.reveal() if settings.token else "",
+        said,
+    )
 
 
 def _secret(settings: Settings) -> str:
