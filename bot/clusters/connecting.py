@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.clusters.options import PROBE_NAMESPACE, Live
+from bot.clusters.flags import PROBE_NAMESPACE
+from bot.clusters.options import Live
 from bot.errors import UsageMistake
 from sensors.access.kube import BadKubeconfig, Kube, NoKubeconfig, connect
 from sensors.access.live import LiveCluster, LiveSettings, SharedReads, live_cluster
