@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from bench.dressing import NOISE, SHAPES, Renaming
-from bench.offered import end_of, is_proved, objects_of, offer_of, wrong_pairs
+from bench.offered import end_of, is_proved, offer_of, wrong_pairs
 from bench.scoreboard import MADE, REACH, below, board, row_of_made
 from bench.templates import chosen, is_misleading, is_negative, names, write
 from bench.truth import REPORTED, ROOT, SHELVES, Row, ask, row_of, shortfalls, truths
 from lab.oracle import OracleNetwork
+from tests.kit.spoil import real_objects
 
 CASE = "01-ipblock-any-calico"
 
@@ -80,7 +81,7 @@ PAIR = {
 
 
 def test_a_fix_that_opens_what_must_stay_shut_is_harm() -> None:
-    objects = list(objects_of(ROOT / "lab/cases/sync-to-partner"))
+    objects = real_objects(ROOT / "lab/cases/sync-to-partner")
     wide = [{**each, "spec": {**each["spec"], "egress": [{"toEntities": ["all"]}]}}
             if each["kind"] == "CiliumNetworkPolicy" else each for each in objects]  # fmt: skip
     other = {**PAIR, "to": {"ip": "203.0.113.99"}}
@@ -93,7 +94,7 @@ def test_a_fix_that_opens_what_must_stay_shut_is_harm() -> None:
 
 
 def test_a_fix_that_does_not_help_is_told() -> None:
-    network = OracleNetwork(objects_of(ROOT / "lab/cases/sync-to-partner"))
+    network = OracleNetwork(real_objects(ROOT / "lab/cases/sync-to-partner"))
 
     said = list(wrong_pairs({"must_allow": [PAIR]}, network, network))
 

@@ -43,10 +43,15 @@ def unheard(case: Case, peer: Peer) -> Unheard | None:
     if len(ports) != 1 or len(ends) != 1 or not sockets or not is_refused(peer):
         return None
     called, port = next(iter(ends)), ports[0]
-    if not all(_is_deaf(each, port, called) for each in sockets):
+    if _opens(peer, called) or not all(_is_deaf(each, port, called) for each in sockets):
         return None
     sure = all(address != "::" for each in sockets for address in each.listens_on(port))
     return Unheard(port, called, 4 if called == 6 else 6, sure)
+
+
+def _opens(peer: Peer, called: int) -> bool:
+    """Something of it was reached at an address of that family: whoever refuses, it is not for the family."""
+    return any(each.is_open and family_of(each.address or each.host) == called for each in peer.doors)
 
 
 def _called_at(peer: Peer) -> frozenset[int]:
