@@ -75,7 +75,7 @@ def meshed(fate: str = "torn") -> Incident:
     return lab
 
 
-@variant("mesh.mtls", "PeerAuthentication search/default")
+@variant("mesh.mtls", "PeerAuthentication search/default", blind="app.error")
 def strict_and_the_client_has_no_sidecar() -> Incident:
     """istio/istio#27169: the connection opens, the sidecar resets plain text."""
     lab = meshed()
@@ -103,7 +103,7 @@ def forbidden(body: str) -> Incident:
     return lab
 
 
-@variant("mesh.authz", "AuthorizationPolicy search/index-callers")
+@variant("mesh.authz", "AuthorizationPolicy search/index-callers", blind="app.error")
 def authorization_admits_another_account() -> Incident:
     lab = forbidden(DENIED)
     lab.add("authorizationpolicies", authorized("crawler"))

@@ -429,7 +429,9 @@ def plug_in_binary_missing() -> Incident:
     )
 
 
-@variant("cni.ip_conflict", f"Pod {NS}/index-8479d57547-twin1", or_component=f"Pod {NS}/{SERVER};{D}")
+@variant(
+    "cni.ip_conflict", f"Pod {NS}/index-8479d57547-twin1", or_component=f"Pod {NS}/{SERVER};{D}", blind="ip.family"
+)
 def two_pods_with_one_address() -> Incident:
     lab = towards_index("refused")
     twin = pod_side(NS, "index-8479d57547-twin1", SERVER_IP, "lab1", 41877, app="index")
