@@ -8,6 +8,7 @@ reported, never silently skipped.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import heapq
 import itertools
@@ -15,7 +16,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -87,6 +88,8 @@ class FlowQuestion:
     last             context only: the newest so many *per node*; 0 = all. Bad verdicts of the pod are never cut.
     others           also bring the bad verdicts of other pods.
     context          False: the pod's bad verdicts alone, for a quick look.
+    listen           False: only what nodes remember, nothing of what happens from now on.
+    enough           set when what the look itself causes is over: listening ends soon after, rather than at its limit.
     """
 
     namespace: str = ""
@@ -98,6 +101,8 @@ class FlowQuestion:
     until: datetime | None = None
     others: bool = True
     context: bool = True
+    listen: bool = True
+    enough: asyncio.Event | None = field(default=None, compare=False, repr=False)
 
     def is_about(self, flow: HubbleFlow) -> bool:
         """Checks whether the asked pod (or a pod of the asked namespace) is one of the two sides."""
