@@ -97,6 +97,7 @@ from bot.web.callers import client_certificates
 from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
+from bot.workers import WorkerPool
 from flows.agent.asking import ClaudeClient, Ledger
 from flows.catalog import rules
 from flows.drops import POLICY_DROPS_FLOW
@@ -147,7 +148,9 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(clusters.close)
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        metrics = Metrics()
+        workers = WorkerPool()
+        stack.push_async_callback(workers.close)
+        tools, metrics = WalkTools(seers, rules(), runner=workers), Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
@@ -157,7 +160,7 @@ async def running(
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
-        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, rules()))))
+        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, rules(), workers))))
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
         cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)
@@ -165,7 +168,7 @@ async def running(
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         ledger = partial(CountedLedger, metrics=metrics)
-        explains = _explains(settings, clusters, store, flows, seers, walks, changes, ledger)
+        explains = _explains(settings, clusters, store, flows, tools, walks, changes, ledger)
         if explains is not None:
             stack.push_async_callback(explains.asking.close)
             poster, more = Explaining(poster, explains), explains.added_to(more)
@@ -183,7 +186,6 @@ async def running(
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, inbox, work, visibility)
-        tools = WalkTools(seers, rules())
         looks = partial(NamespaceLooks, clusters.meant, clusters.cluster, flows[POLICY_DROPS_FLOW], tools)
         names_of = lambda channel, said="": names[clusters.usual(channel, said)]  # noqa: E731
         services = services_of(*parts, names_of, looks, settings.approvals, joined, changes)
@@ -299,7 +301,7 @@ def _explains(
     clusters: ServedClusters,
     store: Store,
     flows: Mapping[str, Flow],
-    seers: Mapping[str, Sensor],
+    tools: WalkTools,
     walks: Walks,
     changes: Changes | None,
     counted: Callable[[Ledger], Ledger],
@@ -309,7 +311,7 @@ def _explains(
         return None
     asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
-    return Explains(store, asking, clusters.open, flows, WalkTools(seers, rules()), walks, follow)
+    return Explains(store, asking, clusters.open, flows, tools, walks, follow)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
@@ -366,7 +368,14 @@ def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor]
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
     secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
     said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
-    return Hooks(alerts.hear, alerts.written, settings.channel, settings.token.reveal() if settings.token else "", said)
+    return Hooks(
+        alerts.hear,
+        alerts.written,
+        alerts.left_out,
+        settings.channel,
+        settings.token.reveal() if settings.token else "",
+        said,
+    )
 
 
 def _secret(settings: Settings) -> str:

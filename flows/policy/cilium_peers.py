@@ -58,9 +58,9 @@ class Term:
             return self.wanted.met_by(None)
         if self.key == SERVICE_ACCOUNT and not endpoint.service_account:
             return None
-        return self.wanted.met_by(self._value(endpoint, profile))
+        return self.wanted.met_by(self.value_of(endpoint, profile))
 
-    def _value(self, endpoint: Endpoint, profile: Profile) -> str | None:
+    def value_of(self, endpoint: Endpoint, profile: Profile) -> str | None:
         if self.key == POD_NAMESPACE:
             return endpoint.namespace or None
         if self.key == CLUSTER:

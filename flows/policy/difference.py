@@ -7,23 +7,27 @@ are looked at, and each pair for all of its ports at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import ip_network
 from itertools import islice
 
+from flows.policy.contributions import Contributions, Held, Rulebook, differing, mask_at
 from flows.policy.direction import DirectionContext, is_workload
 from flows.policy.endpoint_groups import EndpointGroup, NodeAddresses, Vocabulary, outsiders, phantom, vocabulary
 from flows.policy.model import Diff, Direction, Endpoint, Opening, PolicyParty
-from flows.policy.peers import SelectedPodsPeer
+from flows.policy.peer_table import PeerTable, numbers_of
+from flows.policy.policy_index import PolicyIndex
 from flows.policy.portset import SPACE, PortSet
 from flows.policy.profile import Profile
-from flows.policy.reach import PortOutcome, Selected, dns_shown, open_way, side
-from flows.policy.rules import Clause, Policy
+from flows.policy.reach import PortOutcome, dns_shown, open_way, side
+from flows.policy.rules import Policy
 from flows.policy.world import PolicyWorld
 
 _OPEN = open_way()
 MAX_GROUP_PAIRS = 10_000  # pairs of groups; a change that touches more is too broad to be read by anyone
+BOOKS_KEPT = 512
 
 
 def difference_of(before: PolicyWorld, after: PolicyWorld) -> Diff:
@@ -31,11 +35,11 @@ def difference_of(before: PolicyWorld, after: PolicyWorld) -> Diff:
 
     Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
     words = vocabulary([*before.policies, *after.policies])
-    everyone = [*_groups(before, after, words), *outsiders(words, after.profile, _places(after))]
+    everyone = [*_groups(before, after, words), *outsiders(words, after.profile, node_addresses(after))]
     return _Comparison(before, after, everyone).diff()
 
 
-def _places(world: PolicyWorld) -> NodeAddresses:
+def node_addresses(world: PolicyWorld) -> NodeAddresses:
     nodes = tuple(each for each in world.inventory.by_ip.values() if not each.is_pod)
     return NodeAddresses(nodes, tuple(sorted(world.api_servers - world.inventory.by_ip.keys())))
 
@@ -80,38 +84,6 @@ def _by_ref(policies: Iterable[Policy]) -> dict[object, list[Policy]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rulebook:
-    """The policies of one group of subjects in one direction, in both worlds."""
-
-    key: Hashable
-    before: list[Selected]
-    after: list[Selected]
-    affected: bool
-
-    def words(self) -> Vocabulary:
-        """Every word these policies use to tell peers apart."""
-        return vocabulary(policy for policy, _ in (*self.before, *self.after))
-
-
-@dataclass(frozen=True, slots=True)
-class _Alike:
-    """Groups in classes that one rulebook cannot tell apart."""
-
-    classes: list[list[EndpointGroup]]
-    number: dict[int, int]  # id of a group -> its class
-
-
-def _part(everyone: list[EndpointGroup], words: Vocabulary, before: Profile, after: Profile) -> _Alike:
-    classes: dict[Hashable, list[EndpointGroup]] = defaultdict(list)
-    for group in everyone:
-        one = words.of(group.after, after)
-        other = words.of(group.before, before) if group.moved else one
-        classes[id(group) if group.outside else (other, one)].append(group)
-    parts = list(classes.values())
-    return _Alike(parts, {id(group): number for number, part in enumerate(parts) for group in part})
-
-
-@dataclass(frozen=True, slots=True)
 class _Change:
     before: PortOutcome
     after: PortOutcome
@@ -125,26 +97,38 @@ class _Change:
         return _Change(self.before & other.before, self.after & other.after)
 
 
+@dataclass(slots=True)
+class _Populace:
+    """Groups as rows of a table, in both worlds."""
+
+    groups: list[EndpointGroup]
+    before: PeerTable
+    after: PeerTable
+
+    @classmethod
+    def of(cls, groups: list[EndpointGroup], before: Profile, after: Profile) -> _Populace:
+        old = PeerTable([group.before if group.ordinary else None for group in groups], before)
+        if before == after and not any(group.moved for group in groups):
+            return cls(groups, old, old)
+        return cls(groups, old, PeerTable([group.after if group.ordinary else None for group in groups], after))
+
+
 class _Comparison:
     """One comparison of two worlds, with its memory of what was worked out."""
 
     def __init__(self, before: PolicyWorld, after: PolicyWorld, everyone: list[EndpointGroup]) -> None:
         self.before, self.after, self.everyone = before, after, everyone
-        self.changed = changed_policies(before, after)
-        self.all_affected = before.profile != after.profile
-        self.books: dict[tuple[int, Direction], _Rulebook] = {}
-        self.memory: dict[Hashable, _Change] = {}
         self.opened: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
         self.closed: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
         self.unclear: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
         self.everywhere = False
-        self.moved = [group for group in everyone if group.moved]
-        self.partitions: dict[Vocabulary, _Alike] = {}
-        self.readers: dict[Hashable, _Alike] = {}
-        self.spoken: dict[Hashable, Vocabulary] = {}  # by rulebook
-        self.turned: dict[Hashable, list[EndpointGroup]] = {}  # by policy and direction
-        self.renamed = _renamed(self.moved)
-        self.seen = {direction: [self._scenes(peer, direction) for peer in self.moved] for direction in Direction}
+        self.row = {id(group): number for number, group in enumerate(everyone)}
+        self.odd = [group for group in everyone if not group.ordinary]
+        self.here = _Populace.of(everyone, before.profile, after.profile)
+        self.contributions = Contributions(before.policies, after.policies)
+        self.books: dict[tuple[int, Direction], _Books] = {}
+        self.outcomes: dict[Hashable, PortOutcome] = {}
+        self.odd_ones: dict[Hashable, _Change] = {}
 
     def diff(self) -> Diff:
         pairs = self._suspects()
@@ -167,8 +151,9 @@ class _Comparison:
     def _suspects(self) -> Iterator[tuple[EndpointGroup, EndpointGroup]]:
         """Every pair whose verdict can differ: one side is judged by other policies, or looks different to them."""
         seen: set[tuple[int, int]] = set()
+        subjects = self._subjects()
         for direction in Direction:
-            for subject in self.everyone:
+            for subject in subjects:
                 for peer in self._differing(subject, direction):
                     pair = (subject, peer) if direction is Direction.EGRESS else (peer, subject)
                     key = id(pair[0]), id(pair[1])
@@ -176,13 +161,32 @@ class _Comparison:
                         seen.add(key)
                         yield pair
 
+    def _subjects(self) -> list[EndpointGroup]:
+        """Those whose own side can differ: they moved, or a policy that says something else now may select them."""
+        all_of_them = self.before.profile != self.after.profile or any(group.moved for group in self.odd)
+        all_of_them = all_of_them or self.before.dns_shown_somewhere != self.after.dns_shown_somewhere
+        touching = PolicyIndex(self._touching())
+        pods = (group for group in self.everyone if not group.outside)
+        return [group for group in pods if all_of_them or group.moved or touching.candidates(group.before)]
+
+    def _touching(self) -> Iterator[Policy]:
+        """The policies that changed, and those whose rules now take somebody for somebody else."""
+        changed = changed_policies(self.before, self.after)
+        moved = _Populace.of([group for group in self.everyone if group.moved], self.before.profile, self.after.profile)
+        for policy in {id(policy): policy for policy in (*self.before.policies, *self.after.policies)}.values():
+            if id(policy) in changed or (moved.groups and _turned(policy, moved)):
+                yield policy
+
     def _differing(self, subject: EndpointGroup, direction: Direction) -> list[EndpointGroup]:
         """The peers towards whom this subject's own side differs."""
-        if subject.outside:
-            return []
-        book = self._book(subject, direction)
-        peers = self.everyone if book.affected else self._told_apart(book, direction)
-        return [peer for peer in peers if not self._side(subject, peer, direction).same]
+        books = self._opened_books(subject, direction)
+        rows = 0
+        for masks, part in differing(*self._held(books, self.here)).items():
+            same = self._change(books, masks, self.everyone[next(numbers_of(part))]).same
+            rows |= 0 if same else part
+        for peer in self.odd:
+            rows |= 0 if self._odd_one(books, peer).same else 1 << self.row[id(peer)]
+        return [self.everyone[number] for number in numbers_of(rows)]
 
     def _compare(self, source: EndpointGroup, destination: EndpointGroup) -> None:
         out = self._side(source, destination, Direction.EGRESS)
@@ -209,90 +213,73 @@ class _Comparison:
     def _phantom(self, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> bool:
         if subject.outside or peer.outside or self._side(subject, peer, direction).same:
             return False
-        nowhere = EndpointGroup(phantom(peer.before), phantom(peer.after), False)
-        change = self._work_out(self._book(subject, direction), subject, nowhere, direction)
+        books = self._opened_books(subject, direction)
+        if books.before.key == books.after.key and self.before.profile == self.after.profile:
+            return False  # the peer became another; who would look like it in a new namespace is allowed already
+        change = self._towards(books, peer, self._nowhere)
         return bool(change.after.may_allow - change.before.may_allow)
+
+    @cached_property
+    def _nowhere(self) -> _Populace:
+        """Every pod as it would be in a namespace nobody has made yet."""
+        groups = [
+            g if g.outside else EndpointGroup(phantom(g.before), phantom(g.after), g.moved) for g in self.everyone
+        ]
+        return _Populace.of(groups, self.before.profile, self.after.profile)
 
     def _side(self, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> _Change:
         if subject.outside:
             return _Change(_OPEN, _OPEN)
-        book = self._book(subject, direction)
-        ports = frozenset(subject.after.named_ports.items()) if direction is Direction.INGRESS else None
-        key = (book.key, self._look(book, peer), direction, ports)
-        if key not in self.memory:
-            self.memory[key] = self._work_out(book, subject, peer, direction)
-        return self.memory[key]
+        return self._towards(self._opened_books(subject, direction), peer, self.here)
 
-    def _scenes(
-        self, peer: EndpointGroup, direction: Direction
-    ) -> tuple[EndpointGroup, DirectionContext, DirectionContext]:
-        old, new = peer.before, peer.after
-        return (
-            peer,
-            DirectionContext(direction, old, old, self.before.profile),
-            DirectionContext(direction, new, new, self.after.profile),
+    def _towards(self, books: _Books, peer: EndpointGroup, populace: _Populace) -> _Change:
+        row = self.row[id(peer)]
+        seen = populace.groups[row]
+        if not peer.ordinary:
+            return self._odd_one(books, seen)
+        before, after = self._held(books, populace)
+        return self._change(books, (mask_at(before, row), mask_at(after, row)), seen)
+
+    def _change(self, books: _Books, masks: tuple[int, int], example: EndpointGroup) -> _Change:
+        """The outcome for everyone with these contributions, worked out for one of them."""
+        old, new = books.before, books.after
+        return _Change(
+            self._outcome(self.before, old, example.before, masks[0]),
+            self._outcome(self.after, new, example.after, masks[1]),
         )
 
-    def _told_apart(self, book: _Rulebook, direction: Direction) -> list[EndpointGroup]:
-        """The peers that moved and that a rule of this book now takes for somebody else."""
-        found = {id(peer): peer for policy, _ in book.before for peer in self._turned(policy, direction)}
-        return list(found.values())
+    def _outcome(self, world: PolicyWorld, book: Rulebook, peer: Endpoint, mask: int) -> PortOutcome:
+        key = book.direction, mask
+        if key not in self.outcomes:
+            self.outcomes[key] = _asked(world, book, peer)
+        return self.outcomes[key]
 
-    def _turned(self, policy: Policy, direction: Direction) -> list[EndpointGroup]:
-        """The peers that moved and that fit a rule of this policy before or after, not both; whoever the subject is,
-        since only a node's place depends on it, and a node's labels are not read."""
-        key = id(policy), direction
-        if key not in self.turned:
-            rules = [rule for rule in policy.side(direction).clauses if not _untouched(rule, self.renamed)]
-            self.turned[key] = [peer for peer, old, new in self.seen[direction] if _turns(peer, old, new, rules)]
-        return self.turned[key]
+    def _odd_one(self, books: _Books, peer: EndpointGroup) -> _Change:
+        """The outcome for a peer that is no row: a pod of the host network where that may be a pod to policies."""
+        key = books.before.key, books.after.key, id(peer)
+        if key not in self.odd_ones:
+            old, new = books.before, books.after
+            self.odd_ones[key] = _Change(_asked(self.before, old, peer.before), _asked(self.after, new, peer.after))
+        return self.odd_ones[key]
 
-    def _look(self, book: _Rulebook, peer: EndpointGroup) -> Hashable:
-        """Key that tells this peer from others under a rulebook. Where it says the same as before, few peers are looked
-        at: then everyone need not be parted first, which takes longest."""
-        if book.affected:
-            return self._alike(book).number[id(peer)]
-        if peer.outside:
-            return id(peer)
-        words = self._words(book)
-        one = words.of(peer.after, self.after.profile)
-        return one, words.of(peer.before, self.before.profile) if peer.moved else one
+    def _held(self, books: _Books, populace: _Populace) -> tuple[Held, Held]:
+        """What the policies contribute for each peer, before and after."""
+        known = books.held.get(id(populace))
+        if known is None:
+            before = self.contributions.held(books.before, populace.before)
+            unchanged = books.before == books.after and populace.before is populace.after
+            after = before if unchanged else self.contributions.held(books.after, populace.after)
+            known = books.held[id(populace)] = before, after
+        return known
 
-    def _words(self, book: _Rulebook) -> Vocabulary:
-        if book.key not in self.spoken:
-            self.spoken[book.key] = book.words()
-        return self.spoken[book.key]
-
-    def _alike(self, book: _Rulebook) -> _Alike:
-        """Everyone, parted by what the policies of this rulebook can tell apart."""
-        if book.key not in self.readers:
-            words = self._words(book)
-            if words not in self.partitions:
-                self.partitions[words] = _part(self.everyone, words, self.before.profile, self.after.profile)
-            self.readers[book.key] = self.partitions[words]
-        return self.readers[book.key]
-
-    def _work_out(self, book: _Rulebook, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> _Change:
-        before = _outcome(self.before, book.before, subject.before, peer.before, direction)
-        if not (book.affected or peer.moved):
-            return _Change(before, before)
-        return _Change(before, _outcome(self.after, book.after, subject.after, peer.after, direction))
-
-    def _book(self, subject: EndpointGroup, direction: Direction) -> _Rulebook:
+    def _opened_books(self, subject: EndpointGroup, direction: Direction) -> _Books:
         key = id(subject), direction
         if key not in self.books:
-            self.books[key] = self._open_book(subject, direction)
+            if len(self.books) >= BOOKS_KEPT:
+                self.books.clear()
+            old, new = _book(self.before, subject.before, direction), _book(self.after, subject.after, direction)
+            self.books[key] = _Books(old, new)
         return self.books[key]
-
-    def _open_book(self, subject: EndpointGroup, direction: Direction) -> _Rulebook:
-        before = self.before.selecting(subject.before, direction)
-        after = before if not self.changed and not subject.moved else self.after.selecting(subject.after, direction)
-        policies = tuple((id(p), certain) for p, certain in before), tuple((id(p), certain) for p, certain in after)
-        affected = self.all_affected or any(id(p) in self.changed for p, _ in (*before, *after))
-        affected = affected or policies[0] != policies[1] or (subject.moved and _is_another(subject))
-        dns = dns_shown(before, self.before.dns_shown_somewhere) != dns_shown(after, self.after.dns_shown_somewhere)
-        key = policies, id(subject) if subject.moved and affected else 0
-        return _Rulebook(key, before, after, affected or dns)
 
     def _doubts(self) -> Iterator[str]:
         """The reason why something is undecidable: what is not understood in the policies that changed."""
@@ -302,51 +289,34 @@ class _Comparison:
             yield from (f"{policy.ref}: {fault}" for fault in dict.fromkeys(faults) if fault)
 
 
-def _is_another(subject: EndpointGroup) -> bool:
-    """Checks whether the subject itself changed in what the same policies then decide by."""
-    one, other = subject.before, subject.after
-    return (one.named_ports, one.host_network, one.node) != (other.named_ports, other.host_network, other.node)
+@dataclass(slots=True)
+class _Books:
+    """The policies of one subject in one direction, in both worlds, and what they contribute."""
+
+    before: Rulebook
+    after: Rulebook
+    held: dict[int, tuple[Held, Held]] = field(default_factory=dict)  # by populace
 
 
-_Labels = Mapping[str, str]
+def _book(world: PolicyWorld, subject: Endpoint, direction: Direction) -> Rulebook:
+    policies = world.selecting(subject, direction)
+    return Rulebook(policies, direction, subject, dns_shown(policies, world.dns_shown_somewhere))
 
 
-def _renamed(moved: Iterable[EndpointGroup]) -> list[tuple[_Labels, _Labels]] | None:
-    """The labels of namespaces before and after, each once, where nothing else of a pod changed; else ``None``."""
-    found: dict[str, tuple[_Labels, _Labels]] = {}
-    for group in moved:
-        old, new = group.before, group.after
-        if replace(old, namespace_labels=new.namespace_labels) != new:
-            return None
-        found[new.namespace] = old.namespace_labels, new.namespace_labels
-    return list(found.values())
+def _asked(world: PolicyWorld, book: Rulebook, peer: Endpoint) -> PortOutcome:
+    scene = DirectionContext(book.direction, book.subject, peer, world.profile, book.dns_shown)
+    return side(book.policies, scene)
 
 
-def _untouched(rule: Clause, renamed: list[tuple[_Labels, _Labels]] | None) -> bool:
-    """True if a rule certainly takes everybody for whom it took them: its selectors of namespaces answer as before."""
-    if renamed is None or not all(isinstance(peer, SelectedPodsPeer) for peer in rule.peers):
-        return False
-    asked = [
-        peer.namespaces for peer in rule.peers if isinstance(peer, SelectedPodsPeer) and peer.namespaces is not None
-    ]
-    return all(selector.matches(old) is selector.matches(new) for selector in asked for old, new in renamed)
-
-
-def _turns(peer: EndpointGroup, old: DirectionContext, new: DirectionContext, rules: Iterable[Clause]) -> bool:
-    if peer.before.named_ports != peer.after.named_ports:
-        return True
-    if not (is_workload(old.peer, old.profile) and is_workload(new.peer, new.profile)):
-        return True
-    return any(rule.peer_fits(old) is not rule.peer_fits(new) for rule in rules)
-
-
-def _outcome(
-    world: PolicyWorld, policies: list[Selected], subject: Endpoint, peer: Endpoint, direction: Direction
-) -> PortOutcome:
-    return side(
-        policies,
-        DirectionContext(direction, subject, peer, world.profile, dns_shown(policies, world.dns_shown_somewhere)),
-    )
+def _turned(policy: Policy, moved: _Populace) -> bool:
+    """Checks whether a rule of the policy takes somebody who moved for somebody else."""
+    for rules in policy.sides.values():
+        for clause in rules.clauses:
+            if moved.before.fits(clause, None) != moved.after.fits(clause, None):
+                return True
+            if clause.ports and moved.before.ports(clause.ports) != moved.after.ports(clause.ports):
+                return True
+    return False
 
 
 def _unmoved(change: _Change) -> PortSet:

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from flows.policy.addresses import Network, number_of
 from flows.policy.cilium_peers import NAMESPACE_LABELS, POD_NAMESPACE, SERVICE_ACCOUNT, CiliumEndpoints, FqdnPeer
 from flows.policy.model import Endpoint, PolicyParty
+from flows.policy.peer_table import is_ordinary
 from flows.policy.peers import Addresses, AnyOf, PolicyPeer, SelectedPodsPeer
 from flows.policy.profile import Datapath, Profile
 from flows.policy.rules import Policy
@@ -145,6 +146,11 @@ class EndpointGroup:
     @property
     def outside(self) -> bool:
         return not self.before.is_pod
+
+    @property
+    def ordinary(self) -> bool:
+        """True for all but pods that policies may take for a node, whose outcome depends on where the subject runs."""
+        return self.outside or all(is_ordinary(each) for each in (self.before, self.after))
 
 
 @dataclass(frozen=True, slots=True)
