@@ -15,6 +15,7 @@ from flows.looks import hubble_command, looks
 from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, RecordedCase
 from flows.unexplained import blind_looks, known, next_look
 from sensors.kit import Sensor
+from sensors.text import capital
 
 WITHOUT_DROPS = frozenset({"policy.l7_denied", "policy.not_enforced"})
 
@@ -100,7 +101,7 @@ def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt
     """No cause is shown. Say what stands in the way of a verdict, and what to measure next."""
     blind, facts = blind_looks(case), known(case)
     suspicion = f" Most suspected: {findings[0].cause}." if findings else ""
-    first = f" {facts[0][0].upper()}{facts[0][1:]}." if facts else ""
+    first = f" {capital(facts[0])}." if facts else ""
     unmeasured = "; ".join(f"{each.sensor} ({each.why})" for each in blind)
     told = [*facts, *([f"not measured: {unmeasured}"] if blind else [])]
     return Finding(

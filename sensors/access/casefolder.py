@@ -22,7 +22,7 @@ import msgspec
 
 from sensors.access.case_files import MOST_TEXT, Unfit, open_regular, read_bytes, text_of
 from sensors.access.case_objects import BadObjects, RecordedObjects, load_yaml, read_objects
-from sensors.access.live.environment import SERVICE_CIDR, pod_cidrs, service_cidrs
+from sensors.access.environment import SERVICE_CIDR, pod_cidrs, service_cidrs
 from sensors.hubble.gathered import Gathered
 from sensors.hubble.halves import gather_in_halves
 from sensors.hubble.lines import (

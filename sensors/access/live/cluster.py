@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from sensors.access.environment import ENVIRONMENT_KINDS, environment_of, version_in
 from sensors.access.kube import Kube, RememberingLists
 from sensors.access.kube.failure import resource_of
 from sensors.access.live.agents import agent_on, ask_agent, is_agent
 from sensors.access.live.container_files import read_inside
-from sensors.access.live.environment import ENVIRONMENT_KINDS, environment_of, version_in
 from sensors.access.live.probing import PodPlace, ProbeResults, ProbeSession, ProbeTargets, looked_at, outcome
 from sensors.access.live.reach import ConnectPlan, plan
 from sensors.access.live.sharing import SharedReads
