@@ -99,7 +99,7 @@ from bot.web.health import Health
 from bot.web.hooks import Hooks
 from bot.workers import WorkerPool
 from flows.agent.asking import ClaudeClient, Ledger
-from flows.catalog import rules
+from flows.catalog import RulesByNeed
 from flows.drops import POLICY_DROPS_FLOW
 from flows.engine import WalkTools
 from flows.load import Flow, load_flows
@@ -150,7 +150,7 @@ async def running(
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
         workers = WorkerPool()
         stack.push_async_callback(workers.close)
-        tools, metrics = WalkTools(seers, rules(), runner=workers), Metrics()
+        tools, metrics = WalkTools(seers, RulesByNeed(), runner=workers), Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
@@ -160,7 +160,9 @@ async def running(
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
-        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, rules(), workers))))
+        walks = Walks(
+            spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, tools.rules, workers)))
+        )
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
         cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)

@@ -108,6 +108,11 @@ class Policies:
         return SOME_PODS_COVERAGE if self.pods_of else 1.0
 
     @property
+    def unread(self) -> tuple[str, ...]:
+        """Kinds of which nothing was read that should have been."""
+        return tuple(sorted(each for each in self.unreadable if not (self.pods_of and each == POD.name)))
+
+    @property
     def selecting(self) -> tuple[ListedPolicy, ...]:
         """Those that select the pod for certain."""
         return tuple(each for each in self.policies if each.selects)
@@ -116,8 +121,7 @@ class Policies:
         parts = [self._count()]
         parts += [f"{each.ref} is invalid: {each.invalid}" for each in self.policies if each.invalid]
         parts += [f"pods read in {', '.join(self.pods_of)} only: all are too many"] if self.pods_of else []
-        unreadable = [each for each in self.unreadable if not (self.pods_of and each == POD.name)]
-        parts += [f"not readable: {', '.join(unreadable)}"] if unreadable else []
+        parts += [f"not readable: {', '.join(self.unread)}"] if self.unread else []
         return "; ".join(parts)
 
     def _count(self) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from bot.workers import WorkerLost, WorkerPool
 from bot.workers.process import ROOT, WORKER
-from flows.catalog import rules
+from flows.catalog import RulesByNeed, rules
 from flows.engine import WalkTools, look, walk
 from flows.load import load_flows
 from flows.model import Missing
@@ -60,7 +60,8 @@ async def test_a_worker_says_of_every_recorded_case_what_a_thread_says():
             opened = open_case(folder)
             assert opened.header.target is not None
             tools = [
-                WalkTools(sensors(), rules(), runner=each, new_id=lambda: "id") for each in (ThreadRunner(), workers)
+                WalkTools(sensors(), RulesByNeed(), runner=each, new_id=lambda: "id")
+                for each in (ThreadRunner(), workers)
             ]
             by_thread, by_worker = [(await walk(FLOW, opened.header.target, opened, each)).diagnosis for each in tools]
             took = {key: each.took_ms for key, each in by_thread.evidence.items()}
