@@ -7,12 +7,12 @@ are looked at, and each pair for all of its ports at once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_network
-from itertools import islice
 
+from flows.policy.bulk import collector_paused
 from flows.policy.contributions import Contributions, Held, Rulebook, differing, mask_at
 from flows.policy.direction import DirectionContext, is_workload
 from flows.policy.endpoint_groups import EndpointGroup, NodeAddresses, Vocabulary, outsiders, phantom, vocabulary
@@ -25,8 +25,11 @@ from flows.policy.reach import PortOutcome, dns_shown, open_way, side
 from flows.policy.rules import Policy
 from flows.policy.world import PolicyWorld
 
-_OPEN = open_way()
-MAX_GROUP_PAIRS = 10_000  # pairs of groups; a change that touches more is too broad to be read by anyone
+Pair = tuple[PolicyParty, PolicyParty]
+Ways = dict[Pair, list[PortSet]]
+MAX_GROUP_PAIRS = 10_000  # pairs of groups that differ; a change that touches more is too broad to be read by anyone
+MAX_SUSPECTS = 50_000  # pairs of groups of which one side differs; whether both do takes a look at each
+MAX_PARTY_PAIRS = 100_000  # pairs of workloads: a group may be thousands, where few policies tell them apart
 BOOKS_KEPT = 512
 
 
@@ -34,9 +37,15 @@ def difference_of(before: PolicyWorld, after: PolicyWorld) -> Diff:
     """Computes what ``after`` allows that ``before`` does not, and the reverse.
 
     Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
-    words = vocabulary([*before.policies, *after.policies])
-    everyone = [*_groups(before, after, words), *outsiders(words, after.profile, node_addresses(after))]
-    return _Comparison(before, after, everyone).diff()
+    with collector_paused():
+        words = vocabulary(_policies(before, after))
+        everyone = [*_groups(before, after, words), *outsiders(words, after.profile, node_addresses(after))]
+        return _Comparison(before, after, everyone).diff()
+
+
+def _policies(*worlds: PolicyWorld) -> Collection[Policy]:
+    """Every policy of any of these worlds once; most are in all of them."""
+    return {id(policy): policy for world in worlds for policy in world.policies}.values()
 
 
 def node_addresses(world: PolicyWorld) -> NodeAddresses:
@@ -97,6 +106,9 @@ class _Change:
         return _Change(self.before & other.before, self.after & other.after)
 
 
+_OPEN = _Change(open_way(), open_way())
+
+
 @dataclass(slots=True)
 class _Populace:
     """Groups as rows of a table, in both worlds."""
@@ -118,23 +130,22 @@ class _Comparison:
 
     def __init__(self, before: PolicyWorld, after: PolicyWorld, everyone: list[EndpointGroup]) -> None:
         self.before, self.after, self.everyone = before, after, everyone
-        self.opened: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
-        self.closed: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
-        self.unclear: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
-        self.everywhere = False
+        self.opened: Ways = defaultdict(list)
+        self.closed: Ways = defaultdict(list)
+        self.unclear: Ways = defaultdict(list)
+        self.everywhere = self.cut = False
         self.row = {id(group): number for number, group in enumerate(everyone)}
         self.odd = [group for group in everyone if not group.ordinary]
         self.here = _Populace.of(everyone, before.profile, after.profile)
         self.contributions = Contributions(before.policies, after.policies)
         self.books: dict[tuple[int, Direction], _Books] = {}
         self.outcomes: dict[Hashable, PortOutcome] = {}
+        self.changes: dict[Hashable, _Change] = {}
         self.odd_ones: dict[Hashable, _Change] = {}
+        self.found: dict[tuple[int, int], tuple[PortSet, PortSet, PortSet]] = {}  # by the id of what is in `changes`
 
     def diff(self) -> Diff:
-        pairs = self._suspects()
-        for source, destination in islice(pairs, MAX_GROUP_PAIRS):
-            self._compare(source, destination)
-        complete = next(pairs, None) is None
+        complete = self._compared()
         opened, closed, unclear = (tuple(_openings(each)) for each in (self.opened, self.closed, self.unclear))
         risky = opened + unclear
         return Diff(
@@ -147,6 +158,15 @@ class _Comparison:
             because=tuple(self._doubts()) if unclear else (),
             complete=complete,
         )
+
+    def _compared(self) -> bool:
+        """Compares until nothing is left (then it is complete), or until too much differs or was looked at."""
+        differing_pairs = 0
+        for looked_at, (source, destination) in enumerate(self._suspects()):
+            if differing_pairs >= MAX_GROUP_PAIRS or looked_at >= MAX_SUSPECTS or self.cut:
+                return False
+            differing_pairs += self._compare(source, destination)
+        return not self.cut
 
     def _suspects(self) -> Iterator[tuple[EndpointGroup, EndpointGroup]]:
         """Every pair whose verdict can differ: one side is judged by other policies, or looks different to them."""
@@ -173,7 +193,7 @@ class _Comparison:
         """The policies that changed, and those whose rules now take somebody for somebody else."""
         changed = changed_policies(self.before, self.after)
         moved = _Populace.of([group for group in self.everyone if group.moved], self.before.profile, self.after.profile)
-        for policy in {id(policy): policy for policy in (*self.before.policies, *self.after.policies)}.values():
+        for policy in _policies(self.before, self.after):
             if id(policy) in changed or (moved.groups and _turned(policy, moved)):
                 yield policy
 
@@ -188,21 +208,33 @@ class _Comparison:
             rows |= 0 if self._odd_one(books, peer).same else 1 << self.row[id(peer)]
         return [self.everyone[number] for number in numbers_of(rows)]
 
-    def _compare(self, source: EndpointGroup, destination: EndpointGroup) -> None:
+    def _compare(self, source: EndpointGroup, destination: EndpointGroup) -> bool:
+        """Notes what differs between two groups, if anything does."""
         out = self._side(source, destination, Direction.EGRESS)
         into = self._side(destination, source, Direction.INGRESS)
-        both = out.within(into)
-        if both.same:
-            return
-        opened = both.after.allowed & both.before.denied
-        closed = both.after.denied & both.before.allowed
-        unclear = (both.after.may_allow - both.before.allowed) - opened
-        unclear = unclear - _unmoved(both)
-        for ports, into_list in ((opened, self.opened), (closed, self.closed), (unclear, self.unclear)):
-            for pair in _pairs(source, destination, ports):
-                into_list[pair].append(ports)
-        if opened or unclear:
+        found = self._found(out, into)
+        for ports, into_list in zip(found, (self.opened, self.closed, self.unclear), strict=True):
+            self._note(into_list, _pairs(source, destination, ports), ports)
+        if found[0] or found[2]:
             self.everywhere = self.everywhere or self._opens_everywhere(source, destination)
+        return any(found)
+
+    def _note(self, noted: Ways, pairs: Iterable[Pair], ports: PortSet) -> None:
+        for pair in pairs:
+            if len(noted) >= MAX_PARTY_PAIRS and pair not in noted:
+                self.cut = True
+                return
+            noted[pair].append(ports)
+
+    def _found(self, out: _Change, into: _Change) -> tuple[PortSet, PortSet, PortSet]:
+        """The ports that both sides open, close and leave unclear; the same two changes meet again and again."""
+        key = id(out), id(into)
+        if key not in self.found:
+            both = out.within(into)
+            opened = both.after.allowed & both.before.denied
+            unclear = (both.after.may_allow - both.before.allowed) - opened - _unmoved(both)
+            self.found[key] = opened, both.after.denied & both.before.allowed, unclear
+        return self.found[key]
 
     def _opens_everywhere(self, source: EndpointGroup, destination: EndpointGroup) -> bool:
         """Checks whether the same opening holds for a namespace nobody has made yet."""
@@ -229,7 +261,7 @@ class _Comparison:
 
     def _side(self, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> _Change:
         if subject.outside:
-            return _Change(_OPEN, _OPEN)
+            return _OPEN
         return self._towards(self._opened_books(subject, direction), peer, self.here)
 
     def _towards(self, books: _Books, peer: EndpointGroup, populace: _Populace) -> _Change:
@@ -242,11 +274,14 @@ class _Comparison:
 
     def _change(self, books: _Books, masks: tuple[int, int], example: EndpointGroup) -> _Change:
         """The outcome for everyone with these contributions, worked out for one of them."""
-        old, new = books.before, books.after
-        return _Change(
-            self._outcome(self.before, old, example.before, masks[0]),
-            self._outcome(self.after, new, example.after, masks[1]),
-        )
+        key = books.before.direction, masks
+        if key not in self.changes:
+            old, new = books.before, books.after
+            self.changes[key] = _Change(
+                self._outcome(self.before, old, example.before, masks[0]),
+                self._outcome(self.after, new, example.after, masks[1]),
+            )
+        return self.changes[key]
 
     def _outcome(self, world: PolicyWorld, book: Rulebook, peer: Endpoint, mask: int) -> PortOutcome:
         key = book.direction, mask
@@ -324,9 +359,7 @@ def _unmoved(change: _Change) -> PortSet:
     return (change.before.may_allow & change.before.may_deny) & (change.after.may_allow & change.after.may_deny)
 
 
-def _pairs(
-    source: EndpointGroup, destination: EndpointGroup, ports: PortSet
-) -> Iterator[tuple[PolicyParty, PolicyParty]]:
+def _pairs(source: EndpointGroup, destination: EndpointGroup, ports: PortSet) -> Iterator[Pair]:
     """Each workload with each other; with itself only if it has two pods, since a pod alone always reaches itself."""
     if not ports:
         return
@@ -336,13 +369,19 @@ def _pairs(
                 yield one, other
 
 
-def _openings(found: dict[tuple[PolicyParty, PolicyParty], list[PortSet]]) -> Iterator[Opening]:
-    for (source, destination), parts in sorted(found.items()):
+def _openings(found: Ways) -> Iterator[Opening]:
+    for (source, destination), parts in sorted(found.items(), key=_order):
         total = parts[0]
         for part in parts[1:]:
             total = total | part
         for protocol, ranges in sorted(total.ranges.items()):
             yield Opening(source, destination, protocol, ranges)
+
+
+def _order(way: tuple[Pair, list[PortSet]]) -> tuple[str, ...]:
+    """That of the parties themselves, said so that sorting many is quick."""
+    (one, other), _ = way
+    return one.kind, one.namespace, one.name, other.kind, other.namespace, other.name
 
 
 def _opens_world(openings: Iterable[Opening]) -> bool:
