@@ -100,7 +100,7 @@ def clusterwide(name: str, **spec: Json | list[Json]) -> Json:
 
 def changes() -> dict[str, Json]:
     """One of each kind. The clusterwide ones: what opens everything, what opens one workload to all, what denies one
-    address, and what every pod is allowed already."""
+    address, the same that also isolates (as Cilium does unless it is told not to), and what every pod is allowed."""
     chance = random.Random(3)
     one_app, whole = policy(7, chance), policy(8, chance)
     whole["spec"]["podSelector"] = {}
@@ -113,7 +113,8 @@ def changes() -> dict[str, Json]:
             "c", ingress=[{"fromEntities": ["cluster"]}], egress=[{"toEntities": ["all"]}]
         ),
         "clusterwide, one workload": clusterwide("c", egress=[{"toEndpoints": [api]}], **unasked),
-        "clusterwide, one address denied": clusterwide("c", egressDeny=[{"toCIDR": ["10.1.0.1/32"]}]),
+        "clusterwide, one address denied": clusterwide("c", egressDeny=[{"toCIDR": ["10.1.0.1/32"]}], **unasked),
+        "clusterwide, all isolated": clusterwide("c", egressDeny=[{"toCIDR": ["10.1.0.1/32"]}]),
         "clusterwide, nothing new": clusterwide("c", ingress=[{"fromEntities": ["host"]}], **unasked),
         "a namespace's labels": namespace(3, team=5),
     }

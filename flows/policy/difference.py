@@ -1,8 +1,8 @@
 """Computes what a change of objects opens and closes, compared over everyone who could talk.
 
-Only subjects that a changed policy selects can differ, or whom a rule tells about somebody who is now somebody else; for
-each of them the peers with other contributions than before are one set, and each pair is looked at for all of its ports
-at once. What is too broad to be looked at whole is told in part, and said to be incomplete.
+Only subjects that a changed policy may select can differ, or whose rules now take somebody for somebody else. For each
+of them the peers whose contributions changed are one set, and each pair is looked at for all of its ports at once. What
+is too broad to be looked at whole is told in part, and said to be incomplete.
 """
 
 from __future__ import annotations

@@ -18,9 +18,14 @@ KINDS = {  # of each kind of change: the most outcomes worked out, rulebooks ope
     "clusterwide, all open": (60, 1_000, 1_600),
     "clusterwide, one workload": (40, 1_000, 1_600),
     "clusterwide, one address denied": (40, 1_000, 1_600),
+    "clusterwide, all isolated": (40, 2_000, 3_000),
     "clusterwide, nothing new": (40, 1_000, 1_600),
     "a namespace's labels": (40, 800, 5_000),
 }
+
+
+def test_every_kind_of_change_that_is_measured_is_counted_too() -> None:
+    assert size.changes().keys() == KINDS.keys()
 
 
 @pytest.fixture
