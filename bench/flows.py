@@ -20,15 +20,19 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sensors.hubble.question import FlowQuestion
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 CAPTURES = ROOT / "tests" / "captures" / "hubble"
 BEGIN = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 
-UUID = re.compile(rb'"uuid":"[^"]*"')
-TIME = re.compile(rb'"time":"[^"]*"')
-CLIENT_PORT = re.compile(rb'_port":(3[3-9]|4\d|5\d)\d{3}\b')
+UUID = re.compile(rb'"uuid": ?"[^"]*"')
+TIME = re.compile(rb'"time": ?"[^"]*"')
+CLIENT_PORT = re.compile(rb'_port": ?(3[3-9]|4\d|5\d)\d{3}\b')
 
 
 def synthetic(count: int) -> Iterator[bytes]:
@@ -52,30 +56,40 @@ def write(path: Path, count: int) -> None:
 
 def everything(path: Path) -> str:
     """The product's own path: file to connections, nothing left out of the question."""
-    from sensors.hubble.connections import Connections
-    from sensors.hubble.lines import FlowQuestion, HubbleFlow, read_flow_lines
+    from sensors.hubble.question import FlowQuestion
 
-    gathered = Connections()
-    for batch in read_flow_lines(path, FlowQuestion(last=0)):
-        for message in batch:
-            if isinstance(message, HubbleFlow):
-                gathered.add(message)
-    found = gathered.all()
-    return f"{gathered.flows} flows, {sum(each.attempts for each in found)} attempts, {len(found)} connections"
+    return told(path, FlowQuestion(last=0))
 
 
 def one_pod(path: Path) -> str:
-    """The usual question: one pod among many, its last 1000 flows per node and all its drops."""
-    from sensors.hubble.connections import Connections
-    from sensors.hubble.lines import FlowQuestion, HubbleFlow, read_flow_lines
+    """The usual question: one pod among many, its last 1000 flows per node, its drops and all others'."""
+    from sensors.hubble.question import FlowQuestion
 
-    gathered = Connections()
-    question = FlowQuestion("payments", "checkout-5cbb5c598f-jvc48")
-    for batch in read_flow_lines(path, question):
-        for message in batch:
-            if isinstance(message, HubbleFlow) and question.is_about(message):
-                gathered.add(message)
-    return f"{gathered.flows} flows, {len(gathered.all())} connections"
+    return told(path, FlowQuestion("payments", "checkout-5cbb5c598f-jvc48"))
+
+
+def told(path: Path, question: FlowQuestion) -> str:
+    """What comes of a question, read by two processes as the product reads a file of this size."""
+    from sensors.hubble.halves import gather_in_halves
+
+    with path.open("rb") as file:
+        gathered = gather_in_halves(file.fileno(), question, lambda: True, 120.0)
+    if gathered is None:
+        raise SystemExit("not read by two processes: too small a file, or one core only")
+    found = gathered.own.all()
+    attempts = sum(each.attempts for each in found)
+    return f"{gathered.own.flows} flows, {attempts} attempts, {len(found) + len(gathered.others.all())} connections"
+
+
+def one_process(path: Path) -> str:
+    """Every flow into connections, as a file is read that one process reads alone."""
+    from sensors.hubble.gathered import Gathered
+    from sensors.hubble.lines import FlowQuestion, read_flow_lines
+
+    gathered = Gathered(FlowQuestion(last=0))
+    for batch in read_flow_lines(path, gathered.question):
+        gathered.take(batch)
+    return f"{gathered.own.flows} flows, {len(gathered.own.all())} connections"
 
 
 def reading(path: Path) -> str:
@@ -133,6 +147,7 @@ def each_line(path: Path, decode: Callable[[bytes], object]) -> str:
 MEASURED: dict[str, tuple[str, Callable[[Path], str]]] = {
     "all": ("read, filter, gather: every flow asked for", everything),
     "pod": ("read, filter, gather: one pod", one_pod),
+    "alone": ("the same by one process: every flow", one_process),
     "read": ("read into records", reading),
     "typed": ("decode only: msgspec, typed (ours)", typed),
     "untyped": ("decode only: msgspec, into dicts", untyped),
@@ -143,13 +158,14 @@ MEASURED: dict[str, tuple[str, Callable[[Path], str]]] = {
 
 
 def measure(name: str, path: Path) -> None:
-    """In the child: run one, print seconds, peak memory in MB and what it did."""
+    """In the child: run one, print seconds, peak memory in MB (with its helper's) and what it did."""
     import resource
 
     began = time.perf_counter()
     did = MEASURED[name][1](path)
     took = time.perf_counter() - began
-    print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, did]))
+    kilobytes = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps([took, kilobytes / 1024, did]))
 
 
 def beside(path: Path, lines: int, runs: int = 3) -> dict[str, float]:

@@ -97,13 +97,14 @@ from bot.web.callers import client_certificates
 from bot.web.figures import figures
 from bot.web.health import Health
 from bot.web.hooks import Hooks
+from bot.workers import WorkerPool
 from flows.agent.asking import ClaudeClient, Ledger
-from flows.catalog import rules
+from flows.catalog import RulesByNeed
 from flows.drops import POLICY_DROPS_FLOW
 from flows.engine import WalkTools
 from flows.load import Flow, load_flows
+from flows.runner import WorkRunner
 from sensors.access.casefolder import BadCase
-from sensors.kit import Sensor
 from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
@@ -147,7 +148,8 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(clusters.close)
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        metrics = Metrics()
+        stack.push_async_callback((workers := WorkerPool()).close)
+        tools, metrics = WalkTools(seers, RulesByNeed(), runner=workers), Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
@@ -157,15 +159,17 @@ async def running(
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
-        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, rules()))))
+        walks = Walks(
+            spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, tools.rules, workers)))
+        )
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
         cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, clusters, store, cards, within)
+        changes = _changes(settings, clusters, store, cards, within, workers)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         ledger = partial(CountedLedger, metrics=metrics)
-        explains = _explains(settings, clusters, store, flows, seers, walks, changes, ledger)
+        explains = _explains(settings, clusters, store, flows, tools, walks, changes, ledger)
         if explains is not None:
             stack.push_async_callback(explains.asking.close)
             poster, more = Explaining(poster, explains), explains.added_to(more)
@@ -183,7 +187,6 @@ async def running(
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
         parts = (identity, client, store, desk, intake, conversations, inbox, work, visibility)
-        tools = WalkTools(seers, rules())
         looks = partial(NamespaceLooks, clusters.meant, clusters.cluster, flows[POLICY_DROPS_FLOW], tools)
         names_of = lambda channel, said="": names[clusters.usual(channel, said)]  # noqa: E731
         services = services_of(*parts, names_of, looks, settings.approvals, joined, changes)
@@ -216,7 +219,7 @@ async def running(
                 await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
         if settings.watch.channel and settings.case is None:
             for each in clusters.names:
-                watch = _watch(settings, clusters.world(each), seers, outbox, each)
+                watch = _watch(settings, clusters.world(each), tools, outbox, each)
                 stack.callback(asyncio.create_task(watch.run()).cancel)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
@@ -262,17 +265,20 @@ def services_of(
 
 
 def _changes(
-    settings: Settings, clusters: ServedClusters, store: Store, cards: ProposalMessages, within: float
+    settings: Settings,
+    clusters: ServedClusters,
+    store: Store,
+    cards: ProposalMessages,
+    within: float,
+    runner: WorkRunner,
 ) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
 
-    def rules() -> Approvals:
-        return settings.approvals
-
+    rules: Callable[[], Approvals] = lambda: settings.approvals  # noqa: E731
     where = (clusters.live, clusters.cluster, sensors(), store, rules, cards.show, cards.team)
-    return changes_on(*where, within=within, tell=cards.tell)
+    return changes_on(*where, within=within, tell=cards.tell, runner=runner)
 
 
 def _extensions(changes: Changes | None) -> Extensions:
@@ -299,7 +305,7 @@ def _explains(
     clusters: ServedClusters,
     store: Store,
     flows: Mapping[str, Flow],
-    seers: Mapping[str, Sensor],
+    tools: WalkTools,
     walks: Walks,
     changes: Changes | None,
     counted: Callable[[Ledger], Ledger],
@@ -309,7 +315,7 @@ def _explains(
         return None
     asking = ClaudeClient(settings.claude, counted(store.claude_calls.within(settings.claude.ceilings)))
     follow = PROPOSE if changes is not None else ""
-    return Explains(store, asking, clusters.open, flows, WalkTools(seers, rules()), walks, follow)
+    return Explains(store, asking, clusters.open, flows, tools, walks, follow)
 
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
@@ -349,7 +355,7 @@ def _drops_in(clusters: ServedClusters, name: str) -> CountDrops:
     return partial(recent_drops, partial(clusters.cluster, name))
 
 
-def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor], outbox: Outbox, name: str) -> Watch:
+def _watch(settings: Settings, worlds: PolicyWorlds, tools: WalkTools, outbox: Outbox, name: str) -> Watch:
     channel = settings.watch.channel
 
     async def say(finding: CutFinding, ts: str) -> str:
@@ -358,7 +364,7 @@ def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor]
             return ts
         return (await outbox.post(channel, watch_words.words_of(finding, name)))[1]
 
-    prover = Prover(worlds.cluster, seers)
+    prover = Prover(worlds.cluster, tools.sensors, tools.runner)
     sources = LiveSources(worlds.live)
     return Watch(sources, prover.way_back, say, settings.watch.window_s, lambda: datetime.now(UTC))
 
@@ -366,7 +372,14 @@ def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor]
 def _hooks(settings: AlertSettings, alerts: Alerts) -> Hooks:
     secrets = {"pagerduty": settings.pagerduty_secret, "grafana": settings.grafana_secret}
     said = {kind: each.reveal() for kind, each in secrets.items() if each is not None}
-    return Hooks(alerts.hear, alerts.written, settings.channel, settings.token.reveal() if settings.token else "", said)
+    return Hooks(
+        alerts.hear,
+        alerts.written,
+        alerts.left_out,
+        settings.channel,
+        settings.token.reveal() if settings.token else "",
+        said,
+    )
 
 
 def _secret(settings: Settings) -> str:

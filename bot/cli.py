@@ -8,44 +8,46 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from bot import __version__
-from bot.clusters.options import live_options
+from bot.clusters.flags import live_options
 from bot.commands.examples import EXIT_CODES, epilog
 from bot.commands.options import CONFIG, DATABASE, DEBUG, FLOW, KEEP, LLM, QUIET, VERBOSE, YES, answering, asking
 from bot.errors import code_of, line_of
-from bot.lazy import LazyGroup
-from bot.quiet import quiet
+from bot.lazy import PATH, LazyGroup, argument, option
 
 INTERRUPTED = 130
+WIDEST, NARROWEST = 100, 50  # columns of a help page
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EXIT_CODES
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
+    epilog=EXIT_CODES,
 )
 @click.version_option(__version__, prog_name="kai")
-@DEBUG
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
 @click.pass_obj
 def kai(debug: bool) -> None:
     """Tells why a pod cannot talk: the root cause, the evidence, and a fix that is proved."""
+    from bot.quiet import quiet
+
     quiet(debug)
 
 
 @kai.lazy("bot.commands.investigate:typed")
-@click.argument("pod", required=False, default="")
+@argument("pod", required=False, default="")
 @asking
 @FLOW
-@click.option("-w", "--watch", is_flag=True, help="Look again and again; say each change in a line, until it talks.")
-@click.option("--every", type=click.IntRange(1, 3600), default=10, metavar="SECONDS", help="With --watch; 10.")
+@option("-w", "--watch", is_flag=True, help="Look again and again; say each change in a line, until it talks.")
+@option("--every", type=click.IntRange(1, 3600), default=10, metavar="SECONDS", help="With --watch; 10.")
 @live_options
-@click.option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
-@click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
-@click.option("--from", "sender", metavar="POD", help="The same as POD, for a pair: --from deploy/api --to svc/db.")
+@option("--show-brief", is_flag=True, help="Print what Claude would be told, and send nothing.")
+@option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what Claude is told.")
+@option("--from", "sender", metavar="POD", help="The same as POD, for a pair: --from deploy/api --to svc/db.")
 @LLM
 @KEEP
 @DATABASE
@@ -64,8 +66,8 @@ def netdebug() -> None:
 
 
 @kai.lazy("bot.commands.investigate:typed", "run-flow")
-@click.argument("flow")
-@click.option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
+@argument("flow")
+@option("-p", "--pod", default="", metavar="POD", help="The pod that cannot talk.")
 @asking
 @live_options
 @LLM
@@ -79,10 +81,10 @@ def run_flow() -> None:
 
 
 @kai.lazy("bot.commands.drops:drops")
-@click.argument("space", metavar="[NAMESPACE]", required=False, default="")
-@click.option("-n", "--namespace", metavar="NS", help="The same as NAMESPACE.")
-@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case to look at.")
-@click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
+@argument("space", metavar="[NAMESPACE]", required=False, default="")
+@option("-n", "--namespace", metavar="NS", help="The same as NAMESPACE.")
+@option("--case", type=PATH, metavar="DIR", help="A recorded case to look at.")
+@option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
 @live_options
 @VERBOSE
 @answering("text", "json", "yaml")
@@ -107,11 +109,11 @@ def list_sensors() -> None:
 
 
 @kai.lazy("bot.commands.demo:demo")
-@click.argument("name", required=False, default="")
-@click.option("--list", "listing", is_flag=True, help="Name the incidents that come with KAI.")
-@click.option("--page/--once", "page", default=None, help="Go on with the page, or not; yes on a terminal.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="The page's; any free one.")
-@click.option("--no-browser", is_flag=True, help="Say where the page is, and open no browser.")
+@argument("name", required=False, default="")
+@option("--list", "listing", is_flag=True, help="Name the incidents that come with KAI.")
+@option("--page/--once", "page", default=None, help="Go on with the page, or not; yes on a terminal.")
+@option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="The page's; any free one.")
+@option("--no-browser", is_flag=True, help="Say where the page is, and open no browser.")
 @FLOW
 @QUIET
 @VERBOSE
@@ -127,13 +129,13 @@ def demo() -> None:
 
 
 @kai.lazy("bot.commands.capture:typed")
-@click.argument("pod")
-@click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
-@click.option("--to", metavar="HOST:PORT", help="The peer that cannot be reached.")
-@click.option("--to-dir", "folder", type=click.Path(path_type=Path), metavar="DIR", required=True, help="A new folder.")
-@click.option("--redact", is_flag=True, help="Leave out logs, environment values, arguments, annotations, URL paths.")
-@click.option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
-@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node.")
+@argument("pod")
+@option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
+@option("--to", metavar="HOST:PORT", help="The peer that cannot be reached.")
+@option("--to-dir", "folder", type=PATH, metavar="DIR", required=True, help="A new folder.")
+@option("--redact", is_flag=True, help="Leave out logs, environment values, arguments, annotations, URL paths.")
+@option("--since", metavar="TIME", help="Only hubble flows of this time before, such as 10m.")
+@option("--last", type=click.IntRange(min=1), metavar="N", help="Undropped hubble flows per node.")
 @FLOW
 @live_options
 @answering("text", "json")
@@ -145,8 +147,8 @@ def capture() -> None:
 
 
 @kai.lazy("bot.commands.doctor:typed")
-@click.argument("pod", required=False, default="")
-@click.option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
+@argument("pod", required=False, default="")
+@option("-n", "--namespace", metavar="NS", help="The pod's namespace.")
 @live_options
 @answering("text", "json")
 def doctor() -> None:
@@ -157,20 +159,20 @@ def doctor() -> None:
 
 
 @kai.lazy("bot.commands.simulate:simulate")
-@click.option("-f", "--filename", "file", metavar="FILE", help="Manifests, a JSON patch or a merge patch; - is stdin.")
-@click.option("--patch", metavar="PATCH", help="The patch itself, as kubectl patch takes it.")
-@click.option("--type", "kind", type=click.Choice(("json", "merge")), help="What kind of patch it is.")
-@click.option("--target", metavar="KIND/NAME", help="The object a patch is for, such as networkpolicy/strict-egress.")
-@click.option("--delete", metavar="KIND/NAME", help="Instead of a change: what if this policy were gone?")
-@click.option("--can", "question", metavar="POD->HOST:PORT[/udp]", help="May this pod talk to that, and who says so?")
-@click.option("-n", "--namespace", metavar="NS", help="The namespace of the object, or of the pod.")
-@click.option("--pod", metavar="[NS/]POD", help="Whose dropped traffic is replayed; with --case the recorded pod.")
-@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
+@option("-f", "--filename", "file", metavar="FILE", help="Manifests, a JSON patch or a merge patch; - is stdin.")
+@option("--patch", metavar="PATCH", help="The patch itself, as kubectl patch takes it.")
+@option("--type", "kind", type=click.Choice(("json", "merge")), help="What kind of patch it is.")
+@option("--target", metavar="KIND/NAME", help="The object a patch is for, such as networkpolicy/strict-egress.")
+@option("--delete", metavar="KIND/NAME", help="Instead of a change: what if this policy were gone?")
+@option("--can", "question", metavar="POD->HOST:PORT[/udp]", help="May this pod talk to that, and who says so?")
+@option("-n", "--namespace", metavar="NS", help="The namespace of the object, or of the pod.")
+@option("--pod", metavar="[NS/]POD", help="Whose dropped traffic is replayed; with --case the recorded pod.")
+@option("--case", type=PATH, metavar="DIR", help="A recorded case instead of a cluster.")
 @live_options
-@click.option("--since", metavar="TIME", help="Only what was dropped in this time before, such as 10m or 1h.")
-@click.option("--max-newly-allowed", "most", type=click.IntRange(min=0), help="Refuse what opens more ways than this.")
-@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text", help="How to say it.")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+@option("--since", metavar="TIME", help="Only what was dropped in this time before, such as 10m or 1h.")
+@option("--max-newly-allowed", "most", type=click.IntRange(min=0), help="Refuse what opens more ways than this.")
+@option("-o", "--output", type=click.Choice(("text", "json")), default="text", help="How to say it.")
+@option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
 def simulate() -> None:
     """Try a change on the traffic that was really seen: would it help, and what else would it open?
 
@@ -180,10 +182,10 @@ def simulate() -> None:
 
 
 @kai.lazy("bot.commands.history:history")
-@click.option("--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
-@click.option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
-@click.option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
-@click.option("--feedback", "opinions", is_flag=True, help="What people think of the verdicts, and what was wrong.")
+@option("--limit", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N")
+@option("-n", "--namespace", metavar="NS", help="Only of pods of this namespace.")
+@option("--cost", is_flag=True, help="What Claude was asked, and what it cost.")
+@option("--feedback", "opinions", is_flag=True, help="What people think of the verdicts, and what was wrong.")
 @DATABASE
 @answering("text", "json", "yaml", "markdown")
 def history() -> None:
@@ -191,10 +193,10 @@ def history() -> None:
 
 
 @kai.lazy("bot.commands.history:show")
-@click.argument("investigation", metavar="ID")
-@click.option("--fix", "part", flag_value="fix", help="Only the commands of the fix, for a shell.")
-@click.option("--undo", "part", flag_value="undo", help="Only the commands that take the fix back, for a shell.")
-@click.option("--brief", "part", flag_value="brief", help="What Claude was told of it, exactly as it was sent.")
+@argument("investigation", metavar="ID")
+@option("--fix", "part", flag_value="fix", help="Only the commands of the fix, for a shell.")
+@option("--undo", "part", flag_value="undo", help="Only the commands that take the fix back, for a shell.")
+@option("--brief", "part", flag_value="brief", help="What Claude was told of it, exactly as it was sent.")
 @DATABASE
 @QUIET
 @VERBOSE
@@ -204,15 +206,15 @@ def show() -> None:
 
 
 @kai.lazy("bot.commands.completion:completion")
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 @DEBUG
 def completion() -> None:
     """Print the script that completes kai's words in a shell."""
 
 
 @kai.lazy("bot.commands.ask:ask")
-@click.argument("investigation", metavar="ID")
-@click.argument("question", nargs=-1, metavar="QUESTION")
+@argument("investigation", metavar="ID")
+@argument("question", nargs=-1, metavar="QUESTION")
 @DATABASE
 @DEBUG
 def ask() -> None:
@@ -223,8 +225,8 @@ def ask() -> None:
 
 
 @kai.lazy("bot.mcp.typed:mcp")
-@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
-@click.option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what is told.")
+@option("--case", type=PATH, metavar="DIR", help="A recorded case instead of a cluster.")
+@option("--anonymize", is_flag=True, help="Pseudonyms instead of names and addresses in what is told.")
 @live_options
 @DEBUG
 def mcp() -> None:
@@ -235,11 +237,11 @@ def mcp() -> None:
 
 
 @kai.lazy("bot.commands.alert:typed")
-@click.argument("action", type=click.Choice(("test",)))
-@click.option("-f", "--filename", "file", required=True, metavar="FILE", help="A webhook's body, or a Slack message.")
-@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case instead of a cluster.")
-@click.option("--gate", type=click.Path(path_type=Path), metavar="FILE", help="A team's own rules (KAI_ALERT_GATE).")
-@click.option("--offline", is_flag=True, help="Ask no cluster whether what the alert names is there.")
+@argument("action", type=click.Choice(("test",)))
+@option("-f", "--filename", "file", required=True, metavar="FILE", help="A webhook's body, or a Slack message.")
+@option("--case", type=PATH, metavar="DIR", help="A recorded case instead of a cluster.")
+@option("--gate", type=PATH, metavar="FILE", help="A team's own rules (KAI_ALERT_GATE).")
+@option("--offline", is_flag=True, help="Ask no cluster whether what the alert names is there.")
 @live_options
 @DEBUG
 def alert() -> None:
@@ -250,22 +252,22 @@ def alert() -> None:
 
 
 @kai.lazy("bot.commands.serve:serve")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The settings file (KAI_CONFIG).")
-@click.option("--case", type=click.Path(path_type=Path), metavar="DIR", help="A recorded case, for trials (KAI_CASE).")
-@click.option("--mode", type=click.Choice(("socket", "http")), help="How Slack reaches us (KAI_SLACK_MODE).")
-@click.option("--database", metavar="URL", help="Where KAI remembers (KAI_DATABASE_URL, DATABASE_URL).")
-@click.option("--host", metavar="HOST", help="Where to listen (KAI_HOST); everywhere, if nothing is said.")
-@click.option("--port", metavar="PORT", help="Port of /healthz, /readyz and of Slack's requests (KAI_PORT); 8080.")
-@click.option("--context", metavar="NAME", help="The kubeconfig's context to use.")
-@click.option("--kubeconfig", metavar="FILE", help="The kubeconfig to use; default as kubectl.")
-@click.option("--server", "hubble_server", metavar="HOST:PORT", help="hubble-relay (HUBBLE_SERVER).")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+@option("--config", type=PATH, metavar="FILE", help="The settings file (KAI_CONFIG).")
+@option("--case", type=PATH, metavar="DIR", help="A recorded case, for trials (KAI_CASE).")
+@option("--mode", type=click.Choice(("socket", "http")), help="How Slack reaches us (KAI_SLACK_MODE).")
+@option("--database", metavar="URL", help="Where KAI remembers (KAI_DATABASE_URL, DATABASE_URL).")
+@option("--host", metavar="HOST", help="Where to listen (KAI_HOST); everywhere, if nothing is said.")
+@option("--port", metavar="PORT", help="Port of /healthz, /readyz and of Slack's requests (KAI_PORT); 8080.")
+@option("--context", metavar="NAME", help="The kubeconfig's context to use.")
+@option("--kubeconfig", metavar="FILE", help="The kubeconfig to use; default as kubectl.")
+@option("--server", "hubble_server", metavar="HOST:PORT", help="hubble-relay (HUBBLE_SERVER).")
+@option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
 def serve() -> None:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
 
 
 @kai.lazy("bot.commands.approve:approve")
-@click.argument("proposal", metavar="ID")
+@argument("proposal", metavar="ID")
 @YES
 @DATABASE
 @CONFIG
@@ -280,8 +282,8 @@ def approve() -> None:
 
 
 @kai.lazy("bot.commands.approve:reject")
-@click.argument("proposal", metavar="ID")
-@click.option("--reason", default="", metavar="TEXT", help="Why not.")
+@argument("proposal", metavar="ID")
+@option("--reason", default="", metavar="TEXT", help="Why not.")
 @DATABASE
 @CONFIG
 @live_options
@@ -291,7 +293,7 @@ def reject() -> None:
 
 
 @kai.lazy("bot.commands.approve:undo")
-@click.argument("proposal", metavar="ID")
+@argument("proposal", metavar="ID")
 @YES
 @DATABASE
 @CONFIG
@@ -302,8 +304,8 @@ def undo() -> None:
 
 
 @kai.lazy("bot.commands.extend:extend")
-@click.argument("proposal", metavar="ID")
-@click.option("--for-good", is_flag=True, help="Take its end off: it stays until somebody removes it.")
+@argument("proposal", metavar="ID")
+@option("--for-good", is_flag=True, help="Take its end off: it stays until somebody removes it.")
 @YES
 @DATABASE
 @CONFIG
@@ -314,9 +316,9 @@ def extend() -> None:
 
 
 @kai.lazy("bot.commands.audit:audit")
-@click.argument("action", required=False, default="", type=click.Choice(("", "verify")), metavar="[verify]")
-@click.option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")
-@click.option("--head", default="", metavar="HASH", help="A head noted earlier: it must still be in the trail.")
+@argument("action", required=False, default="", type=click.Choice(("", "verify")), metavar="[verify]")
+@option("--proposal", default="", metavar="ID", help="Only the entries of this proposal.")
+@option("--head", default="", metavar="HASH", help="A head noted earlier: it must still be in the trail.")
 @DATABASE
 @answering("text", "json", "yaml")
 def audit() -> None:
@@ -327,8 +329,8 @@ def audit() -> None:
 
 
 @kai.lazy("bot.commands.store:store")
-@click.argument("action", type=click.Choice(("backup", "restore")))
-@click.argument("file", metavar="FILE")
+@argument("action", type=click.Choice(("backup", "restore")))
+@argument("file", metavar="FILE")
 @DATABASE
 @DEBUG
 def store() -> None:
@@ -343,7 +345,7 @@ def run(arguments: Sequence[str]) -> int:
     """One call of `kai` in this process: its exit code. Never raises for what a person or a cluster can cause."""
     debug = "--debug" in arguments or bool(os.environ.get("KAI_DEBUG"))
     try:
-        code = kai.main(list(arguments), prog_name=program(), standalone_mode=False, obj=debug)
+        code = kai.main(list(arguments), prog_name=program(), standalone_mode=False, obj=debug, terminal_width=_width())
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as why:
@@ -356,11 +358,22 @@ def run(arguments: Sequence[str]) -> int:
 
 def program() -> str:
     """Name by which it was called: `kai`, or `kubectl kai` as kubectl's plug-in."""
-    return "kubectl kai" if Path(sys.argv[0]).name == "kubectl-kai" else "kai"
+    return "kubectl kai" if os.path.basename(sys.argv[0]) == "kubectl-kai" else "kai"
+
+
+def _width() -> int:
+    """Columns of a help page, as click finds them; its way (`shutil`) imports three archivers."""
+    try:
+        columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size(1).columns
+    except (ValueError, OSError):
+        columns = 80
+    return max(min(columns or 80, WIDEST) - 2, NARROWEST)
 
 
 def _complain(why: Exception, debug: bool) -> int:
     if debug:
+        import traceback
+
         traceback.print_exception(why, file=sys.stderr)
     click.echo(f"kai: {line_of(why)}", err=True)
     return code_of(why)

@@ -11,11 +11,12 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from flows.load import Flow, Step
 from flows.model import Case, Diagnosis, Doubt, Finding, Missing, RecordedCase, Rule
+from flows.runner import ThreadRunner, WorkRunner
 from flows.verdict import conclude
 from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
 from sensors.kit.attempt import attempt_logged, attempt_now
@@ -53,14 +54,13 @@ async def ignore(moment: Saw | Concluded) -> None:
 class WalkTools:
     """Needs of a walk besides flow, target and cluster; the composition root fills it once.
 
-    `judging`: the interpreter does one thing at a time. Walks that share it judge one after the other, the first as
-    soon as it could alone; beside each other all of them would be as late as the last, and the loop with them.
+    `runner` judges: in a thread, or in a process beside the one that serves. Walks of one process share it.
     """
 
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
     clock: Callable[[], float] = time.perf_counter
-    judging: asyncio.Lock = field(default_factory=asyncio.Lock)
+    runner: WorkRunner = field(default_factory=ThreadRunner)
     new_id: Callable[[], str] = field(default=lambda: uuid.uuid4().hex[:12])
 
 
@@ -99,6 +99,7 @@ async def walk(
 ) -> Walk:
     """The same, with what was seen."""
     began = tools.clock()
+    tools.runner.warm()
     case = await look(flow, target, cluster, tools, watcher)
 
     def took_ms() -> float:
@@ -119,12 +120,22 @@ async def walk_on(walked: Walk, target: Target, evidence: Mapping[str, Evidence]
 async def _conclude(
     flow: Flow, case: Case, tools: WalkTools, took_ms: Callable[[], float], own_id: str, recording: RecordedCase | None
 ) -> Walk:
-    def think() -> Diagnosis:
-        findings, doubts = _judge(case, tools.rules.values())
-        return conclude(case, flow, tools.sensors, findings, doubts, own_id, took_ms, recording)
+    found = await tools.runner(diagnose, case, flow, tools.sensors, tools.rules, own_id, recording)
+    whole = replace(found, evidence=case.evidence, total_ms=round(took_ms(), 1))
+    return Walk(flow, case, whole, recording)
 
-    async with tools.judging:
-        return Walk(flow, case, await asyncio.to_thread(think), recording)
+
+def diagnose(
+    case: Case,
+    flow: Flow,
+    sensors: Mapping[str, Sensor],
+    rules: Mapping[str, Rule],
+    own_id: str,
+    recording: RecordedCase | None = None,
+) -> Diagnosis:
+    """Judges a case. Without its evidence, which need not travel: who asks has it."""
+    findings, doubts = _judge(case, rules.values())
+    return replace(conclude(case, flow, sensors, findings, doubts, own_id, recording), evidence={})
 
 
 async def _environment(cluster: Cluster) -> Environment:
@@ -192,4 +203,16 @@ def _judge(case: Case, rules: Iterable[Rule]) -> tuple[list[Finding], list[Doubt
     return findings, doubts
 
 
-__all__ = ["Concluded", "Saw", "Walk", "WalkTools", "Watcher", "ignore", "look", "run", "walk", "walk_on"]
+__all__ = [
+    "Concluded",
+    "Saw",
+    "Walk",
+    "WalkTools",
+    "Watcher",
+    "diagnose",
+    "ignore",
+    "look",
+    "run",
+    "walk",
+    "walk_on",
+]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from flows.belief import ROOT_CAUSE_FROM
 from flows.causes import CAUSES, Layer
 from flows.denials.findings import plural
+from flows.denials.requested import node_port_doubt
 from flows.model import Case, Doubt, Finding, LayerRow, LayerState
 from flows.symptoms.dns import words_of
 from flows.symptoms.peers import asked_peer, peers
@@ -150,6 +151,8 @@ def _policy(case: Case) -> Word | None:
     policies, flows = case.get(Policies), case.get(HubbleFlows)
     if policies is None and flows is None:
         return None
+    if policies is not None and policies.policies and (doubt := node_port_doubt(case)):
+        return Word(None, doubt, (Policies, Services))
     if policies is None or policies.unreadable:
         return Word(None, "not every policy could be read", (HubbleFlows, Policies))
     if flows is None or flows.coverage < ENOUGH_SHARE:

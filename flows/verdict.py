@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flows.belief import DOUBTED, NO_RIVAL, ROOT_CAUSE_FROM
 from flows.causes import CAUSES, Layer
@@ -15,6 +15,7 @@ from flows.looks import hubble_command, looks
 from flows.model import NO_FIX, Case, Diagnosis, Doubt, Finding, Provenance, RecordedCase
 from flows.unexplained import blind_looks, known, next_look
 from sensors.kit import Sensor
+from sensors.text import capital
 
 WITHOUT_DROPS = frozenset({"policy.l7_denied", "policy.not_enforced"})
 
@@ -26,10 +27,12 @@ def conclude(
     findings: Sequence[Finding],
     doubts: Sequence[Doubt],
     investigation_id: str,
-    elapsed_ms: Callable[[], float],
     recording: RecordedCase | None = None,
 ) -> Diagnosis:
-    """Name exactly one root cause, or say honestly that none is shown, and what to measure next."""
+    """Name exactly one root cause, or say honestly that none is shown, and what to measure next.
+
+    The time that all took is for the walk to say.
+    """
     ordered = rank(findings)
     root = ordered[0] if ordered and is_root(ordered[0], ordered) else inconclusive(case, ordered, doubts)
     coverage = coverage_of_cause(case, root, sensors)
@@ -48,7 +51,7 @@ def conclude(
         fix=fixes[0] if fixes else NO_FIX,
         alternatives=tuple(fixes[1:]),
         doubts=tuple(doubts),
-        total_ms=round(elapsed_ms(), 1),
+        total_ms=0.0,
         hubble_command=hubble_command(case, root.cause_class),
         provenance=Provenance(case.at, recording, _cluster(case), case.environment.name or ""),
         looks=looks(case, root),
@@ -98,7 +101,7 @@ def inconclusive(case: Case, findings: Sequence[Finding], doubts: Sequence[Doubt
     """No cause is shown. Say what stands in the way of a verdict, and what to measure next."""
     blind, facts = blind_looks(case), known(case)
     suspicion = f" Most suspected: {findings[0].cause}." if findings else ""
-    first = f" {facts[0][0].upper()}{facts[0][1:]}." if facts else ""
+    first = f" {capital(facts[0])}." if facts else ""
     unmeasured = "; ".join(f"{each.sensor} ({each.why})" for each in blind)
     told = [*facts, *([f"not measured: {unmeasured}"] if blind else [])]
     return Finding(

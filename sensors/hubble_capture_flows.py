@@ -22,6 +22,7 @@ from sensors.hubble.outcomes import Connection, ConnectionOutcome, DnsOutcome
 from sensors.hubble.probed import only_probed
 from sensors.kit import Blind, Cluster, Sensor, Target
 from sensors.kit.addresses import as_ip
+from sensors.kit.gathering import gather
 from sensors.text import counted
 from sensors.topology.destination import DNS_PORT, Destination, destination_of
 from sensors.topology.flow_subject import FlowSubject, flow_subject
@@ -187,14 +188,7 @@ async def look(
     start = None if since is None else await cluster.now() - timedelta(seconds=since)
     named = target.namespace, target.pod, who.addresses, who.ports
     question = FlowQuestion(*named, last=last, others=others, since=start)
-    gathered = Gathered(question)
-    try:
-        async with asyncio.timeout(patience):
-            async for batch in cluster.hubble_flows(question):
-                gathered.take(batch)
-    except TimeoutError:
-        gathered.cut_short = True
-    return facts_of(target, who, gathered, there)
+    return facts_of(target, who, await gather(cluster, question, patience), there)
 
 
 # -- concluding ------------------------------------------------------------------------------------------------------

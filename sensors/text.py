@@ -31,3 +31,8 @@ def _is_shown(letter: str) -> bool:
 def counted(number: int, word: str) -> str:
     """`1 packet`, `1,200 packets`."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def capital(text: str) -> str:
+    """Text with a capital as its first letter, as a sentence begins."""
+    return f"{text[:1].upper()}{text[1:]}"

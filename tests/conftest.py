@@ -7,10 +7,14 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.kit.sampling import examples
+
 for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "KAI_MODEL"):
     os.environ.pop(name, None)  # whoever runs the tests may have a key; no test may use it
 
-settings.register_profile("kai", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "kai", max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("kai")
 
 os.environ["KAI_HISTORY"] = "0"  # a test run leaves nothing in anybody's history, and does not pay for keeping it

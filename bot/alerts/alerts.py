@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from bot.alerts.channel_state import AlertList, Room, Start
+from bot.alerts.endings import Endings, Resolving
 from bot.alerts.gate import CountDrops, GateRule, Judged, NetworkRelevance, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
 from bot.alerts.notices import MessageSign, NoticeSender, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.pending import Keeper, KeptAlerts
-from bot.alerts.plan import AlertGroup, AlertLimits, Received, namespace_of, plan
-from bot.alerts.resolved import Resolves
-from bot.alerts.target import ChosenTarget, ClusterReadings, UnclearTarget, named_target, read_scene, who
-from bot.clusters.served import UnknownCluster
+from bot.alerts.plan import AlertGroup, AlertLimits, AlertPlan, Received, namespace_of, plan
+from bot.alerts.scenes import ClusterOf, OpenCluster, ReadClusters, Scenes
+from bot.alerts.target import ChosenTarget, UnclearTarget, named_target
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
 from bot.intake import Intake, Origin
@@ -30,40 +29,23 @@ from bot.report.cluster_name import cluster_name
 from bot.store import OriginKind
 from bot.store.investigations import TRIGGER_LIFETIME
 from bot.store.store import Store
-from bot.triggers.alert import Alert
+from bot.triggers.alert import AlertState
 from bot.triggers.commands import Investigate
-from sensors.kit import Absent, Blind, Cluster, Target
+from sensors.kit import Target
 from sensors.kit.attempt import attempt, attempt_logged
 
 log = logging.getLogger(__name__)
 
 MOST_NOTICES = 10
-"""What is said of skipped and unclear alerts in a channel and window; the rest is counted in the log."""
+"""What is said of skipped, and of unclear alerts in a channel and window; the rest is counted in the log."""
 
 MOST_TRIED = 50
 """Alerts of a group that are tried until one of them leads to a pod."""
 
+MOST_ROUNDS = 2
+"""Plans that are made of one batch: where what was planned led to nothing, others may have its place."""
+
 OVER_LIMIT = "the most that alerts may start in a minute was reached"
-READING_S = 15.0
-"""Seconds for the one look at pods and Services that all alerts of a moment share."""
-
-OpenCluster = Callable[[str], AbstractAsyncContextManager[Cluster]]
-ClusterOf = Callable[[Alert, str], str]
-"""The cluster that an alert of a channel is about. Raises `UnknownCluster`."""
-
-Scenes = Mapping[str, ClusterReadings | str]
-
-
-def found_in(scene: ClusterReadings | str | None, alert: Alert) -> ChosenTarget | UnclearTarget:
-    """Target of an alert; as the alert names it where the cluster cannot be read: the investigation says the same."""
-    if isinstance(scene, ClusterReadings):
-        return who(alert, scene)
-    why, target = scene or "the cluster was not read", named_target(alert)
-    return (
-        UnclearTarget(why)
-        if target is None
-        else ChosenTarget(target, f"the pod is taken as the alert names it, because {why}")
-    )
 
 
 class Alerts:
@@ -76,7 +58,7 @@ class Alerts:
         cluster_of: ClusterOf,
         open_cluster: OpenCluster,
         voice: NoticeSender,
-        resolves: Resolves,
+        resolves: Resolving,
         rules: Sequence[GateRule],
         drops: Callable[[str], CountDrops],
         kept: KeptAlerts,
@@ -84,13 +66,14 @@ class Alerts:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self._intake, self._store, self._open, self._voice = intake, store, open_cluster, voice
-        self._cluster_of = cluster_of
-        self._resolves, self._rules, self._limits = resolves, rules, limits or AlertLimits()
+        self._intake, self._store, self._voice = intake, store, voice
+        self._scenes = Scenes(cluster_of, open_cluster)
+        self._now, self._rules, self._limits = resolves.now, rules, limits or AlertLimits()
         self._drops, self._kept = drops, kept
         self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep)
         self._clock, self._sleep = clock, sleep
         self._incidents = Incidents()
+        self._endings = Endings(store, resolves, self._incidents, kept)
         self._rooms: dict[str, Room] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._speakers: dict[str, asyncio.Task[None]] = {}
@@ -103,16 +86,20 @@ class Alerts:
         self.counts[novelty] += 1
         if novelty in (Novelty.NEW, Novelty.RESOLVED):
             room = self._rooms.setdefault(received.channel, Room())
-            full = room.coming if novelty is Novelty.NEW else len(room.resolved)
-            if full >= self._limits.waiting:
-                self._drop(received, room)
-            elif novelty is Novelty.NEW:
+            if room.coming >= self._limits.waiting:
+                self._incidents.forget(received.alert)
+                self.left_out(received.channel, 1)
+            else:
                 room.coming += 1
                 self._keeper.add(received)
-            else:
-                room.resolved.append(received)
-                self._wake(received.channel, room)
         return novelty
+
+    def left_out(self, channel: str, count: int) -> None:
+        """So many alerts are not here: there is no room for them, or their sender has cut them off."""
+        room = self._rooms.setdefault(channel, Room())
+        room.dropped += count
+        self.counts["dropped"] += count
+        self._wake(channel, room)
 
     async def written(self) -> bool:
         """Waits until what was heard is where a crash cannot take it; False where it could not be written."""
@@ -136,7 +123,7 @@ class Alerts:
     def _ready(self, written: Sequence[Received]) -> None:
         for each in written:
             room = self._rooms.setdefault(each.channel, Room())
-            room.waiting.append(each)
+            (room.resolved if each.alert.state is AlertState.RESOLVED else room.waiting).append(each)
             self._wake(each.channel, room)
 
     def _elsewhere(self, others: Sequence[Received]) -> None:
@@ -150,12 +137,6 @@ class Alerts:
             self._rooms[each.channel].coming -= 1
             self._incidents.forget(each.alert)
 
-    def _drop(self, received: Received, room: Room) -> None:
-        room.dropped += 1
-        self.counts["dropped"] += 1
-        self._incidents.forget(received.alert)
-        self._wake(received.channel, room)
-
     def _wake(self, channel: str, room: Room) -> None:
         if channel not in self._workers:
             self._workers[channel] = asyncio.create_task(self._work(channel, room))
@@ -165,16 +146,12 @@ class Alerts:
         try:
             while room.waiting or room.resolved or room.dropped:
                 await self._sleep(self._limits.gather_s)
-                batch, room.waiting = room.waiting, []
-                room.coming -= len(batch)
-                ended, room.resolved = room.resolved, []
-                dropped, room.dropped = room.dropped, 0
-                all_of_it = self._together(channel, room, batch, dropped)
+                batch, ended, dropped = room.take()
+                all_of_it = self._together(room, batch, dropped)
                 await attempt_logged(all_of_it, log, f"alerts of {channel} are not looked into")
-                room.judged += [each.once for each in batch]
+                room.judged += [each.row for each in batch]
+                await attempt_logged(self._ended(room, ended), log, f"resolves of {channel} are not said")
                 self._speak(channel, room)
-                for each in ended:
-                    await self._ended(each)
         finally:
             del self._workers[channel]
             self._tidy()
@@ -189,73 +166,60 @@ class Alerts:
 
     # -- all that came together ---------------------------------------------------------------------------------------
 
-    async def _together(self, channel: str, room: Room, batch: Sequence[Received], dropped: int) -> None:
+    async def _together(self, room: Room, batch: Sequence[Received], dropped: int) -> None:
         room.forget(self._clock() - self._limits.window_s)
-        said = [(each, judged(each.alert, self._rules)) for each in batch]
-        passed = [each for each, gate in said if gate.network is not NetworkRelevance.NO]
-        made = plan(passed, room.spent(), self._limits)
-        scenes = await self._scenes(each for group in made.groups for each in group.members[:MOST_TRIED])
-        for group in made.groups:  # before anything is awaited, or two batches would spend the same room
-            room.starts.append(Start(self._clock(), namespace_of(group.lead.alert), made.is_storm))
-        gates = {each.alert.key: gate for each, gate in said}
-        await asyncio.gather(*(self._group(room, group, scenes, gates, made.is_storm) for group in made.groups))
-        self._list(room, made.rest, dropped)
-        for each, gate in said:
-            if gate.network is NetworkRelevance.NO:
-                await self._skip(room, each, gate.why, named_target(each.alert))
+        gates = {each.row: judged(each.alert, self._rules) for each in batch}
+        rest: Sequence[Received] = [each for each in batch if gates[each.row].network is not NetworkRelevance.NO]
+        scenes: ReadClusters = {}
+        for _ in range(MOST_ROUNDS):
+            made = plan(rest, room.spent(), self._limits)
+            rest = made.rest
+            if await self._begin(room, made, scenes, gates) or not rest:
+                break
+        self._list(room, rest, dropped)
+        for each in batch:
+            if gates[each.row].network is NetworkRelevance.NO:
+                self._skip(room, each, gates[each.row].why, named_target(each.alert))
 
-    async def _scenes(self, tried: Iterable[Received]) -> Scenes:
-        """Every cluster that these alerts are about, as it is now."""
-        found = (self._where(each) for each in tried)
-        names = list(dict.fromkeys(each for each in found if isinstance(each, str)))
-        return dict(zip(names, await asyncio.gather(*map(self._read, names)), strict=True))
-
-    def _where(self, received: Received) -> str | UnclearTarget:
-        """The cluster that the alert is about, or why none is meant."""
-        try:
-            return self._cluster_of(received.alert, received.channel)
-        except UnknownCluster as why:
-            return UnclearTarget(str(why))
-
-    def _found(self, received: Received, scenes: Scenes) -> ChosenTarget | UnclearTarget:
-        where = self._where(received)
-        return where if isinstance(where, UnclearTarget) else found_in(scenes.get(where), received.alert)
-
-    async def _read(self, name: str) -> ClusterReadings | str:
-        """A cluster as it is now, or why it cannot be read."""
-        try:
-            async with asyncio.timeout(READING_S), self._open(name) as cluster:
-                return await read_scene(cluster)
-        except TimeoutError:
-            return f"the cluster did not list its pods within {READING_S:.0f} s"
-        except (Blind, Absent) as why:
-            return str(why)
+    async def _begin(self, room: Room, made: AlertPlan, scenes: ReadClusters, gates: Mapping[str, Judged]) -> bool:
+        """Looks into all that is planned; False where some of it led to nothing, whose place is free again."""
+        await self._scenes.read((each for group in made.groups for each in group.members[:MOST_TRIED]), scenes)
+        starts = [Start(self._clock(), namespace_of(group.lead.alert), made.is_storm) for group in made.groups]
+        room.starts += starts
+        looks = (self._group(room, group, scenes, gates, made.is_storm) for group in made.groups)
+        began = await asyncio.gather(*looks)
+        for start, is_spent in zip(starts, began, strict=True):
+            if not is_spent:
+                room.starts.remove(start)
+        return all(began)
 
     async def _group(
-        self, room: Room, group: AlertGroup, scenes: Scenes, gates: dict[str, Judged], storm: bool
-    ) -> None:
+        self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged], storm: bool
+    ) -> bool:
         outcome = await attempt(self._look_into(room, group, scenes, gates))
         if isinstance(outcome, BaseException):
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
-        started = outcome if isinstance(outcome, str) else ""
         if storm:
-            self._list_of(room, group, started)
+            self._list_of(room, group, outcome if isinstance(outcome, str) else "")
+        return outcome is not None
 
-    async def _look_into(self, room: Room, group: AlertGroup, scenes: Scenes, gates: dict[str, Judged]) -> str:
-        """The thread of the investigation; empty where none was started, which is said."""
-        tried = [(each, self._found(each, scenes)) for each in group.members[:MOST_TRIED]]
+    async def _look_into(
+        self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged]
+    ) -> str | None:
+        """The thread of the investigation, empty where it has none; None where nothing can be looked into."""
+        tried = [(each, self._scenes.target_of(each, scenes)) for each in group.members[:MOST_TRIED]]
         found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
         if found is None:
             unclear = tried[0][1]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
-            await self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
-            return ""
+            self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
+            return None
         lead, chosen = found
-        cluster = self._cluster_of(lead.alert, lead.channel)
-        gate = await settled(gates[lead.alert.key], chosen, self._drops(cluster))
+        cluster = self._scenes.cluster_of(lead.alert, lead.channel)
+        gate = await settled(gates[lead.row], chosen, self._drops(cluster))
         if gate.network is NetworkRelevance.NO:
-            await self._skip(room, lead, gate.why, chosen.target)
-            return ""
+            self._skip(room, lead, gate.why, chosen.target)
+            return None
         return await self._start(room, group, lead, chosen, gate, cluster_name(cluster))
 
     async def _start(
@@ -270,7 +234,7 @@ class Alerts:
         try:
             taken = await self._intake.take(asked, origin)
         except (LimitReached, NoSuchPod) as why:
-            await self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
+            self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
             return ""
         await self._remember(group, taken.investigation.id)
         self.counts["started"] += not taken.joined
@@ -293,33 +257,44 @@ class Alerts:
         for each in group.members:
             self._incidents.started(each.alert, investigation)
         rows = {each.once: investigation for each in group.members}
-        await self._store.seen.keep_all(rows, self._resolves.now(), TRIGGER_LIFETIME)
+        await self._store.seen.keep_all(rows, self._now(), TRIGGER_LIFETIME)
 
     async def _known(self, received: Received) -> str:
         """Investigation that this very firing has started before: in another replica, or before a restart."""
-        return await self._store.seen.value_of(received.once, self._resolves.now()) or ""
+        return await self._store.seen.value_of(received.once, self._now()) or ""
 
     # -- what is not looked into --------------------------------------------------------------------------------------
 
-    async def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
+    def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
         """A sign and one line at the channel's own message; without such a message, only the log says it."""
         self.counts["skipped"] += 1
-        await self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
+        self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
 
-    async def _say(
+    def _say(
         self, room: Room, received: Received, notice: SkippedAlert | UnclearAlert, *, only_in_thread: bool = False
     ) -> None:
         log.info("the alert %.100r starts nothing: %s", received.alert.name, notice.why)
-        if len(room.said) >= MOST_NOTICES:
-            return
-        thread = received.thread or await self._voice.anchor(received.channel, received.alert.title, 0.0)
+        said = room.skipped if only_in_thread else room.said
+        if len(said) < MOST_NOTICES:
+            said.append(self._clock())
+            work = self._say_at_message(said, received, notice, only_in_thread)
+            self._aside(work, "why an alert starts nothing is not said")
+
+    async def _say_at_message(
+        self, said: deque[float], received: Received, notice: SkippedAlert | UnclearAlert, only_in_thread: bool
+    ) -> None:
+        """The channel's message may come after the webhook: it is waited for."""
+        where = received.channel
+        thread = received.thread or await self._voice.anchor(where, received.alert.title, self._limits.anchor_s)
         if only_in_thread and not thread:
+            if said:
+                said.pop()
             return
-        room.said.append(self._clock())
-        await self._voice.tell(received.channel, thread, notice)
+        await self._voice.tell(where, thread, notice)
         if thread:
-            mark = MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
-            self._voice.mark(received.channel, thread, mark)
+            self._voice.mark(
+                where, thread, MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
+            )
 
     def _list_of(self, room: Room, group: AlertGroup, thread: str) -> None:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
@@ -375,7 +350,10 @@ class Alerts:
 
     # -- what ended ---------------------------------------------------------------------------------------------------
 
-    async def _ended(self, received: Received) -> None:
-        investigation = self._incidents.investigation_of(received.alert) or await self._known(received)
-        if investigation and len(self._asides) < self._limits.waiting:
-            self._aside(self._resolves.resolve(investigation), "a resolve is not said")
+    async def _ended(self, room: Room, ended: Sequence[Received]) -> None:
+        over = await self._endings.over(ended)
+        waits = {row for rows in over.values() for row in rows}
+        room.judged += [each.row for each in ended if each.row not in waits]
+        for investigation, rows in over.items():
+            if len(self._asides) < self._limits.waiting:
+                self._aside(self._endings.say(investigation, rows), "a resolve is not said")

@@ -74,16 +74,25 @@ class Room:
     starts: deque[Start] = field(default_factory=deque)
     lists: dict[str, AlertList] = field(default_factory=dict)
     said: deque[float] = field(default_factory=deque)
+    skipped: deque[float] = field(default_factory=deque)
     unsaid: dict[str, AlertList] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
     dropped: int = 0
+
+    def take(self) -> tuple[list[Received], list[Received], int]:
+        """Empties the room: alerts that wait to be judged, those that resolved, how many were left out."""
+        taken = self.waiting, self.resolved, self.dropped
+        self.coming -= len(self.waiting) + len(self.resolved)
+        self.waiting, self.resolved, self.dropped = [], [], 0
+        return taken
 
     def forget(self, before: float) -> None:
         """Leave the window behind; a list lives as long as something is added to it."""
         while self.starts and self.starts[0].at < before:
             self.starts.popleft()
-        while self.said and self.said[0] < before:
-            self.said.popleft()
+        for moments in (self.said, self.skipped):
+            while moments and moments[0] < before:
+                moments.popleft()
         self.lists = {name: each for name, each in self.lists.items() if each.heard_at >= before}
 
     def spent(self) -> SpentStarts:
@@ -93,9 +102,8 @@ class Room:
 
     @property
     def is_idle(self) -> bool:
-        return not (
-            self.coming or self.waiting or self.resolved or self.starts or self.lists or self.dropped or self.said
-        )
+        busy = self.coming or self.waiting or self.resolved or self.dropped
+        return not (busy or self.starts or self.lists or self.said or self.skipped)
 
 
 def line_of(received: Received) -> str:

@@ -69,5 +69,9 @@ class Incidents:
         known = self._known.get(alert.key)
         return "" if known is None else known.investigation
 
+    def any_open(self, investigation: str) -> bool:
+        """True while one of the alerts that led to it fires."""
+        return any(each.is_open and each.investigation == investigation for each in self._known.values())
+
     def __len__(self) -> int:
         return len(self._known)

@@ -41,13 +41,13 @@ class KeptAlerts:
         self._owner = uuid.uuid4().hex
 
     async def keep(self, received: Sequence[Received]) -> frozenset[str]:
-        """Write them down; the keys (`once`) of those that no replica has written before."""
-        rows = {each.once: msgspec.to_builtins(each) for each in received}
+        """Write them down; the keys (`row`) of those that no replica has written before."""
+        rows = {each.row: msgspec.to_builtins(each) for each in received}
         now = self._now()
         return await self._heard.keep(rows, self._owner, now, now - ALERT_LIFETIME)
 
     async def done(self, keys: Sequence[str]) -> None:
-        """Those with these keys (`once`) were judged, and said: nothing is left to carry on."""
+        """Those with these keys (`row`) were judged, and said: nothing is left to carry on."""
         await self._heard.done(keys)
 
     async def lost(self) -> list[Received]:
@@ -126,6 +126,6 @@ class Keeper:
             log.error("%d alerts could not be written down: %s", len(batch), type(new).__name__)
             self._failed(batch)
         else:
-            self._ready([each for each in batch if each.once in new])
-            self._elsewhere([each for each in batch if each.once not in new])
+            self._ready([each for each in batch if each.row in new])
+            self._elsewhere([each for each in batch if each.row not in new])
         written.set_result(is_safe)

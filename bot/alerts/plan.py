@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot.triggers.alert import Alert, AlertSubject, SubjectKind
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
+
+FIRED = "alert"
+"""Begins the id of a firing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,12 @@ class Received:
     @property
     def once(self) -> str:
         """The id of this firing, under which the store remembers what it started; of a message, its place."""
-        return f"alert {self.alert.key} {self.alert.since or self.thread}"[:200]
+        return f"{FIRED} {self.alert.key} {self.alert.since or self.thread}"[:200]
+
+    @property
+    def row(self) -> str:
+        """The id under which it is written down until it is judged: a resolve has one of its own."""
+        return self.once if self.alert.state is not AlertState.RESOLVED else f"resolved {self.once}"[:200]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.clusters.options import PROBE_NAMESPACE, Live
+from bot.clusters.flags import PROBE_NAMESPACE
+from bot.clusters.options import Live
 from bot.errors import UsageMistake
 from sensors.access.kube import BadKubeconfig, Kube, NoKubeconfig, connect
 from sensors.access.live import LiveCluster, LiveSettings, SharedReads, live_cluster
 from sensors.access.probe.channel import PORT as PROBE_PORT
 from sensors.access.relay import BadRelayConfig, Relay, RelayConfig, relay_config
-from sensors.kit.durations import seconds_in
 
 IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
 IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
@@ -119,13 +118,3 @@ def probe_tls_of(live: Live) -> Path | None:
     """The folder with our certificate for the probes: where KAI_PROBE_TLS says, or the chart's own place."""
     said = live.environ.get(PROBE_TLS_VARIABLE, "").strip()
     return Path(said) if said else PROBE_TLS if PROBE_TLS.is_dir() else None
-
-
-def since_of(word: str | None) -> timedelta | None:
-    """`90s`, `10m`, `1h`, `2d`. Raises `UsageMistake`."""
-    if word is None:
-        return None
-    try:
-        return timedelta(seconds=seconds_in(word))
-    except ValueError:
-        raise UsageMistake(f"--since wants a time such as 90s, 10m or 1h, not {word[:40]!r}") from None

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import click
+from typing import Any
 
 from bot.lazy import resolve
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-PROBE_NAMESPACE = "kai-probe"
 WAY_TO = "bot.clusters.named:way_to"
 
 
@@ -43,33 +37,6 @@ class Live:
 
 
 CASE_OR_CLUSTER = "--case is a recording; --kubeconfig, --context, --server, --cluster name a cluster; leave one out"
-
-OPTIONS = (
-    click.option("--cluster", metavar="NAME", default="", help="A cluster of the settings (clusters:)."),
-    click.option("--context", metavar="NAME", help="The kubeconfig's context to use."),
-    click.option("--kubeconfig", metavar="FILE", help="The kubeconfig to use; default as kubectl."),
-    click.option("--server", metavar="HOST:PORT", help="hubble-relay (or HUBBLE_SERVER, KAI_HUBBLE_ADDR)."),
-    click.option("--tls", is_flag=True, default=None, help="Speak TLS to the relay (HUBBLE_TLS)."),
-    click.option("--tls-ca-cert-files", multiple=True, metavar="FILE", help="Authorities of the relay's certificate."),
-    click.option("--tls-client-cert-file", metavar="FILE", help="Our certificate, where the relay asks for one."),
-    click.option("--tls-client-key-file", metavar="FILE", help="The key to it."),
-    click.option("--tls-server-name", metavar="NAME", help="The name that the relay's certificate has."),
-    click.option("--tls-allow-insecure", is_flag=True, default=None, help="Take any certificate of the relay."),
-    click.option("--probe-namespace", metavar="NS", help=f"Where kai-probe runs; default {PROBE_NAMESPACE}."),
-    click.option(
-        "--exec-in-target/--no-exec-in-target",
-        default=True,
-        help="Without a probe, read /proc/net in the pod's own container (default: yes).",
-    ),
-    click.option("--exec-in-agents", is_flag=True, help="Let Cilium's agents tell of themselves (pods/exec there)."),
-)
-
-
-def live_options(command: F) -> F:
-    """kubectl's and hubble's options, under their own names."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
 
 
 def live_of(asked: dict[str, Any]) -> Live:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.alerts.gate import GateRule, Judged, NetworkRelevance, judged, load_gate, settled
-from bot.alerts.target import ChosenTarget, ClusterReadings, named_target, read_scene, who
+from bot.alerts.target import ChosenTarget, ClusterReadings, UnclearTarget, named_target, read_scene, who
 from bot.clusters.opening import PolicyWorlds, recorded
 from bot.clusters.options import live_of
 from bot.clusters.recent_drops import recent_drops
@@ -90,7 +90,9 @@ def alerts_in(payload: Payload) -> tuple[str, list[Alert | str]]:
         raise UsageMistake("it is no webhook of Alertmanager, Grafana, Datadog or PagerDuty, and no Slack message")
     trigger = trigger or message_trigger(payload)
     found = [trigger.read(each) for each in trigger.split(payload)]
-    return trigger.id, [each if isinstance(each, Alert) else getattr(each, "why", "nothing") for each in found]
+    said = [each if isinstance(each, Alert) else getattr(each, "why", "nothing") for each in found]
+    missing = trigger.left_out(payload)
+    return trigger.id, [*(said or ["the payload has no alerts"]), *([f"{missing:,} more are left out"] * bool(missing))]
 
 
 async def _scene(worlds: PolicyWorlds) -> ClusterReadings | str:
@@ -138,7 +140,12 @@ def _would(it: AlertReading, alert: Alert) -> str:
         return "start nothing: one line says why, with a button to investigate anyway"
     if would_start(it):
         return "start an investigation, unless the same firing was heard before or it is one of a storm"
-    return "ask in the thread which pod is meant"
+    if not isinstance(it.scene, ClusterReadings):
+        return "depend on the cluster: the alert names no pod by itself"
+    found = who(alert, it.scene)
+    if isinstance(found, UnclearTarget) and found.candidates:
+        return "ask in the thread which pod is meant"
+    return "start nothing: one line says that no pod was found"
 
 
 def would_start(it: AlertReading) -> bool:

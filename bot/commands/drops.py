@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import CASE_OR_CLUSTER, Live, live_of
+from bot.clusters.window import since_of
 from bot.commands.output import as_yaml, say_sections, write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
@@ -61,6 +61,8 @@ async def _look(flow: Flow, space: str, case: Path | None, live: Live) -> Namesp
 async def _cluster(case: Path | None, live: Live) -> AsyncIterator[tuple[Cluster, str]]:
     """The recording or the living cluster, and the namespace that is meant where none was named."""
     if case is None:
+        from bot.clusters.connecting import opened  # the living cluster's clients, which no recording needs
+
         async with opened(live) as cluster:
             yield cluster, str(cluster.kube.namespace)
         return

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.clusters.connecting import opened, since_of
 from bot.clusters.options import CASE_OR_CLUSTER, Live, live_of
 from bot.clusters.peer import peer_of
 from bot.clusters.recorded import recording_of
 from bot.clusters.target import WORKLOAD_KINDS, NoSuchPod, Resolved, resolve
+from bot.clusters.window import since_of
 from bot.commands.output import Style, say, say_explanation, show_brief, write
 from bot.commands.progress import progress
 from bot.commands.recipe import flow_named
@@ -25,9 +25,7 @@ from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMista
 from bot.lazy import resolve as resolve_lazy
 from bot.report.sanitize import clean
 from bot.settings import claude_of
-from flows.agent.brief import brief_of, wash_for
 from flows.agent.settings import ClaudeSettings
-from flows.agent.untrusted import new_nonce
 from flows.catalog import rules
 from flows.engine import Walk, WalkTools, walk
 from flows.load import FLOW_SENSOR, BadFlow, Flow
@@ -147,6 +145,9 @@ async def _investigate(question: TerminalRequest, flow: Flow, claude: ClaudeSett
 
 def _say(question: TerminalRequest, diagnosis: Diagnosis) -> None:
     if question.show_brief:
+        from flows.agent.brief import brief_of, wash_for
+        from flows.agent.untrusted import new_nonce
+
         show_brief(brief_of(diagnosis, new_nonce(), wash_for(diagnosis, anonymize=question.anonymize)))
     else:
         say(diagnosis, _style(question))
@@ -188,6 +189,8 @@ async def world_of(question: TerminalRequest) -> AsyncIterator[tuple[Cluster, Re
         return
     if not question.pod:
         raise UsageMistake("name a pod: kai netdebug POD -n NAMESPACE (or --case DIR for a recording)")
+    from bot.clusters.connecting import opened  # the living cluster's clients, which no recording needs
+
     async with opened(question.live) as cluster:
         yield cluster, None
 

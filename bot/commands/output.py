@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import yaml
 
@@ -17,8 +17,10 @@ from bot.report import json_result, markdown
 from bot.report.outline import Section, claude, outline
 from bot.report.short_report import headline, short_report, verdict_line
 from bot.report.text import lay_out, render
-from flows.agent.brief import Brief
 from flows.model import Diagnosis
+
+if TYPE_CHECKING:
+    from flows.agent.brief import Brief
 
 WIDEST = 120
 """Columns of prose on a very wide terminal: longer lines are not read."""

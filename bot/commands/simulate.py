@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bot.clusters.connecting import since_of
 from bot.clusters.options import live_of
 from bot.clusters.target import NoSuchPod
+from bot.clusters.window import since_of
 from bot.commands.investigate import TerminalRequest, find_target, world_of
 from bot.commands.output import write
 from bot.errors import COULD_NOT_LOOK, FAULT, NO_FAULT, CouldNotLook, UsageMistake

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.store import Ceiling, Full, Request
+from sensors.text import capital
 
 TYPICAL = 30.0
 """Seconds that an investigation takes at most: the `within` of the flows that come with KAI."""
@@ -45,7 +46,7 @@ def refusal(full: Full, request: Request, now: datetime) -> LimitReached:
         "namespace": f"{_several(full.live)} are under way in the namespace {request.target.namespace}",
         "user": f"you have {_several(full.live)} under way",
     }[full.limit]
-    sentence = f"{busy[0].upper()}{busy[1:]}, which is the most there may be: try again in {after:.0f} s."
+    sentence = f"{capital(busy)}, which is the most there may be: try again in {after:.0f} s."
     return LimitReached(full.limit, sentence, after)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from bot.store import Investigation, Request
 from flows.engine import WalkTools, walk
 from flows.load import FLOW_SENSOR, Flow
 from flows.model import Rule
+from flows.runner import ThreadRunner, WorkRunner
 from sensors.access.casefolder import BadCase
 from sensors.kit import Blind, Sensor
 
@@ -28,7 +28,7 @@ class Looking:
     flows: Mapping[str, Flow]
     sensors: Mapping[str, Sensor]
     rules: Mapping[str, Rule]
-    judging: asyncio.Lock = field(default_factory=asyncio.Lock)
+    runner: WorkRunner = field(default_factory=ThreadRunner)
 
     async def __call__(self, it: Investigation, watcher: Watcher) -> LookResult:
         request = it.request
@@ -44,7 +44,7 @@ class Looking:
     async def _walk(self, it: Investigation, flow: Flow, opened: OpenedCluster, watcher: Watcher) -> LookResult:
         asked = it.request.target
         found = await resolve(opened.cluster, asked.pod, asked.namespace, *asked.peer)
-        tools = WalkTools(self.sensors, self.rules, judging=self.judging, new_id=lambda: it.id)
+        tools = WalkTools(self.sensors, self.rules, runner=self.runner, new_id=lambda: it.id)
         asking = flow.asking(FLOW_SENSOR, since=it.request.since)
         walked = await walk(asking, found.target, opened.cluster, tools, watcher, opened.recording)
         return LookResult(walked.diagnosis, walked)

@@ -13,6 +13,9 @@ from flows.engine import Concluded
 from sensors.kit import Evidence
 from sensors.kit.reported import reported
 
+EVIDENCE_KEYS = ("id", "sensor", "sight", "summary", "facts")
+"""Keys of one piece of evidence in a result, in the order of its row."""
+
 
 class AnswerRecorder:
     """A watcher that writes each answer down."""
@@ -28,8 +31,8 @@ class AnswerRecorder:
 
 def written(looked: LookResult) -> tuple[dict[str, Any], tuple[EvidenceRow, ...]]:
     """The result to store, and its evidence one by one. A second or so of work for a thread where facts are many."""
-    rows = tuple(row_of(key, each) for key, each in looked.diagnosis.evidence.items())
-    return encode(looked.diagnosis), rows
+    result = encode(looked.diagnosis)
+    return result, tuple(EvidenceRow(*(each[name] for name in EVIDENCE_KEYS)) for each in result["evidence"])
 
 
 def row_of(key: str, evidence: Evidence) -> EvidenceRow:

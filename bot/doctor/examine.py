@@ -11,11 +11,11 @@ from bot.doctor.check import Check, CheckState
 from bot.doctor.claude import claude
 from bot.doctor.impersonation import impersonation
 from bot.doctor.rights import RequiredRight, check_of, rights_needed
+from sensors.access.environment import SERVICE_CIDR
 from sensors.access.kube import Kube
 from sensors.access.kube.failure import plural_of, resource_of
 from sensors.access.kube.lists import BUILT_IN
 from sensors.access.live import LiveCluster
-from sensors.access.live.environment import SERVICE_CIDR
 from sensors.access.live.whoami import whoami
 from sensors.access.probe.client import ProbeRequest
 from sensors.kit import Blind

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from bot.doctor.check import Check, CheckState
-from sensors.access.live.environment import SERVICE_CIDR
+from sensors.access.environment import SERVICE_CIDR
 from sensors.kit.kinds import KINDS, Kind
 
 

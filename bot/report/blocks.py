@@ -18,6 +18,7 @@ from bot.report.sanitize import clean
 from bot.report.short_answer import ShortAnswer, VerdictStatus, short_answer, subject
 from flows.model import Diagnosis, LayerRow, LayerState
 from sensors.kit import Target
+from sensors.text import capital
 
 SlackBlock = Mapping[str, Any]
 
@@ -111,11 +112,6 @@ def verdict(
     )
     spoken = " ".join(filter(None, (_spoken(short, headline, change), safe(capital(again)))))
     return Said(fit(spoken, 2200), blocks)
-
-
-def capital(text: str) -> str:
-    """With a capital letter."""
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _told(short: ShortAnswer) -> str:

@@ -16,6 +16,7 @@ from bot.report.sanitize import clean
 from flows.causes import CAUSES, Layer
 from flows.model import Diagnosis, Fix, LayerRow, LayerState, Proof
 from sensors.kit import Sight, Target
+from sensors.text import capital
 
 LONGEST_CAUSE, LONGEST_FIX, LONGEST_POD = 300, 250, 100
 """Characters of the parts of a short answer; what is cut off stands in the long report."""
@@ -161,7 +162,7 @@ def as_asked(cause: str) -> str:
 def sentence(text: str) -> str:
     """With a capital and a full stop, where letters begin and end it."""
     first = text.partition(" ")[0].rstrip(",:;")
-    said = f"{text[:1].upper()}{text[1:]}" if first.isalpha() and first != text else text
+    said = capital(text) if first.isalpha() and first != text else text
     return said if not said or said[-1] in ".…!?" else f"{said}."
 
 

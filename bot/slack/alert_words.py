@@ -87,7 +87,7 @@ def _listed(it: ListedAlerts) -> Said:
         more = len(it.by_namespace) - MOST_SPACES
         lines.append(f"By namespace: {', '.join(spaces)}{f' and {more} more' if more > 0 else ''}.")
     if it.dropped:
-        lines.append(f"{_count(it.dropped, 'more alert')} could not be kept: too many came at once.")
+        lines.append(f"{_count(it.dropped, 'more alert')} are not listed: too many came at once.")
     return Said(text, (section(few(lines)),))
 
 

@@ -23,6 +23,7 @@ from bot.report.mrkdwn import literal, safe
 from bot.report.outline import brief
 from bot.report.sanitize import clean
 from bot.report.short_answer import VerdictStatus
+from sensors.text import capital
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
 EXTEND, KEEP, LET_GO = "kai_extend", "kai_keep", "kai_let_go"
@@ -165,8 +166,7 @@ def _why(why: str) -> str:
 
 
 def _sentence(why: str) -> str:
-    said = _why(why)
-    return f"{said[:1].upper()}{said[1:]}."
+    return f"{capital(_why(why))}."
 
 
 def _about(it: Proposal) -> Iterator[SlackBlock]:

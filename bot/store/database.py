@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 BUSY_MS = 15_000
 """How long a SQLite connection waits for another's lock: longer than any transaction of ours."""
+
+MAX_STATEMENT_ROWS = 500
+"""Rows of one statement; a database takes only so many parameters."""
 
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 _SQLITE = ("sqlite", "sqlite+aiosqlite")
@@ -73,6 +76,11 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def batched(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """Parts of at most so many."""
+    return (keys[start : start + most] for start in range(0, len(keys), most))
 
 
 def open_database(url: str) -> Database:

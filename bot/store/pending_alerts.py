@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from bot.store.database import Database
+from bot.store.database import MAX_STATEMENT_ROWS, Database, batched
 from bot.store.packing import pack, plain, unpack
 from bot.store.schema import heard_alerts
 
@@ -34,23 +34,21 @@ class HeardAlerts:
         self, rows: Mapping[str, Mapping[str, Any]], owner: str, now: datetime, old: datetime
     ) -> frozenset[str]:
         """Write many in one transaction; the keys that nobody has. What was heard before `old` counts as not there."""
+        keys = {plain(key): key for key in rows}
         values = [
-            {"key": plain(key), "owner": owner, "content": pack(content), "heard_at": now}
-            for key, content in rows.items()
+            {"key": short, "owner": owner, "content": pack(rows[key]), "heard_at": now} for short, key in keys.items()
         ]
         say = self._database.insert(heard_alerts)
         row = {each: say.excluded[each] for each in ("owner", "content", "heard_at")}
         upsert = say.on_conflict_do_update(index_elements=["key"], set_=row, where=heard_alerts.c.heard_at < old)
         async with self._database.writing() as connection:
             said = await connection.execute(upsert.returning(heard_alerts.c.key), values)
-            new = frozenset(said.scalars())
-        return frozenset(key for key in rows if plain(key) in new)
+            return frozenset(keys[each] for each in said.scalars())
 
     async def done(self, keys: Sequence[str]) -> None:
         """They were judged: nothing is left to carry on."""
         async with self._database.writing() as connection:
-            for start in range(0, len(keys), MAX_STATEMENT_ROWS):
-                these = [plain(each) for each in keys[start : start + MAX_STATEMENT_ROWS]]
+            for these in batched([plain(each) for each in keys], MAX_STATEMENT_ROWS):
                 await connection.execute(delete(heard_alerts).where(heard_alerts.c.key.in_(these)))
 
     async def left(self, old: datetime, most: int) -> tuple[Heard, ...]:
@@ -65,7 +63,3 @@ class HeardAlerts:
         this = (heard_alerts.c.key == key) & (heard_alerts.c.owner == owner)
         async with self._database.writing() as connection:
             return (await connection.execute(update(heard_alerts).where(this).values(owner=new_owner))).rowcount == 1
-
-
-MAX_STATEMENT_ROWS = 500
-"""Rows of one statement; a database takes only so many parameters."""

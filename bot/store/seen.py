@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from bot.store.database import Database
+from bot.store.database import MAX_STATEMENT_ROWS, Database, batched
 from bot.store.packing import plain
 from bot.store.schema import seen_ids
 
@@ -53,6 +53,24 @@ class SeenIds:
         here = (seen_ids.c.key == plain(key)) & (seen_ids.c.expires_at > now)
         async with self._database.reading() as connection:
             return (await connection.execute(select(seen_ids.c.value).where(here))).scalar_one_or_none()
+
+    async def values_of(self, keys: Sequence[str], now: datetime) -> dict[str, str]:
+        """As `value_of` for many keys; those that were never seen, or have expired, are not in it."""
+        known = {plain(each): each for each in keys}
+        found: dict[str, str] = {}
+        async with self._database.reading() as connection:
+            for these in batched([*known], MAX_STATEMENT_ROWS):
+                here = seen_ids.c.key.in_(these) & (seen_ids.c.expires_at > now)
+                rows = await connection.execute(select(seen_ids.c.key, seen_ids.c.value).where(here))
+                found |= {known[key]: value for key, value in rows}
+        return found
+
+    async def count(self, beginning: str, value: str, now: datetime) -> int:
+        """Keys that begin like this and have this value."""
+        here = seen_ids.c.key.startswith(beginning, autoescape=True) & (seen_ids.c.value == plain(value))
+        asked = select(func.count()).select_from(seen_ids).where(here & (seen_ids.c.expires_at > now))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(asked)).scalar_one())
 
     async def settle(self, key: str) -> bool:
         """Keep the key and forget its value. Exactly one of any number of callers is told that he did."""

@@ -18,7 +18,9 @@ from bot.triggers.trigger import Payload
 
 _NAMES = "|".join(re.escape(each) for each in sorted(KNOWN, key=len, reverse=True))
 _LABEL = re.compile(
-    rf"(?<![\w.-])[\"'`*]*({_NAMES})[\"'`*]*(?:[ \t]*[:=][ \t]*[\"'`*]*|[ \t]+`)([^\s\"'`*,;|]{{1,300}})", re.IGNORECASE
+    rf"(?<![\w.-])[\"'`*]*({_NAMES})[\"'`*]*(?:[ \t]*[:=][ \t\"'`*]*|[ \t]+`)"
+    rf"(?!@|(?:{_NAMES})[\"'`*]*[ \t]*[:=])([^\s\"'`*,;|]{{1,300}})",  # not what follows a label without a value
+    re.IGNORECASE,
 )
 _STATES = (
     (AlertState.RESOLVED, re.compile(r"\[RESOLVED\b|\brecovered\b|^\W*resolved\b|\bresolved:|✅", re.IGNORECASE)),

@@ -12,7 +12,10 @@ from bot.triggers.alert_labels import meant_by, peer_in
 from bot.triggers.trigger import Nothing, Payload, Trigger
 
 MOST_ALERTS = 1000
-"""Alerts of one notification that are read; the rest is said."""
+"""Alerts of one notification that are read; how many more there are is said."""
+
+MOST_CUT = 1_000_000
+"""A greater number of alerts that were cut off is no number of alerts."""
 
 REPEATED = "repeat interval elapsed"
 
@@ -26,6 +29,13 @@ def split(payload: Payload) -> tuple[Payload, ...]:
     """One payload for each alert, each with the title that the channel's message about all of them has."""
     title = title_for(payload)
     return tuple({**payload, "alerts": [each], "title": title} for each in mappings(payload.get("alerts"), MOST_ALERTS))
+
+
+def left_out(payload: Payload) -> int:
+    """Alerts beyond those that are read, and those that the sender has cut off (`max_alerts`)."""
+    there, cut = payload.get("alerts"), payload.get("truncatedAlerts")
+    beyond = max(0, len(there) - MOST_ALERTS) if isinstance(there, list) else 0
+    return beyond + (cut if isinstance(cut, int) and 0 < cut < MOST_CUT else 0)
 
 
 def read(payload: Payload) -> Alert | Nothing:
@@ -74,4 +84,4 @@ def _values(labels: Mapping[str, Any]) -> list[str]:
     return [labels[each] for each in sorted(labels, key=lambda label: (label != "alertname", label))]
 
 
-TRIGGER = Trigger("alertmanager", OriginKind.ALERT, read, fits, split)
+TRIGGER = Trigger("alertmanager", OriginKind.ALERT, read, fits, split, left_out)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bot.store import OriginKind
 from bot.triggers.alert import Alert, mappings, text
-from bot.triggers.alertmanager import MOST_ALERTS, read_one
+from bot.triggers.alertmanager import MOST_ALERTS, left_out, read_one
 from bot.triggers.trigger import Nothing, Payload, Trigger
 
 
@@ -32,4 +32,4 @@ def read(payload: Payload) -> Alert | Nothing:
     return read_one(payload, "grafana")
 
 
-TRIGGER = Trigger("grafana", OriginKind.ALERT, read, fits, split)
+TRIGGER = Trigger("grafana", OriginKind.ALERT, read, fits, split, left_out)

@@ -24,7 +24,8 @@ class Nothing:
 class Trigger:
     """One kind of thing that can ask, at the foot of its module as `TRIGGER`. All is untrusted data.
 
-    Of an alert's: `fits` tells by its form that this trigger reads it; `split` gives one payload for each alert in it.
+    Of an alert's: `fits` tells by its form that this trigger reads it; `split` gives one payload for each alert in it,
+    and `left_out` says how many are not among them.
     """
 
     id: str
@@ -32,3 +33,4 @@ class Trigger:
     read: Callable[[Payload], Command | Nothing]
     fits: Callable[[Payload], bool] = lambda payload: False
     split: Callable[[Payload], Sequence[Payload]] = lambda payload: (payload,)
+    left_out: Callable[[Payload], int] = lambda payload: 0

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 Hear = Callable[[Received], Novelty]
 WriteDown = Callable[[], Awaitable[bool]]
+LeaveOut = Callable[[str, int], None]
 
 MAX_NOTIFICATION_BYTES = 4 * 1024 * 1024
 """Bytes of one notification: a thousand alerts with long texts."""
@@ -44,12 +45,15 @@ ALWAYS_SIGNED = "pagerduty"
 class Hooks:
     """One address for each kind of alert: `/hooks/NAME`. Where nobody could show who he is, an address is not there.
 
+    `left_out` is told of a channel how many alerts of a notification are not in it.
+
     `written` waits until what was heard is safe from a crash: only then the caller is told that it was taken in.
     `secrets` are those of signatures, by kind: where there is one, nothing else counts for that kind.
     """
 
     hear: Hear
     written: WriteDown
+    left_out: LeaveOut
     channel: str
     token: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -94,8 +98,11 @@ class Hooks:
                 counted[self.hear(Received(found, self.channel, sender=f"webhook {trigger.id}"))] += 1
             else:
                 counted["nothing"] += 1
-        if counted[Novelty.NEW] and not await self.written():
+        if (counted[Novelty.NEW] or counted[Novelty.RESOLVED]) and not await self.written():
             return _refused(trigger, request, 503, "it could not be written down: send it again")
+        if counted[Novelty.NEW] and (missing := trigger.left_out(payload)):
+            log.warning("a webhook of %s leaves out %d alerts: too many at once", trigger.id, missing)
+            self.left_out(self.channel, missing)
         return web.json_response({"heard": dict(counted)})
 
 

@@ -102,13 +102,14 @@ def _bounded(route: HttpRoute) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         bounded = request.clone(client_max_size=route.largest)
         if (request.content_length or 0) > route.largest:
-            return web.Response(status=413)
+            return _refused(request, 413, f"its body is longer than {route.largest:,} bytes")
         patience = asyncio.get_running_loop().call_later(BODY_TIMEOUT_S, _give_up, request)
         try:
             return await route.handler(bounded)
         except SlowBody:
-            log.warning("%s from %s is refused: its body did not come within %g s", *_who(request), BODY_TIMEOUT_S)
-            return web.Response(status=408, headers={"Connection": "close"})
+            return _refused(request, 408, f"its body did not come within {BODY_TIMEOUT_S:g} s")
+        except web.RequestPayloadError:
+            return _refused(request, 400, "its body cannot be decoded")
         finally:
             patience.cancel()
 
@@ -120,14 +121,16 @@ def _give_up(request: web.Request) -> None:
         request.content.set_exception(SlowBody())
 
 
-def _who(request: web.Request) -> tuple[str, str]:
-    return f"{request.method} {one_line(request.path, 80)}", str(request.remote)
+def _refused(request: web.Request, status: int, why: str) -> web.Response:
+    """Ends the connection as well: what is left of the body is nobody's."""
+    log.warning("%s %s from %s is refused: %s", request.method, one_line(request.path, 80), request.remote, why)
+    return web.Response(status=status, headers={"Connection": "close"})
 
 
 def _one_line_for_others_faults(record: logging.LogRecord) -> bool:
     """Logs faults of callers in one line: a request that is none, and a caller who hung up."""
     why = record.exc_info[1] if record.exc_info else None
-    if isinstance(why, SlowBody):
+    if isinstance(why, SlowBody | web.RequestPayloadError):
         return False  # it has had its line
     if isinstance(why, HttpProcessingError | ConnectionError):
         record.levelno, record.levelname = logging.WARNING, "WARNING"

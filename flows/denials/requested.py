@@ -12,7 +12,7 @@ from flows.denials.policy_world import world_of
 from flows.denials.tunnels import as_it_arrives
 from flows.model import Case
 from flows.policy import Endpoint, PolicyWorld, Traffic
-from flows.symptoms.peers import subject
+from flows.symptoms.peers import HBONE, lost_tunnels, subject
 from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
@@ -61,34 +61,69 @@ def asked_peers(case: Case) -> Ways:
         protocol = case.target.to_protocol
         behind = dict(_behind(service, services.asked.service_port or port, me, world))
         found = {address: each for address, each in behind.items() if protocol in (None, address[2])}
-        found = _through_node(case, services.asked, service, found, world) or found
+        through = _through_node(case, services.asked, service, found, world)
+        found = found if through is None else through
     else:
         found = dict(_plain(case, services, port, me, world)) if port is not None else {}
-    return {address: as_it_arrives(each) for address, each in found.items()}
+    return _carried(case, {address: as_it_arrives(each) for address, each in found.items()})
 
 
-def _through_node(case: Case, asked: ResolvedPeer, service: ServiceFacts, behind: Ways, world: PolicyWorld) -> Ways:
+def _carried(case: Case, found: Ways) -> Ways:
+    """The same ways, at the port of the mesh's tunnel where that is what was dropped on the way."""
+    lost = lost_tunnels(case)
+    return {
+        (ip, HBONE if ip in lost else port, protocol): replace(each, port=HBONE) if ip in lost else each
+        for (ip, port, protocol), each in found.items()
+    }
+
+
+def _through_node(
+    case: Case, asked: ResolvedPeer, service: ServiceFacts, behind: Ways, world: PolicyWorld
+) -> Ways | None:
     """The two ways of a node port at another node's address, where kube-proxy translates: to that port of that node,
-    which is what the pod's own node sees, and from that node to the pods behind. Empty where it is no such port.
+    which is what the pod's own node sees, and from that node to the pods behind. None where it is no such port.
 
     kube-proxy translates a node port only on the node that has the address, and there puts its own address in the
-    client's place; `externalTrafficPolicy: Local` keeps the client's, and is not told apart here.
+    client's place. Of a way that is not decided (`node_port_doubt`) there is only what is.
     """
     node, first = world.endpoint_at(asked.host), next(iter(behind.items()), None)
-    if asked.service_port is None or asked.port is None or first is None or not _kube_proxy_translates(case):
-        return {}
+    if asked.service_port is None or asked.port is None or first is None or _kube_proxy_translates(case) is False:
+        return None
     (_, _, protocol), way = first
-    away = node.host_network and way.source.node and node.node != way.source.node
-    if not away or service.external_traffic_policy == "Local":
+    if not (node.host_network and way.source.node and node.node != way.source.node):
+        return None
+    if _kube_proxy_translates(case) is None:
         return {}
-    ways = {way: replace(each, source=node, service=None, service_ip="") for way, each in behind.items()}
-    return {(node.ip, asked.port, protocol): Traffic(way.source, node, protocol, asked.port), **ways}
+    front = {(node.ip, asked.port, protocol): Traffic(way.source, node, protocol, asked.port)}
+    if service.external_traffic_policy == "Local":
+        return front
+    return front | {way: replace(each, source=node, service=None, service_ip="") for way, each in behind.items()}
 
 
-def _kube_proxy_translates(case: Case) -> bool:
+def node_port_doubt(case: Case) -> str:
+    """Reason why it is not decided what policies see of the requested node port; empty where it is decided."""
+    services = case.get(Services)
+    asked, service = (services.asked, services.asked_service) if services is not None else (None, None)
+    if asked is None or service is None or asked.pod is not None or _is_backend(service, asked.host):
+        return ""
+    world = case.once(world_of)
+    behind = dict(_behind(service, asked.service_port, target_endpoint(case, world), world))
+    if _through_node(case, asked, service, behind, world) is None:
+        return ""
+    if _kube_proxy_translates(case) is None:
+        return "who translates a node port at another node's address is not known: policies see the node or the pod"
+    if service.external_traffic_policy == "Local":
+        return f"with externalTrafficPolicy Local, {service.ref} may see the pod's address or its node's"
+    return ""
+
+
+def _kube_proxy_translates(case: Case) -> bool | None:
+    """None where nobody says whether something else does, and no kube-proxy is seen either."""
     proxy = case.get(KubeProxy)
     replaced = proxy.replaced if proxy is not None else case.environment.kube_proxy_replacement
-    return not replaced if replaced is not None else bool(proxy and proxy.pods)
+    if replaced is not None:
+        return not replaced
+    return True if proxy is not None and proxy.pods else None
 
 
 def _is_backend(service: ServiceFacts, host: str) -> bool:

@@ -19,6 +19,9 @@ class Missing(Exception):
         super().__init__(f"no {wanted.__name__}: {why}")
         self.wanted, self.why = wanted, why
 
+    def __reduce__(self) -> tuple[type[Missing], tuple[type, str]]:
+        return Missing, (self.wanted, self.why)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -32,6 +35,10 @@ class Case:
     at: datetime
     evidence: Mapping[str, Evidence]
     derived: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[Case], tuple[Any, ...]]:
+        """What is derived is derived anew where a case comes out: it is larger than what it was made of."""
+        return Case, (self.target, self.environment, self.at, self.evidence)
 
     def __getitem__(self, wanted: type[F]) -> F:
         for each in self.evidence.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -21,7 +22,9 @@ import msgspec
 
 from sensors.access.case_files import MOST_TEXT, Unfit, open_regular, read_bytes, text_of
 from sensors.access.case_objects import BadObjects, RecordedObjects, load_yaml, read_objects
-from sensors.access.live.environment import SERVICE_CIDR, pod_cidrs, service_cidrs
+from sensors.access.environment import SERVICE_CIDR, pod_cidrs, service_cidrs
+from sensors.hubble.gathered import Gathered
+from sensors.hubble.halves import gather_in_halves
 from sensors.hubble.lines import (
     MAX_UNPACKED_BYTES,
     FlowQuestion,
@@ -118,6 +121,19 @@ class CaseFolder:
         except BadCase as why:
             raise Blind(str(why)) from None
 
+    async def gathered_flows(self, question: FlowQuestion, seconds: float) -> Gathered | None:
+        """A large file, read by two processes at once; None for any other. Ends with its caller, whatever ends that."""
+        path, stop = self._flow_file(), threading.Event()
+        try:
+            gathered = await asyncio.to_thread(_in_halves, path, question, stop, seconds)
+        except BadCase as why:
+            raise Blind(str(why)) from None
+        finally:
+            stop.set()
+        if gathered is not None and gathered.reading is not None:
+            gathered.take([self._as_read(gathered.reading)])
+        return gathered
+
     def _as_read(self, message: HubbleMessage) -> HubbleMessage:
         """A capture holds the flows that were brought, and says beside them what came of the whole look."""
         then = self.header.reading
@@ -206,6 +222,16 @@ def _check_flows(path: Path) -> None:
     """
     if path.exists():
         _next_batch(_flow_batches(path, FlowQuestion(), LOOK_AT), path)
+
+
+def _in_halves(path: Path, question: FlowQuestion, stop: threading.Event, seconds: float) -> Gathered | None:
+    try:
+        with open_regular(path) as stream:
+            return gather_in_halves(stream.fileno(), question, lambda: not stop.is_set(), seconds)
+    except UnreadableFlows as why:
+        raise BadCase(f"{path}: {why}") from None
+    except (OSError, Unfit):
+        return None  # the reader of the messages says what is wrong with it
 
 
 def _flow_batches(path: Path, question: FlowQuestion, at_most: int = 0) -> Iterator[Sequence[HubbleMessage]]:

@@ -27,7 +27,7 @@ SocketAddress: TypeAlias = tuple[str, int]
 AttemptKey: TypeAlias = tuple[str, str, int, str, int]  # protocol, the lower end, the upper end
 
 
-class Passing(msgspec.Struct, gc=False):
+class Passing(msgspec.Struct, gc=False, array_like=True):
     """Last time at which a node let a packet through, or dropped it, by whose policies; and the same of other nodes."""
 
     node: int
@@ -36,7 +36,7 @@ class Passing(msgspec.Struct, gc=False):
     rest: Passing | None = None
 
 
-class Dropping(msgspec.Struct, gc=False):
+class Dropping(msgspec.Struct, gc=False, array_like=True):
     """Drops for one reason: of the same packets so many drops, so many verdicts; and for other reasons."""
 
     sender: int
@@ -68,7 +68,7 @@ def each_of(chain: Links | None) -> Iterator[Links]:
         chain = chain.rest
 
 
-class Attempt(msgspec.Struct, gc=False):
+class Attempt(msgspec.Struct, gc=False, array_like=True):
     """One 5-tuple, both directions. `leaning` > 0 says that the lower address began, < 0 the upper.
 
     There are tens of thousands, and none refers to another: the garbage collector need not look at them.
@@ -101,6 +101,15 @@ def protocol_of(flow: HubbleFlow) -> str:
     return f"{flow.protocol}/{kind}"
 
 
+def key_of(flow: HubbleFlow, source: str, destination: str) -> tuple[AttemptKey, bool]:
+    """The attempt that a flow belongs to, and whether its sender is the lower end."""
+    port, other = flow.source.port, flow.destination.port
+    protocol = flow.protocol if flow.icmp_type is None else protocol_of(flow)
+    if source < destination or (source == destination and port <= other):
+        return (protocol, source, port, destination, other), True
+    return (protocol, destination, other, source, port), False
+
+
 def note_packet(attempt: Attempt, flow: HubbleFlow, is_lower: bool, node: int) -> None:
     """Notes its time, what it shows of its sender, which side must have begun, and whose policy let it through."""
     bits, began, passed = shown_by(
@@ -118,16 +127,18 @@ def note_packet(attempt: Attempt, flow: HubbleFlow, is_lower: bool, node: int) -
     if flow.time is not None:
         _note_time(attempt, flow.time)
         if passed:
-            attempt.passed = _noted(attempt.passed, node, passed, flow.time)
+            attempt.passed = noted(attempt.passed, node, passed, flow.time)
 
 
-def _noted(chain: Passing | None, node: int, directions: tuple[str, ...], when: datetime) -> Passing:
+def noted(chain: Passing | None, node: int, directions: tuple[str, ...], when: datetime) -> Passing:
     """The chain with a moment, if that is the newest of its kind."""
-    for each in each_of(chain):
+    each = chain
+    while each is not None:
         if each.node == node and each.directions == directions:
             if when > each.when:
                 each.when = when
             return chain or each
+        each = each.rest
     return Passing(node, directions, when, chain)
 
 
@@ -200,18 +211,19 @@ def _port_hint(flow: HubbleFlow) -> int:
 
 def note_drop(attempt: Attempt, flow: HubbleFlow, is_lower: bool) -> None:
     """Notes a drop, its side and its reason; a drop and its policy verdict are counted apart."""
-    ends = flow.source.identity, flow.destination.identity
-    new = Dropping(0 if is_lower else 1, flow.drop_reason, flow.direction, *ends)
+    source, destination = flow.source.identity, flow.destination.identity
+    kept = Dropping(0 if is_lower else 1, flow.drop_reason, flow.direction, source, destination)
     if attempt.drops is None:
-        attempt.drops = new
-    kept = _linked(attempt.drops, new)
+        attempt.drops = kept
+    else:
+        kept = linked(attempt.drops, kept)
     if flow.event == POLICY_VERDICT:
         kept.verdicts += 1
     else:
         kept.drops += 1
 
 
-def _linked(chain: Dropping, new: Dropping) -> Dropping:
+def linked(chain: Dropping, new: Dropping) -> Dropping:
     """The link of the same kind, or `new` at the end of the chain."""
     for each in each_of(chain):
         if each.is_of(new):
@@ -228,7 +240,7 @@ def note_drop_time(attempt: Attempt, flow: HubbleFlow, node: int) -> None:
     attempt.first_drop = earlier(attempt.first_drop, flow.time)
     attempt.last_drop = later(attempt.last_drop, flow.time)
     if not flow.is_reply:
-        attempt.dropped_at = _noted(attempt.dropped_at, node, (flow.direction,), flow.time)
+        attempt.dropped_at = noted(attempt.dropped_at, node, (flow.direction,), flow.time)
 
 
 def note_policies(attempt: Attempt, flow: HubbleFlow) -> None:

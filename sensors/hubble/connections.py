@@ -13,6 +13,7 @@ not drops, and ICMP port-unreachable (a pod that stopped waiting turns away a la
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -25,17 +26,17 @@ from sensors.hubble.attempt import (
     Attempt,
     AttemptKey,
     did_lower_begin,
+    key_of,
     note_drop,
     note_drop_time,
     note_packet,
     note_policies,
-    protocol_of,
     reunite,
 )
 from sensors.hubble.dns_tally import DnsTally
 from sensors.hubble.group import AttemptGroup, add_attempt, drops_of, only_at_start, outcome_of, passes_again
 from sensors.hubble.noise import noise
-from sensors.hubble.outcomes import Connection, DnsOutcome, HttpOutcome, Party
+from sensors.hubble.outcomes import Connection, DnsOutcome, HttpOutcome, Party, PolicyUse
 from sensors.hubble.records import KNOWN_VERDICTS, FlowEndpoint, HubbleFlow
 
 FOLD = 50_000  # attempts kept apart in memory before they are summed into connections
@@ -49,14 +50,29 @@ GroupKey: TypeAlias = tuple[str, str, str, int]
 
 
 @dataclass(slots=True)
-class _Host:
+class HostFacts:
     """Facts of one address."""
 
+    ip: str
     best: FlowEndpoint
     identities: dict[int, tuple[str, ...]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     is_pod: bool = False
     service: str = ""
+
+    def know(self, end: FlowEndpoint) -> None:
+        """Keeps the end that says the most of the address: a pod, and best from the node that hosts it."""
+        if end.pod and (not self.best.pod or (end.id and not self.best.id)):
+            self.best = end
+
+    def join(self, other: HostFacts) -> None:
+        """Adds what later flows showed."""
+        self.know(other.best)
+        self.is_pod = self.is_pod or other.is_pod
+        for identity, entities in other.identities.items():
+            self.identities.setdefault(identity, entities)
+        self.names |= other.names
+        self.service = other.service or self.service
 
 
 class Connections:
@@ -65,59 +81,58 @@ class Connections:
     def __init__(self) -> None:
         self.flows = 0  # after removing what came twice
         self.noise: Counter[str] = Counter()
-        self._seen: set[str] = set()
-        self._attempts: dict[AttemptKey, Attempt] = {}
-        self._groups: dict[GroupKey, AttemptGroup] = {}
-        self._hosts: dict[str, _Host] = {}
-        self._nodes: dict[str, int] = {}
-        self._http: dict[GroupKey, Counter[tuple[str, str, int, str]]] = {}
-        self._dns: dict[tuple[str, str, tuple[str, ...]], DnsTally] = {}
+        self.seen: set[str] = set()
+        self.attempts: dict[AttemptKey, Attempt] = {}
+        self.groups: dict[GroupKey, AttemptGroup] = {}
+        self.hosts: dict[str, HostFacts] = {}
+        self.nodes: dict[str, int] = {}
+        self.http: dict[GroupKey, Counter[tuple[str, str, int, str]]] = {}
+        self.names: dict[tuple[str, str, tuple[str, ...]], DnsTally] = {}
 
     def add(self, flow: HubbleFlow) -> bool:
         """Take one hubble flow; False if it was here before (the same uuid from two questions)."""
         if flow.uuid:
-            if flow.uuid in self._seen:
+            if flow.uuid in self.seen:
                 return False
-            self._seen.add(flow.uuid)
+            self.seen.add(flow.uuid)
         self.flows += 1
         if flow.verdict not in KNOWN_VERDICTS and flow.drop_reason:
             flow = msgspec.structs.replace(flow, verdict="DROPPED")  # a word newer than us, and yet a reason to drop
-        self._meet(flow.source)
-        self._meet(flow.destination)
+        one, other = self._meet(flow.source), self._meet(flow.destination)
         if flow.kind == "SOCK":  # a socket's address being translated, not a packet
             return True
         kind = noise(flow) if flow.verdict == "DROPPED" else ""
         if kind:
             self.noise[kind] += flow.event != 5
             return True
-        self._take(flow)
+        self._take(flow, one, other)
         return True
 
-    def _meet(self, end: FlowEndpoint) -> None:
-        host = self._hosts.get(end.ip)
+    def _meet(self, end: FlowEndpoint) -> str:
+        """Notes what a flow says of an address; gives the address, always as the same object: many attempts hold it."""
+        host = self.hosts.get(end.ip)
         if host is None:
-            host = self._hosts[end.ip] = _Host(end)
-        elif end.pod and (not host.best.pod or (end.id and not host.best.id)):
-            host.best = end
-        host.is_pod = host.is_pod or bool(end.pod)
+            host = self.hosts[end.ip] = HostFacts(end.ip, end)
+        elif end.pod:
+            host.know(end)
+        if end.pod:
+            host.is_pod = True
         if end.identity not in host.identities:
             host.identities[end.identity] = end.entities
         if end.names:
             host.names.update(end.names)
         if end.service:
             host.service = end.service
+        return host.ip
 
-    def _take(self, flow: HubbleFlow) -> None:
-        one, other, protocol = flow.source, flow.destination, protocol_of(flow)
-        is_lower = (one.ip, one.port) <= (other.ip, other.port)
-        lower, upper = (one, other) if is_lower else (other, one)
-        key = (protocol, lower.ip, lower.port, upper.ip, upper.port)
-        attempt = self._attempts.get(key)
+    def _take(self, flow: HubbleFlow, one: str, other: str) -> None:
+        key, is_lower = key_of(flow, one, other)
+        attempt = self.attempts.get(key)
         if attempt is None:
-            if len(self._attempts) >= FOLD:
-                self._fold()
-            attempt = self._attempts[key] = Attempt()
-        node = self._nodes.get(flow.node) or self._node_bit(flow.node)
+            if len(self.attempts) >= FOLD:
+                self.fold()
+            attempt = self.attempts[key] = Attempt()
+        node = self.nodes.get(flow.node) or self.node_bit(flow.node)
         note_packet(attempt, flow, is_lower, node)
         if flow.source_xlated:
             attempt.translated = True
@@ -134,34 +149,42 @@ class Connections:
         if flow.event == 5:
             note_policies(attempt, flow)
 
-    def _node_bit(self, node: str) -> int:
-        return self._nodes.setdefault(node, 1 << len(self._nodes)) if node else 0
+    def node_bit(self, node: str) -> int:
+        """Bit that stands for a node, 0 where none is named."""
+        return self.nodes.setdefault(node, 1 << len(self.nodes)) if node else 0
 
     def _take_message(self, flow: HubbleFlow, attempt: Attempt) -> None:
         attempt.denied += flow.verdict == "DROPPED"
         client = flow.destination if flow.is_reply else flow.source
         if flow.dns is not None and client.port not in PROBE_PORTS:
             key = (client.ip, flow.dns.query, flow.dns.qtypes)
-            self._dns.setdefault(key, DnsTally()).add(flow)
+            self.names.setdefault(key, DnsTally()).add(flow)
         if flow.http is not None:
             ends = (flow.destination, flow.source) if flow.is_reply else (flow.source, flow.destination)
             group = ("TCP", ends[0].ip, ends[1].ip, ends[1].port)
             said = (flow.http.method, flow.http.path, flow.http.code, flow.verdict)
-            self._http.setdefault(group, Counter())[said] += 1
+            self.counted_http(group)[said] += 1
 
-    def _fold(self) -> None:
-        """Sum the attempts gathered so far into their connections and forget them."""
-        reunite(self._attempts)
-        for (protocol, lower, lower_port, upper, upper_port), attempt in self._attempts.items():
+    def counted_http(self, group: GroupKey) -> Counter[tuple[str, str, int, str]]:
+        """HTTP requests of a connection, as counted so far."""
+        return self.http.setdefault(group, Counter())
+
+    def fold(self, but: AbstractSet[AttemptKey] = frozenset()) -> None:
+        """Sum the attempts gathered so far into their connections and forget them, all `but` some."""
+        kept = {key: self.attempts[key] for key in self.attempts if key in but} if but else {}
+        for key in kept:
+            del self.attempts[key]
+        reunite(self.attempts)
+        for (protocol, lower, lower_port, upper, upper_port), attempt in self.attempts.items():
             lower_began = did_lower_begin(attempt)
             client_port = lower_port if lower_began else upper_port
-            key = (protocol, lower, upper, upper_port) if lower_began else (protocol, upper, lower, lower_port)
-            group = self._groups.get(key)
+            ends = (protocol, lower, upper, upper_port) if lower_began else (protocol, upper, lower, lower_port)
+            group = self.groups.get(ends)
             if group is None:
-                group = self._groups[key] = AttemptGroup()
+                group = self.groups[ends] = AttemptGroup()
             group.probed += protocol in ("TCP", "UDP") and client_port in PROBE_PORTS
             add_attempt(group, attempt, lower_began)
-        self._attempts.clear()
+        self.attempts = kept
 
     def all(self, *, started: datetime | None = None, until: datetime | None = None) -> tuple[Connection, ...]:
         """Every connection, the worst first: most dropped packets, then most attempts without success.
@@ -169,13 +192,13 @@ class Connections:
         `started` is when the pod came to life that the flows were asked for; without it nothing is a start race.
         `until` is when the flows end: what began just before may still be answered.
         """
-        self._fold()
-        found = [self._connection(key, group, started, until) for key, group in self._groups.items()]
+        self.fold()
+        found = [self._connection(key, group, started, until) for key, group in self.groups.items()]
         return tuple(sorted(found, key=_severity))
 
     def dns(self) -> tuple[DnsOutcome, ...]:
         """Names that the DNS proxy saw, in the order in which names were last used."""
-        outcomes = [tally.outcome(*key) for key, tally in self._dns.items()]
+        outcomes = [tally.outcome(*key) for key, tally in self.names.items()]
         return tuple(sorted(outcomes, key=lambda each: (each.last is None, each.last, each.query)))
 
     def _connection(
@@ -198,13 +221,13 @@ class Connections:
             audited=group.audited,
             packets_dropped=sum(packets for packets, _ in group.drops.values()),
             drops=drops_of(group),
-            policies=tuple(sorted(group.policies, key=lambda each: (each.verdict, each.kind, each.name))),
+            policies=tuple(sorted(group.policies, key=_spelling)),
             delivered=bool(group.client & POINT_BITS["TO_ENDPOINT"]),
             redirected=bool(group.client & PROXIED),
             points=tuple(name for name, bit in POINT_BITS.items() if group.client & bit),
-            nodes=tuple(sorted(name for name, bit in self._nodes.items() if group.nodes & bit)),
+            nodes=tuple(sorted(name for name, bit in self.nodes.items() if group.nodes & bit)),
             icmp=group.icmp,
-            http=_http_outcomes(self._http.get(key)),
+            http=_http_outcomes(self.http.get(key)),
             first=group.first,
             last=group.last,
             first_drop=group.first_drop,
@@ -219,14 +242,14 @@ class Connections:
         )
 
     def _is_stale(self, server: str, group: AttemptGroup) -> bool:
-        host = self._hosts[server]
+        host = self.hosts[server]
         if not host.is_pod:
             return False
         taken_for = {key[4] for key in group.drops if not key[0]}
         return any("world" in host.identities.get(identity, ()) for identity in taken_for)
 
     def _party(self, ip: str) -> Party:
-        host = self._hosts[ip]
+        host = self.hosts[ip]
         best = host.best
         workload = next((f"{each.kind}/{each.name}" for each in best.workloads), "")
         entities = dict.fromkeys(entity for said in host.identities.values() for entity in said)
@@ -247,6 +270,12 @@ def _http_outcomes(seen: Counter[tuple[str, str, int, str]] | None) -> tuple[Htt
     return tuple(HttpOutcome(*said, count) for said, count in (seen or Counter()).most_common(MOST_PATHS))
 
 
-def _severity(each: Connection) -> tuple[int, int, int, str]:
+def _spelling(each: PolicyUse) -> tuple[str, ...]:
+    return each.verdict, each.kind, each.name, each.namespace, each.direction
+
+
+def _severity(each: Connection) -> tuple[int, int, int, str, str, str]:
+    """The worst first; the last words are there for an order that does not depend on which flow came first."""
     failed = each.refused + each.denied + each.unanswered
-    return -each.packets_dropped, -failed, -each.attempts, str(each)
+    ends = each.source.ip, each.destination.ip
+    return -each.packets_dropped, -failed, -each.attempts, str(each), *ends

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,7 +22,7 @@ class DnsTally:
     asked: int = 0
     answered: int = 0
     denied: int = 0
-    rcodes: Counter[int] = field(default_factory=Counter)
+    rcodes: dict[int, int] = field(default_factory=dict)
     addresses: dict[str, None] = field(default_factory=dict)
     first: datetime | None = None
     last: datetime | None = None
@@ -37,8 +36,18 @@ class DnsTally:
             self.denied += flow.verdict == "DROPPED"
             return
         self.answered += 1
-        self.rcodes[flow.dns.rcode] += 1
+        self.rcodes[flow.dns.rcode] = self.rcodes.get(flow.dns.rcode, 0) + 1
         self.addresses |= dict.fromkeys(flow.dns.ips[:MOST_ADDRESSES])
+
+    def join(self, other: DnsTally) -> None:
+        """Adds what later flows showed."""
+        self.asked += other.asked
+        self.answered += other.answered
+        self.denied += other.denied
+        for rcode, count in other.rcodes.items():
+            self.rcodes[rcode] = self.rcodes.get(rcode, 0) + count
+        self.addresses |= other.addresses
+        self.first, self.last = earlier(self.first, other.first), later(self.last, other.last)
 
     def outcome(self, client: str, query: str, qtypes: tuple[str, ...]) -> DnsOutcome:
         rcodes = tuple((RCODES.get(number, str(number)), count) for number, count in sorted(self.rcodes.items()))

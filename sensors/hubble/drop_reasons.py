@@ -9,10 +9,10 @@ The table itself is `drop_reasons.csv`.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
 
 
 class DropClass(StrEnum):
@@ -65,10 +65,10 @@ class DropReason:
 
 def _table() -> Iterator[DropReason]:
     """The rows of `drop_reasons.csv`; an unknown class or noise in it is an error at once."""
-    table = (files("sensors.hubble") / "drop_reasons.csv").read_text("utf-8")
-    for row in csv.DictReader(table.splitlines()):
-        words = row["enum"], row["text"], DropClass(row["group"]), row["meaning"], row["check"]
-        yield DropReason(int(row["number"]), *words, Noise(row["noise"] or Noise.NEVER), row["misnamed"])
+    with open(os.path.join(os.path.dirname(__file__), "drop_reasons.csv"), encoding="utf-8") as table:
+        for row in csv.DictReader(table):
+            words = row["enum"], row["text"], DropClass(row["group"]), row["meaning"], row["check"]
+            yield DropReason(int(row["number"]), *words, Noise(row["noise"] or Noise.NEVER), row["misnamed"])
 
 
 DROP_REASONS = {each.number: each for each in _table()}

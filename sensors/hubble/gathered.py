@@ -53,8 +53,12 @@ class Gathered:
         elif flow.is_bad:
             self.others.add(flow)
         if flow.time is not None:
-            first, last = self.spans.get(flow.node, (flow.time, flow.time))
-            self.spans[flow.node] = (min(first, flow.time), max(last, flow.time))
+            self.widen(flow.node, flow.time, flow.time)
+
+    def widen(self, node: str, first: datetime, last: datetime) -> None:
+        """Notes that a node's flows reach from `first` to `last`, at least."""
+        known = self.spans.get(node, (first, last))
+        self.spans[node] = (min(known[0], first), max(known[1], last))
 
     @property
     def flows_read(self) -> int:

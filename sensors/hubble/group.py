@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +17,6 @@ from sensors.hubble.attempt import (
     TALKED,
     Attempt,
     Passing,
-    each_of,
 )
 from sensors.hubble.drop_reasons import name_of
 from sensors.hubble.moments import CLOCKS, Moments, earlier, later, note_newest
@@ -61,6 +61,11 @@ class AttemptGroup:
     policies: set[PolicyUse] = field(default_factory=set)
 
 
+COUNTED = ("attempts", "opened", "dropped", "refused", "unanswered", "reset", "denied", "audited", "probed")
+EARLIEST = ("first", "first_drop", "first_opened", "first_refused")
+LATEST = ("last", "last_drop", "last_opened", "last_refused")
+
+
 def add_attempt(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None:
     """Sum one finished attempt into its group."""
     client, server = (attempt.lower, attempt.upper) if lower_began else (attempt.upper, attempt.lower)
@@ -75,6 +80,33 @@ def add_attempt(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> Non
     _sum_times(group, attempt)
     if attempt.policies:
         group.policies |= attempt.policies
+
+
+def add_group(group: AttemptGroup, other: AttemptGroup, renumber: Callable[[int], int]) -> None:
+    """Adds the sum of later attempts of the same two addresses; `renumber` translates the bits of its nodes."""
+    for each in COUNTED:
+        setattr(group, each, getattr(group, each) + getattr(other, each))
+    for each in EARLIEST:
+        setattr(group, each, earlier(getattr(group, each), getattr(other, each)))
+    for each in LATEST:
+        setattr(group, each, later(getattr(group, each), getattr(other, each)))
+    group.client |= other.client
+    group.nodes |= renumber(other.nodes)
+    group.icmp = group.icmp or other.icmp
+    group.policies |= other.policies
+    group.began = sorted([*group.began, *other.began])[-MOST_BEGINNINGS:]
+    group.unanswered_at = sorted([*group.unanswered_at, *other.unanswered_at])[-2:]
+    _add_chains(group, other, renumber)
+
+
+def _add_chains(group: AttemptGroup, other: AttemptGroup, renumber: Callable[[int], int]) -> None:
+    for mine, theirs in ((group.passed, other.passed), (group.dropped_at, other.dropped_at)):
+        for (node, direction), when in theirs.items():
+            note_newest(mine, (renumber(node), direction), when)
+    for key, (packets, attempts) in other.drops.items():
+        total = group.drops.setdefault(key, [0, 0])
+        total[0] += packets
+        total[1] += attempts
 
 
 def _sum_result(group: AttemptGroup, attempt: Attempt, client: int, server: int) -> None:
@@ -94,25 +126,29 @@ def _sum_result(group: AttemptGroup, attempt: Attempt, client: int, server: int)
     elif client & FORWARDED and not (client & OPAQUE or server or attempt.drops or attempt.denied):
         group.unanswered += 1
         if attempt.first is not None:
-            group.unanswered_at = sorted([*group.unanswered_at, attempt.first])[-2:]
+            insort(group.unanswered_at, attempt.first)
+            del group.unanswered_at[:-2]
 
 
 def _sum_drops(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None:
-    for each in each_of(attempt.drops):
+    each = attempt.drops
+    while each is not None:
         of_reply = (each.sender == 0) != lower_began
         key = (of_reply, each.reason, each.direction, each.source_identity, each.destination_identity)
-        total = group.drops.setdefault(key, [0, 0])
+        total = group.drops.get(key) or group.drops.setdefault(key, [0, 0])
         total[0] += max(each.drops, each.verdicts)
         total[1] += 1
+        each = each.rest
 
 
 def _sum_times(group: AttemptGroup, attempt: Attempt) -> None:
-    began = group.began
-    if attempt.first is not None and (len(began) < MOST_BEGINNINGS or attempt.first > began[0]):
-        insort(began, attempt.first)
+    first, began = attempt.first, group.began
+    if first is None:
+        return
+    if len(began) < MOST_BEGINNINGS or first > began[0]:
+        insort(began, first)
         del began[:-MOST_BEGINNINGS]
-    group.first = earlier(group.first, attempt.first)
-    group.last = later(group.last, attempt.last)
+    group.first, group.last = earlier(group.first, first), later(group.last, attempt.last)
     _sum_moments(group.passed, attempt.passed)
     if attempt.first_drop is None:
         return
@@ -121,10 +157,11 @@ def _sum_times(group: AttemptGroup, attempt: Attempt) -> None:
     _sum_moments(group.dropped_at, attempt.dropped_at)
 
 
-def _sum_moments(whole: Moments, chain: Passing | None) -> None:
-    for each in each_of(chain):
+def _sum_moments(whole: Moments, each: Passing | None) -> None:
+    while each is not None:
         for direction in each.directions:
             note_newest(whole, (each.node, direction), each.when)
+        each = each.rest
 
 
 def outcome_of(group: AttemptGroup, until: datetime | None) -> ConnectionOutcome:
@@ -172,7 +209,12 @@ def drops_of(group: AttemptGroup) -> tuple[Drop, ...]:
         Drop(number, name_of(number), direction, packets, attempts, source, destination, of_reply)
         for (of_reply, number, direction, source, destination), (packets, attempts) in group.drops.items()
     )
-    return tuple(sorted(found, key=lambda each: (-each.packets, each.number, each.direction, each.source_identity)))
+    return tuple(sorted(found, key=_weight))
+
+
+def _weight(drop: Drop) -> tuple[int, int, str, int, int, bool]:
+    ends = drop.source_identity, drop.destination_identity
+    return -drop.packets, drop.number, drop.direction, *ends, drop.of_reply
 
 
 def only_at_start(group: AttemptGroup, started: datetime | None) -> bool:

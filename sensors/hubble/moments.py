@@ -12,7 +12,8 @@ Moments: TypeAlias = dict[tuple[int, str], datetime]  # the newest by node (its 
 
 def note_newest(known: Moments, key: tuple[int, str], when: datetime) -> None:
     """Notes `when`, if that is the newest of its kind."""
-    if key not in known or when > known[key]:
+    newest = known.get(key)
+    if newest is None or when > newest:
         known[key] = when
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sensors.hubble.drop_reasons import Noise, reason
 from sensors.hubble.records import HubbleFlow
 
@@ -10,17 +12,22 @@ NEIGHBOURS = frozenset({130, 131, 132, 133, 134, 135, 136, 143})  # ICMPv6: MLD,
 
 def noise(flow: HubbleFlow) -> str:
     """Kind of noise that a dropped packet is, in a word or two; empty if it may matter."""
-    expected = reason(flow.drop_reason).noise
-    destination = flow.destination.ip
+    icmp = flow.icmp_type, flow.icmp_code
+    return _kind_of(flow.drop_reason, flow.protocol, icmp, flow.destination.ip)
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(number: int, protocol: str, icmp: tuple[int | None, int | None], destination: str) -> str:
+    expected = reason(number).noise
     if expected is Noise.ALWAYS:
         return "not a drop"
-    if flow.protocol == "ICMPv6" and flow.icmp_type in NEIGHBOURS:
+    if protocol == "ICMPv6" and icmp[0] in NEIGHBOURS:
         return "IPv6 neighbour chatter"
     if _is_multicast(destination):
         return "multicast"
     if expected is Noise.IPV6 and destination[:4].lower() == "fe80":
         return "IPv6 neighbour chatter"
-    if flow.protocol == "ICMPv4" and (flow.icmp_type, flow.icmp_code) == (3, 3):
+    if protocol == "ICMPv4" and icmp == (3, 3):
         return "late answer turned away"
     return ""
 

@@ -214,11 +214,11 @@ def _by_name(names: tuple[str, ...]) -> Callable[[str | int], str]:
 
 _verdict, _kind, _direction = _by_name(VERDICTS), _by_name(FLOW_TYPES), _by_name(DIRECTIONS)
 _trace_reason, _sock_point, _l7_type = _by_name(TRACE_REASONS), _by_name(SOCK_POINTS), _by_name(L7_TYPES)
-_observed = _by_name(POINTS)
 
 
+@lru_cache(maxsize=256)
 def _point(value: str | int) -> str:
-    return "TO_ENDPOINT" if value == 101 else _observed(value)
+    return "TO_ENDPOINT" if value == 101 else _said(value, POINTS)
 
 
 def is_bad(wire: WireFlow) -> bool:
@@ -302,10 +302,6 @@ def _split_url(url: str) -> tuple[str, str]:
     return authority.rpartition("@")[2], slash + path
 
 
-def _flag_set(flags: dict[str, bool]) -> frozenset[str]:
-    return _flags(tuple(flags.items())) if flags else _NO_FLAGS
-
-
 @lru_cache(maxsize=512)
 def _flags(flags: tuple[tuple[str, bool], ...]) -> frozenset[str]:
     return frozenset(name for name, is_set in flags if is_set)
@@ -323,7 +319,7 @@ def record(wire: WireFlow, node: str = "", time: datetime | None = None) -> Hubb
     protocol, l4 = next(iter(wire.l4.items())) if wire.l4 else ("", _NO_L4)
     is_icmp = protocol.startswith("ICMP")
     ip, event, l7, (source, destination) = wire.IP, wire.event_type, wire.l7, wire.sides
-    reason = wire.drop_reason or number_of(wire.drop_reason_desc)
+    reason = wire.drop_reason or (number_of(wire.drop_reason_desc) if wire.drop_reason_desc else 0)
     if reason == 0 and event.type == DROP_EVENT:
         reason = event.sub_type  # field-masked exporters may have left nothing else
     return HubbleFlow(
@@ -341,7 +337,7 @@ def record(wire: WireFlow, node: str = "", time: datetime | None = None) -> Hubb
         _endpoint(destination, ip.destination, l4.destination_port, wire.destination_names, wire.destination_service),
         IP_VERSIONS.get(ip.ipVersion, 0),
         protocol,
-        _flag_set(l4.flags),
+        _flags(tuple(l4.flags.items())) if l4.flags else _NO_FLAGS,
         l4.type if is_icmp else None,
         l4.code if is_icmp else None,
         wire.is_reply,
@@ -358,8 +354,8 @@ def record(wire: WireFlow, node: str = "", time: datetime | None = None) -> Hubb
         wire.policy_log,
         "" if wire.file is None else f"{wire.file.name}:{wire.file.line}",
         ip.source_xlated,
-        _sock_point(wire.sock_xlate_point),
-        _count(wire.socket_cookie),
+        _sock_point(wire.sock_xlate_point) if wire.sock_xlate_point else "",
+        _count(wire.socket_cookie) if wire.socket_cookie else 0,
         wire.proxy_port,
         "" if wire.interface is None else wire.interface.name,
         ip.encrypted,

@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.parser import text_string_to_metric_families
-
 HEALTH_SERIES = (
     "cilium_bpf_map_pressure",
     "cilium_controllers_failing",
@@ -54,6 +52,8 @@ def read_metrics(said: str) -> dict[str, float]:
 
 
 def _samples(line: str) -> Iterator[Metric]:
+    from prometheus_client.parser import text_string_to_metric_families  # with an HTTP server; rarely needed
+
     try:
         families = list(text_string_to_metric_families(line + "\n"))
     except ValueError:

@@ -42,7 +42,8 @@ async def talks_of(target: Target, cluster: Cluster) -> tuple[Talk, ...]:
 
 async def _flows(target: Target, cluster: Cluster) -> Gathered:
     who = await flow_subject(target, cluster)
-    question = FlowQuestion(target.namespace, target.pod, who.addresses, who.ports, last=LAST_FLOWS, others=False)
+    whose = target.namespace, target.pod, who.addresses, who.ports
+    question = FlowQuestion(*whose, last=LAST_FLOWS, others=False, listen=False)
     gathered = Gathered(question)
 
     async def read() -> None:

@@ -118,7 +118,7 @@ async def test_a_walk_that_is_given_up_while_it_waits_to_judge_keeps_nobody_from
     order = Order()
     shared = tools(order.sensor("a"), rules=(says("x"),))
     order.open("a")
-    async with shared.judging:
+    async with shared.runner.turn:
         waiting = asyncio.create_task(run(flow(step("a")), TARGET, FakeCluster(), shared))
         done, _ = await asyncio.wait({waiting}, timeout=0.2)
         assert not done

@@ -22,6 +22,7 @@ from sensors.net_connect import Connects
 from sensors.net_conntrack_usage import Conntrack
 from sensors.net_mtu import Mtu
 from sensors.net_tcp_stats import TcpStats
+from tests.flows.denials.test_requested import OTHER, asked_at, keeping
 from tests.kit.cases import case_of, without
 
 ALL = (
@@ -105,3 +106,11 @@ def test_taking_a_look_away_never_turns_doubt_into_a_pass(taken):
 
 def test_no_policy_is_called_harmless_when_the_datapath_was_not_seen():
     assert state(without(case_of("search-to-index"), HubbleFlows), Layer.POLICY) is LayerState.INCONCLUSIVE
+
+
+def test_a_node_port_whose_way_is_not_decided_is_said_and_no_pass():
+    decided, undecided = asked_at(OTHER), keeping(asked_at(OTHER))
+
+    assert rows(undecided)[Layer.POLICY].state is LayerState.INCONCLUSIVE
+    assert "externalTrafficPolicy Local" in rows(undecided)[Layer.POLICY].why
+    assert "externalTrafficPolicy" not in rows(decided)[Layer.POLICY].why

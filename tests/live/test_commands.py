@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.cli import run
-from bot.clusters.connecting import HOW_TO_REACH, since_of
+from bot.clusters.connecting import HOW_TO_REACH
 from bot.clusters.options import Live, live_of
+from bot.clusters.window import since_of
 from tests.cluster.processes import free_port
 from tests.live.conftest import Opens
 from tests.live.world import World

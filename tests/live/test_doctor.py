@@ -14,8 +14,8 @@ from bot.doctor.examine import Patient, examine
 from bot.doctor.rights import RequiredRight, grant, rights_needed
 from flows.agent.clients import models
 from flows.agent.settings import USUAL_MODEL
+from sensors.access.environment import SERVICE_CIDR
 from sensors.access.live import LiveSettings
-from sensors.access.live.environment import SERVICE_CIDR
 from sensors.kit import Blind
 from sensors.kit.kinds import KINDS, POD
 from tests.live.front import says

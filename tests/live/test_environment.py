@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sensors.access.live.environment import SERVICE_CIDR, environment_of, version_in
+from sensors.access.environment import SERVICE_CIDR, environment_of, version_in
 from sensors.kit.cluster import Environment
 from sensors.kit.kinds import CILIUM_NODE, CONFIG_MAP, DAEMON_SET, NODE, POD
 from sensors.kit.reading import Kinds

@@ -12,6 +12,7 @@ from bot.slack.approving import read_change
 from bot.slack.ephemeral import Asker
 from bot.slack.services import SlackServices
 from bot.store import OriginKind
+from sensors.text import capital
 
 
 def register(app: AsyncApp, services: SlackServices) -> None:
@@ -27,7 +28,7 @@ def register(app: AsyncApp, services: SlackServices) -> None:
 
     async def edited(ack: AsyncAck, body: dict[str, Any]) -> None:
         said = {place: read_change(text) for place, text in proposal_blocks.texts_of(body.get("view") or {}).items()}
-        wrong = {place: f"{each[:1].upper()}{each[1:]}." for place, each in said.items() if isinstance(each, str)}
+        wrong = {place: f"{capital(each)}." for place, each in said.items() if isinstance(each, str)}
         if wrong:
             await ack(response_action="errors", errors=wrong)
             return

@@ -41,9 +41,10 @@ class Spoken:
     notices: list[tuple[str, Notice]] = field(default_factory=list)
     marks: list[MessageSign] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
 
     async def anchor(self, channel: str, title: str, seconds: float) -> str:
-        return self.titles.get(title, "")
+        return self.titles.get(title, "") or (self.late.get(title, "") if seconds else "")
 
     async def open(self, it: Investigation) -> str:
         return it.request.thread or f"root of {it.id}"
@@ -82,6 +83,12 @@ class Remembered:
 
     async def value_of(self, key: str, now: datetime) -> str | None:
         return self.known.get(key)
+
+    async def values_of(self, keys: Sequence[str], now: datetime) -> dict[str, str]:
+        return {each: self.known[each] for each in keys if each in self.known}
+
+    async def count(self, beginning: str, value: str, now: datetime) -> int:
+        return sum(key.startswith(beginning) and said == value for key, said in self.known.items())
 
     async def keep_all(self, rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
         new = frozenset(each for each in rows if each not in self.known)
@@ -299,6 +306,112 @@ async def test_what_resolves_is_said_of_the_investigation_that_it_started():
     await hear(alerts, *received(replace(alert(pod="other"), state=AlertState.RESOLVED)))
 
     assert world.resolved.investigations == ["i1"]
+
+
+def ended(one: Received) -> Received:
+    return replace(one, alert=replace(one.alert, state=AlertState.RESOLVED))
+
+
+async def test_of_those_that_one_investigation_is_for_only_the_last_that_resolves_is_said():
+    world = World()
+    alerts = world.alerts()
+    storm = [Received(alert(namespace=f"ns-{each}", peer=("10.96.0.1", 443)), "C0ALERTS") for each in range(6)]
+    storm.append(Received(alert(peer=("10.96.0.1", 443)), "C0ALERTS"))
+    await hear(alerts, *storm)
+
+    await hear(alerts, ended(storm[-1]), ended(storm[0]), ended(storm[0]))
+    assert world.resolved.investigations == []
+    await hear(world.alerts(), *map(ended, storm[1:3]))  # another process, which remembers none of them
+    assert world.resolved.investigations == []
+    await hear(alerts, *map(ended, storm[1:6]))
+
+    assert world.resolved.investigations == ["i1"]
+    assert world.written.rows == {}
+
+
+async def test_a_resolve_is_kept_until_it_is_said_and_taken_up_by_the_next_process():
+    world, (one,) = World(), received(alert())
+    before = world.alerts()
+    await hear(before, one)
+    world.is_stuck = True
+    before.hear(ended(one))
+    assert await before.written()
+    await before.close()
+    world.is_stuck = False
+    assert world.resolved.investigations == []
+
+    after = world.alerts()
+    await after.recover()
+    await quiet(after)
+
+    assert (world.resolved.investigations, world.written.rows) == (["i1"], {})
+    assert len(world.desk.taken) == 1
+
+
+async def test_a_resolve_that_cannot_be_written_down_is_heard_again():
+    world, (one,) = World(), received(alert())
+    alerts = world.alerts()
+    await hear(alerts, one)
+    world.written.is_away = True
+    alerts.hear(ended(one))
+    assert not await alerts.written()
+    world.written.is_away = False
+
+    await hear(alerts, ended(one))
+
+    assert world.resolved.investigations == ["i1"]
+
+
+async def test_what_names_nothing_that_is_there_takes_no_place_of_what_does():
+    world = World()
+    gone = [alert(f"N{each}CannotReach", f"gone-{each}", f"ns-{each}") for each in range(5)]
+
+    await hear(world.alerts(), *received(*gone, thread=""))
+    await hear(world.alerts(each=1, storm=1), *received(*gone, alert(key="last"), thread=""))
+    assert [asked.pod for asked, _ in world.desk.taken] == []  # two plans of one batch, and no more
+    await hear(world.alerts(each=1, storm=1), *received(gone[0], alert(key="last"), thread=""))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
+
+
+async def test_what_was_started_keeps_its_place():
+    world = World()
+    alerts = world.alerts(each=1, storm=0)
+
+    await hear(alerts, *received(alert()))
+    await hear(alerts, *received(alert(pod="web-2")))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
+
+
+async def test_a_skipped_alert_is_said_below_a_message_that_comes_after_the_webhook():
+    skipped = alert("Watchdog")
+    world = World(spoken=Spoken(late={skipped.title: "7.7"}))
+
+    await hear(world.alerts(), Received(skipped, "C0ALERTS"))
+
+    assert [thread for thread, _ in world.spoken.notices] == ["7.7"]
+    assert world.spoken.marks == [MessageSign.SKIPPED]
+
+
+async def test_those_without_a_message_leave_the_places_for_notices_free():
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *(Received(alert("Watchdog", f"web-{each}"), "C0ALERTS") for each in range(30)))
+
+    await hear(alerts, *received(*(alert("Watchdog", f"with-{each}") for each in range(30))))
+
+    assert len(world.spoken.of(SkippedAlert)) == 10
+
+
+async def test_alerts_that_a_sender_cut_off_are_said():
+    world = World()
+    alerts = world.alerts()
+
+    alerts.left_out("C0ALERTS", 500)
+    await quiet(alerts)
+
+    assert [each.dropped for each in world.spoken.of(ListedAlerts)] == [500]
 
 
 async def test_a_crash_loop_is_looked_into_only_where_the_pod_is_not_ready():

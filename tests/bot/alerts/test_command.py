@@ -13,6 +13,7 @@ from tests.kit.cases import CASES
 
 CASE = ["--case", str(CASES / "api-server-cannot-watch")]
 POD = "api-server-79fd8d4cc-jzc5m"
+OTHER = "postgres-588b6549d8-v4xtg"
 
 
 def say(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -42,7 +43,32 @@ def test_a_pod_that_is_not_there_is_said(tmp_path: Path, capsys):
 
     assert code == 1
     assert "not clear: pod shop/web-1 is not there any more" in said
+    assert "would          start nothing: one line says that no pod was found" in said
+
+
+def test_a_choice_is_left_to_a_person(tmp_path: Path, capsys):
+    (tmp_path / "x.json").write_text(json.dumps({"text": f"[FIRING:1] TargetDown {POD} and {OTHER} cannot be reached"}))
+
+    code, said = say(capsys, "-f", str(tmp_path / "x.json"), *CASE)
+
+    assert code == 1
+    assert "not clear: the alert names 2 pods; to choose from: production/" in said
     assert "would          ask in the thread which pod is meant" in said
+
+
+@pytest.mark.parametrize(
+    ("payload", "would"),
+    [
+        ({"alerts": []}, "start nothing: the payload has no alerts"),
+        ({"alerts": [{}], "truncatedAlerts": 1200}, "start nothing: 1,200 more are left out"),
+    ],
+)
+def test_what_a_notification_does_not_hold_is_said(tmp_path: Path, capsys, payload: dict[str, object], would: str):
+    (tmp_path / "x.json").write_text(json.dumps({"version": "4", "groupLabels": {}, **payload}))
+
+    code, said = say(capsys, "-f", str(tmp_path / "x.json"), "--offline")
+
+    assert (code, f"would          {would}" in said) == (1, True)
 
 
 def test_what_is_not_about_the_network_would_start_nothing(tmp_path: Path, capsys):

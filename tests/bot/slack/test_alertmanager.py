@@ -18,6 +18,7 @@ from bot.alert_settings import AlertSettings
 from bot.alerts.plan import AlertLimits
 from bot.secret import Secret
 from lab.workspace import Workspace
+from tests.bot.alerts.test_templates import block
 from tests.bot.slack.conftest import POD, Kai, Start, is_over
 
 pytestmark = pytest.mark.alertmanager
@@ -26,12 +27,12 @@ TOKEN = "a-token-for-tests"
 
 
 @asynccontextmanager
-async def alertmanager(folder: Path, kai: Kai) -> AsyncIterator[str]:
+async def alertmanager(folder: Path, kai: Kai, receiver: dict[str, Any] | None = None) -> AsyncIterator[str]:
     """Its address. It notifies at once, and repeats every two seconds."""
     if shutil.which(PROGRAM) is None:
         pytest.fail(f"{PROGRAM} is not there: apt-get install {PROGRAM}")
     port = free_port()
-    (folder / "am.yml").write_text(yaml.safe_dump(configuration(kai)))
+    (folder / "am.yml").write_text(yaml.safe_dump(configuration(kai, receiver)))
     told = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         PROGRAM,
@@ -49,7 +50,7 @@ async def alertmanager(folder: Path, kai: Kai) -> AsyncIterator[str]:
         await process.wait()
 
 
-def configuration(kai: Kai) -> dict[str, Any]:
+def configuration(kai: Kai, receiver: dict[str, Any] | None) -> dict[str, Any]:
     webhook = {
         "url": f"{kai.served.url}/hooks/alertmanager",
         "http_config": {"authorization": {"credentials": TOKEN}},
@@ -57,7 +58,7 @@ def configuration(kai: Kai) -> dict[str, Any]:
     slack = {"api_url": kai.workspace.webhook_url, "channel": "#alerts", "send_resolved": True}
     times = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "2s"}
     route = {"receiver": "kai", "group_by": ["alertname", "namespace"], **times}
-    receivers = [{"name": "kai", "webhook_configs": [webhook], "slack_configs": [slack]}]
+    receivers = [{"name": "kai", **(receiver or {"webhook_configs": [webhook], "slack_configs": [slack]})}]
     return {"route": route, "receivers": receivers}
 
 
@@ -80,9 +81,9 @@ async def ready(url: str) -> str:
             await asyncio.sleep(0.1)
 
 
-async def fire(url: str, *labels: dict[str, str], resolved: bool = False) -> None:
+async def fire(url: str, *labels: dict[str, str], resolved: bool = False, peer: str = "") -> None:
     ends = {"endsAt": datetime.now(UTC).isoformat()} if resolved else {}
-    notes = {"summary": "the pod cannot reach 10.96.0.1:443"}
+    notes = {"kai_to": peer} if peer else {"summary": "the pod cannot reach 10.96.0.1:443"}
     alerts = [{"labels": {"alertname": "PodCannotReachPeer", **each}, "annotations": notes, **ends} for each in labels]
     async with aiohttp.ClientSession() as session, session.post(f"{url}/api/v2/alerts", json=alerts) as answer:
         answer.raise_for_status()
@@ -134,6 +135,22 @@ async def test_a_burst_of_its_alerts_is_a_few_investigations_and_all_the_others_
 
     assert lists == 200
     assert len(await kai.served.store.investigations.recent()) <= 10
+
+
+async def test_the_template_of_the_docs_is_enough_without_a_webhook(workspace: Workspace, start: Start, tmp_path: Path):
+    """KAI reads Alertmanager's message alone: pod and peer are in its fields and its footer."""
+    settings = AlertSettings(senders={workspace.world.channel("alerts").id: frozenset({"A0ALERTS"})})
+    docs = yaml.safe_load(block("yaml", "kai:v1"))["receivers"][0]["slack_configs"][0]
+    async with start(alerts=settings, alert_limits=AlertLimits(gather_s=0.2)) as kai:
+        template = {**docs, "api_url": kai.workspace.webhook_url}
+        async with alertmanager(tmp_path, kai, {"slack_configs": [template]}) as url:
+            await fire(url, {"namespace": "production", "pod": POD}, peer="10.96.0.1:443")
+            first = await kai.workspace.wait_for(lambda: posted(kai, "[FIRING:1] PodCannotReachPeer"), 30.0)
+            root = await kai.workspace.wait_for(lambda: answered(kai, first["ts"]), 60.0)
+        ((it, _),) = await kai.served.store.investigations.recent()
+
+    assert "strict-egress" in root["text"]
+    assert (it.request.target.to_host, it.request.target.to_port) == ("10.96.0.1", 443)
 
 
 def listed(kai: Kai) -> int:

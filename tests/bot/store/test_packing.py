@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import InvestigationState
+from bot.store import InvestigationState, packing
 from bot.store.packing import HIDDEN, MAX_JSON_BYTES, MAX_TEXT_CHARS, TooLarge, pack, plain, unpack
 from bot.store.store import open_store
 from tests.bot.store.words import NOW, RESULT, ROWS, admitted
@@ -30,6 +30,19 @@ WEB_TOKEN = "eyJhbGciOiJSUzI1NiJ9." + "eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJl"
 def test_what_looks_like_a_credential_is_hidden_and_the_rest_is_not(told: str, kept: str) -> None:
     assert plain(told) == kept
     assert unpack(pack({"words": [told]})) == {"words": [kept]}
+
+
+def test_a_field_named_key_neither_hides_a_credential_nor_washes_what_holds_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert unpack(pack({"key": "token=abc"})) == {"key": f"token={HIDDEN}"}
+    assert unpack(pack({"api": '"key":"abc"', "x": 'api_key":"abc'})) == {
+        "api": '"key":"abc"',
+        "x": f'api_key":"{HIDDEN}',
+    }
+
+    monkeypatch.setattr(packing, "_washed", lambda value: pytest.fail("washed for nothing"))
+    assert unpack(pack({"key": "f000009", "name": "CannotReach"})) == {"key": "f000009", "name": "CannotReach"}
 
 
 def test_a_patch_is_kept_to_the_letter() -> None:

@@ -48,3 +48,21 @@ async def test_of_many_keys_in_one_go_each_is_new_to_one_caller(store: Store) ->
 
     assert sorted(len(each) for each in told) == [0, 0, 1199]
     assert [await store.seen.value_of(f"heard {each}", NOW) for each in (7, 8, 9)] == ["before", "8", "9"]
+
+
+async def test_many_values_are_read_at_once_and_counted_by_their_beginning(store: Store) -> None:
+    await store.seen.keep_all({f"alert {each}": "i1" for each in range(1200)}, NOW, HOUR)
+    await store.seen.keep_all({"over alert 1": "i1", "alert_1": "i1", "alert x": "i2"}, NOW, HOUR)
+
+    found = await store.seen.values_of([f"alert {each}" for each in range(1199, 1202)], NOW)
+    assert found == {"alert 1199": "i1"}
+    assert [await store.seen.count(each, "i1", NOW) for each in ("alert ", "over alert ", "alert_", "none")] == [
+        1200,
+        1,
+        1,
+        0,
+    ]
+    assert (
+        await store.seen.values_of(["alert 1"], NOW + HOUR),
+        await store.seen.count("alert ", "i1", NOW + HOUR),
+    ) == ({}, 0)

@@ -17,6 +17,7 @@ from bot.triggers.catalog import triggers
 from bot.triggers.commands import Command
 from bot.triggers.trigger import Nothing
 from tests.bot.triggers.payloads import FOLDER, payload
+from tests.kit.sampling import examples
 
 ALL = sorted(each.stem for each in FOLDER.glob("*.json"))
 ALERTS = {name: each for name, each in triggers().items() if each.origin is OriginKind.ALERT}
@@ -98,7 +99,7 @@ OTHERS = sorted({*triggers()} - {*ALERTS})
 
 
 @pytest.mark.parametrize("name", OTHERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(said=PAYLOADS | FORMS)
 def test_whatever_a_person_sends_is_a_command_or_the_reason_why_none(name: str, said: dict[str, Any]):
     found = triggers()[name].read(said)
@@ -107,14 +108,14 @@ def test_whatever_a_person_sends_is_a_command_or_the_reason_why_none(name: str, 
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(said=PAYLOADS)
 def test_whatever_comes_in_nothing_crashes_and_no_name_is_invented(name: str, said: dict[str, Any]):
     check(name, said)
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_a_real_payload_with_any_part_of_it_replaced_is_read_or_refused(name: str, data: st.DataObject):
     said = (

@@ -37,6 +37,7 @@ class Ear:
 
     received: list[Received] = field(default_factory=list)
     is_safe: bool = True
+    missing: list[tuple[str, int]] = field(default_factory=list)
 
     async def written(self) -> bool:
         return self.is_safe
@@ -45,8 +46,11 @@ class Ear:
         self.received.append(one)
         return Novelty.NEW
 
+    def leave_out(self, channel: str, count: int) -> None:
+        self.missing.append((channel, count))
+
     def hooks(self, **more: Any) -> Hooks:
-        return Hooks(self.hear, self.written, **{"channel": "C0A", "now": lambda: NOW, **more})
+        return Hooks(self.hear, self.written, self.leave_out, **{"channel": "C0A", "now": lambda: NOW, **more})
 
 
 def grafana(body: bytes, secret: str, at: str | None = None) -> dict[str, str]:
@@ -122,6 +126,27 @@ async def with_certificates(ear: Ear, trust: Trust, **more: Any) -> AsyncIterato
 
 
 BODY = json.dumps(payload("alertmanager_firing")).encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "missing"),
+    [
+        ({"truncatedAlerts": 7}, [("C0A", 7)]),
+        ({"truncatedAlerts": 0}, []),
+        ({"truncatedAlerts": "many"}, []),
+        ({"alerts": payload("alertmanager_firing")["alerts"] * 502}, [("C0A", 4)]),
+    ],
+    ids=["cut off", "whole", "no number", "beyond what is read"],
+)
+async def test_alerts_that_a_notification_leaves_out_are_told_and_logged(
+    said: dict[str, Any], missing: list[tuple[str, int]], caplog: pytest.LogCaptureFixture
+):
+    ear, body = Ear(), json.dumps(payload("alertmanager_firing") | said).encode()
+    async with listening("127.0.0.1", 0, ear.hooks(token="a-token").routes()) as url:
+        assert await post(f"{url}/hooks/alertmanager", body, {"Authorization": "Bearer a-token"}) == 200
+
+    assert ear.missing == missing
+    assert len(caplog.records) == len(missing)
 
 
 async def test_a_certificate_of_our_authority_is_enough_without_any_token(trust: Trust):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import pytest
 from aiohttp import ClientSession, web
@@ -115,6 +116,24 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     assert answer.startswith(b"HTTP/1.1 408")
     assert [each.exc_info for each in caplog.records] == [None]
     assert "its body did not come within 0.05 s" in caplog.text
+
+
+async def test_a_body_that_cannot_be_decoded_is_refused_with_one_line(caplog: pytest.LogCaptureFixture):
+    async with listening("127.0.0.1", 0, ROUTES) as url:
+        answer = await raw(url, HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n\x1f\x8bnot it.")
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("WARNING", None)]
+    assert "its body cannot be decoded" in caplog.text
+
+
+async def test_a_body_that_is_encoded_well_is_read_as_what_it_is():
+    async with listening("127.0.0.1", 0, ROUTES) as url, ClientSession() as session:
+        packed = {"Content-Encoding": "gzip"}
+        async with session.post(f"{url}/large", data=gzip.compress(b"x" * 2_000_000), headers=packed) as answer:
+            assert await answer.json() == {"read": 2_000_000}
+        async with session.post(f"{url}/large", data=gzip.compress(b"x" * 3_000_001), headers=packed) as answer:
+            assert answer.status == 413
 
 
 async def test_a_handler_that_takes_its_time_over_a_whole_body_is_left_alone(monkeypatch: pytest.MonkeyPatch):

@@ -14,6 +14,7 @@ from flows.model import Diagnosis
 from sensors.kit import Target
 from tests.flows.agent.attacks import Attack, attacked, words_of
 from tests.flows.agent.diagnoses import diagnosis_of
+from tests.kit.sampling import examples
 
 CASE = "api-server-cannot-watch"
 NONCE = "7f3a91c2"
@@ -39,7 +40,7 @@ def test_it_fits_the_budget(name: str) -> None:
     assert bare_brief_of(it, NONCE, pseudonyms_of(it)).tokens <= MAX_BRIEF_TOKENS
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.text(st.characters(categories=("L", "N", "Zs"), exclude_characters="_"), min_size=4), min_size=1))
 def test_no_word_that_somebody_wrote_is_there(words: list[str]) -> None:
     plain = bare(diagnosis_of(CASE))

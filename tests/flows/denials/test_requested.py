@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
+import pytest
+
+from flows.denials.judged import judged_connections
 from flows.denials.policy_world import world_of
-from flows.denials.requested import asked_peers
+from flows.denials.requested import asked_peers, node_port_doubt
 from flows.model import Case
 from flows.policy import Traffic
 from sensors.access.casefolder import open_case
@@ -76,9 +80,58 @@ def test_where_something_else_translates_every_node_is_as_good_as_the_own_one() 
     assert ends(replaced(asked_at(OTHER), True)) == ends(asked_at(OWN))
 
 
-def test_a_service_that_keeps_the_client_s_address_is_not_taken_apart() -> None:
-    seen = asked_at(OTHER)
+def keeping(seen: Case) -> Case:
+    """With a Service that keeps the client's address."""
     services = seen[Services]
     local = tuple(replace(each, external_traffic_policy="Local") for each in services.services)
+    return with_facts(seen, replace(services, services=local))
 
-    assert ends(with_facts(seen, replace(services, services=local))) == ends(asked_at(OWN))
+
+def untold(seen: Case) -> Case:
+    """Nobody says who translates, and no kube-proxy is seen."""
+    proxy = replace(seen[KubeProxy], replaced=None, pods=())
+    return with_facts(replace(seen, environment=replace(seen.environment, kube_proxy_replacement=None)), proxy)
+
+
+def test_where_the_client_s_address_is_kept_only_the_way_to_the_node_is_decided() -> None:
+    """What the pods behind see hangs on whether the pod's network hides it from other nodes."""
+    seen = keeping(asked_at(OTHER))
+
+    assert ends(seen) == [("crane-7f9c6d5b4-cc333", OTHER, 31443)]
+    assert node_port_doubt(seen).startswith("with externalTrafficPolicy Local, Service edge-in/")
+    assert ends(keeping(asked_at(OWN))) == ends(asked_at(OWN))
+
+
+def test_where_nobody_says_who_translates_nothing_is_judged_and_it_is_said() -> None:
+    seen = untold(asked_at(OTHER))
+
+    assert ends(seen) == []
+    assert "is not known" in node_port_doubt(seen)
+    assert ends(untold(asked_at(OWN))) == ends(asked_at(OWN))
+
+
+@pytest.mark.parametrize("change", [keeping, untold])
+def test_no_policy_is_blamed_for_what_is_not_decided(change: Callable[[Case], Case]) -> None:
+    seen = change(asked_at(OTHER))
+    own = change(asked_at(OWN))
+
+    assert [each for each in judged_connections(seen) if each.judgement.allowed is False] == []
+    assert [each.judgement.allowed for each in judged_connections(own)] == [False]  # there it is decided
+
+
+@pytest.mark.parametrize(
+    "change", [lambda seen: seen, lambda seen: replaced(seen, True), lambda seen: replaced(seen, False)]
+)
+def test_a_node_port_that_is_decided_leaves_no_doubt(change: Callable[[Case], Case]) -> None:
+    assert node_port_doubt(change(asked_at(OTHER))) == node_port_doubt(change(asked_at(OWN))) == ""
+
+
+def test_under_cilium_the_next_node_is_no_address_that_a_block_could_name() -> None:
+    """A node is `remote-node` there: the block that helps under Calico does not, whoever translates."""
+    seen = asked_at(OTHER)
+    cilium = replace(seen, environment=replace(seen.environment, cni="cilium", cni_version="1.18.0"), derived={})
+    first, second = ways(cilium)
+
+    world = cilium.once(world_of)
+    assert world.judge(first).allowed is not True
+    assert (second.source.ip, second.source.is_pod) == (OTHER, False)

@@ -12,9 +12,10 @@ from flows.policy.reach import PortOutcome
 from tests.flows.policy.builders import Json, admin
 from tests.flows.policy.clusters import Chance, mixed_cluster
 from tests.flows.policy.fuzz_nca import _policy, cluster
+from tests.kit.sampling import examples
 
 seeds = st.integers(0, 100_000)
-laws = settings(max_examples=40, deadline=None)
+laws = settings(max_examples=examples(40), deadline=None)
 
 
 def reached(objects: list[Json], profile: Any = CILIUM) -> dict[tuple[Any, Any], PortOutcome]:

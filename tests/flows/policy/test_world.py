@@ -22,6 +22,7 @@ from flows.policy import (
 )
 from flows.policy.profile import cilium
 from tests.flows.policy.builders import Json, ask, cnp, named, netpol, pod, space
+from tests.kit.sampling import examples
 
 SLICE: Json = {
     "apiVersion": "discovery.k8s.io/v1",
@@ -220,7 +221,7 @@ def spoilt(value: Any, path: tuple[Any, ...], by: Any) -> Any:
     return [spoilt(v, path[1:], by) if index == path[0] else v for index, v in enumerate(value)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(POLICIES), st.data())
 def test_no_object_of_a_cluster_can_make_it_crash(item: Json, data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(places(item)))

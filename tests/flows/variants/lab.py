@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -36,7 +37,7 @@ THERE = f"pods/{NS}/{SERVER}"
 
 
 @cache
-def _recorded() -> Json:
+def _recorded() -> bytes:
     folder, parts = CASES / BASE, {}
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         parts[str(path.relative_to(folder))] = path.read_text()
@@ -47,7 +48,9 @@ def _recorded() -> Json:
     }
     flows = [json.loads(line) for line in parts.pop("flows.jsonl").splitlines()]
     files = {name: text for name, text in parts.items() if not name.startswith(("objects/", "case.yaml"))}
-    return {"objects": objects, "flows": flows, "files": files, "header": yaml.safe_load(parts["case.yaml"])}
+    return pickle.dumps(
+        {"objects": objects, "flows": flows, "files": files, "header": yaml.safe_load(parts["case.yaml"])}
+    )
 
 
 @dataclass(frozen=True)
@@ -312,7 +315,7 @@ class Incident:
 
 def recording(*, calm: bool = False) -> Incident:
     """The recorded calm incident without its policy; unless `calm`, without what the client was seen to try."""
-    kept = copy.deepcopy(_recorded())
+    kept = pickle.loads(_recorded())  # four times as fast as a deep copy, and there are hundreds
     incident = Incident(kept["objects"], kept["flows"], kept["files"], kept["header"])
     incident.header["synthetic"] = True
     incident.objects["networkpolicies"] = []
@@ -444,7 +447,7 @@ class Wire:
 REASONS = {
     133: "POLICY_DENIED", 181: "POLICY_DENY", 151: "STALE_OR_UNROUTABLE_IP", 158: "SERVICE_BACKEND_NOT_FOUND",
     155: "CT_MAP_INSERTION_FAILED", 160: "NO_TUNNEL_OR_ENCAPSULATION_ENDPOINT", 189: "AUTH_REQUIRED",
-    191: "SNAT_NO_MAP_FOUND", 136: "CT_MISSING_TCP_ACK_FLAG",
+    191: "SNAT_NO_MAP_FOUND", 136: "CT_MISSING_TCP_ACK_FLAG", 177: "DENIED_BY_LB_SRC_RANGE_CHECK",
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def diagnose(case: Case) -> Diagnosis:
             findings += rule.of(case)
         except Missing as missing:
             doubts.append(Doubt(rule.id, str(missing)))
-    return conclude(case, FLOW, sensors(), findings, doubts, "made", lambda: 0.0)
+    return conclude(case, FLOW, sensors(), findings, doubts, "made")
 
 
 def blinded(case: Case, sensor: str) -> Case:

@@ -1,0 +1,140 @@
+"""Gathers a large file of hubble flows in two processes: this one reads its first half, a helper the second.
+
+The answer is the one that this process alone would give. The helper is Python started anew (no fork: there may be
+threads), with nothing imported but the reader; it ends with the look, whatever becomes of it. There is none for small
+files, for what is not plain lines, and on one core; where it fails, or a flow stands in both halves, this process reads
+the file alone. Two processes and no more: each holds up to `FOLD` attempts, and memory is what a look has the least of.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+
+from sensors.hubble.gathered import Gathered
+from sensors.hubble.half import Half, HalfAttempts, HalfHolding, HalfRead, HalfTask, receive, send, shared_by
+from sensors.hubble.lines import CHUNK, MAX_FLOW_BYTES, MAX_UNPACKED_BYTES, is_plain
+from sensors.hubble.question import FlowQuestion
+
+MIN_BYTES = 16 << 20
+"""The smallest file for two processes: half of it is read while the helper starts."""
+
+LATE_S = 2.0
+"""For what the helper still has to hand over when the time for reading is up."""
+
+WAIT_S = 0.1
+PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from sensors.hubble.half import main; main()"
+
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+class _HelperFailed(Exception):
+    """The helper ended early, or said something that is no message."""
+
+
+def gather_in_halves(
+    handle: int, question: FlowQuestion, keeps_on: Callable[[], bool], seconds: float
+) -> Gathered | None:
+    """Connections of an open file, within so many seconds; None where one process has to read it.
+
+    Stops reading where `keeps_on` says no. Raises `UnreadableFlows` as `read_flow_lines` does.
+    """
+    size = os.fstat(handle).st_size
+    middle = _middle(handle, size) if _is_worth_it(handle, size) else None
+    if middle is None:
+        return None
+    until = time.monotonic() + seconds
+    task = HalfTask(handle, middle, size, question, seconds)
+    try:
+        with _helper(task) as helper:
+            return _gathered(task, helper, keeps_on, until)
+    except (_HelperFailed, OSError):
+        return None
+
+
+def _is_worth_it(handle: int, size: int) -> bool:
+    return (
+        os.name == "posix"
+        and MIN_BYTES <= size <= MAX_UNPACKED_BYTES
+        and _cores() > 1
+        and is_plain(os.pread(handle, CHUNK, 0))
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _middle(handle: int, size: int) -> int | None:
+    """The beginning of a line near the middle; None where no line ends there, or is as long as no flow is."""
+    after = os.pread(handle, MAX_FLOW_BYTES, size // 2).find(b"\n")
+    begin = size // 2 + after + 1
+    return None if after < 0 or begin >= size else begin
+
+
+@contextmanager
+def _helper(task: HalfTask) -> Iterator[int]:
+    """A process that has its task, as the handle to talk to it. It does not outlive the block."""
+    command = [sys.executable, "-I", "-S", "-c", PROGRAM, *(each for each in sys.path if each)]
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 (this Python and this program)
+                command,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                pass_fds=[task.handle],
+            )
+        try:
+            send(ours.fileno(), task)
+            yield ours.fileno()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _gathered(task: HalfTask, helper: int, keeps_on: Callable[[], bool], until: float) -> Gathered | None:
+    first = Half(task.question)
+    first.read(task.handle, 0, task.begin, lambda: keeps_on() and time.monotonic() < until)
+    read = _patient_read(helper, keeps_on, until + LATE_S)
+    held = first.holding()
+    shared = shared_by(held, _received(read, HalfHolding))
+    if shared is None:
+        return None
+    send(helper, shared)
+    first.fold(held, shared)
+    return first.joined(_received(read, HalfRead), _attempts(read))
+
+
+def _attempts(read: Callable[[int], bytes]) -> Iterator[HalfAttempts]:
+    while (some := _received(read, HalfAttempts)).own or some.others:
+        yield some
+
+
+def _received(read: Callable[[int], bytes], kind: type[Message]) -> Message:
+    try:
+        return receive(read, kind)
+    except (EOFError, msgspec.MsgspecError):
+        raise _HelperFailed from None
+
+
+def _patient_read(handle: int, keeps_on: Callable[[], bool], until: float) -> Callable[[int], bytes]:
+    """Reads what the helper says; nothing comes after the time is up."""
+
+    def read(length: int) -> bytes:
+        while keeps_on() and time.monotonic() < until:
+            if select.select([handle], [], [], WAIT_S)[0]:
+                return os.read(handle, length)
+        return b""
+
+    return read
