@@ -165,6 +165,25 @@ async def test_no_more_workers_than_allowed_however_much_there_is_to_do():
         assert len({await each for each in asyncio.as_completed([workers(work.process_id) for _ in range(5)])}) == 1
 
 
+async def test_a_worker_that_has_the_objects_already_is_asked_again():
+    opened = open_case(CASES[0])
+    assert opened.header.target is not None
+    case = await look(FLOW, opened.header.target, opened, WalkTools(sensors(), rules()))
+    async with pool() as workers:
+        both = await asyncio.gather(workers(work.pid_for, case), workers(work.process_id))
+        again = [await workers(work.pid_for, case) for _ in range(3)]
+    assert set(again) == {both[0]}
+
+
+async def test_one_worker_at_a_time_judges_a_large_cluster(monkeypatch):
+    monkeypatch.setattr("bot.workers.pool.LARGE_SNAPSHOT", 3)
+    opened = open_case(CASES[0])
+    assert opened.header.target is not None
+    case = await look(FLOW, opened.header.target, opened, WalkTools(sensors(), rules()))
+    async with pool() as workers:
+        assert len(set(await asyncio.gather(*(workers(work.pid_for, case) for _ in range(4))))) == 1
+
+
 async def test_a_warm_worker_is_the_one_that_works():
     async with pool() as workers:
         workers.warm()
