@@ -83,7 +83,7 @@ STRANGERS = ("thumbs", "mail-relay", "ledger-sync", "quotes", "vault-agent", "sc
 
 def strangers(it: Incident, chance: Random) -> None:
     """Other people's workloads, and policies that select only them."""
-    if not _is_there(it, SERVER):
+    if not _has_model(it):
         return
     for number, name in enumerate(chance.sample(STRANGERS, 4)):
         space = f"team-{name}"
@@ -97,15 +97,19 @@ def strangers(it: Incident, chance: Random) -> None:
         it.policy(f"{name}-only", spec, space, age=chance.randrange(4000, 90000))
 
 
-def _is_there(it: Incident, pod: str) -> bool:
-    return any(each["metadata"]["name"] == pod for each in it.objects["pods"])
+def _has_model(it: Incident) -> bool:
+    """Whether what other workloads are copied from is still there: index's pod, its ReplicaSet and its Deployment."""
+    model = {"pods": SERVER, "replicasets": "index", "deployments": "index"}
+    return all(
+        any(each["metadata"]["name"].startswith(name) for each in it.objects[kind]) for kind, name in model.items()
+    )
 
 
 def loud_drops(it: Incident, chance: Random) -> None:
     """A stranger scans and is denied, over and over; packets of a gone pod are dropped, too."""
     scanner = pod_side("scans", "scanner-6d5f7c9b8-qqx7z", "10.244.0.39", "lab1", 50190, app="scanner")
     it.namespace("scans")
-    if _is_there(it, SERVER):
+    if _has_model(it):
         it.workload("scanner", "scans", scanner, service_port=None)
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": []}
     it.policy("scans-deny", spec, "scans", age=8000)

@@ -4,7 +4,8 @@
 
 The world: a recorded incident with 500 pods and 1,000 hubble flows, in processes of their own; a program in the probe
 takes no time. Own time leaves out what is waited on purpose: listening to what happens now (2 s of
-`Pace.follow`) and the pause before the other questions to the relay. The whole wall time is given beside it. Those at
+`Pace.follow`) and the pause before the other questions to the relay. The whole wall time is given beside it, with a
+probe that waits for silent peers as the real one does; once more where nobody names the peer. Those at
 once go through one process and one connection as in `kai serve`, eight at a time, and its workers judge; waiting for
 their turn counts, and so do the workers' time and memory.
 
@@ -24,24 +25,32 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from sensors.access.probe.agent import CONNECT_TIMEOUT_S  # noqa: E402 - after the path to it
+
+if TYPE_CHECKING:
+    from tests.live.world import World
+
 NAME = "checkout-to-bank"
 EXPECTED = "policy.both_sides_denied"
 PODS, FLOWS = 500, 1000
-P50_S, P95_S, RSS_MB, CROWD_RSS_MB, AT_ONCE_S = 0.5, 2.0, 200, 250, 12
+P50_S, P95_S, WALL_S, RSS_MB, CROWD_RSS_MB, AT_ONCE_S = 0.5, 2.0, 3.0, 200, 250, 12
 
 
 # -- the one who asks: a process of its own ----------------------------------------------------------------------------
 
 
-async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: float) -> dict[str, Any]:
+async def ask(
+    kubeconfig: str, relay: str, runs: int, at_once: int, follow: float, named: bool = True
+) -> dict[str, Any]:
     """Seconds of each investigation, one after the other or all at once, and the peak of our memory."""
     from bot.desk.limits import Limits
     from bot.interpreter import serve_quickly
@@ -58,7 +67,8 @@ async def ask(kubeconfig: str, relay: str, runs: int, at_once: int, follow: floa
     header = open_case(ROOT / "lab" / "cases" / NAME).header
     assert header.target
     assert header.recorded_at
-    target, moment = header.target, header.recorded_at.timestamp()
+    target = header.target if named else replace(header.target, to_host=None, to_port=None)
+    moment = header.recorded_at.timestamp()
     reads = SharedReads() if at_once else None
     flow, workers = load_flows()["flow.k8s_network_debug"], WorkerPool()
     tools = WalkTools(sensors(), rules(), runner=workers) if at_once else WalkTools(sensors(), rules())
@@ -142,8 +152,8 @@ def _repeated(messages: list[Any], count: int) -> list[Any]:
 
 
 @asynccontextmanager
-async def living(scratch: Path, real: bool) -> AsyncIterator[tuple[str, str]]:
-    """Kubeconfig and relay of the world; `real`: behind a kube-apiserver, else the recording answers by itself."""
+async def living(scratch: Path, real: bool) -> AsyncIterator[World]:
+    """The world; `real`: behind a kube-apiserver, else the recording answers by itself."""
     from lab.cluster.certificates import make_certificates
     from tests.live.world import CASES, world_of
 
@@ -151,7 +161,7 @@ async def living(scratch: Path, real: bool) -> AsyncIterator[tuple[str, str]]:
     with _real_server(folder, scratch) if real else nullcontext({}) as behind:
         async with world_of(NAME, scratch, nodes=many_flows(folder), **behind) as world:
             name_authority(world.kubeconfig, make_certificates(scratch).ca)
-            yield str(world.kubeconfig), world.relay.address
+            yield world
 
 
 def name_authority(kubeconfig: Path, authority: Path) -> None:
@@ -178,12 +188,16 @@ def _real_server(folder: Path, scratch: Path) -> Iterator[dict[str, Any]]:
 
 
 async def measure(runs: int, crowds: Sequence[int], real: bool = True) -> list[dict[str, Any]]:
-    """One after the other without and with 2 s of listening, then each crowd."""
+    """One after the other without waiting; as in life, with the peer named and without; then each crowd."""
     with tempfile.TemporaryDirectory() as scratch:
-        async with living(Path(scratch), real) as where:
-            one_by_one = [(runs, 0, 0.0), (max(runs // 4, 3), 0, 2.0)]
-            asked = [*one_by_one, *((0, each, 2.0) for each in crowds)]
-            return [await _in_its_own_process(*where, *each) for each in asked]
+        async with living(Path(scratch), real) as world:
+            where = str(world.kubeconfig), world.relay.address
+            own = await _in_its_own_process(*where, runs, 0, 0.0)
+            world.front.probes.patience_s = CONNECT_TIMEOUT_S
+            few = max(runs // 4, 3)
+            waiting = [await _in_its_own_process(*where, few, 0, 2.0, named) for named in (1, 0)]
+            world.front.probes.patience_s = 0.0
+            return [own, *waiting, *[await _in_its_own_process(*where, 0, each, 2.0) for each in crowds]]
 
 
 async def _in_its_own_process(*arguments: Any) -> dict[str, Any]:
@@ -196,11 +210,12 @@ async def _in_its_own_process(*arguments: Any) -> dict[str, Any]:
     return answer
 
 
-def told(own: dict[str, Any], wall: dict[str, Any], crowd: dict[str, Any]) -> int:
+def told(own: dict[str, Any], wall: dict[str, Any], unnamed: dict[str, Any], crowd: dict[str, Any]) -> int:
     p50, p95 = statistics.median(own["seconds"]), _p95(own["seconds"])
     print(f"{PODS} pods, {FLOWS} flows; verdicts {', '.join(own['causes'])}")
     print(f"own time over {len(own['seconds'])} runs: p50 {p50:.2f} s, p95 {p95:.2f} s (reach: {P50_S}, {P95_S})")
-    print(f"whole wall time with 2 s of listening: p50 {statistics.median(wall['seconds']):.2f} s")
+    print(f"whole wall time with silent peers: p50 {statistics.median(wall['seconds']):.2f} s (reach: {WALL_S})")
+    print(f"the same where nobody names the peer: p50 {statistics.median(unnamed['seconds']):.2f} s")
     print(
         f"peak memory: {own['rss_mb']:.0f} MB one at a time (reach: {RSS_MB}), {crowd['rss_mb']:.0f} MB with the crowd"
     )
@@ -222,8 +237,9 @@ def _p95(seconds: list[float]) -> float:
 
 def main() -> int:
     if "--ask" in sys.argv:
-        kubeconfig, relay, runs, at_once, follow = sys.argv[sys.argv.index("--ask") + 1 :]
-        print(json.dumps(asyncio.run(ask(kubeconfig, relay, int(runs), int(at_once), float(follow)))))
+        kubeconfig, relay, runs, at_once, follow, *named = sys.argv[sys.argv.index("--ask") + 1 :]
+        asking = ask(kubeconfig, relay, int(runs), int(at_once), float(follow), named != ["0"])
+        print(json.dumps(asyncio.run(asking)))
         return 0
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=20)

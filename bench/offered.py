@@ -6,17 +6,16 @@ simulator that proved the fix: once before the patch, once after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from bot.report.json_result import decode
 from flows.fixes.change import applied
 from flows.fixes.jsonpatch import CannotPatch
 from lab.oracle import CannotTell, End, OracleNetwork
+from tests.kit.spoil import real_objects
 
 Json = Mapping[str, Any]
 ELSEWHERE = "203.0.113.77"
@@ -66,7 +65,7 @@ def is_proved(proof: Json) -> bool:
 def _harm(folder: Path, truth: Json, said: Json, wanted: bool | None) -> str:
     if wanted is False:
         return "a button where there must be none"
-    objects = tuple(objects_of(folder))
+    objects = tuple(real_objects(folder))
     try:
         after = applied(objects, decode(said).fix)
     except CannotPatch as why:
@@ -135,16 +134,3 @@ def _words(said: Json | str) -> str:
     ends = (next((str(side[key]) for key in ("fqdn", "pod", "ip", "entity") if key in side), "?") for side in
             (pair["from"], pair["to"]))  # fmt: skip
     return f"{' -> '.join(ends)} {pair['protocol']} {pair['port']}"
-
-
-def objects_of(folder: Path) -> Iterator[Json]:
-    """Every object of a case folder, Lists taken apart."""
-    for path in sorted((folder / "objects").glob("*.yaml")):
-        for document in yaml.load_all(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            yield from _items(document)
-
-
-def _items(document: Any) -> Iterable[Json]:
-    if not isinstance(document, dict):
-        return ()
-    return document["items"] or () if isinstance(document.get("items"), list) else (document,)

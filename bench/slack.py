@@ -29,6 +29,7 @@ from bot.report.short_answer import VerdictStatus
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
 from bot.store import Ceiling, Investigation
+from bot.store.store import open_store
 from flows.engine import Concluded, Saw
 from flows.load import Step
 from lab.workspace import Workspace
@@ -112,9 +113,9 @@ async def _storm(workspace: Workspace, mode: str) -> None:
 
 
 async def idle() -> Served:
-    """`kai serve` as a process of its own."""
+    """`kai serve` as a process of its own, started again on the database of an earlier start."""
     with tempfile.TemporaryDirectory() as folder:
-        async with Workspace.start() as workspace:
+        async with open_store(f"sqlite:///{folder}/kai.db"), Workspace.start() as workspace:
             environ = {
                 **os.environ,
                 "SLACK_BOT_TOKEN": workspace.app.bot_token,
@@ -138,7 +139,7 @@ async def idle() -> Served:
                 before, at = cpu(process.pid), time.perf_counter()
                 await asyncio.sleep(IDLE_SECONDS)
                 share = (cpu(process.pid) - before) / (time.perf_counter() - at)
-                rss = memory(process.pid)
+                rss = memory(process.pid) + sum(map(memory, workers_of(process.pid)))
                 began = time.perf_counter()
             finally:
                 process.terminate()
@@ -165,6 +166,11 @@ class Served:
 def is_verdict(text: str) -> bool:
     """A root message that says how it ended; one that is looked into has the sign of the undecided, too."""
     return text.startswith(tuple(VerdictStatus)) and ": looking" not in text
+
+
+def workers_of(pid: int) -> list[int]:
+    """Process ids of the workers that have not ended yet."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def cpu(pid: int) -> float:

@@ -99,12 +99,12 @@ from bot.web.health import Health
 from bot.web.hooks import Hooks
 from bot.workers import WorkerPool
 from flows.agent.asking import ClaudeClient, Ledger
-from flows.catalog import rules
+from flows.catalog import RulesByNeed
 from flows.drops import POLICY_DROPS_FLOW
 from flows.engine import WalkTools
 from flows.load import Flow, load_flows
+from flows.runner import WorkRunner
 from sensors.access.casefolder import BadCase
-from sensors.kit import Sensor
 from sensors.kit.attempt import attempt_logged
 from sensors.kit.catalog import sensors
 
@@ -148,9 +148,8 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(clusters.close)
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        workers = WorkerPool()
-        stack.push_async_callback(workers.close)
-        tools, metrics = WalkTools(seers, rules(), runner=workers), Metrics()
+        stack.push_async_callback((workers := WorkerPool()).close)
+        tools, metrics = WalkTools(seers, RulesByNeed(), runner=workers), Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
@@ -160,11 +159,13 @@ async def running(
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
-        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, rules(), workers))))
+        walks = Walks(
+            spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, tools.rules, workers)))
+        )
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
         cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, clusters, store, cards, within)
+        changes = _changes(settings, clusters, store, cards, within, workers)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         ledger = partial(CountedLedger, metrics=metrics)
@@ -218,7 +219,7 @@ async def running(
                 await stack.enter_async_context(listening(settings.host, tls.port, own, client_certificates(tls)))
         if settings.watch.channel and settings.case is None:
             for each in clusters.names:
-                watch = _watch(settings, clusters.world(each), seers, outbox, each)
+                watch = _watch(settings, clusters.world(each), tools, outbox, each)
                 stack.callback(asyncio.create_task(watch.run()).cancel)
         app = bolt(client, identity, _secret(settings))
         listeners.register(app, services)
@@ -264,17 +265,20 @@ def services_of(
 
 
 def _changes(
-    settings: Settings, clusters: ServedClusters, store: Store, cards: ProposalMessages, within: float
+    settings: Settings,
+    clusters: ServedClusters,
+    store: Store,
+    cards: ProposalMessages,
+    within: float,
+    runner: WorkRunner,
 ) -> Changes | None:
     """None where nothing can be changed: a recording is looked at, or nobody is known who might approve."""
     if settings.case is not None or not settings.approvals.enabled:
         return None
 
-    def rules() -> Approvals:
-        return settings.approvals
-
+    rules: Callable[[], Approvals] = lambda: settings.approvals  # noqa: E731
     where = (clusters.live, clusters.cluster, sensors(), store, rules, cards.show, cards.team)
-    return changes_on(*where, within=within, tell=cards.tell)
+    return changes_on(*where, within=within, tell=cards.tell, runner=runner)
 
 
 def _extensions(changes: Changes | None) -> Extensions:
@@ -351,7 +355,7 @@ def _drops_in(clusters: ServedClusters, name: str) -> CountDrops:
     return partial(recent_drops, partial(clusters.cluster, name))
 
 
-def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor], outbox: Outbox, name: str) -> Watch:
+def _watch(settings: Settings, worlds: PolicyWorlds, tools: WalkTools, outbox: Outbox, name: str) -> Watch:
     channel = settings.watch.channel
 
     async def say(finding: CutFinding, ts: str) -> str:
@@ -360,7 +364,7 @@ def _watch(settings: Settings, worlds: PolicyWorlds, seers: Mapping[str, Sensor]
             return ts
         return (await outbox.post(channel, watch_words.words_of(finding, name)))[1]
 
-    prover = Prover(worlds.cluster, seers)
+    prover = Prover(worlds.cluster, tools.sensors, tools.runner)
     sources = LiveSources(worlds.live)
     return Watch(sources, prover.way_back, say, settings.watch.window_s, lambda: datetime.now(UTC))
 

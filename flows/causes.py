@@ -116,7 +116,7 @@ def _explained() -> Mapping[str, frozenset[str]]:
         "ip.family": "app.not_listening nat.ephemeral_ports",
         "mesh.authz": "app.error",
         "mesh.mtls": "app.error",
-        "mesh.sidecar": "app.error app.not_listening",
+        "mesh.sidecar": "app.error app.not_listening ip.family",
         "nat.invalid_dropped": "app.error",
         "nat.stale_udp": "service.stale_address external.unreachable",
         "path.checksum": (

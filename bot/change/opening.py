@@ -25,6 +25,7 @@ from bot.patch import open_writer
 from bot.store.store import Store
 from bot.verify.looking import MAX_OTHER_PODS, VERIFY_TIMEOUT_S, Clock, Eyes, OpenNamed, asked, watch
 from bot.verify.verdict import TrafficSince, Verification
+from flows.runner import ThreadRunner, WorkRunner
 from sensors.kit import Blind, Sensor, Target
 
 LiveOf: TypeAlias = Callable[[str], Live]
@@ -43,16 +44,17 @@ def changes_on(
     own: bool = False,
     within: float = VERIFY_TIMEOUT_S,
     tell: TellRepository = tell_no_repository,
+    runner: WorkRunner | None = None,
 ) -> Changes:
     """Everything, for all clusters: each proposal acts on its own and on no other.
 
     `own`: the credentials are a person's own, and nobody is impersonated.
 
-    `within`: seconds after a write until a change that does not help is taken back.
+    `within`: seconds after a write until a change that does not help is taken back. `runner` replays the connections.
     """
     clock = clock or Clock()
     orders = Orders(lambda cluster: _line(live, cluster), own)
-    proving = Proving(open_cluster, sensors, orders)
+    proving = Proving(open_cluster, sensors, orders, runner or ThreadRunner())
     verifying = _Verifying(open_cluster, sensors, clock, within)
     pipeline = Pipeline(PipelineTools(store, orders, proving, verifying, show, clock))
     deciding = Deciding(store, orders, pipeline, rules, clock)

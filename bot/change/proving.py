@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.approval.proposal import PartKind, ProofRecord, Proposal, ProposalPart, Tuple5, canonical
@@ -25,6 +25,7 @@ from flows.fixes.proof import Trial, denied_ones, try_out, unread_kinds
 from flows.model import Case, Fix, Missing
 from flows.policy import Direction, Endpoint, PolicyRef, PolicyWorld, Traffic
 from flows.policy.parse import dialect_of
+from flows.runner import ThreadRunner, WorkRunner
 from flows.simulate import NEEDED_SENSORS
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.kit import Blind, Sensor, Target, observe
@@ -46,26 +47,24 @@ def eligible(fix: Fix) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Proving:
-    """Looks and proves. `patcher` reads the objects that are to be changed, past every cache."""
+    """Looks and proves. `patcher` reads the objects that are to be changed, past every cache; `runner` replays."""
 
     open_cluster: OpenNamed
     sensors: Mapping[str, Sensor]
     patcher: Patcher
+    runner: WorkRunner = field(default_factory=ThreadRunner)
 
     async def __call__(self, it: Proposal) -> Fresh:
         """The pipeline's `Prove`: the same change on the cluster of now."""
         case = await self._case(it.target, it.cluster, QUICK)
         parts = [await self._anew(each, it.cluster) for each in it.parts]
-        return await asyncio.to_thread(
-            _fresh, case, [each for each, _ in parts], [a for _, a in parts], it.proved.flows
-        )
+        return await self.runner(fresh, case, [each for each, _ in parts], [a for _, a in parts], it.proved.flows)
 
     async def first(self, target: Target, fix: Fix, cluster: str) -> Fresh:
         """The proof that a proposal begins with; what is denied is looked for anew."""
         case = await self._case(target, cluster, NEEDED_SENSORS)
         parts = [await self._anew(each, cluster) for each in _parts(fix)]
-        flows = await asyncio.to_thread(_complaint, case)
-        return await asyncio.to_thread(_fresh, case, [each for each, _ in parts], [a for _, a in parts], flows)
+        return await self.runner(fresh, case, [each for each, _ in parts], [a for _, a in parts])
 
     async def repository(self, fix: Fix, cluster: str) -> ForRepository:
         """The difference that the fix makes to the objects of now. Raises `CannotProve`."""
@@ -116,7 +115,11 @@ def _parts(fix: Fix) -> Iterator[ProposalPart]:
 # -- pure --------------------------------------------------------------------------------------------------------------
 
 
-def _fresh(case: Case, parts: Sequence[ProposalPart], after: Sequence[Json], flows: Sequence[Tuple5]) -> Fresh:
+def fresh(
+    case: Case, parts: Sequence[ProposalPart], after: Sequence[Json], flows: Sequence[Tuple5] | None = None
+) -> Fresh:
+    """Proof of a change. `flows`: the denied connections; None looks for them in the case."""
+    flows = _complaint(case) if flows is None else flows
     denied = tuple(dict.fromkeys((*flows, *_denied(case))))
     try:
         world = case.once(world_of)

@@ -1,7 +1,7 @@
 """Rings when there is work, for threads that would otherwise look for it again and again.
 
-dbos looks at its queues several times a second, for ever. On a database that nobody else writes to, it need not: while
-work is about it looks as often as it likes, afterwards it waits for the bell, and looks by itself once in a while.
+dbos looks at its queues several times a second, for ever. Where whoever brings work rings, it need not: while work is
+about it looks as often as it likes, afterwards it waits for the bell, and looks by itself once in a while.
 """
 
 from __future__ import annotations
@@ -21,10 +21,18 @@ GATHER_S = 0.02
 
 
 class Bell:
-    """In place of the event by which dbos ends the threads that look at its queues (`is_set`, `wait`)."""
+    """In place of the event by which dbos ends the threads that look at its queues (`is_set`, `wait`).
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    `quiet_s` is what two looks are apart where nothing rings; `is_heard` says whether all who bring work are heard now.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        quiet_s: float = QUIET_S,
+        is_heard: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._clock, self._quiet_s, self._is_heard = clock, quiet_s, is_heard
         self._changed = threading.Condition()
         self._rings = 0
         self._heard: dict[int, int] = {}
@@ -40,7 +48,8 @@ class Bell:
 
     @property
     def is_busy(self) -> bool:
-        return self._clock() - self._rung_at < BUSY_S
+        """Work is about, or may be: it rang lately, or nobody would hear a ring."""
+        return self._clock() - self._rung_at < BUSY_S or not self._is_heard()
 
     def set(self) -> None:
         """End all who wait."""
@@ -65,4 +74,4 @@ class Bell:
         return self._rings != self._heard.get(thread, 0)
 
     def _for(self, usual: float) -> float:
-        return usual if self.is_busy else max(usual, QUIET_S)
+        return usual if self.is_busy else max(usual, self._quiet_s)

@@ -47,9 +47,7 @@ SUSPECT = 2
 KEEP = timedelta(days=90)
 TIDY = timedelta(hours=1)
 SWEEP = 1.0
-QUIET = timedelta(seconds=10)
-"""So often in place of once a second where nobody else writes to the database and nothing is under way."""
-
+"""Seconds between two sweeps while something is under way; else the journal's `rest_s`."""
 INVESTIGATE = "kai.investigate"
 RETRY_CLAUSE = "it will be tried again"
 
@@ -277,7 +275,7 @@ class Desk:
         tidied, swept = self._tools.now() - TIDY, self._tools.now()
         while True:
             await asyncio.sleep(SWEEP)
-            if not self._journal.is_quiet or self._tools.now() - swept >= QUIET:
+            if not self._journal.is_quiet or self._tools.now() - swept >= timedelta(seconds=self._journal.rest_s):
                 swept = self._tools.now()
                 await attempt_logged(self.sweep(), log, RETRY_CLAUSE)
             await self._sweep_others()

@@ -26,9 +26,10 @@ from dbos import (
     error,
 )
 
-from bot.desk.bell import Bell
+from bot.desk.bell import QUIET_S, Bell
 from bot.desk.limits import Limits
 from bot.store.database import is_sqlite, journal_engine, journal_url
+from bot.store.notices import Notices, open_notices
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ POLLING = 0.4
 """Seconds between two looks at a queue: 0.2 s to start at the median. Each look a second costs a third of a percent of
 one core, all night long; ten of them would be more than everything else in an idle `kai serve`.
 """
+
+REST_S = 30.0
+"""Seconds between two looks at a quiet Postgres: the bound in which work starts whose notification was lost."""
 
 POLLING_THREADS = ("queue_thread", "background_jobs_thread")
 """Of dbos: they look at the database until an event is set. Where a later dbos has none, it looks as it likes."""
@@ -106,8 +110,10 @@ class Journal:
         self._clusters = tuple(clusters)
         self._registered: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {}
         self._running: set[asyncio.Task[Any]] = set()
-        self._bell = Bell()
-        self._alone = is_sqlite(url)
+        self._notices: Notices | None = None
+        alone = is_sqlite(url)
+        self.rest_s = QUIET_S if alone else REST_S
+        self._bell = Bell(quiet_s=self.rest_s, is_heard=lambda: alone or self._hears_others)
         self._closing = False
 
     async def open(self, workflows: Iterable[Workflow]) -> None:
@@ -120,8 +126,11 @@ class Journal:
         _log_like_everybody()
         for each in workflows:
             self._register(each)
+        self._notices = open_notices(self._url, self._bell.ring)
         with self._listening():
             DBOS.launch()
+        if self._notices is not None:
+            self._notices.open()
         for cluster in self._clusters:
             await DBOS.register_queue_async(
                 _queue(cluster),
@@ -134,8 +143,8 @@ class Journal:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """On a database of our own, dbos is told of work instead of looking for it; its event stays unused."""
-        usual = {each: getattr(_dbos, each) for each in POLLING_THREADS if self._alone and hasattr(_dbos, each)}
+        """Lets dbos be told of work instead of looking for it; its event stays unused."""
+        usual = {each: getattr(_dbos, each) for each in POLLING_THREADS if hasattr(_dbos, each)}
         for name, look in usual.items():
             setattr(_dbos, name, lambda _, dbos, look=look: look(self._bell, dbos))
         try:
@@ -145,13 +154,23 @@ class Journal:
                 setattr(_dbos, name, look)
 
     def ring(self) -> None:
-        """There is work, or was a moment ago."""
+        """There is work here, or was a moment ago."""
         self._bell.ring()
+
+    def _announce(self) -> None:
+        """There is work for every replica."""
+        self.ring()
+        if self._notices is not None:
+            self._notices.tell()
+
+    @property
+    def _hears_others(self) -> bool:
+        return self._notices is not None and self._notices.is_listening
 
     @property
     def is_quiet(self) -> bool:
-        """Nobody else writes to this database, and here nothing has happened for a while."""
-        return self._alone and not self._bell.is_busy
+        """Nothing has happened for a while, here or in a replica that would have said so."""
+        return not self._bell.is_busy
 
     def _config(self) -> DBOSConfig:
         return {
@@ -173,6 +192,7 @@ class Journal:
         async def run(*arguments: Any) -> None:
             with self._interruptible():
                 await workflow.body(Steps(self), *arguments)
+            self._announce()  # its place in the queue is free, for whoever has the next
 
         named = DBOS.workflow(name=workflow.name, max_recovery_attempts=RECOVERIES)
         self._registered[workflow.name] = named(run)
@@ -193,13 +213,13 @@ class Journal:
         """Queue a run behind the others of its cluster and namespace. Again, from wherever: changes nothing."""
         with SetWorkflowID(run), SetEnqueueOptions(queue_partition_key=namespace):
             await DBOS.enqueue_workflow_async(_queue(cluster), self._registered[workflow], *arguments)
-        self.ring()
+        self._announce()
 
     async def start(self, workflow: str, run: str, *arguments: Any) -> None:
         """Start a run at once. Again, from wherever: changes nothing."""
         with SetWorkflowID(run):
             await DBOS.start_workflow_async(self._registered[workflow], *arguments)
-        self.ring()
+        self._announce()
 
     async def runs(self, ids: Sequence[str]) -> dict[str, DurableRun]:
         """The runs there are of these, by id."""
@@ -214,7 +234,7 @@ class Journal:
     async def take_over(self, executor: str) -> int:
         """Queue again what a dead executor had begun; how many runs that were. The caller knows that it is dead."""
         taken = await asyncio.to_thread(DBOS._recover_pending_workflows, [executor])
-        self.ring()
+        self._announce()
         return len(taken)
 
     async def cancel(self, run: str) -> None:
@@ -230,6 +250,9 @@ class Journal:
         """Interrupts what runs, to be carried on later. The loop gets an executor of its own again."""
         self._closing = True
         self._bell.set()
+        if self._notices is not None:
+            await self._notices.close()
+            self._notices = None
         await _ended(tuple(self._running))
         await asyncio.to_thread(_destroy)
         await _ended(tuple(filter(_is_of_dbos, asyncio.all_tasks())))

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from bot.watch.changes import PolicyChange
 from bot.watch.drops import Cut
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
-from flows.model import Case, Missing
-from flows.simulate import Simulation, look, simulate
+from flows.model import Case, Missing, Proof
+from flows.runner import ThreadRunner, WorkRunner
+from flows.simulate import look, simulate
 from sensors.kit import Absent, Blind, Cluster, Sensor
 
 log = logging.getLogger(__name__)
@@ -45,30 +46,40 @@ class WayBack:
     refused: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """Effect of taking a change back, on one pod's dropped packets; `refused`: why nobody should."""
+
+    proof: Proof
+    refused: str | None
+
+
 class Prover:
     """Looks at a pod of each cut way as an investigation would, and tries the way back on what was really dropped."""
 
-    def __init__(self, open_cluster: OpenCluster, sensors: Mapping[str, Sensor]) -> None:
-        self._open, self._sensors = open_cluster, sensors
+    def __init__(
+        self, open_cluster: OpenCluster, sensors: Mapping[str, Sensor], runner: WorkRunner | None = None
+    ) -> None:
+        self._open, self._sensors, self._runner = open_cluster, sensors, runner or ThreadRunner()
 
     async def way_back(self, change: PolicyChange, cuts: Sequence[Cut]) -> WayBack | None:
         """None where it opens none of them: then something else drops these packets."""
         tried = _one_of_each(each for each in cuts if each.sample is not None)[:MAX_PROVED_CUTS]
         said = await asyncio.gather(*(self._try(change, each) for each in tried))
         pairs = [(cut, it) for cut, it in zip(tried, said, strict=True) if it is not None]
-        found = [(cut, it) for cut, it in pairs if it.trial.proof.allowed_after]
+        found = [(cut, it) for cut, it in pairs if it.proof.allowed_after]
         if not found:
             return None
-        proved = tuple(ProvedCut(cut, it.trial.proof.replayed, it.trial.proof.allowed_after) for cut, it in found)
+        proved = tuple(ProvedCut(cut, it.proof.replayed, it.proof.allowed_after) for cut, it in found)
         refused = next((it.refused for _, it in found if it.refused), "")
         return WayBack(proved, tuple(each for each in cuts if each not in tried), refused or "")
 
-    async def _try(self, change: PolicyChange, cut: Cut) -> Simulation | None:
+    async def _try(self, change: PolicyChange, cut: Cut) -> TakenBack | None:
         try:
             async with asyncio.timeout(PROOF_TIMEOUT_S), self._open() as cluster:
                 assert cut.sample is not None  # noqa: S101 - chosen by `way_back`
                 case = await look(cut.sample, cluster, self._sensors)
-            return await asyncio.to_thread(_taken_back, case, change)
+            return await self._runner(taken_back, case, change)
         except (Blind, Absent, Missing, TimeoutError) as why:
             log.info("whether %s has cut %s cannot be proved: %s", change.policy, cut.way, why)
             return None
@@ -81,7 +92,8 @@ def _one_of_each(cuts: Iterable[Cut]) -> list[Cut]:
     return [*first.values(), *later]
 
 
-def _taken_back(case: Case, change: PolicyChange) -> Simulation:
-    """The policies as they are now, but for this one, which is as it was."""
+def taken_back(case: Case, change: PolicyChange) -> TakenBack:
+    """Simulates the policies as they are now, but for this one, which is as it was."""
     restored, removed = change.back
-    return simulate(case, restored, MAX_NEWLY_ALLOWED, removed=removed)
+    said = simulate(case, restored, MAX_NEWLY_ALLOWED, removed=removed)
+    return TakenBack(said.trial.proof, said.refused)

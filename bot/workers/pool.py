@@ -11,6 +11,7 @@ import logging
 import os
 import pickle
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from typing import Any, ParamSpec, TypeVar
 
 from bot.workers.process import WORKER, Command, WorkerLost, WorkerProcess
@@ -30,6 +31,9 @@ IDLE_S = 15.0
 WORK_TIMEOUT_S = 30.0
 """Seconds for one piece of work; the largest that were measured take seven."""
 
+LARGE_SNAPSHOT = 5_000
+"""Objects from which on one worker judges at a time: two would hold the policies of a large cluster twice."""
+
 MAX_WORKS = 200
 """Pieces of work of one worker: what it remembers of them ends with it."""
 
@@ -45,6 +49,7 @@ class WorkerPool:
         command: Command = WORKER,
     ) -> None:
         self._room = asyncio.Semaphore(max(1, min(most, os.cpu_count() or 1)))
+        self._large = asyncio.Lock()
         self._idle_s, self._timeout_s, self._command = idle_s, timeout_s, command
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
@@ -56,7 +61,7 @@ class WorkerPool:
 
     async def __call__(self, work: Callable[P, Result], *arguments: P.args, **keywords: P.kwargs) -> Result:
         packed = await asyncio.to_thread(self._packer.pack, work, arguments, keywords)
-        async with self._room:
+        async with self._large if packed.size > LARGE_SNAPSHOT else nullcontext(), self._room:
             answer = await self._answer(packed)
         if answer is None:
             return await self._threads(work, *arguments, **keywords)
@@ -93,7 +98,7 @@ class WorkerPool:
     async def _answer(self, work: PackedWork) -> bytes | None:
         """The answer of a worker; None where none can be started. Raises `WorkerLost` when two were lost."""
         for again in (True, False):
-            worker = await self._worker()
+            worker = await self._worker(work.number)
             if worker is None:
                 return None
             try:
@@ -127,12 +132,13 @@ class WorkerPool:
             self._idle.append(worker)
         self._put_off()
 
-    async def _worker(self) -> WorkerProcess | None:
-        """The one that worked last, or a new one."""
+    async def _worker(self, snapshot: int | None) -> WorkerProcess | None:
+        """One that has these objects already, the one that worked last, or a new one."""
         if self._closed:
             raise WorkerLost("this process ends")
         if self._warming is not None and not self._idle:
             await asyncio.wait([self._warming])
+        self._idle.sort(key=lambda each: each.held == snapshot)
         while self._idle:
             worker = self._idle.pop()
             if worker.is_alive:

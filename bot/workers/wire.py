@@ -47,6 +47,15 @@ class PackedWork:
     body: bytes
     snapshot: Snapshot | None = None
 
+    @property
+    def number(self) -> int | None:
+        return None if self.snapshot is None else self.snapshot.number
+
+    @property
+    def size(self) -> int:
+        """Number of raw objects."""
+        return 0 if self.snapshot is None else len(self.snapshot.objects)
+
     def frame(self, held: int | None) -> bytes:
         """For a worker that holds the snapshot of this number."""
         sent = self.snapshot if self.snapshot is not None and self.snapshot.number != held else None

@@ -12,7 +12,7 @@ from flows.denials.policy_world import world_of
 from flows.denials.tunnels import as_it_arrives
 from flows.model import Case
 from flows.policy import Endpoint, PolicyWorld, Traffic
-from flows.symptoms.peers import subject
+from flows.symptoms.peers import HBONE, lost_tunnels, subject
 from sensors.dns_lookup import Lookups
 from sensors.k8s_pod import LogTrouble, PodFacts
 from sensors.k8s_services import ServiceFacts, ServicePort, Services
@@ -65,7 +65,16 @@ def asked_peers(case: Case) -> Ways:
         found = found if through is None else through
     else:
         found = dict(_plain(case, services, port, me, world)) if port is not None else {}
-    return {address: as_it_arrives(each) for address, each in found.items()}
+    return _carried(case, {address: as_it_arrives(each) for address, each in found.items()})
+
+
+def _carried(case: Case, found: Ways) -> Ways:
+    """The same ways, at the port of the mesh's tunnel where that is what was dropped on the way."""
+    lost = lost_tunnels(case)
+    return {
+        (ip, HBONE if ip in lost else port, protocol): replace(each, port=HBONE) if ip in lost else each
+        for (ip, port, protocol), each in found.items()
+    }
 
 
 def _through_node(

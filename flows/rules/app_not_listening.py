@@ -1,7 +1,8 @@
 """The packets arrive and the pod itself refuses them: no process listens on the port, or only on loopback.
 
 Proof: connections are delivered and answered with a reset on the port the container declares; the destination's own
-socket table shows a listener on 127.0.0.1 only, or on other ports, or none; or one ready pod of several refuses and the
+socket table shows a listener on 127.0.0.1 only, or on other ports, or none; or a node refuses at its own address; or
+one ready pod of several refuses and the
 others of its workload answer. Not to be mistaken for a Service that
 points at a port which its pods do not even declare, for a Service without backends, nor for a process that listens in
 one family of addresses and is called in the other.
@@ -12,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flows.belief import ASIDE, CONFIRMED, PLAUSIBLE, PROBABLE
-from flows.model import Case, Finding, Rule
+from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.dns import is_recent
 from flows.symptoms.families import unheard
 from flows.symptoms.peers import Peer, suspects
 from flows.symptoms.target_port import aim_of, is_refused, open_elsewhere, ports_behind, sockets_behind
 from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_nodes import NodeFacts, Nodes
 from sensors.k8s_services import ServiceFacts, Services
 from sensors.net_connect import Connects, Role
 from sensors.net_tcp_stats import TcpStats
@@ -27,7 +29,9 @@ from sensors.net_tcp_stats import TcpStats
 def judge(case: Case) -> Iterator[Finding]:
     for peer, weight in suspects(case):
         ports = ports_behind(peer)
-        if ports and is_refused(peer) and not _some_answer(peer) and unheard(case, peer) is None:
+        if node := _refusing_node(case, peer):
+            yield _at_a_node(peer, node, weight)
+        elif ports and is_refused(peer) and not _some_answer(peer) and unheard(case, peer) is None:
             yield from _judge_peer(case, peer, ports, weight)
         elif ports and peer.service and _some_answer(peer):
             yield from _one_of_many(case, peer, peer.service, weight)
@@ -48,6 +52,33 @@ def _judge_peer(case: Case, peer: Peer, ports: tuple[int, ...], weight: float) -
         ends = peer.service.endpoints or () if peer.service else ()
         addresses = frozenset((peer.host, *(each.ip for each in ends)))
         yield _finding(peer, port, loopback, nobody, open_elsewhere(case, addresses, sockets, port), weight)
+
+
+# -- a node's own address ---------------------------------------------------------------------------------------------
+
+
+def _refusing_node(case: Case, peer: Peer) -> NodeFacts | None:
+    """The node at whose own address every attempt is refused, where no Service is offered at that port of nodes."""
+    nodes, refused = case.get(Nodes), [each.result for each in peer.doors] or ["none"]
+    offered = {each.node_port for service in case[Services].services for each in service.ports}
+    if nodes is None or peer.service or peer.port in offered or set(refused) != {"refused"}:
+        return None
+    return next((each for each in nodes.nodes if peer.host in each.internal_ips), None)
+
+
+def _at_a_node(peer: Peer, node: NodeFacts, weight: float) -> Finding:
+    return Finding(
+        cause_class="app.not_listening",
+        cause=f"node {node.name} refuses connections on port {peer.port}: nothing listens, or a filter rejects",
+        component=Component("Node", "", node.name),
+        belief=PLAUSIBLE * weight,
+        because=f"{peer.host} is an address of node {node.name}, and every attempt is refused at once",
+        shown_by=(Connects, Nodes),
+        recommendation=(
+            f"See on node {node.name} what should listen on port {peer.port} (ss -ltn; a pod on the host network, a "
+            "hostPort or a service of the system), and whether it binds that address."
+        ),
+    )
 
 
 # -- one backend of several --------------------------------------------------------------------------------------------

@@ -15,9 +15,11 @@ from flows.symptoms.peers import Peer, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.kit.app_log import LogError, LogTrouble
+from sensors.kit.sockets import PodSockets
 from sensors.net_mtu import Mtu
 from sensors.net_tcp_stats import TcpStats
 
+REPEATED_SHARE, FEW_REPEATS = 0.01, 10
 AFTER_CONNECTING = ("bytes received", "read timed out", "awaiting headers", "response timeout", "deadline exceeded")
 
 
@@ -25,13 +27,20 @@ def judge(case: Case) -> Iterator[Finding]:
     pod, mtu, stats = case[PodFacts], case[Mtu], case[TcpStats]
     if stats.target.blind:
         raise Missing(TcpStats, stats.target.blind)
-    if mtu.short or mtu.stalls or stats.target.stalled or any(each.stalled for each in stats.peers):
+    if mtu.short or mtu.stalls or any(each.stalled or _repeats(each) for each in (stats.target, *stats.peers)):
         return
     latest = max((each.time for each in pod.log_errors if each.time), default=None)
     for peer, weight in suspects(case):
         line = next((each for each in peer.logged if _waited(each) and each.time == latest), None)
         if line and any(each.opened for each in peer.connections) and not _dropped(peer):
             yield _finding(peer, line, weight)
+
+
+def _repeats(pod: PodSockets) -> bool:
+    """Segments are repeated as no healthy path has it: they are lost, whatever the caller waits for."""
+    count = pod.counters
+    again, sent = count.retransmitted or 0, count.segments_out or 0
+    return again >= FEW_REPEATS and again > sent * REPEATED_SHARE
 
 
 def _waited(line: LogError) -> bool:

@@ -189,9 +189,12 @@ FAULTS: tuple[Callable[[Case, CoreDns, Lookups], ConfigFault | None], ...] = (
 
 
 def _wrong_answer(case: Case) -> Burst | None:
-    """A server did answer the question for the name that every cluster has, and wrongly."""
+    """A server did answer the question for the name that every cluster has, and wrongly.
+
+    An error in words that nobody knows (`failed`) is no answer of a server.
+    """
     burst = always_there(case)
-    return burst if burst is not None and burst.outcome in ANSWERS else None
+    return burst if burst is not None and burst.outcome in ANSWERS - {LookupOutcome.FAILED} else None
 
 
 def _wrong_outside(lookups: Lookups) -> Burst | None:

@@ -3,8 +3,8 @@
 Proof: the Service's address fails and every backend that was tried opens: whatever translates Service addresses there
 (kube-proxy, what replaces it, k3s' own process) is down, or keeps rules of the past, whatever its pod says of itself.
 Surer where its pod is unwell or missing, or where its log says that it lost the API server. Not to be mistaken for a
-Service without endpoints, with a Local policy, whose only backend is the caller, or behind policies that are asked
-before the address is translated.
+Service without endpoints, with a Local policy, whose only backend is the caller, whose load balancer admits some
+sources only, or behind policies that are asked before the address is translated.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sensors.cni_health import AgentState, CniHealth
 from sensors.k8s_network_policies import Policies
 from sensors.k8s_nodes import Nodes
 from sensors.k8s_pod import PodFacts
+from sensors.k8s_services import ServiceFacts
 from sensors.kit import Sight
 from sensors.kube_proxy_health import KubeProxy
 from sensors.net_connect import ConnectionAttempt, Connects, Role
@@ -61,8 +62,16 @@ def _is_translations_fault(case: Case, peer: Peer | None) -> bool:
         return False
     if "Local" in (service.internal_traffic_policy, service.external_traffic_policy):
         return False
-    itself = pod is not None and all(each.ip in pod.ips for each in service.ready_endpoints)
-    return not itself and not _policies_come_first(case)
+    if service.source_ranges and peer.host in service.external_ips:
+        return False
+    return not _is_itself(case, service, pod) and not _policies_come_first(case)
+
+
+def _is_itself(case: Case, service: ServiceFacts, pod: PodFacts | None) -> bool:
+    """Its only backend is the caller, by address or, where the pod was not read, by name."""
+    ends = service.ready_endpoints or ()
+    named = service.namespace == case.target.namespace and all(each.pod == case.target.pod for each in ends)
+    return named or (pod is not None and all(each.ip in pod.ips for each in ends))
 
 
 def _policies_come_first(case: Case) -> bool:

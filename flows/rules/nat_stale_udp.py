@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.belief import PROBABLE
+from flows.belief import ASKED, PROBABLE
 from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
-from flows.symptoms.peers import Peer, suspects
+from flows.symptoms.peers import Peer, asked_peer, suspects
 from flows.symptoms.ranges import is_pods_alone
 from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
@@ -27,7 +27,7 @@ def judge(case: Case) -> Iterator[Finding]:
         for each in peer.connections:
             service = _now_behind(case, each) if _is_stuck(case, each) else None
             if service is not None:
-                yield _finding(case, peer, each, service, weight)
+                yield _finding(case, peer, each, service, ASKED if _is_asked(case, service, each) else weight)
 
 
 def _is_stuck(case: Case, each: Connection) -> bool:
@@ -47,6 +47,13 @@ def _now_behind(case: Case, each: Connection) -> ServiceFacts | None:
         if (each.port, "UDP") in ports:
             return service
     return None
+
+
+def _is_asked(case: Case, service: ServiceFacts, each: Connection) -> bool:
+    """The question names that very Service and port: the old address is what its address was translated to."""
+    asked = asked_peer(case)
+    known = asked.service_port if asked and asked.service and asked.service.ref == service.ref else None
+    return known is not None and known.protocol == each.protocol
 
 
 def _finding(case: Case, peer: Peer, each: Connection, service: ServiceFacts, weight: float) -> Finding:

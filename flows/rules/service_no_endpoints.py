@@ -15,6 +15,7 @@ from flows.belief import PROBABLE, PROVED
 from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
+from flows.symptoms.webhooks import culprit_of, is_webhook
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import IdleWorkload, LabelMiss, ServiceFacts, Services
 from sensors.kit.nearest import nearest
@@ -30,7 +31,7 @@ def judge(case: Case) -> Iterator[Finding]:
         if service is None or service.external_name or service.endpoints is None:
             continue
         if service.selector and service.matching_pods == () and not service.endpoints:
-            yield _idle(peer, service, weight) if service.idle else _unmatched(case, peer, service, weight)
+            yield _idle(case, peer, service, weight) if service.idle else _unmatched(case, peer, service, weight)
         elif not service.selector and not service.ready_endpoints:
             yield _by_hand(peer, service, weight)
         elif not service.selector and _lacks_port(peer, service):
@@ -40,27 +41,34 @@ def judge(case: Case) -> Iterator[Finding]:
 # -- a workload without pods -------------------------------------------------------------------------------------------
 
 
-def _idle(peer: Peer, service: ServiceFacts, weight: float) -> Finding:
+def _idle(case: Case, peer: Peer, service: ServiceFacts, weight: float) -> Finding:
     idle = service.idle[0]
+    webhook = culprit_of(case, idle.refusal) if is_webhook(idle.refusal) else None
+    component = webhook or Component(idle.workload.kind, idle.workload.namespace, idle.workload.name)
     return Finding(
         cause_class=_idle_class(idle),
         cause=f"{service.ref} has no pod behind it: {idle}",
-        component=Component(idle.workload.kind, idle.workload.namespace, idle.workload.name),
+        component=component,
         belief=PROVED * weight,
         because=f"{service.ref} selects {_labels(service)}, as the template of {idle.workload} has it{_tried(peer)}",
         shown_by=(Services,),
-        recommendation=_wake(idle),
+        recommendation=_wake(idle, webhook),
     )
 
 
 def _idle_class(idle: IdleWorkload) -> str:
-    return "control.webhook" if "failed calling webhook" in idle.refusal else "service.no_endpoints"
+    return "control.webhook" if is_webhook(idle.refusal) else "service.no_endpoints"
 
 
-def _wake(idle: IdleWorkload) -> str:
+def _wake(idle: IdleWorkload, webhook: Component | None) -> str:
     kind, name, space = idle.workload.kind.lower(), idle.workload.name, idle.workload.namespace
     if "quota" in idle.refusal:
         return f"Raise the quota of namespace {space}, or make room in it; {idle.workload} then makes its pods itself."
+    if webhook and webhook.kind == "NetworkPolicy":
+        return (
+            f"Let {webhook} admit the API server at the target port of the webhook's pods; {idle.workload} then makes "
+            "its pods itself. Do not delete the webhook's configuration for this."
+        )
     if "webhook" in idle.refusal:
         return f"Bring back what answers that webhook; {idle.workload} then makes its pods itself."
     if idle.refusal:

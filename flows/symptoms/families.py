@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from flows.model import Case
 from flows.symptoms.peers import Peer
 from flows.symptoms.target_port import is_refused, ports_behind, sockets_behind
+from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.kit.addresses import as_ip
 from sensors.kit.proc_net import Listener
 from sensors.kit.sockets import PodSockets
@@ -40,13 +41,25 @@ def unheard(case: Case, peer: Peer) -> Unheard | None:
     """None where some socket hears the calls, nothing is refused, or the sockets were not read."""
     ports, ends = ports_behind(peer), _called_at(peer)
     sockets = [each for each in sockets_behind(case, peer) if each.knows_listeners]
-    if len(ports) != 1 or len(ends) != 1 or not sockets or not is_refused(peer):
+    if len(ports) != 1 or len(ends) != 1 or not sockets or not _is_refused_by(peer, sockets):
         return None
     called, port = next(iter(ends)), ports[0]
-    if not all(_is_deaf(each, port, called) for each in sockets):
+    if _opens(peer, called) or not all(_is_deaf(each, port, called) for each in sockets):
         return None
     sure = all(address != "::" for each in sockets for address in each.listens_on(port))
     return Unheard(port, called, 4 if called == 6 else 6, sure)
+
+
+def _is_refused_by(peer: Peer, sockets: Iterable[PodSockets]) -> bool:
+    """One of the pods whose sockets were read refuses; what another pod refuses says nothing of theirs."""
+    pods = {each.pod for each in sockets}
+    seen = {each.destination.pod for each in peer.connections if each.outcome is ConnectionOutcome.REFUSED}
+    return is_refused(peer) and (not seen or bool(seen & pods))
+
+
+def _opens(peer: Peer, called: int) -> bool:
+    """Something of it was reached at an address of that family: whoever refuses, it is not for the family."""
+    return any(each.is_open and family_of(each.address or each.host) == called for each in peer.doors)
 
 
 def _called_at(peer: Peer) -> frozenset[int]:

@@ -238,9 +238,23 @@ def _towards(
         each
         for each in _own(case)
         if _fits(each, addresses, port, backends)
+        or _is_lost_tunnel(each, {ip for ip, _ in backends})
         or (_is_to(each, pod) and port in (None, each.port))
         or (port in (None, each.port) and is_named(case, host, each.destination.names))
     )
+
+
+HBONE = 15008
+"""The port to which Istio's ambient mode carries whatever is meant for a pod."""
+
+
+def lost_tunnels(case: Case) -> frozenset[str]:
+    """Addresses to which the mesh carried the pod's connections in vain: the tunnel's own packets were dropped."""
+    return frozenset(each.destination.ip for each in _own(case) if each.port == HBONE and each.packets_dropped)
+
+
+def _is_lost_tunnel(connection: Connection, backends: set[str]) -> bool:
+    return connection.port == HBONE and bool(connection.packets_dropped) and connection.destination.ip in backends
 
 
 def _is_to(connection: Connection, pod: Ref | None) -> bool:
@@ -310,8 +324,13 @@ def _logged_outside(case: Case, asked: Peer | None) -> tuple[Peer, ...]:
     return tuple(
         Peer(host, port, False, connections=towards, doors=_attempts_at(case, host, port, towards), logged=tuple(lines))
         for host, port, lines, towards in known
-        if towards and not any(each.destination.pod for each in towards)
+        if towards and not any(each.destination.pod for each in towards) and not _is_service(case, host)
     )
+
+
+def _is_service(case: Case, address: str) -> bool:
+    services = case.get(Services)
+    return any(address in each.external_ips for each in (services.services if services else ()))
 
 
 def _attempts_at(
@@ -348,7 +367,7 @@ def _peer(case: Case, connections: list[Connection]) -> Peer:
 def _service_behind(case: Case, ip: str, port: int) -> tuple[ServiceFacts | None, ServicePort | None]:
     services = case.get(Services)
     for each in services.services if services else ():
-        if ip in each.cluster_ips:
+        if ip in (*each.cluster_ips, *each.external_ips):
             return each, each.port(port)
         for end in each.endpoints or ():
             names = [name for name, number, _ in end.ports if number == port] if end.ip == ip else []

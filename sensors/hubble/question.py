@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sensors.hubble.records import FlowEndpoint, HubbleFlow
@@ -21,6 +22,8 @@ class FlowQuestion:
     last             context only: the newest so many *per node*; 0 = all. Bad verdicts of the pod are never cut.
     others           also bring the bad verdicts of other pods.
     context          False: the pod's bad verdicts alone, for a quick look.
+    listen           False: only what nodes remember, nothing of what happens from now on.
+    enough           set when what the look itself causes is over: listening ends soon after, rather than at its limit.
     """
 
     namespace: str = ""
@@ -32,6 +35,8 @@ class FlowQuestion:
     until: datetime | None = None
     others: bool = True
     context: bool = True
+    listen: bool = True
+    enough: asyncio.Event | None = field(default=None, compare=False, repr=False)
 
     def is_about(self, flow: HubbleFlow) -> bool:
         """Checks whether the asked pod (or a pod of the asked namespace) is one of the two sides."""

@@ -28,10 +28,17 @@ KEEP = ("apiVersion", "kind")
 
 
 def real_objects(case: Path) -> list[dict[str, Any]]:
-    """All objects of a recorded case, as plain dicts."""
+    """All objects of a case folder as plain dicts, Lists taken apart."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    lists = (yaml.load(path.read_text(), loader) for path in sorted((case / "objects").glob("*.yaml")))
-    return [each for found in lists if found for each in found.get("items", [])]
+    texts = (path.read_bytes() for path in sorted((case / "objects").glob("*.yaml")))
+    documents = (each for text in texts for each in yaml.load_all(text, loader))
+    return [each for document in documents for each in _items(document)]
+
+
+def _items(document: Any) -> list[dict[str, Any]]:
+    if not isinstance(document, dict):
+        return []
+    return document["items"] or [] if isinstance(document.get("items"), list) else [document]
 
 
 def spoiled(objects: Iterable[dict[str, Any]], seed: int, share: float = 0.05) -> list[dict[str, Any]]:

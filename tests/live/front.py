@@ -184,6 +184,8 @@ class Front:
         if self.probe_mood == "hangs":
             await asyncio.sleep(3600)
         output, code = self._run(namespace, pod, argv)
+        if argv[0] == "kai-probe" and self.probes.patience_s:
+            await asyncio.sleep(self.probes.wait_s(json.loads(argv[1])))
         if self.probe_mood == "killed":
             await socket.send_bytes(b"\x01" + output[: len(output) // 2])
             await socket.send_bytes(b"\x03" + exited(137))

@@ -5,6 +5,7 @@ One port, an address of the loopback network for each node: which node was asked
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -49,6 +50,7 @@ async def probe_servers(probes: Probes, nodes: Iterable[str], folder: Path) -> A
         node = by_address[request.transport.get_extra_info("sockname")[0]]
         asked: dict[str, Any] = await request.json()
         probes.requests.append((node, asked))
+        await asyncio.sleep(probes.wait_s(asked))
         return web.json_response(probes.answer(node, asked))
 
     app = web.Application()

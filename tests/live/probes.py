@@ -13,11 +13,13 @@ Row = Mapping[str, Any]
 
 @dataclass
 class Probes:
-    """`uids` maps a pod's uid to its (namespace, name). `requests` are all that came in, with the node."""
+    """`uids` maps a pod's uid to its (namespace, name). `requests` are all that came in, with the node; `patience_s` is
+    what silent peers cost, as the real probe waits for them (0: answers come at once)."""
 
     folder: Path
     uids: Mapping[str, tuple[str, str]]
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    patience_s: float = 0.0
 
     def run(self, node: str, argv: Sequence[str]) -> tuple[bytes, int]:
         """Standard output and exit code of one run on a node."""
@@ -25,6 +27,13 @@ class Probes:
         request = json.loads(argv[1])
         self.requests.append((node, request))
         return (json.dumps(self.answer(node, request)) + "\n").encode(), 0
+
+    def wait_s(self, request: Row) -> float:
+        """Seconds until the real probe has an answer: silent peers of one request are waited for side by side."""
+        pod = "/".join(self.uids.get(request.get("pod_uid") or "", ("none", "none")))
+        rows = [*self._lookups(pod, request, {}), *self._connects(pod, request, {})]
+        silent = any(each.get("result") == "timeout" or each.get("error") == "timeout" for each in rows)
+        return self.patience_s if silent else 0.0
 
     def answer(self, node: str, request: dict[str, Any]) -> dict[str, Any]:
         errors: dict[str, str] = {}

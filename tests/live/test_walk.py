@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.access.live import LiveSettings
+from sensors.hubble.lines import FlowQuestion
+from sensors.hubble.records import HubbleMessage
 from sensors.hubble_capture_flows import look
-from sensors.kit import Absent, Blind, Target
+from sensors.kit import Absent, Blind, Dial, Target
 from sensors.kit.kinds import POD
 from tests.live.world import CASES, diagnosed, sights, summary, verdict, world_of
 
@@ -166,3 +171,25 @@ async def test_a_look_that_is_broken_off_leaves_nothing_running(tmp_path: Path) 
 
     assert sights(said)["net.tcp_stats"] == "blind"
     assert said["timings"]["total_ms"] < 2000
+
+
+async def test_listening_hears_of_the_end_of_the_attempts(tmp_path: Path) -> None:
+    """Also where they could not be made: whoever listens for their sake need not go on."""
+    async with world_of("checkout-to-bank", tmp_path) as world, world.cluster() as cluster:
+        relay = cluster.relay
+        assert relay is not None
+        asked: list[FlowQuestion] = []
+
+        def flows(question: FlowQuestion) -> AsyncIterator[list[HubbleMessage]]:
+            asked.append(question)
+            return relay.hubble_flows(question)
+
+        cluster.relay = SimpleNamespace(hubble_flows=flows)  # type: ignore[assignment]
+        async for _ in cluster.hubble_flows(FlowQuestion("payments", "checkout")):
+            pass
+        (question,) = asked
+        assert question.enough is not None
+        assert not question.enough.is_set()
+        with suppress(Absent):
+            await cluster.connects("payments", "no-such-pod", [Dial("10.96.0.1", 443)])
+        assert question.enough.is_set()

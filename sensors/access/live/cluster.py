@@ -107,6 +107,7 @@ class LiveCluster:
         self._room = asyncio.Semaphore(MANY)
         self._way_to_probes: ProbeChannel | None = None
         self._once: dict[object, asyncio.Task[Any]] = {}
+        self._tried = asyncio.Event()
 
     def start(self) -> None:
         """Begin to find out what kind of cluster this is: everybody will ask, and some as the last thing they do."""
@@ -145,7 +146,7 @@ class LiveCluster:
             )
             raise Blind(f"no hubble relay is configured for {its}; --server HOST:PORT names one")
         try:
-            async for batch in self.relay.hubble_flows(question):
+            async for batch in self.relay.hubble_flows(replace(question, enough=self._tried)):
                 yield batch
         except Blind as why:
             raise Blind(f"{why}{self.settings.relay_hint}") from None
@@ -171,7 +172,10 @@ class LiveCluster:
     async def connects(self, namespace: str, pod: str, dials: Sequence[Dial]) -> tuple[Connect, ...]:
         if not dials:
             return ()
-        tried = await self._attempt(namespace, pod, ProbeTargets(dials=tuple(dials)))
+        try:
+            tried = await self._attempt(namespace, pod, ProbeTargets(dials=tuple(dials)))
+        finally:
+            self._tried.set()
         return tried.connects or _nothing(tried, "connects")
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:

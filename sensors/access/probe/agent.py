@@ -68,7 +68,9 @@ SOURCE_PORTS = range(61000, 62000)
 """Where this probe's TCP and UDP packets come from, so that whoever sees them knows whose they are. Linux chooses
 source ports up to 60999 (`net.ipv4.ip_local_port_range`)."""
 ANSWER_TIMEOUT_S = 2.5
-"""Seconds that one DNS server or one connection gets to answer."""
+"""Seconds that one DNS server gets to answer: CoreDNS itself waits 2 s for an upstream before it says SERVFAIL."""
+CONNECT_TIMEOUT_S = 2.0
+"""Seconds that one connection gets to open: the kernel repeats the SYN after 1 s, and each has 1 s to be answered."""
 UDP_WATCH = 1.0
 """Seconds in which a datagram may be answered or turned away (ICMP); silence until then says nothing."""
 
@@ -1020,7 +1022,7 @@ async def _try_once(pace: RateLimit, address: Address, port: int) -> tuple[Row, 
     await pace.packets(3)
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
             async with wire(socket.SOCK_STREAM, address, port) as made:
                 took = _ms(began)
                 return await _opened(made) | {"ms": took}, _segments(made)

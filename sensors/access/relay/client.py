@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from sensors.access.relay.conversion import NODE_STATES, read_response
 from sensors.access.relay.failure import printable, why_not
 from sensors.access.relay.following import follow_policy_drops
 from sensors.access.relay.inbox import MessageQueue
+from sensors.access.relay.listening import listening
 from sensors.access.relay.questions import GetFlowsCall, calls_for, mask_for
 from sensors.hubble.lines import FlowQuestion
 from sensors.hubble.records import HubbleFlow, HubbleMessage, NodeStatus
@@ -40,12 +42,14 @@ class RelayLimits:
     within          the whole look; what has not come by then is missing.
     greeting        for the relay's own state, before the flows.
     settling        how long the other questions wait until the live one is sure to be running.
+    echo            how long the flows of what the look itself did may take: a relay sorts for up to a second.
     """
 
     follow: float = 2.0
     within: float = 8.0
     greeting: float = 2.0
     settling: float = 0.3
+    echo: float = 1.1
     most_messages: int = 50_000
     most_bytes: int = 256 << 20
     waiting_bytes: int = 8 << 20
@@ -224,10 +228,10 @@ class _Look:
         """Ask everything; ends when all is answered, failed or out of time."""
         try:
             await self._tell(self.greeting.messages())
-            live, *others = self._calls()
+            first, *others = self._calls()
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._ask(live))
-                await self._settle(live)
+                tasks.create_task(self._ask(first))
+                await self._settle(first)
                 for call in others:
                     tasks.create_task(self._ask(call))
             await self._tell_unheard()
@@ -261,8 +265,9 @@ class _Look:
         rest = max(self.ends - asyncio.get_running_loop().time(), 0.01)
         stream = self.calls.flows(call.request, rest)
         try:
-            async with asyncio.timeout(min(self.pace.follow, rest) if call.is_live else None):
-                complaint = await self._receive(call, stream)
+            async with asyncio.timeout(None) as patience:
+                with self._listening(patience, rest) if call.is_live else nullcontext():
+                    complaint = await self._receive(call, stream)
             self.answered += not complaint
             return complaint
         except TimeoutError:
@@ -272,6 +277,9 @@ class _Look:
         finally:
             stream.cancel()
         return ""
+
+    def _listening(self, patience: asyncio.Timeout, rest: float) -> AbstractContextManager[None]:
+        return listening(patience, min(self.pace.follow, rest), self.pace.echo, self.question.enough)
 
     async def _receive(self, call: GetFlowsCall, stream: Any) -> str:
         """Take what comes. Returns the reason when the call had to be given up."""

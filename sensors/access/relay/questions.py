@@ -86,7 +86,7 @@ ANY_FLOW = (FlowFilter(),)
 
 
 def _live(question: FlowQuestion, about: Iterable[Any], mask: tuple[str, ...]) -> list[GetFlowsCall]:
-    if question.until is not None:
+    if question.until is not None or not question.listen:
         return []
     request = GetFlowsRequest(follow=True, whitelist=about)
     request.field_mask.paths.extend(mask)

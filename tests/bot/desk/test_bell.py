@@ -75,7 +75,7 @@ async def test_what_is_queued_in_the_quiet_is_begun_at_once_and_nothing_is_asked
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     clock, begun, statements = Time(), asyncio.Event(), []
-    monkeypatch.setattr(module, "Bell", lambda: Bell(clock))
+    monkeypatch.setattr(module, "Bell", lambda **how: Bell(clock, **how))
     engine_of = module.journal_engine
 
     def counted(url: str) -> Any:
@@ -100,3 +100,14 @@ async def test_what_is_queued_in_the_quiet_is_begun_at_once_and_nothing_is_asked
         await asyncio.wait_for(begun.wait(), 5)
     finally:
         await journal.close()
+
+
+def test_where_others_are_not_heard_it_is_looked_as_usual(monkeypatch: pytest.MonkeyPatch):
+    """A connection that is lost, or that never brings a word: as if there were no bell."""
+    clock, hears = Time(), [True]
+    bell = Bell(clock, quiet_s=30.0, is_heard=lambda: hears[0])
+    clock.now += BUSY_S
+    assert waits(bell, monkeypatch, 0.4) == 30.0
+    hears[0] = False
+    assert bell.is_busy
+    assert waits(bell, monkeypatch, 0.4) == 0.4

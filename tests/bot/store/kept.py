@@ -19,9 +19,10 @@ from sqlalchemy import Connection, MetaData, text
 
 from bot.approval.trail import TrailEvent, TrailNote
 from bot.store.database import Database
-from bot.store.migrate import VERSIONS, _config
+from bot.store.migrate import VERSIONS
 from bot.store.records import Feedback, Opinion
 from bot.store.store import Store, open_store
+from bot.store.upgrade import _config
 from flows.agent.asking import PlannedCall
 from flows.agent.money import Ceilings, SpentTokens
 from tests.bot.approval.making import approval, proposal

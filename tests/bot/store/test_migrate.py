@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, inspect, text
 
+import bot.store.upgrade
 from bot.store.claims import open_claims
 from bot.store.database import BadDatabase, open_database
 from bot.store.migrate import VERSIONS, migrate
@@ -53,6 +54,22 @@ async def test_a_window_that_was_part_of_the_flow_s_id_gets_its_own_column(url: 
         rows = (await connection.execute(text("SELECT flow, since_s FROM investigations ORDER BY id"))).all()
 
     assert [tuple(each) for each in rows] == [("flow.a", None), ("flow.b", 900), ("flow.c@s", None)]
+    await database.close()
+
+
+async def test_alembic_is_asked_only_where_the_tables_are_of_another_version(url: str, monkeypatch) -> None:
+    asked = []
+    upgrade = bot.store.upgrade.upgrade
+    monkeypatch.setattr(bot.store.upgrade, "upgrade", lambda connection: asked.append(upgrade(connection)))
+    database = open_database(url)
+    for _ in range(2):
+        await migrate(database)
+    assert len(asked) == 1
+    async with database.writing() as connection:
+        await connection.execute(text(f"UPDATE {VERSIONS} SET version_num = '0005'"))
+        await connection.execute(text("DROP TABLE claude_calls"))
+    await migrate(database)
+    assert len(asked) == 2
     await database.close()
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bot.workers import WorkerLost, WorkerPool
 from bot.workers.process import ROOT, WORKER
-from flows.catalog import rules
+from flows.catalog import RulesByNeed, rules
 from flows.engine import WalkTools, look, walk
 from flows.load import load_flows
 from flows.model import Missing
@@ -60,7 +60,8 @@ async def test_a_worker_says_of_every_recorded_case_what_a_thread_says():
             opened = open_case(folder)
             assert opened.header.target is not None
             tools = [
-                WalkTools(sensors(), rules(), runner=each, new_id=lambda: "id") for each in (ThreadRunner(), workers)
+                WalkTools(sensors(), RulesByNeed(), runner=each, new_id=lambda: "id")
+                for each in (ThreadRunner(), workers)
             ]
             by_thread, by_worker = [(await walk(FLOW, opened.header.target, opened, each)).diagnosis for each in tools]
             took = {key: each.took_ms for key, each in by_thread.evidence.items()}
@@ -162,6 +163,25 @@ async def test_threads_judge_where_no_process_can_be_started_and_the_log_says_so
 async def test_no_more_workers_than_allowed_however_much_there_is_to_do():
     async with pool(most=1) as workers:
         assert len({await each for each in asyncio.as_completed([workers(work.process_id) for _ in range(5)])}) == 1
+
+
+async def test_a_worker_that_has_the_objects_already_is_asked_again():
+    opened = open_case(CASES[0])
+    assert opened.header.target is not None
+    case = await look(FLOW, opened.header.target, opened, WalkTools(sensors(), rules()))
+    async with pool() as workers:
+        both = await asyncio.gather(workers(work.pid_for, case), workers(work.process_id))
+        again = [await workers(work.pid_for, case) for _ in range(3)]
+    assert set(again) == {both[0]}
+
+
+async def test_one_worker_at_a_time_judges_a_large_cluster(monkeypatch):
+    monkeypatch.setattr("bot.workers.pool.LARGE_SNAPSHOT", 3)
+    opened = open_case(CASES[0])
+    assert opened.header.target is not None
+    case = await look(FLOW, opened.header.target, opened, WalkTools(sensors(), rules()))
+    async with pool() as workers:
+        assert len(set(await asyncio.gather(*(workers(work.pid_for, case) for _ in range(4))))) == 1
 
 
 async def test_a_warm_worker_is_the_one_that_works():

@@ -21,6 +21,12 @@ def process_id() -> int:
     return os.getpid()
 
 
+def pid_for(case: Case) -> int:
+    """The process that was given this case."""
+    assert case.evidence
+    return os.getpid()
+
+
 def environment() -> dict[str, str]:
     return dict(os.environ)
 

@@ -20,6 +20,8 @@ from sensors.net_tcp_stats import TcpStats
 from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.rules.edits import classes, said, with_connections, with_doors, with_service
 from tests.flows.rules.facts import healthy
+from tests.flows.rules.made import edited, made
+from tests.flows.variants.lab import Incident
 from tests.kit.cases import case_of, with_facts, without
 
 
@@ -141,3 +143,30 @@ def test_leaves_pods_of_two_programs_to_the_selector():
     case = one_of_two(workload="other", failing=False)
 
     assert (classes(RULE, case), classes(MIXED, case)) == ([], ["service.mixed_backends"])
+
+
+# -- a node's own address ----------------------------------------------------------------------------------------------
+
+EXPORTER = "exporter_not_running_behind_a_host_policy"
+
+
+def test_speaks_of_a_node_that_refuses_at_its_own_address():
+    (finding,) = said(RULE, made(EXPORTER))
+
+    assert finding.component == Component("Node", "", "lab2")
+    assert "port 9100" in finding.cause
+
+
+def test_stays_silent_where_the_address_is_no_node_s():
+    assert classes(RULE, made("outside_refuses")) == []
+
+
+def test_stays_silent_where_a_service_is_offered_at_that_port_of_nodes():
+    def offered(lab: Incident) -> None:
+        lab.find("services", "index", "search")["spec"]["ports"][0]["nodePort"] = 9100
+
+    assert classes(RULE, edited(EXPORTER, offered)) == []
+
+
+def test_stays_silent_where_one_attempt_at_the_node_timed_out():
+    assert classes(RULE, with_doors(made(EXPORTER), "timeout", "ETIMEDOUT")) == []

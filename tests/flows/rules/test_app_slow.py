@@ -13,6 +13,8 @@ from sensors.kit.app_log import LogError, LogTrouble
 from sensors.net_mtu import Mtu
 from sensors.net_tcp_stats import TcpStats
 from tests.flows.rules.edits import classes, said
+from tests.flows.rules.facts import altered
+from tests.flows.rules.made import made
 from tests.kit.cases import case_of, with_facts, without
 
 SLOW = "curl: (28) Operation timed out after 3001 milliseconds with 0 bytes received"
@@ -50,3 +52,13 @@ def test_stays_silent_when_nobody_waited_for_an_answer(name):
 def test_cannot_tell_without_the_log_the_sizes_or_the_sockets(facts):
     with pytest.raises(Missing, match=facts.__name__):
         said(RULE, without(waiting("search-to-index"), facts))
+
+
+def test_stays_silent_where_segments_are_repeated():
+    """Late because packets are lost: what the rule says of itself (nothing repeated) must be so (synthetic)."""
+    slow = made("hangs_though_every_size_passes")
+    counters = replace(slow[TcpStats].target.counters, segments_out=900, retransmitted=64)
+    lossy = altered(slow, TcpStats, target=replace(slow[TcpStats].target, counters=counters))
+
+    assert [each.cause_class for each in RULE.of(slow)] == ["app.slow"]
+    assert RULE.of(lossy) == []

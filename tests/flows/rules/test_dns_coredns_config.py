@@ -30,6 +30,8 @@ from tests.flows.rules.facts import (
     only,
     resolving,
 )
+from tests.flows.rules.made import edited
+from tests.flows.variants.lab import mute
 from tests.kit.cases import case_of, without
 
 CONFIG_MAP = Component("ConfigMap", "kube-system", "coredns")
@@ -164,3 +166,12 @@ def test_only_suspects_where_the_address_of_the_cluster_s_dns_is_not_known():
     finding = only(RULE, altered(case, CoreDns, service=None))
 
     assert finding.belief < 0.5 < known.belief
+
+
+def test_an_error_in_unknown_words_is_no_answer_of_coredns():
+    """What the asking tool could not say in its own words came from no server (synthetic)."""
+
+    def unheard(lab):
+        lab.only_names(mute("kubernetes.default.svc.cluster.local", "resolver library not loaded", 0.3))
+
+    assert RULE.of(edited("calm", unheard)) == []

@@ -23,6 +23,7 @@ from sensors.net_tcp_stats import TcpStats
 from sensors.topology.peer import AskedKind, ResolvedPeer
 from tests.flows.rules.edits import classes, said, with_doors, with_service
 from tests.flows.rules.facts import altered, asks, healthy
+from tests.flows.rules.made import made
 from tests.kit.cases import case_of, with_facts, without
 
 V6, INDEX = "fd00:10:244:1::7", Component("Service", "search", "index")
@@ -170,3 +171,7 @@ def test_stays_silent_about_an_empty_service_whose_pods_are_not_ready() -> None:
 def test_cannot_tell_without_its_facts(facts: type) -> None:
     with pytest.raises(Missing, match=facts.__name__):
         said(RULE, without(called("2001:db8::7"), facts))
+
+
+def test_stays_silent_where_the_family_opens_and_only_an_ending_pod_refuses():
+    assert RULE.of(made("refused_while_pods_are_replaced")) == []

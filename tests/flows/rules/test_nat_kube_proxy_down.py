@@ -8,10 +8,13 @@ import pytest
 
 from flows.model import Case, Component, Missing
 from flows.rules.nat_kube_proxy_down import RULE
+from sensors.hubble_capture_flows import HubbleFlows
+from sensors.k8s_pod import PodFacts
 from sensors.kit import Evidence, Sight
 from sensors.kube_proxy_health import KubeProxy, ProxyPod
 from sensors.net_connect import Connects, Role
 from tests.flows.rules.edits import classes, said, strong, with_service
+from tests.flows.rules.made import made
 from tests.kit.cases import case_of, with_facts, without
 
 
@@ -97,3 +100,11 @@ def test_cannot_tell_when_kube_proxy_could_not_be_looked_at():
 
     with pytest.raises(Missing, match="KubeProxy"):
         said(RULE, blind)
+
+
+def test_stays_silent_where_the_only_backend_is_the_caller_whose_pod_was_not_read():
+    assert RULE.of(without(made("pod_cannot_reach_itself_by_its_service"), PodFacts)) == []
+
+
+def test_stays_silent_at_a_load_balancer_s_address_that_admits_some_sources_only():
+    assert RULE.of(without(made("source_range_without_the_pods"), HubbleFlows)) == []

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from flows.belief import PROBABLE
 from flows.model import Component, Missing
 from flows.rules.nat_stale_udp import RULE
 from sensors.hubble.outcomes import ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_services import Services
 from tests.flows.rules.edits import classes, said
+from tests.flows.rules.made import edited, made
 from tests.kit.cases import case_of, with_facts, without
 
 STUCK = "38b-udp-stuck-unasked"
@@ -58,3 +60,16 @@ def test_stays_silent_on_living_peers_and_outside_addresses(name):
 def test_cannot_tell_without_flows_or_services(facts):
     with pytest.raises(Missing, match=facts.__name__):
         said(RULE, without(case_of(STUCK), facts))
+
+
+def test_the_asked_service_s_own_datagrams_count_in_full():
+    """Asked for by its name: the old address is what the Service's address was translated to (synthetic)."""
+    (finding,) = RULE.of(made("datagrams_still_go_to_the_old_pod"))
+
+    assert finding.belief == PROBABLE
+
+
+def test_another_service_s_datagrams_stay_aside():
+    (finding,) = RULE.of(edited("datagrams_still_go_to_the_old_pod", lambda lab: lab.asked("index:80")))
+
+    assert finding.belief < PROBABLE / 2

@@ -12,6 +12,7 @@ from sensors.k8s_recent_changes import ChangeKind, RecentChange, RecentChanges
 from sensors.k8s_services import IdleWorkload, LabelMiss, Services
 from sensors.kit.objects import Ref
 from tests.flows.rules.edits import classes, said, with_service
+from tests.flows.rules.made import edited, made
 from tests.kit.cases import case_of, with_facts, without
 
 
@@ -202,3 +203,38 @@ def test_stays_silent_when_the_pods_could_not_be_read():
 def test_cannot_tell_without_services():
     with pytest.raises(Missing, match="Services"):
         said(RULE, without(case_of("web-to-catalog"), Services))
+
+
+# -- a webhook that gives no answer ------------------------------------------------------------------------------------
+
+HOOK = "webhook_behind_a_default_deny"
+
+
+def test_names_the_policy_that_cuts_the_webhook_off():
+    (finding,) = said(RULE, made(HOOK))
+
+    assert (finding.cause_class, str(finding.component)) == ("control.webhook", "NetworkPolicy hooks/default-deny")
+
+
+def test_names_the_webhook_s_service_where_no_policy_isolates_it():
+    def outward(lab):
+        lab.find("networkpolicies", "default-deny")["spec"]["policyTypes"] = ["Egress"]
+
+    (finding,) = said(RULE, edited(HOOK, outward))
+
+    assert str(finding.component) == "Service hooks/guard"
+
+
+def test_a_webhook_that_answers_wrongly_is_no_policy_s_matter():
+    """x509 instead of silence: bytes arrived."""
+
+    def answered(lab):
+        for each in lab.objects["events"]:
+            each["message"] = each["message"].replace("context deadline exceeded", "x509: certificate has expired")
+        for kind in ("replicasets", "deployments"):
+            said_ = lab.find(kind, "index", "search")["status"]["conditions"][0]
+            said_["message"] = said_["message"].replace("context deadline exceeded", "x509: certificate has expired")
+
+    (finding,) = said(RULE, edited(HOOK, answered))
+
+    assert str(finding.component) == "Service hooks/guard"

@@ -13,7 +13,8 @@ class Variant:
     """One made incident: how to build it, the class it must get, the object a person must change.
 
     `also` are classes that are right, too; `unasked` those that are right where nobody names the peer (None: the
-    same); `fix` whether a fix may be offered with one button (None: not judged here).
+    same); `fix` whether a fix may be offered with one button (None: not judged here). `blind` are classes that cannot be
+    told from the right one where a sensor is blind, and are then said instead of a shrug.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Variant:
     fix: bool | None = None
     components: frozenset[str] = frozenset()
     findings: frozenset[str] = frozenset()
+    blind: frozenset[str] = frozenset()
 
 
 VARIANTS: dict[str, Variant] = {}
@@ -32,7 +34,7 @@ VARIANTS: dict[str, Variant] = {}
 
 def variant(
     cause: str, component: str | None = None, *, also: str = "", unasked: str | None = None, fix: bool | None = None,
-    or_component: str = "", findings: str = "",
+    or_component: str = "", findings: str = "", blind: str = "",
 ) -> Callable[[Callable[[], Incident]], Callable[[], Incident]]:  # fmt: skip
     def register(build: Callable[[], Incident]) -> Callable[[], Incident]:
         VARIANTS[build.__name__] = Variant(
@@ -45,6 +47,7 @@ def variant(
             fix,
             frozenset(filter(None, or_component.split(";"))),
             frozenset(findings.split()),
+            frozenset(blind.split()),
         )
         return build
 
