@@ -100,7 +100,7 @@ class PeerTable:
     def _asked(self, peer: PolicyPeer, dns_shown: bool | None) -> Fits:
         """For peers that do not look at a pod's labels, one pod speaks for all."""
         sure, unclear = self._ask(peer, self._outside, dns_shown)
-        if isinstance(peer, UnclearPeer) and peer.possible is not None:
+        if isinstance(peer, UnclearPeer) and (peer.possible or peer.pods):
             yes, unknown = self._ask(peer, self._pods, dns_shown)
             return sure | yes, unclear | unknown
         yes, unknown = self._ask(peer, self._pods[:1], dns_shown)
