@@ -2,7 +2,8 @@
 
 Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh, Chaos Mesh's experiments with the
          network; and, for the simulator behind it, Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints,
-         CiliumNodes, CIDR groups and the ConfigMap cilium-config.
+         CiliumNodes, CIDR groups and the ConfigMap cilium-config. Where the pods of the cluster are too many, those of
+         the namespaces of the target, the asked peer and the peers in hubble flows.
 Touches  nothing. It does not judge: what a policy means is the simulator's to say.
 Blind    when NetworkPolicies cannot be read. Kinds that should be there and are not readable stand in `unreadable`.
 """
@@ -41,7 +42,7 @@ from sensors.kit.kinds import (
     SERVICE,
     Kind,
 )
-from sensors.kit.model import NOT_RECORDED, Absent, Blind, Sensor, Target
+from sensors.kit.model import NOT_RECORDED, Absent, Blind, Sensor, Target, TooMany
 from sensors.kit.objects import (
     Owner,
     Ref,
@@ -60,6 +61,7 @@ from sensors.kit.objects import (
     text,
     texts,
 )
+from sensors.topology.pods_about import pods_about
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,26 @@ class Policies:
     """All policies of the cluster as references; `objects` holds everything raw, for the simulator.
 
     `counts` by kind, 0 = read and there are none; a kind that is neither in `counts` nor in `unreadable` is not
-    installed. `unreadable` maps a kind to the reason: with one of those, no allow or deny is certain.
+    installed. `unreadable` maps a kind to the reason, also where a part of it was read: with one of those, no allow or
+    deny is certain, and no change is applied by itself. `pods_of`: the namespaces whose pods were read, where those of
+    all are too many.
     """
 
     policies: tuple[ListedPolicy, ...]
     counts: Mapping[str, int]
     unreadable: Mapping[str, str]
     objects: tuple[Mapping[str, Any], ...] = field(repr=False, metadata={"report": False})
+    pods_of: tuple[str, ...] = field(default=(), metadata={"report": False})
+
+    @property
+    def coverage(self) -> float:
+        """Share of the request that could be read, from 0 to 1."""
+        return SOME_PODS_COVERAGE if self.pods_of else 1.0
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Kinds of which nothing was read that should have been."""
+        return tuple(sorted(each for each in self.unreadable if not (self.pods_of and each == POD.name)))
 
     @property
     def selecting(self) -> tuple[ListedPolicy, ...]:
@@ -105,7 +120,8 @@ class Policies:
     def summary(self) -> str:
         parts = [self._count()]
         parts += [f"{each.ref} is invalid: {each.invalid}" for each in self.policies if each.invalid]
-        parts += [f"not readable: {', '.join(self.unreadable)}"] if self.unreadable else []
+        parts += [f"pods read in {', '.join(self.pods_of)} only: all are too many"] if self.pods_of else []
+        parts += [f"not readable: {', '.join(self.unread)}"] if self.unread else []
         return "; ".join(parts)
 
     def _count(self) -> str:
@@ -140,6 +156,12 @@ OWN_KINDS = {
 }
 """Kinds that a CNI always installs: not to see them is blindness, not absence."""
 
+SOME_PODS_COVERAGE = 0.9
+"""What the pods of some namespaces are worth: the question's own are there, and who else a policy concerns is not."""
+
+SOME_PODS_S = 5.0
+"""Seconds to find out whose pods are asked about, and to read them: the policies themselves must still be told."""
+
 WORLD_KINDS = (POD, NAMESPACE, SERVICE, ENDPOINT_SLICE, NODE)
 CILIUM_WORLD_KINDS = (CILIUM_ENDPOINT, CILIUM_NODE, CILIUM_CIDR_GROUP)
 MESH_KINDS = (PEER_AUTHENTICATION, AUTHORIZATION_POLICY, LINKERD_SERVER, LINKERD_AUTHORIZATION)
@@ -153,21 +175,34 @@ async def look(target: Target, cluster: Cluster) -> Policies:
     await cluster.objects(NETWORK_POLICY)  # without them there is nothing to say: let its Blind fly
     environment = await cluster.environment()
     kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, *MESH_KINDS, *CHAOS_KINDS, CONFIG_MAP)
-    readings = await asyncio.gather(*(_read(cluster, each, environment) for each in kinds))
+    readings = await asyncio.gather(*(_read(target, cluster, each, environment) for each in kinds))
     return policies_seen(target, dict(zip(kinds, readings, strict=True)))
 
 
 PolicyReading = tuple[tuple[Object, ...] | None, str]
-"""Objects of one kind; or None and why they are unreadable; or None and no reason: the kind is not installed."""
+"""Objects of one kind; or None and why they are unreadable; or None and no reason: the kind is not installed. Objects
+with a reason are a part of them: what is judged of that part holds, and what is not in it is not known."""
 
 
-async def _read(cluster: Cluster, kind: Kind, environment: Environment) -> PolicyReading:
+async def _read(target: Target, cluster: Cluster, kind: Kind, environment: Environment) -> PolicyReading:
     try:
         return await cluster.objects(kind), ""
     except Absent:
         return None, ""
+    except TooMany as why:
+        return await _some_pods(target, cluster, str(why)) if kind is POD else (None, str(why))
     except Blind as why:
         return None, str(why) if _should_exist(kind, environment) or NOT_RECORDED not in str(why) else ""
+
+
+async def _some_pods(target: Target, cluster: Cluster, why: str) -> PolicyReading:
+    """The pods that the question is about, where all are too many; none where that takes too long."""
+    try:
+        async with asyncio.timeout(SOME_PODS_S):
+            pods, spaces = await pods_about(target, cluster)
+    except TimeoutError:
+        return None, why
+    return (pods, f"{why}; read were those of {', '.join(spaces)}") if spaces else (None, why)
 
 
 def _should_exist(kind: Kind, environment: Environment) -> bool:
@@ -184,6 +219,7 @@ def policies_seen(target: Target, readings: Mapping[Kind, PolicyReading]) -> Pol
         counts={_label(kind): len(found[kind]) for kind in POLICY_KINDS if kind in found},
         unreadable={_label(kind): why for kind, (_, why) in readings.items() if why},
         objects=tuple(each for kind, objects in found.items() for each in objects if _concerns(kind, each)),
+        pods_of=tuple(sorted(set(map(namespace_of, found.get(POD, ()))))) if readings.get(POD, (None, ""))[1] else (),
     )
 
 

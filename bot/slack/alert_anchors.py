@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError
@@ -27,12 +28,22 @@ ANCHOR_PAUSE_S = 0.5
 """Seconds between two looks for a message that is awaited."""
 
 
-class Anchors:
-    """Remembers what alert messages were heard; asks for the channel's history once where nothing was."""
+HISTORY_PAUSE_S = 2.0
+"""Seconds in which a channel's history is asked for once, however many messages are awaited."""
 
-    def __init__(self, client: AsyncWebClient, clock: Callable[[], float] = time.time) -> None:
-        self._client, self._clock = client, clock
+
+class Anchors:
+    """Remembers what alert messages were heard; asks for the channel's history where nothing was."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._client, self._clock, self._sleep = client, clock, sleep
         self._heard: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._asked: dict[str, float] = {}
         self._blind = False
 
     def hear(self, channel: str, title: str, ts: str) -> None:
@@ -47,11 +58,11 @@ class Anchors:
         if not title:
             return ""
         until = self._clock() + seconds
-        found = self._known(channel, title) or (await self._in_history(channel, title) if seconds else "")
-        while not found and self._clock() < until:
-            await asyncio.sleep(ANCHOR_PAUSE_S)
-            found = self._known(channel, title)
-        return found or (await self._in_history(channel, title) if seconds else "")
+        while not self._known(channel, title) and self._clock() < until:
+            await self._read_history(channel)
+            if not self._known(channel, title):
+                await self._sleep(ANCHOR_PAUSE_S)
+        return self._known(channel, title)
 
     def _known(self, channel: str, title: str) -> str:
         ts = self._heard.get((channel, shown_title(title)), "")
@@ -63,16 +74,18 @@ class Anchors:
         except ValueError:
             return False
 
-    async def _in_history(self, channel: str, title: str) -> str:
-        if self._blind:
-            return ""
+    async def _read_history(self, channel: str) -> None:
+        """Hears what was posted lately; nothing where that was asked a moment ago, or is not allowed."""
+        now = self._clock()
+        if self._blind or now - self._asked.get(channel, float("-inf")) < HISTORY_PAUSE_S:
+            return
+        self._asked[channel] = now
         try:
-            oldest = str(self._clock() - FRESH_S)
-            answer = await self._client.conversations_history(channel=channel, limit=50, oldest=oldest)
+            answer = await self._client.conversations_history(channel=channel, limit=50, oldest=str(now - FRESH_S))
         except (SlackApiError, ClientError, TimeoutError, OSError) as why:
             self._blind = isinstance(why, SlackApiError) and error_of(why) == "missing_scope"
             log.info("messages about alerts cannot be looked up: %s", why)
-            return ""
-        messages = [each for each in answer.get("messages") or () if each.get("bot_id")]
-        wanted = shown_title(title)
-        return next((str(each["ts"]) for each in messages if title_of(each) == wanted), "")
+            return
+        for each in reversed([*(answer.get("messages") or ())]):  # the newest comes first, and is to be remembered
+            if each.get("bot_id"):
+                self.hear(channel, title_of(each), str(each["ts"]))

@@ -5,6 +5,7 @@ The first fix is the one to offer. A patch never comes from a model or from Slac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flows.denials.connection import JudgedConnection
@@ -138,7 +139,7 @@ def _proved(draft: Draft, trial: Trial, case: Case, most: int) -> Fix:
         newly_denied=in_words(case, trial.diff.closed),
         refused=refused,
         automatic=not (refused or unread or trial.diff.undecidable or draft.wide) and trial.proof.holds,
-        notes=(*draft.notes, *_unheard(unread), *_doubts(trial)),
+        notes=(*draft.notes, *_unheard(case), *_doubts(trial)),
         also=tuple(replace(each, title="") for each in others),
     )
 
@@ -166,8 +167,14 @@ def _closes(trial: Trial, draft: Draft, case: Case) -> str | None:
     return f"it closes {taken[0]}{more}" if taken else None
 
 
-def _unheard(unread: str) -> tuple[str, ...]:
-    return (f"{unread}; one of those may refuse it all the same",) if unread else ()
+def _unheard(case: Case) -> Iterator[str]:
+    policies = case.get(Policies)
+    if policies is None:
+        return
+    if policies.pods_of:
+        yield f"pods were read in {', '.join(policies.pods_of)} only: it may open more ways than are listed"
+    if lacking := policies.unread:
+        yield f"not read: {', '.join(lacking)}; one of those may refuse it all the same"
 
 
 def _doubts(trial: Trial) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ def main() -> int:
 async def _serve(asked: argparse.Namespace) -> None:
     delays = Delays(identity=asked.identity_delay)
     wishes = {"port": asked.port, "relay_port": asked.relay_port, "tls": not asked.no_tls, "delays": delays}
+    wishes["probe_servers"] = True
     async with LabCluster.start(asked.case, **wishes) as lab:
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)  # or its folder would stay
@@ -47,7 +48,8 @@ def _told(lab: LabCluster) -> list[str]:
     if (target := lab.target) is not None:
         to = f" --to {target.to_host}:{target.to_port}" if target.to_host else ""
         where = f"--kubeconfig {lab.kubeconfig('kai')} --server {lab.relay}"
-        lines.append(f"try: kai netdebug {target.pod} -n {target.namespace}{to} {where}")
+        around = "".join(f"{name}={value} " for name, value in lab.environ.items())
+        lines.append(f"try: {around}kai netdebug {target.pod} -n {target.namespace}{to} {where}")
     return [*lines, *(f"not simulated: {each}" for each in lab.unsimulated)]
 
 

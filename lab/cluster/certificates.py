@@ -38,6 +38,26 @@ def make_certificates(folder: Path) -> Certificates:
     return Certificates(names["ca"], names["server"], names["server-key"])
 
 
+def make_probe_certificates(folder: Path) -> tuple[Path, Path]:
+    """Folders (ca.crt, tls.crt, tls.key) of the probes' server and their client, as the chart's Secrets hold them."""
+    ca, key = folder / "probe-ca.crt", folder / "probe-ca.key"
+    _openssl(["req", "-x509", *KEY, "-subj", "/CN=kai-probe-ca", "-keyout", str(key), "-out", str(ca)])
+    return _probe_side(folder / "probe-server", "kai-probe", ca, key), _probe_side(
+        folder / "probe-client", "kai", ca, key
+    )
+
+
+def _probe_side(folder: Path, name: str, ca: Path, ca_key: Path) -> Path:
+    folder.mkdir()
+    (folder / "ca.crt").write_bytes(ca.read_bytes())
+    (folder / "extensions").write_text(f"subjectAltName=DNS:{name}\nextendedKeyUsage=serverAuth,clientAuth\n")
+    asked, out = str(folder / "request"), str(folder / "tls.crt")
+    _openssl(["req", *KEY[:-2], "-subj", f"/CN={name}", "-keyout", str(folder / "tls.key"), "-out", asked])
+    signed = ["x509", "-req", "-in", asked, "-CA", str(ca), "-CAkey", str(ca_key), "-days", "7", "-CAcreateserial"]
+    _openssl([*signed, "-extfile", str(folder / "extensions"), "-out", out])
+    return folder
+
+
 def _openssl(words: list[str]) -> None:
     try:
         subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=30)  # noqa: S603, S607

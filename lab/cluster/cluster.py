@@ -34,6 +34,7 @@ from lab.cluster.containers import Containers, icmp_allowed_at_start
 from lab.cluster.controllers import Controllers
 from lab.cluster.dataplane import Dataplane, Delays
 from lab.cluster.hubble import Reporter, identities_of
+from lab.cluster.probe_servers import ProbeServers, address_of, can_be_served
 from lab.cluster.probes import probe_objects
 from lab.cluster.recording import ServedRecording, read_recording, recorded_plurals
 from lab.cluster.resources import ResourceCatalog, catalog, of_kind
@@ -55,7 +56,8 @@ TICK = 0.25
 class Wishes:
     """Settings of a simulated cluster. `port` and `relay_port` 0: the system chooses.
 
-    Without `tls` the API is plain HTTP: KAI's own client takes that, kubectl then sends no token.
+    Without `tls` the API is plain HTTP: KAI's own client takes that, kubectl then sends no token. With
+    `probe_servers` the probes are asked over the network, as the chart's are; `environ` then says how.
     """
 
     by_hand: bool = False
@@ -64,6 +66,7 @@ class Wishes:
     relay_port: int = 0
     tls: bool = False
     probes: bool = True
+    probe_servers: bool = False
     delays: Delays = field(default_factory=Delays)
     seed: int = 1
 
@@ -86,6 +89,7 @@ class LabCluster:
     by_hand: bool
     unsimulated: list[str] = field(default_factory=list)
     certificates: Certificates | None = None
+    probe_servers: ProbeServers | None = None
     _port: int = 0
 
     @classmethod
@@ -107,6 +111,11 @@ class LabCluster:
     @property
     def relay(self) -> str:
         return self.relay_server.address
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Environment variables by which KAI asks the probes' servers; empty where none serve."""
+        return self.probe_servers.environ if self.probe_servers is not None else {}
 
     @property
     def now(self) -> datetime:
@@ -149,10 +158,15 @@ class LabCluster:
         try:
             await site.start()
             self._port = runner.addresses[0][1]
-            async with self.relay_server, self._living():
+            async with self.relay_server, self._probing(), self._living():
                 yield
         finally:
             await runner.cleanup()
+
+    @asynccontextmanager
+    async def _probing(self) -> AsyncIterator[None]:
+        async with self.probe_servers.serving() if self.probe_servers is not None else contextlib.nullcontext():
+            yield
 
     @asynccontextmanager
     async def _living(self) -> AsyncIterator[None]:
@@ -179,7 +193,8 @@ async def _build(case_dir: Path, how: Wishes, folder: Path) -> LabCluster:
     agenda = Agenda(how.at or datetime.now(UTC))
     shift = Shift(int((agenda.now - recording.newest).total_seconds()) - A_LITTLE)
     served, store = catalog(recorded_plurals(recording.folder)), ObjectStore()
-    _load(store, served, recording, shift, agenda.now, how.probes)
+    serves = how.probes and how.probe_servers and can_be_served()
+    _load(store, served, recording, shift, agenda.now, how.probes, serves)
     profile = await _profile(recording)
     everything = [each for resource in served.resources for each in store.all(resource)]
     dataplane = Dataplane.of(everything, profile, recording, agenda, how.delays)
@@ -194,6 +209,8 @@ async def _build(case_dir: Path, how: Wishes, folder: Path) -> LabCluster:
     lab = LabCluster(folder, recording, store, served, agenda, dataplane, crowd, rolling, api, relay, who, how.by_hand)
     api.catch_up = lab.catch_up
     lab.certificates = await asyncio.to_thread(make_certificates, folder) if how.tls else None
+    nodes = [each["metadata"]["name"] for each in store.all(served.named("nodes"))]
+    lab.probe_servers = ProbeServers(folder, nodes, containers.look) if serves else None
     store.listeners += [dataplane.hear, rolling.hear]
     _compare(lab, containers)
     crowd.begin(wishes_of(dataplane, _asked(lab)))
@@ -201,7 +218,13 @@ async def _build(case_dir: Path, how: Wishes, folder: Path) -> LabCluster:
 
 
 def _load(
-    store: ObjectStore, served: ResourceCatalog, recording: ServedRecording, shift: Shift, now: datetime, probes: bool
+    store: ObjectStore,
+    served: ResourceCatalog,
+    recording: ServedRecording,
+    shift: Shift,
+    now: datetime,
+    probes: bool,
+    serves: bool,
 ) -> None:
     for kind in KINDS:
         resource = served.find(kind.api, of_kind(kind).plural)
@@ -210,9 +233,9 @@ def _load(
         found = recording.folder.recorded.by_kind.get((kind.group, kind.name), ())
         store.load(resource, [_whole(resource.api, resource.kind, shift.thing(each)) for each in found])
     nodes = store.all(served.named("nodes"))
-    extra = probe_objects(nodes, now) if probes else []
+    extra = probe_objects(nodes, now, address_of if serves else None) if probes else []
     spaces = {each["metadata"]["namespace"] for each in store.all(served.named("pods"))}
-    for each in (*extra, *roles(spaces)):
+    for each in (*extra, *roles(spaces, kai_may_exec=not serves)):
         resource = served.of_object(each)
         if resource is not None:
             store.load(resource, [each])

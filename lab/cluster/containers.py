@@ -73,10 +73,14 @@ class Containers:
         if labels.get(PROBE_LABEL) != PROGRAM:
             raise _not_here(f'exec: "{PROGRAM}": executable file not found in $PATH')
         try:
-            request = read_request(argv[1] if len(argv) > 1 else stdin.decode(errors="replace"))
+            said = self.look(argv[1] if len(argv) > 1 else stdin.decode(errors="replace"), str(pod["spec"]["nodeName"]))
         except BadRequest as why:
             return _line({"version": PROTOCOL_VERSION, "error": str(why)}), b"", 2
-        return _line(self._answer(request, str(pod["spec"].get("nodeName")))), b"", 0
+        return _line(said), b"", 0
+
+    def look(self, question: str, node: str) -> Mapping[str, Any]:
+        """The answer of a node's probe. Raises `BadRequest`."""
+        return self._answer(read_request(question), node)
 
     def _answer(self, request: LookRequest, node: str) -> dict[str, Any]:
         began = time.perf_counter()

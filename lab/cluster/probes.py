@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
@@ -22,8 +22,11 @@ CONTAINER = {"name": "probe", "image": "kai-netdebug", "command": ["kai-probe", 
 AGE = timedelta(days=3)
 
 
-def probe_objects(nodes: list[Thing], now: datetime) -> list[Thing]:
-    """The namespace, the DaemonSet and its pods. Installed long ago, so that no change is seen in them."""
+def probe_objects(nodes: list[Thing], now: datetime, address_of: Callable[[int], str] | None = None) -> list[Thing]:
+    """The namespace, the DaemonSet and its pods. Installed long ago, so that no change is seen in them.
+
+    `address_of` the n-th node's probe, where one listens; else the pods have addresses like all others.
+    """
     stamp = stamp_of(now - AGE)
     space = _meta(PROBE_NAMESPACE, stamp) | {"labels": {"kubernetes.io/metadata.name": PROBE_NAMESPACE}}
     count = len(nodes)
@@ -40,16 +43,17 @@ def probe_objects(nodes: list[Thing], now: datetime) -> list[Thing]:
         "status": {**numbers, "numberAvailable": count, "numberMisscheduled": 0, "observedGeneration": 1},
     }
     named = {"apiVersion": "v1", "kind": "Namespace", "metadata": space, "spec": {}, "status": {"phase": "Active"}}
-    return [named, daemon_set, *_pods(nodes, daemon_set, stamp)]
+    return [named, daemon_set, *_pods(nodes, daemon_set, stamp, address_of)]
 
 
-def _pods(nodes: list[Thing], owner: Thing, stamp: str) -> Iterator[Thing]:
+def _pods(nodes: list[Thing], owner: Thing, stamp: str, address_of: Callable[[int], str] | None) -> Iterator[Thing]:
     uid = owner["metadata"]["uid"]
     owners = [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "kai-probe", "uid": uid, "controller": True}]
     for number, node in enumerate(nodes):
         name = node["metadata"]["name"]
         block = ip_network(node["spec"].get("podCIDR") or f"10.244.{number}.0/24")
-        address = str(ip_address(int(block.network_address) + 253))
+        usual = str(ip_address(int(block.network_address) + 253))
+        address = usual if address_of is None else address_of(number)
         conditions = [
             {"type": each, "status": "True", "lastTransitionTime": stamp}
             for each in ("PodScheduled", "Initialized", "Ready", "ContainersReady")

@@ -4,8 +4,8 @@ admin  all.
 alice  on call: may read all, and change policies, Services and Deployments in the case's namespaces, the labels of
        these namespaces, and CoreDNS.
 bob    may read all.
-kai    KAI's own account: reads what its chart lets it read, runs programs in the probe's pods, and may act as alice or
-       bob. It can write nothing itself.
+kai    KAI's own account: reads what its chart lets it read, and may act as alice or bob. It can write nothing itself.
+       Only where the probes' servers do not serve it runs programs in the probe's pods.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def tokens() -> dict[str, str]:
     return {name: f"lab-{name}-{secrets.token_hex(12)}" for name in USERS}
 
 
-def roles(namespaces: Iterable[str]) -> list[dict[str, Any]]:
-    """All roles and bindings for a case that plays in these namespaces."""
+def roles(namespaces: Iterable[str], *, kai_may_exec: bool = True) -> list[dict[str, Any]]:
+    """All roles and bindings for a case that plays in these namespaces. `kai_may_exec`: it has no other way to ask."""
     spaces = sorted({*namespaces} - {"kube-system", PROBE_NAMESPACE})
     found = [*_bound("lab-basic", BASIC, group=EVERYBODY)]
     found += [each for user in ("alice", "bob") for each in _bound(f"lab-view-{user}", VIEW, user=user)]
@@ -59,7 +59,8 @@ def roles(namespaces: Iterable[str]) -> list[dict[str, Any]]:
     for space in spaces:
         found += _bound("lab-kai-approvals", APPROVED, user="kai", namespace=space)
     found += _bound("lab-kai-approvals-coredns", _as_them(COREDNS), user="kai", namespace="kube-system")
-    found += _bound("lab-kai-probe", PROBE, user="kai", namespace=PROBE_NAMESPACE)
+    if kai_may_exec:
+        found += _bound("lab-kai-probe", PROBE, user="kai", namespace=PROBE_NAMESPACE)
     found += [each for space in spaces for each in _bound("lab-on-call", ON_CALL, user="alice", namespace=space)]
     found += _bound("lab-on-call-dns", COREDNS, user="alice", namespace="kube-system")
     labels: RoleRule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["patch"], "resourceNames": spaces}

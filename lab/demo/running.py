@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -51,7 +52,8 @@ async def demonstrate(case: Path, port: int = 0) -> AsyncIterator[Demo]:
     with set_aside(), tempfile.TemporaryDirectory(prefix="kai-demo-") as folder:
         async with AsyncExitStack() as stack:
             workspace = await stack.enter_async_context(Workspace.start(port))
-            lab = await stack.enter_async_context(LabCluster.start(case))
+            lab = await stack.enter_async_context(LabCluster.start(case, probe_servers=True))
+            os.environ.update(lab.environ)
             served = await stack.enter_async_context(
                 running(settings(workspace, lab, Path(folder)), within=UNDO_AFTER_S)
             )

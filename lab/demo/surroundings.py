@@ -19,11 +19,13 @@ def is_set_aside(name: str) -> bool:
 
 @contextmanager
 def set_aside() -> Iterator[None]:
-    """Without them inside, all of them back afterwards."""
+    """Without them inside, all of them back afterwards, and nothing of the demo's."""
     theirs = {name: value for name, value in os.environ.items() if is_set_aside(name)}
     for name in theirs:
         del os.environ[name]
     try:
         yield
     finally:
+        for name in filter(is_set_aside, [*os.environ]):  # the demo's own
+            del os.environ[name]
         os.environ.update(theirs)

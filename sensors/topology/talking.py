@@ -33,14 +33,15 @@ async def talks_of(target: Target, cluster: Cluster) -> tuple[Talk, ...]:
     pods, _ = await if_readable(cluster.objects(POD))
     pod = named(pods or (), target.pod, target.namespace) or {}
     flows, sockets, logged = await asyncio.gather(
-        _flows(target, cluster), read_sockets(cluster, target.namespace, target.pod), _log(target, cluster, pod)
+        recent_flows(target, cluster), read_sockets(cluster, target.namespace, target.pod), _log(target, cluster, pod)
     )
     tried = in_flows(flows.own.all(), target.namespace, target.pod)
     found = [*tried, *in_sockets(sockets), *in_names(flows.own.dns(), logged), *in_spec(pod)]
     return tuple({(each.host, each.port): each for each in reversed(found)}.values())[::-1]
 
 
-async def _flows(target: Target, cluster: Cluster) -> Gathered:
+async def recent_flows(target: Target, cluster: Cluster) -> Gathered:
+    """Flows of the pod alone, as far as they come at once: what it talks to, and what is dropped."""
     who = await flow_subject(target, cluster)
     whose = target.namespace, target.pod, who.addresses, who.ports
     question = FlowQuestion(*whose, last=LAST_FLOWS, others=False, listen=False)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from sensors.k8s_network_policies import SENSOR, ListedPolicy
-from sensors.kit.cluster import Environment
-from sensors.kit.kinds import KINDS, NETWORK_POLICY
-from sensors.kit.model import NOT_RECORDED, Sight, Target
+from sensors.hubble.question import FlowQuestion
+from sensors.hubble.records import FlowEndpoint, HubbleFlow, HubbleMessage
+from sensors.k8s_network_policies import SENSOR, ListedPolicy, Policies
+from sensors.kit.cluster import Environment, Object
+from sensors.kit.kinds import KINDS, NETWORK_POLICY, POD, Kind
+from sensors.kit.model import NOT_RECORDED, Sight, Target, TooMany
 from sensors.kit.objects import Owner
 from sensors.kit.observe import observe
-from tests.kit.build import Json, config_map, meta, namespace, pod
+from tests.kit.build import Json, config_map, meta, namespace, pod, service
 from tests.kit.cases import CASES, case, look_at, target_of
 from tests.kit.fakes import FakeCluster
 from tests.kit.spoil import real_objects, spoiled
@@ -185,6 +191,81 @@ async def test_without_pods_nobody_can_say_whom_a_policy_selects() -> None:
 
     assert [each.selects for each in facts.policies] == [None]
     assert facts.unreadable == {"Pod": "forbidden"}
+
+
+class Crowd(FakeCluster):
+    """A cluster whose pods are too many to be read at once."""
+
+    async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
+        if kind is POD and namespace is None:
+            raise TooMany("pods in all namespaces: 150,000, too many to read")
+        return await super().objects(kind, namespace)
+
+
+def flow_to(space: str, **said: Any) -> HubbleFlow:
+    ends = (
+        FlowEndpoint("10.0.0.1", 40000, namespace="shop", pod="web-1"),
+        FlowEndpoint("10.0.9.1", 443, namespace=space),
+    )
+    at = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
+    return HubbleFlow(time=at, verdict="DROPPED", event=1, drop_reason=133, source=ends[0], destination=ends[1], **said)
+
+
+THERE = (pod("bank", "db-1", labels={"app": "db"}), pod("crowd", "other-1", labels={"app": "other"}))
+
+
+async def pods_in(cluster: FakeCluster, target: Target = WEB) -> tuple[Policies, set[str]]:
+    facts = (await observe(SENSOR, target, cluster)).facts
+    return facts, {each["metadata"]["name"] for each in facts.objects if each["kind"] == "Pod"}
+
+
+async def test_of_too_many_pods_those_of_the_peers_namespaces_are_read_and_the_rest_is_not_certain() -> None:
+    cluster = Crowd([*SHOP, *THERE, netpol("all", {})], kinds=KINDS, flows=[flow_to("bank")])
+
+    facts, names = await pods_in(cluster)
+
+    assert names == {"web-1", "db-1"}
+    assert facts.pods_of == ("bank", "shop")
+    assert facts.unreadable["Pod"].endswith("150,000, too many to read; read were those of shop, bank")
+    assert [each.selects for each in facts.policies] == [True]
+    assert facts.coverage < 1.0
+    assert "pods read in bank, shop only: all are too many" in facts.summary()
+
+
+async def test_of_too_many_pods_those_of_the_asked_peers_namespace_are_read() -> None:
+    db = service("bank", "db")
+    cluster = Crowd([*SHOP, *THERE, db], kinds=KINDS, flows=[])
+
+    _, names = await pods_in(cluster, replace(WEB, to_host="db.bank", to_port=443))
+
+    assert names == {"web-1", "db-1"}
+
+
+async def test_of_too_many_pods_only_the_pods_own_are_read_where_no_peer_is_known() -> None:
+    facts, names = await pods_in(Crowd([*SHOP, *THERE], kinds=KINDS, blind={"flows": "no relay"}))
+
+    assert (names, facts.pods_of) == ({"web-1"}, ("shop",))
+
+
+async def test_the_policies_are_told_although_the_relay_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Crowd):
+        async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
+            await asyncio.Event().wait()
+            yield ()
+
+    monkeypatch.setattr("sensors.k8s_network_policies.SOME_PODS_S", 0.01)
+
+    facts, names = await pods_in(Hanging([*SHOP, *THERE, netpol("all", {})], kinds=KINDS))
+
+    assert (names, facts.pods_of, len(facts.policies)) == (set(), (), 1)
+    assert facts.unreadable["Pod"] == "pods in all namespaces: 150,000, too many to read"
+
+
+async def test_where_all_pods_can_be_read_all_are_and_nothing_is_missing() -> None:
+    facts, names = await pods_in(FakeCluster([*SHOP, *THERE], kinds=KINDS, flows=[flow_to("bank")]))
+
+    assert names == {"web-1", "db-1", "other-1"}
+    assert (facts.pods_of, dict(facts.unreadable), facts.coverage) == ((), {}, 1.0)
 
 
 async def test_without_network_policies_the_sensor_is_blind() -> None:

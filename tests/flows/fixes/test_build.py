@@ -273,6 +273,17 @@ def test_a_fix_proved_against_a_part_of_the_policies_is_for_a_person_to_judge() 
     assert "not read: CiliumNetworkPolicy; one of those may refuse it all the same" in partly.notes
 
 
+def test_a_fix_proved_among_some_pods_may_open_more_than_it_lists_and_is_for_a_person_to_judge() -> None:
+    case, finding = diagnosed("orders-to-ledger")
+    some = replace(case[Policies], unreadable={"Pod": "too many"}, pods_of=("ledger", "orders"))
+
+    first = build(finding, with_facts(case, some))[0]
+
+    assert not first.automatic
+    assert "pods were read in ledger, orders only: it may open more ways than are listed" in first.notes
+    assert not [each for each in first.notes if "not read" in each]
+
+
 def test_a_finding_without_a_remedy_has_no_fix() -> None:
     case, finding = diagnosed("basket-to-pricing")
 
