@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -53,7 +54,7 @@ def gather_in_halves(
     if middle is None:
         return None
     until = time.monotonic() + seconds
-    task = HalfTask(handle, middle, size, question, seconds)
+    task = HalfTask(handle, middle, size, replace(question, enough=None), seconds)
     try:
         with _helper(task) as helper:
             return _gathered(task, helper, keeps_on, until)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal, Protocol
 
 from sensors.hubble.records import FlowEndpoint, HubbleFlow
+
+
+class EnoughFlows(Protocol):
+    """Event that is set when no more flows are wanted: an `asyncio.Event`, which a reader of files need not import."""
+
+    def is_set(self) -> bool: ...
+
+    async def wait(self) -> Literal[True]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class FlowQuestion:
     others: bool = True
     context: bool = True
     listen: bool = True
-    enough: asyncio.Event | None = field(default=None, compare=False, repr=False)
+    enough: EnoughFlows | None = field(default=None, compare=False, repr=False)
 
     def is_about(self, flow: HubbleFlow) -> bool:
         """Checks whether the asked pod (or a pod of the asked namespace) is one of the two sides."""

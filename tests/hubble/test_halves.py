@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import itertools
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +29,13 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 
 EVERYTHING = FlowQuestion(last=0)
 CLIENT = FlowQuestion("shop", "client-6fc9d7cff9-qflgv", last=3)
-QUESTIONS = {"everything": EVERYTHING, "a pod's last three": CLIENT, "a namespace": FlowQuestion("shop", last=2)}
+LISTENING = replace(EVERYTHING, enough=asyncio.Event())
+QUESTIONS = {
+    "everything": EVERYTHING,
+    "until enough": LISTENING,
+    "a pod's last three": CLIENT,
+    "a namespace": FlowQuestion("shop", last=2),
+}
 READER = """attempt connections decoding dns_tally drop_reasons gathered group half joining line_reader lines moments
     noise outcomes question records wire"""
 CAPTURES = sorted(FOLDER.glob("*.jsonl"))

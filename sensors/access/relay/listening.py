@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sensors.hubble.question import EnoughFlows
+
 
 @contextmanager
-def listening(patience: asyncio.Timeout, at_most: float, echo: float, enough: asyncio.Event | None) -> Iterator[None]:
+def listening(patience: asyncio.Timeout, at_most: float, echo: float, enough: EnoughFlows | None) -> Iterator[None]:
     """Lets `patience` end after `at_most` seconds, or `echo` seconds after `enough` was set, whichever comes first."""
     loop = asyncio.get_running_loop()
     patience.reschedule(loop.time() + at_most)
@@ -20,7 +22,7 @@ def listening(patience: asyncio.Timeout, at_most: float, echo: float, enough: as
             task.cancel()
 
 
-async def _shorten(patience: asyncio.Timeout, echo: float, enough: asyncio.Event) -> None:
+async def _shorten(patience: asyncio.Timeout, echo: float, enough: EnoughFlows) -> None:
     await enough.wait()
     ends, now = patience.when(), asyncio.get_running_loop().time()
     if ends is not None and now + echo < ends:
