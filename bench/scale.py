@@ -33,6 +33,7 @@ from sensors.access.kube.lists import LIST_PAGE_SIZE  # noqa: E402
 
 NODES, PODS, POLICIES = 5_000, 150_000, 10_000
 SPACES = 500
+APIS = {"pods": "/api/v1/", "nodes": "/api/v1/", "networkpolicies": "/apis/networking.k8s.io/v1/"}
 MOST_MADE = 100_000  # of one kind, made before anybody asks
 Json = dict[str, Any]
 
@@ -138,7 +139,11 @@ def paged(crowd: Crowd, plural: str, books: Books) -> Callable[[web.Request], Aw
     for begin in range(0, crowd.count if crowd.count <= MOST_MADE else LIST_PAGE_SIZE, LIST_PAGE_SIZE):
         made("", begin, LIST_PAGE_SIZE)
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer(request: web.Request) -> web.StreamResponse | None:
+        if not request.path.startswith(APIS[plural]):
+            return None  # a kind of the same name in another group (Calico's NetworkPolicy), which is not installed
+        if {"fieldSelector", "labelSelector"} & request.query.keys():
+            return web.Response(status=400, text="this server cannot select, and does not pretend to")
         parts = request.path.split("/")
         namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else ""
         begin, limit = int(request.query.get("continue", "0")), int(request.query.get("limit", "1000000000"))

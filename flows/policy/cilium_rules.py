@@ -222,7 +222,7 @@ class _Peers:
         pods, known = SelectedPodsPeer(wanted, namespace, path=path), self.reading.profile.services_by_selector
         if known is None:
             why = f"before Cilium 1.17 toServices did not reach {name}, which has a selector; the version is not known"
-            return UnclearPeer(why, path, pods.selects)
+            return UnclearPeer(why, path, pods=pods)
         return AnyOf((pods,) if known else (), name, path)
 
 

@@ -50,16 +50,19 @@ class Contributions:
     def held(self, book: Rulebook, table: PeerTable) -> Held:
         judged = "judged", is_workload(book.subject, table.profile), table.profile
         found: dict[int, Rows] = {self._number(judged): table.everyone}
+        names = frozenset(book.subject.named_ports.items()) if book.direction is Direction.INGRESS else None
+        seen_by = book.direction, names, book.dns_shown, id(table)
         for policy, certain in book.policies:
-            for number, rows in self._of(policy, certain, book, table):
+            for number, rows in self._of(policy, certain, book, table, seen_by):
                 found[number] = found.get(number, 0) | rows
         if book.direction is Direction.INGRESS and table.own_node:
             found[self._number("own node")] = table.own_node
         return found
 
-    def _of(self, policy: Policy, certain: bool | None, book: Rulebook, table: PeerTable) -> list[tuple[int, Rows]]:
-        names = frozenset(book.subject.named_ports.items()) if book.direction is Direction.INGRESS else None
-        key = (id(policy), certain, book.direction, names, book.dns_shown, id(table))
+    def _of(
+        self, policy: Policy, certain: bool | None, book: Rulebook, table: PeerTable, seen_by: Hashable
+    ) -> list[tuple[int, Rows]]:
+        key = id(policy), certain, seen_by
         if key not in self._said:
             if len(self._said) >= _KEPT:
                 self._said.clear()

@@ -1,22 +1,23 @@
 """Computes what a change of objects opens and closes, compared over everyone who could talk.
 
-Only endpoints selected by a policy that changed can differ, and only towards whom that policy tells apart; so few pairs
-are looked at, and each pair for all of its ports at once.
+Only subjects that a changed policy may select can differ, or whose rules now take somebody for somebody else. For each
+of them the peers whose contributions changed are one set, and each pair is looked at for all of its ports at once. What
+is too broad to be looked at whole is told in part, and said to be incomplete.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from ipaddress import ip_network
-from itertools import islice
 
+from flows.policy.bulk import collector_paused
 from flows.policy.contributions import Contributions, Held, Rulebook, differing, mask_at
 from flows.policy.direction import DirectionContext, is_workload
 from flows.policy.endpoint_groups import EndpointGroup, NodeAddresses, Vocabulary, outsiders, phantom, vocabulary
-from flows.policy.model import Diff, Direction, Endpoint, Opening, PolicyParty
+from flows.policy.model import Diff, Direction, Endpoint, PolicyParty
+from flows.policy.openings import Pair, Ways, openings, opens_world, pairs
 from flows.policy.peer_table import PeerTable, numbers_of
 from flows.policy.policy_index import PolicyIndex
 from flows.policy.portset import SPACE, PortSet
@@ -25,8 +26,10 @@ from flows.policy.reach import PortOutcome, dns_shown, open_way, side
 from flows.policy.rules import Policy
 from flows.policy.world import PolicyWorld
 
-_OPEN = open_way()
-MAX_GROUP_PAIRS = 10_000  # pairs of groups; a change that touches more is too broad to be read by anyone
+MAX_GROUP_PAIRS = 10_000  # pairs of groups that differ; a change that touches more is too broad to be read by anyone
+MAX_LOOKS = 200_000  # at pairs of which one side differs: whether the other lets them talk takes a look at each
+LOOKS_OF_A_BOOK = 8  # what it takes to open the rulebook of the other side, in such looks
+MAX_PARTY_PAIRS = 100_000  # pairs of workloads: a group may be thousands, where few policies tell them apart
 BOOKS_KEPT = 512
 
 
@@ -34,9 +37,15 @@ def difference_of(before: PolicyWorld, after: PolicyWorld) -> Diff:
     """Computes what ``after`` allows that ``before`` does not, and the reverse.
 
     Exact for pods that exist in both worlds, entities, blocks and names; pods of one world only are left out."""
-    words = vocabulary([*before.policies, *after.policies])
-    everyone = [*_groups(before, after, words), *outsiders(words, after.profile, node_addresses(after))]
-    return _Comparison(before, after, everyone).diff()
+    with collector_paused():
+        words = vocabulary(_policies(before, after))
+        everyone = [*_groups(before, after, words), *outsiders(words, after.profile, node_addresses(after))]
+        return _Comparison(before, after, everyone).diff()
+
+
+def _policies(*worlds: PolicyWorld) -> Collection[Policy]:
+    """Every policy of any of these worlds once; most are in all of them."""
+    return {id(policy): policy for world in worlds for policy in world.policies}.values()
 
 
 def node_addresses(world: PolicyWorld) -> NodeAddresses:
@@ -69,11 +78,11 @@ def _grouped(before: PolicyWorld, after: PolicyWorld, words: Vocabulary) -> list
     return list(found.values())
 
 
-def changed_policies(before: PolicyWorld, after: PolicyWorld) -> set[int]:
-    """``id`` of every policy that is not the same in both worlds, and that the datapath applies."""
+def changed_policies(before: PolicyWorld, after: PolicyWorld) -> list[Policy]:
+    """Every policy that is not the same in both worlds, and that the datapath applies."""
     old, new = _by_ref(before.policies), _by_ref(after.policies)
     differ = [ref for ref in old.keys() | new.keys() if old.get(ref) != new.get(ref)]
-    return {id(policy) for ref in differ for policy in (*old.get(ref, ()), *new.get(ref, ())) if not policy.inert}
+    return [policy for ref in differ for policy in (*old.get(ref, ()), *new.get(ref, ())) if not policy.inert]
 
 
 def _by_ref(policies: Iterable[Policy]) -> dict[object, list[Policy]]:
@@ -97,6 +106,9 @@ class _Change:
         return _Change(self.before & other.before, self.after & other.after)
 
 
+_OPEN = _Change(open_way(), open_way())
+
+
 @dataclass(slots=True)
 class _Populace:
     """Groups as rows of a table, in both worlds."""
@@ -118,35 +130,48 @@ class _Comparison:
 
     def __init__(self, before: PolicyWorld, after: PolicyWorld, everyone: list[EndpointGroup]) -> None:
         self.before, self.after, self.everyone = before, after, everyone
-        self.opened: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
-        self.closed: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
-        self.unclear: dict[tuple[PolicyParty, PolicyParty], list[PortSet]] = defaultdict(list)
-        self.everywhere = False
+        self.opened: Ways = defaultdict(list)
+        self.closed: Ways = defaultdict(list)
+        self.unclear: Ways = defaultdict(list)
+        self.everywhere = self.cut = False
         self.row = {id(group): number for number, group in enumerate(everyone)}
         self.odd = [group for group in everyone if not group.ordinary]
         self.here = _Populace.of(everyone, before.profile, after.profile)
+        self.all_subjects = self._changes_all()
+        self.changed = PolicyIndex(changed_policies(before, after))
         self.contributions = Contributions(before.policies, after.policies)
+        self.books_opened = 0
         self.books: dict[tuple[int, Direction], _Books] = {}
         self.outcomes: dict[Hashable, PortOutcome] = {}
+        self.changes: dict[Hashable, _Change] = {}
         self.odd_ones: dict[Hashable, _Change] = {}
+        self.found: dict[tuple[int, int], tuple[PortSet, PortSet, PortSet]] = {}  # by the id of what is in `changes`
 
     def diff(self) -> Diff:
-        pairs = self._suspects()
-        for source, destination in islice(pairs, MAX_GROUP_PAIRS):
-            self._compare(source, destination)
-        complete = next(pairs, None) is None
-        opened, closed, unclear = (tuple(_openings(each)) for each in (self.opened, self.closed, self.unclear))
+        complete = self._compared()
+        opened, closed, unclear = (tuple(openings(each)) for each in (self.opened, self.closed, self.unclear))
         risky = opened + unclear
         return Diff(
             opened,
             closed,
             unclear,
-            opens_world=_opens_world(risky),
+            opens_world=opens_world(risky),
             opens_all_namespaces=self.everywhere,
             opens_all_ports=any(opening.ports == (SPACE["TCP"],) for opening in risky),
             because=tuple(self._doubts()) if unclear else (),
             complete=complete,
         )
+
+    def _compared(self) -> bool:
+        """Compares until nothing is left (then it is complete), or until too much differs or was looked at."""
+        differ = looks = 0
+        for source, destination in self._suspects():
+            if differ >= MAX_GROUP_PAIRS or looks >= MAX_LOOKS or self.cut:
+                return False
+            opened = self.books_opened
+            differ += self._compare(source, destination)
+            looks += 1 + LOOKS_OF_A_BOOK * (self.books_opened - opened)
+        return not self.cut
 
     def _suspects(self) -> Iterator[tuple[EndpointGroup, EndpointGroup]]:
         """Every pair whose verdict can differ: one side is judged by other policies, or looks different to them."""
@@ -163,19 +188,20 @@ class _Comparison:
 
     def _subjects(self) -> list[EndpointGroup]:
         """Those whose own side can differ: they moved, or a policy that says something else now may select them."""
-        all_of_them = self.before.profile != self.after.profile or any(group.moved for group in self.odd)
-        all_of_them = all_of_them or self.before.dns_shown_somewhere != self.after.dns_shown_somewhere
-        touching = PolicyIndex(self._touching())
-        pods = (group for group in self.everyone if not group.outside)
-        return [group for group in pods if all_of_them or group.moved or touching.candidates(group.before)]
+        turned, pods = PolicyIndex(self._turned()), (group for group in self.everyone if not group.outside)
+        return [each for each in pods if self._may_be_changed(each) or turned.candidates(each.before)]
 
-    def _touching(self) -> Iterator[Policy]:
-        """The policies that changed, and those whose rules now take somebody for somebody else."""
-        changed = changed_policies(self.before, self.after)
-        moved = _Populace.of([group for group in self.everyone if group.moved], self.before.profile, self.after.profile)
-        for policy in {id(policy): policy for policy in (*self.before.policies, *self.after.policies)}.values():
-            if id(policy) in changed or (moved.groups and _turned(policy, moved)):
-                yield policy
+    def _changes_all(self) -> bool:
+        """Checks whether everyone's own side can differ, whatever selects them."""
+        before, after = self.before, self.after
+        shown = before.dns_shown_somewhere != after.dns_shown_somewhere
+        return shown or before.profile != after.profile or any(group.moved for group in self.odd)
+
+    def _turned(self) -> list[Policy]:
+        """The policies whose rules now take somebody for somebody else."""
+        groups = [group for group in self.everyone if group.moved]
+        moved = _Populace.of(groups, self.before.profile, self.after.profile)
+        return [policy for policy in self.before.policies if groups and _turned(policy, moved)]
 
     def _differing(self, subject: EndpointGroup, direction: Direction) -> list[EndpointGroup]:
         """The peers towards whom this subject's own side differs."""
@@ -188,21 +214,33 @@ class _Comparison:
             rows |= 0 if self._odd_one(books, peer).same else 1 << self.row[id(peer)]
         return [self.everyone[number] for number in numbers_of(rows)]
 
-    def _compare(self, source: EndpointGroup, destination: EndpointGroup) -> None:
+    def _compare(self, source: EndpointGroup, destination: EndpointGroup) -> bool:
+        """Notes what differs between two groups, if anything does."""
         out = self._side(source, destination, Direction.EGRESS)
         into = self._side(destination, source, Direction.INGRESS)
-        both = out.within(into)
-        if both.same:
-            return
-        opened = both.after.allowed & both.before.denied
-        closed = both.after.denied & both.before.allowed
-        unclear = (both.after.may_allow - both.before.allowed) - opened
-        unclear = unclear - _unmoved(both)
-        for ports, into_list in ((opened, self.opened), (closed, self.closed), (unclear, self.unclear)):
-            for pair in _pairs(source, destination, ports):
-                into_list[pair].append(ports)
-        if opened or unclear:
+        found = self._found(out, into)
+        for ports, into_list in zip(found, (self.opened, self.closed, self.unclear), strict=True):
+            self._note(into_list, pairs(source, destination, ports), ports)
+        if found[0] or found[2]:
             self.everywhere = self.everywhere or self._opens_everywhere(source, destination)
+        return any(found)
+
+    def _note(self, noted: Ways, these: Iterable[Pair], ports: PortSet) -> None:
+        for pair in these:
+            if len(noted) >= MAX_PARTY_PAIRS and pair not in noted:
+                self.cut = True
+                return
+            noted[pair].append(ports)
+
+    def _found(self, out: _Change, into: _Change) -> tuple[PortSet, PortSet, PortSet]:
+        """The ports that both sides open, close and leave unclear; the same two changes meet again and again."""
+        key = id(out), id(into)
+        if key not in self.found:
+            both = out.within(into)
+            opened = both.after.allowed & both.before.denied
+            unclear = (both.after.may_allow - both.before.allowed) - opened - _unmoved(both)
+            self.found[key] = opened, both.after.denied & both.before.allowed, unclear
+        return self.found[key]
 
     def _opens_everywhere(self, source: EndpointGroup, destination: EndpointGroup) -> bool:
         """Checks whether the same opening holds for a namespace nobody has made yet."""
@@ -229,7 +267,7 @@ class _Comparison:
 
     def _side(self, subject: EndpointGroup, peer: EndpointGroup, direction: Direction) -> _Change:
         if subject.outside:
-            return _Change(_OPEN, _OPEN)
+            return _OPEN
         return self._towards(self._opened_books(subject, direction), peer, self.here)
 
     def _towards(self, books: _Books, peer: EndpointGroup, populace: _Populace) -> _Change:
@@ -242,11 +280,14 @@ class _Comparison:
 
     def _change(self, books: _Books, masks: tuple[int, int], example: EndpointGroup) -> _Change:
         """The outcome for everyone with these contributions, worked out for one of them."""
-        old, new = books.before, books.after
-        return _Change(
-            self._outcome(self.before, old, example.before, masks[0]),
-            self._outcome(self.after, new, example.after, masks[1]),
-        )
+        key = books.before.direction, masks
+        if key not in self.changes:
+            old, new = books.before, books.after
+            self.changes[key] = _Change(
+                self._outcome(self.before, old, example.before, masks[0]),
+                self._outcome(self.after, new, example.after, masks[1]),
+            )
+        return self.changes[key]
 
     def _outcome(self, world: PolicyWorld, book: Rulebook, peer: Endpoint, mask: int) -> PortOutcome:
         key = book.direction, mask
@@ -267,7 +308,7 @@ class _Comparison:
         known = books.held.get(id(populace))
         if known is None:
             before = self.contributions.held(books.before, populace.before)
-            unchanged = books.before == books.after and populace.before is populace.after
+            unchanged = books.before is books.after and populace.before is populace.after
             after = before if unchanged else self.contributions.held(books.after, populace.after)
             known = books.held[id(populace)] = before, after
         return known
@@ -277,9 +318,15 @@ class _Comparison:
         if key not in self.books:
             if len(self.books) >= BOOKS_KEPT:
                 self.books.clear()
-            old, new = _book(self.before, subject.before, direction), _book(self.after, subject.after, direction)
-            self.books[key] = _Books(old, new)
+            self.books_opened += 1
+            old = _book(self.before, subject.before, direction)
+            changed = self._may_be_changed(subject)
+            self.books[key] = _Books(old, _book(self.after, subject.after, direction) if changed else old)
         return self.books[key]
+
+    def _may_be_changed(self, subject: EndpointGroup) -> bool:
+        """False if the same policies certainly select it in both worlds."""
+        return self.all_subjects or subject.moved or bool(self.changed.candidates(subject.before))
 
     def _doubts(self) -> Iterator[str]:
         """The reason why something is undecidable: what is not understood in the policies that changed."""
@@ -322,38 +369,3 @@ def _turned(policy: Policy, moved: _Populace) -> bool:
 def _unmoved(change: _Change) -> PortSet:
     """Ports about which nothing changed: as unclear after as before."""
     return (change.before.may_allow & change.before.may_deny) & (change.after.may_allow & change.after.may_deny)
-
-
-def _pairs(
-    source: EndpointGroup, destination: EndpointGroup, ports: PortSet
-) -> Iterator[tuple[PolicyParty, PolicyParty]]:
-    """Each workload with each other; with itself only if it has two pods, since a pod alone always reaches itself."""
-    if not ports:
-        return
-    for one in source.parties:
-        for other in destination.parties:
-            if source is not destination or one != other or source.parties[one] > 1:
-                yield one, other
-
-
-def _openings(found: dict[tuple[PolicyParty, PolicyParty], list[PortSet]]) -> Iterator[Opening]:
-    for (source, destination), parts in sorted(found.items()):
-        total = parts[0]
-        for part in parts[1:]:
-            total = total | part
-        for protocol, ranges in sorted(total.ranges.items()):
-            yield Opening(source, destination, protocol, ranges)
-
-
-def _opens_world(openings: Iterable[Opening]) -> bool:
-    """The rest of the world, any name, or blocks that add up to a /8 (IPv6: a /16) or more."""
-    parties = {party for opening in openings for party in (opening.source, opening.destination)}
-    if any(p.name.startswith("world") or p.name == "*" for p in parties if p.kind != "workload"):
-        return True
-    blocks = [ip_network(party.name) for party in parties if party.kind == "cidr"]
-    share: float = sum(2.0 ** -(block.prefixlen * _SCALE[block.version]) for block in blocks)
-    return share >= _A_LOT
-
-
-_SCALE = {4: 1.0, 6: 0.5}  # a /16 of IPv6 counts like a /8 of IPv4
-_A_LOT: float = 2.0**-8

@@ -16,7 +16,7 @@ from flows.policy.addresses import Network, number_of
 from flows.policy.cilium_peers import NAMESPACE_LABELS, POD_NAMESPACE, SERVICE_ACCOUNT, CiliumEndpoints, FqdnPeer
 from flows.policy.model import Endpoint, PolicyParty
 from flows.policy.peer_table import is_ordinary
-from flows.policy.peers import Addresses, AnyOf, PolicyPeer, SelectedPodsPeer
+from flows.policy.peers import Addresses, AnyOf, PolicyPeer, SelectedPodsPeer, UnclearPeer
 from flows.policy.profile import Datapath, Profile
 from flows.policy.rules import Policy
 from flows.policy.selectors import Selector
@@ -107,6 +107,8 @@ def _peers(policy: Policy) -> Iterator[PolicyPeer]:
         yield peer
         if isinstance(peer, AnyOf):
             stack += peer.peers
+        elif isinstance(peer, UnclearPeer) and peer.pods is not None:
+            stack.append(peer.pods)
 
 
 def _label_keys(peer: PolicyPeer) -> tuple[set[str], set[str]]:

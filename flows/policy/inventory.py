@@ -6,7 +6,7 @@ Everything here is read loosely: a pod with a broken field is still a pod.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,11 +21,69 @@ _HASH = re.compile(r"-[a-z0-9]{5,10}$")
 class Inventory:
     """Inventory of a policy world. `groups`: classes of them that no policy tells apart, as they were asked for."""
 
-    pods: Mapping[Key, Endpoint] = field(default_factory=dict)
+    pods: dict[Key, Endpoint] = field(default_factory=dict)
     nodes: Mapping[str, Endpoint] = field(default_factory=dict)
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    by_ip: Mapping[str, Endpoint] = field(default_factory=dict)
+    by_ip: dict[str, Endpoint] = field(default_factory=dict)
     groups: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    pods_read: dict[int, Resident] = field(default_factory=dict, compare=False, repr=False)  # by the id of the object
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A pod as it was read: object, endpoint and all of its addresses."""
+
+    item: Json
+    endpoint: Endpoint
+    addresses: tuple[str, ...]
+
+
+def read(
+    pods: Iterable[Json],
+    spaces: dict[str, dict[str, str]],
+    nodes: Iterable[Json],
+    api_servers: frozenset[str],
+    former: Inventory | None,
+) -> Inventory:
+    """The inventory of a cluster; pods that are the very objects of a former one, in the same surroundings, are not
+    read again."""
+    by_ip: dict[str, Endpoint] = {}
+    for node in nodes:
+        by_ip |= endpoints_of_node(node, api_servers)
+    named: dict[str, Endpoint] = {}
+    for endpoint in by_ip.values():
+        named.setdefault(endpoint.node, endpoint)
+    found = Inventory({}, named, spaces, by_ip)
+    _settle(found, pods, spaces, former if former is not None and former.nodes == named else None)
+    return found
+
+
+def _settle(
+    found: Inventory, pods: Iterable[Json], spaces: dict[str, dict[str, str]], former: Inventory | None
+) -> None:
+    known = {} if former is None else former.pods_read
+    for item in pods:
+        old = known.get(id(item))
+        space = old.endpoint.namespace if old else namespace_of(item)
+        labels = spaces.get(space) or spaces.setdefault(space, namespace_labels(space, None))
+        resident = old if old and old.endpoint.namespace_labels == labels else _resident(item, labels, found.nodes)
+        found.pods_read[id(item)] = resident
+        found.pods[space, resident.endpoint.pod] = resident.endpoint
+        for ip in resident.addresses:
+            endpoint = resident.endpoint
+            found.by_ip[ip] = endpoint if ip == endpoint.ip else replace(endpoint, ip=ip)
+
+
+def _resident(item: Json, labels: Mapping[str, str], nodes: Mapping[str, Endpoint]) -> Resident:
+    endpoint = endpoint_of_pod(item, labels)
+    if not endpoint.host_network:
+        return Resident(item, endpoint, addresses_of_pod(item))
+    host = nodes.get(endpoint.node)
+    return Resident(item, endpoint if host is None else replace(endpoint, tunnel_ip=host.tunnel_ip), ())
+
+
+def namespace_of(item: Json) -> str:
+    return loose_text(loose_mapping(item.get("metadata")).get("namespace")) or "default"
 
 
 def namespace_labels(name: str, item: Json | None) -> dict[str, str]:

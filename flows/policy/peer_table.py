@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from flows.policy.addresses import CidrBlock, Network, number_of
+from flows.policy.addresses import CidrBlock, Network, comparable, number_of
 from flows.policy.cilium_peers import SERVICE_ACCOUNT, CiliumEndpoints, FqdnPeer, Term
 from flows.policy.direction import DirectionContext, entities_of, from_own_node
 from flows.policy.model import Direction, Endpoint
@@ -87,7 +87,7 @@ class PeerTable:
         if isinstance(peer, CiliumEndpoints):
             return self._endpoints(peer)
         if isinstance(peer, Addresses):
-            return self._once(("block", peer.block), lambda: self._addresses(peer))
+            return self._once(("block", peer.block), lambda: self._addresses(peer.block))
         if isinstance(peer, AnyOf):
             return self._any_of(peer.peers, dns_shown)
         return self._once((_identity(peer), dns_shown), lambda: self._asked(peer, dns_shown))
@@ -100,7 +100,7 @@ class PeerTable:
     def _asked(self, peer: PolicyPeer, dns_shown: bool | None) -> Fits:
         """For peers that do not look at a pod's labels, one pod speaks for all."""
         sure, unclear = self._ask(peer, self._outside, dns_shown)
-        if isinstance(peer, UnclearPeer) and peer.possible is not None:
+        if isinstance(peer, UnclearPeer) and (peer.possible or peer.pods):
             yes, unknown = self._ask(peer, self._pods, dns_shown)
             return sure | yes, unclear | unknown
         yes, unknown = self._ask(peer, self._pods[:1], dns_shown)
@@ -140,10 +140,13 @@ class PeerTable:
     def _picked(self, column: _Column, wanted: Requirement) -> Rows:
         if wanted.hidden:
             return self.pods if wanted.met_by(None) else 0
-        values: Iterable[str | None] = wanted.values if wanted.operator == "In" else column
         rows = 0
-        for value in values:
-            rows |= column.get(value, 0) if wanted.met_by(value) else 0
+        if wanted.operator == "In":  # nearly all; and it names what it takes
+            for named in wanted.values:
+                rows |= column.get(named, 0)
+            return rows
+        for value, some in column.items():
+            rows |= some if wanted.met_by(value) else 0
         return rows
 
     def _endpoints(self, peer: CiliumEndpoints) -> Fits:
@@ -168,19 +171,25 @@ class PeerTable:
         unknown = column.get("", 0) if term.key == SERVICE_ACCOUNT else 0
         return self._picked(column, term.wanted) & ~unknown, unknown
 
-    def _addresses(self, peer: Addresses) -> Fits:
-        sure, unclear = self._ask(peer, self._outside)
-        compared = self.profile.cidr_matches_pods
-        if compared is False:
-            return sure, unclear
-        within = self._within(peer.block)
-        return (sure | within, unclear | self._unknown) if compared else (sure, unclear | within | self._unknown)
-
-    def _within(self, block: CidrBlock) -> Rows:
+    def _addresses(self, block: CidrBlock) -> Fits:
+        sure, unsure = self._compared
         rows = self._set(self._inside(block.network))
         for hole in block.excepts:
             rows &= ~self._set(self._inside(hole))
-        return rows
+        return rows & sure, rows & unsure | self._unknown
+
+    @cached_property
+    def _compared(self) -> Fits:
+        """The rows whose addresses the datapath compares with blocks."""
+        answers = {number: comparable(self._rows[number], self.profile) for number in (*self._pods, *self._outside)}
+        yes, unknown = ([number for number, each in answers.items() if each is wanted] for wanted in (True, None))
+        return self._set(yes), self._set(unknown)
+
+    @cached_property
+    def _unknown(self) -> Rows:
+        """The rows that are compared, but whose address is not known."""
+        compared = numbers_of(self._compared[0] | self._compared[1])
+        return self._set(number for number in compared if number_of(self._rows[number].ip) is None)
 
     def _inside(self, network: Network) -> Iterator[int]:
         known = self._by_address.get(network.version, [])
@@ -188,14 +197,9 @@ class PeerTable:
         return (n for _, n in known[bisect_left(known, (first, -1)) : bisect_right(known, (last, len(self._rows)))])
 
     @cached_property
-    def _unknown(self) -> Rows:
-        """The pods whose address is not known."""
-        return self._set([number for number in self._pods if number_of(self._rows[number].ip) is None])
-
-    @cached_property
     def _by_address(self) -> Mapping[int, list[tuple[int, int]]]:
         shelves: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for number in self._pods:
+        for number in numbers_of(self._compared[0] | self._compared[1]):
             if (address := number_of(self._rows[number].ip)) is not None:
                 shelves[address[0]].append((address[1], number))
         return {version: sorted(found) for version, found in shelves.items()}

@@ -75,8 +75,11 @@ class UnclearPeer:
     why: str
     path: str = ""
     possible: Callable[[Endpoint], bool] | None = None  # False = certainly not this one
+    pods: SelectedPodsPeer | None = None  # certainly nobody but these
 
     def fits(self, scene: DirectionContext) -> bool | None:
+        if self.pods is not None:
+            return None if self.pods.selects(scene.peer) else False
         return None if self.possible is None or self.possible(scene.peer) else False
 
     def misses(self, scene: DirectionContext) -> tuple[Miss, ...]:

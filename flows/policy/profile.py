@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 _SHOWN = ("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels", "app.kubernetes.io")
 _HIDDEN = re.compile(
@@ -66,11 +67,16 @@ class Profile:
     def hides(self, key: str) -> bool:
         """True if a pod label stays out of identities, so that no selector can match it (Cilium's default filter,
         ``pkg/labelsfilter/filter.go``: e.g. pod-template-hash, statefulset.kubernetes.io/pod-name)."""
-        return self.filters_labels and not key.startswith(_SHOWN) and bool(_HIDDEN.match(key))
+        return self.filters_labels and _hidden(key)
 
     def with_options(self, **options: object) -> Profile:
         """The same datapath with other settings, e.g. ``cidr_matches_nodes=True`` for policy-cidr-match-mode=nodes."""
         return replace(self, **options)  # type: ignore[arg-type]  # names and types are those of the fields
+
+
+@lru_cache(maxsize=4096)
+def _hidden(key: str) -> bool:
+    return not key.startswith(_SHOWN) and bool(_HIDDEN.match(key))
 
 
 CILIUM = Profile(

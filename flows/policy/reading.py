@@ -7,7 +7,7 @@ rule (or the policy) as undecidable, with the place. Nothing is skipped silently
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 Json = Mapping[str, Any]
 
@@ -23,11 +23,16 @@ class Invalid(NotUnderstood):
     """Raised for what the datapath's own validation refuses. Cilium then applies nothing of the whole object."""
 
 
+def is_object(value: object) -> TypeGuard[Json]:
+    """Checks whether it is a JSON object. Nearly all are dicts, of which Python need not ask the abstract class."""
+    return isinstance(value, dict) or isinstance(value, Mapping)  # noqa: SIM101  (the order is what makes it fast)
+
+
 def mapping(value: object, path: str) -> Json:
     """A JSON object; ``null`` and an absent key count as empty, as the API server reads them."""
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not is_object(value):
         raise NotUnderstood(path, f"expected an object, found {_kind(value)}")
     return value
 
@@ -78,13 +83,13 @@ def pointer(key: object) -> str:
 
 def loose_mapping(value: object) -> Json:
     """For objects that are not policies (pods, Services …): what is no object counts as empty."""
-    return value if isinstance(value, Mapping) else {}
+    return value if is_object(value) else {}
 
 
 def loose_items(value: object) -> list[Json]:
     if not isinstance(value, list | tuple):
         return []
-    return [item for item in value if isinstance(item, Mapping)]
+    return [item for item in value if is_object(item)]
 
 
 def loose_labels(value: object) -> dict[str, str]:

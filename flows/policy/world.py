@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from flows.policy import inventory
+from flows.policy.bulk import collector_paused
 from flows.policy.catalog import CatalogPort, CatalogService, ServiceCatalog, parse_service, slice_addresses
 from flows.policy.cilium import group_cidrs, group_labels
 from flows.policy.direction import DirectionContext
@@ -46,6 +47,7 @@ class PolicyWorld:
         self, objects: Mapping[ObjectIdentity, Json], profile: Profile, before: PolicyWorld | None = None
     ) -> None:
         self._objects = objects
+        self._former: Inventory | None = None  # of the world before the change, until this one's is read
         self.read_from: tuple[object, ...] = ()  # all of it, so that what it was made of stays as long as it does
         self.profile = profile
         self.catalog = _catalog(objects)
@@ -60,7 +62,8 @@ class PolicyWorld:
         """Index objects as the API server returns them: Lists are flattened, unknown kinds ignored, malformed
         policies kept as undecidable."""
         whole = tuple(objects)
-        world = cls({identity(item): item for item in flatten(whole) if _matters(item)}, profile)
+        with collector_paused():
+            world = cls({identity(item): item for item in flatten(whole) if _matters(item)}, profile)
         world.read_from = whole
         return world
 
@@ -72,6 +75,8 @@ class PolicyWorld:
         after = PolicyWorld(kept, self.profile, self)
         if _inhabitants(kept) == _inhabitants(self._objects) and after.api_servers == self.api_servers:
             after.__dict__["inventory"] = self.inventory  # nobody moved in or out: keep the endpoints as they are
+        else:
+            after._former = self.inventory
         return after
 
     def _reusable(self, before: PolicyWorld | None) -> Mapping[ObjectIdentity, _Compiled]:
@@ -104,25 +109,10 @@ class PolicyWorld:
         items = self._of_kind("Namespace")
         named = {loose_text(loose_mapping(item.get("metadata")).get("name")): item for item in items}
         spaces = {name: inventory.namespace_labels(name, item) for name, item in named.items()}
-        by_ip: dict[str, Endpoint] = {}
-        for node in (*self._of_kind("CiliumNode"), *self._of_kind("Node")):
-            by_ip |= inventory.endpoints_of_node(node, self.api_servers)
-        nodes: dict[str, Endpoint] = {}
-        for endpoint in by_ip.values():
-            nodes.setdefault(endpoint.node, endpoint)
-        pods = {}
-        for item in self._of_kind("Pod"):
-            space = loose_text(loose_mapping(item.get("metadata")).get("namespace")) or "default"
-            endpoint = inventory.endpoint_of_pod(
-                item, spaces.setdefault(space, inventory.namespace_labels(space, None))
-            )
-            if endpoint.host_network and (host := nodes.get(endpoint.node)) is not None:
-                endpoint = replace(endpoint, tunnel_ip=host.tunnel_ip)
-            pods[(endpoint.namespace, endpoint.pod)] = endpoint
-            if not endpoint.host_network:
-                for ip in inventory.addresses_of_pod(item):
-                    by_ip[ip] = endpoint if ip == endpoint.ip else replace(endpoint, ip=ip)
-        return Inventory(pods, nodes, spaces, by_ip)
+        nodes = (*self._of_kind("CiliumNode"), *self._of_kind("Node"))
+        former, self._former = self._former, None
+        with collector_paused():
+            return inventory.read(self._of_kind("Pod"), spaces, nodes, self.api_servers, former)
 
     def endpoint_of_pod(self, namespace: str, name: str) -> Endpoint | None:
         return self.inventory.pods.get((namespace, name))

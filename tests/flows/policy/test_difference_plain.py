@@ -12,7 +12,7 @@ from flows.policy.direction import is_workload
 from flows.policy.endpoint_groups import outsiders, vocabulary
 from flows.policy.portset import NO_PORTS, PortSet
 from flows.policy.profile import UNKNOWN_PROFILE, Enforcement, Profile, cilium
-from tests.flows.policy.builders import Json, space
+from tests.flows.policy.builders import Json, cnp, pod, space
 from tests.flows.policy.clusters import a_policy, cilium_policy, mixed_cluster
 from tests.flows.policy.fuzz_nca import KEYS, SPACES, VALUES, Chance
 
@@ -125,3 +125,19 @@ def test_the_same_objects_under_another_datapath_are_told_as_the_plain_way_finds
         assert found == plain(before, after), seed
         ways += sum(map(len, found))
     assert ways > 50
+
+
+def test_pods_that_only_a_service_of_a_rule_tells_apart_are_told_apart() -> None:
+    """What such a rule reaches depends on the version of Cilium: undecidable for these pods, and for no others."""
+    meta = {"name": "s", "namespace": "y"}
+    spec = {"selector": {"app": "a"}, "ports": [{"port": 80, "targetPort": 80}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+    rule = {"toServices": [{"k8sService": {"serviceName": "s", "namespace": "y"}}]}
+    pods = [pod("x/client", "10.0.0.1"), pod("y/b", "10.0.1.1", app="b"), pod("y/a", "10.0.1.2", app="a")]
+    before = PolicyWorld.of([space("x"), space("y"), *pods, service, cnp("x/p", egress=[{}])], cilium(""))
+    after = before.with_objects([cnp("x/p", egress=[{}, rule])])
+
+    found = told(difference_of(before, after))
+
+    assert found == plain(before, after)
+    assert {str(there) for _, there in found[2]} == {"y/Pod a"}
