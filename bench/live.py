@@ -49,9 +49,12 @@ P50_S, P95_S, WALL_S, RSS_MB, CROWD_RSS_MB, AT_ONCE_S = 0.5, 2.0, 3.0, 200, 250,
 
 
 async def ask(
-    kubeconfig: str, relay: str, runs: int, at_once: int, follow: float, named: bool = True
+    kubeconfig: str, relay: str, runs: int, at_once: int, follow: float, named: bool = True, probes: str = ""
 ) -> dict[str, Any]:
-    """Seconds of each investigation, one after the other or all at once, and the peak of our memory."""
+    """Seconds of each investigation, one after the other or all at once, and the peak of our memory.
+
+    `probes` is the folder of our certificate for the probes' servers, and their port.
+    """
     from bot.desk.limits import Limits
     from bot.interpreter import serve_quickly
     from bot.workers import WorkerPool
@@ -72,12 +75,14 @@ async def ask(
     reads = SharedReads() if at_once else None
     flow, workers = load_flows()["flow.k8s_network_debug"], WorkerPool()
     tools = WalkTools(sensors(), rules(), runner=workers) if at_once else WalkTools(sensors(), rules())
+    folder, _, port = probes.rpartition(":")
+    settings = LiveSettings(probe_tls=Path(folder), probe_port=int(port)) if probes else LiveSettings()
     room = asyncio.Semaphore(Limits().each_process)
     pace = RelayLimits(follow=follow, settling=0.3 if follow else 0.0)
 
     async def look(kube: Kube) -> str:
         with_relay = kube, Relay(RelayConfig(relay), pace)
-        async with room, live_cluster(*with_relay, LiveSettings(), lambda: moment, reads) as cluster:
+        async with room, live_cluster(*with_relay, settings, lambda: moment, reads) as cluster:
             return (await run(flow, target, cluster, tools)).cause_class
 
     async def one(open_already: Kube | None = None) -> tuple[float, str]:
@@ -159,7 +164,7 @@ async def living(scratch: Path, real: bool) -> AsyncIterator[World]:
 
     folder = CASES / NAME
     with _real_server(folder, scratch) if real else nullcontext({}) as behind:
-        async with world_of(NAME, scratch, nodes=many_flows(folder), **behind) as world:
+        async with world_of(NAME, scratch, nodes=many_flows(folder), servers=True, **behind) as world:
             name_authority(world.kubeconfig, make_certificates(scratch).ca)
             yield world
 
@@ -195,7 +200,9 @@ async def measure(runs: int, crowds: Sequence[int], real: bool = True) -> list[d
             own = await _in_its_own_process(*where, runs, 0, 0.0)
             world.front.probes.patience_s = CONNECT_TIMEOUT_S
             few = max(runs // 4, 3)
-            waiting = [await _in_its_own_process(*where, few, 0, 2.0, named) for named in (1, 0)]
+            assert world.probes is not None
+            probes = f"{world.least.probe_tls}:{world.probes.port}"
+            waiting = [await _in_its_own_process(*where, few, 0, 2.0, named, probes) for named in (1, 0)]
             world.front.probes.patience_s = 0.0
             return [own, *waiting, *[await _in_its_own_process(*where, 0, each, 2.0) for each in crowds]]
 
@@ -237,8 +244,8 @@ def _p95(seconds: list[float]) -> float:
 
 def main() -> int:
     if "--ask" in sys.argv:
-        kubeconfig, relay, runs, at_once, follow, *named = sys.argv[sys.argv.index("--ask") + 1 :]
-        asking = ask(kubeconfig, relay, int(runs), int(at_once), float(follow), named != ["0"])
+        kubeconfig, relay, runs, at_once, follow, *how = sys.argv[sys.argv.index("--ask") + 1 :]
+        asking = ask(kubeconfig, relay, int(runs), int(at_once), float(follow), how[:1] != ["0"], *how[1:])
         print(json.dumps(asyncio.run(asking)))
         return 0
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")

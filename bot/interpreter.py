@@ -10,20 +10,13 @@ SWITCH_S = 0.0005
 """Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
 add up to a queue while alerts storm in."""
 
-M_TRIM_THRESHOLD, M_ARENA_MAX = -1, -8
-MAX_ARENAS = 2
-TRIM_BYTES = 64 * 1024
 
-
-def save_memory() -> None:
-    """To be called before there are threads. Two heaps for all of them, given back where free: glibc's usual eight for
-    each processor stay as large as the largest list that each has ever read. Elsewhere nothing changes."""
+def give_back_memory() -> None:
+    """Return what is free to the system, where the allocator is glibc's; some milliseconds, for when all is quiet."""
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):
         return
-    mallopt(M_ARENA_MAX, MAX_ARENAS)
-    mallopt(M_TRIM_THRESHOLD, TRIM_BYTES)
 
 
 def serve_quickly() -> None:

@@ -12,7 +12,6 @@ from aiohttp import ClientError
 from bot.app import serve as run
 from bot.desk.opening import Occupied
 from bot.errors import CouldNotLook, UsageMistake
-from bot.interpreter import save_memory
 from bot.logs import set_up_logging
 from bot.secret import Secret
 from bot.settings import load, secrets_of
@@ -24,7 +23,6 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
     settings = load(file=config, database_url=Secret(database) if database else None, **said)
     set_up_logging(settings.log_level, secrets_of(settings), settings.log_format)
-    save_memory()
     try:
         return asyncio.run(run(settings, lambda line: click.echo(line, err=True)))
     except (BadToken, BadDatabase, Occupied) as why:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from typing import Any, ParamSpec, TypeVar
 
+from bot.interpreter import give_back_memory
 from bot.workers.process import WORKER, Command, WorkerLost, WorkerProcess
 from bot.workers.wire import PackedWork, WorkPacker
 from bot.workers.worker import WorkDone
@@ -174,6 +175,7 @@ class WorkerPool:
         self._packer.forget()
         for each in idle:
             self._begun(each.end())
+        give_back_memory()
 
     def _begun(self, act: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(act)
