@@ -76,7 +76,7 @@ class PolicyWorld:
         if _inhabitants(kept) == _inhabitants(self._objects) and after.api_servers == self.api_servers:
             after.__dict__["inventory"] = self.inventory  # nobody moved in or out: keep the endpoints as they are
         else:
-            after._former = self.inventory
+            after._former = self.__dict__.get("inventory")
         return after
 
     def _reusable(self, before: PolicyWorld | None) -> Mapping[ObjectIdentity, _Compiled]:
