@@ -135,11 +135,12 @@ async def running(
     limits: Limits | None = None,
     alert_limits: AlertLimits | None = None,
     within: float = VERIFY_TIMEOUT_S,
+    runner: WorkRunner | None = None,
 ) -> AsyncIterator[Served]:
     """KAI from connected to closed. Raises `BadSettings`, `BadToken`, `BadDatabase`, `Occupied` in one line.
 
     `look` takes the place of sensors and rules, for measurements of everything around them. `within`: seconds after
-    which a change that does not help is taken back.
+    which a change that does not help is taken back. `runner` takes the place of worker processes.
     """
     clusters, url = _clusters(settings), settings.database_url.reveal()
     flows, seers = load_flows(), sensors()
@@ -148,8 +149,8 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(clusters.close)
         token, api = settings.slack.bot_token.reveal(), settings.slack.api_url
-        stack.push_async_callback((workers := WorkerPool()).close)
-        tools, metrics = WalkTools(seers, RulesByNeed(), runner=workers), Metrics()
+        stack.push_async_callback((runner := runner or WorkerPool()).close)
+        tools, metrics = WalkTools(seers, RulesByNeed(), runner=runner), Metrics()
         client = web_client(token, api, answered=metrics.slack_answered)
         identity = await identify(client)
         store = await stack.enter_async_context(open_store(url))
@@ -159,13 +160,11 @@ async def running(
         stack.push_async_callback(outbox.close)  # after the desk, whose last investigations still speak
         conversations = Conversations(store, outbox, Seeker(client), flows, seers, limits)
         spans = stack.enter_context(traced(os.environ))
-        walks = Walks(
-            spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, tools.rules, workers)))
-        )
+        walks = Walks(spans.looking(metrics.looking(look or Looking(clusters.open, flows, seers, tools.rules, runner))))
         watching = all_watching(conversations.watching, metrics.watching, spans.watching)
         visibility = Visibility(client)
         cards = ProposalMessages(store, conversations, identity.team, lambda: settings.approvals)
-        changes = _changes(settings, clusters, store, cards, within, workers)
+        changes = _changes(settings, clusters, store, cards, within, runner)
         poster: Poster = conversations if changes is None else Proposing(conversations, changes)
         more = _extensions(changes)
         ledger = partial(CountedLedger, metrics=metrics)

@@ -21,6 +21,9 @@ class WorkRunner(Protocol):
     def warm(self) -> None:
         """Prepare for work that will come in a second or two."""
 
+    async def close(self) -> None:
+        """End whatever was begun."""
+
 
 class ThreadRunner:
     """Runs work in threads, one after the other: the interpreter does one thing at a time.
@@ -38,6 +41,9 @@ class ThreadRunner:
 
     def warm(self) -> None:
         """Nothing to prepare: a thread begins at once."""
+
+    async def close(self) -> None:
+        """Nothing to end: each thread ends with its work."""
 
 
 __all__ = ["ThreadRunner", "WorkRunner"]

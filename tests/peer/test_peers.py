@@ -15,6 +15,7 @@ from bot.report.blocks import FIX
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
 from bot.triggers.form import NAMESPACE, POD, SINCE, TO
+from flows.runner import ThreadRunner
 from tests.kit.cases import CASES
 from tests.peer.chat import Chat, Json, open_form, text_of, until
 from tests.peer.local_slack import CHANNEL, local_slack
@@ -38,7 +39,7 @@ async def chat(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     """
     logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
     start: Start = request.param
-    async with start(tmp_path) as chat, running(settings(chat, tmp_path)):
+    async with start(tmp_path) as chat, running(settings(chat, tmp_path), runner=ThreadRunner()):
         await chat.connected()
         yield chat
 

@@ -6,7 +6,8 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-from bot.change.proving import _complaint, _fresh, eligible
+from bot.change.proving import _complaint, eligible
+from bot.change.proving import fresh as proof_of
 from bot.change.rollback import is_same
 from flows.denials.policy_world import world_of
 from flows.fixes.build import build
@@ -35,7 +36,7 @@ def test_a_fix_that_only_adds_holds_and_takes_nothing_away():
     case = case_of("importer-to-store")
     fix = fix_of(case)
 
-    fresh = _fresh(case, [part()], [fixed(case, fix)], _complaint(case))
+    fresh = proof_of(case, [part()], [fixed(case, fix)], _complaint(case))
 
     assert (fresh.why, fresh.proved.newly_denied, eligible(fix)) == ("", (), True)
     assert fresh.proved.newly_allowed
@@ -47,7 +48,7 @@ def test_the_same_fix_that_also_drops_a_rule_is_not_to_be_approved():
     after = copy.deepcopy(fixed(case, fix_of(case)))
     dropped = after["spec"]["egress"].pop(1)
 
-    fresh = _fresh(case, [part()], [after], _complaint(case))
+    fresh = proof_of(case, [part()], [after], _complaint(case))
 
     assert dropped
     assert fresh.why.startswith("it would close ")
@@ -57,7 +58,7 @@ def test_the_same_fix_that_also_drops_a_rule_is_not_to_be_approved():
 def test_what_was_shown_is_not_the_same_when_it_would_close_something_else():
     it = proposal()
     case = case_of("importer-to-store")
-    fresh = _fresh(case, it.parts, [fixed(case, fix_of(case))], _complaint(case))
+    fresh = proof_of(case, it.parts, [fixed(case, fix_of(case))], _complaint(case))
     shown = proposal(proved=fresh.proved)
 
     assert is_same(shown, fresh)
@@ -70,7 +71,7 @@ def test_an_address_is_proved_under_the_name_that_led_the_pod_to_it():
     fix = fix_of(case)
     (flow,) = _complaint(case)
 
-    fresh = _fresh(case, [part()], [fixed(case, fix)], (flow,))
+    fresh = proof_of(case, [part()], [fixed(case, fix)], (flow,))
 
     assert flow.looked_up == "cdn.example.net"
     assert (fresh.why, eligible(fix)) == ("", True)
@@ -80,6 +81,6 @@ def test_an_address_of_which_no_name_is_known_stays_undecided():
     case = case_of("sync-to-partner")
     (flow,) = _complaint(case)
 
-    fresh = _fresh(case, [part()], [fixed(case, fix_of(case))], (replace(flow, looked_up=""),))
+    fresh = proof_of(case, [part()], [fixed(case, fix_of(case))], (replace(flow, looked_up=""),))
 
     assert fresh.why.endswith("cannot be decided")

@@ -17,6 +17,7 @@ from bot.desk.limits import Limits
 from bot.desk.ports import LookFor
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
+from flows.runner import ThreadRunner, WorkRunner
 from lab.workspace import Workspace
 from tests.kit.cases import CASES
 
@@ -114,10 +115,12 @@ def start(workspace: Workspace, tmp_path: Path) -> Start:
         look: LookFor | None = None,
         limits: Limits | None = None,
         alert_limits: AlertLimits | None = None,
+        runner: WorkRunner | None = None,
         **more: Any,
     ) -> AsyncIterator[Kai]:
         before = len(workspace.calls("apps.connections.open"))
-        async with running(settings(workspace, tmp_path, mode, **more), look, limits, alert_limits) as served:
+        set_up = settings(workspace, tmp_path, mode, **more)
+        async with running(set_up, look, limits, alert_limits, runner=runner or ThreadRunner()) as served:
             if mode == "http":
                 assert await workspace.use_http(f"{served.url}/slack/events")
             else:
