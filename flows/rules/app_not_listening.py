@@ -121,8 +121,10 @@ def _partly(case: Case, peer: Peer, service: ServiceFacts, bad: list[str], of: i
 
 
 def _declared(peer: Peer, port: int) -> bool:
-    pods = peer.service.matching_pods or () if peer.service else ()
-    return any(number == port for each in pods for _, number, _ in each.declared)
+    """A pod declares the port, and it was asked: what is refused at a node port may be refused by the node."""
+    if peer.service is None or any(each.node_port == peer.port for each in peer.service.ports if each.node_port):
+        return False
+    return any(number == port for each in peer.service.matching_pods or () for _, number, _ in each.declared)
 
 
 def _finding(peer: Peer, port: int, loopback: bool, nobody: bool, others: tuple[int, ...], weight: float) -> Finding:

@@ -19,7 +19,8 @@ from sensors.kit.sockets import PodSockets
 from sensors.net_mtu import Mtu
 from sensors.net_tcp_stats import TcpStats
 
-REPEATED_SHARE, FEW_REPEATS = 0.01, 10
+REPEATED_SHARE = 0.01
+FEW_REPEATS = 10
 AFTER_CONNECTING = ("bytes received", "read timed out", "awaiting headers", "response timeout", "deadline exceeded")
 
 
