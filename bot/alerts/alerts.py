@@ -45,6 +45,9 @@ MOST_TRIED = 50
 MOST_ROUNDS = 2
 """Plans that are made of one batch: where what was planned led to nothing, others may have its place."""
 
+STARTS_APART_S = 0.6
+"""Seconds between investigations that one batch starts. Each looks for half a second, in which alerts still come in."""
+
 OVER_LIMIT = "the most that alerts may start in a minute was reached"
 
 
@@ -186,7 +189,7 @@ class Alerts:
         await self._scenes.read((each for group in made.groups for each in group.members[:MOST_TRIED]), scenes)
         starts = [Start(self._clock(), namespace_of(group.lead.alert), made.is_storm) for group in made.groups]
         room.starts += starts
-        looks = (self._group(room, group, scenes, gates, made.is_storm) for group in made.groups)
+        looks = (self._group(room, group, scenes, gates, made.is_storm, at) for at, group in enumerate(made.groups))
         began = await asyncio.gather(*looks)
         for start, is_spent in zip(starts, began, strict=True):
             if not is_spent:
@@ -194,8 +197,10 @@ class Alerts:
         return all(began)
 
     async def _group(
-        self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged], storm: bool
+        self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged], storm: bool, turn: int
     ) -> bool:
+        if turn:
+            await self._sleep(turn * STARTS_APART_S)
         outcome = await attempt(self._look_into(room, group, scenes, gates))
         if isinstance(outcome, BaseException):
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)

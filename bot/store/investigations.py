@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
+from bot.store.gathering import GatheredWrites
 from bot.store.messages import owe
 from bot.store.packing import pack, plain, unpack
 from bot.store.records import (
@@ -39,6 +40,7 @@ class Investigations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._evidence = GatheredWrites(self._keep_evidence)
 
     async def admit(
         self, request: Request, new_id: str, now: datetime, ceiling: Ceiling, once: str = ""
@@ -76,10 +78,15 @@ class Investigations:
 
     async def saw(self, investigation: str, row: EvidenceRow, position: int) -> None:
         """Keep one look, in place of an earlier one of the same id."""
-        values = _evidence(investigation, row, position)
+        await self._evidence.add(_evidence(investigation, row, position))
+
+    async def _keep_evidence(self, rows: Sequence[dict[str, Any]]) -> None:
+        say = self._database.insert(evidence)
+        new = {name: say.excluded[name] for name in rows[0]}
         async with self._database.writing() as connection:
-            say = self._database.insert(evidence).values(values)
-            await connection.execute(say.on_conflict_do_update(index_elements=["investigation", "id"], set_=values))
+            await connection.execute(
+                say.on_conflict_do_update(index_elements=["investigation", "id"], set_=new), list(rows)
+            )
 
     async def conclude(
         self, investigation: str, result: Mapping[str, Any], rows: Sequence[EvidenceRow], role: str, now: datetime

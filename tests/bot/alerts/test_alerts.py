@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.alerts.alerts import Alerts
+from bot.alerts.alerts import STARTS_APART_S, Alerts
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
 from bot.alerts.notices import ListedAlerts, MessageSign, Notice, SkippedAlert, StartedByAlert, UnclearAlert
@@ -149,6 +149,7 @@ class World:
     drops: RecentDrops = field(default_factory=lambda: RecentDrops(0))
     asked_drops: list[Target] = field(default_factory=list)
     is_stuck: bool = False
+    slept: list[float] = field(default_factory=list)
     at: float = 0.0
 
     async def dropped(self, target: Target) -> RecentDrops:
@@ -157,6 +158,7 @@ class World:
 
     def alerts(self, **limits: Any) -> Alerts:
         async def at_once(seconds: float) -> None:
+            self.slept.append(seconds)
             await (asyncio.Event().wait() if self.is_stuck and seconds != GATHER_S else asyncio.sleep(0))
 
         async def none(investigation: str) -> None:
@@ -515,6 +517,24 @@ async def test_a_storm_is_one_investigation_for_each_cause_and_one_list():
     (listed,) = world.spoken.of(ListedAlerts)
     assert [asked.namespace for asked, _ in world.desk.taken] == ["shop"]
     assert (listed.count, listed.investigated, len(listed.lines)) == (7, True, 7)
+
+
+async def test_of_a_batch_one_investigation_begins_after_the_other():
+    """Three that look at the same moment would hold up the alerts that still come in."""
+    world = World()
+
+    await hear(world.alerts(), *received(alert(), alert("AnotherCannotReach", "web-2")))
+
+    assert len(world.desk.taken) == 2
+    assert [each for each in world.slept if each >= STARTS_APART_S] == [STARTS_APART_S]
+
+
+async def test_an_alert_alone_waits_for_no_other():
+    world = World()
+
+    await hear(world.alerts(), *received(alert()))
+
+    assert STARTS_APART_S not in world.slept
 
 
 async def test_in_a_storm_that_goes_on_the_lists_grow_and_no_more_is_started():
