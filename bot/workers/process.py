@@ -11,13 +11,7 @@ from pathlib import Path
 from bot.workers.wire import HEAD, MAX_FRAME, PackedWork
 
 ROOT = Path(__file__).resolve().parents[2]
-BEGIN = """
-import os, sys
-os.nice(10)  # before a second of imports: whoever serves goes first from the start
-sys.path.append(sys.argv[1])
-from bot.workers.worker import main
-main()
-"""
+BEGIN = "import sys; sys.path.append(sys.argv[1]); from bot.workers.worker import main; main()"
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 """Variables that a worker gets: tokens and keys are not among them."""
 

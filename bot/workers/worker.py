@@ -21,6 +21,9 @@ from bot.workers.wire import HEAD, packed, read_frame, unpacked
 from flows.catalog import rules
 from sensors.kit.catalog import sensors
 
+NICE = 5
+"""An answer to Slack or to an alert goes before a verdict, where there are too few processors for both."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkDone:
@@ -49,6 +52,7 @@ class LogOfWork(logging.Handler):
 def main() -> None:
     """Run until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the serving process, which then ends us
+    os.nice(NICE)
     frames, results = _pipes()
     log = LogOfWork()
     logging.getLogger().addHandler(log)
