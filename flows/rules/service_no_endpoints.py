@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 from flows.belief import PROBABLE, PROVED
+from flows.denials.webhooks import culprit_of, is_webhook
 from flows.model import Case, Component, Finding, Rule, SetSelector
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, suspects
-from flows.symptoms.webhooks import culprit_of, is_webhook
 from sensors.k8s_recent_changes import RecentChanges
 from sensors.k8s_services import IdleWorkload, LabelMiss, ServiceFacts, Services
 from sensors.kit.nearest import nearest
@@ -64,7 +64,7 @@ def _wake(idle: IdleWorkload, webhook: Component | None) -> str:
     kind, name, space = idle.workload.kind.lower(), idle.workload.name, idle.workload.namespace
     if "quota" in idle.refusal:
         return f"Raise the quota of namespace {space}, or make room in it; {idle.workload} then makes its pods itself."
-    if webhook and webhook.kind == "NetworkPolicy":
+    if webhook and webhook.kind != "Service":
         return (
             f"Let {webhook} admit the API server at the target port of the webhook's pods; {idle.workload} then makes "
             "its pods itself. Do not delete the webhook's configuration for this."

@@ -225,6 +225,27 @@ def test_names_the_webhook_s_service_where_no_policy_isolates_it():
     assert str(finding.component) == "Service hooks/guard"
 
 
+@pytest.mark.parametrize("rule", [{}, {"ports": [{"protocol": "TCP", "port": 9443}]}])
+def test_names_no_policy_that_admits_the_api_server(rule):
+    """It selects the webhook's pods, and it is not what keeps them silent."""
+
+    def admits(lab):
+        lab.find("networkpolicies", "default-deny")["spec"]["ingress"] = [rule]
+
+    (finding,) = said(RULE, edited(HOOK, admits))
+
+    assert str(finding.component) == "Service hooks/guard"
+
+
+def test_names_the_policy_that_admits_others_only():
+    def others(lab):
+        lab.find("networkpolicies", "default-deny")["spec"]["ingress"] = [{"from": [{"podSelector": {}}]}]
+
+    (finding,) = said(RULE, edited(HOOK, others))
+
+    assert str(finding.component) == "NetworkPolicy hooks/default-deny"
+
+
 def test_a_webhook_that_answers_wrongly_is_no_policy_s_matter():
     """x509 instead of silence: bytes arrived."""
 
