@@ -171,8 +171,7 @@ def doctor() -> None:
 @live_options
 @option("--since", metavar="TIME", help="Only what was dropped in this time before, such as 10m or 1h.")
 @option("--max-newly-allowed", "most", type=click.IntRange(min=0), help="Refuse what opens more ways than this.")
-@option("-o", "--output", type=click.Choice(("text", "json")), default="text", help="How to say it.")
-@option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+@answering("text", "json")
 def simulate() -> None:
     """Try a change on the traffic that was really seen: would it help, and what else would it open?
 
@@ -261,7 +260,7 @@ def alert() -> None:
 @option("--context", metavar="NAME", help="The kubeconfig's context to use.")
 @option("--kubeconfig", metavar="FILE", help="The kubeconfig to use; default as kubectl.")
 @option("--server", "hubble_server", metavar="HOST:PORT", help="hubble-relay (HUBBLE_SERVER).")
-@option("--debug", is_flag=True, expose_value=False, help="Show a trace with errors (or KAI_DEBUG=1).")
+@DEBUG
 def serve() -> None:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
 

@@ -14,7 +14,6 @@ import click
 
 Declare: TypeAlias = Callable[[Callable[..., Any]], click.Command]
 Declared = TypeVar("Declared", bound=Callable[..., Any])
-Decorator: TypeAlias = Callable[[Declared], Declared]
 LATER = "__kai_parameters__"
 
 

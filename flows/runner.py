@@ -10,8 +10,14 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
+class WorkLost(RuntimeError):
+    """Work that has no result: whoever did it, often another process, is gone."""
+
+
 class WorkRunner(Protocol):
     """Runs a function of a module on values that it only reads. What it raises comes back as it was raised.
+
+    Raises `WorkLost` besides.
 
     A runner may do so in another process: the function, what it is given and what it returns must be picklable.
     """
@@ -46,4 +52,4 @@ class ThreadRunner:
         """Nothing to end: each thread ends with its work."""
 
 
-__all__ = ["ThreadRunner", "WorkRunner"]
+__all__ = ["ThreadRunner", "WorkLost", "WorkRunner"]

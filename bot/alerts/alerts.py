@@ -192,7 +192,7 @@ class Alerts:
         looks = (self._group(room, group, scenes, gates, made.is_storm, at) for at, group in enumerate(made.groups))
         began = await asyncio.gather(*looks)
         for start, is_spent in zip(starts, began, strict=True):
-            if not is_spent:
+            if not is_spent and start in room.starts:  # unless it is so old that it was forgotten
                 room.starts.remove(start)
         return all(began)
 

@@ -25,7 +25,7 @@ from flows.fixes.proof import Trial, denied_ones, try_out, unread_kinds
 from flows.model import Case, Fix, Missing
 from flows.policy import Direction, Endpoint, PolicyRef, PolicyWorld, Traffic
 from flows.policy.parse import dialect_of
-from flows.runner import ThreadRunner, WorkRunner
+from flows.runner import ThreadRunner, WorkLost, WorkRunner
 from flows.simulate import NEEDED_SENSORS
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.kit import Blind, Sensor, Target, observe
@@ -58,13 +58,22 @@ class Proving:
         """The pipeline's `Prove`: the same change on the cluster of now."""
         case = await self._case(it.target, it.cluster, QUICK)
         parts = [await self._anew(each, it.cluster) for each in it.parts]
-        return await self.runner(fresh, case, [each for each, _ in parts], [a for _, a in parts], it.proved.flows)
+        return await self._proof(case, parts, it.proved.flows)
 
     async def first(self, target: Target, fix: Fix, cluster: str) -> Fresh:
         """The proof that a proposal begins with; what is denied is looked for anew."""
         case = await self._case(target, cluster, NEEDED_SENSORS)
         parts = [await self._anew(each, cluster) for each in _parts(fix)]
-        return await self.runner(fresh, case, [each for each, _ in parts], [a for _, a in parts])
+        return await self._proof(case, parts)
+
+    async def _proof(
+        self, case: Case, parts: Sequence[tuple[ProposalPart, Json]], flows: Sequence[Tuple5] | None = None
+    ) -> Fresh:
+        befores, afters = [each for each, _ in parts], [after for _, after in parts]
+        try:
+            return await self.runner(fresh, case, befores, afters, flows)
+        except WorkLost as why:
+            raise CannotProve(f"the proof did not come to its end: {why}") from why
 
     async def repository(self, fix: Fix, cluster: str) -> ForRepository:
         """The difference that the fix makes to the objects of now. Raises `CannotProve`."""

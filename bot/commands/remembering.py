@@ -16,10 +16,10 @@ from bot.report.cluster_name import UNNAMED
 from bot.report.json_result import encode
 from bot.store import EvidenceRow, OriginKind, Request
 from bot.store.location import default_url
+from bot.store.records import rows_of
 from bot.store.spool import FORGOTTEN_AFTER, bring_in, put
 from flows.model import Diagnosis
 from sensors.kit import Target
-from sensors.kit.reported import reported
 
 Run = tuple[Request, Mapping[str, Any], tuple[EvidenceRow, ...]]
 
@@ -47,11 +47,8 @@ def _run(it: Diagnosis) -> Run:
     where = f"case {it.provenance.recording.name}" if it.provenance.recording else it.provenance.name or UNNAMED
     target = Target(it.target.pod, it.target.namespace, *it.target.peer)
     request = Request(target, it.flow, OriginKind.TERMINAL, who(), where[:100])
-    rows = tuple(
-        EvidenceRow(key, each.sensor, each.sight.value, each.summary, reported(each))
-        for key, each in it.evidence.items()
-    )
-    return request, encode(it), rows
+    result = encode(it)
+    return request, result, rows_of(result)
 
 
 async def _keep(url: str, investigation: str, run: Run, asked_at: datetime) -> None:

@@ -256,7 +256,7 @@ class Desk:
         why = task.exception()
         if why is not None:
             return await self._end(it.id, InvestigationState.FAILED, self._in_words(it, why))
-        result, rows = await asyncio.to_thread(written, task.result())
+        result, rows = await asyncio.to_thread(written, task.result().diagnosis)
         key = await self._store.investigations.conclude(it.id, result, rows, VERDICT, self._tools.now())
         self._tell_waiting(it.id)
         return key

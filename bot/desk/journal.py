@@ -250,9 +250,9 @@ class Journal:
         """Interrupts what runs, to be carried on later. The loop gets an executor of its own again."""
         self._closing = True
         self._bell.set()
-        if self._notices is not None:
-            await self._notices.close()
-            self._notices = None
+        notices, self._notices = self._notices, None  # a run that ends meanwhile tells nobody
+        if notices is not None:
+            await notices.close()
         await _ended(tuple(self._running))
         await asyncio.to_thread(_destroy)
         await _ended(tuple(filter(_is_of_dbos, asyncio.all_tasks())))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.desk.ports import LookResult, Saw
+from bot.desk.ports import Saw
 from bot.report.json_result import encode
 from bot.store import EvidenceRow
+from bot.store.records import rows_of
 from bot.store.store import Store
 from flows.engine import Concluded
+from flows.model import Diagnosis
 from sensors.kit import Evidence
 from sensors.kit.reported import reported
-
-EVIDENCE_KEYS = ("id", "sensor", "sight", "summary", "facts")
-"""Keys of one piece of evidence in a result, in the order of its row."""
 
 
 class AnswerRecorder:
@@ -29,10 +28,10 @@ class AnswerRecorder:
             await self._store.investigations.saw(self._investigation, row, int(moment.id[1:]))
 
 
-def written(looked: LookResult) -> tuple[dict[str, Any], tuple[EvidenceRow, ...]]:
+def written(it: Diagnosis) -> tuple[dict[str, Any], tuple[EvidenceRow, ...]]:
     """The result to store, and its evidence one by one. A second or so of work for a thread where facts are many."""
-    result = encode(looked.diagnosis)
-    return result, tuple(EvidenceRow(*(each[name] for name in EVIDENCE_KEYS)) for each in result["evidence"])
+    result = encode(it)
+    return result, rows_of(result)
 
 
 def row_of(key: str, evidence: Evidence) -> EvidenceRow:

@@ -20,7 +20,7 @@ from bot.desk.journal import Journal, Steps, Workflow
 from bot.desk.looking import OpenCluster
 from bot.desk.notes import Note, VerdictNote
 from bot.desk.ports import Poster
-from bot.desk.recording import row_of
+from bot.desk.recording import written
 from bot.desk.watching import Later
 from bot.explain.further import durable_further
 from bot.explain.notes import EXPLANATION, EXPLANATION_NOTES, Explained, owe_asked
@@ -181,8 +181,7 @@ class Explains:
         it = await asyncio.to_thread(decode, result)
         usage = usage_of(await self.store.claude_calls.of(investigation))
         it = replace(it, explanation=replace(it.explanation or Explanation(), usage=usage))
-        encoded = await asyncio.to_thread(encode, it)
-        rows = tuple(row_of(key, each) for key, each in it.evidence.items())
+        encoded, rows = await asyncio.to_thread(written, it)
         return await self.store.investigations.revise(investigation, encoded, rows, EXPLANATION, self.now())
 
     async def _tell(self, investigation: str) -> None:

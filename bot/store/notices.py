@@ -108,13 +108,16 @@ class Notices:
         return await self._hear(raw, HEARD_S, f"check {word}")
 
     async def _hear(self, raw: Any, seconds: float, until: str = "") -> bool:
-        """What comes in so many seconds; True as soon as it is `until`."""
-        async for notice in raw.notifies(timeout=seconds):
-            if notice.payload == until:
-                return True
-            if notice.payload != self._me and not notice.payload.startswith("check "):
-                self._heard()
-        return False
+        """What comes in so many seconds; True as soon as it is `until`. What came in one packet is heard whole:
+        psycopg forgets the rest of a packet when its generator is left."""
+        clock = asyncio.get_running_loop().time
+        end, found = clock() + seconds, False
+        while not found and (left := end - clock()) > 0:
+            async for notice in raw.notifies(timeout=left, stop_after=1):
+                found = found or notice.payload == until
+                if notice.payload != self._me and not notice.payload.startswith("check "):
+                    self._heard()
+        return found
 
 
 def open_notices(url: str, heard: Callable[[], None]) -> Notices | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -133,6 +133,12 @@ class EvidenceRow:
     sight: str
     summary: str
     facts: Mapping[str, Any]
+
+
+def rows_of(result: Mapping[str, Any]) -> tuple[EvidenceRow, ...]:
+    """Evidence of a result as it was encoded, one by one."""
+    names = [each.name for each in fields(EvidenceRow)]
+    return tuple(EvidenceRow(*(each[name] for name in names)) for each in result["evidence"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bot.watch.changes import PolicyChange
 from bot.watch.drops import Cut
 from flows.fixes.proof import MAX_NEWLY_ALLOWED
 from flows.model import Case, Missing, Proof
-from flows.runner import ThreadRunner, WorkRunner
+from flows.runner import ThreadRunner, WorkLost, WorkRunner
 from flows.simulate import look, simulate
 from sensors.kit import Absent, Blind, Cluster, Sensor
 
@@ -80,7 +80,7 @@ class Prover:
                 assert cut.sample is not None  # noqa: S101 - chosen by `way_back`
                 case = await look(cut.sample, cluster, self._sensors)
             return await self._runner(taken_back, case, change)
-        except (Blind, Absent, Missing, TimeoutError) as why:
+        except (Blind, Absent, Missing, TimeoutError, WorkLost) as why:
             log.info("whether %s has cut %s cannot be proved: %s", change.policy, cut.way, why)
             return None
 

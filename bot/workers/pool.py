@@ -62,7 +62,7 @@ class WorkerPool:
 
     async def __call__(self, work: Callable[P, Result], *arguments: P.args, **keywords: P.kwargs) -> Result:
         packed = await asyncio.to_thread(self._packer.pack, work, arguments, keywords)
-        async with self._large if packed.size > LARGE_SNAPSHOT else nullcontext(), self._room:
+        async with self._large if packed.size >= LARGE_SNAPSHOT else nullcontext(), self._room:
             answer = await self._answer(packed)
         if answer is None:
             return await self._threads(work, *arguments, **keywords)
@@ -76,7 +76,8 @@ class WorkerPool:
 
     def warm(self) -> None:
         """Start a worker, where there is none that waits and nobody starts one."""
-        if not (self._idle or self._busy or self._closed) and self._warming is None:
+        is_warming = self._warming is not None and not self._warming.done()
+        if not (self._idle or self._busy or self._closed or is_warming):
             self._warming = self._begun(self._warm())
 
     async def close(self) -> None:
@@ -127,7 +128,7 @@ class WorkerPool:
     def _put_back(self, worker: WorkerProcess, *, is_well: bool) -> None:
         if not is_well:
             self._begun(worker.kill())
-        elif worker.done >= MAX_WORKS:
+        elif self._closed or worker.done >= MAX_WORKS:
             self._begun(worker.end())
         else:
             self._idle.append(worker)
@@ -160,12 +161,13 @@ class WorkerPool:
         if worker is not None:
             self._idle.append(worker)
             self._put_off()
-        self._warming = None
 
     def _put_off(self) -> None:
         """Idle time begins anew."""
         if self._evening is not None:
             self._evening.cancel()
+        if self._closed:
+            return
         self._evening = asyncio.get_running_loop().call_later(self._idle_s, self._end_idle)
 
     def _end_idle(self) -> None:

@@ -9,6 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 from bot.workers.wire import HEAD, MAX_FRAME, PackedWork
+from flows.runner import WorkLost
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN = "import sys; sys.path.append(sys.argv[1]); from bot.workers.worker import main; main()"
@@ -23,8 +24,8 @@ WORKER: Command = (sys.executable, "-I", "-c", BEGIN, str(ROOT))
 """Isolated: neither the working directory nor a variable says what is imported."""
 
 
-class WorkerLost(RuntimeError):
-    """A worker ended or hung in the middle of its work, and so did the next one."""
+class WorkerLost(WorkLost):
+    """A worker ended or hung in the middle of its work, or there are none any more."""
 
 
 class WorkerProcess:
@@ -60,7 +61,8 @@ class WorkerProcess:
             raise WorkerLost("a worker without a pipe")
         frame = work.frame(self.held)
         try:
-            writer.writelines((HEAD.pack(len(frame)), frame))
+            writer.write(HEAD.pack(len(frame)))
+            writer.write(frame)  # apart: together they would be copied once more, on the loop
             await writer.drain()
             (size,) = HEAD.unpack(await reader.readexactly(HEAD.size))
             if size > MAX_FRAME:

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
@@ -85,22 +86,28 @@ def _read(frames: BinaryIO, waiting: SimpleQueue[bytes]) -> None:
 
 def answered(frame: bytes, log: LogOfWork) -> bytes:
     """Do the work of a frame."""
+    result, raised = None, None
     try:
         work, arguments, keywords = unpacked(frame)
-        return packed(WorkDone(work(*arguments, **keywords), None, log.taken()))
+        result = work(*arguments, **keywords)
     except Exception as why:  # noqa: BLE001 - it is raised again in the serving process
-        return packed(WorkDone(None, _portable(why), log.taken()))
+        raised = _portable(why)
+    said = log.taken()
+    try:
+        return packed(WorkDone(result, raised, said))
+    except Exception as why:  # noqa: BLE001 - the result cannot travel
+        return packed(WorkDone(None, _portable(why), said))
 
 
 def _portable(why: Exception) -> Exception:
     """What was raised, or its words where it cannot travel. Its trace goes along as a note."""
     trace = "".join(traceback.format_exception(why))
-    try:
+    again: object = None
+    with suppress(Exception):
         again = pickle.loads(pickle.dumps(why))  # noqa: S301 - our own
-    except Exception:  # noqa: BLE001
-        again = RuntimeError(f"{type(why).__name__}: {why}")
+    again = again if isinstance(again, Exception) else RuntimeError(f"{type(why).__name__}: {why}")
     again.add_note(f"In a worker process:\n{trace}")
-    return again if isinstance(again, Exception) else RuntimeError(str(why))
+    return again
 
 
 if __name__ == "__main__":

@@ -70,9 +70,11 @@ def asked_peers(case: Case) -> Ways:
 
 def _carried(case: Case, found: Ways) -> Ways:
     """The same ways, at the port of the mesh's tunnel where that is what was dropped on the way."""
-    lost = lost_tunnels(case)
+    lost = {(ip, "TCP") for ip in lost_tunnels(case)}  # whatever else a pod sends goes beside the tunnel
     return {
-        (ip, HBONE if ip in lost else port, protocol): replace(each, port=HBONE) if ip in lost else each
+        (ip, HBONE if (ip, protocol) in lost else port, protocol): replace(each, port=HBONE)
+        if (ip, protocol) in lost
+        else each
         for (ip, port, protocol), each in found.items()
     }
 

@@ -145,7 +145,7 @@ class _Comparison:
         self.outcomes: dict[Hashable, PortOutcome] = {}
         self.changes: dict[Hashable, _Change] = {}
         self.odd_ones: dict[Hashable, _Change] = {}
-        self.found: dict[tuple[int, int], tuple[PortSet, PortSet, PortSet]] = {}  # by the id of what is in `changes`
+        self.found: dict[tuple[int, int], tuple[PortSet, PortSet, PortSet]] = {}  # by the ids of both sides' changes
 
     def diff(self) -> Diff:
         complete = self._compared()

@@ -95,7 +95,7 @@ def namespace_labels(name: str, item: Json | None) -> dict[str, str]:
 def endpoint_of_pod(pod: Json, labels_of_namespace: Mapping[str, str]) -> Endpoint:
     metadata, spec, status = (loose_mapping(pod.get(key)) for key in ("metadata", "spec", "status"))
     return Endpoint(
-        namespace=loose_text(metadata.get("namespace")) or "default",
+        namespace=namespace_of(pod),
         pod=loose_text(metadata.get("name")),
         labels=loose_labels(metadata.get("labels")),
         namespace_labels=labels_of_namespace,

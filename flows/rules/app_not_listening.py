@@ -122,7 +122,7 @@ def _partly(case: Case, peer: Peer, service: ServiceFacts, bad: list[str], of: i
 
 def _declared(peer: Peer, port: int) -> bool:
     """A pod declares the port, and it was asked: what is refused at a node port may be refused by the node."""
-    if peer.service is None or any(each.node_port == peer.port for each in peer.service.ports if each.node_port):
+    if peer.service is None or (peer.resolved is not None and peer.resolved.service_port is not None):
         return False
     return any(number == port for each in peer.service.matching_pods or () for _, number, _ in each.declared)
 

@@ -39,9 +39,8 @@ def judge(case: Case) -> Iterator[Finding]:
 
 def _repeats(pod: PodSockets) -> bool:
     """Segments are repeated as no healthy path has it: they are lost, whatever the caller waits for."""
-    count = pod.counters
-    again, sent = count.retransmitted or 0, count.segments_out or 0
-    return again >= FEW_REPEATS and again > sent * REPEATED_SHARE
+    again, share = pod.counters.retransmitted or 0, pod.counters.retransmit_share
+    return again >= FEW_REPEATS and (share is None or share > REPEATED_SHARE)
 
 
 def _waited(line: LogError) -> bool:

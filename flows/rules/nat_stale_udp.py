@@ -14,6 +14,7 @@ from flows.model import Case, Component, Finding, Rule
 from flows.symptoms.owner import owner
 from flows.symptoms.peers import Peer, asked_peer, suspects
 from flows.symptoms.ranges import is_pods_alone
+from flows.symptoms.target_port import ports_behind
 from sensors.hubble.outcomes import Connection, ConnectionOutcome
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_nodes import Nodes
@@ -52,8 +53,9 @@ def _now_behind(case: Case, each: Connection) -> ServiceFacts | None:
 def _is_asked(case: Case, service: ServiceFacts, each: Connection) -> bool:
     """The question names that very Service and port: the old address is what its address was translated to."""
     asked = asked_peer(case)
-    known = asked.service_port if asked and asked.service and asked.service.ref == service.ref else None
-    return known is not None and known.protocol == each.protocol
+    if asked is None or asked.service is None or asked.service.ref != service.ref or asked.service_port is None:
+        return False
+    return asked.service_port.protocol == each.protocol and each.port in ports_behind(asked)
 
 
 def _finding(case: Case, peer: Peer, each: Connection, service: ServiceFacts, weight: float) -> Finding:

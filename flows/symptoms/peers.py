@@ -233,12 +233,12 @@ def _towards(
         {(each.ip, number) for each in (whole.endpoints or ()) for _, number, _ in each.ports} if whole else set()
     )
     own = (*whole.cluster_ips, *whole.external_ips) if whole else ()
-    addresses = {host, *_addresses_of(case, host), *own}
+    addresses, behind = {host, *_addresses_of(case, host), *own}, {ip for ip, _ in backends}
     return tuple(
         each
         for each in _own(case)
         if _fits(each, addresses, port, backends)
-        or _is_lost_tunnel(each, {ip for ip, _ in backends})
+        or (_is_lost_tunnel(each) and each.destination.ip in behind)
         or (_is_to(each, pod) and port in (None, each.port))
         or (port in (None, each.port) and is_named(case, host, each.destination.names))
     )
@@ -250,11 +250,11 @@ HBONE = 15008
 
 def lost_tunnels(case: Case) -> frozenset[str]:
     """Addresses to which the mesh carried the pod's connections in vain: the tunnel's own packets were dropped."""
-    return frozenset(each.destination.ip for each in _own(case) if each.port == HBONE and each.packets_dropped)
+    return frozenset(each.destination.ip for each in _own(case) if _is_lost_tunnel(each))
 
 
-def _is_lost_tunnel(connection: Connection, backends: set[str]) -> bool:
-    return connection.port == HBONE and bool(connection.packets_dropped) and connection.destination.ip in backends
+def _is_lost_tunnel(connection: Connection) -> bool:
+    return connection.port == HBONE and bool(connection.packets_dropped)
 
 
 def _is_to(connection: Connection, pod: Ref | None) -> bool:
@@ -304,9 +304,10 @@ def _attempts_of(case: Case, service: ServiceFacts, port: ServicePort | None) ->
         for name, number, protocol in end.ports
         if port and name == port.name
     }
+    own = (*service.cluster_ips, *service.external_ips)
     for each in connects.doors if connects else ():
         spoken = port is None or each.over == port.protocol
-        if each.host in service.cluster_ips and port in (None, service.port(each.port)) and spoken:
+        if each.host in own and port in (None, service.port(each.port)) and spoken:
             found.append(replace(each, role=Role.SERVICE))
         elif (each.host, each.port, each.over) in ends:
             found.append(replace(each, role=Role.BACKEND))

@@ -11,16 +11,20 @@ from bot.store.gathering import GatheredWrites
 
 
 class Slow:
-    """A write that waits until it may go on, and refuses some rows."""
+    """A write that waits until it may go on, refuses a row, and holds up another batch for good."""
 
-    def __init__(self, refused: str = "") -> None:
+    def __init__(self, refused: str = "", held: str = "") -> None:
         self.batches: list[list[str]] = []
         self.may_go_on = asyncio.Event()
-        self._refused = refused
+        self.is_held = asyncio.Event()
+        self._refused, self._held = refused, list(held)
 
     async def __call__(self, rows: Sequence[str]) -> None:
         self.batches.append(list(rows))
         await self.may_go_on.wait()
+        if self._held == rows:
+            self.is_held.set()
+            await asyncio.Event().wait()
         if self._refused in rows:
             raise ValueError(self._refused)
 
@@ -66,10 +70,39 @@ async def test_who_gives_up_in_the_middle_takes_no_row_of_others_along() -> None
     write = Slow()
     tasks = await begun(GatheredWrites(write), "abc")
 
-    tasks[0].cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await tasks[0]
+    await given_up(tasks[0])
     write.may_go_on.set()
     await asyncio.gather(*tasks[1:])
 
-    assert write.batches == [["a"], ["a", "b", "c"]]
+    assert write.batches == [["a"], ["b", "c"]]
+
+
+async def test_who_gives_up_while_rows_are_tried_one_by_one_leaves_nobody_waiting() -> None:
+    write = Slow(refused="b", held="b")
+    tasks = await begun(GatheredWrites(write), "abc")
+    write.may_go_on.set()
+    await write.is_held.wait()
+
+    await given_up(tasks[1])
+    await asyncio.wait_for(tasks[2], 5)
+
+    assert write.batches == [["a"], ["b", "c"], ["b"], ["c"]]
+
+
+async def test_a_row_whose_writer_gave_up_is_not_written_later() -> None:
+    write = Slow()
+    writes = GatheredWrites(write)
+    tasks = await begun(writes, "ab")
+
+    await given_up(tasks[1])
+    write.may_go_on.set()
+    await tasks[0]
+    await writes.add("z")
+
+    assert write.batches == [["a"], ["z"]]
+
+
+async def given_up(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

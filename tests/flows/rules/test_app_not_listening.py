@@ -168,5 +168,15 @@ def test_stays_silent_where_a_service_is_offered_at_that_port_of_nodes():
     assert classes(RULE, edited(EXPORTER, offered)) == []
 
 
+def test_a_node_port_of_the_same_number_changes_nothing_at_the_service_s_own_address():
+    case = without(case_of("chat-to-presence"), TcpStats)
+    services = case[Services]
+    (asked,) = [each for each in services.services if each.ref == services.asked_service.ref]
+    ports = tuple(replace(each, node_port=each.port) for each in asked.ports)
+    kept = tuple(replace(each, ports=ports) if each is asked else each for each in services.services)
+
+    assert classes(RULE, with_facts(case, replace(services, services=kept))) == ["app.not_listening"]
+
+
 def test_stays_silent_where_one_attempt_at_the_node_timed_out():
     assert classes(RULE, with_doors(made(EXPORTER), "timeout", "ETIMEDOUT")) == []

@@ -73,3 +73,15 @@ def test_another_service_s_datagrams_stay_aside():
     (finding,) = RULE.of(edited("datagrams_still_go_to_the_old_pod", lambda lab: lab.asked("index:80")))
 
     assert finding.belief < PROBABLE / 2
+
+
+def test_datagrams_to_another_port_of_the_asked_service_stay_aside():
+    def asks_the_other_port(lab):
+        more = {"name": "events", "port": 8126, "protocol": "UDP"}
+        lab.find("services", "statsd", "search")["spec"]["ports"].append(more | {"targetPort": 8126})
+        lab.slice_of("statsd")["ports"].append(more)
+        lab.asked("statsd:8126/udp")
+
+    (finding,) = RULE.of(edited("datagrams_still_go_to_the_old_pod", asks_the_other_port))
+
+    assert finding.belief < PROBABLE / 2
