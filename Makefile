@@ -22,7 +22,7 @@ test-busy: setup ## the tests beside four processes that take all the processor 
 	@for each in 1 2 3 4; do (exec $(PYTHON) -c "while True: pass") & pids="$$pids $$!"; done; \
 	trap "kill $$pids" EXIT; $(PYTHON) -m pytest -n auto
 
-test-slow: setup ## the tests that take more than a few seconds, all rows of the wide tables, all examples of the properties
+test-slow: setup ## the tests that take more than a few seconds, the other rows of the wide tables, all examples of the properties
 	KAI_THOROUGH=1 $(PYTHON) -m pytest -n auto -m 'slow or (hypothesis and not crash and not cluster)'
 
 test-postgres: setup ## the store and the desk on a private Postgres; needs `apt-get install postgresql`

@@ -159,8 +159,9 @@ OWN_KINDS = {
 SOME_PODS_COVERAGE = 0.9
 """What the pods of some namespaces are worth: the question's own are there, and who else a policy concerns is not."""
 
-SOME_PODS_S = 5.0
-"""Seconds to find out whose pods are asked about, and to read them: the policies themselves must still be told."""
+SOME_PODS_UNTIL_S = 6.5
+"""Seconds after the look began by which the pods of the question must be known: the policies themselves must still be
+told before the look is ended."""
 
 WORLD_KINDS = (POD, NAMESPACE, SERVICE, ENDPOINT_SLICE, NODE)
 CILIUM_WORLD_KINDS = (CILIUM_ENDPOINT, CILIUM_NODE, CILIUM_CIDR_GROUP)
@@ -172,10 +173,11 @@ CHAOS_KINDS = (NETWORK_CHAOS,)
 
 async def look(target: Target, cluster: Cluster) -> Policies:
     """All policies and what a simulator needs to work out their meaning."""
+    until = asyncio.get_running_loop().time() + SOME_PODS_UNTIL_S
     await cluster.objects(NETWORK_POLICY)  # without them there is nothing to say: let its Blind fly
     environment = await cluster.environment()
     kinds = (*POLICY_KINDS, *WORLD_KINDS, *CILIUM_WORLD_KINDS, *MESH_KINDS, *CHAOS_KINDS, CONFIG_MAP)
-    readings = await asyncio.gather(*(_read(target, cluster, each, environment) for each in kinds))
+    readings = await asyncio.gather(*(_read(target, cluster, each, environment, until) for each in kinds))
     return policies_seen(target, dict(zip(kinds, readings, strict=True)))
 
 
@@ -184,21 +186,21 @@ PolicyReading = tuple[tuple[Object, ...] | None, str]
 with a reason are a part of them: what is judged of that part holds, and what is not in it is not known."""
 
 
-async def _read(target: Target, cluster: Cluster, kind: Kind, environment: Environment) -> PolicyReading:
+async def _read(target: Target, cluster: Cluster, kind: Kind, environment: Environment, until: float) -> PolicyReading:
     try:
         return await cluster.objects(kind), ""
     except Absent:
         return None, ""
     except TooMany as why:
-        return await _some_pods(target, cluster, str(why)) if kind is POD else (None, str(why))
+        return await _some_pods(target, cluster, str(why), until) if kind is POD else (None, str(why))
     except Blind as why:
         return None, str(why) if _should_exist(kind, environment) or NOT_RECORDED not in str(why) else ""
 
 
-async def _some_pods(target: Target, cluster: Cluster, why: str) -> PolicyReading:
+async def _some_pods(target: Target, cluster: Cluster, why: str, until: float) -> PolicyReading:
     """The pods that the question is about, where all are too many; none where that takes too long."""
     try:
-        async with asyncio.timeout(SOME_PODS_S):
+        async with asyncio.timeout_at(until):
             pods, spaces = await pods_about(target, cluster)
     except TimeoutError:
         return None, why

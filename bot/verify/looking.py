@@ -43,6 +43,9 @@ class Since:
     def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
         return self._cluster.hubble_flows(replace(question, since=self._since))
 
+    async def gathered_flows(self, question: FlowQuestion, seconds: float) -> None:
+        """None: the messages are to be asked for, so that none is older."""
+
 
 @dataclass(frozen=True, slots=True)
 class Eyes:

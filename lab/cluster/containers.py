@@ -20,13 +20,21 @@ from lab.cluster.refusal import StatusRefusal, bad_request
 from lab.cluster.resolver import ResolverQuery, look_up
 from lab.cluster.shift import Shift
 from lab.cluster.store import Thing
-from sensors.access.probe.agent import BadRequest, ConnectTarget, LookRequest, as_address, read_request, refusal
+from sensors.access.probe.agent import (
+    ANSWER_TIMEOUT_S,
+    CONNECT_TIMEOUT_S,
+    BadRequest,
+    ConnectTarget,
+    LookRequest,
+    as_address,
+    read_request,
+    refusal,
+)
 from sensors.access.probe.client import PROGRAM, PROTOCOL_VERSION
 from sensors.kit.addresses import as_ip
 
 NOT_RECORDED = "not in the recording"
 PROBE_LABEL = "app.kubernetes.io/name"
-TIMEOUT_MS = 2500.0
 NO_ECHO = "no answer to ICMP echo of any size"
 
 
@@ -257,14 +265,15 @@ def _refused(address: str, request: LookRequest) -> str | None:
 def _lookup_row(asked: ResolverQuery, qtype: str) -> dict[str, Any]:
     head = {"name": asked.name, "qtype": qtype, "server": asked.server, "addresses": list(asked.addresses)}
     said = {"error": asked.error} if asked.error else {"rcode": asked.rcode}
-    return {**head, **said, "ms": TIMEOUT_MS if asked.error == "timeout" else 0.5}
+    return {**head, **said, "ms": ANSWER_TIMEOUT_S * 1000 if asked.error == "timeout" else 0.5}
 
 
 def _connect_row(target: ConnectTarget, named: Mapping[str, str], outcome: PacketOutcome) -> dict[str, Any]:
     row = {**target.spoken(), **named, "result": outcome.result}
     if outcome.errno:
         row["errno"] = outcome.errno
-    return {**row, "ms": TIMEOUT_MS if outcome.result == "timeout" else 1.0}
+    patience = ANSWER_TIMEOUT_S if row["protocol"] == "udp" else CONNECT_TIMEOUT_S
+    return {**row, "ms": patience * 1000 if outcome.result == "timeout" else 1.0}
 
 
 def _not_here(why: str) -> StatusRefusal:

@@ -6,6 +6,7 @@ answers on all of these; elsewhere, and without openssl, the probe's program is 
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
@@ -57,7 +58,7 @@ class ProbeServers:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        server, _ = make_probe_certificates(self.folder)
+        server, _ = await asyncio.to_thread(make_probe_certificates, self.folder)
         app = web.Application(client_max_size=MAX_REQUEST + 1)
         app.router.add_route("*", "/{path:.*}", self._answered)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -48,10 +48,10 @@ class Ring:
         same: a real node is a hundred times as fast as this one, and what is measured is whoever asks."""
         if len(self._worked_out) > MAX_QUESTIONS:
             self._worked_out.clear()
-        known, mask = (
-            self._worked_out.setdefault((self.known_filters, self.has_masks, _filters(request)), {}),
-            self.mask(request),
-        )
+        known = self._worked_out.setdefault((self.known_filters, self.has_masks, _filters(request)), {})
+        mask = self.mask(request)
+        if len(known) > 2 * CAPACITY:  # most of them have left the ring
+            known.clear()
 
         def answering(message: Any) -> Any:
             kept = known.get(id(message))

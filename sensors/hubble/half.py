@@ -1,12 +1,14 @@
 """One half of a file of hubble flows, gathered; and the program of the process that reads the second half.
 
 The two processes talk in messages (`send`, `receive`): what is to be read; what the second half holds, by name; which
-attempts both halves have seen; the second half. Both run the same code, so the messages have no version.
+attempts both halves have seen; the second half. Both run the same code, so the messages have no version. They are
+pickled, for sets of nodes are numbers with a bit for each node, and msgpack ends at 64.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +32,10 @@ CHUNK_BYTES = 1 << 18
 MOST_ATTEMPTS = 2000  # in one message
 
 Message = TypeVar("Message", bound=msgspec.Struct)
+
+
+class BadMessage(Exception):
+    """No message of this program."""
 
 
 class HalfTask(msgspec.Struct):
@@ -114,6 +120,12 @@ class Half:
         yield from (HalfAttempts([], some) for some in _some(others))
         yield HalfAttempts([], [])
 
+    def alone(self) -> Gathered:
+        """Only this half, where nothing comes from the other."""
+        self.gathered.cut_short = True
+        self.gathered.take([*self.reader.context(), self.reader.close()])
+        return self.gathered
+
     def joined(self, other: HalfRead, attempts: Iterable[HalfAttempts]) -> Gathered:
         """Joins both halves: this one and the second."""
         mine = self.gathered
@@ -153,16 +165,24 @@ def _chunks(handle: int, begin: int, end: int) -> Iterator[bytes]:
 
 def send(handle: int, message: msgspec.Struct) -> None:
     """Writes a message to a pipe. Raises `OSError` where nobody reads it."""
-    data = msgspec.msgpack.encode(message)
+    data = pickle.dumps(message, 5)
     left = memoryview(len(data).to_bytes(LENGTH_BYTES, "big") + data)
     while left:
         left = left[os.write(handle, left) :]
 
 
 def receive(read: Callable[[int], bytes], kind: type[Message]) -> Message:
-    """Takes a message from a pipe. Raises `EOFError` or `msgspec.MsgspecError` where there is none."""
+    """Takes a message from a pipe, whose other end is a process of ours. Raises `EOFError` or `BadMessage`."""
     length = int.from_bytes(_exactly(read, LENGTH_BYTES), "big")
-    return msgspec.msgpack.decode(_exactly(read, length), type=kind)
+    try:
+        message = pickle.loads(_exactly(read, length))  # noqa: S301 - from this program, started by this process
+    except EOFError:
+        raise
+    except Exception as why:
+        raise BadMessage(kind.__name__) from why
+    if not isinstance(message, kind):
+        raise BadMessage(f"{type(message).__name__} instead of {kind.__name__}")
+    return message
 
 
 def _exactly(read: Callable[[int], bytes], length: int) -> bytearray:

@@ -1,9 +1,11 @@
 """Gathers a large file of hubble flows in two processes: this one reads its first half, a helper the second.
 
-The answer is the one that this process alone would give. The helper is Python started anew (no fork: there may be
-threads), with nothing imported but the reader; it ends with the look, whatever becomes of it. There is none for small
-files, for what is not plain lines, and on one core; where it fails, or a flow stands in both halves, this process reads
-the file alone. Two processes and no more: each holds up to `FOLD` attempts, and memory is what a look has the least of.
+The answer is the one that this process alone would give, as far as there are no more attempts than `FOLD`: each half
+sums up its own beyond that. Where the time was up before the helper had a word, the first half is all there is
+(`cut_short`). The helper is Python started anew (no fork: there may be threads), with nothing imported but the reader;
+it ends with the look, whatever becomes of it. There is none for small files, for what is not plain lines, and on one
+core; where it fails, or a flow stands in both halves, this process reads the file alone. Two processes and no more:
+each holds up to `FOLD` attempts, and memory is what a look has the least of.
 """
 
 from __future__ import annotations
@@ -22,14 +24,24 @@ from typing import TypeVar
 import msgspec
 
 from sensors.hubble.gathered import Gathered
-from sensors.hubble.half import Half, HalfAttempts, HalfHolding, HalfRead, HalfTask, receive, send, shared_by
+from sensors.hubble.half import (
+    BadMessage,
+    Half,
+    HalfAttempts,
+    HalfHolding,
+    HalfRead,
+    HalfTask,
+    receive,
+    send,
+    shared_by,
+)
 from sensors.hubble.lines import CHUNK, MAX_FLOW_BYTES, MAX_UNPACKED_BYTES, is_plain
 from sensors.hubble.question import FlowQuestion
 
 MIN_BYTES = 16 << 20
 """The smallest file for two processes: half of it is read while the helper starts."""
 
-LATE_S = 2.0
+LATE_S = 1.0
 """For what the helper still has to hand over when the time for reading is up."""
 
 WAIT_S = 0.1
@@ -56,8 +68,8 @@ def gather_in_halves(
     until = time.monotonic() + seconds
     task = HalfTask(handle, middle, size, replace(question, enough=None), seconds)
     try:
-        with _helper(task) as helper:
-            return _gathered(task, helper, keeps_on, until)
+        with _helper(task) as (helper, process):
+            return _gathered(task, helper, lambda: process.poll() is None, keeps_on, until)
     except (_HelperFailed, OSError):
         return None
 
@@ -83,8 +95,8 @@ def _middle(handle: int, size: int) -> int | None:
 
 
 @contextmanager
-def _helper(task: HalfTask) -> Iterator[int]:
-    """A process that has its task, as the handle to talk to it. It does not outlive the block."""
+def _helper(task: HalfTask) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A process that has its task, and the handle to talk to it. It does not outlive the block."""
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, *(each for each in sys.path if each)]
     ours, theirs = socket.socketpair()
     with ours:
@@ -98,18 +110,27 @@ def _helper(task: HalfTask) -> Iterator[int]:
             )
         try:
             send(ours.fileno(), task)
-            yield ours.fileno()
+            yield ours.fileno(), process
         finally:
             process.kill()
             process.wait()
 
 
-def _gathered(task: HalfTask, helper: int, keeps_on: Callable[[], bool], until: float) -> Gathered | None:
+def _gathered(
+    task: HalfTask, helper: int, lives: Callable[[], bool], keeps_on: Callable[[], bool], until: float
+) -> Gathered | None:
     first = Half(task.question)
-    first.read(task.handle, 0, task.begin, lambda: keeps_on() and time.monotonic() < until)
+    first.read(task.handle, 0, task.begin, lambda: lives() and keeps_on() and time.monotonic() < until)
+    if not lives():
+        raise _HelperFailed
     read = _patient_read(helper, keeps_on, until + LATE_S)
     held = first.holding()
-    shared = shared_by(held, _received(read, HalfHolding))
+    try:
+        shared = shared_by(held, _received(read, HalfHolding))
+    except _HelperFailed:
+        if time.monotonic() < until or not keeps_on():
+            raise
+        return first.alone()  # there is no time to read the rest
     if shared is None:
         return None
     send(helper, shared)
@@ -125,7 +146,7 @@ def _attempts(read: Callable[[int], bytes]) -> Iterator[HalfAttempts]:
 def _received(read: Callable[[int], bytes], kind: type[Message]) -> Message:
     try:
         return receive(read, kind)
-    except (EOFError, msgspec.MsgspecError):
+    except (EOFError, BadMessage):
         raise _HelperFailed from None
 
 

@@ -197,9 +197,9 @@ def _drops_of_both(mine: Dropping | None, other: Dropping | None) -> Dropping | 
     if mine is None:
         return other
     for each in list(each_of(other)):
-        drops, verdicts = each.drops, each.verdicts
-        each.rest, each.drops, each.verdicts = None, 0, 0
+        each.rest = None
         kept = linked(mine, each)
-        kept.drops += drops
-        kept.verdicts += verdicts
+        if kept is not each:
+            kept.drops += each.drops
+            kept.verdicts += each.verdicts
     return mine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +22,7 @@ import pytest
 
 from sensors.hubble import halves
 from sensors.hubble.gathered import Gathered
-from sensors.hubble.half import Half, HalfHolding, HalfShared, shared_by
+from sensors.hubble.half import Half, HalfHolding, HalfShared, receive, send, shared_by
 from sensors.hubble.halves import gather_in_halves
 from sensors.hubble.lines import FlowQuestion, UnreadableFlows, read_flow_lines
 from tests.kit.hubble_captures import FOLDER
@@ -50,7 +52,10 @@ def alone(data: bytes, question: FlowQuestion) -> Gathered:
 
 def sent(message: Message) -> Message:
     """The message as the other process receives it."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=type(message))
+    with TemporaryFile() as pipe:
+        send(pipe.fileno(), message)
+        pipe.seek(0)
+        return receive(pipe.read, type(message))
 
 
 def cut_at(path: Path, place: int, question: FlowQuestion) -> Gathered | None:
@@ -126,6 +131,22 @@ def test_spoiled_files_are_read_the_same(change: str, tmp_path: Path) -> None:
         found = cut_at(path, place, EVERYTHING)
         assert found is not None
         assert facts(found) == whole, place
+
+
+def test_halves_that_name_more_nodes_than_a_machine_word_has_bits(tmp_path: Path) -> None:
+    lines = [json.loads(each) for each in itertools.chain(*(path.open() for path in CAPTURES[:12]))]
+    named = [{**each, "node_name": f"kai/w{at % 70}"} if "flow" in each else each for at, each in enumerate(lines)]
+    flows = [{**each, "flow": {**each["flow"], "node_name": each["node_name"]}} for each in named if "flow" in each]
+    data = "".join(f"{json.dumps(each)}\n" for each in flows).encode()
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(data)
+
+    ends = line_ends(data)
+    found = cut_at(path, ends[len(ends) // 5], EVERYTHING)
+
+    assert len({each["node_name"] for each in flows}) == 70
+    assert found is not None
+    assert facts(found) == facts(alone(data, EVERYTHING))
 
 
 def test_a_flow_in_both_halves_is_left_to_one_process(tmp_path: Path) -> None:
@@ -266,13 +287,15 @@ def test_garbage_in_the_second_half_only_is_counted(large: Path, helpers: list[A
 def test_the_helper_ends_with_the_process_that_started_it(large: Path) -> None:
     code = (
         "import os; from sensors.hubble import halves; from sensors.hubble.half import *\n"
+        "popen = halves.subprocess.Popen\n"
+        "halves.subprocess.Popen = lambda *words, **more: popen(*words, **{**more, 'stderr': 1})\n"
         f"file = open({str(large)!r}, 'rb')\n"
         "task = HalfTask(file.fileno(), 0, 10**6, FlowQuestion(last=0), 60.0)\n"
         "helper = halves._helper(task); helper.__enter__(); os.kill(os.getpid(), 9)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 
-    parent.communicate(timeout=60)  # ends when nobody holds the other end of its output, the helper's errors included
+    parent.communicate(timeout=20)  # ends when nobody holds the other end of its output, the helper's errors included
 
     assert parent.returncode == -9
 

@@ -1,4 +1,4 @@
-"""Share of a wide table that CI tries; `make test-slow` tries all of it."""
+"""Share of a wide table that CI tries; `make test-slow` tries the other rows, and all examples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 THOROUGH = os.environ.get("KAI_THOROUGH") == "1"
-SHARE = 3  # of the examples of a property, CI draws one in three
+SHARE = 3  # of rows and of the examples of a property, CI takes one in three
 
 
 def examples(thorough: int) -> int:
@@ -17,6 +17,6 @@ def examples(thorough: int) -> int:
     return thorough if THOROUGH else -(-thorough // SHARE)
 
 
-def one_in(number: int, rows: Iterable[Any]) -> list[Any]:
-    """Rows for `parametrize`: each `number`-th stays in CI, the others are marked slow."""
-    return [row if at % number == 0 else pytest.param(row, marks=pytest.mark.slow) for at, row in enumerate(rows)]
+def share_of(rows: Iterable[Any]) -> list[Any]:
+    """Rows for `parametrize`: one in three stays in CI, the others are marked slow."""
+    return [row if at % SHARE == 0 else pytest.param(row, marks=pytest.mark.slow) for at, row in enumerate(rows)]

@@ -253,7 +253,7 @@ async def test_the_policies_are_told_although_the_relay_hangs(monkeypatch: pytes
             await asyncio.Event().wait()
             yield ()
 
-    monkeypatch.setattr("sensors.k8s_network_policies.SOME_PODS_S", 0.01)
+    monkeypatch.setattr("sensors.k8s_network_policies.SOME_PODS_UNTIL_S", 0.01)
 
     facts, names = await pods_in(Hanging([*SHOP, *THERE, netpol("all", {})], kinds=KINDS))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import psycopg
@@ -11,22 +11,16 @@ import pytest
 
 from bot.store import notices as module
 from bot.store.notices import CHANNEL, Notices, open_notices
-from tests.bot.store.postgres import new_database, server
+from tests.bot.store.postgres import new_database
 
 LISTENERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN %'"
 
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    with server() as url:
-        yield url
-
-
 @pytest.fixture
-def url(postgres: str) -> str:
-    return new_database(postgres)
+def url(postgres_server: str) -> str:
+    return new_database(postgres_server)
 
 
 class Ear:
@@ -52,9 +46,15 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def pair(url: str) -> AsyncIterator[tuple[Notices, Notices, Ear]]:
+def mine() -> Ear:
+    """What the replica that tells hears itself."""
+    return Ear()
+
+
+@pytest.fixture
+async def pair(url: str, mine: Ear) -> AsyncIterator[tuple[Notices, Notices, Ear]]:
     """A replica that tells, and one that hears."""
-    mine, ear = Ear(), Ear()
+    ear = Ear()
     one, other = open_notices(url, mine), open_notices(url, ear)
     assert one is not None
     assert other is not None
@@ -74,14 +74,10 @@ async def test_work_is_heard_by_the_other_replica(pair: tuple[Notices, Notices, 
     await heard
 
 
-async def test_what_is_told_in_one_moment_is_one_word_and_not_heard_by_the_teller(url: str) -> None:
-    mine, ear = Ear(), Ear()
-    one, other = open_notices(url, mine), open_notices(url, ear)
-    assert one is not None
-    assert other is not None
-    one.open()
-    other.open()
-    await until(lambda: one.is_listening and other.is_listening)
+async def test_what_is_told_in_one_moment_is_one_word_and_not_heard_by_the_teller(
+    pair: tuple[Notices, Notices, Ear], mine: Ear
+) -> None:
+    one, other, ear = pair
     before = mine.count, ear.count
     for _ in range(50):
         one.tell()

@@ -20,7 +20,7 @@ from flows.model import AskedLook, Diagnosis
 from sensors.kit.catalog import sensors
 from tests.flows.agent.attacks import Attack, Obedient, attacked, attacks, words_of
 from tests.flows.agent.diagnoses import diagnosis_of
-from tests.kit.sampling import one_in
+from tests.kit.sampling import share_of
 
 NONCE = "7f3a91c2"  # which the forged fences of the corpus know: worse than it can be
 SURE, SEVERAL_FIXES = "api-server-cannot-watch", "checkout-to-bank"
@@ -104,7 +104,7 @@ def test_an_attack_changes_neither_class_nor_fix_nor_confidence(attack: Attack, 
     assert what_counts(said) == what_counts(rules_say)
 
 
-@pytest.mark.parametrize("attack", one_in(3, ATTACKS), ids=ids(ATTACKS))
+@pytest.mark.parametrize("attack", share_of(ATTACKS), ids=ids(ATTACKS))
 def test_an_attack_does_not_choose_among_several_fixes(attack: Attack) -> None:
     rules_say = attacked(diagnosis_of(SEVERAL_FIXES), attack)
 
@@ -113,7 +113,7 @@ def test_an_attack_does_not_choose_among_several_fixes(attack: Attack) -> None:
     assert what_counts(said) == what_counts(rules_say)
 
 
-@pytest.mark.parametrize("attack", one_in(3, ATTACKS), ids=ids(ATTACKS))
+@pytest.mark.parametrize("attack", share_of(ATTACKS), ids=ids(ATTACKS))
 def test_an_attack_does_not_choose_what_is_looked_at(attack: Attack) -> None:
     unsure = attacked(replace(diagnosis_of(SURE), confidence=0.4), attack)
     asked = Asked()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.flows.variants.running import diagnose, look
 from tests.kit.cases import CASES, expected, names
-from tests.kit.sampling import one_in
+from tests.kit.sampling import share_of
 
 RECIPE = [
     "pods",
@@ -60,7 +60,7 @@ def kept(name: str, folder: Path, keep: Callable[[Path], bool]) -> Path:
 
 
 @pytest.mark.parametrize("keep", [by_the_recipe, without_pods, without_services, without_logs])
-@pytest.mark.parametrize("name", one_in(3, names()))
+@pytest.mark.parametrize("name", share_of(names()))
 def test_an_unrecorded_part_leads_to_an_undecided_verdict_at_most(name, keep, tmp_path):
     truth = expected(name)
     right = {truth["cause_class"], *truth.get("accept_classes", ()), SHRUG}

@@ -13,7 +13,7 @@ from flows.model import Case
 from sensors.kit.catalog import sensors
 from tests.flows.variants.every import every
 from tests.flows.variants.running import blinded, diagnose, look
-from tests.kit.sampling import one_in
+from tests.kit.sampling import share_of
 
 SHRUG = "inconclusive"
 
@@ -37,7 +37,7 @@ def test_a_made_incident_gets_its_cause_and_its_component(name):
     assert truth.findings <= {each.cause_class for each, _ in said.findings}
 
 
-@pytest.mark.parametrize("name", one_in(3, sorted(every())))
+@pytest.mark.parametrize("name", share_of(sorted(every())))
 def test_the_cause_is_found_even_when_nobody_names_the_peer(name):
     truth = every()[name]
     right = {truth.cause, *truth.also} if truth.unasked is None else truth.unasked
@@ -47,7 +47,7 @@ def test_the_cause_is_found_even_when_nobody_names_the_peer(name):
     assert said.cause_class in right
 
 
-@pytest.mark.parametrize("name", one_in(3, sorted(every())))
+@pytest.mark.parametrize("name", share_of(sorted(every())))
 def test_a_sensor_that_could_not_look_makes_us_shrug_at_most(name):
     """Never another cause, and never calm, for want of facts."""
     truth = every()[name]
