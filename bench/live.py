@@ -3,11 +3,11 @@
     python bench/live.py [--runs N] [--at-once N]
 
 The world: a recorded incident with 500 pods and 1,000 hubble flows, in processes of their own; a program in the probe
-takes no time. Own time leaves out what is waited on purpose: listening to what happens now (2 s of `RelayLimits.follow`)
-and the pause before the other questions to the relay. The whole wall time is given beside it, with a probe that waits
-for silent peers as the real one does; once more where nobody names the peer. Those at once go through one process and
-one connection as in `kai serve`, eight at a time, and its workers judge; waiting for their turn counts, and so do the
-workers' time and memory.
+takes no time. Own time leaves out what is waited on purpose: listening to what happens now (`RelayLimits.follow`, 2
+s) and the pause before the other questions to the relay. The whole wall time is given beside it, with a probe that
+waits for silent peers as the real one does; once more where nobody names the peer. Those at once go through one
+process and one connection as in `kai serve`, eight at a time, and its workers judge; waiting for their turn counts,
+and so do the workers' time and memory.
 
 Reach: the constants below, in the order of what is printed.
 """

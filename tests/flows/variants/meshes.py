@@ -38,7 +38,7 @@ from tests.flows.variants.lab import (
     world,
 )
 from tests.flows.variants.policies import TIMEOUT, pods, towards_index
-from tests.flows.variants.services import CLOSED, no_backends
+from tests.flows.variants.services import CLOSED, no_backends, refused_at_index
 
 CALLER, D, S = "Deployment search/search", "Deployment search/index", "Service search/index"
 I = "NetworkPolicy search/index-ingress"  # noqa: E741
@@ -315,9 +315,7 @@ def refused_while_pods_are_replaced() -> Incident:
 @variant("ip.family", S, or_component=D, also="app.not_listening")
 def listens_on_ipv6_only() -> Incident:
     """The Service is IPv4, the program binds an IPv6 address of its own."""
-    lab = towards_index("refused")
-    lab.served("index", 80, VIP, [(SERVER_IP, 8080)], "refused")
-    lab.fails("http://index/", CLOSED, took=0.003)
+    lab = refused_at_index()
     head = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
     row = "   0: 000010FD4402001000000000F5000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 496132 1 0 100 0 0 10 0\n"
     lab.files[f"pods/{NS}/{SERVER}/net/tcp6"] = head + row

@@ -20,6 +20,7 @@ from tests.flows.variants.lab import (
     SERVER_IP,
     VIP,
     Incident,
+    Json,
     found,
     lookup,
     missing,
@@ -381,6 +382,15 @@ def unstarted() -> Incident:
     return lab
 
 
+def without_sandbox() -> tuple[Incident, Json]:
+    """A new pod whose network is not made yet, and that pod."""
+    lab = unstarted()
+    pod = lab.find("pods", CLIENT)
+    lab.unready(pod, "ContainerCreating")
+    pod["status"] |= {"phase": "Pending", "podIP": None, "podIPs": None}
+    return lab, pod
+
+
 @variant("app.pending", ME)
 def client_unschedulable() -> Incident:
     lab = unstarted()
@@ -460,10 +470,7 @@ def server_s_node_is_gone() -> Incident:
 
 @variant("cni.ip_exhaustion", "Node lab1")
 def no_address_left() -> Incident:
-    lab = unstarted()
-    pod = lab.find("pods", CLIENT)
-    lab.unready(pod, "ContainerCreating")
-    pod["status"] |= {"phase": "Pending", "podIP": None, "podIPs": None}
+    lab, pod = without_sandbox()
     lab.event(
         pod,
         "FailedCreatePodSandBox",
@@ -474,10 +481,7 @@ def no_address_left() -> Incident:
 
 @variant("cni.agent_down", "Node lab1", or_component="DaemonSet kube-system/cilium")
 def agent_refuses_the_sandbox() -> Incident:
-    lab = unstarted()
-    pod = lab.find("pods", CLIENT)
-    lab.unready(pod, "ContainerCreating")
-    pod["status"] |= {"phase": "Pending", "podIP": None, "podIPs": None}
+    lab, pod = without_sandbox()
     pod["metadata"]["creationTimestamp"] = stamp(NOW - timedelta(seconds=60))
     lab.event(
         pod,

@@ -32,9 +32,9 @@ from tests.flows.variants.lab import (
     recording,
     stamp,
 )
-from tests.flows.variants.names import unstarted
+from tests.flows.variants.names import without_sandbox
 from tests.flows.variants.policies import TIMEOUT, towards_index, towards_outside
-from tests.flows.variants.services import CLOSED
+from tests.flows.variants.services import CLOSED, agent_counts, refused_at_index
 
 CALLER, D, S = "Deployment search/search", "Deployment search/index", "Service search/index"
 HANGS = "curl: (28) Operation timed out after 4001 milliseconds with 0 bytes received"
@@ -204,11 +204,8 @@ def checksums_of_a_stranger_broken() -> Incident:
 def entries_refused_with_room_left() -> Incident:
     """Drop 155 while the map is a tenth full; the agent counts the same drops."""
     lab = towards_index("full_map")
-    name = "nodes/lab1/cilium/metrics.txt"
-    kept = [each for each in lab.files[name].splitlines() if "bpf_map_pressure" not in each]
-    kept += ['cilium_bpf_map_pressure{map_name="ct4_global"} 0.113',
-             'cilium_drop_count_total{direction="EGRESS",reason="CT: Map insertion failed"} 214']  # fmt: skip
-    lab.files[name] = "\n".join(kept) + "\n"
+    agent_counts(lab, 'cilium_bpf_map_pressure{map_name="ct4_global"} 0.113',
+                 'cilium_drop_count_total{direction="EGRESS",reason="CT: Map insertion failed"} 214')  # fmt: skip
     return lab
 
 
@@ -369,10 +366,7 @@ def exporter_not_running_behind_a_host_policy() -> Incident:
 
 def no_sandbox(cni: str, message: str) -> Incident:
     """A new pod waits; the kubelet says why its network could not be made."""
-    lab = unstarted()
-    pod = lab.find("pods", CLIENT)
-    lab.unready(pod, "ContainerCreating")
-    pod["status"] |= {"phase": "Pending", "podIP": None, "podIPs": None}
+    lab, pod = without_sandbox()
     pod["metadata"]["creationTimestamp"] = stamp(NOW - timedelta(seconds=100))
     lab.event(pod, "FailedCreatePodSandBox", "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to "
               f'setup network for sandbox "cccc": {message}')  # fmt: skip
@@ -409,10 +403,7 @@ NOT_READY = (
 
 @variant("cni.not_initialised", "Node lab1", also="node.not_ready cni.agent_down")
 def node_without_a_plug_in() -> Incident:
-    lab = unstarted()
-    pod = lab.find("pods", CLIENT)
-    lab.unready(pod, "ContainerCreating")
-    pod["status"] |= {"phase": "Pending", "podIP": None, "podIPs": None}
+    lab, pod = without_sandbox()
     lab.event(pod, "NetworkNotReady", f"network is not ready: {NOT_READY}")
     for each in lab.find("nodes", "lab1")["status"]["conditions"]:
         if each["type"] == "Ready":
@@ -433,12 +424,10 @@ def plug_in_binary_missing() -> Incident:
     "cni.ip_conflict", f"Pod {NS}/index-8479d57547-twin1", or_component=f"Pod {NS}/{SERVER};{D}", blind="ip.family"
 )
 def two_pods_with_one_address() -> Incident:
-    lab = towards_index("refused")
+    lab = refused_at_index()
     twin = pod_side(NS, "index-8479d57547-twin1", SERVER_IP, "lab1", 41877, app="index")
     lab.workload("crawler", NS, twin, service_port=None)
     lab.find("pods", twin.pod)["metadata"]["creationTimestamp"] = stamp(NOW - timedelta(minutes=2))
-    lab.served("index", 80, VIP, [(SERVER_IP, 8080)], "refused")
-    lab.fails("http://index/", CLOSED, took=0.003)
     return lab
 
 

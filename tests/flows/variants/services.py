@@ -168,13 +168,19 @@ def target_port_astray_undeclared() -> Incident:
     return lab
 
 
-@variant("app.not_listening", D)
-def loopback_only() -> Incident:
+def refused_at_index() -> Incident:
+    """search → index:80, and its pod refuses."""
     lab = recording()
     lab.calls(INDEX, 8080, "refused")
     lab.names(*found("index", VIP))
     lab.served("index", 80, VIP, [(SERVER_IP, 8080)], "refused")
     lab.fails("http://index/", CLOSED, took=0.003)
+    return lab
+
+
+@variant("app.not_listening", D)
+def loopback_only() -> Incident:
+    lab = refused_at_index()
     head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
     row = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 496132 1 0 100 0 0 10 0\n"
     lab.files[f"{THERE}/net/tcp"] = head + row
@@ -403,16 +409,21 @@ def selector_typo_beside_a_scanner() -> Incident:
     return lab
 
 
+def agent_counts(lab: Incident, *lines: str) -> None:
+    """Cilium's metrics of lab1, with these in place of what they say of the maps."""
+    name = "nodes/lab1/cilium/metrics.txt"
+    kept = [each for each in lab.files[name].splitlines() if "bpf_map_pressure" not in each]
+    lab.files[name] = "\n".join((*kept, *lines)) + "\n"
+
+
 @variant("conntrack.full", "Node lab1")
 def cilium_map_full() -> Incident:
     lab = towards_index("full_map")
-    name = "nodes/lab1/cilium/metrics.txt"
-    lines = [each for each in lab.files[name].splitlines() if "bpf_map_pressure" not in each]
-    lines += [
+    agent_counts(
+        lab,
         'cilium_bpf_map_pressure{map_name="ct4_global"} 0.991',
         'cilium_bpf_map_pressure{map_name="ct_any4_global"} 0.9',
-    ]
-    lab.files[name] = "\n".join(lines) + "\n"
+    )
     return lab
 
 
