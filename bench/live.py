@@ -29,8 +29,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -164,16 +162,9 @@ async def living(scratch: Path, real: bool) -> AsyncIterator[World]:
 
     folder = CASES / NAME
     with _real_server(folder, scratch) if real else nullcontext({}) as behind:
-        async with world_of(NAME, scratch, nodes=many_flows(folder), servers=True, **behind) as world:
-            name_authority(world.kubeconfig, make_certificates(scratch).ca)
+        tls = make_certificates(scratch)
+        async with world_of(NAME, scratch, nodes=many_flows(folder), servers=True, tls=tls, **behind) as world:
             yield world
-
-
-def name_authority(kubeconfig: Path, authority: Path) -> None:
-    """As every cluster's kubeconfig does. Without one all authorities of the system are read for each connection."""
-    said = yaml.safe_load(kubeconfig.read_text())
-    said["clusters"][0]["cluster"]["certificate-authority"] = str(authority)
-    kubeconfig.write_text(yaml.safe_dump(said))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from lab.cluster.certificates import Certificates
 from lab.cluster.streams import not_acceptable
 from sensors.access.casefolder import CaseFolder, open_case
 from sensors.kit.kinds import KINDS, NODE, POD, Kind
@@ -276,6 +277,7 @@ async def front_of(
     probes: bool = True,
     agents: bool = True,
     has_cat: bool = False,
+    tls: Certificates | None = None,
 ) -> AsyncIterator[Front]:
     """A running front; with an `upstream` the pods of `standing_in` must be stored there."""
     case = open_case(folder)
@@ -283,18 +285,18 @@ async def front_of(
     extra = {POD: standing_in(folder, case, probes=probes, agents=agents)}
     ca = ssl.create_default_context(cafile=ca_file) if ca_file else None
     front = Front(folder, case, Probes(folder, uids), upstream, ca, extra=extra, has_cat=has_cat)
-    async with aiohttp.ClientSession() as front.session, _serving(front):
+    async with aiohttp.ClientSession() as front.session, _serving(front, tls):
         yield front
 
 
 @asynccontextmanager
-async def _serving(front: Front) -> AsyncIterator[None]:
+async def _serving(front: Front, tls: Certificates | None) -> AsyncIterator[None]:
     app = web.Application(client_max_size=1 << 24)
     app.router.add_route("*", "/{path:.*}", front.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    front.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls.context() if tls else None).start()
+    front.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from bot.report.json_result import encode
 from flows.catalog import rules
 from flows.engine import WalkTools, run
 from flows.load import load_flows
+from lab.cluster.certificates import Certificates
 from lab.observer import Manners, Node, ObserverServer, Ring, nodes_of
 from sensors.access.casefolder import open_case
 from sensors.access.kube import connect
@@ -84,6 +85,7 @@ async def world_of(
     manners: Manners | None = None,
     token: str = "",
     servers: bool = False,
+    tls: Certificates | None = None,
     **front: Any,
 ) -> AsyncIterator[World]:
     path = CASES / name
@@ -94,11 +96,12 @@ async def world_of(
     for each in nodes:
         each.version = f"cilium v{header.environment.cni_version}"
     async with (
-        front_of(path, **front) as served,
+        front_of(path, tls=tls, **front) as served,
         ObserverServer(nodes, manners or Manners()) as relay,
         probe_servers(served.probes, served.nodes, folder / "probes") if servers else nullcontext() as probes,
     ):
-        config = kubeconfig(folder, served.url, user={"token": token} if token else None)
+        trust = {"certificate-authority": str(tls.ca)} if tls else {}
+        config = kubeconfig(folder, served.url, user={"token": token} if token else None, **trust)
         yield World(served, relay, probes, config, header.target, header.recorded_at.timestamp())
 
 
