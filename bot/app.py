@@ -200,7 +200,7 @@ async def running(
         routes = [*health.routes(), figures(StoredFigures(metrics.registry, store).page)]
         if settings.alerts.enabled:
             anchors = Anchors(client)
-            voice = AlertVoice(client, outbox, conversations, anchors, work)
+            voice = AlertVoice(client, outbox, conversations, anchors, work, visibility)
             resolves = Resolves(store, desk, lambda: datetime.now(UTC))
             gate = load_gate(settings.alerts.gate)
             drops = partial(_drops_in, clusters)

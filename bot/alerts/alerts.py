@@ -17,9 +17,10 @@ from bot.alerts.channel_state import AlertList, Room, Start
 from bot.alerts.endings import Endings, Resolving
 from bot.alerts.gate import CountDrops, GateRule, Judged, NetworkRelevance, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
-from bot.alerts.notices import MessageSign, NoticeSender, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.alerts.notices import AnswerPlace, MessageSign, NoticeSender, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.pending import Keeper, KeptAlerts
 from bot.alerts.plan import AlertGroup, AlertLimits, AlertPlan, Received, namespace_of, plan
+from bot.alerts.pointers import Pointers
 from bot.alerts.scenes import ClusterOf, OpenCluster, ReadClusters, Scenes
 from bot.alerts.target import ChosenTarget, UnclearTarget, named_target
 from bot.clusters.target import NoSuchPod
@@ -70,6 +71,7 @@ class Alerts:
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._intake, self._store, self._voice = intake, store, voice
+        self._pointers = Pointers(voice, (limits or AlertLimits()).anchor_s)
         self._scenes = Scenes(cluster_of, open_cluster)
         self._now, self._rules, self._limits = resolves.now, rules, limits or AlertLimits()
         self._drops, self._kept = drops, kept
@@ -205,13 +207,13 @@ class Alerts:
         if isinstance(outcome, BaseException):
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
         if storm:
-            self._list_of(room, group, outcome if isinstance(outcome, str) else "")
+            self._list_of(room, group, outcome if isinstance(outcome, AnswerPlace) else None)
         return outcome is not None
 
     async def _look_into(
         self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged]
-    ) -> str | None:
-        """The thread of the investigation, empty where it has none; None where nothing can be looked into."""
+    ) -> AnswerPlace | None:
+        """Where the answer will stand, without a thread where it has none; None where nothing can be looked into."""
         tried = [(each, self._scenes.target_of(each, scenes)) for each in group.members[:MOST_TRIED]]
         found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
         if found is None:
@@ -229,7 +231,7 @@ class Alerts:
 
     async def _start(
         self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged, cluster: str
-    ) -> str:
+    ) -> AnswerPlace:
         if known := await self._known(lead):
             return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
@@ -240,22 +242,36 @@ class Alerts:
             taken = await self._intake.take(asked, origin)
         except (LimitReached, NoSuchPod) as why:
             self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
-            return ""
+            return AnswerPlace(lead.channel, "")
         await self._remember(group, taken.investigation.id)
         self.counts["started"] += not taken.joined
-        where = await self._voice.open(taken.investigation)
-        if where:
-            notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
-            self._aside(self._voice.tell(lead.channel, where, notice), "why it was started is not said")
+        where = await self._voice.open(taken.investigation) or AnswerPlace(lead.channel, "")
+        notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
+        self._aside(self._tell_group(room, group, lead, where, notice), "why it was started is not said")
         if thread:
             self._voice.mark(lead.channel, thread, MessageSign.LOOKING)
         return where
 
-    async def _as_known(self, group: AlertGroup, investigation: str) -> str:
+    async def _tell_group(
+        self, room: Room, group: AlertGroup, lead: Received, where: AnswerPlace, notice: StartedByAlert
+    ) -> None:
+        """Say in its thread why it was started; below the other messages, where it is answered.
+
+        The thread is elsewhere where somebody has asked the same before, in another conversation.
+        """
+        is_here = where.channel == lead.channel
+        if is_here and where.thread:
+            await self._voice.tell(lead.channel, where.thread, notice)
+        rest = [each for each in group.members if each is not lead or not is_here]
+        if where.thread:
+            await self._pointers.say(room, rest, where, notice.others, self._clock(), investigated=True)
+
+    async def _as_known(self, group: AlertGroup, investigation: str) -> AnswerPlace:
         """State of the investigation that this firing has started before."""
         await self._remember(group, investigation)
         it = await self._store.investigations.get(investigation)
-        return "" if it is None else await self._voice.open(it)
+        where = await self._voice.open(it) if it is not None else None
+        return where or AnswerPlace(group.lead.channel, "")
 
     async def _remember(self, group: AlertGroup, investigation: str) -> None:
         """Remembers what all of them led to: for their resolve, and so that none starts anything after a restart."""
@@ -301,11 +317,11 @@ class Alerts:
                 where, thread, MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
             )
 
-    def _list_of(self, room: Room, group: AlertGroup, thread: str) -> None:
+    def _list_of(self, room: Room, group: AlertGroup, place: AnswerPlace | None) -> None:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
         there = room.lists.setdefault(group.cause, AlertList(group.cause))
-        if thread:
-            there.thread, there.investigated = thread, True
+        if place is not None and place.thread:
+            there.thread, there.investigated = place.thread if place.channel == group.lead.channel else "", True
         elif not there.investigated:
             there.why = "no pod that is meant could be found"
         there.add(group.members, self._clock())
@@ -336,16 +352,20 @@ class Alerts:
             while room.unsaid or room.judged:
                 while room.unsaid:
                     there = room.unsaid.pop(next(iter(room.unsaid)))
-                    await attempt_logged(self._show(channel, there), log, "a list of alerts is not said")
+                    await attempt_logged(self._show(channel, room, there), log, "a list of alerts is not said")
                 judged_ones, room.judged = room.judged, []
                 await attempt_logged(self._kept.done(judged_ones), log, "alerts that were judged may be judged again")
         finally:
             del self._speakers[channel]
             self._tidy()
 
-    async def _show(self, channel: str, there: AlertList) -> None:
+    async def _show(self, channel: str, room: Room, there: AlertList) -> None:
         self.counts["listed"] = sum(len(each.lines) for room in self._rooms.values() for each in room.lists.values())
         there.ts = await self._voice.tell(channel, there.thread, there.notice(), there.ts) or there.ts
+        if fresh := there.take_fresh():
+            place, others = AnswerPlace(channel, there.thread or there.ts), len(there.lines) - 1
+            say = self._pointers.say(room, fresh, place, others, self._clock(), investigated=there.investigated)
+            self._aside(say, "messages of a storm have no pointer")
 
     def _aside(self, work: Coroutine[Any, Any, object], what: str) -> None:
         """Beside everything else: nobody waits for it."""

@@ -12,6 +12,9 @@ from bot.alerts.plan import Received, SpentStarts, namespace_of
 MAX_SHOWN_LINES = 30
 """Lines of a list that are shown; the rest is counted by namespace."""
 
+MOST_POINTERS = 20
+"""Messages of a channel that get a pointer in a window; a storm must not be doubled by its answer."""
+
 MOST_LISTED = 5000
 """Lines of a list that are kept."""
 
@@ -37,6 +40,7 @@ class AlertList:
     heard_at: float = 0.0
     lines: dict[str, tuple[str, str]] = field(default_factory=dict)
     dropped: int = 0
+    fresh: dict[str, Received] = field(default_factory=dict)
 
     def add(self, received: Iterable[Received], now: float) -> None:
         self.heard_at = now
@@ -45,6 +49,13 @@ class AlertList:
                 self.dropped += 1
             else:
                 self.lines[each.alert.key] = line_of(each), namespace_of(each.alert) or "no namespace"
+            if len(self.fresh) < MOST_POINTERS:
+                self.fresh.setdefault(each.message, each)
+
+    def take_fresh(self) -> list[Received]:
+        """One alert for each message that was not there when the list was last said, as many as may get a pointer."""
+        taken, self.fresh = [*self.fresh.values()], {}
+        return taken
 
     def notice(self) -> ListedAlerts:
         """As it stands now; where all lines are from a few namespaces, one line for each namespace comes first."""
@@ -65,7 +76,7 @@ class Room:
     """Of one channel. Everything in it is bounded, and it goes when nothing was heard for a window.
 
     `coming` counts those that wait and those that are being written down; `judged` are the keys of those that are done
-    with as soon as the lists in `unsaid` are said.
+    with as soon as the lists in `unsaid` are said; `pointed` are messages that got a pointer, and when.
     """
 
     coming: int = 0
@@ -77,6 +88,7 @@ class Room:
     skipped: deque[float] = field(default_factory=deque)
     unsaid: dict[str, AlertList] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
+    pointed: dict[str, float] = field(default_factory=dict)
     dropped: int = 0
 
     def take(self) -> tuple[list[Received], list[Received], int]:
@@ -94,6 +106,7 @@ class Room:
             while moments and moments[0] < before:
                 moments.popleft()
         self.lists = {name: each for name, each in self.lists.items() if each.heard_at >= before}
+        self.pointed = {message: at for message, at in self.pointed.items() if at >= before}
 
     def spent(self) -> SpentStarts:
         counted = Counter(each.namespace for each in self.starts if each.namespace)
@@ -103,7 +116,7 @@ class Room:
     @property
     def is_idle(self) -> bool:
         busy = self.coming or self.waiting or self.resolved or self.dropped
-        return not (busy or self.starts or self.lists or self.said or self.skipped)
+        return not (busy or self.starts or self.lists or self.said or self.skipped or self.pointed)
 
 
 def line_of(received: Received) -> str:

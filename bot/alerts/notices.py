@@ -18,6 +18,7 @@ class MessageSign(StrEnum):
     LOOKING = "looking"
     SKIPPED = "skipped"
     UNCLEAR = "unclear"
+    POINTED = "pointed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,28 @@ class ListedAlerts:
     dropped: int = 0
 
 
-Notice: TypeAlias = StartedByAlert | SkippedAlert | UnclearAlert | ListedAlerts
+@dataclass(frozen=True, slots=True)
+class PointedAlert:
+    """The answer to this alert stands elsewhere: with `others`, in one investigation or, not `investigated`, in a list.
+
+    `url` leads there; it is empty where not everybody in the channel may see it.
+    """
+
+    alert: Alert
+    investigated: bool
+    others: int
+    url: str = ""
+
+
+Notice: TypeAlias = StartedByAlert | SkippedAlert | UnclearAlert | ListedAlerts | PointedAlert
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPlace:
+    """Place of an answer: a channel, and the ts of the message in whose thread it stands."""
+
+    channel: str
+    thread: str
 
 
 class NoticeSender(Protocol):
@@ -73,8 +95,11 @@ class NoticeSender(Protocol):
     async def anchor(self, channel: str, title: str, seconds: float) -> str:
         """The ts of the channel's message with that title, waited for so long; empty where none comes."""
 
-    async def open(self, it: Investigation) -> str:
-        """The root message of an investigation; its thread, empty where it could not be opened."""
+    async def open(self, it: Investigation) -> AnswerPlace | None:
+        """The root message of an investigation; its thread, None where it could not be opened."""
+
+    async def link(self, place: AnswerPlace, reader: str) -> str:
+        """Leads there from the channel `reader`; empty where not everybody who reads that may see it."""
 
     def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> Coroutine[Any, Any, str]:
         """Say it in a thread, or at the top of the channel; with `ts`, in place of what was said there. Its ts."""

@@ -46,6 +46,11 @@ class Received:
         return f"{FIRED} {self.alert.key} {self.alert.since or self.thread}"[:200]
 
     @property
+    def message(self) -> str:
+        """Name of the channel's message about it: its ts, else the title by which it is found."""
+        return self.thread or self.alert.title
+
+    @property
     def row(self) -> str:
         """The id under which it is written down until it is judged: a resolve has one of its own."""
         return self.once if self.alert.state is not AlertState.RESOLVED else f"resolved {self.once}"[:200]

@@ -7,40 +7,58 @@ import logging
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.alerts.notices import ListedAlerts, MessageSign, Notice
+from bot.alerts.notices import AnswerPlace, ListedAlerts, MessageSign, Notice
 from bot.slack.alert_anchors import Anchors
 from bot.slack.alert_words import words_of
 from bot.slack.api_error import error_of
 from bot.slack.background import Work
 from bot.slack.conversations import Conversations
 from bot.slack.outbox import FIRST, LATER, Outbox
+from bot.slack.visibility import Visibility
 from bot.store import Investigation
 from sensors.kit.attempt import attempt
 
 log = logging.getLogger(__name__)
 
-_EMOJI = {MessageSign.LOOKING: "eyes", MessageSign.SKIPPED: "fast_forward", MessageSign.UNCLEAR: "grey_question"}
+_EMOJI = {
+    MessageSign.LOOKING: "eyes",
+    MessageSign.SKIPPED: "fast_forward",
+    MessageSign.UNCLEAR: "grey_question",
+    MessageSign.POINTED: "point_right",
+}
 
 
 class AlertVoice:
     """`bot.alerts.notices.NoticeSender` in Slack."""
 
     def __init__(
-        self, client: AsyncWebClient, outbox: Outbox, conversations: Conversations, anchors: Anchors, work: Work
+        self,
+        client: AsyncWebClient,
+        outbox: Outbox,
+        conversations: Conversations,
+        anchors: Anchors,
+        work: Work,
+        visibility: Visibility,
     ) -> None:
         self._client, self._outbox, self._conversations = client, outbox, conversations
-        self._anchors, self._work = anchors, work
+        self._anchors, self._work, self._visibility = anchors, work, visibility
         self._cannot_mark = False
 
     async def anchor(self, channel: str, title: str, seconds: float) -> str:
         return await self._anchors.find(channel, title, seconds)
 
-    async def open(self, it: Investigation) -> str:
+    async def open(self, it: Investigation) -> AnswerPlace | None:
         place = await attempt(self._conversations.open(it))
         if isinstance(place, BaseException):
             log.warning("the root message of %s, started by an alert, is not there yet: %s", it.id, place)
+            return None
+        return AnswerPlace(place.channel, place.thread)
+
+    async def link(self, place: AnswerPlace, reader: str) -> str:
+        if place.channel != reader and not await self._visibility.is_public(place.channel):
             return ""
-        return place.thread
+        said = await attempt(self._client.chat_getPermalink(channel=place.channel, message_ts=place.thread))
+        return "" if isinstance(said, BaseException) else str(said["permalink"])
 
     async def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> str:
         said, lane = words_of(notice), FIRST if isinstance(notice, ListedAlerts) else LATER

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bot.alerts.notices import ListedAlerts, Notice, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.alerts.notices import ListedAlerts, Notice, PointedAlert, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.report.blocks import Said, SlackBlock, few, mrkdwn, plain_text, section
 from bot.report.mrkdwn import fit, literal, safe
 from bot.triggers.alert import Alert
@@ -28,6 +28,8 @@ def words_of(notice: Notice) -> Said:
             return _unclear(notice)
         case ListedAlerts():
             return _listed(notice)
+        case PointedAlert():
+            return _pointed(notice)
 
 
 def _started(it: StartedByAlert) -> Said:
@@ -89,6 +91,17 @@ def _listed(it: ListedAlerts) -> Said:
     if it.dropped:
         lines.append(f"{_count(it.dropped, 'more alert')} are not listed: too many came at once.")
     return Said(text, (section(few(lines)),))
+
+
+def _pointed(it: PointedAlert) -> Said:
+    others = f" together with {_count(it.others, 'other')}" if it.others > 0 else ""
+    if it.investigated:
+        place = f"<{it.url}|in this thread>" if it.url else "in a conversation that not everybody here is in"
+        text = f"The alert {_name(it.alert)} is looked into{others}, {place}."
+    else:
+        place = f"<{it.url}|this list>" if it.url else "a list in this channel"
+        text = f"The alert {_name(it.alert)} was not looked into by itself: it is in {place}{others}."
+    return Said(text, ({"type": "context", "elements": [mrkdwn(text)]},))
 
 
 def pressed_look(value: str) -> Investigate | None:

@@ -40,6 +40,10 @@ class Visibility:
         members = await self._members(request.channel)
         return members is None or user in members
 
+    async def is_public(self, channel: str) -> bool:
+        """Checks whether everybody of the workspace may read along."""
+        return await self._members(channel) is None
+
     async def seen_by(self, user: str, rows: Iterable[T], of: Callable[[T], Investigation]) -> list[T]:
         """The rows that this person may see."""
         return [each for each in rows if await self.may_see(of(each), user)]

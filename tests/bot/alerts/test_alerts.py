@@ -14,9 +14,19 @@ import msgspec
 import pytest
 
 from bot.alerts.alerts import STARTS_APART_S, Alerts
+from bot.alerts.channel_state import MOST_POINTERS
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
-from bot.alerts.notices import ListedAlerts, MessageSign, Notice, SkippedAlert, StartedByAlert, UnclearAlert
+from bot.alerts.notices import (
+    AnswerPlace,
+    ListedAlerts,
+    MessageSign,
+    Notice,
+    PointedAlert,
+    SkippedAlert,
+    StartedByAlert,
+    UnclearAlert,
+)
 from bot.alerts.pending import GATHER_S, KeptAlerts
 from bot.alerts.plan import AlertLimits, Received
 from bot.clusters.recent_drops import RecentDrops
@@ -42,12 +52,16 @@ class Spoken:
     marks: list[MessageSign] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
     late: dict[str, str] = field(default_factory=dict)
+    elsewhere: AnswerPlace | None = None
 
     async def anchor(self, channel: str, title: str, seconds: float) -> str:
         return self.titles.get(title, "") or (self.late.get(title, "") if seconds else "")
 
-    async def open(self, it: Investigation) -> str:
-        return it.request.thread or f"root of {it.id}"
+    async def open(self, it: Investigation) -> AnswerPlace:
+        return self.elsewhere or AnswerPlace(it.request.channel, it.request.thread or f"root of {it.id}")
+
+    async def link(self, place: AnswerPlace, reader: str) -> str:
+        return f"https://slack/{place.channel}/{place.thread}"
 
     async def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> str:
         self.notices.append((thread, notice))
@@ -517,6 +531,96 @@ async def test_a_storm_is_one_investigation_for_each_cause_and_one_list():
     (listed,) = world.spoken.of(ListedAlerts)
     assert [asked.namespace for asked, _ in world.desk.taken] == ["shop"]
     assert (listed.count, listed.investigated, len(listed.lines)) == (7, True, 7)
+
+
+def storm_of(count: int, thread: str = "{}.0") -> list[Received]:
+    """Alerts of one cause; the channel has a message for each, or for all."""
+    first = Received(alert(peer=("10.96.0.1", 443)), "C0ALERTS", thread.format("0"))
+    made = (alert(namespace=f"ns-{each}", peer=("10.96.0.1", 443)) for each in range(1, count))
+    return [first, *(Received(each, "C0ALERTS", thread.format(at)) for at, each in enumerate(made, start=1))]
+
+
+def pointed(world: World) -> dict[str, PointedAlert]:
+    return {thread: notice for thread, notice in world.spoken.notices if isinstance(notice, PointedAlert)}
+
+
+async def test_the_other_messages_of_a_storm_point_to_its_thread():
+    world = World()
+
+    await hear(world.alerts(), *storm_of(7))
+
+    said = pointed(world)
+    assert set(said) == {f"{each}.0" for each in range(1, 7)}
+    assert {(each.investigated, each.others, each.url) for each in said.values()} == {
+        (True, 6, "https://slack/C0ALERTS/0.0")
+    }
+    assert world.spoken.marks.count(MessageSign.POINTED) == 6
+
+
+async def test_one_message_about_a_whole_storm_has_the_answer_and_no_pointer():
+    world = World()
+
+    await hear(world.alerts(), *storm_of(7, thread="5.0"))
+
+    assert pointed(world) == {}
+
+
+async def test_a_storm_without_messages_of_its_own_has_no_pointers():
+    world = World()
+
+    await hear(world.alerts(), *storm_of(7, thread=""))
+
+    assert pointed(world) == {}
+
+
+async def test_a_large_storm_is_not_doubled_by_its_pointers():
+    world = World()
+    alerts = world.alerts()
+
+    await hear(alerts, *storm_of(15))
+    await hear(alerts, *storm_of(60)[15:])
+
+    assert len(world.spoken.of(PointedAlert)) == len(pointed(world)) == MOST_POINTERS
+
+
+async def test_a_window_later_there_are_pointers_again():
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(40))
+    world.at = 61.0
+
+    await hear(
+        alerts, *(Received(alert(key=f"new {at}", peer=("10.96.0.1", 443)), "C0ALERTS", f"9.{at}") for at in (1, 2))
+    )
+
+    assert "9.2" in pointed(world)
+
+
+async def test_messages_that_never_come_keep_no_other_from_its_pointer():
+    world = World()
+    alerts = world.alerts(each=0)
+
+    await hear(alerts, *storm_of(40, thread=""))
+    await hear(alerts, *storm_of(50)[40:])
+
+    assert len(world.spoken.of(PointedAlert)) == 10
+
+
+async def test_alerts_beyond_the_limit_point_to_their_list():
+    world = World()
+
+    await hear(world.alerts(each=0, storm=0), *received(alert(), thread="1.0"))
+
+    assert pointed(world) == {"1.0": PointedAlert(alert(), False, 0, "https://slack/C0ALERTS/ts1")}
+
+
+async def test_what_somebody_asked_already_in_another_place_is_pointed_to_from_the_alert():
+    world = World(spoken=Spoken(elsewhere=AnswerPlace("C0INCIDENTS", "4.0")))
+
+    await hear(world.alerts(), *received(alert(), thread="1.0"))
+
+    assert world.spoken.of(StartedByAlert) == []
+    assert pointed(world) == {"1.0": PointedAlert(alert(), True, 0, "https://slack/C0INCIDENTS/4.0")}
 
 
 async def test_of_a_batch_one_investigation_begins_after_the_other():

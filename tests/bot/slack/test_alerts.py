@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from bot.alert_settings import AlertSettings
 from bot.alerts.plan import AlertLimits
 from bot.secret import Secret
 from lab.workspace import Workspace
+from tests.bot.desk.actors import Hands
 from tests.bot.slack.conftest import POD, Kai, Start, is_over, text_of
 from tests.bot.triggers.payloads import payload
 
@@ -249,6 +250,61 @@ async def test_a_storm_is_one_investigation_and_one_list(hooked: Kai):
     assert "One investigation is for all of them." in shown
     assert [f"team-{each}/" in shown for each in range(6)] == [True] * 6
     assert len(await hooked.served.store.investigations.recent()) == 1
+
+
+def pointers(workspace: Workspace, ts: str) -> list[str]:
+    return [each["text"] for each in workspace.thread(ts) if "is looked into" in each["text"]]
+
+
+async def test_the_channel_s_other_messages_about_a_storm_point_to_the_thread_with_the_answer(listening: Kai):
+    workspace = listening.workspace
+    places = []
+    for each in range(6):
+        fields = [{"title": "namespace", "value": f"team-{each}"}, {"title": "pod", "value": POD}]
+        title = f"[FIRING:1] PodCannotReachPeer team-{each} ({POD})"
+        text = f"{POD} cannot reach 10.96.0.1:443"
+        attachments = [{"title": title, "text": text, "fields": fields}]
+        places.append(await post(workspace, {"channel": "alerts", "attachments": attachments}))
+    attachments = [{"title": f"[FIRING:1] PodCannotReachPeer production ({POD})", "text": text}]
+    attachments[0] |= {"fields": [{"title": "namespace", "value": "production"}, {"title": "pod", "value": POD}]}
+    there = await post(workspace, {"channel": "alerts", "attachments": attachments})
+
+    told = await workspace.wait_for(lambda: pointers(workspace, places[-1]), 20.0)
+
+    assert told == [
+        "The alert *PodCannotReachPeer* is looked into together with 6 others, "
+        f"<{workspace.world.permalink(channel_of(workspace), there)}|in this thread>."
+    ]
+
+
+async def asked_before(kai: Kai, hands: Hands, asking: Awaitable[Any]) -> str:
+    """The same is looked into for a person when its alert fires; what is said below the alert's message."""
+    await asking
+    await hands.began[POD].wait()
+    fields = [{"title": "namespace", "value": "production"}, {"title": "pod", "value": POD}]
+    title = f"[FIRING:1] PodCannotReachPeer production ({POD})"
+    ts = await post(kai.workspace, {"channel": "alerts", "attachments": [{"title": title, "fields": fields}]})
+    (told,) = await kai.workspace.wait_for(lambda: pointers(kai.workspace, ts), 20.0)
+    hands.go[POD].set()
+    return str(told)
+
+
+async def test_an_alert_about_what_a_person_asked_already_points_to_that_thread(workspace: Workspace, start: Start):
+    hands, settings = Hands(), AlertSettings(senders={channel_of(workspace): SENDERS})
+    async with start(look=hands.look, alerts=settings, alert_limits=AlertLimits(gather_s=0.05)) as kai:
+        asking = workspace.user("alice").command(f"/kai netdebug {POD} production")
+        told = await asked_before(kai, hands, asking)
+        link = workspace.world.permalink(channel_of(workspace, "incidents"), kai.root()["ts"])
+
+    assert told == f"The alert *PodCannotReachPeer* is looked into, <{link}|in this thread>."
+
+
+async def test_an_alert_about_what_a_person_asked_in_private_tells_no_place(workspace: Workspace, start: Start):
+    hands, settings = Hands(), AlertSettings(senders={channel_of(workspace): SENDERS})
+    async with start(look=hands.look, alerts=settings, alert_limits=AlertLimits(gather_s=0.05)) as kai:
+        told = await asked_before(kai, hands, workspace.user("alice").message_bot(f"netdebug {POD} production"))
+
+    assert told == ("The alert *PodCannotReachPeer* is looked into, in a conversation that not everybody here is in.")
 
 
 async def test_without_reactions_write_everything_else_is_said(workspace: Workspace, start: Start):
