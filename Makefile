@@ -86,7 +86,8 @@ dist: setup      ## what a release hands out, built and checked into dist/: whee
 chart: setup     ## the chart: rendered by helm, taken by a real kube-apiserver, KAI working under its rights
 	$(PYTHON) -m pytest -n 0 -m cluster tests/cluster/test_chart.py tests/cluster/test_chart_bot.py tests/cluster/test_installed.py
 
-image: setup     ## the Dockerfile step by step in a Debian root, then started; needs root and `apt-get install debootstrap`
+image: setup     ## the Dockerfile step by step in a Debian root, then started; needs root
+	./.ci/programs debootstrap:debootstrap
 	$(PYTHON) image/by_hand.py
 
 image-lock:      ## image/build.txt again, after image/build.in or the versions it should hold have changed
