@@ -75,7 +75,7 @@ class Alerts:
         self._scenes = Scenes(cluster_of, open_cluster)
         self._now, self._rules, self._limits = resolves.now, rules, limits or AlertLimits()
         self._drops, self._kept = drops, kept
-        self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep)
+        self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep, clock)
         self._clock, self._sleep = clock, sleep
         self._incidents = Incidents()
         self._endings = Endings(store, resolves, self._incidents, kept)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ TAKE_OVER_AFTER = timedelta(minutes=2)
 """Younger than this, it may be under way in another replica."""
 
 GATHER_S = 0.05
-"""Seconds in which alerts are gathered for one transaction."""
+"""Seconds between two transactions at least: what comes in between is written by the next. The first waits for none."""
 
 MOST_LOST = 5000
 
@@ -85,8 +86,10 @@ class Keeper:
         elsewhere: HandOver,
         failed: HandOver,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kept, self._sleep = kept, sleep
+        self._kept, self._sleep, self._clock = kept, sleep, clock
+        self._next = clock()
         self._ready, self._elsewhere, self._failed = ready, elsewhere, failed
         self._coming: list[Received] = []
         self._written: asyncio.Future[bool] | None = None
@@ -112,7 +115,9 @@ class Keeper:
     async def _work(self) -> None:
         try:
             while self._coming and self._written is not None:
-                await self._sleep(GATHER_S)
+                if (pause := self._next - self._clock()) > 0:
+                    await self._sleep(pause)
+                self._next = self._clock() + GATHER_S
                 batch, self._coming, written = self._coming, [], self._written
                 self._written = None
                 await self._write(batch, written)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.alerts.pending import ALERT_LIFETIME, TAKE_OVER_AFTER, KeptAlerts
+from bot.alerts.pending import ALERT_LIFETIME, GATHER_S, TAKE_OVER_AFTER, Keeper, KeptAlerts
 from bot.alerts.plan import Received
 from bot.store.store import Store, open_store
 from bot.triggers.alert import Alert, AlertSubject, SubjectKind
@@ -92,3 +92,27 @@ async def test_a_row_that_cannot_be_read_is_forgotten(store: Store):
 
     assert await process(store).lost() == []
     assert await store.heard.left(NOW - ALERT_LIFETIME, 10) == ()
+
+
+async def test_an_alert_alone_is_written_at_once_and_what_comes_right_behind_it_together(store: Store):
+    """A storm pays for one transaction in a while, and a single alert for no wait."""
+    batches: list[list[Received]] = []
+    slept: list[float] = []
+    keeper: Keeper
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            keeper.add(third)
+
+    keeper = Keeper(process(store), lambda new: batches.append([*new]), list, list, sleep, clock=lambda: 7.0)
+    first, second, third = received(alert(key="1"), alert(key="2"), alert(key="3"))
+
+    keeper.add(first)
+    assert await keeper.written()
+    assert (batches, slept) == ([[first]], [])
+    keeper.add(second)
+    assert await keeper.written()
+
+    assert batches == [[first], [second, third]]
+    assert slept == [pytest.approx(GATHER_S)]
