@@ -54,7 +54,7 @@ async def ask(
     `probes` is the folder of our certificate for the probes' servers, and their port.
     """
     from bot.desk.limits import Limits
-    from bot.interpreter import serve_quickly
+    from bot.interpreter import collect_seldom, serve_quickly
     from bot.workers import WorkerPool
     from flows.catalog import rules
     from flows.engine import WalkTools, run
@@ -65,6 +65,7 @@ async def ask(
     from sensors.access.relay import Relay, RelayConfig, RelayLimits
     from sensors.kit.catalog import sensors
 
+    collect_seldom()
     header = open_case(ROOT / "lab" / "cases" / NAME).header
     assert header.target
     assert header.recorded_at

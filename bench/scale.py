@@ -33,7 +33,13 @@ from sensors.access.kube.lists import LIST_PAGE_SIZE  # noqa: E402
 
 NODES, PODS, POLICIES = 5_000, 150_000, 10_000
 SPACES = 500
-APIS = {"pods": "/api/v1/", "nodes": "/api/v1/", "networkpolicies": "/apis/networking.k8s.io/v1/"}
+SERVICE_PODS = 15  # pods behind one Service
+APIS = {
+    **dict.fromkeys(("pods", "nodes", "services"), "/api/v1/"),
+    "networkpolicies": "/apis/networking.k8s.io/v1/",
+    "endpointslices": "/apis/discovery.k8s.io/v1/",
+    **dict.fromkeys(("ciliumendpoints", "ciliumnodes"), "/apis/cilium.io/v2/"),
+}
 MOST_MADE = 100_000  # of one kind, made before anybody asks
 Json = dict[str, Any]
 
@@ -42,46 +48,185 @@ Json = dict[str, Any]
 
 
 def node(number: int) -> Json:
+    """About 9 kB, most of it the names of images."""
     address = f"172.{16 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
+    images = [
+        {"names": [f"registry.example/shop/app{each}@sha256:{each:064}"], "sizeBytes": each} for each in range(50)
+    ]
     return {
-        "metadata": {"name": f"node-{number}", "uid": f"n{number}", "labels": {"kubernetes.io/os": "linux"}},
+        "metadata": {
+            "name": f"node-{number}",
+            "uid": f"n{number}",
+            "labels": {"kubernetes.io/os": "linux", "kubernetes.io/hostname": f"node-{number}"},
+            "managedFields": [written("kubelet", {"f:status": owned("conditions", "images", "addresses")}, "status")],
+        },
         "spec": {"podCIDR": f"100.{number // 256}.{number % 256}.0/24"},
         "status": {
             "addresses": [{"type": "InternalIP", "address": address}],
-            "conditions": [{"type": "Ready", "status": "True"}],
-            "nodeInfo": {"kubeletVersion": "v1.36.3", "kernelVersion": "6.12.0"},
+            "conditions": conditions("MemoryPressure", "DiskPressure", "PIDPressure", "Ready"),
+            "nodeInfo": {"kubeletVersion": "v1.36.3", "kernelVersion": "6.12.0", "osImage": "Debian GNU/Linux 13"},
+            "images": images,
         },
     }
 
 
+def owned(*fields: str) -> Json:
+    return {f"f:{each}": {} for each in fields}
+
+
+def written(by: str, fields: Json, part: str = "") -> Json:
+    entry = {"manager": by, "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}
+    return {**entry, "time": "2026-11-20T08:00:00Z", **({"subresource": part} if part else {})}
+
+
+def conditions(*types: str) -> list[Json]:
+    at = {"lastProbeTime": None, "lastTransitionTime": "2026-11-20T08:00:00Z", "observedGeneration": 1}
+    return [{"type": each, "status": str(each not in types[:-1] or len(types) == 1), **at} for each in types]
+
+
+CONTAINER = ("image", "imagePullPolicy", "name", "resources", "terminationMessagePath", "terminationMessagePolicy")
+
+
 def pod(number: int, nodes: int) -> Json:
-    """About 1.3 kB; what a real one has besides (volumes, managed fields) makes 4 to 10."""
+    """About 6 kB, as a pod of a Deployment of three: its token's volume, its tolerations, and who wrote what."""
     name, app, host = f"app-{number}", f"app{number % 40}", number % nodes
-    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{app}-h", "controller": True}
-    managed = {"manager": "kubelet", "operation": "Update", "fieldsV1": {"f:status": {"f:x" * 40: {}}}}
-    address = f"100.{host // 256}.{host % 256}.{number // nodes % 250 + 1}"
-    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-20T08:00:00Z"}
+    uid = f"{number // 3:08}-5f1e-4c39-8b7e-5d8f5f0c3a11"
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{app}-h", "uid": uid, "controller": True}
+    address = address_of(number, nodes)
+    ports = {".": {}, 'k:{"containerPort":8080,"protocol":"TCP"}': {".": {}, **owned("containerPort", "protocol")}}
+    environ = {".": {}, **{f'k:{{"name":"SETTING_{each}"}}': owned("name", "value") for each in range(6)}}
+    container = {'k:{"name":"app"}': {".": {}, **owned(*CONTAINER), "f:ports": ports, "f:env": environ}}
+    owners = {".": {}, f'k:{{"uid":"{uid}"}}': {}}
+    made = {"f:metadata": {**owned("generateName", "labels"), "f:ownerReferences": owners}}
+    made["f:spec"] = {"f:containers": container, **owned("dnsPolicy", "restartPolicy", "schedulerName", "tolerations")}
+    stated = {
+        f'k:{{"type":"{each}"}}': owned("lastTransitionTime", "status", "type") for each in ("Initialized", "Ready")
+    }
+    addresses = {".": {}, f'k:{{"ip":"{address}"}}': {".": {}, "f:ip": {}}}
+    status = {
+        "f:status": {"f:conditions": stated, "f:podIPs": addresses, **owned("containerStatuses", "hostIP", "phase")}
+    }
+    token = f"kube-api-access-{number:05}"
     return {
         "metadata": {
             "name": name,
             "namespace": f"team-{number % SPACES}",
             "uid": f"p{number}",
+            "creationTimestamp": "2026-11-20T08:00:00Z",
             "labels": {"app": app, "tier": f"tier{number % 4}", "pod-template-hash": f"h{app}"},
             "ownerReferences": [owner],
-            "managedFields": [managed],
+            "managedFields": [written("kube-controller-manager", made), written("kubelet", status, "status")],
         },
         "spec": {
             "nodeName": f"node-{host}",
             "serviceAccountName": "default",
-            "containers": [{"name": "app", "image": f"shop/{app}:1.0", "ports": [{"containerPort": 8080}]}],
+            "dnsPolicy": "ClusterFirst",
+            "tolerations": [tolerated("not-ready"), tolerated("unreachable")],
+            "volumes": [{"name": token, "projected": {"defaultMode": 420, "sources": TOKEN}}],
+            "containers": [
+                {
+                    "name": "app",
+                    "image": f"shop/{app}:1.0",
+                    "ports": [{"containerPort": 8080}],
+                    "env": [{"name": f"SETTING_{each}", "value": f"{app}-{each}"} for each in range(6)],
+                    "volumeMounts": [{"mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "name": token}],
+                }
+            ],
         },
         "status": {
             "phase": "Running",
             "podIP": address,
             "podIPs": [{"ip": address}],
             "startTime": "2026-11-20T08:00:00Z",
-            "conditions": [ready],
-            "containerStatuses": [{"name": "app", "ready": True, "restartCount": 0, "state": {"running": {}}}],
+            "conditions": conditions("Ready"),
+            "containerStatuses": [
+                {
+                    "name": "app",
+                    "ready": True,
+                    "restartCount": 0,
+                    "imageID": f"shop/{app}@sha256:{number % 40:064}",
+                    "containerID": f"containerd://{number:064}",
+                    "state": {"running": {"startedAt": "2026-11-20T08:00:00Z"}},
+                }
+            ],
+        },
+    }
+
+
+def tolerated(what: str) -> Json:
+    return {"effect": "NoExecute", "key": f"node.kubernetes.io/{what}", "operator": "Exists", "tolerationSeconds": 300}
+
+
+FIELD = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+TOKEN: list[Json] = [
+    {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    {"downwardAPI": {"items": [FIELD]}},
+]
+
+
+def address_of(number: int, nodes: int) -> str:
+    host = number % nodes
+    return f"100.{host // 256}.{host % 256}.{number // nodes % 250 + 1}"
+
+
+def service(number: int) -> Json:
+    address = f"10.{100 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
+    return {
+        "metadata": {"name": f"service-{number}", "namespace": f"team-{number % SPACES}", "uid": f"s{number}"},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": address,
+            "clusterIPs": [address],
+            "selector": {"app": f"app{number % 40}"},
+            "ports": [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}],
+        },
+    }
+
+
+def endpoint_slice(number: int, nodes: int) -> Json:
+    """Endpoints of the pods of one Service: those of its namespace, by number."""
+    space, turn = number % SPACES, number // SPACES
+    pods = range(space + turn * SPACES * SERVICE_PODS, space + (turn + 1) * SPACES * SERVICE_PODS, SPACES)
+    there = {"ready": True, "serving": True, "terminating": False}
+    return {
+        "metadata": {
+            "name": f"service-{number}-x",
+            "namespace": f"team-{space}",
+            "uid": f"e{number}",
+            "labels": {"kubernetes.io/service-name": f"service-{number}"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [
+            {
+                "addresses": [address_of(each, nodes)],
+                "conditions": there,
+                "nodeName": f"node-{each % nodes}",
+                "targetRef": {"kind": "Pod", "name": f"app-{each}", "namespace": f"team-{space}", "uid": f"p{each}"},
+            }
+            for each in pods
+        ],
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    }
+
+
+def cilium_node(number: int) -> Json:
+    made = node(number)
+    addresses = [{"type": "InternalIP", "ip": made["status"]["addresses"][0]["address"]}]
+    spec = {"addresses": addresses, "ipam": {"podCIDRs": [made["spec"]["podCIDR"]]}}
+    return {"metadata": {"name": f"node-{number}", "uid": f"x{number}"}, "spec": spec}
+
+
+def cilium_endpoint(number: int, nodes: int) -> Json:
+    space, name = f"team-{number % SPACES}", f"app-{number}"
+    labels = [f"k8s:app=app{number % 40}", f"k8s:io.kubernetes.pod.namespace={space}"]
+    return {
+        "metadata": {"name": name, "namespace": space, "uid": f"c{number}", "labels": {"app": f"app{number % 40}"}},
+        "status": {
+            "id": number,
+            "identity": {"id": 20000 + number % 20000, "labels": labels},
+            "networking": {"addressing": [{"ipv4": address_of(number, nodes)}], "node": f"node-{number % nodes}"},
+            "state": "ready",
         },
     }
 
@@ -161,6 +306,16 @@ def crowds(nodes: int, pods: int, policies: int, recorded: Callable[[str], Itera
         "pods": Crowd(pods, lambda number: pod(number, nodes), list(map(dict, recorded("Pod")))),
         "nodes": Crowd(nodes, node, list(map(dict, recorded("Node"))), namespaced=False),
         "networkpolicies": Crowd(policies, policy, list(map(dict, recorded("NetworkPolicy")))),
+        "services": Crowd(pods // SERVICE_PODS, service, list(map(dict, recorded("Service")))),
+        "endpointslices": Crowd(
+            pods // SERVICE_PODS,
+            lambda number: endpoint_slice(number, nodes),
+            list(map(dict, recorded("EndpointSlice"))),
+        ),
+        "ciliumnodes": Crowd(nodes, cilium_node, list(map(dict, recorded("CiliumNode"))), namespaced=False),
+        "ciliumendpoints": Crowd(
+            pods, lambda number: cilium_endpoint(number, nodes), list(map(dict, recorded("CiliumEndpoint")))
+        ),
     }
 
 

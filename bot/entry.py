@@ -12,6 +12,9 @@ def main() -> None:
     usual = signal.signal(signal.SIGINT, signal.SIG_DFL)
     _open_closed_streams()
     from bot.cli import run
+    from bot.interpreter import collect_seldom
+
+    collect_seldom()
 
     signal.signal(signal.SIGINT, usual)
     for stream in (sys.stdout, sys.stderr):

@@ -174,7 +174,8 @@ DECISIVE = (
 
 async def look(target: Target, cluster: Cluster, *, nodes: int = 8) -> CniHealth:
     """The agents of all nodes; at most `nodes` of them are asked for their own status, those in question first."""
-    kinds = await read_kinds(cluster, POD, DAEMON_SET, NODE, EVENT, CILIUM_ENDPOINT, CONFIG_MAP)
+    everywhere = (POD, DAEMON_SET, NODE, EVENT, CONFIG_MAP)
+    kinds = await read_kinds(cluster, *everywhere, CILIUM_ENDPOINT, within={CILIUM_ENDPOINT: target.namespace})
     environment = await cluster.environment()
     target_node, peers = await nodes_in_question(target, cluster)
     names = tuple(dict.fromkeys(filter(None, (target_node, *peers, *_node_names(kinds)))))

@@ -23,7 +23,6 @@ from sensors.kit.objects import (
     get,
     items,
     name_of,
-    named,
     one_line,
     parse_time,
     text,
@@ -88,7 +87,8 @@ async def look(target: Target, cluster: Cluster) -> Nodes:
         cluster.objects(NODE), if_readable(cluster.objects(CILIUM_NODE)), if_readable(cluster.objects(CALICO_IP_POOL))
     )
     target_node, peers = await nodes_in_question(target, cluster)
-    facts = (node_facts(each, named(cilium or (), name_of(each))) for each in nodes)
+    by_name = {name_of(each): each for each in cilium or ()}
+    facts = (node_facts(each, by_name.get(name_of(each))) for each in nodes)
     return Nodes(tuple(sorted(facts, key=lambda each: each.name)), target_node, peers, _in_use(pools or ()))
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
+from bot.interpreter import collect_seldom
 from bot.workers.wire import HEAD, packed, read_frame, unpacked
 from flows.catalog import rules
 from sensors.kit.catalog import sensors
@@ -58,6 +59,7 @@ def main() -> None:
     log = LogOfWork()
     logging.getLogger().addHandler(log)
     rules(), sensors()
+    collect_seldom()
     gc.freeze()
     waiting: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(frames, waiting), daemon=True).start()

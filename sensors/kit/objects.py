@@ -184,21 +184,17 @@ def parse_time(value: Any) -> datetime | None:
 
 
 def conditions_of(thing: Object) -> tuple[Condition, ...]:
-    return tuple(
-        Condition(
-            text(each, "type"),
-            text(each, "status"),
-            text(each, "reason"),
-            text(each, "message"),
-            parse_time(get(each, "lastTransitionTime")),
-        )
-        for each in items(thing, "status", "conditions")
-        if text(each, "type")
-    )
+    return tuple(_condition(each) for each in items(thing, "status", "conditions") if text(each, "type"))
 
 
 def condition_of(thing: Object, type_: str) -> Condition | None:
-    return next((each for each in conditions_of(thing) if each.type == type_), None)
+    rows = items(thing, "status", "conditions")
+    return next((_condition(each) for each in rows if get(each, "type") == type_), None)
+
+
+def _condition(row: Mapping[str, Any]) -> Condition:
+    when = parse_time(get(row, "lastTransitionTime"))
+    return Condition(text(row, "type"), text(row, "status"), text(row, "reason"), text(row, "message"), when)
 
 
 def pod_is_ready(pod: Object) -> bool | None:

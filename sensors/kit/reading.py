@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from sensors.kit.cluster import Cluster, Object
@@ -12,6 +13,8 @@ from sensors.kit.kinds import POD, Kind
 from sensors.kit.model import Absent, Blind, TooMany
 
 Value = TypeVar("Value")
+
+NOWHERE: Mapping[Kind, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,9 @@ async def pods_near(cluster: Cluster, namespace: str) -> tuple[Object, ...]:
         return await cluster.objects(POD, namespace)
 
 
-async def read_kinds(cluster: Cluster, *kinds: Kind) -> Kinds:
-    """Read whole kinds at once, each for itself."""
-    readings = await asyncio.gather(*(if_readable(cluster.objects(kind)) for kind in kinds))
+async def read_kinds(cluster: Cluster, *kinds: Kind, within: Mapping[Kind, str] = NOWHERE) -> Kinds:
+    """Read whole kinds at once, each for itself; of those in `within` the objects of that namespace."""
+    readings = await asyncio.gather(*(if_readable(cluster.objects(kind, within.get(kind))) for kind in kinds))
     pairs = tuple(zip(kinds, readings, strict=True))
     found = {kind: objects for kind, (objects, _) in pairs if objects is not None}
     return Kinds(found, {kind: why for kind, (objects, why) in pairs if objects is None})

@@ -121,8 +121,8 @@ def addressed(host: str, port: int | None, namespace: str, where: AddressBook) -
 
 def slices_of(service: Ref, slices: Iterable[Object]) -> tuple[Object, ...]:
     """The EndpointSlices of one Service."""
-    wanted = service.namespace, service.name
-    return tuple(each for each in slices if slice_owner(each) == wanted)
+    near = (each for each in slices if namespace_of(each) == service.namespace)
+    return tuple(each for each in near if labels_of(each).get(SLICE_OWNER) == service.name)
 
 
 def slice_owner(part: Object) -> tuple[str, str]:
@@ -172,7 +172,8 @@ def _external_name(asked: ResolvedPeer, where: AddressBook) -> str:
 
 
 def _by_name(host: str, namespace: str, where: AddressBook) -> ResolvedPeer:
-    if balanced := next((each for each in where.services if host in _balancer_names(each)), None):
+    inside = ".svc." in f"{host}."
+    if balanced := next((each for each in where.services if not inside and host in _balancer_names(each)), None):
         return ResolvedPeer(AskedKind.SERVICE, service=_ref(balanced))
     match host.split("."):
         case ["localhost"]:

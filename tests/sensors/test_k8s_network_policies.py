@@ -70,7 +70,6 @@ async def test_the_recorded_policy_that_selects_the_pod_is_named_and_the_simulat
         "Node",
         "EndpointSlice",
         "NetworkPolicy",
-        "CiliumEndpoint",
         "ConfigMap",
     }
     assert [each["metadata"]["name"] for each in facts.objects if each["kind"] == "ConfigMap"] == ["cilium-config"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from bot.workers import WorkerLost, WorkerPool
 from bot.workers.process import ROOT, WORKER
+from bot.workers.wire import pared
 from flows.catalog import RulesByNeed, rules
 from flows.engine import WalkTools, look, walk
 from flows.load import load_flows
@@ -68,6 +70,26 @@ async def test_a_worker_says_of_every_recorded_case_what_a_thread_says():
             evidence = {key: replace(each, took_ms=took[key]) for key, each in by_worker.evidence.items()}
             assert replace(by_worker, total_ms=by_thread.total_ms, evidence=evidence) == by_thread, folder.name
         assert len(workers.pids) == 1  # one after the other: the second was never needed
+
+
+def test_pods_travel_without_what_no_rule_looks_into_and_everything_else_whole():
+    kept = {
+        "metadata": {"name": "web", "labels": {"app": "web"}},
+        "spec": {"nodeName": "a", "containers": [{"env": []}]},
+    }
+    more = {
+        "metadata": {**kept["metadata"], "managedFields": []},
+        "spec": {**kept["spec"], "volumes": [], "tolerations": []},
+    }
+
+    assert pared({"kind": "Pod", **more}) == {"kind": "Pod", **kept}
+    assert pared({"kind": "Deployment", **more}) == {"kind": "Deployment", **more}
+    assert pared({"kind": "Pod", "spec": None}) == {"kind": "Pod", "spec": None}
+
+
+async def test_a_worker_looks_for_garbage_seldom():
+    async with pool() as workers:
+        assert await workers(gc.get_threshold) == (20_000, 10, 20)
 
 
 async def test_policies_of_one_moment_are_indexed_once_and_those_of_the_next_anew():
