@@ -1,7 +1,7 @@
 """Health of the network plug-in's agent on every node: its pods, its own status, its view of the pod, stuck pods.
 
-Reads    Pods, DaemonSets, Nodes, Events, CiliumEndpoints, the ConfigMap cilium-config; per node `cilium/status.json`
-         and `cilium/metrics.txt` where they can be had.
+Reads    Pods, DaemonSets, Nodes, Events, the CiliumEndpoints of the pod's namespace, the ConfigMap cilium-config; per
+         node `cilium/status.json` and `cilium/metrics.txt` where they can be had.
 Touches  nothing.
 Blind    when not one agent could be judged on any node. A node whose agent gave no answer is `unreadable`, not healthy.
 """

@@ -1,9 +1,9 @@
 """Policies that exist, select the pod or are invalid to the CNI itself, and the tools that keep them in sync.
 
 Reads    NetworkPolicies, Cilium, admin and Calico policies, those of a service mesh, Chaos Mesh's experiments with the
-         network; and, for the simulator behind it, Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumEndpoints,
-         CiliumNodes, CIDR groups and the ConfigMap cilium-config. Where the pods of the cluster are too many, those of
-         the namespaces of the target, the asked peer and the peers in hubble flows.
+         network; and, for the simulator behind it, Pods, Namespaces, Services, EndpointSlices, Nodes, CiliumNodes, CIDR
+         groups and the ConfigMap cilium-config. Where the pods of the cluster are too many, those of the namespaces of
+         the target, the asked peer and the peers in hubble flows.
 Touches  nothing. It does not judge: what a policy means is the simulator's to say.
 Blind    when NetworkPolicies cannot be read. Kinds that should be there and are not readable stand in `unreadable`.
 """
