@@ -30,6 +30,7 @@ from sensors.kit.objects import (
     mapping,
     name_of,
     named,
+    namespace_of,
     number,
     one_line,
     pod_is_over,
@@ -174,9 +175,12 @@ DECISIVE = (
 
 async def look(target: Target, cluster: Cluster, *, nodes: int = 8) -> CniHealth:
     """The agents of all nodes; at most `nodes` of them are asked for their own status, those in question first."""
-    everywhere = (POD, DAEMON_SET, NODE, EVENT, CONFIG_MAP)
-    kinds = await read_kinds(cluster, *everywhere, CILIUM_ENDPOINT, within={CILIUM_ENDPOINT: target.namespace})
     environment = await cluster.environment()
+    sets, _ = await if_readable(cluster.objects(DAEMON_SET))
+    homes = {namespace_of(each) for each in sets or () if _is_agent(_template_labels(each), environment.cni)}
+    everywhere, here = (POD, DAEMON_SET, NODE, EVENT, CONFIG_MAP), {CILIUM_ENDPOINT: target.namespace}
+    near = (target.namespace, *sorted(homes))
+    kinds = await read_kinds(cluster, *everywhere, CILIUM_ENDPOINT, within=here, near=near)
     target_node, peers = await nodes_in_question(target, cluster)
     names = tuple(dict.fromkeys(filter(None, (target_node, *peers, *_node_names(kinds)))))
     asked = names[:nodes] if environment.cni in (None, "cilium") else ()

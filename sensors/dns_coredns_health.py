@@ -32,7 +32,7 @@ from sensors.kit.objects import (
     pod_is_over,
     string_map,
 )
-from sensors.kit.reading import if_readable
+from sensors.kit.reading import if_readable, read_kinds
 from sensors.kit.resolv_conf import nameservers_in
 from sensors.topology.dns_servers import DnsPod as DnsPod
 from sensors.topology.dns_servers import DnsService as DnsService
@@ -111,9 +111,8 @@ class CoreDns:
 
 async def look(target: Target, cluster: Cluster, *, lines: int = 500) -> CoreDns:
     """Read the state, the configuration and the last `lines` log lines of the cluster's DNS servers."""
-    read = await asyncio.gather(*(if_readable(cluster.objects(kind)) for kind in COREDNS_KINDS))
-    objects = {kind: found for kind, (found, _) in zip(COREDNS_KINDS, read, strict=True) if found is not None}
-    unread = tuple(why for _, why in read if why)
+    kinds = await read_kinds(cluster, *COREDNS_KINDS, near=NAMESPACES)
+    objects, unread = kinds.found, tuple(kinds.unread.values())
     if not objects.keys() & {POD, SERVICE, DEPLOYMENT, DAEMON_SET}:
         raise Blind("; ".join(unread[:3]))
     seen = assemble(objects, unread)

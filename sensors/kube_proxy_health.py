@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sensors.kit.cluster import Cluster, Environment, Object
-from sensors.kit.kinds import CONFIG_MAP, DAEMON_SET, NODE, POD
+from sensors.kit.kinds import CONFIG_MAP, DAEMON_SET, NODE
 from sensors.kit.model import Absent, Sensor, Target
 from sensors.kit.objects import (
     items,
@@ -27,7 +27,7 @@ from sensors.kit.objects import (
     string_map,
     text,
 )
-from sensors.kit.reading import Kinds, if_readable, read_kinds
+from sensors.kit.reading import Kinds, if_readable, pods_near, read_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class KubeProxy:
 
 async def look(target: Target, cluster: Cluster) -> KubeProxy:
     """kube-proxy on every node, or `Absent` where something replaces it."""
-    pods = await cluster.objects(POD)
+    pods = await pods_near(cluster, target.namespace, "kube-system")
     kinds = await read_kinds(cluster, NODE, DAEMON_SET, CONFIG_MAP)
     seen = kube_proxy(target, pods, kinds, await cluster.environment())
     return replace(seen, lost_api=await _lost_api(seen, pods, cluster))

@@ -45,17 +45,27 @@ async def if_readable(reading: Awaitable[Value]) -> tuple[Value | None, str]:
         return None, str(why) or type(why).__name__.lower()
 
 
-async def pods_near(cluster: Cluster, namespace: str) -> tuple[Object, ...]:
-    """All pods, or those of one namespace where all are too many to be read. Raises as `Cluster.objects` does."""
+async def pods_near(cluster: Cluster, *namespaces: str) -> tuple[Object, ...]:
+    """All pods, or those of these namespaces where all are too many to be read. Raises as `Cluster.objects` does."""
     try:
         return await cluster.objects(POD)
     except TooMany:
-        return await cluster.objects(POD, namespace)
+        parts = await asyncio.gather(*(cluster.objects(POD, each) for each in dict.fromkeys(namespaces)))
+        return tuple(pod for part in parts for pod in part)
 
 
-async def read_kinds(cluster: Cluster, *kinds: Kind, within: Mapping[Kind, str] = NOWHERE) -> Kinds:
-    """Read whole kinds at once, each for itself; of those in `within` the objects of that namespace."""
-    readings = await asyncio.gather(*(if_readable(cluster.objects(kind, within.get(kind))) for kind in kinds))
+async def read_kinds(
+    cluster: Cluster, *kinds: Kind, within: Mapping[Kind, str] = NOWHERE, near: tuple[str, ...] = ()
+) -> Kinds:
+    """Read whole kinds at once, each for itself; of those in `within` the objects of that namespace.
+
+    With `near`, pods as `pods_near` reads them.
+    """
+
+    def read(kind: Kind) -> Awaitable[tuple[Object, ...]]:
+        return pods_near(cluster, *near) if near and kind is POD else cluster.objects(kind, within.get(kind))
+
+    readings = await asyncio.gather(*(if_readable(read(kind)) for kind in kinds))
     pairs = tuple(zip(kinds, readings, strict=True))
     found = {kind: objects for kind, (objects, _) in pairs if objects is not None}
     return Kinds(found, {kind: why for kind, (objects, why) in pairs if objects is None})

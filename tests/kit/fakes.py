@@ -15,8 +15,8 @@ from typing import Any
 
 from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage
 from sensors.kit.cluster import Connect, Dial, DnsLookup, Environment, Object, PathMtu
-from sensors.kit.kinds import Kind
-from sensors.kit.model import Absent, Blind
+from sensors.kit.kinds import POD, Kind
+from sensors.kit.model import Absent, Blind, TooMany
 
 AT = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
 
@@ -162,3 +162,12 @@ def _wanted(message: HubbleMessage, question: FlowQuestion) -> bool:
     if not question.in_time(message):
         return False
     return not question.pod or question.is_about(message) or (question.others and message.is_bad)
+
+
+class CrowdedCluster(FakeCluster):
+    """A cluster whose pods are too many to be read at once."""
+
+    async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
+        if kind is POD and namespace is None:
+            raise TooMany("pods in all namespaces: 150,000, too many to read")
+        return await super().objects(kind, namespace)

@@ -13,14 +13,14 @@ import pytest
 from sensors.hubble.question import FlowQuestion
 from sensors.hubble.records import FlowEndpoint, HubbleFlow, HubbleMessage
 from sensors.k8s_network_policies import SENSOR, ListedPolicy, Policies
-from sensors.kit.cluster import Environment, Object
-from sensors.kit.kinds import KINDS, NETWORK_POLICY, POD, Kind
-from sensors.kit.model import NOT_RECORDED, Sight, Target, TooMany
+from sensors.kit.cluster import Environment
+from sensors.kit.kinds import KINDS, NETWORK_POLICY
+from sensors.kit.model import NOT_RECORDED, Sight, Target
 from sensors.kit.objects import Owner
 from sensors.kit.observe import observe
 from tests.kit.build import Json, config_map, meta, namespace, pod, service
 from tests.kit.cases import CASES, case, look_at, target_of
-from tests.kit.fakes import FakeCluster
+from tests.kit.fakes import CrowdedCluster, FakeCluster
 from tests.kit.spoil import real_objects, spoiled
 
 WEB = Target("web-1", "shop")
@@ -192,15 +192,6 @@ async def test_without_pods_nobody_can_say_whom_a_policy_selects() -> None:
     assert facts.unreadable == {"Pod": "forbidden"}
 
 
-class Crowd(FakeCluster):
-    """A cluster whose pods are too many to be read at once."""
-
-    async def objects(self, kind: Kind, namespace: str | None = None) -> tuple[Object, ...]:
-        if kind is POD and namespace is None:
-            raise TooMany("pods in all namespaces: 150,000, too many to read")
-        return await super().objects(kind, namespace)
-
-
 def flow_to(space: str, **said: Any) -> HubbleFlow:
     ends = (
         FlowEndpoint("10.0.0.1", 40000, namespace="shop", pod="web-1"),
@@ -219,7 +210,7 @@ async def pods_in(cluster: FakeCluster, target: Target = WEB) -> tuple[Policies,
 
 
 async def test_of_too_many_pods_those_of_the_peers_namespaces_are_read_and_the_rest_is_not_certain() -> None:
-    cluster = Crowd([*SHOP, *THERE, netpol("all", {})], kinds=KINDS, flows=[flow_to("bank")])
+    cluster = CrowdedCluster([*SHOP, *THERE, netpol("all", {})], kinds=KINDS, flows=[flow_to("bank")])
 
     facts, names = await pods_in(cluster)
 
@@ -233,7 +224,7 @@ async def test_of_too_many_pods_those_of_the_peers_namespaces_are_read_and_the_r
 
 async def test_of_too_many_pods_those_of_the_asked_peers_namespace_are_read() -> None:
     db = service("bank", "db")
-    cluster = Crowd([*SHOP, *THERE, db], kinds=KINDS, flows=[])
+    cluster = CrowdedCluster([*SHOP, *THERE, db], kinds=KINDS, flows=[])
 
     _, names = await pods_in(cluster, replace(WEB, to_host="db.bank", to_port=443))
 
@@ -241,13 +232,13 @@ async def test_of_too_many_pods_those_of_the_asked_peers_namespace_are_read() ->
 
 
 async def test_of_too_many_pods_only_the_pods_own_are_read_where_no_peer_is_known() -> None:
-    facts, names = await pods_in(Crowd([*SHOP, *THERE], kinds=KINDS, blind={"flows": "no relay"}))
+    facts, names = await pods_in(CrowdedCluster([*SHOP, *THERE], kinds=KINDS, blind={"flows": "no relay"}))
 
     assert (names, facts.pods_of) == ({"web-1"}, ("shop",))
 
 
 async def test_the_policies_are_told_although_the_relay_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Hanging(Crowd):
+    class Hanging(CrowdedCluster):
         async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
             await asyncio.Event().wait()
             yield ()
