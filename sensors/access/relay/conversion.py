@@ -18,8 +18,9 @@ from google.protobuf.message import DecodeError
 from sensors.hubble.pb.cilium.flow import flow_pb2
 from sensors.hubble.pb.cilium.observer import observer_pb2
 from sensors.hubble.pb.cilium.relay import relay_pb2
-from sensors.hubble.records import HubbleMessage, Workload
-from sensors.hubble.wire import FlowLine, Side, messages
+from sensors.hubble.records import FlowEndpoint, HubbleMessage, Workload
+from sensors.hubble.sides import Side, endpoint
+from sensors.hubble.wire import FlowLine, messages
 
 FlowJson = dict[str, Any]
 
@@ -102,7 +103,7 @@ def _flow(said: Any) -> FlowJson:
         "verdict": VERDICTS.get(said.verdict, said.verdict),
         "drop_reason": said.drop_reason,
         "drop_reason_desc": DROP_REASONS.get(said.drop_reason_desc, said.drop_reason_desc),
-        "sides": (_side(said.source.SerializeToString()), _side(said.destination.SerializeToString())),
+        "ends": _ends(said),
         "Type": FLOW_TYPES.get(said.Type, said.Type),
         "node_name": said.node_name,
         "traffic_direction": DIRECTIONS.get(said.traffic_direction, said.traffic_direction),
@@ -134,14 +135,6 @@ def _tell_packet(told: FlowJson, said: Any) -> None:
 
 
 def _tell_surroundings(told: FlowJson, said: Any) -> None:
-    if said.source_names:
-        told["source_names"] = list(said.source_names)
-    if said.destination_names:
-        told["destination_names"] = list(said.destination_names)
-    if said.HasField("source_service"):
-        told["source_service"] = _service(said.source_service)
-    if said.HasField("destination_service"):
-        told["destination_service"] = _service(said.destination_service)
     if said.HasField("interface"):
         told["interface"] = {"name": said.interface.name}
     if said.HasField("file"):
@@ -159,6 +152,16 @@ def _tell_policies(told: FlowJson, said: Any) -> None:
         told["ingress_denied_by"] = _policies(said.ingress_denied_by)
     if said.policy_log:
         told["policy_log"] = list(said.policy_log)
+
+
+def _ends(said: Any) -> tuple[FlowEndpoint, FlowEndpoint]:
+    source, destination = said.source.SerializeToString(), said.destination.SerializeToString()
+    source_service = _service(said.source_service) if said.HasField("source_service") else ""
+    service = _service(said.destination_service) if said.HasField("destination_service") else ""
+    return (
+        endpoint(_side(source), said.IP.source, tuple(said.source_names), source_service),
+        endpoint(_side(destination), said.IP.destination, tuple(said.destination_names), service),
+    )
 
 
 @lru_cache(maxsize=2048)
@@ -207,8 +210,8 @@ def _l7(said: Any) -> FlowJson:
     return told
 
 
-def _service(said: Any) -> FlowJson:
-    return {"name": said.name, "namespace": said.namespace}
+def _service(said: Any) -> str:
+    return f"{said.namespace}/{said.name}"
 
 
 def _policies(said: Iterable[Any]) -> list[FlowJson]:
