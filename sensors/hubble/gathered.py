@@ -42,8 +42,6 @@ class Gathered:
         for message in batch:
             if isinstance(message, WireFlow):
                 (self.own if message.is_own else self.others).add_unread(message)
-                if message.time is not None:
-                    widen(self.spans, message.node_name, message.time)
             elif isinstance(message, HubbleFlow):
                 self._take_flow(message)
             elif isinstance(message, NodeStatus):
@@ -71,7 +69,7 @@ class Gathered:
         return self.cut_short or (self.reading is not None and self.reading.unfinished)
 
     def memory(self) -> tuple[NodeMemory, ...]:
-        """Per node, from the reader where it told (it saw every flow), else from what was brought."""
+        """Per node, from the reader where it told (it saw every flow), else from the records that were brought."""
         if self.reading and self.reading.horizons:
             return tuple(NodeMemory(each.node, each.first, each.last) for each in self.reading.horizons)
         return tuple(NodeMemory(node, *span) for node, span in sorted(self.spans.items()))

@@ -23,7 +23,6 @@ from sensors.hubble.joining import HandedAttempts, Holding, Part, Shared, holdin
 from sensors.hubble.joining import shared_by as shared_connections
 from sensors.hubble.line_reader import LineReader, ReaderBooks
 from sensors.hubble.lines import MAX_FLOW_BYTES
-from sensors.hubble.moments import Spans, widen
 from sensors.hubble.question import FlowQuestion
 from sensors.hubble.records import HubbleFlow, LostEvents, NodeStatus
 
@@ -66,7 +65,6 @@ class HalfRead(msgspec.Struct):
     others: Part
     statuses: list[NodeStatus]
     lost: list[LostEvents]
-    spans: Spans
     books: ReaderBooks
     cut_short: bool
 
@@ -115,7 +113,7 @@ class Half:
         """Sums of the half, for the other process."""
         mine = self.gathered
         parts = part_of(mine.own), part_of(mine.others)
-        return HalfRead(*parts, mine.statuses, mine.lost, mine.spans, self.reader.books(), mine.cut_short)
+        return HalfRead(*parts, mine.statuses, mine.lost, self.reader.books(), mine.cut_short)
 
     def attempts(self) -> Iterator[HalfAttempts]:
         """Attempts that were left, for the other process."""
@@ -140,9 +138,6 @@ class Half:
         mine.statuses += other.statuses
         mine.lost += other.lost
         mine.cut_short = mine.cut_short or other.cut_short
-        for node, span in other.spans.items():
-            for when in span:
-                widen(mine.spans, node, when)
         self.reader.join(other.books)
         mine.take([*self.reader.context(), self.reader.close()])
         return mine

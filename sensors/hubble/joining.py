@@ -55,7 +55,7 @@ class Holding(msgspec.Struct):
     `translated` are the addresses between which such answers are kept back, of clients that are not known yet.
     """
 
-    uuids: Collection[str]
+    uuids: set[str]
     attempts: list[tuple[Ends, PortColumns]]
     context: list[tuple[Ends, Ports]]
     strays: list[tuple[Ends, set[SocketAddress]]]
@@ -111,7 +111,7 @@ def _columns(ports: Collection[Ports]) -> PortColumns:
 
 def shared_by(one: Holding, other: Holding) -> Shared | None:
     """Attempts of both; None where a flow is in both, which then was counted twice."""
-    if not set(one.uuids).isdisjoint(other.uuids):
+    if not one.uuids.isdisjoint(other.uuids):
         return None
     mine, theirs, shared = _all_ports(one), _all_ports(other), {}
     clients = [each for part in (one, other) for each in part.strays]

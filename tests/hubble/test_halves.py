@@ -86,7 +86,7 @@ def facts(gathered: Gathered) -> tuple[Any, ...]:
     """Everything that anybody reads of gathered flows."""
     parts = [(each.all(), each.dns(), each.flows, each.noise) for each in (gathered.own, gathered.others)]
     heard = gathered.statuses, gathered.lost, gathered.memory(), gathered.reading, gathered.flows_read
-    return *parts, *heard, gathered.is_cut_short, gathered.spans
+    return *parts, *heard, gathered.is_cut_short
 
 
 def line_ends(data: bytes) -> list[int]:
