@@ -55,8 +55,10 @@ def read_response(raw: bytes) -> list[HubbleMessage] | None:
 
 
 def _response(said: Any) -> FlowJson:
-    told: FlowJson = {"node_name": said.node_name, "time": _time(said, "time")}
     kind = said.WhichOneof("response_types")
+    if kind == "flow" and said.flow.HasField("time"):
+        return {"node_name": said.node_name, "flow": _flow(said.flow)}
+    told: FlowJson = {"node_name": said.node_name, "time": _time(said, "time")}
     if kind == "flow":
         told["flow"] = _flow(said.flow)
     elif kind == "node_status":
@@ -103,7 +105,7 @@ def _flow(said: Any) -> FlowJson:
         "verdict": VERDICTS.get(said.verdict, said.verdict),
         "drop_reason": said.drop_reason,
         "drop_reason_desc": DROP_REASONS.get(said.drop_reason_desc, said.drop_reason_desc),
-        "ends": _ends(said),
+        "ends": _ends(said, said.IP),
         "Type": FLOW_TYPES.get(said.Type, said.Type),
         "node_name": said.node_name,
         "traffic_direction": DIRECTIONS.get(said.traffic_direction, said.traffic_direction),
@@ -154,19 +156,32 @@ def _tell_policies(told: FlowJson, said: Any) -> None:
         told["policy_log"] = list(said.policy_log)
 
 
-def _ends(said: Any) -> tuple[FlowEndpoint, FlowEndpoint]:
-    source, destination = said.source.SerializeToString(), said.destination.SerializeToString()
-    source_service = _service(said.source_service) if said.HasField("source_service") else ""
-    service = _service(said.destination_service) if said.HasField("destination_service") else ""
+def _ends(said: Any, ip: Any) -> tuple[FlowEndpoint, FlowEndpoint]:
+    names, other_names = said.source_names, said.destination_names
     return (
-        endpoint(_side(source), said.IP.source, tuple(said.source_names), source_service),
-        endpoint(_side(destination), said.IP.destination, tuple(said.destination_names), service),
+        _end(
+            said.source.SerializeToString(),
+            ip.source,
+            tuple(names) if names else (),
+            _service(said.source_service) if said.HasField("source_service") else "",
+        ),
+        _end(
+            said.destination.SerializeToString(),
+            ip.destination,
+            tuple(other_names) if other_names else (),
+            _service(said.destination_service) if said.HasField("destination_service") else "",
+        ),
     )
+
+
+@lru_cache(maxsize=4096)
+def _end(raw: bytes, ip: str, names: tuple[str, ...], service: str) -> FlowEndpoint:
+    """A side from its bytes: the same few come again and again."""
+    return endpoint(_side(raw), ip, names, service)
 
 
 @lru_cache(maxsize=2048)
 def _side(raw: bytes) -> Side:
-    """A side from its bytes: the same few come again and again."""
     said: Any = flow_pb2.Endpoint.FromString(raw)
     workloads = tuple(Workload(each.kind, each.name) for each in said.workloads)
     return Side(said.ID, said.identity, said.cluster_name, said.namespace, tuple(said.labels), said.pod_name, workloads)
@@ -184,13 +199,20 @@ def _ip(said: Any) -> FlowJson:
 
 def _l4(said: Any, protocol: str) -> FlowJson:
     if protocol == "TCP":
-        flags = {each.name: value for each, value in said.flags.ListFields()}
+        flags = _flags(said.flags.SerializeToString())
         return {"source_port": said.source_port, "destination_port": said.destination_port, "flags": flags}
     if protocol in ("UDP", "SCTP"):
         return {"source_port": said.source_port, "destination_port": said.destination_port}
     if protocol.startswith("ICMP"):
         return {"type": said.type, "code": said.code}
     return {"type": said.type}
+
+
+@lru_cache(maxsize=512)
+def _flags(raw: bytes) -> dict[str, bool]:
+    """TCP flags from their bytes, of which there are few kinds."""
+    said: Any = flow_pb2.TCPFlags.FromString(raw)
+    return {each.name: value for each, value in said.ListFields()}
 
 
 def _l7(said: Any) -> FlowJson:
