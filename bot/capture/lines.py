@@ -136,7 +136,7 @@ def _l4(flow: HubbleFlow) -> Json:
     if flow.icmp_type is not None:
         return {flow.protocol: {"type": flow.icmp_type, "code": flow.icmp_code or 0}}
     flags = {"flags": dict.fromkeys(sorted(flow.flags), True)} if flow.flags else {}
-    ports = _kept({"source_port": flow.source.port, "destination_port": flow.destination.port})
+    ports = _kept({"source_port": flow.source_port, "destination_port": flow.destination_port})
     return {flow.protocol: {**ports, **flags}}
 
 

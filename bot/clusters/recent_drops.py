@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sensors.hubble.attempt import POLICY_VERDICT
 from sensors.hubble.lines import FlowQuestion
 from sensors.hubble.noise import noise
 from sensors.hubble.records import FlowReading, HubbleFlow, HubbleMessage, NodeStatus
+from sensors.hubble.signs import POLICY_VERDICT
 from sensors.kit import Absent, Blind, Cluster, Target
 
 DROPS_WINDOW = timedelta(minutes=5)

@@ -98,7 +98,7 @@ class DropMemory:
 
 
 def way_of(flow: HubbleFlow) -> Way:
-    return Way(_side(flow.source), _side(flow.destination), flow.destination.port, flow.protocol, flow.direction)
+    return Way(_side(flow.source), _side(flow.destination), flow.destination_port, flow.protocol, flow.direction)
 
 
 def _side(end: FlowEndpoint) -> str:
@@ -112,4 +112,4 @@ def _sample(flow: HubbleFlow) -> Target | None:
     source, there = flow.source, flow.destination
     if not source.pod or not source.namespace:
         return None
-    return Target(source.pod, source.namespace, there.ip or None, there.port or None, flow.protocol)
+    return Target(source.pod, source.namespace, there.ip or None, flow.destination_port or None, flow.protocol)

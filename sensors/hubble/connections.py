@@ -13,7 +13,7 @@ not drops, and ICMP port-unreachable (a pod that stopped waiting turns away a la
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -21,25 +21,28 @@ from typing import TypeAlias
 import msgspec
 
 from sensors.hubble.attempt import (
-    POINT_BITS,
-    PROXIED,
     Attempt,
-    AttemptKey,
+    Ends,
     did_lower_begin,
-    key_of,
+    ends_of,
     note_drop,
     note_drop_time,
     note_packet,
     note_policies,
+    policies_of,
     reunite,
 )
 from sensors.hubble.dns_tally import DnsTally
-from sensors.hubble.group import AttemptGroup, add_attempt, drops_of, only_at_start, outcome_of, passes_again
-from sensors.hubble.noise import noise
+from sensors.hubble.group import AttemptGroup, add_attempt, drops_of, newest, only_at_start, outcome_of, passes_again
+from sensors.hubble.noise import noise_of
 from sensors.hubble.outcomes import Connection, DnsOutcome, HttpOutcome, Party, PolicyUse
-from sensors.hubble.records import KNOWN_VERDICTS, FlowEndpoint, HubbleFlow
+from sensors.hubble.records import FlowEndpoint, HubbleFlow
+from sensors.hubble.signs import POINT_BITS, POLICY_VERDICT, PROXIED, PacketSigns, Ports, signs_of, signs_on_wire
+from sensors.hubble.wire import WireFlow, policies, record
 
 FOLD = 50_000  # attempts kept apart in memory before they are summed into connections
+
+MOST_PAIRS = 10_000  # pairs of addresses known by their words
 
 MOST_PATHS = 50  # HTTP paths told per connection
 
@@ -75,6 +78,16 @@ class HostFacts:
         self.service = other.service or self.service
 
 
+class AddressPair(msgspec.Struct, gc=False):
+    """One direction between two addresses: its ends as flows name them, and the attempts of both directions."""
+
+    source: FlowEndpoint
+    destination: FlowEndpoint
+    ends: Ends
+    is_lower: bool | None  # the source; None where both are one address
+    attempts: dict[Ports, Attempt]
+
+
 class Connections:
     """Gathers hubble flows, in any order, and says at the end what the connections were."""
 
@@ -82,72 +95,114 @@ class Connections:
         self.flows = 0  # after removing what came twice
         self.noise: Counter[str] = Counter()
         self.seen: set[str] = set()
-        self.attempts: dict[AttemptKey, Attempt] = {}
+        self.attempts: dict[Ends, dict[Ports, Attempt]] = {}
+        self.pairs: dict[tuple[str, int, int], AddressPair] = {}
+        self.room = FOLD  # for so many more attempts
         self.groups: dict[GroupKey, AttemptGroup] = {}
         self.hosts: dict[str, HostFacts] = {}
         self.nodes: dict[str, int] = {}
         self.http: dict[GroupKey, Counter[tuple[str, str, int, str]]] = {}
         self.names: dict[tuple[str, str, tuple[str, ...]], DnsTally] = {}
 
-    def add(self, flow: HubbleFlow) -> bool:
-        """Take one hubble flow; False if it was here before (the same uuid from two questions)."""
-        if flow.uuid:
-            if flow.uuid in self.seen:
-                return False
-            self.seen.add(flow.uuid)
-        self.flows += 1
-        if flow.verdict not in KNOWN_VERDICTS and flow.drop_reason:
-            flow = msgspec.structs.replace(flow, verdict="DROPPED")  # a word newer than us, and yet a reason to drop
-        one, other = self._meet(flow.source), self._meet(flow.destination)
-        if flow.kind == "SOCK":  # a socket's address being translated, not a packet
-            return True
-        kind = noise(flow) if flow.verdict == "DROPPED" else ""
-        if kind:
-            self.noise[kind] += flow.event != 5
-            return True
-        self._take(flow, one, other)
-        return True
+    def add(self, flow: HubbleFlow) -> None:
+        """Take one hubble flow; one that was here before (the same uuid from two questions) counts once."""
+        if self._is_repeated(flow.uuid):
+            return
+        signs, ports = signs_of(flow), (flow.source_port, flow.destination_port)
+        attempt = self._take(signs, self._pair(signs.key, flow.source, flow.destination), ports, flow.node, flow.time)
+        if attempt is None:
+            return
+        attempt.translated = attempt.translated or bool(flow.source_xlated)
+        if signs.kind == "L7":
+            self._take_message(flow, attempt)
+        if signs.event == POLICY_VERDICT:
+            for verdict, direction, named in policies_of(flow):
+                note_policies(attempt, verdict, direction, named)
 
-    def _meet(self, end: FlowEndpoint) -> str:
-        """Notes what a flow says of an address; gives the address, always as the same object: many attempts hold it."""
+    def add_unread(self, wire: WireFlow) -> None:
+        """Takes one hubble flow as it is written: as `add` takes its record, which most flows need not become."""
+        if wire.l7 is not None:
+            self.add(record(wire))
+            return
+        if self._is_repeated(wire.uuid):
+            return
+        signs, ports = signs_on_wire(wire)
+        attempt = self._take(signs, self._pair(signs.key, *wire.ends), ports, wire.node_name, wire.time)
+        if attempt is None:
+            return
+        attempt.translated = attempt.translated or bool(wire.IP.source_xlated)
+        if signs.event == POLICY_VERDICT:
+            for verdict, direction, named in policies_of(wire):
+                note_policies(attempt, verdict, direction, policies(named))
+
+    def _is_repeated(self, uuid: str) -> bool:
+        if uuid:
+            if uuid in self.seen:
+                return True
+            self.seen.add(uuid)
+        self.flows += 1
+        return False
+
+    def _pair(self, key: str, source: FlowEndpoint, destination: FlowEndpoint) -> AddressPair:
+        """The two addresses of a flow. What is said again in these very words tells nothing new."""
+        known = self.pairs.get((key, id(source), id(destination)))
+        if known is not None:
+            return known
+        self._meet(source)
+        self._meet(destination)
+        ends = ends_of(key, source.ip, destination.ip)
+        is_lower = None if source.ip == destination.ip else source.ip < destination.ip
+        pair = AddressPair(source, destination, ends, is_lower, self.attempts.setdefault(ends, {}))
+        if len(self.pairs) >= MOST_PAIRS:
+            self.pairs.clear()
+        if not (source.service or destination.service):  # of which the last word counts
+            self.pairs[key, id(source), id(destination)] = pair
+        return pair
+
+    def _meet(self, end: FlowEndpoint) -> None:
+        """Notes what a flow says of an address."""
         host = self.hosts.get(end.ip)
         if host is None:
             host = self.hosts[end.ip] = HostFacts(end.ip, end)
-        elif end.pod:
-            host.know(end)
-        if end.pod:
-            host.is_pod = True
-        if end.identity not in host.identities:
-            host.identities[end.identity] = end.entities
-        if end.names:
-            host.names.update(end.names)
-        if end.service:
-            host.service = end.service
-        return host.ip
+        host.know(end)
+        host.is_pod = host.is_pod or bool(end.pod)
+        host.identities.setdefault(end.identity, end.entities)
+        host.names.update(end.names)
+        host.service = end.service or host.service
 
-    def _take(self, flow: HubbleFlow, one: str, other: str) -> None:
-        key, is_lower = key_of(flow, one, other)
-        attempt = self.attempts.get(key)
-        if attempt is None:
-            if len(self.attempts) >= FOLD:
-                self.fold()
-            attempt = self.attempts[key] = Attempt()
-        node = self.nodes.get(flow.node) or self.node_bit(flow.node)
-        note_packet(attempt, flow, is_lower, node)
-        if flow.source_xlated:
-            attempt.translated = True
-        if flow.icmp_type is not None and attempt.icmp is None:
-            attempt.icmp = (flow.icmp_type, flow.icmp_code or 0)
-        if flow.verdict == "DROPPED":
-            note_drop_time(attempt, flow, node)
-        if flow.kind == "L7":
-            self._take_message(flow, attempt)
-        elif flow.verdict == "DROPPED":
-            note_drop(attempt, flow, is_lower)
-        elif flow.verdict == "AUDIT":
+    def _take(
+        self, signs: PacketSigns, pair: AddressPair, ports: Ports, node_name: str, when: datetime | None
+    ) -> Attempt | None:
+        """The attempt of a packet, with what the packet shows; None where it is of none."""
+        if signs.kind == "SOCK":  # a socket's address being translated, not a packet
+            return None
+        is_dropped = signs.verdict == "DROPPED"
+        if is_dropped and (kind := noise_of(signs.reason, signs.protocol, signs.icmp, pair.destination.ip)):
+            self.noise[kind] += signs.event != POLICY_VERDICT
+            return None
+        is_lower = ports[0] <= ports[1] if pair.is_lower is None else pair.is_lower
+        key = ports if is_lower else (ports[1], ports[0])
+        attempt = pair.attempts.get(key) or self._begin(pair, key)
+        node = self.nodes.get(node_name) or self.node_bit(node_name)
+        note_packet(attempt, signs, ports, is_lower, node, when)
+        if attempt.icmp is None:
+            attempt.icmp = signs.icmp
+        if is_dropped and when is not None:
+            note_drop_time(attempt, signs, node, when)
+        if is_dropped and signs.kind != "L7":
+            note_drop(attempt, signs, pair.source.identity, pair.destination.identity, is_lower)
+        elif signs.verdict == "AUDIT" and signs.kind != "L7":
             attempt.audited = True
-        if flow.event == 5:
-            note_policies(attempt, flow)
+        return attempt
+
+    def _begin(self, pair: AddressPair, ports: Ports) -> Attempt:
+        """A new attempt; where there are as many as memory is meant for, those before it are summed up."""
+        if not self.room:
+            self.fold()
+            pair.attempts = self.attempts.setdefault(pair.ends, {})
+        self.room -= 1
+        attempt = pair.attempts[ports] = Attempt()
+        return attempt
 
     def node_bit(self, node: str) -> int:
         """Bit that stands for a node, 0 where none is named."""
@@ -155,13 +210,15 @@ class Connections:
 
     def _take_message(self, flow: HubbleFlow, attempt: Attempt) -> None:
         attempt.denied += flow.verdict == "DROPPED"
-        client = flow.destination if flow.is_reply else flow.source
-        if flow.dns is not None and client.port not in PROBE_PORTS:
+        client, port = (flow.destination, flow.destination_port) if flow.is_reply else (flow.source, flow.source_port)
+        if flow.dns is not None and port not in PROBE_PORTS:
             key = (client.ip, flow.dns.query, flow.dns.qtypes)
             self.names.setdefault(key, DnsTally()).add(flow)
         if flow.http is not None:
-            ends = (flow.destination, flow.source) if flow.is_reply else (flow.source, flow.destination)
-            group = ("TCP", ends[0].ip, ends[1].ip, ends[1].port)
+            server, port = (
+                (flow.source, flow.source_port) if flow.is_reply else (flow.destination, flow.destination_port)
+            )
+            group = ("TCP", client.ip, server.ip, port)
             said = (flow.http.method, flow.http.path, flow.http.code, flow.verdict)
             self.counted_http(group)[said] += 1
 
@@ -169,22 +226,30 @@ class Connections:
         """HTTP requests of a connection, as counted so far."""
         return self.http.setdefault(group, Counter())
 
-    def fold(self, but: AbstractSet[AttemptKey] = frozenset()) -> None:
+    def fold(self, but: Iterable[tuple[Ends, Iterable[Ports]]] = ()) -> None:
         """Sum the attempts gathered so far into their connections and forget them, all `but` some."""
-        kept = {key: self.attempts[key] for key in self.attempts if key in but} if but else {}
-        for key in kept:
-            del self.attempts[key]
-        reunite(self.attempts)
-        for (protocol, lower, lower_port, upper, upper_port), attempt in self.attempts.items():
+        whole, self.attempts, self.room, excepted = self.attempts, {}, FOLD, dict(but)
+        self.pairs.clear()
+        for ends, attempts in whole.items():
+            kept = {ports: attempts.pop(ports) for ports in excepted.get(ends, ()) if ports in attempts}
+            reunite(ends, attempts)
+            self._sum_up(ends, attempts)
+            if kept:
+                self.attempts[ends] = kept
+                self.room -= len(kept)
+
+    def _sum_up(self, ends: Ends, attempts: Mapping[Ports, Attempt]) -> None:
+        protocol, lower, upper = ends
+        has_ports = protocol in ("TCP", "UDP")
+        for (lower_port, upper_port), attempt in attempts.items():
             lower_began = did_lower_begin(attempt)
-            client_port = lower_port if lower_began else upper_port
-            ends = (protocol, lower, upper, upper_port) if lower_began else (protocol, upper, lower, lower_port)
-            group = self.groups.get(ends)
+            client_port, port = (lower_port, upper_port) if lower_began else (upper_port, lower_port)
+            key = (protocol, lower, upper, port) if lower_began else (protocol, upper, lower, port)
+            group = self.groups.get(key)
             if group is None:
-                group = self.groups[ends] = AttemptGroup()
-            group.probed += protocol in ("TCP", "UDP") and client_port in PROBE_PORTS
+                group = self.groups[key] = AttemptGroup()
+            group.probed += has_ports and client_port in PROBE_PORTS
             add_attempt(group, attempt, lower_began)
-        self.attempts = kept
 
     def all(self, *, started: datetime | None = None, until: datetime | None = None) -> tuple[Connection, ...]:
         """Every connection, the worst first: most dropped packets, then most attempts without success.
@@ -236,7 +301,7 @@ class Connections:
             last_opened=group.last_opened,
             passes_again=passes_again(group),
             probed=group.probed,
-            began=tuple(group.began),
+            began=tuple(newest(group.began)),
             only_at_start=only_at_start(group, started),
             stale_peer=self._is_stale(server, group),
         )

@@ -13,7 +13,8 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from sensors.hubble.wire import FlowLine, Side, read_sides
+from sensors.hubble.sides import Side
+from sensors.hubble.wire import FlowLine, read_ends
 
 POLICY_VERDICT_EVENT = 5
 POLICY_DENIED, POLICY_DENY = 133, 181
@@ -31,7 +32,7 @@ def read_line(line: bytes) -> FlowLine | None:
     try:
         read = _decode(line)
         if read.flow is not None and read.flow.node_name:  # every jsonpb flow names its node, in this spelling
-            read_sides(read.flow)
+            read_ends(read.flow)
             return read
     except _CANNOT_READ:
         pass
@@ -51,7 +52,7 @@ def _read_patiently(line: bytes) -> FlowLine | None:
             return None
         read = _tolerant(FlowLine, raw)
         if read.flow is not None:
-            read_sides(read.flow)
+            read_ends(read.flow)
         return read
     except _CANNOT_READ:
         return None

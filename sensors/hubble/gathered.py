@@ -8,6 +8,8 @@ from datetime import datetime
 
 from sensors.hubble.connections import Connections
 from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMessage, LostEvents, NodeStatus
+from sensors.hubble.moments import Spans, widen
+from sensors.hubble.wire import WireFlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,13 @@ class Gathered:
     lost: list[LostEvents] = field(default_factory=list)
     reading: FlowReading | None = None
     cut_short: bool = False
-    spans: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
+    spans: Spans = field(default_factory=dict)
 
-    def take(self, batch: Iterable[HubbleMessage]) -> None:
+    def take(self, batch: Iterable[HubbleMessage | WireFlow]) -> None:
         for message in batch:
-            if isinstance(message, HubbleFlow):
+            if isinstance(message, WireFlow):
+                (self.own if message.is_own else self.others).add_unread(message)
+            elif isinstance(message, HubbleFlow):
                 self._take_flow(message)
             elif isinstance(message, NodeStatus):
                 self.statuses.append(message)
@@ -53,12 +57,7 @@ class Gathered:
         elif flow.is_bad:
             self.others.add(flow)
         if flow.time is not None:
-            self.widen(flow.node, flow.time, flow.time)
-
-    def widen(self, node: str, first: datetime, last: datetime) -> None:
-        """Notes that a node's flows reach from `first` to `last`, at least."""
-        known = self.spans.get(node, (first, last))
-        self.spans[node] = (min(known[0], first), max(known[1], last))
+            widen(self.spans, flow.node, flow.time)
 
     @property
     def flows_read(self) -> int:
@@ -70,7 +69,7 @@ class Gathered:
         return self.cut_short or (self.reading is not None and self.reading.unfinished)
 
     def memory(self) -> tuple[NodeMemory, ...]:
-        """Per node, from the reader where it told (it saw every flow), else from what was brought."""
+        """Per node, from the reader where it told (it saw every flow), else from the records that were brought."""
         if self.reading and self.reading.horizons:
             return tuple(NodeMemory(each.node, each.first, each.last) for each in self.reading.horizons)
         return tuple(NodeMemory(node, *span) for node, span in sorted(self.spans.items()))

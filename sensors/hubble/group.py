@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sensors.hubble.attempt import (
-    ANSWERED,
-    FORWARDED,
-    OPAQUE,
-    RST,
-    SYN,
-    SYN_ACK,
-    TALKED,
-    Attempt,
-    Passing,
-)
+from sensors.hubble.attempt import Attempt, Passing
 from sensors.hubble.drop_reasons import name_of
 from sensors.hubble.moments import CLOCKS, Moments, earlier, later, note_newest
 from sensors.hubble.outcomes import ConnectionOutcome, Drop, PolicyUse
+from sensors.hubble.signs import ANSWERED, FORWARDED, OPAQUE, RST, SYN, SYN_ACK, TALKED
 
 YOUTH = timedelta(seconds=60)  # a pod's first minute: scheduling, image and start lie before its first packet
 RACE = timedelta(seconds=10)  # a new pod's identity reaches all nodes within this
@@ -56,9 +46,14 @@ class AttemptGroup:
     last_refused: datetime | None = None
     unanswered_at: list[datetime] = field(default_factory=list)  # the last two
     probed: int = 0
-    began: list[datetime] = field(default_factory=list)  # the newest
+    began: list[datetime] = field(default_factory=list)  # the newest, and perhaps others
     drops: dict[tuple[bool, int, str, int, int], list[int]] = field(default_factory=dict)
     policies: set[PolicyUse] = field(default_factory=set)
+
+
+def newest(beginnings: list[datetime]) -> list[datetime]:
+    """The newest beginnings, in order."""
+    return sorted(beginnings)[-MOST_BEGINNINGS:]
 
 
 COUNTED = ("attempts", "opened", "dropped", "refused", "unanswered", "reset", "denied", "audited", "probed")
@@ -82,8 +77,8 @@ def add_attempt(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> Non
         group.policies |= attempt.policies
 
 
-def add_group(group: AttemptGroup, other: AttemptGroup, renumber: Callable[[int], int]) -> None:
-    """Adds the sum of later attempts of the same two addresses; `renumber` translates the bits of its nodes."""
+def add_group(group: AttemptGroup, other: AttemptGroup) -> None:
+    """Adds the sum of later attempts of the same two addresses."""
     for each in COUNTED:
         setattr(group, each, getattr(group, each) + getattr(other, each))
     for each in EARLIEST:
@@ -91,18 +86,18 @@ def add_group(group: AttemptGroup, other: AttemptGroup, renumber: Callable[[int]
     for each in LATEST:
         setattr(group, each, later(getattr(group, each), getattr(other, each)))
     group.client |= other.client
-    group.nodes |= renumber(other.nodes)
+    group.nodes |= other.nodes
     group.icmp = group.icmp or other.icmp
     group.policies |= other.policies
-    group.began = sorted([*group.began, *other.began])[-MOST_BEGINNINGS:]
+    group.began = newest([*group.began, *other.began])
     group.unanswered_at = sorted([*group.unanswered_at, *other.unanswered_at])[-2:]
-    _add_chains(group, other, renumber)
+    _add_chains(group, other)
 
 
-def _add_chains(group: AttemptGroup, other: AttemptGroup, renumber: Callable[[int], int]) -> None:
+def _add_chains(group: AttemptGroup, other: AttemptGroup) -> None:
     for mine, theirs in ((group.passed, other.passed), (group.dropped_at, other.dropped_at)):
-        for (node, direction), when in theirs.items():
-            note_newest(mine, (renumber(node), direction), when)
+        for by, when in theirs.items():
+            note_newest(mine, by, when)
     for key, (packets, attempts) in other.drops.items():
         total = group.drops.setdefault(key, [0, 0])
         total[0] += packets
@@ -142,25 +137,27 @@ def _sum_drops(group: AttemptGroup, attempt: Attempt, lower_began: bool) -> None
 
 
 def _sum_times(group: AttemptGroup, attempt: Attempt) -> None:
-    first, began = attempt.first, group.began
-    if first is None:
+    first, last, began = attempt.first, attempt.last, group.began
+    if first is None or last is None:
         return
-    if len(began) < MOST_BEGINNINGS or first > began[0]:
-        insort(began, first)
-        del began[:-MOST_BEGINNINGS]
-    group.first, group.last = earlier(group.first, first), later(group.last, attempt.last)
-    _sum_moments(group.passed, attempt.passed)
-    if attempt.first_drop is None:
-        return
-    group.first_drop = earlier(group.first_drop, attempt.first_drop)
-    group.last_drop = later(group.last_drop, attempt.last_drop)
-    _sum_moments(group.dropped_at, attempt.dropped_at)
+    began.append(first)
+    if len(began) > 4 * MOST_BEGINNINGS:
+        began[:] = newest(began)
+    if group.first is None or first < group.first:
+        group.first = first
+    if group.last is None or last > group.last:
+        group.last = last
+    if attempt.passed is not None:
+        _sum_moments(group.passed, attempt.passed)
+    if attempt.first_drop is not None:
+        group.first_drop = earlier(group.first_drop, attempt.first_drop)
+        group.last_drop = later(group.last_drop, attempt.last_drop)
+        _sum_moments(group.dropped_at, attempt.dropped_at)
 
 
 def _sum_moments(whole: Moments, each: Passing | None) -> None:
     while each is not None:
-        for direction in each.directions:
-            note_newest(whole, (each.node, direction), each.when)
+        note_newest(whole, (each.node, each.directions), each.when)
         each = each.rest
 
 
@@ -229,8 +226,8 @@ def passes_again(group: AttemptGroup) -> bool:
     """True if each policy that dropped has let through since: by the same node's clock, or clearly by another's."""
     return bool(group.dropped_at) and all(
         any(
-            direction in ("", policy) and passed > (last if node == at else last + CLOCKS)
-            for (node, policy), passed in group.passed.items()
+            direction in ("", *policies.split(" ")) and passed > (last if node == at else last + CLOCKS)
+            for (node, policies), passed in group.passed.items()
         )
         for (at, direction), last in group.dropped_at.items()
     )

@@ -1,41 +1,37 @@
 """One half of a file of hubble flows, gathered; and the program of the process that reads the second half.
 
 The two processes talk in messages (`send`, `receive`): what is to be read; what the second half holds, by name; which
-attempts both halves have seen; the second half. Both run the same code, so the messages have no version. They are
-pickled, for sets of nodes are numbers with a bit for each node, and msgpack ends at 64.
+attempts both halves have seen; the second half. Both run the same code, so the messages have no version. Flows are
+summed up as they are written; only what a proxy read becomes a record.
 """
 
 from __future__ import annotations
 
+import gc
+import io
 import os
-import pickle
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from sensors.hubble.attempt import Attempt, AttemptKey
 from sensors.hubble.gathered import Gathered
-from sensors.hubble.joining import Holding, Part, Shared, holding, join, join_attempts, part_of
+from sensors.hubble.joining import HandedAttempts, Holding, Part, Shared, holding, join, join_attempts, left_of, part_of
 from sensors.hubble.joining import shared_by as shared_connections
 from sensors.hubble.line_reader import LineReader, ReaderBooks
-from sensors.hubble.lines import lines_of
+from sensors.hubble.lines import MAX_FLOW_BYTES
 from sensors.hubble.question import FlowQuestion
 from sensors.hubble.records import HubbleFlow, LostEvents, NodeStatus
 
 LENGTH_BYTES = 4
-CHUNK_BYTES = 1 << 18
-MOST_ATTEMPTS = 2000  # in one message
+CHUNK_BYTES = 1 << 16
+LINES_AT_ONCE = 128  # as many as stay near at hand
+MOST_PAIRS = 50  # of addresses whose attempts are in one message
 
 Message = TypeVar("Message", bound=msgspec.Struct)
-
-
-class BadMessage(Exception):
-    """No message of this program."""
 
 
 class HalfTask(msgspec.Struct):
@@ -49,7 +45,7 @@ class HalfTask(msgspec.Struct):
 
 
 class HalfHolding(msgspec.Struct):
-    """Holding of a half: marks of its flows and attempts."""
+    """Holding of a half: its flows and attempts by name."""
 
     own: Holding
     others: Holding
@@ -69,7 +65,6 @@ class HalfRead(msgspec.Struct):
     others: Part
     statuses: list[NodeStatus]
     lost: list[LostEvents]
-    spans: dict[str, tuple[datetime, datetime]]
     books: ReaderBooks
     cut_short: bool
 
@@ -77,8 +72,11 @@ class HalfRead(msgspec.Struct):
 class HalfAttempts(msgspec.Struct):
     """Some of the attempts that are handed over as they are; the last message of this kind holds none."""
 
-    own: list[tuple[AttemptKey, Attempt]]
-    others: list[tuple[AttemptKey, Attempt]]
+    own: list[HandedAttempts]
+    others: list[HandedAttempts]
+
+
+DONE = HalfAttempts([], [])
 
 
 class Half:
@@ -90,35 +88,39 @@ class Half:
 
     def read(self, handle: int, begin: int, end: int, keeps_on: Callable[[], bool]) -> None:
         """Reads the lines between two places of an open file, as long as `keeps_on` says so."""
-        for lines, is_whole in lines_of(_chunks(handle, begin, end)):
+        whole_until = _last_line_end(handle, begin, end)
+        lines = _whole_lines(handle, begin, whole_until)
+        while some := list(islice(lines, LINES_AT_ONCE)):
             if not keeps_on():
                 self.gathered.cut_short = True
                 return
-            self.gathered.take(self.reader.read(lines, is_whole))
+            self.gathered.take(self.reader.read_bare(some, True))
+        if whole_until < end:
+            rest = os.pread(handle, MAX_FLOW_BYTES, whole_until)
+            self.gathered.take(self.reader.read_bare([rest], False))
 
     def holding(self) -> HalfHolding:
-        """Marks of what it holds, to compare it with the other half."""
+        """Tells what it holds, to compare it with the other half."""
         context = (each for each in self.reader.context() if isinstance(each, HubbleFlow))
         return HalfHolding(holding(self.gathered.own, context), holding(self.gathered.others))
 
-    def fold(self, held: HalfHolding, shared: HalfShared) -> None:
+    def fold(self, shared: HalfShared) -> None:
         """Sums up what the other half cannot change."""
-        own, others = self.gathered.own, self.gathered.others
-        own.fold(shared.own.among(own.attempts, held.own.attempts))
-        others.fold(shared.others.among(others.attempts, held.others.attempts))
+        self.gathered.own.fold(shared.own.attempts)
+        self.gathered.others.fold(shared.others.attempts)
 
     def handed_over(self) -> HalfRead:
         """Sums of the half, for the other process."""
         mine = self.gathered
         parts = part_of(mine.own), part_of(mine.others)
-        return HalfRead(*parts, mine.statuses, mine.lost, mine.spans, self.reader.books(), mine.cut_short)
+        return HalfRead(*parts, mine.statuses, mine.lost, self.reader.books(), mine.cut_short)
 
     def attempts(self) -> Iterator[HalfAttempts]:
         """Attempts that were left, for the other process."""
-        own, others = self.gathered.own.attempts.items(), self.gathered.others.attempts.items()
-        yield from (HalfAttempts(some, []) for some in _some(own))
-        yield from (HalfAttempts([], some) for some in _some(others))
-        yield HalfAttempts([], [])
+        own, others = left_of(self.gathered.own), left_of(self.gathered.others)
+        while (some := HalfAttempts(list(islice(own, MOST_PAIRS)), list(islice(others, MOST_PAIRS)))) != DONE:
+            yield some
+        yield DONE
 
     def alone(self) -> Gathered:
         """Only this half, where nothing comes from the other."""
@@ -129,16 +131,13 @@ class Half:
     def joined(self, other: HalfRead, attempts: Iterable[HalfAttempts]) -> Gathered:
         """Joins both halves: this one and the second."""
         mine = self.gathered
-        join(mine.own, other.own)
-        join(mine.others, other.others)
+        own, others = join(mine.own, other.own), join(mine.others, other.others)
         for some in attempts:
-            join_attempts(mine.own, other.own, some.own)
-            join_attempts(mine.others, other.others, some.others)
+            join_attempts(mine.own, own, some.own)
+            join_attempts(mine.others, others, some.others)
         mine.statuses += other.statuses
         mine.lost += other.lost
         mine.cut_short = mine.cut_short or other.cut_short
-        for node, (first, last) in other.spans.items():
-            mine.widen(node, first, last)
         self.reader.join(other.books)
         mine.take([*self.reader.context(), self.reader.close()])
         return mine
@@ -150,39 +149,49 @@ def shared_by(one: HalfHolding, other: HalfHolding) -> HalfShared | None:
     return HalfShared(own, others) if own and others else None
 
 
-def _some(attempts: Iterable[tuple[AttemptKey, Attempt]]) -> Iterator[list[tuple[AttemptKey, Attempt]]]:
-    left = iter(attempts)
-    while some := list(islice(left, MOST_ATTEMPTS)):
-        yield some
+class _Stretch(io.RawIOBase):
+    """Bytes between two places of an open file, whose own position, which the processes share, is not touched."""
+
+    def __init__(self, handle: int, begin: int, end: int) -> None:
+        self._handle, self._at, self._end = handle, begin, end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = os.preadv(self._handle, [memoryview(buffer)[: self._end - self._at]], self._at)
+        self._at += count
+        return count
 
 
-def _chunks(handle: int, begin: int, end: int) -> Iterator[bytes]:
-    """The bytes between two places of an open file. Its own position, which the processes share, is not touched."""
-    while begin < end and (chunk := os.pread(handle, min(CHUNK_BYTES, end - begin), begin)):
-        begin += len(chunk)
-        yield chunk
+def _whole_lines(handle: int, begin: int, end: int) -> Iterator[bytes]:
+    """Lines with their ends. In place of one that is as long as no flow is stands something that is none, either."""
+    source = io.BufferedReader(_Stretch(handle, begin, end), CHUNK_BYTES)
+    is_long = False
+    while line := source.readline(MAX_FLOW_BYTES):
+        if line.endswith(b"\n"):
+            yield b"\0" if is_long else line
+        is_long = not line.endswith(b"\n")
+
+
+def _last_line_end(handle: int, begin: int, end: int) -> int:
+    """The end of the last line that has one; a line as long as no flow is has none."""
+    tail = os.pread(handle, min(MAX_FLOW_BYTES, end - begin), max(begin, end - MAX_FLOW_BYTES))
+    return end - len(tail) + tail.rfind(b"\n") + 1
 
 
 def send(handle: int, message: msgspec.Struct) -> None:
     """Writes a message to a pipe. Raises `OSError` where nobody reads it."""
-    data = pickle.dumps(message, 5)
+    data = msgspec.msgpack.encode(message)
     left = memoryview(len(data).to_bytes(LENGTH_BYTES, "big") + data)
     while left:
         left = left[os.write(handle, left) :]
 
 
 def receive(read: Callable[[int], bytes], kind: type[Message]) -> Message:
-    """Takes a message from a pipe, whose other end is a process of ours. Raises `EOFError` or `BadMessage`."""
+    """Takes a message from a pipe. Raises `EOFError` or `msgspec.MsgspecError` where there is none."""
     length = int.from_bytes(_exactly(read, LENGTH_BYTES), "big")
-    try:
-        message = pickle.loads(_exactly(read, length))  # noqa: S301 - from this program, started by this process
-    except EOFError:
-        raise
-    except Exception as why:
-        raise BadMessage(kind.__name__) from why
-    if not isinstance(message, kind):
-        raise BadMessage(f"{type(message).__name__} instead of {kind.__name__}")
-    return message
+    return msgspec.msgpack.decode(_exactly(read, length), type=kind)
 
 
 def _exactly(read: Callable[[int], bytes], length: int) -> bytearray:
@@ -197,6 +206,7 @@ def _exactly(read: Callable[[int], bytes], length: int) -> bytearray:
 def main() -> None:
     """Runs the helper process: its orders come in at 0, and its half goes out at 1."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a word
+    gc.disable()  # what it reads refers to nothing in a circle
 
     def read(length: int) -> bytes:
         return os.read(0, length)
@@ -205,9 +215,8 @@ def main() -> None:
     until = time.monotonic() + task.seconds
     half = Half(task.question, after=1)
     half.read(task.handle, task.begin, task.end, lambda: time.monotonic() < until)
-    held = half.holding()
-    send(1, held)
-    half.fold(held, receive(read, HalfShared))
+    send(1, half.holding())
+    half.fold(receive(read, HalfShared))
     send(1, half.handed_over())
     for some in half.attempts():
         send(1, some)

@@ -10,6 +10,7 @@ each holds up to `FOLD` attempts, and memory is what a look has the least of.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import socket
@@ -25,7 +26,6 @@ import msgspec
 
 from sensors.hubble.gathered import Gathered
 from sensors.hubble.half import (
-    BadMessage,
     Half,
     HalfAttempts,
     HalfHolding,
@@ -40,6 +40,9 @@ from sensors.hubble.question import FlowQuestion
 
 MIN_BYTES = 16 << 20
 """The smallest file for two processes: half of it is read while the helper starts."""
+
+HEAD_START_BYTES = 8 << 20
+"""As many are read while the helper starts: both take longer on a slower machine."""
 
 LATE_S = 1.0
 """For what the helper still has to hand over when the time for reading is up."""
@@ -88,9 +91,11 @@ def _cores() -> int:
 
 
 def _middle(handle: int, size: int) -> int | None:
-    """The beginning of a line near the middle; None where no line ends there, or is as long as no flow is."""
-    after = os.pread(handle, MAX_FLOW_BYTES, size // 2).find(b"\n")
-    begin = size // 2 + after + 1
+    """The beginning of a line near the middle of what is left when the helper has started; None where no line ends
+    there, or is as long as no flow is."""
+    place = (size + min(HEAD_START_BYTES, size // 2)) // 2
+    after = os.pread(handle, MAX_FLOW_BYTES, place).find(b"\n")
+    begin = place + after + 1
     return None if after < 0 or begin >= size else begin
 
 
@@ -124,9 +129,9 @@ def _gathered(
     if not lives():
         raise _HelperFailed
     read = _patient_read(helper, keeps_on, until + LATE_S)
-    held = first.holding()
     try:
-        shared = shared_by(held, _received(read, HalfHolding))
+        with uncollected():
+            shared = shared_by(first.holding(), _received(read, HalfHolding))
     except _HelperFailed:
         if time.monotonic() < until or not keeps_on():
             raise
@@ -134,8 +139,21 @@ def _gathered(
     if shared is None:
         return None
     send(helper, shared)
-    first.fold(held, shared)
-    return first.joined(_received(read, HalfRead), _attempts(read))
+    with uncollected():
+        first.fold(shared)
+        return first.joined(_received(read, HalfRead), _attempts(read))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keeps the garbage collector from going through what was read, again and again, while much is made of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _attempts(read: Callable[[int], bytes]) -> Iterator[HalfAttempts]:
@@ -146,7 +164,7 @@ def _attempts(read: Callable[[int], bytes]) -> Iterator[HalfAttempts]:
 def _received(read: Callable[[int], bytes], kind: type[Message]) -> Message:
     try:
         return receive(read, kind)
-    except (EOFError, BadMessage):
+    except (EOFError, msgspec.MsgspecError):
         raise _HelperFailed from None
 
 

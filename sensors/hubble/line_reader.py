@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from sensors.hubble.decoding import read_line
+from sensors.hubble.moments import Spans, widen
 from sensors.hubble.question import FlowQuestion
 from sensors.hubble.records import FlowReading, Horizon, HubbleMessage
-from sensors.hubble.wire import FlowLine, WireFlow, is_bad, messages
+from sensors.hubble.wire import FlowLine, WireFlow, is_bad, messages, record
 
 BOM = b"\xef\xbb\xbf"
 MAX_GARBAGE_LINES = 2000  # lines of garbage, and not one understood: not a file of flows
@@ -30,7 +31,7 @@ class ReaderBooks(msgspec.Struct):
     counts: dict[str, int]
     first_garbage: int
     truncated: bool
-    spans: dict[str, list[datetime]]
+    spans: Spans
     newest: dict[str, list[tuple[datetime, int, bytes]]]
 
 
@@ -45,34 +46,38 @@ class LineReader:
         self.lines = self.after = after
         self.flows = self.understood = self.garbage = self.first_garbage = self.other = 0
         self.truncated = self.is_compact_text = False
-        self.spans: dict[str, list[datetime]] = {}
+        self.spans: Spans = {}
         self.newest: dict[str, list[tuple[datetime, int, bytes]]] = {}
 
     def read(self, lines: Iterable[bytes], is_whole: bool) -> list[HubbleMessage]:
         """Messages that lines bring at once; context is kept back until `context`."""
-        told: list[HubbleMessage] = []
+        return [record(each) if isinstance(each, WireFlow) else each for each in self.read_bare(lines, is_whole)]
+
+    def read_bare(self, lines: Iterable[bytes], is_whole: bool) -> list[HubbleMessage | WireFlow]:
+        """As `read`, with flows as they are written, for who makes no use of their records."""
+        told: list[HubbleMessage | WireFlow] = []
         for line in lines:
             self.lines += 1
-            if is_whole and (not line or line.isspace()):
-                continue
             read = read_line(line) if self.lines > 1 else self._read_first(line)
             if read is None:
                 self._cannot_read(line, is_whole)
             elif read.flow is None:
                 self._tell(messages(read), told)
             elif self._is_asked(read, read.flow, line):
-                told += messages(read)
+                told.append(read.flow)
         return told
 
     def _read_first(self, line: bytes) -> FlowLine | None:
         return read_line(line.removeprefix(BOM))
 
-    def _tell(self, found: list[HubbleMessage], told: list[HubbleMessage]) -> None:
+    def _tell(self, found: list[HubbleMessage], told: list[HubbleMessage | WireFlow]) -> None:
         self.understood += bool(found)
         self.other += not found
         told += found
 
     def _cannot_read(self, line: bytes, is_whole: bool) -> None:
+        if is_whole and (not line or line.isspace()):
+            return
         self.is_compact_text = self.is_compact_text or COMPACT_TEXT.match(line.removeprefix(BOM)) is not None
         if not is_whole:
             self.truncated = True
@@ -86,40 +91,33 @@ class LineReader:
         """Checks whether a flow is told at once; one that may be context is remembered."""
         self.understood += 1
         self.flows += 1
-        ask, when, node = self.question, flow.time or line.time, flow.node_name or line.node_name
+        if flow.time is None or not flow.node_name:
+            flow.time, flow.node_name = flow.time or line.time, flow.node_name or line.node_name
+        ask, when = self.question, flow.time
         if when is not None:
-            self._widen(node, when)
-            if not ask.in_window(when):
+            widen(self.spans, flow.node_name, when)
+            if (ask.since or ask.until) and not ask.in_window(when):
                 return False
-        bad = is_bad(flow)
-        if not self._is_about(flow):
-            return bad and ask.others
-        if bad or not ask.context or ask.last == 0:
-            return bad or ask.context
-        self.remember(node, when or LONG_AGO, self.lines, text)
+        flow.is_own = self._is_about(flow)
+        if not flow.is_own:
+            return ask.others and is_bad(flow)
+        if ask.context and ask.last == 0:
+            return True
+        if is_bad(flow) or not ask.context:
+            return is_bad(flow)
+        self.remember(flow.node_name, when or LONG_AGO, self.lines, text)
         return False
 
     def _is_about(self, flow: WireFlow) -> bool:
         """As `FlowQuestion.is_about`, before the trouble of making a record."""
-        ask, (one, other), ip = self.question, flow.sides, flow.IP
+        ask, (one, other) = self.question, flow.ends
         if not ask.pod:
-            return ask.is_of_namespace(one.namespace, other.namespace)
-        has_names = one.pod_name and other.pod_name
-        if (has_names or not ask.addresses) and ask.pod not in (one.pod_name, other.pod_name):
+            return not ask.namespace or ask.is_of_namespace(one.namespace, other.namespace)
+        has_names = one.pod and other.pod
+        if (has_names or not ask.addresses) and ask.pod not in (one.pod, other.pod):
             return False
         ports = [each for l4 in flow.l4.values() for each in (l4.source_port, l4.destination_port)]
-        return ask.names(one.namespace, one.pod_name, ip.source, *ports) or ask.names(
-            other.namespace, other.pod_name, ip.destination, *ports
-        )
-
-    def _widen(self, node: str, when: datetime) -> None:
-        span = self.spans.get(node)
-        if span is None:
-            self.spans[node] = [when, when]
-        elif when > span[1]:
-            span[1] = when
-        elif when < span[0]:
-            span[0] = when
+        return any(ask.names(each.namespace, each.pod, each.ip, *ports) for each in (one, other))
 
     def remember(self, node: str, when: datetime, number: int, text: bytes) -> None:
         """The newest so many per node, whatever order the lines come in."""
@@ -156,7 +154,7 @@ class LineReader:
                 self.remember(node, when, self.lines + number, text)
         for node, span in later.spans.items():
             for when in span:
-                self._widen(node, when)
+                widen(self.spans, node, when)
         self.truncated = self.truncated or later.truncated
         for name, count in later.counts.items():
             setattr(self, name, getattr(self, name) + count)

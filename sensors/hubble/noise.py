@@ -13,11 +13,13 @@ NEIGHBOURS = frozenset({130, 131, 132, 133, 134, 135, 136, 143})  # ICMPv6: MLD,
 def noise(flow: HubbleFlow) -> str:
     """Kind of noise that a dropped packet is, in a word or two; empty if it may matter."""
     icmp = flow.icmp_type, flow.icmp_code
-    return _kind_of(flow.drop_reason, flow.protocol, icmp, flow.destination.ip)
+    return noise_of(flow.drop_reason, flow.protocol, icmp, flow.destination.ip)
 
 
 @lru_cache(maxsize=4096)
-def _kind_of(number: int, protocol: str, icmp: tuple[int | None, int | None], destination: str) -> str:
+def noise_of(number: int, protocol: str, icmp: tuple[int | None, int | None] | None, destination: str) -> str:
+    """`noise` by the facts that decide it."""
+    icmp = icmp or (None, None)
     expected = reason(number).noise
     if expected is Noise.ALWAYS:
         return "not a drop"

@@ -58,7 +58,7 @@ class FlowQuestion:
 
     def is_side(self, flow: HubbleFlow, side: FlowEndpoint) -> bool:
         """True if `side` of the flow is the asked pod, by its exact name or, where Hubble names none, by address."""
-        return self.names(side.namespace, side.pod, side.ip, flow.source.port, flow.destination.port)
+        return self.names(side.namespace, side.pod, side.ip, flow.source_port, flow.destination_port)
 
     def names(self, namespace: str, pod: str, ip: str, *ports: int) -> bool:
         if pod:

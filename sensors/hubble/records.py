@@ -33,15 +33,14 @@ class DatapathPolicy(msgspec.Struct, frozen=True, gc=False):
 
 
 class FlowEndpoint(msgspec.Struct, frozen=True, gc=False):
-    """One side of a hubble flow.
+    """One side of a hubble flow, without its port, which is the packet's: the same few come again and again.
 
     `identity` is the number the datapath decided with (0 = unknown; it can be older than the labels, and numbers from
     16777216 up differ per node). `id` is set (> 0) only on the node that hosts the endpoint, and so are `workloads`.
-    `names` are DNS names known to the *source's* DNS proxy. `port` 0 = none.
+    `names` are DNS names known to the *source's* DNS proxy.
     """
 
     ip: str = ""
-    port: int = 0
     identity: int = 0
     labels: tuple[str, ...] = ()
     namespace: str = ""
@@ -97,6 +96,8 @@ class HubbleFlow(msgspec.Struct, frozen=True, gc=False):
     policy_match: int = 0  # 0 none, 1 L3, 2 L3-L4, 3 L4, 4 all, 5 L3-protocol, 6 protocol
     source: FlowEndpoint = FlowEndpoint()
     destination: FlowEndpoint = FlowEndpoint()
+    source_port: int = 0  # 0 = none
+    destination_port: int = 0
     ip_version: int = 0
     protocol: str = ""  # TCP, UDP, SCTP, ICMPv4, ICMPv6, …
     flags: frozenset[str] = frozenset()

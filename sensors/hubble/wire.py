@@ -21,22 +21,10 @@ from sensors.hubble.records import (
     HubbleMessage,
     LostEvents,
     NodeStatus,
-    Workload,
 )
+from sensors.hubble.sides import Side, endpoint
 
 UtcMoment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class Side(msgspec.Struct, frozen=True, gc=False):
-    """One side of a flow without its address and port, as `side_of` reads it."""
-
-    ID: int = 0
-    identity: int = 0
-    cluster_name: str = ""
-    namespace: str = ""
-    labels: tuple[str, ...] = ()
-    pod_name: str = ""
-    workloads: tuple[Workload, ...] = ()
 
 
 class _Ip(msgspec.Struct, frozen=True, gc=False):
@@ -94,12 +82,12 @@ class _L7(msgspec.Struct, frozen=True, gc=False):
 
 
 UNSAID = msgspec.Raw(b"{}")
-NOBODY = Side()
+NOBODY = FlowEndpoint()
 
 
 class WireFlow(msgspec.Struct, gc=False):
     """A flow as it is written. Its two sides are left as text, of which the same few come again and again:
-    `read_sides` makes `sides` of them."""
+    `read_ends` makes `ends` of them. `is_own` says whether it is of the pod that was asked for."""
 
     time: UtcMoment | None = None
     uuid: str = ""
@@ -133,7 +121,8 @@ class WireFlow(msgspec.Struct, gc=False):
     egress_denied_by: tuple[_Policy, ...] = ()
     ingress_denied_by: tuple[_Policy, ...] = ()
     policy_log: tuple[str, ...] = ()
-    sides: tuple[Side, Side] = (NOBODY, NOBODY)
+    ends: tuple[FlowEndpoint, FlowEndpoint] = (NOBODY, NOBODY)
+    is_own: bool = False
 
 
 class _Status(msgspec.Struct, frozen=True, gc=False):
@@ -212,18 +201,30 @@ def _by_name(names: tuple[str, ...]) -> Callable[[str | int], str]:
     return lru_cache(maxsize=256)(lambda value: _said(value, names))
 
 
-_verdict, _kind, _direction = _by_name(VERDICTS), _by_name(FLOW_TYPES), _by_name(DIRECTIONS)
+_verdict, kind_of, direction_of = _by_name(VERDICTS), _by_name(FLOW_TYPES), _by_name(DIRECTIONS)
 _trace_reason, _sock_point, _l7_type = _by_name(TRACE_REASONS), _by_name(SOCK_POINTS), _by_name(L7_TYPES)
 
 
 @lru_cache(maxsize=256)
-def _point(value: str | int) -> str:
+def point_of(value: str | int) -> str:
+    """The place at which a packet was seen, by name."""
     return "TO_ENDPOINT" if value == 101 else _said(value, POINTS)
 
 
 def is_bad(wire: WireFlow) -> bool:
     """As `HubbleFlow.is_bad`, before the trouble of making a record."""
     return wire.verdict in BAD_ON_THE_WIRE or (not wire.verdict and wire.event_type.type == DROP_EVENT)
+
+
+def verdict_of(said: str | int, event: int) -> str:
+    """The verdict by name; a field-masked exporter may have left only the event that says it."""
+    return _verdict(said) or ("DROPPED" if event == DROP_EVENT else "")
+
+
+def reason_of(number: int, name: str | int, event: int, event_sub: int) -> int:
+    """The number of a drop, wherever the emitter wrote it."""
+    reason = number or (number_of(name) if name else 0)
+    return event_sub if reason == 0 and event == DROP_EVENT else reason
 
 
 def _count(value: str | int) -> int:
@@ -233,36 +234,40 @@ def _count(value: str | int) -> int:
     return int(value) if str(value).isascii() and str(value).isdigit() and len(str(value)) < 21 else 0
 
 
-def read_sides(wire: WireFlow) -> None:
-    """Fill `sides` in. Raises `msgspec.MsgspecError` where one of them is not what it should be."""
-    wire.sides = _side(bytes(wire.source)), _side(bytes(wire.destination))
+def read_ends(wire: WireFlow) -> None:
+    """Fill `ends` in. Raises `msgspec.MsgspecError` where a side is not what it should be."""
+    names, services = (wire.source_names, wire.destination_names), (wire.source_service, wire.destination_service)
+    wire.ends = _ends(bytes(wire.source), bytes(wire.destination), wire.IP.source, wire.IP.destination, names, services)
 
 
-_decode_side = msgspec.json.Decoder(Side).decode
-_side = lru_cache(maxsize=2048)(lambda text: _decode_side(text))
-
-
-def _endpoint(side: Side, ip: str, port: int, names: tuple[str, ...], service: _Named | None) -> FlowEndpoint:
-    return FlowEndpoint(
-        ip,
-        port,
-        side.identity,
-        side.labels,
-        side.namespace,
-        side.pod_name,
-        side.workloads,
-        names,
-        "" if service is None else f"{service.namespace}/{service.name}",
-        side.ID,
-        side.cluster_name,
+@lru_cache(maxsize=4096)
+def _ends(
+    source: bytes,
+    destination: bytes,
+    source_ip: str,
+    destination_ip: str,
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    services: tuple[_Named | None, _Named | None],
+) -> tuple[FlowEndpoint, FlowEndpoint]:
+    return (
+        endpoint(_side(source), source_ip, names[0], _name_of(services[0])),
+        endpoint(_side(destination), destination_ip, names[1], _name_of(services[1])),
     )
+
+
+_side = lru_cache(maxsize=2048)(msgspec.json.Decoder(Side).decode)
+
+
+def _name_of(service: _Named | None) -> str:
+    return "" if service is None else f"{service.namespace}/{service.name}"
 
 
 DERIVED_FROM = "io.cilium.k8s.policy.derived-from="
 RESERVED_RULE = "reserved:io.cilium.policy.derived-from="
 
 
-def _policies(wire: tuple[_Policy, ...]) -> tuple[DatapathPolicy, ...]:
+def policies(wire: tuple[_Policy, ...]) -> tuple[DatapathPolicy, ...]:
+    """Policies as records name them."""
     return tuple(_policy(each) for each in wire)
 
 
@@ -303,12 +308,13 @@ def _split_url(url: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=512)
-def _flags(flags: tuple[tuple[str, bool], ...]) -> frozenset[str]:
+def flags_of(flags: tuple[tuple[str, bool], ...]) -> frozenset[str]:
+    """TCP flags that are set."""
     return frozenset(name for name, is_set in flags if is_set)
 
 
 _NO_FLAGS: frozenset[str] = frozenset()
-_NO_L4 = _L4()
+NO_L4 = _L4()
 
 
 def record(wire: WireFlow, node: str = "", time: datetime | None = None) -> HubbleFlow:
@@ -316,41 +322,40 @@ def record(wire: WireFlow, node: str = "", time: datetime | None = None) -> Hubb
 
     The fields stand in the order of `HubbleFlow`: with their names each record takes five times as long.
     """
-    protocol, l4 = next(iter(wire.l4.items())) if wire.l4 else ("", _NO_L4)
+    protocol, l4 = next(iter(wire.l4.items())) if wire.l4 else ("", NO_L4)
     is_icmp = protocol.startswith("ICMP")
-    ip, event, l7, (source, destination) = wire.IP, wire.event_type, wire.l7, wire.sides
-    reason = wire.drop_reason or (number_of(wire.drop_reason_desc) if wire.drop_reason_desc else 0)
-    if reason == 0 and event.type == DROP_EVENT:
-        reason = event.sub_type  # field-masked exporters may have left nothing else
+    ip, event, l7 = wire.IP, wire.event_type, wire.l7
+    reason = reason_of(wire.drop_reason, wire.drop_reason_desc, event.type, event.sub_type)
     return HubbleFlow(
         wire.time or time,
         wire.uuid,
-        _verdict(wire.verdict) or ("DROPPED" if event.type == DROP_EVENT else ""),
+        verdict_of(wire.verdict, event.type),
         reason,
         name_of(reason, wire.drop_reason_desc) if reason or wire.drop_reason_desc else "",
-        _kind(wire.Type),
+        kind_of(wire.Type),
         event.type,
         event.sub_type,
-        _direction(wire.traffic_direction),
+        direction_of(wire.traffic_direction),
         wire.policy_match_type,
-        _endpoint(source, ip.source, l4.source_port, wire.source_names, wire.source_service),
-        _endpoint(destination, ip.destination, l4.destination_port, wire.destination_names, wire.destination_service),
+        *wire.ends,
+        l4.source_port,
+        l4.destination_port,
         IP_VERSIONS.get(ip.ipVersion, 0),
         protocol,
-        _flags(tuple(l4.flags.items())) if l4.flags else _NO_FLAGS,
+        flags_of(tuple(l4.flags.items())) if l4.flags else _NO_FLAGS,
         l4.type if is_icmp else None,
         l4.code if is_icmp else None,
         wire.is_reply,
         wire.node_name or node,
-        _point(wire.trace_observation_point),
+        point_of(wire.trace_observation_point),
         _trace_reason(wire.trace_reason),
         None if l7 is None else _dns(l7),
         None if l7 is None else _http(l7),
         "" if l7 is None else _l7_type(l7.type),
-        _policies(wire.egress_allowed_by) if wire.egress_allowed_by else (),
-        _policies(wire.ingress_allowed_by) if wire.ingress_allowed_by else (),
-        _policies(wire.egress_denied_by) if wire.egress_denied_by else (),
-        _policies(wire.ingress_denied_by) if wire.ingress_denied_by else (),
+        policies(wire.egress_allowed_by) if wire.egress_allowed_by else (),
+        policies(wire.ingress_allowed_by) if wire.ingress_allowed_by else (),
+        policies(wire.egress_denied_by) if wire.egress_denied_by else (),
+        policies(wire.ingress_denied_by) if wire.ingress_denied_by else (),
         wire.policy_log,
         "" if wire.file is None else f"{wire.file.name}:{wire.file.line}",
         ip.source_xlated,

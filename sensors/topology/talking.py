@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 from sensors.hubble.gathered import Gathered
 from sensors.hubble.lines import FlowQuestion
 from sensors.kit.addresses import spelled
 from sensors.kit.app_log import LogError, log_errors
 from sensors.kit.cluster import Cluster, Dial, Object
+from sensors.kit.gathering import gather
 from sensors.kit.kinds import POD
 from sensors.kit.model import Target
 from sensors.kit.objects import items, named, number, text, texts
@@ -45,15 +45,8 @@ async def recent_flows(target: Target, cluster: Cluster) -> Gathered:
     who = await flow_subject(target, cluster)
     whose = target.namespace, target.pod, who.addresses, who.ports
     question = FlowQuestion(*whose, last=LAST_FLOWS, others=False, listen=False)
-    gathered = Gathered(question)
-
-    async def read() -> None:
-        async for batch in cluster.hubble_flows(question):
-            gathered.take(batch)
-
-    with suppress(TimeoutError):
-        await if_readable(asyncio.wait_for(read(), FLOWS_PATIENCE_S))
-    return gathered
+    gathered, _ = await if_readable(gather(cluster, question, FLOWS_PATIENCE_S))
+    return gathered or Gathered(question)
 
 
 async def _log(target: Target, cluster: Cluster, pod: Object) -> tuple[LogError, ...]:

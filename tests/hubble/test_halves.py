@@ -7,6 +7,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -39,8 +40,9 @@ QUESTIONS = {
     "a namespace": FlowQuestion("shop", last=2),
 }
 READER = """attempt connections decoding dns_tally drop_reasons gathered group half joining line_reader lines moments
-    noise outcomes question records wire"""
+    noise outcomes question records sides signs wire"""
 CAPTURES = sorted(FOLDER.glob("*.jsonl"))
+CAPTURES_BY_NAME = {each.name[:2]: each for each in CAPTURES}
 
 
 def alone(data: bytes, question: FlowQuestion) -> Gathered:
@@ -75,8 +77,8 @@ def joined(first: Half, second: Half) -> Gathered | None:
     shared: HalfShared | None = shared_by(*held)
     if shared is None:
         return None
-    first.fold(held[0], shared)
-    second.fold(held[1], sent(shared))
+    first.fold(shared)
+    second.fold(sent(shared))
     return first.joined(sent(second.handed_over()), [sent(each) for each in second.attempts()])
 
 
@@ -84,7 +86,7 @@ def facts(gathered: Gathered) -> tuple[Any, ...]:
     """Everything that anybody reads of gathered flows."""
     parts = [(each.all(), each.dns(), each.flows, each.noise) for each in (gathered.own, gathered.others)]
     heard = gathered.statuses, gathered.lost, gathered.memory(), gathered.reading, gathered.flows_read
-    return *parts, *heard, gathered.is_cut_short, gathered.spans
+    return *parts, *heard, gathered.is_cut_short
 
 
 def line_ends(data: bytes) -> list[int]:
@@ -157,19 +159,95 @@ def test_a_flow_in_both_halves_is_left_to_one_process(tmp_path: Path) -> None:
     assert cut_at(path, len(data), EVERYTHING) is None
 
 
-def test_attempts_whose_marks_are_the_same_by_chance_are_still_two(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sensors.hubble.joining._mark", lambda _: 7)
-    data = b"".join(renamed(each.read_bytes(), 1) for each in CAPTURES[:6])
+WRITTEN_AS_NUMBERS = {
+    b'"DROPPED"': b"2",
+    b'"FORWARDED"': b"1",
+    b'"L3_L4"': b"1",
+    b'"L7"': b"2",
+    b'"EGRESS"': b"2",
+    b'"TO_ENDPOINT"': b"101",
+    b'"POLICY_DENIED"': b"133",
+}
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
+def test_a_flow_as_it_is_written_is_summed_as_its_record(capture: Path, tmp_path: Path) -> None:
+    data = capture.read_bytes()
+    for name, number in WRITTEN_AS_NUMBERS.items():
+        data = data.replace(b":" + name, b":" + number)
     path = tmp_path / "flows.jsonl"
     path.write_bytes(data)
-    ends = line_ends(data)
 
-    found = cut_at(path, ends[len(ends) // 2], EVERYTHING)
+    half = Half(EVERYTHING)
+    with path.open("rb") as file:
+        half.read(file.fileno(), 0, len(data), lambda: True)
+
+    own = half.gathered.own
+    expected = alone(data, EVERYTHING)
+    assert (own.all(), own.dns(), own.flows, own.noise) == (
+        expected.own.all(), expected.own.dns(), expected.own.flows, expected.own.noise,
+    )  # fmt: skip
+
+
+def test_a_line_as_long_as_no_flow_is_counts_once_wherever_the_file_is_cut(tmp_path: Path) -> None:
+    lines = CAPTURES[3].read_bytes().splitlines(keepends=True)
+    data = b"".join([*lines[:2], b"x" * (9 << 20) + b"\n", *lines[2:]])
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(data)
+    whole = alone(data, EVERYTHING)
+
+    assert whole.reading is not None
+    assert whole.reading.garbage == 1
+    for place in line_ends(data)[:4]:
+        found = cut_at(path, place, EVERYTHING)
+        assert found is not None
+        assert facts(found) == facts(whole)
+
+
+def test_a_last_line_as_long_as_no_flow_is_and_without_an_end_is_a_file_that_broke_off(tmp_path: Path) -> None:
+    lines = CAPTURES[3].read_bytes().splitlines(keepends=True)
+    data = b"".join(lines) + b"x" * (9 << 20)
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(data)
+
+    found = cut_at(path, line_ends(data)[1], EVERYTHING)
 
     assert found is not None
-    assert facts(found) == facts(alone(data, EVERYTHING))
+    assert found.is_cut_short == alone(data, EVERYTHING).is_cut_short
+    assert found.reading == alone(data, EVERYTHING).reading
+
+
+CLIENT_PORT = re.compile(rb'_port": ?[3-6]\d{4}\b')
+
+
+def handed_over(first_port: int, second_port: int, tmp_path: Path) -> int:
+    """Attempts handed over as they are, where answers come translated: of one client's port in each half."""
+    data = CAPTURES_BY_NAME["23"].read_bytes()
+    parts = [
+        CLIENT_PORT.sub(b'_port":%d' % port, renamed(data, copy)) for copy, port in enumerate((first_port, second_port))
+    ]
+    path = tmp_path / "flows.jsonl"
+    path.write_bytes(b"".join(parts))
+    halves_read = Half(EVERYTHING), Half(EVERYTHING, after=1)
+    with path.open("rb") as file:
+        halves_read[0].read(file.fileno(), 0, len(parts[0]), lambda: True)
+        halves_read[1].read(file.fileno(), len(parts[0]), len(b"".join(parts)), lambda: True)
+
+    shared = shared_by(halves_read[0].holding(), sent(halves_read[1].holding()))
+
+    whole = joined(*halves_read)
+    assert shared is not None
+    assert whole is not None
+    assert facts(whole) == facts(alone(b"".join(parts), EVERYTHING))
+    return sum(len(ports.lower) for _, ports in shared.own.attempts)
+
+
+def test_attempts_of_other_clients_stay_where_they_are_though_answers_come_translated(tmp_path: Path) -> None:
+    assert handed_over(40001, 40002, tmp_path) == 0
+
+
+def test_attempts_of_a_client_whose_answers_come_translated_are_handed_over(tmp_path: Path) -> None:
+    assert handed_over(40001, 40001, tmp_path) > 0
 
 
 # -- with the second process -----------------------------------------------------------------------------------------

@@ -79,7 +79,6 @@ def test_a_refused_packet_is_read_whole() -> None:
         direction="EGRESS",
         source=FlowEndpoint(
             "10.244.0.245",
-            40028,
             5609,
             (
                 "k8s:app=client",
@@ -94,7 +93,9 @@ def test_a_refused_packet_is_read_whole() -> None:
             id=120,
             cluster="default",
         ),
-        destination=FlowEndpoint("203.0.113.10", 443, 2, ("reserved:world",)),
+        destination=FlowEndpoint("203.0.113.10", 2, ("reserved:world",)),
+        source_port=40028,
+        destination_port=443,
         ip_version=4,
         protocol="TCP",
         flags=frozenset({"SYN"}),
@@ -622,7 +623,7 @@ def test_gkes_policy_log_is_read_as_policy_verdicts(wrapped: bool) -> None:
     flow = one({"jsonPayload": row} if wrapped else row)
 
     assert (flow.verdict, flow.drop_reason, flow.direction, flow.protocol) == ("DROPPED", 133, "EGRESS", "TCP")
-    assert (flow.source.pod, flow.destination.pod, flow.destination.port, flow.node) == ("web", "db", 80, "n1")
+    assert (flow.source.pod, flow.destination.pod, flow.destination_port, flow.node) == ("web", "db", 80, "n1")
     assert one({**row, "disposition": "allow"}).verdict == "FORWARDED"
     assert one({**row, "policies": [{"name": "no", "namespace": "shop"}]}).drop_reason == 181
 

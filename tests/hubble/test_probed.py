@@ -51,10 +51,7 @@ def test_an_attempt_is_the_probes_by_its_source_port() -> None:
 
 
 def test_a_server_that_listens_in_that_range_makes_nobody_a_probe() -> None:
-    there = [
-        msgspec.structs.replace(each, destination=msgspec.structs.replace(each.destination, port=61007))
-        for each in hubble_flows("03")
-    ]
+    there = [msgspec.structs.replace(each, destination_port=61007) for each in hubble_flows("03")]
 
     assert [each.probed for each in gathered(there).all()] == [0]
 
@@ -96,8 +93,8 @@ def marked(name: str, source_port: int) -> list[HubbleFlow]:
     client = next(each.source.ip for each in hubble_flows(name) if each.is_reply is not True)
 
     def moved(flow: HubbleFlow) -> HubbleFlow:
-        end = "source" if flow.source.ip == client else "destination"
-        return replace_flow(flow, **{end: replace_flow(getattr(flow, end), port=source_port)})
+        end = "source_port" if flow.source.ip == client else "destination_port"
+        return replace_flow(flow, **{end: source_port})
 
     return [moved(each) for each in hubble_flows(name)]
 

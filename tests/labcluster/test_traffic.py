@@ -71,7 +71,7 @@ async def test_a_refused_syn_is_sent_three_times_and_each_gives_two_flows():
 
         drops = [each for each in tcp(await new_flows(lab, start)) if each.verdict == "DROPPED"]
 
-    by_port = Counter(each.source.port for each in drops)
+    by_port = Counter(each.source_port for each in drops)
     times = sorted({round((each.time - start).total_seconds()) for each in drops if each.time})
     assert sorted(by_port.values()) == [6]
     assert Counter(each.event for each in drops) == {5: 3, 1: 3}

@@ -90,10 +90,15 @@ async def test_3_a_port_that_the_service_has_not_leaves_as_world_and_is_no_outsi
     case, target = recorded("search-to-index")
     flows = await flows_of(case, target)
     own = next(each for each in flows if each.source.pod == target.pod and each.protocol == "TCP" and not each.is_reply)
-    world = FlowEndpoint("10.96.51.29", 9090, 2, ("reserved:world",))
+    world = FlowEndpoint("10.96.51.29", 2, ("reserved:world",))
     astray = [
         msgspec.structs.replace(
-            own, uuid=f"astray-{number}", destination=world, observed_at="TO_NETWORK", flags=frozenset({"SYN"})
+            own,
+            uuid=f"astray-{number}",
+            destination=world,
+            destination_port=9090,
+            observed_at="TO_NETWORK",
+            flags=frozenset({"SYN"}),
         )
         for number in range(3)
     ]
@@ -109,14 +114,14 @@ async def test_4_an_icmp_answer_to_a_late_dns_answer_that_is_dropped_accuses_nob
     """Synthetic: the healthy pair, and ICMP port-unreachable towards CoreDNS dropped by the pod's own policy."""
     case, target = recorded("search-to-index")
     flows = await flows_of(case, target)
-    dns = next(each for each in flows if each.destination.port == 53 and each.source.pod == target.pod)
+    dns = next(each for each in flows if each.destination_port == 53 and each.source.pod == target.pod)
     late = {"verdict": "DROPPED", "drop_reason": 133, "drop_reason_name": "POLICY_DENIED", "event": 1, "event_sub": 133}
     icmp = {"protocol": "ICMPv4", "icmp_type": 3, "icmp_code": 3, "is_reply": None, "dns": None, "l7_type": ""}
     dropped = msgspec.structs.replace(dns, uuid="late", direction="EGRESS", kind="L3_L4", **late, **icmp)
     bare = msgspec.structs.replace(
         dropped,
-        source=msgspec.structs.replace(dropped.source, port=0),
-        destination=msgspec.structs.replace(dropped.destination, port=0),
+        source_port=0,
+        destination_port=0,
     )
 
     said = await walked(target, Edited(case, more=(bare,)))
@@ -139,6 +144,7 @@ async def test_5_where_the_datapath_admits_what_the_model_denies_the_datapath_wi
         there = msgspec.structs.replace(flow, **opened, trace_reason="NEW", is_reply=False, egress_allowed_by=by)
         back = msgspec.structs.replace(
             there, uuid=f"{flow.uuid}-back", source=flow.destination, destination=flow.source, is_reply=True,
+            source_port=flow.destination_port, destination_port=flow.source_port,
             trace_reason="REPLY", flags=frozenset({"SYN", "ACK"}), direction="INGRESS", egress_allowed_by=(),
         )  # fmt: skip
         return there, back
@@ -189,10 +195,11 @@ async def test_9_drops_of_ipv6_at_a_pods_start_are_noise() -> None:
     flows = await flows_of(case, target)
     own = next(each for each in flows if each.source.pod == target.pod)
     noise = {"verdict": "DROPPED", "drop_reason": 139, "drop_reason_name": "UNSUPPORTED_L3_PROTOCOL", "event": 1}
-    said_by = msgspec.structs.replace(own.source, ip="fe80::1", port=0)
+    said_by = msgspec.structs.replace(own.source, ip="fe80::1")
     drop = msgspec.structs.replace(
         own, uuid="rs", **noise, protocol="ICMPv6", icmp_type=133, icmp_code=0, flags=frozenset(), ip_version=6,
-        is_reply=None, source=said_by, destination=FlowEndpoint("ff02::2", 0, 2, ("reserved:world",)),
+        is_reply=None, source=said_by, destination=FlowEndpoint("ff02::2", 2, ("reserved:world",)),
+        source_port=0, destination_port=0,
     )  # fmt: skip
 
     said = await walked(target, Edited(case, more=(drop,)))

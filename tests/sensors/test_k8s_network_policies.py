@@ -194,8 +194,8 @@ async def test_without_pods_nobody_can_say_whom_a_policy_selects() -> None:
 
 def flow_to(space: str, **said: Any) -> HubbleFlow:
     ends = (
-        FlowEndpoint("10.0.0.1", 40000, namespace="shop", pod="web-1"),
-        FlowEndpoint("10.0.9.1", 443, namespace=space),
+        FlowEndpoint("10.0.0.1", namespace="shop", pod="web-1"),
+        FlowEndpoint("10.0.9.1", namespace=space),
     )
     at = datetime(2026, 11, 23, 21, 0, tzinfo=UTC)
     return HubbleFlow(time=at, verdict="DROPPED", event=1, drop_reason=133, source=ends[0], destination=ends[1], **said)

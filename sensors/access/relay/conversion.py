@@ -18,8 +18,9 @@ from google.protobuf.message import DecodeError
 from sensors.hubble.pb.cilium.flow import flow_pb2
 from sensors.hubble.pb.cilium.observer import observer_pb2
 from sensors.hubble.pb.cilium.relay import relay_pb2
-from sensors.hubble.records import HubbleMessage, Workload
-from sensors.hubble.wire import FlowLine, Side, messages
+from sensors.hubble.records import FlowEndpoint, HubbleMessage, Workload
+from sensors.hubble.sides import Side, endpoint
+from sensors.hubble.wire import FlowLine, messages
 
 FlowJson = dict[str, Any]
 
@@ -54,8 +55,10 @@ def read_response(raw: bytes) -> list[HubbleMessage] | None:
 
 
 def _response(said: Any) -> FlowJson:
-    told: FlowJson = {"node_name": said.node_name, "time": _time(said, "time")}
     kind = said.WhichOneof("response_types")
+    if kind == "flow" and said.flow.HasField("time"):
+        return {"node_name": said.node_name, "flow": _flow(said.flow)}
+    told: FlowJson = {"node_name": said.node_name, "time": _time(said, "time")}
     if kind == "flow":
         told["flow"] = _flow(said.flow)
     elif kind == "node_status":
@@ -102,7 +105,7 @@ def _flow(said: Any) -> FlowJson:
         "verdict": VERDICTS.get(said.verdict, said.verdict),
         "drop_reason": said.drop_reason,
         "drop_reason_desc": DROP_REASONS.get(said.drop_reason_desc, said.drop_reason_desc),
-        "sides": (_side(said.source.SerializeToString()), _side(said.destination.SerializeToString())),
+        "ends": _ends(said, said.IP),
         "Type": FLOW_TYPES.get(said.Type, said.Type),
         "node_name": said.node_name,
         "traffic_direction": DIRECTIONS.get(said.traffic_direction, said.traffic_direction),
@@ -134,14 +137,6 @@ def _tell_packet(told: FlowJson, said: Any) -> None:
 
 
 def _tell_surroundings(told: FlowJson, said: Any) -> None:
-    if said.source_names:
-        told["source_names"] = list(said.source_names)
-    if said.destination_names:
-        told["destination_names"] = list(said.destination_names)
-    if said.HasField("source_service"):
-        told["source_service"] = _service(said.source_service)
-    if said.HasField("destination_service"):
-        told["destination_service"] = _service(said.destination_service)
     if said.HasField("interface"):
         told["interface"] = {"name": said.interface.name}
     if said.HasField("file"):
@@ -161,9 +156,32 @@ def _tell_policies(told: FlowJson, said: Any) -> None:
         told["policy_log"] = list(said.policy_log)
 
 
+def _ends(said: Any, ip: Any) -> tuple[FlowEndpoint, FlowEndpoint]:
+    names, other_names = said.source_names, said.destination_names
+    return (
+        _end(
+            said.source.SerializeToString(),
+            ip.source,
+            tuple(names) if names else (),
+            _service(said.source_service) if said.HasField("source_service") else "",
+        ),
+        _end(
+            said.destination.SerializeToString(),
+            ip.destination,
+            tuple(other_names) if other_names else (),
+            _service(said.destination_service) if said.HasField("destination_service") else "",
+        ),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _end(raw: bytes, ip: str, names: tuple[str, ...], service: str) -> FlowEndpoint:
+    """A side from its bytes: the same few come again and again."""
+    return endpoint(_side(raw), ip, names, service)
+
+
 @lru_cache(maxsize=2048)
 def _side(raw: bytes) -> Side:
-    """A side from its bytes: the same few come again and again."""
     said: Any = flow_pb2.Endpoint.FromString(raw)
     workloads = tuple(Workload(each.kind, each.name) for each in said.workloads)
     return Side(said.ID, said.identity, said.cluster_name, said.namespace, tuple(said.labels), said.pod_name, workloads)
@@ -181,13 +199,20 @@ def _ip(said: Any) -> FlowJson:
 
 def _l4(said: Any, protocol: str) -> FlowJson:
     if protocol == "TCP":
-        flags = {each.name: value for each, value in said.flags.ListFields()}
+        flags = _flags(said.flags.SerializeToString())
         return {"source_port": said.source_port, "destination_port": said.destination_port, "flags": flags}
     if protocol in ("UDP", "SCTP"):
         return {"source_port": said.source_port, "destination_port": said.destination_port}
     if protocol.startswith("ICMP"):
         return {"type": said.type, "code": said.code}
     return {"type": said.type}
+
+
+@lru_cache(maxsize=512)
+def _flags(raw: bytes) -> dict[str, bool]:
+    """TCP flags from their bytes, of which there are few kinds."""
+    said: Any = flow_pb2.TCPFlags.FromString(raw)
+    return {each.name: value for each, value in said.ListFields()}
 
 
 def _l7(said: Any) -> FlowJson:
@@ -207,8 +232,8 @@ def _l7(said: Any) -> FlowJson:
     return told
 
 
-def _service(said: Any) -> FlowJson:
-    return {"name": said.name, "namespace": said.namespace}
+def _service(said: Any) -> str:
+    return f"{said.namespace}/{said.name}"
 
 
 def _policies(said: Iterable[Any]) -> list[FlowJson]:

@@ -10,10 +10,10 @@ from sensors.access.relay.channel import connected
 from sensors.access.relay.config import RelayConfig
 from sensors.access.relay.conversion import read_response
 from sensors.access.relay.failure import why_not
-from sensors.hubble.attempt import POLICY_VERDICT
 from sensors.hubble.pb.cilium.flow.flow_pb2 import DROPPED, FlowFilter
 from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsRequest
 from sensors.hubble.records import HubbleFlow
+from sensors.hubble.signs import POLICY_VERDICT
 
 POLICY_REASONS = (133, 181)
 """Denied because nothing allows it (POLICY_DENIED), and because a rule denies it (POLICY_DENY)."""

@@ -33,8 +33,9 @@ def test_whatever_comes_memory_stays_bounded_and_the_newest_is_known():
 
 
 def test_a_receiver_that_refuses_is_the_one_that_is_cut_off():
-    there = FlowEndpoint(namespace="pay", pod="bank-1", port=8443)
-    flow = HubbleFlow(source=FlowEndpoint(ip="192.0.2.1"), destination=there, protocol="TCP", direction="INGRESS")
+    there = FlowEndpoint(namespace="pay", pod="bank-1")
+    packet = {"destination_port": 8443, "protocol": "TCP", "direction": "INGRESS"}
+    flow = HubbleFlow(source=FlowEndpoint(ip="192.0.2.1"), destination=there, **packet)
     drops = DropMemory()
     drops.note(flow, BEGAN)
 

@@ -31,9 +31,9 @@ def changed(name: str = "strict") -> ObjectChange:
 def drop(at: datetime, source: str = "web", port: int = 8080, pod: str = "web-1", ip: str = "10.0.0.9") -> HubbleFlow:
     """A packet of `shop/SOURCE` that its own policy refused."""
     sender = FlowEndpoint(namespace="shop", pod=pod, workloads=(Workload("Deployment", source),))
-    there = FlowEndpoint(ip=ip, port=port)
+    there = FlowEndpoint(ip=ip)
     more: dict[str, Any] = {"verdict": "DROPPED", "event": 1, "drop_reason": 133, "protocol": "TCP"}
-    return HubbleFlow(time=at, source=sender, destination=there, direction="EGRESS", **more)
+    return HubbleFlow(time=at, source=sender, destination=there, destination_port=port, direction="EGRESS", **more)
 
 
 @dataclass
