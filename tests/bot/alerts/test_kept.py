@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from bot.alerts.pending import ALERT_LIFETIME, GATHER_S, TAKE_OVER_AFTER, Keeper, KeptAlerts
 from bot.alerts.plan import Received
-from bot.store.store import Store, open_store
+from bot.store.store import Store
 from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from bot.triggers.alerts import message_trigger, webhook_of
 from tests.bot.alerts.alerting import alert, received
 from tests.bot.triggers.payloads import FOLDER, payload
 
 NOW = datetime(2026, 11, 28, 22, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as opened:
-        yield opened
 
 
 def process(store: Store, after: timedelta = timedelta(), *, alone: bool = True) -> KeptAlerts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -34,8 +33,8 @@ class Desk:
 
 
 @pytest.fixture
-async def store(tmp_path: Path):
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
+async def store(database: str):
+    async with open_store(database) as store:
         await store.investigations.admit(REQUEST, "inv1", NOW, Ceiling())
         await store.investigations.finish("inv1", InvestigationState.FAILED, "no way in", "failed", NOW)
         yield store

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,19 +21,6 @@ LIMITS = Limits(Ceiling(cluster=12, namespace=10, user=8), each_process=6, each_
 def postgres_server() -> Iterator[str]:
     with server() as url:
         yield url
-
-
-@pytest.fixture(scope="session")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A desk's folder that was opened once: dbos takes a second to notice a queue that is new to its database."""
-    folder = tmp_path_factory.mktemp("used")
-
-    async def open_once() -> None:
-        async with open_desk(f"sqlite:///{folder}/kai.db", Hands().look, Wall(), limits=LIMITS):
-            pass
-
-    asyncio.run(open_once())
-    return folder
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,7 @@ from bot.desk import LimitReached
 from bot.desk.desk import Started
 from bot.intake import Intake, Origin
 from bot.store import Admitted, Ceiling, InvestigationState, OriginKind, Request
-from bot.store.store import Store, open_store
+from bot.store.store import Store
 from bot.triggers.commands import Investigate
 from sensors.kit import Target
 from tests.bot.store.words import NOW
@@ -42,9 +40,8 @@ async def find(target: Target, cluster: str) -> Target:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
-        yield Desk(store)
+def desk(store: Store) -> Desk:
+    return Desk(store)
 
 
 @pytest.fixture

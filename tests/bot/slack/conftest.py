@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -106,8 +107,9 @@ async def workspace() -> AsyncIterator[Workspace]:
 
 
 @pytest.fixture
-def start(workspace: Workspace, tmp_path: Path) -> Start:
+def start(workspace: Workspace, used: Path, tmp_path: Path) -> Start:
     """Starts KAI; twice with the same database, if a test wants to see a restart."""
+    shutil.copytree(used, tmp_path, dirs_exist_ok=True)
 
     @asynccontextmanager
     async def starting(

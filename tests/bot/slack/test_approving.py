@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from bot.slack.approving import Approving, read_change
 from bot.slack.button import Press
 from bot.slack.ephemeral import Asker
 from bot.store import OriginKind
-from bot.store.store import Store, open_store
+from bot.store.store import Store
 from tests.bot.approval.making import MEMBER, PLACE, part
 from tests.bot.change.playing import Play
 
@@ -84,9 +82,8 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
-        yield Stage(Play(store, seed=1))
+def stage(store: Store) -> Stage:
+    return Stage(Play(store, seed=1))
 
 
 async def placed(stage: Stage, **changes: Any) -> Proposal:

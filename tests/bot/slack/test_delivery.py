@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from bot.slack.delivery import DeliveryStages, PendingMessage
 from bot.slack.notes import Picture, Root, RootState, SlackNote, ThreadAnswer, ThreadReply
 from bot.slack.outbox import Unwelcome, Vanished
 from bot.store import Investigation, Posted
-from bot.store.store import Store, open_store
+from bot.store.store import Store
 from tests.bot.store.words import NOW, admitted, request
 
 PLACE = RootLocation("C1", "1.0", "1.0")
@@ -95,9 +93,8 @@ class Post:
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
-        yield Post(store, await admitted(store, asked=request(channel="C1", thread="")))
+async def post(store: Store) -> Post:
+    return Post(store, await admitted(store, asked=request(channel="C1", thread="")))
 
 
 def test_the_stages_stand_in_their_order(post: Post):

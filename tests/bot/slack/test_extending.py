@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +23,7 @@ from bot.slack.notes import ThreadReply
 from bot.slack.renderer import render
 from bot.store import OriginKind, Posted
 from bot.store.messages import owe
-from bot.store.store import open_store
+from bot.store.store import Store
 from tests.bot.approval.making import MEMBER, PLACE
 from tests.bot.change.playing import Play
 from tests.bot.change.test_expiry import END, KEY, applied, asked
@@ -84,11 +82,10 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
-        found = Stage(Play(store, seed=1))
-        await found.begin()
-        yield found
+async def stage(store: Store) -> Stage:
+    found = Stage(Play(store, seed=1))
+    await found.begin()
+    return found
 
 
 def actions(said: Said) -> list[str]:

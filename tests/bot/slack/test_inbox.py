@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from bot.slack.dispatch import Dispatch
 from bot.slack.ephemeral import Asker
 from bot.slack.inbox import ANSWER_WINDOW, TAKE_OVER_AFTER, Inbox
 from bot.store import OriginKind
-from bot.store.store import Store, open_store
+from bot.store.store import Store
 from tests.bot.slack.conftest import Start
 from tests.bot.store.words import NOW
 
@@ -25,12 +21,6 @@ class Clock:
 
     def __call__(self):
         return self.now
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as store:
-        yield store
 
 
 async def lost(inbox: Inbox) -> list[tuple[str, str]]:

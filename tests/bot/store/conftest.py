@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from bot.store.database import file_of, is_sqlite
 from bot.store.store import Store, open_store
 from tests.bot.store.postgres import new_database, server
 
@@ -24,6 +26,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
+async def store(url: str, migrated: Path) -> AsyncIterator[Store]:
+    if is_sqlite(url):
+        shutil.copy(migrated, file_of(url))
     async with open_store(url) as opened:
         yield opened

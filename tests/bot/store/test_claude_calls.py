@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bot.store.claude_calls import ClaudeCalls, usage_of
-from bot.store.store import Store, open_store
+from bot.store.store import Store
 from flows.agent.asking import Before, Over, PlannedCall
 from flows.agent.money import Ceilings, SpentTokens
 from tests.bot.store.words import NOW
 
 CALL = PlannedCall("i1.explain", "i1", "U1", "claude-sonnet-5-5", "explain", 8000, 0.04)
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    async with open_store(url) as opened:
-        yield opened
 
 
 def ledger(store: Store, **ceilings: float) -> ClaudeCalls:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -11,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.approval.trail import TrailEvent, TrailNote
 from bot.store import Feedback, Opinion
-from bot.store.store import Store, open_store
+from bot.store.store import Store
 from bot.telemetry.stored import StoredFigures
 from tests.bot.store.words import NOW, RESULT, ROWS, admitted, concluded, request
 
@@ -19,12 +18,6 @@ from tests.bot.store.words import NOW, RESULT, ROWS, admitted, concluded, reques
 def shown(page: bytes) -> dict[tuple[str, ...], float]:
     families = text_string_to_metric_families(page.decode())
     return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
-
-
-@pytest.fixture
-async def store(tmp_path: Path):
-    async with open_store(f"sqlite:///{tmp_path}/kai.db") as opened:
-        yield opened
 
 
 async def test_the_queue_its_age_and_what_is_owed_are_told(store: Store) -> None:
