@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from sensors.access.case_files import MOST_OBJECTS, Unfit, read_bytes, text_of
+from sensors.access.case_yaml import documents_in
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import KINDS, Kind
 from sensors.kit.objects import one_line
@@ -90,10 +91,10 @@ def documents_of(path: Path) -> list[Any]:
         raise BadObjects(f"{path}: {getattr(why, 'strerror', None) or why}") from None
     if _REFUSED.match(text):
         raise _NoObjects(f"holds no objects but a message: {one_line(text, 160)}")
-    documents = _json(text) or _yaml(text, path)
+    documents, may_unfold = _json(text) or _yaml(text, path)
     if not documents:
         raise _NoObjects("is empty: the command that should have filled it failed")
-    return _bounded(documents, path)
+    return _bounded(documents, path) if may_unfold else documents
 
 
 def load_yaml(path: Path) -> list[Any]:
@@ -104,20 +105,20 @@ def load_yaml(path: Path) -> list[Any]:
         return []
 
 
-def _json(text: str) -> list[Any] | None:
-    """JSON is YAML, too, and read ten times faster as what it is."""
+def _json(text: str) -> tuple[list[Any], bool] | None:
+    """JSON is YAML, too, and read ten times faster as what it is; it has no aliases."""
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        return [json.loads(text)]
+        return [json.loads(text)], False
     except (ValueError, RecursionError):
         return None
 
 
-def _yaml(text: str, path: Path) -> list[Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _yaml(text: str, path: Path) -> tuple[list[Any], bool]:
+    """The documents, and whether there may be aliases in them."""
     try:
-        return [each for each in yaml.load_all(text, loader) if each is not None]
+        return documents_in(text)
     except yaml.MarkedYAMLError as why:
         line = f", line {why.problem_mark.line + 1}" if why.problem_mark else ""
         raise BadObjects(f"{path}{line}: not YAML ({why.problem or why.context})") from None
