@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,15 @@ def messages_of(path: Path) -> list[Any]:
     Raises `OSError`, and `ValueError` naming the line that is no such message.
     """
     file = next((each for each in (path / "flows.jsonl", path / "flows.jsonl.gz") if each.is_file()), path)
+    stat = file.stat()
+    return [GetFlowsResponse.FromString(each) for each in _on_the_wire(file, stat.st_mtime_ns, stat.st_size)]
+
+
+@lru_cache(maxsize=32)
+def _on_the_wire(file: Path, written_ns: int, size: int) -> tuple[bytes, ...]:
+    """Messages as a relay would send them: parsed from JSON once, as long as the file stays as it is."""
     with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
-        return list(_messages(lines, file))
+        return tuple(each.SerializeToString() for each in _messages(lines, file))
 
 
 def _messages(lines: Iterable[bytes], file: Path) -> Iterator[Any]:

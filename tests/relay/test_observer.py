@@ -136,6 +136,18 @@ def ring():
     return next(each for each in rings_of(messages_of(CASE)) if each.node == "lab1")
 
 
+def test_a_recording_is_parsed_once_until_it_changes_and_nobody_shares_its_messages(tmp_path):
+    file = tmp_path / "flows.jsonl"
+    lines = (CASE / "flows.jsonl").read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:2]))
+    first = messages_of(file)
+    first[0].node_name = "changed"
+
+    assert messages_of(file)[0].node_name != "changed"
+    file.write_text("".join(lines[:3]))
+    assert len(messages_of(file)) == len(first) + 1
+
+
 def test_a_number_keeps_the_newest_that_match_and_first_the_oldest():
     node = ring()
     drops = [FlowFilter(verdict=[DROPPED])]
