@@ -20,6 +20,8 @@ _BLANK = frozenset(
 
 def visible(text: str) -> str:
     """Visible part of a text: no escapes, controls, direction tricks, zero-width or tag characters."""
+    if text.isascii() and text.isprintable():
+        return text  # as nearly all of them
     stripped = _ESCAPES.sub("", text)
     return "".join(" " if letter in _WHITE else letter for letter in stripped if _is_shown(letter))
 

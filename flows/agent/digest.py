@@ -24,6 +24,7 @@ NOISE = frozenset(
 PRIVATE = frozenset(("env", "environment", "data", "binaryData", "stringData", "args", "command", "httpHeaders"))
 """Keys whose values never leave."""
 
+_LEFT_OUT = NOISE | PRIVATE
 _FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z)")
 _OWN_LABEL = re.compile(r"io\.cilium|io\.kubernetes")
 
@@ -34,16 +35,26 @@ def digest(facts: Mapping[str, Any], wash: Washing, longest: int) -> str:
     """Facts as one line of at most `longest` characters, cut at a whole entry where there is one; empty for nothing."""
     if longest <= 0:
         return ""
-    line = "; ".join(_pairs(facts, wash, 0))
+    line = "; ".join(_enough(_pairs(facts, wash, 0), longest))
     if len(line) <= longest:
         return line
     kept = line[: longest - 1]
     return f"{kept[: max(kept.rfind('; '), kept.rfind(', '), longest // 2)]}…"
 
 
+def _enough(pairs: Iterable[str], longest: int) -> Iterator[str]:
+    """As many as show whether the line has to be cut: what would be cut off anyway is not washed."""
+    left = longest
+    for each in pairs:
+        yield each
+        left -= len(each)
+        if left < 0:
+            return
+
+
 def _pairs(facts: Mapping[str, Any], wash: Washing, depth: int) -> Iterator[str]:
     """`key: value` for what tells something; more than a few zeros are counted."""
-    kept = {key: value for key, value in facts.items() if key not in NOISE | PRIVATE and not _is_empty(value)}
+    kept = {key: value for key, value in facts.items() if key not in _LEFT_OUT and not _is_empty(value)}
     zeros = [key for key, value in kept.items() if value == 0 and not isinstance(value, bool)]
     many = len(zeros) > MANY_ZEROS
     for key, value in kept.items():

@@ -9,18 +9,11 @@ from __future__ import annotations
 
 import re
 
-_PIECES = re.compile(r"(?P<letters>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<line>\n)|(?P<sign>[!-~])|(?P<other>[^\x00-\x7f])")
-_LETTERS_OF_ONE, _DIGITS_OF_ONE, _OTHER = 4, 2, 2
+_PIECES = re.compile(r"[A-Za-z]{1,4}|[0-9]{1,2}|[!-~\n]")
+_OTHER = 2
 
 
 def estimated(text: str) -> int:
     """Tokens of a text, rather too many than too few."""
-    return sum(map(_cost, _PIECES.finditer(text)))
-
-
-def _cost(piece: re.Match[str]) -> int:
-    if piece.lastgroup == "letters":
-        return -(-len(piece[0]) // _LETTERS_OF_ONE)
-    if piece.lastgroup == "digits":
-        return -(-len(piece[0]) // _DIGITS_OF_ONE)
-    return _OTHER if piece.lastgroup == "other" else 1
+    beyond = 0 if text.isascii() else sum(not each.isascii() for each in text)
+    return len(_PIECES.findall(text)) + _OTHER * beyond

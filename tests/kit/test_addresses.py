@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,3 +82,13 @@ def test_any_text_is_a_place_or_refused_and_a_place_survives_being_written(said:
 def test_a_host_has_one_spelling(host: str, one: str) -> None:
     assert spelled(host) == one
     assert as_ip("api") is None
+
+
+@given(st.text(st.sampled_from("0123456789abcdefgF.:%[]/٣ "), max_size=20) | st.ip_addresses().map(str))
+def test_an_address_is_what_the_library_takes_for_one(word: str) -> None:
+    try:
+        expected = ip_address(word.strip("[]").partition("%")[0])
+    except ValueError:
+        expected = None
+
+    assert as_ip(word) == expected

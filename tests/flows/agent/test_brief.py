@@ -7,6 +7,7 @@ import pytest
 
 from bot.report.json_result import decode, encode
 from flows.agent.brief import MAX_BRIEF_TOKENS, brief_of
+from flows.agent.digest import digest
 from flows.agent.tokens import estimated
 from tests.flows.agent.diagnoses import diagnosis_of
 
@@ -42,6 +43,27 @@ def test_a_small_budget_cuts_facts_and_no_finding_layer_or_look() -> None:
     assert (small.findings, small.ledger, small.candidates) == (whole.findings, whole.ledger, whole.candidates)
     assert list(small.cited) == list(whole.cited)
     assert all(key in diagnosis.evidence for key in small.cited)
+
+
+def test_facts_are_cut_where_the_whole_line_would_be_and_what_is_cut_off_is_not_washed() -> None:
+    facts = {f"key{number}": [f"word{number}"] * 3 for number in range(40)}
+    whole = digest(facts, str, 10_000)
+    washed = list[str]()
+
+    for longest in range(1, len(whole) + 2):
+        cut = digest(facts, str, longest)
+        assert cut == whole or (cut.endswith("…") and whole.startswith(cut[:-1]) and len(cut) <= longest)
+    digest(facts, lambda word: washed.append(str(word)) or str(word), 100)
+
+    assert "word2" in washed
+    assert "word9" not in washed
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("", 0), ("word", 1), ("words", 2), ("12 345", 3), ("a.b\n", 4), ("é…", 4), (" ", 0)]
+)
+def test_tokens_are_estimated_on_the_high_side(text: str, tokens: int) -> None:
+    assert estimated(text) == tokens
 
 
 def test_what_shows_the_root_cause_comes_first() -> None:
