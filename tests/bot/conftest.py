@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from bot.desk import journal
 from bot.desk.limits import Limits
 from bot.desk.opening import open_desk
 from bot.store.store import Store, open_store
 from tests.bot.desk.actors import Hands, Wall
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _desks_end_at_once() -> Iterator[None]:
+    """The end of a desk waits for the next look of dbos at what runs tell each other: half a second for each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "LISTENING_S", 0.05)
+        yield
 
 
 @pytest.fixture(scope="session")
