@@ -224,7 +224,7 @@ class LiveCluster:
         return tuple(each for each in pods if is_probe(each, namespace))
 
     async def _agents(self) -> tuple[Object, ...]:
-        return tuple(each for each in await self.objects(POD) if is_agent(each))
+        return tuple(each for each in await pods_near(self, "kube-system") if is_agent(each))
 
     async def _ask_probe(self, node: str, request: ProbeRequest) -> ProbeAnswer:
         probe, within = await self._probe_on(node), request.budget_ms / 1000 + WAY
