@@ -24,7 +24,7 @@ from sensors.access.probe.client import MAX_ANSWER, PROGRAM, ProbeAnswer, ProbeR
 from sensors.access.relay import RelayStatus
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
 from sensors.kit.cluster import Connect, Dial, DnsLookup, Environment, Object, PathMtu
-from sensors.kit.kinds import DAEMON_SET, POD, SERVICE, Kind
+from sensors.kit.kinds import DAEMON_SET, SERVICE, Kind
 from sensors.kit.model import Absent, Blind
 from sensors.kit.objects import (
     annotations_of,
