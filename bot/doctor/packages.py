@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import packages_distributions
+from importlib.metadata import Distribution, distributions
 
 from bot.doctor.check import Check, CheckState
 
 DISTRIBUTION = "kai-netdebug"
 IMPORT_NAMES = ("bot", "sensors", "flows", "lab")
+_INSTALLED = re.compile(rf"^({'|'.join(IMPORT_NAMES)})(?=/|\.[^/,]+,)", re.MULTILINE)
+"""One of these names at the head of a line of RECORD: a folder, or a module of one file."""
 
 
 def packages(owners: Mapping[str, Sequence[str]] | None = None) -> Check:
-    """The check over `importlib.metadata.packages_distributions()`, or over a mapping of the same shape."""
-    strangers = foreign_owners(packages_distributions() if owners is None else owners)
+    """The check over this environment, or over distributions by the import names that they install."""
+    strangers = foreign_owners(installed_owners() if owners is None else owners)
     if not strangers:
         return Check("packages", CheckState.OK, "no other distribution installs a module of KAI's names")
     found = "; ".join(f"{name} is also installed by {', '.join(others)}" for name, others in strangers.items())
@@ -33,6 +37,27 @@ async def warn_of_strangers(log: logging.Logger, look: Callable[[], Check] = pac
     check = await asyncio.to_thread(look)
     if check.state is CheckState.MISSING:
         log.warning("%s: %s; give it an environment of its own (%s)", check.found, check.without, check.mend)
+
+
+def installed_owners() -> Mapping[str, Sequence[str]]:
+    """Distributions of this environment by the name of `IMPORT_NAMES` that they install.
+
+    What `importlib.metadata.packages_distributions()` says of these names; it makes an object of every installed file,
+    ten megabytes that a process which goes on living does not give back.
+    """
+    owners: dict[str, list[str]] = defaultdict(list)
+    for each in distributions():
+        for name in installed_names(each):
+            owners[name].append(each.metadata["Name"])
+    return owners
+
+
+def installed_names(distribution: Distribution) -> set[str]:
+    """Names of `IMPORT_NAMES` that the distribution declares or, where it declares none, that its files have."""
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    if declared:
+        return {*declared} & {*IMPORT_NAMES}
+    return set(_INSTALLED.findall(distribution.read_text("RECORD") or ""))
 
 
 def foreign_owners(owners: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from importlib.metadata import Distribution, packages_distributions
+from pathlib import Path
+
+import pytest
 
 from bot.doctor.check import CheckState
-from bot.doctor.packages import packages, warn_of_strangers
+from bot.doctor.packages import IMPORT_NAMES, installed_names, installed_owners, packages, warn_of_strangers
 
 
 def test_alone_in_its_environment_all_is_well() -> None:
@@ -22,6 +26,29 @@ def test_another_owner_of_a_name_is_named_with_what_to_do() -> None:
     assert check.state is CheckState.MISSING
     assert check.found == "bot is also installed by discord-helper; sensors is also installed by pysensors"
     assert check.mend == "pipx install kai-netdebug"
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({"RECORD": "bot/__init__.py,,\nbot/app.py,,\nlab_kit-1.dist-info/METADATA,,\n"}, {"bot"}),
+        ({"RECORD": "flows.py,,\nlab.cpython-311-x86_64-linux-gnu.so,,\n"}, {"flows", "lab"}),
+        ({"RECORD": "bots/__init__.py,,\nlab_kit/bot/__init__.py,,\n../../bin/bot,,\n"}, set()),
+        ({"top_level.txt": "sensors\nyaml\n", "RECORD": "bot/__init__.py,,\n"}, {"sensors"}),
+        ({}, set()),
+    ],
+)
+def test_names_are_those_a_distribution_declares_or_else_those_of_its_files(tmp_path: Path, files, names) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    assert installed_names(Distribution.at(tmp_path)) == names
+
+
+def test_owners_are_those_that_python_itself_finds() -> None:
+    everything = packages_distributions()
+
+    assert installed_owners() == {each: everything[each] for each in IMPORT_NAMES if each in everything}
 
 
 def test_this_environment_is_ours_alone() -> None:
