@@ -145,6 +145,7 @@ def bolt(client: AsyncWebClient, identity: WorkspaceIdentity, signing_secret: st
     nameless.retry_handlers = list(client.retry_handlers)
     logging.getLogger("slack_bolt.AsyncApp").addFilter(_is_worth_saying)
     return AsyncApp(
+        name="kai",  # else Bolt reads the source of all that called it, and a megabyte of lines stays
         client=nameless,
         authorize=authorize,
         signing_secret=signing_secret or "unused: nothing comes over HTTP",
