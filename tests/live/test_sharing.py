@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -19,6 +21,7 @@ from sensors.access.kube import Kube
 from sensors.access.live import LiveCluster, SharedReads
 from sensors.access.live.sharing import SHARED_S
 from sensors.kit import Absent, Blind, Target
+from sensors.kit.attempt import attempt
 from sensors.kit.kinds import CILIUM_NETWORK_POLICY, NETWORK_POLICY, POD
 
 
@@ -105,6 +108,35 @@ async def test_one_investigation_sees_one_state_however_long_it_takes(api: Api):
     clock.now += 60
 
     assert await own.objects(POD) is before
+
+
+async def test_lists_go_with_their_investigation_and_do_not_wait_for_python_to_look_for_circles(api: Api):
+    class WeighedPods(frozenset[str]):
+        """Something in place of a list that can be watched."""
+
+    async def weighed(*_: object) -> WeighedPods:
+        return WeighedPods()
+
+    own = cluster(api, None)
+    api.list = weighed  # type: ignore[assignment, method-assign]
+    api.fails = Blind("no right")
+    with circles_left():
+        list_of_pods = ref(await own.objects(POD))
+        await attempt(own.log("shop", "web", "app"))
+        assert list_of_pods() is not None
+        await own.close()
+        await asyncio.sleep(0)  # the loop's own hand on it
+        assert list_of_pods() is None
+
+
+@contextmanager
+def circles_left() -> Iterator[None]:
+    """A while in which Python does not look for garbage that refers to itself."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def test_that_a_kind_is_not_installed_is_an_answer_for_all(api: Api):

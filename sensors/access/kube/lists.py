@@ -204,10 +204,11 @@ class RememberingLists:
         return await self._once(kind, namespace)
 
     async def close(self) -> None:
-        """End the reads under way. Whoever still waits for one is blind."""
+        """End the reads under way, and forget the lists. Whoever still waits for one is blind."""
         for each in self._reading.values():
             each.cancel()
         await asyncio.gather(*self._reading.values(), return_exceptions=True)
+        self._reading.clear()
 
     async def _everywhere(self, kind: Kind) -> tuple[Object, ...]:
         if kind is not CONFIG_MAP:
@@ -220,10 +221,11 @@ class RememberingLists:
         if key not in self._reading:
             self._reading[key] = asyncio.create_task(self._read(kind, namespace))
             self._reading[key].add_done_callback(_failed)  # looked at even if nobody waits any more
+        reading = self._reading[key]
         try:
-            return await asyncio.shield(self._reading[key])
+            return await asyncio.shield(reading)
         except asyncio.CancelledError:
-            if self._reading[key].cancelled():
+            if reading.cancelled():
                 raise Blind(f"{resource_of(kind)} were not read to the end: the look is over") from None
             raise
 

@@ -114,11 +114,15 @@ class LiveCluster:
         self._begin("environment", self._environment)
 
     async def close(self) -> None:
-        """End whatever is still under way."""
+        """End whatever is still under way, and forget what was read.
+
+        A failure refers to us and we to it; what we hold would stay until Python looks for circles: megabytes of lists.
+        """
         await self._desk.close()
         for each in self._once.values():
             each.cancel()
         await asyncio.gather(*self._once.values(), return_exceptions=True)
+        self._once.clear()
         await self._lists.close()
 
     # -- the port ------------------------------------------------------------------------------------------------------

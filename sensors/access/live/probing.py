@@ -119,10 +119,12 @@ class ProbeSession:
         self._tasks: set[asyncio.Task[object]] = set()
 
     async def close(self) -> None:
-        """End the requests under way; whoever still waits for one is blind."""
+        """End the requests under way, and forget the answers; whoever still waits for one is blind."""
         for each in self._tasks:
             each.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for known in (self._reading, self._files, self._node_files, self._trying):
+            known.clear()
 
     # -- files ---------------------------------------------------------------------------------------------------------
 
