@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import logging
 from collections.abc import AsyncIterator
 
@@ -77,3 +78,13 @@ async def test_a_token_in_the_environment_costs_no_warning_and_other_warnings_ar
     logging.getLogger("slack_bolt.AsyncApp").warning("another")
 
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == ["another"]
+
+
+async def test_the_app_is_made_without_reading_the_source_of_whoever_makes_it(workspace: Workspace):
+    client = web_client(workspace.app.bot_token, workspace.api_url)
+    identity = await identify(client)
+    linecache.clearcache()
+
+    bolt(client, identity, "")
+
+    assert __file__ not in linecache.cache
