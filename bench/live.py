@@ -54,7 +54,7 @@ async def ask(
     `probes` is the folder of our certificate for the probes' servers, and their port.
     """
     from bot.desk.limits import Limits
-    from bot.interpreter import collect_seldom, serve_quickly
+    from bot.interpreter import collect_seldom, serve_quickly, use_one_heap
     from bot.workers import WorkerPool
     from flows.catalog import rules
     from flows.engine import WalkTools, run
@@ -66,6 +66,7 @@ async def ask(
     from sensors.kit.catalog import sensors
 
     collect_seldom()
+    use_one_heap()
     header = open_case(ROOT / "lab" / "cases" / NAME).header
     assert header.target
     assert header.recorded_at

@@ -1,4 +1,4 @@
-"""Sets up Python itself: the switching of threads, and the search for garbage."""
+"""Sets up Python itself: the switching of threads, the search for garbage, and memory."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ SWITCH_S = 0.0005
 """Seconds that a thread which judges may keep the loop waiting; the usual 5 ms, at each step of each request,
 add up to a queue while alerts storm in."""
 
+M_ARENA_MAX = -8
+"""The number of heaps, as `mallopt` of glibc counts its parameters."""
+
+
+def use_one_heap() -> None:
+    """To be called before there are threads. glibc gives each a heap of its own, and what is free in one is of no use
+    to the others: megabytes, for threads of which one runs at a time."""
+    _ask_glibc("mallopt", M_ARENA_MAX, 1)
+
 
 def give_back_memory() -> None:
-    """Return what is free to the system, where the allocator is glibc's; some milliseconds, for when all is quiet."""
-    import ctypes
-
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        return
+    """Return what is not used any more to the system; some milliseconds, for when all is quiet."""
+    gc.collect()
+    _ask_glibc("malloc_trim", 0)
 
 
 def collect_seldom() -> None:
@@ -32,4 +37,15 @@ def collect_seldom() -> None:
 def serve_quickly() -> None:
     """To be called when everything is loaded: that stays, and is not looked through again, a sixth of a second long."""
     sys.setswitchinterval(SWITCH_S)
+    gc.collect()  # or the rubbish of loading stays, too
     gc.freeze()
+
+
+def _ask_glibc(function: str, *numbers: int) -> None:
+    """Nothing happens where the allocator is another one."""
+    import ctypes
+
+    try:
+        getattr(ctypes.CDLL(None), function)(*numbers)
+    except (OSError, AttributeError):
+        return

@@ -486,6 +486,23 @@ def test_a_recorded_case_needs_no_client_of_a_cluster(tmp_path: Path) -> None:
     assert not {each for each in found if each.startswith(rooms)}
 
 
+def test_serving_loads_no_library_of_what_comes_later_or_never() -> None:
+    """Claude's and the cluster's are loaded where one is set up; the others belong to other commands or processes."""
+    found = {each.split(".")[0] for each in imported("import bot.app, bot.commands.serve")}
+
+    assert not found & {
+        "anthropic",
+        "kubernetes",
+        "pydantic",
+        "alembic",
+        "mcp",
+        "opentelemetry",
+        "resvg_py",
+        "rich",
+        "lab",
+    }
+
+
 def imported(code: str) -> set[str]:
     """Every module that a program has imported at its end."""
     code = f"import sys\n{code}\nprint(chr(10) + ' '.join(sys.modules))"

@@ -12,6 +12,7 @@ from aiohttp import ClientError
 from bot.app import serve as run
 from bot.desk.opening import Occupied
 from bot.errors import CouldNotLook, UsageMistake
+from bot.interpreter import use_one_heap
 from bot.logs import set_up_logging
 from bot.secret import Secret
 from bot.settings import load, secrets_of
@@ -21,6 +22,7 @@ from bot.store.database import BadDatabase, Unreachable
 
 def serve(config: Path | None, database: str | None, **said: Any) -> int:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
+    use_one_heap()
     settings = load(file=config, database_url=Secret(database) if database else None, **said)
     set_up_logging(settings.log_level, secrets_of(settings), settings.log_format)
     try:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from bot.interpreter import collect_seldom
+from bot.interpreter import collect_seldom, use_one_heap
 from bot.workers.wire import HEAD, packed, read_frame, unpacked
 from flows.catalog import rules
 from sensors.kit.catalog import sensors
@@ -55,11 +55,13 @@ def main() -> None:
     """Run until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the serving process, which then ends us
     os.nice(NICE)
+    use_one_heap()
     frames, results = _pipes()
     log = LogOfWork()
     logging.getLogger().addHandler(log)
     rules(), sensors()
     collect_seldom()
+    gc.collect()
     gc.freeze()
     waiting: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(frames, waiting), daemon=True).start()
