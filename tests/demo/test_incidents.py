@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
 
 import pytest
 
-from bot.commands.recipe import flow_named
 from bot.report.short_answer import short_answer
-from flows.catalog import rules
-from flows.engine import WalkTools, run
 from flows.model import Diagnosis
 from lab.demo import Demo, demonstrate
-from sensors.access.casefolder import open_case
-from sensors.kit.catalog import sensors
 from tests.demo.conftest import CASES
 from tests.demo.visitor import type_command, verdict, whole_thread
+from tests.kit.diagnoses import diagnosis_of
 
 pytestmark = pytest.mark.usefixtures("temporary")
 
@@ -53,9 +50,7 @@ def without_times(text: str) -> str:
 
 
 async def printed_diagnosis(name: str) -> Diagnosis:
-    folder = open_case(CASES / name)
-    assert folder.header.target is not None
-    return await run(flow_named("flow.k8s_network_debug"), folder.header.target, folder, WalkTools(sensors(), rules()))
+    return await asyncio.to_thread(diagnosis_of, name)
 
 
 async def chat_verdict(demo: Demo) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flows.model import LayerState
-from tests.flows.test_k8s_network_debug import diagnose
+from tests.kit.diagnoses import diagnosis_of
 
 FLOW = "flow.k8s_dns_debug"
 
@@ -20,14 +20,14 @@ FLOW = "flow.k8s_dns_debug"
         ("edge-to-sessions", "conntrack.full"),
     ],
 )
-async def test_the_short_walk_finds_what_keeps_names_from_resolving(name, cause):
-    diagnosis = await diagnose(name, flow=FLOW)
+def test_the_short_walk_finds_what_keeps_names_from_resolving(name, cause):
+    diagnosis = diagnosis_of(name, flow=FLOW)
 
     assert diagnosis.cause_class == cause
 
 
-async def test_it_does_not_call_calm_what_it_never_looked_at():
-    diagnosis = await diagnose("search-to-index", flow=FLOW)
+def test_it_does_not_call_calm_what_it_never_looked_at():
+    diagnosis = diagnosis_of("search-to-index", flow=FLOW)
 
     states = {row.layer.value: row.state for row in diagnosis.layers}
     assert diagnosis.cause_class == "inconclusive"

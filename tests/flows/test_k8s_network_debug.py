@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from flows.catalog import rules
-from flows.engine import WalkTools, run
-from flows.load import load_flows
 from flows.model import Diagnosis, LayerState
-from sensors.kit.catalog import sensors
-from tests.kit.cases import case, expected, names, target_of
+from tests.kit.cases import expected, names
+from tests.kit.diagnoses import diagnosis_of
 
-FLOW = "flow.k8s_network_debug"
 DEGREES_OF_DOUBT = (LayerState.INCONCLUSIVE, LayerState.NOT_MEASURED)
-
-
-async def diagnose(name: str, *, asked: bool = True, flow: str = FLOW) -> Diagnosis:
-    recorded = case(name)
-    target = target_of(recorded)
-    if not asked:
-        target = replace(target, to_host=None, to_port=None)
-    return await run(load_flows()[flow], target, recorded, WalkTools(sensors(), rules()))
 
 
 def component(diagnosis: Diagnosis) -> dict[str, Any] | None:
@@ -32,10 +19,10 @@ def component(diagnosis: Diagnosis) -> dict[str, Any] | None:
 
 
 @pytest.mark.parametrize("name", names())
-async def test_a_recorded_incident_gets_its_cause_and_its_component(name):
+def test_a_recorded_incident_gets_its_cause_and_its_component(name):
     truth = expected(name)
 
-    diagnosis = await diagnose(name)
+    diagnosis = diagnosis_of(name)
 
     assert diagnosis.cause_class in [truth["cause_class"], *truth["accept_classes"]]
     assert component(diagnosis) == truth["affected_component"]
@@ -43,8 +30,8 @@ async def test_a_recorded_incident_gets_its_cause_and_its_component(name):
 
 
 @pytest.mark.parametrize("name", names())
-async def test_what_else_is_true_of_an_incident_is_found_too(name):
-    diagnosis = await diagnose(name)
+def test_what_else_is_true_of_an_incident_is_found_too(name):
+    diagnosis = diagnosis_of(name)
 
     found = {(each.cause_class, str(each.component)) for each, _ in diagnosis.findings}
     wanted = {
@@ -56,17 +43,17 @@ async def test_what_else_is_true_of_an_incident_is_found_too(name):
 
 
 @pytest.mark.parametrize("name", names())
-async def test_the_cause_is_found_even_when_nobody_names_the_peer(name):
+def test_the_cause_is_found_even_when_nobody_names_the_peer(name):
     truth = expected(name)
 
-    diagnosis = await diagnose(name, asked=False)
+    diagnosis = diagnosis_of(name, asked=False)
 
     assert diagnosis.cause_class in [truth["cause_class"], *truth["accept_classes"]]
 
 
 @pytest.mark.parametrize("name", names())
-async def test_an_automatic_fix_is_offered_exactly_where_one_is_safe(name):
-    diagnosis = await diagnose(name)
+def test_an_automatic_fix_is_offered_exactly_where_one_is_safe(name):
+    diagnosis = diagnosis_of(name)
 
     assert diagnosis.fix.automatic is expected(name)["fix"]["automatic"]
     without_button = diagnosis.cause_class == "policy.explicit_deny"  # what its removal would do is told
@@ -74,8 +61,8 @@ async def test_an_automatic_fix_is_offered_exactly_where_one_is_safe(name):
 
 
 @pytest.mark.parametrize("name", names())
-async def test_the_ledger_has_eight_rows_and_says_pass_only_with_evidence(name):
-    diagnosis = await diagnose(name)
+def test_the_ledger_has_eight_rows_and_says_pass_only_with_evidence(name):
+    diagnosis = diagnosis_of(name)
 
     assert len(diagnosis.layers) == 8
     for row in diagnosis.layers:
@@ -84,24 +71,24 @@ async def test_the_ledger_has_eight_rows_and_says_pass_only_with_evidence(name):
         assert "ruled out" not in row.why
 
 
-async def test_a_pod_that_never_started_leaves_most_layers_unmeasured_and_the_confidence_low():
-    diagnosis = await diagnose("batch-new-worker")
+def test_a_pod_that_never_started_leaves_most_layers_unmeasured_and_the_confidence_low():
+    diagnosis = diagnosis_of("batch-new-worker")
 
     assert diagnosis.coverage < 0.7
     assert diagnosis.confidence <= diagnosis.coverage
     assert any(row.state is LayerState.NOT_MEASURED for row in diagnosis.layers)
 
 
-async def test_calm_is_said_with_a_ledger_that_shows_what_passed():
-    diagnosis = await diagnose("search-to-index")
+def test_calm_is_said_with_a_ledger_that_shows_what_passed():
+    diagnosis = diagnosis_of("search-to-index")
 
     passed = {row.layer.value for row in diagnosis.layers if row.state is LayerState.PASS}
     assert passed == {"pod_network", "service", "policy", "dns", "conntrack", "nat", "application"}
 
 
-async def test_a_policy_that_swallows_the_probe_leaves_the_path_open_not_passed():
+def test_a_policy_that_swallows_the_probe_leaves_the_path_open_not_passed():
     """The policy of this pod admits no ICMP, so no packet size was measured: calm, and still not "pass"."""
-    diagnosis = await diagnose("search-to-index")
+    diagnosis = diagnosis_of("search-to-index")
 
     (physical,) = (row for row in diagnosis.layers if row.layer.value == "physical")
     assert physical.state is LayerState.INCONCLUSIVE

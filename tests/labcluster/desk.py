@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from flows.engine import WalkTools, run
 from flows.model import Diagnosis, Fix
 from lab.cluster import LabCluster
 from lab.cluster.clients import ClientTarget
-from sensors.access.casefolder import open_case
 from sensors.access.kube import connect
 from sensors.access.live import live_cluster
 from sensors.access.probe.client import ProbeAnswer, ProbeRequest, build_command, parse_answer
@@ -27,6 +27,7 @@ from sensors.hubble.lines import HubbleFlow
 from sensors.hubble.pb.cilium.flow.flow_pb2 import FlowFilter
 from sensors.hubble.pb.cilium.observer.observer_pb2 import GetFlowsRequest
 from sensors.kit.catalog import sensors
+from tests.kit.diagnoses import diagnosis_of
 
 CASES = Path(__file__).parents[2] / "lab" / "cases"
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
@@ -114,9 +115,7 @@ async def undo(lab: LabCluster, user: str, fix: Fix) -> list[int]:
 
 async def recorded_diagnosis(case: str) -> Diagnosis:
     """What KAI says of the case as files."""
-    folder = open_case(CASES / case)
-    assert folder.header.target is not None
-    return await run(flow_named("flow.k8s_network_debug"), folder.header.target, folder, WalkTools(sensors(), rules()))
+    return await asyncio.to_thread(diagnosis_of, case)
 
 
 async def live_diagnosis(lab: LabCluster) -> Diagnosis:

@@ -16,8 +16,9 @@ from bot.report.mrkdwn import BREAK
 from bot.slack.limits import problems
 from flows.causes import CAUSES
 from tests.bot.report.examples import DENIED, FIX, HEALTHY
-from tests.bot.report.test_blocks import diagnosed, texts
+from tests.bot.report.test_blocks import texts
 from tests.kit.cases import names
+from tests.kit.diagnoses import diagnosis_of
 
 AT = datetime(2026, 11, 29, 21, 15, tzinfo=UTC)
 
@@ -29,7 +30,7 @@ def said(question: str, known: AnswerFacts) -> str:
 
 @pytest.mark.parametrize("name", names())
 def test_why_not_any_cause_has_an_answer_that_slack_takes_for_every_recorded_incident(name: str):
-    known = AnswerFacts(diagnosed(name), AT)
+    known = AnswerFacts(diagnosis_of(name), AT)
     answers = [answer(parse(f"why not {cause}"), known) for cause in CAUSES if "." in cause]
 
     assert [problems(each) for each in answers if problems(each)] == []
@@ -45,7 +46,7 @@ def test_nothing_that_was_not_measured_is_ruled_out():
 
 def test_the_root_cause_is_confirmed_with_its_reasons():
     assert "Yes: policy.egress_denied is the root cause." in said(
-        "egress policy?", AnswerFacts(diagnosed("api-server-cannot-watch"))
+        "egress policy?", AnswerFacts(diagnosis_of("api-server-cannot-watch"))
     )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +15,16 @@ from bot.report.blocks import Said, older, with_opinions
 from bot.report.mrkdwn import BREAK
 from bot.report.outline import ledger
 from bot.slack.limits import MAX_BLOCK_CHARS, length, problems
-from flows.catalog import rules
-from flows.engine import WalkTools, run
-from flows.load import load_flows
 from flows.model import Diagnosis
 from lab.workspace.limits import check_message
 from sensors.kit import Target
-from sensors.kit.catalog import sensors
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, with_root
 from tests.bot.report.hostile import ATTACK, LONG, attacked
-from tests.kit.cases import case, names, target_of
+from tests.kit.cases import names
+from tests.kit.diagnoses import diagnosis_of
 
 GOLDEN = Path(__file__).parent / "golden"
 DIAGNOSES = {"denied": DENIED, "healthy": HEALTHY}
-
-
-@cache
-def diagnosed(name: str) -> Diagnosis:
-    recorded = case(name)
-    flow = load_flows()["flow.k8s_network_debug"]
-    return asyncio.run(run(flow, target_of(recorded), recorded, WalkTools(sensors(), rules())))
 
 
 def everything(it: Diagnosis) -> list[Said]:
@@ -76,7 +64,7 @@ def test_a_verdict_is_said_like_this(name: str):
 
 @pytest.mark.parametrize("name", names())
 def test_every_message_about_a_recorded_incident_is_one_that_slack_takes(name: str):
-    said = everything(diagnosed(name))
+    said = everything(diagnosis_of(name))
 
     assert [each for each in said if problems(each)] == []
     assert [each for each in said if check_message({"text": each.text, "blocks": list(each.blocks)})] == []
@@ -168,7 +156,7 @@ def test_a_thumb_says_how_many_hold_that_opinion_and_nothing_where_nobody_does()
 
 
 def test_the_fix_holds_command_undo_proof_and_what_it_opens():
-    said = "\n".join(texts(list(details.fix(diagnosed("api-server-cannot-watch")).blocks)))
+    said = "\n".join(texts(list(details.fix(diagnosis_of("api-server-cannot-watch")).blocks)))
 
     assert [each for each in ("*Command*", "*Undo*", "Newly allowed", "847 of 847") if each not in said] == []
 
@@ -184,7 +172,7 @@ def test_a_long_command_stands_in_several_blocks_divided_at_line_ends_and_says_w
 
 
 def test_no_code_block_holds_a_space_that_nobody_sees():
-    said = [each for it in (DENIED, diagnosed("checkout-to-bank")) for each in everything(it)]
+    said = [each for it in (DENIED, diagnosis_of("checkout-to-bank")) for each in everything(it)]
     code = [text for each in said for block in walk(list(each.blocks)) if is_code(block) for text in texts(block)]
 
     assert code
@@ -244,7 +232,7 @@ def test_the_cluster_is_named_in_every_state_of_the_root():
 
 
 def test_an_answer_with_an_error_counts_as_a_reached_peer():
-    it = diagnosed("cart-to-coupons")
+    it = diagnosis_of("cart-to-coupons")
 
     assert blocks.verdict(it).text.startswith(f"🟡 {it.target} → coupons:80: opens, but answers with errors. ")
 

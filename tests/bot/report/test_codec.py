@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import pytest
@@ -16,10 +14,7 @@ from hypothesis import strategies as st
 from bot.report import blocks, details
 from bot.report.json_result import CannotDecode, decode, encode, facts_types, render, told
 from bot.report.outline import outline
-from flows.catalog import rules
 from flows.causes import CAUSES, Layer
-from flows.engine import WalkTools, run
-from flows.load import load_flows
 from flows.model import (
     Component,
     Diagnosis,
@@ -37,18 +32,10 @@ from flows.model import (
     RecordedCase,
 )
 from sensors.kit import Evidence, Sight, Target
-from sensors.kit.catalog import sensors
 from sensors.kit.reported import RecordedFacts
 from tests.bot.report.examples import DENIED, FIX, HEALTHY
-from tests.kit.cases import case, names, target_of
-
-
-@cache
-def diagnosed(name: str) -> Diagnosis:
-    recorded, flow = case(name), load_flows()["flow.k8s_network_debug"]
-    recording = RecordedCase(name, recorded.header.recorded_at, recorded.header.synthetic)
-    tools = WalkTools(sensors(), rules())
-    return asyncio.run(run(flow, target_of(recorded), recorded, tools, recording=recording))
+from tests.kit.cases import names
+from tests.kit.diagnoses import diagnosis_of
 
 
 def again(it: Diagnosis) -> Diagnosis:
@@ -157,7 +144,7 @@ def test_what_was_written_is_read_as_the_same_diagnosis(it: Diagnosis) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_a_recorded_incident_is_read_as_it_was_told(name: str) -> None:
-    it = diagnosed(name)
+    it = diagnosis_of(name)
 
     assert again(it) == told(it)
     assert encode(again(it)) == encode(it)
@@ -170,7 +157,7 @@ def test_a_kept_diagnosis_is_told_in_the_same_words(it: Diagnosis) -> None:
 
 
 def test_what_was_told_once_is_told_the_same_again() -> None:
-    it = diagnosed(names()[0])
+    it = diagnosis_of(names()[0])
 
     assert told(told(it)) == told(it)
 

@@ -17,8 +17,8 @@ from sensors.kit import Evidence, Sight
 from sensors.kit.reported import RecordedFacts
 from tests.bot.report.examples import DENIED, HEALTHY
 from tests.bot.report.hostile import ATTACK, LONG, attacked
-from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
+from tests.kit.diagnoses import diagnosis_of
 
 ROOT = Path(__file__).resolve().parents[3]
 PHONE, SMALLEST = 330, 8.5
@@ -32,7 +32,7 @@ def words(svg: str) -> list[str]:
 
 
 def way(name: str) -> list[tuple[str, HopState]]:
-    return [(hop.title, hop.state) for hop in hops(diagnosed(name))]
+    return [(hop.title, hop.state) for hop in hops(diagnosis_of(name))]
 
 
 def test_the_way_breaks_at_the_policy_of_the_end_that_drops_and_nothing_behind_it_is_green():
@@ -76,7 +76,7 @@ def test_a_healthy_way_breaks_nowhere():
 
 
 def test_the_picture_in_words_says_where_it_breaks_and_what_was_dropped_when():
-    assert picture.alt(diagnosed("billing-to-tax")) == (
+    assert picture.alt(diagnosis_of("billing-to-tax")) == (
         "The way of the packets breaks at: egress policy. Way of billing/billing-5b45c959d5-5682z: pod: passes; DNS: "
         "passes; Service: passes; egress policy: breaks here; network: not reached; backend: not reached. 9 packets to "
         "tax-5fb9d9d4dc-9kqqs TCP 8080 dropped from 21:16:21 to 21:16:31 UTC"
@@ -84,18 +84,18 @@ def test_the_picture_in_words_says_where_it_breaks_and_what_was_dropped_when():
 
 
 def test_the_timeline_shows_drops_and_the_change_that_began_them():
-    shown = words(picture.draw(diagnosed("billing-to-tax")))
+    shown = words(picture.draw(diagnosis_of("billing-to-tax")))
 
     assert "9 packets dropped" in shown
     assert "billing-boundary created 21:16:21" in shown
 
 
 def test_of_two_changes_the_newer_is_named():
-    assert "gateway changed 21:13:37" in words(picture.draw(diagnosed("mobile-to-gateway")))
+    assert "gateway changed 21:13:37" in words(picture.draw(diagnosis_of("mobile-to-gateway")))
 
 
 def test_of_several_hops_that_fail_one_is_the_cause_in_the_picture_and_in_words():
-    it = diagnosed("planner-to-roster")
+    it = diagnosis_of("planner-to-roster")
 
     assert [each.sign for each in hops(it) if each.sign.startswith("✗")] == [
         "✗ fails, too",
@@ -106,7 +106,7 @@ def test_of_several_hops_that_fail_one_is_the_cause_in_the_picture_and_in_words(
 
 
 def test_a_name_too_long_for_its_box_keeps_the_end_that_tells_pods_apart():
-    shown = words(picture.draw(diagnosed("checkout-to-bank")))
+    shown = words(picture.draw(diagnosis_of("checkout-to-bank")))
 
     (pod,) = [each for each in shown if each.startswith("checkout-") and "…" in each]
     assert pod.endswith("qb72b")
@@ -114,18 +114,18 @@ def test_a_name_too_long_for_its_box_keeps_the_end_that_tells_pods_apart():
 
 
 def test_the_title_keeps_the_peer_where_the_pod_is_cut():
-    title = words(picture.draw(diagnosed("api-server-cannot-watch")))[0]
+    title = words(picture.draw(diagnosis_of("api-server-cannot-watch")))[0]
 
     assert "…" in title
     assert title.endswith(" → 10.96.0.1:443")
 
 
 def test_a_connection_without_a_drop_is_told_so_in_words():
-    assert words(picture.draw(diagnosed("search-to-index"))).count("no drop") == 2
+    assert words(picture.draw(diagnosis_of("search-to-index"))).count("no drop") == 2
 
 
 def test_a_state_is_a_word_and_not_a_colour_alone():
-    shown = words(picture.draw(diagnosed("orders-to-ledger")))
+    shown = words(picture.draw(diagnosis_of("orders-to-ledger")))
 
     assert [each for each in shown if each[0] in "✓✗?–"] == [
         "✓ passes",
@@ -139,17 +139,17 @@ def test_a_state_is_a_word_and_not_a_colour_alone():
 
 @pytest.mark.parametrize("name", names())
 def test_no_word_is_smaller_than_a_telephone_can_show(name: str):
-    svg = ElementTree.fromstring(picture.draw(diagnosed(name)))
+    svg = ElementTree.fromstring(picture.draw(diagnosis_of(name)))
 
     assert min(int(each.attrib["font-size"]) for each in svg.iter(TEXT)) >= SMALLEST * picture.WIDTH / PHONE
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_recorded_incident_can_be_drawn(name: str):
-    svg = picture.draw(diagnosed(name))
+    svg = picture.draw(diagnosis_of(name))
 
     assert words(svg)
-    assert 0 < len(picture.alt(diagnosed(name))) <= 1100
+    assert 0 < len(picture.alt(diagnosis_of(name))) <= 1100
 
 
 def test_the_picture_is_a_png_of_twice_the_size():

@@ -23,8 +23,8 @@ from sensors.kit.managers import made_with
 from sensors.kit.reported import RecordedFacts
 from tests.bot.approval.making import proposal
 from tests.bot.report.examples import DENIED, FIX, HEALTHY, with_root
-from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
+from tests.kit.diagnoses import diagnosis_of
 
 MOST_LINES, MOST_CHARACTERS = 8, 900
 """Of a root message: what fits the screen of a phone."""
@@ -63,7 +63,7 @@ def roots(it: Diagnosis) -> list[Said]:
 @pytest.mark.parametrize("explanation", [None, EXPLAINED], ids=["rules", "explained"])
 @pytest.mark.parametrize("name", names())
 def test_a_root_message_fits_a_phone_and_says_no_sentence_twice(name: str, explanation: Explanation | None):
-    it = replace(diagnosed(name), explanation=explanation)
+    it = replace(diagnosis_of(name), explanation=explanation)
     for root in roots(it):
         fits_a_phone(root)
 
@@ -79,13 +79,13 @@ def fits_a_phone(root: Said) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_a_verdict_that_was_kept_says_the_same_as_one_just_made(name: str):
-    it = diagnosed(name)
+    it = diagnosis_of(name)
 
     assert short_answer(decode(encode(it))) == short_answer(it)
 
 
 def test_a_denied_connection_is_told_with_beginning_change_loss_and_proof():
-    short = short_answer(diagnosed("orders-to-ledger"))
+    short = short_answer(diagnosis_of("orders-to-ledger"))
 
     assert short.headline == "orders/orders-api-6dddd5d9dc-6g455 → ledger.finance:80: blocked"
     assert short.began == (
@@ -105,7 +105,7 @@ def test_a_denied_connection_is_told_with_beginning_change_loss_and_proof():
     ],
 )
 def test_each_status_has_its_own_colour_and_words(name: str, status: VerdictStatus, state: str):
-    assert (status_of(diagnosed(name)), state_of(diagnosed(name))) == (status, state)
+    assert (status_of(diagnosis_of(name)), state_of(diagnosis_of(name))) == (status, state)
 
 
 def test_without_a_shown_cause_it_is_white_and_never_called_healthy():

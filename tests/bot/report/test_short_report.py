@@ -12,8 +12,8 @@ from bot.report.short_report import headline, short_report, verdict_line
 from bot.report.text import lay_out, render
 from flows.model import AlsoAffected, Diagnosis
 from tests.bot.report.examples import DENIED, FIX, HEALTHY
-from tests.bot.report.test_blocks import diagnosed
 from tests.kit.cases import names
+from tests.kit.diagnoses import diagnosis_of
 
 MOST_LINES, COLUMNS, NARROW = 26, 100, 50
 
@@ -25,8 +25,8 @@ def on_a_terminal(it: Diagnosis, width: int = COLUMNS) -> str:
 
 @pytest.mark.parametrize("name", names())
 def test_a_report_fits_half_a_screen_and_says_no_sentence_twice(name: str):
-    said = on_a_terminal(diagnosed(name))
-    report = render(short_report(diagnosed(name)))
+    said = on_a_terminal(diagnosis_of(name))
+    report = render(short_report(diagnosis_of(name)))
     sentences = [each for each in re.split(r"(?<=[.;]) |\n|: ", report) if len(each) > 25 and "kubectl" not in each]
 
     assert said.count("\n") <= MOST_LINES
@@ -35,7 +35,7 @@ def test_a_report_fits_half_a_screen_and_says_no_sentence_twice(name: str):
 
 @pytest.mark.parametrize("name", names())
 def test_the_first_line_is_the_last_on_a_terminal_and_holds_the_verdict(name: str):
-    lines = on_a_terminal(diagnosed(name), 200).splitlines()
+    lines = on_a_terminal(diagnosis_of(name), 200).splitlines()
 
     assert lines[0] == lines[-1]
     assert re.match(r"[✖!?✔] \S+/\S+", lines[0])

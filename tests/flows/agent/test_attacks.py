@@ -19,7 +19,7 @@ from flows.catalog import rules
 from flows.model import AskedLook, Diagnosis
 from sensors.kit.catalog import sensors
 from tests.flows.agent.attacks import Attack, Obedient, attacked, attacks, words_of
-from tests.flows.agent.diagnoses import diagnosis_of
+from tests.kit.diagnoses import diagnosis_of
 from tests.kit.sampling import share_of
 
 NONCE = "7f3a91c2"  # which the forged fences of the corpus know: worse than it can be

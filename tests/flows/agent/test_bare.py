@@ -13,7 +13,7 @@ from flows.agent.pseudonyms import pseudonyms_of
 from flows.model import Diagnosis
 from sensors.kit import Target
 from tests.flows.agent.attacks import Attack, attacked, words_of
-from tests.flows.agent.diagnoses import diagnosis_of
+from tests.kit.diagnoses import diagnosis_of
 from tests.kit.sampling import examples
 
 CASE = "api-server-cannot-watch"

@@ -9,7 +9,7 @@ from bot.report.json_result import decode, encode
 from flows.agent.brief import MAX_BRIEF_TOKENS, brief_of
 from flows.agent.digest import digest
 from flows.agent.tokens import estimated
-from tests.flows.agent.diagnoses import diagnosis_of
+from tests.kit.diagnoses import diagnosis_of
 
 GOLDEN = Path(__file__).parent / "golden"
 NONCE = "7f3a91c2"

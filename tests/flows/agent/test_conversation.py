@@ -14,7 +14,7 @@ from flows.agent.conversation import Spoken, in_words, spoken
 from flows.agent.money import SpentTokens
 from flows.agent.reply import ModelReply, NoAnswer
 from flows.model import Diagnosis, Statement
-from tests.flows.agent.diagnoses import diagnosis_of
+from tests.kit.diagnoses import diagnosis_of
 
 NONCE = "7f3a91c2"
 

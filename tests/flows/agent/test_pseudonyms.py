@@ -8,7 +8,7 @@ import pytest
 from flows.agent.brief import brief_of
 from flows.agent.pseudonyms import Pseudonyms, pseudonyms_of
 from flows.agent.untrusted import Wash
-from tests.flows.agent.diagnoses import diagnosis_of
+from tests.kit.diagnoses import diagnosis_of
 
 SOME = Pseudonyms(
     {

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import pytest
 
-from flows.model import Case
 from sensors.kit.catalog import sensors
+from tests.flows.rules.made import made
 from tests.flows.variants.every import every
-from tests.flows.variants.running import blinded, diagnose, look
+from tests.flows.variants.running import blinded, diagnose
 from tests.kit.sampling import share_of
 
 SHRUG = "inconclusive"
-
-
-@cache
-def seen(name: str, asked: bool) -> Case:
-    with TemporaryDirectory() as folder:
-        return asyncio.run(look(every()[name].build().write(Path(folder) / name), asked=asked))
 
 
 @pytest.mark.parametrize("name", sorted(every()))
 def test_a_made_incident_gets_its_cause_and_its_component(name):
     truth = every()[name]
 
-    said = diagnose(seen(name, True))
+    said = diagnose(made(name))
 
     assert said.cause_class in {truth.cause, *truth.also}
     where = str(said.component) if said.component else None
@@ -42,7 +31,7 @@ def test_the_cause_is_found_even_when_nobody_names_the_peer(name):
     truth = every()[name]
     right = {truth.cause, *truth.also} if truth.unasked is None else truth.unasked
 
-    said = diagnose(seen(name, False))
+    said = diagnose(made(name, asked=False))
 
     assert said.cause_class in right
 
@@ -52,7 +41,7 @@ def test_a_sensor_that_could_not_look_makes_us_shrug_at_most(name):
     """Never another cause, and never calm, for want of facts."""
     truth = every()[name]
 
-    said = {sensor: diagnose(blinded(seen(name, True), sensor)).cause_class for sensor in sensors()}
+    said = {sensor: diagnose(blinded(made(name), sensor)).cause_class for sensor in sensors()}
 
     right = {truth.cause, *truth.also, *truth.blind, SHRUG}
     assert {sensor: cause for sensor, cause in said.items() if cause not in right} == {}
