@@ -209,6 +209,7 @@ async def running(
             alerts = Alerts(intake, store, of_alert, clusters.cluster, voice, resolves, gate, drops, kept, alert_limits)
             stack.callback(asyncio.create_task(_every(RECOVERY_PAUSE_S, alerts.recover)).cancel)
             stack.push_async_callback(alerts.close)
+            metrics.alerts(alerts.counts)
             heard = AlertChannels(alerts, anchors, settings.alerts.senders, settings.alerts.channel)
             services = replace(services, alerts=heard)
             hooks = _hooks(settings.alerts, alerts)

@@ -329,6 +329,7 @@ class Alerts:
 
     def _list(self, room: Room, rest: Sequence[Received], dropped: int) -> None:
         """Those beyond a limit: with the storm that they belong to, else in one list of all others."""
+        self.counts["listed"] += len(rest)
         touched: dict[str, AlertList] = {}
         if dropped:
             log.error("%d alerts were dropped: too many wait", dropped)
@@ -360,7 +361,6 @@ class Alerts:
             self._tidy()
 
     async def _show(self, channel: str, room: Room, there: AlertList) -> None:
-        self.counts["listed"] = sum(len(each.lines) for room in self._rooms.values() for each in room.lists.values())
         there.ts = await self._voice.tell(channel, there.thread, there.notice(), there.ts) or there.ts
         if fresh := there.take_fresh():
             place, others = AnswerPlace(channel, there.thread or there.ts), len(there.lines) - 1

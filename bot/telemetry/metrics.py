@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from bot import __version__
 from bot.desk.ports import CannotLook, LookFor, LookResult, Saw
@@ -36,6 +38,20 @@ class ClaudeAnswer:
     output_tokens: int = 0
     cached_tokens: int = 0
     dollars: float = 0.0
+
+
+class AlertCounts(Collector):
+    """Alerts that this process heard, by what came of them."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        heard = "Alerts: new, repeat, resolved, acknowledged; and of the new ones started, skipped, listed, dropped."
+        family = CounterMetricFamily("kai_alerts", heard, labels=["outcome"])
+        for outcome, count in sorted(self._counts.items()):
+            family.add_metric([_word(outcome)], count)
+        yield family
 
 
 class Metrics:
@@ -110,6 +126,10 @@ class Metrics:
     def slack_line(self, is_up: Callable[[], bool]) -> None:
         """`is_up` is asked whenever the figures are."""
         self._line.set_function(lambda: float(is_up()))
+
+    def alerts(self, counts: Mapping[str, int]) -> None:
+        """`counts` by what came of alerts; it is read whenever the figures are."""
+        self.registry.register(AlertCounts(counts))
 
     # -- others --------------------------------------------------------------------------------------------------------
 

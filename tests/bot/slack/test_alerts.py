@@ -250,6 +250,10 @@ async def test_a_storm_is_one_investigation_and_one_list(hooked: Kai):
     assert "One investigation is for all of them." in shown
     assert [f"team-{each}/" in shown for each in range(6)] == [True] * 6
     assert len(await hooked.served.store.investigations.recent()) == 1
+    async with aiohttp.ClientSession() as session, session.get(f"{hooked.served.url}/metrics") as answer:
+        figures = await answer.text()
+    assert 'kai_alerts_total{outcome="new"} 7.0' in figures
+    assert 'kai_alerts_total{outcome="started"} 1.0' in figures
 
 
 def pointers(workspace: Workspace, ts: str) -> list[str]:

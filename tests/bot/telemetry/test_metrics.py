@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -111,3 +112,17 @@ async def test_no_name_of_the_cluster_or_of_a_person_is_in_any_label() -> None:
     page = generate_latest(metrics.registry).decode()
     target, person = request().target, request().asked_by
     assert [each for each in (target.pod, target.namespace, person) if f'"{each}"' in page] == []
+
+
+def test_alerts_are_counted_by_what_came_of_them_whenever_they_are_asked_for() -> None:
+    metrics, counts = Metrics(), Counter[str]()
+    metrics.alerts(counts)
+    assert [key for key in shown(metrics) if key[0] == "kai_alerts_total"] == []
+
+    counts.update({"new": 3, "started": 1, "Ä": 1})
+
+    assert {key[1]: value for key, value in shown(metrics).items() if key[0] == "kai_alerts_total"} == {
+        "new": 3.0,
+        "started": 1.0,
+        "other": 1.0,
+    }
