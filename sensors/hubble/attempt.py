@@ -225,7 +225,8 @@ def reunite(ends: Ends, attempts: dict[Ports, Attempt]) -> None:
     strays = {
         client_of(ends, ports, each): ports for ports, each in attempts.items() if each.translated and not each.drops
     }
-    for ports in tuple(attempts) if strays else ():
+    near, far = ({port for address, port in strays if address == end} for end in (lower, upper))
+    for ports in [each for each in attempts if each[0] in near or each[1] in far] if strays else ():
         for client, is_lower in (((lower, ports[0]), True), ((upper, ports[1]), False)):
             stray = strays.get(client, ports)
             if stray != ports and stray in attempts and ports in attempts:

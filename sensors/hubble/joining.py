@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from operator import itemgetter
 
 import msgspec
 
@@ -132,10 +131,14 @@ def _of_clients(ends: Ends, clients: set[SocketAddress], mine: set[Ports], their
         return mine | theirs
     lower = {port for address, port in clients if address == ends[1]}
     upper = {port for address, port in clients if address == ends[2]}
-    for ports in (mine, theirs):
-        lower &= set(map(itemgetter(0), ports))
-        upper &= set(map(itemgetter(1), ports))
-    return {ports for ports in (*mine, *theirs) if ports[0] in lower or ports[1] in upper} if lower or upper else set()
+    near, far = _touching(lower, upper, mine), _touching(lower, upper, theirs)
+    lower &= {each for each, _ in near} & {each for each, _ in far}
+    upper &= {each for _, each in near} & {each for _, each in far}
+    return _touching(lower, upper, near | far)
+
+
+def _touching(lower: set[int], upper: set[int], attempts: Iterable[Ports]) -> set[Ports]:
+    return {ports for ports in attempts if ports[0] in lower or ports[1] in upper}
 
 
 def _all_ports(part: Holding) -> dict[Ends, set[Ports]]:

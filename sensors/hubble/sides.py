@@ -1,16 +1,14 @@
-"""Sides of a flow: the same few come again and again, so each is one object."""
+"""Sides of a flow: as they are written, and with their address as records have them."""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 import msgspec
 
 from sensors.hubble.records import FlowEndpoint, Workload
 
 
-class Side(msgspec.Struct, frozen=True, gc=False, eq=False):
-    """One side of a flow without its address and port, as `read_sides` reads it: one object for one text."""
+class Side(msgspec.Struct, frozen=True, gc=False):
+    """One side of a flow without its address and port, as it is written."""
 
     ID: int = 0
     identity: int = 0
@@ -21,9 +19,8 @@ class Side(msgspec.Struct, frozen=True, gc=False, eq=False):
     workloads: tuple[Workload, ...] = ()
 
 
-@lru_cache(maxsize=4096)
 def endpoint(side: Side, ip: str, names: tuple[str, ...], service: str) -> FlowEndpoint:
-    """A side of a flow with its address, always as the same object."""
+    """A side of a flow with its address. Its reader keeps it, for the same text comes again and again."""
     return FlowEndpoint(
         ip,
         side.identity,

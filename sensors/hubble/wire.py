@@ -236,30 +236,19 @@ def _count(value: str | int) -> int:
 
 def read_ends(wire: WireFlow) -> None:
     """Fill `ends` in. Raises `msgspec.MsgspecError` where a side is not what it should be."""
-    names, services = (wire.source_names, wire.destination_names), (wire.source_service, wire.destination_service)
-    wire.ends = _ends(bytes(wire.source), bytes(wire.destination), wire.IP.source, wire.IP.destination, names, services)
-
-
-@lru_cache(maxsize=4096)
-def _ends(
-    source: bytes,
-    destination: bytes,
-    source_ip: str,
-    destination_ip: str,
-    names: tuple[tuple[str, ...], tuple[str, ...]],
-    services: tuple[_Named | None, _Named | None],
-) -> tuple[FlowEndpoint, FlowEndpoint]:
-    return (
-        endpoint(_side(source), source_ip, names[0], _name_of(services[0])),
-        endpoint(_side(destination), destination_ip, names[1], _name_of(services[1])),
+    ip = wire.IP
+    wire.ends = (
+        _end(bytes(wire.source), ip.source, wire.source_names, wire.source_service),
+        _end(bytes(wire.destination), ip.destination, wire.destination_names, wire.destination_service),
     )
 
 
+@lru_cache(maxsize=4096)
+def _end(text: bytes, ip: str, names: tuple[str, ...], service: _Named | None) -> FlowEndpoint:
+    return endpoint(_side(text), ip, names, "" if service is None else f"{service.namespace}/{service.name}")
+
+
 _side = lru_cache(maxsize=2048)(msgspec.json.Decoder(Side).decode)
-
-
-def _name_of(service: _Named | None) -> str:
-    return "" if service is None else f"{service.namespace}/{service.name}"
 
 
 DERIVED_FROM = "io.cilium.k8s.policy.derived-from="
