@@ -20,6 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 BUSY_MS = 15_000
 """How long a SQLite connection waits for another's lock: longer than any transaction of ours."""
 
+CACHE_KIB = 512
+"""Pages that each SQLite connection keeps, of which a process that serves has a dozen; the usual 2 MiB of each would
+make it grow with its file, which the system keeps in memory anyway."""
+
 MAX_STATEMENT_ROWS = 500
 """Rows of one statement; a database takes only so many parameters."""
 
@@ -168,7 +172,8 @@ def _set_up_journal(connection: Any, _record: object) -> None:
 
 def _pragmas(connection: Any) -> None:
     cursor = connection.cursor()
-    for each in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
+    waiting, pages = f"busy_timeout={BUSY_MS}", f"cache_size=-{CACHE_KIB}"
+    for each in ("journal_mode=WAL", "synchronous=NORMAL", waiting, pages, "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {each}")
     cursor.close()
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 
 import bot.store.upgrade
 from bot.store.claims import open_claims
-from bot.store.database import BadDatabase, open_database
+from bot.store.database import CACHE_KIB, BadDatabase, journal_engine, open_database
 from bot.store.migrate import VERSIONS, migrate
 from bot.store.migrations.versions import v0003_peer_and_window
 from bot.store.schema import investigations, metadata
@@ -93,6 +93,20 @@ async def test_sqlite_journals_ahead_waits_for_locks_and_heeds_foreign_keys(tmp_
 
     assert said == ["wal", 1, 15000, 1]
     await database.close()
+
+
+async def test_what_a_connection_keeps_of_a_file_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    database, journal = open_database(f"sqlite:///{tmp_path}/kai.db"), journal_engine(f"sqlite:///{tmp_path}/kai.db")
+    assert journal is not None
+
+    async with database.reading() as connection:
+        kept = (await connection.execute(text("PRAGMA cache_size"))).scalar_one()
+    with journal.connect() as other:
+        kept_of_journal = other.execute(text("PRAGMA cache_size")).scalar_one()
+
+    assert (kept, kept_of_journal) == (-CACHE_KIB, -CACHE_KIB)
+    await database.close()
+    journal.dispose()
 
 
 @pytest.mark.parametrize("url", ["mysql://kai:hunter2@db/kai", "kai:hunter2", "sqlite://", "oracle+x://kai:hunter2@d"])
