@@ -25,7 +25,9 @@ SHELVES = (CASES, Path(__file__).parents[1] / "cases", Path(__file__).parents[1]
 # -- what one sensor sees --------------------------------------------------------------------------------------------
 
 
+@cache
 def case(name: str) -> CaseFolder:
+    """The folder, opened once per process: nobody may change what is in it."""
     return open_case(next(shelf / name for shelf in SHELVES if (shelf / name).is_dir()))
 
 

@@ -127,13 +127,12 @@ async def test_of_three_missing_things_the_doctor_names_exactly_those_three(prog
     assert list(told(checks))[-1] == "3 missing: right: list events, hubble relay, probe"
 
 
+@pytest.mark.parametrize("loaded", ["checkout-to-bank"], indirect=True)
 async def test_without_the_certificate_the_charts_account_runs_no_program_and_nothing_inside_is_measured(
-    programs: Binaries, tmp_path: Path
+    loaded: Loaded, tmp_path: Path
 ) -> None:
-    with api_server(programs, tmp_path) as server:
-        loaded = load(server, "checkout-to-bank")
-        async with world_of(loaded.name, tmp_path, **loaded.behind) as world:
-            said = await world.diagnose(LiveSettings())
+    async with world_of(loaded.name, tmp_path, **loaded.behind) as world:
+        said = await world.diagnose(LiveSettings())
 
     assert "pods/exec in namespace kai-probe" in summary(said, "net.connect")
     assert said["cause_class"] == "policy.both_sides_denied"
