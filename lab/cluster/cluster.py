@@ -71,7 +71,7 @@ class Wishes:
     seed: int = 1
 
 
-@dataclass
+@dataclass(repr=False)
 class LabCluster:
     """The running lab. `unsimulated` says, line by line, what keeps its recorded behaviour whatever is changed."""
 
@@ -91,6 +91,10 @@ class LabCluster:
     certificates: Certificates | None = None
     probe_servers: ProbeServers | None = None
     _port: int = 0
+
+    def __repr__(self) -> str:
+        """The place alone: all that is in it is five megabytes, and asyncio writes out what a task returns."""
+        return f"LabCluster({self.url})"
 
     @classmethod
     @asynccontextmanager

@@ -143,3 +143,8 @@ async def test_a_target_port_helps_only_where_something_listens(port, expected):
 
     assert reply.status == 200
     assert set(after) == {expected}
+
+
+async def test_a_lab_is_written_out_as_its_place():
+    async with running("search-to-index") as lab:
+        assert repr(lab) == f"LabCluster({lab.url})"
