@@ -89,7 +89,7 @@ def test_pods_travel_without_what_no_rule_looks_into_and_everything_else_whole()
 
 async def test_a_worker_looks_for_garbage_seldom():
     async with pool() as workers:
-        assert await workers(gc.get_threshold) == (20_000, 10, 20)
+        assert await workers(gc.get_threshold) == (2_000, 50, 40)
 
 
 async def test_policies_of_one_moment_are_indexed_once_and_those_of_the_next_anew():
