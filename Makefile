@@ -45,7 +45,7 @@ test-alerts: setup ## a real Alertmanager fires into KAI; needs `apt-get install
 	$(PYTHON) bench/alerts.py
 
 test-cluster: setup ## sensors, kai, capture, doctor and approvals against a real kube-apiserver, built with Go at the first run
-	$(PYTHON) -m pytest -n auto -m cluster tests/cluster tests/live
+	$(PYTHON) -m pytest -n auto --dist loadfile -m cluster tests/cluster tests/live
 
 fuzz: setup      ## 2,000 random clusters against network-config-analyzer; takes minutes
 	$(PYTHON) tests/flows/policy/fuzz_nca.py 2000
