@@ -43,6 +43,9 @@ FLOW_FILES = ("flows.jsonl", "flows.jsonl.gz")
 LOOK_AT = 4 << 20
 """Bytes of hubble flows that are read to see whether they are any."""
 
+READ_AT_ONCE = 1 << 16
+"""Bytes of a file that are read in less time than a thread needs to begin with them."""
+
 PARTS = ("case.yaml", "objects", *FLOW_FILES, "logs", "pods", "nodes")
 
 Row = TypeVar("Row")
@@ -109,7 +112,7 @@ class CaseFolder:
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
         name = f"{container}.previous.log" if previous else f"{container}.log"
-        text = await asyncio.to_thread(self._read, "logs", namespace, pod, name)
+        text = await self._text("logs", namespace, pod, name)
         return "\n".join(text.splitlines()[-lines:])
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[Sequence[HubbleMessage]]:
@@ -149,10 +152,10 @@ class CaseFolder:
         )
 
     async def pod_file(self, namespace: str, pod: str, name: str) -> str:
-        return await asyncio.to_thread(self._read, "pods", namespace, pod, name)
+        return await self._text("pods", namespace, pod, name)
 
     async def node_file(self, node: str, name: str) -> str:
-        return await asyncio.to_thread(self._read, "nodes", node, name)
+        return await self._text("nodes", node, name)
 
     async def lookups(self, namespace: str, pod: str, names: Sequence[str]) -> tuple[DnsLookup, ...]:
         return await asyncio.to_thread(self._rows, "dns.json", namespace, pod, _lookup)
@@ -162,6 +165,12 @@ class CaseFolder:
 
     async def path_mtus(self, namespace: str, pod: str, destinations: Sequence[str]) -> tuple[PathMtu, ...]:
         return await asyncio.to_thread(self._rows, "pmtu.json", namespace, pod, _path_mtu)
+
+    async def _text(self, *parts: str) -> str:
+        """As `_read`. A thread is for what takes longer than handing it to one."""
+        if _is_small(self.path.joinpath(*parts)):
+            return self._read(*parts)
+        return await asyncio.to_thread(self._read, *parts)
 
     def _read(self, *parts: str) -> str:
         """The text of a file of the case. A part that would leave the folder is refused, not followed."""
@@ -246,6 +255,14 @@ def _flow_batches(path: Path, question: FlowQuestion, at_most: int = 0) -> Itera
             yield from read_flow_lines(BytesIO(stream.read(at_most)) if at_most else stream, question)
     except (OSError, Unfit) as why:
         raise UnreadableFlows(getattr(why, "strerror", None) or str(why)) from None
+
+
+def _is_small(path: Path) -> bool:
+    """A file that is read at once, or none at all."""
+    try:
+        return path.stat().st_size <= READ_AT_ONCE
+    except OSError:
+        return True
 
 
 def _read_header(path: Path) -> CaseHeader:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from sensors.access.casefolder import LOOK_AT, BadCase, open_case
+from sensors.access.casefolder import LOOK_AT, READ_AT_ONCE, BadCase, open_case
 from sensors.kit.cluster import Connect, DnsLookup, Environment, PathMtu
 from sensors.kit.kinds import ADMIN_NETWORK_POLICY, CALICO_NETWORK_POLICY, KINDS, NETWORK_POLICY, POD, SERVICE
 from sensors.kit.model import NOT_RECORDED, Blind, Target
@@ -264,3 +266,23 @@ async def test_a_kind_whose_file_is_empty_is_blind_by_the_name_of_the_file(tmp_p
     with pytest.raises(Blind, match=r"objects/networkpolicies\.yaml is empty"):
         await opened.objects(NETWORK_POLICY)
     assert len(await opened.objects(POD)) == 1
+
+
+async def test_only_what_takes_longer_than_a_thread_needs_to_begin_is_read_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("small", "large")
+    place = tmp_path / "nodes" / "lab1"
+    place.mkdir(parents=True)
+    for name, size in zip(names, (READ_AT_ONCE, READ_AT_ONCE + 1), strict=True):
+        (place / name).write_text("x" * size)
+    opened, in_threads = open_case(tmp_path), list[str]()
+
+    async def to_thread(read: Callable[..., str], *parts: str) -> str:
+        in_threads.append(parts[-1])
+        return read(*parts)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+
+    assert [len(await opened.node_file("lab1", name)) for name in names] == [READ_AT_ONCE, READ_AT_ONCE + 1]
+    assert in_threads == ["large"]
