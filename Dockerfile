@@ -51,7 +51,7 @@ COPY --from=build /rootfs/ /
 ENV PATH=/opt/kai/bin:/usr/bin \
     HOME=/var/lib/kai \
     LANG=C.UTF-8 \
-    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    SSL_CERT_DIR=/etc/ssl/certs \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /var/lib/kai

@@ -117,7 +117,8 @@ async def idle() -> Served:
     with tempfile.TemporaryDirectory() as folder:
         async with open_store(f"sqlite:///{folder}/kai.db"), Workspace.start() as workspace:
             environ = {
-                **os.environ,
+                **{key: value for key, value in os.environ.items() if key != "SSL_CERT_FILE"},
+                "SSL_CERT_DIR": "/etc/ssl/certs",  # as in the image: authorities are read when they are asked for
                 "SLACK_BOT_TOKEN": workspace.app.bot_token,
                 "SLACK_APP_TOKEN": workspace.app.app_token,
                 "SLACK_API_URL": workspace.api_url,
