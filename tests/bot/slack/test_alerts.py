@@ -260,20 +260,21 @@ def pointers(workspace: Workspace, ts: str) -> list[str]:
     return [each["text"] for each in workspace.thread(ts) if "is looked into" in each["text"]]
 
 
-async def test_the_channel_s_other_messages_about_a_storm_point_to_the_thread_with_the_answer(listening: Kai):
-    workspace = listening.workspace
-    places = []
-    for each in range(6):
-        fields = [{"title": "namespace", "value": f"team-{each}"}, {"title": "pod", "value": POD}]
-        title = f"[FIRING:1] PodCannotReachPeer team-{each} ({POD})"
-        text = f"{POD} cannot reach 10.96.0.1:443"
-        attachments = [{"title": title, "text": text, "fields": fields}]
-        places.append(await post(workspace, {"channel": "alerts", "attachments": attachments}))
-    attachments = [{"title": f"[FIRING:1] PodCannotReachPeer production ({POD})", "text": text}]
-    attachments[0] |= {"fields": [{"title": "namespace", "value": "production"}, {"title": "pod", "value": POD}]}
-    there = await post(workspace, {"channel": "alerts", "attachments": attachments})
+def cannot_reach(namespace: str) -> dict[str, Any]:
+    fields = [{"title": "namespace", "value": namespace}, {"title": "pod", "value": POD}]
+    title = f"[FIRING:1] PodCannotReachPeer {namespace} ({POD})"
+    return {"attachments": [{"title": title, "text": f"{POD} cannot reach 10.96.0.1:443", "fields": fields}]}
 
-    told = await workspace.wait_for(lambda: pointers(workspace, places[-1]), 20.0)
+
+async def test_the_channel_s_other_messages_about_a_storm_point_to_the_thread_with_the_answer(
+    workspace: Workspace, start: Start
+):
+    settings = AlertSettings(senders={channel_of(workspace): SENDERS})
+    async with start(alerts=settings, alert_limits=AlertLimits(gather_s=0.05, each=0)):
+        spaces = ("production", *(f"team-{each}" for each in range(6)))
+        there, *_, last = [await post(workspace, {"channel": "alerts", **cannot_reach(each)}) for each in spaces]
+
+        told = await workspace.wait_for(lambda: pointers(workspace, last), 20.0)
 
     assert told == [
         "The alert *PodCannotReachPeer* is looked into together with 6 others, "
