@@ -79,8 +79,9 @@ class KubeProxy:
 
 async def look(target: Target, cluster: Cluster) -> KubeProxy:
     """kube-proxy on every node, or `Absent` where something replaces it."""
-    pods = await pods_near(cluster, target.namespace, "kube-system")
     kinds = await read_kinds(cluster, NODE, DAEMON_SET, CONFIG_MAP)
+    homes = {namespace_of(each) for each in kinds.of(DAEMON_SET) if name_of(each).startswith("kube-proxy")}
+    pods = await pods_near(cluster, target.namespace, "kube-system", *sorted(homes))
     seen = kube_proxy(target, pods, kinds, await cluster.environment())
     return replace(seen, lost_api=await _lost_api(seen, pods, cluster))
 

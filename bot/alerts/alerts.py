@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.alerts.channel_state import AlertList, Room, Start
@@ -206,6 +207,7 @@ class Alerts:
         outcome = await attempt(self._look_into(room, group, scenes, gates))
         if isinstance(outcome, BaseException):
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
+        self.counts["together"] += len(group.members) - 1
         if storm:
             self._list_of(room, group, outcome if isinstance(outcome, AnswerPlace) else None)
         return outcome is not None
@@ -217,6 +219,7 @@ class Alerts:
         tried = [(each, self._scenes.target_of(each, scenes)) for each in group.members[:MOST_TRIED]]
         found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
         if found is None:
+            self.counts["unclear"] += 1
             unclear = tried[0][1]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
             self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
@@ -241,30 +244,31 @@ class Alerts:
         try:
             taken = await self._intake.take(asked, origin)
         except (LimitReached, NoSuchPod) as why:
+            self.counts["refused"] += 1
             self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
             return AnswerPlace(lead.channel, "")
         await self._remember(group, taken.investigation.id)
         self.counts["started"] += not taken.joined
         where = await self._voice.open(taken.investigation) or AnswerPlace(lead.channel, "")
         notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
-        self._aside(self._tell_group(room, group, lead, where, notice), "why it was started is not said")
+        at_message = replace(lead, thread=thread)
+        members = [at_message if each is lead else each for each in group.members if thread or each is not lead]
+        self._aside(self._tell_group(room, members, lead.channel, where, notice), "why it was started is not said")
         if thread:
             self._voice.mark(lead.channel, thread, MessageSign.LOOKING)
         return where
 
     async def _tell_group(
-        self, room: Room, group: AlertGroup, lead: Received, where: AnswerPlace, notice: StartedByAlert
+        self, room: Room, members: Sequence[Received], channel: str, where: AnswerPlace, notice: StartedByAlert
     ) -> None:
-        """Say in its thread why it was started; below the other messages, where it is answered.
+        """Say in its thread why it was started; below all other messages, where it is answered.
 
-        The thread is elsewhere where somebody has asked the same before, in another conversation.
+        The thread is another one where the same is looked into already: for a person, or for an earlier alert.
         """
-        is_here = where.channel == lead.channel
-        if is_here and where.thread:
-            await self._voice.tell(lead.channel, where.thread, notice)
-        rest = [each for each in group.members if each is not lead or not is_here]
+        if where.thread and where.channel == channel:
+            await self._voice.tell(channel, where.thread, notice)
         if where.thread:
-            await self._pointers.say(room, rest, where, notice.others, self._clock(), investigated=True)
+            await self._pointers.say(room, members, where, notice.others, self._clock(), investigated=True)
 
     async def _as_known(self, group: AlertGroup, investigation: str) -> AnswerPlace:
         """State of the investigation that this firing has started before."""
@@ -321,7 +325,8 @@ class Alerts:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
         there = room.lists.setdefault(group.cause, AlertList(group.cause))
         if place is not None and place.thread:
-            there.thread, there.investigated = place.thread if place.channel == group.lead.channel else "", True
+            there.answer, there.investigated = place, True
+            there.thread = place.thread if place.channel == group.lead.channel else ""
         elif not there.investigated:
             there.why = "no pod that is meant could be found"
         there.add(group.members, self._clock())
@@ -362,8 +367,8 @@ class Alerts:
 
     async def _show(self, channel: str, room: Room, there: AlertList) -> None:
         there.ts = await self._voice.tell(channel, there.thread, there.notice(), there.ts) or there.ts
-        if fresh := there.take_fresh():
-            place, others = AnswerPlace(channel, there.thread or there.ts), len(there.lines) - 1
+        place, others = there.answer or AnswerPlace(channel, there.ts), len(there.lines) - 1
+        if place.thread and (fresh := there.take_fresh()):
             say = self._pointers.say(room, fresh, place, others, self._clock(), investigated=there.investigated)
             self._aside(say, "messages of a storm have no pointer")
 

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bot.alerts.notices import ListedAlerts
+from bot.alerts.notices import AnswerPlace, ListedAlerts
 from bot.alerts.plan import Received, SpentStarts, namespace_of
 
 MAX_SHOWN_LINES = 30
@@ -30,13 +30,17 @@ class Start:
 
 @dataclass(slots=True)
 class AlertList:
-    """Alerts that are not looked into one by one, by key: those of a storm's cause, or those beyond a limit."""
+    """Alerts that are not looked into one by one, by key: those of a storm's cause, or those beyond a limit.
+
+    `thread` and `ts`: where the list is said; `answer`: where the investigation that is for all of them is.
+    """
 
     name: str
     why: str = ""
     thread: str = ""
     ts: str = ""
     investigated: bool = False
+    answer: AnswerPlace | None = None
     heard_at: float = 0.0
     lines: dict[str, tuple[str, str]] = field(default_factory=dict)
     dropped: int = 0

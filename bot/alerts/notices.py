@@ -69,13 +69,13 @@ class ListedAlerts:
 class PointedAlert:
     """The answer to this alert stands elsewhere: with `others`, in one investigation or, not `investigated`, in a list.
 
-    `url` leads there; it is empty where not everybody in the channel may see it.
+    `url` leads there, empty where Slack gives no link; None where not everybody in the channel may see that place.
     """
 
     alert: Alert
     investigated: bool
     others: int
-    url: str = ""
+    url: str | None = None
 
 
 Notice: TypeAlias = StartedByAlert | SkippedAlert | UnclearAlert | ListedAlerts | PointedAlert
@@ -98,8 +98,8 @@ class NoticeSender(Protocol):
     async def open(self, it: Investigation) -> AnswerPlace | None:
         """The root message of an investigation; its thread, None where it could not be opened."""
 
-    async def link(self, place: AnswerPlace, reader: str) -> str:
-        """Leads there from the channel `reader`; empty where not everybody who reads that may see it."""
+    async def link(self, place: AnswerPlace, reader: str) -> str | None:
+        """Leads there; empty where there is no link, None where not all readers of the channel `reader` may see it."""
 
     def tell(self, channel: str, thread: str, notice: Notice, ts: str = "") -> Coroutine[Any, Any, str]:
         """Say it in a thread, or at the top of the channel; with `ts`, in place of what was said there. Its ts."""

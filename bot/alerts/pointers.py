@@ -27,7 +27,7 @@ class Pointers:
         investigated: bool,
     ) -> None:
         """Point from each of their messages to `place`; those that have no message keep no other from its pointer."""
-        chosen = unpointed(room, (each for each in members if each.thread != place.thread))
+        chosen = unpointed(room, (each for each in members if AnswerPlace(each.channel, each.thread) != place))
         room.pointed |= {each.message: now for each in chosen}
         if chosen:
             url = await self._voice.link(place, chosen[0].channel)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.clusters.flags import PROBE_NAMESPACE
 from bot.clusters.options import Live
@@ -13,7 +15,10 @@ from bot.errors import UsageMistake
 from sensors.access.kube import BadKubeconfig, Kube, NoKubeconfig, connect
 from sensors.access.live import LiveCluster, LiveSettings, SharedReads, live_cluster
 from sensors.access.probe.channel import PORT as PROBE_PORT
-from sensors.access.relay import BadRelayConfig, Relay, RelayConfig, relay_config
+from sensors.access.relay import BadRelayConfig, RelayConfig, relay_config
+
+if TYPE_CHECKING:
+    from sensors.access.relay import Relay
 
 IN_CLUSTER_RELAY = "hubble-relay.kube-system.svc:80"
 IN_CLUSTER_RELAY_TLS = "hubble-relay.kube-system.svc:443"
@@ -46,6 +51,7 @@ async def opened(live: Live) -> AsyncIterator[LiveCluster]:
 @asynccontextmanager
 async def opened_on(live: Live, kube: Kube, shared: SharedReads | None = None) -> AsyncIterator[LiveCluster]:
     """The cluster over a connection that is there. `shared`: what other investigations read just now is read once."""
+    await asyncio.to_thread(import_module, "sensors.access.relay.client")  # gRPC: a tenth of a second, beside the loop
     relay, hint = relay_of(live, kube)
     async with live_cluster(kube, relay, settings_of(live, hint), shared=shared) as cluster:
         yield cluster
@@ -56,6 +62,8 @@ def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:
 
     A cluster that the settings name has its own relay or none: the usual address may lead to another cluster's.
     """
+    from sensors.access.relay import Relay
+
     if live.cluster and not _is_named(live) and not is_in_cluster(kube):
         return None, ""
     config = _relay_config(live)

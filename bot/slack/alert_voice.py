@@ -54,9 +54,9 @@ class AlertVoice:
             return None
         return AnswerPlace(place.channel, place.thread)
 
-    async def link(self, place: AnswerPlace, reader: str) -> str:
+    async def link(self, place: AnswerPlace, reader: str) -> str | None:
         if place.channel != reader and not await self._visibility.is_public(place.channel):
-            return ""
+            return None
         said = await attempt(self._client.chat_getPermalink(channel=place.channel, message_ts=place.thread))
         return "" if isinstance(said, BaseException) else str(said["permalink"])
 

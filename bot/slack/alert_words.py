@@ -96,7 +96,8 @@ def _listed(it: ListedAlerts) -> Said:
 def _pointed(it: PointedAlert) -> Said:
     others = f" together with {_count(it.others, 'other')}" if it.others > 0 else ""
     if it.investigated:
-        place = f"<{it.url}|in this thread>" if it.url else "in a conversation that not everybody here is in"
+        hidden = "in a conversation that not everybody here is in"
+        place = f"<{it.url}|in this thread>" if it.url else hidden if it.url is None else "in another thread"
         text = f"The alert {_name(it.alert)} is looked into{others}, {place}."
     else:
         place = f"<{it.url}|this list>" if it.url else "a list in this channel"

@@ -47,7 +47,7 @@ class AlertCounts(Collector):
         self._counts = counts
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        heard = "Alerts: new, repeat, resolved, acknowledged; and of the new ones started, skipped, listed, dropped."
+        heard = "Alerts by whether they were new, and the new ones by what came of them."
         family = CounterMetricFamily("kai_alerts", heard, labels=["outcome"])
         for outcome, count in sorted(self._counts.items()):
             family.add_metric([_word(outcome)], count)

@@ -113,20 +113,20 @@ class Connections:
         if attempt is None:
             return
         attempt.translated = attempt.translated or bool(flow.source_xlated)
-        if signs.kind == "L7":
-            self._take_message(flow, attempt)
+        if signs.kind == "L7":  # a verdict newer than us may be a drop
+            self._take_message(msgspec.structs.replace(flow, verdict=signs.verdict), attempt)
         if signs.event == POLICY_VERDICT:
             for verdict, direction, named in policies_of(flow):
                 note_policies(attempt, verdict, direction, named)
 
     def add_unread(self, wire: WireFlow) -> None:
         """Takes one hubble flow as it is written: as `add` takes its record, which most flows need not become."""
-        if wire.l7 is not None:
+        signs, ports = signs_on_wire(wire)
+        if wire.l7 is not None or signs.kind == "L7":
             self.add(record(wire))
             return
         if self._is_repeated(wire.uuid):
             return
-        signs, ports = signs_on_wire(wire)
         attempt = self._take(signs, self._pair(signs.key, *wire.ends), ports, wire.node_name, wire.time)
         if attempt is None:
             return

@@ -16,6 +16,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,10 @@ PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from sensors.hubble.half impo
 Message = TypeVar("Message", bound=msgspec.Struct)
 
 
+_TURN = threading.Lock()
+"""Held while there is a helper: of several that read at the same time, the others read alone."""
+
+
 class _HelperFailed(Exception):
     """The helper ended early, or said something that is no message."""
 
@@ -66,15 +71,17 @@ def gather_in_halves(
     """
     size = os.fstat(handle).st_size
     middle = _middle(handle, size) if _is_worth_it(handle, size) else None
-    if middle is None:
+    if middle is None or not _TURN.acquire(blocking=False):
         return None
     until = time.monotonic() + seconds
     task = HalfTask(handle, middle, size, replace(question, enough=None), seconds)
     try:
         with _helper(task) as (helper, process):
             return _gathered(task, helper, lambda: process.poll() is None, keeps_on, until)
-    except (_HelperFailed, OSError):
+    except (_HelperFailed, OSError, OverflowError):  # the last: a number that no flow has, and no message can hold
         return None
+    finally:
+        _TURN.release()
 
 
 def _is_worth_it(handle: int, size: int) -> bool:
@@ -141,7 +148,13 @@ def _gathered(
     send(helper, shared)
     with uncollected():
         first.fold(shared)
-        return first.joined(_received(read, HalfRead), _attempts(read))
+        try:
+            other = _received(read, HalfRead)
+        except _HelperFailed:
+            if time.monotonic() < until or not keeps_on():
+                raise
+            return first.alone()
+        return first.joined(other, _attempts(read))
 
 
 @contextmanager

@@ -172,8 +172,7 @@ def _external_name(asked: ResolvedPeer, where: AddressBook) -> str:
 
 
 def _by_name(host: str, namespace: str, where: AddressBook) -> ResolvedPeer:
-    inside = ".svc." in f"{host}."
-    if balanced := next((each for each in where.services if not inside and host in _balancer_names(each)), None):
+    if balanced := None if _names_service(host, where) else _balanced(host, where):
         return ResolvedPeer(AskedKind.SERVICE, service=_ref(balanced))
     match host.split("."):
         case ["localhost"]:
@@ -191,6 +190,17 @@ def _by_name(host: str, namespace: str, where: AddressBook) -> ResolvedPeer:
         case [name, space]:
             return _two_words(name, space, namespace, where)
     return ResolvedPeer(AskedKind.EXTERNAL, why="a name outside the cluster")
+
+
+def _names_service(host: str, where: AddressBook) -> bool:
+    """Checks whether it is `name.namespace.svc` of a Service that is there: load balancers have other names."""
+    inside, svc, _ = f"{host}.".partition(".svc.")
+    *_, name, space = ("", *inside.split("."))
+    return bool(svc) and _find(name, space, where) is not None
+
+
+def _balanced(host: str, where: AddressBook) -> Object | None:
+    return next((each for each in where.services if host in _balancer_names(each)), None)
 
 
 def _balancer_names(service: Object) -> set[str]:

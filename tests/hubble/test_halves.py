@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -170,9 +170,20 @@ WRITTEN_AS_NUMBERS = {
 }
 
 
+def without_messages(data: bytes) -> bytes:
+    """What an exporter writes that was told to leave `l7` out."""
+    lines = [json.loads(each) for each in data.splitlines() if each.startswith(b"{")]
+    for each in lines:
+        each.get("flow", each).pop("l7", None)
+    return b"".join(json.dumps(each, separators=(",", ":")).encode() + b"\n" for each in lines)
+
+
+@pytest.mark.parametrize("masked", [bytes, without_messages], ids=["whole", "without l7"])
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
-def test_a_flow_as_it_is_written_is_summed_as_its_record(capture: Path, tmp_path: Path) -> None:
-    data = capture.read_bytes()
+def test_a_flow_as_it_is_written_is_summed_as_its_record(
+    capture: Path, masked: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    data = masked(capture.read_bytes())
     for name, number in WRITTEN_AS_NUMBERS.items():
         data = data.replace(b":" + name, b":" + number)
     path = tmp_path / "flows.jsonl"
@@ -283,6 +294,22 @@ def helpers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[subprocess.Popen[b
 def in_halves(path: Path, question: FlowQuestion = EVERYTHING, seconds: float = 60.0) -> Gathered | None:
     with path.open("rb") as file:
         return gather_in_halves(file.fileno(), question, lambda: True, seconds)
+
+
+def test_of_two_that_read_at_the_same_time_one_has_a_helper(large: Path, helpers: list[Any]) -> None:
+    with halves._TURN:
+        assert in_halves(large) is None
+    assert helpers == []
+
+    assert in_halves(large) is not None
+    assert in_halves(large) is not None  # the first has given its turn back
+
+
+def test_a_number_that_no_flow_has_is_left_to_one_process(large: Path, helpers: list[Any]) -> None:
+    large.write_bytes(large.read_bytes().replace(b'"source_port":', b'"source_port":99999999999999999999'))
+
+    assert in_halves(large) is None
+    assert len(helpers) == 1
 
 
 @pytest.mark.parametrize("asked", QUESTIONS.values(), ids=QUESTIONS)

@@ -41,6 +41,19 @@ async def test_the_parts_of_the_cluster_are_seen_as_in_a_small_one(sensor: Senso
     assert large.facts is not None
 
 
+async def test_kube_proxy_is_found_wherever_its_daemon_set_lives() -> None:
+    parts = [
+        node("node-a"),
+        daemon_set("proxies", "kube-proxy", labels=PROXY),
+        pod("proxies", "kube-proxy-a", labels=PROXY, node="node-a"),
+    ]
+    cluster = CrowdedCluster([*parts, pod("shop", "web-1", node="node-a")], kinds=KINDS)
+
+    facts = (await observe(kube_proxy_health.SENSOR, WEB, cluster)).facts
+
+    assert ([each.node for each in facts.pods], facts.nodes_without) == (["node-a"], ())
+
+
 async def test_an_agent_that_is_missing_is_named_wherever_its_daemon_set_lives() -> None:
     cluster = CrowdedCluster(PARTS, kinds=KINDS, environment=CILIUM)
 

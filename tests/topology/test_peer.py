@@ -212,6 +212,17 @@ def test_a_load_balancer_s_name_is_its_service() -> None:
     assert asked("front-1.ELB.example.com", 80, where).service == Ref("Service", "shop", "front")
 
 
+def test_a_load_balancer_s_name_may_look_like_a_service_s_and_a_service_that_is_there_goes_first() -> None:
+    balancer = {"loadBalancer": {"ingress": [{"hostname": "lb.eu.svc.example.com"}]}}
+    front = {**service("shop", "front", ip="10.96.0.22"), "status": balancer}
+
+    alone = replace(WHERE, services=(front,))
+    beside = replace(WHERE, services=(front, service("eu", "lb", ip="10.96.0.23")))
+
+    assert asked("lb.eu.svc.example.com", 80, alone).service == Ref("Service", "shop", "front")
+    assert asked("lb.eu.svc.example.com", 80, beside).service == Ref("Service", "eu", "lb")
+
+
 def test_an_external_name_leads_to_a_service_of_this_cluster() -> None:
     where = replace(WHERE, services=(*WHERE.services, alias("store", "Ledger.bank.svc.cluster.local.")))
 

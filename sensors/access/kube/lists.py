@@ -19,7 +19,7 @@ from sensors.access.kube.compact import EqualParts, compact
 from sensors.access.kube.failure import in_words, no_right, plural_of, refused, resource_of
 from sensors.access.kube.wire import MIB, ApiConnection, HttpResponse, path_of
 from sensors.kit.cluster import Object
-from sensors.kit.kinds import CONFIG_MAP, Kind
+from sensors.kit.kinds import CONFIG_MAP, NODE, Kind
 from sensors.kit.model import Absent, Blind, TooMany
 from sensors.kit.objects import items, namespace_of, number, text
 
@@ -27,6 +27,9 @@ LIST_PAGE_SIZE = 500
 MAX_OBJECTS = 100_000
 MAX_LIST_BYTES = 128 * MIB
 """About 20,000 pods as they come; as objects they take 300 MB here, and half of that in a worker."""
+
+MAX_NODE_BYTES = 256 * MIB
+"""Of a node most are names of images, which are not kept."""
 
 LIST_TIMEOUT_S = 30.0
 BUILT_IN = frozenset({"", "apps", "networking.k8s.io", "discovery.k8s.io"})
@@ -86,7 +89,7 @@ class Lists:
 
     async def _walk(self, kind: Kind, namespace: str | None) -> _Pages:
         path, found, more, size = path_to(kind, namespace), list[Object](), "", 0
-        known = EqualParts()
+        known, largest = EqualParts(), MAX_NODE_BYTES if kind is NODE else MAX_LIST_BYTES
         where = f"{resource_of(kind)} {in_words(namespace)}"
         while True:
             query = [("limit", str(self.page)), *([("continue", more)] if more else [])]
@@ -100,9 +103,9 @@ class Lists:
             size += len(answer.body)
             if not more:
                 return _Pages(tuple(found), answer)
-            if rest and _is_too_much(len(found), rest, size, self.most):
+            if rest and (len(found) + rest > self.most or size * (len(found) + rest) > largest * max(len(found), 1)):
                 raise TooMany(f"{where}: {len(found) + rest:,}, too many to read")
-            if len(found) >= self.most or size > MAX_LIST_BYTES:
+            if len(found) >= self.most or size > largest:
                 raise TooMany(f"{where}: more than {len(found):,}, too many to read")
 
     # -- what the server serves ----------------------------------------------------------------------------------------
@@ -129,11 +132,6 @@ class _Pages:
 
     objects: tuple[Object, ...] | None
     refusal: HttpResponse
-
-
-def _is_too_much(found: int, rest: int, size: int, most: int) -> bool:
-    """Checks whether a list will be too long or too large, told by its first page: no later page need be read then."""
-    return found + rest > most or size * (found + rest) > MAX_LIST_BYTES * max(found, 1)
 
 
 def path_to(kind: Kind, namespace: str | None = None) -> str:

@@ -9,19 +9,18 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sensors.access.environment import ENVIRONMENT_KINDS, environment_of, version_in
 from sensors.access.kube import Kube, RememberingLists
 from sensors.access.kube.failure import resource_of
-from sensors.access.live.agents import agent_on, ask_agent, is_agent
+from sensors.access.live.agents import NAMESPACES, agent_on, ask_agent, is_agent
 from sensors.access.live.container_files import read_inside
 from sensors.access.live.probing import PodPlace, ProbeResults, ProbeSession, ProbeTargets, looked_at, outcome
 from sensors.access.live.reach import ConnectPlan, plan
 from sensors.access.live.sharing import SharedReads
 from sensors.access.probe.channel import PORT, ProbeChannel, probe_channel
 from sensors.access.probe.client import MAX_ANSWER, PROGRAM, ProbeAnswer, ProbeRequest, build_command, parse_answer
-from sensors.access.relay import RelayStatus
 from sensors.hubble.lines import FlowQuestion, HubbleMessage
 from sensors.kit.cluster import Connect, Dial, DnsLookup, Environment, Object, PathMtu
 from sensors.kit.kinds import DAEMON_SET, SERVICE, Kind
@@ -39,6 +38,9 @@ from sensors.kit.objects import (
 )
 from sensors.kit.reading import if_readable, pods_near, read_kinds
 from sensors.topology.peer import ADDRESS_KINDS, places
+
+if TYPE_CHECKING:
+    from sensors.access.relay import RelayStatus
 
 Read = TypeVar("Read")
 
@@ -228,7 +230,7 @@ class LiveCluster:
         return tuple(each for each in pods if is_probe(each, namespace))
 
     async def _agents(self) -> tuple[Object, ...]:
-        return tuple(each for each in await pods_near(self, "kube-system") if is_agent(each))
+        return tuple(each for each in await pods_near(self, *sorted(NAMESPACES)) if is_agent(each))
 
     async def _ask_probe(self, node: str, request: ProbeRequest) -> ProbeAnswer:
         probe, within = await self._probe_on(node), request.budget_ms / 1000 + WAY

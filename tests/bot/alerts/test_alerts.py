@@ -623,6 +623,26 @@ async def test_what_somebody_asked_already_in_another_place_is_pointed_to_from_t
     assert pointed(world) == {"1.0": PointedAlert(alert(), True, 0, "https://slack/C0INCIDENTS/4.0")}
 
 
+async def test_an_alert_about_what_an_earlier_alert_led_to_points_to_that_thread():
+    world = World(spoken=Spoken(elsewhere=AnswerPlace("C0ALERTS", "0.5")))
+
+    await hear(world.alerts(), *received(alert(), thread="1.0"))
+
+    assert pointed(world) == {"1.0": PointedAlert(alert(), True, 0, "https://slack/C0ALERTS/0.5")}
+    assert [thread for thread, notice in world.spoken.notices if isinstance(notice, StartedByAlert)] == ["0.5"]
+
+
+async def test_a_storm_that_is_answered_in_another_channel_points_there_also_later():
+    world = World(spoken=Spoken(elsewhere=AnswerPlace("C0INCIDENTS", "4.0")))
+    alerts = world.alerts(each=0)
+
+    await hear(alerts, *storm_of(7))
+    await hear(alerts, *storm_of(9)[7:])
+
+    assert {each.url for each in pointed(world).values()} == {"https://slack/C0INCIDENTS/4.0"}
+    assert len(pointed(world)) == 9
+
+
 async def test_of_a_batch_one_investigation_begins_after_the_other():
     """Three that look at the same moment would hold up the alerts that still come in."""
     world = World()
