@@ -492,6 +492,7 @@ def test_serving_loads_no_library_of_what_comes_later_or_never() -> None:
 
     assert not found & {
         "anthropic",
+        "grpc",
         "kubernetes",
         "pydantic",
         "alembic",
