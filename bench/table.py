@@ -101,12 +101,7 @@ def serving() -> list[Figure]:
     return [
         at_most("`kai serve`, start to connected", found.started_s, " s", 3.0),
         at_most("idle after one investigation, share of a core", found.core_share * 100, " %", 1.0),
-        at_most(
-            "idle, resident memory, after a recording (a living cluster: gRPC and the Kubernetes client come on top, about 35 MB)",
-            found.rss_mb,
-            " MB",
-            120,
-        ),
+        at_most("idle on a recording, resident memory (a living cluster adds 35 MB)", found.rss_mb, " MB", 120),
     ]
 
 
