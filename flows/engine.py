@@ -17,6 +17,7 @@ from functools import partial
 from flows.load import Flow, Step
 from flows.model import Case, Diagnosis, Doubt, Finding, Missing, RecordedCase, Rule
 from flows.runner import ThreadRunner, WorkRunner
+from flows.verdict import conclude
 from sensors.kit import Blind, Cluster, Environment, Evidence, Sensor, Target, observe
 from sensors.kit.attempt import attempt_logged, attempt_now
 
@@ -133,8 +134,6 @@ def diagnose(
     recording: RecordedCase | None = None,
 ) -> Diagnosis:
     """Judges a case. Without its evidence, which need not travel: who asks has it."""
-    from flows.verdict import conclude  # as rules, it is not needed where workers judge
-
     findings, doubts = _judge(case, rules.values())
     return replace(conclude(case, flow, sensors, findings, doubts, own_id, recording), evidence={})
 
