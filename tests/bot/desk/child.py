@@ -19,7 +19,7 @@ from bot.store import Ceiling, Investigation, OriginKind, Request
 from bot.store.store import open_store
 from tests.bot.desk.actors import FLOW, FilePoster, die_once, looking, recordings
 
-CLUSTERS = tuple(f"cluster-{number}" for number in range(9))
+CLUSTERS = tuple(f"cluster-{number}" for number in range(18))
 LIMITS = Limits(Ceiling(1000, 1000, 1000), each_process=6, each_namespace=6)
 LOOKS = 60
 """More than there are kills: here, no investigation may be given up."""
