@@ -38,6 +38,11 @@ def collect_seldom() -> None:
 def serve_quickly() -> None:
     """To be called when everything is loaded: that stays, and is not looked through again, a sixth of a second long."""
     sys.setswitchinterval(SWITCH_S)
+    keep_loaded()
+
+
+def keep_loaded() -> None:
+    """Put all that is there aside: it stays, and is not looked through again."""
     gc.collect()  # or the rubbish of loading stays, too
     gc.freeze()
 

@@ -51,17 +51,17 @@ async def opened(live: Live) -> AsyncIterator[LiveCluster]:
 @asynccontextmanager
 async def opened_on(live: Live, kube: Kube, shared: SharedReads | None = None) -> AsyncIterator[LiveCluster]:
     """The cluster over a connection that is there. `shared`: what other investigations read just now is read once."""
-    await asyncio.to_thread(import_module, "sensors.access.relay.client")  # gRPC: a tenth of a second, beside the loop
-    relay, hint = relay_of(live, kube)
+    relay, hint = await relay_of(live, kube)
     async with live_cluster(kube, relay, settings_of(live, hint), shared=shared) as cluster:
         yield cluster
 
 
-def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:
+async def relay_of(live: Live, kube: Kube) -> tuple[Relay | None, str]:
     """The relay that was named, else the usual one; and what to try when the usual one is not there.
 
     A cluster that the settings name has its own relay or none: the usual address may lead to another cluster's.
     """
+    await asyncio.to_thread(import_module, "sensors.access.relay.client")  # gRPC: a tenth of a second, beside the loop
     from sensors.access.relay import Relay
 
     if live.cluster and not _is_named(live) and not is_in_cluster(kube):

@@ -31,7 +31,7 @@ class LiveSources:
     async def drops(self) -> AsyncIterator[HubbleFlow]:
         try:
             async with connected(self._live) as kube:
-                relay, _ = relay_of(self._live, kube)
+                relay, _ = await relay_of(self._live, kube)
             if relay is None:
                 raise Blind(f"no hubble relay is configured for the cluster {self._live.cluster}")
             async with aclosing(relay.policy_drops()) as drops:

@@ -5,7 +5,6 @@ It has no secret, no connection and no file of its own. The end of the serving p
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import pickle
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from bot.interpreter import collect_seldom, use_one_heap
+from bot.interpreter import collect_seldom, keep_loaded, use_one_heap
 from bot.workers.wire import HEAD, packed, read_frame, unpacked
 from flows.catalog import rules
 from sensors.kit.catalog import sensors
@@ -61,8 +60,7 @@ def main() -> None:
     logging.getLogger().addHandler(log)
     rules(), sensors()
     collect_seldom()
-    gc.collect()
-    gc.freeze()
+    keep_loaded()
     waiting: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(frames, waiting), daemon=True).start()
     while True:
