@@ -325,7 +325,7 @@ class Alerts:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
         there = room.lists.setdefault(group.cause, AlertList(group.cause))
         if place is not None and place.thread:
-            there.answer, there.investigated = place, True
+            there.answer = place
             there.thread = place.thread if place.channel == group.lead.channel else ""
         elif not there.investigated:
             there.why = "no pod that is meant could be found"

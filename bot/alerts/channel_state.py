@@ -39,12 +39,16 @@ class AlertList:
     why: str = ""
     thread: str = ""
     ts: str = ""
-    investigated: bool = False
     answer: AnswerPlace | None = None
     heard_at: float = 0.0
     lines: dict[str, tuple[str, str]] = field(default_factory=dict)
     dropped: int = 0
     fresh: dict[str, Received] = field(default_factory=dict)
+
+    @property
+    def investigated(self) -> bool:
+        """True where one investigation is for all of them."""
+        return self.answer is not None
 
     def add(self, received: Iterable[Received], now: float) -> None:
         self.heard_at = now
