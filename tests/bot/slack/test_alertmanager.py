@@ -131,9 +131,9 @@ async def test_a_burst_of_its_alerts_is_a_few_investigations_and_all_the_others_
     pods = [{"namespace": f"team-{each % 20}", "pod": f"web-{each}"} for each in range(199)]
     async with alertmanager(tmp_path, kai) as url:
         await fire(url, *pods, {"namespace": "production", "pod": POD})
-        lists = await kai.workspace.wait_for(lambda: listed(kai) == 200 and listed(kai), 60.0)
+        await kai.workspace.wait_for(lambda: listed(kai) + alone(kai) == 200, 60.0)
 
-    assert lists == 200
+    assert alone(kai) in (0, 1)  # the one with a pod, where its webhook came in before all others
     assert len(await kai.served.store.investigations.recent()) <= 10
 
 
@@ -151,6 +151,14 @@ async def test_the_template_of_the_docs_is_enough_without_a_webhook(workspace: W
 
     assert "strict-egress" in root["text"]
     assert (it.request.target.to_host, it.request.target.to_port) == ("10.96.0.1", 443)
+
+
+def alone(kai: Kai) -> int:
+    """Alerts that have an investigation of their own: it is for no list."""
+    rooms = kai.workspace.world.channel("alerts").messages.values()
+    texts = [each["text"] for each in rooms if each.get("user") == kai.workspace.app.bot_user]
+    started = sum(text.startswith("Started by the alert") for text in texts)
+    return started - sum("One investigation is for all of them" in text for text in texts)
 
 
 def listed(kai: Kai) -> int:
