@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +25,7 @@ _NOTICE_A_DEAD_NODE = (
     "SET tcp_keepalives_interval = 2",
     "SET tcp_keepalives_count = 3",
 )
+_GOODBYE_S = 2.0  # seconds that a server is waited for when a name is given back
 
 
 class FileClaims:
@@ -87,6 +89,10 @@ class SessionClaims:
             await session.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _number(name)})
 
     async def close(self) -> None:
+        """Free the name, so that a replica may take over at once: the server ends a session only when it gets to it."""
+        if self._session is not None:
+            with suppress(SQLAlchemyError, TimeoutError):  # a session that is gone holds nothing
+                await asyncio.wait_for(self._session.execute(text("SELECT pg_advisory_unlock_all()")), _GOODBYE_S)
         await self._forget()
         await self._engine.dispose()
 

@@ -36,6 +36,7 @@ async def test_who_asks_where_kai_hears_only_its_name_is_told_so_once_and_alone(
         alice = kai.workspace.user("alice")
         await alice.command("/kai netdebug api-server production")
         await kai.told()
+        await kai.whispers("alice")
         await alice.command("/kai status")
         said = await kai.whispers("alice", 2)
 

@@ -183,9 +183,10 @@ async def test_what_was_asked_in_private_is_shown_to_nobody_else(kai: Kai):
     ((it, _),) = await kai.served.store.investigations.recent()
 
     await bob.command("/kai history")
+    (history,) = await kai.whispers("bob")
     await bob.command(f"/kai show {it.id}")
     await bob.open_home()
-    history, shown = await kai.whispers("bob", 2)
+    _, shown = await kai.whispers("bob", 2)
     home = await kai.workspace.wait_for(lambda: bob.home)
 
     assert set(history.splitlines()) == {"Nothing has been investigated yet."}
