@@ -52,11 +52,13 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "serve", env=environ, stderr=asyncio.subprocess.PIPE
     )
-    await workspace.wait_for(lambda: workspace.sockets.lines(), 60)
-    await workspace.user("alice").command("/kai netdebug api-server production")
-    await workspace.wait_for(lambda: workspace.messages()[0]["text"].startswith("🔴"), 60)
-    process.terminate()
-    _, said = await process.communicate()
+    try:
+        await workspace.wait_for(workspace.sockets.lines)
+        await workspace.user("alice").command("/kai netdebug api-server production")
+        await workspace.wait_for(lambda: workspace.messages()[0]["text"].startswith("🔴"))
+    finally:
+        process.terminate()
+        _, said = await process.communicate()
 
     assert process.returncode == 0
     assert b"kai serves Slack by socket" in said
