@@ -79,15 +79,7 @@ def test_no_line_of_the_log_holds_a_secret_or_what_a_terminal_would_obey():
 
 
 def test_libraries_that_would_write_requests_into_the_log_are_silenced():
-    before = logging.getLogger().handlers[:]
-    try:
-        set_up_logging("DEBUG", [])
-        levels = {
-            name: logging.getLogger(name).getEffectiveLevel() for name in ("slack_bolt.x", "aiohttp.access", "bot")
-        }
-    finally:
-        logging.getLogger().handlers[:] = before
-        for name in ("slack_bolt", "bot", "flows", "sensors", ""):
-            logging.getLogger(name or None).setLevel(logging.WARNING if not name else logging.NOTSET)
+    set_up_logging("DEBUG", [])
+    levels = {name: logging.getLogger(name).getEffectiveLevel() for name in ("slack_bolt.x", "aiohttp.access", "bot")}
 
     assert levels == {"slack_bolt.x": logging.ERROR, "aiohttp.access": logging.WARNING, "bot": logging.DEBUG}
