@@ -22,7 +22,7 @@ from sensors.kit.objects import managed_by
 Json: TypeAlias = Mapping[str, Any]
 
 _MORE_THAN_WORDS = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[oO][0-7]+|[yYnN]")
-"""What Go's YAML (goyaml, resolve.go) takes for a number or a truth value, and PyYAML for words: `123e45`, `08`, `y`."""
+"""What Go's YAML (goyaml, resolve.go) takes for a number or a truth value, and PyYAML for a word: `12e5`, `08`, `y`."""
 
 
 @dataclass(frozen=True, slots=True)
