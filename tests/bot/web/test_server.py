@@ -50,6 +50,25 @@ async def test_a_body_of_unknown_length_is_not_read_beyond_the_limit():
         assert await post(f"{url}/small", chunks(11)) == (413, None)
 
 
+@pytest.mark.parametrize("host", server.EVERYWHERE)
+async def test_a_pod_with_either_family_of_addresses_is_reached(host: str):
+    async with listening(host, 0, ROUTES) as url:
+        port = url.rpartition(":")[2]
+
+        assert [(await post(f"http://{each}:{port}/small", b"x"))[0] for each in ("127.0.0.1", "[::1]")] == [200, 200]
+
+
+async def test_a_node_without_ipv6_is_served_by_ipv4(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server.socket, "has_dualstack_ipv6", lambda: False)
+    async with listening("::", 0, ROUTES) as url:
+        assert await post(f"{url}/small", b"x") == (200, 1)
+
+
+async def test_an_address_of_ipv6_is_shown_as_one_can_open_it():
+    async with listening("::1", 0, ROUTES) as url:
+        assert await post(f"{url}/small", b"x") == (200, 1)
+
+
 async def test_what_is_no_route_is_not_found():
     async with listening("127.0.0.1", 0, ROUTES) as url:
         assert (await post(f"{url}/none", b""))[0] == 404
