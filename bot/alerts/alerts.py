@@ -34,7 +34,7 @@ from bot.store.store import Store
 from bot.triggers.alert import AlertState
 from bot.triggers.commands import Investigate
 from sensors.kit import Target
-from sensors.kit.attempt import attempt, attempt_logged
+from sensors.kit.attempt import attempt, attempt_logged, start_logged
 
 log = logging.getLogger(__name__)
 
@@ -374,7 +374,7 @@ class Alerts:
 
     def _aside(self, work: Coroutine[Any, Any, object], what: str) -> None:
         """Beside everything else: nobody waits for it."""
-        task = asyncio.create_task(attempt_logged(work, log, what))
+        task = start_logged(work, log, what)
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
 
