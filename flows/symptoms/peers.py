@@ -77,7 +77,7 @@ class Peer:
 
     @property
     def owner(self) -> Component | None:
-        """The workload behind the peer, where one is known: of the Service's backends, of the wire, of the pod itself."""
+        """The workload behind the peer, where one is known: of the Service's backends, of the wire, of the pod."""
         pods = self.service.matching_pods or () if self.service else ()
         ref = next((each.workload for each in pods if each.workload), None)
         if ref:
