@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -78,18 +77,12 @@ async def _started(connections: OpenConnections, host: str, port: int, tls: ssl.
     shake = HANDSHAKE_S if tls is not None else None
     try:
         loop = asyncio.get_running_loop()
-        if host in EVERYWHERE:
-            return await loop.create_server(connections, sock=_everywhere(port), ssl=tls, ssl_handshake_timeout=shake)
+        if host in EVERYWHERE:  # a socket for each family; a port of the kernel's choice would be another for each
+            where = None if port else "0.0.0.0"  # noqa: S104
+            return await loop.create_server(connections, where, port, ssl=tls, ssl_handshake_timeout=shake)
         return await loop.create_server(connections, host, port, ssl=tls, ssl_handshake_timeout=shake)
     except OSError as why:
         raise UsageMistake(f"cannot listen on {host or '*'}:{port}: {why.strerror or why}") from why
-
-
-def _everywhere(port: int) -> socket.socket:
-    """A socket for IPv4 and IPv6, since a pod may have either alone; for IPv4 where the kernel knows no other."""
-    if not socket.has_dualstack_ipv6():
-        return socket.create_server(("", port))
-    return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
 
 
 def application(routes: Iterable[HttpRoute], connections: OpenConnections) -> web.Application:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import sys
@@ -38,7 +39,8 @@ async def test_a_token_that_slack_does_not_know_stops_the_start(workspace: Works
             pass
 
 
-async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_path: Path):
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_path: Path, log_format: str):
     environ = {
         **os.environ,
         "SLACK_BOT_TOKEN": workspace.app.bot_token,
@@ -48,6 +50,7 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
         "KAI_CASE": str(CASES / USUAL),
         "KAI_HOST": "127.0.0.1",
         "KAI_PORT": "0",
+        "KAI_LOG_FORMAT": log_format,
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "serve", env=environ, stderr=asyncio.subprocess.PIPE
@@ -59,7 +62,10 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
     _, said = await process.communicate()
 
     assert process.returncode == 0
-    assert b"kai serves Slack by socket" in said
+    lines = said.decode().splitlines()
+    words = lines if log_format == "text" else [json.loads(each)["message"] for each in lines]
+    assert words[0].startswith("kai serves Slack by socket")
+    assert words[-1].startswith("kai stops")
     assert b"xoxb" not in said
 
 

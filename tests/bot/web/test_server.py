@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
+import socket
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
@@ -17,6 +20,12 @@ async def echo(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (HttpRoute("POST", "/small", echo, largest=10), HttpRoute("POST", "/large", echo, largest=3_000_000))
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 async def post(url: str, content: object) -> tuple[int, int | None]:
@@ -51,16 +60,30 @@ async def test_a_body_of_unknown_length_is_not_read_beyond_the_limit():
 
 
 @pytest.mark.parametrize("host", server.EVERYWHERE)
-async def test_a_pod_with_either_family_of_addresses_is_reached(host: str):
-    async with listening(host, 0, ROUTES) as url:
-        port = url.rpartition(":")[2]
+async def test_a_pod_with_either_family_of_addresses_is_reached_and_callers_keep_theirs(host: str):
+    async def remote(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"read": request.remote})
 
-        assert [(await post(f"http://{each}:{port}/small", b"x"))[0] for each in ("127.0.0.1", "[::1]")] == [200, 200]
+    port = free_port()
+    async with listening(host, port, (HttpRoute("POST", "/who", remote),)) as url:
+        assert url == f"http://127.0.0.1:{port}"
+        assert [await post(f"http://{each}:{port}/who", b"x") for each in ("127.0.0.1", "[::1]")] == [
+            (200, "127.0.0.1"),
+            (200, "::1"),
+        ]
 
 
 async def test_a_node_without_ipv6_is_served_by_ipv4(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(server.socket, "has_dualstack_ipv6", lambda: False)
-    async with listening("::", 0, ROUTES) as url:
+    real = socket.socket
+
+    def without_ipv6(family: int = socket.AF_INET, *more: Any, **named: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *more, **named)
+
+    port = free_port()
+    monkeypatch.setattr(asyncio.base_events.socket, "socket", without_ipv6)
+    async with listening("::", port, ROUTES) as url:
         assert await post(f"{url}/small", b"x") == (200, 1)
 
 
