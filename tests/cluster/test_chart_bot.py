@@ -313,15 +313,20 @@ def test_helm_test_asks_the_doctor_with_kais_own_account_certificates_and_polici
 
 def test_the_doctor_runs_where_the_bot_may_run_and_is_told_what_the_bot_is() -> None:
     bot = {
-        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/etc/kai/ours/ca.crt"}],
+        "extraVolumes": [{"name": "ours", "configMap": {"name": "our-authority"}}],
+        "extraVolumeMounts": [{"name": "ours", "mountPath": "/etc/kai/ours"}],
         "nodeSelector": {"pool": "infra"},
         "tolerations": [{"key": "infra", "operator": "Exists"}],
         "podLabels": {"team": "network"},
         "podAnnotations": {"sidecar.istio.io/inject": "false"},
     }
-    doctor = only("Pod", bot=bot)
+    doctor, kai = only("Pod", bot=bot), only("Deployment", bot=bot)["spec"]["template"]
 
-    assert bot["extraEnv"][0] in doctor["spec"]["containers"][0]["env"]
+    for spec in (doctor["spec"], kai["spec"]):
+        assert bot["extraEnv"][0] in spec["containers"][0]["env"]
+        assert bot["extraVolumes"][0] in spec["volumes"]
+        assert bot["extraVolumeMounts"][0] in spec["containers"][0]["volumeMounts"]
     assert doctor["spec"]["nodeSelector"]["pool"] == "infra"
     assert doctor["spec"]["tolerations"] == bot["tolerations"]
     assert doctor["metadata"]["labels"]["team"] == "network"
