@@ -39,7 +39,8 @@ from sensors.kit.attempt import attempt, attempt_logged, start_logged
 log = logging.getLogger(__name__)
 
 MOST_NOTICES = 10
-"""What is said of skipped, and of unclear alerts in a channel and window; the rest is counted in the log."""
+"""What is said of skipped, and of unclear alerts in a channel and window. More unclear ones are listed together; more
+skipped ones, which nobody waits for, are in the log."""
 
 MOST_TRIED = 50
 """Alerts of a group that are tried until one of them leads to a pod."""
@@ -50,7 +51,7 @@ MOST_ROUNDS = 2
 STARTS_APART_S = 0.6
 """Seconds between investigations that one batch starts. Each looks for half a second, in which alerts still come in."""
 
-OVER_LIMIT = "the most that alerts may start in a minute was reached"
+OVER_LIMIT = "more came in a minute than are answered one by one"
 
 
 class Alerts:
@@ -222,7 +223,10 @@ class Alerts:
             self.counts["unclear"] += 1
             unclear = tried[0][1]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
-            self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
+            if (storm := room.lists.get(group.cause)) and storm.investigated:  # the answer of the others is theirs, too
+                self._list(room, group.members, 0)
+            else:
+                self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return None
         lead, chosen = found
         cluster = self._scenes.cluster_of(lead.alert, lead.channel)
@@ -304,6 +308,8 @@ class Alerts:
             said.append(self._clock())
             work = self._say_at_message(said, received, notice, only_in_thread)
             self._aside(work, "why an alert starts nothing is not said")
+        elif not only_in_thread:
+            self._list(room, (received,), 0)
 
     async def _say_at_message(
         self, said: deque[float], received: Received, notice: SkippedAlert | UnclearAlert, only_in_thread: bool

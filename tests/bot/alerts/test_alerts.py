@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.alerts.alerts import STARTS_APART_S, Alerts
+from bot.alerts.alerts import MOST_NOTICES, STARTS_APART_S, Alerts
 from bot.alerts.channel_state import MOST_POINTERS
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
@@ -494,6 +494,28 @@ async def test_an_alert_without_a_clear_pod_asks_which_one_is_meant():
     assert world.spoken.marks == [MessageSign.UNCLEAR]
 
 
+async def test_more_unclear_alerts_than_are_answered_one_by_one_are_listed():
+    world = World()
+    alerts = world.alerts()
+    for each in range(MOST_NOTICES + 2):
+        await hear(alerts, *received(alert(pod="gone", namespace=f"ns-{each}")))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert len(world.spoken.of(UnclearAlert)) == MOST_NOTICES
+    assert (listed.count, listed.investigated, listed.dropped) == (2, False, 0)
+    assert "more came in a minute" in listed.why
+
+
+async def test_as_many_unclear_alerts_as_are_answered_one_by_one_need_no_list():
+    world = World()
+    alerts = world.alerts()
+    for each in range(MOST_NOTICES):
+        await hear(alerts, *received(alert(pod="gone", namespace=f"ns-{each}")))
+
+    assert len(world.spoken.of(UnclearAlert)) == MOST_NOTICES
+    assert world.spoken.of(ListedAlerts) == []
+
+
 async def test_a_cluster_that_cannot_be_read_keeps_no_named_pod_from_being_looked_into():
     world = World(pods=Blind("the API server does not answer"))
 
@@ -531,6 +553,31 @@ async def test_a_storm_is_one_investigation_for_each_cause_and_one_list():
     (listed,) = world.spoken.of(ListedAlerts)
     assert [asked.namespace for asked, _ in world.desk.taken] == ["shop"]
     assert (listed.count, listed.investigated, len(listed.lines)) == (7, True, 7)
+
+
+@pytest.mark.parametrize("others", [1, 6])
+async def test_whom_a_storm_s_answer_is_for_needs_no_pod_of_its_own(others: int):
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+
+    late = (alert(pod="gone", namespace=f"late-{each}", peer=("10.96.0.1", 443)) for each in range(others))
+    await hear(alerts, *(Received(each, "C0ALERTS") for each in late))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert world.spoken.of(UnclearAlert) == []
+    assert (listed.count, listed.investigated) == (7 + others, True)
+
+
+async def test_an_alert_of_another_cause_than_the_storm_is_told_that_its_pod_is_not_clear():
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+
+    await hear(alerts, Received(alert("KubePodNotReady", pod="gone"), "C0ALERTS"))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert (len(world.spoken.of(UnclearAlert)), listed.count) == (1, 7)
 
 
 def storm_of(count: int, thread: str = "{}.0") -> list[Received]:
