@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.triggers.alert import MOST_WORDS, Alert, AlertState, AlertSubject, SubjectKind, key_of, mappings, text
-from bot.triggers.alert_labels import KNOWN, meant_by, peer_in
+from bot.triggers.alert import MOST_WORDS, Alert, AlertState, key_of, mappings, text
+from bot.triggers.alert_labels import KNOWN, peer_in, subjects_of
 from bot.triggers.message import text_of
 from bot.triggers.slack_text import words_of
 from bot.triggers.trigger import Payload
@@ -108,7 +108,6 @@ def alert_in(source: str, payload: Payload, title: str = "", key: str = "", **mo
     title = title or title_of(message)
     labels, words = {**labels_in(message), **more.get("labels", {})}, text_of(message)[:MOST_WORDS]
     name = text(labels.get("alertname")) or more.get("name") or subject_of(title)[:120]
-    meant = meant_by(labels, name)
     return Alert(
         source=source,
         name=name,
@@ -117,13 +116,9 @@ def alert_in(source: str, payload: Payload, title: str = "", key: str = "", **mo
         title=title,
         labels=labels,
         words=words,
-        meant=(*meant, AlertSubject(SubjectKind.WORDS, "")) if not _exact(meant) else meant,
+        meant=subjects_of(labels, name),
         peer=peer_in(labels, words, name),
     )
-
-
-def _exact(meant: tuple[AlertSubject, ...]) -> bool:
-    return any(each.kind in (SubjectKind.POD, SubjectKind.WORKLOAD, SubjectKind.PROBE) for each in meant)
 
 
 def author_of(message: Payload) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot import __version__
+from bot import __version__, settings
 from bot.settings import load
 from flows.policy import CALICO_IPTABLES, CILIUM, Profile
 from tests.cluster import chart
@@ -109,6 +109,10 @@ def test_the_settings_of_the_examples_are_settings_that_kai_takes(name: str, tmp
     assert (settings.alerts.tls is not None) is (name == "full")
 
 
+SECRETS_OF_THE_FILE = [key.place for key in settings._KEYS.values() if key.secret and len(key.place) == 2]
+SECRETS_OF_THE_FILE += [("claude", "api_key")]
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
@@ -116,6 +120,7 @@ def test_the_settings_of_the_examples_are_settings_that_kai_takes(name: str, tmp
         ({"slack": {"mode": "webhook"}}, "mode"),
         ({"hubble": {"server": "relay"}}, "server"),
         ({"settings": {"bot_token": "xoxb-1"}}, "bot_token"),
+        *(({"settings": {part: {name: "a secret"}}}, f"settings/{part}/{name}") for part, name in SECRETS_OF_THE_FILE),
         ({"networkPolicy": {"from": [{"namespaceSelector": {"matchExpressions": []}}]}}, "from"),
         ({"reader": {"systemNamespaces": []}}, "systemNamespaces"),
         ({"alerts": {"tls": {"secretName": "a", "port": 443}}}, "port"),
