@@ -23,6 +23,7 @@ from bot.alerts.pending import Keeper, KeptAlerts
 from bot.alerts.plan import AlertGroup, AlertLimits, AlertPlan, Received, namespace_of, plan
 from bot.alerts.pointers import Pointers
 from bot.alerts.scenes import ClusterOf, OpenCluster, ReadClusters, Scenes
+from bot.alerts.skipped import keep_skipped
 from bot.alerts.target import ChosenTarget, UnclearTarget, named_target
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
@@ -295,7 +296,7 @@ class Alerts:
     # -- what is not looked into --------------------------------------------------------------------------------------
 
     def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
-        """A sign and one line at the channel's own message; without such a message, only the log says it."""
+        """A sign and one line at the channel's own message; without such a message, it is kept for those who ask."""
         self.counts["skipped"] += 1
         self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
 
@@ -320,6 +321,8 @@ class Alerts:
         if only_in_thread and not thread:
             if said:
                 said.pop()
+            if isinstance(notice, SkippedAlert):
+                await keep_skipped(self._store.seen, received, notice, self._now())
             return
         await self._voice.tell(where, thread, notice)
         if thread:

@@ -104,6 +104,9 @@ class Remembered:
     async def count(self, beginning: str, value: str, now: datetime) -> int:
         return sum(key.startswith(beginning) and said == value for key, said in self.known.items())
 
+    async def first_time(self, key: str, now: datetime, kept: timedelta, value: str = "") -> bool:
+        return bool(await self.keep_all({key: value}, now, kept))
+
     async def keep_all(self, rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
         new = frozenset(each for each in rows if each not in self.known)
         self.known |= {each: rows[each] for each in new}
@@ -481,6 +484,7 @@ async def test_without_a_message_to_answer_a_skipped_alert_says_nothing_in_the_c
     await hear(world.alerts(), Received(alert("Watchdog"), "C0ALERTS"))
 
     assert (world.spoken.notices, world.desk.taken) == ([], [])
+    assert list(world.seen.known.values()) == ["Watchdog\nit only shows that alerting works\nweb-1\nshop"]
 
 
 async def test_an_alert_without_a_clear_pod_asks_which_one_is_meant():
