@@ -19,6 +19,7 @@ from bot.clusters.recent_drops import recent_drops
 from bot.commands.output import write
 from bot.errors import UsageMistake
 from bot.report.sanitize import clean
+from bot.settings import alert_gate_of
 from bot.triggers.alert import Alert, AlertState
 from bot.triggers.alerts import message_trigger, webhook_of
 from bot.triggers.trigger import Payload
@@ -32,7 +33,7 @@ WANTED = "give the body that a webhook sends (docs/alerts.md), or a message as S
 
 def typed(action: str, file: str, case: Path | None, gate: Path | None, offline: bool, **asked: Any) -> int:
     """`kai alert test -f FILE`: 0 when something would be started, 1 when nothing would. `action` is `test`."""
-    payload, rules = payload_in(file), load_gate(gate)
+    payload, rules = payload_in(file), load_gate(gate or alert_gate_of())
     kind, alerts = alerts_in(payload, file)
     try:
         worlds = recorded(case) if case is not None else PolicyWorlds(live_of(asked))

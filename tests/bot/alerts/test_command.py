@@ -80,6 +80,16 @@ def test_what_is_not_about_the_network_would_start_nothing(tmp_path: Path, capsy
     assert "network        no: it is about resources" in said
 
 
+def test_a_team_s_rules_are_those_of_the_settings(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "gate.yaml").write_text("- alert: PodCannotReachPeer\n  network: no\n  why: it is known\n")
+    monkeypatch.setenv("KAI_ALERT_GATE", str(tmp_path / "gate.yaml"))
+
+    code, said = say(capsys, "-f", notification(tmp_path, namespace="production", pod=POD), *CASE)
+
+    assert code == 1
+    assert "network        no: it is known" in said
+
+
 def test_a_cluster_that_cannot_be_reached_is_said_in_one_clause(tmp_path: Path, capsys):
     file = notification(tmp_path, namespace="production", pod=POD)
 
