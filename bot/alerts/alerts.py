@@ -20,7 +20,7 @@ from bot.alerts.gate import CountDrops, GateRule, Judged, NetworkRelevance, judg
 from bot.alerts.incidents import Incidents, Novelty
 from bot.alerts.notices import AnswerPlace, MessageSign, NoticeSender, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.pending import Keeper, KeptAlerts
-from bot.alerts.plan import AlertGroup, AlertLimits, AlertPlan, Received, namespace_of, plan
+from bot.alerts.plan import AlertGroup, AlertLimits, AlertPlan, Received, by_cause, namespace_of, plan
 from bot.alerts.pointers import Pointers
 from bot.alerts.scenes import ClusterOf, OpenCluster, ReadClusters, Scenes
 from bot.alerts.skipped import keep_skipped
@@ -178,7 +178,7 @@ class Alerts:
         room.forget(self._clock() - self._limits.window_s)
         gates = {each.row: judged(each.alert, self._rules) for each in batch}
         rest: Sequence[Received] = [each for each in batch if gates[each.row].network is not NetworkRelevance.NO]
-        scenes: ReadClusters = {}
+        rest, scenes = await self._without_answered(room, rest), ReadClusters()
         for _ in range(MOST_ROUNDS):
             made = plan(rest, room.spent(), self._limits)
             rest = made.rest
@@ -188,6 +188,17 @@ class Alerts:
         for each in batch:
             if gates[each.row].network is NetworkRelevance.NO:
                 self._skip(room, each, gates[each.row].why, named_target(each.alert))
+
+    async def _without_answered(self, room: Room, heard: Sequence[Received]) -> Sequence[Received]:
+        """Those whose cause is not looked into yet; the others join the list of the storm that they belong to."""
+        left: list[Received] = []
+        for group in by_cause(heard):
+            if there := room.answered(group.cause, self._clock() - self._limits.window_s):
+                await self._remember(group, there.investigation)
+                self._list(room, group.members, 0)
+            else:
+                left += group.members
+        return left
 
     async def _begin(self, room: Room, made: AlertPlan, scenes: ReadClusters, gates: Mapping[str, Judged]) -> bool:
         """Looks into all that is planned; False where some of it led to nothing, whose place is free again."""
@@ -224,10 +235,7 @@ class Alerts:
             self.counts["unclear"] += 1
             unclear = tried[0][1]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
-            if (storm := room.lists.get(group.cause)) and storm.investigated:  # the answer of the others is theirs, too
-                self._list(room, group.members, 0)
-            else:
-                self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
+            self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return None
         lead, chosen = found
         cluster = self._scenes.cluster_of(lead.alert, lead.channel)
@@ -240,7 +248,7 @@ class Alerts:
     async def _start(
         self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged, cluster: str
     ) -> AnswerPlace:
-        if known := await self._known(lead):
+        if known := await self._store.seen.value_of(lead.once, self._now()):  # in another replica, or before a restart
             return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
         it = chosen.target
@@ -289,10 +297,6 @@ class Alerts:
         rows = {each.once: investigation for each in group.members}
         await self._store.seen.keep_all(rows, self._now(), TRIGGER_LIFETIME)
 
-    async def _known(self, received: Received) -> str:
-        """Investigation that this very firing has started before: in another replica, or before a restart."""
-        return await self._store.seen.value_of(received.once, self._now()) or ""
-
     # -- what is not looked into --------------------------------------------------------------------------------------
 
     def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
@@ -336,6 +340,7 @@ class Alerts:
         if place is not None and place.thread:
             there.answer = place
             there.thread = place.thread if place.channel == group.lead.channel else ""
+            there.investigation, there.answered_at = self._incidents.investigation_of(group.lead.alert), self._clock()
         elif not there.investigated:
             there.why = "no pod that is meant could be found"
         there.add(group.members, self._clock())

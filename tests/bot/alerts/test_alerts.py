@@ -573,6 +573,51 @@ async def test_whom_a_storm_s_answer_is_for_needs_no_pod_of_its_own(others: int)
     assert (listed.count, listed.investigated) == (7 + others, True)
 
 
+@pytest.mark.parametrize("others", [1, 6])
+async def test_a_cause_is_looked_into_once_in_a_window_however_its_alerts_fall_into_batches(others: int):
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+
+    late = [
+        alert(pod="web-2", peer=("10.96.0.1", 443), title="late"),
+        *(alert(pod="gone", namespace=f"late-{each}", peer=("10.96.0.1", 443)) for each in range(1, others)),
+    ]
+    await hear(alerts, *(Received(each, "C0ALERTS", f"late.{at}") for at, each in enumerate(late)))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
+    assert (listed.count, listed.investigated) == (7 + others, True)
+    assert pointed(world)["late.0"].url == "https://slack/C0ALERTS/0.0"
+
+
+async def test_after_a_window_a_cause_that_goes_on_is_looked_into_again():
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+    world.at = 59.0
+    await hear(alerts, Received(alert(pod="gone", namespace="late", peer=("10.96.0.1", 443)), "C0ALERTS"))
+    world.at = 61.0
+
+    await hear(alerts, Received(alert(pod="web-2", peer=("10.96.0.1", 443)), "C0ALERTS"))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1", "web-2"]
+
+
+async def test_a_storm_is_over_only_when_those_that_came_later_have_resolved_too():
+    world = World()
+    alerts, storm = world.alerts(), storm_of(7)
+    late = Received(alert(pod="gone", namespace="late", peer=("10.96.0.1", 443)), "C0ALERTS")
+    await hear(alerts, *storm)
+    await hear(alerts, late)
+
+    await hear(alerts, *map(ended, storm))
+    assert world.resolved.investigations == []
+    await hear(alerts, ended(late))
+
+    assert world.resolved.investigations == ["i1"]
+
+
 async def test_an_alert_of_another_cause_than_the_storm_is_told_that_its_pod_is_not_clear():
     world = World()
     alerts = world.alerts()
