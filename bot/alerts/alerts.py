@@ -77,9 +77,8 @@ class Alerts:
         self._pointers = Pointers(voice, (limits or AlertLimits()).anchor_s)
         self._scenes = Scenes(cluster_of, open_cluster)
         self._now, self._rules, self._limits = resolves.now, rules, limits or AlertLimits()
-        self._drops, self._kept = drops, kept
+        self._drops, self._kept, self._clock, self._sleep = drops, kept, clock, sleep
         self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep, clock)
-        self._clock, self._sleep = clock, sleep
         self._incidents = Incidents()
         self._endings = Endings(store, resolves, self._incidents, kept)
         self._rooms: dict[str, Room] = {}
@@ -322,17 +321,15 @@ class Alerts:
         """The channel's message may come after the webhook: it is waited for."""
         where = received.channel
         thread = received.thread or await self._voice.anchor(where, received.alert.title, self._limits.anchor_s)
-        if only_in_thread and not thread:
+        if only_in_thread and not thread and isinstance(notice, SkippedAlert):
             if said:
                 said.pop()
-            if isinstance(notice, SkippedAlert):
-                await keep_skipped(self._store.seen, received, notice, self._now())
-            return
+            return await keep_skipped(self._store.seen, received, notice, self._now())
         await self._voice.tell(where, thread, notice)
         if thread:
-            self._voice.mark(
-                where, thread, MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
-            )
+            sign = MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
+            self._voice.mark(where, thread, sign)
+        return None
 
     def _list_of(self, room: Room, group: AlertGroup, place: AnswerPlace | None) -> None:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
