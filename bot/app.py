@@ -181,7 +181,8 @@ async def running(
         names = {each: PodSuggestions(partial(clusters.cluster, each)) for each in clusters.names}
         for known in names.values():
             stack.push_async_callback(known.close)
-        work, health = Work(), Health(store)
+        called = settings.slack.mode == "http" or bool(settings.alerts.channel)
+        work, health = Work(), Health(store, is_called=called)
         intake = Intake(desk, store, clusters.find, settings.flow, clusters.meant)
         inbox = Inbox(store, lambda: datetime.now(UTC), alone=is_sqlite(url))
         joined = changes.joined if changes is not None else nobody_joined
@@ -320,8 +321,7 @@ def _explains(
 
 async def serve(settings: Settings, said: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     async with running(settings) as served:
@@ -331,7 +331,7 @@ async def serve(settings: Settings, said: Callable[[str], None]) -> int:
         await attempt_logged(warn_of_strangers(log), log, "whose modules these are is not known")
         await stop.wait()
         said("kai stops: what is under way is carried on by the next start")
-        served.health.stopping = True
+        await served.health.hand_over(stop)
     return 0
 
 

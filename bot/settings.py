@@ -62,7 +62,7 @@ class Settings:
     hubble_server: str | None = None
     clusters: tuple[NamedCluster, ...] = ()
     default_cluster: str = ""
-    host: str = "0.0.0.0"  # noqa: S104 - the kubelet's probes come from outside the pod
+    host: str = "::"  # every address, IPv4 too: the kubelet's probes come from outside the pod
     port: int = 8080
     log_level: str = "INFO"
     log_format: str = "text"
@@ -150,6 +150,13 @@ def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSet
     found = _found(environ, _written(_file(environ, file)), {})
     api_url = _api_url(str(found.get("api_url") or SLACK_API))
     return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url, _shared(found))
+
+
+def alert_gate_of(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Path | None:
+    """A team's own rules for the gate, for a terminal. Raises `BadSettings`."""
+    environ = os.environ if environ is None else environ
+    said = _value(_KEYS["alert_gate"], environ, _written(_file(environ, file)))
+    return Path(str(said)).expanduser() if said else None
 
 
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from bot.settings import load, secrets_of
 from bot.slack.connection import BadToken
 from bot.store.database import BadDatabase, Unreachable
 
+log = logging.getLogger(__name__)
+
 
 def serve(config: Path | None, database: str | None, **said: Any) -> int:
     """Answer in Slack: /kai, @kai, the message shortcut and the home tab."""
@@ -26,7 +30,7 @@ def serve(config: Path | None, database: str | None, **said: Any) -> int:
     settings = load(file=config, database_url=Secret(database) if database else None, **said)
     set_up_logging(settings.log_level, secrets_of(settings), settings.log_format)
     try:
-        return asyncio.run(run(settings, lambda line: click.echo(line, err=True)))
+        return asyncio.run(run(settings, log.info if settings.log_format == "json" else partial(click.echo, err=True)))
     except (BadToken, BadDatabase, Occupied) as why:
         raise UsageMistake(str(why)) from why
     except Unreachable as why:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ def store(action: str, file: str, database: str | None) -> int:
 def _back_up(url: str, file: str) -> dict[str, Any]:
     if waiting(url):
         with_store(url, _nothing)  # which brings in the runs that wait beside it
-    whole = io.BytesIO()
-    said = back_up(url, whole)
     if file == STREAM:
-        sys.stdout.buffer.write(whole.getvalue())
-        return said
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-        target.write(whole.getvalue())
+        return back_up(url, sys.stdout.buffer)
+    with ExitStack() as undo:
+        target = undo.enter_context(os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"))
+        undo.callback(Path(file).unlink)
+        said = back_up(url, target)
+        target.close()
+        undo.pop_all()
     return said
 
 

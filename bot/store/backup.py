@@ -1,14 +1,17 @@
 """A SQLite store as one file, copied while KAI runs, and back again. Postgres has its own tools (pg_dump).
 
 The journal is copied before the store: a run that is not there yet is taken up by the next start, as after a crash.
+Copies lie beside the store until they are written, since /tmp in a container is small. Nothing is held in memory whole.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -21,6 +24,12 @@ from bot.store.database import BadDatabase, file_of, journal_url
 
 FORMAT = 1
 MANIFEST, JOURNAL, STORE = "manifest.json", "kai-journal.db", "kai.db"
+COPIES = ".kai-backup-"
+LEFT_OPEN_BYTES = 16 * 1024 * 1024
+"""What a backup leaves free on the volume, for KAI to go on writing."""
+
+FORGOTTEN_AFTER_S = 3600
+"""Copies this old are of a backup that was killed."""
 
 
 class BadBackup(ValueError):
@@ -32,8 +41,9 @@ def back_up(url: str, target: IO[bytes]) -> dict[str, Any]:
     files = _files(url)
     if not files[STORE].is_file():
         raise BadBackup(f"there is no store at {files[STORE]}")
-    with tempfile.TemporaryDirectory() as folder, ZipFile(target, "w", ZIP_DEFLATED) as archive:
-        copies = {name: Path(folder, name) for name, file in files.items() if file.is_file()}
+    there = {name: file for name, file in files.items() if file.is_file()}
+    with _copies([*there.values()]) as folder, ZipFile(target, "w", ZIP_DEFLATED) as archive:
+        copies = {name: folder / name for name in there}
         for name, copy in copies.items():
             _copied(files[name], copy)
         manifest = {"format": FORMAT, "kai": __version__, "at": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -68,6 +78,22 @@ def _files(url: str) -> dict[str, Path]:
     return {JOURNAL: journal, STORE: store}
 
 
+@contextmanager
+def _copies(files: list[Path]) -> Iterator[Path]:
+    """A folder for the copies, beside the store. Raises `BadBackup` where the volume has no room for them."""
+    beside = files[0].parent
+    for old in beside.glob(f"{COPIES}*"):
+        if time.time() - old.stat().st_mtime > FORGOTTEN_AFTER_S:
+            shutil.rmtree(old, ignore_errors=True)
+    needed, free = sum(each.stat().st_size for each in files) + LEFT_OPEN_BYTES, shutil.disk_usage(beside).free
+    if free < needed:
+        raise BadBackup(
+            f"a backup is copied beside the store first: {beside} needs {_mib(needed)} MiB free, and has {_mib(free)}"
+        )
+    with tempfile.TemporaryDirectory(dir=beside, prefix=COPIES) as folder:
+        yield Path(folder)
+
+
 def _copied(source: Path, target: Path) -> None:
     """A consistent copy, also of a file that is being written to (SQLite's online backup)."""
     with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old, closing(sqlite3.connect(target)) as new:
@@ -89,8 +115,13 @@ def _opened(source: IO[bytes]) -> Iterator[tuple[ZipFile, dict[str, Any]]]:
 def _placed(copy: Path, target: Path) -> None:
     target.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     target.touch(mode=0o600)
-    target.write_bytes(copy.read_bytes())
+    shutil.copyfile(copy, target)
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _mib(size: int) -> int:
+    return size // (1024 * 1024)

@@ -27,6 +27,13 @@ class Retention:
             gone = tuple((await connection.execute(oldest)).scalars())
             await connection.execute(delete(investigations).where(investigations.c.id.in_(gone)))
             await connection.execute(delete(claude_calls).where(claude_calls.c.begun_at < before))
-            expired = select(seen_ids.c.key).where(seen_ids.c.expires_at <= now).limit(batch)
-            await connection.execute(delete(seen_ids).where(seen_ids.c.key.in_(expired)))
+        while await self._forget_ids(now, batch) == batch:
+            pass
         return gone
+
+    async def _forget_ids(self, now: datetime, batch: int) -> int:
+        """One batch of the ids that have expired; how many there were."""
+        expired = select(seen_ids.c.key).where(seen_ids.c.expires_at <= now).limit(batch)
+        async with self._database.writing() as connection:
+            gone = delete(seen_ids).where(seen_ids.c.key.in_(expired)).returning(seen_ids.c.key)
+            return len((await connection.execute(gone)).scalars().all())

@@ -25,6 +25,7 @@ from flows.engine import Concluded, Watcher
 
 SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0)
 SHARE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+FAILURES = ("cancelled", "could_not_look", "failed")
 _WORD = re.compile(r"[a-z][a-z0-9_.]{0,40}")
 
 
@@ -69,6 +70,8 @@ class Metrics:
     def _define_investigations(self) -> None:
         ended = "Investigations that this process ended, by cause class and by how they ended."
         self._investigations = self._counter("kai_investigations", ended, "cause", "outcome")
+        for pair in (*((cause, _outcome(cause)) for cause in CAUSES), *(("", outcome) for outcome in FAILURES)):
+            self._investigations.labels(*pair)  # from 0 on: Prometheus sees no increase in what was not there before
         stages = "Seconds of an investigation: waiting for its turn, looking."
         self._stages = self._histogram("kai_stage_seconds", stages, SECONDS, "stage")
         self._sensors = self._histogram("kai_sensor_seconds", "Seconds of one look of a sensor.", SECONDS, "sensor")

@@ -10,13 +10,17 @@ import base64
 import binascii
 import hashlib
 import hmac
+import logging
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 
 from aiohttp import web
 
 from bot.alert_settings import HookTls
 from bot.errors import UsageMistake
+
+log = logging.getLogger(__name__)
 
 PAGERDUTY_SIGNATURE = "X-PagerDuty-Signature"
 GRAFANA_SIGNATURE = "X-Grafana-Alerting-Signature"
@@ -79,8 +83,28 @@ def _same(said: str, wanted: str) -> bool:
 def client_certificates(tls: HookTls) -> ssl.SSLContext:
     """TLS that asks callers for a certificate of that authority. Raises `UsageMistake` where a file is of no use.
 
-    A caller without one may still talk, so that its refusal is an answer and a line in the log.
+    Files that are renewed while KAI runs hold from the next connection on; those that are of no use change nothing.
     """
+    first = newest = _tls_of(tls)
+    read = _stamps(tls)
+
+    def choose(connection: ssl.SSLObject, _: str, __: ssl.SSLContext) -> None:
+        nonlocal newest, read
+        if (found := _stamps(tls)) != read:
+            read = found
+            try:
+                newest = _tls_of(tls)
+                log.info("the certificates for webhooks are read anew")
+            except UsageMistake as why:
+                log.warning("%s: the old certificates stay", why)
+        connection.context = newest
+
+    first.sni_callback = choose
+    return first
+
+
+def _tls_of(tls: HookTls) -> ssl.SSLContext:
+    """A caller without a certificate may still talk, so that its refusal is an answer and a line in the log."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -91,3 +115,16 @@ def client_certificates(tls: HookTls) -> ssl.SSLContext:
         files = f"{tls.certificate}, {tls.key}, {tls.client_ca}"
         raise UsageMistake(f"TLS for webhooks: {files} cannot be used ({why.strerror or 'no PEM'})") from None
     return context
+
+
+def _stamps(tls: HookTls) -> tuple[tuple[int, int] | None, ...]:
+    """What tells that a file is another one; None where it is not there."""
+    return tuple(_stamp(path) for path in (tls.certificate, tls.key, tls.client_ca))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -20,6 +21,10 @@ DATABASE_TIMEOUT_S = 5.0
 """How long the store may take to answer a readiness probe."""
 
 
+HANDOVER_S = 3.0
+"""Seconds for which a pod that ends still answers: so long it takes a cluster to send nobody there."""
+
+
 class SlackLine(Protocol):
     """A line to Slack."""
 
@@ -29,10 +34,11 @@ class SlackLine(Protocol):
 
 @dataclass(slots=True)
 class Health:
-    """`socket` is None in HTTP mode, where Slack comes to us."""
+    """`socket` is None in HTTP mode, where Slack comes to us; `is_called`: there, and where webhooks do."""
 
     store: Store
     socket: SlackLine | None = None
+    is_called: bool = False
     stopping: bool = False
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -42,6 +48,14 @@ class Health:
     def has_a_line(self) -> bool:
         """Checks whether Slack and we can talk; in HTTP mode it is Slack who comes."""
         return not self.stopping and (self.socket is None or self.socket.is_up)
+
+    async def hand_over(self, hurry: asyncio.Event) -> None:
+        """Not ready any more; who calls is answered until others are called instead, or it is told to hurry."""
+        self.stopping = True
+        hurry.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANDOVER_S if self.is_called else 0):
+                await hurry.wait()
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """The loop turns: that is all. A restart mends neither Slack nor a database."""

@@ -27,6 +27,9 @@ BODY_TIMEOUT_S = 10.0
 
 SHUTDOWN_S = 2.0
 
+EVERYWHERE = ("", "::")
+"""Hosts that mean all addresses of the machine, of both families."""
+
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -53,7 +56,8 @@ async def listening(
     try:
         server = await _started(connections, host, port, tls)
         try:
-            shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
+            shown = "127.0.0.1" if host in (*EVERYWHERE, "0.0.0.0") else host  # noqa: S104
+            shown = f"[{shown}]" if ":" in shown else shown
             yield f"http{'s' if tls else ''}://{shown}:{server.sockets[0].getsockname()[1]}"
         finally:
             server.close()
@@ -73,9 +77,12 @@ async def _started(connections: OpenConnections, host: str, port: int, tls: ssl.
     shake = HANDSHAKE_S if tls is not None else None
     try:
         loop = asyncio.get_running_loop()
+        if host in EVERYWHERE:  # a socket for each family; a port of the kernel's choice would be another for each
+            where = None if port else "0.0.0.0"  # noqa: S104
+            return await loop.create_server(connections, where, port, ssl=tls, ssl_handshake_timeout=shake)
         return await loop.create_server(connections, host, port, ssl=tls, ssl_handshake_timeout=shake)
     except OSError as why:
-        raise UsageMistake(f"cannot listen on {host}:{port}: {why.strerror or why}") from why
+        raise UsageMistake(f"cannot listen on {host or '*'}:{port}: {why.strerror or why}") from why
 
 
 def application(routes: Iterable[HttpRoute], connections: OpenConnections) -> web.Application:

@@ -103,6 +103,13 @@ def test_before_1_36_approvals_need_a_word_that_says_what_they_give() -> None:
     assert chart.rendered(kubernetes="v1.28.0")
 
 
+def test_the_probes_have_a_namespace_for_themselves() -> None:
+    with pytest.raises(chart.CannotRender, match="for the probes alone"):
+        chart.rendered(probe={"namespace": "kai"})
+
+    assert chart.rendered(probe={"namespace": "kai", "enabled": False})
+
+
 def test_only_kais_own_pods_may_reach_the_probes() -> None:
     (policy,) = [
         each for each in chart.rendered() if each["metadata"]["name"] == "kai-probe" and "Policy" in each["kind"]

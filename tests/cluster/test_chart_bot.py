@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bot import __version__
+from bot import __version__, settings
 from bot.settings import load
 from flows.policy import CALICO_IPTABLES, CILIUM, Profile
 from tests.cluster import chart
@@ -109,6 +109,10 @@ def test_the_settings_of_the_examples_are_settings_that_kai_takes(name: str, tmp
     assert (settings.alerts.tls is not None) is (name == "full")
 
 
+SECRETS_OF_THE_FILE = [key.place for key in settings._KEYS.values() if key.secret and len(key.place) == 2]
+SECRETS_OF_THE_FILE += [("claude", "api_key")]
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [
@@ -116,6 +120,7 @@ def test_the_settings_of_the_examples_are_settings_that_kai_takes(name: str, tmp
         ({"slack": {"mode": "webhook"}}, "mode"),
         ({"hubble": {"server": "relay"}}, "server"),
         ({"settings": {"bot_token": "xoxb-1"}}, "bot_token"),
+        *(({"settings": {part: {name: "a secret"}}}, f"settings/{part}/{name}") for part, name in SECRETS_OF_THE_FILE),
         ({"networkPolicy": {"from": [{"namespaceSelector": {"matchExpressions": []}}]}}, "from"),
         ({"reader": {"systemNamespaces": []}}, "systemNamespaces"),
         ({"alerts": {"tls": {"secretName": "a", "port": 443}}}, "port"),
@@ -256,6 +261,39 @@ def test_kai_reaches_what_it_asks_and_nothing_else(
     assert found == {question[:3]: question[3] for question in asked}
 
 
+@pytest.mark.parametrize("dialect", ["cilium", "kubernetes"])
+def test_peers_mean_the_same_in_both_dialects(dialect: str) -> None:
+    said = {
+        "dialect": dialect,
+        "from": [{"namespaceSelector": {}}],
+        "postgres": {"pods": [{"ipBlock": {"cidr": "10.9.0.0/16"}}]},
+    }
+    policies = [
+        each
+        for each in chart.rendered(networkPolicy=said, database={"postgres": {"secretName": "url"}})
+        if each["kind"].endswith("NetworkPolicy")
+    ]
+    profile = CILIUM if dialect == "cilium" else CALICO_IPTABLES
+
+    def may(*asked: str) -> bool:
+        return allowed([*CLUSTER, *policies], profile, *asked)
+
+    assert may("shop/web", "kai/kai-1", "TCP 8080")  # every namespace
+    assert not may("203.0.113.9", "kai/kai-1", "TCP 8080")
+    assert may("kai/kai-1", "10.9.1.1", "TCP 5432")
+    assert not may("kai/kai-1", "kai/other", "TCP 5432")
+
+
+def test_a_resolver_on_the_node_may_have_an_address_of_ipv6() -> None:
+    (policy,) = (
+        each
+        for each in chart.rendered(networkPolicy={"dns": {"nodeLocal": "fd00::a"}}, probe={"enabled": False})
+        if each["kind"] == "NetworkPolicy"
+    )
+
+    assert {"ipBlock": {"cidr": "fd00::a/128"}} in policy["spec"]["egress"][0]["to"]
+
+
 def test_the_dialect_follows_what_the_cluster_knows() -> None:
     kinds = {
         known: {each["kind"] for each in chart.rendered(knows=known)} & {"CiliumNetworkPolicy"}
@@ -276,6 +314,43 @@ def test_helm_test_asks_the_doctor_with_kais_own_account_certificates_and_polici
     assert (doctor["args"], doctor["image"]) == (["doctor"], bot["spec"]["containers"][0]["image"])
     assert pod_["spec"]["serviceAccountName"] == bot["spec"]["serviceAccountName"]
     assert {"HUBBLE_TLS", "KAI_PROBE_TLS", "KAI_PROBE_NAMESPACE", "ANTHROPIC_API_KEY"} <= reach
+
+
+def test_the_doctor_runs_where_the_bot_may_run_and_is_told_what_the_bot_is() -> None:
+    bot = {
+        "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/etc/kai/ours/ca.crt"}],
+        "extraVolumes": [{"name": "ours", "configMap": {"name": "our-authority"}}],
+        "extraVolumeMounts": [{"name": "ours", "mountPath": "/etc/kai/ours"}],
+        "nodeSelector": {"pool": "infra"},
+        "tolerations": [{"key": "infra", "operator": "Exists"}],
+        "podLabels": {"team": "network"},
+        "podAnnotations": {"sidecar.istio.io/inject": "false"},
+    }
+    doctor, kai = only("Pod", bot=bot), only("Deployment", bot=bot)["spec"]["template"]
+
+    for spec in (doctor["spec"], kai["spec"]):
+        assert bot["extraEnv"][0] in spec["containers"][0]["env"]
+        assert bot["extraVolumes"][0] in spec["volumes"]
+        assert bot["extraVolumeMounts"][0] in spec["containers"][0]["volumeMounts"]
+    assert doctor["spec"]["nodeSelector"]["pool"] == "infra"
+    assert doctor["spec"]["tolerations"] == bot["tolerations"]
+    assert doctor["metadata"]["labels"]["team"] == "network"
+    assert doctor["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
+
+
+def test_the_doctor_waits_for_no_secret_and_the_bot_for_each() -> None:
+    def needs(spec: dict[str, Any]) -> dict[str, bool]:
+        (container_,) = spec["containers"]
+        found = {each["name"]: each["secret"] for each in spec["volumes"] if "secret" in each}
+        found |= {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container_["env"] if "valueFrom" in each}
+        return {name: not said.get("optional", False) for name, said in found.items()}
+
+    values = chart.example("full")
+    doctor, bot = needs(only("Pod", **values)["spec"]), needs(only("Deployment", **values)["spec"]["template"]["spec"])
+
+    assert {"slack", "hubble-tls", "probe-tls", "ANTHROPIC_API_KEY"} <= doctor.keys()
+    assert not any(doctor.values())
+    assert all(bot.values())
 
 
 def test_the_probes_image_is_kais_unless_another_is_named() -> None:

@@ -115,6 +115,7 @@ def test_the_wheel_works_in_an_empty_environment_beside_files_named_like_its_mod
     version, demo, doctor = kai("--version"), kai("demo", "--once", "-o", "json"), kai("doctor")
 
     assert (bin_ / "kubectl-kai").is_file()  # what kubectl and the plug-in of krew start
+    assert (bin_ / "kai-netdebug").is_file()  # what `uvx kai-netdebug` starts
     assert version.stdout == f"kai, version {build.version()}\n"
     assert (demo.returncode, json.loads(demo.stdout)["cause_class"]) == (0, "policy.egress_denied"), demo.stderr
     assert doctor.returncode == 2

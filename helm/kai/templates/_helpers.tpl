@@ -60,8 +60,13 @@ fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{- /* How the relay and the probes are reached. Without a server KAI asks hubble-relay.kube-system.svc. */ -}}
+{{- /*
+How the relay and the probes are reached. Without a server KAI asks hubble-relay.kube-system.svc.
+`optional`, here and below: the doctor starts without a Secret and says that it is missing; the bot waits for it.
+*/ -}}
 {{- define "kai.sightEnv" -}}
+{{- $more := ternary ", optional: true" "" .optional }}
+{{- with .root }}
 {{- $hubble := .Values.hubble }}
 {{- with $hubble.server }}
 - {name: HUBBLE_SERVER, value: {{ . | quote }}}
@@ -86,9 +91,10 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- if .Values.claude.secretName }}
 - name: ANTHROPIC_API_KEY
-  valueFrom: {secretKeyRef: {name: {{ .Values.claude.secretName }}, key: {{ .Values.claude.key }}}}
+  valueFrom: {secretKeyRef: {name: {{ .Values.claude.secretName }}, key: {{ .Values.claude.key }}{{ $more }}}}
 {{- with .Values.claude.model }}
 - {name: KAI_MODEL, value: {{ . | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -104,14 +110,17 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
 {{- define "kai.sightVolumes" -}}
+{{- $more := ternary ", optional: true" "" .optional }}
+{{- with .root }}
 - {name: tmp, emptyDir: {sizeLimit: 64Mi}}
 {{- if .Values.probe.enabled }}
 - name: probe-tls
-  secret: {secretName: {{ .Release.Name }}-probe-client, defaultMode: 0440}
+  secret: {secretName: {{ .Release.Name }}-probe-client, defaultMode: 0440{{ $more }}}
 {{- end }}
 {{- if and .Values.hubble.tls.enabled .Values.hubble.tls.secretName }}
 - name: hubble-tls
-  secret: {secretName: {{ .Values.hubble.tls.secretName }}, defaultMode: 0440}
+  secret: {secretName: {{ .Values.hubble.tls.secretName }}, defaultMode: 0440{{ $more }}}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -161,7 +170,6 @@ seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- end }}
 
-{{- /* `optional`: the doctor starts without a Secret and says that it is missing; the bot waits for it. */ -}}
 {{- define "kai.settingsVolumes" -}}
 {{- $root := .root }}
 {{- $more := ternary ", optional: true" "" .optional }}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from bot.cli import serve
@@ -16,6 +19,7 @@ from bot.logs import Hiding, set_up_logging
 from bot.secret import Secret
 from bot.settings import SlackSettings
 from bot.slack.connection import BadToken
+from bot.web import health
 from lab.workspace import Workspace
 from tests.bot.slack.conftest import USUAL, Start
 from tests.kit.cases import CASES
@@ -38,17 +42,24 @@ async def test_a_token_that_slack_does_not_know_stops_the_start(workspace: Works
             pass
 
 
-async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_path: Path):
-    environ = {
+def serving(workspace: Workspace, folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a `kai serve` of its own."""
+    return {
         **os.environ,
         "SLACK_BOT_TOKEN": workspace.app.bot_token,
         "SLACK_APP_TOKEN": workspace.app.app_token,
         "SLACK_API_URL": workspace.api_url,
-        "KAI_DATABASE_URL": f"sqlite:///{tmp_path}/kai.db",
+        "KAI_DATABASE_URL": f"sqlite:///{folder}/kai.db",
         "KAI_CASE": str(CASES / USUAL),
         "KAI_HOST": "127.0.0.1",
         "KAI_PORT": "0",
+        **more,
     }
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_path: Path, log_format: str):
+    environ = serving(workspace, tmp_path, KAI_LOG_FORMAT=log_format)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "serve", env=environ, stderr=asyncio.subprocess.PIPE
     )
@@ -61,8 +72,45 @@ async def test_it_connects_answers_and_ends_by_itself(workspace: Workspace, tmp_
         _, said = await process.communicate()
 
     assert process.returncode == 0
-    assert b"kai serves Slack by socket" in said
+    lines = said.decode().splitlines()
+    words = lines if log_format == "text" else [json.loads(each)["message"] for each in lines]
+    assert words[0].startswith("kai serves Slack by socket")
+    assert words[-1].startswith("kai stops")
     assert b"xoxb" not in said
+
+
+async def test_whoever_calls_is_answered_until_others_are_called_instead(workspace: Workspace, tmp_path: Path):
+    """A pod that ends hears calls for a moment longer: the cluster has to take it from its Service first."""
+    environ = serving(workspace, tmp_path, KAI_SLACK_MODE="http", SLACK_SIGNING_SECRET="signed")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "serve", env=environ, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    url = re.findall(r"http://[\d.:]+", (await process.stderr.readline()).decode())[0]
+    process.terminate()
+    while not (await process.stderr.readline()).startswith(b"kai stops"):
+        pass
+    async with aiohttp.ClientSession() as session:
+        answers = [await session.get(f"{url}/readyz"), await session.post(f"{url}/slack/events", data=b"{}")]
+        said = [(each.status, (await each.text())[:22]) for each in answers]
+    process.terminate()  # once more: no need to wait
+    await process.communicate()
+
+    assert said[0] == (503, '{"status": "stopping"}')
+    assert said[1][0] == 401  # a call is looked at as ever; this one is not signed
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("is_called", [True, False])
+async def test_only_whom_others_call_waits_for_them(is_called: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "HANDOVER_S", 3600.0)
+    here, hurry = health.Health(None, is_called=is_called), asyncio.Event()  # it asks no store
+    over = asyncio.create_task(here.hand_over(hurry))
+    done, _ = await asyncio.wait((over,), timeout=0.05)
+
+    assert (here.stopping, bool(done)) == (True, not is_called)
+    hurry.set()
+    await over
 
 
 def test_no_line_of_the_log_holds_a_secret_or_what_a_terminal_would_obey():

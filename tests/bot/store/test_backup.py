@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import shutil
 import stat
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bot.cli import run
+from bot.store import backup
 from bot.store.backup import STORE, BadBackup, back_up, restore
 from bot.store.database import BadDatabase
 from bot.store.store import open_store
@@ -62,6 +68,68 @@ async def test_a_backup_in_the_midst_of_writes_is_whole(tmp_path: Path) -> None:
             live = await again.investigations.live()
             assert sorted(it.id for it in live) == sorted(f"i{n}" for n in range(len(live)))
             assert all(it.asked_at == NOW for it in live)
+
+
+async def test_copies_lie_beside_the_store_and_go_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(at(tmp_path)) as store:
+        await admitted(store)
+    before = sorted(os.listdir(tmp_path))
+    monkeypatch.setattr(backup.tempfile, "tempdir", str(tmp_path / "no-room-in-tmp"))
+    where: list[Path] = []
+    monkeypatch.setattr(backup, "_copied", lambda old, new: (where.append(new.parent.parent), shutil.copy(old, new)))
+
+    back_up(at(tmp_path), io.BytesIO())
+
+    assert where == [tmp_path]
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+async def test_a_volume_without_room_for_the_copies_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_store(at(tmp_path)) as store:
+        await admitted(store)
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=backup.LEFT_OPEN_BYTES))
+    file = tmp_path / "kai.backup"
+
+    code = await asyncio.to_thread(run, ["store", "backup", str(file), "--database", at(tmp_path)])
+
+    assert (code, file.exists()) == (2, False)
+    assert "needs 16 MiB free, and has 16" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("age_s", "stays"), [(60, True), (2 * backup.FORGOTTEN_AFTER_S, False)])
+async def test_copies_of_a_backup_that_was_killed_are_taken_away(tmp_path: Path, age_s: int, stays: bool) -> None:
+    async with open_store(at(tmp_path)) as store:
+        await admitted(store)
+    left = tmp_path / f"{backup.COPIES}killed"
+    left.mkdir()
+    (left / STORE).write_text("half a copy")
+    os.utime(left, (time.time() - age_s,) * 2)
+
+    back_up(at(tmp_path), io.BytesIO())
+
+    assert left.exists() is stays
+
+
+async def test_a_pipe_gets_the_backup(tmp_path: Path) -> None:
+    async with open_store(at(tmp_path)) as store:
+        await admitted(store)
+    command = [
+        sys.executable,
+        "-c",
+        "from bot.entry import main; main()",
+        "store",
+        "backup",
+        "-",
+        "--database",
+        at(tmp_path),
+    ]
+    piped = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+
+    assert set(restore(io.BytesIO(piped.stdout), at(tmp_path / "new"))["sha256"]) == {STORE}
 
 
 async def test_a_store_that_is_there_is_never_written_over(tmp_path: Path) -> None:

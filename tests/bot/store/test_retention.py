@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from bot.store.database import open_database
-from bot.store.schema import metadata
+from bot.store.schema import metadata, seen_ids
 from bot.store.store import Store
 from tests.bot.store.words import NOW, admitted, concluded, request
 
@@ -45,3 +45,16 @@ async def test_nothing_of_a_forgotten_investigation_is_left_in_any_table(store: 
         }
     await database.close()
     assert left == dict.fromkeys(left, 0)
+
+
+async def test_expired_ids_go_however_many_they_are_and_the_others_stay(store: Store, url: str) -> None:
+    await store.seen.keep_all({f"old-{number}": "" for number in range(9)}, NOW - 2 * DAYS, DAYS)
+    await store.seen.keep_all({"new": "stays"}, NOW, DAYS)
+
+    assert await store.retention.forget(NOW - DAYS, NOW, batch=2) == ()
+
+    database = open_database(url)
+    async with database.reading() as connection:
+        left = (await connection.execute(select(seen_ids.c.key))).scalars().all()
+    await database.close()
+    assert left == ["new"]

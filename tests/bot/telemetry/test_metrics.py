@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import generate_latest
@@ -13,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.desk.ports import CannotLook, LookFor, LookResult
 from bot.store import Investigation, InvestigationState
 from bot.telemetry.metrics import ClaudeAnswer, Metrics
+from flows.causes import CAUSES
 from flows.engine import Concluded, Saw, ignore
 from flows.load import load_flows
 from sensors.kit.model import Evidence, Sight
@@ -57,7 +59,7 @@ async def test_investigations_are_counted_by_cause_and_by_how_they_ended() -> No
             await metrics.looking(raising(why))(investigation(), ignore)
 
     figures = shown(metrics)
-    ended = {key[1:]: value for key, value in figures.items() if key[0] == "kai_investigations_total"}
+    ended = {key[1:]: value for key, value in figures.items() if key[0] == "kai_investigations_total" and value}
     assert ended == {
         (DENIED.cause_class, "fault"): 1,
         ("none.healthy", "no_fault"): 1,
@@ -67,6 +69,18 @@ async def test_investigations_are_counted_by_cause_and_by_how_they_ended() -> No
     }
     assert figures["kai_stage_seconds_count", "looking"] == 5
     assert figures["kai_stage_seconds_sum", "waiting"] == 20
+
+
+async def test_the_first_of_each_cause_is_an_increase() -> None:
+    metrics = Metrics(lambda: NOW)
+    before = {key for key in shown(metrics) if key[0] == "kai_investigations_total"}
+    for it in (found(SimpleNamespace(cause_class=cause)) for cause in CAUSES):
+        await metrics.looking(it)(investigation(), ignore)
+    for why in (CannotLook("no such pod"), ValueError("ours"), asyncio.CancelledError()):
+        with pytest.raises(type(why)):
+            await metrics.looking(raising(why))(investigation(), ignore)
+
+    assert {key for key in shown(metrics) if key[0] == "kai_investigations_total"} == before
 
 
 async def test_each_look_of_a_sensor_and_what_a_verdict_stands_on_is_measured() -> None:

@@ -7,10 +7,11 @@ import hashlib
 import hmac
 import json
 import logging
+import shutil
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,16 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     return Trust(*(make_certificates(tmp_path_factory.mktemp(each)) for each in ("ours", "theirs")))
 
 
+def mount(these: Certificates, folder: Path) -> Certificates:
+    """The same certificates in another folder, in place of those that were there."""
+    names = ("ca", "certificate", "key")
+    files = {name: folder / name for name in names}
+    for name in names:
+        shutil.copy(getattr(these, name), folder / "new")
+        (folder / "new").rename(files[name])
+    return replace(these, **files)
+
+
 @asynccontextmanager
 async def with_certificates(ear: Ear, trust: Trust, **more: Any) -> AsyncIterator[str]:
     routes = ear.hooks(**more).routes(certificates=True)
@@ -180,6 +191,26 @@ async def test_a_certificate_of_another_authority_is_refused_without_a_trace(
 
     assert ear.received == []
     assert [each for each in caplog.records if each.exc_info] == []
+
+
+async def test_renewed_certificates_hold_from_the_next_connection_on(
+    trust: Trust, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    ear, mounted = Ear(), mount(trust.server, tmp_path)
+    renewed = replace(trust, server=trust.strangers)
+    async with with_certificates(ear, replace(trust, server=mounted)) as url:
+        assert await post(url, BODY, {}, trust.client(trust.server)) == 200
+
+        mount(trust.strangers, tmp_path)
+        assert await post(url, BODY, {}, renewed.client(trust.strangers)) == 200
+        with pytest.raises((ClientError, ssl.SSLError)):
+            await post(url, BODY, {}, renewed.client(trust.server))
+
+        mounted.certificate.write_text("half of a file")
+        assert await post(url, BODY, {}, renewed.client(trust.strangers)) == 200
+
+    warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert len([each for each in warnings if each.endswith("the old certificates stay")]) == 1
 
 
 async def test_garbage_instead_of_tls_or_http_costs_no_trace(trust: Trust, caplog: pytest.LogCaptureFixture):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
+import socket
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
@@ -17,6 +20,12 @@ async def echo(request: web.Request) -> web.StreamResponse:
 
 
 ROUTES = (HttpRoute("POST", "/small", echo, largest=10), HttpRoute("POST", "/large", echo, largest=3_000_000))
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 async def post(url: str, content: object) -> tuple[int, int | None]:
@@ -48,6 +57,39 @@ async def test_a_body_of_unknown_length_is_not_read_beyond_the_limit():
     async with listening("127.0.0.1", 0, ROUTES) as url:
         assert await post(f"{url}/small", chunks(10)) == (200, 10)
         assert await post(f"{url}/small", chunks(11)) == (413, None)
+
+
+@pytest.mark.parametrize("host", server.EVERYWHERE)
+async def test_a_pod_with_either_family_of_addresses_is_reached_and_callers_keep_theirs(host: str):
+    async def remote(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"read": request.remote})
+
+    port = free_port()
+    async with listening(host, port, (HttpRoute("POST", "/who", remote),)) as url:
+        assert url == f"http://127.0.0.1:{port}"
+        assert [await post(f"http://{each}:{port}/who", b"x") for each in ("127.0.0.1", "[::1]")] == [
+            (200, "127.0.0.1"),
+            (200, "::1"),
+        ]
+
+
+async def test_a_node_without_ipv6_is_served_by_ipv4(monkeypatch: pytest.MonkeyPatch):
+    real = socket.socket
+
+    def without_ipv6(family: int = socket.AF_INET, *more: Any, **named: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *more, **named)
+
+    port = free_port()
+    monkeypatch.setattr(asyncio.base_events.socket, "socket", without_ipv6)
+    async with listening("::", port, ROUTES) as url:
+        assert await post(f"{url}/small", b"x") == (200, 1)
+
+
+async def test_an_address_of_ipv6_is_shown_as_one_can_open_it():
+    async with listening("::1", 0, ROUTES) as url:
+        assert await post(f"{url}/small", b"x") == (200, 1)
 
 
 async def test_what_is_no_route_is_not_found():
