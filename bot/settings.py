@@ -152,6 +152,15 @@ def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSet
     return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url, _shared(found))
 
 
+def check(environ: Mapping[str, str], file: Path | None = None) -> None:
+    """Raises `UsageMistake` for what `kai serve` would refuse here; that Slack's tokens are not set is no mistake."""
+    written = _written(_file(environ, file))
+    found = _found(environ, written, {})
+    _approvals(written), _clusters(written)
+    if "bot_token" in found and {"app_token", "signing_secret"} & found.keys():
+        load(environ, file)
+
+
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
     """The approvals of the settings file alone, for a terminal. Raises `BadSettings`."""
     return _approvals(_written(_file(os.environ if environ is None else environ, file)))

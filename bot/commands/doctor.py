@@ -17,10 +17,10 @@ from bot.doctor import Check, CheckState, exit_code
 from bot.doctor.alerts import alert_checks, unreadable
 from bot.doctor.examine import Patient, examine
 from bot.doctor.packages import packages
-from bot.errors import BadSettings, CouldNotLook, UsageMistake
+from bot.errors import CouldNotLook, UsageMistake
 from bot.lazy import resolve as lazily
 from bot.report.sanitize import clean
-from bot.settings import AlertsSetUp, alerts_of
+from bot.settings import AlertsSetUp, alerts_of, check
 from sensors.access.live import LiveCluster
 from sensors.access.live.cluster import place_of
 from sensors.kit import Blind
@@ -54,10 +54,11 @@ async def _examine(live: Live, pod: str, namespace: str | None) -> tuple[Check, 
 
 
 async def alerts(environ: Mapping[str, str]) -> tuple[Check, ...]:
-    """Checks what alerts need, by the settings that `kai serve` would read here."""
+    """Checks the settings that `kai serve` would read here, and what alerts need by them."""
     try:
+        check(environ)
         said = alerts_of(environ)
-    except BadSettings as why:
+    except UsageMistake as why:
         return unreadable(str(why))
     return alert_checks(said.alerts, said.watch, await _access(said))
 

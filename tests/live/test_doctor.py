@@ -122,6 +122,14 @@ async def test_no_key_is_a_choice_and_an_empty_one_a_mistake(
 TODAY = date(2026, 11, 27)
 
 
+async def test_a_settings_file_with_an_unknown_word_is_no_fault_of_the_key(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("alert: {}")
+
+    checks = await claude({"KAI_CONFIG": str(tmp_path / "config.yaml")}, TODAY)
+
+    assert {each.state for each in checks} == {CheckState.UNKNOWN}
+
+
 @pytest.mark.parametrize(
     ("model", "state", "words"),
     [
