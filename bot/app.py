@@ -105,7 +105,7 @@ from flows.engine import WalkTools
 from flows.load import Flow, load_flows
 from flows.runner import WorkRunner
 from sensors.access.casefolder import BadCase
-from sensors.kit.attempt import attempt_logged
+from sensors.kit.attempt import attempt_logged, start_logged
 from sensors.kit.catalog import sensors
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ async def running(
         )
         if explains is not None:
             explains.desk = desk
-            stack.callback(asyncio.create_task(attempt_logged(explains.asking.warm(), log, "Claude")).cancel)
+            stack.callback(start_logged(explains.asking.warm(), log, "Claude").cancel)
         names = {each: PodSuggestions(partial(clusters.cluster, each)) for each in clusters.names}
         for known in names.values():
             stack.push_async_callback(known.close)

@@ -239,7 +239,7 @@ def mcp() -> None:
 @argument("action", type=click.Choice(("test",)))
 @option("-f", "--filename", "file", required=True, metavar="FILE", help="A webhook's body, or a Slack message.")
 @option("--case", type=PATH, metavar="DIR", help="A recorded case instead of a cluster.")
-@option("--gate", type=PATH, metavar="FILE", help="A team's own rules (KAI_ALERT_GATE).")
+@option("--gate", type=PATH, metavar="FILE", help="A team's own rules; else those of KAI_ALERT_GATE.")
 @option("--offline", is_flag=True, help="Ask no cluster whether what the alert names is there.")
 @live_options
 @DEBUG

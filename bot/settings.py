@@ -161,6 +161,13 @@ def check(environ: Mapping[str, str], file: Path | None = None) -> None:
         load(environ, file)
 
 
+def alert_gate_of(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Path | None:
+    """A team's own rules for the gate, for a terminal. Raises `BadSettings`."""
+    environ = os.environ if environ is None else environ
+    said = _value(_KEYS["alert_gate"], environ, _written(_file(environ, file)))
+    return Path(str(said)).expanduser() if said else None
+
+
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:
     """The approvals of the settings file alone, for a terminal. Raises `BadSettings`."""
     return _approvals(_written(_file(os.environ if environ is None else environ, file)))

@@ -20,9 +20,10 @@ from bot.alerts.gate import CountDrops, GateRule, Judged, NetworkRelevance, judg
 from bot.alerts.incidents import Incidents, Novelty
 from bot.alerts.notices import AnswerPlace, MessageSign, NoticeSender, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.pending import Keeper, KeptAlerts
-from bot.alerts.plan import AlertGroup, AlertLimits, AlertPlan, Received, namespace_of, plan
+from bot.alerts.plan import AlertGroup, AlertLimits, AlertPlan, Received, by_cause, namespace_of, plan
 from bot.alerts.pointers import Pointers
 from bot.alerts.scenes import ClusterOf, OpenCluster, ReadClusters, Scenes
+from bot.alerts.skipped import keep_skipped
 from bot.alerts.target import ChosenTarget, UnclearTarget, named_target
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
@@ -34,12 +35,13 @@ from bot.store.store import Store
 from bot.triggers.alert import AlertState
 from bot.triggers.commands import Investigate
 from sensors.kit import Target
-from sensors.kit.attempt import attempt, attempt_logged
+from sensors.kit.attempt import attempt, attempt_logged, start_logged
 
 log = logging.getLogger(__name__)
 
 MOST_NOTICES = 10
-"""What is said of skipped, and of unclear alerts in a channel and window; the rest is counted in the log."""
+"""What is said of skipped, and of unclear alerts in a channel and window. More unclear ones are listed together; more
+skipped ones, which nobody waits for, are in the log."""
 
 MOST_TRIED = 50
 """Alerts of a group that are tried until one of them leads to a pod."""
@@ -50,7 +52,7 @@ MOST_ROUNDS = 2
 STARTS_APART_S = 0.6
 """Seconds between investigations that one batch starts. Each looks for half a second, in which alerts still come in."""
 
-OVER_LIMIT = "the most that alerts may start in a minute was reached"
+OVER_LIMIT = "more came in a minute than are answered one by one"
 
 
 class Alerts:
@@ -75,9 +77,8 @@ class Alerts:
         self._pointers = Pointers(voice, (limits or AlertLimits()).anchor_s)
         self._scenes = Scenes(cluster_of, open_cluster)
         self._now, self._rules, self._limits = resolves.now, rules, limits or AlertLimits()
-        self._drops, self._kept = drops, kept
+        self._drops, self._kept, self._clock, self._sleep = drops, kept, clock, sleep
         self._keeper = Keeper(kept, self._ready, self._elsewhere, self._unsafe, sleep, clock)
-        self._clock, self._sleep = clock, sleep
         self._incidents = Incidents()
         self._endings = Endings(store, resolves, self._incidents, kept)
         self._rooms: dict[str, Room] = {}
@@ -176,7 +177,7 @@ class Alerts:
         room.forget(self._clock() - self._limits.window_s)
         gates = {each.row: judged(each.alert, self._rules) for each in batch}
         rest: Sequence[Received] = [each for each in batch if gates[each.row].network is not NetworkRelevance.NO]
-        scenes: ReadClusters = {}
+        rest, scenes = await self._without_answered(room, rest), ReadClusters()
         for _ in range(MOST_ROUNDS):
             made = plan(rest, room.spent(), self._limits)
             rest = made.rest
@@ -186,6 +187,17 @@ class Alerts:
         for each in batch:
             if gates[each.row].network is NetworkRelevance.NO:
                 self._skip(room, each, gates[each.row].why, named_target(each.alert))
+
+    async def _without_answered(self, room: Room, heard: Sequence[Received]) -> Sequence[Received]:
+        """Those whose cause is not looked into yet; the others join the list of the storm that they belong to."""
+        left: list[Received] = []
+        for group in by_cause(heard):
+            if there := room.answered(group.cause, self._clock() - self._limits.window_s):
+                await self._remember(group, there.investigation)
+                self._list(room, group.members, 0)
+            else:
+                left += group.members
+        return left
 
     async def _begin(self, room: Room, made: AlertPlan, scenes: ReadClusters, gates: Mapping[str, Judged]) -> bool:
         """Looks into all that is planned; False where some of it led to nothing, whose place is free again."""
@@ -235,7 +247,7 @@ class Alerts:
     async def _start(
         self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged, cluster: str
     ) -> AnswerPlace:
-        if known := await self._known(lead):
+        if known := await self._store.seen.value_of(lead.once, self._now()):  # in another replica, or before a restart
             return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
         it = chosen.target
@@ -284,14 +296,10 @@ class Alerts:
         rows = {each.once: investigation for each in group.members}
         await self._store.seen.keep_all(rows, self._now(), TRIGGER_LIFETIME)
 
-    async def _known(self, received: Received) -> str:
-        """Investigation that this very firing has started before: in another replica, or before a restart."""
-        return await self._store.seen.value_of(received.once, self._now()) or ""
-
     # -- what is not looked into --------------------------------------------------------------------------------------
 
     def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
-        """A sign and one line at the channel's own message; without such a message, only the log says it."""
+        """A sign and one line at the channel's own message; without such a message, it is kept for those who ask."""
         self.counts["skipped"] += 1
         self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
 
@@ -304,6 +312,8 @@ class Alerts:
             said.append(self._clock())
             work = self._say_at_message(said, received, notice, only_in_thread)
             self._aside(work, "why an alert starts nothing is not said")
+        elif not only_in_thread:
+            self._list(room, (received,), 0)
 
     async def _say_at_message(
         self, said: deque[float], received: Received, notice: SkippedAlert | UnclearAlert, only_in_thread: bool
@@ -311,15 +321,15 @@ class Alerts:
         """The channel's message may come after the webhook: it is waited for."""
         where = received.channel
         thread = received.thread or await self._voice.anchor(where, received.alert.title, self._limits.anchor_s)
-        if only_in_thread and not thread:
+        if only_in_thread and not thread and isinstance(notice, SkippedAlert):
             if said:
                 said.pop()
-            return
+            return await keep_skipped(self._store.seen, received, notice, self._now())
         await self._voice.tell(where, thread, notice)
         if thread:
-            self._voice.mark(
-                where, thread, MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
-            )
+            sign = MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
+            self._voice.mark(where, thread, sign)
+        return None
 
     def _list_of(self, room: Room, group: AlertGroup, place: AnswerPlace | None) -> None:
         """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
@@ -327,6 +337,7 @@ class Alerts:
         if place is not None and place.thread:
             there.answer = place
             there.thread = place.thread if place.channel == group.lead.channel else ""
+            there.investigation, there.answered_at = self._incidents.investigation_of(group.lead.alert), self._clock()
         elif not there.investigated:
             there.why = "no pod that is meant could be found"
         there.add(group.members, self._clock())
@@ -374,7 +385,7 @@ class Alerts:
 
     def _aside(self, work: Coroutine[Any, Any, object], what: str) -> None:
         """Beside everything else: nobody waits for it."""
-        task = asyncio.create_task(attempt_logged(work, log, what))
+        task = start_logged(work, log, what)
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
 

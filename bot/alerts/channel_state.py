@@ -32,7 +32,8 @@ class Start:
 class AlertList:
     """Alerts that are not looked into one by one, by key: those of a storm's cause, or those beyond a limit.
 
-    `thread` and `ts`: where the list is said; `answer`: where the investigation that is for all of them is.
+    `thread` and `ts`: where the list is said; `answer`: where the investigation that is for all of them is, with
+    its id and when it began.
     """
 
     name: str
@@ -40,6 +41,8 @@ class AlertList:
     thread: str = ""
     ts: str = ""
     answer: AnswerPlace | None = None
+    investigation: str = ""
+    answered_at: float = 0.0
     heard_at: float = 0.0
     lines: dict[str, tuple[str, str]] = field(default_factory=dict)
     dropped: int = 0
@@ -115,6 +118,11 @@ class Room:
                 moments.popleft()
         self.lists = {name: each for name, each in self.lists.items() if each.heard_at >= before}
         self.pointed = {message: at for message, at in self.pointed.items() if at >= before}
+
+    def answered(self, cause: str, since: float) -> AlertList | None:
+        """The list of a storm whose investigation began since then, and is for whoever comes with the same cause."""
+        there = self.lists.get(cause)
+        return there if there is not None and there.investigated and there.answered_at >= since else None
 
     def spent(self) -> SpentStarts:
         counted = Counter(each.namespace for each in self.starts if each.namespace)

@@ -139,6 +139,10 @@ def _network(where: str, said: Any) -> NetworkRelevance:
 
 
 def _pattern(where: str, said: Any) -> re.Pattern[str]:
+    if (
+        not said or isinstance(said, bool) or not isinstance(said, str | int)
+    ):  # a list would be read as a set of letters
+        raise UsageMistake(f"{where}: a pattern should be a text in quotes, not {str(said)[:60]!r}")
     try:
         return re.compile(str(said), re.IGNORECASE)
     except re.error as why:

@@ -2,7 +2,7 @@
 
 Few alerts are looked into one by one; those about the same pod and peer are one. More than `each` in a window are a
 storm: alerts of one name and one peer (or, without a peer, one node) have a common cause, and the largest groups are
-looked into once. Nothing is left out of the plan: what is not looked into is listed.
+looked into once in a window. Nothing is left out of the plan: what is not looked into is listed.
 """
 
 from __future__ import annotations
@@ -94,10 +94,15 @@ def plan(heard: Sequence[Received], spent: SpentStarts, limits: AlertLimits) -> 
     units = _grouped(heard, lambda each: subject_of(each.alert))
     if spent.each + len(units) <= limits.each:
         return _within_namespaces(units, spent, limits)
-    causes = sorted(_grouped(heard, lambda each: cause_of(each.alert)), key=lambda group: -len(group.members))
+    causes = sorted(by_cause(heard), key=lambda group: -len(group.members))
     room = max(0, limits.storm - spent.storm)
     rest = tuple(each for group in causes[room:] for each in group.members)
     return AlertPlan(tuple(causes[:room]), rest, is_storm=True)
+
+
+def by_cause(heard: Sequence[Received]) -> list[AlertGroup]:
+    """The alerts by their common cause, in the order in which the first of each came."""
+    return _grouped(heard, lambda each: cause_of(each.alert))
 
 
 def _within_namespaces(units: Sequence[AlertGroup], spent: SpentStarts, limits: AlertLimits) -> AlertPlan:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.clusters.target import Listing, NoSuchPod, failing_first, read_listing, resolve_among
+from bot.clusters.target import WORKLOAD_KINDS, Listing, NoSuchPod, failing_first, read_listing, resolve_among
 from bot.triggers.alert import Alert, AlertSubject, SubjectKind
+from bot.triggers.alert_labels import is_exporter
 from sensors.kit import Cluster, Target
+from sensors.kit.addresses import as_ip
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import INGRESS, SERVICE
 from sensors.kit.objects import (
+    Ref,
     items,
     label_of,
     labels_of,
@@ -69,12 +72,19 @@ def who(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """The first thing the alert names that leads to a pod; else the most useful reason."""
     said = [_found(each, alert, scene) for each in alert.meant]
     chosen = next((each for each in said if isinstance(each, ChosenTarget)), None)
-    if chosen is not None:
-        return _with_peer(chosen, alert)
     unclear = [each for each in said if isinstance(each, UnclearTarget)]
+    if chosen is not None:
+        return _with_peer(chosen if chosen is said[0] else _instead(chosen, alert.meant[0], unclear[0]), alert)
     return next((each for each in unclear if each.candidates), None) or (
         unclear[0] if unclear else UnclearTarget("the alert names no pod, workload, Service or node")
     )
+
+
+def _instead(chosen: ChosenTarget, first: AlertSubject, unclear: UnclearTarget) -> ChosenTarget:
+    """Chosen by what comes second in an alert, since what comes first is not there: both are said."""
+    if first.kind is SubjectKind.INGRESS and not first.namespace:  # a host may be that of an Ingress or of a node
+        return chosen
+    return replace(chosen, why=f"{unclear.why}; {chosen.why or f'{chosen.target} is named, too'}")
 
 
 def named_target(alert: Alert) -> Target | None:
@@ -89,7 +99,7 @@ def _with_peer(chosen: ChosenTarget, alert: Alert) -> ChosenTarget:
     it, peer = chosen.target, alert.peer
     if peer is None:
         return chosen
-    return ChosenTarget(Target(it.pod, it.namespace, peer.host, peer.port, peer.protocol), chosen.why, chosen.ready)
+    return replace(chosen, target=Target(it.pod, it.namespace, peer.host, peer.port, peer.protocol))
 
 
 def _found(meant: AlertSubject, alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
@@ -133,12 +143,40 @@ def _successors(meant: AlertSubject, scene: ClusterReadings) -> list[Object]:
 
 
 def _workload(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
+    kind, slash, name = meant.name.rpartition("/")
+    if not (slash and meant.namespace):
+        return _by_workload_name(kind, name, meant.namespace, scene)
     try:
         found = resolve_among(scene.listing, meant.name, meant.namespace)
     except NoSuchPod as why:
         return UnclearTarget(str(why))
     pod = named(scene.listing.pods, found.target.pod, found.target.namespace)
     return ChosenTarget(found.target, found.note, None if pod is None else pod_is_ready(pod))
+
+
+def _by_workload_name(kind: str, name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
+    """A workload whose kind or namespace the alert does not say, or a pod of that name."""
+    if namespace and (pod := named(scene.listing.pods, name, namespace)) is not None:
+        return _chosen(pod)
+    here = (each for each in scene.listing.pods if namespace in ("", namespace_of(each)))
+    found = [each for each in here if _is_of(each, kind, name, scene)]
+    if not found:
+        where = f" in namespace {namespace}" if namespace else ""
+        return UnclearTarget(f"no pod of the workload {name} is to be seen{where}")
+    one_of_each = {(namespace_of(each), str(_ref(each, scene))): each for each in reversed(failing_first(found))}
+    if len(one_of_each) > 1:
+        what = f"there are {len(one_of_each)} workloads of the name {name}, and the alert does not say which"
+        return UnclearTarget(what, _names(failing_first(one_of_each.values())))
+    return _several(found, scene)
+
+
+def _is_of(pod: Object, kind: str, name: str, scene: ClusterReadings) -> bool:
+    owner = _ref(pod, scene)
+    return owner is not None and owner.name == name and WORKLOAD_KINDS.get(kind, owner.kind) == owner.kind
+
+
+def _ref(pod: Object, scene: ClusterReadings) -> Ref | None:
+    return workload_of(pod, scene.listing.replica_sets)
 
 
 def _service(name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
@@ -154,15 +192,26 @@ def _service(name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget 
 
 
 def _ingress(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
-    found = named(scene.ingresses, meant.name, meant.namespace)
-    if found is None:
-        return UnclearTarget(f"no Ingress {meant.namespace}/{meant.name} is to be seen")
-    backends = sorted(_backends(found))
+    by_name = [named(scene.ingresses, meant.name, meant.namespace)] if meant.namespace else []
+    found = [each for each in by_name or _of_host(meant.name, scene) if each is not None]
+    if not found:
+        what = f"Ingress {meant.namespace}/{meant.name}" if meant.namespace else f"Ingress for the host {meant.name}"
+        return UnclearTarget(f"no {what} is to be seen")
+    backends = sorted({(namespace_of(each), name) for each in found for name in _backends(each)})
     if len(backends) == 1:
-        return _service(backends[0], meant.namespace, scene)
-    behind = [_service(each, meant.namespace, scene) for each in backends]
+        return _service(backends[0][1], backends[0][0], scene)
+    behind = [_service(name, namespace, scene) for namespace, name in backends]
     pods = tuple((each.target.namespace, each.target.pod) for each in behind if isinstance(each, ChosenTarget))
-    return UnclearTarget(f"Ingress {meant.namespace}/{meant.name} has {len(backends)} Services behind it", pods)
+    what = f"{namespace_of(found[0])}/{name_of(found[0])}" if len(found) == 1 else f"of the host {meant.name}"
+    return UnclearTarget(f"Ingress {what} has {len(backends)} Services behind it", pods)
+
+
+def _of_host(host: str, scene: ClusterReadings) -> list[Object]:
+    return [
+        each
+        for each in scene.ingresses
+        if host.lower() in (text(rule, "host") for rule in items(each, "spec", "rules"))
+    ]
 
 
 def _backends(ingress: Object) -> set[str]:
@@ -172,9 +221,13 @@ def _backends(ingress: Object) -> set[str]:
 
 
 def _node(name: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
+    """The node by its name, or by its address, which is what an exporter's `instance` has."""
     there = failing_first(each for each in scene.listing.pods if text(each, "spec", "nodeName") == name)
+    if not there and (address := as_ip(name)) is not None:
+        there = failing_first(each for each in scene.listing.pods if as_ip(text(each, "status", "hostIP")) == address)
     if not there:
         return UnclearTarget(f"no pod runs on node {name}")
+    name = text(there[0], "spec", "nodeName")
     if pod_is_ready(there[0]) is True:
         return UnclearTarget(f"no pod on node {name} fails: all {len(there)} are ready", _names(there))
     return _chosen(there[0], _one_of(there, f"the pods on node {name}"))
@@ -196,16 +249,24 @@ def _probes(pod: Object) -> bool:
 
 def _by_words(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """Names without labels count only where such a pod, or such a workload in a named namespace, exists."""
-    names = set(_NAME.findall(alert.words)) | set(_NAME.findall(alert.title))
+    names = {found for said in (alert.words, alert.title, *alert.labels.values()) for found in _NAME.findall(said)}
     pods = [each for each in scene.listing.pods if name_of(each) in names]
-    if len(pods) > 1:
-        pods = [each for each in pods if namespace_of(each) in names] or pods
-    if len(pods) == 1:
-        return _chosen(pods[0])
-    if pods:
-        return _several(pods, scene)
+    meant = [each for each in pods if not is_exporter(name_of(each), names)]
+    if len(meant) > 1:
+        meant = [each for each in meant if namespace_of(each) in names] or meant
+    if len(meant) == 1:
+        return _chosen(meant[0])
+    if meant:
+        return _several(meant, scene)
     near = [each for each in scene.listing.pods if namespace_of(each) in names and _owner(each, scene) in names]
-    return _several(near, scene) if near else UnclearTarget("the alert names no pod or workload that exists")
+    if near := [each for each in near if each not in pods and not is_exporter(name_of(each), names)]:
+        return _several(near, scene)
+    nodes = names & {text(each, "spec", "nodeName") for each in scene.listing.pods}
+    if len(nodes) == 1 and "node" in alert.name.lower():
+        return _node(nodes.pop(), scene)
+    if pods:
+        return UnclearTarget("the alert names only the exporter that measured it", _names(pods))
+    return UnclearTarget("the alert names no pod or workload that exists")
 
 
 def _several(pods: Sequence[Object], scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
@@ -217,7 +278,7 @@ def _several(pods: Sequence[Object], scene: ClusterReadings) -> ChosenTarget | U
 
 
 def _owner(pod: Object, scene: ClusterReadings) -> str:
-    owner = workload_of(pod, scene.listing.replica_sets)
+    owner = _ref(pod, scene)
     return "" if owner is None else owner.name
 
 

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from bot.approval.proposal import Json
 from bot.change.marks import EXPIRES, PROPOSAL_ANNOTATION
-from flows.fixes.change import component_of_object
+from flows.fixes.change import component_of_object, manifest_text
 from flows.model import Component, Fix, Proof
 
 SERVER_ONLY = (
@@ -66,7 +64,7 @@ def _file(target: Component) -> str:
 
 
 def _lines(thing: Json) -> Sequence[str]:
-    return yaml.safe_dump(cleaned(thing), sort_keys=False, allow_unicode=True, width=10_000).splitlines()
+    return manifest_text(cleaned(thing), width=10_000).splitlines()
 
 
 def cleaned(thing: Json) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bot.clusters.recent_drops import recent_drops
 from bot.commands.output import write
 from bot.errors import UsageMistake
 from bot.report.sanitize import clean
+from bot.settings import alert_gate_of
 from bot.triggers.alert import Alert, AlertState
 from bot.triggers.alerts import message_trigger, webhook_of
 from bot.triggers.trigger import Payload
@@ -26,18 +27,19 @@ from sensors.access.casefolder import BadCase
 from sensors.kit import Absent, Blind
 
 MAX_ALERT_BYTES = 4 * 1024 * 1024
-_MESSAGE = ("text", "blocks", "attachments", "message")
+_MESSAGE = ("text", "blocks", "attachments")
+WANTED = "give the body that a webhook sends (docs/alerts.md), or a message as Slack's event has it"
 
 
 def typed(action: str, file: str, case: Path | None, gate: Path | None, offline: bool, **asked: Any) -> int:
     """`kai alert test -f FILE`: 0 when something would be started, 1 when nothing would. `action` is `test`."""
-    payload, rules = payload_in(file), load_gate(gate)
-    kind, alerts = alerts_in(payload)
+    payload, rules = payload_in(file), load_gate(gate or alert_gate_of())
+    kind, alerts = alerts_in(payload, file)
     try:
         worlds = recorded(case) if case is not None else PolicyWorlds(live_of(asked))
     except BadCase as why:
         raise UsageMistake(f"--case: {why}") from why
-    scene = "not asked (--offline)" if offline else asyncio.run(_scene(worlds))
+    scene = "the cluster was not asked (--offline)" if offline else asyncio.run(_scene(worlds))
     looked = [AlertReading(each, asyncio.run(_gate(each, rules, scene, worlds)), scene) for each in alerts]
     rows = [("read as", kind), *(row for each in looked for row in (("", ""), *explained(each)))]
     write("".join(f"{f'{name:<15}{clean(said, 1000)}'.rstrip()}\n" for name, said in rows))
@@ -73,21 +75,25 @@ def payload_in(file: str) -> Payload:
         raise UsageMistake(f"{file}: {why.strerror or why}") from why
     if len(raw) > MAX_ALERT_BYTES:
         raise UsageMistake(f"{file}: more than {MAX_ALERT_BYTES // 1024 // 1024} MiB is no alert")
+    if not raw.strip():
+        raise UsageMistake(f"{file}: it is empty; {WANTED}")
     try:
         said = json.loads(raw)
     except (ValueError, RecursionError):
-        raise UsageMistake(f"{file}: it is not JSON") from None
+        raise UsageMistake(f"{file}: it is not JSON; {WANTED}") from None
     said = said.get("event", said) if isinstance(said, dict) and said.get("type") == "event_callback" else said
     if not isinstance(said, dict):
-        raise UsageMistake(f"{file}: it is not a JSON object")
+        raise UsageMistake(f"{file}: it is not a JSON object; {WANTED}")
     return said
 
 
-def alerts_in(payload: Payload) -> tuple[str, list[Alert | str]]:
+def alerts_in(payload: Payload, file: str) -> tuple[str, list[Alert | str]]:
     """Trigger that reads it, and each alert, or why it starts nothing. Raises `UsageMistake` for what is no alert."""
     trigger = webhook_of(payload)
-    if trigger is None and not any(each in payload for each in _MESSAGE):
-        raise UsageMistake("it is no webhook of Alertmanager, Grafana, Datadog or PagerDuty, and no Slack message")
+    if trigger is None and not (any(each in payload for each in _MESSAGE) or isinstance(payload.get("message"), dict)):
+        raise UsageMistake(
+            f"{file}: it is no webhook of Alertmanager, Grafana, Datadog or PagerDuty, and no Slack message; {WANTED}"
+        )
     trigger = trigger or message_trigger(payload)
     found = [trigger.read(each) for each in trigger.split(payload)]
     said = [each if isinstance(each, Alert) else getattr(each, "why", "nothing") for each in found]
@@ -123,7 +129,7 @@ def explained(it: AlertReading) -> Iterator[tuple[str, str]]:
 def _who(alert: Alert, scene: ClusterReadings | str) -> str:
     if not isinstance(scene, ClusterReadings):
         target = named_target(alert)
-        return f"{target or 'unknown'}, not checked: the cluster was {scene}"
+        return f"{target or 'unknown'}, not checked: {scene}"
     found = who(alert, scene)
     if isinstance(found, ChosenTarget):
         return f"{found.target}{f' ({found.why})' if found.why else ''}"

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from bot.alert_settings import AlertSettings
 from bot.alerts.access import ChannelAccess
+from bot.alerts.gate import load_gate
 from bot.clusters.connecting import opened
 from bot.clusters.options import Live, live_of
 from bot.clusters.target import NoSuchPod, resolve
@@ -28,6 +30,8 @@ from sensors.kit.kinds import POD
 
 ASK_SLACK = "bot.slack.alert_access:channel_access"
 """Loaded where a channel is configured, and only there."""
+
+READ_CERTIFICATES = "bot.web.callers:client_certificates"
 
 
 def typed(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
@@ -60,7 +64,17 @@ async def alerts(environ: Mapping[str, str]) -> tuple[Check, ...]:
         said = alerts_of(environ)
     except UsageMistake as why:
         return unreadable(str(why))
-    return alert_checks(said.alerts, said.watch, await _access(said))
+    return (*_faults(said.alerts), *alert_checks(said.alerts, said.watch, await _access(said)))
+
+
+def _faults(said: AlertSettings) -> Iterator[Check]:
+    """Files that the settings name, and `kai serve` would refuse."""
+    try:
+        load_gate(said.gate)
+        if said.tls is not None:
+            lazily(READ_CERTIFICATES)(said.tls)
+    except UsageMistake as why:
+        yield from unreadable(str(why))
 
 
 async def _access(said: AlertsSetUp) -> ChannelAccess:

@@ -6,13 +6,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from bot.store import Investigation
 from flows.engine import Concluded, Saw, Watcher
 from sensors.kit.attempt import attempt_logged
 
 log = logging.getLogger(__name__)
+
+Moment = TypeVar("Moment")
 
 OpenWatcher: TypeAlias = Callable[[Investigation], Watcher]
 """Makes a watcher for an investigation that begins, or begins again."""
@@ -32,7 +34,7 @@ def fan_out(*watchers: Watcher) -> Watcher:
     """One watcher that tells all of them at the same time."""
 
     async def watch(moment: Saw | Concluded) -> None:
-        await asyncio.gather(*(attempt_logged(each(moment), log, "a watcher failed") for each in watchers))
+        await asyncio.gather(*(_tell(each, moment, "a watcher failed") for each in watchers))
 
     return watch
 
@@ -44,4 +46,9 @@ def all_watching(*kinds: OpenWatcher) -> OpenWatcher:
 
 async def tell_later(moment: Later, listeners: Sequence[LaterListener]) -> None:
     """Tell those who listen for what comes after a verdict."""
-    await asyncio.gather(*(attempt_logged(each(moment), log, "a listener failed") for each in listeners))
+    await asyncio.gather(*(_tell(each, moment, "a listener failed") for each in listeners))
+
+
+async def _tell(hear: Callable[[Moment], Awaitable[None]], moment: Moment, failure: str) -> None:
+    """Nothing is called before this runs: where it is cancelled earlier, nothing is left that nobody awaits."""
+    await attempt_logged(hear(moment), log, failure)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.alerts.skipped import SkippedLine
 from bot.report.blocks import Said, SlackBlock, plain_text, reason, section
 from bot.report.mrkdwn import safe
 from bot.report.short_answer import VerdictStatus, as_asked, status_of_class
@@ -18,13 +19,19 @@ MAX_ROWS = 10
 Rows = Sequence[tuple[Investigation, StoredVerdict | None]]
 
 
-def status(rows: Sequence[tuple[Investigation, int]]) -> Said:
-    """Running investigations, with how many looks have answered."""
+def status(rows: Sequence[tuple[Investigation, int]], skipped: Sequence[SkippedLine] = ()) -> Said:
+    """Running investigations, with how many looks have answered; then alerts that started none."""
+    also = (section("\n".join(["*Alerts skipped in the last hour*", *map(_skipped, skipped)])),) if skipped else ()
     if not rows:
-        return Said("Nothing is being looked into now.", (section("Nothing is being looked into now."),))
+        return Said("Nothing is being looked into now.", (section("Nothing is being looked into now."), *also))
     lines = [f"• {_title(it)}: {_state(it)}, {answered} looks done (id {it.id})" for it, answered in rows[:MAX_ROWS]]
     left = [f"… and {len(rows) - MAX_ROWS} more"] if len(rows) > MAX_ROWS else []
-    return Said(f"{len(rows)} under way", (section("\n".join([f"*{len(rows)} under way*", *lines, *left])),))
+    return Said(f"{len(rows)} under way", (section("\n".join([f"*{len(rows)} under way*", *lines, *left])), *also))
+
+
+def _skipped(it: SkippedLine) -> str:
+    anyway = f" Investigate anyway: `/kai netdebug {safe(it.pod, 120)} {safe(it.namespace, 63)}`" if it.pod else ""
+    return f"• {safe(it.name, 100)}, {_when(it.at)}: {safe(it.why, 250).rstrip('.')}.{anyway}"
 
 
 def history(rows: Rows) -> Said:

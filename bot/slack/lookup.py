@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bot.alerts.skipped import latest_skipped
 from bot.report.blocks import Said, section
 from bot.report.json_result import CannotDecode, decode
 from bot.report.mrkdwn import safe
@@ -48,8 +49,9 @@ class StoreLookup:
     # -- lists --------------------------------------------------------------------------------------------------------
 
     async def status(self, who: Asker) -> None:
-        """Posts the running investigations."""
-        await self._ephemerals.say(who, lists.status(await self._live(who.user)))
+        """Posts the running investigations, and what alerts of this channel were skipped without a message."""
+        skipped = await latest_skipped(self._store.seen, who.channel, self._now())
+        await self._ephemerals.say(who, lists.status(await self._live(who.user), skipped))
 
     async def history(self, who: Asker) -> None:
         """The latest investigations."""

@@ -23,6 +23,7 @@ from bot.report.mrkdwn import literal, safe
 from bot.report.outline import brief
 from bot.report.sanitize import clean
 from bot.report.short_answer import VerdictStatus
+from flows.fixes.change import manifest_text
 from sensors.text import capital
 
 APPROVE, REJECT, EDIT, UNDO = "kai_approve", "kai_reject", "kai_edit", "kai_undo"
@@ -71,11 +72,11 @@ _WORDS = {
 
 
 def part_text(part: ProposalPart) -> str:
-    """The change of one object as text: each operation, or each key of a manifest, as it is sent."""
+    """The change of one object as text: each operation as it is sent, or the manifest as YAML, whole."""
     if part.kind is PartKind.DELETE:
         return f"delete {part.target}"
     if part.kind is PartKind.CREATE:
-        return f"create {part.target}\n{json.dumps(part.body[0], indent=1, ensure_ascii=False)}"
+        return f"create {part.target}\n{manifest_text(part.body[0]).rstrip()}"
     lines = [json.dumps(each, ensure_ascii=False) for each in part.body]
     return "\n".join([f"patch {part.target}", *lines])
 
@@ -272,16 +273,23 @@ def _terminal(it: Proposal) -> str:
 
 def shown(it: Proposal, may: str) -> Said:
     """The change and its way back, for one person, with whether they may approve it."""
-    back = json.dumps([list(each.inverse) for each in it.parts], ensure_ascii=True)
     blocks = (
         section(may),
         section("*The change*"),
         preformatted(patch_text(it)[:LONGEST_PATCH] if is_shown_whole(it) else _escaped(it)),
         section("*The way back*"),
-        preformatted(back[:LONGEST_PATCH]),
+        preformatted(_way_back(it)),
         section(f"In a terminal: {_terminal(it)}, `kai reject {it.id}`, `kai undo {it.id}`"),
     )
     return Said(may, blocks)
+
+
+def _way_back(it: Proposal) -> str:
+    """What an undo does: the same kinds of change, the other way round."""
+    backwards = {PartKind.CREATE: PartKind.DELETE, PartKind.DELETE: PartKind.CREATE}
+    parts = (replace(each, kind=backwards.get(each.kind, each.kind), body=each.inverse) for each in reversed(it.parts))
+    back = replace(it, parts=tuple(parts))
+    return patch_text(back) if is_shown_whole(back) else _escaped(back)
 
 
 # -- the root message --------------------------------------------------------------------------------------------------
@@ -314,8 +322,10 @@ _CLOSED = (ProposalState.EXPIRED, ProposalState.REJECTED, ProposalState.SUPERSED
 
 
 def editable(part: ProposalPart) -> str:
-    """Text of one object that a person edits: the operations, or the manifest, as JSON."""
-    return json.dumps(part.body[0] if part.kind is PartKind.CREATE else list(part.body), indent=1, ensure_ascii=False)
+    """Text of one object that a person edits: the manifest as YAML, or the operations as JSON."""
+    if part.kind is PartKind.CREATE:
+        return manifest_text(part.body[0])
+    return json.dumps(list(part.body), indent=1, ensure_ascii=False)
 
 
 def is_editable(it: Proposal) -> bool:

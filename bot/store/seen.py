@@ -78,9 +78,12 @@ class SeenIds:
         async with self._database.writing() as connection:
             return (await connection.execute(update(seen_ids).where(this).values(value=""))).rowcount == 1
 
-    async def unsettled(self, beginning: str, now: datetime, most: int = 100) -> tuple[SeenKey, ...]:
+    async def unsettled(
+        self, beginning: str, now: datetime, most: int = 100, *, newest_first: bool = False
+    ) -> tuple[SeenKey, ...]:
         """Keys that begin like this and still have a value, the oldest first."""
         open_ = seen_ids.c.key.startswith(beginning, autoescape=True) & (seen_ids.c.value != "")
-        rows = select(seen_ids).where(open_ & (seen_ids.c.expires_at > now)).order_by(seen_ids.c.expires_at)
+        order = seen_ids.c.expires_at.desc() if newest_first else seen_ids.c.expires_at
+        rows = select(seen_ids).where(open_ & (seen_ids.c.expires_at > now)).order_by(order)
         async with self._database.reading() as connection:
             return tuple(SeenKey(*row) for row in await connection.execute(rows.limit(most)))

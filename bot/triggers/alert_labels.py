@@ -1,14 +1,18 @@
 """Reads the subject and the peer from an alert's labels. One table of names for every sender.
 
 Sources of the names: kube-state-metrics and cAdvisor (`namespace`, `pod`, with `exported_` where a scrape has labels of
-its own), Datadog's tags (`kube_namespace`, `pod_name`, `kube_deployment`), OpenTelemetry (`k8s.pod.name`), the blackbox
-exporter (`instance`: the probed target), ingress-nginx (`ingress`, `controller_pod`).
+its own), kubernetes-mixin (`workload`, `workload_type`), Datadog's tags (`kube_namespace`, `pod_name`,
+`kube_deployment`), OpenTelemetry (`k8s.pod.name`), Hubble and Istio (`source_pod`, `destination_workload`), blackbox
+exporter (`instance`: the probed target), ingress-nginx (`ingress`, `host`, `controller_pod`).
+
+A scrape adds the exporter's own pod, Service and namespace: they are not what an alert is about, unless it is about the
+scrape itself.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -21,7 +25,7 @@ Labels = Mapping[str, str]
 
 NAMESPACE = (
     *("exported_namespace", "kube_namespace", "k8s_namespace_name", "k8s.namespace.name", "kubernetes_namespace"),
-    *("destination_namespace", "namespace", "ns"),
+    *("namespace", "ns"),
 )
 POD = (
     *("exported_pod", "kube_pod", "k8s_pod_name", "k8s.pod.name", "kubernetes_pod_name", "pod_name", "podname", "pod"),
@@ -33,15 +37,33 @@ WORKLOADS = {
     **dict.fromkeys(("replicaset", "kube_replica_set"), "rs"),
     **dict.fromkeys(("job_name", "kube_job"), "job"),
 }
+WORKLOAD_TYPES = {"deployment": "deploy", "statefulset": "sts", "daemonset": "ds", "replicaset": "rs", "job": "job"}
 SERVICE = ("exported_service", "kube_service", "service", "service_name")
 NODE = ("exported_node", "kube_node", "kubernetes_node", "k8s_node_name", "k8s.node.name", "node", "nodename")
-PEER = ("kai_to", "to", "peer", "target", "probe_target", "destination", "probe_url")
-KNOWN = (*NAMESPACE, *POD, *WORKLOADS, *SERVICE, *NODE, *PEER, "instance", "job", "ingress", "alertname")
+KAI_PEER = "kai_to"
+PEER = ("to", "peer", "target", "probe_target", "destination", "probe_url")
+ENDS = ("source", "destination")
+"""Of a connection; each has its namespace, pod and workload."""
+
+_ENDS = tuple(f"{end}_{what}" for end in ENDS for what in ("namespace", "pod", "workload"))
+_OTHERS = ("instance", "job", "ingress", "host", "workload", "workload_type", "alertname")
+KNOWN = (*NAMESPACE, *POD, *WORKLOADS, *SERVICE, *NODE, KAI_PEER, *PEER, *_ENDS, *_OTHERS)
 """Names of labels that are believed where they stand in the text of a message."""
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_QUIET_JOBS = ("kube-state-metrics",)
+_STATE_METRICS = re.compile(r"kube-state-metrics")
+_NODE_EXPORTER, _KUBELET = re.compile(r"node[-_]exporter|^node$"), re.compile(r"^(?:kubelet|cadvisor)$")
+"""Jobs whose `instance` is a node."""
+
+_OF_FLOWS = re.compile(r"^(?:cilium|hubble)")
+_SCRAPE = re.compile(r"Target|InstanceDown|Scrap|Exporter|KubeStateMetrics", re.IGNORECASE)
+"""Alerts about a scrape: there the exporter is what is meant."""
+
 _PROBES = re.compile(r"blackbox|probe", re.IGNORECASE)
+_KUBELETS_PROBES = re.compile(r"liveness|readiness|startup", re.IGNORECASE)
+_BLACKBOX_PORT = 9115
+"""Of the exporter itself, not of what it probes."""
+
 _REACH = re.compile(
     r"(?:(?:can ?not|can't|could not|couldn't|unable to|fail(?:s|ed)? to|does not)\s+(?:reach|connect to|dial|contact)"
     r"|\bdial (?:tcp|udp)|\bconnect(?:ion|ing)? to|\bprobe of|→|->)[ \t]*([^\s,;]{3,300})",
@@ -56,6 +78,16 @@ def meant_by(labels: Labels, alertname: str = "") -> tuple[AlertSubject, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def subjects_of(labels: Labels, alertname: str = "") -> tuple[AlertSubject, ...]:
+    """The same; where no pod and no workload is named exactly, what the text names counts as well."""
+    meant = meant_by(labels, alertname)
+    exact = any((each.kind in _EXACT and each.namespace) or each.kind is SubjectKind.PROBE for each in meant)
+    return meant if exact else (*meant, AlertSubject(SubjectKind.WORDS, ""))
+
+
+_EXACT = (SubjectKind.POD, SubjectKind.WORKLOAD)
+
+
 def namespace_in(labels: Labels) -> str:
     """The namespace the alert is about, not that of the scrape."""
     return _first(labels, NAMESPACE)
@@ -63,53 +95,127 @@ def namespace_in(labels: Labels) -> str:
 
 def peer_in(labels: Labels, words: str, alertname: str = "") -> HostPort | None:
     """The peer that labels or words name; None where there is none, or more than one."""
-    said = [each for each in (_place(labels[word]) for word in PEER if labels.get(word)) if each is not None]
-    if said:
-        return said[0]
-    if (probed := _probed(labels, alertname)) is not None:
-        return probed
-    found = {each for each in map(_place, _REACH.findall(words[:MOST_WORDS])) if each is not None}
-    return found.pop() if len(found) == 1 else None
+    said = (labels.get(KAI_PEER, ""), *(labels.get(each, "") for each in PEER))
+    own, *others = (_place(each) if each else None for each in said)
+    if (found := own or _probed(labels, alertname) or next(filter(None, others), None)) is not None:
+        return found
+    tried = {each for each in map(_place, _REACH.findall(words[:MOST_WORDS])) if each is not None}
+    return tried.pop() if len(tried) == 1 else None
 
 
 def _named(labels: Labels, alertname: str) -> Iterator[AlertSubject]:
-    namespace, pod = namespace_in(labels), _pod(labels)
+    scraped, of_flows = _SCRAPE.search(alertname) is not None, _of_flows(labels)
+    namespace = "" if of_flows else namespace_in(labels)
+    pod = "" if of_flows else _first(labels, POD) if scraped else _pod(labels)
     if _probed(labels, alertname) is not None:
         yield AlertSubject(SubjectKind.PROBE, pod, namespace if pod else "")
         return
+    if ends := [each for each in _ends(labels) if _is_name(each)]:
+        yield ends[0]  # who sends; where that is no pod, who is sent to
+        return
     if labels.get("controller_pod"):
         yield AlertSubject(SubjectKind.POD, labels["controller_pod"], labels.get("controller_namespace") or namespace)
-    if namespace:
-        yield from _inside(labels, namespace, pod)
-    if node := _first(labels, NODE):
+    node = _node(labels)
+    if node and not scraped and _of_node_exporter(labels) and not labels.get("exported_pod"):
+        yield AlertSubject(SubjectKind.NODE, node)
+        return
+    inside = [*_inside(labels, namespace, pod, scraped=scraped)]
+    yield from inside or _contexts(labels)
+    if node and not any(each.kind in _EXACT for each in inside):  # else it is where those run
         yield AlertSubject(SubjectKind.NODE, node)
 
 
-def _inside(labels: Labels, namespace: str, pod: str) -> Iterator[AlertSubject]:
-    if pod:
+def _inside(labels: Labels, namespace: str, pod: str, *, scraped: bool) -> Iterator[AlertSubject]:
+    other = "exported_namespace" in labels and "exported_pod" not in labels  # then the pod may be the exporter's
+    if namespace and pod and not other:
         yield AlertSubject(SubjectKind.POD, pod, namespace)
+    yield from _workloads(labels, namespace)
+    if namespace and labels.get("ingress"):
+        yield AlertSubject(SubjectKind.INGRESS, labels["ingress"], namespace)
+    elif labels.get("host"):
+        yield AlertSubject(SubjectKind.INGRESS, labels["host"])
+    service = _first(labels, SERVICE)
+    if namespace and service and (scraped or not _STATE_METRICS.search(labels.get("job", ""))):
+        yield AlertSubject(SubjectKind.SERVICE, service, namespace)
+    if namespace and pod and other:
+        yield AlertSubject(SubjectKind.POD, pod, namespace)
+
+
+def _workloads(labels: Labels, namespace: str) -> Iterator[AlertSubject]:
     for word, kind in WORKLOADS.items():
         if labels.get(word):
             yield AlertSubject(SubjectKind.WORKLOAD, f"{kind}/{labels[word]}", namespace)
-    if labels.get("ingress"):
-        yield AlertSubject(SubjectKind.INGRESS, labels["ingress"], namespace)
-    service = _first(labels, SERVICE)
-    if service and labels.get("job") not in _QUIET_JOBS:  # there it is the Service that was scraped
-        yield AlertSubject(SubjectKind.SERVICE, service, namespace)
+    if labels.get("workload"):
+        yield _workload(labels["workload"], labels.get("workload_type", ""), namespace)
+
+
+def _workload(name: str, kind: str, namespace: str) -> AlertSubject:
+    """A workload whose kind may not be said."""
+    short = WORKLOAD_TYPES.get(kind.lower(), "")
+    return AlertSubject(SubjectKind.WORKLOAD, f"{short}/{name}" if short else name, namespace)
+
+
+def _ends(labels: Labels) -> Iterator[AlertSubject]:
+    """Both ends of a connection, as far as they are pods or workloads: the source first."""
+    for end in ENDS:
+        namespace = labels.get(f"{end}_namespace") or labels.get(f"{end}_workload_namespace", "")
+        pod, workload = labels.get(f"{end}_pod", ""), labels.get(f"{end}_workload", "")
+        if namespace and pod:
+            yield AlertSubject(SubjectKind.POD, pod.rpartition("/")[2], namespace)
+        elif namespace and workload not in ("", "unknown"):
+            yield _workload(workload, labels.get(f"{end}_workload_kind", ""), namespace)
+
+
+def _contexts(labels: Labels) -> Iterator[AlertSubject]:
+    """Ends as Hubble writes them in its contexts `pod` and `workload`: `source="shop/web-1"`."""
+    for end in ENDS:
+        namespace, slash, name = labels.get(end, "").partition("/")
+        if slash and namespace and name and not {":", "/"} & {*namespace, *name}:
+            yield _workload(name, "", namespace)
+            return
+
+
+def _of_flows(labels: Labels) -> bool:
+    """Are the pod and its namespace those of Cilium's agent, which has counted flows of others?"""
+    counted = any(each.startswith(ENDS) for each in labels)
+    return counted and any(_OF_FLOWS.search(labels.get(each, "")) for each in ("job", "pod"))
 
 
 def _pod(labels: Labels) -> str:
     """Not the exporter's own pod, which stands there where the scrape does not honour labels."""
-    pod = _first(labels, POD)
+    pod, others = _first(labels, POD), (labels.get(each, "") for each in ("job", "container", "service"))
+    return "" if not labels.get("exported_pod") and is_exporter(pod, others) else pod
+
+
+def is_exporter(pod: str, others: Iterable[str]) -> bool:
+    """Is it the pod of an exporter which `others`, the other values of an alert, name as what has measured?"""
+    words = [word for word in (_STATE_METRICS, _NODE_EXPORTER) if word.search(pod)]
+    return any(word.search(each) for each in others if each != pod for word in words)
+
+
+def _of_node_exporter(labels: Labels) -> bool:
     job = labels.get("job", "")
-    return "" if job in _QUIET_JOBS and pod.startswith(f"{job}-") else pod
+    return bool(_NODE_EXPORTER.search(job)) if job else labels.get("instance", "").endswith(":9100")
+
+
+def _node(labels: Labels) -> str:
+    """A node's name or address, without the exporter's port."""
+    said = _first(labels, NODE) or labels.get("host", "")
+    if not said and (_of_node_exporter(labels) or _KUBELET.search(labels.get("job", ""))):
+        said = labels.get("instance", "")
+    try:
+        return host_port(said).host if said else ""
+    except ValueError:
+        return said
 
 
 def _probed(labels: Labels, alertname: str) -> HostPort | None:
     """The target of a probe: an address with a scheme, or any other where a prober says so. Of a scrape it is none."""
-    instance = labels.get("instance", "")
-    if "://" in instance or _PROBES.search(f"{labels.get('job', '')} {alertname}"):
-        return _place(instance) if instance else None
+    instance, job = labels.get("instance", ""), labels.get("job", "")
+    of_kubelet = "probe_type" in labels or _KUBELETS_PROBES.search(alertname) or _KUBELET.search(job)
+    if "://" in instance or (_PROBES.search(f"{job} {alertname}") and not of_kubelet):
+        found = _place(instance) if instance else None
+        return None if found is not None and found.port == _BLACKBOX_PORT else found
     return None
 
 
@@ -132,6 +238,8 @@ def _first(labels: Labels, names: tuple[str, ...]) -> str:
 
 
 def _is_name(meant: AlertSubject) -> bool:
+    if meant.kind is SubjectKind.NODE and as_ip(meant.name) is not None:
+        return True
     try:
         for word in (meant.name.rpartition("/")[2], meant.namespace):
             if word:

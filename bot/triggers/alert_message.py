@@ -10,25 +10,41 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.triggers.alert import MOST_WORDS, Alert, AlertState, AlertSubject, SubjectKind, key_of, mappings, text
-from bot.triggers.alert_labels import KNOWN, meant_by, peer_in
+from bot.triggers.alert import MOST_WORDS, Alert, AlertState, key_of, mappings, text
+from bot.triggers.alert_labels import KNOWN, peer_in, subjects_of
 from bot.triggers.message import text_of
 from bot.triggers.slack_text import words_of
 from bot.triggers.trigger import Payload
 
 _NAMES = "|".join(re.escape(each) for each in sorted(KNOWN, key=len, reverse=True))
 _LABEL = re.compile(
-    rf"(?<![\w.-])[\"'`*]*({_NAMES})[\"'`*]*(?:[ \t]*[:=][ \t\"'`*]*|[ \t]+`)"
+    rf"(?<![\w.-])({_NAMES})[\"'`*]*(?:[ \t]*[:=][ \t\"'`*]*|[ \t]+`)"
     rf"(?!@|(?:{_NAMES})[\"'`*]*[ \t]*[:=])([^\s\"'`*,;|]{{1,300}})",  # not what follows a label without a value
     re.IGNORECASE,
 )
-_STATES = (
-    (AlertState.RESOLVED, re.compile(r"\[RESOLVED\b|\brecovered\b|^\W*resolved\b|\bresolved:|✅", re.IGNORECASE)),
-    (AlertState.ACKNOWLEDGED, re.compile(r"\backnowledged\b", re.IGNORECASE)),
+_NEGATED = r"(?<!\bnot )(?<!n't )(?<!\bnever )(?<!\bbe )(?<!\bbeing )(?<!\byet )"
+_BEGINNING = (
+    r"^(?:\[[^\]]{0,40}\]\s*){0,3}(?:(?:the|prometheus|alert|incident|alarm|monitor|status)\b[\s:]*){0,3}"
+    r"(?:(?:is|has|was|been)\s+){0,2}"
 )
+_STATES = (
+    (AlertState.FIRING, re.compile(r"\[FIRING\b", re.IGNORECASE)),  # also of a message about some that resolved
+    (
+        AlertState.RESOLVED,
+        re.compile(
+            rf"\[(?:RESOLVED|RECOVERED|OK)\b|✅|^:white_check_mark:|{_BEGINNING}(?:resolved|recovered)\b"
+            rf"|{_NEGATED}\b(?:resolved|recovered)\W*$",
+            re.IGNORECASE,
+        ),
+    ),
+    (AlertState.ACKNOWLEDGED, re.compile(rf"{_NEGATED}\backnowledged\b", re.IGNORECASE)),
+)
+_SIGNS = re.compile(r"^(?::[a-z0-9_+-]{1,40}:|[^\w\[(<#]){1,20}", re.IGNORECASE)
+"""Emoji and bullets before the first word."""
+
 _STATUS = re.compile(
-    r"^\s*(?:\[(?:FIRING|RESOLVED)[^\]]{0,40}\]|(?:re-)?(?:triggered|recovered|resolved|warn|no data|acknowledged)"
-    r"(?:\s*\([^)]{0,40}\))?:?)\s*",
+    r"\[(?:FIRING|RESOLVED|ALERTING|OK)\b[^\]]{0,40}\]\s*"
+    r"|^\s*(?:re-)?(?:triggered|recovered|resolved|warn|no data|acknowledged)(?:\s*\([^)]{0,40}\))?:?\s*",
     re.IGNORECASE,
 )
 
@@ -54,6 +70,7 @@ def _titles(message: Payload) -> Iterator[str]:
     for each in mappings(message.get("attachments"), 5):
         yield text(each.get("pretext")) or text(each.get("text")) or text(each.get("fallback"))
         yield next((title for title in _titles({"blocks": each.get("blocks")}) if title), "")
+    yield text_of({"blocks": message.get("blocks")})
 
 
 def shown_title(title: str) -> str:
@@ -68,12 +85,13 @@ def _one_line(said: str) -> str:
 
 def subject_of(title: str) -> str:
     """The title without how the alert stands: the same when it fires, repeats and resolves."""
-    return _STATUS.sub("", title).strip()
+    return _STATUS.sub("", _SIGNS.sub("", title)).strip()
 
 
 def state_of(title: str) -> AlertState:
-    """By the sender's own words; what says nothing fires."""
-    return next((state for state, said in _STATES if said.search(title)), AlertState.FIRING)
+    """By the sender's own words at the beginning or the end of a title; what says nothing fires."""
+    bare = _SIGNS.sub("", title)
+    return next((state for state, said in _STATES if said.search(title) or said.search(bare)), AlertState.FIRING)
 
 
 def labels_in(message: Payload) -> dict[str, str]:
@@ -90,7 +108,6 @@ def alert_in(source: str, payload: Payload, title: str = "", key: str = "", **mo
     title = title or title_of(message)
     labels, words = {**labels_in(message), **more.get("labels", {})}, text_of(message)[:MOST_WORDS]
     name = text(labels.get("alertname")) or more.get("name") or subject_of(title)[:120]
-    meant = meant_by(labels, name)
     return Alert(
         source=source,
         name=name,
@@ -99,13 +116,9 @@ def alert_in(source: str, payload: Payload, title: str = "", key: str = "", **mo
         title=title,
         labels=labels,
         words=words,
-        meant=(*meant, AlertSubject(SubjectKind.WORDS, "")) if not _exact(meant) else meant,
+        meant=subjects_of(labels, name),
         peer=peer_in(labels, words, name),
     )
-
-
-def _exact(meant: tuple[AlertSubject, ...]) -> bool:
-    return any(each.kind in (SubjectKind.POD, SubjectKind.WORKLOAD, SubjectKind.PROBE) for each in meant)
 
 
 def author_of(message: Payload) -> str:

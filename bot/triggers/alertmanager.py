@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.store import OriginKind
 from bot.triggers.alert import MOST_WORDS, Alert, AlertState, key_of, mappings, strings, text
-from bot.triggers.alert_labels import meant_by, peer_in
+from bot.triggers.alert_labels import peer_in, subjects_of
 from bot.triggers.trigger import Nothing, Payload, Trigger
 
 MOST_ALERTS = 1000
@@ -43,8 +43,8 @@ def read(payload: Payload) -> Alert | Nothing:
     return read_one(payload, "alertmanager")
 
 
-def read_one(payload: Payload, source: str) -> Alert | Nothing:
-    """For every webhook of Alertmanager's form."""
+def read_one(payload: Payload, source: str, more: str = "", others: Mapping[str, str] | None = None) -> Alert | Nothing:
+    """For every webhook of Alertmanager's form. `more`: further words; `others`: labels that it may lack."""
     one = next(iter(mappings(payload.get("alerts"), 1)), None)
     if one is None:
         return Nothing("the payload has no alerts")
@@ -53,7 +53,8 @@ def read_one(payload: Payload, source: str) -> Alert | Nothing:
     labels, notes = strings(one.get("labels")), strings(one.get("annotations"))
     if not labels:
         return Nothing("the alert has no labels")
-    name, words = labels.get("alertname", ""), "\n".join(notes.values())[:MOST_WORDS]
+    labels = {**(others or {}), **labels}
+    name, words = labels.get("alertname", ""), "\n".join(filter(None, [*notes.values(), more]))[:MOST_WORDS]
     return Alert(
         source=source,
         name=name,
@@ -63,7 +64,7 @@ def read_one(payload: Payload, source: str) -> Alert | Nothing:
         title=text(payload.get("title")),
         labels=labels,
         words=words,
-        meant=meant_by(labels, name),
+        meant=subjects_of(labels, name),
         peer=peer_in({**notes, **labels}, words, name),
     )
 

@@ -11,20 +11,22 @@ from bot.triggers.alert_message import alert_in, attachment_of, author_of, messa
 from bot.triggers.trigger import Nothing, Payload, Trigger
 
 _TITLE = re.compile(r"\[(?:FIRING|RESOLVED)(?::\d+)?\]\s*(\S+)")
+"""Of the default template; emoji and other words may stand before it, and a team's own template has no such title."""
 
 
 def fits(payload: Payload) -> bool:
     message = message_of(payload)
     footer = str(attachment_of(message).get("footer") or "")
-    titled = _TITLE.match(title_of(message)) is not None
+    titled = _TITLE.search(title_of(message)) is not None
     return (titled and not footer.startswith("Grafana")) or author_of(message) == "alertmanager"
 
 
 def read(payload: Payload) -> Alert | Nothing:
-    found = _TITLE.match(title_of(message_of(payload)))
-    if found is None:
-        return Nothing("the message has no title of an alert")
-    return alert_in("alertmanager_message", payload, name=found[1])
+    title = title_of(message_of(payload))
+    if not title:
+        return Nothing("the message is empty")
+    found = _TITLE.search(title)
+    return alert_in("alertmanager_message", payload, name=found[1] if found else "")
 
 
 TRIGGER = Trigger("alertmanager_message", OriginKind.ALERT, read, fits)

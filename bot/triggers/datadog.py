@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bot.store import OriginKind
 from bot.triggers.alert import MOST_WORDS, Alert, AlertState, id_in, key_of, text
-from bot.triggers.alert_labels import meant_by, peer_in
+from bot.triggers.alert_labels import peer_in, subjects_of
 from bot.triggers.trigger import Nothing, Payload, Trigger
 
 _STATES = {"recovered": AlertState.RESOLVED, "acknowledged": AlertState.ACKNOWLEDGED}
-_FIRING = ("triggered", "re-triggered", "warn", "re-warn", "no data", "re-no data")
+_FIRING = ("triggered", "re-triggered", "warn", "re-warn", "no data", "re-no data", "renotify")
 
 
 def fits(payload: Payload) -> bool:
@@ -32,7 +32,7 @@ def read(payload: Payload) -> Alert | Nothing:
         title=text(payload.get("title")),
         labels=labels,
         words=f"{name}\n{words}"[:MOST_WORDS],
-        meant=meant_by(labels, name),
+        meant=subjects_of(labels, name),
         peer=peer_in(labels, words, name),
     )
 

@@ -5,10 +5,15 @@ Source: grafana.com/docs, configure notifications, webhook; grafana/alerting rec
 
 from __future__ import annotations
 
+import re
+
 from bot.store import OriginKind
 from bot.triggers.alert import Alert, mappings, text
+from bot.triggers.alert_labels import KNOWN
 from bot.triggers.alertmanager import MOST_ALERTS, left_out, read_one
 from bot.triggers.trigger import Nothing, Payload, Trigger
+
+_SERIES = re.compile(r"labels=\{([^{}]{1,1000})\}")
 
 
 def fits(payload: Payload) -> bool:
@@ -29,7 +34,18 @@ def read(payload: Payload) -> Alert | Nothing:
         and text(labels.get("alertname")) == "TestAlert"
     ):
         return Nothing("it is a test notification")
-    return read_one(payload, "grafana")
+    values = text(one.get("valueString"))
+    return read_one(payload, "grafana", values, labels_in(values))
+
+
+def labels_in(values: str) -> dict[str, str]:
+    """Known labels of an alert's series (`valueString`) with one value each: a classic condition has no others."""
+    found: dict[str, set[str]] = {}
+    for pair in ",".join(_SERIES.findall(values)).split(","):
+        label, equals, value = pair.strip().partition("=")
+        if equals and value and label in KNOWN:
+            found.setdefault(label, set()).add(value)
+    return {label: next(iter(said)) for label, said in found.items() if len(said) == 1}
 
 
 TRIGGER = Trigger("grafana", OriginKind.ALERT, read, fits, split, left_out)

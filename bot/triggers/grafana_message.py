@@ -18,10 +18,11 @@ def fits(payload: Payload) -> bool:
 
 
 def read(payload: Payload) -> Alert | Nothing:
-    found = _TITLE.match(title_of(message_of(payload)))
-    if found is None:
-        return Nothing("the message has no title of an alert")
-    return alert_in("grafana_message", payload, name=found[1])
+    title = title_of(message_of(payload))
+    if not title:
+        return Nothing("the message is empty")
+    found = _TITLE.search(title)
+    return alert_in("grafana_message", payload, name=found[1] if found else "")
 
 
 TRIGGER = Trigger("grafana_message", OriginKind.ALERT, read, fits)

@@ -23,6 +23,7 @@ _BOTH = re.compile(
     r"(?<![\w/.-])([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)/([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?![\w/])"
 )
 _NAME = re.compile(r"(?<![\w./-])[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?![\w/])")
+_PARAGRAPHS = ("rich_text_section", "rich_text_preformatted", "rich_text_quote")
 _NOT_SHOWN = frozenset(
     {
         *("block_id", "action_id", "type", "subtype", "ts", "user", "channel", "team", "url", "value", "id", "color"),
@@ -77,6 +78,9 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
 
 
 def _of_mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
+    if value.get("type") in _PARAGRAPHS and isinstance(value.get("elements"), list):
+        yield _paragraph(value["elements"])
+        return
     if isinstance(value.get("title"), str) and isinstance(value.get("value"), str):
         yield f"{value['title']}: {value['value']}"  # a field of an attachment
     for field, each in value.items():
@@ -86,6 +90,12 @@ def _of_mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
             yield each
         else:
             yield from _texts(each, depth + 1)
+
+
+def _paragraph(elements: list[Any]) -> str:
+    """Rich text, whose words stand side by side."""
+    words = (each.get("text") or each.get("url") for each in elements[:100] if isinstance(each, Mapping))
+    return "".join(each for each in words if isinstance(each, str))
 
 
 def read(message: Payload) -> Command:

@@ -20,7 +20,7 @@ from bot.watch.proving import WayBack
 from sensors.access.kube.watching import ObjectChange
 from sensors.hubble.records import HubbleFlow
 from sensors.kit import Absent, Blind
-from sensors.kit.attempt import attempt, attempt_logged
+from sensors.kit.attempt import attempt, start_logged
 from sensors.kit.kinds import Kind
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Watch:
     def _consider(self, change: PolicyChange) -> None:
         if len(self._open) >= MOST_OPEN:
             return log.warning("%s was %s and is not watched: %d others are", change.policy, change.what, MOST_OPEN)
-        task = asyncio.create_task(attempt_logged(self._look(change), log, "a policy change is not looked into"))
+        task = start_logged(self._look(change), log, "a policy change is not looked into")
         self._watched.append(change)
         task.add_done_callback(lambda _: self._watched.remove(change))
         self._open.add(task)

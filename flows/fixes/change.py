@@ -7,6 +7,7 @@ first tests what was read, so that it fails instead of overwriting what somebody
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from flows.model import REMOVE_OBJECT, Component, Fix, JsonPatchFix, ManifestFix
 from sensors.kit.objects import managed_by
 
 Json: TypeAlias = Mapping[str, Any]
+
+_MORE_THAN_WORDS = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[oO][0-7]+|[yYnN]")
+"""What Go's YAML (goyaml, resolve.go) takes for a number or a truth value, and PyYAML for a word: `12e5`, `08`, `y`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,10 @@ def apply_line(manifest: Json) -> str:
     return f"kubectl apply -f - <<'EOF'\n{manifest_text(manifest)}EOF"
 
 
-def manifest_text(manifest: Json) -> str:
-    return yaml.safe_dump(_plain(manifest), sort_keys=False, width=110, allow_unicode=True)
+def manifest_text(manifest: Json, width: int = 110) -> str:
+    """YAML that `kubectl` and the API server read as it was meant."""
+    text = yaml.dump(_plain(manifest), Dumper=_ManifestDumper, sort_keys=False, width=width, allow_unicode=True)
+    return str(text)
 
 
 def delete_line(target: Component) -> str:
@@ -168,3 +174,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+class _ManifestDumper(yaml.SafeDumper):
+    """YAML for readers written in Go."""
+
+
+def _quoted(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "'" if _MORE_THAN_WORDS.fullmatch(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+
+_ManifestDumper.add_representer(str, _quoted)

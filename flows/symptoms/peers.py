@@ -77,14 +77,15 @@ class Peer:
 
     @property
     def owner(self) -> Component | None:
-        """The workload behind the peer, where one is known: the Service's backends', else the pod's on the wire."""
+        """The workload behind the peer, where one is known: of the Service's backends, of the wire, of the pod."""
         pods = self.service.matching_pods or () if self.service else ()
         ref = next((each.workload for each in pods if each.workload), None)
         if ref:
             return Component(ref.kind, ref.namespace, ref.name)
         there = next((each.destination for each in self.connections if each.destination.workload), None)
         if there is None:
-            return Component("Pod", self.pod.namespace, self.pod.name) if self.pod else None
+            ref = (self.resolved and self.resolved.workload) or self.pod
+            return Component(ref.kind, ref.namespace, ref.name) if ref else None
         kind, _, name = there.workload.rpartition("/")
         return Component(kind or "Pod", there.namespace, name)
 

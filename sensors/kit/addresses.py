@@ -58,7 +58,7 @@ def host_port(text: str) -> HostPort:
     scheme = _SCHEME.match(said)
     place, slash, rest = said[scheme.end() if scheme else 0 :].partition("/")
     if scheme:
-        return HostPort(*_place(place.partition("?")[0].partition("#")[0], text))
+        return HostPort(*_place(place.partition("?")[0].partition("#")[0].rpartition("@")[2], text))
     host, port = _place(place, text)
     return HostPort(host, port, _protocol(rest, port, text) if slash else None)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -41,3 +41,15 @@ async def attempt_logged(work: Awaitable[object], log: logging.Logger, failure: 
         log.warning("%s: %s", failure, outcome, exc_info=outcome)
         return False
     return True
+
+
+def start_logged(work: Coroutine[Any, Any, object], log: logging.Logger, failure: str) -> asyncio.Task[Any]:
+    """Starts `work` as a task whose failure is logged as by `attempt_logged`; it may be cancelled before it begins."""
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (why := task.exception()) is not None:
+            log.warning("%s: %s", failure, why, exc_info=why)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task

@@ -27,6 +27,7 @@ from sensors.kit.objects import (
     pod_is_over,
     text,
     texts,
+    workload_of,
 )
 from sensors.kit.reading import Kinds
 
@@ -53,11 +54,11 @@ class ResolvedPeer:
     """The requested peer, resolved.
 
     `service` is the existing Service, or the one that was meant and does not exist (`unknown_service`,
-    `unknown_namespace`); `pod` the pod behind a pod address; `node` the node's name. A node port is its Service:
-    `service_port` is then the Service's own port. `alias` is the ExternalName Service that was named, where it leads
-    to something of this cluster (the rest then says what) or to `external_name`, a name outside. For what does not
-    exist: `nearest` are names like it in the same namespace, `elsewhere` Services of that very name in other
-    namespaces, `nearest_namespaces` namespaces like the one that does not exist.
+    `unknown_namespace`); `pod` the pod behind a pod address, `workload` what made it; `node` the node's name. A node
+    port is its Service: `service_port` is then the Service's own port. `alias` is the ExternalName Service that was
+    named, where it leads to something of this cluster (the rest then says what) or to `external_name`, a name outside.
+    For what does not exist: `nearest` are names like it in the same namespace, `elsewhere` Services of that very name
+    in other namespaces, `nearest_namespaces` namespaces like the one that does not exist.
     """
 
     kind: AskedKind
@@ -65,6 +66,7 @@ class ResolvedPeer:
     port: int | None = None
     service: Ref | None = None
     pod: Ref | None = None
+    workload: Ref | None = None
     node: str = ""
     nearest: tuple[str, ...] = ()
     elsewhere: tuple[Ref, ...] = ()
@@ -246,7 +248,7 @@ def _pod_of_service(pod: str, name: str, space: str, where: AddressBook) -> Reso
     if found is None:
         why = f"namespace {space} has no pod {pod}"
         return replace(service, kind=AskedKind.UNKNOWN_POD, nearest=near, why=why)
-    return replace(service, kind=AskedKind.POD, pod=ref_of_pod(found), node=text(found, "spec", "nodeName"))
+    return _at_pod(service, found)
 
 
 def dashed_ip(label: str) -> Address | None:
@@ -314,8 +316,13 @@ def _pod_at(address: Address, where: AddressBook) -> ResolvedPeer | None:
     for pod in where.pods or ():
         own = flag(pod, "spec", "hostNetwork") is not True and not pod_is_over(pod)
         if own and str(address) in pod_addresses(pod):
-            return ResolvedPeer(AskedKind.POD, pod=ref_of_pod(pod), node=text(pod, "spec", "nodeName"))
+            return _at_pod(ResolvedPeer(AskedKind.POD), pod)
     return None
+
+
+def _at_pod(asked: ResolvedPeer, pod: Object) -> ResolvedPeer:
+    node = text(pod, "spec", "nodeName")
+    return replace(asked, kind=AskedKind.POD, pod=ref_of_pod(pod), workload=workload_of(pod), node=node)
 
 
 def _nobody_at(address: Address, where: AddressBook) -> ResolvedPeer:

@@ -76,11 +76,12 @@ class ApiServer:
     # -- as administrator ----------------------------------------------------------------------------------------------
 
     def ask(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Reply:
-        """One request as cluster-admin; the status is the caller's to judge."""
+        """One request as cluster-admin; the status is the caller's to judge. A text is sent as it is."""
         headers = {"Authorization": f"Bearer {ADMIN}", "Content-Type": content_type}
         connection = self._connection()
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            text = body if body is None or isinstance(body, str) else json.dumps(body)
+            connection.request(method, path, text, headers)
             answer = connection.getresponse()
             raw = answer.read()
         except (http.client.HTTPException, OSError):

@@ -33,6 +33,7 @@ from bot.patch import (
     undo,
 )
 from bot.patch.operations import guarded_patch
+from flows.fixes.change import manifest_text
 from sensors.access.kube import connect
 from sensors.kit.kinds import CILIUM_NETWORK_POLICY, DEPLOYMENT, NAMESPACE, NETWORK_POLICY, SERVICE, Kind
 from tests.bot.patch.cutting import Cut, cutting
@@ -488,3 +489,15 @@ async def test_without_constrained_impersonation_the_old_right_works_for_the_nam
     assert isinstance(alice, Applied), alice
     assert as_itself.status == 403
     assert as_alice.status == 200, "this is what the warning in values.yaml is about"
+
+
+@pytest.mark.parametrize("word", ["123e45", "08", "1.2e3", "0o17", "y", "N", "on", "1e3"])
+def test_the_api_server_reads_our_yaml_as_it_was_meant(server: ApiServer, word: str) -> None:
+    wanted = policy("labelled", "default")
+    wanted["spec"] |= {"podSelector": {"matchLabels": {"commit": word}}}
+    path = f"{POLICIES.format('default')}?dryRun=All"
+
+    said = server.ask("POST", path, manifest_text(wanted), "application/yaml")
+
+    assert said.status == 201, said.body
+    assert said.body["spec"]["podSelector"]["matchLabels"] == {"commit": word}

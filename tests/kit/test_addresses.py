@@ -34,6 +34,7 @@ from sensors.kit.model import Target
         ("HTTPS://payments.prod/health?x=1", HostPort("payments.prod")),
         ("http://payments.prod?x=/y", HostPort("payments.prod")),
         ("http://[fd00::1]:8080/a/b", HostPort("fd00::1", 8080)),
+        ("https://user:p@ss@payments.prod:8443/x", HostPort("payments.prod", 8443)),
         ("postgres://db.prod:5432/orders", HostPort("db.prod", 5432)),
         ("payments.prod:8080/health", HostPort("payments.prod", 8080)),
     ],

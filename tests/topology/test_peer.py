@@ -88,6 +88,22 @@ def test_pods_are_known_by_address_and_by_stable_name(host: str, kind: AskedKind
 
 
 @pytest.mark.parametrize(
+    ("owner", "made_by"),
+    [
+        (("StatefulSet", "db"), Ref("StatefulSet", "data", "db")),
+        (("ReplicaSet", "db-79d8"), Ref("Deployment", "data", "db")),
+        (None, None),
+    ],
+)
+def test_what_made_the_pod_is_known_with_it(owner: tuple[str, str] | None, made_by: Ref | None) -> None:
+    db = pod("data", "db-0", ip="10.0.0.8", owner=owner, labels={"pod-template-hash": "79d8"})
+
+    found = [asked(host, where=replace(WHERE, pods=(db,))) for host in ("10.0.0.8", "db-0.db.data")]
+
+    assert [each.workload for each in found] == [made_by, made_by]
+
+
+@pytest.mark.parametrize(
     "host", ["example.com", "cdn.example.net", "203.0.113.10", "2001:db8::1", "api.shop.example.org"]
 )
 def test_what_belongs_to_nobody_in_the_cluster_is_external(host: str) -> None:

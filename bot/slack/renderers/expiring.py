@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 from bot.approval.decision import words
 from bot.approval.proposal import Proposal
 from bot.approval.states import OPEN, UNDER_WAY, ProposalState
@@ -32,6 +30,7 @@ from bot.slack.proposal_blocks import (
     state_line,
 )
 from bot.slack.renderer import Renderer
+from flows.fixes.change import manifest_text
 
 
 def render(note: ExpiringNote) -> Sequence[Kept]:
@@ -93,7 +92,7 @@ def _choices(note: ExpiringNote) -> Iterator[SlackBlock]:
 
 def _manifests(it: Proposal) -> str:
     """Whole or not at all: half a policy must not come into a repository."""
-    text = "---\n".join(yaml.safe_dump(permanent(each.body[0]), sort_keys=False) for each in it.parts).rstrip()
+    text = "---\n".join(manifest_text(permanent(each.body[0])) for each in it.parts).rstrip()
     if len(text) <= LONGEST_PATCH:
         return text
     targets = [each.target for each in it.parts]

@@ -32,7 +32,13 @@ def received(*alerts: Alert, channel: str = "C0ALERTS", thread: str = "1.0") -> 
 
 
 def pod(
-    name: str, namespace: str = "shop", ready: bool = True, node: str = "w1", owner: str = "", **labels: str
+    name: str,
+    namespace: str = "shop",
+    ready: bool = True,
+    node: str = "w1",
+    owner: str = "",
+    host: str = "",
+    **labels: str,
 ) -> Any:
     kind, _, workload = owner.partition("/")
     refs = [{"kind": kind, "name": workload, "controller": True, "apiVersion": "apps/v1"}] if owner else []
@@ -40,7 +46,11 @@ def pod(
         "kind": "Pod",
         "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": refs},
         "spec": {"nodeName": node, "containers": [{"name": "c", "image": labels.get("image", "web:1")}]},
-        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+        "status": {
+            "phase": "Running",
+            "hostIP": host,
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        },
     }
 
 
@@ -48,9 +58,9 @@ def service(name: str, namespace: str = "shop", **selector: str) -> Any:
     return {"kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {"selector": selector}}
 
 
-def ingress(name: str, *services: str, namespace: str = "shop") -> Any:
+def ingress(name: str, *services: str, namespace: str = "shop", host: str = "") -> Any:
     paths = [{"backend": {"service": {"name": each, "port": {"number": 80}}}} for each in services]
-    spec = {"rules": [{"http": {"paths": paths}}]}
+    spec = {"rules": [{"host": host, "http": {"paths": paths}}]}
     return {"kind": "Ingress", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.alerts.alerts import STARTS_APART_S, Alerts
+from bot.alerts.alerts import MOST_NOTICES, STARTS_APART_S, Alerts
 from bot.alerts.channel_state import MOST_POINTERS
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
@@ -103,6 +103,9 @@ class Remembered:
 
     async def count(self, beginning: str, value: str, now: datetime) -> int:
         return sum(key.startswith(beginning) and said == value for key, said in self.known.items())
+
+    async def first_time(self, key: str, now: datetime, kept: timedelta, value: str = "") -> bool:
+        return bool(await self.keep_all({key: value}, now, kept))
 
     async def keep_all(self, rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
         new = frozenset(each for each in rows if each not in self.known)
@@ -481,6 +484,7 @@ async def test_without_a_message_to_answer_a_skipped_alert_says_nothing_in_the_c
     await hear(world.alerts(), Received(alert("Watchdog"), "C0ALERTS"))
 
     assert (world.spoken.notices, world.desk.taken) == ([], [])
+    assert list(world.seen.known.values()) == ["Watchdog\nit only shows that alerting works\nweb-1\nshop"]
 
 
 async def test_an_alert_without_a_clear_pod_asks_which_one_is_meant():
@@ -492,6 +496,28 @@ async def test_an_alert_without_a_clear_pod_asks_which_one_is_meant():
     (unclear,) = world.spoken.of(UnclearAlert)
     assert unclear.candidates == (("shop", "web-1"), ("shop", "web-2"))
     assert world.spoken.marks == [MessageSign.UNCLEAR]
+
+
+async def test_more_unclear_alerts_than_are_answered_one_by_one_are_listed():
+    world = World()
+    alerts = world.alerts()
+    for each in range(MOST_NOTICES + 2):
+        await hear(alerts, *received(alert(pod="gone", namespace=f"ns-{each}")))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert len(world.spoken.of(UnclearAlert)) == MOST_NOTICES
+    assert (listed.count, listed.investigated, listed.dropped) == (2, False, 0)
+    assert "more came in a minute" in listed.why
+
+
+async def test_as_many_unclear_alerts_as_are_answered_one_by_one_need_no_list():
+    world = World()
+    alerts = world.alerts()
+    for each in range(MOST_NOTICES):
+        await hear(alerts, *received(alert(pod="gone", namespace=f"ns-{each}")))
+
+    assert len(world.spoken.of(UnclearAlert)) == MOST_NOTICES
+    assert world.spoken.of(ListedAlerts) == []
 
 
 async def test_a_cluster_that_cannot_be_read_keeps_no_named_pod_from_being_looked_into():
@@ -531,6 +557,76 @@ async def test_a_storm_is_one_investigation_for_each_cause_and_one_list():
     (listed,) = world.spoken.of(ListedAlerts)
     assert [asked.namespace for asked, _ in world.desk.taken] == ["shop"]
     assert (listed.count, listed.investigated, len(listed.lines)) == (7, True, 7)
+
+
+@pytest.mark.parametrize("others", [1, 6])
+async def test_whom_a_storm_s_answer_is_for_needs_no_pod_of_its_own(others: int):
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+
+    late = (alert(pod="gone", namespace=f"late-{each}", peer=("10.96.0.1", 443)) for each in range(others))
+    await hear(alerts, *(Received(each, "C0ALERTS") for each in late))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert world.spoken.of(UnclearAlert) == []
+    assert (listed.count, listed.investigated) == (7 + others, True)
+
+
+@pytest.mark.parametrize("others", [1, 6])
+async def test_a_cause_is_looked_into_once_in_a_window_however_its_alerts_fall_into_batches(others: int):
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+
+    late = [
+        alert(pod="web-2", peer=("10.96.0.1", 443), title="late"),
+        *(alert(pod="gone", namespace=f"late-{each}", peer=("10.96.0.1", 443)) for each in range(1, others)),
+    ]
+    await hear(alerts, *(Received(each, "C0ALERTS", f"late.{at}") for at, each in enumerate(late)))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1"]
+    assert (listed.count, listed.investigated) == (7 + others, True)
+    assert pointed(world)["late.0"].url == "https://slack/C0ALERTS/0.0"
+
+
+async def test_after_a_window_a_cause_that_goes_on_is_looked_into_again():
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+    world.at = 59.0
+    await hear(alerts, Received(alert(pod="gone", namespace="late", peer=("10.96.0.1", 443)), "C0ALERTS"))
+    world.at = 61.0
+
+    await hear(alerts, Received(alert(pod="web-2", peer=("10.96.0.1", 443)), "C0ALERTS"))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1", "web-2"]
+
+
+async def test_a_storm_is_over_only_when_those_that_came_later_have_resolved_too():
+    world = World()
+    alerts, storm = world.alerts(), storm_of(7)
+    late = Received(alert(pod="gone", namespace="late", peer=("10.96.0.1", 443)), "C0ALERTS")
+    await hear(alerts, *storm)
+    await hear(alerts, late)
+
+    await hear(alerts, *map(ended, storm))
+    assert world.resolved.investigations == []
+    await hear(alerts, ended(late))
+
+    assert world.resolved.investigations == ["i1"]
+
+
+async def test_an_alert_of_another_cause_than_the_storm_is_told_that_its_pod_is_not_clear():
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+
+    await hear(alerts, Received(alert("KubePodNotReady", pod="gone"), "C0ALERTS"))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert (len(world.spoken.of(UnclearAlert)), listed.count) == (1, 7)
 
 
 def storm_of(count: int, thread: str = "{}.0") -> list[Received]:

@@ -80,6 +80,25 @@ def test_what_is_not_about_the_network_would_start_nothing(tmp_path: Path, capsy
     assert "network        no: it is about resources" in said
 
 
+def test_a_team_s_rules_are_those_of_the_settings(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "gate.yaml").write_text("- alert: PodCannotReachPeer\n  network: no\n  why: it is known\n")
+    monkeypatch.setenv("KAI_ALERT_GATE", str(tmp_path / "gate.yaml"))
+
+    code, said = say(capsys, "-f", notification(tmp_path, namespace="production", pod=POD), *CASE)
+
+    assert code == 1
+    assert "network        no: it is known" in said
+
+
+def test_a_cluster_that_cannot_be_reached_is_said_in_one_clause(tmp_path: Path, capsys):
+    file = notification(tmp_path, namespace="production", pod=POD)
+
+    code, said = say(capsys, "-f", file, "--kubeconfig", "/nowhere/kubeconfig")
+
+    assert code == 0
+    assert f"pod            production/{POD}, not checked: /nowhere/kubeconfig: no such kubeconfig\n" in said
+
+
 @pytest.mark.parametrize("name", sorted(each.stem for each in FOLDER.glob("*.json")))
 def test_every_kind_of_payload_is_explained_without_a_cluster(name: str, capsys):
     code, said = say(capsys, "-f", str(FOLDER / f"{name}.json"), "--offline")
@@ -92,8 +111,10 @@ def test_every_kind_of_payload_is_explained_without_a_cluster(name: str, capsys)
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("{", "it is not JSON"),
-        ("[1]", "it is not a JSON object"),
+        ("", "it is empty; give the body that a webhook sends"),
+        ("{", "it is not JSON; give the body that a webhook sends"),
+        ("[1]", "it is not a JSON object; give the body that a webhook sends"),
+        ('{"message": "of an older Grafana", "orgId": 1}', "x.json: it is no webhook of Alertmanager"),
         ('{"a": 1}', "it is no webhook of Alertmanager, Grafana, Datadog or PagerDuty, and no Slack message"),
     ],
 )

@@ -26,6 +26,16 @@ RULES = load_gate()
         ("CPUThrottlingHigh", NetworkRelevance.NO),
         ("KubePersistentVolumeFillingUp", NetworkRelevance.NO),
         ("KubeJobFailed", NetworkRelevance.NO),
+        ("InstanceDown", NetworkRelevance.YES),
+        ("NodeBondingDegraded", NetworkRelevance.YES),
+        ("CiliumAgentMapPressure", NetworkRelevance.YES),
+        ("CiliumAgentHighMemory", NetworkRelevance.NO),
+        ("CiliumAgentRestarts", NetworkRelevance.ASK),
+        ("ContainerOOMKilled", NetworkRelevance.NO),
+        ("pod oom killed", NetworkRelevance.NO),
+        ("NodeRAIDDegraded", NetworkRelevance.NO),
+        ("NGINXTooMany500s", NetworkRelevance.YES),
+        ("RedisTooManyConnections", NetworkRelevance.ASK),
         ("KubePodCrashLooping", NetworkRelevance.ASK),
         ("KubePodNotReady", NetworkRelevance.ASK),
         ("SomethingOfOurs", NetworkRelevance.ASK),
@@ -33,6 +43,10 @@ RULES = load_gate()
 )
 def test_usual_alerts_are_known_by_name(name: str, network: NetworkRelevance):
     assert judged(alert(name), RULES).network is network
+
+
+def test_a_policy_that_cannot_be_imported_is_no_dropped_packet():
+    assert judged(alert("CiliumAgentPolicyImportErrors"), RULES).why == "it is about what carries the cluster's network"
 
 
 def test_words_about_a_connection_count_where_the_name_says_nothing():
@@ -63,6 +77,8 @@ def test_a_team_s_rules_come_first(tmp_path: Path):
         ("- alrt: x\n  network: no\n", "rule 1: unknown word 'alrt'; did you mean 'alert'?"),
         ("- alert: x\n  network: maybe\n", "rule 1: network should be yes, no or ask"),
         ("- network: no\n", "rule 1: it fits everything"),
+        ("- alert: [Orders, Pay]\n  network: no\n", "rule 1: a pattern should be a text in quotes, not \"['Orders'"),
+        ("- labels: {team: }\n  network: no\n", "rule 1: a pattern should be a text in quotes, not 'None'"),
         ("- alert: '('\n  network: no\n", "rule 1: '(' is no pattern"),
         ("alert: x\n", "it should be a list of rules"),
         ("- [\n", "it is not YAML"),

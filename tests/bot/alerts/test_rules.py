@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,6 +44,17 @@ def test_what_a_rule_fires_is_about_the_network_and_leads_somewhere(rule: dict[s
     assert isinstance(found, Alert)
     assert found.meant[0].kind is kind
     assert judged(found, load_gate()).network is not NetworkRelevance.NO
+
+
+@pytest.mark.parametrize(
+    ("instance", "node"),
+    [("w1:9100", "w1"), ("10.0.0.11:9100", "10.0.0.11"), ("[fd00::11]:9100", "fd00::11"), ("w1", "w1")],
+)
+def test_a_node_is_named_by_its_instance_without_the_port(instance: str, node: str):
+    rule = next(each for each in RULES if each["alert"] == "NodeConntrackNearlyFull")
+    pattern = rule["expr"].rpartition('"instance", "')[2].partition('"')[0].replace("\\\\", "\\")
+
+    assert re.fullmatch(pattern, instance)[1] == node  # type: ignore[index]
 
 
 @pytest.mark.alertmanager

@@ -88,6 +88,70 @@ def test_on_a_node_the_failing_pod_is_chosen_and_of_ready_ones_none():
     )
 
 
+def test_a_node_is_found_by_its_address_too():
+    there = scene(pod("a", node="w1", host="10.0.0.11"), pod("b", node="w2", host="fd00::12", ready=False))
+
+    by_ip = who(about(SubjectKind.NODE, "fd00:0::12", ""), there)
+
+    assert isinstance(by_ip, ChosenTarget)
+    assert by_ip.why == "b is the only one of the pods on node w2"
+    assert who(about(SubjectKind.NODE, "10.0.0.11", ""), there) == UnclearTarget(
+        "no pod on node w1 fails: all 1 are ready", (("shop", "a"),)
+    )
+    assert who(about(SubjectKind.NODE, "10.0.0.99", ""), there) == UnclearTarget("no pod runs on node 10.0.0.99")
+
+
+def test_a_host_leads_to_the_service_behind_its_ingress_else_to_the_node_of_that_name():
+    there = scene(
+        *(pod("web-a", ready=False, app="web"), pod("api-a", "other", ready=False, node="w2", app="api")),
+        services=(service("web", app="web"), service("api", "other", app="api")),
+        ingresses=(ingress("web", "web", host="shop.example"), ingress("api", "api", namespace="other", host="w3")),
+    )
+    by_host = {
+        name: who(alert(meant=(AlertSubject(SubjectKind.INGRESS, name), AlertSubject(SubjectKind.NODE, name))), there)
+        for name in ("shop.example", "w2", "gone.example")
+    }
+
+    said = by_host["shop.example"], by_host["w2"]
+
+    assert [each.target.pod for each in said if isinstance(each, ChosenTarget)] == ["web-a", "api-a"]
+    assert by_host["gone.example"] == UnclearTarget("no Ingress for the host gone.example is to be seen")
+
+
+def test_of_workloads_of_one_name_none_is_guessed():
+    there = scene(
+        *(pod("web-a", owner="StatefulSet/web"), pod("web-b", owner="StatefulSet/web", ready=False)),
+        *(pod("web-c", "stage", owner="DaemonSet/web"), pod("db-0", owner="StatefulSet/db")),
+    )
+
+    anywhere = who(about(SubjectKind.WORKLOAD, "web", ""), there)
+    here = who(about(SubjectKind.WORKLOAD, "web"), there)
+    of_kind = who(about(SubjectKind.WORKLOAD, "ds/web", ""), there)
+
+    assert anywhere == UnclearTarget(
+        "there are 2 workloads of the name web, and the alert does not say which",
+        (("shop", "web-b"), ("stage", "web-c")),
+    )
+    assert isinstance(here, ChosenTarget)
+    assert here.why == "web-b is one of 2 of the pods of web: it is not ready"
+    assert isinstance(of_kind, ChosenTarget)
+    assert str(of_kind.target) == "stage/web-c"
+    assert who(about(SubjectKind.WORKLOAD, "api"), there) == UnclearTarget(
+        "no pod of the workload api is to be seen in namespace shop"
+    )
+
+
+def test_where_the_first_thing_is_gone_it_is_said_that_another_was_taken():
+    meant = (AlertSubject(SubjectKind.POD, "web-gone", "shop"), AlertSubject(SubjectKind.SERVICE, "front", "shop"))
+
+    said = who(alert(meant=meant), scene(pod("web-a", app="web"), services=(service("front", app="web"),)))
+
+    assert isinstance(said, ChosenTarget)
+    assert said.why == (
+        "pod shop/web-gone is not there any more; web-a is the only one of the pods of Service shop/front"
+    )
+
+
 def test_of_a_probe_without_its_pod_the_prober_is_found():
     there = scene(pod("bb-1", "monitoring", owner="ReplicaSet/bb", image="prom/blackbox-exporter:v0.25"), pod("web-1"))
 
@@ -112,6 +176,38 @@ def test_bare_names_count_when_such_a_pod_exists():
 
     assert isinstance(one, ChosenTarget)
     assert str(one.target) == "shop/web-1"
+
+
+def test_an_exporter_that_measured_is_not_what_its_alert_is_about():
+    exporter = pod("kps-kube-state-metrics-x", "monitoring", owner="ReplicaSet/kps-kube-state-metrics")
+    there = scene(exporter, pod("api-1", owner="StatefulSet/api"), pod("b", node="w2", ready=False))
+    labels = "kube-state-metrics http monitoring kps-kube-state-metrics-x kps-kube-state-metrics"
+
+    of_workload, of_node = (
+        who(
+            alert(name, meant=(AlertSubject(SubjectKind.WORDS, ""),), title=f"[FIRING:1] {name} ({labels} {value})"),
+            there,
+        )
+        for name, value in (("KubeReplicasMismatch", "api shop"), ("KubeNodeNotReady", "w2"))
+    )
+
+    assert isinstance(of_workload, ChosenTarget)
+    assert str(of_workload.target) == "shop/api-1"
+    assert isinstance(of_node, ChosenTarget)
+    assert of_node.why == "b is the only one of the pods on node w2"
+    assert who(by_words(f"[FIRING:1] KubeHpaMaxedOut ({labels})"), there) == UnclearTarget(
+        "the alert names only the exporter that measured it", (("monitoring", "kps-kube-state-metrics-x"),)
+    )
+    itself = who(by_words("[FIRING:1] KubePodNotReady monitoring (kps-kube-state-metrics-x)"), there)
+    assert isinstance(itself, ChosenTarget)
+
+
+def test_the_values_of_labels_are_words_too():
+    said = who(
+        alert(meant=(AlertSubject(SubjectKind.WORDS, ""),), title="x", labels={"pod": "web-1"}), scene(pod("web-1"))
+    )
+
+    assert isinstance(said, ChosenTarget)
 
 
 def test_a_workload_counts_by_its_name_where_its_namespace_is_named_too():

@@ -132,6 +132,24 @@ async def test_at_a_terminal_nobody_misses_tokens_of_slack(more: dict[str, str],
     assert "settings" not in {each.name for each in said}
 
 
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"KAI_ALERT_GATE": "gate.yaml"}, "gate.yaml, rule 1: unknown word 'alrt'; did you mean 'alert'?"),
+        ({"KAI_ALERT_TLS_CERT": "gate.yaml", "KAI_ALERT_TLS_KEY": "x", "KAI_ALERT_CLIENT_CA": "x"}, "cannot be used"),
+        ({}, None),
+    ],
+)
+async def test_a_file_that_kai_serve_would_refuse_is_named(files, why, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/nowhere")
+    (tmp_path / "gate.yaml").write_text("- alrt: x\n  network: no\n")
+    named = {name: str(tmp_path / file) for name, file in files.items()}
+
+    said = await as_configured({"KAI_ALERT_CHANNEL": "C0ALERTS", "KAI_ALERT_TOKEN": "a-token", **named})
+
+    assert [why in each.found for each in said if each.state is CheckState.MISSING] == ([True] if why else [])
+
+
 @pytest.mark.parametrize(("consented", "state"), [("", CheckState.MISSING), ("C0PARTNER", None)])
 async def test_a_channel_that_another_organisation_shares_is_named_until_somebody_consents(
     consented, state, monkeypatch

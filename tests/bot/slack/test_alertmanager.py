@@ -131,7 +131,7 @@ async def test_a_burst_of_its_alerts_is_a_few_investigations_and_all_the_others_
     pods = [{"namespace": f"team-{each % 20}", "pod": f"web-{each}"} for each in range(199)]
     async with alertmanager(tmp_path, kai) as url:
         await fire(url, *pods, {"namespace": "production", "pod": POD})
-        await kai.workspace.wait_for(lambda: listed(kai) + alone(kai) == 200, 60.0)
+        await kai.workspace.wait_for(lambda: listed(kai) + alone(kai) >= 200, 60.0)
 
     assert alone(kai) in (0, 1)  # the one with a pod, where its webhook came in before all others
     assert len(await kai.served.store.investigations.recent()) <= 10
@@ -162,8 +162,12 @@ def alone(kai: Kai) -> int:
 
 
 def listed(kai: Kai) -> int:
-    """Alerts that KAI's lists count, wherever they stand."""
+    """Alerts that KAI's lists count, wherever they stand, and those of which it said one by one that it finds no pod.
+
+    How they fall into batches is Alertmanager's; one that has a line of its own may stand in a list, too.
+    """
     rooms = kai.workspace.world.channel("alerts").messages.values()
     texts = [each["text"] for each in rooms if each.get("user") == kai.workspace.app.bot_user]
     counts = [text.partition(" alert")[0].replace(",", "") for text in texts if " alerts of" in text]
-    return sum(int(each) for each in counts if each.isdigit())
+    unclear = sum(text.startswith("Which pod the alert") for text in texts)
+    return unclear + sum(int(each) for each in counts if each.isdigit())

@@ -7,6 +7,8 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -14,6 +16,7 @@ import pytest
 
 from bot.alert_settings import AlertSettings
 from bot.alerts.plan import AlertLimits
+from bot.alerts.skipped import latest_skipped
 from bot.secret import Secret
 from lab.workspace import Workspace
 from tests.bot.desk.actors import Hands
@@ -228,6 +231,25 @@ async def test_unsigned_or_malformed_bodies_cost_one_line_and_no_trace(
     assert [each.exc_info for each in lines] == [None] * len(lines)
     assert len(lines) <= 1
     assert await hooked.served.desk.status() == ()
+
+
+async def test_a_skipped_alert_without_a_message_is_found_by_the_status_of_its_channel(hooked: Kai):
+    alice = hooked.workspace.user("alice")
+    await call(hooked, "alertmanager", notification(name="Watchdog"), BEARER)
+    kept = partial(latest_skipped, hooked.served.store.seen, channel_of(hooked.workspace))
+    for _ in range(100):
+        if await kept(datetime.now(UTC)):
+            break
+        await asyncio.sleep(0.05)
+
+    await alice.command("/kai status", channel="alerts")
+    await hooked.whispers("alice")
+    await alice.command("/kai status", channel="random")
+    here, elsewhere = await hooked.whispers("alice", 2)
+
+    assert "Alerts skipped in the last hour" in here
+    assert f": it only shows that alerting works. Investigate anyway: `/kai netdebug {POD} production`" in here
+    assert "Alerts skipped" not in elsewhere
 
 
 async def test_a_storm_is_one_investigation_and_one_list(hooked: Kai):

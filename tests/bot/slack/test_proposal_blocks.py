@@ -12,9 +12,11 @@ from bot.approval.states import IN_FORCE, ProposalState
 from bot.report.blocks import Said
 from bot.report.short_answer import VerdictStatus
 from bot.slack import proposal_blocks as ids
+from bot.slack.approving import read_change
 from bot.slack.limits import problems
 from bot.slack.proposal_blocks import (
     edit_view,
+    editable,
     is_shown_whole,
     on_root,
     patch_text,
@@ -24,7 +26,8 @@ from bot.slack.proposal_blocks import (
     state_line,
     submitted,
 )
-from tests.bot.approval.making import ADD, part, proposal
+from flows.model import REMOVE_OBJECT
+from tests.bot.approval.making import ADD, REMOVE, part, proposal
 
 
 def elements(said: Said) -> list[dict[str, object]]:
@@ -60,6 +63,32 @@ def test_the_patch_stands_in_the_card_character_by_character():
     it = proposal()
 
     assert code(proposal_message(it)) == f"patch NetworkPolicy shop/strict-egress\n{json.dumps(ADD)}"
+
+
+def test_an_object_that_is_added_stands_in_the_card_as_yaml_and_is_read_back_as_it_is_when_edited():
+    manifest = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "kai", "namespace": "shop", "annotations": {"until": "2026-12-30T00:00:00Z"}},
+        "spec": {
+            "podSelector": {"matchLabels": {"commit": "123e45", "on": "y"}},
+            "egress": [{"ports": [{"port": 53}]}],
+        },
+    }
+    added = part(kind=PartKind.CREATE, body=(manifest,), inverse=REMOVE_OBJECT)
+
+    shown_text = code(proposal_message(proposal(added)))
+
+    assert "\n  podSelector:\n    matchLabels:\n      commit: '123e45'\n      'on': 'y'\n" in shown_text
+    assert read_change(shown_text.split("\n", 1)[1]) == [manifest]
+    assert read_change(editable(added)) == [manifest]
+
+
+def test_the_way_back_is_told_as_the_change_is():
+    added = part(kind=PartKind.CREATE, body=({"kind": "NetworkPolicy"},), inverse=REMOVE_OBJECT, name="kai-1")
+
+    assert code(shown(proposal(added), "")).endswith("kind: NetworkPolicydelete NetworkPolicy shop/kai-1")
+    assert code(shown(proposal(), "")).endswith(f"patch NetworkPolicy shop/strict-egress\n{json.dumps(REMOVE)}")
 
 
 @pytest.mark.parametrize("state", sorted(set(ProposalState) - {ProposalState.PROPOSED}))

@@ -40,6 +40,15 @@ async def test_what_is_settled_keeps_its_key_and_one_caller_is_told_so(store: St
     assert not await store.seen.first_time("slack a", NOW, HOUR, "again")
 
 
+async def test_the_newest_of_those_that_begin_alike_come_first(store: Store) -> None:
+    for minutes in range(5):
+        await store.seen.first_time(f"skipped {minutes}", NOW + timedelta(minutes=minutes), HOUR, "note")
+
+    newest = await store.seen.unsettled("skipped ", NOW, 2, newest_first=True)
+
+    assert [each.key for each in newest] == ["skipped 4", "skipped 3"]
+
+
 async def test_of_many_keys_in_one_go_each_is_new_to_one_caller(store: Store) -> None:
     rows = {f"heard {each}": str(each) for each in range(1200)}
     await store.seen.first_time("heard 7", NOW, HOUR, "before")

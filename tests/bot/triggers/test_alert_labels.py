@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.triggers.alert import AlertSubject, SubjectKind
-from bot.triggers.alert_labels import meant_by, peer_in
+from bot.triggers.alert_labels import meant_by, peer_in, subjects_of
 from sensors.kit.addresses import HostPort
 
 SHOP = {"namespace": "shop"}
@@ -38,6 +38,116 @@ def test_the_pod_of_a_scrape_is_not_the_pod_that_is_meant():
         AlertSubject(SubjectKind.POD, "web-1", "shop"),
     )
     assert meant_by(own) == ()
+
+
+POD, WORKLOAD, SERVICE, NODE, INGRESS, PROBE = (
+    *(SubjectKind.POD, SubjectKind.WORKLOAD, SubjectKind.SERVICE),
+    *(SubjectKind.NODE, SubjectKind.INGRESS, SubjectKind.PROBE),
+)
+MONITORING = {"namespace": "monitoring"}
+STATE_METRICS = {
+    **MONITORING,
+    "job": "kube-state-metrics",
+    "pod": "kps-kube-state-metrics-6d4f-x",
+    "container": "kube-state-metrics",
+    "service": "kps-kube-state-metrics",
+    "instance": "10.244.0.9:8080",
+}
+NODE_EXPORTER = {**MONITORING, "job": "node-exporter", "pod": "kps-node-exporter-x", "instance": "10.0.0.11:9100"}
+UNKNOWN = {"source_workload": "unknown", "source_workload_namespace": "unknown"}
+AGENT = {"job": "hubble-metrics", "namespace": "kube-system", "pod": "cilium-x", "service": "hubble-metrics"}
+CONTROLLER = {"namespace": "ingress-nginx", "pod": "ingress-nginx-controller-x"}
+
+
+@pytest.mark.parametrize(
+    ("alertname", "labels", "meant"),
+    [
+        ("KubeNodeNotReady", {**STATE_METRICS, "node": "w1"}, [(NODE, "w1", "")]),
+        ("KubeX", {**STATE_METRICS, "deployment": "grafana"}, [(WORKLOAD, "deploy/grafana", "monitoring")]),
+        ("KubeX", {**STATE_METRICS, **SHOP, "deployment": "api"}, [(WORKLOAD, "deploy/api", "shop")]),
+        ("KubePodNotReady", {**STATE_METRICS, **SHOP, "pod": "web-1"}, [(POD, "web-1", "shop")]),
+        (
+            "KubePodNotReady",
+            {**STATE_METRICS, "exported_namespace": "monitoring", "exported_pod": STATE_METRICS["pod"]},
+            [(POD, STATE_METRICS["pod"], "monitoring")],
+        ),
+        (
+            "KubePodNotReady",
+            {"job": "kube-state-metrics", "namespace": "monitoring", "pod": NODE_EXPORTER["pod"]},
+            [(POD, NODE_EXPORTER["pod"], "monitoring")],
+        ),
+        (
+            "TargetDown",
+            {each: STATE_METRICS[each] for each in ("job", "namespace", "service")},
+            [(SERVICE, "kps-kube-state-metrics", "monitoring")],
+        ),
+        ("NodeNetworkReceiveErrs", NODE_EXPORTER, [(NODE, "10.0.0.11", "")]),
+        ("NodeNetworkReceiveErrs", {**NODE_EXPORTER, "instance": "w1"}, [(NODE, "w1", "")]),
+        ("NodeNetworkReceiveErrs", {"instance": "[fd00::11]:9100"}, [(NODE, "fd00::11", "")]),
+        ("KubeletX", {"job": "kubelet", "instance": "10.0.0.11:10250"}, [(NODE, "10.0.0.11", "")]),
+        ("KubePodNotReady", {**SHOP, "pod": "web-1", "node": "w1"}, [(POD, "web-1", "shop")]),
+        (
+            "HubbleDropsHigh",
+            {**AGENT, "source_namespace": "shop", "source_pod": "web-1", "destination_namespace": "db"},
+            [(POD, "web-1", "shop")],
+        ),
+        (
+            "HubbleDropsHigh",
+            {**AGENT, "source": "reserved:world", "destination_namespace": "db", "destination_pod": "db-0"},
+            [(POD, "db-0", "db")],
+        ),
+        ("HubbleDropsHigh", {**AGENT, "source": "shop/web-1", "destination": "db/db-0"}, [(WORKLOAD, "web-1", "shop")]),
+        ("HubbleDropsHigh", {**AGENT, "source": "reserved:world", "destination_namespace": "db"}, []),
+        (
+            "Istio5xx",
+            {"source_workload": "web", "source_workload_namespace": "shop", "destination_workload": "api"},
+            [(WORKLOAD, "web", "shop")],
+        ),
+        (
+            "Istio5xx",
+            {**UNKNOWN, "destination_workload": "api", "destination_workload_namespace": "shop"},
+            [(WORKLOAD, "api", "shop")],
+        ),
+        ("X", {**SHOP, "workload": "api", "workload_type": "deployment"}, [(WORKLOAD, "deploy/api", "shop")]),
+        ("X", {**SHOP, "workload": "api"}, [(WORKLOAD, "api", "shop")]),
+        ("X", {"deployment": "api"}, [(WORKLOAD, "deploy/api", "")]),
+        ("IngressErrors", {"host": "shop.example"}, [(INGRESS, "shop.example", ""), (NODE, "shop.example", "")]),
+        (
+            "IngressErrors",
+            {**CONTROLLER, "exported_namespace": "shop", "exported_service": "web", "ingress": "web"},
+            [(INGRESS, "web", "shop"), (SERVICE, "web", "shop"), (POD, CONTROLLER["pod"], "shop")],
+        ),
+        (
+            "LivenessProbeFailing",
+            {**SHOP, "pod": "web-1", "job": "kubelet", "instance": "10.0.0.11:10250"},
+            [(POD, "web-1", "shop")],
+        ),
+        (
+            "BlackboxExporterDown",
+            {"namespace": "monitoring", "pod": "bb-1", "job": "blackbox", "instance": "10.244.0.7:9115"},
+            [(POD, "bb-1", "monitoring")],
+        ),
+    ],
+)
+def test_what_an_exporter_adds_of_itself_is_not_what_is_meant(
+    alertname: str, labels: dict[str, str], meant: list[tuple[SubjectKind, str, str]]
+):
+    assert meant_by(labels, alertname) == tuple(AlertSubject(*each) for each in meant)
+
+
+def test_where_no_pod_is_named_exactly_the_text_counts_as_well():
+    assert subjects_of({**SHOP, "pod": "web-1"})[-1].kind is POD
+    assert [each.kind for each in subjects_of({**SHOP, "service": "web"})] == [SERVICE, SubjectKind.WORDS]
+    assert [each.kind for each in subjects_of({"pod": "web-1"})] == [SubjectKind.WORDS]
+
+
+def test_a_probe_s_target_is_the_address_that_was_probed_and_not_its_name():
+    labels = {"job": "blackbox", "instance": "https://user:pw@pay.example:8443/x?y=1", "target": "pay.example"}
+
+    assert peer_in(labels, "") == HostPort("pay.example", 8443)
+    assert peer_in({**labels, "kai_to": "db.shop:5432"}, "") == HostPort("db.shop", 5432)
+    assert peer_in({"job": "blackbox", "instance": "10.244.0.7:9115"}, "") is None
+    assert peer_in({"job": "kubelet", "instance": "10.0.0.11:10250"}, "", "ReadinessProbeFailed") is None
 
 
 def test_a_probe_alert_means_the_probing_pod_and_its_target_as_the_peer():

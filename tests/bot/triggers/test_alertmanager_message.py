@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.alertmanager_message import TRIGGER
 from bot.triggers.trigger import Nothing
@@ -47,7 +49,26 @@ def test_the_message_or_its_edit_that_resolves_is_about_what_fired():
     assert fired.key == ended.key == edited.key
 
 
-def test_a_message_without_a_title_of_an_alert_starts_nothing():
-    assert TRIGGER.read({"username": "Alertmanager", "text": "hello"}) == Nothing(
-        "the message has no title of an alert"
+@pytest.mark.parametrize(
+    ("fires", "resolves", "name"),
+    [
+        (":fire: [FIRING:1] PodNetwork", ":white_check_mark: [RESOLVED] PodNetwork", "PodNetwork"),
+        ("\U0001f525 [P1] [FIRING:2] PodNetwork shop", "\u2705 [P1] [RESOLVED] PodNetwork shop", "PodNetwork"),
+        ("Packets are lost in shop", "Resolved: Packets are lost in shop", "Packets are lost in shop"),
+    ],
+)
+def test_a_title_of_a_team_s_own_template_is_read(fires: str, resolves: str, name: str):
+    fired, ended = (
+        TRIGGER.read({"username": "Alertmanager", "text": f"{title}\nnamespace: shop\npod: web-1"})
+        for title in (fires, resolves)
     )
+
+    assert isinstance(fired, Alert)
+    assert isinstance(ended, Alert)
+    assert (fired.name, fired.state, ended.state) == (name, AlertState.FIRING, AlertState.RESOLVED)
+    assert fired.key == ended.key
+    assert fired.meant == (AlertSubject(SubjectKind.POD, "web-1", "shop"),)
+
+
+def test_an_empty_message_starts_nothing():
+    assert TRIGGER.read({"username": "Alertmanager", "text": ""}) == Nothing("the message is empty")

@@ -27,6 +27,13 @@ def test_what_recovers_is_what_was_triggered():
     assert (ended.state, ended.key) == (AlertState.RESOLVED, fired.key)
 
 
+def test_what_is_notified_anew_still_fires():
+    found = TRIGGER.read({**payload("datadog"), "alert_transition": "Renotify"})
+
+    assert isinstance(found, Alert)
+    assert found.state is AlertState.FIRING
+
+
 def test_an_unknown_transition_starts_nothing():
     assert TRIGGER.read({"alert_transition": "Snoozed", "alert_id": 1}) == Nothing(
         "'snoozed' is no transition of a monitor"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bot.triggers.alert import Alert, AlertSubject, SubjectKind
+import pytest
+
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.grafana_message import TRIGGER
 from bot.triggers.trigger import Nothing
 from sensors.kit.addresses import HostPort
@@ -27,5 +29,28 @@ def test_of_several_alerts_in_one_message_no_pod_is_guessed():
     assert found.meant == (AlertSubject(SubjectKind.WORDS, ""),)
 
 
-def test_a_message_without_a_title_of_an_alert_starts_nothing():
-    assert isinstance(TRIGGER.read({"text": "hello"}), Nothing)
+def test_of_some_that_fire_and_some_that_resolved_the_message_fires():
+    said = payload("grafana_message")
+    said["attachments"][0]["title"] = "[FIRING:1, RESOLVED:1] PodNetwork net (shop)"
+
+    found = TRIGGER.read(said)
+
+    assert isinstance(found, Alert)
+    assert (found.name, found.state) == ("PodNetwork", AlertState.FIRING)
+
+
+@pytest.mark.parametrize(
+    ("title", "state"), [("[Alerting] DNS errors", AlertState.FIRING), ("[OK] DNS errors", AlertState.RESOLVED)]
+)
+def test_a_title_of_one_s_own_is_read(title: str, state: AlertState):
+    said = payload("grafana_message")
+    said["attachments"][0] |= {"title": title, "text": "web-1 cannot reach db.shop:5432"}
+
+    found = TRIGGER.read(said)
+
+    assert isinstance(found, Alert)
+    assert (found.name, found.state, found.peer) == ("DNS errors", state, HostPort("db.shop", 5432))
+
+
+def test_an_empty_message_starts_nothing():
+    assert TRIGGER.read({"attachments": [{"footer": "Grafana v12"}]}) == Nothing("the message is empty")

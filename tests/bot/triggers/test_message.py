@@ -59,6 +59,28 @@ FIELDS = {
             {"blocks": [{"type": "section", "text": {"text": "*pod:* `web-1` *namespace:* `shop`"}}]},
             Fill("web-1", "shop"),
         ),
+        (
+            {
+                "blocks": [
+                    {
+                        "type": "rich_text",
+                        "elements": [
+                            {
+                                "type": "rich_text_section",
+                                "elements": [
+                                    {"type": "text", "text": "pod: "},
+                                    {"type": "text", "text": "web-1", "style": {"code": True}},
+                                    {"type": "text", "text": " in namespace=shop"},
+                                    {"type": "emoji", "name": "fire"},
+                                    7,
+                                ],
+                            }
+                        ],
+                    }
+                ]
+            },
+            Fill("web-1", "shop"),
+        ),
         ({"text": "pod=web-1 pod=web-2 namespace=shop"}, Fill("", "shop")),
         (ALERTMANAGER, Fill()),
         ({"text": "hello"}, Fill()),

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import Any
 
+import pytest
 import yaml
 
 from flows.fixes.change import (
@@ -15,6 +16,7 @@ from flows.fixes.change import (
     created,
     delete_line,
     fix_of,
+    manifest_text,
     patch_line,
     patched,
     undone,
@@ -49,6 +51,16 @@ def test_a_manifest_cannot_end_its_own_heredoc() -> None:
     assert (first, last) == ("kubectl apply -f - <<'EOF'", "EOF")
     assert "EOF" not in body
     assert yaml.safe_load("\n".join(body)) == manifest
+
+
+@pytest.mark.parametrize("word", ["12e5", "08", "1.2e3", "+7E1", "5.e1", "0o17", "y", "N", "on", "1_000", "0x1f", "~"])
+def test_a_word_that_kubectl_would_take_for_a_number_is_quoted(word: str) -> None:
+    assert manifest_text({"commit": word, word: "it"}) == f"commit: '{word}'\n'{word}': it\n"
+
+
+@pytest.mark.parametrize("word", ["web", "10.0.0.1/32", "1.2.3.4", "7c9d8f6b5", "e5", "yes-please", "8080-tcp", "v1"])
+def test_a_word_that_nobody_takes_for_a_number_stands_bare(word: str) -> None:
+    assert manifest_text({"commit": word}) == f"commit: {word}\n"
 
 
 def test_a_cluster_wide_object_has_no_namespace_flag() -> None:

@@ -9,13 +9,15 @@ import pytest
 from flows.belief import CONFIGURED
 from flows.causes import Layer
 from flows.model import Case, Component, LayerState
-from flows.symptoms.peers import asked_peer, peers, suspects
+from flows.symptoms.peers import Peer, asked_peer, peers, suspects
 from sensors.hubble_capture_flows import HubbleFlows
 from sensors.k8s_pod import PodFacts
 from sensors.k8s_services import Services
+from sensors.kit.objects import Ref
 from sensors.kit.proc_net import TcpSocket as Socket
 from sensors.net_connect import About, ConnectionAttempt, Connects, Role
 from sensors.net_tcp_stats import TcpStats
+from sensors.topology.peer import AskedKind, ResolvedPeer
 from sensors.topology.talks import Known, Talk
 from tests.flows.variants.running import diagnose
 from tests.kit.cases import case_of, expected, names, with_facts, without
@@ -34,6 +36,17 @@ def test_the_asked_peer_comes_first_with_its_service_its_flows_and_its_doors():
     assert {each.port for each in peer.connections} == {8081}
     assert {door.result for door in peer.doors} >= {"refused"}
     assert peer.component == Component("Deployment", "mobile", "gateway")
+
+
+@pytest.mark.parametrize(
+    ("made_by", "acted_on"),
+    [(Ref("Deployment", "shop", "api"), "Deployment shop/api"), (None, "Pod shop/api-79d8-x2")],
+)
+def test_a_pod_asked_by_its_address_is_acted_on_through_what_made_it(made_by: Ref | None, acted_on: str):
+    pod = Ref("Pod", "shop", "api-79d8-x2")
+    resolved = ResolvedPeer(AskedKind.POD, "10.0.0.7", 80, pod=pod, workload=made_by)
+
+    assert str(Peer("10.0.0.7", 80, True, resolved, None, None).component) == acted_on
 
 
 def test_a_peer_is_not_called_failing_because_a_probe_of_something_else_failed():
