@@ -34,7 +34,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
-    """Commands that run in this process set the level of the log, and end; the next test may count its lines."""
-    level = logging.getLogger().level
+    """Commands that run in this process set up the log, and end; the next test may count its lines."""
+    loggers = [logging.getLogger(each) for each in (None, "bot", "flows", "sensors", "slack_bolt")]
+    levels = [each.level for each in loggers]
     yield
-    logging.getLogger().setLevel(level)
+    for each, level in zip(loggers, levels, strict=True):
+        each.setLevel(level)
+    root = logging.getLogger()
+    root.handlers[:] = [each for each in root.handlers if each.name != "kai"]

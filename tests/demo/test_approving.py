@@ -21,14 +21,6 @@ from tests.demo.conftest import CASES
 from tests.demo.visitor import CHANNEL, type_command, verdict
 
 Json = dict[str, Any]
-PATIENCE = 60.0
-"""Seconds for each step; on an idle machine a change is verified within fifteen."""
-
-
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How soon a verdict comes has tests of its own."""
-    monkeypatch.setattr("tests.demo.visitor.PATIENCE", PATIENCE)
 
 
 async def card(demo: Demo, words: str) -> Json:
@@ -39,7 +31,7 @@ async def card(demo: Demo, words: str) -> Json:
         cards = [each for each in demo.workspace.thread(root["ts"]) if _is_card(each)]
         return next((each for each in cards if words in each["text"]), None)
 
-    return await demo.workspace.wait_for(found, PATIENCE)  # type: ignore[return-value]
+    return await demo.workspace.wait_for(found)  # type: ignore[return-value]
 
 
 def _is_card(message: Json) -> bool:
@@ -81,7 +73,7 @@ async def told(demo: Demo, who: str, words: str) -> str:
         said = [each["text"] for each in demo.workspace.ephemerals(who)]
         return next((each for each in said if words in each), None)
 
-    return str(await demo.workspace.wait_for(found, PATIENCE))
+    return str(await demo.workspace.wait_for(found))
 
 
 async def policies(demo: Demo) -> list[str]:
@@ -99,7 +91,7 @@ async def test_alice_approves_drops_stop_the_root_turns_green_and_undo_brings_th
 
     await demo.workspace.user("alice").press(proposal, ids.APPROVE)
     done = await card(demo, "✔ Verified")
-    root = await demo.workspace.wait_for(lambda: green(demo), PATIENCE)
+    root = await demo.workspace.wait_for(lambda: green(demo))
     added = set(await policies(demo)) - set(before)
     await demo.workspace.user("alice").press(done, ids.UNDO)
     undone = await card(demo, "↩ Rolled back")
@@ -145,7 +137,7 @@ async def test_a_wrong_fix_made_by_an_edit_is_taken_back_before_ones_eyes(tempor
         alice, proposal = demo.workspace.user("alice"), await asked(demo)
 
         await alice.press(proposal, ids.EDIT)
-        fields = (await demo.workspace.wait_for(lambda: next(iter(alice.views), None), PATIENCE))["blocks"]
+        fields = (await demo.workspace.wait_for(lambda: next(iter(alice.views), None)))["blocks"]
         operations = json.loads(fields[0]["element"]["initial_value"])
         wrong = [{**each, "value": 9} if each["op"] == "replace" else each for each in operations]
         await alice.submit(values={ids.TEXT_ACTION: json.dumps(wrong)})
@@ -197,7 +189,7 @@ async def said(demo: Demo, words: str) -> Json:
         root = demo.workspace.messages(CHANNEL)[-1]
         return next((each for each in demo.workspace.thread(root["ts"]) if words in each["text"]), None)
 
-    return await demo.workspace.wait_for(found, PATIENCE)  # type: ignore[return-value]
+    return await demo.workspace.wait_for(found)  # type: ignore[return-value]
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from lab.demo import Demo, demonstrate
 from tests.demo.conftest import USUAL
 from tests.demo.test_approving import ends_soon
-from tests.demo.visitor import PATIENCE, alert_verdict
+from tests.demo.visitor import alert_verdict
 from tests.kit.sampling import share_of
 from tests.workspace.browser import Browser, browser
 
@@ -45,7 +44,7 @@ async def test_a_visitor_types_the_command_reads_the_verdict_presses_and_asks_wh
         await alert_verdict(demo)
         await keep(tab, f"demo-1-alert-{look}")
 
-        seconds = await ask(tab, demo)
+        await ask(tab, demo)
         await keep(tab, f"demo-2-verdict-{look}")
 
         await open_thread(tab)
@@ -58,7 +57,6 @@ async def test_a_visitor_types_the_command_reads_the_verdict_presses_and_asks_wh
         await home(tab)
         await keep(tab, f"demo-12-home-{look}")
 
-    assert seconds <= PATIENCE
     assert tab.complaints == []
 
 
@@ -69,28 +67,26 @@ async def see_what_it_is(tab: Browser, demo: Demo) -> None:
     await tab.sees(demo.command)
 
 
-async def ask(tab: Browser, demo: Demo) -> float:
-    """Types the command; seconds until the verdict can be read."""
+async def ask(tab: Browser, demo: Demo) -> None:
+    """Types the command, until the verdict can be read. How soon that is, tests/demo/test_demo.py prints."""
     await tab.click("main textarea")
     await tab.type(demo.command)
-    begun = time.monotonic()
     await tab.key("Enter")
-    await tab.until(f"document.querySelector('main').innerText.includes({json.dumps(HEADLINE)})", PATIENCE)
-    return time.monotonic() - begun
+    await tab.until(f"document.querySelector('main').innerText.includes({json.dumps(HEADLINE)})")
 
 
 async def open_thread(tab: Browser) -> None:
     """The alert's, once the last reply, the picture, is in it."""
-    await tab.until("document.querySelector('main button.replies')", PATIENCE)
+    await tab.until("document.querySelector('main button.replies')")
     await tab.click("main button.replies")
     drawn = "(document.querySelector('aside.thread figure img')?.naturalWidth ?? 0) > 500"
-    await tab.until(drawn, PATIENCE)
+    await tab.until(drawn)
 
 
 async def window(tab: Browser, button: str, words: str, picture: str) -> None:
     """The window that a button opens over the conversation."""
     await tab.click("aside.thread button", button)
-    await tab.until(f"document.querySelector('dialog')?.innerText.includes({json.dumps(words)})", PATIENCE)
+    await tab.until(f"document.querySelector('dialog')?.innerText.includes({json.dumps(words)})")
     await keep(tab, picture)
     await tab.click("dialog button", "Close")
     await tab.until("!document.querySelector('dialog')")
@@ -98,14 +94,14 @@ async def window(tab: Browser, button: str, words: str, picture: str) -> None:
 
 async def home(tab: Browser) -> None:
     await tab.js("[...document.querySelectorAll('.sidebar button')].find((e) => e.innerText.includes('home')).click()")
-    await tab.until("document.querySelector('.messages.home')?.innerText.includes('Latest investigations')", PATIENCE)
+    await tab.until("document.querySelector('.messages.home')?.innerText.includes('Latest investigations')")
 
 
 async def proposed(tab: Browser) -> None:
     """The card of the fix is in the thread and its state on top of it: the last that comes unasked, and what came
     before it changes no more. A message that is drawn anew under the mouse takes no press."""
     waiting = "document.querySelector('aside.thread').innerText.split('Waiting for an approval').length > 2"
-    await tab.until(waiting, SLOW)
+    await tab.until(waiting)
 
 
 async def why(tab: Browser) -> None:
@@ -113,7 +109,7 @@ async def why(tab: Browser) -> None:
     await tab.type("why?")
     await tab.key("Enter")
     said = "[...document.querySelectorAll('aside.thread article')].at(-1).innerText"
-    await tab.until(f"{said}.includes({json.dumps(CAUSE)})", PATIENCE)
+    await tab.until(f"{said}.includes({json.dumps(CAUSE)})")
 
 
 async def keep(tab: Browser, name: str) -> None:
@@ -142,7 +138,7 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
         await tab.click("aside.thread button", "Approve & apply")
         await tab.click("dialog button", "Approve & apply")  # in the question that Slack asks once more
         await in_thread(tab, "forwarded, 0 dropped")
-        await tab.until("document.querySelector('main').innerText.includes('talks again')", SLOW)
+        await tab.until("document.querySelector('main').innerText.includes('talks again')")
         await keep(tab, f"demo-6-verified-{look}")
 
         await ends_soon(demo)
@@ -163,13 +159,9 @@ async def test_a_visitor_approves_watches_the_drops_stop_and_undoes_it(
 async def open_own_thread(tab: Browser) -> None:
     """That of the command, below the alert's."""
     threads = "[...document.querySelectorAll('main button.replies')]"
-    await tab.until(f"{threads}.length === 2", PATIENCE)
+    await tab.until(f"{threads}.length === 2")
     await tab.js(f"{threads}.at(-1).click()")
 
 
-SLOW = 60.0
-"""Seconds for a step of an approval on a busy machine; the demo promises fifteen on an idle one."""
-
-
 async def in_thread(tab: Browser, words: str) -> None:
-    await tab.until(f"document.querySelector('aside.thread')?.innerText.includes({json.dumps(words)})", SLOW)
+    await tab.until(f"document.querySelector('aside.thread')?.innerText.includes({json.dumps(words)})")

@@ -16,7 +16,6 @@ from lab.demo import Demo, demonstrate
 from tests.demo.conftest import USUAL
 from tests.demo.visitor import (
     CHANNEL,
-    PATIENCE,
     alert_verdict,
     kais,
     type_command,
@@ -47,7 +46,7 @@ async def test_why_asked_in_the_thread_is_answered_there(demo: Demo) -> None:
         after = demo.workspace.thread(root["ts"])[known:]
         return [each["text"] for each in after if each["user"] == demo.workspace.app.bot_user]
 
-    assert await demo.workspace.wait_for(lambda: [each for each in answers() if each.startswith(CAUSE)], PATIENCE)
+    assert await demo.workspace.wait_for(lambda: [each for each in answers() if each.startswith(CAUSE)])
 
 
 async def test_the_alert_can_be_pointed_at_instead(demo: Demo) -> None:
@@ -57,7 +56,7 @@ async def test_the_alert_can_be_pointed_at_instead(demo: Demo) -> None:
     await demo.workspace.user("alice").shortcut(alert, "kai_investigate")
 
     roots = lambda: [each for each in demo.workspace.thread(alert["ts"]) if "api-server" in each["text"]]  # noqa: E731
-    assert await demo.workspace.wait_for(lambda: len({each["text"][:60] for each in roots()}) > 1, 15.0)
+    assert await demo.workspace.wait_for(lambda: len({each["text"][:60] for each in roots()}) > 1)
 
 
 async def test_the_visitor_is_told_that_it_is_a_recording_and_what_to_type(demo: Demo) -> None:

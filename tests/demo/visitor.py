@@ -9,8 +9,6 @@ from lab.workspace import InteractionReply
 
 Json = dict[str, Any]
 CHANNEL = "alerts"
-PATIENCE = 15.0
-"""Seconds from the typed command to the verdict that the demo promises."""
 
 
 async def type_command(demo: Demo) -> InteractionReply:
@@ -21,13 +19,13 @@ async def type_command(demo: Demo) -> InteractionReply:
 
 async def verdict(demo: Demo) -> Json:
     """The root message once it says how the investigation ended."""
-    return await demo.workspace.wait_for(lambda: next(filter(_is_over, kais(demo)), None), PATIENCE)  # type: ignore[return-value]
+    return await demo.workspace.wait_for(lambda: next(filter(_is_over, kais(demo)), None))  # type: ignore[return-value]
 
 
 async def alert_verdict(demo: Demo) -> Json:
     """KAI's answer in the thread of the alert, once it says how the investigation ended."""
     ts = demo.workspace.messages(CHANNEL)[0]["ts"]
-    return await demo.workspace.wait_for(lambda: next(filter(_is_over, demo.workspace.thread(ts)), None), PATIENCE)  # type: ignore[return-value]
+    return await demo.workspace.wait_for(lambda: next(filter(_is_over, demo.workspace.thread(ts)), None))  # type: ignore[return-value]
 
 
 def kais(demo: Demo) -> list[Json]:
@@ -37,12 +35,12 @@ def kais(demo: Demo) -> list[Json]:
 
 async def whole_thread(demo: Demo, ts: str) -> list[Json]:
     """The replies, once the picture, which comes last, is there."""
-    return await demo.workspace.wait_for(lambda: _with_picture(demo.workspace.thread(ts)), PATIENCE)
+    return await demo.workspace.wait_for(lambda: _with_picture(demo.workspace.thread(ts)))
 
 
 async def replies_after(demo: Demo, ts: str, known: int) -> list[Json]:
     """What was said in the thread after the first `known` replies."""
-    return await demo.workspace.wait_for(lambda: demo.workspace.thread(ts)[known:], PATIENCE)
+    return await demo.workspace.wait_for(lambda: demo.workspace.thread(ts)[known:])
 
 
 def _is_over(message: Json) -> bool:

@@ -67,7 +67,7 @@ async def test_a_slow_node_costs_the_flows_time_and_no_more(tmp_path: Path) -> N
 
     assert said["cause_class"] == "policy.both_sides_denied"
     assert "no flows from lab1" in summary(said, "hubble.capture_flows")
-    assert said["timings"]["total_ms"] < 6000
+    assert said["timings"]["total_ms"] < 50_000  # its answer would take sixty seconds
 
 
 async def test_an_answer_that_is_cut_off_is_used_and_what_is_missing_lowers_the_coverage(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ async def test_a_relay_that_never_answers_is_blind_in_time(tmp_path: Path) -> No
 
     assert blind(said) == {"hubble.capture_flows"}
     assert "gave no answer in time" in summary(said, "hubble.capture_flows")
-    assert said["timings"]["total_ms"] < 6000
+    assert said["timings"]["total_ms"] < 18_000  # the whole diagnosis gets twenty seconds
 
 
 async def test_a_relay_that_talks_nonsense_is_counted_and_not_believed(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_a_probe_that_fails_blinds_what_needs_it_with_its_reason(mood: str
     assert all(words in summary(said, each) for each in INSIDE)
     assert layer(said, "conntrack")[0] == "not_measured"
     assert said["cause_class"] == "policy.both_sides_denied"
-    assert said["timings"]["total_ms"] < 8000
+    assert said["timings"]["total_ms"] < 18_000  # the whole diagnosis gets twenty seconds
 
 
 async def test_a_probe_that_is_not_ready_is_not_asked_and_named(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ async def test_a_look_that_is_broken_off_leaves_nothing_running(tmp_path: Path) 
         await world.relay.until_open(0)
 
     assert sights(said)["net.tcp_stats"] == "blind"
-    assert said["timings"]["total_ms"] < 2000
+    assert said["timings"]["total_ms"] < 4500  # the probe alone would be given five seconds
 
 
 async def test_listening_hears_of_the_end_of_the_attempts(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Chat(Protocol):
         """All of the channel, oldest first, replies included, and what only the person sees."""
 
 
-async def until(chat: Chat, found: Callable[[list[Json]], T | None], seconds: float = 20.0) -> T:
+async def until(chat: Chat, found: Callable[[list[Json]], T | None], seconds: float = 60.0) -> T:
     """The first thing that is found among the messages. Raises TimeoutError with what there is."""
     said: list[Json] = []
     try:
@@ -52,7 +52,7 @@ async def until(chat: Chat, found: Callable[[list[Json]], T | None], seconds: fl
         raise TimeoutError("still waiting; there is:\n" + "\n".join(text_of(each) for each in said)) from None
 
 
-async def open_form(chat: Chat, seconds: float = 10.0) -> Json:
+async def open_form(chat: Chat, seconds: float = 60.0) -> Json:
     async with asyncio.timeout(seconds):
         while (view := await chat.form()) is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(STEP)

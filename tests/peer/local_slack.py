@@ -69,7 +69,7 @@ class LocalSlack:
         self.api_url = f"{url}/api/"
 
     async def connected(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(each.get("connected") for each in (await self._state())["apps"]):  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.05)
 
@@ -97,7 +97,7 @@ class LocalSlack:
         said = {name: {name: value} for name, value in values.items()}
         async with self._session.ws_connect(f"{self._url}/ui") as page:
             await page.send_json({"t": "view_submit", "user": USER, "values": said})
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (await page.receive_json()).get("t") != "view":
                     continue
 
@@ -135,7 +135,7 @@ async def local_slack(folder: Path) -> AsyncIterator[LocalSlack]:
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with session.get(f"{url}/_control/state") as answer:

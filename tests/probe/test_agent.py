@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from sensors.access.probe import agent
 from sensors.access.probe.agent import BadRequest, Ended, LookRequest, RateLimit, ResolvConf
+from tests.kit.clock import in_faked_time
 from tests.probe.namespaces import AGENT
 
 UID = "0d1f6c5e-7a83-4d9b-9a55-3c2b1e0f4a77"
@@ -334,15 +335,16 @@ async def test_what_the_node_could_not_try_is_tried_once_more(
     assert (row["result"], len(made)) == (result, tries)
 
 
-async def test_a_sender_that_is_too_fast_waits_for_the_second_to_pass() -> None:
-    pace, began = RateLimit(per_second=20), asyncio.get_running_loop().time()
+def test_a_sender_that_is_too_fast_waits_for_the_second_to_pass() -> None:
+    async def send() -> float:
+        time = asyncio.get_running_loop().time
+        pace = RateLimit(per_second=20, clock=time)
+        await asyncio.gather(*(pace.packets(5) for _ in range(4)))
+        burst = time()
+        await pace.packets()
+        return burst
 
-    await asyncio.gather(*(pace.packets(5) for _ in range(4)))
-    burst = asyncio.get_running_loop().time() - began
-    await pace.packets()
-
-    assert burst < 0.5
-    assert asyncio.get_running_loop().time() - began >= 1.0
+    assert in_faked_time(send()) == (0.0, 1.0)
 
 
 # -- sizes -------------------------------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def test_a_pipe_in_place_of_a_file_does_not_hold_the_probe_up(world: World) -> N
     answer = world.probe(files=["resolv.conf"])
 
     assert answer["errors"] == {"pod_files/resolv.conf": "Operation not permitted"}
-    assert answer["took_ms"] < 2000
+    assert answer["took_ms"] < 6000  # else it ends with its budget, after eight seconds
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
@@ -623,15 +623,15 @@ def test_when_the_budget_ends_what_is_known_is_told_and_the_rest_is_named(world:
         world.peer.name, PEER, {"db.silent.zone": "silent", "ok": ["192.0.2.1"], "ok.silent.zone": "NXDOMAIN"}
     ):
         answer = world.probe(
-            files=["net/snmp"], budget_ms=700, connects=doors(world, 80, 81), lookups=[{"name": "ok"}, {"name": "db"}]
+            files=["net/snmp"], budget_ms=1500, connects=doors(world, 80, 81), lookups=[{"name": "ok"}, {"name": "db"}]
         )
 
-    late = "not finished when the budget of 700 ms ended"
+    late = "not finished when the budget of 1500 ms ended"
     assert answer["errors"] == {f"connects/{PEER}:81": late, "lookups/db/A": late}
     assert results(answer) == [("refused", "ECONNREFUSED")]
     assert [row["name"] for row in answer["lookups"]] == ["ok.silent.zone", "ok"]
     assert list(answer["pod_files"]) == ["net/snmp"]
-    assert 690 < answer["took_ms"] < 2000
+    assert 1490 < answer["took_ms"] < 6000
 
 
 def test_no_process_of_the_probe_outlives_it(world: World) -> None:
@@ -644,7 +644,7 @@ def test_no_process_of_the_probe_outlives_it(world: World) -> None:
         probe.send_signal(signal.SIGKILL)
         probe.wait()
 
-    until(lambda: not Path(f"/proc/{child}/ns/net").exists(), seconds=1)
+    until(lambda: not Path(f"/proc/{child}/ns/net").exists())
     assert own == os.stat("/proc/self/ns/net").st_ino
 
 

@@ -13,7 +13,7 @@ from lab.observer import Manners, ObserverServer
 from sensors.kit import Blind
 from tests.relay.world import QUICK, all_of, recorded, relay_at
 
-IMPATIENT = replace(QUICK, greeting=0.3, within=0.6)
+IMPATIENT = replace(QUICK, greeting=1.0, within=1.5)
 
 
 async def sentence(relay) -> str:

@@ -221,14 +221,14 @@ async def test_a_slow_node_costs_its_own_flows_and_not_the_others():
     nodes[1].delay = 30.0
     async with ObserverServer(nodes) as server:
         began = time.monotonic()
-        messages = await all_of(relay_at(server.address, replace(QUICK, within=0.7)))
+        messages = await all_of(relay_at(server.address, replace(QUICK, within=2.0)))
         took = time.monotonic() - began
 
     assert {each.node for each in flows_in(messages)} == {"lab1"}
     (connected, missing) = states_in(messages)
     assert connected == ("NODE_CONNECTED", ("lab1", "lab2"), "")
     assert missing[:2] == ("NODE_NO_ANSWER", ("lab2",))
-    assert "drops: not answered to the end within 0.7 s" in missing[2]
+    assert "drops: not answered to the end within 2 s" in missing[2]
     assert reading_of(messages).truncated
     assert took < 25  # its answer would take thirty seconds
 
@@ -292,8 +292,8 @@ async def test_a_flood_is_cut_at_the_bound_and_said_to_be_cut():
 
 async def test_nodes_that_are_connected_and_say_nothing_are_not_called_disconnected():
     async with ObserverServer([Node(Ring("lab1"), delay=60), Node(Ring("lab2"), delay=60)]) as server:
-        with pytest.raises(Blind, match=r"no flow came within 0.5 s, though it reaches lab1, lab2; ask again"):
-            await all_of(relay_at(server.address, replace(QUICK, within=0.5)))
+        with pytest.raises(Blind, match=r"no flow came within 1.5 s, though it reaches lab1, lab2; ask again"):
+            await all_of(relay_at(server.address, replace(QUICK, within=1.5)))
 
 
 async def test_leaving_early_closes_every_call():
@@ -303,7 +303,7 @@ async def test_leaving_early_closes_every_call():
                 if flows_in(batch):
                     break
 
-        await asyncio.wait_for(server.until_open(0), 5)
+        await asyncio.wait_for(server.until_open(0), 60)
 
 
 async def test_being_cancelled_closes_every_call():
@@ -314,7 +314,7 @@ async def test_being_cancelled_closes_every_call():
         with pytest.raises(asyncio.CancelledError):
             await look
 
-        await asyncio.wait_for(server.until_open(0), 5)
+        await asyncio.wait_for(server.until_open(0), 60)
 
 
 async def test_an_agent_is_asked_like_a_relay_and_knows_only_itself():

@@ -71,11 +71,30 @@ def test_each_of_those_who_wait_hears_a_ring_once_even_one_that_came_while_he_lo
     assert not any(each.is_alive() for each in those)
 
 
+class Patient(Bell):
+    """Knows for how long each thread waits that looks at the queues."""
+
+    def __init__(self, clock: Callable[[], float], **how: Any) -> None:
+        super().__init__(clock, **how)
+        self.waits: dict[str, float] = {}
+
+    def _for(self, usual: float) -> float:
+        self.waits[threading.current_thread().name] = seconds = super()._for(usual)
+        return seconds
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - the threads of dbos tell nobody
+            await asyncio.sleep(0.02)
+
+
 async def test_what_is_queued_in_the_quiet_is_begun_at_once_and_nothing_is_asked_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     clock, begun, statements = Time(), asyncio.Event(), []
-    monkeypatch.setattr(module, "Bell", lambda **how: Bell(clock, **how))
+    bells: list[Patient] = []
+    monkeypatch.setattr(module, "Bell", lambda **how: bells.append(Patient(clock, **how)) or bells[-1])
     engine_of = module.journal_engine
 
     def counted(url: str) -> Any:
@@ -90,14 +109,14 @@ async def test_what_is_queued_in_the_quiet_is_begun_at_once_and_nothing_is_asked
     journal = Journal(f"sqlite:///{tmp_path}/kai.db", "desk", Limits(), ("default",))
     await journal.open((Workflow("a", body),))
     try:
-        await asyncio.sleep(1.5)  # its threads have begun, and looked
+        await until(lambda: "queue-worker-investigate-default" in bells[0].waits)  # the last of its threads
         clock.now += BUSY_S
-        await asyncio.sleep(1.1)
+        await until(lambda: min(bells[0].waits.values()) == QUIET_S)
         statements.clear()
         await asyncio.sleep(1.5)
         assert [each for each in statements if "workflow_status" in each or "queues" in each] == []
         await journal.queue("a", "run-1", "default", "shop")
-        await asyncio.wait_for(begun.wait(), 5)
+        await asyncio.wait_for(begun.wait(), QUIET_S - 1)
     finally:
         await journal.close()
 

@@ -46,7 +46,7 @@ class Counting:
 
 
 async def until(what) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not what():  # noqa: ASYNC110 - the journal runs in threads of its own and tells nobody
             await asyncio.sleep(0.01)
 

@@ -46,17 +46,17 @@ class Kai:
         assert len(found) == 1, [each["text"] for each in found]
         return found[0]
 
-    async def verdict(self, channel: str = "incidents", seconds: float = 20.0) -> dict[str, Any]:
+    async def verdict(self, channel: str = "incidents") -> dict[str, Any]:
         """The root message once it says how the investigation ended."""
-        return await self.workspace.wait_for(lambda: self._ended(channel), seconds)
+        return await self.workspace.wait_for(lambda: self._ended(channel))
 
     def _ended(self, channel: str) -> dict[str, Any] | None:
         found = [each for each in self.workspace.messages(channel) if is_over(each)]
         return found[-1] if found else None
 
-    async def told(self, seconds: float = 30.0) -> list[dict[str, Any]]:
+    async def told(self) -> list[dict[str, Any]]:
         """The thread of the only root once both replies of the verdict are there: the picture, and the rest."""
-        return await self.workspace.wait_for(self._whole_thread, seconds)
+        return await self.workspace.wait_for(self._whole_thread)
 
     def _whole_thread(self) -> list[dict[str, Any]] | None:
         thread = self.workspace.thread(self.root()["ts"])
@@ -65,7 +65,7 @@ class Kai:
     async def whispers(self, user: str, count: int = 1) -> list[str]:
         """The texts that only this person sees, as soon as there are so many."""
         found = await self.workspace.wait_for(
-            lambda: (seen := self.workspace.ephemerals(user)) and len(seen) >= count and seen, 10.0
+            lambda: (seen := self.workspace.ephemerals(user)) and len(seen) >= count and seen
         )
         return [text_of(each) for each in found]
 

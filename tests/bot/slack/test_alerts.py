@@ -76,7 +76,7 @@ async def post(workspace: Workspace, body: dict[str, Any]) -> str:
     """As Alertmanager's own message; its ts."""
     async with workspace.post_webhook(body) as answer:
         answer.raise_for_status()
-    return workspace.messages("alerts")[-1]["ts"]
+    return [each for each in workspace.messages("alerts") if each.get("user") != workspace.app.bot_user][-1]["ts"]
 
 
 async def call(kai: Kai, path: str, body: Any, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -88,6 +88,18 @@ async def call(kai: Kai, path: str, body: Any, headers: dict[str, str]) -> tuple
         return answer.status, await answer.json() if answer.content_type == "application/json" else {}
 
 
+async def figures(kai: Kai) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"{kai.served.url}/metrics") as answer:
+        return await answer.text()
+
+
+async def counted(kai: Kai, outcome: str) -> None:
+    """Until an alert was heard, and taken for this: two messages that are sent side by side come in either order."""
+    async with asyncio.timeout(60):
+        while f'kai_alerts_total{{outcome="{outcome}"}} 1.0' not in await figures(kai):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
 def verdict_in(workspace: Workspace, ts: str) -> dict[str, Any] | None:
     return next((each for each in workspace.thread(ts) if is_over(each)), None)
 
@@ -96,14 +108,14 @@ async def test_a_message_of_a_listed_sender_leads_to_the_verdict_in_its_thread(l
     workspace = listening.workspace
     ts = await post(workspace, message())
 
-    root = await workspace.wait_for(lambda: verdict_in(workspace, ts), 20.0)
+    root = await workspace.wait_for(lambda: verdict_in(workspace, ts))
     said = await workspace.wait_for(
-        lambda: [each for each in workspace.thread(ts) if "Started by the alert" in each["text"]], 5.0
+        lambda: [each for each in workspace.thread(ts) if "Started by the alert" in each["text"]]
     )
 
     assert "strict-egress" in root["text"]
     assert said[0]["text"].startswith("Started by the alert *PodCannotReachPeer*, because a connection fails.")
-    assert await workspace.wait_for(lambda: workspace.message(ts).get("reactions"), 5.0)
+    assert await workspace.wait_for(lambda: workspace.message(ts).get("reactions"))
     assert [each["text"] for each in workspace.messages("alerts") if each.get("user") == workspace.app.bot_user] == []
 
 
@@ -119,7 +131,7 @@ async def test_a_spoofed_alert_of_an_unlisted_sender_starts_nothing_and_is_logge
         await kai.whispers("alice")
 
         assert await kai.served.desk.status() == ()
-    assert [each.message for each in caplog.records] == [
+    assert [each.message for each in caplog.records if each.name == "bot.slack.alert_channels"] == [
         f"B0ALERTS (app A0ALERTS, 'Alertmanager') may start nothing in {channel_of(workspace)}: it is not among its "
         "senders (KAI_ALERT_SENDERS)"
     ]
@@ -128,15 +140,14 @@ async def test_a_spoofed_alert_of_an_unlisted_sender_starts_nothing_and_is_logge
 async def test_a_repeat_starts_nothing_and_after_a_resolve_it_is_new(listening: Kai):
     workspace = listening.workspace
     first = await post(workspace, message())
-    await workspace.wait_for(lambda: verdict_in(workspace, first), 20.0)
+    await workspace.wait_for(lambda: verdict_in(workspace, first))
 
     repeat = await post(workspace, message())
+    await counted(listening, "repeat")
     await post(workspace, message(status="RESOLVED"))
-    resolved = await workspace.wait_for(
-        lambda: (r := verdict_in(workspace, first)) and "resolved" in r["text"] and r, 10.0
-    )
+    resolved = await workspace.wait_for(lambda: (r := verdict_in(workspace, first)) and "resolved" in r["text"] and r)
     again = await post(workspace, message())
-    await workspace.wait_for(lambda: verdict_in(workspace, again), 20.0)
+    await workspace.wait_for(lambda: verdict_in(workspace, again))
 
     assert workspace.thread(repeat) == []
     assert "✔ The alert resolved at " in resolved["text"]
@@ -147,11 +158,11 @@ async def test_what_is_not_about_the_network_is_said_and_can_be_looked_into_anyw
     workspace = listening.workspace
     ts = await post(workspace, message(name="CPUThrottlingHigh"))
 
-    (line,) = await workspace.wait_for(lambda: workspace.thread(ts), 10.0)
+    (line,) = await workspace.wait_for(lambda: workspace.thread(ts))
     assert line["text"] == "The alert *CPUThrottlingHigh* was not looked into: it is about resources."
     await workspace.user("alice").press(line, "kai_alert_look")
 
-    assert await workspace.wait_for(lambda: verdict_in(workspace, ts), 20.0)
+    assert await workspace.wait_for(lambda: verdict_in(workspace, ts))
 
 
 async def test_where_it_is_not_clear_which_pod_is_meant_a_person_chooses(listening: Kai):
@@ -161,12 +172,12 @@ async def test_where_it_is_not_clear_which_pod_is_meant_a_person_chooses(listeni
     body = {"username": "Alertmanager", "channel": "alerts", "text": f"[FIRING:1] TargetDown {names} cannot be reached"}
     ts = await post(workspace, body)
 
-    (line,) = await workspace.wait_for(lambda: workspace.thread(ts), 10.0)
+    (line,) = await workspace.wait_for(lambda: workspace.thread(ts))
     assert "is not clear: the alert names 2 pods" in line["text"]
     options = line["blocks"][1]["elements"][0]["options"]
     await workspace.user("alice").press(line, "kai_alert_pod", options[0]["value"])
 
-    assert await workspace.wait_for(lambda: len(workspace.thread(ts)) > 1, 20.0)
+    assert await workspace.wait_for(lambda: len(workspace.thread(ts)) > 1)
 
 
 async def pods_of(kai: Kai) -> str:
@@ -189,7 +200,7 @@ async def test_a_webhook_is_answered_in_the_thread_of_the_channel_s_message(hook
 
     assert await call(hooked, "alertmanager", said, BEARER) == (200, {"heard": {"new": 1}})
 
-    assert "strict-egress" in (await workspace.wait_for(lambda: verdict_in(workspace, ts), 20.0))["text"]
+    assert "strict-egress" in (await workspace.wait_for(lambda: verdict_in(workspace, ts)))["text"]
     assert await call(hooked, "alertmanager", said, BEARER) == (200, {"heard": {"repeat": 1}})
 
 
@@ -266,16 +277,15 @@ async def test_a_storm_is_one_investigation_and_one_list(hooked: Kai):
 
     root = await hooked.verdict("alerts")
     lists = await workspace.wait_for(
-        lambda: [each for each in workspace.thread(root["ts"]) if each["text"].startswith("7 alerts of")], 10.0
+        lambda: [each for each in workspace.thread(root["ts"]) if each["text"].startswith("7 alerts of")]
     )
     shown = text_of(lists[0])
     assert "One investigation is for all of them." in shown
     assert [f"team-{each}/" in shown for each in range(6)] == [True] * 6
     assert len(await hooked.served.store.investigations.recent()) == 1
-    async with aiohttp.ClientSession() as session, session.get(f"{hooked.served.url}/metrics") as answer:
-        figures = await answer.text()
-    assert 'kai_alerts_total{outcome="new"} 7.0' in figures
-    assert 'kai_alerts_total{outcome="started"} 1.0' in figures
+    page = await figures(hooked)
+    assert 'kai_alerts_total{outcome="new"} 7.0' in page
+    assert 'kai_alerts_total{outcome="started"} 1.0' in page
 
 
 def pointers(workspace: Workspace, ts: str) -> list[str]:
@@ -296,7 +306,7 @@ async def test_the_channel_s_other_messages_about_a_storm_point_to_the_thread_wi
         spaces = ("production", *(f"team-{each}" for each in range(6)))
         there, *_, last = [await post(workspace, {"channel": "alerts", **cannot_reach(each)}) for each in spaces]
 
-        told = await workspace.wait_for(lambda: pointers(workspace, last), 20.0)
+        told = await workspace.wait_for(lambda: pointers(workspace, last))
 
     assert told == [
         "The alert *PodCannotReachPeer* is looked into together with 6 others, "
@@ -311,7 +321,7 @@ async def asked_before(kai: Kai, hands: Hands, asking: Awaitable[Any]) -> str:
     fields = [{"title": "namespace", "value": "production"}, {"title": "pod", "value": POD}]
     title = f"[FIRING:1] PodCannotReachPeer production ({POD})"
     ts = await post(kai.workspace, {"channel": "alerts", "attachments": [{"title": title, "fields": fields}]})
-    (told,) = await kai.workspace.wait_for(lambda: pointers(kai.workspace, ts), 20.0)
+    (told,) = await kai.workspace.wait_for(lambda: pointers(kai.workspace, ts))
     hands.go[POD].set()
     return str(told)
 
@@ -339,6 +349,5 @@ async def test_without_reactions_write_everything_else_is_said(workspace: Worksp
     settings = AlertSettings(senders={channel_of(workspace): SENDERS})
     async with start(alerts=settings, alert_limits=AlertLimits(gather_s=0.05)) as kai:
         ts = await post(workspace, message())
-        assert await kai.workspace.wait_for(lambda: verdict_in(workspace, ts), 20.0)
-    await asyncio.sleep(0)
+        assert await kai.workspace.wait_for(lambda: verdict_in(workspace, ts))
     assert replace(settings, senders={}).enabled is False

@@ -47,7 +47,7 @@ async def test_a_mention_whose_ack_gets_lost_comes_again_and_is_one_investigatio
 
     await kai.workspace.user("alice").mention("netdebug api-server production")
     await kai.workspace.wait_for(lambda: len([d for d in kai.workspace.deliveries("events_api") if d.parcel.attempt]))
-    await kai.workspace.wait_for(lambda: any(each.get("files") for each in thread_of(kai)), 30)
+    await kai.workspace.wait_for(lambda: any(each.get("files") for each in thread_of(kai)))
 
     assert len(await kai.served.store.investigations.recent()) == 1
 
@@ -74,7 +74,7 @@ async def test_a_socket_that_drops_in_the_middle_of_a_run_does_not_touch_the_run
         await kai.workspace.faults.drop_socket()
         hands.go[POD].set()
         await kai.verdict()
-        await kai.workspace.connected()
+        await kai.workspace.wait_for(kai.workspace.sockets.lines)
         reply = await kai.workspace.user("alice").command("/kai help")
 
     assert reply.acked
@@ -110,7 +110,7 @@ async def test_a_restart_in_the_middle_of_a_run_answers_in_the_same_root(start: 
 async def test_a_restart_in_the_middle_of_the_evidence_says_the_rest_and_nothing_twice(start: Start):
     async with start(pace=0.2) as kai:
         await kai.workspace.user("alice").command(ASK)
-        await kai.workspace.wait_for(lambda: len(kai.workspace.thread(kai.root()["ts"])) == 1, 20)
+        await kai.workspace.wait_for(lambda: len(kai.workspace.thread(kai.root()["ts"])) == 1)
         kai.workspace.world.apps["A0KAI"].request_url = None
     async with start() as kai:
         thread = await kai.told()
@@ -280,7 +280,7 @@ async def test_a_hundred_commands_at_once_are_all_acked_and_all_answered(kai: Ka
     replies = await asyncio.gather(
         *(people[number % 3].command(f"/kai netdebug no-such-{number} nowhere-{number}") for number in range(100))
     )
-    answered = await kai.workspace.wait_for(lambda: _views_and_whispers(kai) >= 100, 30)
+    answered = await kai.workspace.wait_for(lambda: _views_and_whispers(kai) >= 100)
 
     assert all(each.acked for each in replies)
     assert answered

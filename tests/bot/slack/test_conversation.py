@@ -35,7 +35,7 @@ async def by_kai(kai: Kai, messages: Any, count: int) -> dict[str, Any]:
         found = [each for each in messages() if each.get("bot_id")]
         return found[-1] if len(found) == count else None
 
-    return await kai.workspace.wait_for(newest, 20)
+    return await kai.workspace.wait_for(newest)
 
 
 def holds(said: str, there: str) -> bool:
@@ -90,7 +90,7 @@ async def test_people_who_talk_to_each_other_hear_nothing_from_kai(kai: Kai, roo
     for said in filter(None, PEOPLE_TALKING):
         await bob.say(said, thread_ts=root["ts"])
     await bob.say("why?", thread_ts=root["ts"])
-    await kai.workspace.wait_for(lambda: kai.workspace.thread(root["ts"])[-1].get("bot_id"), 20)
+    await kai.workspace.wait_for(lambda: kai.workspace.thread(root["ts"])[-1].get("bot_id"))
     thread = kai.workspace.thread(root["ts"])[before:]
 
     assert [each["text"] for each in thread if each.get("bot_id")] == [thread[-1]["text"]]
@@ -108,7 +108,7 @@ async def test_what_it_cannot_answer_it_says_once_to_the_asker_with_at_most_thre
 async def test_run_again_in_the_thread_looks_once_more_in_the_same_root_message(kai: Kai, root):
     await kai.workspace.user("bob").say("run again pls", thread_ts=root["ts"])
     again = await kai.workspace.wait_for(
-        lambda: "Same as " in text_of(kai.root()) and ": looking" not in text_of(kai.root()) and kai.root(), 30
+        lambda: "Same as " in text_of(kai.root()) and ": looking" not in text_of(kai.root()) and kai.root()
     )
 
     assert again["ts"] == root["ts"]
@@ -117,7 +117,7 @@ async def test_run_again_in_the_thread_looks_once_more_in_the_same_root_message(
 async def test_a_pod_that_is_named_in_a_sentence_is_looked_into(kai: Kai):
     await kai.workspace.user("alice").message_bot(f"why can {POD} not reach 10.96.0.1:443?")
     said = await kai.workspace.wait_for(
-        lambda: next((m for m in kai.workspace.direct_messages("alice") if m["text"].startswith("🔴")), None), 30
+        lambda: next((m for m in kai.workspace.direct_messages("alice") if m["text"].startswith("🔴")), None)
     )
 
     assert f"{POD} → 10.96.0.1:443: blocked" in said["text"]

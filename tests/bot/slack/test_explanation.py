@@ -22,7 +22,7 @@ async def api() -> AsyncIterator[MessagesApi]:
 
 async def explained(kai: Kai, words: str) -> str:
     """The root message as soon as it says that."""
-    root = await kai.workspace.wait_for(lambda: words in text_of(kai.root()) and kai.root(), 60.0)
+    root = await kai.workspace.wait_for(lambda: words in text_of(kai.root()) and kai.root())
     return text_of(root)
 
 
@@ -37,7 +37,7 @@ async def test_the_explanation_joins_the_verdict_on_the_same_message(start: Star
         await kai.workspace.user("alice").command("/kai netdebug api-server production")
         said = await explained(kai, "explains the verdict of the rules")
 
-        thread = await kai.workspace.wait_for(lambda: _said_with(kai, "1 call"), 60.0)
+        thread = await kai.workspace.wait_for(lambda: _said_with(kai, "1 call"))
 
     assert said.index("blocks production/api-server") < said.index("explains the verdict of the rules")
     assert "claude-sonnet-5-5: 1 call" in thread
@@ -73,7 +73,7 @@ async def test_a_look_that_claude_asks_for_is_shown_in_the_thread_and_the_rules_
     flow = "flow.k8s_policy_drops"
     async with start(claude=settings_for(api), case=Path(CASES / "edge-to-sessions"), flow=flow) as kai:
         await workspace.user("alice").command("/kai netdebug edge edge")
-        await kai.workspace.wait_for(lambda: "one more look" in str(kai.workspace.thread(kai.root()["ts"])), 60.0)
+        await kai.workspace.wait_for(lambda: "one more look" in str(kai.workspace.thread(kai.root()["ts"])))
         said = await explained(kai, "explains the verdict of the rules")
 
     assert "The connection table of node lab1 is full" in said
@@ -106,7 +106,7 @@ async def test_a_question_that_the_rules_do_not_cover_is_answered_in_the_thread_
         await explained(kai, "explains the verdict of the rules")
         ask = "who loses the packets on their way out?"
         await kai.workspace.user("bob").mention(ask, thread_ts=kai.root()["ts"])
-        said = await kai.workspace.wait_for(lambda: _said_with(kai, "[E1]"), 60.0)
+        said = await kai.workspace.wait_for(lambda: _said_with(kai, "[E1]"))
 
     assert "Hubble saw 847 packets dropped on the way to 172.30.0.11. [E1]" in said
     assert "1 statement was struck out" in said

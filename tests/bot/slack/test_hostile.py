@@ -47,7 +47,7 @@ async def everything(kai: Kai) -> list[str]:
     await kai.whispers("alice")
     home = await kai.workspace.wait_for(lambda: alice.home)
     count = len(thread) + 12
-    thread = await kai.workspace.wait_for(lambda: len(t := kai.workspace.thread(kai.root()["ts"])) == count and t, 20)
+    thread = await kai.workspace.wait_for(lambda: len(t := kai.workspace.thread(kai.root()["ts"])) == count and t)
     said = [each for each in thread if each.get("bot_id")]
     return [text_of(each) for each in (kai.root(), *said, *kai.workspace.ephemerals("alice"), *windows, home)]
 

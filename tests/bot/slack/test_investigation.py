@@ -54,7 +54,7 @@ async def test_a_mention_in_a_thread_is_answered_in_that_thread(either: Kai):
 
     await carol.mention("netdebug api-server production", thread_ts=alert["ts"])
     thread = await either.workspace.wait_for(
-        lambda: (seen := either.workspace.thread(alert["ts"])) and seen[-1]["text"].startswith("Passed") and seen, 30
+        lambda: (seen := either.workspace.thread(alert["ts"])) and seen[-1]["text"].startswith("Passed") and seen
     )
 
     assert len(either.workspace.messages()) == 1
@@ -146,7 +146,7 @@ async def test_a_channel_without_kai_gets_its_answer_directly_and_an_advice(kai:
     await kai.workspace.user("alice").command("/kai netdebug api-server production", channel="random")
     (advice,) = await kai.whispers("alice")
     said = await kai.workspace.wait_for(
-        lambda: [each for each in kai.workspace.direct_messages("alice") if each["text"].startswith("🔴")], 20
+        lambda: [each for each in kai.workspace.direct_messages("alice") if each["text"].startswith("🔴")]
     )
 
     assert "/invite @kai" in advice

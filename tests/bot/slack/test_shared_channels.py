@@ -95,7 +95,7 @@ async def directly(kai: Kai, user: str = "alice") -> dict[str, Any]:
     def over() -> list[dict[str, Any]]:
         return [each for each in kai.workspace.direct_messages(user) if is_over(each)]
 
-    return (await kai.workspace.wait_for(over, 20))[0]
+    return (await kai.workspace.wait_for(over))[0]
 
 
 async def test_asked_in_a_shared_channel_the_verdict_goes_to_the_asker_alone_who_is_told_why(either: Kai):

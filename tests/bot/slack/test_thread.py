@@ -23,9 +23,7 @@ async def root(kai: Kai):
 async def ask(kai: Kai, root: dict, question: str) -> str:
     before = len(kai.workspace.thread(root["ts"]))
     await kai.workspace.user("bob").mention(question, thread_ts=root["ts"])
-    thread = await kai.workspace.wait_for(
-        lambda: len(seen := kai.workspace.thread(root["ts"])) == before + 2 and seen, 10
-    )
+    thread = await kai.workspace.wait_for(lambda: len(seen := kai.workspace.thread(root["ts"])) == before + 2 and seen)
     return text_of(thread[-1])
 
 
@@ -76,7 +74,7 @@ async def test_a_window_that_slack_opens_no_more_becomes_a_message_to_the_person
 async def test_run_again_looks_once_more_in_the_same_message_and_says_what_changed(kai: Kai, root):
     before = len(kai.workspace.thread(root["ts"]))
     await kai.workspace.user("bob").press(root, "kai_rerun")
-    again = await kai.workspace.wait_for(lambda: "Same as " in text_of(kai.root()) and kai.root(), 20)
+    again = await kai.workspace.wait_for(lambda: "Same as " in text_of(kai.root()) and kai.root())
     await kai.workspace.wait_for(lambda: is_over(kai.root()))
 
     assert again["ts"] == root["ts"]
@@ -93,11 +91,11 @@ def thumbs(root: dict[str, Any]) -> list[str]:
 async def test_a_thumb_shows_that_it_is_taken_and_a_second_press_takes_it_back(kai: Kai, root):
     bob = kai.workspace.user("bob")
     await bob.press(root, "kai_right")
-    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 1", "👎"], 10)
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 1", "👎"])
     await kai.workspace.user("carol").press(kai.root(), "kai_right")
-    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 2", "👎"], 10)
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 2", "👎"])
     await bob.press(kai.root(), "kai_right")
-    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 1", "👎"], 10)
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍 1", "👎"])
     ((it, _),) = await kai.served.store.investigations.recent()
 
     assert [(each.by, each.opinion) for each in await kai.served.store.opinions.of(it.id)] == [("U0CAROL", "right")]
@@ -114,7 +112,7 @@ async def test_a_thumb_down_asks_what_was_wrong_and_keeps_it(kai: Kai, root):
     async def words() -> list[str]:
         return [each.words for each in await kai.served.store.opinions.of(it.id)]
 
-    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍", "👎 1"], 10)
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍", "👎 1"])
     for _ in range(100):
         if (await words()) != [""]:
             break
@@ -127,7 +125,7 @@ async def test_a_thumb_down_counts_also_where_the_window_is_closed(kai: Kai, roo
     await bob.press(root, "kai_wrong")
     await bob.close(await kai.workspace.wait_for(lambda: bob.view))
 
-    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍", "👎 1"], 10)
+    await kai.workspace.wait_for(lambda: thumbs(kai.root()) == ["👍", "👎 1"])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +177,7 @@ def _has_verdict(messages: list[dict[str, Any]]) -> bool:
 async def test_what_was_asked_in_private_is_shown_to_nobody_else(kai: Kai):
     alice, bob = kai.workspace.user("alice"), kai.workspace.user("bob")
     await alice.message_bot(f"netdebug {POD} production")
-    await kai.workspace.wait_for(lambda: _has_verdict(kai.workspace.direct_messages("alice")), 20)
+    await kai.workspace.wait_for(lambda: _has_verdict(kai.workspace.direct_messages("alice")))
     ((it, _),) = await kai.served.store.investigations.recent()
 
     await bob.command("/kai history")
@@ -308,7 +306,7 @@ async def test_what_waits_for_its_turn_says_so_and_how_many_come_first(start: St
         await kai.workspace.user("alice").command(f"/kai netdebug {POD} production --to {peers[1]}")
         waiting = await kai.workspace.wait_for(lambda: (seen := kai.workspace.messages())[1:] and seen[1])
         hands.go[POD].set()
-        ended = await kai.workspace.wait_for(lambda: _ended(kai.workspace.messages()), 20)
+        ended = await kai.workspace.wait_for(lambda: _ended(kai.workspace.messages()))
 
     assert waiting["text"].endswith(f"{POD} → {peers[1]}: looking. Waiting for its turn, 1 before it.")
     assert ended

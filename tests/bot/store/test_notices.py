@@ -36,11 +36,11 @@ class Ear:
 
     async def next(self) -> None:
         self.changed.clear()
-        await asyncio.wait_for(self.changed.wait(), 10)
+        await asyncio.wait_for(self.changed.wait(), 60)
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - a plain flag tells nobody
             await asyncio.sleep(0.01)
 

