@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,7 +18,9 @@ async def test_an_investigation_is_seen_in_the_figures(start: Start) -> None:  #
             page, kind = await answer.text(), answer.headers["Content-Type"]
 
     samples = [each for family in text_string_to_metric_families(page) for each in family.samples]
-    names = {(each.name, each.labels.get("outcome", "")): each.value for each in samples}
+    names = Counter[tuple[str, str]]()
+    for each in samples:
+        names[each.name, each.labels.get("outcome", "")] += each.value  # type: ignore[assignment]
     assert kind.startswith("text/plain; version=")
     assert names["kai_investigations_total", "fault"] == 1
     assert names["kai_slack_calls_total", "ok"] > 0
