@@ -152,6 +152,15 @@ def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSet
     return AlertsSetUp(alerts(found), watch(found), found.get("bot_token"), api_url, _shared(found))
 
 
+def check(environ: Mapping[str, str], file: Path | None = None) -> None:
+    """Raises `UsageMistake` for what `kai serve` would refuse here; that Slack's tokens are not set is no mistake."""
+    written = _written(_file(environ, file))
+    found = _found(environ, written, {})
+    _approvals(written), _clusters(written)
+    if "bot_token" in found and {"app_token", "signing_secret"} & found.keys():
+        load(environ, file)
+
+
 def alert_gate_of(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Path | None:
     """A team's own rules for the gate, for a terminal. Raises `BadSettings`."""
     environ = os.environ if environ is None else environ

@@ -219,7 +219,7 @@ def commands_page() -> str:
 
 def _helps(command: click.Command, words: tuple[str, ...], parent: click.Context | None = None) -> Iterator[Any]:
     """Each command's words with what its --help prints, groups before what is in them."""
-    settings = {"max_content_width": 100, "terminal_width": 100}
+    settings = {"max_content_width": 84, "terminal_width": 84}  # what a block of the site shows without scrolling
     context = click.Context(command, info_name=words[-1], parent=parent, **settings)  # type: ignore[arg-type]
     yield words, command.get_help(context)
     if isinstance(command, click.Group):

@@ -139,5 +139,5 @@ def line_of(received: Received) -> str:
     """An alert in one line: its name, what it names first, its peer."""
     alert = received.alert
     first = next((str(each) for each in alert.meant if each.name), "")
-    peer = f" → {alert.peer.host}:{alert.peer.port or '*'}" if alert.peer is not None else ""
+    peer = f" → {alert.peer}" if alert.peer is not None else ""
     return f"{alert.name or alert.title}: {first}{peer}" if first or peer else (alert.title or alert.name)

@@ -115,13 +115,12 @@ def explained(it: AlertReading) -> Iterator[tuple[str, str]]:
     if isinstance(alert, str):
         yield "would", f"start nothing: {alert}"
         return
-    peer = alert.peer
     yield "alert", f"{alert.name or 'without a name'} ({alert.state})"
     yield "incident", f"{alert.key}{f', since {alert.since}' if alert.since else ''}"
     yield "channel title", alert.title
     yield "network", f"{it.gate.network}: {it.gate.why}"
     yield "names", ", ".join(map(str, alert.meant)) or "nothing that has a pod"
-    yield "peer", f"{peer.host}:{peer.port or '*'}" if peer is not None else "none that is named exactly"
+    yield "peer", str(alert.peer) if alert.peer is not None else "none that is named exactly"
     yield "pod", _who(alert, it.scene)
     yield "would", _would(it, alert)
 

@@ -11,8 +11,10 @@ from typing import Any
 from bot.alert_settings import AlertSettings
 from bot.alerts.access import ChannelAccess
 from bot.alerts.gate import load_gate
-from bot.clusters.connecting import opened
+from bot.cluster_settings import NamedCluster
+from bot.clusters.connecting import connected, opened
 from bot.clusters.options import Live, live_of
+from bot.clusters.served import live_to
 from bot.clusters.target import NoSuchPod, resolve
 from bot.commands.output import write
 from bot.doctor import Check, CheckState, exit_code
@@ -22,7 +24,7 @@ from bot.doctor.packages import packages
 from bot.errors import BadSettings, CouldNotLook, UsageMistake
 from bot.lazy import resolve as lazily
 from bot.report.sanitize import clean
-from bot.settings import AlertsSetUp, alerts_of
+from bot.settings import AlertsSetUp, alerts_of, check, clusters_of
 from sensors.access.live import LiveCluster
 from sensors.access.live.cluster import place_of
 from sensors.kit import Blind
@@ -42,7 +44,9 @@ def typed(pod: str, namespace: str | None, output: str, **asked: Any) -> int:
 def doctor(live: Live, pod: str, namespace: str | None, output: str) -> int:
     """Examine, tell, and return the exit code. Raises `UsageMistake` or `CouldNotLook`."""
     try:
-        checks = (*asyncio.run(_examine(live, pod, namespace)), *asyncio.run(alerts(live.environ)), packages())
+        here = asyncio.run(_examine(live, pod, namespace))
+        others = () if live.names_a_cluster else asyncio.run(clusters(live.environ))
+        checks = (*here, *others, *asyncio.run(alerts(live.environ)), packages())
     except NoSuchPod as why:
         raise UsageMistake(str(why)) from why
     except Blind as why:
@@ -57,11 +61,30 @@ async def _examine(live: Live, pod: str, namespace: str | None) -> tuple[Check, 
         return await examine(Patient(cluster, live.environ, node))
 
 
-async def alerts(environ: Mapping[str, str]) -> tuple[Check, ...]:
-    """Checks what alerts need, by the settings that `kai serve` would read here."""
+async def clusters(environ: Mapping[str, str]) -> tuple[Check, ...]:
+    """Checks whether each cluster that the settings name can be reached; `--cluster` examines one of them."""
     try:
+        named = clusters_of(environ=environ)
+    except BadSettings:  # told by the settings' own line
+        return ()
+    return tuple(await asyncio.gather(*(_reached(each, environ) for each in named)))
+
+
+async def _reached(named: NamedCluster, environ: Mapping[str, str]) -> Check:
+    name, more = f"cluster {named.name}", f"kai doctor --cluster {named.name}"
+    try:
+        async with connected(live_to(named, Live(environ={**environ}))) as kube:
+            return Check(name, CheckState.OK, f"{await kube.version()} at {kube.place.server}; {more} examines it")
+    except (UsageMistake, Blind) as why:
+        return Check(name, CheckState.MISSING, str(why), "nothing of it can be looked at", more)
+
+
+async def alerts(environ: Mapping[str, str]) -> tuple[Check, ...]:
+    """Checks the settings that `kai serve` would read here, and what alerts need by them."""
+    try:
+        check(environ)
         said = alerts_of(environ)
-    except BadSettings as why:
+    except UsageMistake as why:
         return unreadable(str(why))
     return (*_faults(said.alerts), *alert_checks(said.alerts, said.watch, await _access(said)))
 

@@ -23,7 +23,7 @@ def alert_checks(alerts: AlertSettings, watch: WatchSettings, access: ChannelAcc
 
 def unreadable(why: str) -> tuple[Check, ...]:
     """The settings themselves are wrong, so nothing else can be said."""
-    return (Check("alerts: settings", CheckState.MISSING, why, "kai serve does not start", "docs/alerts.md"),)
+    return (Check("settings", CheckState.MISSING, why, "kai serve does not start", "docs/slack.md"),)
 
 
 def _alerts(alerts: AlertSettings, watch: WatchSettings, access: ChannelAccess) -> Iterator[Check]:

@@ -11,7 +11,7 @@ from datetime import date
 
 from bot.claude_settings import KEY, MODEL
 from bot.doctor.check import Check, CheckState
-from bot.errors import UsageMistake
+from bot.errors import BadSettings, UsageMistake
 from bot.settings import claude_of
 from flows.agent.clients import Models, models
 from flows.agent.reply import NoAnswer
@@ -29,6 +29,9 @@ async def claude(environ: Mapping[str, str], today: date) -> tuple[Check, Check]
     give = f"export {KEY}=…"
     try:
         settings = claude_of(environ=environ)
+    except BadSettings:  # told by the settings' own line
+        unread = "the settings cannot be read"
+        return Check("Claude key", CheckState.UNKNOWN, unread), Check("Claude model", CheckState.UNKNOWN, unread)
     except UsageMistake as why:
         broken = Check("Claude key", CheckState.MISSING, str(why), CLAUDE_MISSING, give)
         return broken, Check("Claude model", CheckState.OFF, "not asked before that is mended", CLAUDE_MISSING, give)

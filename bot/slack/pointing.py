@@ -11,7 +11,6 @@ from bot.triggers import message as pointed
 from bot.triggers.alert_labels import peer_in
 from bot.triggers.alert_message import labels_in
 from bot.triggers.commands import Fill, Investigate
-from sensors.kit import Target
 
 
 async def pointed_at(said: Mapping[str, Any], names: PodSuggestions) -> Investigate | Fill:
@@ -29,5 +28,5 @@ def _with_peer(asked: Investigate | Fill, said: Mapping[str, Any]) -> Investigat
     if peer is None:
         return asked
     if isinstance(asked, Fill):
-        return replace(asked, to=Target("", "", peer.host, peer.port, peer.protocol).to or "")
+        return replace(asked, to=str(peer))
     return replace(asked, to_host=peer.host, to_port=peer.port, to_protocol=peer.protocol)

@@ -47,8 +47,9 @@ class AlertSubject:
     namespace: str = ""
 
     def __str__(self) -> str:
-        name = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.kind} {name}".strip()
+        if not self.name:
+            return "the pod that probes" if self.kind is SubjectKind.PROBE else "names in its text"
+        return f"{self.kind} {f'{self.namespace}/' if self.namespace else ''}{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

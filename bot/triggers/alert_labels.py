@@ -66,7 +66,8 @@ _BLACKBOX_PORT = 9115
 
 _REACH = re.compile(
     r"(?:(?:can ?not|can't|could not|couldn't|unable to|fail(?:s|ed)? to|does not)\s+(?:reach|connect to|dial|contact)"
-    r"|\bdial (?:tcp|udp)|\bconnect(?:ion|ing)? to|\bprobe of|→|->)[ \t]*([^\s,;]{3,300})",
+    r"|\bdial (?:tcp|udp)|\bconnect(?:ion|ing) to|\bprobe of"
+    r"|(?:\bconnect to|→|->)(?![ \t]*[a-z]{2,10}://))[ \t]*([^\s,;]{3,300})",  # an address to look at is no peer
     re.IGNORECASE,
 )
 _AROUND = "\"'`*<>()|.,;:!?"
@@ -82,7 +83,11 @@ def subjects_of(labels: Labels, alertname: str = "") -> tuple[AlertSubject, ...]
     """The same; where no pod and no workload is named exactly, what the text names counts as well."""
     meant = meant_by(labels, alertname)
     exact = any((each.kind in _EXACT and each.namespace) or each.kind is SubjectKind.PROBE for each in meant)
-    return meant if exact else (*meant, AlertSubject(SubjectKind.WORDS, ""))
+    if exact:
+        return meant
+    hosts = [each for each in meant if each.kind is SubjectKind.NODE and each.name == labels.get("host")]
+    others = [each for each in meant if each not in hosts]
+    return (*others, AlertSubject(SubjectKind.WORDS, ""), *hosts)  # a host may be only where it was measured
 
 
 _EXACT = (SubjectKind.POD, SubjectKind.WORKLOAD)

@@ -33,6 +33,12 @@ class HostPort:
     port: int | None = None
     protocol: str | None = None
 
+    def __str__(self) -> str:
+        """As `host_port` reads it; IPv6 hosts in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        place = host if self.port is None else f"{host}:{self.port}"
+        return f"{place}/{self.protocol.lower()}" if self.protocol else place
+
 
 def as_ip(word: str) -> Address | None:
     """An IP address (brackets and zone tolerated), or None for a name."""

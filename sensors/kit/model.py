@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from sensors.kit.addresses import HostPort
+
 
 class Sight(StrEnum):
     """End of a look."""
@@ -68,11 +70,7 @@ class Target:
     @property
     def to(self) -> str | None:
         """The peer as the person wrote it, `HOST:PORT[/PROTOCOL]`; IPv6 hosts in brackets."""
-        if self.to_host is None:
-            return None
-        host = f"[{self.to_host}]" if ":" in self.to_host else self.to_host
-        place = host if self.to_port is None else f"{host}:{self.to_port}"
-        return f"{place}/{self.to_protocol.lower()}" if self.to_protocol else place
+        return None if self.to_host is None else str(HostPort(self.to_host, self.to_port, self.to_protocol))
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.pod}"

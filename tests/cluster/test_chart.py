@@ -103,6 +103,22 @@ def test_before_1_36_approvals_need_a_word_that_says_what_they_give() -> None:
     assert chart.rendered(kubernetes="v1.28.0")
 
 
+@pytest.mark.parametrize(
+    ("kubernetes", "wanted", "field", "annotation"),
+    [("1.29.4", True, None, "unconfined"), ("1.30.0", True, "Unconfined", None), ("1.29.4", False, None, None)],
+)
+def test_the_probe_asks_for_no_apparmor_in_the_words_that_the_cluster_knows(
+    kubernetes: str, wanted: bool, field: str | None, annotation: str | None
+) -> None:
+    probe = {"appArmor": wanted, "podAnnotations": {"team": "network"}}
+    (daemons,) = (each for each in chart.rendered(kubernetes=kubernetes, probe=probe) if each["kind"] == "DaemonSet")
+    pod, (container,) = daemons["spec"]["template"], daemons["spec"]["template"]["spec"]["containers"]
+
+    assert container["securityContext"].get("appArmorProfile", {}).get("type") == field
+    assert pod["metadata"]["annotations"].get("container.apparmor.security.beta.kubernetes.io/probe") == annotation
+    assert pod["metadata"]["annotations"]["team"] == "network"
+
+
 def test_the_probes_have_a_namespace_for_themselves() -> None:
     with pytest.raises(chart.CannotRender, match="for the probes alone"):
         chart.rendered(probe={"namespace": "kai"})

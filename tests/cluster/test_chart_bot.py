@@ -119,6 +119,8 @@ SECRETS_OF_THE_FILE += [("claude", "api_key")]
         ({"bot": {"replica": 2}}, "replica"),
         ({"slack": {"mode": "webhook"}}, "mode"),
         ({"hubble": {"server": "relay"}}, "server"),
+        ({"hubble": {"tls": {"secretName": "relay"}}}, "hubble.tls.enabled is false"),
+        ({"hubble": {"tls": {"enabled": True, "clientCertificate": True}}}, "needs hubble.tls.secretName"),
         ({"settings": {"bot_token": "xoxb-1"}}, "bot_token"),
         *(({"settings": {part: {name: "a secret"}}}, f"settings/{part}/{name}") for part, name in SECRETS_OF_THE_FILE),
         ({"networkPolicy": {"from": [{"namespaceSelector": {"matchExpressions": []}}]}}, "from"),

@@ -93,3 +93,8 @@ def test_an_address_is_what_the_library_takes_for_one(word: str) -> None:
         expected = None
 
     assert as_ip(word) == expected
+
+
+@pytest.mark.parametrize("said", ["fd00::7", "[fd00::7]:443/tcp", "10.0.0.1", "payments.prod:8080", "db.shop:53/udp"])
+def test_a_place_is_written_so_that_it_is_read_again(said: str):
+    assert host_port(str(host_port(said))) == host_port(said)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.doctor import told
+from bot.commands.doctor import clusters, told
 from bot.doctor import Check, CheckState, exit_code
 from bot.doctor.claude import NEAR, claude, model_check
 from bot.doctor.examine import Patient, examine
@@ -53,6 +53,24 @@ async def test_of_three_missing_things_exactly_those_three_are_named(tmp_path: P
     assert (exit_code(checks), lines[-1]) == (1, "3 missing: right: list events, hubble relay, probe")
     assert sum(line.startswith("         to mend it: ") for line in lines) == 3
     assert all(each.without and each.mend for each in checks if each.state is CheckState.MISSING)
+
+
+async def test_each_cluster_of_the_settings_is_tried(tmp_path: Path) -> None:
+    async with world_of("checkout-to-bank", tmp_path) as world:
+        (tmp_path / "config.yaml").write_text(
+            f"clusters: {{eu: {{kubeconfig: {world.kubeconfig}}}, us: {{kubeconfig: /nowhere}}}}"
+        )
+        eu, us = await clusters({"KAI_CONFIG": str(tmp_path / "config.yaml")})
+
+    assert (eu.name, eu.state) == ("cluster eu", CheckState.OK)
+    assert (us.name, us.state, us.mend) == ("cluster us", CheckState.MISSING, "kai doctor --cluster us")
+    assert "/nowhere" in us.found
+
+
+async def test_without_clusters_in_the_settings_nothing_is_said_of_them(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("{}")
+
+    assert await clusters({"KAI_CONFIG": str(tmp_path / "config.yaml")}) == ()
 
 
 async def test_each_node_that_the_relay_does_not_reach_is_named(tmp_path: Path) -> None:
@@ -120,6 +138,14 @@ async def test_no_key_is_a_choice_and_an_empty_one_a_mistake(
 
 
 TODAY = date(2026, 11, 27)
+
+
+async def test_a_settings_file_with_an_unknown_word_is_no_fault_of_the_key(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("alert: {}")
+
+    checks = await claude({"KAI_CONFIG": str(tmp_path / "config.yaml")}, TODAY)
+
+    assert {each.state for each in checks} == {CheckState.UNKNOWN}
 
 
 @pytest.mark.parametrize(

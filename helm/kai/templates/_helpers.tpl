@@ -68,6 +68,12 @@ How the relay and the probes are reached. Without a server KAI asks hubble-relay
 {{- $more := ternary ", optional: true" "" .optional }}
 {{- with .root }}
 {{- $hubble := .Values.hubble }}
+{{- if and (not $hubble.tls.enabled) (or $hubble.tls.secretName $hubble.tls.clientCertificate $hubble.tls.serverName) }}
+{{- fail "hubble.tls says how, and hubble.tls.enabled is false: nothing of it would hold" }}
+{{- end }}
+{{- if and $hubble.tls.clientCertificate (not $hubble.tls.secretName) }}
+{{- fail "hubble.tls.clientCertificate needs hubble.tls.secretName: the Secret with ca.crt, tls.crt and tls.key" }}
+{{- end }}
 {{- with $hubble.server }}
 - {name: HUBBLE_SERVER, value: {{ . | quote }}}
 {{- end }}

@@ -38,6 +38,15 @@ def test_an_alert_about_a_pod_that_is_there_would_start_an_investigation(tmp_pat
     assert "would          start an investigation" in said
 
 
+def test_a_probe_of_an_ipv6_address_is_shown_so_that_it_can_be_copied(tmp_path: Path, capsys):
+    file = notification(tmp_path, job="blackbox", instance="[fd00::7]:443", alertname="ProbeFailed")
+
+    _, said = say(capsys, "-f", file, "--offline")
+
+    assert "names          the pod that probes\n" in said
+    assert "peer           [fd00::7]:443\n" in said
+
+
 def test_a_pod_that_is_not_there_is_said(tmp_path: Path, capsys):
     code, said = say(capsys, "-f", notification(tmp_path, namespace="shop", pod="web-1"), *CASE)
 

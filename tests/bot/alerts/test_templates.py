@@ -96,6 +96,11 @@ def test_datadog_s_payload_is_json_that_the_webhook_reads():
     assert trigger.id == "datadog"
 
 
+@pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "yaml"])
+def test_every_block_of_settings_is_yaml(text: str):
+    assert yaml.safe_load(text)
+
+
 def test_the_gate_s_example_is_a_rule(tmp_path: Path):
     (tmp_path / "gate.yaml").write_text(block("yaml", "OrdersFailing"))
 

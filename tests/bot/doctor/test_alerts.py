@@ -106,6 +106,33 @@ async def test_the_settings_of_kai_serve_are_read_and_a_wrong_one_is_the_line(mo
 
 
 @pytest.mark.parametrize(
+    ("file", "more", "why"),
+    [
+        ("approvals: {peple: {}}", {}, "peple"),
+        ("clusters: {eu: {context: eu, chanels: []}}", {}, "chanels"),
+        ("slack: {mode: webhook}", {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1"}, "KAI_SLACK_MODE"),
+        ("slack: {app_token_file: /nowhere/app}", {"SLACK_BOT_TOKEN": "xoxb-1"}, "app_token_file: /nowhere/app"),
+        ("{}", {"ANTHROPIC_API_KEY": " "}, "ANTHROPIC_API_KEY is set and empty"),
+    ],
+)
+async def test_whatever_kai_serve_would_refuse_is_missing(file: str, more: dict[str, str], why: str, tmp_path: Path):
+    (tmp_path / "config.yaml").write_text(file)
+    (wrong,) = await as_configured({"KAI_CONFIG": str(tmp_path / "config.yaml"), **more})
+
+    assert (wrong.name, wrong.state) == ("settings", CheckState.MISSING)
+    assert why in wrong.found
+
+
+@pytest.mark.parametrize("more", [{}, {"SLACK_BOT_TOKEN": "xoxb-1"}])
+async def test_at_a_terminal_nobody_misses_tokens_of_slack(more: dict[str, str], tmp_path: Path):
+    (tmp_path / "config.yaml").write_text("approvals: {people: {U024BE7LH: {user: alice}}}")
+
+    said = await as_configured({"KAI_CONFIG": str(tmp_path / "config.yaml"), **more})
+
+    assert "settings" not in {each.name for each in said}
+
+
+@pytest.mark.parametrize(
     ("files", "why"),
     [
         ({"KAI_ALERT_GATE": "gate.yaml"}, "gate.yaml, rule 1: unknown word 'alrt'; did you mean 'alert'?"),

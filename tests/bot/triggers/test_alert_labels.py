@@ -139,6 +139,7 @@ def test_where_no_pod_is_named_exactly_the_text_counts_as_well():
     assert subjects_of({**SHOP, "pod": "web-1"})[-1].kind is POD
     assert [each.kind for each in subjects_of({**SHOP, "service": "web"})] == [SERVICE, SubjectKind.WORDS]
     assert [each.kind for each in subjects_of({"pod": "web-1"})] == [SubjectKind.WORDS]
+    assert [each.kind for each in subjects_of({"host": "w1"})] == [INGRESS, SubjectKind.WORDS, NODE]
 
 
 def test_a_probe_s_target_is_the_address_that_was_probed_and_not_its_name():
@@ -175,6 +176,10 @@ def test_the_address_of_a_usual_scrape_is_no_peer():
         ("unable to connect to `https://pay.example/x`.", HostPort("pay.example", 443)),
         ("cannot reach 10.0.0.1:443, cannot reach 10.0.0.2:443", None),
         ("it cannot reach the database", None),
+        ("cannot connect to https://pay.example/x", HostPort("pay.example", 443)),
+        ("connection to db.shop:5432 timed out", HostPort("db.shop", 5432)),
+        ("Runbook: connect to https://grafana.example/d/1", None),
+        ("see -> https://wiki.example/x", None),
         ("listens on 0.0.0.0:8080", None),
         ("", None),
     ],
