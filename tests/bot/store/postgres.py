@@ -37,15 +37,15 @@ def server() -> Iterator[str]:
     data, options = folder / "data", f"-F -k {folder} -c listen_addresses="
 
     def run(*command: str) -> None:
-        done = subprocess.run(command, user=user, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, user=user, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
 
     run(str(tools / "initdb"), "-D", str(data), "-U", "kai", "--auth=trust", "--no-sync", "--encoding=UTF8")
-    run(str(tools / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
+    run(str(tools / "pg_ctl"), "-D", str(data), "-o", options, "-l", str(folder / "log"), "-t", "240", "start")
     try:
         yield f"postgresql://kai@/{{name}}?host={folder}"
     finally:
-        run(str(tools / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        run(str(tools / "pg_ctl"), "-D", str(data), "-m", "immediate", "-t", "240", "stop")
         shutil.rmtree(folder, ignore_errors=True)
 
 
