@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,7 @@ from bot.desk.limits import Limits
 from bot.desk.ports import LookFor
 from bot.secret import Secret
 from bot.settings import Settings, SlackSettings
+from bot.store import MessageState
 from flows.runner import ThreadRunner, WorkRunner
 from lab.workspace import Workspace
 from tests.kit.cases import CASES
@@ -57,6 +59,17 @@ class Kai:
     async def told(self) -> list[dict[str, Any]]:
         """The thread of the only root once both replies of the verdict are there: the picture, and the rest."""
         return await self.workspace.wait_for(self._whole_thread)
+
+    async def written(self) -> None:
+        """Until the store knows that all of the verdict was said: whoever runs it again sooner has it said anew."""
+        ((it, _), *_) = await self.served.store.investigations.recent(1)
+        async with asyncio.timeout(60):
+            while not await self._is_written(f"{it.id}.verdict"):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+
+    async def _is_written(self, key: str) -> bool:
+        message = await self.served.store.messages.get(key)
+        return message is not None and message.state is MessageState.POSTED
 
     def _whole_thread(self) -> list[dict[str, Any]] | None:
         thread = self.workspace.thread(self.root()["ts"])

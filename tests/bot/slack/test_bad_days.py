@@ -10,7 +10,6 @@ from aiohttp import ServerDisconnectedError
 from slack_sdk.errors import SlackRequestError
 from slack_sdk.signature import SignatureVerifier
 
-from bot.store import MessageState
 from lab.workspace import Workspace, block_shapes
 from lab.workspace.shapes import complaint
 from tests.bot.desk.actors import Hands
@@ -174,18 +173,10 @@ async def test_a_picture_that_cannot_be_uploaded_is_missing_and_its_words_are_no
     async with start() as kai:
         await kai.workspace.user("alice").command(ASK)
         thread = await kai.told()
-        ((it, _),) = await kai.served.store.investigations.recent()
-        async with asyncio.timeout(10):
-            while not await _is_told(kai, it.id):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.05)
+        await kai.written()
 
     assert kai.root()["text"].startswith("🔴")
     assert [each["text"].split(":")[0] for each in thread] == ["*Failing", "Passed"]
-
-
-async def _is_told(kai: Kai, investigation: str) -> bool:
-    message = await kai.served.store.messages.get(f"{investigation}.verdict")
-    return message is not None and message.state is MessageState.POSTED
 
 
 async def test_a_deleted_root_is_written_anew_with_its_verdict(start: Start):

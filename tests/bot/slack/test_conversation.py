@@ -19,6 +19,7 @@ ANSWERED = tuple((asked, there) for asked, topic, there in PHRASINGS if topic is
 async def root(kai: Kai) -> dict[str, Any]:
     await kai.workspace.user("alice").command("/kai netdebug api-server production")
     await kai.told()
+    await kai.written()
     return kai.root()
 
 

@@ -17,6 +17,7 @@ from tests.bot.slack.conftest import POD, Kai, Start, is_over, text_of
 async def root(kai: Kai):
     await kai.workspace.user("alice").command("/kai netdebug api-server production")
     await kai.told()
+    await kai.written()
     return kai.root()
 
 
