@@ -248,10 +248,9 @@ async def test_a_skipped_alert_without_a_message_is_found_by_the_status_of_its_c
     alice = hooked.workspace.user("alice")
     await call(hooked, "alertmanager", notification(name="Watchdog"), BEARER)
     kept = partial(latest_skipped, hooked.served.store.seen, channel_of(hooked.workspace))
-    for _ in range(100):
-        if await kept(datetime.now(UTC)):
-            break
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while not await kept(datetime.now(UTC)):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
 
     await alice.command("/kai status", channel="alerts")
     await hooked.whispers("alice")
