@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,15 +66,26 @@ def test_flows_that_nobody_can_read_are_blind(two_processes: None, tmp_path: Pat
 
 def test_a_look_that_is_given_up_ends_the_helper(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
+    began = threading.Event()
     popen = halves.subprocess.Popen
     wait = popen.wait
+
+    def noted(*words: Any, **more: Any) -> Any:
+        helper = popen(*words, **more)
+        began.set()
+        return helper
+
+    monkeypatch.setattr(halves.subprocess, "Popen", noted)
     monkeypatch.setattr(popen, "wait", lambda self, *said, **more: ended.append(wait(self, *said, **more)) or ended[-1])
     monkeypatch.setattr(halves, "PROGRAM", "import time; time.sleep(600)")
 
     async def give_up() -> None:
-        await asyncio.wait_for(open_case(CASES[0]).gathered_flows(FlowQuestion(), 60.0), 0.3)
+        looking = asyncio.create_task(open_case(CASES[0]).gathered_flows(FlowQuestion(), 60.0))
+        await asyncio.to_thread(began.wait, 60.0)
+        looking.cancel()
+        await looking
 
-    with pytest.raises(TimeoutError):
+    with pytest.raises(asyncio.CancelledError):
         asyncio.run(give_up())
 
     assert ended == [-9]

@@ -92,12 +92,12 @@ async def test_a_living_api_server_is_followed_and_a_kind_that_is_not_there_is_a
         space, name = thing["metadata"]["namespace"], thing["metadata"]["name"]
         changes = kube.changes(NETWORK_POLICY)
         task = asyncio.ensure_future(anext(changes))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not lab.store._watchers:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         labels = [{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}]
         await patch(lab, "admin", path_of("NetworkPolicy", space, name), labels)
-        change = await asyncio.wait_for(task, 10)
+        change = await asyncio.wait_for(task, 60)
         await changes.aclose()
 
     assert change.before is not None
@@ -110,11 +110,11 @@ async def test_the_relay_s_policy_drops_come_as_they_happen_and_its_absence_is_b
     async with running("api-server-cannot-watch") as lab:
         drops = Relay(relay_config({}, server=lab.relay)).policy_drops()
         task = asyncio.ensure_future(anext(drops))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not lab.relay_server._followers:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         await lab.advance(10)
-        flow = await asyncio.wait_for(task, 10)
+        flow = await asyncio.wait_for(task, 60)
         await drops.aclose()
 
     assert (flow.verdict, flow.event, flow.drop_reason) == ("DROPPED", 1, 133)

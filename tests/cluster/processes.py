@@ -39,7 +39,7 @@ def running(command: list[str], log: Path, answers: Callable[[], bool], within: 
 
 
 def wait_for(
-    true: Callable[[], bool], what: str, within: float = 10.0, alive: Callable[[], bool] = lambda: True
+    true: Callable[[], bool], what: str, within: float = 60.0, alive: Callable[[], bool] = lambda: True
 ) -> None:
     """Until it is true; fails as soon as that can no longer be."""
     end = time.monotonic() + within

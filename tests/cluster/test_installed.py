@@ -171,7 +171,7 @@ async def test_the_bot_of_the_chart_becomes_ready_answers_in_slack_and_stops(ser
         await slack.user("alice").command(f"/kai netdebug {QUESTION}")
         await slack.wait_for(lambda: "checkout-egress" in slack.messages()[0]["text"], 90)
         process.terminate()
-        _, log = await asyncio.wait_for(process.communicate(), 30)
+        _, log = await asyncio.wait_for(process.communicate(), 60)
 
     lines = [json.loads(line) for line in log.decode().splitlines() if line.startswith("{")]
     assert (ready, process.returncode) == (200, 0), log.decode()

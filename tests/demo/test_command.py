@@ -66,7 +66,7 @@ def test_on_a_terminal_the_diagnosis_comes_first_and_the_page_follows_until_ctrl
         running.send_signal(signal.SIGINT)
         rest = read_until(terminal, "nothing more comes")
 
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     assert seen.index("Root Cause") < seen.index(page[0])
     assert "Type there:  /kai netdebug api-server-79fd8d4cc-jzc5m production --to 10.96.0.1:443" in seen
     assert rest.strip() == "The demo stops."
@@ -82,7 +82,7 @@ def test_the_page_does_not_follow_where_nobody_wants_it(
     with on_a_terminal({**bare, **more}, *words) as (running, terminal):
         seen = read_until(terminal, END)
 
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     assert PAGE.search(seen) is None
 
 
@@ -105,7 +105,7 @@ def test_the_page_can_be_asked_for_without_a_terminal(bare: dict[str, str]) -> N
             told.append(line)
         running.terminate()
 
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     assert PAGE.search("".join(told)) is not None
     assert "Type there:  /kai netdebug web-747d774df4-bk458 store --to catalog:80\n" in told
     assert os.listdir(bare["TMPDIR"]) == []

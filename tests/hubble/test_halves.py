@@ -400,7 +400,7 @@ def test_the_helper_ends_with_the_process_that_started_it(large: Path) -> None:
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 
-    parent.communicate(timeout=20)  # ends when nobody holds the other end of its output, the helper's errors included
+    parent.communicate(timeout=60)  # ends when nobody holds the other end of its output, the helper's errors included
 
     assert parent.returncode == -9
 

@@ -415,7 +415,7 @@ async def watched(lab, path, count):
     """The first so many events of a watch."""
     headers = {"Authorization": f"Bearer {lab.tokens['bob']}"}
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         aiohttp.ClientSession(headers=headers) as session,
         session.get(lab.url + path) as answer,
     ):

@@ -43,10 +43,10 @@ def _beside(name: str, folder: Path, settings: dict[str, Any]) -> Iterator[World
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(live()), daemon=True)
     thread.start()
-    assert ready.wait(20), "the world did not start"
+    assert ready.wait(60), "the world did not start"
     try:
         yield opened[0]
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(60)
         loop.close()

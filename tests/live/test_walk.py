@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
@@ -10,6 +11,8 @@ import pytest
 
 from sensors.access.casefolder import open_case
 from sensors.access.live import LiveSettings
+from sensors.access.live import cluster as cluster_module
+from sensors.access.live.probing import ProbeSession
 from sensors.hubble.lines import FlowQuestion
 from sensors.hubble.records import HubbleMessage
 from sensors.hubble_capture_flows import look
@@ -59,6 +62,12 @@ async def test_the_cluster_says_itself_what_kind_of_cluster_it_is(tmp_path: Path
 # -- few questions -----------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sensors that were started together have said what they want within a time that a busy machine needs, too."""
+    monkeypatch.setattr(cluster_module, "ProbeSession", partial(ProbeSession, gather=0.5))
+
+
 async def test_each_kind_is_listed_once_whoever_asks(tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         await world.diagnose()
@@ -68,7 +77,9 @@ async def test_each_kind_is_listed_once_whoever_asks(tmp_path: Path) -> None:
     assert "/api/v1/pods?limit=500" in lists
 
 
-async def test_the_pod_is_asked_twice_once_for_its_files_and_once_for_what_is_tried(tmp_path: Path) -> None:
+async def test_the_pod_is_asked_twice_once_for_its_files_and_once_for_what_is_tried(
+    together: None, tmp_path: Path
+) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         await world.diagnose()
         uid = next(key for key, each in world.front.probes.uids.items() if each == ("checkout", world.target.pod))
@@ -84,7 +95,7 @@ async def test_the_pod_is_asked_twice_once_for_its_files_and_once_for_what_is_tr
     assert sorted(node for node, with_files in nodes if with_files) == ["lab1", "lab2"]
 
 
-async def test_the_probe_may_send_to_the_requested_peers_and_nowhere_else(tmp_path: Path) -> None:
+async def test_the_probe_may_send_to_the_requested_peers_and_nowhere_else(together: None, tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         await world.diagnose()
         allowed = {tuple(each["allow"]["addresses"]) for _, each in world.front.probes.requests}
@@ -93,7 +104,7 @@ async def test_the_probe_may_send_to_the_requested_peers_and_nowhere_else(tmp_pa
     assert allowed == {(), ("10.244.1.50", "10.96.0.1", "10.96.0.10", "10.96.103.48")}
 
 
-async def test_a_name_of_outside_is_tried_where_the_pods_own_resolver_says(tmp_path: Path) -> None:
+async def test_a_name_of_outside_is_tried_where_the_pods_own_resolver_says(together: None, tmp_path: Path) -> None:
     async with world_of("sync-to-partner", tmp_path) as world:
         said = await world.diagnose()
         last = world.front.probes.requests[-1][1]

@@ -39,7 +39,7 @@ def run(*command: str, text: str | None = None) -> str:
     return done.stdout
 
 
-def until(what: Callable[[], T], seconds: float = 10.0) -> T:
+def until(what: Callable[[], T], seconds: float = 60.0) -> T:
     """Polls until `what` gives something true, and gives it back."""
     give_up = time.monotonic() + seconds
     while not (found := what()):

@@ -15,7 +15,7 @@ from sensors.hubble.lines import FlowQuestion, FlowReading, HubbleFlow, HubbleMe
 ROOT = Path(__file__).resolve().parents[2]
 CASE = ROOT / "lab" / "cases" / "checkout-to-bank"
 POD = FlowQuestion("checkout", "checkout-5df9dc997b-qb72b")
-QUICK = RelayLimits(follow=0.1, within=3.0, settling=0.1)
+QUICK = RelayLimits(follow=0.1, within=3.0, settling=1.0)
 
 
 def recorded() -> list[Node]:

@@ -36,13 +36,14 @@ FIND = """
   return one.getClientRects().length && named.trim().startsWith(text);
 })
 """
-# Resolves as soon as the expression is true, at the latest with false.
+# Resolves as soon as the expression is true, at the latest with false. Scrolling changes nothing of the document.
 UNTIL = """
 new Promise((resolve) => {
   const look = () => { try { return (%s) } catch { return false } };
   if (look()) return resolve(true);
   const watch = new MutationObserver(() => look() && done(true));
-  const done = (answer) => { watch.disconnect(); clearTimeout(timer); resolve(answer) };
+  const again = setInterval(() => look() && done(true), 50);
+  const done = (answer) => { watch.disconnect(); clearInterval(again); clearTimeout(timer); resolve(answer) };
   const timer = setTimeout(() => done(Boolean(look())), %d);
   watch.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
 })

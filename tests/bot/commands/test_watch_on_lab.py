@@ -46,7 +46,7 @@ async def test_it_ends_with_0_when_the_fix_helps_and_ctrl_c_ends_it_with_the_las
         proposal = await it.propose()
         approving = asyncio.create_task(_approved(it, proposal))
         said = await until(watching, "can talk")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             out, _ = await watching.communicate()
         await approving
 

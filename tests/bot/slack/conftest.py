@@ -120,14 +120,13 @@ def start(workspace: Workspace, used: Path, tmp_path: Path) -> Start:
         runner: WorkRunner | None = None,
         **more: Any,
     ) -> AsyncIterator[Kai]:
-        before = len(workspace.calls("apps.connections.open"))
+        hellos = workspace.sockets.hellos
         set_up = settings(workspace, tmp_path, mode, **more)
         async with running(set_up, look, limits, alert_limits, runner=runner or ThreadRunner()) as served:
             if mode == "http":
                 assert await workspace.use_http(f"{served.url}/slack/events")
             else:
-                await workspace.wait_for(lambda: len(workspace.calls("apps.connections.open")) > before)
-                await workspace.connected()
+                await workspace.connected(hellos + 1)
             yield Kai(workspace, served)
 
     return starting

@@ -235,9 +235,11 @@ async def test_closing_leaves_no_process_not_even_a_busy_one(tmp_path):
 
 
 SERVER = """
-import asyncio, sys
+import asyncio, signal, sys
 from bot.workers import WorkerPool
 from tests.bot.workers import work
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 
 async def main():
     workers = WorkerPool()

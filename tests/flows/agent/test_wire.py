@@ -107,8 +107,8 @@ async def test_nobody_waits_longer_than_allowed(answer: Answer, line: RequestSen
 async def test_what_a_cut_stream_has_counted_is_known_and_of_a_silent_one_nothing_is(
     line: RequestSender, api: MessagesApi
 ):
-    api.answers = [says(FAIR, each=0.4)]
-    slow = await why_not(line, within=0.7)
+    api.answers = [says(FAIR, each=0.8)]
+    slow = await why_not(line, within=2.0)
     api.answers = [says(FAIR, delay=60)]
     silent = await why_not(line, within=0.3)
 
