@@ -85,7 +85,7 @@ class Listing:
     services: tuple[Object, ...] = ()
 
     def workload(self, pod: Object) -> Ref | None:
-        """What has made a pod: the Deployment behind its ReplicaSet, a StatefulSet, a Job."""
+        """Workload of a pod: the Deployment behind its ReplicaSet, a StatefulSet, a Job."""
         owner = controller_of(pod)
         return None if owner is None else workload_of(pod, self._sets.get((owner.namespace, owner.name), ()))
 
