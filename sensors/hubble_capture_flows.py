@@ -328,12 +328,14 @@ def coverage(
     if not gathered.own.flows:
         return round(share * NO_FLOWS_COVERAGE, 3)
     if not saw_drops:  # a drop that was seen needs no long memory
-        share *= max(MIN_COVERAGE, min(1.0, _longest(memory) / CONNECT_SECONDS))
+        share *= max(MIN_COVERAGE, min(1.0, _remembered(who.node, memory) / CONNECT_SECONDS))
     return round(share, 3)
 
 
-def _longest(memory: tuple[NodeMemory, ...]) -> float:
-    return max((each.seconds for each in memory), default=0.0)
+def _remembered(node: str, memory: tuple[NodeMemory, ...]) -> float:
+    """Seconds that the pod's own node remembers, however long idle nodes do; the longest where it is not known."""
+    own = [each for each in memory if node and _short(each.node) == node]
+    return max((each.seconds for each in own or memory), default=0.0)
 
 
 def _nodes_share(who: FlowSubject, answering: tuple[str, ...], silent: tuple[SilentNode, ...]) -> float:

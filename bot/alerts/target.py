@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from bot.clusters.target import WORKLOAD_KINDS, Listing, NoSuchPod, failing_first, read_listing, resolve_among
 from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from bot.triggers.alert_labels import is_exporter
 from sensors.kit import Cluster, Target
-from sensors.kit.addresses import as_ip
+from sensors.kit.addresses import Address, as_ip
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import INGRESS, SERVICE
 from sensors.kit.objects import (
-    Ref,
     items,
     label_of,
     labels_of,
@@ -25,7 +25,6 @@ from sensors.kit.objects import (
     selects,
     string_map,
     text,
-    workload_of,
 )
 from sensors.kit.reading import if_readable
 
@@ -34,13 +33,22 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _PROBERS = ("prometheus-blackbox-exporter", "blackbox-exporter", "blackbox_exporter")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClusterReadings:
     """The cluster as it was read once for all alerts that came together."""
 
     listing: Listing
     services: tuple[Object, ...] = ()
     ingresses: tuple[Object, ...] = ()
+
+    @cached_property
+    def probers(self) -> Sequence[Object]:
+        return failing_first(each for each in self.listing.pods if _probes(each))
+
+    @cached_property
+    def nodes(self) -> Mapping[Address | None, str]:
+        """Names of nodes by their address, which every pod's status has."""
+        return {as_ip(_host_ip(pods)): node for node, pods in self.listing.by_node.items() if node}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,7 @@ def _found(meant: AlertSubject, alert: Alert, scene: ClusterReadings) -> ChosenT
 
 
 def _pod(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
-    pod = named(scene.listing.pods, meant.name, meant.namespace)
+    pod = _named(meant.name, meant.namespace, scene)
     if pod is not None:
         return _chosen(pod)
     gone = f"pod {meant.namespace}/{meant.name} is not there any more"
@@ -131,14 +139,18 @@ def _pod(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | UnclearT
     return _chosen(successors[0], f"{gone}; {name_of(successors[0])} is a pod of the same workload{_state(successors)}")
 
 
+def _named(name: str, namespace: str, scene: ClusterReadings) -> Object | None:
+    return named(scene.listing.by_name.get(name, ()), name, namespace)
+
+
 def _successors(meant: AlertSubject, scene: ClusterReadings) -> list[Object]:
     """Pods that took its place: a Deployment names its pods NAME-HASH-XXXXX, a DaemonSet NAME-XXXXX."""
     stem, dash, _ = meant.name.rpartition("-")
     if not dash:
         return []
-    here = [each for each in scene.listing.pods if namespace_of(each) == meant.namespace]
+    here = scene.listing.by_namespace.get(meant.namespace, ())
     alike = [each for each in here if name_of(each).rpartition("-")[0] == stem]
-    owners = {str(workload_of(each, scene.listing.replica_sets)) for each in alike}
+    owners = {str(scene.listing.workload(each)) for each in alike}
     return failing_first(alike) if len(owners) == 1 and "None" not in owners else []
 
 
@@ -150,33 +162,30 @@ def _workload(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | Unc
         found = resolve_among(scene.listing, meant.name, meant.namespace)
     except NoSuchPod as why:
         return UnclearTarget(str(why))
-    pod = named(scene.listing.pods, found.target.pod, found.target.namespace)
+    pod = _named(found.target.pod, found.target.namespace, scene)
     return ChosenTarget(found.target, found.note, None if pod is None else pod_is_ready(pod))
 
 
 def _by_workload_name(kind: str, name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """A workload whose kind or namespace the alert does not say, or a pod of that name."""
-    if namespace and (pod := named(scene.listing.pods, name, namespace)) is not None:
+    if namespace and (pod := _named(name, namespace, scene)) is not None:
         return _chosen(pod)
-    here = (each for each in scene.listing.pods if namespace in ("", namespace_of(each)))
-    found = [each for each in here if _is_of(each, kind, name, scene)]
+    found = [each for each in scene.listing.owned(name, namespace) if _is_of_kind(each, kind, name, scene)]
     if not found:
         where = f" in namespace {namespace}" if namespace else ""
         return UnclearTarget(f"no pod of the workload {name} is to be seen{where}")
-    one_of_each = {(namespace_of(each), str(_ref(each, scene))): each for each in reversed(failing_first(found))}
+    one_of_each = {
+        (namespace_of(each), str(scene.listing.workload(each))): each for each in reversed(failing_first(found))
+    }
     if len(one_of_each) > 1:
         what = f"there are {len(one_of_each)} workloads of the name {name}, and the alert does not say which"
         return UnclearTarget(what, _names(failing_first(one_of_each.values())))
     return _several(found, scene)
 
 
-def _is_of(pod: Object, kind: str, name: str, scene: ClusterReadings) -> bool:
-    owner = _ref(pod, scene)
+def _is_of_kind(pod: Object, kind: str, name: str, scene: ClusterReadings) -> bool:
+    owner = scene.listing.workload(pod)
     return owner is not None and owner.name == name and WORKLOAD_KINDS.get(kind, owner.kind) == owner.kind
-
-
-def _ref(pod: Object, scene: ClusterReadings) -> Ref | None:
-    return workload_of(pod, scene.listing.replica_sets)
 
 
 def _service(name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
@@ -184,7 +193,7 @@ def _service(name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget 
     if service is None:
         return UnclearTarget(f"no Service {namespace}/{name} is to be seen")
     selector = string_map(service, "spec", "selector")
-    here = (each for each in scene.listing.pods if namespace_of(each) == namespace)
+    here = scene.listing.by_namespace.get(namespace, ())
     pods = failing_first(each for each in here if selector and selects(selector, labels_of(each)))
     if not pods:
         return UnclearTarget(f"Service {namespace}/{name} selects no pod")
@@ -222,21 +231,25 @@ def _backends(ingress: Object) -> set[str]:
 
 def _node(name: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """The node by its name, or by its address, which is what an exporter's `instance` has."""
-    there = failing_first(each for each in scene.listing.pods if text(each, "spec", "nodeName") == name)
-    if not there and (address := as_ip(name)) is not None:
-        there = failing_first(each for each in scene.listing.pods if as_ip(text(each, "status", "hostIP")) == address)
+    if name not in scene.listing.by_node and (address := as_ip(name)) is not None:
+        name = scene.nodes.get(address, name)
+    there = failing_first(scene.listing.by_node.get(name, ()))
     if not there:
         return UnclearTarget(f"no pod runs on node {name}")
-    name = text(there[0], "spec", "nodeName")
     if pod_is_ready(there[0]) is True:
         return UnclearTarget(f"no pod on node {name} fails: all {len(there)} are ready", _names(there))
     return _chosen(there[0], _one_of(there, f"the pods on node {name}"))
 
 
+def _host_ip(pods: Sequence[Object]) -> str:
+    """Address of the node on which they run; the status of a pod that waits has none."""
+    return next((said for each in pods if (said := text(each, "status", "hostIP"))), "")
+
+
 def _prober(scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """The blackbox exporter, where the alert does not say which pod probes."""
-    found = failing_first(each for each in scene.listing.pods if _probes(each))
-    owners = {str(workload_of(each, scene.listing.replica_sets)) for each in found}
+    found = scene.probers
+    owners = {str(scene.listing.workload(each)) for each in found}
     if len(owners) == 1:
         return _chosen(found[0], _one_of(found, "the pods that probe (blackbox exporter)"))
     return UnclearTarget("the alert does not say which pod probes", _names(found))
@@ -250,7 +263,7 @@ def _probes(pod: Object) -> bool:
 def _by_words(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """Names without labels count only where such a pod, or such a workload in a named namespace, exists."""
     names = {found for said in (alert.words, alert.title, *alert.labels.values()) for found in _NAME.findall(said)}
-    pods = [each for each in scene.listing.pods if name_of(each) in names]
+    pods = [each for name in sorted(names) for each in scene.listing.by_name.get(name, ())]
     meant = [each for each in pods if not is_exporter(name_of(each), names)]
     if len(meant) > 1:
         meant = [each for each in meant if namespace_of(each) in names] or meant
@@ -258,10 +271,11 @@ def _by_words(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTar
         return _chosen(meant[0])
     if meant:
         return _several(meant, scene)
-    near = [each for each in scene.listing.pods if namespace_of(each) in names and _owner(each, scene) in names]
-    if near := [each for each in near if each not in pods and not is_exporter(name_of(each), names)]:
+    places = [(space, name) for space in sorted(names & scene.listing.by_namespace.keys()) for name in sorted(names)]
+    owned = (each for space, name in places for each in scene.listing.owned(name, space) if _owner(each, scene) == name)
+    if near := [each for each in owned if not is_exporter(name_of(each), names)]:
         return _several(near, scene)
-    nodes = names & {text(each, "spec", "nodeName") for each in scene.listing.pods}
+    nodes = names & scene.listing.by_node.keys()
     if len(nodes) == 1 and "node" in alert.name.lower():
         return _node(nodes.pop(), scene)
     if pods:
@@ -278,7 +292,7 @@ def _several(pods: Sequence[Object], scene: ClusterReadings) -> ChosenTarget | U
 
 
 def _owner(pod: Object, scene: ClusterReadings) -> str:
-    owner = _ref(pod, scene)
+    owner = scene.listing.workload(pod)
     return "" if owner is None else owner.name
 
 

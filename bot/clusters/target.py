@@ -6,9 +6,10 @@ Of several pods of one workload a failing one is picked first, since that is the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 from sensors.kit.cluster import Cluster, Object
 from sensors.kit.kinds import NAMESPACE, POD, REPLICA_SET, SERVICE
@@ -16,6 +17,7 @@ from sensors.kit.model import Target
 from sensors.kit.nearest import nearest
 from sensors.kit.objects import (
     Ref,
+    controller_of,
     created_at,
     labels_of,
     name_of,
@@ -24,6 +26,7 @@ from sensors.kit.objects import (
     pod_is_ready,
     selects,
     string_map,
+    text,
     workload_of,
 )
 from sensors.kit.reading import if_readable, pods_near
@@ -65,14 +68,64 @@ async def resolve(
     return replace(found, target=replace(found.target, to_host=to_host, to_port=to_port, to_protocol=to_protocol))
 
 
-@dataclass(frozen=True, slots=True)
+PodsByWord = Mapping[str, Sequence[Object]]
+
+
+@dataclass(frozen=True)
 class Listing:
-    """Workloads to choose from, read once. `namespaces` is None where they cannot be listed."""
+    """Workloads to choose from, read once. `namespaces` is None where they cannot be listed.
+
+    Many questions are asked of one listing, and a cluster has 20,000 pods and more ReplicaSets: each is looked up by a
+    word, and none is gone through for each question.
+    """
 
     pods: tuple[Object, ...]
     replica_sets: tuple[Object, ...] = ()
     namespaces: frozenset[str] | None = None
     services: tuple[Object, ...] = ()
+
+    def workload(self, pod: Object) -> Ref | None:
+        """Workload of a pod: the Deployment behind its ReplicaSet, a StatefulSet, a Job."""
+        owner = controller_of(pod)
+        return None if owner is None else workload_of(pod, self._sets.get((owner.namespace, owner.name), ()))
+
+    @cached_property
+    def _sets(self) -> Mapping[tuple[str, str], tuple[Object]]:
+        return {(namespace_of(each), name_of(each)): (each,) for each in self.replica_sets}
+
+    @cached_property
+    def by_name(self) -> PodsByWord:
+        return _indexed((name_of(each), each) for each in self.pods)
+
+    @cached_property
+    def by_namespace(self) -> PodsByWord:
+        return _indexed((namespace_of(each), each) for each in self.pods)
+
+    @cached_property
+    def by_node(self) -> PodsByWord:
+        return _indexed((text(each, "spec", "nodeName"), each) for each in self.pods)
+
+    def owned(self, name: str, namespace: str = "") -> Iterator[Object]:
+        """Pods whose workload, or whose ReplicaSet between, has that name; without a namespace in all of them."""
+        for space in (namespace,) if namespace else self.by_namespace:
+            if space not in self._owners:
+                owners = (
+                    (each, {self.workload(each), controller_of(each)}) for each in self.by_namespace.get(space, ())
+                )
+                self._owners[space] = _indexed((it.name, each) for each, both in owners for it in both if it)
+            yield from self._owners[space].get(name, ())
+
+    @cached_property
+    def _owners(self) -> dict[str, PodsByWord]:
+        """By namespace, each as soon as it is asked for."""
+        return {}
+
+
+def _indexed(pairs: Iterable[tuple[str, Object]]) -> PodsByWord:
+    found: dict[str, list[Object]] = {}
+    for word, each in pairs:
+        found.setdefault(word, []).append(each)
+    return found
 
 
 async def read_listing(cluster: Cluster, namespace: str = "") -> Listing:
@@ -90,7 +143,7 @@ async def read_listing(cluster: Cluster, namespace: str = "") -> Listing:
 def resolve_among(listing: Listing, word: str, namespace: str) -> Resolved:
     """The same among what was read before. Raises `NoSuchPod`."""
     kind, name, space = _split(word.strip(), namespace)
-    scene = _Scene(listing.pods, listing.replica_sets, listing.namespaces, space, listing.services)
+    scene = _Scene(listing, space)
     (pod, note), space = _found(word.strip(), kind, name, scene)
     return Resolved(Target(name_of(pod), space), note)
 
@@ -107,25 +160,24 @@ def _found(word: str, kind: str, name: str, scene: _Scene) -> tuple[tuple[Object
     try:
         return _find(kind, name, scene), scene.namespace
     except NoSuchPod:
-        if not kind or space not in {namespace_of(each) for each in scene.pods}:
+        if not kind or space not in scene.listing.by_namespace:
             raise
     return _find("", name, replace(scene, namespace=space)), space
 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    pods: tuple[Object, ...]
-    replica_sets: tuple[Object, ...]
-    namespaces: frozenset[str] | None
+    """A listing as it is seen from a namespace."""
+
+    listing: Listing
     namespace: str
-    services: tuple[Object, ...] = ()
 
     @property
-    def here(self) -> tuple[Object, ...]:
-        return tuple(each for each in self.pods if namespace_of(each) == self.namespace)
+    def here(self) -> Sequence[Object]:
+        return self.listing.by_namespace.get(self.namespace, ())
 
     def workload(self, pod: Object) -> Ref | None:
-        return workload_of(pod, self.replica_sets)
+        return self.listing.workload(pod)
 
 
 def _split(word: str, namespace: str) -> tuple[str, str, str]:
@@ -158,13 +210,14 @@ def _owned(kind: str, name: str, scene: _Scene) -> list[Object]:
         return []
     if kind == "Service":
         return _behind(name, scene)
-    owners = ((each, scene.workload(each), workload_of(each)) for each in scene.here)
+    here = scene.listing.owned(name, scene.namespace)
+    owners = ((each, scene.workload(each), controller_of(each)) for each in here)
     return [pod for pod, top, near in owners if any(_is(owner, kind, name) for owner in (top, near))]
 
 
 def _behind(name: str, scene: _Scene) -> list[Object]:
     """The pods that a Service selects. Raises `NoSuchPod` where there is none of that name."""
-    there = {name_of(each): each for each in scene.services if namespace_of(each) == scene.namespace}
+    there = {name_of(each): each for each in scene.listing.services if namespace_of(each) == scene.namespace}
     if name not in there:
         raise NoSuchPod(f'no service "{name}" in namespace "{scene.namespace}"{_near(name, there)}')
     return [each for each in scene.here if selects(string_map(there[name], "spec", "selector"), labels_of(each))]
@@ -202,9 +255,11 @@ def _one_by_prefix(name: str, pods: list[Object], scene: _Scene) -> tuple[Object
 def _nothing(kind: str, name: str, scene: _Scene) -> str:
     what = kind.lower() if kind else "pod"
     said = f'no {what} "{name}" in namespace "{scene.namespace}"'
-    if scene.namespaces is not None and scene.namespace not in scene.namespaces:
-        return f'no namespace "{scene.namespace}"{_near(scene.namespace, scene.namespaces)}'
-    if spaces := sorted({namespace_of(each) for each in scene.pods if _fits(each, kind, name, scene)}):
+    spaces_there = scene.listing.namespaces
+    if spaces_there is not None and scene.namespace not in spaces_there:
+        return f'no namespace "{scene.namespace}"{_near(scene.namespace, spaces_there)}'
+    alike = (*scene.listing.by_name.get(name, ()), *scene.listing.owned(name))
+    if spaces := sorted({namespace_of(each) for each in alike if _fits(each, kind, name, scene)}):
         return f"{said}; there is one in {_some(spaces)}"
     near = _near(name, _known(scene))
     return said + (near or _there(kind, scene))
@@ -234,7 +289,7 @@ def _there(kind: str, scene: _Scene) -> str:
 
 def _owners(kind: str, scene: _Scene) -> set[str]:
     """The workloads of a kind that have pods here."""
-    found = (each for pod in scene.here for each in (scene.workload(pod), workload_of(pod)) if each)
+    found = (each for pod in scene.here for each in (scene.workload(pod), controller_of(pod)) if each)
     return {each.name for each in found if each.kind == kind}
 
 

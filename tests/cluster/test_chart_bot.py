@@ -79,6 +79,17 @@ def test_the_bot_runs_as_nobody_on_a_root_that_it_cannot_write_and_needs_no_shel
     assert (container().get("command"), container()["args"]) == (None, ["serve"])
 
 
+def test_the_user_is_ours_unless_the_cluster_chooses_it() -> None:
+    def who(**bot: Any) -> list[dict[str, Any]]:
+        pods = (only("Deployment", bot=bot)["spec"]["template"], only("Pod", bot=bot))
+        return [each["spec"]["securityContext"] for each in pods]
+
+    fixed = {"runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
+    assert all(each.items() >= {**fixed, "runAsNonRoot": True}.items() for each in who())
+    assert not any(fixed.keys() & each.keys() for each in who(runAsUser=None))
+    assert all(each["runAsNonRoot"] for each in who(runAsUser=None))
+
+
 def test_no_secret_is_in_the_environment_but_the_key_that_its_own_library_reads_there() -> None:
     values = chart.example("full")
     secret = [each["name"] for each in container(**values)["env"] if "valueFrom" in each]

@@ -13,8 +13,17 @@ import msgspec
 import pytest
 
 from sensors.access.casefolder import open_case
-from sensors.hubble.lines import FlowQuestion, HubbleFlow, HubbleMessage, LostEvents, NodeStatus, read_flow_lines
+from sensors.hubble.lines import (
+    FlowQuestion,
+    FlowReading,
+    HubbleFlow,
+    HubbleMessage,
+    LostEvents,
+    NodeStatus,
+    read_flow_lines,
+)
 from sensors.hubble.outcomes import ConnectionOutcome
+from sensors.hubble.records import Horizon
 from sensors.hubble_capture_flows import SENSOR, DropTotal, HubbleFlows, SilentNode, look
 from sensors.kit import Blind, Target
 from tests.kit.cases import case
@@ -179,6 +188,19 @@ async def test_the_pods_own_node_weighs_more_than_the_others() -> None:
     on_lab2 = await look(target, FakeCluster([pod(target, "10.244.0.208", "lab2")], flows=flows))
 
     assert on_lab2.coverage < on_lab1.coverage < 1.0
+
+
+@pytest.mark.parametrize(("busy", "coverage"), [("lab1", 0.5), ("lab2", 1.0)])
+async def test_a_busy_node_that_remembers_seconds_is_not_made_up_for_by_an_idle_one(busy: str, coverage: float) -> None:
+    target = Target("coredns-6f5d4d5d8c-84qx8", "kube-system")
+    flows = [each for each in messages("28a") if isinstance(each, HubbleFlow)]
+    last = max(each.time for each in flows if each.time)
+    spans = {"lab1": timedelta(hours=1), "lab2": timedelta(hours=1)} | {busy: timedelta(seconds=2)}
+    told = FlowReading(len(flows), horizons=tuple(Horizon(node, last - span, last) for node, span in spans.items()))
+
+    facts = await look(target, FakeCluster([pod(target, "10.244.0.208", "lab1")], flows=[*flows, told]))
+
+    assert (facts.packets_dropped, facts.coverage) == (0, coverage)
 
 
 async def test_a_node_that_came_back_is_not_silent() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import pytest
 
-from bot.clusters.target import NoSuchPod, Resolved, resolve
+from bot.clusters.target import Listing, NoSuchPod, Resolved, resolve, resolve_among
 from sensors.kit.kinds import KINDS
 from sensors.kit.model import Blind, Target
 from tests.kit.build import Json, namespace, pod
@@ -143,3 +144,22 @@ async def test_a_namespace_that_is_called_like_a_kind_is_meant_where_no_such_wor
     assert (await resolve(cluster(DB, worker), "jobs/nightly", "jobs")).target == Target("worker-7d-x", "jobs")
     with pytest.raises(NoSuchPod, match='no job "db-0"'):
         await resolve(cluster(DB), "jobs/db-0", "shop")
+
+
+async def test_a_replica_set_is_found_by_its_name() -> None:
+    assert (await resolve(cluster(*WEB, DB), "rs/web-7d", "shop")).target == Target("web-7d-b", "shop")
+
+
+def test_what_is_asked_of_one_listing_again_and_again_goes_through_no_list_each_time() -> None:
+    pods = tuple(pod("shop", f"web-{each}-66-a", owner=("ReplicaSet", f"web-{each}-66")) for each in range(2000))
+    sets = tuple(
+        {"metadata": {"namespace": "shop", "name": f"web-{each}-{old}"}} for each in range(2000) for old in (63, 64, 66)
+    )
+    listing = Listing(pods, sets, frozenset({"shop", "bank"}))
+    began = process_time()
+
+    for each in range(50):
+        with pytest.raises(NoSuchPod):
+            resolve_among(listing, f"deploy/gone-{each}", "bank")
+
+    assert process_time() - began < 3.0
