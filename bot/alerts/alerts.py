@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.alerts.channel_state import AlertList, Room, Start
 from bot.alerts.endings import Endings, Resolving
-from bot.alerts.gate import CountDrops, GateRule, Judged, NetworkRelevance, judged, settled
+from bot.alerts.gate import UNKNOWN_ALERT, CountDrops, GateRule, Judged, NetworkRelevance, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
 from bot.alerts.notices import AnswerPlace, MessageSign, NoticeSender, SkippedAlert, StartedByAlert, UnclearAlert
 from bot.alerts.pending import Keeper, KeptAlerts
@@ -51,8 +51,6 @@ MOST_ROUNDS = 2
 
 STARTS_APART_S = 0.6
 """Seconds between investigations that one batch starts. Each looks for half a second, in which alerts still come in."""
-
-OVER_LIMIT = "more came in a minute than are answered one by one"
 
 
 class Alerts:
@@ -231,9 +229,12 @@ class Alerts:
         tried = [(each, self._scenes.target_of(each, scenes)) for each in group.members[:MOST_TRIED]]
         found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
         if found is None:
-            self.counts["unclear"] += 1
-            unclear = tried[0][1]
+            unclear, gate = tried[0][1], gates[group.lead.row]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
+            if gate == UNKNOWN_ALERT and not unclear.candidates:  # nothing says that it is about the network, or a pod
+                self._skip(room, group.lead, f"{gate.why}, and {unclear.why}", None)
+                return None
+            self.counts["unclear"] += 1
             self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
             return None
         lead, chosen = found
@@ -344,20 +345,11 @@ class Alerts:
         room.unsaid[there.name] = there
 
     def _list(self, room: Room, rest: Sequence[Received], dropped: int) -> None:
-        """Those beyond a limit: with the storm that they belong to, else in one list of all others."""
+        """Those beyond a limit, and how many could not even be kept."""
         self.counts["listed"] += len(rest)
-        touched: dict[str, AlertList] = {}
         if dropped:
             log.error("%d alerts were dropped: too many wait", dropped)
-            touched[""] = room.lists.setdefault("", AlertList("", OVER_LIMIT))
-            touched[""].add((), self._clock())
-            touched[""].dropped += dropped
-        for each in rest:
-            cause = AlertGroup((each,)).cause
-            name = cause if cause in room.lists else ""
-            touched[name] = room.lists.setdefault(name, AlertList("", OVER_LIMIT))
-            touched[name].add((each,), self._clock())
-        room.unsaid |= {there.name: there for there in touched.values()}
+        room.list_rest(rest, dropped, self._clock())
 
     def _speak(self, channel: str, room: Room) -> None:
         if channel not in self._speakers:

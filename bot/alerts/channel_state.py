@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.alerts.notices import AnswerPlace, ListedAlerts
-from bot.alerts.plan import Received, SpentStarts, namespace_of
+from bot.alerts.plan import Received, SpentStarts, cause_of, namespace_of
 
 MAX_SHOWN_LINES = 30
 """Lines of a list that are shown; the rest is counted by namespace."""
@@ -17,6 +17,9 @@ MOST_POINTERS = 20
 
 MOST_LISTED = 5000
 """Lines of a list that are kept."""
+
+
+OVER_LIMIT = "more came in a minute than are answered one by one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,19 @@ class Room:
         self.coming -= len(self.waiting) + len(self.resolved)
         self.waiting, self.resolved, self.dropped = [], [], 0
         return taken
+
+    def list_rest(self, rest: Iterable[Received], dropped: int, now: float) -> None:
+        """Lists those beyond a limit: with the storm that they belong to, else in one list of all others."""
+        touched: dict[str, AlertList] = {}
+        if dropped:
+            touched[""] = self.lists.setdefault("", AlertList("", OVER_LIMIT))
+            touched[""].add((), now)
+            touched[""].dropped += dropped
+        for each in rest:
+            name = cause if (cause := cause_of(each.alert)) in self.lists else ""
+            touched[name] = self.lists.setdefault(name, AlertList("", OVER_LIMIT))
+            touched[name].add((each,), now)
+        self.unsaid |= {there.name: there for there in touched.values()}
 
     def forget(self, before: float) -> None:
         """Leave the window behind; a list lives as long as something is added to it."""

@@ -498,6 +498,18 @@ async def test_an_alert_without_a_clear_pod_asks_which_one_is_meant():
     assert world.spoken.marks == [MessageSign.UNCLEAR]
 
 
+async def test_an_alert_that_no_rule_knows_and_that_leads_to_no_pod_is_skipped_and_not_asked_about():
+    world = World()
+    unknown, about_network = (alert(name, pod="gone") for name in ("InvoiceRunLate", "PodCannotReachPeer"))
+
+    for each in (unknown, about_network):
+        await hear(world.alerts(), *received(each))
+
+    (skipped,), (unclear,) = world.spoken.of(SkippedAlert), world.spoken.of(UnclearAlert)
+    assert skipped.why == "no rule of the gate knows it, and pod shop/gone is not there any more"
+    assert unclear.alert.name == "PodCannotReachPeer"
+
+
 async def test_more_unclear_alerts_than_are_answered_one_by_one_are_listed():
     world = World()
     alerts = world.alerts()
