@@ -30,7 +30,7 @@ NAMESPACE = (
 POD = (
     *("exported_pod", "kube_pod", "k8s_pod_name", "k8s.pod.name", "pod_name", "podname", "pod", "kubernetes_pod_name"),
 )
-"""`kubernetes_…` last: in the example of Prometheus's own configuration they are the exporter's, beside the metric's."""
+"""`kubernetes_…` last: in Prometheus's example of a configuration they are the exporter's, beside the metric's."""
 
 WORKLOADS = {
     **dict.fromkeys(("deployment", "kube_deployment", "k8s_deployment_name", "k8s.deployment.name"), "deploy"),
@@ -193,10 +193,8 @@ def _of_flows(labels: Labels) -> bool:
 
 def _pod(labels: Labels) -> str:
     """Not the exporter's own pod, which stands there where the scrape does not honour labels."""
-    pod, others = (
-        _first(labels, POD),
-        (labels.get(each, "") for each in ("job", "container", "service", "kubernetes_name")),
-    )
+    pod, measured_by = _first(labels, POD), ("job", "container", "service", "kubernetes_name")
+    others = (labels.get(each, "") for each in measured_by)
     return "" if not labels.get("exported_pod") and is_exporter(pod, others) else pod
 
 
