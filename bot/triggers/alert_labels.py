@@ -24,12 +24,14 @@ from sensors.kit.addresses import HostPort, as_ip, host_port
 Labels = Mapping[str, str]
 
 NAMESPACE = (
-    *("exported_namespace", "kube_namespace", "k8s_namespace_name", "k8s.namespace.name", "kubernetes_namespace"),
-    *("namespace", "ns"),
+    *("exported_namespace", "kube_namespace", "k8s_namespace_name", "k8s.namespace.name"),
+    *("namespace", "ns", "kubernetes_namespace"),
 )
 POD = (
-    *("exported_pod", "kube_pod", "k8s_pod_name", "k8s.pod.name", "kubernetes_pod_name", "pod_name", "podname", "pod"),
+    *("exported_pod", "kube_pod", "k8s_pod_name", "k8s.pod.name", "pod_name", "podname", "pod", "kubernetes_pod_name"),
 )
+"""`kubernetes_…` last: in Prometheus's example of a configuration they are the exporter's, beside the metric's."""
+
 WORKLOADS = {
     **dict.fromkeys(("deployment", "kube_deployment", "k8s_deployment_name", "k8s.deployment.name"), "deploy"),
     **dict.fromkeys(("statefulset", "kube_stateful_set", "k8s_statefulset_name", "k8s.statefulset.name"), "sts"),
@@ -38,8 +40,11 @@ WORKLOADS = {
     **dict.fromkeys(("job_name", "kube_job"), "job"),
 }
 WORKLOAD_TYPES = {"deployment": "deploy", "statefulset": "sts", "daemonset": "ds", "replicaset": "rs", "job": "job"}
-SERVICE = ("exported_service", "kube_service", "service", "service_name")
-NODE = ("exported_node", "kube_node", "kubernetes_node", "k8s_node_name", "k8s.node.name", "node", "nodename")
+SERVICE = ("exported_service", "kube_service", "service", "service_name", "kubernetes_name")
+NODE = (
+    *("exported_node", "kube_node", "k8s_node_name", "k8s.node.name", "node", "nodename", "node_name"),
+    *("kubernetes_node", "kubernetes_io_hostname"),
+)
 KAI_PEER = "kai_to"
 PEER = ("to", "peer", "target", "probe_target", "destination", "probe_url")
 ENDS = ("source", "destination")
@@ -140,7 +145,7 @@ def _inside(labels: Labels, namespace: str, pod: str, *, scraped: bool) -> Itera
     elif labels.get("host"):
         yield AlertSubject(SubjectKind.INGRESS, labels["host"])
     service = _first(labels, SERVICE)
-    if namespace and service and (scraped or not _STATE_METRICS.search(labels.get("job", ""))):
+    if namespace and service and (scraped or not _STATE_METRICS.search(f"{labels.get('job', '')} {service}")):
         yield AlertSubject(SubjectKind.SERVICE, service, namespace)
     if namespace and pod and other:
         yield AlertSubject(SubjectKind.POD, pod, namespace)
@@ -188,7 +193,8 @@ def _of_flows(labels: Labels) -> bool:
 
 def _pod(labels: Labels) -> str:
     """Not the exporter's own pod, which stands there where the scrape does not honour labels."""
-    pod, others = _first(labels, POD), (labels.get(each, "") for each in ("job", "container", "service"))
+    pod, measured_by = _first(labels, POD), ("job", "container", "service", "kubernetes_name")
+    others = (labels.get(each, "") for each in measured_by)
     return "" if not labels.get("exported_pod") and is_exporter(pod, others) else pod
 
 

@@ -53,6 +53,11 @@ STATE_METRICS = {
     "service": "kps-kube-state-metrics",
     "instance": "10.244.0.9:8080",
 }
+EXAMPLE = {
+    "job": "kubernetes-service-endpoints",
+    "kubernetes_namespace": "kube-system",
+    "kubernetes_name": "kube-state-metrics",
+}
 NODE_EXPORTER = {**MONITORING, "job": "node-exporter", "pod": "kps-node-exporter-x", "instance": "10.0.0.11:9100"}
 UNKNOWN = {"source_workload": "unknown", "source_workload_namespace": "unknown"}
 AGENT = {"job": "hubble-metrics", "namespace": "kube-system", "pod": "cilium-x", "service": "hubble-metrics"}
@@ -81,6 +86,9 @@ CONTROLLER = {"namespace": "ingress-nginx", "pod": "ingress-nginx-controller-x"}
             {each: STATE_METRICS[each] for each in ("job", "namespace", "service")},
             [(SERVICE, "kps-kube-state-metrics", "monitoring")],
         ),
+        ("KubeX", {**SHOP, **EXAMPLE, "deployment": "api"}, [(WORKLOAD, "deploy/api", "shop")]),
+        ("KubePodNotReady", {**SHOP, **EXAMPLE, "pod": "web-1"}, [(POD, "web-1", "shop")]),
+        ("Errors", {"kubernetes_namespace": "shop", "kubernetes_name": "web"}, [(SERVICE, "web", "shop")]),
         ("NodeNetworkReceiveErrs", NODE_EXPORTER, [(NODE, "10.0.0.11", "")]),
         ("NodeNetworkReceiveErrs", {**NODE_EXPORTER, "instance": "w1"}, [(NODE, "w1", "")]),
         ("NodeNetworkReceiveErrs", {"instance": "[fd00::11]:9100"}, [(NODE, "fd00::11", "")]),
