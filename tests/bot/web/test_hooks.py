@@ -24,7 +24,7 @@ from bot.alerts.plan import Received
 from bot.errors import UsageMistake
 from bot.web import listening
 from bot.web.callers import client_certificates
-from bot.web.hooks import Hooks, payload_of
+from bot.web.hooks import MOST_LARGE_UNSEEN, SMALL_BODY_BYTES, Hooks, payload_of
 from lab.cluster.certificates import Certificates, make_certificates
 from tests.bot.triggers.payloads import payload
 
@@ -91,6 +91,29 @@ async def test_where_grafana_signs_only_its_signature_counts(headers: Any, statu
         assert await post(f"{url}/hooks/alertmanager", b"{}", {"Authorization": "Bearer a-token"}) == 400
 
     assert bool(ear.received) is (status == 200)
+
+
+@pytest.mark.parametrize("held", ["Content-Length: 2000000", "Transfer-Encoding: chunked"])
+async def test_large_bodies_of_unknown_callers_do_not_fill_memory_and_keep_no_small_one_out(held: str):
+    ear, body = Ear(), json.dumps(payload("grafana")).encode()
+    large = json.dumps(payload("grafana") | {"message": "x" * 2 * SMALL_BODY_BYTES}).encode()
+    async with listening("127.0.0.1", 0, ear.hooks(secrets={"grafana": "shared"}).routes()) as url:
+        port = int(url.rpartition(":")[2])
+        holders = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_LARGE_UNSEEN)]
+        for _, writer in holders:
+            writer.write(f"POST /hooks/grafana HTTP/1.1\r\nHost: x\r\n{held}\r\n\r\n".encode())
+            await writer.drain()
+        crowded = [await post(f"{url}/hooks/grafana", each, grafana(each, "shared")) for each in (body, large)]
+        for _, writer in holders:
+            writer.close()
+            await writer.wait_closed()
+        for _ in range(100):  # until the server has seen that they hung up
+            after = await post(f"{url}/hooks/grafana", large, grafana(large, "shared"))
+            if after == 200:
+                break
+            await asyncio.sleep(0.02)
+
+    assert (crowded, after) == ([200, 503], 200)
 
 
 # -- certificates ------------------------------------------------------------------------------------------------------
