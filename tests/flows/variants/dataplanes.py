@@ -159,7 +159,7 @@ def policies_admit_it_and_nobody_listens() -> Incident:
     return lab
 
 
-@variant("app.not_listening", f"Pod {NS}/{SERVER}", unasked="inconclusive")
+@variant("app.not_listening", D, unasked="inconclusive")
 def calico_nobody_listens_at_the_pod_s_own_address() -> Incident:
     from tests.flows.variants.corners import nobody_listens_at_the_pod_s_own_address
 
