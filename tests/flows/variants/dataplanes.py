@@ -12,7 +12,6 @@ from tests.flows.variants.lab import (
     LAB1,
     LAB2,
     NOW,
-    NS,
     SERVER,
     SERVER_IP,
     VIP,
