@@ -226,7 +226,7 @@ async def running(
         listeners.register(app, services)
         stack.push_async_callback(_finish, work, outbox, health)
         if settings.slack.mode == "http":
-            routes.append(HttpRoute("POST", "/slack/events", http_handler(app, _secret(settings))))
+            routes.append(HttpRoute("POST", "/slack/events", http_handler(app, _secret(settings)), of_anybody=True))
         address = await stack.enter_async_context(listening(settings.host, settings.port, routes))
         stack.callback(asyncio.create_task(_every(RECOVERY_PAUSE_S, services.gate.tell_lost)).cancel)
         if settings.slack.mode == "socket" and settings.slack.app_token is not None:

@@ -6,13 +6,11 @@ instead, which is read within the route's bound and then checked.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +33,6 @@ LeaveOut = Callable[[str, int], None]
 
 MAX_NOTIFICATION_BYTES = 4 * 1024 * 1024
 """Bytes of one notification: a thousand alerts with long texts."""
-
-SMALL_BODY_BYTES = 64 * 1024
-"""Bytes of a body that is read of anybody before its signature is checked; PagerDuty's are a tenth."""
-
-MOST_LARGE_UNSEEN = 4
-"""Larger bodies that are read at once before their signature is checked: who sends them may be anybody."""
 
 Signed = Callable[[bytes, Mapping[str, str], str, float], str]
 SIGNED: Mapping[str, Signed] = {"pagerduty": signed_by_pagerduty, "grafana": signed_by_grafana}
@@ -66,14 +58,14 @@ class Hooks:
     token: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], float] = time.time
-    unseen: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_LARGE_UNSEEN))
 
     def routes(self, *, certificates: bool = False) -> tuple[HttpRoute, ...]:
         """`certificates`: callers may show one."""
         open_to_some = bool(self.token) or certificates
         kinds = [each for each in WEBHOOKS if self.secrets.get(each) or (open_to_some and each != ALWAYS_SIGNED)]
+        signed = {each for each in kinds if self.secrets.get(each)}
         return tuple(
-            HttpRoute("POST", f"/hooks/{each}", self._handler(triggers()[each]), MAX_NOTIFICATION_BYTES)
+            HttpRoute("POST", f"/hooks/{each}", self._handler(triggers()[each]), MAX_NOTIFICATION_BYTES, each in signed)
             for each in kinds
         )
 
@@ -83,12 +75,8 @@ class Hooks:
         async def handle(request: web.Request) -> web.StreamResponse:
             if not (secret or self._is_known(request)):
                 return _refused(trigger, request, 401, "the caller is not known")
-            guard = self.unseen if secret and _is_large(request) else nullcontext()
-            if guard is self.unseen and self.unseen.locked():
-                return _refused(trigger, request, 503, "too many large bodies are being read: send it again")
             try:
-                async with guard:
-                    body = await request.read()
+                body = await request.read()
             except web.HTTPRequestEntityTooLarge:
                 return _refused(trigger, request, 413, "the body is too large")
             if secret and (why := SIGNED[trigger.id](body, request.headers, secret, self.now())):
@@ -117,12 +105,6 @@ class Hooks:
             log.warning("a webhook of %s leaves out %d alerts: too many at once", trigger.id, missing)
             self.left_out(self.channel, missing)
         return web.json_response({"heard": dict(counted)})
-
-
-def _is_large(request: web.Request) -> bool:
-    """Also where the length is not said, or is that of a compressed body."""
-    length = request.content_length
-    return length is None or length > SMALL_BODY_BYTES or "Content-Encoding" in request.headers
 
 
 def payload_of(body: bytes) -> Mapping[str, Any] | None:

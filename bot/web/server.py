@@ -25,6 +25,12 @@ LARGEST_BODY = 1024 * 1024
 BODY_TIMEOUT_S = 10.0
 """Seconds in which a request's body has to be there; Slack and Alertmanager take milliseconds."""
 
+SMALL_BODY_BYTES = 64 * 1024
+"""Bytes of a body that is read of anybody; what Slack and PagerDuty sign is nearly always smaller."""
+
+MOST_LARGE_BODIES = 8
+"""Larger bodies of anybody that are read at once, over all routes."""
+
 SHUTDOWN_S = 2.0
 
 EVERYWHERE = ("", "::")
@@ -35,12 +41,16 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class HttpRoute:
-    """A path and who answers it. A body that is longer than `largest` bytes is refused, announced or not."""
+    """A path and who answers it. A body that is longer than `largest` bytes is refused, announced or not.
+
+    `of_anybody`: the body is read before it is known who sends it, since it is what is signed.
+    """
 
     method: str
     path: str
     handler: Handler
     largest: int = LARGEST_BODY
+    of_anybody: bool = False
 
 
 @asynccontextmanager
@@ -93,9 +103,12 @@ def application(routes: Iterable[HttpRoute], connections: OpenConnections) -> we
         with connections.answering(request):
             return await handler(request)
 
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[counted])
+    app, large = (
+        web.Application(client_max_size=LARGEST_BODY, middlewares=[counted]),
+        asyncio.Semaphore(MOST_LARGE_BODIES),
+    )
     for each in routes:
-        app.router.add_route(each.method, each.path, _bounded(each))
+        app.router.add_route(each.method, each.path, _bounded(each, large))
     return app
 
 
@@ -103,10 +116,18 @@ class SlowBody(ConnectionError):
     """The body did not come in time."""
 
 
-def _bounded(route: HttpRoute) -> Handler:
+def _bounded(route: HttpRoute, large: asyncio.Semaphore) -> Handler:
     """Whoever reads the body gets no more than the route allows, and waits no longer than `BODY_TIMEOUT_S`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        if not (route.of_anybody and _is_large(request)):
+            return await answer(request)
+        if large.locked():
+            return _refused(request, 503, "too many large bodies are being read: send it again")
+        async with large:
+            return await answer(request)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
         bounded = request.clone(client_max_size=route.largest)
         if (request.content_length or 0) > route.largest:
             return _refused(request, 413, f"its body is longer than {route.largest:,} bytes")
@@ -121,6 +142,12 @@ def _bounded(route: HttpRoute) -> Handler:
             patience.cancel()
 
     return handle
+
+
+def _is_large(request: web.Request) -> bool:
+    """Also where the length is not said, or is that of a compressed body."""
+    length = request.content_length
+    return length is None or length > SMALL_BODY_BYTES or "Content-Encoding" in request.headers
 
 
 def _give_up(request: web.Request) -> None:

@@ -24,7 +24,8 @@ from bot.alerts.plan import Received
 from bot.errors import UsageMistake
 from bot.web import listening
 from bot.web.callers import client_certificates
-from bot.web.hooks import MOST_LARGE_UNSEEN, SMALL_BODY_BYTES, Hooks, payload_of
+from bot.web.hooks import Hooks, payload_of
+from bot.web.server import MOST_LARGE_BODIES, SMALL_BODY_BYTES
 from lab.cluster.certificates import Certificates, make_certificates
 from tests.bot.triggers.payloads import payload
 
@@ -99,7 +100,7 @@ async def test_large_bodies_of_unknown_callers_do_not_fill_memory_and_keep_no_sm
     large = json.dumps(payload("grafana") | {"message": "x" * 2 * SMALL_BODY_BYTES}).encode()
     async with listening("127.0.0.1", 0, ear.hooks(secrets={"grafana": "shared"}).routes()) as url:
         port = int(url.rpartition(":")[2])
-        holders = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_LARGE_UNSEEN)]
+        holders = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_LARGE_BODIES)]
         for _, writer in holders:
             writer.write(f"POST /hooks/grafana HTTP/1.1\r\nHost: x\r\n{held}\r\n\r\n".encode())
             await writer.drain()
