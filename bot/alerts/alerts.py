@@ -300,7 +300,7 @@ class Alerts:
     # -- what is not looked into --------------------------------------------------------------------------------------
 
     def _skip(self, room: Room, received: Received, why: str, target: Target | None) -> None:
-        """A sign and one line at the channel's own message; without such a message, it is kept for those who ask."""
+        """A sign and one line at the channel's own message; without one it is kept, ten at most at a time."""
         self.counts["skipped"] += 1
         self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
 

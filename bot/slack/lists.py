@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.alerts.skipped import SkippedLine
-from bot.report.blocks import Said, SlackBlock, plain_text, reason, section
+from bot.alerts.skipped import MOST_SHOWN, SkippedLine
+from bot.report.blocks import Said, SlackBlock, few, plain_text, reason, section
 from bot.report.mrkdwn import safe
 from bot.report.short_answer import VerdictStatus, as_asked, status_of_class
 from bot.slack.form import OPEN_FORM
@@ -21,7 +21,8 @@ Rows = Sequence[tuple[Investigation, StoredVerdict | None]]
 
 def status(rows: Sequence[tuple[Investigation, int]], skipped: Sequence[SkippedLine] = ()) -> Said:
     """Running investigations, with how many looks have answered; then alerts that started none."""
-    also = (section("\n".join(["*Alerts skipped in the last hour*", *map(_skipped, skipped)])),) if skipped else ()
+    heading = f"*Alerts skipped in the last hour* ({MOST_SHOWN} at most)"
+    also = (section(few([heading, *map(_skipped, skipped)])),) if skipped else ()
     if not rows:
         return Said("Nothing is being looked into now.", (section("Nothing is being looked into now."), *also))
     lines = [f"• {_title(it)}: {_state(it)}, {answered} looks done (id {it.id})" for it, answered in rows[:MAX_ROWS]]
@@ -41,7 +42,7 @@ def history(rows: Rows) -> Said:
     lines = [
         f"• {_title(it)}: {_end(it, verdict)} ({_when(it.asked_at)}, id {it.id})" for it, verdict in rows[:MAX_ROWS]
     ]
-    return Said("The latest investigations", (section("\n".join(["*The latest investigations*", *lines])),))
+    return Said("The latest investigations", (section(few(["*The latest investigations*", *lines])),))
 
 
 def home(rows: Rows) -> dict[str, Any]:

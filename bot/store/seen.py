@@ -81,7 +81,7 @@ class SeenIds:
     async def unsettled(
         self, beginning: str, now: datetime, most: int = 100, *, newest_first: bool = False
     ) -> tuple[SeenKey, ...]:
-        """Keys that begin like this and still have a value, the oldest first."""
+        """Keys that begin like this and still have a value, the oldest first unless `newest_first`."""
         open_ = seen_ids.c.key.startswith(beginning, autoescape=True) & (seen_ids.c.value != "")
         order = seen_ids.c.expires_at.desc() if newest_first else seen_ids.c.expires_at
         rows = select(seen_ids).where(open_ & (seen_ids.c.expires_at > now)).order_by(order)
