@@ -36,6 +36,7 @@ from bot.triggers.alert import AlertState
 from bot.triggers.commands import Investigate
 from sensors.kit import Target
 from sensors.kit.attempt import attempt, attempt_logged, start_logged
+from sensors.kit.objects import one_line
 
 log = logging.getLogger(__name__)
 
@@ -307,7 +308,7 @@ class Alerts:
     def _say(
         self, room: Room, received: Received, notice: SkippedAlert | UnclearAlert, *, only_in_thread: bool = False
     ) -> None:
-        log.info("the alert %.100r starts nothing: %s", received.alert.name, notice.why)
+        log.info("the alert %.100r starts nothing: %s", received.alert.name, one_line(notice.why, 400))
         said = room.skipped if only_in_thread else room.said
         if len(said) < MOST_NOTICES:
             said.append(self._clock())

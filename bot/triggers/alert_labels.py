@@ -40,6 +40,9 @@ WORKLOADS = {
     **dict.fromkeys(("job_name", "kube_job"), "job"),
 }
 WORKLOAD_TYPES = {"deployment": "deploy", "statefulset": "sts", "daemonset": "ds", "replicaset": "rs", "job": "job"}
+_KINDS = {*WORKLOADS.values(), *WORKLOAD_TYPES}
+"""What may stand before a workload's name, with a slash between."""
+
 SERVICE = ("exported_service", "kube_service", "service", "service_name", "kubernetes_name")
 NODE = (
     *("exported_node", "kube_node", "k8s_node_name", "k8s.node.name", "node", "nodename", "node_name"),
@@ -249,12 +252,14 @@ def _first(labels: Labels, names: tuple[str, ...]) -> str:
 
 
 def _is_name(meant: AlertSubject) -> bool:
-    if meant.kind is SubjectKind.NODE and as_ip(meant.name) is not None:
+    if meant.kind is SubjectKind.NODE and as_ip(meant.name) is not None and "%" not in meant.name:
         return True
+    kind, slash, after = meant.name.partition("/")
+    said = after if slash and meant.kind is SubjectKind.WORKLOAD and kind in _KINDS else meant.name
     try:
-        for word in (meant.name.rpartition("/")[2], meant.namespace):
+        for word in (said, meant.namespace):
             if word:
                 name(word, meant.kind)
     except Misread:
         return False
-    return bool(meant.name) or meant.kind is SubjectKind.PROBE
+    return bool(said) or meant.kind is SubjectKind.PROBE
