@@ -155,10 +155,10 @@ def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSet
 def check(environ: Mapping[str, str], file: Path | None = None) -> None:
     """Raises `UsageMistake` for what `kai serve` would refuse here; that Slack's tokens are not set is no mistake."""
     written = _written(_file(environ, file))
-    found = _found(environ, written, {})
-    _approvals(written), _clusters(written)
-    if "bot_token" in found and {"app_token", "signing_secret"} & found.keys():
-        load(environ, file)
+    tokens = {"bot_token": Secret("xoxb-"), "app_token": Secret("xapp-"), "signing_secret": Secret("-")}
+    _checked(
+        {**tokens, **_found(environ, written, {}), "approvals": _approvals(written), "clusters": _clusters(written)}
+    )
 
 
 def alert_gate_of(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Path | None:

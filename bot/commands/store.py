@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
+import shutil
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -52,5 +53,9 @@ async def _nothing(store: Store) -> None:
 
 
 def _restore(url: str, file: str) -> dict[str, Any]:
-    content = sys.stdin.buffer.read() if file == STREAM else Path(file).read_bytes()
-    return restore(io.BytesIO(content), url)
+    with ExitStack() as stack:
+        if file != STREAM:
+            return restore(stack.enter_context(Path(file).open("rb")), url)
+        whole = stack.enter_context(tempfile.TemporaryFile())  # an archive's index is at its end
+        shutil.copyfileobj(sys.stdin.buffer, whole)
+        return restore(whole, url)

@@ -30,6 +30,8 @@ TERMINAL_ONLY = ApprovalRefusal(
 )
 PLACED_TRIES = 12
 YOU_MAY = "You may approve this change."
+MOST_NESTED = 64
+"""Levels of an edit: far more than any object has, and few enough to be read, shown and compared by recursion."""
 
 
 ShowCheck: TypeAlias = Callable[[Proposal, str], Awaitable[None]]
@@ -192,6 +194,8 @@ def read_change(text: str) -> list[Mapping[str, Any]] | str:
     found = said if isinstance(said, list) else [said]
     if not found or not all(isinstance(each, dict) and all(isinstance(key, str) for key in each) for each in found):
         return "a change is a list of JSON patch operations, or one manifest"
+    if not _is_within(MOST_NESTED, found):
+        return f"it is nested deeper than {MOST_NESTED} levels"
     try:
         canonical(found)
     except (TypeError, ValueError, RecursionError):
@@ -199,8 +203,21 @@ def read_change(text: str) -> list[Mapping[str, Any]] | str:
     return found
 
 
+def _is_within(levels: int, value: Any) -> bool:
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_within(levels - 1, each) for each in held)
+
+
 class PlainLoader(yaml.SafeLoader):
-    """YAML as JSON has it: a date is the word that stands there, as it is for Kubernetes."""
+    """YAML as JSON has it: a date is the word that stands there, as it is for Kubernetes, and there are no aliases.
+
+    Aliases of aliases double with each line: thirty lines would take minutes and gigabytes.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
 
 
 PlainLoader.yaml_implicit_resolvers = {

@@ -76,7 +76,7 @@ def part_text(part: ProposalPart) -> str:
     if part.kind is PartKind.DELETE:
         return f"delete {part.target}"
     if part.kind is PartKind.CREATE:
-        return f"create {part.target}\n{manifest_text(part.body[0]).rstrip()}"
+        return f"create {part.target}\n{manifest_text(part.body[0]).removesuffix(chr(10))}"
     lines = [json.dumps(each, ensure_ascii=False) for each in part.body]
     return "\n".join([f"patch {part.target}", *lines])
 

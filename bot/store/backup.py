@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -60,7 +60,7 @@ def restore(source: IO[bytes], url: str) -> dict[str, Any]:
     for file in files.values():
         if file.exists():
             raise BadBackup(f"{file} is there already: a store is not written over; move it away first")
-    with _opened(source) as (archive, said), tempfile.TemporaryDirectory() as folder:
+    with _opened(source) as (archive, said), _beside(files[STORE]) as folder:
         for name, digest in said["sha256"].items():
             archive.extract(name, folder)
             if _digest(Path(folder, name)) != digest:
@@ -68,6 +68,12 @@ def restore(source: IO[bytes], url: str) -> dict[str, Any]:
         for name in said["sha256"]:
             _placed(Path(folder, name), files[name])
     return said
+
+
+def _beside(store: Path) -> tempfile.TemporaryDirectory[str]:
+    """On the store's own volume, as near as there is a folder already."""
+    there = next(each for each in store.absolute().parents if each.is_dir())
+    return tempfile.TemporaryDirectory(dir=there, prefix=COPIES)
 
 
 def _files(url: str) -> dict[str, Path]:
@@ -83,14 +89,15 @@ def _copies(files: list[Path]) -> Iterator[Path]:
     """A folder for the copies, beside the store. Raises `BadBackup` where the volume has no room for them."""
     beside = files[0].parent
     for old in beside.glob(f"{COPIES}*"):
-        if time.time() - old.stat().st_mtime > FORGOTTEN_AFTER_S:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another backup has ended meanwhile
+            if time.time() - old.stat().st_mtime > FORGOTTEN_AFTER_S:
+                shutil.rmtree(old, ignore_errors=True)
     needed, free = sum(each.stat().st_size for each in files) + LEFT_OPEN_BYTES, shutil.disk_usage(beside).free
     if free < needed:
         raise BadBackup(
             f"a backup is copied beside the store first: {beside} needs {_mib(needed)} MiB free, and has {_mib(free)}"
         )
-    with tempfile.TemporaryDirectory(dir=beside, prefix=COPIES) as folder:
+    with _beside(files[0]) as folder:
         yield Path(folder)
 
 

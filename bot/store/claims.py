@@ -25,7 +25,7 @@ _NOTICE_A_DEAD_NODE = (
     "SET tcp_keepalives_interval = 2",
     "SET tcp_keepalives_count = 3",
 )
-_GOODBYE_S = 2.0  # seconds that a server is waited for when a name is given back
+_GOODBYE_S = 2.0  # seconds for giving a name back; psycopg takes up to ten more to give up a server that is gone
 
 
 class FileClaims:

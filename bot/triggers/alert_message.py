@@ -22,7 +22,14 @@ _LABEL = re.compile(
     rf"(?!@|(?:{_NAMES})[\"'`*]*[ \t]*[:=])([^\s\"'`*,;|]{{1,300}})",  # not what follows a label without a value
     re.IGNORECASE,
 )
-_NEGATED = r"(?<!\bnot )(?<!n't )(?<!\bnever )(?<!\bbe )(?<!\bbeing )(?<!\byet )"
+_DENIAL = r"(?:\b(?:not|no|none|never|cannot|neither|nor|without|un|(?:fail\w*|unable) to)\b|n['’]t\b)"
+_APART = r"(?:[:|(–—]|\s-)\s*"
+"""Before a state that stands by itself: "names of shop cannot be looked up: resolved"."""
+
+_AFFIRMED = (
+    rf"(?:{_APART}|^(?:(?!{_DENIAL})[\s\S])*"
+    r"\b(?<!\bbe )(?<!\bbeing )(?<!\bget )(?<!\bgets )(?<!\bgetting )(?<!\byet ))"
+)
 _BEGINNING = (
     r"^(?:\[[^\]]{0,40}\]\s*){0,3}(?:(?:the|prometheus|alert|incident|alarm|monitor|status)\b[\s:]*){0,3}"
     r"(?:(?:is|has|was|been)\s+){0,2}"
@@ -33,11 +40,11 @@ _STATES = (
         AlertState.RESOLVED,
         re.compile(
             rf"\[(?:RESOLVED|RECOVERED|OK)\b|✅|^:white_check_mark:|{_BEGINNING}(?:resolved|recovered)\b"
-            rf"|{_NEGATED}\b(?:resolved|recovered)\W*$",
+            rf"|{_AFFIRMED}(?:resolved|recovered)\W*$",
             re.IGNORECASE,
         ),
     ),
-    (AlertState.ACKNOWLEDGED, re.compile(rf"{_NEGATED}\backnowledged\b", re.IGNORECASE)),
+    (AlertState.ACKNOWLEDGED, re.compile(rf"{_AFFIRMED}acknowledged\b", re.IGNORECASE)),
 )
 _SIGNS = re.compile(r"^(?::[a-z0-9_+-]{1,40}:|[^\w\[(<#]){1,20}", re.IGNORECASE)
 """Emoji and bullets before the first word."""

@@ -106,7 +106,8 @@ def client_certificates(tls: HookTls) -> ssl.SSLContext:
 def _tls_of(tls: HookTls) -> ssl.SSLContext:
     """A caller without a certificate may still talk, so that its refusal is an answer and a line in the log."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # a session that is resumed would outlive the authority that let it in
     context.verify_mode = ssl.CERT_OPTIONAL
     try:
         context.load_cert_chain(tls.certificate, tls.key)

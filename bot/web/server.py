@@ -120,19 +120,16 @@ def _bounded(route: HttpRoute, large: asyncio.Semaphore) -> Handler:
     """Whoever reads the body gets no more than the route allows, and waits no longer than `BODY_TIMEOUT_S`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if not (route.of_anybody and _is_large(request)):
-            return await answer(request)
-        if large.locked():
-            return _refused(request, 503, "too many large bodies are being read: send it again")
-        async with large:
-            return await answer(request)
-
-    async def answer(request: web.Request) -> web.StreamResponse:
         bounded = request.clone(client_max_size=route.largest)
         if (request.content_length or 0) > route.largest:
             return _refused(request, 413, f"its body is longer than {route.largest:,} bytes")
         patience = asyncio.get_running_loop().call_later(BODY_TIMEOUT_S, _give_up, request)
         try:
+            if route.of_anybody and _is_large(request):
+                if large.locked():
+                    return _refused(request, 503, "too many large bodies are being read: send it again")
+                async with large:
+                    await bounded.read()  # which the handler then finds there
             return await route.handler(bounded)
         except SlowBody:
             return _refused(request, 408, f"its body did not come within {BODY_TIMEOUT_S:g} s")

@@ -21,8 +21,10 @@ from sensors.kit.objects import managed_by
 
 Json: TypeAlias = Mapping[str, Any]
 
-_MORE_THAN_WORDS = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[oO][0-7]+|[yYnN]")
-"""What Go's YAML (goyaml, resolve.go) takes for a number or a truth value, and PyYAML for a word: `12e5`, `08`, `y`."""
+_MORE_THAN_WORDS = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0([oO][0-7]+|[xX][0-9a-fA-F]+|[bB][01]+)|[yYnN]"
+)
+"""What Go's YAML (goyaml, resolve.go) takes for a number or a truth value, PyYAML for a word: `12e5`, `0_8`, `y`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class _ManifestDumper(yaml.SafeDumper):
 
 
 def _quoted(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = "'" if _MORE_THAN_WORDS.fullmatch(value) else None
+    style = "'" if _MORE_THAN_WORDS.fullmatch(value.replace("_", "")) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
 
 

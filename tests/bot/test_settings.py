@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.alert_settings import AlertSettings, HookTls, WatchSettings
-from bot.errors import BadSettings
+from bot.errors import BadSettings, UsageMistake
 from bot.secret import Secret
-from bot.settings import Settings, SlackSettings, load, secrets_of
+from bot.settings import Settings, SlackSettings, check, load, secrets_of
 
 SOCKET = {"SLACK_BOT_TOKEN": "xoxb-1-secret", "SLACK_APP_TOKEN": "xapp-1-secret", "DATABASE_URL": "sqlite:////tmp/k.db"}
 
@@ -40,6 +40,25 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path):
     del environ["SLACK_BOT_TOKEN"]
 
     assert load(environ).slack.bot_token.reveal() == "xoxb-3-secret"
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({"KAI_PORT": "99999"}, "KAI_PORT should be"),
+        ({"KAI_LOG_LEVEL": "loud"}, "KAI_LOG_LEVEL should be"),
+        ({"KAI_CLUSTER": "nope"}, "nope"),
+        ({"SLACK_BOT_TOKEN": "nonsense"}, "SLACK_BOT_TOKEN does not begin with xoxb-"),
+    ],
+)
+def test_what_kai_serve_would_refuse_is_found_also_where_slack_is_not_set_up(environ: dict[str, str], why: str):
+    with pytest.raises(UsageMistake, match=why):
+        check(environ)
+
+
+@pytest.mark.parametrize("environ", [{}, {"KAI_SLACK_MODE": "http"}, {"SLACK_BOT_TOKEN": "xoxb-1"}, SOCKET])
+def test_that_tokens_are_not_there_yet_is_no_mistake(environ: dict[str, str]):
+    check(environ)
 
 
 @pytest.mark.parametrize(

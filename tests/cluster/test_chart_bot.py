@@ -86,8 +86,8 @@ def test_the_user_is_ours_unless_the_cluster_chooses_it() -> None:
 
     fixed = {"runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
     assert all(each.items() >= {**fixed, "runAsNonRoot": True}.items() for each in who())
-    assert not any(fixed.keys() & each.keys() for each in who(runAsUser=None))
-    assert all(each["runAsNonRoot"] for each in who(runAsUser=None))
+    assert not any(fixed.keys() & each.keys() for each in who(ownUser=False))
+    assert all(each["runAsNonRoot"] for each in who(ownUser=False))
 
 
 def test_no_secret_is_in_the_environment_but_the_key_that_its_own_library_reads_there() -> None:
@@ -129,6 +129,10 @@ SECRETS_OF_THE_FILE += [("claude", "api_key")]
     [
         ({"bot": {"replica": 2}}, "replica"),
         ({"slack": {"mode": "webhook"}}, "mode"),
+        (
+            {"bot": {"extraVolumes": [{"name": "data", "emptyDir": {}}]}},
+            'bot.extraVolumes: "data" is a volume of the chart',
+        ),
         ({"hubble": {"server": "relay"}}, "server"),
         ({"hubble": {"tls": {"secretName": "relay"}}}, "hubble.tls.enabled is false"),
         ({"hubble": {"tls": {"enabled": True, "clientCertificate": True}}}, "needs hubble.tls.secretName"),
@@ -279,7 +283,7 @@ def test_peers_mean_the_same_in_both_dialects(dialect: str) -> None:
     said = {
         "dialect": dialect,
         "from": [{"namespaceSelector": {}}],
-        "postgres": {"pods": [{"ipBlock": {"cidr": "10.9.0.0/16"}}]},
+        "postgres": {"pods": [{"ipBlock": {"cidr": "10.9.0.0/16"}}, {"ipBlock": {"cidr": "::/0"}}]},
     }
     policies = [
         each
@@ -335,6 +339,7 @@ def test_the_doctor_runs_where_the_bot_may_run_and_is_told_what_the_bot_is() -> 
         "extraVolumes": [{"name": "ours", "configMap": {"name": "our-authority"}}],
         "extraVolumeMounts": [{"name": "ours", "mountPath": "/etc/kai/ours"}],
         "nodeSelector": {"pool": "infra"},
+        "affinity": {"nodeAffinity": {}},
         "tolerations": [{"key": "infra", "operator": "Exists"}],
         "podLabels": {"team": "network"},
         "podAnnotations": {"sidecar.istio.io/inject": "false"},
@@ -347,6 +352,7 @@ def test_the_doctor_runs_where_the_bot_may_run_and_is_told_what_the_bot_is() -> 
         assert bot["extraVolumeMounts"][0] in spec["containers"][0]["volumeMounts"]
     assert doctor["spec"]["nodeSelector"]["pool"] == "infra"
     assert doctor["spec"]["tolerations"] == bot["tolerations"]
+    assert doctor["spec"]["affinity"] == bot["affinity"]
     assert doctor["metadata"]["labels"]["team"] == "network"
     assert doctor["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
 

@@ -492,7 +492,7 @@ async def test_without_constrained_impersonation_the_old_right_works_for_the_nam
     assert as_alice.status == 200, "this is what the warning in values.yaml is about"
 
 
-@pytest.mark.parametrize("word", ["123e45", "08", "1.2e3", "0o17", "y", "N", "on", "1e3"])
+@pytest.mark.parametrize("word", ["123e45", "08", "1.2e3", "0o17", "y", "N", "on", "1e3", "0X1F", "0_8", "1_0e5"])
 def test_the_api_server_reads_our_yaml_as_it_was_meant(server: ApiServer, word: str) -> None:
     wanted = policy("labelled", "default")
     wanted["spec"] |= {"podSelector": {"matchLabels": {"commit": word}}}

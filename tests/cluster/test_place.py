@@ -74,6 +74,15 @@ async def test_no_kubeconfig_and_no_pod_says_what_to_do() -> None:
     )
 
 
+async def test_a_home_directory_of_another_user_holds_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", forbidden)  # root, who runs the tests in CI, may read every directory
+
+    assert "no way to a cluster" in await refusal(environ={"HOME": "/var/lib/kai"})
+
+
 async def test_a_kubeconfig_that_a_person_named_must_exist() -> None:
     assert await refusal("/nonexistent/k") == "/nonexistent/k: no such kubeconfig"
 

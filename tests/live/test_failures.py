@@ -67,7 +67,7 @@ async def test_a_slow_node_costs_the_flows_time_and_no_more(tmp_path: Path) -> N
 
     assert said["cause_class"] == "policy.both_sides_denied"
     assert "no flows from lab1" in summary(said, "hubble.capture_flows")
-    assert said["timings"]["total_ms"] < 50_000  # its answer would take sixty seconds
+    assert said["timings"]["total_ms"] < 18_000  # its answer would take sixty seconds, and the test gives up after 20
 
 
 async def test_an_answer_that_is_cut_off_is_used_and_what_is_missing_lowers_the_coverage(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from bot.slack.proposal_blocks import (
     REJECT,
     button,
     confirm,
+    is_plain,
     patch_text,
     person,
     preformatted,
@@ -93,7 +94,7 @@ def _choices(note: ExpiringNote) -> Iterator[SlackBlock]:
 def _manifests(it: Proposal) -> str:
     """Whole or not at all: half a policy must not come into a repository."""
     text = "---\n".join(manifest_text(permanent(each.body[0])) for each in it.parts).rstrip()
-    if len(text) <= LONGEST_PATCH:
+    if len(text) <= LONGEST_PATCH and is_plain(text):
         return text
     targets = [each.target for each in it.parts]
     get = (f"kubectl get -n {each.namespace} {each.kind.lower()}/{each.name} -o yaml" for each in targets)

@@ -53,10 +53,10 @@ capabilities: {drop: ["ALL"]}
 
 {{- define "kai.podSecurity" -}}
 runAsNonRoot: true
-{{- with .Values.bot.runAsUser }}
-runAsUser: {{ int . }}
-runAsGroup: {{ int . }}
-fsGroup: {{ int . }}
+{{- if ne (toString .Values.bot.ownUser) "false" }}{{/* also where values of an older chart are reused */}}
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
 {{- end }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile: {type: RuntimeDefault}
@@ -175,6 +175,18 @@ How the relay and the probes are reached. Without a server KAI asks hubble-relay
 {{- end }}
 {{- range $name, $secret := (include "kai.alertTls" . | fromJson) }}
 - {name: alerts-{{ $name }}, mountPath: /etc/kai/alerts-{{ $name }}, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- /* Volumes of your own; a name of the chart's would be there twice, and the API server refuses that. */ -}}
+{{- define "kai.extraVolumes" -}}
+{{- range .Values.bot.extraVolumes }}
+{{- if or (has .name (list "tmp" "data" "database" "probe-tls" "hubble-tls" "settings" "slack" "clusters")) (hasPrefix "alerts-" .name) }}
+{{- fail (printf "bot.extraVolumes: %q is a volume of the chart's: give yours another name" .name) }}
+{{- end }}
+{{- end }}
+{{- with .Values.bot.extraVolumes }}
+{{- toYaml . }}
 {{- end }}
 {{- end }}
 

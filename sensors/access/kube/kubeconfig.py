@@ -83,7 +83,14 @@ def _kubeconfigs(given: str | Path | None, environ: Mapping[str, str]) -> tuple[
         if not path.is_file():
             raise BadKubeconfig(f"{given}: no such kubeconfig")
         return (path,)
-    return tuple(each for each in _usual(environ) if each.is_file())
+    return tuple(each for each in _usual(environ) if _is_there(each))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:  # a home directory of another user, as where a cluster chooses the user of a pod
+        return False
 
 
 def _usual(environ: Mapping[str, str]) -> tuple[Path, ...]:

@@ -299,6 +299,21 @@ def test_an_edit_that_json_cannot_hold_is_refused_in_words(text):
     assert "JSON" in read_change(text)
 
 
+def test_an_edit_that_is_nested_deeper_than_it_can_be_shown_is_refused_in_words():
+    def nested(levels: int) -> str:
+        return f'{{"kind": "NetworkPolicy", "spec": {"[" * levels}{"]" * levels}}}'
+
+    assert read_change(nested(200)) == "it is nested deeper than 64 levels"
+    assert isinstance(read_change(nested(60)), list)
+    assert isinstance(read_change(nested(1400)), str)
+
+
+def test_an_edit_whose_aliases_double_with_each_line_is_refused_at_once():
+    lines = ["l0: &l0 [x, x]", *(f"l{each}: &l{each} [*l{each - 1}, *l{each - 1}]" for each in range(1, 40))]
+
+    assert read_change("\n".join(lines)) == "it is neither YAML nor JSON (line 2)"
+
+
 @pytest.mark.parametrize(
     "text", ["", "just words", "[1, 2]", "- {1: 2}", "[", "&a [*a]", "!!python/object:os.system x"]
 )

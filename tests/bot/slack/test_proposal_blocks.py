@@ -84,6 +84,14 @@ def test_an_object_that_is_added_stands_in_the_card_as_yaml_and_is_read_back_as_
     assert read_change(editable(added)) == [manifest]
 
 
+@pytest.mark.parametrize("letter", ["\u00a0", "\u3000", "\u200b"])
+def test_a_last_letter_that_nobody_sees_keeps_the_button_away(letter: str):
+    added = part(kind=PartKind.CREATE, body=({"kind": "NetworkPolicy", "note": f"a{letter}"},), inverse=REMOVE_OBJECT)
+
+    assert not is_shown_whole(proposal(added))
+    assert ids.APPROVE not in actions(proposal_message(proposal(added)))
+
+
 def test_the_way_back_is_told_as_the_change_is():
     added = part(kind=PartKind.CREATE, body=({"kind": "NetworkPolicy"},), inverse=REMOVE_OBJECT, name="kai-1")
 

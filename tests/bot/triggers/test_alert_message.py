@@ -29,6 +29,25 @@ from bot.triggers.alert_message import labels_in, state_of, title_of
         ("Node w1 has not recovered; web-1 cannot reach 10.0.0.1:443", AlertState.FIRING),
         ("TCP SYN not acknowledged by 10.0.0.1:443", AlertState.FIRING),
         ("It resolved names until noon", AlertState.FIRING),
+        ("CoreDNS: 30% of queries were not successfully resolved", AlertState.FIRING),
+        ("Names of shop are no longer resolved", AlertState.FIRING),
+        ("payments.shop is not getting resolved", AlertState.FIRING),
+        ("Host unreachable, name can't get resolved", AlertState.FIRING),
+        ("Host unreachable, name can’t be properly resolved", AlertState.FIRING),
+        ("external names fail to get resolved", AlertState.FIRING),
+        ("external names hardly get resolved", AlertState.FIRING),
+        ("CoreDNS is unable to have names resolved", AlertState.FIRING),
+        ("names of shop cannot be quickly resolved", AlertState.FIRING),
+        ("SYN of web-1 is never fully acknowledged by 10.0.0.1:443", AlertState.FIRING),
+        ("TCP SYN is no longer acknowledged", AlertState.FIRING),
+        ("Names of shop are resolved", AlertState.RESOLVED),
+        ("Host unreachable has recovered", AlertState.RESOLVED),
+        ("Probe of payments.shop failed has been resolved", AlertState.RESOLVED),
+        ("Names of shop cannot be looked up: resolved", AlertState.RESOLVED),
+        ("No endpoints for shop/web - Recovered", AlertState.RESOLVED),
+        ("Node w1 is not ready (resolved)", AlertState.RESOLVED),
+        ("Node w1 is not ready: acknowledged by Alice", AlertState.ACKNOWLEDGED),
+        ("#12 was acknowledged by Alice: w1 is not ready", AlertState.ACKNOWLEDGED),
     ],
 )
 def test_how_an_alert_stands_is_read_from_its_title_and_a_failure_to_resolve_fires(title: str, state: AlertState):
@@ -39,6 +58,17 @@ def test_a_message_of_rich_text_alone_has_a_title():
     section = {"type": "rich_text_section", "elements": [{"type": "text", "text": "web-1 is "}, {"text": "down"}]}
 
     assert title_of({"text": "", "blocks": [{"type": "rich_text", "elements": [section]}]}) == "web-1 is down"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["fail " * 4000, "fail" * 5000, "resolved " * 3000, "resolved" + "." * 9000 + "x", ": " * 9000, "[" * 20000],
+)
+def test_a_state_is_looked_for_in_linear_time(said: str):
+    began = process_time()
+    state_of(said)
+
+    assert process_time() - began < 1.0
 
 
 @pytest.mark.parametrize("said", ["pod" + '"' * 3990, "pod " * 1000, "pod: " * 800, "`pod` " * 600])

@@ -8,6 +8,7 @@ import hmac
 import json
 import logging
 import shutil
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -235,6 +236,27 @@ async def test_renewed_certificates_hold_from_the_next_connection_on(
 
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert len([each for each in warnings if each.endswith("the old certificates stay")]) == 1
+
+
+async def test_no_session_is_resumed_so_that_a_replaced_authority_lets_nobody_in(trust: Trust):
+    async with with_certificates(Ear(), trust) as url:
+        port, client = int(url.partition("//")[2].partition(":")[2].partition("/")[0]), trust.client(trust.server)
+        first = await asyncio.to_thread(resumed, client, port, None)
+        again = await asyncio.to_thread(resumed, client, port, first[0])
+
+    assert again[1] is False
+
+
+def resumed(client: ssl.SSLContext, port: int, session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool]:
+    """The session of one request, and whether it went on with the one before."""
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        client.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as secure,
+    ):
+        secure.sendall(b"GET / HTTP/1.1\r\nHost: kai\r\nConnection: close\r\n\r\n")
+        while secure.recv(4096):
+            pass
+        return secure.session, bool(secure.session_reused)
 
 
 async def test_garbage_instead_of_tls_or_http_costs_no_trace(trust: Trust, caplog: pytest.LogCaptureFixture):

@@ -53,12 +53,17 @@ def test_a_manifest_cannot_end_its_own_heredoc() -> None:
     assert yaml.safe_load("\n".join(body)) == manifest
 
 
-@pytest.mark.parametrize("word", ["12e5", "08", "1.2e3", "+7E1", "5.e1", "0o17", "y", "N", "on", "1_000", "0x1f", "~"])
+TAKEN_FOR_MORE = ("12e5", "08", "1.2e3", "+7E1", "5.e1", "0o17", "0X1F", "0B101", "0_8", "1_0e5", "1_000", "0x1f")
+
+
+@pytest.mark.parametrize("word", [*TAKEN_FOR_MORE, "y", "N", "on", "~"])
 def test_a_word_that_kubectl_would_take_for_a_number_is_quoted(word: str) -> None:
     assert manifest_text({"commit": word, word: "it"}) == f"commit: '{word}'\n'{word}': it\n"
 
 
-@pytest.mark.parametrize("word", ["web", "10.0.0.1/32", "1.2.3.4", "7c9d8f6b5", "e5", "yes-please", "8080-tcp", "v1"])
+@pytest.mark.parametrize(
+    "word", ["web", "10.0.0.1/32", "1.2.3.4", "7c9d8f6b5", "e5", "yes-please", "80-tcp", "v1", "a_1"]
+)
 def test_a_word_that_nobody_takes_for_a_number_stands_bare(word: str) -> None:
     assert manifest_text({"commit": word}) == f"commit: {word}\n"
 
