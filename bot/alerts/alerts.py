@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bot.alerts.channel_state import AlertList, Room, Start
+from bot.alerts.channel_state import AlertList, GroupAnswer, Room, Start
 from bot.alerts.endings import Endings, Resolving
 from bot.alerts.gate import UNKNOWN_ALERT, CountDrops, GateRule, Judged, NetworkRelevance, judged, settled
 from bot.alerts.incidents import Incidents, Novelty
@@ -29,7 +29,7 @@ from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
 from bot.intake import Intake, Origin
 from bot.report.cluster_name import cluster_name
-from bot.store import OriginKind
+from bot.store import Investigation, OriginKind
 from bot.store.investigations import TRIGGER_LIFETIME
 from bot.store.store import Store
 from bot.triggers.alert import AlertState
@@ -191,8 +191,8 @@ class Alerts:
         """Those whose cause is not looked into yet; the others join the list of the storm that they belong to."""
         left: list[Received] = []
         for group in by_cause(heard):
-            if there := room.answered(group.cause, self._clock() - self._limits.window_s):
-                await self._remember(group, there.investigation)
+            if answer := room.answered(group.cause, self._clock() - self._limits.window_s):
+                await self._remember(group, answer.investigation)
                 self._list(room, group.members, 0)
             else:
                 left += group.members
@@ -201,9 +201,9 @@ class Alerts:
     async def _begin(self, room: Room, made: AlertPlan, scenes: ReadClusters, gates: Mapping[str, Judged]) -> bool:
         """Looks into all that is planned; False where some of it led to nothing, whose place is free again."""
         await self._scenes.read((each for group in made.groups for each in group.members[:MOST_TRIED]), scenes)
-        starts = [Start(self._clock(), namespace_of(group.lead.alert), made.is_storm) for group in made.groups]
+        starts = [Start(self._clock(), namespace_of(group.lead.alert), group.is_storm) for group in made.groups]
         room.starts += starts
-        looks = (self._group(room, group, scenes, gates, made.is_storm, at) for at, group in enumerate(made.groups))
+        looks = (self._group(room, group, scenes, gates, at) for at, group in enumerate(made.groups))
         began = await asyncio.gather(*looks)
         for start, is_spent in zip(starts, began, strict=True):
             if not is_spent and start in room.starts:  # unless it is so old that it was forgotten
@@ -211,7 +211,7 @@ class Alerts:
         return all(began)
 
     async def _group(
-        self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged], storm: bool, turn: int
+        self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged], turn: int
     ) -> bool:
         if turn:
             await self._sleep(turn * STARTS_APART_S)
@@ -219,24 +219,27 @@ class Alerts:
         if isinstance(outcome, BaseException):
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
         self.counts["together"] += len(group.members) - 1
-        if storm:
-            self._list_of(room, group, outcome if isinstance(outcome, AnswerPlace) else None)
+        if group.is_storm:
+            room.list_storm(group, outcome if isinstance(outcome, GroupAnswer) else None, self._clock())
         return outcome is not None
 
     async def _look_into(
         self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged]
-    ) -> AnswerPlace | None:
-        """Where the answer will stand, without a thread where it has none; None where nothing can be looked into."""
+    ) -> GroupAnswer | None:
+        """The investigation that they lead to; None where nothing can be looked into."""
         tried = [(each, self._scenes.target_of(each, scenes)) for each in group.members[:MOST_TRIED]]
         found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
         if found is None:
             unclear, gate = tried[0][1], gates[group.lead.row]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
-            if gate == UNKNOWN_ALERT and not unclear.candidates:  # nothing says that it is about the network, or a pod
+            if gate == UNKNOWN_ALERT and not (
+                unclear.is_unread or unclear.candidates
+            ):  # it is about no network, or pod
                 self._skip(room, group.lead, f"{gate.why}, and {unclear.why}", None)
                 return None
             self.counts["unclear"] += 1
-            self._say(room, group.lead, UnclearAlert(group.lead.alert, unclear.why, unclear.candidates))
+            notice = UnclearAlert(group.lead.alert, unclear.why, unclear.candidates)
+            self._say(room, group.lead, notice, is_listed=group.is_storm)
             return None
         lead, chosen = found
         cluster = self._scenes.cluster_of(lead.alert, lead.channel)
@@ -248,7 +251,7 @@ class Alerts:
 
     async def _start(
         self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged, cluster: str
-    ) -> AnswerPlace:
+    ) -> GroupAnswer:
         if known := await self._store.seen.value_of(lead.once, self._now()):  # in another replica, or before a restart
             return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
@@ -259,18 +262,24 @@ class Alerts:
             taken = await self._intake.take(asked, origin)
         except (LimitReached, NoSuchPod) as why:
             self.counts["refused"] += 1
-            self._say(room, lead, SkippedAlert(lead.alert, str(why), it))
-            return AnswerPlace(lead.channel, "")
+            self._say(room, lead, SkippedAlert(lead.alert, str(why), it), is_listed=group.is_storm)
+            return GroupAnswer(AnswerPlace(lead.channel, ""))
         await self._remember(group, taken.investigation.id)
         self.counts["started"] += not taken.joined
-        where = await self._voice.open(taken.investigation) or AnswerPlace(lead.channel, "")
+        answer = await self._open(taken.investigation, lead.channel)
         notice = StartedByAlert(lead.alert, gate.why, chosen.why, len(group.members) - 1)
         at_message = replace(lead, thread=thread)
         members = [at_message if each is lead else each for each in group.members if thread or each is not lead]
-        self._aside(self._tell_group(room, members, lead.channel, where, notice), "why it was started is not said")
+        tell = self._tell_group(room, members, lead.channel, answer.place, notice)
+        self._aside(tell, "why it was started is not said")
         if thread:
             self._voice.mark(lead.channel, thread, MessageSign.LOOKING)
-        return where
+        return answer
+
+    async def _open(self, it: Investigation, channel: str) -> GroupAnswer:
+        """Opens its root message. It is for alerts of a window from its own beginning on, which may be long ago."""
+        place = await self._voice.open(it) or AnswerPlace(channel, "")
+        return GroupAnswer(place, it.id, self._clock() - (self._now() - it.asked_at).total_seconds())
 
     async def _tell_group(
         self, room: Room, members: Sequence[Received], channel: str, where: AnswerPlace, notice: StartedByAlert
@@ -284,19 +293,20 @@ class Alerts:
         if where.thread:
             await self._pointers.say(room, members, where, notice.others, self._clock(), investigated=True)
 
-    async def _as_known(self, group: AlertGroup, investigation: str) -> AnswerPlace:
-        """State of the investigation that this firing has started before."""
+    async def _as_known(self, group: AlertGroup, investigation: str) -> GroupAnswer:
+        """The investigation that this firing has started before."""
         await self._remember(group, investigation)
         it = await self._store.investigations.get(investigation)
-        where = await self._voice.open(it) if it is not None else None
-        return where or AnswerPlace(group.lead.channel, "")
+        channel = group.lead.channel
+        return GroupAnswer(AnswerPlace(channel, "")) if it is None else await self._open(it, channel)
 
     async def _remember(self, group: AlertGroup, investigation: str) -> None:
         """Remembers what all of them led to: for their resolve, and so that none starts anything after a restart."""
         for each in group.members:
             self._incidents.started(each.alert, investigation)
         rows = {each.once: investigation for each in group.members}
-        await self._store.seen.keep_all(rows, self._now(), TRIGGER_LIFETIME)
+        keep = self._store.seen.keep_all(rows, self._now(), TRIGGER_LIFETIME)
+        await attempt_logged(keep, log, f"that alerts led to {investigation} is forgotten after a restart")
 
     # -- what is not looked into --------------------------------------------------------------------------------------
 
@@ -306,7 +316,13 @@ class Alerts:
         self._say(room, received, SkippedAlert(received.alert, why, target), only_in_thread=True)
 
     def _say(
-        self, room: Room, received: Received, notice: SkippedAlert | UnclearAlert, *, only_in_thread: bool = False
+        self,
+        room: Room,
+        received: Received,
+        notice: SkippedAlert | UnclearAlert,
+        *,
+        only_in_thread: bool = False,
+        is_listed: bool = False,
     ) -> None:
         log.info("the alert %.100r starts nothing: %s", received.alert.name, one_line(notice.why, 400))
         said = room.skipped if only_in_thread else room.said
@@ -314,7 +330,7 @@ class Alerts:
             said.append(self._clock())
             work = self._say_at_message(said, received, notice, only_in_thread)
             self._aside(work, "why an alert starts nothing is not said")
-        elif not only_in_thread:
+        elif not (only_in_thread or is_listed):
             self._list(room, (received,), 0)
 
     async def _say_at_message(
@@ -332,18 +348,6 @@ class Alerts:
             sign = MessageSign.SKIPPED if isinstance(notice, SkippedAlert) else MessageSign.UNCLEAR
             self._voice.mark(where, thread, sign)
         return None
-
-    def _list_of(self, room: Room, group: AlertGroup, place: AnswerPlace | None) -> None:
-        """The list of a storm's cause, in the thread of its investigation, else at the top of the channel."""
-        there = room.lists.setdefault(group.cause, AlertList(group.cause))
-        if place is not None and place.thread:
-            there.answer = place
-            there.thread = place.thread if place.channel == group.lead.channel else ""
-            there.investigation, there.answered_at = self._incidents.investigation_of(group.lead.alert), self._clock()
-        elif not there.investigated:
-            there.why = "no pod that is meant could be found"
-        there.add(group.members, self._clock())
-        room.unsaid[there.name] = there
 
     def _list(self, room: Room, rest: Sequence[Received], dropped: int) -> None:
         """Those beyond a limit, and how many could not even be kept."""
@@ -371,7 +375,8 @@ class Alerts:
 
     async def _show(self, channel: str, room: Room, there: AlertList) -> None:
         there.ts = await self._voice.tell(channel, there.thread, there.notice(), there.ts) or there.ts
-        place, others = there.answer or AnswerPlace(channel, there.ts), len(there.lines) - 1
+        place = there.answer.place if there.answer is not None else AnswerPlace(channel, there.ts)
+        others = len(there.lines) - 1
         if place.thread and (fresh := there.take_fresh()):
             say = self._pointers.say(room, fresh, place, others, self._clock(), investigated=there.investigated)
             self._aside(say, "messages of a storm have no pointer")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bot.alerts.notices import AnswerPlace, ListedAlerts
-from bot.alerts.plan import Received, SpentStarts, cause_of, namespace_of
+from bot.alerts.plan import AlertGroup, Received, SpentStarts, cause_of, namespace_of
 
 MAX_SHOWN_LINES = 30
 """Lines of a list that are shown; the rest is counted by namespace."""
@@ -31,21 +31,27 @@ class Start:
     storm: bool
 
 
+@dataclass(frozen=True, slots=True)
+class GroupAnswer:
+    """An investigation that is for a group of alerts, begun at `at` seconds; `place` may have no thread."""
+
+    place: AnswerPlace
+    investigation: str = ""
+    at: float = 0.0
+
+
 @dataclass(slots=True)
 class AlertList:
     """Alerts that are not looked into one by one, by key: those of a storm's cause, or those beyond a limit.
 
-    `thread` and `ts`: where the list is said; `answer`: where the investigation that is for all of them is, with
-    its id and when it began.
+    `thread` and `ts`: where the list is said; `answer`: the investigation that is for all of them.
     """
 
     name: str
     why: str = ""
     thread: str = ""
     ts: str = ""
-    answer: AnswerPlace | None = None
-    investigation: str = ""
-    answered_at: float = 0.0
+    answer: GroupAnswer | None = None
     heard_at: float = 0.0
     lines: dict[str, tuple[str, str]] = field(default_factory=dict)
     dropped: int = 0
@@ -90,17 +96,18 @@ class Room:
     """Of one channel. Everything in it is bounded, and it goes when nothing was heard for a window.
 
     `coming` counts those that wait and those that are being written down; `judged` are the keys of those that are done
-    with as soon as the lists in `unsaid` are said; `pointed` are messages that got a pointer, and when.
+    with as soon as the lists in `unsaid` are said; `pointed` are messages that got a pointer, and when. Lists have the
+    cause of their storm as key; that of those beyond a limit has None.
     """
 
     coming: int = 0
     waiting: list[Received] = field(default_factory=list)
     resolved: list[Received] = field(default_factory=list)
     starts: deque[Start] = field(default_factory=deque)
-    lists: dict[str, AlertList] = field(default_factory=dict)
+    lists: dict[str | None, AlertList] = field(default_factory=dict)
     said: deque[float] = field(default_factory=deque)
     skipped: deque[float] = field(default_factory=deque)
-    unsaid: dict[str, AlertList] = field(default_factory=dict)
+    unsaid: dict[str | None, AlertList] = field(default_factory=dict)
     judged: list[str] = field(default_factory=list)
     pointed: dict[str, float] = field(default_factory=dict)
     dropped: int = 0
@@ -112,18 +119,26 @@ class Room:
         self.waiting, self.resolved, self.dropped = [], [], 0
         return taken
 
+    def list_storm(self, group: AlertGroup, answer: GroupAnswer | None, now: float) -> None:
+        """Lists those of one cause: in the thread of its investigation, else at the top of the channel."""
+        there = self.unsaid[group.cause] = self.lists.setdefault(group.cause, AlertList(group.cause))
+        if answer is not None and answer.place.thread:
+            there.answer, place = answer, answer.place
+            there.thread = place.thread if place.channel == group.lead.channel else ""
+        elif not there.investigated:
+            there.why = "no pod that is meant could be found"
+        there.add(group.members, now)
+
     def list_rest(self, rest: Iterable[Received], dropped: int, now: float) -> None:
         """Lists those beyond a limit: with the storm that they belong to, else in one list of all others."""
-        touched: dict[str, AlertList] = {}
         if dropped:
-            touched[""] = self.lists.setdefault("", AlertList("", OVER_LIMIT))
-            touched[""].add((), now)
-            touched[""].dropped += dropped
+            there = self.unsaid[None] = self.lists.setdefault(None, AlertList("", OVER_LIMIT))
+            there.add((), now)
+            there.dropped += dropped
         for each in rest:
-            name = cause if (cause := cause_of(each.alert)) in self.lists else ""
-            touched[name] = self.lists.setdefault(name, AlertList("", OVER_LIMIT))
-            touched[name].add((each,), now)
-        self.unsaid |= {there.name: there for there in touched.values()}
+            key = cause if (cause := cause_of(each.alert)) in self.lists else None
+            there = self.unsaid[key] = self.lists.setdefault(key, AlertList("", OVER_LIMIT))
+            there.add((each,), now)
 
     def forget(self, before: float) -> None:
         """Leave the window behind; a list lives as long as something is added to it."""
@@ -135,10 +150,10 @@ class Room:
         self.lists = {name: each for name, each in self.lists.items() if each.heard_at >= before}
         self.pointed = {message: at for message, at in self.pointed.items() if at >= before}
 
-    def answered(self, cause: str, since: float) -> AlertList | None:
-        """The list of a storm whose investigation began since then, and is for whoever comes with the same cause."""
-        there = self.lists.get(cause)
-        return there if there is not None and there.investigated and there.answered_at >= since else None
+    def answered(self, cause: str, since: float) -> GroupAnswer | None:
+        """The investigation of a storm that began since then: it is for whoever comes with the same cause."""
+        answer = there.answer if (there := self.lists.get(cause)) is not None else None
+        return answer if answer is not None and answer.at >= since else None
 
     def spent(self) -> SpentStarts:
         counted = Counter(each.namespace for each in self.starts if each.namespace)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 
@@ -58,9 +58,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class AlertGroup:
-    """Alerts with one cause: the first leads."""
+    """Alerts with one cause: the first leads. `is_storm`: they have a list of their own."""
 
     members: tuple[Received, ...]
+    is_storm: bool = False
 
     @property
     def lead(self) -> Received:
@@ -86,7 +87,6 @@ class AlertPlan:
 
     groups: tuple[AlertGroup, ...]
     rest: tuple[Received, ...] = ()
-    is_storm: bool = False
 
 
 def plan(heard: Sequence[Received], spent: SpentStarts, limits: AlertLimits) -> AlertPlan:
@@ -97,7 +97,7 @@ def plan(heard: Sequence[Received], spent: SpentStarts, limits: AlertLimits) -> 
     causes = sorted(by_cause(heard), key=lambda group: -len(group.members))
     room = max(0, limits.storm - spent.storm)
     rest = tuple(each for group in causes[room:] for each in group.members)
-    return AlertPlan(tuple(causes[:room]), rest, is_storm=True)
+    return AlertPlan(tuple(replace(group, is_storm=True) for group in causes[:room]), rest)
 
 
 def by_cause(heard: Sequence[Received]) -> list[AlertGroup]:

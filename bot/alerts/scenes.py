@@ -44,7 +44,7 @@ class Scenes:
         try:
             return self.cluster_of(received.alert, received.channel)
         except UnknownCluster as why:
-            return UnclearTarget(str(why))
+            return UnclearTarget(str(why), is_unread=True)
 
     async def _read(self, name: str) -> ClusterReadings | str:
         """A cluster as it is now, or why it cannot be read."""
@@ -63,7 +63,7 @@ def found_in(scene: ClusterReadings | str | None, alert: Alert) -> ChosenTarget 
         return who(alert, scene)
     why, target = scene or "the cluster was not read", named_target(alert)
     return (
-        UnclearTarget(why)
+        UnclearTarget(why, is_unread=True)
         if target is None
         else ChosenTarget(target, f"the pod is taken as the alert names it, because {why}")
     )

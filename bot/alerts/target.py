@@ -62,10 +62,14 @@ class ChosenTarget:
 
 @dataclass(frozen=True, slots=True)
 class UnclearTarget:
-    """No single pod is meant. `candidates` (namespace, name) are those a person can choose from."""
+    """No single pod is meant. `candidates` (namespace, name) are those a person can choose from.
+
+    `is_unread`: the cluster was not read, so that nothing is known of what the alert names.
+    """
 
     why: str
     candidates: tuple[tuple[str, str], ...] = ()
+    is_unread: bool = False
 
 
 async def read_scene(cluster: Cluster) -> ClusterReadings:

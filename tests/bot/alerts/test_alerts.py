@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from bot.alerts.alerts import MOST_NOTICES, STARTS_APART_S, Alerts
-from bot.alerts.channel_state import MOST_POINTERS
+from bot.alerts.channel_state import MOST_POINTERS, OVER_LIMIT
 from bot.alerts.gate import load_gate
 from bot.alerts.incidents import Novelty
 from bot.alerts.notices import (
@@ -31,11 +31,12 @@ from bot.alerts.notices import (
 from bot.alerts.pending import GATHER_S, KeptAlerts
 from bot.alerts.plan import AlertLimits, Received
 from bot.clusters.recent_drops import RecentDrops
+from bot.clusters.served import UnknownCluster
 from bot.desk import LimitReached
 from bot.intake import Origin, Taken
 from bot.store import Investigation, InvestigationState, OriginKind, Request
 from bot.store.pending_alerts import Heard
-from bot.triggers.alert import AlertState, AlertSubject, SubjectKind
+from bot.triggers.alert import Alert, AlertState, AlertSubject, SubjectKind
 from bot.triggers.commands import Investigate
 from sensors.kit import Blind, Target
 from sensors.kit.kinds import POD
@@ -161,6 +162,7 @@ class World:
     spoken: Spoken = field(default_factory=Spoken)
     desk: Desk = field(default_factory=Desk)
     seen: Remembered = field(default_factory=Remembered)
+    known: dict[str, Investigation] = field(default_factory=dict)
     written: Written = field(default_factory=Written)
     resolved: Resolved = field(default_factory=Resolved)
     pods: tuple[Any, ...] | Exception = PODS
@@ -179,10 +181,10 @@ class World:
             self.slept.append(seconds)
             await (asyncio.Event().wait() if self.is_stuck and seconds != GATHER_S else asyncio.sleep(0))
 
-        async def none(investigation: str) -> None:
-            return None
+        async def known(investigation: str) -> Investigation | None:
+            return self.known.get(investigation)
 
-        store: Any = SimpleNamespace(seen=self.seen, investigations=SimpleNamespace(get=none))
+        store: Any = SimpleNamespace(seen=self.seen, investigations=SimpleNamespace(get=known))
         written: Any = self.written
         kept = KeptAlerts(written, lambda: NOW, alone=True)
         made = AlertLimits(**{"gather_s": 0.0, **limits})
@@ -845,3 +847,128 @@ async def test_one_that_fails_keeps_no_other_from_being_looked_into(failing: str
     await hear(world.alerts(), *(Received(alert(pod=f"web-{each}"), "C0ALERTS") for each in (1, 2, 4)))
 
     assert len(world.desk.taken) >= 2
+
+
+UNKNOWN = "CheckoutLatencyHigh"
+"""An alert that no rule of the gate knows."""
+
+
+async def test_an_alert_that_no_rule_knows_is_not_skipped_where_the_cluster_was_not_read():
+    world = World(pods=Blind("the API server does not answer"))
+
+    await hear(world.alerts(), *received(alert(UNKNOWN, meant=(AlertSubject(SubjectKind.SERVICE, "web", "shop"),))))
+
+    assert [each.why for each in world.spoken.of(UnclearAlert)] == ["the API server does not answer"]
+    assert world.spoken.of(SkippedAlert) == []
+
+
+async def test_an_alert_that_no_rule_knows_is_not_skipped_where_its_cluster_is_unknown():
+    world, why = World(), "no cluster of the name west is served"
+    alerts = world.alerts()
+
+    def cluster_of(heard: Alert, channel: str) -> str:
+        raise UnknownCluster(why)
+
+    alerts._scenes.cluster_of = cluster_of
+
+    await hear(alerts, *received(alert(UNKNOWN)))
+
+    assert [each.why for each in world.spoken.of(UnclearAlert)] == [why]
+    assert world.spoken.of(SkippedAlert) == []
+
+
+def failing_once(world: World) -> list[str]:
+    """The store's memory is away for one write."""
+    keep, failed = world.seen.keep_all, []
+
+    async def keep_all(rows: Mapping[str, str], now: datetime, kept: timedelta) -> frozenset[str]:
+        if not failed:
+            failed.extend(rows)
+            raise OSError("the database is away")
+        return await keep(rows, now, kept)
+
+    world.seen.keep_all = keep_all  # type: ignore[method-assign]
+    return failed
+
+
+async def test_where_the_store_fails_the_others_of_a_batch_are_looked_into_and_the_late_ones_of_a_storm_are_listed():
+    world = World()
+    alerts = world.alerts()
+    await hear(alerts, *storm_of(7))
+    failed = failing_once(world)
+    late = Received(alert(pod="gone", namespace="late", peer=("10.96.0.1", 443)), "C0ALERTS")
+
+    await hear(alerts, late, *received(alert("AnotherCannotReach", "web-2")))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert failed == [late.once]
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-1", "web-2"]
+    assert (listed.count, listed.investigated) == (8, True)
+
+
+async def test_an_investigation_that_the_store_cannot_remember_is_said_all_the_same():
+    world = World()
+    failing_once(world)
+
+    await hear(world.alerts(), *received(alert()))
+
+    assert (len(world.desk.taken), len(world.spoken.of(StartedByAlert))) == (1, 1)
+
+
+async def test_a_storm_whose_lead_fires_anew_while_its_thread_is_opened_answers_with_its_investigation():
+    world = World()
+    alerts, storm = world.alerts(), storm_of(7)
+    again = replace(storm[0].alert, since="2026-11-28T22:05:00Z")
+    usual = world.spoken.open
+
+    async def slowly(it: Investigation) -> AnswerPlace:
+        for each in (ended(storm[0]).alert, again):
+            alerts._incidents.hear(each)
+        return await usual(it)
+
+    world.spoken.open = slowly  # type: ignore[method-assign]
+    await hear(alerts, *storm)
+    late = Received(alert(pod="gone", namespace="late", peer=("10.96.0.1", 443)), "C0ALERTS")
+
+    await hear(alerts, late)
+
+    assert world.seen.known[late.once] == "i1"
+
+
+async def test_the_lead_of_a_storm_is_in_no_other_list():
+    world = World()
+    alerts = world.alerts()
+    for each in range(MOST_NOTICES):
+        await hear(alerts, *received(alert(pod="gone", namespace=f"ns-{each}")))
+
+    lost = (alert("N1CannotReach", "gone", f"ns-{each}", peer=("10.96.0.1", 443)) for each in range(7))
+    await hear(alerts, *received(*lost))
+
+    assert [(each.name, each.count) for each in world.spoken.of(ListedAlerts)] == [("N1CannotReach 10.96.0.1:443", 7)]
+
+
+@pytest.mark.parametrize(("ago", "started"), [(90.0, ["web-2"]), (0.0, [])])
+async def test_an_investigation_answers_later_alerts_for_a_window_from_its_beginning(ago: float, started: list[str]):
+    """Firings that are sent again after a restart lead to what they had started before, which may be long ago."""
+    world = World()
+    storm = storm_of(7)
+    world.seen.known = {each.once: "i0" for each in storm}
+    request = Request(Target("web-1", "shop"), "flow.x", OriginKind.ALERT, "alert", "default", "C0ALERTS", "0.0")
+    world.known = {"i0": Investigation("i0", request, InvestigationState.CONCLUDED, NOW - timedelta(seconds=ago))}
+    alerts = world.alerts()
+    await hear(alerts, *storm)
+
+    await hear(alerts, Received(alert(pod="web-2", peer=("10.96.0.1", 443)), "C0ALERTS"))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == started
+
+
+async def test_a_storm_of_alerts_without_a_name_is_not_the_list_of_those_beyond_the_limit():
+    world = World()
+    alerts = world.alerts(each=0, storm=1)
+    await hear(alerts, *received(*(alert("", f"web-{each}") for each in (3, 4, 5)), thread=""))
+
+    await hear(alerts, *received(alert("AnotherCannotReach", "web-4"), alert("", "web-6"), thread=""))
+
+    last = {(each.count, each.investigated, each.why) for each in world.spoken.of(ListedAlerts)}
+    assert last == {(3, True, ""), (4, True, ""), (1, False, OVER_LIMIT)}
