@@ -210,25 +210,27 @@ def _ingress(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | Uncl
     if not found:
         what = f"Ingress {meant.namespace}/{meant.name}" if meant.namespace else f"Ingress for the host {meant.name}"
         return UnclearTarget(f"no {what} is to be seen")
-    backends = sorted({(namespace_of(each), name) for each in found for name in _backends(each)})
+    host = "" if meant.namespace else meant.name
+    backends = sorted({(namespace_of(each), name) for each in found for name in _backends(each, host)})
     if len(backends) == 1:
         return _service(backends[0][1], backends[0][0], scene)
     behind = [_service(name, namespace, scene) for namespace, name in backends]
     pods = tuple((each.target.namespace, each.target.pod) for each in behind if isinstance(each, ChosenTarget))
-    what = f"{namespace_of(found[0])}/{name_of(found[0])}" if len(found) == 1 else f"of the host {meant.name}"
+    what = f"of the host {host}" if host else f"{meant.namespace}/{meant.name}"
     return UnclearTarget(f"Ingress {what} has {len(backends)} Services behind it", pods)
 
 
 def _of_host(host: str, scene: ClusterReadings) -> list[Object]:
-    return [
-        each
-        for each in scene.ingresses
-        if host.lower() in (text(rule, "host") for rule in items(each, "spec", "rules"))
-    ]
+    return [each for each in scene.ingresses if _rules(each, host)]
 
 
-def _backends(ingress: Object) -> set[str]:
-    paths = [path for rule in items(ingress, "spec", "rules") for path in items(rule, "http", "paths")]
+def _rules(ingress: Object, host: str) -> list[Object]:
+    """All rules, or those for one host."""
+    return [each for each in items(ingress, "spec", "rules") if not host or text(each, "host") == host.lower()]
+
+
+def _backends(ingress: Object, host: str) -> set[str]:
+    paths = [path for rule in _rules(ingress, host) for path in items(rule, "http", "paths")]
     named_ = {text(each, "backend", "service", "name") for each in paths}
     return {each for each in (*named_, text(ingress, "spec", "defaultBackend", "service", "name")) if each}
 
@@ -241,7 +243,8 @@ def _node(name: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     if not there:
         return UnclearTarget(f"no pod runs on node {name}")
     if pod_is_ready(there[0]) is True:
-        return UnclearTarget(f"no pod on node {name} fails: all {len(there)} are ready", _names(there))
+        are_ready = "its only pod is ready" if len(there) == 1 else f"all {len(there)} are ready"
+        return UnclearTarget(f"no pod on node {name} fails: {are_ready}", _names(there))
     return _chosen(there[0], _one_of(there, f"the pods on node {name}"))
 
 
@@ -297,8 +300,11 @@ def _names_in(texts: Iterable[str]) -> set[str]:
 def _several(pods: Sequence[Object], scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     owners = {(namespace_of(each), _owner(each, scene)) for each in pods}
     ordered = failing_first(pods)
-    if len(owners) == 1 and ordered and next(iter(owners))[1]:
-        return _chosen(ordered[0], _one_of(ordered, f"the pods of {next(iter(owners))[1]}"))
+    _, owner = next(iter(owners))
+    if len(owners) == 1 and owner:
+        if not ordered:
+            return UnclearTarget(f"no pod of the workload {owner} runs any more")
+        return _chosen(ordered[0], _one_of(ordered, f"the pods of {owner}"))
     return UnclearTarget(f"the alert names {len(pods)} pods", _names(ordered))
 
 
@@ -318,7 +324,9 @@ def _one_of(pods: Sequence[Object], what: str) -> str:
 
 
 def _state(pods: Sequence[Object]) -> str:
-    return ": the newest, all are ready" if pod_is_ready(pods[0]) is True else ": it is not ready"
+    if pod_is_ready(pods[0]) is not True:
+        return ": it is not ready"
+    return ": it is ready" if len(pods) == 1 else ": the newest, all are ready"
 
 
 def _names(pods: Iterable[Object]) -> tuple[tuple[str, str], ...]:

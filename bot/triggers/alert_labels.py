@@ -98,7 +98,7 @@ def subjects_of(labels: Labels, alertname: str = "") -> tuple[AlertSubject, ...]
     exact = any((each.kind in _EXACT and each.namespace) or each.kind is SubjectKind.PROBE for each in meant)
     if exact:
         return meant
-    hosts = [each for each in meant if each.kind is SubjectKind.NODE and each.name == labels.get("host")]
+    hosts = [each for each in meant if each.kind is SubjectKind.NODE and each.name == _node_in(labels.get("host", ""))]
     others = [each for each in meant if each not in hosts]
     return (*others, AlertSubject(SubjectKind.WORDS, ""), *hosts)  # a host may be only where it was measured
 
@@ -236,6 +236,10 @@ def _node(labels: Labels) -> str:
     said = _first(labels, NODE) or labels.get("host", "")
     if not said and (_of_node_exporter(labels) or _KUBELET.search(labels.get("job", ""))):
         said = labels.get("instance", "")
+    return _node_in(said)
+
+
+def _node_in(said: str) -> str:
     try:
         return host_port(said).host if said else ""
     except ValueError:

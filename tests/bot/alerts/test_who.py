@@ -87,7 +87,7 @@ def test_on_a_node_the_failing_pod_is_chosen_and_of_ready_ones_none():
     assert isinstance(failing, ChosenTarget)
     assert failing.target.pod == "b"
     assert who(about(SubjectKind.NODE, "w2", ""), there) == UnclearTarget(
-        "no pod on node w2 fails: all 1 are ready", (("shop", "c"),)
+        "no pod on node w2 fails: its only pod is ready", (("shop", "c"),)
     )
 
 
@@ -99,7 +99,7 @@ def test_a_node_is_found_by_its_address_too():
     assert isinstance(by_ip, ChosenTarget)
     assert by_ip.why == "b is the only one of the pods on node w2"
     assert who(about(SubjectKind.NODE, "10.0.0.11", ""), there) == UnclearTarget(
-        "no pod on node w1 fails: all 1 are ready", (("shop", "a"),)
+        "no pod on node w1 fails: its only pod is ready", (("shop", "a"),)
     )
     assert who(about(SubjectKind.NODE, "10.0.0.99", ""), there) == UnclearTarget("no pod runs on node 10.0.0.99")
 
@@ -365,3 +365,67 @@ def test_an_exporter_that_has_measured_itself_is_still_not_meant(labels: dict[st
     said = who(sent("KubeHpaMaxedOut", namespace="monitoring", **labels), CLUSTER)
 
     assert said == UnclearTarget("the alert names only the exporter that measured it", (("monitoring", labels["pod"]),))
+
+
+def over(one: Any) -> Any:
+    return {**one, "status": {**one["status"], "phase": "Succeeded"}}
+
+
+def test_where_all_pods_of_a_workload_are_over_none_is_chosen_and_that_is_said():
+    one, two = over(pod("sync-1", owner="Job/sync")), over(pod("dump-1", owner="Job/dump"))
+    there = scene(one, two, over(pod("dump-2", owner="Job/dump")), pod("copy-1", owner="Job/copy"))
+    ended = UnclearTarget("no pod of the workload sync runs any more")
+
+    assert who(about(SubjectKind.WORKLOAD, "sync"), there) == ended
+    assert who(sent("BatchErrors", namespace="shop", batch="sync"), there) == ended
+    assert who(sent("BatchErrors", namespace="shop", first="dump-1", second="dump-2"), there) == UnclearTarget(
+        "no pod of the workload dump runs any more"
+    )
+    assert isinstance(who(about(SubjectKind.WORKLOAD, "copy"), there), ChosenTarget)
+
+
+def test_a_single_successor_is_not_called_the_newest_of_several():
+    there = scene(pod("web-7f-new01", owner="ReplicaSet/web-7f"))
+
+    said = who(about(SubjectKind.POD, "web-7f-gone1"), there)
+
+    assert isinstance(said, ChosenTarget)
+    assert said.why.endswith("web-7f-new01 is a pod of the same workload: it is ready")
+
+
+def test_several_ready_pods_of_a_node_are_counted():
+    there = scene(pod("a", node="w2"), pod("b", node="w2"))
+
+    said = who(about(SubjectKind.NODE, "w2", ""), there)
+
+    assert isinstance(said, UnclearTarget)
+    assert said.why == "no pod on node w2 fails: all 2 are ready"
+
+
+def test_of_an_ingress_for_several_hosts_only_the_rules_of_the_alert_s_host_count():
+    both = ingress("both", "web", host="a.example")
+    both["spec"]["rules"] += ingress("both", "api", "web", host="b.example")["spec"]["rules"]
+    pods = (pod("web-a", app="web"), pod("api-a", app="api"))
+    there = scene(*pods, services=(service("web", app="web"), service("api", app="api")), ingresses=(both,))
+
+    of_one, of_two, of_all = (
+        who(alert(meant=(AlertSubject(SubjectKind.INGRESS, *name),)), there)
+        for name in (("A.example",), ("b.example",), ("both", "shop"))
+    )
+
+    assert isinstance(of_one, ChosenTarget)
+    assert of_one.target.pod == "web-a"
+    assert isinstance(of_two, UnclearTarget)
+    assert isinstance(of_all, UnclearTarget)
+    assert of_two.why == "Ingress of the host b.example has 2 Services behind it"
+    assert of_all.why == "Ingress shop/both has 2 Services behind it"
+
+
+def test_a_host_with_the_exporter_s_port_comes_after_what_the_text_names():
+    said = who(sent("ReplicationLag", "replica of web-1 lags", host="n1:9100"), CLUSTER)
+
+    assert isinstance(said, ChosenTarget)
+    assert str(said.target) == "shop/web-1"
+    by_node = who(sent("ReplicationLag", "replica of web-1 lags", node="n1", host="n2:9100"), CLUSTER)
+    assert isinstance(by_node, ChosenTarget)
+    assert str(by_node.target) == "shop/foo-1"
