@@ -36,6 +36,7 @@ from bot.triggers.alert import AlertState
 from bot.triggers.commands import Investigate
 from sensors.kit import Target
 from sensors.kit.attempt import attempt, attempt_logged, start_logged
+from sensors.kit.objects import one_line
 
 log = logging.getLogger(__name__)
 
@@ -323,7 +324,7 @@ class Alerts:
         only_in_thread: bool = False,
         is_listed: bool = False,
     ) -> None:
-        log.info("the alert %.100r starts nothing: %s", received.alert.name, notice.why)
+        log.info("the alert %.100r starts nothing: %s", received.alert.name, one_line(notice.why, 400))
         said = room.skipped if only_in_thread else room.said
         if len(said) < MOST_NOTICES:
             said.append(self._clock())

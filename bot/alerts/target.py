@@ -9,7 +9,7 @@ from functools import cached_property
 
 from bot.clusters.target import WORKLOAD_KINDS, Listing, NoSuchPod, failing_first, read_listing, resolve_among
 from bot.triggers.alert import Alert, AlertSubject, SubjectKind
-from bot.triggers.alert_labels import is_exporter
+from bot.triggers.alert_labels import is_exporter, names_who_measured
 from sensors.kit import Cluster, Target
 from sensors.kit.addresses import Address, as_ip
 from sensors.kit.cluster import Object
@@ -266,9 +266,12 @@ def _probes(pod: Object) -> bool:
 
 def _by_words(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     """Names without labels count only where such a pod, or such a workload in a named namespace, exists."""
-    names = {found for said in (alert.words, alert.title, *alert.labels.values()) for found in _NAME.findall(said)}
+    labels, measuring = alert.labels, names_who_measured(alert.labels)
+    own = _names_in(said for label, said in labels.items() if label not in measuring)
+    others = _names_in(labels.get(each, "").rpartition("/")[2] for each in measuring)
+    names = own | (_names_in((alert.words, alert.title)) - others)
     pods = [each for name in sorted(names) for each in scene.listing.by_name.get(name, ())]
-    meant = [each for each in pods if not is_exporter(name_of(each), names)]
+    meant = [each for each in pods if not is_exporter(name_of(each), labels, names)]
     if len(meant) > 1:
         meant = [each for each in meant if namespace_of(each) in names] or meant
     if len(meant) == 1:
@@ -277,7 +280,7 @@ def _by_words(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTar
         return _several(meant, scene)
     places = [(space, name) for space in sorted(names & scene.listing.by_namespace.keys()) for name in sorted(names)]
     owned = (each for space, name in places for each in scene.listing.owned(name, space) if _owner(each, scene) == name)
-    if near := [each for each in owned if not is_exporter(name_of(each), names)]:
+    if near := [each for each in owned if not is_exporter(name_of(each), labels, names)]:
         return _several(near, scene)
     nodes = names & scene.listing.by_node.keys()
     if len(nodes) == 1 and "node" in alert.name.lower():
@@ -285,6 +288,10 @@ def _by_words(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTar
     if pods:
         return UnclearTarget("the alert names only the exporter that measured it", _names(pods))
     return UnclearTarget("the alert names no pod or workload that exists")
+
+
+def _names_in(texts: Iterable[str]) -> set[str]:
+    return {found for each in texts for found in _NAME.findall(each)}
 
 
 def _several(pods: Sequence[Object], scene: ClusterReadings) -> ChosenTarget | UnclearTarget:

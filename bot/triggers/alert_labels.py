@@ -40,6 +40,9 @@ WORKLOADS = {
     **dict.fromkeys(("job_name", "kube_job"), "job"),
 }
 WORKLOAD_TYPES = {"deployment": "deploy", "statefulset": "sts", "daemonset": "ds", "replicaset": "rs", "job": "job"}
+_KINDS = {*WORKLOADS.values(), *WORKLOAD_TYPES}
+"""What may stand before a workload's name, with a slash between."""
+
 SERVICE = ("exported_service", "kube_service", "service", "service_name", "kubernetes_name")
 NODE = (
     *("exported_node", "kube_node", "k8s_node_name", "k8s.node.name", "node", "nodename", "node_name"),
@@ -57,8 +60,13 @@ KNOWN = (*NAMESPACE, *POD, *WORKLOADS, *SERVICE, *NODE, KAI_PEER, *PEER, *_ENDS,
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _STATE_METRICS = re.compile(r"kube-state-metrics")
-_NODE_EXPORTER, _KUBELET = re.compile(r"node[-_]exporter|^node$"), re.compile(r"^(?:kubelet|cadvisor)$")
+_NODE_EXPORTER, _KUBELET = re.compile(r"node[-_]exporter|^node$"), re.compile(r"(?:^|[/-])(?:kubelet|cadvisor)$")
 """Jobs whose `instance` is a node."""
+
+_EXPORTERS = (_STATE_METRICS, _NODE_EXPORTER)
+_EVALUATED_BY = ("prometheus", "prometheus_replica", "thanos_ruler_replica", "__replica__")
+_PROMETHEUS = re.compile(r"prom|thanos|^vm|ruler|mimir|cortex")
+"""External labels, and pods, of what has evaluated an alert's rule; a `replica` may be that of a database as well."""
 
 _OF_FLOWS = re.compile(r"^(?:cilium|hubble)")
 _SCRAPE = re.compile(r"Target|InstanceDown|Scrap|Exporter|KubeStateMetrics", re.IGNORECASE)
@@ -129,9 +137,9 @@ def _named(labels: Labels, alertname: str) -> Iterator[AlertSubject]:
     if node and not scraped and _of_node_exporter(labels) and not labels.get("exported_pod"):
         yield AlertSubject(SubjectKind.NODE, node)
         return
-    inside = [*_inside(labels, namespace, pod, scraped=scraped)]
-    yield from inside or _contexts(labels)
-    if node and not any(each.kind in _EXACT for each in inside):  # else it is where those run
+    found = [*_inside(labels, namespace, pod, scraped=scraped)] or [*_contexts(labels)]
+    yield from found
+    if node and not of_flows and not any(each.kind in _EXACT for each in found):  # else it is where those run
         yield AlertSubject(SubjectKind.NODE, node)
 
 
@@ -194,14 +202,28 @@ def _of_flows(labels: Labels) -> bool:
 def _pod(labels: Labels) -> str:
     """Not the exporter's own pod, which stands there where the scrape does not honour labels."""
     pod, measured_by = _first(labels, POD), ("job", "container", "service", "kubernetes_name")
-    others = (labels.get(each, "") for each in measured_by)
-    return "" if not labels.get("exported_pod") and is_exporter(pod, others) else pod
+    others = [labels.get(each, "") for each in measured_by]
+    return "" if not labels.get("exported_pod") and is_exporter(pod, labels, others) else pod
 
 
-def is_exporter(pod: str, others: Iterable[str]) -> bool:
-    """Is it the pod of an exporter which `others`, the other values of an alert, name as what has measured?"""
-    words = [word for word in (_STATE_METRICS, _NODE_EXPORTER) if word.search(pod)]
-    return any(word.search(each) for each in others if each != pod for word in words)
+def is_exporter(pod: str, labels: Labels, others: Iterable[str]) -> bool:
+    """Is it the pod of the exporter that has measured? `others`, other values of the alert, count where no job says so.
+
+    Of two that they name it is kube-state-metrics, which measures the other one, too.
+    """
+    if not any(each.search(pod) for each in _EXPORTERS):
+        return False
+    job = labels.get("job", "")
+    said = [job] if any(each.search(job) for each in (*_EXPORTERS, _KUBELET)) else [one for one in others if one != pod]
+    has_measured = next((each for each in _EXPORTERS if any(map(each.search, said))), None)
+    return has_measured is not None and has_measured.search(pod) is not None
+
+
+def names_who_measured(labels: Labels) -> frozenset[str]:
+    """Labels that name not what is meant: Prometheus, or the agent that has counted flows of others."""
+    agent = (*POD, *NAMESPACE) if _of_flows(labels) else ()
+    replica = ("replica",) if _PROMETHEUS.search(labels.get("replica", "")) else ()
+    return frozenset((*_EVALUATED_BY, *agent, *replica))
 
 
 def _of_node_exporter(labels: Labels) -> bool:
@@ -249,12 +271,14 @@ def _first(labels: Labels, names: tuple[str, ...]) -> str:
 
 
 def _is_name(meant: AlertSubject) -> bool:
-    if meant.kind is SubjectKind.NODE and as_ip(meant.name) is not None:
+    if meant.kind is SubjectKind.NODE and as_ip(meant.name) is not None and "%" not in meant.name:
         return True
+    kind, slash, after = meant.name.partition("/")
+    said = after if slash and meant.kind is SubjectKind.WORKLOAD and kind in _KINDS else meant.name
     try:
-        for word in (meant.name.rpartition("/")[2], meant.namespace):
+        for word in (said, meant.namespace):
             if word:
                 name(word, meant.kind)
     except Misread:
         return False
-    return bool(meant.name) or meant.kind is SubjectKind.PROBE
+    return bool(said) or meant.kind is SubjectKind.PROBE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -224,6 +225,16 @@ async def test_an_alert_is_looked_into_and_its_thread_says_why():
     assert (origin.kind, origin.channel, origin.thread) == (OriginKind.ALERT, "C0ALERTS", "1.0")
     assert notice.because == "a connection fails"
     assert world.spoken.marks == [MessageSign.LOOKING]
+
+
+async def test_a_reason_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture):
+    world = World(desk=Desk(refuses="no cluster 'x\n2026-11-30 05:00:00,000 ERROR bot.app: forged'"))
+    caplog.set_level(logging.INFO, "bot.alerts.alerts")
+
+    await hear(world.alerts(), *received(alert()))
+
+    (said,) = [each.getMessage() for each in caplog.records if "starts nothing" in each.getMessage()]
+    assert said.endswith("no cluster 'x 2026-11-30 05:00:00,000 ERROR bot.app: forged'")
 
 
 async def test_the_same_firing_is_started_once_also_after_a_restart():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bot.alerts.target import ChosenTarget, UnclearTarget, who
 from bot.triggers.alert import Alert, AlertSubject, SubjectKind
+from bot.triggers.alertmanager import read, split
 from sensors.kit import Target
 from tests.bot.alerts.alerting import alert, ingress, pod, scene, service
 
@@ -233,3 +236,132 @@ def test_an_alert_that_names_nothing_says_so():
     assert who(alert(meant=()), scene(pod("web-1"))) == UnclearTarget(
         "the alert names no pod, workload, Service or node"
     )
+
+
+def sent(alertname: str, words: str = "", **labels: str) -> Alert:
+    """An alert as Alertmanager sends it: the title has the values of all its labels, without their names."""
+    labels = {"alertname": alertname, "severity": "critical", **labels}
+    one = {"status": "firing", "labels": labels, "annotations": {"description": words}}
+    payload = {"status": "firing", "alerts": [one], "groupLabels": {"alertname": alertname}, "commonLabels": labels}
+    said = read(split(payload)[0])
+    assert isinstance(said, Alert)
+    return said
+
+
+CLUSTER = scene(
+    pod("prometheus-k8s-0", "monitoring", owner="StatefulSet/prometheus-k8s"),
+    pod("node-exporter-x7k2p", "monitoring", owner="DaemonSet/node-exporter", node="n1"),
+    pod("kube-state-metrics-5d-q", "monitoring", owner="ReplicaSet/kube-state-metrics-5d"),
+    pod("cilium-x7k2p", "kube-system", owner="DaemonSet/cilium", node="n1"),
+    pod("coredns-1", "kube-system", owner="ReplicaSet/coredns"),
+    pod("web-1", owner="StatefulSet/web", node="n2"),
+    pod("db-1", owner="StatefulSet/db", node="n2"),
+    *(pod(f"foo-{each}", owner="StatefulSet/foo", ready=each > 1, node="n1") for each in range(1, 4)),
+)
+NOTHING = UnclearTarget("the alert names no pod or workload that exists")
+FLOWS = {"job": "hubble-metrics", "namespace": "kube-system", "pod": "cilium-x7k2p", "container": "cilium-agent"}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"replica": "prometheus-k8s-0"},
+        {"prometheus_replica": "prometheus-k8s-0", "prometheus": "monitoring/k8s"},
+        {"__replica__": "prometheus-k8s-0"},
+        {"prometheus": "monitoring/prometheus-k8s"},
+    ],
+)
+def test_the_prometheus_that_evaluated_a_rule_is_not_what_its_alert_is_about(labels: dict[str, str]):
+    assert who(sent("CoreDNSErrorsHigh", **labels), CLUSTER) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("labels", "pod_meant"),
+    [
+        ({"pod": "prometheus-k8s-0", "replica": "prometheus-k8s-0"}, "monitoring/prometheus-k8s-0"),
+        ({"pod": "prometheus-k8s-0", "namespace": "monitoring"}, "monitoring/prometheus-k8s-0"),
+        ({"member": "prometheus-k8s-0", "prometheus_replica": "prometheus-k8s-1"}, "monitoring/prometheus-k8s-0"),
+        ({"replica": "db-1"}, "shop/db-1"),
+        ({"instance": "web-1", "replica": "prometheus-k8s-0"}, "shop/web-1"),
+    ],
+)
+def test_a_replica_that_another_label_names_or_that_is_no_prometheus_is_meant(labels: dict[str, str], pod_meant: str):
+    said = who(sent("ReplicationErrors", **labels), CLUSTER)
+
+    assert isinstance(said, ChosenTarget)
+    assert str(said.target) == pod_meant
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"source": "reserved:host", "destination": "reserved:world"},
+        {"source": "reserved:world", "destination_namespace": "db", "node": "n1"},
+        {"source": "reserved:world", "destination_namespace": "kube-system"},
+    ],
+)
+def test_an_agent_that_counted_flows_and_its_node_are_not_what_the_alert_is_about(labels: dict[str, str]):
+    assert who(sent("HubbleDropsHigh", **FLOWS, **labels), CLUSTER) == NOTHING
+
+
+@pytest.mark.parametrize("job", [FLOWS, {}])
+def test_where_an_end_of_a_flow_is_gone_no_other_pod_of_the_agent_s_node_is_accused(job: dict[str, str]):
+    said = who(sent("HubbleDropsHigh", **job, source="shop/gone-1", node="n1"), CLUSTER)
+
+    assert said == UnclearTarget("no pod of the workload gone-1 is to be seen in namespace shop")
+
+
+def test_an_end_of_a_flow_and_the_agent_itself_without_flows_are_meant():
+    by_end = who(
+        sent("HubbleDropsHigh", **FLOWS, source="reserved:world", destination="shop/web-1", node="n1"), CLUSTER
+    )
+    by_text = who(
+        sent("HubbleDropsHigh", "drops of web-1", **FLOWS, source="reserved:world", destination_namespace="shop"),
+        CLUSTER,
+    )
+    agent = who(sent("CiliumAgentErrors", **{**FLOWS, "job": "cilium-agent"}), CLUSTER)
+    of_node = who(sent("NodeNetworkReceiveErrs", node="n1"), CLUSTER)
+
+    said = [str(each.target) for each in (by_end, by_text, agent, of_node) if isinstance(each, ChosenTarget)]
+    assert said == ["shop/web-1", "shop/web-1", "kube-system/cilium-x7k2p", "shop/foo-1"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"job": "kube-state-metrics", "container": "node-exporter", "namespace": "monitoring"},
+        {"job": "kube-state-metrics", "container": "node-exporter", "service": "kube-state-metrics"},
+        {"job": "kubelet", "container": "node-exporter", "namespace": "monitoring", "service": "kubelet"},
+        {"job": "kubelet", "container": "node-exporter"},
+        {"job": "integrations/kubernetes/cadvisor", "container": "node-exporter", "namespace": "monitoring"},
+        {"job": "kubernetes-nodes-cadvisor", "container": "node-exporter", "namespace": "monitoring"},
+    ],
+)
+def test_an_exporter_that_another_one_has_measured_is_meant(labels: dict[str, str]):
+    said = who(sent("KubePodCrashLooping", pod="node-exporter-x7k2p", **labels), CLUSTER)
+
+    assert isinstance(said, ChosenTarget)
+    assert (str(said.target), said.why) == ("monitoring/node-exporter-x7k2p", "")
+
+
+def test_an_exporter_is_meant_by_a_message_without_labels_where_another_one_has_measured():
+    said = who(
+        by_words("[FIRING:1] KubePodCrashLooping (node-exporter kube-state-metrics node-exporter-x7k2p)"), CLUSTER
+    )
+
+    assert isinstance(said, ChosenTarget)
+    assert str(said.target) == "monitoring/node-exporter-x7k2p"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"job": "kube-state-metrics", "pod": "kube-state-metrics-5d-q", "container": "kube-state-metrics"},
+        {"job": "kubernetes-pods", "pod": "kube-state-metrics-5d-q", "container": "kube-state-metrics"},
+        {"job": "node-exporter", "pod": "node-exporter-x7k2p", "container": "node-exporter"},
+    ],
+)
+def test_an_exporter_that_has_measured_itself_is_still_not_meant(labels: dict[str, str]):
+    said = who(sent("KubeHpaMaxedOut", namespace="monitoring", **labels), CLUSTER)
+
+    assert said == UnclearTarget("the alert names only the exporter that measured it", (("monitoring", labels["pod"]),))

@@ -31,6 +31,41 @@ def test_labels_name_what_is_meant(labels: dict[str, str], meant: tuple[AlertSub
     assert meant_by(labels) == meant
 
 
+FORGED = "x\n2026-11-30 05:00:00,000 ERROR bot.app: forged"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {**SHOP, "pod": f"{FORGED}/web-9"},
+        {**SHOP, "pod": "web-9/x"},
+        {"namespace": f"{FORGED}/shop", "pod": "web-9"},
+        {**SHOP, "workload": "kube-system/cilium-x7k2p"},
+        {**SHOP, "workload": f"deploy/{FORGED}"},
+        {**SHOP, "workload": "deploy/"},
+        {**SHOP, "deployment": "job/web"},
+        {**SHOP, "deployment": f"{FORGED}/web"},
+        {**SHOP, "service": f"{FORGED}/web"},
+        {**SHOP, "ingress": f"{FORGED}/web"},
+        {"node": f"{FORGED}/w1"},
+        {"node": f"fe80::1%{FORGED}"},
+        {"source_namespace": "shop", "source_pod": f"shop/{FORGED}"},
+        {"source": f"shop/{FORGED}"},
+    ],
+)
+def test_what_could_be_no_name_in_any_of_its_parts_is_not_meant(labels: dict[str, str]):
+    assert meant_by(labels) == ()
+
+
+def test_the_kind_before_a_workload_s_name_and_the_namespace_before_a_pod_s_are_no_part_of_the_name():
+    labels = ({"workload": "deployment/web"}, {"workload": "deploy/web"}, {"daemonset": "web"}, {"job_name": "web"})
+
+    said = [str(each) for one in labels for each in meant_by({**SHOP, **one})]
+
+    assert said == [f"workload shop/{kind}/web" for kind in ("deployment", "deploy", "ds", "job")]
+    assert meant_by({"source_namespace": "shop", "source_pod": "shop/web-1"})[0].name == "web-1"
+
+
 def test_the_pod_of_a_scrape_is_not_the_pod_that_is_meant():
     own = {"namespace": "monitoring", "pod": "kube-state-metrics-7d", "job": "kube-state-metrics", "service": "ksm"}
 
