@@ -15,8 +15,14 @@ import pytest
 import yaml
 
 from bot.alert_settings import AlertSettings
-from bot.alerts.plan import AlertLimits
+from bot.alerts import channel_state
+from bot.alerts.channel_state import line_of
+from bot.alerts.notices import ListedAlerts, Notice, StartedByAlert, UnclearAlert
+from bot.alerts.plan import AlertLimits, Received
+from bot.report.blocks import Said
 from bot.secret import Secret
+from bot.slack import alert_voice
+from bot.slack.alert_words import words_of
 from lab.workspace import Workspace
 from tests.bot.alerts.test_templates import block
 from tests.bot.slack.conftest import POD, Kai, Start, is_over
@@ -127,14 +133,20 @@ async def test_the_verdict_stands_below_alertmanager_s_message_and_the_resolve_e
     assert len(await kai.served.store.investigations.recent()) == 1
 
 
-async def test_a_burst_of_its_alerts_is_a_few_investigations_and_all_the_others_are_listed(kai: Kai, tmp_path: Path):
+async def test_a_burst_of_its_alerts_is_one_investigation_and_each_of_the_others_is_said_or_listed(
+    kai: Kai, worded: list[Notice], tmp_path: Path
+):
+    """How they fall into batches is Alertmanager's: each is counted by its name, wherever it is said."""
     pods = [{"namespace": f"team-{each % 20}", "pod": f"web-{each}"} for each in range(199)]
+    pods.append({"namespace": "production", "pod": POD})
+    names = {f"PodCannotReachPeer: pod {each['namespace']}/{each['pod']} → 10.96.0.1:443" for each in pods}
     async with alertmanager(tmp_path, kai) as url:
-        await fire(url, *pods, {"namespace": "production", "pod": POD})
-        await kai.workspace.wait_for(lambda: listed(kai) + alone(kai) >= 200)
+        await fire(url, *pods)
+        await kai.workspace.wait_for(lambda: {*listed(kai, worded), *alone(kai, worded)} >= names)
 
-    assert alone(kai) in (0, 1)  # the one with a pod, where its webhook came in before all others
-    assert len(await kai.served.store.investigations.recent()) <= 10
+    assert {*listed(kai, worded), *alone(kai, worded)} == names
+    assert len(listed(kai, worded)) == len({*listed(kai, worded)})  # none is in two lists
+    assert len(await kai.served.store.investigations.recent()) <= 1  # the one with a pod, unless it came beyond a limit
 
 
 async def test_the_template_of_the_docs_is_enough_without_a_webhook(workspace: Workspace, start: Start, tmp_path: Path):
@@ -153,21 +165,34 @@ async def test_the_template_of_the_docs_is_enough_without_a_webhook(workspace: W
     assert (it.request.target.to_host, it.request.target.to_port) == ("10.96.0.1", 443)
 
 
-def alone(kai: Kai) -> int:
-    """Alerts that have an investigation of their own: it is for no list."""
+@pytest.fixture
+def worded(monkeypatch: pytest.MonkeyPatch) -> list[Notice]:
+    """Notices as KAI words them for Slack, its lists with all their lines."""
+    notices: list[Notice] = []
+
+    def recorded(notice: Notice) -> Said:
+        notices.append(notice)
+        return words_of(notice)
+
+    monkeypatch.setattr(alert_voice, "words_of", recorded)
+    monkeypatch.setattr(channel_state, "MAX_SHOWN_LINES", 1000)
+    return notices
+
+
+def standing(kai: Kai, worded: list[Notice]) -> list[Notice]:
+    """Those that stand in the channel now: of a list that grew, the last."""
     rooms = kai.workspace.world.channel("alerts").messages.values()
-    texts = [each["text"] for each in rooms if each.get("user") == kai.workspace.app.bot_user]
-    started = sum(text.startswith("Started by the alert") for text in texts)
-    return started - sum("One investigation is for all of them" in text for text in texts)
+    texts = {each["text"] for each in rooms if each.get("user") == kai.workspace.app.bot_user}
+    return [each for each in worded if words_of(each).text in texts]
 
 
-def listed(kai: Kai) -> int:
-    """Alerts that KAI's lists count, wherever they stand, and those of which it said one by one that it finds no pod.
+def alone(kai: Kai, worded: list[Notice]) -> list[str]:
+    """Alerts of which something is said one by one: that an investigation was started, or that no pod is found."""
+    kinds = (StartedByAlert, UnclearAlert)
+    return [line_of(Received(each.alert, "")) for each in standing(kai, worded) if isinstance(each, kinds)]
 
-    How they fall into batches is Alertmanager's; one that has a line of its own may stand in a list, too.
-    """
-    rooms = kai.workspace.world.channel("alerts").messages.values()
-    texts = [each["text"] for each in rooms if each.get("user") == kai.workspace.app.bot_user]
-    counts = [text.partition(" alert")[0].replace(",", "") for text in texts if " alerts of" in text]
-    unclear = sum(text.startswith("Which pod the alert") for text in texts)
-    return unclear + sum(int(each) for each in counts if each.isdigit())
+
+def listed(kai: Kai, worded: list[Notice]) -> list[str]:
+    """Alerts in KAI's lists, wherever they stand."""
+    lists = {words_of(each).text: each for each in standing(kai, worded) if isinstance(each, ListedAlerts)}
+    return [line for each in lists.values() for line in each.lines]
