@@ -47,6 +47,8 @@ skipped ones, which nobody waits for, are in the log."""
 MOST_TRIED = 50
 """Alerts of a group that are tried until one of them leads to a pod."""
 
+FAILED = "something failed, and KAI's log says what"
+
 MOST_ROUNDS = 2
 """Plans that are made of one batch: where what was planned led to nothing, others may have its place."""
 
@@ -220,33 +222,33 @@ class Alerts:
             log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
         self.counts["together"] += len(group.members) - 1
         if group.is_storm:
-            room.list_storm(group, outcome if isinstance(outcome, GroupAnswer) else None, self._clock())
-        return outcome is not None
+            room.list_storm(group, FAILED if isinstance(outcome, BaseException) else outcome, self._clock())
+        return not isinstance(outcome, str)
 
     async def _look_into(
         self, room: Room, group: AlertGroup, scenes: ReadClusters, gates: Mapping[str, Judged]
-    ) -> GroupAnswer | None:
-        """The investigation that they lead to; None where nothing can be looked into."""
+    ) -> GroupAnswer | str:
+        """The investigation that they lead to; the reason where nothing can be looked into."""
         tried = [(each, self._scenes.target_of(each, scenes)) for each in group.members[:MOST_TRIED]]
-        found = next(((each, said) for each, said in tried if isinstance(said, ChosenTarget)), None)
+        chosen_ones = ((each, said) for each, said in tried if isinstance(said, ChosenTarget))
+        found = min(chosen_ones, key=lambda it: it[1].ready is not False, default=None)  # a pod that fails, if there is
         if found is None:
             unclear, gate = tried[0][1], gates[group.lead.row]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
-            if gate == UNKNOWN_ALERT and not (
-                unclear.is_unread or unclear.candidates
-            ):  # it is about no network, or pod
+            # An alert that nobody knows and that names nothing of this cluster is about no pod.
+            if gate == UNKNOWN_ALERT and not (unclear.is_unread or unclear.candidates):
                 self._skip(room, group.lead, f"{gate.why}, and {unclear.why}", None)
-                return None
+                return gate.why
             self.counts["unclear"] += 1
             notice = UnclearAlert(group.lead.alert, unclear.why, unclear.candidates)
             self._say(room, group.lead, notice, is_listed=group.is_storm)
-            return None
+            return "no pod that is meant could be found"
         lead, chosen = found
         cluster = self._scenes.cluster_of(lead.alert, lead.channel)
         gate = await settled(gates[lead.row], chosen, self._drops(cluster))
         if gate.network is NetworkRelevance.NO:
             self._skip(room, lead, gate.why, chosen.target)
-            return None
+            return gate.why
         return await self._start(room, group, lead, chosen, gate, cluster_name(cluster))
 
     async def _start(
@@ -263,7 +265,7 @@ class Alerts:
         except (LimitReached, NoSuchPod) as why:
             self.counts["refused"] += 1
             self._say(room, lead, SkippedAlert(lead.alert, str(why), it), is_listed=group.is_storm)
-            return GroupAnswer(AnswerPlace(lead.channel, ""))
+            return GroupAnswer(AnswerPlace(lead.channel, ""), why=str(why))
         await self._remember(group, taken.investigation.id)
         self.counts["started"] += not taken.joined
         answer = await self._open(taken.investigation, lead.channel)

@@ -33,11 +33,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class GroupAnswer:
-    """An investigation that is for a group of alerts, begun at `at` seconds; `place` may have no thread."""
+    """An investigation that is for a group of alerts, begun at `at` seconds; `place` may have no thread.
+
+    Without an investigation, `why` there is none.
+    """
 
     place: AnswerPlace
     investigation: str = ""
     at: float = 0.0
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -119,14 +123,14 @@ class Room:
         self.waiting, self.resolved, self.dropped = [], [], 0
         return taken
 
-    def list_storm(self, group: AlertGroup, answer: GroupAnswer | None, now: float) -> None:
-        """Lists those of one cause: in the thread of its investigation, else at the top of the channel."""
+    def list_storm(self, group: AlertGroup, answer: GroupAnswer | str, now: float) -> None:
+        """Lists those of one cause: in the thread of its investigation, else in the channel with the reason."""
         there = self.unsaid[group.cause] = self.lists.setdefault(group.cause, AlertList(group.cause))
-        if answer is not None and answer.place.thread:
+        if isinstance(answer, GroupAnswer) and answer.place.thread:
             there.answer, place = answer, answer.place
             there.thread = place.thread if place.channel == group.lead.channel else ""
         elif not there.investigated:
-            there.why = "no pod that is meant could be found"
+            there.why = answer if isinstance(answer, str) else answer.why or "its message could not be written"
         there.add(group.members, now)
 
     def list_rest(self, rest: Iterable[Received], dropped: int, now: float) -> None:

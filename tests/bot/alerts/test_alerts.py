@@ -643,6 +643,34 @@ async def test_a_storm_is_over_only_when_those_that_came_later_have_resolved_too
     assert world.resolved.investigations == ["i1"]
 
 
+@pytest.mark.parametrize(
+    ("name", "refuses", "why"),
+    [
+        ("PodCannotReachPeer", "", "no pod that is meant could be found"),
+        ("KubePodCrashLooping", "", "pod shop/web-1 is ready"),
+        ("PodCannotReachPeer", "5 investigations are under way.", "5 investigations are under way."),
+    ],
+)
+async def test_a_storm_that_nobody_looks_into_says_why(name: str, refuses: str, why: str):
+    world, pods = World(desk=Desk(refuses=refuses)), ["web-1"] if refuses or "Loop" in name else ["gone"]
+    heard = [alert(name, pod, namespace="shop") for pod in (*pods, *(f"gone-{each}" for each in range(6)))]
+
+    await hear(world.alerts(), *(Received(each, "C0ALERTS") for each in heard))
+
+    (*_, listed) = world.spoken.of(ListedAlerts)
+    assert (listed.investigated, listed.count) == (False, 7)
+    assert why in listed.why
+
+
+async def test_of_a_storm_a_pod_that_fails_is_looked_into_before_one_that_is_ready():
+    world = World()
+    names = ("web-1", "web-2", "web-3", *(f"gone-{each}" for each in range(4)))
+
+    await hear(world.alerts(), *(Received(alert("KubePodCrashLooping", each), "C0ALERTS") for each in names))
+
+    assert [asked.pod for asked, _ in world.desk.taken] == ["web-3"]
+
+
 async def test_an_alert_of_another_cause_than_the_storm_is_told_that_its_pod_is_not_clear():
     world = World()
     alerts = world.alerts()
