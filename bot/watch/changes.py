@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -66,10 +66,35 @@ def policy_change(change: ObjectChange, at: datetime) -> PolicyChange | None:
     """None for what changes no rule: labels, annotations, status."""
     before, after = change.before, change.after
     thing = after if after is not None else before
-    if thing is None or (before is not None and after is not None and _rules(before) == _rules(after)):
+    if thing is None or _same_rules(before, after):
         return None
-    what = "created" if before is None else "deleted" if after is None else "changed"
-    return PolicyChange(component_of_object(thing), what, at, "" if after is None else _by(after), before, after)
+    by = "" if after is None else _by(after)
+    return PolicyChange(component_of_object(thing), _verb(before, after), at, by, before, after)
+
+
+def folded(changes: Iterable[PolicyChange]) -> tuple[PolicyChange, ...]:
+    """One change for each policy, from how it was first to how it is now; a policy that is as it was is left out.
+
+    Only such a change can be taken back in one step: the line of a step that another has followed fits no longer.
+    """
+    whole = dict[Component, PolicyChange]()
+    for each in sorted(changes, key=lambda each: each.at):
+        first = whole.get(each.policy)
+        if first is not None:
+            what = _verb(first.before, each.after)
+            each = replace(first, what=what, by=each.by, after=each.after)
+        whole[each.policy] = each
+    return tuple(each for each in whole.values() if not _same_rules(each.before, each.after))
+
+
+def _verb(before: Object | None, after: Object | None) -> str:
+    return "created" if before is None else "deleted" if after is None else "changed"
+
+
+def _same_rules(before: Object | None, after: Object | None) -> bool:
+    if before is None or after is None:
+        return before is after
+    return _rules(before) == _rules(after)
 
 
 def _rules(thing: Object) -> dict[str, Any]:

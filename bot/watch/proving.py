@@ -67,7 +67,7 @@ class Prover:
         tried = _one_of_each(each for each in cuts if each.sample is not None)[:MAX_PROVED_CUTS]
         said = await asyncio.gather(*(self._try(change, each) for each in tried))
         pairs = [(cut, it) for cut, it in zip(tried, said, strict=True) if it is not None]
-        found = [(cut, it) for cut, it in pairs if it.proof.allowed_after]
+        found = [(cut, it) for cut, it in pairs if _opens(it.proof)]
         if not found:
             return None
         proved = tuple(ProvedCut(cut, it.proof.replayed, it.proof.allowed_after) for cut, it in found)
@@ -83,6 +83,11 @@ class Prover:
         except (Blind, Absent, Missing, TimeoutError, WorkLost) as why:
             log.info("whether %s has cut %s cannot be proved: %s", change.policy, cut.way, why)
             return None
+
+
+def _opens(proof: Proof) -> bool:
+    """Does it let a packet pass that is refused now? What passes already has been healed by something else."""
+    return proof.allowed_after > proof.replayed - proof.denied_before
 
 
 def _one_of_each(cuts: Iterable[Cut]) -> list[Cut]:

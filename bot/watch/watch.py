@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from bot.watch.changes import WATCHED_KINDS, PolicyChange, policy_change
+from bot.watch.changes import WATCHED_KINDS, PolicyChange, folded, policy_change
 from bot.watch.drops import MAX_REMEMBERED_WAYS, Cut, DropMemory, Way
 from bot.watch.proving import WayBack
 from sensors.access.kube.watching import ObjectChange
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 LOOKS_S = (10.0, 30.0)
 """Seconds after a change at which its drops are looked at; the last look is at the end of the window."""
+
+ONE_HAND = timedelta(seconds=10)
+"""Changes that are no further apart are judged as one: a rule that moves from one policy to another cuts nothing."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 MOST_OPEN = 20
@@ -128,30 +131,59 @@ class Watch:
         return None
 
     async def _explained(self, change: PolicyChange, cuts: tuple[Cut, ...]) -> CutFinding | None:
-        """By this change alone, else by it and the others that are watched just now: one hand often writes several."""
-        others = tuple(each for each in self._watched if each is not change)
-        for each in (change, *([replace(change, also=others)] if others else [])):
-            if (back := await self._prove(each, cuts)) is not None:
-                return CutFinding(each, cuts, back)
-        return None
+        """By this change alone, else by it and the others it cannot be told from: one hand often writes several."""
+        mine = folded(each for each in self._watched if each.policy == change.policy and each.at >= change.at)
+        if not mine:
+            return None  # it has been taken back already
+        if (back := await self._prove(mine[0], cuts)) is not None:
+            return CutFinding(mine[0], cuts, back) if await self._were_open(change, cuts) else None
+        others = [each for each in folded(self._watched) if each.policy != change.policy]
+        if not others or await self._prove(_together(others), cuts) is not None:
+            return None  # what the others explain without it is theirs to say
+        return await self._fewest(change, others, cuts)
+
+    async def _fewest(
+        self, change: PolicyChange, others: list[PolicyChange], cuts: tuple[Cut, ...]
+    ) -> CutFinding | None:
+        """This change and those of the others without which the drops are not explained."""
+        mine = folded(each for each in self._watched if each.policy == change.policy)
+        back = await self._prove(_together([*mine, *others]), cuts) if mine else None
+        for each in tuple(others) if back is not None else ():
+            fewer = [one for one in others if one is not each]
+            if (still := await self._prove(_together([*mine, *fewer]), cuts)) is not None:
+                back, others = still, fewer
+        return None if back is None else CutFinding(_together([*mine, *others]), cuts, back)
+
+    async def _were_open(self, change: PolicyChange, cuts: tuple[Cut, ...]) -> bool:
+        """False where another change of the same moment only handed over a refusal that had been there."""
+        moment = [each for each in self._watched if each.at >= change.at - ONE_HAND]
+        whole = folded(moment)
+        return len(whole) <= 1 or await self._prove(_together(whole), cuts) is not None
 
     async def _look(self, change: PolicyChange) -> None:
         """A few looks: clients try again after seconds, others only after half a minute. One message, which grows."""
-        ts, known = "", frozenset[Way]()
+        ts, mine, tried, left = "", frozenset[Way](), frozenset[Way](), 0
         for after in (*(each for each in LOOKS_S if each < self._window_s), self._window_s):
             due = change.at + timedelta(seconds=after)
             await self._sleep(max(0.0, (due - self._now()).total_seconds()))
-            if not self._drops.covers(change.at):
-                return log.info("what %s cuts was not measured: drops were not heard long enough", change.policy)
             async with self._turn:  # what one change has explained is no other's, and looks are expensive
-                cuts = tuple(each for each in self._drops.new_since(change.at) if each.way not in self._said - known)
-                if {each.way for each in cuts} <= known:
+                if not self._drops.covers(change.at):
+                    return log.info("what %s cuts was not measured: drops were not heard long enough", change.policy)
+                cuts = tuple(each for each in self._drops.new_since(change.at) if each.way not in self._said - mine)
+                ways = frozenset(each.way for each in cuts)
+                if ways <= tried:
                     continue
-                found = await self._explained(change, cuts)
+                found, left = await self._explained(change, cuts), len(ways)
                 if found is not None:
-                    known = frozenset(each.way for each in cuts)
-                    self._said |= known
+                    tried, mine = ways, frozenset(each.cut.way for each in found.back.proved)
+                    self._said |= mine
                     ts = await self._say(found, ts)
+        if left and not mine:
+            log.info("%d ways drop since %s was %s; none is proved to be its own", left, change.policy, change.what)
         if len(self._watched) <= 1 or len(self._said) > MAX_REMEMBERED_WAYS:
             self._said.clear()  # whoever cuts them again says it again
         return None
+
+
+def _together(changes: Sequence[PolicyChange]) -> PolicyChange:
+    return replace(changes[0], also=tuple(changes[1:]))
