@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 from bot.clusters.connecting import connected, relay_of
@@ -28,13 +28,13 @@ class LiveSources:
         except UsageMistake as why:
             raise Blind(str(why)) from why
 
-    async def drops(self) -> AsyncIterator[HubbleFlow]:
+    async def drops(self, heard: Callable[[], None]) -> AsyncIterator[HubbleFlow]:
         try:
             async with connected(self._live) as kube:
                 relay, _ = await relay_of(self._live, kube)
             if relay is None:
                 raise Blind(f"no hubble relay is configured for the cluster {self._live.cluster}")
-            async with aclosing(relay.policy_drops()) as drops:
+            async with aclosing(relay.policy_drops(heard)) as drops:
                 async for each in drops:
                     yield each
         except UsageMistake as why:

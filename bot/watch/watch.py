@@ -37,11 +37,14 @@ MOST_OPEN = 20
 
 
 class Sources(Protocol):
-    """Sources of changes and drops; each iterator lasts until it fails (`Absent`, `Blind`)."""
+    """Sources of changes and drops; each iterator lasts until it fails (`Absent`, `Blind`).
+
+    `heard` is called when drops begin to be heard, and again where some may have been missed.
+    """
 
     def changes(self, kind: Kind) -> AsyncIterator[ObjectChange]: ...
 
-    def drops(self) -> AsyncIterator[HubbleFlow]: ...
+    def drops(self, heard: Callable[[], None]) -> AsyncIterator[HubbleFlow]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +100,21 @@ class Watch:
             failed = await attempt(hear())
             if isinstance(failed, Absent):
                 return log.info("the watch does without %s: %s", what, failed)
-            level = logging.WARNING if pause == FIRST_PAUSE_S else logging.DEBUG
-            log.log(level, "the watch on %s broke off: %s", what, failed or "it was ended")
             if isinstance(failed, BaseException) and not isinstance(failed, Blind):
                 log.error("the watch on %s failed", what, exc_info=failed)
             lasted = (self._now() - began).total_seconds()
             pause = FIRST_PAUSE_S if lasted > LONGEST_PAUSE_S else pause
+            level = logging.WARNING if pause == FIRST_PAUSE_S else logging.DEBUG
+            log.log(level, "the watch on %s broke off: %s", what, failed or "it was ended")
             await self._sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
     async def _hear_drops(self) -> None:
-        self._drops.since = self._now()
+        def heard() -> None:
+            self._drops.since = self._now()
+
         try:
-            async for flow in self._sources.drops():
+            async for flow in self._sources.drops(heard):
                 self._drops.note(flow, self._now())
         finally:
             self._drops.since = None

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from lab.observer.server import Manners, ObserverServer
 from sensors.access.kube import connect
 from sensors.access.kube.watching import ObjectChange, Watching
-from sensors.access.relay import Relay, relay_config
+from sensors.access.relay import Relay, following, relay_config
 from sensors.kit import Absent, Blind
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import LINKERD_SERVER, NETWORK_POLICY
@@ -108,7 +109,8 @@ async def test_a_living_api_server_is_followed_and_a_kind_that_is_not_there_is_a
 
 async def test_the_relay_s_policy_drops_come_as_they_happen_and_its_absence_is_blind():
     async with running("api-server-cannot-watch") as lab:
-        drops = Relay(relay_config({}, server=lab.relay)).policy_drops()
+        heard = list[bool]()
+        drops = Relay(relay_config({}, server=lab.relay)).policy_drops(lambda: heard.append(True))
         task = asyncio.ensure_future(anext(drops))
         async with asyncio.timeout(60):
             while not lab.relay_server._followers:  # noqa: ASYNC110
@@ -118,5 +120,41 @@ async def test_the_relay_s_policy_drops_come_as_they_happen_and_its_absence_is_b
         await drops.aclose()
 
     assert (flow.verdict, flow.event, flow.drop_reason) == ("DROPPED", 1, 133)
+    assert heard
+    heard.clear()
     with pytest.raises(Blind):
-        await anext(Relay(relay_config({}, server="127.0.0.1:1")).policy_drops())
+        await anext(Relay(relay_config({}, server="127.0.0.1:1")).policy_drops(lambda: heard.append(True)))
+    assert not heard
+
+
+async def test_a_relay_that_takes_the_call_and_says_nothing_is_not_heard(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(following, "ALIVE_TIMEOUT_S", 0.2)
+    heard = list[bool]()
+    async with ObserverServer([], Manners(is_mute=True)) as server:
+        config = relay_config({}, server=server.address)
+        with pytest.raises(Blind):
+            await anext(following.follow_policy_drops(config, lambda: heard.append(True)))
+    assert not heard
+
+
+async def test_a_relay_that_falls_silent_on_an_open_stream_is_found_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(following, "ALIVE_TIMEOUT_S", 0.2)
+    async with ObserverServer([]) as server:
+        drops = following.follow_policy_drops(relay_config({}, server=server.address), lambda: None, 0.05)
+        task = asyncio.ensure_future(anext(drops))
+        await server.until_open(1)
+        done, _ = await asyncio.wait({task}, timeout=0.3)
+        assert not done  # it answers, so its silence means that nothing is dropped
+        server.manners = Manners(is_mute=True)
+        with pytest.raises(Blind, match="no answer any more"):
+            await asyncio.wait_for(task, 60)
+
+
+async def test_whoever_stops_listening_is_not_told_that_the_relay_is_gone():
+    async with ObserverServer([]) as server:
+        drops = following.follow_policy_drops(relay_config({}, server=server.address), lambda: None, 60)
+        task = asyncio.ensure_future(anext(drops))
+        await server.until_open(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

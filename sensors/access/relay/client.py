@@ -8,7 +8,7 @@ incomplete reading). A relay that never stops talking, talks nonsense or falls s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,9 +117,9 @@ class Relay:
             raise await why_not(self.config, _NoReply(), self.pace.greeting)
         return greeting.status
 
-    def policy_drops(self) -> AsyncGenerator[HubbleFlow, None]:
+    def policy_drops(self, heard: Callable[[], None]) -> AsyncGenerator[HubbleFlow, None]:
         """As `follow_policy_drops`."""
-        return follow_policy_drops(self.config)
+        return follow_policy_drops(self.config, heard)
 
     async def hubble_flows(self, question: FlowQuestion) -> AsyncIterator[list[HubbleMessage]]:
         """As `Cluster.hubble_flows`: batches of messages, ended by a `FlowReading`, within `pace.within` seconds.

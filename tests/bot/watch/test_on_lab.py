@@ -38,8 +38,8 @@ class Counted(LiveSources):
 
     heard = 0
 
-    async def drops(self) -> AsyncIterator[HubbleFlow]:
-        async for each in super().drops():
+    async def drops(self, heard: Callable[[], None]) -> AsyncIterator[HubbleFlow]:
+        async for each in super().drops(heard):
             self.heard += 1
             yield each
 

@@ -156,6 +156,52 @@ async def test_a_watch_that_listened_too_briefly_before_stays_silent(heard_s: fl
     assert "was not measured" in caplog.text
 
 
+async def test_a_stream_that_is_being_opened_hears_nothing_yet(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "bot.watch.watch")
+    world = World()
+    world.connects.clear()
+    async with watched(world, heard_s=120.0) as watch:
+        world.written.put_nowait(changed())
+        await settle()
+        world.connects.set()
+        world.drop(drop(world.at + SECOND))
+        await over(watch)
+
+    assert (world.said, world.tried) == ([], [])
+    assert "was not measured" in caplog.text
+
+
+async def test_a_stream_that_was_opened_in_time_is_heard_however_long_that_took():
+    world = World()
+    world.connects.clear()
+    async with watched(world, heard_s=120.0) as watch:
+        world.connects.set()
+        await settle()
+        world.at += 31 * SECOND
+        world.written.put_nowait(changed())
+        await settle()
+        world.drop(drop(world.at + SECOND))
+        await over(watch)
+
+    assert len(world.said) == 1
+
+
+async def test_a_stream_that_breaks_after_a_day_is_a_warning_again(caplog: pytest.LogCaptureFixture):
+    world = World()
+    watch = world.watch()
+    lasts = iter([1, 86400, 1])
+
+    async def hear() -> None:
+        if (seconds := next(lasts, None)) is None:
+            raise Absent("gone")
+        world.at += seconds * SECOND
+        raise Blind("no answer")
+
+    await watch._again(hear, "drops")
+
+    assert caplog.text.count("broke off") == 2
+
+
 async def test_a_stream_that_breaks_after_the_change_leaves_it_unmeasured():
     world = World()
     async with watched(world) as watch:

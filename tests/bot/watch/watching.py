@@ -44,6 +44,12 @@ def drop(at: datetime, source: str = "web", port: int = 8080, pod: str = "web-1"
     return HubbleFlow(time=at, source=sender, destination=there, destination_port=port, direction="EGRESS", **more)
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class World:
     """`opens`: does taking the change back let the packets pass? `together`: only so many changes taken back do.
@@ -61,7 +67,7 @@ class World:
     later: list[HubbleFlow] = field(default_factory=list)
     heard: asyncio.Queue[HubbleFlow | Exception] = field(default_factory=asyncio.Queue)
     written: asyncio.Queue[ObjectChange | Exception] = field(default_factory=asyncio.Queue)
-    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+    connects: asyncio.Event = field(default_factory=_set)
 
     async def changes(self, kind: Kind) -> AsyncIterator[ObjectChange]:
         while True:
@@ -71,7 +77,9 @@ class World:
             assert isinstance(found, ObjectChange)
             yield found
 
-    async def drops(self) -> AsyncIterator[HubbleFlow]:
+    async def drops(self, heard: Callable[[], None]) -> AsyncIterator[HubbleFlow]:
+        await self.connects.wait()
+        heard()
         while True:
             found = await self.heard.get()
             if isinstance(found, Exception):
