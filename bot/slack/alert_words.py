@@ -113,9 +113,10 @@ def pressed_look(value: str) -> Investigate | None:
         return None
     if not isinstance(said, dict) or not all(isinstance(said.get(each), str) for each in ("pod", "namespace")):
         return None
-    host, port = said.get("host"), said.get("port")
+    host, port, cluster = said.get("host"), said.get("port"), said.get("cluster")
     peer = (host if isinstance(host, str) else None, port if isinstance(port, int) else None)
-    return Investigate(said["pod"][:253], said["namespace"][:253], *peer)
+    named = cluster[:253] if isinstance(cluster, str) else ""
+    return Investigate(said["pod"][:253], said["namespace"][:253], *peer, cluster=named)
 
 
 def chosen_pod(value: str) -> Investigate | None:
