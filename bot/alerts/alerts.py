@@ -28,7 +28,6 @@ from bot.alerts.target import ChosenTarget, UnclearTarget, named_target
 from bot.clusters.target import NoSuchPod
 from bot.desk import LimitReached
 from bot.intake import Intake, Origin
-from bot.report.cluster_name import cluster_name
 from bot.store import Investigation, OriginKind
 from bot.store.investigations import TRIGGER_LIFETIME
 from bot.store.store import Store
@@ -219,7 +218,7 @@ class Alerts:
             await self._sleep(turn * STARTS_APART_S)
         outcome = await attempt(self._look_into(room, group, scenes, gates))
         if isinstance(outcome, BaseException):
-            log.error("the alert %s is not looked into", group.lead.alert.key, exc_info=outcome)
+            log.error("the alert %.100r is not looked into", group.lead.alert.key, exc_info=outcome)
         self.counts["together"] += len(group.members) - 1
         if group.is_storm:
             room.list_storm(group, FAILED if isinstance(outcome, BaseException) else outcome, self._clock())
@@ -230,34 +229,34 @@ class Alerts:
     ) -> GroupAnswer | str:
         """The investigation that they lead to; the reason where nothing can be looked into."""
         tried = [(each, self._scenes.target_of(each, scenes)) for each in group.members[:MOST_TRIED]]
+        tried.sort(key=lambda it: gates[it[0].row].network is not NetworkRelevance.YES)  # those about the network first
         chosen_ones = ((each, said) for each, said in tried if isinstance(said, ChosenTarget))
         found = min(chosen_ones, key=lambda it: it[1].ready is not False, default=None)  # a pod that fails, if there is
         if found is None:
-            unclear, gate = tried[0][1], gates[group.lead.row]
+            lead, unclear = tried[0]
             assert isinstance(unclear, UnclearTarget)  # noqa: S101 - for the type checker: none of them is Chosen
             # An alert that nobody knows and that names nothing of this cluster is about no pod.
-            if gate == UNKNOWN_ALERT and not (unclear.is_unread or unclear.candidates):
-                self._skip(room, group.lead, f"{gate.why}, and {unclear.why}", None)
-                return gate.why
+            if gates[lead.row] == UNKNOWN_ALERT and not (unclear.is_unread or unclear.candidates):
+                self._skip(room, lead, f"{UNKNOWN_ALERT.why}, and {unclear.why}", None)
+                return UNKNOWN_ALERT.why
             self.counts["unclear"] += 1
-            notice = UnclearAlert(group.lead.alert, unclear.why, unclear.candidates)
-            self._say(room, group.lead, notice, is_listed=group.is_storm)
+            notice = UnclearAlert(lead.alert, unclear.why, unclear.candidates)
+            self._say(room, lead, notice, is_listed=group.is_storm)
             return "no pod that is meant could be found"
         lead, chosen = found
-        cluster = self._scenes.cluster_of(lead.alert, lead.channel)
-        gate = await settled(gates[lead.row], chosen, self._drops(cluster))
+        gate = await settled(gates[lead.row], chosen, self._drops(self._scenes.cluster_of(lead.alert, lead.channel)))
         if gate.network is NetworkRelevance.NO:
             self._skip(room, lead, gate.why, chosen.target)
             return gate.why
-        return await self._start(room, group, lead, chosen, gate, cluster_name(cluster))
+        return await self._start(room, group, lead, chosen, gate)
 
     async def _start(
-        self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged, cluster: str
+        self, room: Room, group: AlertGroup, lead: Received, chosen: ChosenTarget, gate: Judged
     ) -> GroupAnswer:
         if known := await self._store.seen.value_of(lead.once, self._now()):  # in another replica, or before a restart
             return await self._as_known(group, known)
         thread = lead.thread or await self._voice.anchor(lead.channel, lead.alert.title, self._limits.anchor_s)
-        it = chosen.target
+        it, cluster = chosen.target, self._scenes.name_of(lead)
         asked = Investigate(it.pod, it.namespace, it.to_host, it.to_port, None, it.to_protocol, cluster)
         origin = Origin(OriginKind.ALERT, f"alert {lead.alert.source}"[:100], lead.channel, thread, lead.once)
         try:
@@ -328,6 +327,7 @@ class Alerts:
     ) -> None:
         log.info("the alert %.100r starts nothing: %s", received.alert.name, one_line(notice.why, 400))
         said = room.skipped if only_in_thread else room.said
+        notice = replace(notice, cluster=self._scenes.name_of(received))
         if len(said) < MOST_NOTICES:
             said.append(self._clock())
             work = self._say_at_message(said, received, notice, only_in_thread)

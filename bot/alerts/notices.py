@@ -33,20 +33,22 @@ class StartedByAlert:
 
 @dataclass(frozen=True, slots=True)
 class SkippedAlert:
-    """Nothing was started, and why. `target`: the pod that could be looked into nevertheless."""
+    """Nothing was started, and why. `target`: the pod of `cluster` that could be looked into nevertheless."""
 
     alert: Alert
     why: str
     target: Target | None = None
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UnclearAlert:
-    """Alert that names no single pod. `candidates` (namespace, name) are those to choose from."""
+    """Alert that names no single pod. `candidates` (namespace, name) of `cluster` are those to choose from."""
 
     alert: Alert
     why: str
     candidates: tuple[tuple[str, str], ...] = ()
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,16 +128,20 @@ def _grouped(heard: Sequence[Received], key: Callable[[Received], str]) -> list[
 
 def subject_of(alert: Alert) -> str:
     """Two alerts with one subject ask the same: which thing, which peer."""
+    return f"{alert.cluster} {_thing(alert)} → {alert.peer}"
+
+
+def _thing(alert: Alert) -> str:
     first = next(iter(alert.meant), AlertSubject(SubjectKind.WORDS, ""))
-    where = str(first) if first.kind is not SubjectKind.WORDS else alert.key
-    return f"{alert.cluster} {where} → {alert.peer}"
+    return str(first) if first.kind is not SubjectKind.WORDS else alert.key
 
 
 def cause_of(alert: Alert) -> str:
-    """Common cause of alerts: the name, and the peer, else the node, where they name one."""
+    """Common cause of alerts: the name, and the peer, else the node, where they name one; of no name, the thing."""
     node = next((each.name for each in alert.meant if each.kind is SubjectKind.NODE), "")
     peer = f"{alert.peer.host}:{alert.peer.port}" if alert.peer is not None else ""
-    return " ".join(filter(None, (alert.name, peer or node, f"in {alert.cluster}" if alert.cluster else "")))
+    where = peer or node or ("" if alert.name else _thing(alert))
+    return " ".join(filter(None, (alert.name, where, f"in {alert.cluster}" if alert.cluster else "")))
 
 
 def namespace_of(alert: Alert) -> str:

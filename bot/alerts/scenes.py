@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from bot.alerts.plan import Received
 from bot.alerts.target import ChosenTarget, ClusterReadings, UnclearTarget, named_target, read_scene, who
 from bot.clusters.served import UnknownCluster
+from bot.report.cluster_name import cluster_name
 from bot.triggers.alert import Alert
 from sensors.kit import Absent, Blind, Cluster
 
@@ -45,6 +46,11 @@ class Scenes:
             return self.cluster_of(received.alert, received.channel)
         except UnknownCluster as why:
             return UnclearTarget(str(why), is_unread=True)
+
+    def name_of(self, received: Received) -> str:
+        """The cluster's name as an investigation is asked for; empty where it has none, or none is meant."""
+        where = self._where(received)
+        return "" if isinstance(where, UnclearTarget) else cluster_name(where)
 
     async def _read(self, name: str) -> ClusterReadings | str:
         """A cluster as it is now, or why it cannot be read."""

@@ -23,13 +23,19 @@ class SkippedLine:
     pod: str
     namespace: str
     at: datetime
+    cluster: str = ""
 
 
 async def keep_skipped(seen: SeenIds, received: Received, notice: SkippedAlert, now: datetime) -> None:
     """Remember why nothing was started."""
     it, alert = notice.target, notice.alert
     names = (it.pod, it.namespace) if it is not None else ("", "")
-    said = (one_line(alert.name or alert.title, 100), one_line(notice.why, 400), *names)
+    said = (
+        one_line(alert.name or alert.title, 100),
+        one_line(notice.why, 400),
+        *names,
+        *filter(None, [notice.cluster]),
+    )
     await seen.first_time(f"{_beginning(received.channel)}{received.once}", now, SKIPPED_LIFETIME, "\n".join(said))
 
 
@@ -40,8 +46,8 @@ async def latest_skipped(seen: SeenIds, channel: str, now: datetime) -> tuple[Sk
 
 
 def _line(row: SeenKey) -> SkippedLine:
-    name, why, pod, namespace = (*row.value.split("\n"), "", "", "")[:4]
-    return SkippedLine(name, why, pod, namespace, row.expires_at - SKIPPED_LIFETIME)
+    name, why, pod, namespace, cluster = (*row.value.split("\n"), "", "", "", "")[:5]
+    return SkippedLine(name, why, pod, namespace, row.expires_at - SKIPPED_LIFETIME, cluster)
 
 
 def _beginning(channel: str) -> str:

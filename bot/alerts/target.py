@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bot.clusters.target import WORKLOAD_KINDS, Listing, NoSuchPod, failing_first, read_listing, resolve_among
@@ -13,7 +13,7 @@ from bot.triggers.alert_labels import is_exporter, names_who_measured
 from sensors.kit import Cluster, Target
 from sensors.kit.addresses import Address, as_ip
 from sensors.kit.cluster import Object
-from sensors.kit.kinds import INGRESS, SERVICE
+from sensors.kit.kinds import INGRESS, SERVICE, Kind
 from sensors.kit.objects import (
     items,
     label_of,
@@ -26,7 +26,7 @@ from sensors.kit.objects import (
     string_map,
     text,
 )
-from sensors.kit.reading import if_readable
+from sensors.kit.reading import read_kinds
 
 MOST_CANDIDATES = 20
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
@@ -35,11 +35,12 @@ _PROBERS = ("prometheus-blackbox-exporter", "blackbox-exporter", "blackbox_expor
 
 @dataclass(frozen=True)
 class ClusterReadings:
-    """The cluster as it was read once for all alerts that came together."""
+    """The cluster as it was read once for all alerts that came together. `unread`: why a kind was not."""
 
     listing: Listing
     services: tuple[Object, ...] = ()
     ingresses: tuple[Object, ...] = ()
+    unread: Mapping[Kind, str] = field(default_factory=dict)
 
     @cached_property
     def probers(self) -> Sequence[Object]:
@@ -64,7 +65,7 @@ class ChosenTarget:
 class UnclearTarget:
     """No single pod is meant. `candidates` (namespace, name) are those a person can choose from.
 
-    `is_unread`: the cluster was not read, so that nothing is known of what the alert names.
+    `is_unread`: the cluster, or a kind of what the alert names, was not read: nothing is known of it.
     """
 
     why: str
@@ -75,9 +76,8 @@ class UnclearTarget:
 async def read_scene(cluster: Cluster) -> ClusterReadings:
     """Raises `Blind` when pods cannot be read; Services and Ingresses may be missing."""
     listing = await read_listing(cluster)
-    services, _ = await if_readable(cluster.objects(SERVICE))
-    ingresses, _ = await if_readable(cluster.objects(INGRESS))
-    return ClusterReadings(listing, services or (), ingresses or ())
+    others = await read_kinds(cluster, SERVICE, INGRESS)
+    return ClusterReadings(listing, others.of(SERVICE), others.of(INGRESS), others.unread)
 
 
 def who(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
@@ -87,9 +87,10 @@ def who(alert: Alert, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     unclear = [each for each in said if isinstance(each, UnclearTarget)]
     if chosen is not None:
         return _with_peer(chosen if chosen is said[0] else _instead(chosen, alert.meant[0], unclear[0]), alert)
-    return next((each for each in unclear if each.candidates), None) or (
-        unclear[0] if unclear else UnclearTarget("the alert names no pod, workload, Service or node")
-    )
+    if not unclear:
+        return UnclearTarget("the alert names no pod, workload, Service or node")
+    said_first = next((each for each in unclear if each.candidates), unclear[0])
+    return replace(said_first, is_unread=any(each.is_unread for each in unclear))
 
 
 def _instead(chosen: ChosenTarget, first: AlertSubject, unclear: UnclearTarget) -> ChosenTarget:
@@ -195,7 +196,7 @@ def _is_of_kind(pod: Object, kind: str, name: str, scene: ClusterReadings) -> bo
 def _service(name: str, namespace: str, scene: ClusterReadings) -> ChosenTarget | UnclearTarget:
     service = named(scene.services, name, namespace)
     if service is None:
-        return UnclearTarget(f"no Service {namespace}/{name} is to be seen")
+        return _unseen(SERVICE, f"Service {namespace}/{name}", scene)
     selector = string_map(service, "spec", "selector")
     here = scene.listing.by_namespace.get(namespace, ())
     pods = failing_first(each for each in here if selector and selects(selector, labels_of(each)))
@@ -209,15 +210,24 @@ def _ingress(meant: AlertSubject, scene: ClusterReadings) -> ChosenTarget | Uncl
     found = [each for each in by_name or _of_host(meant.name, scene) if each is not None]
     if not found:
         what = f"Ingress {meant.namespace}/{meant.name}" if meant.namespace else f"Ingress for the host {meant.name}"
-        return UnclearTarget(f"no {what} is to be seen")
+        return _unseen(INGRESS, what, scene)
     host = "" if meant.namespace else meant.name
     backends = sorted({(namespace_of(each), name) for each in found for name in _backends(each, host)})
     if len(backends) == 1:
         return _service(backends[0][1], backends[0][0], scene)
     behind = [_service(name, namespace, scene) for namespace, name in backends]
-    pods = tuple((each.target.namespace, each.target.pod) for each in behind if isinstance(each, ChosenTarget))
+    chosen = [each for each in behind if isinstance(each, ChosenTarget)]
+    pods = tuple(dict.fromkeys((each.target.namespace, each.target.pod) for each in chosen))[:MOST_CANDIDATES]
     what = f"of the host {host}" if host else f"{meant.namespace}/{meant.name}"
-    return UnclearTarget(f"Ingress {what} has {len(backends)} Services behind it", pods)
+    is_unread = any(each.is_unread for each in behind if isinstance(each, UnclearTarget))
+    return UnclearTarget(f"Ingress {what} has {len(backends)} Services behind it", pods, is_unread)
+
+
+def _unseen(kind: Kind, what: str, scene: ClusterReadings) -> UnclearTarget:
+    why = scene.unread.get(kind)
+    if why is None:
+        return UnclearTarget(f"no {what} is to be seen")
+    return UnclearTarget(f"{what} could not be read: {why}", is_unread=True)
 
 
 def _of_host(host: str, scene: ClusterReadings) -> list[Object]:

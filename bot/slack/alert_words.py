@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from bot.alerts.notices import ListedAlerts, Notice, PointedAlert, SkippedAlert, StartedByAlert, UnclearAlert
@@ -12,9 +11,13 @@ from bot.report.mrkdwn import fit, literal, safe
 from bot.triggers.alert import Alert
 from bot.triggers.commands import Investigate
 from sensors.kit import Target
+from sensors.kit.addresses import HostPort, host_port
 
 LOOK, CHOOSE = "kai_alert_look", "kai_alert_pod"
 MOST_SPACES = 20
+_WORDS = ("host", "protocol", "cluster")
+_TO = "to "
+"""Begins the id of the block in which a pod is chosen; the alert's peer follows."""
 
 
 def words_of(notice: Notice) -> Said:
@@ -42,13 +45,12 @@ def _started(it: StartedByAlert) -> Said:
 def _skipped(it: SkippedAlert) -> Said:
     text = f"The alert {_name(it.alert)} was not looked into: {safe(it.why, 600).rstrip('.')}."
     target = it.target
-    return Said(text, (section(text), *(_buttons(target) if target is not None else ())))
+    return Said(text, (section(text), *(_buttons(target, it.cluster) if target is not None else ())))
 
 
-def _buttons(target: Target) -> tuple[SlackBlock, ...]:
-    value = json.dumps(
-        {"pod": target.pod, "namespace": target.namespace, "host": target.to_host, "port": target.to_port}
-    )
+def _buttons(target: Target, cluster: str) -> tuple[SlackBlock, ...]:
+    peer = {"host": target.to_host, "port": target.to_port, "protocol": target.to_protocol}
+    value = json.dumps({"pod": target.pod, "namespace": target.namespace, **peer, "cluster": cluster})
     if len(value) > 2000:
         return ()
     button = {"type": "button", "action_id": LOOK, "text": plain_text("Investigate anyway"), "value": value}
@@ -58,11 +60,11 @@ def _buttons(target: Target) -> tuple[SlackBlock, ...]:
 def _unclear(it: UnclearAlert) -> Said:
     text = f"Which pod the alert {_name(it.alert)} means is not clear: {safe(it.why, 600).rstrip('.')}."
     more = " Choose one:" if it.candidates else ""
-    return Said(text, (section(f"{text}{more}"), *_select(it.candidates)))
+    return Said(text, (section(f"{text}{more}"), *_select(it)))
 
 
-def _select(candidates: Sequence[tuple[str, str]]) -> tuple[SlackBlock, ...]:
-    options = [_option(f"{namespace}/{pod}") for namespace, pod in candidates]
+def _select(it: UnclearAlert) -> tuple[SlackBlock, ...]:
+    options = [_option(f"{namespace}/{pod}", it.cluster) for namespace, pod in it.candidates]
     fitting = [each for each in options if len(each["value"]) <= 150]
     if not fitting:
         return ()
@@ -72,11 +74,12 @@ def _select(candidates: Sequence[tuple[str, str]]) -> tuple[SlackBlock, ...]:
         "placeholder": plain_text("A pod"),
         "options": fitting[:100],
     }
-    return ({"type": "actions", "elements": [select]},)
+    block_id = f"{_TO}{it.alert.peer or ''}"
+    return ({"type": "actions", "elements": [select], **({"block_id": block_id} if len(block_id) <= 255 else {})},)
 
 
-def _option(name: str) -> dict[str, Any]:
-    return {"text": plain_text(literal(name, 75)), "value": name}
+def _option(name: str, cluster: str) -> dict[str, Any]:
+    return {"text": plain_text(literal(name, 75)), "value": f"{name} {cluster}".rstrip()}
 
 
 def _listed(it: ListedAlerts) -> Said:
@@ -113,16 +116,26 @@ def pressed_look(value: str) -> Investigate | None:
         return None
     if not isinstance(said, dict) or not all(isinstance(said.get(each), str) for each in ("pod", "namespace")):
         return None
-    host, port, cluster = said.get("host"), said.get("port"), said.get("cluster")
-    peer = (host if isinstance(host, str) else None, port if isinstance(port, int) else None)
-    named = cluster[:253] if isinstance(cluster, str) else ""
-    return Investigate(said["pod"][:253], said["namespace"][:253], *peer, cluster=named)
+    host, protocol, cluster = (each if isinstance(each := said.get(one), str) else None for one in _WORDS)
+    port = each if isinstance(each := said.get("port"), int) else None
+    return Investigate(said["pod"][:253], said["namespace"][:253], host, port, None, protocol, cluster or "")
 
 
-def chosen_pod(value: str) -> Investigate | None:
-    """Choice of a pod."""
-    namespace, slash, pod = value.partition("/")
-    return Investigate(pod[:253], namespace[:253]) if slash and namespace and pod else None
+def chosen_pod(value: str, block_id: str = "") -> Investigate | None:
+    """Choice of a pod, of the alert's cluster and with its peer."""
+    name, _, cluster = value.partition(" ")
+    namespace, slash, pod = name.partition("/")
+    if not (slash and namespace and pod):
+        return None
+    peer = _peer(block_id.removeprefix(_TO)) if block_id.startswith(_TO) else HostPort("")
+    return Investigate(pod[:253], namespace[:253], peer.host or None, peer.port, None, peer.protocol, cluster)
+
+
+def _peer(said: str) -> HostPort:
+    try:
+        return host_port(said) if said else HostPort("")
+    except ValueError:
+        return HostPort("")
 
 
 def _name(alert: Alert) -> str:

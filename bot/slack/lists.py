@@ -31,7 +31,8 @@ def status(rows: Sequence[tuple[Investigation, int]], skipped: Sequence[SkippedL
 
 
 def _skipped(it: SkippedLine) -> str:
-    anyway = f" Investigate anyway: `/kai netdebug {safe(it.pod, 120)} {safe(it.namespace, 63)}`" if it.pod else ""
+    where = f"{safe(it.namespace, 63)}{f' --cluster {safe(it.cluster, 63)}' if it.cluster else ''}"
+    anyway = f" Investigate anyway: `/kai netdebug {safe(it.pod, 120)} {where}`" if it.pod else ""
     return f"• {safe(it.name, 100)}, {_when(it.at)}: {safe(it.why, 250).rstrip('.')}.{anyway}"
 
 

@@ -73,8 +73,8 @@ def _button(cut: Cut, cluster: str) -> tuple[SlackBlock, ...]:
     it = cut.sample
     if it is None:
         return ()
-    asked = {"pod": it.pod, "namespace": it.namespace, "host": it.to_host, "port": it.to_port}
-    value = json.dumps({**asked, "cluster": cluster} if cluster else asked)
+    peer = {"host": it.to_host, "port": it.to_port, "protocol": it.to_protocol}
+    value = json.dumps({"pod": it.pod, "namespace": it.namespace, **peer, "cluster": cluster})
     button = {"type": "button", "action_id": LOOK, "text": plain_text("Investigate"), "value": value}
     return ({"type": "actions", "elements": [button]},)
 

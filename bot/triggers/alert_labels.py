@@ -69,6 +69,8 @@ _PROMETHEUS = re.compile(r"prom|thanos|^vm|ruler|mimir|cortex")
 """External labels, and pods, of what has evaluated an alert's rule; a `replica` may be that of a database as well."""
 
 _OF_FLOWS = re.compile(r"^(?:cilium|hubble)")
+_OF_AGENT = ("source_cluster", "source_node_name")
+"""Of the agent itself, in what it measures of other nodes and clusters."""
 _SCRAPE = re.compile(r"Target|InstanceDown|Scrap|Exporter|KubeStateMetrics", re.IGNORECASE)
 """Alerts about a scrape: there the exporter is what is meant."""
 
@@ -195,7 +197,7 @@ def _contexts(labels: Labels) -> Iterator[AlertSubject]:
 
 def _of_flows(labels: Labels) -> bool:
     """Are the pod and its namespace those of Cilium's agent, which has counted flows of others?"""
-    counted = any(each.startswith(ENDS) for each in labels)
+    counted = any(each.startswith(ENDS) and each not in _OF_AGENT for each in labels)
     return counted and any(_OF_FLOWS.search(labels.get(each, "")) for each in ("job", "pod"))
 
 

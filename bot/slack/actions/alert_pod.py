@@ -13,7 +13,7 @@ def register(app: AsyncApp, services: SlackServices) -> None:
     async def choose(press: Press) -> None:
         action = (press.body.get("actions") or [{}])[0]
         value = str((action.get("selected_option") or {}).get("value") or "")
-        if (asked := alert_words.chosen_pod(value)) is not None:
+        if (asked := alert_words.chosen_pod(value, str(action.get("block_id") or ""))) is not None:
             await services.investigating.investigate(asked, press.who)
 
     on_press(app, services.gate, alert_words.CHOOSE, choose)

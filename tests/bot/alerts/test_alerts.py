@@ -168,6 +168,7 @@ class World:
     pods: tuple[Any, ...] | Exception = PODS
     drops: RecentDrops = field(default_factory=lambda: RecentDrops(0))
     asked_drops: list[Target] = field(default_factory=list)
+    unread: str = ""
     is_stuck: bool = False
     slept: list[float] = field(default_factory=list)
     at: float = 0.0
@@ -194,9 +195,11 @@ class World:
 
     @asynccontextmanager
     async def cluster(self, name: str) -> AsyncIterator[Any]:
-        async def objects(kind: object) -> tuple[Any, ...]:
+        async def objects(kind: object, namespace: str | None = None) -> tuple[Any, ...]:
             if isinstance(self.pods, Exception):
                 raise self.pods
+            if self.unread and kind is not POD:
+                raise Blind(self.unread)
             return self.pods if kind is POD else ()
 
         yield SimpleNamespace(objects=objects)
@@ -722,6 +725,15 @@ async def test_a_storm_without_messages_of_its_own_has_no_pointers():
     assert pointed(world) == {}
 
 
+async def test_of_alerts_without_a_name_no_investigation_is_said_to_be_for_the_others():
+    world = World()
+
+    await hear(world.alerts(each=0, storm=1), *received(*(alert("", f"web-{each}") for each in (3, 4)), thread=""))
+
+    last = {(each.count, each.investigated, each.why) for each in world.spoken.of(ListedAlerts)}
+    assert last == {(1, True, ""), (1, False, OVER_LIMIT)}
+
+
 async def test_a_large_storm_is_not_doubled_by_its_pointers():
     world = World()
     alerts = world.alerts()
@@ -905,6 +917,56 @@ async def test_an_alert_that_no_rule_knows_is_not_skipped_where_its_cluster_is_u
     assert world.spoken.of(SkippedAlert) == []
 
 
+OF_SERVICE = alert(UNKNOWN, meant=(AlertSubject(SubjectKind.SERVICE, "web", "shop"),))
+
+
+async def test_an_alert_that_no_rule_knows_is_not_skipped_where_services_were_not_read():
+    blind, seeing = World(unread="KAI may not list services"), World()
+    for world in (blind, seeing):
+        await hear(world.alerts(), *received(OF_SERVICE))
+
+    (unclear,) = blind.spoken.of(UnclearAlert)
+    assert unclear.why == "Service shop/web could not be read: KAI may not list services"
+    assert blind.spoken.of(SkippedAlert) == seeing.spoken.of(UnclearAlert) == []
+    assert [each.why for each in seeing.spoken.of(SkippedAlert)] == [
+        "no rule of the gate knows it, and no Service shop/web is to be seen"
+    ]
+
+
+async def test_of_two_alerts_about_one_pod_the_one_about_the_network_decides_in_whichever_order_they_come():
+    both = alert("KubePodCrashLooping", "web-1"), alert("CiliumPolicyDrop", "web-1")
+    worlds = World(), World(), World()
+    for world, heard in zip(worlds, (both, both[::-1], both[:1]), strict=True):
+        await hear(world.alerts(), *received(*heard))
+
+    assert [[asked.pod for asked, _ in world.desk.taken] for world in worlds] == [["web-1"], ["web-1"], []]
+    assert [each.because for each in worlds[0].spoken.of(StartedByAlert)] == ["packets are dropped"]
+
+
+async def test_of_two_alerts_about_a_pod_that_is_gone_the_one_about_the_network_is_said():
+    world = World()
+
+    await hear(world.alerts(), *received(alert(UNKNOWN, "gone"), alert("CiliumPolicyDrop", "gone")))
+
+    assert [each.alert.name for each in world.spoken.of(UnclearAlert)] == ["CiliumPolicyDrop"]
+    assert world.spoken.of(SkippedAlert) == []
+
+
+async def test_what_is_offered_of_an_alert_is_of_its_cluster():
+    world, near = World(), World()
+    alerts = world.alerts()
+    alerts._scenes.cluster_of = lambda heard, channel: "west"
+    either = alert(
+        meant=(AlertSubject(SubjectKind.WORDS, ""),), title="TargetDown web-1 web-2", labels={"cluster": "west"}
+    )
+
+    for each in (alerts, near.alerts()):
+        await hear(each, *received(alert("CPUThrottlingHigh"), either))
+
+    said = [(*each.spoken.of(SkippedAlert), *each.spoken.of(UnclearAlert)) for each in (world, near)]
+    assert [[each.cluster for each in notices] for notices in said] == [["west", "west"], ["", ""]]
+
+
 def failing_once(world: World) -> list[str]:
     """The store's memory is away for one write."""
     keep, failed = world.seen.keep_all, []
@@ -994,9 +1056,10 @@ async def test_an_investigation_answers_later_alerts_for_a_window_from_its_begin
 async def test_a_storm_of_alerts_without_a_name_is_not_the_list_of_those_beyond_the_limit():
     world = World()
     alerts = world.alerts(each=0, storm=1)
-    await hear(alerts, *received(*(alert("", f"web-{each}") for each in (3, 4, 5)), thread=""))
+    peer = ("10.96.0.1", 443)
+    await hear(alerts, *received(*(alert("", f"web-{each}", peer=peer) for each in (3, 4, 5)), thread=""))
 
-    await hear(alerts, *received(alert("AnotherCannotReach", "web-4"), alert("", "web-6"), thread=""))
+    await hear(alerts, *received(alert("AnotherCannotReach", "web-4"), alert("", "web-6", peer=peer), thread=""))
 
     last = {(each.count, each.investigated, each.why) for each in world.spoken.of(ListedAlerts)}
     assert last == {(3, True, ""), (4, True, ""), (1, False, OVER_LIMIT)}

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.alerts.plan import AlertLimits, SpentStarts, plan
+from bot.alerts.plan import AlertLimits, SpentStarts, by_cause, plan
 from bot.triggers.alert import AlertSubject, SubjectKind
 from tests.bot.alerts.alerting import alert, received
 
@@ -42,6 +42,16 @@ def test_without_a_peer_the_node_is_the_common_cause():
     )
 
     assert [each.cause for each in made.groups] == ["X w1", "X w2"]
+
+
+def test_alerts_without_a_name_have_a_cause_of_their_own_unless_they_share_a_peer_or_a_node():
+    words = (AlertSubject(SubjectKind.WORDS, ""),)
+    apart = [*(alert("", f"p{each}") for each in range(3)), *(alert("", key=f"k{each}", meant=words) for each in "ab")]
+    one_peer = [alert("", f"q{each}", peer=("10.96.0.1", 443)) for each in range(3)]
+
+    causes = [each.cause for each in by_cause(received(*apart, *one_peer))]
+
+    assert causes == ["pod shop/p0", "pod shop/p1", "pod shop/p2", "ka", "kb", "10.96.0.1:443"]
 
 
 def test_the_largest_causes_come_first_and_the_rest_is_listed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from bot.alerts.target import ChosenTarget, UnclearTarget, who
 from bot.triggers.alert import Alert, AlertSubject, SubjectKind
 from bot.triggers.alertmanager import read, split
 from sensors.kit import Target
+from sensors.kit.kinds import INGRESS, SERVICE, Kind
 from tests.bot.alerts.alerting import alert, ingress, pod, scene, service
 
 
@@ -77,6 +79,46 @@ def test_an_ingress_leads_to_the_pods_behind_its_only_service():
     assert isinstance(one, ChosenTarget)
     assert one.target.pod == "web-a"
     assert two == UnclearTarget("Ingress shop/two has 2 Services behind it", (("shop", "api-a"), ("shop", "web-a")))
+
+
+def test_of_two_services_behind_an_ingress_that_select_one_pod_it_is_offered_once():
+    there = scene(
+        pod("web-a", app="web"),
+        services=(service("web", app="web"), service("canary", app="web")),
+        ingresses=(ingress("two", "web", "canary"),),
+    )
+
+    assert who(about(SubjectKind.INGRESS, "two"), there) == UnclearTarget(
+        "Ingress shop/two has 2 Services behind it", (("shop", "web-a"),)
+    )
+
+
+@pytest.mark.parametrize("unread", [SERVICE, INGRESS])
+def test_what_could_not_be_read_is_not_said_to_be_missing(unread: Kind):
+    there = replace(scene(pod("web-a"), ingresses=(ingress("one", "web"),)), unread={unread: "KAI may not list it"})
+    of_service, of_ingress, of_both = (
+        who(about(SubjectKind.SERVICE, "web"), there),
+        who(about(SubjectKind.INGRESS, "gone"), there),
+        who(
+            alert(meant=(AlertSubject(SubjectKind.POD, "gone-1", "shop"), *about(unread_of(unread), "web").meant)),
+            there,
+        ),
+    )
+
+    said = "Service shop/web could not be read: KAI may not list it"
+    assert of_service == (
+        UnclearTarget(said, is_unread=True) if unread is SERVICE else UnclearTarget("no Service shop/web is to be seen")
+    )
+    assert of_ingress == (
+        UnclearTarget("Ingress shop/gone could not be read: KAI may not list it", is_unread=True)
+        if unread is INGRESS
+        else UnclearTarget("no Ingress shop/gone is to be seen")
+    )
+    assert of_both == UnclearTarget("pod shop/gone-1 is not there any more", is_unread=True)
+
+
+def unread_of(kind: Kind) -> SubjectKind:
+    return SubjectKind.SERVICE if kind is SERVICE else SubjectKind.INGRESS
 
 
 def test_on_a_node_the_failing_pod_is_chosen_and_of_ready_ones_none():

@@ -32,6 +32,13 @@ def verdict(cause: str) -> StoredVerdict:
     return StoredVerdict("0" * 36, "policy.egress_denied", "NetworkPolicy x", 0.9, cause, {})
 
 
+def test_a_skipped_alert_of_a_named_cluster_is_looked_into_there():
+    here, there = (SkippedLine("A", "b", "web-1", "shop", NOW, cluster) for cluster in ("", "prod-eu"))
+
+    assert "`/kai netdebug web-1 shop`" in text_of(status((), (here,)))
+    assert "`/kai netdebug web-1 shop --cluster prod-eu`" in text_of(status((), (there,)))
+
+
 def test_ten_skipped_alerts_with_long_reasons_are_shown_as_far_as_there_is_room():
     said = status((), skipped(LONG, "p" * 120))
 

@@ -233,3 +233,19 @@ def test_a_peer_is_what_the_words_cannot_reach(words: str, peer: HostPort | None
 
 def test_a_label_wins_over_words():
     assert peer_in({"kai_to": "db.shop:5432/tcp"}, "cannot reach 10.0.0.1:443") == HostPort("db.shop", 5432, "TCP")
+
+
+@pytest.mark.parametrize(
+    ("labels", "meant"),
+    [
+        (
+            {"source_cluster": "default", "source_node_name": "w1"},
+            (AlertSubject(SubjectKind.POD, "cilium-x7k2p", "kube-system"),),
+        ),
+        ({"source_cluster": "default", "source": "shop/web"}, (AlertSubject(SubjectKind.WORKLOAD, "web", "shop"),)),
+    ],
+)
+def test_an_agent_that_measures_from_its_own_node_is_meant_and_not_one_that_counts_flows(labels, meant):
+    agent = {"job": "cilium-agent", "namespace": "kube-system", "pod": "cilium-x7k2p"}
+
+    assert meant_by({**agent, **labels}, "CiliumUnreachableNodes") == meant

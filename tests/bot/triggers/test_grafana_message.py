@@ -39,6 +39,30 @@ def test_of_some_that_fire_and_some_that_resolved_the_message_fires():
     assert (found.name, found.state) == ("PodNetwork", AlertState.FIRING)
 
 
+LISTED = "Value: B=1\nLabels:\n - namespace = shop\n - pod = {}\nAnnotations:\n - summary = cannot reach {}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("**Firing**\n\n{web}\n\n**Resolved**\n\n{other}", AlertSubject(SubjectKind.POD, "web-1", "shop")),
+        ("**Resolved**\n\n{web}", AlertSubject(SubjectKind.POD, "web-1", "shop")),
+        ("**Firing**\n\n{web}\n{other}", AlertSubject(SubjectKind.WORDS, "")),
+        ("**Firing**\n\n{web}\nResolved by hand yesterday:\n{other}", AlertSubject(SubjectKind.WORDS, "")),
+    ],
+)
+def test_what_resolved_is_not_meant_where_others_fire(text: str, meant: AlertSubject):
+    said = payload("grafana_message")
+    listed = {"web": LISTED.format("web-1", "db.shop:5432"), "other": LISTED.format("other-1", "cache.shop:6379")}
+    said["attachments"][0] |= {"title": "[FIRING:1, RESOLVED:1] PodNetwork net", "text": text.format(**listed)}
+
+    found = TRIGGER.read(said)
+
+    assert isinstance(found, Alert)
+    assert found.meant == (meant,)
+    assert found.peer == (HostPort("db.shop", 5432) if meant.name else None)
+
+
 @pytest.mark.parametrize(
     ("title", "state"), [("[Alerting] DNS errors", AlertState.FIRING), ("[OK] DNS errors", AlertState.RESOLVED)]
 )

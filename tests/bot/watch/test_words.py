@@ -47,4 +47,4 @@ def test_the_button_asks_the_cluster_of_the_message(cluster: str, asked: str):
     blocks = json.loads(json.dumps(list(words_of(finding(), cluster).blocks)))
     (value,) = [each["value"] for block in blocks if block["type"] == "actions" for each in block["elements"]]
 
-    assert pressed_look(value) == Investigate("web-1", "shop", "10.0.0.9", 8080, cluster=asked)
+    assert pressed_look(value) == Investigate("web-1", "shop", "10.0.0.9", 8080, None, "TCP", asked)
