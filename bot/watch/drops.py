@@ -43,8 +43,8 @@ class Way:
 
 @dataclass(slots=True)
 class SeenDrops:
-    """Drops on one way. `sample` is the pod that sent last, the likeliest to be there still, with the peer as the packet
-    had it; None where the sender is no pod."""
+    """Drops on one way. `sample` is the pod that sent last, the likeliest to be there still, with the peer as the
+    packet had it; None where the sender is no pod."""
 
     first: datetime
     last: datetime
