@@ -72,6 +72,15 @@ def policy_change(change: ObjectChange, at: datetime) -> PolicyChange | None:
     return PolicyChange(component_of_object(thing), _verb(before, after), at, by, before, after)
 
 
+def written_at(thing: Object | None) -> datetime | None:
+    """When its rules or labels were last written; None where that is not known, as of what is gone."""
+    written = _writes(thing) if thing is not None else []
+    try:
+        return datetime.fromisoformat(text(written[-1], "time")) if written else None
+    except ValueError:
+        return None
+
+
 def folded(changes: Iterable[PolicyChange]) -> tuple[PolicyChange, ...]:
     """One change for each policy, from how it was first to how it is now; a policy that is as it was is left out.
 
@@ -103,8 +112,14 @@ def _rules(thing: Object) -> dict[str, Any]:
 
 def _by(thing: Object) -> str:
     """Whoever wrote last, by the times that managedFields keep."""
-    written = sorted(items(thing, "metadata", "managedFields"), key=lambda each: text(each, "time"))
+    written = _writes(thing)
     return text(written[-1], "manager") if written else ""
+
+
+def _writes(thing: Object) -> list[Object]:
+    """Oldest first, without those of the status: Cilium's agents and operator write that one, not the rules."""
+    fields = [each for each in items(thing, "metadata", "managedFields") if not text(each, "subresource")]
+    return sorted(fields, key=lambda each: text(each, "time"))
 
 
 def _restored(before: Object, after: Object) -> list[Operation]:

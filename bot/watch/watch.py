@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from bot.watch.changes import WATCHED_KINDS, PolicyChange, folded, policy_change
+from bot.watch.changes import WATCHED_KINDS, PolicyChange, folded, policy_change, written_at
 from bot.watch.drops import MAX_REMEMBERED_WAYS, Cut, DropMemory, Way
 from bot.watch.proving import WayBack
 from sensors.access.kube.watching import ObjectChange
@@ -121,8 +121,11 @@ class Watch:
 
     async def _hear_changes(self, kind: Kind) -> None:
         async for each in self._sources.changes(kind):
-            change = policy_change(each, self._now())
-            if change is not None:
+            at = written_at(each.after) if each.missed else self._now()
+            change = policy_change(each, at or self._now())
+            if change is not None and at is None:
+                log.warning("%s was %s while nobody watched: what it cuts was not measured", change.policy, change.what)
+            elif change is not None:
                 self._consider(change)
 
     def _consider(self, change: PolicyChange) -> None:

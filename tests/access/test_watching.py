@@ -11,7 +11,7 @@ import pytest
 
 from lab.observer.server import Manners, ObserverServer
 from sensors.access.kube import connect
-from sensors.access.kube.watching import ObjectChange, Watching
+from sensors.access.kube.watching import KnownObjects, ObjectChange, Watching
 from sensors.access.relay import Relay, following, relay_config
 from sensors.kit import Absent, Blind
 from sensors.kit.cluster import Object
@@ -30,8 +30,10 @@ def line(kind: str, thing: object) -> bytes:
 class Scripted(Watching):
     """Lists and watches as they were written down; it ends with the script."""
 
-    def __init__(self, lists: list[list[dict[str, Any]]], watches: list[list[bytes]]) -> None:
-        super().__init__(wire=None, kind=NETWORK_POLICY)  # type: ignore[arg-type]
+    def __init__(
+        self, lists: list[list[dict[str, Any]]], watches: list[list[bytes]], known: KnownObjects | None = None
+    ) -> None:
+        super().__init__(wire=None, kind=NETWORK_POLICY, known=known)  # type: ignore[arg-type]
         self.lists, self.watches = iter(lists), iter(watches)
         self.began_at: list[str] = []
 
@@ -81,6 +83,22 @@ async def test_after_what_the_server_has_forgotten_everything_is_listed_and_comp
     watching = Scripted(lists, [[said]])
 
     assert await all_of(watching) == [("a", 1, 7), ("b", 2, None), ("c", None, 8)]
+
+
+async def test_a_new_connection_tells_what_changed_since_the_one_that_broke():
+    known = KnownObjects()
+    assert await all_of(Scripted([[policy("a", 1)]], [[line("ADDED", policy("b", 2))]], known)) == [("b", None, 2)]
+
+    assert await all_of(Scripted([[policy("a", 7), policy("b", 2)]], [], known)) == [("a", 1, 7)]
+    assert await all_of(Scripted([[policy("a", 7), policy("b", 2)]], [])) == []
+
+
+async def test_of_what_was_missed_nobody_says_when_it_was():
+    known = KnownObjects({("shop", "a"): policy("a", 1)}, is_listed=True)
+    changes = Scripted([[]], [[line("ADDED", policy("b", 2))]], known).changes()
+
+    assert [(await anext(changes)).missed for _ in range(2)] == [True, False]
+    await changes.aclose()
 
 
 async def test_a_living_api_server_is_followed_and_a_kind_that_is_not_there_is_absent():

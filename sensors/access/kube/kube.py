@@ -20,7 +20,7 @@ from sensors.access.kube.failure import no_right, refused, status_of
 from sensors.access.kube.kubeconfig import SERVICE_ACCOUNT, BadKubeconfig, ClusterContext, find_place
 from sensors.access.kube.lists import Lists
 from sensors.access.kube.streams import MAX_OUTPUT, ContainerRef, ExecResult, run
-from sensors.access.kube.watching import ObjectChange, Watching
+from sensors.access.kube.watching import KnownObjects, ObjectChange, Watching
 from sensors.access.kube.wire import ANYTHING, MIB, ApiConnection, HttpResponse, path_of
 from sensors.kit.cluster import Object
 from sensors.kit.kinds import Kind
@@ -56,9 +56,9 @@ class Kube:
         """
         return await self.lists.of(kind, namespace)
 
-    def changes(self, kind: Kind) -> AsyncGenerator[ObjectChange, None]:
-        """Every change of the objects of a kind from now on, for ever. Raises as `list` does."""
-        return Watching(self.wire, kind).changes()
+    def changes(self, kind: Kind, known: KnownObjects | None = None) -> AsyncGenerator[ObjectChange, None]:
+        """Every change of the objects of a kind since `known`, else from now on, for ever. Raises as `list` does."""
+        return Watching(self.wire, kind, known).changes()
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 500) -> str:
         """The last lines of a container's log. `Absent`: no such pod, or no run before the present one."""

@@ -7,7 +7,7 @@ Source: Kubernetes API concepts, "Efficient detection of changes" (watch, bookma
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,30 +33,41 @@ HTTP_GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class ObjectChange:
-    """One object before (None: it was made) and after (None: it was deleted)."""
+    """One object before (None: it was made) and after (None: it was deleted).
+
+    `missed`: found by comparing with an earlier list, so it is known that it was changed, and not when.
+    """
 
     kind: Kind
     before: Object | None
     after: Object | None
+    missed: bool = False
+
+
+@dataclass(slots=True)
+class KnownObjects:
+    """Last state of each object of a kind; kept by who goes on after a broken connection."""
+
+    objects: dict[tuple[str, str], Object] = field(default_factory=dict)
+    is_listed: bool = False
 
 
 class Watching:
-    """One kind in all namespaces. Holds the last state of each object."""
+    """One kind in all namespaces. What changed since `known` was last kept comes first."""
 
-    def __init__(self, wire: ApiConnection, kind: Kind) -> None:
+    def __init__(self, wire: ApiConnection, kind: Kind, known: KnownObjects | None = None) -> None:
         self._wire, self._kind = wire, kind
-        self._known: dict[tuple[str, str], Object] = {}
+        self._known = known if known is not None else KnownObjects()
         self._version = ""
 
     async def changes(self) -> AsyncGenerator[ObjectChange, None]:
         """Every change from now on, for ever. Raises `Absent` (not installed), `Blind` (no right, no answer)."""
-        is_first = True
         while True:
             if not self._version:
+                is_first = not self._known.is_listed
                 missed = list(self._compared(await self._listed()))
                 for each in () if is_first else missed:
                     yield each
-                is_first = False
             async for each in self._followed():
                 yield each
 
@@ -78,10 +89,10 @@ class Watching:
 
     def _compared(self, listed: Iterable[Object]) -> Iterator[ObjectChange]:
         now = {_key(each): each for each in listed}
-        before, self._known = self._known, now
+        before, self._known.objects, self._known.is_listed = self._known.objects, now, True
         for key in [*before, *(each for each in now if each not in before)]:
             if _version(before.get(key)) != _version(now.get(key)):
-                yield ObjectChange(self._kind, before.get(key), now.get(key))
+                yield ObjectChange(self._kind, before.get(key), now.get(key), missed=True)
 
     async def _followed(self) -> AsyncIterator[ObjectChange]:
         """Until the server ends it, or has forgotten where we were."""
@@ -98,10 +109,10 @@ class Watching:
         if kind not in ("ADDED", "MODIFIED", "DELETED"):
             return None  # a bookmark
         whole = {"apiVersion": self._kind.api, "kind": self._kind.name, **thing}
-        before = self._known.pop(_key(whole), None)
+        before = self._known.objects.pop(_key(whole), None)
         if kind == "DELETED":
             return ObjectChange(self._kind, before or whole, None)
-        self._known[_key(whole)] = whole
+        self._known.objects[_key(whole)] = whole
         return ObjectChange(self._kind, before, whole)
 
     async def _lines(self) -> AsyncIterator[bytes]:

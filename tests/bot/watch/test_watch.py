@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,7 +15,7 @@ from bot.watch.watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_OPEN, Watch
 from sensors.access.kube.watching import ObjectChange
 from sensors.kit import Absent, Blind
 from sensors.kit.kinds import NETWORK_POLICY
-from tests.bot.watch.watching import World, changed, drop, policy, settle
+from tests.bot.watch.watching import BEGAN, World, changed, drop, policy, settle
 
 SECOND = timedelta(seconds=1)
 
@@ -212,6 +212,43 @@ async def test_a_stream_that_breaks_after_the_change_leaves_it_unmeasured():
         await over(watch)
 
     assert world.said == []
+
+
+def missed(at: datetime | None, subresource: str = "") -> ObjectChange:
+    """A change that was found by comparing, written then."""
+    after = policy("strict", "2", egress=[])
+    when = at and at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    after["metadata"]["managedFields"] = (
+        [{"manager": "kubectl", "time": when, "subresource": subresource}] if at else []
+    )
+    return ObjectChange(NETWORK_POLICY, policy("strict", egress=[{}]), after, missed=True)
+
+
+async def test_a_change_that_was_missed_counts_from_when_it_was_written():
+    world = World()
+    async with watched(world, heard_s=120) as watch:
+        world.drop(drop(world.at - 39 * SECOND))
+        await settle()
+        world.written.put_nowait(missed(world.at - 40 * SECOND))
+        await over(watch)
+
+    ((_, finding),) = world.said
+    assert finding.change.at == BEGAN + 80 * SECOND
+
+
+@pytest.mark.parametrize("change", [missed(None), missed(BEGAN, "status")])
+async def test_a_change_that_was_missed_and_has_no_time_is_not_measured(
+    change: ObjectChange, caplog: pytest.LogCaptureFixture
+):
+    world = World()
+    async with watched(world, heard_s=120) as watch:
+        world.written.put_nowait(change)
+        await settle()
+        world.drop(drop(world.at + SECOND))
+        await over(watch)
+
+    assert (world.said, world.tried) == ([], [])
+    assert "strict was changed while nobody watched: what it cuts was not measured" in caplog.text
 
 
 async def test_labels_and_status_are_no_change_of_a_policy():
