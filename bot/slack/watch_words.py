@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 
 from bot.report.blocks import Said, SlackBlock, code, few, plain_text, section
 from bot.report.cluster_name import cluster_name
@@ -29,7 +30,7 @@ def words_of(finding: CutFinding, cluster: str = "") -> Said:
         lines.append(f"Look twice before it is taken back: {safe(back.refused, 400)}.")
     command = clean_command(change.kubectl())
     shown = (section("To take it back:"), code(command)) if command else ()
-    return Said(text, (section(few(lines)), *shown, *_button(back.proved[0].cut)))
+    return Said(text, (section(few(lines)), *shown, *_button(back.proved[0].cut, cluster_name(cluster))))
 
 
 def _names(change: PolicyChange) -> str:
@@ -49,7 +50,15 @@ def _told(change: PolicyChange) -> str:
 def _proved(it: ProvedCut) -> str:
     way, packets = safe(it.cut.way, 300), _count(it.cut.packets, "packet")
     replayed = f"{it.allowed:,} of {_count(it.replayed, 'dropped packet')} that Hubble remembers would pass"
-    return f"• {way}: {packets} dropped since, none in the minutes before; {replayed} if the change were taken back."
+    if it.computed:
+        replayed = "Hubble has forgotten them, and by the policies they would pass"
+    before = f"none in the {_lasted(it.cut.quiet)} before"
+    return f"• {way}: {packets} dropped since, {before}; {replayed} if the change were taken back."
+
+
+def _lasted(time: timedelta) -> str:
+    seconds = int(time.total_seconds())
+    return f"{seconds // 60} minutes" if seconds >= 120 else f"{seconds} seconds"
 
 
 def _others(others: tuple[Cut, ...]) -> Iterable[str]:
@@ -59,12 +68,13 @@ def _others(others: tuple[Cut, ...]) -> Iterable[str]:
         yield f"Dropped since the change, too, and not replayed: {ways}{more}."
 
 
-def _button(cut: Cut) -> tuple[SlackBlock, ...]:
+def _button(cut: Cut, cluster: str) -> tuple[SlackBlock, ...]:
     """The same button as below an alert: an investigation of one of the pods that are cut off."""
     it = cut.sample
     if it is None:
         return ()
-    value = json.dumps({"pod": it.pod, "namespace": it.namespace, "host": it.to_host, "port": it.to_port})
+    peer = {"host": it.to_host, "port": it.to_port, "protocol": it.to_protocol}
+    value = json.dumps({"pod": it.pod, "namespace": it.namespace, **peer, "cluster": cluster})
     button = {"type": "button", "action_id": LOOK, "text": plain_text("Investigate"), "value": value}
     return ({"type": "actions", "elements": [button]},)
 

@@ -43,8 +43,8 @@ class Way:
 
 @dataclass(slots=True)
 class SeenDrops:
-    """Drops on one way. `sample` is one of the pods that sends, with the peer as the packet had it; None where the
-    sender is no pod."""
+    """Drops on one way. `sample` is the pod that sent last, the likeliest to be there still, with the peer as the
+    packet had it; None where the sender is no pod."""
 
     first: datetime
     last: datetime
@@ -54,15 +54,19 @@ class SeenDrops:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A way that has been dropping since a change."""
+    """A way that has been dropping since a change, and had not for as long as `quiet` before it."""
 
     way: Way
     packets: int
     sample: Target | None
+    quiet: timedelta = BASELINE
 
 
 class DropMemory:
-    """Recent drops, and since when it was listened to without a gap (None: nobody listens)."""
+    """Recent drops, and since when all of them are known (None: nobody listens).
+
+    What is forgotten for want of room is known no longer: a way could seem new, and a cut one be gone before the look.
+    """
 
     def __init__(self, most: int = MAX_REMEMBERED_WAYS) -> None:
         self._seen: OrderedDict[Way, SeenDrops] = OrderedDict()
@@ -77,11 +81,14 @@ class DropMemory:
             self._seen[way] = SeenDrops(when, when, 1, _sample(flow))
         else:
             seen.packets += 1
+            seen.sample = _sample(flow)
             seen.last = max(seen.last, when)
             seen.first = min(seen.first, when)
         self._seen.move_to_end(way)
         while len(self._seen) > self._most:
-            self._seen.popitem(last=False)
+            _, forgotten = self._seen.popitem(last=False)
+            if self.since is not None:
+                self.since = max(self.since, forgotten.last)
 
     def covers(self, moment: datetime) -> bool:
         """Was it listened to long enough before that moment?"""
@@ -91,7 +98,8 @@ class DropMemory:
         """Ways on which nothing was dropped before that moment and something after it, the most dropped first."""
         found = [(way, seen) for way, seen in self._seen.items() if seen.first >= moment - SKEW]
         ordered = sorted(found, key=lambda each: -each[1].packets)
-        return tuple(Cut(way, seen.packets, seen.sample) for way, seen in ordered)
+        quiet = BASELINE if self.since is None else min(moment - self.since, NEW_AFTER_QUIET)
+        return tuple(Cut(way, seen.packets, seen.sample, quiet) for way, seen in ordered)
 
     def __len__(self) -> int:
         return len(self._seen)

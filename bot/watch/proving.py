@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bot.watch.changes import PolicyChange
 from bot.watch.drops import Cut
-from flows.fixes.proof import MAX_NEWLY_ALLOWED
+from flows.fixes.proof import MAX_NEWLY_ALLOWED, denied_ones
 from flows.model import Case, Missing, Proof
 from flows.runner import ThreadRunner, WorkLost, WorkRunner
 from flows.simulate import look, simulate
@@ -27,11 +27,15 @@ OpenCluster = Callable[[], AbstractAsyncContextManager[Cluster]]
 
 @dataclass(frozen=True, slots=True)
 class ProvedCut:
-    """A way that the change has cut: of `replayed` packets, `allowed` would pass if it were taken back."""
+    """A way that the change has cut: of `replayed` packets, `allowed` would pass if it were taken back.
+
+    `computed`: Hubble has forgotten the packets, so only the policies say it.
+    """
 
     cut: Cut
     replayed: int
     allowed: int
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class TakenBack:
 
     proof: Proof
     refused: str | None
+    computed: bool = False
 
 
 class Prover:
@@ -70,7 +75,7 @@ class Prover:
         found = [(cut, it) for cut, it in pairs if _opens(it.proof)]
         if not found:
             return None
-        proved = tuple(ProvedCut(cut, it.proof.replayed, it.proof.allowed_after) for cut, it in found)
+        proved = tuple(ProvedCut(cut, it.proof.replayed, it.proof.allowed_after, it.computed) for cut, it in found)
         refused = next((it.refused for _, it in found if it.refused), "")
         return WayBack(proved, tuple(each for each in cuts if each not in tried), refused or "")
 
@@ -101,4 +106,4 @@ def taken_back(case: Case, change: PolicyChange) -> TakenBack:
     """Simulates the policies as they are now, but for this one, which is as it was."""
     restored, removed = change.back
     said = simulate(case, restored, MAX_NEWLY_ALLOWED, removed=removed)
-    return TakenBack(said.trial.proof, said.refused)
+    return TakenBack(said.trial.proof, said.refused, all(each.drop is None for each in denied_ones(case)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bot.watch.drops import MAX_REMEMBERED_WAYS, DropMemory, way_of
+from bot.watch.drops import MAX_REMEMBERED_WAYS, NEW_AFTER_QUIET, DropMemory, way_of
 from sensors.hubble.records import FlowEndpoint, HubbleFlow
 from sensors.kit import Target
 from tests.bot.watch.watching import BEGAN, drop
@@ -49,3 +49,34 @@ def test_what_was_heard_is_known_only_after_a_while():
 
     drops.since = BEGAN
     assert [drops.covers(BEGAN + each * SECOND) for each in (0, 29, 30)] == [False, False, True]
+
+
+def test_the_pod_that_sent_last_is_looked_at_because_the_first_may_be_gone():
+    drops = DropMemory()
+    for pod in ("web-old", "web-new"):
+        drops.note(drop(BEGAN, pod=pod), BEGAN)
+
+    (cut,) = drops.new_since(BEGAN)
+    assert cut.sample is not None
+    assert cut.sample.pod == "web-new"
+
+
+def test_what_was_forgotten_for_want_of_room_is_not_measured():
+    drops = DropMemory(most=3)
+    drops.since = BEGAN
+    for number in range(3):
+        drops.note(drop(BEGAN + 100 * SECOND, f"w{number}"), BEGAN)
+    assert drops.covers(BEGAN + 90 * SECOND)
+
+    drops.note(drop(BEGAN + 101 * SECOND, "w3"), BEGAN)
+
+    assert not drops.covers(BEGAN + 90 * SECOND)  # w0, which dropped after that, is gone
+    assert drops.covers(BEGAN + 130 * SECOND)
+
+
+def test_how_long_a_way_was_quiet_is_never_more_than_was_heard():
+    drops = DropMemory()
+    drops.since = BEGAN
+    drops.note(drop(BEGAN + 3600 * SECOND), BEGAN)
+
+    assert [drops.new_since(BEGAN + each * SECOND)[0].quiet for each in (35, 3600)] == [35 * SECOND, NEW_AFTER_QUIET]
