@@ -161,11 +161,10 @@ def check(environ: Mapping[str, str], file: Path | None = None) -> None:
     )
 
 
-def alert_gate_of(environ: Mapping[str, str] | None = None, file: Path | None = None) -> Path | None:
-    """A team's own rules for the gate, for a terminal. Raises `BadSettings`."""
+def word_of(key: str, environ: Mapping[str, str] | None = None, file: Path | None = None) -> str:
+    """One setting alone, for a terminal; empty where it is not said. Raises `BadSettings`."""
     environ = os.environ if environ is None else environ
-    said = _value(_KEYS["alert_gate"], environ, _written(_file(environ, file)))
-    return Path(str(said)).expanduser() if said else None
+    return str(_value(_KEYS[key], environ, _written(_file(environ, file))) or "")
 
 
 def approvals_of(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Approvals:

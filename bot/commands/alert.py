@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,17 +15,19 @@ from typing import Any
 from bot.alerts.gate import GateRule, Judged, NetworkRelevance, judged, load_gate, settled
 from bot.alerts.target import ChosenTarget, ClusterReadings, UnclearTarget, named_target, read_scene, who
 from bot.clusters.opening import PolicyWorlds, recorded
-from bot.clusters.options import live_of
+from bot.clusters.options import Live, live_of
 from bot.clusters.recent_drops import recent_drops
+from bot.clusters.served import ServedClusters, UnknownCluster, served
 from bot.commands.output import write
 from bot.errors import UsageMistake
+from bot.report.cluster_name import UNNAMED
 from bot.report.sanitize import clean
-from bot.settings import alert_gate_of
-from bot.triggers.alert import Alert, AlertState
+from bot.settings import clusters_of, word_of
+from bot.triggers.alert import Alert, AlertState, text
 from bot.triggers.alerts import message_trigger, webhook_of
 from bot.triggers.trigger import Payload
 from sensors.access.casefolder import BadCase
-from sensors.kit import Absent, Blind
+from sensors.kit import Absent, Blind, Cluster
 
 MAX_ALERT_BYTES = 4 * 1024 * 1024
 _MESSAGE = ("text", "blocks", "attachments")
@@ -33,14 +36,11 @@ WANTED = "give the body that a webhook sends (docs/alerts.md), or a message as S
 
 def typed(action: str, file: str, case: Path | None, gate: Path | None, offline: bool, **asked: Any) -> int:
     """`kai alert test -f FILE`: 0 when something would be started, 1 when nothing would. `action` is `test`."""
-    payload, rules = payload_in(file), load_gate(gate or alert_gate_of())
+    own = word_of("alert_gate")
+    payload, rules = payload_in(file), load_gate(gate or (Path(own).expanduser() if own else None))
     kind, alerts = alerts_in(payload, file)
-    try:
-        worlds = recorded(case) if case is not None else PolicyWorlds(live_of(asked))
-    except BadCase as why:
-        raise UsageMistake(f"--case: {why}") from why
-    scene = "the cluster was not asked (--offline)" if offline else asyncio.run(_scene(worlds))
-    looked = [AlertReading(each, asyncio.run(_gate(each, rules, scene, worlds)), scene) for each in alerts]
+    clusters, channel = clusters_of_alerts(case, live_of(asked)), text(payload.get("channel"))
+    looked = asyncio.run(_readings(alerts, rules, None if offline else clusters, channel))
     rows = [("read as", kind), *(row for each in looked for row in (("", ""), *explained(each)))]
     write("".join(f"{f'{name:<15}{clean(said, 1000)}'.rstrip()}\n" for name, said in rows))
     return 0 if any(map(would_start, looked)) else 1
@@ -48,23 +48,54 @@ def typed(action: str, file: str, case: Path | None, gate: Path | None, offline:
 
 @dataclass(frozen=True, slots=True)
 class AlertReading:
-    """One alert, or why it starts nothing; what the gate says of it; the cluster, or why that was not read."""
+    """One alert, or why it starts nothing; what the gate says of it; who is meant, or why no cluster was read."""
 
     alert: Alert | str
     gate: Judged
-    scene: ClusterReadings | str
+    found: ChosenTarget | UnclearTarget | str
 
 
-async def _gate(
-    alert: Alert | str, rules: tuple[GateRule, ...], scene: ClusterReadings | str, worlds: PolicyWorlds
-) -> Judged:
-    """As far as the pod's own state is needed and known."""
+def clusters_of_alerts(case: Path | None, live: Live) -> ServedClusters:
+    """The recording or the cluster that the command names; else those of the settings, as `kai serve` has them."""
+    try:
+        one = recorded(case) if case is not None else PolicyWorlds(live)
+    except BadCase as why:
+        raise UsageMistake(f"--case: {why}") from why
+    of_settings = () if case is not None or live.names_a_cluster else clusters_of()
+    return served(of_settings, word_of("default_cluster"), live) if of_settings else ServedClusters({UNNAMED: one})
+
+
+async def _readings(
+    alerts: Sequence[Alert | str], rules: tuple[GateRule, ...], clusters: ServedClusters | None, channel: str
+) -> list[AlertReading]:
+    """Each cluster is read once. `clusters`: None where none is to be asked."""
+    scenes: dict[str, ClusterReadings | str] = {}
+    return [await _reading(each, rules, clusters, channel, scenes) for each in alerts]
+
+
+async def _reading(
+    alert: Alert | str,
+    rules: tuple[GateRule, ...],
+    clusters: ServedClusters | None,
+    channel: str,
+    scenes: dict[str, ClusterReadings | str],
+) -> AlertReading:
     if isinstance(alert, str):
-        return Judged(NetworkRelevance.NO, alert)
-    gate, found = judged(alert, rules), who(alert, scene) if isinstance(scene, ClusterReadings) else None
-    if not isinstance(found, ChosenTarget) or alert.state is not AlertState.FIRING:
-        return gate
-    return await settled(gate, found, partial(recent_drops, worlds.cluster))
+        return AlertReading(alert, Judged(NetworkRelevance.NO, alert), alert)
+    gate = judged(alert, rules)
+    if clusters is None:
+        return AlertReading(alert, gate, "the cluster was not asked (--offline)")
+    try:
+        name = clusters.of_alert(alert.labels, channel)
+    except UnknownCluster as why:
+        return AlertReading(alert, gate, UnclearTarget(str(why), is_unread=True))
+    if name not in scenes:
+        scenes[name] = await _scene(partial(clusters.cluster, name))
+    scene = scenes[name]
+    found = who(alert, scene) if isinstance(scene, ClusterReadings) else scene
+    if isinstance(found, ChosenTarget) and alert.state is AlertState.FIRING:  # the pod's own state is needed and known
+        gate = await settled(gate, found, partial(recent_drops, partial(clusters.cluster, name)))
+    return AlertReading(alert, gate, found)
 
 
 def payload_in(file: str) -> Payload:
@@ -101,9 +132,9 @@ def alerts_in(payload: Payload, file: str) -> tuple[str, list[Alert | str]]:
     return trigger.id, [*(said or ["the payload has no alerts"]), *([f"{missing:,} more are left out"] * bool(missing))]
 
 
-async def _scene(worlds: PolicyWorlds) -> ClusterReadings | str:
+async def _scene(open_cluster: Callable[[], AbstractAsyncContextManager[Cluster]]) -> ClusterReadings | str:
     try:
-        async with worlds.cluster() as cluster:
+        async with open_cluster() as cluster:
             return await read_scene(cluster)
     except (Blind, Absent) as why:
         return str(why)
@@ -121,15 +152,13 @@ def explained(it: AlertReading) -> Iterator[tuple[str, str]]:
     yield "network", f"{it.gate.network}: {it.gate.why}"
     yield "names", ", ".join(map(str, alert.meant)) or "nothing that has a pod"
     yield "peer", str(alert.peer) if alert.peer is not None else "none that is named exactly"
-    yield "pod", _who(alert, it.scene)
+    yield "pod", _who(alert, it.found)
     yield "would", _would(it, alert)
 
 
-def _who(alert: Alert, scene: ClusterReadings | str) -> str:
-    if not isinstance(scene, ClusterReadings):
-        target = named_target(alert)
-        return f"{target or 'unknown'}, not checked: {scene}"
-    found = who(alert, scene)
+def _who(alert: Alert, found: ChosenTarget | UnclearTarget | str) -> str:
+    if isinstance(found, str):
+        return f"{named_target(alert) or 'unknown'}, not checked: {found}"
     if isinstance(found, ChosenTarget):
         return f"{found.target}{f' ({found.why})' if found.why else ''}"
     choice = ", ".join(f"{namespace}/{pod}" for namespace, pod in found.candidates)
@@ -145,10 +174,9 @@ def _would(it: AlertReading, alert: Alert) -> str:
         return "start nothing: one line says why, with a button to investigate anyway"
     if would_start(it):
         return "start an investigation, unless the same firing was heard before or it is one of a storm"
-    if not isinstance(it.scene, ClusterReadings):
+    if isinstance(it.found, str):
         return "depend on the cluster: the alert names no pod by itself"
-    found = who(alert, it.scene)
-    if isinstance(found, UnclearTarget) and found.candidates:
+    if isinstance(it.found, UnclearTarget) and it.found.candidates:
         return "ask in the thread which pod is meant"
     return "start nothing: one line says that no pod was found"
 
@@ -158,6 +186,4 @@ def would_start(it: AlertReading) -> bool:
     alert = it.alert
     if isinstance(alert, str) or alert.state is not AlertState.FIRING or it.gate.network is NetworkRelevance.NO:
         return False
-    if not isinstance(it.scene, ClusterReadings):
-        return named_target(alert) is not None
-    return isinstance(who(alert, it.scene), ChosenTarget)
+    return named_target(alert) is not None if isinstance(it.found, str) else isinstance(it.found, ChosenTarget)

@@ -19,13 +19,15 @@ from sensors.access.live import LiveSettings
 from sensors.kit import Blind
 from sensors.kit.kinds import KINDS, POD
 from tests.live.front import says
-from tests.live.world import CASES, World, recorded_nodes, world_of
+from tests.live.world import CASES, QUICK, World, recorded_nodes, world_of
 
 KEY = {"ANTHROPIC_API_KEY": "sk-s3cr3t"}
+PATIENT = replace(QUICK, greeting=10.0)
+"""A busy machine begins a gRPC channel in more than a second."""
 
 
 async def examined(world: World, environ: Mapping[str, str] = KEY, node: str = "") -> tuple[Check, ...]:
-    async with world.cluster(LiveSettings()) as cluster:
+    async with world.cluster(LiveSettings(), PATIENT) as cluster:
         return await examine(Patient(cluster, environ, node))
 
 
@@ -191,7 +193,7 @@ async def test_a_model_is_replaced_in_time_and_not_long_before() -> None:
 async def test_agents_that_are_not_asked_are_an_extra_and_said_to_be_off(tmp_path: Path) -> None:
     async with world_of("checkout-to-bank", tmp_path) as world:
         plain = {each.name: each for each in await examined(world)}
-        async with world.cluster(LiveSettings(exec_in_agents=True)) as cluster:
+        async with world.cluster(LiveSettings(exec_in_agents=True), PATIENT) as cluster:
             asked = {each.name: each for each in await examine(Patient(cluster, KEY))}
 
     assert (plain["Cilium agents"].state, asked["Cilium agents"].state) == (CheckState.OFF, CheckState.OK)

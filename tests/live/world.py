@@ -26,7 +26,7 @@ from tests.live.front import Front, front_of
 from tests.live.probe_servers import ProbeServers, probe_servers
 
 CASES = Path(__file__).parents[2] / "lab" / "cases"
-QUICK = RelayLimits(follow=0.05, within=4.0, greeting=1.0, settling=1.0)
+QUICK = RelayLimits(follow=0.05, within=4.0, greeting=2.0, settling=1.0)
 EVERYTHING = LiveSettings(exec_in_agents=True)
 NETDEBUG = "flow.k8s_network_debug"
 

@@ -99,6 +99,54 @@ def test_a_team_s_rules_are_those_of_the_settings(tmp_path: Path, capsys, monkey
     assert "network        no: it is known" in said
 
 
+def settings_with(folder: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
+    """Settings of two clusters, neither of which can be reached."""
+    ways = "".join(
+        f"  {each}: {{kubeconfig: {folder}/{each}, channels: [C0{each.upper()}]}}\n" for each in ("east", "west")
+    )
+    (folder / "config.yaml").write_text(f"clusters:\n{ways}{more}")
+    monkeypatch.setenv("KAI_CONFIG", str(folder / "config.yaml"))
+    monkeypatch.delenv("KAI_CLUSTER", raising=False)
+
+
+def test_of_several_clusters_in_the_settings_the_alert_s_label_says_which_is_meant(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    settings_with(tmp_path, monkeypatch)
+    of_west, of_none, of_other = (
+        say(capsys, "-f", notification(tmp_path, namespace="production", pod=POD, **labels))
+        for labels in ({"cluster": "west"}, {}, {"cluster": "north"})
+    )
+
+    assert (of_west[0], f"not checked: {tmp_path}/west: no such kubeconfig\n" in of_west[1]) == (0, True)
+    assert of_none[0] == of_other[0] == 1
+    assert "not clear: say which cluster: --cluster with one of east, west\n" in of_none[1]
+    assert "not clear: no cluster 'north'" in of_other[1]
+
+
+def test_of_several_clusters_the_channel_s_or_the_default_is_meant_where_no_label_says_one(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    settings_with(tmp_path, monkeypatch, "default_cluster: east\n")
+    (tmp_path / "x.json").write_text(json.dumps({"text": f"[FIRING:1] TargetDown {POD}", "channel": "C0WEST"}))
+
+    _, of_channel = say(capsys, "-f", str(tmp_path / "x.json"))
+    _, of_default = say(capsys, "-f", notification(tmp_path, namespace="production", pod=POD))
+
+    assert f"not checked: {tmp_path}/west: no such kubeconfig\n" in of_channel
+    assert f"not checked: {tmp_path}/east: no such kubeconfig\n" in of_default
+
+
+def test_a_recording_or_a_cluster_that_the_command_names_is_meant_whatever_the_label_says(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    settings_with(tmp_path, monkeypatch)
+    file = notification(tmp_path, namespace="production", pod=POD, cluster="west")
+
+    assert f"pod            production/{POD}\n" in say(capsys, "-f", file, *CASE)[1]
+    assert f"not checked: {tmp_path}/east: no such kubeconfig\n" in say(capsys, "-f", file, "--cluster", "east")[1]
+
+
 def test_a_cluster_that_cannot_be_reached_is_said_in_one_clause(tmp_path: Path, capsys):
     file = notification(tmp_path, namespace="production", pod=POD)
 
