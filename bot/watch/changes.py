@@ -73,7 +73,7 @@ def policy_change(change: ObjectChange, at: datetime) -> PolicyChange | None:
 
 
 def written_at(thing: Object | None) -> datetime | None:
-    """When its rules or labels were last written; None where that is not known, as of what is gone."""
+    """Time at which its rules or labels were last written; None where that is not known, as of what is gone."""
     written = _writes(thing) if thing is not None else []
     try:
         return datetime.fromisoformat(text(written[-1], "time")) if written else None
