@@ -23,7 +23,7 @@ from sensors.access.relay.following import is_policy_drop
 from sensors.hubble.records import HubbleFlow
 from sensors.kit.catalog import sensors
 from tests.bot.slack.conftest import text_of
-from tests.labcluster.desk import apply, attempts, recorded_diagnosis, running, undo
+from tests.labcluster.desk import apply, ask, attempts, path_of, recorded_diagnosis, running, undo
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -125,3 +125,26 @@ async def test_a_change_that_cuts_off_no_workload_is_silent():
 
     assert answer == [201]
     assert said == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy"])
+@pytest.mark.parametrize("selects", [{}, {"matchLabels": {"no": "body"}}])
+async def test_a_policy_of_cilium_is_said_where_it_cuts(kind: str, selects: dict[str, Any]):
+    case, said = "api-server-cannot-watch", list[CutFinding]()
+    fix = (await recorded_diagnosis(case)).fix
+    space = "production" if kind == "CiliumNetworkPolicy" else ""
+    meta = {"name": "shut", **({"namespace": space} if space else {})}
+    spec = {"endpointSelector": selects, "egressDeny": [{"toEntities": ["all"]}]}
+    thing = {"apiVersion": "cilium.io/v2", "kind": kind, "metadata": meta, "spec": spec}
+    async with running(case) as lab:
+        await apply(lab, "alice", fix)
+        await lab.advance(8)
+        async with watched(lab, said) as watch:
+            reply = await ask(lab, "admin", "POST", path_of(kind, space), thing)
+            await until(lambda: watch._open)
+
+    assert reply.status == 201
+    assert [str(each.change.policy) for each in said[:1]] == (
+        [] if selects else [f"{kind} {space}{'/' * bool(space)}shut"]
+    )
