@@ -85,6 +85,13 @@ _REACH = re.compile(
     r"|(?:\bconnect to|→|->)(?![ \t]*[a-z]{2,10}://))[ \t]*([^\s,;]{3,300})",  # an address to look at is no peer
     re.IGNORECASE,
 )
+_REFUSED = re.compile(
+    r"(?:\bconnection (?:refused|reset|timed out) to|\bgetaddrinfo (?:ENOTFOUND|EAI_AGAIN)"
+    r"|\bconnect (?:ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH))[ \t]+([^\s,;]{3,300})",
+    re.IGNORECASE,
+)
+"""As Node.js writes it: with the address that was tried, also where the name stands before."""
+
 _AROUND = "\"'`*<>()|.,;:!?"
 
 
@@ -119,8 +126,10 @@ def peer_in(labels: Labels, words: str, alertname: str = "") -> HostPort | None:
     own, *others = (_place(each) if each else None for each in said)
     if (found := own or _probed(labels, alertname) or next(filter(None, others), None)) is not None:
         return found
-    tried = {each for each in map(_place, _REACH.findall(words[:MOST_WORDS])) if each is not None}
-    return tried.pop() if len(tried) == 1 else None
+    for pattern in (_REACH, _REFUSED):
+        if tried := {each for each in map(_place, pattern.findall(words[:MOST_WORDS])) if each is not None}:
+            return tried.pop() if len(tried) == 1 else None
+    return None
 
 
 def _named(labels: Labels, alertname: str) -> Iterator[AlertSubject]:

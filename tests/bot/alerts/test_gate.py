@@ -67,6 +67,16 @@ def test_words_about_a_connection_count_where_the_name_says_nothing():
     assert judged(alert("OrdersFailing", words=words), RULES).why == "its text speaks of a connection"
 
 
+def test_node_js_s_words_for_a_connection_count_too():
+    said = "queue: getaddrinfo EAI_AGAIN queue", "ETIMEDOUTS are counted by parsers", "the ENOTFOUND_PAGE is shown"
+
+    assert [judged(alert("OrdersFailing", words=each), RULES).network for each in said] == [
+        NetworkRelevance.YES,
+        NetworkRelevance.ASK,
+        NetworkRelevance.ASK,
+    ]
+
+
 def test_a_named_peer_is_about_the_network_unless_a_rule_says_no():
     assert judged(alert("KubePodNotReady", peer=("10.96.0.1", 443)), RULES).network is NetworkRelevance.YES
     assert judged(alert("CPUThrottlingHigh", peer=("10.96.0.1", 443)), RULES).network is NetworkRelevance.NO
