@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -125,6 +127,38 @@ async def test_a_change_that_cuts_off_no_workload_is_silent():
 
     assert answer == [201]
     assert said == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("healed_by", ["", "another-policy"])
+async def test_a_cut_that_is_healed_before_the_look_is_not_said(healed_by: str, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "bot.watch.watch")
+    case, said = "api-server-cannot-watch", list[CutFinding]()
+    fix = (await recorded_diagnosis(case)).fix
+    manifest = copy.deepcopy(dict(fix.patch[0]))
+    manifest["metadata"]["name"] = healed_by or manifest["metadata"]["name"]
+    async with running(case) as lab:
+        await apply(lab, "alice", fix)
+        await lab.advance(8)
+        async with watched(lab, said) as watch:
+            healed, sleep = asyncio.Event(), watch._sleep
+
+            async def wait(seconds: float) -> None:
+                await healed.wait()
+                await sleep(seconds)
+
+            watch._sleep = wait
+            await undo(lab, "alice", fix)
+            await until(lambda: watch._open)
+            await lab.advance(20)
+            await until(lambda: len(watch._drops))
+            reply = await ask(lab, "alice", "POST", path_of(manifest["kind"], "production"), manifest)
+            await until(lambda: len(watch._open) == 2)
+            healed.set()
+
+    assert reply.status == 201
+    assert said == []
+    assert "none is proved to be its own" in caplog.text
 
 
 @pytest.mark.slow
