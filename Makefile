@@ -28,7 +28,7 @@ test-slow: setup ## the tests that take more than a few seconds, the other rows 
 test-postgres: setup ## the store and the desk on a private Postgres; needs `apt-get install postgresql`
 	$(PYTHON) -m pytest -m 'postgres and not crash' tests/bot
 
-test-crash: setup ## 200 investigations under kill -9, and two replicas; needs Postgres, takes minutes
+test-crash: setup ## 400 investigations under kill -9, and two replicas; needs Postgres, takes minutes
 	$(PYTHON) -m pytest -m crash tests/bot
 
 test-approve-crash: setup ## 1,000 interleavings of presses, edits, rights and kill -9 around an approval; then real processes are killed
