@@ -118,11 +118,12 @@ _KEYS: Mapping[str, _Key] = {
 
 def load(environ: Mapping[str, str] | None = None, file: Path | None = None, **said: Any) -> Settings:
     """Reads settings from the command line, else the environment, else the file. Raises `BadSettings`."""
-    environ = os.environ if environ is None else environ
+    return _checked(_everything(os.environ if environ is None else environ, file, said))
+
+
+def _everything(environ: Mapping[str, str], file: Path | None, said: Mapping[str, Any]) -> dict[str, Any]:
     written = _written(_file(environ, file))
-    return _checked(
-        {**_found(environ, written, said), "approvals": _approvals(written), "clusters": _clusters(written)}
-    )
+    return {**_found(environ, written, said), "approvals": _approvals(written), "clusters": _clusters(written)}
 
 
 def _found(environ: Mapping[str, str], written: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,11 +155,8 @@ def alerts_of(environ: Mapping[str, str], file: Path | None = None) -> AlertsSet
 
 def check(environ: Mapping[str, str], file: Path | None = None) -> None:
     """Raises `UsageMistake` for what `kai serve` would refuse here; that Slack's tokens are not set is no mistake."""
-    written = _written(_file(environ, file))
     tokens = {"bot_token": Secret("xoxb-"), "app_token": Secret("xapp-"), "signing_secret": Secret("-")}
-    _checked(
-        {**tokens, **_found(environ, written, {}), "approvals": _approvals(written), "clusters": _clusters(written)}
-    )
+    _checked({**tokens, **_everything(environ, file, {})})
 
 
 def word_of(key: str, environ: Mapping[str, str] | None = None, file: Path | None = None) -> str:

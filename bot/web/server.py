@@ -29,7 +29,7 @@ SMALL_BODY_BYTES = 64 * 1024
 """Bytes of a body that is read of anybody; what Slack and PagerDuty sign is nearly always smaller."""
 
 MOST_LARGE_BODIES = 8
-"""Larger bodies of anybody that are read at once, over all routes."""
+"""Larger bodies of anybody that are read at once on one port, over all its routes."""
 
 SHUTDOWN_S = 2.0
 
@@ -103,10 +103,8 @@ def application(routes: Iterable[HttpRoute], connections: OpenConnections) -> we
         with connections.answering(request):
             return await handler(request)
 
-    app, large = (
-        web.Application(client_max_size=LARGEST_BODY, middlewares=[counted]),
-        asyncio.Semaphore(MOST_LARGE_BODIES),
-    )
+    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[counted])
+    large = asyncio.Semaphore(MOST_LARGE_BODIES)
     for each in routes:
         app.router.add_route(each.method, each.path, _bounded(each, large))
     return app

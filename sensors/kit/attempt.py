@@ -38,9 +38,13 @@ async def attempt_logged(work: Awaitable[object], log: logging.Logger, failure: 
     """Did `work` succeed? Otherwise the log has one line that begins with `failure`, and the trace."""
     outcome = await attempt(work)
     if isinstance(outcome, BaseException):
-        log.warning("%s: %s", failure, outcome, exc_info=outcome)
+        _warn(log, failure, outcome)
         return False
     return True
+
+
+def _warn(log: logging.Logger, failure: str, why: BaseException) -> None:
+    log.warning("%s: %s", failure, why, exc_info=why)
 
 
 def start_logged(work: Coroutine[Any, Any, object], log: logging.Logger, failure: str) -> asyncio.Task[Any]:
@@ -48,7 +52,7 @@ def start_logged(work: Coroutine[Any, Any, object], log: logging.Logger, failure
 
     def ended(task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (why := task.exception()) is not None:
-            log.warning("%s: %s", failure, why, exc_info=why)
+            _warn(log, failure, why)
 
     task = asyncio.create_task(work)
     task.add_done_callback(ended)
